@@ -1,0 +1,184 @@
+//! The neutral facts of an exchange, as the log stores them: JSON that no envelope has shaped yet.
+//!
+//! On the hot path the facts are written straight from the HTTP types ([`RequestView`], [`AnswerView`]: borrowed, one buffer); an
+//! envelope reads them back owned ([`RequestFacts`], [`AnswerFacts`]). A test holds the two forms together. Header values that
+//! are not UTF-8 are read as Latin-1.
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+use http::header::HeaderName;
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::Timestamp;
+
+/// What stands in the place of a redacted value, as in Kong.
+pub const REDACTED: &str = "REDACTED";
+
+/// What a rule says about the shape of its events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleFacts {
+    /// `<service or route>/<plug-in>`, as it stands in the `rule` attribute.
+    pub name: String,
+    /// The envelope of the SNS `Message`.
+    pub format: crate::envelope::Format,
+    /// The CloudEvents `type`.
+    pub event_type: String,
+}
+
+/// What the client asked and what was forwarded; borrowed from the exchange.
+#[derive(Debug, Serialize)]
+pub struct RequestView<'a> {
+    /// The rule that matched.
+    pub rule: &'a RuleFacts,
+    /// Upper case.
+    pub method: &'a str,
+    /// `http` or `https`, of the listener.
+    pub scheme: &'a str,
+    /// Of the Host header: lower case, no port.
+    pub host: &'a str,
+    /// The listener's port.
+    pub port: u16,
+    /// The raw request target, with the query.
+    pub uri: &'a str,
+    /// The normalised path after `strip_path`, before the service's own path.
+    pub service_path: &'a str,
+    /// Path and query as sent to the upstream.
+    pub upstream_uri: &'a str,
+    /// The client's headers, in order.
+    pub headers: HeadersView<'a>,
+    /// Request line and headers, in bytes, as far as known; the body's bytes stand in the answer.
+    pub head_size: u64,
+    /// The peer's address.
+    pub client_ip: &'a str,
+    /// When its head had arrived.
+    pub started_at: Timestamp,
+    /// The 0.8 `api` object, made once from service and route.
+    pub api: &'a RawValue,
+}
+
+/// The owned form of [`RequestView`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of RequestView")]
+pub struct RequestFacts {
+    pub rule: RuleFacts,
+    pub method: String,
+    pub scheme: String,
+    pub host: String,
+    pub port: u16,
+    pub uri: String,
+    pub service_path: String,
+    pub upstream_uri: String,
+    pub headers: Vec<(String, String)>,
+    pub head_size: u64,
+    pub client_ip: String,
+    pub started_at: Timestamp,
+    pub api: Box<RawValue>,
+}
+
+/// What came back; borrowed from the exchange.
+#[derive(Debug, Serialize)]
+pub struct AnswerView<'a> {
+    /// The status that the client was told; absent if it was told nothing.
+    pub status: Option<u16>,
+    /// The headers sent to the client.
+    pub headers: HeadersView<'a>,
+    /// The request body, in bytes, as far as it was read.
+    pub request_body_size: u64,
+    /// The answer's head and body, in bytes, as far as they were sent.
+    pub size: u64,
+    /// Durations, in milliseconds.
+    pub latencies: Latencies,
+    /// If the rule captures it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_body: Option<&'a CapturedBody>,
+    /// If the rule captures it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_body: Option<&'a CapturedBody>,
+}
+
+/// The owned form of [`AnswerView`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of AnswerView")]
+pub struct AnswerFacts {
+    pub status: Option<u16>,
+    pub headers: Vec<(String, String)>,
+    pub request_body_size: u64,
+    pub size: u64,
+    pub latencies: Latencies,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_body: Option<CapturedBody>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_body: Option<CapturedBody>,
+}
+
+/// Kong's latencies, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latencies {
+    /// Spent in the gateway.
+    pub kong: i64,
+    /// Waiting for the upstream; -1 when it did not answer.
+    pub proxy: i64,
+    /// From the first byte of the request to the last of the answer.
+    pub request: i64,
+}
+
+/// A body that a rule asked for, cut at the rule's cap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapturedBody {
+    /// The body's text, or its base64.
+    pub content: String,
+    /// How `content` is to be read.
+    pub encoding: BodyEncoding,
+    /// `content` is not the whole body.
+    pub truncated: bool,
+    /// The whole body's size, in bytes, as far as it was seen.
+    pub size: u64,
+}
+
+/// How a captured body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BodyEncoding {
+    /// As it is.
+    Utf8,
+    /// Standard base64 with padding, of a body that is not UTF-8.
+    Base64,
+}
+
+/// Headers that are written as `[name, value]` pairs, some of them redacted.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadersView<'a> {
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// Whose values are replaced by [`REDACTED`].
+    pub redact: &'a [HeaderName],
+}
+
+impl Serialize for HeadersView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut pairs = serializer.serialize_seq(Some(self.headers.len()))?;
+        for (name, value) in self.headers {
+            let value = if self.redact.contains(name) {
+                Cow::Borrowed(REDACTED)
+            } else {
+                text_of(value.as_bytes())
+            };
+            pairs.serialize_element(&(name.as_str(), value))?;
+        }
+        pairs.end()
+    }
+}
+
+/// The bytes as UTF-8 where they are, else as Latin-1.
+pub fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

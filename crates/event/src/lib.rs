@@ -1,0 +1,18 @@
+//! What happened, as data: events, intents and outcomes, the names they travel under and the envelopes they are rendered in.
+//!
+//! Knows no sockets, files, databases or wall clock: a time is always a parameter.
+
+pub mod arn;
+pub mod attributes;
+pub mod envelope;
+pub mod facts;
+pub mod id;
+pub mod outcome;
+pub mod record;
+pub mod timestamp;
+
+pub use arn::{Arn, TopicName};
+pub use id::EventId;
+pub use outcome::{Decision, Fate, Outcome, UnknownReason};
+pub use record::{Event, Intent, NewEvent, Position, TopicId};
+pub use timestamp::Timestamp;

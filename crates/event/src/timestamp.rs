@@ -1,0 +1,94 @@
+//! Points in time: microseconds since the Unix epoch, as the log stores them.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+/// `2012-04-25T21:49:25.719Z`, the form of SNS and of RFC 3339.
+const ISO_8601_MILLIS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+/// Microseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// From microseconds since the epoch.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// From milliseconds since the epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis * 1_000)
+    }
+
+    /// Microseconds since the epoch.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// Whole milliseconds since the epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// Whole seconds since the epoch.
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    /// This time plus `by`; saturates at the end of the range.
+    #[must_use]
+    pub const fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(by.as_micros() as u64))
+    }
+
+    /// This time less `by`; saturates at the epoch.
+    #[must_use]
+    pub const fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(by.as_micros() as u64))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it (clocks step back).
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// ISO 8601 in UTC with milliseconds, `2012-04-25T21:49:25.719Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = i128::from(self.0) * 1_000;
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| fmt::Error)?;
+        f.write_str(&moment.format(ISO_8601_MILLIS).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Where the time comes from: the wall clock in a running gateway, a simulated one in tests.
+pub trait Clock: Send + Sync + 'static {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_written_as_sns_writes_it() {
+        assert_eq!(Timestamp::from_millis(1_335_390_565_719).to_string(), "2012-04-25T21:49:25.719Z");
+    }
+
+    #[test]
+    fn never_goes_below_zero_when_clocks_step_back() {
+        let now = Timestamp::from_millis(5);
+        assert_eq!(now.since(Timestamp::from_millis(9)), Duration::ZERO);
+        assert_eq!(now.minus(Duration::from_secs(1)), Timestamp::from_micros(0));
+    }
+}

@@ -1,0 +1,2 @@
+//! retrohook
+fn main() {}
