@@ -161,11 +161,8 @@ impl Serialize for HeadersView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut pairs = serializer.serialize_seq(Some(self.headers.len()))?;
         for (name, value) in self.headers {
-            let value = if self.redact.contains(name) {
-                Cow::Borrowed(REDACTED)
-            } else {
-                text_of(value.as_bytes())
-            };
+            let value =
+                if self.redact.contains(name) { Cow::Borrowed(REDACTED) } else { text_of(value.as_bytes()) };
             pairs.serialize_element(&(name.as_str(), value))?;
         }
         pairs.end()

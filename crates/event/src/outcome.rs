@@ -183,7 +183,10 @@ mod tests {
     #[test]
     fn a_rules_own_statuses_replace_2xx() {
         let only = SuccessStatuses::Only(vec![303]);
-        assert_eq!(decide(Fate::Answered { status: 303 }, &only, true), Decision::Publish(Outcome::Succeeded));
+        assert_eq!(
+            decide(Fate::Answered { status: 303 }, &only, true),
+            Decision::Publish(Outcome::Succeeded)
+        );
         assert_eq!(decide(Fate::Answered { status: 200 }, &only, true), Decision::None);
     }
 

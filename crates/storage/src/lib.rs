@@ -1,1 +1,27 @@
-//! storage.
+//! The durable store as ports: what is kept, what makes a change atomic, what a start repairs.
+//!
+//! * [`backend`]: one write transaction ([`Tx`]), the store behind it ([`Backend`]) and the reads beside it ([`Reader`]). These three
+//!   are what a store implements; `conformance` (feature of that name) is the suite it must pass.
+//! * [`writer`]: the one thread that writes, in group commits, over any backend. It owns the order of intents and outcomes, the latch
+//!   after a failed commit and the retry of outcomes that a full disk refused.
+//! * [`feed`]: what was committed a moment ago and who is to be woken by it.
+//! * [`memory`]: the in-memory store, for tests and simulations.
+//!
+//! Knows no files, databases or wall clock.
+
+pub mod backend;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod delivery;
+pub mod entities;
+pub mod error;
+pub mod feed;
+pub mod memory;
+pub mod queue;
+pub mod retention;
+pub mod writer;
+
+pub use backend::{Backend, Reader, Tx};
+pub use error::{Result, StoreError};
+pub use feed::Feed;
+pub use writer::{Receipt, Writer};

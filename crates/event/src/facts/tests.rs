@@ -40,18 +40,18 @@ fn what_a_view_writes_the_facts_read() {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(
         read.headers,
-        [pair("x-latin", "café"), pair("authorization", REDACTED), pair("x-twice", "1"), pair("x-twice", "2")]
+        [
+            pair("x-latin", "café"),
+            pair("authorization", REDACTED),
+            pair("x-twice", "1"),
+            pair("x-twice", "2")
+        ]
     );
 }
 
 #[test]
 fn an_answer_reads_back_too() {
-    let body = CapturedBody {
-        content: "{}".into(),
-        encoding: BodyEncoding::Utf8,
-        truncated: false,
-        size: 2,
-    };
+    let body = CapturedBody { content: "{}".into(), encoding: BodyEncoding::Utf8, truncated: false, size: 2 };
     let view = AnswerView {
         status: Some(200),
         headers: HeadersView { headers: &HeaderMap::new(), redact: &[] },

@@ -1,0 +1,80 @@
+//! What a kind of plug-in tells about itself, so that configuration, docs and tests need no list of their own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use event::TopicId;
+use event::timestamp::Clock;
+use schemars::Schema;
+use serde_json::Value;
+use storage::Writer;
+
+use crate::plugin::Plugin;
+
+/// Kong's PRIORITY: higher runs first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Priority(pub i32);
+
+/// A kind of plug-in: one folder of the crate `plugins`.
+pub trait PluginKind: Send + Sync + 'static {
+    /// Its name in configurations, `publish-sns`.
+    fn name(&self) -> &'static str;
+
+    /// Its place in the chain.
+    fn priority(&self) -> Priority;
+
+    /// The JSON Schema of its `config`, made from the documented struct.
+    fn schema(&self) -> Schema;
+
+    /// The smallest useful configuration file, YAML.
+    fn example(&self) -> &'static str;
+
+    /// What the schema cannot say: regexes that compile, topics that exist. `config` has passed the schema. All problems at once.
+    fn check(&self, config: &Value, context: &CheckContext<'_>) -> Vec<ConfigProblem>;
+
+    /// Makes the plug-in. `config` has passed the schema and `check`; a problem found here all the same is an error of ours.
+    ///
+    /// # Errors
+    /// What `check` should have found.
+    fn build(&self, config: &Value, context: &BuildContext) -> Result<Arc<dyn Plugin>, ConfigProblem>;
+}
+
+/// What a check may ask.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckContext<'a> {
+    /// The names of all topics in the configuration.
+    pub topics: &'a [String],
+    /// `--region`.
+    pub region: &'a str,
+    /// `--account-id`.
+    pub account: &'a str,
+}
+
+/// What a plug-in may be built from.
+#[derive(Clone)]
+pub struct BuildContext {
+    /// The name of the service or route that it stands on, for `rule`.
+    pub owner: String,
+    /// Where intents and outcomes go.
+    pub writer: Writer,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The topics that exist, by bare name.
+    pub topics: Arc<HashMap<String, TopicId>>,
+    /// `--region`.
+    pub region: String,
+    /// `--account-id`.
+    pub account: String,
+}
+
+/// Something wrong in a plug-in's `config`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigProblem {
+    /// Where, as a JSON Pointer into `config` (`/routes/0/matcher`).
+    pub pointer: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}

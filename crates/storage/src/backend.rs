@@ -1,0 +1,226 @@
+//! What a store implements: write transactions, commits and reads.
+
+use std::time::Duration;
+
+use event::{Event, EventId, Intent, NewEvent, Position, Timestamp, TopicId};
+
+use crate::Result;
+use crate::delivery::{Attempt, Delivery, DeliveryId};
+use crate::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
+use crate::queue::{MessageHandle, QueueDepth, Received, VisibilityChange};
+use crate::retention::{Housekept, Retention};
+
+/// One open write transaction. Each call sees the writes of the calls before it; none of them is durable before
+/// [`Backend::commit`] returned.
+///
+/// An error means that the store itself failed: the whole transaction is rolled back. Refusals that a caller must handle are values.
+pub trait Tx {
+    /// Notes that a request is about to be forwarded, under the backend's own incarnation.
+    fn insert_intent(&mut self, intent: &Intent) -> Result<()>;
+
+    /// Removes an open intent. `false` if there is none.
+    fn remove_intent(&mut self, id: EventId) -> Result<bool>;
+
+    /// Appends an event, and a message to every queue that is subscribed to its topic, at the next position. An id that is already in
+    /// the log is not appended again: its position is returned.
+    fn append(&mut self, event: &NewEvent) -> Result<Position>;
+
+    /// Turns the open intents of all dead incarnations into events of outcome `unknown`, reason `gateway_restarted` (or drops those
+    /// that asked for that), and forgets these incarnations. Returns how many intents there were. Does at most `limit` intents a
+    /// call: call it until it returns 0.
+    fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize>;
+
+    /// Makes topics, queues and subscriptions exist as the configuration wants. What is new owns events from this commit on; what is
+    /// gone is marked with `now`, what came back is unmarked. A subscription's cursor and state are never reset.
+    fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities>;
+
+    /// Confirms the subscription that has this token. `None` if there is none. Repeating it is no error.
+    fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>>;
+
+    /// Stops deliveries to a subscription for good: it was unsubscribed, or its endpoint is gone.
+    fn disable_subscription(&mut self, id: SubscriptionId) -> Result<()>;
+
+    /// Moves a cursor forward. Neither part ever moves back: the greater of stored and given stays.
+    fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()>;
+
+    /// Inserts or replaces a delivery's row.
+    fn put_delivery(&mut self, delivery: &Delivery) -> Result<()>;
+
+    /// Removes a delivery's row, if there is one.
+    fn remove_delivery(&mut self, id: DeliveryId) -> Result<()>;
+
+    /// Records an attempt.
+    fn record_attempt(&mut self, attempt: &Attempt) -> Result<()>;
+
+    /// Hands out up to `max` visible messages in the order in which they were sent and hides them for `visibility`.
+    fn receive(
+        &mut self,
+        queue: QueueId,
+        max: usize,
+        visibility: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Received>>;
+
+    /// Deletes a message, whichever receive of it the handle names (SQS's standard queues). `false` if it was gone.
+    fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool>;
+
+    /// Hides a message for `visibility` from `now` on; zero makes it visible at once.
+    fn change_visibility(
+        &mut self,
+        queue: QueueId,
+        handle: MessageHandle,
+        visibility: Duration,
+        now: Timestamp,
+    ) -> Result<VisibilityChange>;
+
+    /// A value of the table of small things (signing key, schema notes), by name.
+    fn get_value(&mut self, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Sets a value of the table of small things.
+    fn put_value(&mut self, name: &str, value: &[u8]) -> Result<()>;
+
+    /// Deletes what nobody is owed and what is past its time, at most `budget` rows a call.
+    fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept>;
+}
+
+/// A store. One thread at a time writes through it: [`writer`](crate::writer) sees to that.
+pub trait Backend: Send + 'static {
+    /// Opens a transaction.
+    fn begin(&mut self) -> Result<()>;
+
+    /// The open transaction.
+    fn tx(&mut self) -> &mut dyn Tx;
+
+    /// Makes the open transaction durable: when this returns `Ok`, a power cut cannot take it back.
+    ///
+    /// `Full` leaves the transaction rolled back and the store usable. Any other error is final for this process.
+    fn commit(&mut self) -> Result<Committed>;
+
+    /// Drops the open transaction, if there is one.
+    fn rollback(&mut self);
+
+    /// Whether new intents may be taken: `Full` names the limit that is reached. May cache its answer for a while.
+    fn admit(&mut self, retention: &Retention) -> Result<()>;
+
+    /// Called by the writer between commits: a place for upkeep that must not run inside one (checkpoints).
+    fn between_commits(&mut self) {}
+
+    /// The last call: leave everything as tidy as can be.
+    fn close(&mut self) {}
+}
+
+/// What a commit brought.
+#[derive(Clone, Debug, Default)]
+pub struct Committed {
+    /// The last new position of every topic that has one.
+    pub topics: Vec<(TopicId, Position)>,
+    /// Queues that have new messages.
+    pub queues: Vec<QueueId>,
+}
+
+/// Reads beside the writer: each call is a short transaction of its own, never longer than a second. Blocking: call it off the
+/// runtime.
+pub trait Reader: Send + Sync + 'static {
+    /// The last position of the log, whatever the topic; 0 for an empty log that never held one.
+    fn head(&self) -> Result<Position>;
+
+    /// A topic's events after a position, in order, at most `limit` and about `max_bytes` of JSON (always at least one).
+    fn events_after(
+        &self,
+        topic: TopicId,
+        after: Position,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Event>>;
+
+    /// The event at a position.
+    fn event_at(&self, position: Position) -> Result<Option<Event>>;
+
+    /// The event with an id.
+    fn event(&self, id: EventId) -> Result<Option<Event>>;
+
+    /// Events, newest first, before a position.
+    fn events_before(&self, before: Option<Position>, limit: usize) -> Result<Vec<Event>>;
+
+    /// All subscriptions, removed ones too.
+    fn subscriptions(&self) -> Result<Vec<Subscription>>;
+
+    /// Rows in state `Retry` of a subscription that are due at `now`, the earliest first.
+    fn due_deliveries(
+        &self,
+        subscription: SubscriptionId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>>;
+
+    /// When the earliest `Retry` row of a subscription is due.
+    fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Timestamp>>;
+
+    /// Rows of a subscription that are not dead and whose key is `key`, by position.
+    fn deliveries_of_key(
+        &self,
+        subscription: SubscriptionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Delivery>>;
+
+    /// The keys of a subscription that have a row that is not dead.
+    fn blocked_keys(&self, subscription: SubscriptionId) -> Result<Vec<String>>;
+
+    /// All rows of an event, by subscription.
+    fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>>;
+
+    /// A delivery's row, if it has one.
+    fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>>;
+
+    /// The attempts at an event's deliveries, by subscription and number.
+    fn attempts_at(&self, position: Position) -> Result<Vec<Attempt>>;
+
+    /// What a subscription is behind by.
+    fn lag(&self, subscription: SubscriptionId) -> Result<Lag>;
+
+    /// How full a queue is.
+    fn queue_depth(&self, queue: QueueId, now: Timestamp) -> Result<QueueDepth>;
+
+    /// Sizes and counts for the metrics.
+    fn stats(&self) -> Result<StoreStats>;
+
+    /// Looks for damage: all of it, or only what a start can afford. One line a finding, none if all is well.
+    fn check(&self, full: bool) -> Result<Vec<String>>;
+}
+
+/// What a push subscription is behind by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Events after its cursor.
+    pub unread: u64,
+    /// Rows that wait for an attempt.
+    pub waiting: u64,
+    /// Rows that are dead.
+    pub dead: u64,
+    /// The publish time of the oldest event that is unread or waits.
+    pub oldest: Option<Timestamp>,
+}
+
+/// Sizes and counts for the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Open intents, those of dead incarnations too.
+    pub open_intents: u64,
+    /// The database, in bytes.
+    pub bytes: u64,
+    /// The write-ahead log, in bytes.
+    pub wal_bytes: u64,
+}
+
+/// The parts of an opened store.
+pub struct Opened<B> {
+    /// For the writer.
+    pub backend: B,
+    /// For everybody else.
+    pub reader: std::sync::Arc<dyn Reader>,
+    /// This run of the process.
+    pub incarnation: Incarnation,
+    /// Whether the last run ended without closing the store.
+    pub unclean: bool,
+}

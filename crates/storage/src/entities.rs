@@ -1,0 +1,151 @@
+//! Topics, subscriptions and queues as the store keeps them: identities and states, no settings.
+//!
+//! What the configuration file says of a subscription (format, secret, policy) stays in the file; the store keeps who it is, where it
+//! came in and how far it got. A secret is never stored.
+
+use event::{Position, Timestamp, TopicId};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The store's number of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubscriptionId(pub i64);
+
+/// The store's number of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct QueueId(pub i64);
+
+/// One run of the process: intents carry it, so that recovery touches only the dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Incarnation(pub i64);
+
+/// How a subscription is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// A webhook over plain HTTP.
+    Http,
+    /// A webhook over TLS.
+    Https,
+    /// A queue of ours; its endpoint is the queue's bare name.
+    Sqs,
+}
+
+impl Protocol {
+    /// As SNS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Sqs => "sqs",
+        }
+    }
+}
+
+/// What the configuration wants to exist.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    /// Names of topics.
+    pub topics: Vec<String>,
+    /// Names of queues.
+    pub queues: Vec<String>,
+    /// Subscriptions, each to a topic of `topics`.
+    pub subscriptions: Vec<DesiredSubscription>,
+}
+
+/// A subscription that the configuration wants. Its durable identity is (topic, protocol, endpoint).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredSubscription {
+    /// The topic's name.
+    pub topic: String,
+    /// How it is reached.
+    pub protocol: Protocol,
+    /// The URL as configured, or the queue's name.
+    pub endpoint: String,
+    /// Whether it starts `Pending` when it is new, with this token to confirm it by.
+    pub confirm_with: Option<String>,
+    /// The last part of its ARN, if it is new.
+    pub uuid: Uuid,
+}
+
+/// What exists after [`Tx::sync_entities`](crate::Tx::sync_entities).
+#[derive(Clone, Debug, Default)]
+pub struct Entities {
+    /// All topics that the configuration names.
+    pub topics: Vec<Topic>,
+    /// All queues that the configuration names.
+    pub queues: Vec<Queue>,
+    /// All subscriptions that the configuration names.
+    pub subscriptions: Vec<Subscription>,
+    /// Subscriptions that it no longer names; their backlog is kept until the grace is over.
+    pub removed: Vec<Subscription>,
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its number.
+    pub id: TopicId,
+    /// Its bare name.
+    pub name: String,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Its number.
+    pub id: QueueId,
+    /// Its bare name.
+    pub name: String,
+}
+
+/// A subscription and how far it got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its number.
+    pub id: SubscriptionId,
+    /// The last part of its ARN.
+    pub uuid: Uuid,
+    /// What it is subscribed to.
+    pub topic: TopicId,
+    /// How it is reached.
+    pub protocol: Protocol,
+    /// The URL as configured, or the queue's name.
+    pub endpoint: String,
+    /// Whether it may be delivered to.
+    pub state: SubscriptionState,
+    /// When it was first seen; it owns events from that commit on.
+    pub created_at: Timestamp,
+    /// When the configuration stopped naming it.
+    pub removed_at: Option<Timestamp>,
+    /// How far it got. Meaningless for `sqs`: a queue has its message from the publish's own commit.
+    pub cursor: Cursor,
+}
+
+/// Whether a subscription may be delivered to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubscriptionState {
+    /// The endpoint has not yet answered the handshake.
+    Pending {
+        /// What it must present.
+        token: String,
+    },
+    /// Deliveries flow.
+    Confirmed,
+    /// The endpoint said that it is gone (410), or unsubscribed.
+    Disabled,
+}
+
+/// How far a push subscription has read its topic. `done_to <= dispatched_to`.
+///
+/// Persisted before the calls: after a crash, every position in `(done_to, dispatched_to]` without a row of its own may have been
+/// delivered, and is delivered again as attempt 2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// Everything up to here was handed to the sink, or is about to be.
+    pub dispatched_to: Position,
+    /// Everything up to here was delivered or has a row of its own.
+    pub done_to: Position,
+}

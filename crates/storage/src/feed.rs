@@ -1,0 +1,208 @@
+//! What was committed a moment ago, and who is to be woken by it.
+//!
+//! The writer pushes every commit's events here; deliveries read them without asking the database. The ring is bounded in events and
+//! bytes; a reader that has fallen behind it reads the log instead ([`Recent::Behind`]). Losing a wake-up is harmless: everybody who
+//! waits here also wakes by a timer.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use event::{Event, Position, TopicId};
+use tokio::sync::watch;
+
+use crate::entities::QueueId;
+
+/// The most events that the ring holds.
+pub const MAX_RECENT_EVENTS: usize = 8_192;
+/// The most bytes of facts that the ring holds.
+pub const MAX_RECENT_BYTES: usize = 16 << 20;
+
+/// Recent events and wake-ups; clones share both.
+#[derive(Clone, Default)]
+pub struct Feed {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    ring: Mutex<Ring>,
+    topics: Mutex<HashMap<TopicId, watch::Sender<Position>>>,
+    queues: Mutex<HashMap<QueueId, watch::Sender<u64>>>,
+}
+
+#[derive(Default)]
+struct Ring {
+    events: VecDeque<Arc<Event>>,
+    bytes: usize,
+    /// The ring holds every event after this position.
+    complete_after: Option<Position>,
+}
+
+/// What the ring knows of a topic after a position.
+#[derive(Debug)]
+pub enum Recent {
+    /// All events after the position, up to the asked number; none if there are none.
+    Events(Vec<Arc<Event>>),
+    /// The ring does not reach back to the position: read the log.
+    Behind,
+}
+
+impl Feed {
+    /// Tells where the log stands when nothing has been pushed yet: everything after `head` will come through the ring.
+    pub fn start_after(&self, head: Position) {
+        let mut ring = self.ring();
+        ring.events.clear();
+        ring.bytes = 0;
+        ring.complete_after = Some(head);
+    }
+
+    /// Adds a commit's events, in order of position, and wakes who waits for their topics and queues.
+    pub(crate) fn push(&self, events: Vec<Arc<Event>>, queues: &[QueueId]) {
+        let mut last: Vec<(TopicId, Position)> = Vec::new();
+        for event in &events {
+            match last.iter_mut().find(|(topic, _)| *topic == event.body.topic) {
+                Some((_, position)) => *position = event.position,
+                None => last.push((event.body.topic, event.position)),
+            }
+        }
+        self.ring().extend(events);
+        self.wake(&last, queues);
+    }
+
+    /// Wakes without events: what was appended must be read from the log, and the ring starts anew behind it.
+    pub(crate) fn skip_to(&self, topics: &[(TopicId, Position)], queues: &[QueueId]) {
+        if let Some(head) = topics.iter().map(|(_, position)| *position).max() {
+            self.start_after(head);
+        }
+        self.wake(topics, queues);
+    }
+
+    fn wake(&self, topics: &[(TopicId, Position)], queues: &[QueueId]) {
+        if !topics.is_empty() {
+            let watched = self.shared.topics.lock().unwrap_or_else(PoisonError::into_inner);
+            for (topic, position) in topics {
+                if let Some(sender) = watched.get(topic) {
+                    sender.send_replace(*position);
+                }
+            }
+        }
+        if !queues.is_empty() {
+            self.wake_queues(queues);
+        }
+    }
+
+    /// Wakes who waits for messages of these queues: they became visible without a commit that added any.
+    pub fn wake_queues(&self, queues: &[QueueId]) {
+        let watched = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        for queue in queues {
+            if let Some(sender) = watched.get(queue) {
+                sender.send_modify(|count| *count += 1);
+            }
+        }
+    }
+
+    /// What the ring holds of `topic` after `after`, at most `limit` events.
+    pub fn recent(&self, topic: TopicId, after: Position, limit: usize) -> Recent {
+        let ring = self.ring();
+        if ring.complete_after.is_none_or(|complete| after < complete) {
+            return Recent::Behind;
+        }
+        let start = ring.events.partition_point(|event| event.position <= after);
+        Recent::Events(
+            ring.events
+                .range(start..)
+                .filter(|event| event.body.topic == topic)
+                .take(limit)
+                .cloned()
+                .collect(),
+        )
+    }
+
+    /// Changes whenever the topic has a new event.
+    pub fn watch_topic(&self, topic: TopicId) -> watch::Receiver<Position> {
+        let mut topics = self.shared.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        topics.entry(topic).or_insert_with(|| watch::channel(Position::default()).0).subscribe()
+    }
+
+    /// Changes whenever the queue has a new or newly visible message.
+    pub fn watch_queue(&self, queue: QueueId) -> watch::Receiver<u64> {
+        let mut queues = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.entry(queue).or_insert_with(|| watch::channel(0).0).subscribe()
+    }
+
+    fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
+        self.shared.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ring {
+    fn extend(&mut self, events: Vec<Arc<Event>>) {
+        for event in events {
+            self.bytes += size_of(&event);
+            self.events.push_back(event);
+            while self.events.len() > MAX_RECENT_EVENTS || self.bytes > MAX_RECENT_BYTES {
+                let Some(oldest) = self.events.pop_front() else { break };
+                self.bytes -= size_of(&oldest);
+                self.complete_after = Some(oldest.position);
+            }
+        }
+    }
+}
+
+fn size_of(event: &Event) -> usize {
+    event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::sample_event;
+
+    fn event(position: i64, topic: i64) -> Arc<Event> {
+        let mut body = sample_event(position as u8);
+        body.topic = TopicId(topic);
+        Arc::new(Event { position: Position(position), body })
+    }
+
+    fn positions(recent: Recent) -> Option<Vec<i64>> {
+        match recent {
+            Recent::Events(events) => Some(events.iter().map(|event| event.position.0).collect()),
+            Recent::Behind => None,
+        }
+    }
+
+    #[test]
+    fn serves_a_topic_from_the_ring_and_sends_stragglers_to_the_log() {
+        let feed = Feed::default();
+        assert_eq!(positions(feed.recent(TopicId(1), Position(0), 9)), None, "nothing is known yet");
+        feed.start_after(Position(10));
+        feed.push(vec![event(11, 1), event(12, 2), event(14, 1)], &[]);
+        assert_eq!(positions(feed.recent(TopicId(1), Position(10), 9)), Some(vec![11, 14]));
+        assert_eq!(positions(feed.recent(TopicId(1), Position(10), 1)), Some(vec![11]));
+        assert_eq!(positions(feed.recent(TopicId(1), Position(14), 9)), Some(vec![]));
+        assert_eq!(positions(feed.recent(TopicId(1), Position(9), 9)), None);
+    }
+
+    #[test]
+    fn drops_the_oldest_at_its_limit() {
+        let feed = Feed::default();
+        feed.start_after(Position(0));
+        for position in 1..=MAX_RECENT_EVENTS as i64 + 1 {
+            feed.push(vec![event(position, 1)], &[]);
+        }
+        assert_eq!(positions(feed.recent(TopicId(1), Position(0), 1)), None);
+        assert_eq!(positions(feed.recent(TopicId(1), Position(1), 1)), Some(vec![2]));
+    }
+
+    #[test]
+    fn wakes_the_topic_and_the_queue() {
+        let feed = Feed::default();
+        feed.start_after(Position(0));
+        let (topic, other) = (feed.watch_topic(TopicId(1)), feed.watch_topic(TopicId(2)));
+        let queue = feed.watch_queue(QueueId(7));
+        feed.push(vec![event(1, 1)], &[QueueId(7)]);
+        assert!(topic.has_changed().unwrap());
+        assert!(!other.has_changed().unwrap());
+        assert!(queue.has_changed().unwrap());
+    }
+}

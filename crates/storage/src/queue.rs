@@ -1,0 +1,59 @@
+//! Messages in queues of ours: visibility and receipts.
+
+use std::time::Duration;
+
+use event::{Event, Timestamp};
+use uuid::Uuid;
+
+/// A message as a receive hands it out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// Where it stands; half of its receipt.
+    pub handle: MessageHandle,
+    /// The SQS message id.
+    pub message_id: Uuid,
+    /// What it carries.
+    pub event: Event,
+    /// The subscription that brought it, for its ARN.
+    pub subscription: crate::entities::SubscriptionId,
+    /// When it entered the queue.
+    pub sent_at: Timestamp,
+    /// When it was first received.
+    pub first_received_at: Timestamp,
+    /// How often it has been received, this time included.
+    pub receive_count: u32,
+}
+
+/// Names one receive of one message: what a receipt handle stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessageHandle {
+    /// The message's number in its queue table; never used twice.
+    pub seq: i64,
+    /// Which receive of it.
+    pub receive_count: u32,
+}
+
+/// What came of a visibility change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VisibilityChange {
+    /// It is hidden until the given time from now on.
+    Changed,
+    /// No such message any more.
+    Gone,
+    /// More than [`MAX_VISIBILITY`] after the receive.
+    BeyondLimit,
+}
+
+/// The longest time that one receive may hide a message (SQS's limit).
+pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
+
+/// How full a queue is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Could be received now.
+    pub visible: u64,
+    /// Received, not deleted, still hidden.
+    pub in_flight: u64,
+    /// When the oldest message entered.
+    pub oldest: Option<Timestamp>,
+}

@@ -1,0 +1,509 @@
+//! The one thread that writes: group commits over any [`Backend`].
+//!
+//! Everybody hands changes to one ordered queue; the writer takes all that are there, applies them in one transaction and commits it
+//! with one fsync. Intents go first in a batch (a client waits for each), then outcomes in their order, then the rest.
+//!
+//! * The outcome of a request is behind its intent in the queue, so a batch never sees it the other way round.
+//! * `Full` refuses intents. An outcome that `Full` refused is kept and tried again until there is space: its event is owed. Whoever
+//!   held an answer for it is told at once.
+//! * The first commit that fails otherwise latches the writer: from then on every change is refused and nothing is acknowledged,
+//!   because nobody knows what is on disk (an fsync that failed may report success the next time).
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use event::timestamp::Clock;
+use event::{Event, EventId, Intent, NewEvent, Position, TopicId};
+use tokio::sync::oneshot;
+
+use crate::backend::Backend;
+use crate::retention::Retention;
+use crate::{Feed, Result, StoreError, Tx};
+
+mod receipt;
+mod stats;
+
+pub use receipt::Receipt;
+pub use stats::{Histogram, WriterStats};
+
+/// Changes that may wait for the writer; one more is refused with `Overloaded`.
+pub const MAX_QUEUED: usize = 32_768;
+/// Changes in one commit.
+const MAX_BATCH: usize = 1_024;
+/// Rows of housekeeping in one commit: about a millisecond of it.
+const HOUSEKEEPING_ROWS: usize = 64;
+/// Between two rounds of housekeeping when the last one found nothing left to do.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
+/// Between two tries at outcomes that a full disk refused.
+const RETRY_EVERY: Duration = Duration::from_millis(100);
+
+/// A change on its way to the writer.
+enum Change {
+    Intend { intent: Intent, reply: oneshot::Sender<Result<()>> },
+    Settle(Settlement),
+    Transact(Box<dyn Transaction>),
+    Stop,
+}
+
+/// The outcome of a request whose intent may be open.
+struct Settlement {
+    intent: Option<EventId>,
+    event: Option<NewEvent>,
+    reply: Option<oneshot::Sender<Result<Option<Position>>>>,
+}
+
+/// A closure with its reply, so that the queue can hold any of them.
+trait Transaction: Send {
+    fn apply(&mut self, tx: &mut dyn Tx) -> Result<()>;
+    fn finish(self: Box<Self>, result: Result<()>);
+}
+
+struct Closure<F, T> {
+    run: F,
+    value: Option<T>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<F, T> Transaction for Closure<F, T>
+where
+    F: FnMut(&mut dyn Tx) -> Result<T> + Send,
+    T: Send,
+{
+    fn apply(&mut self, tx: &mut dyn Tx) -> Result<()> {
+        self.value = Some((self.run)(tx)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, result: Result<()>) {
+        let Self { value, reply, .. } = *self;
+        // A caller that went away does not mind.
+        let _ = reply.send(result.and_then(|()| value.ok_or(StoreError::Closed)));
+    }
+}
+
+/// The handle to the writer; clones share it.
+#[derive(Clone)]
+pub struct Writer {
+    queue: SyncSender<Change>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    latched: AtomicBool,
+    full: AtomicBool,
+    open_intents: AtomicU64,
+    stats: WriterStats,
+}
+
+/// What the writer is built from.
+pub struct Config<B> {
+    /// The store.
+    pub backend: B,
+    /// Where commits are told.
+    pub feed: Feed,
+    /// For housekeeping and publish times.
+    pub clock: Arc<dyn Clock>,
+    /// The limits.
+    pub retention: Retention,
+}
+
+impl Writer {
+    /// Starts the writer's thread.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub fn spawn<B: Backend>(config: Config<B>) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (queue, changes) = sync_channel(MAX_QUEUED);
+        let shared = Arc::new(Shared {
+            latched: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            open_intents: AtomicU64::new(0),
+            stats: WriterStats::default(),
+        });
+        let worker = Worker::new(config, changes, shared.clone());
+        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || worker.run())?;
+        Ok((Self { queue, shared }, thread))
+    }
+
+    /// Notes an intent; the receipt resolves when it is durable.
+    pub fn intend(&self, intent: Intent) -> Receipt<()> {
+        let (reply, receipt) = oneshot::channel();
+        self.send(Change::Intend { intent, reply }, receipt)
+    }
+
+    /// Settles an intent: removes it and appends its event, if one came of it. The receipt resolves when that is durable, with the
+    /// event's position. It may be dropped: the change is in the queue when this returns.
+    pub fn settle(&self, intent: EventId, event: Option<NewEvent>) -> Receipt<Option<Position>> {
+        self.settlement(Some(intent), event)
+    }
+
+    /// Appends an event that had no intent.
+    pub fn publish(&self, event: NewEvent) -> Receipt<Option<Position>> {
+        self.settlement(None, Some(event))
+    }
+
+    fn settlement(&self, intent: Option<EventId>, event: Option<NewEvent>) -> Receipt<Option<Position>> {
+        let (reply, receipt) = oneshot::channel();
+        self.send(Change::Settle(Settlement { intent, event, reply: Some(reply) }), receipt)
+    }
+
+    /// Runs `change` in the next commit; the receipt resolves with its value when that is durable. It may run in a transaction with
+    /// others and must not keep state between runs.
+    pub fn transact<T, F>(&self, change: F) -> Receipt<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
+    {
+        let (reply, receipt) = oneshot::channel();
+        self.send(Change::Transact(Box::new(Closure { run: change, value: None, reply })), receipt)
+    }
+
+    fn send<T>(&self, change: Change, receipt: oneshot::Receiver<Result<T>>) -> Receipt<T> {
+        match self.queue.try_send(change) {
+            Ok(()) => Receipt::waiting(receipt),
+            Err(TrySendError::Full(change)) => self.send_full(change, receipt),
+            Err(TrySendError::Disconnected(_)) => Receipt::refused(StoreError::Closed),
+        }
+    }
+
+    /// At the limit an intent is refused, but an outcome must get in: it waits here for its place. The writer never waits for a
+    /// caller, so this ends.
+    fn send_full<T>(&self, change: Change, receipt: oneshot::Receiver<Result<T>>) -> Receipt<T> {
+        if !matches!(change, Change::Settle(_)) {
+            return Receipt::refused(StoreError::Overloaded { limit: MAX_QUEUED });
+        }
+        match self.queue.send(change) {
+            Ok(()) => Receipt::waiting(receipt),
+            Err(_) => Receipt::refused(StoreError::Closed),
+        }
+    }
+
+    /// Whether a commit has failed for good: this process acknowledges nothing any more.
+    pub fn is_latched(&self) -> bool {
+        self.shared.latched.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last intent was refused for want of space.
+    pub fn is_full(&self) -> bool {
+        self.shared.full.load(Ordering::Relaxed)
+    }
+
+    /// Intents of this process that are open.
+    pub fn open_intents(&self) -> u64 {
+        self.shared.open_intents.load(Ordering::Relaxed)
+    }
+
+    /// Counts of commits.
+    pub fn stats(&self) -> &WriterStats {
+        &self.shared.stats
+    }
+
+    /// Lets the writer finish what is queued and close the store. Join its thread afterwards.
+    pub fn stop(&self) {
+        // A writer that is gone has stopped already.
+        let _ = self.queue.send(Change::Stop);
+    }
+}
+
+struct Worker<B> {
+    config: Config<B>,
+    changes: Receiver<Change>,
+    shared: Arc<Shared>,
+    batch: Batch,
+    /// Outcomes that a full disk refused, in order.
+    owed: VecDeque<Settlement>,
+    open: OpenKeys,
+    latched: Option<Arc<str>>,
+    stopping: bool,
+    housekeeping_due: Instant,
+}
+
+#[derive(Default)]
+struct Batch {
+    intents: Vec<(Intent, oneshot::Sender<Result<()>>)>,
+    settlements: Vec<Settlement>,
+    transactions: Vec<Box<dyn Transaction>>,
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.intents.len() + self.settlements.len() + self.transactions.len()
+    }
+}
+
+/// What applying a batch brought, before its commit.
+#[derive(Default)]
+struct Applied {
+    /// One for each settlement.
+    positions: Vec<Option<Position>>,
+    events: Vec<Arc<Event>>,
+}
+
+impl<B: Backend> Worker<B> {
+    fn new(config: Config<B>, changes: Receiver<Change>, shared: Arc<Shared>) -> Self {
+        Self {
+            config,
+            changes,
+            shared,
+            batch: Batch::default(),
+            owed: VecDeque::new(),
+            open: OpenKeys::default(),
+            latched: None,
+            stopping: false,
+            housekeeping_due: Instant::now() + HOUSEKEEPING_EVERY,
+        }
+    }
+
+    fn run(mut self) {
+        while !self.stopping {
+            self.gather();
+            if let Some(cause) = self.latched.clone() {
+                self.refuse_all(&StoreError::Latched(cause));
+                continue;
+            }
+            let housekeep = Instant::now() >= self.housekeeping_due;
+            if self.batch.len() > 0 || !self.owed.is_empty() || housekeep {
+                self.commit_batch(housekeep);
+                self.config.backend.between_commits();
+            }
+        }
+        self.config.backend.close();
+    }
+
+    /// Waits for a change and takes all that are there, up to a batch's limit.
+    fn gather(&mut self) {
+        let patience = if self.owed.is_empty() {
+            self.housekeeping_due.saturating_duration_since(Instant::now())
+        } else {
+            RETRY_EVERY
+        };
+        let mut next = match self.changes.recv_timeout(patience) {
+            Ok(change) => Some(change),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                self.stopping = true;
+                None
+            }
+        };
+        while let Some(change) = next {
+            match change {
+                Change::Intend { intent, reply } => self.batch.intents.push((intent, reply)),
+                Change::Settle(settlement) => self.batch.settlements.push(settlement),
+                Change::Transact(transaction) => self.batch.transactions.push(transaction),
+                Change::Stop => self.stopping = true,
+            }
+            let room = self.batch.len() < MAX_BATCH;
+            next = if room { self.changes.try_recv().ok() } else { None };
+        }
+    }
+
+    fn commit_batch(&mut self, housekeep: bool) {
+        self.refuse_intents_when_full();
+        for owed in self.owed.drain(..).rev() {
+            self.batch.settlements.insert(0, owed);
+        }
+        for settlement in &mut self.batch.settlements {
+            // The open keys are told apart once, before the first try: a retry must not count twice.
+            if let (Some(id), Some(event)) = (settlement.intent, settlement.event.as_mut()) {
+                event.overlapped |= self.open.overlapped(id);
+            }
+        }
+        for (intent, _) in &self.batch.intents {
+            self.open.open(intent);
+        }
+        let began = Instant::now();
+        match self.apply_and_commit(housekeep) {
+            Ok((applied, committed)) => self.succeeded(applied, &committed, began.elapsed()),
+            Err(error) => self.failed(error),
+        }
+        self.shared.open_intents.store(self.open.len() as u64, Ordering::Relaxed);
+    }
+
+    fn refuse_intents_when_full(&mut self) {
+        if self.batch.intents.is_empty() {
+            return;
+        }
+        let admitted = if self.owed.is_empty() {
+            self.config.backend.admit(&self.config.retention)
+        } else {
+            Err(StoreError::Full("outcomes are waiting for space".into()))
+        };
+        self.shared.full.store(admitted.is_err(), Ordering::Relaxed);
+        if let Err(error) = admitted {
+            for (_, reply) in self.batch.intents.drain(..) {
+                let _ = reply.send(Err(error.clone()));
+            }
+        }
+    }
+
+    fn apply_and_commit(&mut self, housekeep: bool) -> Result<(Applied, crate::backend::Committed)> {
+        self.config.backend.begin()?;
+        let applied = self.apply(housekeep)?;
+        let committed = self.config.backend.commit()?;
+        Ok((applied, committed))
+    }
+
+    fn apply(&mut self, housekeep: bool) -> Result<Applied> {
+        let tx = self.config.backend.tx();
+        for (intent, _) in &self.batch.intents {
+            tx.insert_intent(intent)?;
+        }
+        let mut applied = Applied::default();
+        for settlement in &self.batch.settlements {
+            applied.positions.push(settle(tx, settlement, &mut applied.events)?);
+        }
+        for transaction in &mut self.batch.transactions {
+            transaction.apply(tx)?;
+        }
+        if housekeep {
+            let done = tx.housekeep(&self.config.retention, self.config.clock.now(), HOUSEKEEPING_ROWS)?;
+            if !done.more {
+                self.housekeeping_due = Instant::now() + HOUSEKEEPING_EVERY;
+            }
+        }
+        Ok(applied)
+    }
+
+    fn succeeded(&mut self, applied: Applied, committed: &crate::backend::Committed, took: Duration) {
+        let changes = self.batch.len();
+        for (_, reply) in self.batch.intents.drain(..) {
+            let _ = reply.send(Ok(()));
+        }
+        for (settlement, position) in self.batch.settlements.drain(..).zip(applied.positions) {
+            if let Some(id) = settlement.intent {
+                self.open.close(id);
+            }
+            if let Some(reply) = settlement.reply {
+                let _ = reply.send(Ok(position));
+            }
+        }
+        // The feed takes events in the order of positions, and knows all of them: what a transaction appended came behind it.
+        let through_feed = applied.events.last().map(|event| event.position);
+        self.config.feed.push(applied.events, &committed.queues);
+        if committed.topics.iter().any(|(_, position)| Some(*position) > through_feed) {
+            self.config.feed.skip_to(&committed.topics, &committed.queues);
+        }
+        for transaction in self.batch.transactions.drain(..) {
+            transaction.finish(Ok(()));
+        }
+        self.shared.stats.committed(changes, took);
+    }
+
+    fn failed(&mut self, error: StoreError) {
+        self.config.backend.rollback();
+        self.shared.stats.failed();
+        for (intent, _) in &self.batch.intents {
+            self.open.close(intent.id);
+        }
+        let StoreError::Full(_) = error else {
+            let cause: Arc<str> = describe(&error).into();
+            tracing::error!(
+                cause = &*cause,
+                "a commit failed: no change is taken until the process is restarted"
+            );
+            self.shared.latched.store(true, Ordering::Relaxed);
+            self.latched = Some(cause.clone());
+            self.refuse_all(&StoreError::Latched(cause));
+            return;
+        };
+        self.shared.full.store(true, Ordering::Relaxed);
+        tracing::warn!(%error, "a commit found no space");
+        for mut settlement in self.batch.settlements.drain(..) {
+            if let Some(reply) = settlement.reply.take() {
+                let _ = reply.send(Err(error.clone()));
+            }
+            self.owed.push_back(settlement);
+        }
+        self.housekeeping_due = Instant::now();
+        self.refuse_all(&error);
+    }
+
+    fn refuse_all(&mut self, error: &StoreError) {
+        for (_, reply) in self.batch.intents.drain(..) {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for settlement in self.batch.settlements.drain(..) {
+            if let Some(reply) = settlement.reply {
+                let _ = reply.send(Err(error.clone()));
+            }
+        }
+        for transaction in self.batch.transactions.drain(..) {
+            transaction.finish(Err(error.clone()));
+        }
+    }
+}
+
+fn settle(
+    tx: &mut dyn Tx,
+    settlement: &Settlement,
+    events: &mut Vec<Arc<Event>>,
+) -> Result<Option<Position>> {
+    if let Some(id) = settlement.intent {
+        tx.remove_intent(id)?;
+    }
+    let Some(body) = &settlement.event else { return Ok(None) };
+    let position = tx.append(body)?;
+    events.push(Arc::new(Event { position, body: body.clone() }));
+    Ok(Some(position))
+}
+
+/// An error with its sources, in one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
+}
+
+/// Which keys have open intents, to tell which requests overlapped. Two of one key that were ever open together have no true order.
+#[derive(Default)]
+struct OpenKeys {
+    keys: HashMap<(TopicId, Arc<str>), OpenKey>,
+    intents: HashMap<EventId, (TopicId, Arc<str>)>,
+}
+
+#[derive(Default)]
+struct OpenKey {
+    open: u32,
+    /// Stays set while anything of the key is open: each of them overlapped with one that set it.
+    overlapped: bool,
+}
+
+impl OpenKeys {
+    fn open(&mut self, intent: &Intent) {
+        let name = (intent.topic, intent.key.clone());
+        let key = self.keys.entry(name.clone()).or_default();
+        key.open += 1;
+        key.overlapped |= key.open > 1;
+        self.intents.insert(intent.id, name);
+    }
+
+    fn overlapped(&self, id: EventId) -> bool {
+        self.intents.get(&id).and_then(|name| self.keys.get(name)).is_some_and(|key| key.overlapped)
+    }
+
+    fn close(&mut self, id: EventId) {
+        let Some(name) = self.intents.remove(&id) else { return };
+        if let Some(key) = self.keys.get_mut(&name) {
+            key.open -= 1;
+            if key.open == 0 {
+                self.keys.remove(&name);
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.intents.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

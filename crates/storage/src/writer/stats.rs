@@ -1,0 +1,77 @@
+//! Counts of commits, for the metrics: written by the writer's thread alone, read by anybody.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Counts of commits.
+#[derive(Default)]
+pub struct WriterStats {
+    /// Commits that are durable.
+    pub commits: AtomicU64,
+    /// Commits that failed.
+    pub failures: AtomicU64,
+    /// Changes in a commit.
+    pub batch: Histogram,
+    /// From begin to durable, in microseconds.
+    pub micros: Histogram,
+}
+
+impl WriterStats {
+    pub(super) fn committed(&self, changes: usize, took: Duration) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.batch.observe(changes as u64);
+        self.micros.observe(took.as_micros() as u64);
+    }
+
+    pub(super) fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The number of buckets: bucket `i` counts values below `2^i`, the last all others.
+pub const BUCKETS: usize = 24;
+
+/// A histogram with buckets at powers of two.
+#[derive(Default)]
+pub struct Histogram {
+    buckets: [AtomicU64; BUCKETS],
+    sum: AtomicU64,
+}
+
+impl Histogram {
+    /// Counts a value.
+    pub fn observe(&self, value: u64) {
+        let bucket = (u64::BITS - value.leading_zeros()) as usize;
+        self.buckets[bucket.min(BUCKETS - 1)].fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(value, Ordering::Relaxed);
+    }
+
+    /// The sum of all values.
+    pub fn sum(&self) -> u64 {
+        self.sum.load(Ordering::Relaxed)
+    }
+
+    /// Pairs of an upper bound (exclusive; `None` for the last) and the count of values in that bucket alone.
+    pub fn buckets(&self) -> impl Iterator<Item = (Option<u64>, u64)> + '_ {
+        self.buckets.iter().enumerate().map(|(i, count)| {
+            let bound = (i < BUCKETS - 1).then(|| 1u64 << i);
+            (bound, count.load(Ordering::Relaxed))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn puts_values_into_their_power_of_two() {
+        let histogram = Histogram::default();
+        for value in [0, 1, 2, 3, 1 << 40] {
+            histogram.observe(value);
+        }
+        let filled: Vec<_> = histogram.buckets().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(filled, [(Some(1), 1), (Some(2), 1), (Some(4), 2), (None, 1)]);
+        assert_eq!(histogram.sum(), 6 + (1 << 40));
+    }
+}
