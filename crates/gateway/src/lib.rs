@@ -1,1 +1,28 @@
-//! gateway.
+//! The data path: listeners, router, exchanges and the upstream pool, one thread and one runtime a core.
+//!
+//! * [`listener`] binds one `SO_REUSEPORT` socket a core, after a probe against a second process.
+//! * [`proxy`](self) serves a request: route, plug-ins, upstream, answer. A request that no plug-in watches is relayed directly and
+//!   ends with its client.
+//! * `exchange` follows a watched one to its outcome.
+//!
+//! Invariants: no state is shared between cores but atomics, the store's queue and what never changes. Nothing is sent upstream before
+//! the watch's intent is durable. Knows no rules, topics or events: only watches.
+
+mod answer;
+mod body;
+mod connection;
+mod core;
+mod exchange;
+pub mod gateway;
+mod headers;
+pub mod listener;
+pub mod path;
+mod proxy;
+pub mod router;
+pub mod stats;
+pub mod table;
+mod upstream;
+
+pub use core::MAX_EXCHANGES;
+pub use gateway::{Gateway, Running};
+pub use headers::NAME;

@@ -1,0 +1,167 @@
+//! The answers that the gateway makes itself, in Kong's words and forms.
+
+use bytes::Bytes;
+use event::EventId;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+
+/// Why the gateway answers itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request cannot be understood.
+    BadRequest,
+    /// No route matches.
+    NoRoute,
+    /// The route leads nowhere.
+    NoService,
+    /// The service's name does not resolve.
+    NameResolution,
+    /// No connection, or no valid answer.
+    BadGateway,
+    /// No answer in time.
+    GatewayTimeout,
+    /// The client's body did not come in time.
+    RequestTimeout,
+    /// The request matches a rule, and its intent could not be made durable.
+    StoreUnavailable,
+    /// The request matches a rule, and too many exchanges are open.
+    TooManyExchanges,
+}
+
+/// Seconds after which a request that the store refused may be tried again.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+impl Refusal {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::NoService | Self::NameResolution | Self::StoreUnavailable | Self::TooManyExchanges => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::BadGateway => StatusCode::BAD_GATEWAY,
+            Self::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            Self::BadRequest => "Bad request",
+            Self::NoRoute => "no Route matched with those values",
+            Self::NoService => "no Service found with those values",
+            Self::NameResolution => "name resolution failed",
+            Self::BadGateway => "An invalid response was received from the upstream server",
+            Self::GatewayTimeout => "The upstream server is timing out",
+            Self::RequestTimeout => "Request timeout",
+            Self::StoreUnavailable => {
+                "The event of this request cannot be stored; nothing was sent to the upstream server"
+            }
+            Self::TooManyExchanges => "Too many exchanges are open; nothing was sent to the upstream server",
+        }
+    }
+
+    /// The answer, in the form that the client's `Accept` prefers. Latencies and id headers are added where the answer is sent.
+    pub fn answer(self, id: EventId, accept: Option<&HeaderValue>) -> Response<Bytes> {
+        let form = Form::preferred(accept);
+        let mut digits = [0; 32];
+        let body = form.body(self.message(), id.write_simple(&mut digits));
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = self.status();
+        response.headers_mut().insert(CONTENT_TYPE, form.content_type());
+        if matches!(self, Self::StoreUnavailable | Self::TooManyExchanges) {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        response
+    }
+}
+
+/// The `Accept` header, kept from a request whose headers move on.
+pub fn accept_of(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(ACCEPT).cloned()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Json,
+    Plain,
+    Html,
+    Xml,
+}
+
+impl Form {
+    /// The form with the highest q-value that we have; JSON if none is named, and the first named of equals.
+    fn preferred(accept: Option<&HeaderValue>) -> Self {
+        let Some(accept) = accept.and_then(|value| value.to_str().ok()) else { return Self::Json };
+        let mut best = (0.0, Self::Json);
+        for range in accept.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let form = match parts.next().unwrap_or_default() {
+                "application/json" | "application/*" | "*/*" => Self::Json,
+                "text/plain" | "text/*" => Self::Plain,
+                "text/html" => Self::Html,
+                "application/xml" => Self::Xml,
+                _ => continue,
+            };
+            let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Ok(1.0), str::parse);
+            let quality: f32 = quality.unwrap_or(0.0);
+            if quality > best.0 {
+                best = (quality, form);
+            }
+        }
+        best.1
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Json => "application/json; charset=utf-8",
+            Self::Plain => "text/plain; charset=utf-8",
+            Self::Html => "text/html; charset=utf-8",
+            Self::Xml => "application/xml; charset=utf-8",
+        })
+    }
+
+    fn body(self, message: &str, id: &str) -> String {
+        match self {
+            Self::Json => format!("{{\n  \"message\":\"{message}\",\n  \"request_id\":\"{id}\"\n}}"),
+            Self::Plain => format!("{message}\nrequest_id: {id}\n"),
+            Self::Html => format!(
+                "<!doctype html>\n<html>\n  <head>\n    <meta charset=\"utf-8\">\n    <title>Error</title>\n  </head>\n  \
+                 <body>\n    <h1>Error</h1>\n    <p>{message}.</p>\n    <p>request_id: {id}</p>\n  </body>\n</html>\n"
+            ),
+            Self::Xml => format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<error>\n  <message>{message}</message>\n  \
+                 <requestid>{id}</requestid>\n</error>\n"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::Timestamp;
+
+    #[test]
+    fn the_json_is_kongs_to_the_byte() {
+        let id = EventId::v7(Timestamp::from_millis(0), [0; 10]);
+        let answer = Refusal::NoRoute.answer(id, None);
+        assert_eq!(answer.status(), 404);
+        assert_eq!(answer.headers()[CONTENT_TYPE], "application/json; charset=utf-8");
+        assert_eq!(
+            answer.body(),
+            "{\n  \"message\":\"no Route matched with those values\",\n  \
+             \"request_id\":\"00000000000070008000000000000000\"\n}"
+        );
+    }
+
+    #[test]
+    fn accept_chooses_the_form() {
+        let form = |accept: &'static str| Form::preferred(Some(&HeaderValue::from_static(accept)));
+        assert_eq!(form("text/html,application/xml;q=0.9,*/*;q=0.8"), Form::Html);
+        assert_eq!(form("text/plain"), Form::Plain);
+        assert_eq!(form("text/html;q=0.1, application/json;q=0.2"), Form::Json);
+        assert_eq!(form("image/png"), Form::Json);
+        assert_eq!(form("application/xml"), Form::Xml);
+    }
+}

@@ -1,0 +1,246 @@
+//! Bodies on their way through the gateway.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use crate::exchange::Exchange;
+use crate::exchange::body::WatchedBody;
+use crate::upstream::{Lease, Progress};
+
+/// Why a body broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The sender's side broke.
+    #[error("the body broke off")]
+    Broken(#[source] hyper::Error),
+    /// Nothing came for the service's read timeout.
+    #[error("the upstream sent nothing for {0:?}")]
+    Idle(Duration),
+    /// The answer was held for its event's outcome, and the outcome could not be made durable.
+    #[error("the outcome of this request could not be stored")]
+    Unstored(#[source] storage::StoreError),
+}
+
+/// A request's body on its way to the upstream.
+pub(crate) enum UpstreamBody {
+    /// None, or all of it: leaves in one write with the head.
+    Whole(Option<Bytes>),
+    /// As it comes from the client.
+    Stream(Box<StreamedBody>),
+}
+
+/// A body that flows from the client, what was read of it ahead first.
+pub(crate) struct StreamedBody {
+    pub ahead: VecDeque<Bytes>,
+    pub rest: Incoming,
+    pub progress: Rc<Progress>,
+    pub exchange: Option<Rc<Exchange>>,
+}
+
+impl UpstreamBody {
+    pub fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
+    }
+
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+}
+
+impl StreamedBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(bytes) = self.ahead.pop_front() {
+            self.progress.moved();
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        match ready!(Pin::new(&mut self.rest).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                self.progress.moved();
+                if let (Some(exchange), Some(data)) = (&self.exchange, frame.data_ref()) {
+                    exchange.request_data(data);
+                }
+                if self.rest.is_end_stream() {
+                    self.progress.body_ended();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.progress.body_broke();
+                Poll::Ready(Some(Err(BodyError::Broken(error))))
+            }
+            None => {
+                self.progress.body_ended();
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Stream(body) => body.ahead.is_empty() && body.rest.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Stream(body) => {
+                let ahead: u64 = body.ahead.iter().map(|bytes| bytes.len() as u64).sum();
+                match body.rest.size_hint().exact() {
+                    Some(rest) => SizeHint::with_exact(ahead + rest),
+                    None => SizeHint::default(),
+                }
+            }
+        }
+    }
+}
+
+/// An answer's body on its way to the client.
+pub(crate) enum ClientBody {
+    /// The gateway's own.
+    Own(Option<Bytes>),
+    /// The upstream's, unwatched.
+    Plain(PlainBody),
+    /// The upstream's, with an outcome at its end.
+    Watched(Box<WatchedBody>),
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Plain(body) => body.poll(cx),
+            Self::Watched(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Plain(body) => body.upstream.is_end_stream(),
+            Self::Watched(body) => body.has_ended(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Plain(body) => body.upstream.size_hint(),
+            Self::Watched(body) => body.size_hint(),
+        }
+    }
+}
+
+/// An upstream's body, read with patience; gives the connection back at its end.
+pub(crate) struct PlainBody {
+    upstream: Incoming,
+    lease: Option<Lease>,
+    idle: IdleTimer,
+}
+
+impl PlainBody {
+    pub fn new(upstream: Incoming, lease: Lease, read_timeout: Duration) -> Self {
+        let mut body = Self { upstream, lease: Some(lease), idle: IdleTimer::new(read_timeout) };
+        if body.upstream.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    fn finish(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.finish();
+        }
+    }
+
+    /// Whether its last byte has been handed on.
+    pub fn has_ended(&self) -> bool {
+        self.lease.is_none()
+    }
+
+    /// What is left of it.
+    pub fn size_hint(&self) -> SizeHint {
+        self.upstream.size_hint()
+    }
+
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.upstream).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.idle.moved();
+                if self.upstream.is_end_stream() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::Broken(error)))),
+            Poll::Ready(None) => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.idle.poll(cx).map(|()| Some(Err(BodyError::Idle(self.idle.limit)))),
+        }
+    }
+}
+
+/// Fires when nothing has moved for a while. Costs nothing until something has to be waited for.
+struct IdleTimer {
+    limit: Duration,
+    timer: Option<(Pin<Box<Sleep>>, Instant)>,
+}
+
+impl IdleTimer {
+    fn new(limit: Duration) -> Self {
+        Self { limit, timer: None }
+    }
+
+    fn moved(&mut self) {
+        if let Some((_, last)) = &mut self.timer {
+            *last = Instant::now();
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        let (timer, last) =
+            self.timer.get_or_insert_with(|| (Box::pin(tokio::time::sleep(limit)), Instant::now()));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            let due = *last + limit;
+            if Instant::now() >= due {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(due.into());
+        }
+    }
+}

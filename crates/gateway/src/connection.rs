@@ -1,0 +1,95 @@
+//! Accepting connections on one core and serving each until it ends or the drain tells it to.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::core::Core;
+use crate::proxy::{Origin, serve};
+
+/// Connections that one core serves at once; at the limit it leaves the rest in the kernel's queue.
+const MAX_CONNECTIONS: usize = 16_384;
+/// The largest request head, in bytes; a larger one is answered with 431.
+const MAX_HEAD: usize = 64 << 10;
+/// Headers in a request; more are answered with 431.
+const MAX_HEADERS: usize = 128;
+/// For the whole head of a request to arrive; and how long a connection may be idle between two.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// After an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until the drain begins. Returns when the last connection has ended.
+pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut serving = JoinSet::new();
+    let port = listener.local_addr().map_or(0, |address| address.port());
+    loop {
+        // Reaps what has ended, so that the set does not grow with every connection there ever was.
+        while serving.try_join_next().is_some() {}
+        let accepted = tokio::select! {
+            biased;
+            _ = drain.wait_for(|begun| *begun) => break,
+            accepted = accept_one(&listener, &places) => accepted,
+        };
+        match accepted {
+            Ok((stream, peer, place)) => {
+                core.stats.connections.fetch_add(1, Ordering::Relaxed);
+                let (core, drain) = (core.clone(), drain.clone());
+                serving.spawn_local(async move {
+                    serve_connection(core, stream, Origin { peer, port }, drain).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    while serving.join_next().await.is_some() {}
+}
+
+async fn accept_one(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
+}
+
+async fn serve_connection(
+    core: Rc<Core>,
+    stream: TcpStream,
+    origin: Origin,
+    mut drain: watch::Receiver<bool>,
+) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| serve(core.clone(), origin, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return,
+        _ = drain.wait_for(|begun| *begun) => connection.as_mut().graceful_shutdown(),
+    }
+    // A client that broke off is no news.
+    let _ = connection.await;
+}

@@ -1,0 +1,81 @@
+//! One core: its runtime's own state. Nothing here is shared with another core but atomics and what never changes.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use event::timestamp::Clock;
+use event::{EventId, Timestamp};
+
+use crate::router::Router;
+use crate::stats::CoreStats;
+use crate::upstream::Pool;
+
+/// Exchanges with an open intent that may be under way at once, on all cores together; one more is answered with 503.
+pub const MAX_EXCHANGES: usize = 10_000;
+
+/// How often a draining core looks whether exchanges are still open.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+pub(crate) struct Core {
+    pub router: Arc<Router>,
+    pub clock: Arc<dyn Clock>,
+    pub stats: Arc<CoreStats>,
+    pub pool: Rc<Pool>,
+    /// The drain deadline has passed: whatever is dropped from now on was cut off by it.
+    pub closing: Cell<bool>,
+    exchanges: Arc<AtomicUsize>,
+    random: RefCell<fastrand::Rng>,
+}
+
+impl Core {
+    pub fn new(
+        router: Arc<Router>,
+        clock: Arc<dyn Clock>,
+        stats: Arc<CoreStats>,
+        exchanges: Arc<AtomicUsize>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            router,
+            clock,
+            pool: Pool::new(stats.clone()),
+            stats,
+            closing: Cell::new(false),
+            exchanges,
+            random: RefCell::new(fastrand::Rng::new()),
+        })
+    }
+
+    pub fn new_id(&self, now: Timestamp) -> EventId {
+        let mut bytes = [0; 10];
+        self.random.borrow_mut().fill(&mut bytes);
+        EventId::v7(now, bytes)
+    }
+
+    /// Resolves when no exchange of any core is open any more.
+    pub async fn exchanges_ended(&self) {
+        while self.exchanges.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// A place among the open exchanges; `None` at the limit.
+    pub fn open_exchange(&self) -> Option<ExchangePermit> {
+        let before = self.exchanges.fetch_add(1, Ordering::Relaxed);
+        let permit = ExchangePermit { exchanges: self.exchanges.clone() };
+        (before < MAX_EXCHANGES).then_some(permit)
+    }
+}
+
+/// A place among the open exchanges, given back when dropped.
+pub(crate) struct ExchangePermit {
+    exchanges: Arc<AtomicUsize>,
+}
+
+impl Drop for ExchangePermit {
+    fn drop(&mut self) {
+        self.exchanges.fetch_sub(1, Ordering::Relaxed);
+    }
+}

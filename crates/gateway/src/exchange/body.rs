@@ -1,0 +1,157 @@
+//! The answer of a watched exchange on its way to the client.
+//!
+//! When its last byte has come from the upstream, the outcome enters the store's queue; only then is the byte released, and if the rule
+//! holds answers, only when the outcome is durable. When the client leaves before, the rest is read on its behalf.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use pipeline::Hold;
+use storage::StoreError;
+
+use super::Exchange;
+use crate::body::{BodyError, PlainBody};
+
+/// A watched answer's body.
+pub(crate) struct WatchedBody {
+    exchange: Rc<Exchange>,
+    state: State,
+}
+
+enum State {
+    /// The upstream is sending.
+    Flowing { body: PlainBody, resolver: Resolver },
+    /// All is here; the last frame (none after a chunked body's data) waits for the hold.
+    Held { hold: Option<Hold>, last: Option<Frame<Bytes>> },
+    /// The client may not have the rest.
+    Cut(StoreError),
+    /// Done.
+    Ended,
+}
+
+/// Whether a task watches over `resolve_after`.
+#[derive(PartialEq, Eq)]
+enum Resolver {
+    NotNeededYet,
+    Running,
+}
+
+impl WatchedBody {
+    pub fn new(exchange: Rc<Exchange>, body: PlainBody) -> Self {
+        Self { exchange, state: State::Flowing { body, resolver: Resolver::NotNeededYet } }
+    }
+
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    pub fn size_hint(&self) -> SizeHint {
+        match &self.state {
+            State::Flowing { body, .. } => body.size_hint(),
+            State::Held { last, .. } => {
+                let left = last.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len);
+                SizeHint::with_exact(left as u64)
+            }
+            State::Cut(_) => SizeHint::default(),
+            State::Ended => SizeHint::with_exact(0),
+        }
+    }
+
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            match &mut self.state {
+                State::Flowing { body, resolver } => {
+                    let Poll::Ready(frame) = body.poll(cx) else {
+                        if *resolver == Resolver::NotNeededYet {
+                            *resolver = Resolver::Running;
+                            self.exchange.settle_later();
+                        }
+                        return Poll::Pending;
+                    };
+                    let ended = body.has_ended();
+                    if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                        self.exchange.response_data(data);
+                    }
+                    match frame {
+                        Some(Ok(frame)) if !ended => {
+                            if *resolver == Resolver::NotNeededYet {
+                                *resolver = Resolver::Running;
+                                self.exchange.settle_later();
+                            }
+                            return Poll::Ready(Some(Ok(frame)));
+                        }
+                        Some(Err(error)) => {
+                            // The head said success: a body that broke off does not change that.
+                            self.exchange.settle_answered();
+                            self.state = State::Ended;
+                            return Poll::Ready(Some(Err(error)));
+                        }
+                        last => self.end(last.and_then(Result::ok)),
+                    }
+                }
+                State::Held { hold, last } => {
+                    let held = match hold {
+                        Some(hold) => ready!(hold.as_mut().poll(cx)),
+                        None => Ok(()),
+                    };
+                    let last = last.take();
+                    self.state = match held {
+                        Ok(()) => State::Ended,
+                        Err(error) => State::Cut(error),
+                    };
+                    if let (State::Ended, Some(last)) = (&self.state, last) {
+                        return Poll::Ready(Some(Ok(last)));
+                    }
+                }
+                State::Cut(error) => {
+                    tracing::warn!(%error, "an answer was cut: its outcome was not kept");
+                    let error = error.clone();
+                    self.state = State::Ended;
+                    return Poll::Ready(Some(Err(BodyError::Unstored(error))));
+                }
+                State::Ended => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// The last byte is here: settle, then release it or hold it.
+    fn end(&mut self, last: Option<Frame<Bytes>>) {
+        self.exchange.settle_answered();
+        self.state = State::Held { hold: self.exchange.take_hold(), last };
+    }
+}
+
+impl Drop for WatchedBody {
+    fn drop(&mut self) {
+        let State::Flowing { body, .. } = std::mem::replace(&mut self.state, State::Ended) else { return };
+        // The client left. The outcome is decided; what is still missing are the sizes, and the connection's good end.
+        self.exchange.client_left();
+        if !self.exchange.is_settled() && !self.exchange.core.closing.get() {
+            tokio::task::spawn_local(drain(self.exchange.clone(), body));
+        }
+    }
+}
+
+/// Reads an answer to its end for a client that left, at most for `resolve_after`, and settles.
+pub(crate) async fn drain(exchange: Rc<Exchange>, mut body: PlainBody) {
+    let after = exchange.watch.borrow().resolve_after();
+    let reading = poll_fn(|cx: &mut Context<'_>| {
+        while let Some(frame) = ready!(body.poll(cx)) {
+            match frame {
+                Ok(frame) => frame.data_ref().into_iter().for_each(|data| exchange.response_data(data)),
+                Err(_) => break,
+            }
+            if body.has_ended() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    });
+    // A body that streams on is not waited for.
+    let _ = tokio::time::timeout(after, Pin::from(Box::new(reading))).await;
+    exchange.settle_answered();
+}

@@ -1,0 +1,293 @@
+//! Headers on their way through: what is removed, what is set, as Kong 3 does it.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use event::EventId;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, SERVER, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
+};
+
+/// The request's id, 32 hexadecimal digits; to the upstream and to the client.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-kong-request-id");
+/// Milliseconds to the upstream's head.
+pub const UPSTREAM_LATENCY: HeaderName = HeaderName::from_static("x-kong-upstream-latency");
+/// Milliseconds spent in the gateway before the upstream was asked.
+pub const PROXY_LATENCY: HeaderName = HeaderName::from_static("x-kong-proxy-latency");
+/// Milliseconds spent on an answer of the gateway's own.
+pub const RESPONSE_LATENCY: HeaderName = HeaderName::from_static("x-kong-response-latency");
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const FORWARDED_PATH: HeaderName = HeaderName::from_static("x-forwarded-path");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY: HeaderName = HeaderName::from_static("proxy");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const TRAILER: HeaderName = HeaderName::from_static("trailer");
+
+/// What the gateway calls itself in `Via` and `Server`.
+pub const NAME: &str = concat!("retrohook/", env!("CARGO_PKG_VERSION"));
+const VIA_VALUE: HeaderValue = HeaderValue::from_static(concat!("1.1 retrohook/", env!("CARGO_PKG_VERSION")));
+const SERVER_VALUE: HeaderValue = HeaderValue::from_static(NAME);
+
+/// Headers that the gateway sets itself: a client's `Connection` header cannot nominate them for removal.
+const OURS: [HeaderName; 10] = [
+    FORWARDED_FOR,
+    FORWARDED_PROTO,
+    FORWARDED_HOST,
+    FORWARDED_PORT,
+    FORWARDED_PATH,
+    FORWARDED_PREFIX,
+    REAL_IP,
+    REQUEST_ID,
+    VIA,
+    HOST,
+];
+
+/// What the upstream is told about the client's request.
+pub struct ForwardedBy<'a> {
+    /// The request's id.
+    pub id: EventId,
+    /// The peer.
+    pub client_ip: IpAddr,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The listener's port.
+    pub port: u16,
+    /// The client's Host without port; empty if there was none.
+    pub host: &'a str,
+    /// The normalised request path, without the query.
+    pub path: &'a str,
+    /// What `strip_path` cut off, if it cut anything but `/`.
+    pub prefix: Option<&'a str>,
+    /// The upstream's Host, unless the client's is kept.
+    pub upstream_host: Option<&'a HeaderValue>,
+}
+
+/// Turns a client's headers into the upstream's.
+pub fn to_upstream(headers: &mut HeaderMap, by: &ForwardedBy<'_>) {
+    let trailers = headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    remove_hop_by_hop(headers);
+    headers.remove(PROXY);
+    // hyper has answered the expectation before it read the body.
+    headers.remove(EXPECT);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(host) = by.upstream_host {
+        headers.insert(HOST, host.clone());
+    }
+
+    let mut ip = Text::new();
+    // Writing an address into a buffer that is large enough for any cannot fail.
+    let _ = write!(ip, "{}", by.client_ip);
+    let client = ip.value();
+    append_list(headers, FORWARDED_FOR, &client);
+    headers.insert(REAL_IP, client);
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(by.scheme));
+    insert_text(headers, FORWARDED_HOST, by.host);
+    headers.insert(FORWARDED_PORT, HeaderValue::from(by.port));
+    insert_text(headers, FORWARDED_PATH, by.path);
+    match by.prefix {
+        Some(prefix) => insert_text(headers, FORWARDED_PREFIX, prefix),
+        None => drop(headers.remove(FORWARDED_PREFIX)),
+    }
+    append_list(headers, VIA, &VIA_VALUE);
+    headers.insert(REQUEST_ID, request_id(by.id));
+}
+
+/// Turns an upstream's headers into the client's.
+pub fn to_client(headers: &mut HeaderMap, id: EventId, upstream: Duration, gateway: Duration) {
+    remove_hop_by_hop(headers);
+    if !headers.contains_key(SERVER) {
+        headers.insert(SERVER, SERVER_VALUE);
+    }
+    append_list(headers, VIA, &VIA_VALUE);
+    headers.insert(UPSTREAM_LATENCY, millis(upstream));
+    headers.insert(PROXY_LATENCY, millis(gateway));
+    headers.insert(REQUEST_ID, request_id(id));
+}
+
+/// The headers of an answer that the gateway makes itself.
+pub fn of_own_answer(headers: &mut HeaderMap, id: EventId, took: Duration) {
+    headers.insert(SERVER, SERVER_VALUE);
+    headers.insert(RESPONSE_LATENCY, millis(took));
+    headers.insert(REQUEST_ID, request_id(id));
+}
+
+/// Removes what concerns one connection only, and what the `Connection` header names as such.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let mut nominated: Vec<HeaderName> = Vec::new();
+        for value in headers.get_all(CONNECTION) {
+            let names = value.as_bytes().split(|&byte| byte == b',');
+            nominated.extend(names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()));
+        }
+        headers.remove(CONNECTION);
+        for name in nominated {
+            // Content-Length frames the message: naming it is an attack, not a wish.
+            if name != CONTENT_LENGTH && !OURS.contains(&name) {
+                headers.remove(name);
+            }
+        }
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+}
+
+/// Appends to a comma-separated list, joining several headers of the name into one.
+fn append_list(headers: &mut HeaderMap, name: HeaderName, item: &HeaderValue) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, item.clone());
+        return;
+    }
+    let mut list: Vec<u8> = Vec::new();
+    for value in headers.get_all(&name) {
+        list.extend_from_slice(value.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(item.as_bytes());
+    // Made of header values and commas: always a header value.
+    if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(list)) {
+        headers.insert(name, value);
+    }
+}
+
+fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    match HeaderValue::from_str(text) {
+        Ok(value) => drop(headers.insert(name, value)),
+        // What cannot be told is not left to the client to claim.
+        Err(_) => drop(headers.remove(name)),
+    }
+}
+
+fn millis(duration: Duration) -> HeaderValue {
+    HeaderValue::from(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The id as the header carries it.
+pub fn request_id(id: EventId) -> HeaderValue {
+    let mut digits = [0; 32];
+    id.write_simple(&mut digits);
+    HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// A small text on the stack, so that an address costs one allocation, not two.
+struct Text {
+    bytes: [u8; 48],
+    length: usize,
+}
+
+impl Text {
+    fn new() -> Self {
+        Self { bytes: [0; 48], length: 0 }
+    }
+
+    fn value(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.bytes[..self.length]).unwrap_or(HeaderValue::from_static(""))
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.length + text.len();
+        let room = self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::Timestamp;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    fn lines(map: &HeaderMap) -> Vec<String> {
+        let mut lines: Vec<_> =
+            map.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn the_upstream_learns_of_the_client_and_nothing_hop_by_hop() {
+        let mut map = headers(&[
+            ("host", "api.example.com"),
+            ("connection", "close, x-hop, content-length, x-real-ip"),
+            ("content-length", "2"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("x-hop", "1"),
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-prefix", "/claimed"),
+            ("via", "1.0 fred"),
+            ("x-real-ip", "9.9.9.9"),
+        ]);
+        let host = HeaderValue::from_static("127.0.0.1:9000");
+        let id = EventId::v7(Timestamp::from_millis(0), [0; 10]);
+        to_upstream(
+            &mut map,
+            &ForwardedBy {
+                id,
+                client_ip: "10.0.0.1".parse().unwrap(),
+                scheme: "http",
+                port: 8000,
+                host: "api.example.com",
+                path: "/mockbin/x",
+                prefix: None,
+                upstream_host: Some(&host),
+            },
+        );
+        assert_eq!(
+            lines(&map),
+            [
+                "content-length: 2",
+                "host: 127.0.0.1:9000",
+                "te: trailers",
+                &format!("via: 1.0 fred, 1.1 {NAME}"),
+                "x-forwarded-for: 1.1.1.1, 10.0.0.1",
+                "x-forwarded-host: api.example.com",
+                "x-forwarded-path: /mockbin/x",
+                "x-forwarded-port: 8000",
+                "x-forwarded-proto: http",
+                "x-kong-request-id: 00000000000070008000000000000000",
+                "x-real-ip: 10.0.0.1",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_client_learns_latencies_and_keeps_the_upstreams_server() {
+        let mut map =
+            headers(&[("server", "nginx"), ("connection", "keep-alive"), ("transfer-encoding", "chunked")]);
+        let id = EventId::v7(Timestamp::from_millis(0), [0; 10]);
+        to_client(&mut map, id, Duration::from_millis(12), Duration::from_micros(1_900));
+        assert_eq!(
+            lines(&map),
+            [
+                "server: nginx",
+                &format!("via: 1.1 {NAME}"),
+                "x-kong-proxy-latency: 1",
+                "x-kong-request-id: 00000000000070008000000000000000",
+                "x-kong-upstream-latency: 12",
+            ]
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! From the request's path to the upstream's: Kong's `path_handling: v0`.
+
+use std::borrow::Cow;
+
+/// The path that rules match on: the request path without what `strip_path` cut off. Always begins with `/`.
+///
+/// `matched` is how many bytes of `request_path` the route's path matched.
+pub fn service_path(request_path: &str, matched: usize, strip: bool) -> Cow<'_, str> {
+    if !strip {
+        return Cow::Borrowed(request_path);
+    }
+    let rest = postfix(request_path, matched);
+    if rest.starts_with('/') { Cow::Borrowed(rest) } else { Cow::Owned(format!("/{rest}")) }
+}
+
+/// The path that the upstream is asked for, without the query. `base` is the service's own path.
+pub fn upstream_path<'p>(base: &str, request_path: &'p str, matched: usize, strip: bool) -> Cow<'p, str> {
+    let base_slashed = base.ends_with('/');
+    let trimmed = base.strip_suffix('/').unwrap_or(base);
+    if !strip {
+        return match (base_slashed, request_path) {
+            (true, _) if base == "/" => Cow::Borrowed(request_path),
+            (true, _) => Cow::Owned(format!("{trimmed}{request_path}")),
+            (false, "/") => Cow::Owned(base.to_owned()),
+            (false, _) => Cow::Owned(format!("{base}{request_path}")),
+        };
+    }
+    let rest = postfix(request_path, matched);
+    let ends_slashed = request_path.len() > 1 && request_path.ends_with('/');
+    match (base_slashed, rest) {
+        (true, "") if base == "/" => Cow::Borrowed("/"),
+        (true, "") if ends_slashed => Cow::Owned(base.to_owned()),
+        (true, "") => Cow::Owned(trimmed.to_owned()),
+        (true, rest) if rest.starts_with('/') && base == "/" => Cow::Borrowed(rest),
+        (true, rest) if rest.starts_with('/') => Cow::Owned(format!("{trimmed}{rest}")),
+        (true, rest) => Cow::Owned(format!("{base}{rest}")),
+        (false, "") if ends_slashed => Cow::Owned(format!("{base}/")),
+        (false, "") => Cow::Owned(base.to_owned()),
+        (false, rest) if rest.starts_with('/') => Cow::Owned(format!("{base}{rest}")),
+        (false, rest) => Cow::Owned(format!("{base}/{rest}")),
+    }
+}
+
+/// What follows the matched part, with a leading `.` or `..` segment made harmless: cutting must not build a dot segment.
+fn postfix(request_path: &str, matched: usize) -> &str {
+    let rest = &request_path[matched..];
+    match rest {
+        "." | ".." => "",
+        _ => rest.strip_prefix("../").or_else(|| rest.strip_prefix("./")).unwrap_or(rest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (base, request path, matched, strip) → (upstream path, service path): the rows of Kong's table.
+    const ROWS: &[(&str, &str, usize, bool, &str, &str)] = &[
+        ("/", "/mockbin", 8, true, "/", "/"),
+        ("/", "/mockbin/", 8, true, "/", "/"),
+        ("/", "/mockbin/profile", 8, true, "/profile", "/profile"),
+        ("/", "/mockbin/profile", 9, true, "/profile", "/profile"),
+        ("/", "/mockbin", 8, false, "/mockbin", "/mockbin"),
+        ("/v1/", "/mockbin/", 9, true, "/v1/", "/"),
+        ("/v1/", "/mockbin", 8, true, "/v1", "/"),
+        ("/v1/", "/mockbin/x", 8, true, "/v1/x", "/x"),
+        ("/v1/", "/mockbin/x", 9, true, "/v1/x", "/x"),
+        ("/v1/", "/x", 2, false, "/v1/x", "/x"),
+        ("/v1", "/mockbin/", 9, true, "/v1/", "/"),
+        ("/v1", "/mockbin", 8, true, "/v1", "/"),
+        ("/v1", "/mockbin/x", 8, true, "/v1/x", "/x"),
+        ("/v1", "/mockbinx", 8, true, "/v1/x", "/x"),
+        ("/v1", "/", 1, false, "/v1", "/"),
+        ("/v1", "/x", 2, false, "/v1/x", "/x"),
+        ("/", "/a..", 2, true, "/", "/"),
+        ("/v1", "/a../x", 2, true, "/v1/x", "/x"),
+    ];
+
+    #[test]
+    fn joins_as_kong_does() {
+        for &(base, request, matched, strip, upstream, service) in ROWS {
+            let row = format!("{base} {request} {matched} {strip}");
+            assert_eq!(upstream_path(base, request, matched, strip), upstream, "{row}");
+            assert_eq!(service_path(request, matched, strip), service, "{row}");
+        }
+    }
+}

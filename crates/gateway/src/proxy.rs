@@ -1,0 +1,394 @@
+//! Serving one request: route, plug-ins, upstream, answer.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use event::EventId;
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use pipeline::{Access, Forward, RequestHead, Verdict, Watch};
+
+use crate::answer::{Refusal, accept_of};
+use crate::body::{BodyError, ClientBody, PlainBody, StreamedBody, UpstreamBody};
+use crate::core::Core;
+use crate::exchange::detach::Detach;
+use crate::exchange::{self, Exchange, Plan, refusal_of};
+use crate::headers::{self, ForwardedBy};
+use crate::path;
+use crate::router::{Match, without_port};
+use crate::table::Service;
+use crate::upstream::{self, Failure, Progress};
+
+/// A matching request's body up to this size is read whole before anything is sent, so that a client that leaves within it leaves
+/// provably nothing behind.
+pub(crate) const WHOLE_BODY: usize = 64 << 10;
+/// How long the gateway waits for the next piece of a body that it reads whole.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a request came in.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    pub peer: SocketAddr,
+    pub port: u16,
+}
+
+/// What the upstream will be asked, before its headers are made.
+struct Target {
+    service: Arc<Service>,
+    path_and_query: PathAndQuery,
+    host: String,
+    request_path: String,
+    prefix: Option<usize>,
+    preserve_host: bool,
+}
+
+/// Serves one request.
+///
+/// # Errors
+/// If the answer must not reach the client: hyper then cuts the connection.
+pub(crate) async fn serve(
+    core: Rc<Core>,
+    origin: Origin,
+    request: Request<Incoming>,
+) -> Result<Response<ClientBody>, BodyError> {
+    let started = Instant::now();
+    let now = core.clock.now();
+    let (parts, body) = request.into_parts();
+    let accept = accept_of(&parts.headers);
+    let head = RequestHead {
+        id: core.new_id(now),
+        started_at: now,
+        method: parts.method,
+        uri: parts.uri,
+        headers: parts.headers,
+        peer: origin.peer,
+    };
+    let id = head.id;
+    let answer = match Routed::find(&core, origin, head).await {
+        Ok(routed) => routed.forward(core.clone(), body, started, accept).await,
+        Err(Early::Refused(refusal)) => Ok(own_answer(refusal, id, accept.as_ref(), started)),
+        Err(Early::Answered(mut answer)) => {
+            headers::of_own_answer(answer.headers_mut(), id, started.elapsed());
+            Ok(answer.map(|body| ClientBody::Own(Some(body))))
+        }
+    };
+    if let Ok(answer) = &answer {
+        core.stats.answered(answer.status(), started.elapsed());
+    }
+    answer
+}
+
+fn own_answer(
+    refusal: Refusal,
+    id: EventId,
+    accept: Option<&HeaderValue>,
+    started: Instant,
+) -> Response<ClientBody> {
+    let mut answer = refusal.answer(id, accept);
+    headers::of_own_answer(answer.headers_mut(), id, started.elapsed());
+    answer.map(|body| ClientBody::Own(Some(body)))
+}
+
+/// A request that has its route and has passed the plug-ins.
+struct Routed {
+    origin: Origin,
+    head: RequestHead,
+    target: Target,
+    watch: Option<Box<dyn Watch>>,
+}
+
+/// The gateway answers without asking the upstream.
+enum Early {
+    Refused(Refusal),
+    Answered(Response<Bytes>),
+}
+
+impl Routed {
+    async fn find(core: &Rc<Core>, origin: Origin, mut head: RequestHead) -> Result<Self, Early> {
+        let host = host_of(&head.headers, &head.uri).map_err(Early::Refused)?;
+        let request_path = normalise(head.uri.path()).into_owned();
+        if !request_path.starts_with('/') {
+            return Err(Early::Refused(Refusal::BadRequest));
+        }
+        let host_if_any = Some(host.as_str()).filter(|host| !host.is_empty());
+        let found = core.router.find(&head.method, host_if_any, origin.port, &request_path);
+        let Some(Match { route, matched }) = found else {
+            return Err(Early::Refused(Refusal::NoRoute));
+        };
+        let Some(service) = &route.service else { return Err(Early::Refused(Refusal::NoService)) };
+
+        for plugin in route.chain.iter() {
+            let verdict = match plugin.access(&mut head) {
+                Access::Ready(verdict) => verdict,
+                Access::Pending(verdict) => verdict.await,
+            };
+            if let Verdict::Respond(answer) = verdict {
+                return Err(Early::Answered(answer));
+            }
+        }
+
+        let upstream = path::upstream_path(&service.path, &request_path, matched, route.strip_path);
+        let path_and_query =
+            path_and_query(&head.uri, &upstream).ok_or(Early::Refused(Refusal::BadRequest))?;
+        let mut watch = None;
+        for plugin in route.chain.iter() {
+            watch = watch.or_else(|| {
+                plugin.watch(&Forward {
+                    id: head.id,
+                    started_at: head.started_at,
+                    method: &head.method,
+                    scheme: "http",
+                    host: without_port(&host),
+                    port: origin.port,
+                    uri: head.uri.path_and_query().map_or("/", PathAndQuery::as_str),
+                    request_path: &request_path,
+                    service_path: &path::service_path(&request_path, matched, route.strip_path),
+                    upstream_uri: path_and_query.as_str(),
+                    headers: &head.headers,
+                    head_size: head_size(&head),
+                    client_ip: origin.peer.ip(),
+                    route: &route.facts,
+                })
+            });
+        }
+        let prefix = (route.strip_path && matched > 1).then_some(matched);
+        let target = Target {
+            service: service.clone(),
+            path_and_query,
+            host,
+            request_path,
+            prefix,
+            preserve_host: route.preserve_host,
+        };
+        Ok(Self { origin, head, target, watch })
+    }
+
+    async fn forward(
+        mut self,
+        core: Rc<Core>,
+        body: Incoming,
+        started: Instant,
+        accept: Option<HeaderValue>,
+    ) -> Result<Response<ClientBody>, BodyError> {
+        match self.watch.take() {
+            Some(watch) => self.watched(core, watch, body, started, accept).await,
+            None => Ok(self.plain(core, body, started, accept).await),
+        }
+    }
+
+    /// The upstream's request. Its headers are the client's, changed in place.
+    fn into_request(self, body: UpstreamBody) -> Request<UpstreamBody> {
+        let Self { origin, mut head, target, .. } = self;
+        headers::to_upstream(
+            &mut head.headers,
+            &ForwardedBy {
+                id: head.id,
+                client_ip: origin.peer.ip(),
+                scheme: "http",
+                port: origin.port,
+                host: without_port(&target.host),
+                path: &target.request_path,
+                prefix: target.prefix.map(|matched| &target.request_path[..matched]),
+                upstream_host: (!target.preserve_host).then_some(&target.service.host_header),
+            },
+        );
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method;
+        *request.uri_mut() = Uri::from(target.path_and_query);
+        *request.headers_mut() = head.headers;
+        request
+    }
+
+    /// Relays an unwatched exchange; it ends with its client.
+    async fn plain(
+        self,
+        core: Rc<Core>,
+        body: Incoming,
+        started: Instant,
+        accept: Option<HeaderValue>,
+    ) -> Response<ClientBody> {
+        let id = self.head.id;
+        let service = self.target.service.clone();
+        let progress = Progress::new();
+        let body = if body.is_end_stream() {
+            UpstreamBody::Whole(None)
+        } else {
+            UpstreamBody::Stream(Box::new(StreamedBody {
+                ahead: VecDeque::new(),
+                rest: body,
+                progress: progress.clone(),
+                exchange: None,
+            }))
+        };
+        let request = self.into_request(body);
+        let asked = Instant::now();
+        let asking = upstream::ask(core.pool.clone(), service.clone(), request, progress.clone());
+        let refusal = match within_timeouts(asking, &progress, &service).await {
+            Some(Ok((response, lease))) => {
+                let (mut parts, incoming) = response.into_parts();
+                headers::to_client(&mut parts.headers, id, asked.elapsed(), asked - started);
+                let body = PlainBody::new(incoming, lease, service.read_timeout);
+                return Response::from_parts(parts, ClientBody::Plain(body));
+            }
+            Some(Err(Failure::Unsent(unsent))) => refusal_of(unsent),
+            Some(Err(Failure::Lost(_))) => Refusal::BadGateway,
+            None => Refusal::GatewayTimeout,
+        };
+        own_answer(refusal, id, accept.as_ref(), started)
+    }
+
+    /// Runs a watched exchange; from its intent on it outlives its client.
+    async fn watched(
+        self,
+        core: Rc<Core>,
+        watch: Box<dyn Watch>,
+        mut body: Incoming,
+        started: Instant,
+        accept: Option<HeaderValue>,
+    ) -> Result<Response<ClientBody>, BodyError> {
+        core.stats.matched.fetch_add(1, Ordering::Relaxed);
+        let id = self.head.id;
+        let refuse = |refusal| Ok(own_answer(refusal, id, accept.as_ref(), started));
+        let Some(permit) = core.open_exchange() else { return refuse(Refusal::TooManyExchanges) };
+        let ahead = match read_ahead(&mut body).await {
+            Ok(ahead) => ahead,
+            Err(refusal) => return refuse(refusal),
+        };
+        let bound = watch.bound();
+        let exchange = Exchange::new(core.clone(), watch, started, permit);
+        let body = match ahead {
+            Ahead::Whole(bytes) => {
+                exchange.request_data(&bytes);
+                UpstreamBody::whole(bytes)
+            }
+            Ahead::Begun(ahead) => {
+                ahead.iter().for_each(|bytes| exchange.request_data(bytes));
+                UpstreamBody::Stream(Box::new(StreamedBody {
+                    ahead,
+                    rest: body,
+                    progress: exchange.progress().clone(),
+                    exchange: Some(exchange.clone()),
+                }))
+            }
+        };
+        let plan = Plan { id, started, service: self.target.service.clone(), accept: accept.clone(), bound };
+        let request = self.into_request(body);
+        let running = exchange::run(core.clone(), exchange.clone(), plan, request);
+        Detach::new(core, exchange, running).await
+    }
+}
+
+/// The Host in lower case, with its port if it has one; empty if there is none.
+fn host_of(headers: &HeaderMap, uri: &Uri) -> Result<String, Refusal> {
+    if let Some(authority) = uri.authority() {
+        return Ok(authority.as_str().to_ascii_lowercase());
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    let Some(host) = hosts.next() else { return Ok(String::new()) };
+    // Two Hosts are read differently by every hop.
+    if hosts.next().is_some() {
+        return Err(Refusal::BadRequest);
+    }
+    host.to_str().map(str::to_ascii_lowercase).map_err(|_| Refusal::BadRequest)
+}
+
+/// The upstream's target: the client's own bytes where the path is unchanged.
+fn path_and_query(uri: &Uri, path: &Cow<'_, str>) -> Option<PathAndQuery> {
+    let original = uri.path_and_query()?;
+    if original.path() == path.as_ref() {
+        return Some(original.clone());
+    }
+    let target = match original.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.clone().into_owned(),
+    };
+    PathAndQuery::from_maybe_shared(Bytes::from(target)).ok()
+}
+
+/// Request line and headers, in bytes, in canonical form.
+fn head_size(head: &RequestHead) -> u64 {
+    let target = head.uri.path_and_query().map_or(1, |target| target.as_str().len());
+    let line = head.method.as_str().len() + target + " ".len() * 2 + "HTTP/1.1\r\n".len();
+    let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    (line + headers + "\r\n".len()) as u64
+}
+
+/// What was read of a body before anything was sent.
+enum Ahead {
+    Whole(Bytes),
+    Begun(VecDeque<Bytes>),
+}
+
+/// Reads a body up to [`WHOLE_BODY`].
+async fn read_ahead(body: &mut Incoming) -> Result<Ahead, Refusal> {
+    if body.is_end_stream() {
+        return Ok(Ahead::Whole(Bytes::new()));
+    }
+    // Known to be larger: it flows at once.
+    if body.size_hint().lower() > WHOLE_BODY as u64 {
+        return Ok(Ahead::Begun(VecDeque::new()));
+    }
+    let mut pieces: VecDeque<Bytes> = VecDeque::new();
+    let mut size = 0;
+    while !body.is_end_stream() {
+        let frame = tokio::time::timeout(BODY_PATIENCE, body.frame()).await;
+        match frame.map_err(|_| Refusal::RequestTimeout)? {
+            None => break,
+            Some(Err(_)) => return Err(Refusal::BadRequest),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    size += data.len();
+                    pieces.push_back(data);
+                }
+            }
+        }
+        if size > WHOLE_BODY {
+            return Ok(Ahead::Begun(pieces));
+        }
+    }
+    Ok(Ahead::Whole(join(pieces, size)))
+}
+
+fn join(mut pieces: VecDeque<Bytes>, size: usize) -> Bytes {
+    match (pieces.pop_front(), pieces.is_empty()) {
+        (None, _) => Bytes::new(),
+        (Some(only), true) => only,
+        (Some(first), false) => {
+            let mut whole = BytesMut::with_capacity(size);
+            whole.extend_from_slice(&first);
+            pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+            whole.freeze()
+        }
+    }
+}
+
+/// Waits for an answer as long as the service's timeouts allow; `None` if they do not.
+async fn within_timeouts<F: Future>(asking: F, progress: &Progress, service: &Service) -> Option<F::Output> {
+    let mut asking = pin!(asking);
+    let mut timer = pin!(tokio::time::sleep(service.read_timeout.min(service.write_timeout)));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(answer) = asking.as_mut().poll(cx) {
+            return Poll::Ready(Some(answer));
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            let Some(left) = progress.remaining(service) else { return Poll::Ready(None) };
+            timer.as_mut().reset(tokio::time::Instant::now() + left.max(Duration::from_millis(1)));
+        }
+        Poll::Pending
+    })
+    .await
+}
+fn normalise(p: &str) -> Cow<'_, str> {
+    Cow::Borrowed(p)
+}

@@ -1,0 +1,36 @@
+//! Counts of one core: written by that core alone, read by anybody.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use storage::writer::Histogram;
+
+/// One core's counts.
+#[derive(Default)]
+pub struct CoreStats {
+    /// Connections accepted.
+    pub connections: AtomicU64,
+    /// Answers by class: 1xx is never sent, so the first counts what had no answer.
+    classes: [AtomicU64; 6],
+    /// From the head of the request to the head of the answer, in microseconds.
+    pub micros: Histogram,
+    /// Requests that matched a rule.
+    pub matched: AtomicU64,
+    /// Requests that matched a rule and were refused because their intent was not kept.
+    pub refused: AtomicU64,
+    /// Connections to upstreams opened.
+    pub upstream_connections: AtomicU64,
+}
+
+impl CoreStats {
+    pub(crate) fn answered(&self, status: StatusCode, took: Duration) {
+        self.classes[usize::from(status.as_u16() / 100).min(5)].fetch_add(1, Ordering::Relaxed);
+        self.micros.observe(took.as_micros() as u64);
+    }
+
+    /// Answers by the first digit of their status, `2` to `5`.
+    pub fn answers(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.classes.iter().enumerate().skip(2).map(|(class, count)| (class, count.load(Ordering::Relaxed)))
+    }
+}

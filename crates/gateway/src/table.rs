@@ -1,0 +1,96 @@
+//! What the gateway routes to: services and routes, ready for the hot path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use pipeline::{Chain, RouteFacts};
+use regex::Regex;
+
+/// A service behind the gateway.
+#[derive(Debug)]
+pub struct Service {
+    /// Its name, or its id if it has none.
+    pub name: String,
+    /// A host name or an IP literal (without brackets).
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// `host`, with `:port` if that is not 80: the Host header that the upstream sees.
+    pub host_header: HeaderValue,
+    /// Its own path, put in front of the service path; `/` if it has none.
+    pub path: String,
+    /// To establish a connection.
+    pub connect_timeout: Duration,
+    /// Between two pieces of the request.
+    pub write_timeout: Duration,
+    /// Between the request's last byte and the answer's head, and between two pieces of the answer.
+    pub read_timeout: Duration,
+}
+
+/// A route to a service.
+pub struct Route {
+    /// Its name, or its id if it has none.
+    pub name: String,
+    /// What must match; an empty list matches all.
+    pub hosts: Vec<HostPattern>,
+    /// What must match; an empty list matches all.
+    pub paths: Vec<PathPattern>,
+    /// Upper case; an empty list matches all.
+    pub methods: Vec<http::Method>,
+    /// Higher goes first among regex paths.
+    pub regex_priority: i64,
+    /// Whether the matched part of the path is cut off.
+    pub strip_path: bool,
+    /// Whether the upstream sees the client's Host.
+    pub preserve_host: bool,
+    /// Where it leads; `None` answers 503.
+    pub service: Option<Arc<Service>>,
+    /// What runs on it.
+    pub chain: Chain,
+    /// What events say of it.
+    pub facts: RouteFacts,
+}
+
+/// A host to match: lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostPattern {
+    /// `api.example.com`, or `api.example.com:8000`.
+    Exact(String),
+    /// `*.example.com` is stored as `.example.com`.
+    Suffix(String),
+    /// `example.*` is stored as `example.`.
+    Prefix(String),
+}
+
+impl HostPattern {
+    /// Reads a host as Kong writes it.
+    pub fn parse(text: &str) -> Self {
+        let text = text.to_ascii_lowercase();
+        if let Some(suffix) = text.strip_prefix('*') {
+            Self::Suffix(suffix.to_owned())
+        } else if let Some(prefix) = text.strip_suffix('*') {
+            Self::Prefix(prefix.to_owned())
+        } else {
+            Self::Exact(text)
+        }
+    }
+
+    /// Whether a wildcard stands for at least one character of `host`.
+    pub(crate) fn wildcard_matches(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(exact) => exact == host,
+            Self::Suffix(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_str()),
+            Self::Prefix(prefix) => host.len() > prefix.len() && host.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+/// A path to match.
+#[derive(Clone, Debug)]
+pub enum PathPattern {
+    /// A plain string prefix of the normalised path.
+    Prefix(String),
+    /// `~regex`, anchored at the start, not at the end.
+    Regex(Regex),
+}

@@ -1,0 +1,201 @@
+//! The binary under test as a process: started, asked where it listens, killed, started again.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::wait;
+
+/// How to start the binary.
+pub struct Setup {
+    /// The binary.
+    pub program: PathBuf,
+    /// Words before the binary (`strace -f …`).
+    pub wrapper: Vec<String>,
+    /// The configuration, YAML.
+    pub config: String,
+    /// More flags.
+    pub flags: Vec<String>,
+    /// More environment.
+    pub env: Vec<(String, String)>,
+    /// Where its data is.
+    pub data: Arc<TempDir>,
+}
+
+impl Setup {
+    /// A binary with a configuration and a data directory of its own. Loopback endpoints are allowed.
+    ///
+    /// # Panics
+    /// If there is no place for temporary files.
+    pub fn new(program: impl Into<PathBuf>, config: impl Into<String>) -> Self {
+        Self {
+            program: program.into(),
+            wrapper: Vec::new(),
+            config: config.into(),
+            flags: vec!["--allow-private-endpoints".into(), "--workers=2".into(), "--min-free=0".into()],
+            env: Vec::new(),
+            data: Arc::new(tempfile::tempdir().expect("a temporary directory")),
+        }
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.data.path().join("data")
+    }
+
+    fn command(&self) -> Command {
+        let config = self.data.path().join("retrohook.yaml");
+        std::fs::write(&config, &self.config).expect("the configuration can be written");
+        let mut words =
+            self.wrapper.iter().map(String::as_str).chain([self.program.to_str().expect("UTF-8")]);
+        let mut command = Command::new(words.next().expect("a program"));
+        command.args(words).arg("run").arg("-c").arg(&config);
+        command.arg("--data-dir").arg(self.data_dir());
+        for listener in ["proxy", "admin", "hub"] {
+            if !self.flags.iter().any(|flag| flag.starts_with(&format!("--{listener}-listen"))) {
+                command.arg(format!("--{listener}-listen=127.0.0.1:0"));
+            }
+        }
+        command.args(&self.flags).envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Panics
+    /// If it does not become ready: with what it printed.
+    #[track_caller]
+    pub fn start(&self) -> Process {
+        let mut process = self.start_without_waiting();
+        wait::until("the gateway to be ready", || {
+            if let Some(status) = process.child.try_wait().expect("its status") {
+                panic!("the gateway ended with {status}:\n{}", process.output());
+            }
+            process.listeners().contains_key("ready").then_some(())
+        });
+        process
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If the binary cannot be started.
+    pub fn start_without_waiting(&self) -> Process {
+        let mut child = self.command().spawn().expect("the binary starts");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let outputs: [Box<dyn std::io::Read + Send>; 2] =
+            [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
+        for output in outputs {
+            let lines = lines.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                }
+            });
+        }
+        Process { child, lines }
+    }
+}
+
+/// A running binary; killed when dropped.
+pub struct Process {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    /// All that it printed so far.
+    pub fn output(&self) -> String {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// What it said it listens on: `proxy`, `admin`, `hub`; and `ready` when it is.
+    pub fn listeners(&self) -> BTreeMap<String, String> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = lines.iter().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?.to_owned(), words.next().unwrap_or_default().to_owned()))
+        });
+        words.filter(|(name, _)| ["proxy", "admin", "hub", "ready"].contains(&name.as_str())).collect()
+    }
+
+    /// Where one of its listeners is.
+    ///
+    /// # Panics
+    /// If it did not say.
+    #[track_caller]
+    pub fn address(&self, listener: &str) -> SocketAddr {
+        let listeners = self.listeners();
+        let text = listeners.get(listener).unwrap_or_else(|| panic!("no {listener} in:\n{}", self.output()));
+        text.trim_start_matches("http://").parse().expect("an address")
+    }
+
+    /// The proxy's address.
+    #[track_caller]
+    pub fn proxy(&self) -> SocketAddr {
+        self.address("proxy")
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, and wait for the end.
+    ///
+    /// # Panics
+    /// If it cannot be waited for.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM, and wait for the end.
+    ///
+    /// # Panics
+    /// If it does not end soon.
+    #[track_caller]
+    pub fn terminate(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, signal).expect("it is there");
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// If it does not end soon.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        wait::until("the gateway to end", || child.try_wait().expect("its status"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The path of a file in a data directory, for tests that damage it.
+pub fn database(data: &Path) -> PathBuf {
+    data.join("retrohook.db")
+}
