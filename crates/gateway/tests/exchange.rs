@@ -1,0 +1,347 @@
+//! The outcome protocol as the gateway keeps it for any watch: real sockets, a scripted upstream and a watch that keeps a record.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use event::outcome::{SuccessStatuses, decide};
+use event::timestamp::Clock;
+use event::{Decision, Fate, Timestamp, UnknownReason};
+use gateway::gateway::Config;
+use gateway::router::Router;
+use gateway::table::{PathPattern, Route, Service};
+use gateway::{Gateway, Running};
+use http::HeaderValue;
+use pipeline::kind::Priority;
+use pipeline::{Answer, Chain, Forward, Hold, Plugin, RouteFacts, Watch};
+use storage::StoreError;
+use testkit::client::{self, Client};
+use testkit::upstream::Upstream;
+use testkit::wait;
+
+struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64)
+    }
+}
+
+/// What happened to one watch, in order.
+#[derive(Clone, Debug, PartialEq)]
+enum Seen {
+    Intended(String),
+    Settled(Fate, Option<u16>),
+}
+
+#[derive(Default)]
+struct Record(Mutex<Vec<Seen>>);
+
+impl Record {
+    fn push(&self, seen: Seen) {
+        self.0.lock().unwrap().push(seen);
+    }
+
+    fn fates(&self) -> Vec<(Fate, Option<u16>)> {
+        let settled = |seen: &Seen| match seen {
+            Seen::Settled(fate, status) => Some((*fate, *status)),
+            Seen::Intended(_) => None,
+        };
+        self.0.lock().unwrap().iter().filter_map(settled).collect()
+    }
+
+    #[track_caller]
+    fn wait_for_fate(&self) -> (Fate, Option<u16>) {
+        wait::until("a settled watch", || self.fates().first().copied())
+    }
+}
+
+/// Watches every PUT; `x-probe: refuse` refuses the intent, `x-probe: hold-fails` fails the hold.
+struct Probe(Arc<Record>);
+
+impl Plugin for Probe {
+    fn name(&self) -> &'static str {
+        "probe"
+    }
+
+    fn watch(&self, forward: &Forward<'_>) -> Option<Box<dyn Watch>> {
+        let header = forward.headers.get("x-probe").map(|value| value.to_str().unwrap().to_owned());
+        (forward.method == "PUT").then(|| {
+            let path = forward.service_path.to_owned();
+            Box::new(ProbeWatch { record: self.0.clone(), path, header: header.unwrap_or_default() }) as Box<dyn Watch>
+        })
+    }
+}
+
+struct ProbeWatch {
+    record: Arc<Record>,
+    path: String,
+    header: String,
+}
+
+impl Watch for ProbeWatch {
+    fn intend(&mut self) -> Option<Hold> {
+        self.record.push(Seen::Intended(self.path.clone()));
+        (self.header == "refuse").then(|| Box::pin(async { Err(StoreError::Closed) }) as Hold)
+    }
+
+    fn decision(&self, fate: Fate) -> Decision {
+        decide(fate, &SuccessStatuses::Any2xx, true)
+    }
+
+    fn resolve_after(&self) -> Duration {
+        Duration::from_millis(300)
+    }
+
+    fn bound(&self) -> Duration {
+        Duration::from_millis(1_500)
+    }
+
+    fn settle(&mut self, fate: Fate, answer: &Answer<'_>) -> Option<Hold> {
+        self.record.push(Seen::Settled(fate, answer.status));
+        (self.header == "hold-fails").then(|| Box::pin(async { Err(StoreError::Closed) }) as Hold)
+    }
+}
+
+struct Bench {
+    upstream: Upstream,
+    record: Arc<Record>,
+    running: Option<Running>,
+    proxy: SocketAddr,
+}
+
+impl Bench {
+    fn start() -> Self {
+        let upstream = Upstream::start();
+        let address = upstream.address();
+        Self::start_to(upstream, address)
+    }
+
+    fn start_to(upstream: Upstream, address: SocketAddr) -> Self {
+        let record = Arc::new(Record::default());
+        let service = Arc::new(Service {
+            name: "profiles".into(),
+            host: address.ip().to_string(),
+            port: address.port(),
+            host_header: HeaderValue::from_str(&address.to_string()).unwrap(),
+            path: "/".into(),
+            connect_timeout: Duration::from_secs(2),
+            write_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_millis(500),
+        });
+        let route = Route {
+            name: "all".into(),
+            hosts: vec![],
+            paths: vec![PathPattern::Prefix("/mockbin".into())],
+            methods: vec![],
+            regex_priority: 0,
+            strip_path: true,
+            preserve_host: false,
+            service: Some(service),
+            chain: Chain::new(vec![(Priority(1), Arc::new(Probe(record.clone())))]),
+            facts: RouteFacts {
+                service: "profiles".into(),
+                route: "all".into(),
+                api: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
+            },
+        };
+        let config = Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            workers: 2,
+            drain_timeout: Duration::from_millis(600),
+        };
+        let gateway = Gateway::bind(config).unwrap();
+        let router = Arc::new(Router::new(vec![route]).unwrap());
+        let running = gateway.start(router, Arc::new(WallClock)).unwrap();
+        Self { upstream, record, proxy: running.address(), running: Some(running) }
+    }
+
+    fn put(&self, target: &str) -> io::Result<client::Answer> {
+        client::send(self.proxy, "PUT", target, &[], b"{}")
+    }
+
+    fn drain(&mut self) {
+        self.running.take().unwrap().join().unwrap();
+    }
+}
+
+#[test]
+fn a_success_is_settled_once_and_relayed_whole() {
+    let bench = Bench::start();
+    let answer = bench.put("/mockbin/profile?x=1").unwrap();
+    assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"done":true}"#));
+    assert!(answer.header("x-kong-upstream-latency").is_some());
+    assert_eq!(
+        *bench.record.0.lock().unwrap(),
+        [
+            Seen::Intended("/profile".into()),
+            Seen::Settled(Fate::Answered { status: 200 }, Some(200))
+        ]
+    );
+    let asked = &bench.upstream.executed()[0];
+    assert_eq!((asked.target.as_str(), asked.body.as_slice()), ("/profile?x=1", b"{}".as_slice()));
+    assert_eq!(asked.header("x-forwarded-path"), Some("/mockbin/profile"));
+    assert_eq!(asked.header("x-forwarded-prefix"), Some("/mockbin"));
+}
+
+#[test]
+fn what_is_not_watched_passes_and_keeps_its_connection() {
+    let bench = Bench::start();
+    let mut client = Client::connect(bench.proxy).unwrap();
+    for _ in 0..3 {
+        let answer = client.send("GET", "/mockbin/profile?script=chunked", &[], b"").unwrap();
+        assert_eq!(answer.text(), "hello");
+    }
+    assert!(bench.record.fates().is_empty());
+    assert_eq!(client.send("GET", "/other", &[], b"").unwrap().status, 404);
+}
+
+#[test]
+fn failures_tell_their_fate() {
+    let bench = Bench::start();
+    let cases = [
+        ("?status=404", 404, Fate::Answered { status: 404 }),
+        ("?status=204", 204, Fate::Answered { status: 204 }),
+        ("?script=reset", 502, Fate::Unanswered(UnknownReason::UpstreamReset)),
+        ("?script=close", 502, Fate::Unanswered(UnknownReason::UpstreamReset)),
+        ("?script=garbage", 502, Fate::Unanswered(UnknownReason::UpstreamInvalid)),
+    ];
+    for (query, status, fate) in cases {
+        bench.record.0.lock().unwrap().clear();
+        let answer = bench.put(&format!("/mockbin/x{query}")).unwrap();
+        assert_eq!(answer.status, status, "{query}");
+        assert_eq!(bench.record.fates(), [(fate, Some(status))], "{query}");
+    }
+}
+
+#[test]
+fn a_body_that_breaks_behind_a_good_head_is_a_success_and_cut() {
+    let bench = Bench::start();
+    assert!(bench.put("/mockbin/x?script=half").is_err());
+    assert_eq!(bench.record.wait_for_fate(), (Fate::Answered { status: 200 }, Some(200)));
+}
+
+#[test]
+fn no_connection_is_no_event() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let bench = Bench::start_to(Upstream::start(), free);
+    let answer = bench.put("/mockbin/x").unwrap();
+    assert_eq!(answer.status, 502);
+    assert_eq!(answer.json()["message"], "An invalid response was received from the upstream server");
+    assert_eq!(bench.record.fates(), [(Fate::NotSent, Some(502))]);
+}
+
+#[test]
+fn a_timeout_is_told_and_outlasted() {
+    let bench = Bench::start();
+    let answer = bench.put("/mockbin/x?script=slow").unwrap();
+    assert_eq!(answer.status, 504);
+    assert_eq!(bench.record.wait_for_fate(), (Fate::Answered { status: 200 }, Some(200)), "it answered after all");
+
+    bench.record.0.lock().unwrap().clear();
+    assert_eq!(bench.put("/mockbin/x?script=wait").unwrap().status, 504);
+    let fate = Fate::Unanswered(UnknownReason::UpstreamTimeout);
+    assert_eq!(bench.record.wait_for_fate(), (fate, Some(504)));
+    bench.upstream.release();
+}
+
+#[test]
+fn an_answer_that_streams_on_is_settled_all_the_same() {
+    let bench = Bench::start();
+    let mut client = Client::connect(bench.proxy).unwrap();
+    client.write(&client::request("PUT", "/mockbin/x?script=stream", &[], b"{}")).unwrap();
+    assert_eq!(bench.record.wait_for_fate(), (Fate::Answered { status: 200 }, Some(200)));
+}
+
+#[test]
+fn a_refused_intent_sends_nothing() {
+    let bench = Bench::start();
+    let answer = client::send(bench.proxy, "PUT", "/mockbin/x", &[("x-probe", "refuse")], b"{}").unwrap();
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    assert!(bench.upstream.executed().is_empty());
+    assert!(bench.record.fates().is_empty());
+}
+
+#[test]
+fn an_answer_whose_hold_fails_is_never_whole() {
+    let bench = Bench::start();
+    for target in ["/mockbin/x", "/mockbin/x?script=chunked", "/mockbin/x?status=204"] {
+        let cut = client::send(bench.proxy, "PUT", target, &[("x-probe", "hold-fails")], b"{}");
+        assert!(cut.is_err(), "{target}: {cut:?}");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_within_a_small_body_leaves_nothing() {
+    let bench = Bench::start();
+    for leave in [Client::fin, Client::rst] {
+        let mut client = Client::connect(bench.proxy).unwrap();
+        client.write(b"PUT /mockbin/x HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nhalf").unwrap();
+        leave(client).unwrap();
+    }
+    // A later request proves that the earlier ones had their time.
+    assert_eq!(bench.put("/mockbin/last").unwrap().status, 200);
+    assert_eq!(bench.record.0.lock().unwrap()[0], Seen::Intended("/last".into()));
+    assert_eq!(bench.upstream.executed().len(), 1);
+}
+
+#[test]
+fn a_client_that_leaves_after_the_head_was_forwarded_changes_nothing() {
+    for leave in [Client::fin, Client::rst] {
+        let bench = Bench::start();
+        let mut client = Client::connect(bench.proxy).unwrap();
+        client.write(&client::request("PUT", "/mockbin/x?script=wait", &[], b"{}")).unwrap();
+        wait::until("the upstream to be asked", || (!bench.upstream.executed().is_empty()).then_some(()));
+        leave(client).unwrap();
+        bench.upstream.release();
+        assert_eq!(bench.record.wait_for_fate(), (Fate::Answered { status: 200 }, Some(200)));
+    }
+}
+
+#[test]
+fn a_large_body_that_breaks_off_is_unknown() {
+    for leave in [Client::fin, Client::rst] {
+        let bench = Bench::start();
+        let mut client = Client::connect(bench.proxy).unwrap();
+        client.write(b"PUT /mockbin/x HTTP/1.1\r\nhost: a\r\ncontent-length: 200000\r\n\r\n").unwrap();
+        client.write(&[b'x'; 100_000]).unwrap();
+        wait::until("the intent", || (!bench.record.0.lock().unwrap().is_empty()).then_some(()));
+        leave(client).unwrap();
+        let fate = Fate::Unanswered(UnknownReason::RequestBodyBroken);
+        assert_eq!(bench.record.wait_for_fate().0, fate);
+    }
+}
+
+#[test]
+fn a_large_body_flows_whole() {
+    let bench = Bench::start();
+    let body: Vec<u8> = (0..300_000u32).map(|i| i as u8).collect();
+    let answer = client::send(bench.proxy, "PUT", "/mockbin/x", &[], &body).unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(bench.upstream.executed()[0].body, body);
+}
+
+#[test]
+fn the_drain_lets_requests_end_and_its_deadline_settles_the_rest() {
+    let mut bench = Bench::start();
+    let mut client = Client::connect(bench.proxy).unwrap();
+    client.write(&client::request("PUT", "/mockbin/x?script=wait", &[], b"{}")).unwrap();
+    wait::until("the upstream to be asked", || (!bench.upstream.executed().is_empty()).then_some(()));
+    bench.running.as_ref().unwrap().drain();
+    wait::until("the gateway to stop listening", || Client::connect(bench.proxy).err());
+    bench.upstream.release();
+    assert_eq!(client.answer().unwrap().status, 200);
+    bench.drain();
+    assert_eq!(bench.record.fates(), [(Fate::Answered { status: 200 }, Some(200))]);
+
+    let mut bench = Bench::start();
+    let mut client = Client::connect(bench.proxy).unwrap();
+    client.write(&client::request("PUT", "/mockbin/x?script=wait", &[], b"{}")).unwrap();
+    wait::until("the upstream to be asked", || (!bench.upstream.executed().is_empty()).then_some(()));
+    bench.drain();
+    let (fate, _) = bench.record.wait_for_fate();
+    let expected = [UnknownReason::DrainDeadline, UnknownReason::UpstreamTimeout];
+    assert!(matches!(fate, Fate::Unanswered(reason) if expected.contains(&reason)), "{fate:?}");
+    bench.upstream.release();
+}
