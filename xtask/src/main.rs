@@ -1,2 +1,75 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands. One file each: `test`, `tidy`, `tools`.
+//!
+//! Built before anything else on every machine, so it depends on the standard library alone.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people prints")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+mod process;
+mod test;
+mod tidy;
+mod tools;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test                 set up what the tests need, then check and test everything
+  test --only STEP     one step: fmt, clippy, tidy, unit or blackbox (may be repeated)
+  tidy                 the house rules
+  tools                set up what the black-box tests need; prints lines to `eval` in a shell
+  help                 this text
+";
+
+/// Where the project and its build results are.
+pub(crate) struct Places {
+    root: PathBuf,
+    target: PathBuf,
+}
+
+impl Places {
+    fn find() -> Option<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.to_path_buf();
+        let target = match std::env::var_os("CARGO_TARGET_DIR") {
+            Some(dir) => root.join(dir),
+            None => root.join("target"),
+        };
+        Some(Self { root, target })
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let Some(places) = Places::find() else {
+        return refuse("the folder of xtask has no parent");
+    };
+    match words.as_slice() {
+        ["test", options @ ..] => match test::Only::parse(options) {
+            Ok(only) => test::run(&places, &only),
+            Err(problem) => refuse(&problem),
+        },
+        ["tidy"] => code(tidy::run(&places)),
+        ["tools"] => match tools::set_up(&places) {
+            Ok(tools) => {
+                print!("{}", tools.exports());
+                ExitCode::SUCCESS
+            }
+            Err(problem) => refuse(&problem),
+        },
+        [] | ["help" | "--help" | "-h", ..] => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        [other, ..] => refuse(&format!("no such command, or too many arguments: `{other}`\n\n{HELP}")),
+    }
+}
+
+fn code(well: bool) -> ExitCode {
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn refuse(problem: &str) -> ExitCode {
+    eprintln!("xtask: {problem}");
+    ExitCode::FAILURE
+}

@@ -1,1 +1,131 @@
-//! admin.
+//! What operators ask a node, over HTTP: `/status` and `/metrics` as Kong's, events and deliveries under `/retrohook/`.
+//!
+//! Every read of the store runs off the runtime, in a short transaction of its own. An error is one JSON object, `message` and `hint`.
+//! Kong's entities are not served yet.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use delivery::Deliveries;
+use event::Timestamp;
+use event::timestamp::Clock;
+use gateway::stats::CoreStats;
+use serde::Serialize;
+use storage::entities::{Queue, Subscription, Topic};
+use storage::{Reader, StoreError, Writer};
+
+mod events;
+mod metrics;
+mod status;
+
+/// What the admin API tells about; clones share it.
+#[derive(Clone)]
+pub struct Node {
+    /// The store's reads.
+    pub reader: Arc<dyn Reader>,
+    /// The store's writer.
+    pub writer: Writer,
+    /// Every core's counts.
+    pub cores: Arc<Vec<Arc<CoreStats>>>,
+    /// The workers.
+    pub deliveries: Deliveries,
+    /// The topics of the configuration.
+    pub topics: Arc<Vec<Topic>>,
+    /// The queues of the configuration.
+    pub queues: Arc<Vec<Queue>>,
+    /// The subscriptions of the configuration.
+    pub subscriptions: Arc<Vec<Subscription>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// When this process was ready.
+    pub ready_at: Timestamp,
+}
+
+/// The API.
+pub fn router(node: Node) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/status", get(status::status))
+        .route("/metrics", get(metrics::metrics))
+        .route("/retrohook/events", get(events::list))
+        .route("/retrohook/events/{id}", get(events::one))
+        .route("/retrohook/events/{id}/deliveries/{subscription}/redeliver", post(events::redeliver))
+        .fallback(not_found)
+        .with_state(node)
+}
+
+async fn index() -> Response {
+    let paths = [
+        ("GET /status", "whether this node is ready, and what it is doing"),
+        ("GET /metrics", "the same as numbers, for Prometheus"),
+        ("GET /retrohook/events?limit=50&before=SEQUENCE", "events, newest first"),
+        ("GET /retrohook/events/{id}", "an event with its deliveries and attempts"),
+        ("POST /retrohook/events/{id}/deliveries/{subscription}/redeliver", "send one delivery again"),
+    ];
+    let paths: serde_json::Map<_, _> =
+        paths.into_iter().map(|(path, what)| (path.to_owned(), what.into())).collect();
+    axum::Json(serde_json::json!({
+        "tagline": "Welcome to retrohook",
+        "version": env!("CARGO_PKG_VERSION"),
+        "paths": paths,
+    }))
+    .into_response()
+}
+
+async fn not_found() -> Error {
+    Error {
+        status: StatusCode::NOT_FOUND,
+        message: "there is nothing at this path".into(),
+        hint: "GET / lists the paths".into(),
+    }
+}
+
+/// What the API answers when it cannot do what was asked.
+#[derive(Debug, Serialize)]
+struct Error {
+    #[serde(skip)]
+    status: StatusCode,
+    message: String,
+    hint: String,
+}
+
+impl Error {
+    fn bad_request(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, message: message.into(), hint: hint.into() }
+    }
+
+    fn missing(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, message: message.into(), hint: hint.into() }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        (self.status, axum::Json(self)).into_response()
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "the admin API could not read the store");
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            message: error.to_string(),
+            hint: "look at /status and the log".into(),
+        }
+    }
+}
+
+/// Runs a read of the store off the runtime.
+async fn read<T, F>(node: &Node, read: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: FnOnce(&dyn Reader) -> storage::Result<T> + Send + 'static,
+{
+    let reader = node.reader.clone();
+    let done = tokio::task::spawn_blocking(move || read(&*reader)).await;
+    Ok(done.map_err(|_| StoreError::Closed)??)
+}

@@ -1,0 +1,260 @@
+//! `/retrohook/events`: what happened, to whom it went, and how each attempt ended.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use event::{Event, EventId, Position};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use storage::delivery::{Attempt, Delivery, DeliveryState};
+use storage::entities::{Protocol, Subscription, SubscriptionId};
+
+use crate::{Error, Node, read};
+
+/// Events in a page if not asked otherwise.
+const PAGE: usize = 50;
+/// The largest page.
+const MAX_PAGE: usize = 500;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Page {
+    limit: Option<usize>,
+    before: Option<i64>,
+}
+
+/// A page of events.
+#[derive(Serialize)]
+pub(crate) struct Events {
+    events: Vec<EventView>,
+    /// What `before` is on the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_before: Option<i64>,
+}
+
+/// `GET /retrohook/events`: the newest first.
+pub(crate) async fn list(
+    State(node): State<Node>,
+    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Events>, Error> {
+    let Query(page) = page.map_err(|error| {
+        Error::bad_request(error.body_text(), "the parameters are `limit` (1 to 500) and `before` (a sequence)")
+    })?;
+    let limit = page.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let before = page.before.map(Position);
+    let events = read(&node, move |reader| reader.events_before(before, limit)).await?;
+    let next_before = (events.len() == limit).then(|| events.last().map(|event| event.position.0)).flatten();
+    let events = events.into_iter().map(|event| EventView::new(&node, event)).collect();
+    Ok(Json(Events { events, next_before }))
+}
+
+/// An event with its deliveries.
+#[derive(Serialize)]
+pub(crate) struct Detail {
+    #[serde(flatten)]
+    event: EventView,
+    deliveries: Vec<DeliveryView>,
+}
+
+/// `GET /retrohook/events/{id}`.
+pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Result<Json<Detail>, Error> {
+    let event = find(&node, &id).await?;
+    let position = event.position;
+    let (rows, attempts) =
+        read(&node, move |reader| Ok((reader.deliveries_at(position)?, reader.attempts_at(position)?))).await?;
+    let current = read(&node, |reader| reader.subscriptions()).await?;
+    let topic = event.body.topic;
+    let mut by_subscription: BTreeMap<SubscriptionId, (Option<Delivery>, Vec<Attempt>)> = BTreeMap::new();
+    for subscription in current.iter().filter(|subscription| subscription.topic == topic) {
+        by_subscription.entry(subscription.id).or_default();
+    }
+    for row in rows {
+        by_subscription.entry(row.id.subscription).or_default().0 = Some(row);
+    }
+    for attempt in attempts {
+        by_subscription.entry(attempt.delivery.subscription).or_default().1.push(attempt);
+    }
+    let deliveries = by_subscription
+        .into_iter()
+        .map(|(id, (row, attempts))| {
+            let subscription = current.iter().find(|subscription| subscription.id == id);
+            DeliveryView::new(id, subscription, position, row, attempts)
+        })
+        .collect();
+    Ok(Json(Detail { event: EventView::new(&node, event), deliveries }))
+}
+
+/// `POST /retrohook/events/{id}/deliveries/{subscription}/redeliver`: sends one delivery again, whatever became of it.
+pub(crate) async fn redeliver(
+    State(node): State<Node>,
+    Path((id, subscription)): Path<(String, i64)>,
+) -> Result<Json<serde_json::Value>, Error> {
+    let event = find(&node, &id).await?;
+    let subscription = SubscriptionId(subscription);
+    let known = node.subscriptions.iter().find(|known| known.id == subscription);
+    let Some(known) = known.filter(|known| known.topic == event.body.topic) else {
+        return Err(Error::missing(
+            format!("subscription {} does not belong to this event's topic", subscription.0),
+            "GET /retrohook/events/{id} lists the deliveries with their subscriptions",
+        ));
+    };
+    if known.protocol == Protocol::Sqs {
+        return Err(Error::bad_request(
+            "a queue's message cannot be sent again by this call",
+            "the queue keeps it until it is deleted; receive it there",
+        ));
+    }
+    node.deliveries.redeliver(subscription, event.position).await?;
+    Ok(Json(serde_json::json!({ "event": event.body.id, "subscription": subscription, "state": "due" })))
+}
+
+async fn find(node: &Node, id: &str) -> Result<Event, Error> {
+    let parsed: EventId = id
+        .parse()
+        .map_err(|error: event::id::ParseIdError| Error::bad_request(error.to_string(), "ids stand in GET /retrohook/events"))?;
+    let event = read(node, move |reader| reader.event(parsed)).await?;
+    event.ok_or_else(|| {
+        Error::missing(format!("there is no event {parsed}"), "delivered events are kept for a day; GET /retrohook/events lists them")
+    })
+}
+
+/// An event as the API shows it.
+#[derive(Serialize)]
+struct EventView {
+    id: EventId,
+    sequence: i64,
+    topic: String,
+    key: String,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    overlapped: bool,
+    recorded_at: String,
+    request: Option<Box<RawValue>>,
+    response: Option<Box<RawValue>>,
+}
+
+impl EventView {
+    fn new(node: &Node, event: Event) -> Self {
+        let body = event.body;
+        let topic = node.topics.iter().find(|topic| topic.id == body.topic);
+        let json = |text: &str| RawValue::from_string(text.to_owned()).ok();
+        Self {
+            id: body.id,
+            sequence: event.position.0,
+            topic: topic.map_or_else(|| format!("#{}", body.topic.0), |topic| topic.name.clone()),
+            key: body.key.to_string(),
+            outcome: body.outcome.as_str(),
+            reason: body.outcome.reason().map(event::UnknownReason::as_str),
+            overlapped: body.overlapped,
+            recorded_at: body.recorded_at.to_string(),
+            request: json(&body.request),
+            response: body.answer.as_deref().and_then(json),
+        }
+    }
+}
+
+/// A delivery as the API shows it.
+#[derive(Serialize)]
+struct DeliveryView {
+    subscription: i64,
+    protocol: &'static str,
+    endpoint: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<String>,
+    attempts: Vec<AttemptView>,
+}
+
+impl DeliveryView {
+    fn new(
+        id: SubscriptionId,
+        subscription: Option<&Subscription>,
+        position: Position,
+        row: Option<Delivery>,
+        attempts: Vec<Attempt>,
+    ) -> Self {
+        let (mut reason, mut next_attempt_at) = (None, None);
+        let state = match row.map(|row| row.state) {
+            Some(DeliveryState::Retry { at }) => {
+                next_attempt_at = Some(at.to_string());
+                "waiting"
+            }
+            Some(DeliveryState::Behind) => "behind",
+            Some(DeliveryState::Dead { reason: why, .. }) => {
+                reason = Some(why);
+                "dead"
+            }
+            None => match subscription {
+                Some(queue) if queue.protocol == Protocol::Sqs => "queued",
+                Some(push) if push.cursor.done_to >= position => "delivered",
+                Some(_) => "pending",
+                None => "removed",
+            },
+        };
+        Self {
+            subscription: id.0,
+            protocol: subscription.map_or("", |subscription| subscription.protocol.as_str()),
+            endpoint: subscription.map_or_else(String::new, |subscription| without_user(&subscription.endpoint)),
+            state,
+            reason,
+            next_attempt_at,
+            attempts: attempts.into_iter().map(AttemptView::new).collect(),
+        }
+    }
+}
+
+/// A URL without its user info: passwords stay out of answers.
+fn without_user(endpoint: &str) -> String {
+    match (endpoint.split_once("://"), endpoint.split_once('@')) {
+        (Some((scheme, rest)), Some(_)) if rest.split('/').next().is_some_and(|host| host.contains('@')) => {
+            let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+            format!("{scheme}://{host}")
+        }
+        _ => endpoint.to_owned(),
+    }
+}
+
+/// An attempt as the API shows it.
+#[derive(Serialize)]
+struct AttemptView {
+    number: u32,
+    at: String,
+    took_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    answer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_at: Option<String>,
+}
+
+impl AttemptView {
+    fn new(attempt: Attempt) -> Self {
+        Self {
+            number: attempt.number,
+            at: attempt.at.to_string(),
+            took_ms: attempt.took_micros as f64 / 1_000.0,
+            status: attempt.status,
+            error: attempt.error,
+            answer: String::from_utf8_lossy(&attempt.answer).into_owned(),
+            next_at: attempt.next_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_stay_out_of_answers() {
+        assert_eq!(without_user("https://me:secret@a.com/x"), "https://a.com/x");
+        assert_eq!(without_user("https://a.com/x@y"), "https://a.com/x@y");
+        assert_eq!(without_user("profile-worker"), "profile-worker");
+    }
+}

@@ -1,0 +1,255 @@
+//! `GET /metrics`: counts of the data path, the store and the deliveries in Prometheus's text format.
+//!
+//! Nothing is counted twice: a scrape reads the counters that the parts keep for themselves.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+use storage::backend::{Lag, StoreStats};
+use storage::entities::Protocol;
+use storage::queue::QueueDepth;
+use storage::writer::Histogram;
+
+use crate::{Error, Node, read};
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(crate) async fn metrics(State(node): State<Node>) -> Result<Response, Error> {
+    let snapshot = Snapshot::take(&node).await?;
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Scrape { node, snapshot }));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).map_err(|_| Error {
+        status: axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+        message: "the metrics could not be written".into(),
+        hint: "this is a defect of ours".into(),
+    })?;
+    Ok(([(CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+}
+
+/// What has to be read from the store for a scrape.
+#[derive(Debug)]
+struct Snapshot {
+    store: StoreStats,
+    lags: Vec<(String, String, Lag)>,
+    queues: Vec<(String, QueueDepth)>,
+}
+
+impl Snapshot {
+    async fn take(node: &Node) -> Result<Self, Error> {
+        let (subscriptions, topics) = (node.subscriptions.clone(), node.topics.clone());
+        let (queues, now) = (node.queues.clone(), node.clock.now());
+        read(node, move |reader| {
+            let mut lags = Vec::new();
+            for subscription in subscriptions.iter().filter(|known| known.protocol != Protocol::Sqs) {
+                let topic = topics.iter().find(|topic| topic.id == subscription.topic);
+                let topic = topic.map_or_else(String::new, |topic| topic.name.clone());
+                lags.push((topic, subscription.id.0.to_string(), reader.lag(subscription.id)?));
+            }
+            let depth = |queue: &storage::entities::Queue| Ok((queue.name.clone(), reader.queue_depth(queue.id, now)?));
+            let queues = queues.iter().map(depth).collect::<storage::Result<_>>()?;
+            Ok(Self { store: reader.stats()?, lags, queues })
+        })
+        .await
+    }
+}
+
+struct Scrape {
+    node: Node,
+    snapshot: Snapshot,
+}
+
+impl std::fmt::Debug for Scrape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scrape").field("snapshot", &self.snapshot).finish_non_exhaustive()
+    }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        self.requests(&mut encoder)?;
+        self.store(&mut encoder)?;
+        self.deliveries(&mut encoder)?;
+        self.queues(&mut encoder)
+    }
+}
+
+impl Scrape {
+    fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let cores = &self.node.cores;
+        let sum = |count: fn(&gateway::stats::CoreStats) -> &AtomicU64| -> u64 {
+            cores.iter().map(|core| count(core).load(Ordering::Relaxed)).sum()
+        };
+        let mut classes = [0; 6];
+        for (class, count) in cores.iter().flat_map(|core| core.answers()) {
+            classes[class] += count;
+        }
+        let mut family = Family::counters(encoder, "retrohook_requests", "Requests answered, by the class of the status")?;
+        for (class, count) in classes.iter().enumerate().skip(2) {
+            family.counter(&[("status", &format!("{class}xx"))], *count)?;
+        }
+        let latencies = cores.iter().map(|core| &core.micros);
+        histogram(encoder, "retrohook_request_duration", "From the request's head to the answer's", Values::Micros, latencies)?;
+        counter(encoder, "retrohook_connections", "Connections accepted", sum(|core| &core.connections))?;
+        counter(
+            encoder,
+            "retrohook_upstream_connections",
+            "Connections to upstreams opened",
+            sum(|core| &core.upstream_connections),
+        )?;
+        counter(encoder, "retrohook_matched_requests", "Requests that a rule matched", sum(|core| &core.matched))?;
+        counter(
+            encoder,
+            "retrohook_refused_requests",
+            "Requests that a rule matched and whose intent could not be kept",
+            sum(|core| &core.refused),
+        )
+    }
+
+    fn store(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let writer = &self.node.writer;
+        let stats = writer.stats();
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let mut family = Family::counters(encoder, "retrohook_events", "Events recorded, by outcome; recovered ones excluded");
+        family.counter(&[("outcome", "succeeded")], load(&stats.succeeded))?;
+        family.counter(&[("outcome", "unknown")], load(&stats.unknown))?;
+        gauge(encoder, "retrohook_open_intents", "Intents whose outcome is not decided", writer.open_intents())?;
+        counter(encoder, "retrohook_commits", "Commits of the store", load(&stats.commits))?;
+        counter(encoder, "retrohook_failed_commits", "Commits that failed", load(&stats.failures))?;
+        histogram(encoder, "retrohook_commit_duration", "From begin to durable", Values::Micros, [&stats.micros])?;
+        histogram(
+            encoder,
+            "retrohook_commit_changes",
+            "Changes in a commit",
+            Values::Plain,
+            [&stats.batch],
+        )?;
+        gauge(encoder, "retrohook_store_bytes", "The database", self.snapshot.store.bytes)?;
+        gauge(encoder, "retrohook_wal_bytes", "The write-ahead log", self.snapshot.store.wal_bytes)?;
+        gauge(encoder, "retrohook_latched", "1 after a commit failed for good", u64::from(writer.is_latched()))
+    }
+
+    fn deliveries(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let counts = self.node.deliveries.counts();
+        let mut family = Family::counters(encoder, "retrohook_attempts", "Attempts, by subscription and result")?;
+        for (subscription, counts) in &counts {
+            let id = subscription.0.to_string();
+            for (result, count) in counts.by_result() {
+                family.counter(&[("subscription", &id), ("result", result)], count)?;
+            }
+        }
+        let mut family = Family::counters(encoder, "retrohook_deliveries", "Deliveries that ended, by subscription and end")?;
+        for (subscription, counts) in &counts {
+            let id = subscription.0.to_string();
+            family.counter(&[("subscription", &id), ("end", "delivered")], counts.delivered)?;
+            family.counter(&[("subscription", &id), ("end", "dead")], counts.dead)?;
+        }
+        let now = self.node.clock.now();
+        let lags = &self.snapshot.lags;
+        let columns: [(&str, &str, LagColumn); 3] = [
+            ("retrohook_subscription_unread", "Events after the subscription's cursor", |lag| lag.unread),
+            ("retrohook_subscription_waiting", "Deliveries that wait for an attempt", |lag| lag.waiting),
+            ("retrohook_subscription_dead", "Dead letters", |lag| lag.dead),
+        ];
+        for (name, help, column) in columns {
+            let mut family = Family::gauges(encoder, name, help)?;
+            for (topic, subscription, lag) in lags {
+                family.gauge(&[("topic", topic), ("subscription", subscription)], column(lag) as f64)?;
+            }
+        }
+        let name = "retrohook_subscription_oldest_pending_seconds";
+        let mut family = Family::gauges(encoder, name, "Age of the oldest event that is still owed; 0 if none is");
+        for (topic, subscription, lag) in lags {
+            let age = lag.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
+            family.gauge(&[("topic", topic), ("subscription", subscription)], age)?;
+        }
+        Ok(())
+    }
+
+    fn queues(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let mut family = Family::gauges(encoder, "retrohook_queue_messages", "Messages in queues, by visibility")?;
+        for (queue, depth) in &self.snapshot.queues {
+            family.gauge(&[("queue", queue), ("state", "visible")], depth.visible as f64)?;
+            family.gauge(&[("queue", queue), ("state", "in_flight")], depth.in_flight as f64)?;
+        }
+        Ok(())
+    }
+}
+
+type LagColumn = fn(&Lag) -> u64;
+
+/// Several series of one name.
+struct Family<'e> {
+    series: MetricEncoder<'e>,
+}
+
+impl<'e> Family<'e> {
+    fn counters(encoder: &'e mut DescriptorEncoder<'_>, name: &'e str, help: &str) -> Result<Self, std::fmt::Error> {
+        Ok(Self { series: encoder.encode_descriptor(name, help, None, MetricType::Counter)? })
+    }
+
+    fn gauges(encoder: &'e mut DescriptorEncoder<'_>, name: &'e str, help: &str) -> Result<Self, std::fmt::Error> {
+        Ok(Self { series: encoder.encode_descriptor(name, help, None, MetricType::Gauge)? })
+    }
+
+    fn counter(&mut self, labels: &[(&str, &str)], value: u64) -> std::fmt::Result {
+        self.series.encode_family(&labels)?.encode_counter::<NoLabels, _, u64>(&value, None)
+    }
+
+    fn gauge(&mut self, labels: &[(&str, &str)], value: f64) -> std::fmt::Result {
+        self.series.encode_family(&labels)?.encode_gauge(&value)
+    }
+}
+
+type NoLabels = [(&'static str, &'static str); 0];
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> std::fmt::Result {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    metric.encode_counter::<NoLabels, _, u64>(&value, None)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> std::fmt::Result {
+    encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&(value as f64))
+}
+
+/// What a histogram's raw values count.
+#[derive(Clone, Copy)]
+enum Values {
+    Micros,
+    Plain,
+}
+
+fn histogram<'h>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: Values,
+    parts: impl IntoIterator<Item = &'h Histogram>,
+) -> std::fmt::Result {
+    let scale = match values {
+        Values::Micros => 1e-6,
+        Values::Plain => 1.0,
+    };
+    let unit = matches!(values, Values::Micros).then_some(Unit::Seconds);
+    let mut buckets: Vec<(f64, u64)> = Vec::new();
+    let mut sum = 0.0;
+    for part in parts {
+        sum += part.sum() as f64 * scale;
+        for (index, (bound, count)) in part.buckets().enumerate() {
+            let bound = bound.map_or(f64::MAX, |bound| bound as f64 * scale);
+            match buckets.get_mut(index) {
+                Some(bucket) => bucket.1 += count,
+                None => buckets.push((bound, count)),
+            }
+        }
+    }
+    let count = buckets.iter().map(|(_, count)| count).sum();
+    let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Histogram)?;
+    metric.encode_histogram::<NoLabels>(sum, count, &buckets, None)
+}

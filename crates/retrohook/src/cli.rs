@@ -1,0 +1,218 @@
+//! The command line and the environment: subcommands and node settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// An API gateway that gives webhooks to any HTTP service that has none.
+///
+/// Put it in front of the service, say which successful requests matter, and everyone who subscribed hears of each one: signed, in
+/// order, at least once, through crashes and outages.
+#[derive(Debug, Parser)]
+#[command(name = "retrohook", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  retrohook demo                                   watch the whole story happen, then try it with curl
+  retrohook run -c gateway.yaml                    run a gateway
+  retrohook run -c kong.yaml -c topics.yaml        one file that decK also reads, one with topics
+  retrohook check gateway.yaml                     list every problem of a configuration
+  retrohook check --data ./retrohook-data          look for damage in a data directory
+Every setting of `run` has an environment variable too: --data-dir is RETROHOOK_DATA_DIR.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a gateway.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArgs>),
+    /// Show the whole story with real parts: a service, the gateway, a webhook, a queue worker.
+    Demo(DemoArgs),
+    /// Check configuration files or a data directory; prints every problem and ends with status 1 if there is one.
+    Check(CheckArgs),
+    /// Print the version.
+    Version,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  retrohook run -c gateway.yaml
+  retrohook run -c gateway.yaml --proxy-listen 0.0.0.0:80 --data-dir /var/lib/retrohook
+  retrohook run -c gateway.yaml --allow-endpoints 10.1.0.0/16 --allow-endpoints hooks.internal
+  RETROHOOK_LOG_FORMAT=json retrohook run -c gateway.yaml
+  retrohook run --proxy-listen 127.0.0.1:0         a free port, printed at the start; no routes yet";
+
+/// Settings of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A configuration file in Kong's declarative format, with topics, subscriptions and queues; may be repeated. Without one the
+    /// gateway starts empty.
+    #[arg(short = 'c', long = "config", value_name = "FILE", env = "RETROHOOK_CONFIG", value_delimiter = ',')]
+    pub config: Vec<PathBuf>,
+    /// The node's settings.
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+/// Node settings: what is true of this process, not of the configuration.
+#[derive(Clone, Debug, Args)]
+pub struct NodeArgs {
+    /// Where intents, events and queues are kept.
+    #[arg(long, value_name = "DIR", env = "RETROHOOK_DATA_DIR", default_value = "./retrohook-data")]
+    pub data_dir: PathBuf,
+    /// Where clients' requests come in: an address with port (0 picks a free one), or `off`.
+    #[arg(long, value_name = "ADDR", env = "RETROHOOK_PROXY_LISTEN", default_value = "0.0.0.0:8000")]
+    pub proxy_listen: Listen,
+    /// The proxy with TLS. Not built yet: `off`.
+    #[arg(long, value_name = "ADDR", env = "RETROHOOK_PROXY_TLS_LISTEN", default_value = "off")]
+    pub proxy_tls_listen: Listen,
+    /// Status, metrics, events and deliveries.
+    #[arg(long, value_name = "ADDR", env = "RETROHOOK_ADMIN_LISTEN", default_value = "127.0.0.1:8001")]
+    pub admin_listen: Listen,
+    /// The dashboard. Not built yet: `off`.
+    #[arg(long, value_name = "ADDR", env = "RETROHOOK_DASHBOARD_LISTEN", default_value = "off")]
+    pub dashboard_listen: Listen,
+    /// Kong's 0.x Admin API, for kongfig. Not built yet: `off`.
+    #[arg(long, value_name = "ADDR", env = "RETROHOOK_LEGACY_ADMIN_LISTEN", default_value = "off")]
+    pub legacy_admin_listen: Listen,
+    /// SNS and SQS.
+    #[arg(long, value_name = "ADDR", env = "RETROHOOK_HUB_LISTEN", default_value = "127.0.0.1:4566")]
+    pub hub_listen: Listen,
+    /// Confirmation, unsubscription and the signing certificate alone, for endpoints elsewhere.
+    #[arg(long, value_name = "ADDR", env = "RETROHOOK_HUB_PUBLIC_LISTEN", default_value = "off")]
+    pub hub_public_listen: Listen,
+    /// The address that messages name for confirmation, unsubscription and the certificate; the hub's own if not given.
+    #[arg(long, value_name = "URL", env = "RETROHOOK_HUB_URL")]
+    pub hub_url: Option<String>,
+    /// Threads that serve requests; one a core if not given.
+    #[arg(long, value_name = "N", env = "RETROHOOK_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+    /// The account in ARNs.
+    #[arg(long, value_name = "ID", env = "RETROHOOK_ACCOUNT_ID", default_value = "000000000000", value_parser = account_id)]
+    pub account_id: String,
+    /// The region in ARNs.
+    #[arg(long, value_name = "REGION", env = "RETROHOOK_REGION", default_value = "us-east-1", value_parser = region)]
+    pub region: String,
+    /// Deliver to private and loopback addresses too. Metadata addresses stay closed.
+    #[arg(long, env = "RETROHOOK_ALLOW_PRIVATE_ENDPOINTS")]
+    pub allow_private_endpoints: bool,
+    /// Deliver to this network or host name too; may be repeated.
+    #[arg(long, value_name = "CIDR|NAME", env = "RETROHOOK_ALLOW_ENDPOINTS", value_delimiter = ',')]
+    pub allow_endpoints: Vec<String>,
+    /// Below this much free space on the data directory's disk, matching requests are refused: bytes, or with KiB, MiB, GiB.
+    #[arg(long, value_name = "SIZE", env = "RETROHOOK_MIN_FREE", default_value = "256MiB", value_parser = size)]
+    pub min_free: u64,
+    /// How long requests may take to end after SIGTERM, in seconds.
+    #[arg(long, value_name = "S", env = "RETROHOOK_DRAIN_TIMEOUT", default_value = "30")]
+    pub drain_timeout: u64,
+    /// How logs are written.
+    #[arg(long, value_name = "FORMAT", env = "RETROHOOK_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// Settings of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// End with a summary instead of staying up; the status is not 0 if a step did not happen.
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Settings of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Configuration files; several are read as one configuration.
+    #[arg(value_name = "FILE", required_unless_present = "data")]
+    pub files: Vec<PathBuf>,
+    /// Look for damage in a data directory, all of it.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The account in ARNs.
+    #[arg(long, value_name = "ID", env = "RETROHOOK_ACCOUNT_ID", default_value = "000000000000", value_parser = account_id)]
+    pub account_id: String,
+    /// The region in ARNs.
+    #[arg(long, value_name = "REGION", env = "RETROHOOK_REGION", default_value = "us-east-1", value_parser = region)]
+    pub region: String,
+}
+
+/// How logs are written, to standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where a listener listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// There; port 0 picks a free one.
+    On(SocketAddr),
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let advice = || format!("`{text}` is no address with port: write it like 127.0.0.1:8000, [::1]:8000, or off");
+        text.parse().map(Self::On).map_err(|_| advice())
+    }
+}
+
+fn account_id(text: &str) -> Result<String, String> {
+    let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { Ok(text.to_owned()) } else { Err("an account id has twelve digits".into()) }
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if plain { Ok(text.to_owned()) } else { Err("a region looks like us-east-1".into()) }
+}
+
+/// Bytes, or with a binary unit.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.trim().parse().map_err(|_| format!("`{text}` is no size: write it like 256MiB"))?;
+    let factor: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        unit => return Err(format!("`{unit}` is no unit: use KiB, MiB or GiB")),
+    };
+    number.checked_mul(factor).ok_or_else(|| format!("`{text}` is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_and_listeners_teach_what_is_wrong() {
+        assert_eq!(size("256MiB"), Ok(256 << 20));
+        assert_eq!(size("0"), Ok(0));
+        assert!(size("many").unwrap_err().contains("256MiB"));
+        assert!(size("1GB").unwrap_err().contains("GiB"));
+        assert_eq!("off".parse(), Ok(Listen::Off));
+        assert!("8000".parse::<Listen>().unwrap_err().contains("127.0.0.1:8000"));
+    }
+}

@@ -1,0 +1,156 @@
+//! `cargo xtask test`: everything that must hold, with one command, on a machine that has only a toolchain.
+//!
+//! All steps run even when one fails, so that everything that is wrong is seen at once. Only what cannot run is left out, and that
+//! counts as failed: no tools, no black-box tests; no build, no tests.
+
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use crate::process::{cargo, show};
+use crate::tools::{self, Tools};
+use crate::{Places, tidy};
+
+mod steps;
+mod summary;
+
+pub use steps::Only;
+use steps::Step;
+use summary::{Counts, Row, Verdict};
+
+/// How long the tests of one step may take on CI before they count as hung.
+const LIMIT: Duration = Duration::from_secs(25 * 60);
+
+/// Runs the steps and prints the summary.
+pub fn run(places: &Places, only: &Only) -> ExitCode {
+    let began = Instant::now();
+    let mut run = Run { places, tools: None, built: None };
+    let mut rows = Vec::new();
+    for step in only.steps() {
+        println!("\n=== {}: {}", step.name(), step.purpose());
+        let start = Instant::now();
+        let verdict = run.step(step);
+        let row = Row { name: step.name(), took: start.elapsed(), verdict };
+        println!("=== {row}");
+        rows.push(row);
+    }
+    println!("\n{}", summary::table(&rows, began.elapsed()));
+    crate::code(rows.iter().all(|row| !row.verdict.failed()))
+}
+
+struct Run<'a> {
+    places: &'a Places,
+    tools: Option<Tools>,
+    /// `None` until tried.
+    built: Option<bool>,
+}
+
+impl Run<'_> {
+    fn step(&mut self, step: Step) -> Verdict {
+        match step {
+            Step::Tools => self.set_up_tools(),
+            Step::Fmt => self.check(&["fmt", "--all", "--", "--check"], "run `cargo fmt --all`"),
+            Step::Clippy => {
+                let words = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+                self.check(&words, "see the warnings above")
+            }
+            Step::Tidy if tidy::run(self.places) => Verdict::Well,
+            Step::Tidy => Verdict::Failed("see the findings above".into()),
+            Step::Build => self.build(),
+            Step::Unit => self.unit(),
+            Step::Blackbox => self.blackbox(),
+        }
+    }
+
+    fn set_up_tools(&mut self) -> Verdict {
+        match tools::set_up(self.places) {
+            Ok(tools) => {
+                self.tools = Some(tools);
+                Verdict::Well
+            }
+            Err(problem) => {
+                println!("{problem}");
+                Verdict::Failed("see above".into())
+            }
+        }
+    }
+
+    fn check(&self, words: &[&str], advice: &str) -> Verdict {
+        match show(self.cargo().args(words)) {
+            Ok(finished) if finished.ok => Verdict::Well,
+            Ok(_) => Verdict::Failed(advice.into()),
+            Err(problem) => Verdict::Failed(problem),
+        }
+    }
+
+    /// First the binary as it is shipped, then all tests. The second build unites the features of all crates and of their
+    /// dev-dependencies: alone it would hide a feature that the binary forgot to ask for.
+    fn build(&mut self) -> Verdict {
+        let binary = self.check(&["build", "-p", "retrohook"], "the binary does not build");
+        let verdict = match binary {
+            Verdict::Well => self.check(&["test", "--workspace", "--no-run"], "the tests do not build"),
+            failed => failed,
+        };
+        self.built = Some(!verdict.failed());
+        verdict
+    }
+
+    fn unit(&self) -> Verdict {
+        if self.built == Some(false) {
+            return Verdict::Failed("not run: the build failed".into());
+        }
+        self.tests(&[&["--lib", "--bins"], &["--doc"]])
+    }
+
+    fn blackbox(&self) -> Verdict {
+        if self.built == Some(false) {
+            return Verdict::Failed("not run: the build failed".into());
+        }
+        if self.tools.is_none() {
+            return Verdict::Failed("not run: the tools are missing".into());
+        }
+        match steps::has_black_box_tests(&self.places.root) {
+            true => self.tests(&[&["--test", "*"]]),
+            false => Verdict::Nothing("no file in any crates/*/tests".into()),
+        }
+    }
+
+    /// Runs `cargo test --workspace` once for each choice of targets and adds up what the runners say.
+    fn tests(&self, choices: &[&[&str]]) -> Verdict {
+        let mut counts = Counts::default();
+        for targets in choices {
+            let mut command = self.test_runner();
+            command.args(["test", "--workspace", "--no-fail-fast"]).args(*targets);
+            match show(&mut command) {
+                Ok(finished) => counts.add(&Counts::read(&finished.stdout), finished.ok),
+                Err(problem) => return Verdict::Failed(problem),
+            }
+        }
+        match counts == Counts::default() {
+            true => Verdict::Failed("no test ran".into()),
+            false => Verdict::Counted(counts),
+        }
+    }
+
+    /// Cargo with what tests find in their environment. On CI with a limit in time: a hung test must not hang the run. Not for people,
+    /// because `timeout` keeps Ctrl-C from the tests.
+    fn test_runner(&self) -> Command {
+        let mut command = self.cargo();
+        if std::env::var_os("CI").is_some() {
+            let program = command.get_program().to_owned();
+            command = Command::new("timeout");
+            command.arg("--kill-after=10").arg(LIMIT.as_secs().to_string()).arg(program);
+            command.current_dir(&self.places.root);
+        }
+        command.env("RUST_BACKTRACE", "1");
+        if let Some(tools) = &self.tools {
+            command.envs(tools.variables());
+        }
+        command
+    }
+
+    fn cargo(&self) -> Command {
+        let mut command = cargo();
+        command.current_dir(&self.places.root);
+        command
+    }
+}

@@ -1,0 +1,71 @@
+//! `cargo xtask tidy`: the house rules as a test. All findings at once, each with its place and what to do.
+//!
+//! The checks are pure: a [`Tree`] of files in, [`Finding`]s out. Exceptions stand in [`rules`], each with its reason.
+
+use std::process::Command;
+
+use crate::Places;
+use crate::process::{cargo, quiet};
+
+mod crates;
+mod lexer;
+mod lockfile;
+mod markdown;
+mod rules;
+mod size;
+mod sources;
+mod toml;
+mod tree;
+
+use tree::{Finding, Tree};
+
+/// Prints all findings; whether there are none.
+pub fn run(places: &Places) -> bool {
+    let findings = match look(places) {
+        Ok(findings) => findings,
+        Err(problem) => {
+            println!("tidy: {problem}");
+            return false;
+        }
+    };
+    for finding in &findings {
+        println!("{finding}");
+    }
+    match findings.len() {
+        0 => println!("tidy: nothing to say"),
+        1 => println!("tidy: 1 finding"),
+        many => println!("tidy: {many} findings"),
+    }
+    findings.is_empty()
+}
+
+fn look(places: &Places) -> Result<Vec<Finding>, String> {
+    let tree = Tree::read(&places.root)?;
+    let mut findings = Vec::new();
+    crates::check(&tree, &mut findings);
+    sources::check(&tree, &mut findings);
+    size::check(&tree, &mut findings);
+    markdown::check(&tree, &mut findings);
+    lockfile::check_sources(&tree, &mut findings);
+    lockfile::check_graph(&dependency_graph(places)?, &mut findings);
+    if std::env::var_os("CI").is_some() && lock_changed(places) {
+        let advice = "commit the Cargo.lock that cargo writes";
+        findings.push(Finding::file("Cargo.lock", "does not fit the manifests", advice));
+    }
+    findings.sort();
+    findings.dedup();
+    Ok(findings)
+}
+
+/// The packages that are really built, one a line. Cargo.lock would not do: it also names optional packages that no feature turns on.
+fn dependency_graph(places: &Places) -> Result<String, String> {
+    let words = ["tree", "--workspace", "--target", "all", "--edges", "normal,build,dev", "--prefix", "none"];
+    quiet(cargo().current_dir(&places.root).args(words).args(["--format", "{p}"]))
+}
+
+/// Cargo has just brought the lock file up to date, to build this program: on CI it must not have had to.
+fn lock_changed(places: &Places) -> bool {
+    let mut git = Command::new("git");
+    git.current_dir(&places.root).args(["status", "--porcelain", "--", "Cargo.lock"]);
+    quiet(&mut git).is_ok_and(|changes| !changes.trim().is_empty())
+}

@@ -1,0 +1,51 @@
+//! A virtual environment with the pinned Python clients.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Stamp, empty_folder};
+use crate::process::quiet;
+
+/// The imports that the tests make.
+const SELF_CHECK: &str = "import boto3, cloudevents, cryptography, sns_message_validator, standardwebhooks";
+
+/// Makes the environment unless it is there; the path of its interpreter.
+pub fn set_up(requirements: &Path, tools: &Path) -> Result<PathBuf, String> {
+    let folder = tools.join("venv");
+    let python = folder.join("bin/python");
+    let pinned = std::fs::read_to_string(requirements)
+        .map_err(|error| format!("cannot read {}: {error}", requirements.display()))?;
+    let version = quiet(Command::new("python3").arg("--version"))
+        .map_err(|problem| format!("Python 3 is missing, and the black-box tests need it.\n{problem}"))?;
+    // A virtual environment cannot be moved, so its place belongs to what it was made from.
+    let text = format!("{}\n{version}{pinned}", folder.display());
+    let stamp = Stamp { file: tools.join("venv.stamp"), text };
+    if stamp.is_right() && python.exists() {
+        eprintln!("python: {} is up to date", folder.display());
+        return Ok(python);
+    }
+    stamp.remove();
+    empty_folder(&folder)?;
+    eprintln!("python: making {} with {}", folder.display(), version.trim());
+    quiet(Command::new("python3").args(["-m", "venv"]).arg(&folder))
+        .map_err(|problem| format!("No virtual environment: install python3-venv.\n{problem}"))?;
+    eprintln!("python: installing {}", requirements.display());
+    install(&python, requirements)?;
+    quiet(Command::new(&python).args(["-c", SELF_CHECK]))
+        .map_err(|problem| format!("The Python packages are there but do not load.\n{problem}"))?;
+    stamp.write()?;
+    Ok(python)
+}
+
+fn install(python: &Path, requirements: &Path) -> Result<(), String> {
+    let mut command = Command::new(python);
+    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
+    command.args(["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r"]).arg(requirements);
+    quiet(&mut command).map(drop).map_err(|problem| {
+        format!(
+            "The Python packages could not be installed. If PyPI cannot be reached from here, that is why: \
+             the black-box tests talk to the gateway with real Python clients and cannot run without them; \
+             all other steps can.\n{problem}"
+        )
+    })
+}
