@@ -1,1 +1,38 @@
-//! config.
+//! The configuration: Kong's declarative format, and `topics`, `subscriptions` and `queues` beside it.
+//!
+//! Texts in, data out: [`check`] takes the texts of all files and returns either a [`Config`] in which every reference is resolved, or a
+//! [`Report`] of *all* that is wrong, each with file, line, column, path and a hint. [`load`] is the thin shell that reads the files.
+//!
+//! The steps, each over all files before the next begins:
+//! 1. `tree`: YAML to a tree in which every value knows its place, within limits.
+//! 2. `schema`: the tree held against the JSON Schema of the structs in `raw`, the one source of the format.
+//! 3. `check`: entity by entity what a schema cannot say, then references, names that stand twice, and the plug-ins' own checks. A key
+//!    with a problem of structure is left out of this, and what its entity then lacks is not judged: one mistake makes one problem.
+//! 4. `entities`: the result.
+//!
+//! Nothing is ignored in silence: a key, value, entity or plug-in that we do not serve is refused by name. Knows no sockets and no wall
+//! clock; the time of the load and the environment are parameters.
+
+mod check;
+mod entities;
+mod ids;
+mod load;
+mod normalise;
+mod problem;
+mod raw;
+mod schema;
+mod secret;
+mod tree;
+
+pub use check::{Options, check};
+pub use entities::{Config, Format, Fresh, Plugin, Queue, Route, Service, Subscription};
+pub use load::load;
+pub use normalise::normalise;
+pub use problem::{Problem, Report};
+pub use secret::{SECRET_BYTES, Secret};
+pub use tree::{MAX_DEPTH, MAX_FILE, MAX_NODES, Place};
+
+/// The JSON Schema of a configuration file, for editors; `docs/config.schema.json` is its copy. A plug-in's `config` is its kind's to say.
+pub fn json_schema() -> schemars::Schema {
+    schemars::schema_for!(raw::File)
+}

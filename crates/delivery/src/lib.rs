@@ -1,1 +1,25 @@
-//! delivery.
+//! Delivery: from the event log to each subscriber's endpoint, until it has every event or the event is a dead letter.
+//!
+//! * [`wire`]: what an endpoint receives; [`signing`]: the keys that sign it.
+//! * [`endpoint`] and [`guard`]: where deliveries may go.
+//! * [`policy`]: when to try again, when to give up.
+//! * [`window`]: completion out of order, and order within a key.
+//! * [`worker`]: one actor per subscription; [`deliveries`] has all of them.
+//! * [`sink`]: the port that reaches an endpoint; the `sinks` crate has the ones we have.
+//!
+//! Knows no sockets, files or wall clock.
+
+pub mod deliveries;
+pub mod drain;
+pub mod endpoint;
+pub mod guard;
+pub mod policy;
+pub mod signing;
+pub mod sink;
+pub mod window;
+pub mod wire;
+pub mod worker;
+
+pub use deliveries::Deliveries;
+pub use endpoint::{Endpoint, EndpointHost, Scheme};
+pub use sink::{AttemptReport, AttemptRequest, Sink};

@@ -1,6 +1,29 @@
-//! Envelopes: the SNS `Message` that a rule's `format` renders from the log's neutral facts.
+//! Envelopes: the SNS `Message` that a rule's `format` renders from the log's neutral facts, and the attributes beside it.
+//!
+//! An event is rendered once, on the delivery side, whatever the number of its subscribers. The format stands in the facts, so a rule
+//! that changes it changes the events that come after, never those in the log. The attributes are the same for every format:
+//!
+//! | attribute | type | when |
+//! |---|---|---|
+//! | `retrohook_outcome` | String | always: `succeeded` or `unknown` |
+//! | `retrohook_event_id` | String | always: the UUID with hyphens |
+//! | `retrohook_rule` | String | always: `<service or route>/<plug-in>` |
+//! | `retrohook_key` | String | unless the key is empty, which SNS and SQS refuse |
+//! | `retrohook_sequence` | Number | always: the position in the log |
+//! | `retrohook_reason` | String | for an unknown outcome |
+//! | `retrohook_overlapped` | String | `true`, if the request overlapped with another of its key |
+//!
+//! What they say is never written into the body of `kong-0.8`: consumers of 2016 find there what Kong wrote.
 
 use serde::{Deserialize, Serialize};
+
+use crate::Event;
+use crate::attributes::{AttributeValue, MessageAttributes};
+use crate::facts::{AnswerFacts, RequestFacts};
+
+mod cloudevents;
+mod kong08;
+mod multi;
 
 /// The shape of an event's message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,3 +37,98 @@ pub enum Format {
     #[serde(rename = "cloudevents")]
     CloudEvents,
 }
+
+impl Format {
+    /// The media type of the message where it travels raw.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Kong08 => "application/json",
+            Self::CloudEvents => "application/cloudevents+json; charset=UTF-8",
+        }
+    }
+}
+
+/// An event as its subscribers get it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendered {
+    /// The SNS `Message`: one JSON object.
+    pub message: String,
+    /// The message attributes.
+    pub attributes: MessageAttributes,
+}
+
+/// Why an event cannot be rendered. No retry mends it: the record itself is damaged, or from a version that this one does not know.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The request's facts do not read.
+    #[error("the request's facts of event {id} do not read")]
+    Request {
+        /// The event.
+        id: crate::EventId,
+        /// The parser's words.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The answer's facts do not read.
+    #[error("the answer's facts of event {id} do not read")]
+    Answer {
+        /// The event.
+        id: crate::EventId,
+        /// The parser's words.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The message could not be written.
+    #[error("the message of event {id} could not be written")]
+    Write {
+        /// The event.
+        id: crate::EventId,
+        /// The serialiser's words.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// Renders an event in the format that its rule asked for.
+///
+/// # Errors
+/// If the record is damaged or foreign.
+pub fn render(event: &Event) -> Result<Rendered, RenderError> {
+    let id = event.body.id;
+    let request = event.request().map_err(|source| RenderError::Request { id, source })?;
+    let answer = event.answer().map_err(|source| RenderError::Answer { id, source })?;
+    let message = match request.rule.format {
+        Format::Kong08 => kong08::message(&request, answer.as_ref()),
+        Format::CloudEvents => cloudevents::message(event, &request, answer.as_ref()),
+    };
+    let message = message.map_err(|source| RenderError::Write { id, source })?;
+    Ok(Rendered { message, attributes: attributes(event, &request) })
+}
+
+fn attributes(event: &Event, request: &RequestFacts) -> MessageAttributes {
+    let body = &event.body;
+    let mut attributes = MessageAttributes::new();
+    let mut put = |name: &str, value| attributes.insert(name.to_owned(), value);
+    put("retrohook_outcome", AttributeValue::string(body.outcome.as_str()));
+    put("retrohook_event_id", AttributeValue::string(body.id.to_string()));
+    put("retrohook_rule", AttributeValue::string(request.rule.name.as_str()));
+    if !body.key.is_empty() {
+        put("retrohook_key", AttributeValue::string(&*body.key));
+    }
+    put("retrohook_sequence", AttributeValue::number(event.position));
+    if let Some(reason) = body.outcome.reason() {
+        put("retrohook_reason", AttributeValue::string(reason.as_str()));
+    }
+    if body.overlapped {
+        put("retrohook_overlapped", AttributeValue::string("true"));
+    }
+    attributes
+}
+
+/// The request's bytes: its head, and of its body what was read, as far as the answer's facts tell.
+fn request_size(request: &RequestFacts, answer: Option<&AnswerFacts>) -> u64 {
+    request.head_size.saturating_add(answer.map_or(0, |answer| answer.request_body_size))
+}
+
+#[cfg(test)]
+mod tests;

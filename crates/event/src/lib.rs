@@ -4,6 +4,7 @@
 
 pub mod arn;
 pub mod attributes;
+pub mod capture;
 pub mod envelope;
 pub mod facts;
 pub mod id;

@@ -15,10 +15,10 @@ use crate::retention::{Housekept, Retention};
 ///
 /// An error means that the store itself failed: the whole transaction is rolled back. Refusals that a caller must handle are values.
 pub trait Tx {
-    /// Notes that a request is about to be forwarded, under the backend's own incarnation.
+    /// Notes that a request is about to be forwarded, under the backend's own incarnation. An id that is open already stays as it is.
     fn insert_intent(&mut self, intent: &Intent) -> Result<()>;
 
-    /// Removes an open intent. `false` if there is none.
+    /// Removes an open intent of the backend's own incarnation. `false` if there is none.
     fn remove_intent(&mut self, id: EventId) -> Result<bool>;
 
     /// Appends an event, and a message to every queue that is subscribed to its topic, at the next position. An id that is already in
@@ -27,14 +27,15 @@ pub trait Tx {
 
     /// Turns the open intents of all dead incarnations into events of outcome `unknown`, reason `gateway_restarted` (or drops those
     /// that asked for that), and forgets these incarnations. Returns how many intents there were. Does at most `limit` intents a
-    /// call: call it until it returns 0.
+    /// call: call it until it returns 0. The events are recorded at `now`, have no answer and claim no overlap.
     fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Makes topics, queues and subscriptions exist as the configuration wants. What is new owns events from this commit on; what is
-    /// gone is marked with `now`, what came back is unmarked. A subscription's cursor and state are never reset.
+    /// gone is marked with `now`, what came back is unmarked. A subscription's cursor and state are never reset. A topic or queue that
+    /// only a subscription names exists too.
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities>;
 
-    /// Confirms the subscription that has this token. `None` if there is none. Repeating it is no error.
+    /// Confirms the subscription that has this token. `None` if there is none. Repeating it is no error; one that is disabled stays so.
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>>;
 
     /// Stops deliveries to a subscription for good: it was unsubscribed, or its endpoint is gone.
@@ -43,13 +44,13 @@ pub trait Tx {
     /// Moves a cursor forward. Neither part ever moves back: the greater of stored and given stays.
     fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()>;
 
-    /// Inserts or replaces a delivery's row.
+    /// Inserts or replaces a delivery's row. Does nothing if its event or its subscription is no longer in the store.
     fn put_delivery(&mut self, delivery: &Delivery) -> Result<()>;
 
     /// Removes a delivery's row, if there is one.
     fn remove_delivery(&mut self, id: DeliveryId) -> Result<()>;
 
-    /// Records an attempt.
+    /// Records an attempt, in the place of one of the same delivery and number. Does nothing if its event is no longer in the store.
     fn record_attempt(&mut self, attempt: &Attempt) -> Result<()>;
 
     /// Hands out up to `max` visible messages in the order in which they were sent and hides them for `visibility`.
@@ -64,7 +65,8 @@ pub trait Tx {
     /// Deletes a message, whichever receive of it the handle names (SQS's standard queues). `false` if it was gone.
     fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool>;
 
-    /// Hides a message for `visibility` from `now` on; zero makes it visible at once.
+    /// Hides a message for `visibility` from `now` on, whichever receive of it the handle names; zero makes it visible at once. The
+    /// limit counts from its last receive.
     fn change_visibility(
         &mut self,
         queue: QueueId,
@@ -118,6 +120,21 @@ pub struct Committed {
     pub queues: Vec<QueueId>,
 }
 
+impl Committed {
+    /// Notes a new event and the queues that got a message of it. Positions only grow.
+    pub fn appended(&mut self, topic: TopicId, position: Position, queues: impl Iterator<Item = QueueId>) {
+        match self.topics.iter_mut().find(|(known, _)| *known == topic) {
+            Some((_, last)) => *last = position,
+            None => self.topics.push((topic, position)),
+        }
+        for queue in queues {
+            if !self.queues.contains(&queue) {
+                self.queues.push(queue);
+            }
+        }
+    }
+}
+
 /// Reads beside the writer: each call is a short transaction of its own, never longer than a second. Blocking: call it off the
 /// runtime.
 pub trait Reader: Send + Sync + 'static {
@@ -145,7 +162,7 @@ pub trait Reader: Send + Sync + 'static {
     /// All subscriptions, removed ones too.
     fn subscriptions(&self) -> Result<Vec<Subscription>>;
 
-    /// Rows in state `Retry` of a subscription that are due at `now`, the earliest first.
+    /// Rows in state `Retry` of a subscription that are due at `now`, the earliest first, equals by position.
     fn due_deliveries(
         &self,
         subscription: SubscriptionId,
@@ -164,7 +181,7 @@ pub trait Reader: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Delivery>>;
 
-    /// The keys of a subscription that have a row that is not dead.
+    /// The keys of a subscription that have a row that is not dead, sorted.
     fn blocked_keys(&self, subscription: SubscriptionId) -> Result<Vec<String>>;
 
     /// All rows of an event, by subscription.

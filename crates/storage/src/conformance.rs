@@ -1,1 +1,211 @@
-//! The suite that every store must pass.
+//! The suite that every store must pass: each sentence of [`backend`](crate::backend)'s contract is a case with a name.
+//!
+//! A store's tests implement [`Subject`] and call [`run`].
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::{NewEvent, Position, Timestamp, TopicId};
+use uuid::Uuid;
+
+use crate::backend::{Backend, Reader, Tx};
+use crate::delivery::{Delivery, DeliveryId, DeliveryState};
+use crate::entities::{Desired, DesiredSubscription, Entities, Protocol, Subscription, SubscriptionId};
+use crate::memory::{SAMPLE_TIME, sample_event};
+use crate::retention::{Housekept, Retention};
+
+mod deliveries;
+mod entities;
+mod housekeeping;
+mod journal;
+mod queues;
+mod transactions;
+
+/// A store that can be opened, dropped and opened again with what it kept.
+pub trait Subject {
+    /// Opens it. What was opened before is gone by then.
+    fn open(&mut self) -> Open;
+}
+
+/// An open store.
+pub struct Open {
+    /// Its write side.
+    pub backend: Box<dyn Backend>,
+    /// Its read side.
+    pub reader: Arc<dyn Reader>,
+    /// Whether it was not closed the last time.
+    pub unclean: bool,
+}
+
+/// One case: its name and what it does with a fresh store.
+type Case = (&'static str, fn(&mut Store));
+
+/// Runs every case on a fresh store of its own.
+///
+/// # Panics
+/// If any case fails, with the names of all that did.
+pub fn run<S: Subject + 'static>(fresh: impl Fn() -> S) {
+    let all = [
+        journal::CASES,
+        entities::CASES,
+        deliveries::CASES,
+        queues::CASES,
+        housekeeping::CASES,
+        transactions::CASES,
+    ];
+    let failed: Vec<&str> = all
+        .into_iter()
+        .flatten()
+        .filter(|(_, case)| catch_unwind(AssertUnwindSafe(|| case(&mut Store::new(fresh())))).is_err())
+        .map(|(name, _)| *name)
+        .collect();
+    assert!(failed.is_empty(), "the store breaks its contract: {failed:?}");
+}
+
+/// The store of one case.
+struct Store {
+    subject: Box<dyn Subject>,
+    open: Option<Open>,
+}
+
+impl Store {
+    fn new(mut subject: impl Subject + 'static) -> Self {
+        let open = Some(subject.open());
+        Self { subject: Box::new(subject), open }
+    }
+
+    fn opened(&mut self) -> &mut Open {
+        self.open.as_mut().expect("open between calls")
+    }
+
+    fn reader(&self) -> &dyn Reader {
+        &*self.open.as_ref().expect("open between calls").reader
+    }
+
+    /// Commits what `change` does.
+    fn write<T>(&mut self, change: impl FnOnce(&mut dyn Tx) -> crate::Result<T>) -> T {
+        let backend = &mut self.opened().backend;
+        backend.begin().unwrap();
+        let value = change(backend.tx()).unwrap();
+        backend.commit().unwrap();
+        value
+    }
+
+    /// Closes the store in order and opens it again.
+    fn reopen(&mut self) {
+        self.opened().backend.close();
+        self.restart();
+    }
+
+    /// Drops the store as it is and opens it again.
+    fn restart(&mut self) {
+        self.open = None;
+        self.open = Some(self.subject.open());
+    }
+
+    fn append(&mut self, event: &NewEvent) -> Position {
+        self.write(|tx| tx.append(event))
+    }
+
+    fn sync(&mut self, subscriptions: &[DesiredSubscription]) -> Entities {
+        self.sync_at(subscriptions, SAMPLE_TIME)
+    }
+
+    fn sync_at(&mut self, subscriptions: &[DesiredSubscription], now: Timestamp) -> Entities {
+        let desired = Desired { subscriptions: subscriptions.to_vec(), ..Desired::default() };
+        self.write(|tx| tx.sync_entities(&desired, now))
+    }
+
+    /// A confirmed push subscription to the topic of the samples.
+    fn push_subscription(&mut self) -> Subscription {
+        self.sync(&[push("/a")]).subscriptions.remove(0)
+    }
+
+    fn subscription(&self, id: SubscriptionId) -> Option<Subscription> {
+        self.reader().subscriptions().unwrap().into_iter().find(|known| known.id == id)
+    }
+
+    /// Housekeeping until nothing is left to do; how many rows that were.
+    fn housekeep(&mut self, retention: &Retention, now: Timestamp) -> u64 {
+        let mut rows = 0;
+        for _ in 0..1_000 {
+            let Housekept { rows: done, more } = self.write(|tx| tx.housekeep(retention, now, 3));
+            assert!(done <= 3, "{done} rows are over the budget");
+            rows += done;
+            if !more {
+                return rows;
+            }
+        }
+        panic!("housekeeping finds no end");
+    }
+
+    fn positions(&self) -> Vec<i64> {
+        let events = self.reader().events_before(None, 1_000).unwrap();
+        events.iter().rev().map(|event| event.position.0).collect()
+    }
+}
+
+const TOPIC: &str = "profile-changes";
+
+fn wanted(protocol: Protocol, endpoint: &str) -> DesiredSubscription {
+    let name = endpoint.bytes().fold(7u128, |sum, byte| sum * 31 + u128::from(byte));
+    DesiredSubscription {
+        topic: TOPIC.into(),
+        protocol,
+        endpoint: endpoint.into(),
+        confirm_with: None,
+        uuid: Uuid::from_u128(name),
+    }
+}
+
+fn push(path: &str) -> DesiredSubscription {
+    wanted(Protocol::Http, &format!("http://localhost{path}"))
+}
+
+fn pending(path: &str, token: &str) -> DesiredSubscription {
+    DesiredSubscription { confirm_with: Some(token.into()), ..push(path) }
+}
+
+fn to_queue(name: &str) -> DesiredSubscription {
+    wanted(Protocol::Sqs, name)
+}
+
+/// A sample for a topic.
+fn event_of(n: u8, topic: TopicId) -> NewEvent {
+    NewEvent { topic, ..sample_event(n) }
+}
+
+/// A sample that was recorded `secs` after [`SAMPLE_TIME`].
+fn recorded_at(n: u8, secs: u64) -> NewEvent {
+    NewEvent { recorded_at: after(secs), ..sample_event(n) }
+}
+
+/// So many seconds after [`SAMPLE_TIME`].
+fn after(secs: u64) -> Timestamp {
+    SAMPLE_TIME.plus(Duration::from_secs(secs))
+}
+
+fn row(subscription: &Subscription, position: Position, state: DeliveryState) -> Delivery {
+    Delivery {
+        id: DeliveryId { subscription: subscription.id, position },
+        key: "k".into(),
+        state,
+        attempts: 1,
+        since: SAMPLE_TIME,
+    }
+}
+
+fn retry(secs: u64) -> DeliveryState {
+    DeliveryState::Retry { at: after(secs) }
+}
+
+fn dead(secs: u64) -> DeliveryState {
+    DeliveryState::Dead { reason: "410 Gone".into(), at: after(secs) }
+}
+
+/// `name` and the function of that name, for a list of cases.
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => { &[$((stringify!($case), $case)),*] };
+}
+use cases;

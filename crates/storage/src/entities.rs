@@ -3,6 +3,8 @@
 //! What the configuration file says of a subscription (format, secret, policy) stays in the file; the store keeps who it is, where it
 //! came in and how far it got. A secret is never stored.
 
+use std::collections::HashSet;
+
 use event::{Position, Timestamp, TopicId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -53,6 +55,25 @@ pub struct Desired {
     pub queues: Vec<String>,
     /// Subscriptions, each to a topic of `topics`.
     pub subscriptions: Vec<DesiredSubscription>,
+}
+
+impl Desired {
+    /// The names of `topics`, and those that only subscriptions name; each once.
+    pub fn topic_names(&self) -> Vec<&str> {
+        let named = self.subscriptions.iter().map(|wanted| &wanted.topic);
+        unique(self.topics.iter().chain(named))
+    }
+
+    /// The names of `queues`, and those that only subscriptions name; each once.
+    pub fn queue_names(&self) -> Vec<&str> {
+        let to_queues = self.subscriptions.iter().filter(|wanted| wanted.protocol == Protocol::Sqs);
+        unique(self.queues.iter().chain(to_queues.map(|wanted| &wanted.endpoint)))
+    }
+}
+
+fn unique<'n>(names: impl Iterator<Item = &'n String>) -> Vec<&'n str> {
+    let mut seen = HashSet::new();
+    names.map(String::as_str).filter(|name| seen.insert(*name)).collect()
 }
 
 /// A subscription that the configuration wants. Its durable identity is (topic, protocol, endpoint).

@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod delivery;
 pub mod entities;
 pub mod error;
+pub mod failpoint;
 pub mod feed;
 pub mod memory;
 pub mod queue;

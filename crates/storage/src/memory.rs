@@ -1,1 +1,213 @@
-//! The in-memory store.
+//! The in-memory store, for tests and simulations: the whole contract of [`backend`](crate::backend) but for durability.
+//!
+//! What is stored: the tables of [`state`], each a sorted map. What makes an update atomic: a transaction works on a copy of the tables
+//! (copied when first written to), and a commit puts the copy in the place of the committed ones. What a start repairs: nothing; the
+//! intents of backends that were dropped wait for [`Tx::recover`](crate::Tx::recover). Deliberately not supported: a limit on free disk
+//! space, and speed (a commit costs as much as the tables it touched are long).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::backend::{Backend, Committed, Opened, Tx};
+use crate::entities::Incarnation;
+use crate::retention::Retention;
+use crate::{Result, StoreError};
+
+mod entities;
+mod housekeeping;
+mod queues;
+mod reader;
+mod samples;
+mod state;
+mod transaction;
+
+pub use samples::{SAMPLE_TIME, sample_event, sample_id, sample_intent};
+use state::State;
+use transaction::Transaction;
+
+/// Opens a store of its own, empty.
+pub fn open() -> Opened<MemoryBackend> {
+    Memory::default().open()
+}
+
+/// What is kept while backends come and go; clones share it. Also the place where tests make commits fail or wait.
+#[derive(Clone, Default)]
+pub struct Memory {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    kept: Mutex<Kept>,
+    gate: Mutex<Gate>,
+    gate_changed: Condvar,
+}
+
+#[derive(Default)]
+struct Kept {
+    state: State,
+    /// Incarnations whose backend exists.
+    live: BTreeSet<Incarnation>,
+    /// Incarnations whose backend went without a `close`.
+    unclean: bool,
+}
+
+/// What stands between a transaction and its commit.
+#[derive(Default)]
+struct Gate {
+    faults: VecDeque<CommitFault>,
+    blockers: u32,
+    /// Commits that wait for the blockers to go.
+    waiting: u32,
+}
+
+/// How a commit is to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitFault {
+    /// With `Full`: nothing of the transaction is kept.
+    Full,
+    /// With an I/O error. Nothing of the transaction is kept, and the next commit succeeds: as after a failed fsync.
+    Io,
+}
+
+impl Memory {
+    /// Opens the store as a new incarnation.
+    pub fn open(&self) -> Opened<MemoryBackend> {
+        let mut kept = self.shared.kept();
+        let incarnation = kept.state.new_incarnation();
+        kept.live.insert(incarnation);
+        let unclean = std::mem::take(&mut kept.unclean);
+        drop(kept);
+        let backend = MemoryBackend { shared: self.shared.clone(), incarnation, open: None, closed: false };
+        Opened { backend, reader: self.shared.clone(), incarnation, unclean }
+    }
+
+    /// Makes the next commit fail; calls add up, one commit each.
+    pub fn fail_next_commit(&self, fault: CommitFault) {
+        self.shared.gate().faults.push_back(fault);
+    }
+
+    /// Makes every commit wait until the answer is dropped.
+    pub fn block_commits(&self) -> BlockedCommits {
+        self.shared.gate().blockers += 1;
+        BlockedCommits { shared: self.shared.clone() }
+    }
+}
+
+/// Commits wait while this exists.
+#[must_use = "commits wait only while this exists"]
+pub struct BlockedCommits {
+    shared: Arc<Shared>,
+}
+
+impl BlockedCommits {
+    /// Blocks this thread until a commit waits, or `patience` is over. Whether one waits.
+    pub fn wait_for_commit(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut gate = self.shared.gate();
+        while gate.waiting == 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            (gate, _) =
+                self.shared.gate_changed.wait_timeout(gate, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+}
+
+impl Drop for BlockedCommits {
+    fn drop(&mut self) {
+        self.shared.gate().blockers -= 1;
+        self.shared.gate_changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The committed tables as they are now.
+    fn state(&self) -> State {
+        self.kept().state.clone()
+    }
+
+    fn pass_gate(&self) -> Result<()> {
+        let mut gate = self.gate();
+        gate.waiting += 1;
+        self.gate_changed.notify_all();
+        while gate.blockers > 0 {
+            gate = self.gate_changed.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        }
+        gate.waiting -= 1;
+        match gate.faults.pop_front() {
+            None => Ok(()),
+            Some(CommitFault::Full) => Err(StoreError::Full("a test filled it".into())),
+            Some(CommitFault::Io) => {
+                Err(StoreError::io("commit", std::io::Error::other("a test made the commit fail")))
+            }
+        }
+    }
+}
+
+/// The in-memory store's write side.
+pub struct MemoryBackend {
+    shared: Arc<Shared>,
+    incarnation: Incarnation,
+    open: Option<Transaction>,
+    closed: bool,
+}
+
+impl Backend for MemoryBackend {
+    fn begin(&mut self) -> Result<()> {
+        let kept = self.shared.kept();
+        let dead = kept.state.incarnations().filter(|known| !kept.live.contains(known)).collect();
+        self.open = Some(Transaction::new(kept.state.clone(), self.incarnation, dead));
+        Ok(())
+    }
+
+    fn tx(&mut self) -> &mut dyn Tx {
+        self.open.as_mut().expect("begin() opens the transaction")
+    }
+
+    fn commit(&mut self) -> Result<Committed> {
+        let Transaction { state, committed, .. } = self.open.take().expect("begin() opens the transaction");
+        self.shared.pass_gate()?;
+        self.shared.kept().state = state;
+        Ok(committed)
+    }
+
+    fn rollback(&mut self) {
+        self.open = None;
+    }
+
+    fn admit(&mut self, retention: &Retention) -> Result<()> {
+        let bytes = self.shared.state().bytes();
+        if bytes < retention.max_bytes {
+            return Ok(());
+        }
+        Err(StoreError::Full(format!("{bytes} bytes are kept, the limit is {}", retention.max_bytes)))
+    }
+
+    fn close(&mut self) {
+        self.closed = true;
+    }
+}
+
+impl Drop for MemoryBackend {
+    fn drop(&mut self) {
+        let mut kept = self.shared.kept();
+        kept.live.remove(&self.incarnation);
+        kept.unclean |= !self.closed;
+    }
+}
+
+#[cfg(test)]
+mod tests;

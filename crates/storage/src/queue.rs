@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use event::{Event, Timestamp};
+use event::{Event, EventId, Timestamp};
 use uuid::Uuid;
 
 /// A message as a receive hands it out.
@@ -33,6 +33,15 @@ pub struct MessageHandle {
     pub receive_count: u32,
 }
 
+/// The SQS message id of a message: made of the event's id and the message's number, so that it needs no room in the store. The copies
+/// of one event in several queues differ.
+pub fn message_id(event: EventId, seq: i64) -> Uuid {
+    // An odd factor spreads the number over all 64 bits.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mixed = u128::from_be_bytes(*event.as_bytes()) ^ u128::from((seq as u64).wrapping_mul(SPREAD));
+    uuid::Builder::from_custom_bytes(mixed.to_be_bytes()).into_uuid()
+}
+
 /// What came of a visibility change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VisibilityChange {
@@ -40,7 +49,7 @@ pub enum VisibilityChange {
     Changed,
     /// No such message any more.
     Gone,
-    /// More than [`MAX_VISIBILITY`] after the receive.
+    /// More than [`MAX_VISIBILITY`] after the message's last receive.
     BeyondLimit,
 }
 

@@ -1,9 +1,27 @@
 //! How long things are kept, and when the store is full. What is owed is never deleted.
+//!
+//! An event is *owed* while
+//! * a push subscription of its topic, removed ones too, has not yet read it (`done_to` is before it); if the subscription is pending
+//!   or disabled, only for [`Retention::pending_pin`] after the event was recorded;
+//! * a delivery has a row for it, dead ones too;
+//! * a queue has a message of it.
+//!
+//! [`Tx::housekeep`](crate::Tx::housekeep) does this, in this order:
+//! 1. a subscription removed longer ago than `removed_grace` goes, its deliveries' rows first (messages in queues stay);
+//! 2. messages older than `queue_message` go;
+//! 3. rows that have been dead for `dead_letter` go;
+//! 4. rows of pending and disabled subscriptions go when their event is older than `pending_pin`, unless they are dead;
+//! 5. rows that wait since longer ago than `max_age` become dead, with [`TOO_OLD`] as their reason;
+//! 6. events older than `history` that nobody is owed go, oldest first, and their attempts with them;
+//! 7. of the attempts the oldest go, beyond `max_attempts`.
 
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MIB: u64 = 1 << 20;
+
+/// Why housekeeping gave a delivery up.
+pub const TOO_OLD: &str = "not delivered within the age limit";
 
 /// The limits of the store; [`Retention::default`] has the documented ones.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::backend::Backend;
 use crate::retention::Retention;
-use crate::{Feed, Result, StoreError, Tx};
+use crate::{Feed, Result, StoreError, Tx, failpoint};
 
 mod receipt;
 mod stats;
@@ -343,7 +343,9 @@ impl<B: Backend> Worker<B> {
     fn apply_and_commit(&mut self, housekeep: bool) -> Result<(Applied, crate::backend::Committed)> {
         self.config.backend.begin()?;
         let applied = self.apply(housekeep)?;
+        failpoint::hit(failpoint::BEFORE_COMMIT);
         let committed = self.config.backend.commit()?;
+        failpoint::hit(failpoint::AFTER_COMMIT);
         Ok((applied, committed))
     }
 
@@ -380,6 +382,9 @@ impl<B: Backend> Worker<B> {
             if let Some(reply) = settlement.reply {
                 let _ = reply.send(Ok(position));
             }
+        }
+        for event in &applied.events {
+            self.shared.stats.published(event.body.outcome);
         }
         // The feed takes events in the order of positions, and knows all of them: what a transaction appended came behind it.
         let through_feed = applied.events.last().map(|event| event.position);

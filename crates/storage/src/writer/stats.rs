@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use event::Outcome;
+
 /// Counts of commits.
 #[derive(Default)]
 pub struct WriterStats {
@@ -10,6 +12,10 @@ pub struct WriterStats {
     pub commits: AtomicU64,
     /// Commits that failed.
     pub failures: AtomicU64,
+    /// Events of outcome `succeeded` that are durable.
+    pub succeeded: AtomicU64,
+    /// Events of outcome `unknown` that are durable; those that recovery found are not among them.
+    pub unknown: AtomicU64,
     /// Changes in a commit.
     pub batch: Histogram,
     /// From begin to durable, in microseconds.
@@ -21,6 +27,14 @@ impl WriterStats {
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.batch.observe(changes as u64);
         self.micros.observe(took.as_micros() as u64);
+    }
+
+    pub(super) fn published(&self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Succeeded => &self.succeeded,
+            Outcome::Unknown(_) => &self.unknown,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn failed(&self) {

@@ -1,0 +1,155 @@
+//! The entities of all files in the order in which they stand there, nested ones included.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Broken;
+use crate::problem::{Problems, Spot};
+use crate::raw;
+use crate::tree::{Node, Source, TreePath};
+
+/// The lists that entities stand in.
+pub(super) const LISTS: [&str; 6] = ["services", "routes", "plugins", "topics", "subscriptions", "queues"];
+
+/// Keys without which the rest of an entity means something else: an entity whose structure does not fit there is not read at all.
+const DECISIVE: [&str; 3] = ["service", "route", "format"];
+
+/// An entity as it stands in a file.
+pub(super) struct Declared<T> {
+    pub(super) spot: Spot,
+    /// The name, if it has one that is a text; also where the rest does not fit.
+    pub(super) name: Option<String>,
+    /// `None` if the structure does not fit so far that the rest cannot be judged.
+    pub(super) raw: Option<T>,
+}
+
+/// An entity with the one that it stands under, by its index among those declared.
+pub(super) struct Nested<T> {
+    pub(super) entity: Declared<T>,
+    pub(super) parent: Option<usize>,
+}
+
+/// A plug-in with what it stands under.
+pub(super) struct DeclaredPlugin {
+    pub(super) entity: Declared<raw::Plugin>,
+    pub(super) under: Under,
+}
+
+/// What a plug-in stands under.
+#[derive(Clone, Copy)]
+pub(super) enum Under {
+    /// Nothing: it stands at the top.
+    Top,
+    /// The service of this index.
+    Service(usize),
+    /// The route of this index.
+    Route(usize),
+}
+
+/// All entities of all files.
+#[derive(Default)]
+pub(super) struct Declarations {
+    pub(super) services: Vec<Declared<raw::Service>>,
+    pub(super) routes: Vec<Nested<raw::Route>>,
+    pub(super) plugins: Vec<DeclaredPlugin>,
+    pub(super) topics: Vec<Declared<raw::Topic>>,
+    pub(super) subscriptions: Vec<Nested<raw::Subscription>>,
+    pub(super) queues: Vec<Declared<raw::Queue>>,
+}
+
+impl Declarations {
+    pub(super) fn read(sources: &[Source], broken: &Broken, problems: &mut Problems<'_>) -> Self {
+        let mut all = Self::default();
+        let mut reader = Reader { broken, problems };
+        for (file, source) in sources.iter().enumerate() {
+            let top = Spot { file, path: TreePath::default() };
+            let root = &source.root;
+            for (spot, node) in each(root, &top, "services") {
+                all.service(&mut reader, spot, node);
+            }
+            all.routes(&mut reader, root, &top, None);
+            all.plugins(&mut reader, root, &top, Under::Top);
+            for (spot, node) in each(root, &top, "topics") {
+                all.subscriptions(&mut reader, node, &spot, Some(all.topics.len()));
+                all.topics.push(reader.entity(spot, node, &["subscriptions"]));
+            }
+            all.subscriptions(&mut reader, root, &top, None);
+            for (spot, node) in each(root, &top, "queues") {
+                all.queues.push(reader.entity(spot, node, &[]));
+            }
+        }
+        all
+    }
+
+    fn service(&mut self, reader: &mut Reader<'_, '_>, spot: Spot, node: &Node) {
+        let index = self.services.len();
+        self.routes(reader, node, &spot, Some(index));
+        self.plugins(reader, node, &spot, Under::Service(index));
+        self.services.push(reader.entity(spot, node, &["routes", "plugins"]));
+    }
+
+    fn routes(&mut self, reader: &mut Reader<'_, '_>, parent: &Node, spot: &Spot, service: Option<usize>) {
+        for (spot, node) in each(parent, spot, "routes") {
+            self.plugins(reader, node, &spot, Under::Route(self.routes.len()));
+            self.routes.push(Nested { entity: reader.entity(spot, node, &["plugins"]), parent: service });
+        }
+    }
+
+    fn plugins(&mut self, reader: &mut Reader<'_, '_>, parent: &Node, spot: &Spot, under: Under) {
+        for (spot, node) in each(parent, spot, "plugins") {
+            self.plugins.push(DeclaredPlugin { entity: reader.entity(spot, node, &["config"]), under });
+        }
+    }
+
+    fn subscriptions(
+        &mut self,
+        reader: &mut Reader<'_, '_>,
+        parent: &Node,
+        spot: &Spot,
+        topic: Option<usize>,
+    ) {
+        for (spot, node) in each(parent, spot, "subscriptions") {
+            self.subscriptions.push(Nested { entity: reader.entity(spot, node, &[]), parent: topic });
+        }
+    }
+}
+
+/// The elements of one of a mapping's lists.
+fn each<'n>(parent: &'n Node, spot: &Spot, list: &str) -> impl Iterator<Item = (Spot, &'n Node)> {
+    let spot = spot.key(list);
+    let items = parent.get(list).map_or(&[][..], Node::items);
+    items.iter().enumerate().map(move |(index, node)| (spot.index(index), node))
+}
+
+struct Reader<'r, 'p> {
+    broken: &'r Broken,
+    problems: &'r mut Problems<'p>,
+}
+
+impl Reader<'_, '_> {
+    /// Reads an entity without some of its keys and without those whose structure does not fit.
+    fn entity<T: DeserializeOwned>(&mut self, spot: Spot, node: &Node, without: &[&str]) -> Declared<T> {
+        let name = node.get("name").and_then(Node::text).map(str::to_owned);
+        let raw = match self.broken.get(&(spot.file, spot.path.clone())) {
+            None => self.fill(&spot, node, without),
+            Some(keys) if DECISIVE.iter().any(|key| keys.contains(*key)) => None,
+            Some(keys) => {
+                let without: Vec<_> = without.iter().copied().chain(keys.iter().map(String::as_str)).collect();
+                // What is still missing was reported with the structure.
+                serde_json::from_value(Value::Object(node.to_json_without(&without))).ok()
+            }
+        };
+        Declared { spot, name, raw }
+    }
+
+    fn fill<T: DeserializeOwned>(&mut self, spot: &Spot, node: &Node, without: &[&str]) -> Option<T> {
+        let filled = serde_path_to_error::deserialize(Value::Object(node.to_json_without(without)));
+        // The schema is made from the same struct: that it fits and the struct cannot be filled would be an error of ours.
+        filled
+            .map_err(|error| {
+                let hint = "the schema should have told this better: please report it as a bug";
+                self.problems.add(spot, format!("cannot be read: {error}"), hint);
+            })
+            .ok()
+    }
+}

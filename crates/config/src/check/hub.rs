@@ -1,0 +1,318 @@
+//! The rules for topics, subscriptions and queues.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use event::Arn;
+use storage::entities::Protocol;
+use url::Url;
+
+use super::Options;
+use super::declared::{Declarations, Nested};
+use super::names::Names;
+use crate::entities::{Format, Queue, Subscription};
+use crate::problem::{Problems, Spot};
+use crate::raw::{self, Confirm, SubscriptionProtocol};
+use crate::secret::{self, Secret};
+
+/// For a whole attempt, where the subscription does not say otherwise.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Deliveries under way at the same time, where the subscription does not say otherwise.
+const MAX_IN_FLIGHT: u16 = 256;
+
+pub(super) struct Checked {
+    pub(super) topics: Vec<String>,
+    pub(super) queues: Vec<Queue>,
+    pub(super) subscriptions: Vec<Option<Subscription>>,
+}
+
+pub(super) fn check_all(
+    declared: &Declarations,
+    names: &Names,
+    options: &Options<'_>,
+    problems: &mut Problems<'_>,
+) -> Checked {
+    let queue = |raw: &raw::Queue| Queue {
+        name: raw.name.clone(),
+        visibility_timeout: Duration::from_secs(raw.visibility_timeout.into()),
+        receive_wait_time: Duration::from_secs(raw.receive_wait_time.into()),
+    };
+    let mut checker = Checker { names, options, taken: HashMap::new() };
+    let subscriptions = declared.subscriptions.iter();
+    Checked {
+        topics: declared.topics.iter().filter_map(|topic| topic.name.clone()).collect(),
+        queues: declared.queues.iter().filter_map(|queue| queue.raw.as_ref()).map(queue).collect(),
+        subscriptions: subscriptions.map(|one| checker.check_one(one, declared, problems)).collect(),
+    }
+}
+
+struct Checker<'a> {
+    names: &'a Names,
+    options: &'a Options<'a>,
+    /// Topic, protocol and endpoint, with where they stand.
+    taken: HashMap<(String, Protocol, String), Spot>,
+}
+
+impl Checker<'_> {
+    fn check_one(
+        &mut self,
+        Nested { entity, parent }: &Nested<raw::Subscription>,
+        declared: &Declarations,
+        problems: &mut Problems<'_>,
+    ) -> Option<Subscription> {
+        let (spot, raw) = (&entity.spot, entity.raw.as_ref()?);
+        let topic = match parent {
+            Some(topic) => declared.topics[*topic].name.clone(),
+            None => None,
+        };
+        let topic = self.topic(spot, raw, topic, parent.is_some(), problems);
+        let endpoint = match raw.protocol {
+            SubscriptionProtocol::Sqs => self.queue(spot, raw, problems),
+            SubscriptionProtocol::Http => url(spot, raw, "http", problems),
+            SubscriptionProtocol::Https => url(spot, raw, "https", problems),
+        };
+        let settings = match raw.protocol {
+            SubscriptionProtocol::Sqs => refuse_push_settings(spot, raw, problems),
+            _ => self.push_settings(spot, raw, problems),
+        };
+        let (topic, (endpoint, identity), (format, confirm)) = (topic?, endpoint?, settings?);
+        let protocol = match raw.protocol {
+            SubscriptionProtocol::Http => Protocol::Http,
+            SubscriptionProtocol::Https => Protocol::Https,
+            SubscriptionProtocol::Sqs => Protocol::Sqs,
+        };
+        self.claim(spot, (topic.clone(), protocol, identity), problems);
+        Some(Subscription {
+            topic,
+            protocol,
+            endpoint,
+            raw_message_delivery: raw.raw_message_delivery.unwrap_or(false),
+            format,
+            confirm,
+            fifo: raw.fifo.unwrap_or(false),
+            timeout: raw.timeout.map_or(TIMEOUT, |millis| Duration::from_millis(millis.into())),
+            max_in_flight: raw.max_in_flight.unwrap_or(MAX_IN_FLIGHT),
+        })
+    }
+
+    fn topic(
+        &self,
+        spot: &Spot,
+        raw: &raw::Subscription,
+        parent: Option<String>,
+        is_nested: bool,
+        problems: &mut Problems<'_>,
+    ) -> Option<String> {
+        match (&raw.topic, is_nested) {
+            (None, true) => parent,
+            (Some(_), true) => {
+                problems.add(
+                    &spot.key("topic"),
+                    "value must be null",
+                    "it stands under its topic already: remove the key",
+                );
+                parent
+            }
+            (Some(topic), false) => {
+                self.names.topics.resolve(spot, "topic", topic, problems).map(|_| topic.clone())
+            }
+            (None, false) => {
+                problems.add(
+                    spot,
+                    "required field missing: `topic`",
+                    "name the topic, or put the subscription under one",
+                );
+                None
+            }
+        }
+    }
+
+    /// The queue that an endpoint names, twice: as the endpoint and as what makes the subscription the same one.
+    fn queue(
+        &self,
+        spot: &Spot,
+        raw: &raw::Subscription,
+        problems: &mut Problems<'_>,
+    ) -> Option<(String, String)> {
+        let Options { region, account, .. } = *self.options;
+        let mut name = raw.endpoint.as_str();
+        let arn: Arn;
+        if name.starts_with("arn:") {
+            arn = match name.parse::<Arn>().and_then(|arn| arn.expect_service("sqs").map(|()| arn)) {
+                Ok(arn) => arn,
+                Err(error) => {
+                    let hint = format!("a queue's ARN is {}", Arn::queue(region, account, "NAME"));
+                    problems.add(&spot.key("endpoint"), error.to_string(), hint);
+                    return None;
+                }
+            };
+            if arn != Arn::queue(region, account, &arn.resource) {
+                let hint = format!("queues of this gateway are {}", Arn::queue(region, account, "NAME"));
+                problems.add(&spot.key("endpoint"), "queues of AWS are not supported yet", hint);
+                return None;
+            }
+            name = &arn.resource;
+        }
+        self.names.queues.resolve(spot, "endpoint", name, problems)?;
+        Some((name.to_owned(), name.to_owned()))
+    }
+
+    fn push_settings(
+        &self,
+        spot: &Spot,
+        raw: &raw::Subscription,
+        problems: &mut Problems<'_>,
+    ) -> Option<(Format, bool)> {
+        if raw.format == Some(raw::Format::StandardWebhooks) {
+            return self.standard_webhooks(spot, raw, problems);
+        }
+        let mut fits = true;
+        for (key, is_there) in [("secret", raw.secret.is_some()), ("secrets", raw.secrets.is_some())] {
+            if is_there {
+                let hint = "add `format: standard-webhooks`, or remove it: SNS's deliveries are signed with the gateway's own key";
+                problems.add(&spot.key(key), format!("`{key}` without `format: standard-webhooks`"), hint);
+                fits = false;
+            }
+        }
+        fits.then_some((Format::Sns, raw.confirm != Some(Confirm::Skip)))
+    }
+
+    fn standard_webhooks(
+        &self,
+        spot: &Spot,
+        raw: &raw::Subscription,
+        problems: &mut Problems<'_>,
+    ) -> Option<(Format, bool)> {
+        let mut fits = true;
+        let mut refuse = |key: &str, message: &str, hint: &str| {
+            problems.add(&spot.key(key), message, hint);
+            fits = false;
+        };
+        if raw.raw_message_delivery == Some(true) {
+            refuse(
+                "raw_message_delivery",
+                "it belongs to `format: sns`",
+                "remove it: the body is the message alone anyway",
+            );
+        }
+        if raw.confirm == Some(Confirm::Required) {
+            refuse("confirm", "Standard Webhooks has no handshake", "remove it: deliveries begin at once");
+        }
+        let secrets = self.secrets(spot, raw, problems);
+        if !fits {
+            return None;
+        }
+        Some((Format::StandardWebhooks { secrets: secrets? }, false))
+    }
+
+    fn secrets(
+        &self,
+        spot: &Spot,
+        raw: &raw::Subscription,
+        problems: &mut Problems<'_>,
+    ) -> Option<Vec<Secret>> {
+        let texts: Vec<_> = match (&raw.secret, &raw.secrets) {
+            (Some(secret), None) => vec![(spot.key("secret"), secret)],
+            (None, Some(secrets)) if !secrets.is_empty() => {
+                let spot = spot.key("secrets");
+                secrets.iter().enumerate().map(|(index, secret)| (spot.index(index), secret)).collect()
+            }
+            (Some(_), Some(_)) => {
+                problems.add(&spot.key("secrets"), "`secrets` stands beside `secret`", "keep one of the two");
+                return None;
+            }
+            (None, _) => {
+                let hint = "add `secret: \"{vault://env/NAME}\"`, or `secret: whsec_…`; make one: echo whsec_$(openssl rand -base64 32)";
+                problems.add(spot, "required field missing: `secret`, for `format: standard-webhooks`", hint);
+                return None;
+            }
+        };
+        let mut read = |(spot, text): &(Spot, &raw::SecretText)| match secret::read(&text.0, self.options.env)
+        {
+            Ok(secret) => Some(secret),
+            Err((message, hint)) => {
+                problems.add(spot, message, hint);
+                None
+            }
+        };
+        let secrets: Vec<_> = texts.iter().map(&mut read).collect();
+        secrets.into_iter().collect()
+    }
+
+    fn claim(&mut self, spot: &Spot, identity: (String, Protocol, String), problems: &mut Problems<'_>) {
+        if let Some(first) = self.taken.get(&identity) {
+            let (topic, protocol, endpoint) = &identity;
+            let message = format!(
+                "uniqueness violation: 'subscriptions' entity with topic '{topic}', protocol '{}' and endpoint '{endpoint}' already declared",
+                protocol.as_str()
+            );
+            let hint =
+                format!("the first one stands at {}: keep one of the two", problems.whereabouts(first));
+            problems.add(spot, message, hint);
+        } else {
+            self.taken.insert(identity, spot.clone());
+        }
+    }
+}
+
+/// An endpoint's URL, as written and in its one spelling.
+fn url(
+    spot: &Spot,
+    raw: &raw::Subscription,
+    scheme: &str,
+    problems: &mut Problems<'_>,
+) -> Option<(String, String)> {
+    let spot = spot.key("endpoint");
+    let mut refuse = |message: String, hint: String| {
+        problems.add(&spot, message, hint);
+        None
+    };
+    let example = format!("write it like {scheme}://example.com/path");
+    let url = match Url::parse(&raw.endpoint) {
+        Ok(url) => url,
+        Err(error) => return refuse(format!("not a URL: {error}"), example),
+    };
+    if url.scheme() != scheme {
+        let message = format!("the endpoint of protocol `{scheme}` is not {scheme}://…");
+        let hint = match url.scheme() {
+            other @ ("http" | "https") => {
+                format!("write `protocol: {other}`, or {scheme}:// in the endpoint")
+            }
+            _ => example,
+        };
+        return refuse(message, hint);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let hint =
+            "remove it, and give the endpoint a path that is hard to guess, or `format: standard-webhooks`";
+        return refuse("a user or password in the endpoint is not supported yet".into(), hint.into());
+    }
+    if url.fragment().is_some() {
+        return refuse("a `#` cannot be sent to an endpoint".into(), "remove it and what follows".into());
+    }
+    Some((raw.endpoint.clone(), url.to_string()))
+}
+
+/// Refuses for a queue what only means something for a webhook.
+fn refuse_push_settings(
+    spot: &Spot,
+    raw: &raw::Subscription,
+    problems: &mut Problems<'_>,
+) -> Option<(Format, bool)> {
+    let only_push = [
+        ("format", raw.format == Some(raw::Format::StandardWebhooks)),
+        ("secret", raw.secret.is_some()),
+        ("secrets", raw.secrets.is_some()),
+        ("confirm", raw.confirm.is_some()),
+        ("fifo", raw.fifo == Some(true)),
+        ("timeout", raw.timeout.is_some()),
+        ("max_in_flight", raw.max_in_flight.is_some()),
+    ];
+    let mut fits = true;
+    for (key, _) in only_push.iter().filter(|(_, is_there)| *is_there) {
+        let hint = "remove it: a queue has its message with the publish itself, and its workers fetch it";
+        problems.add(&spot.key(key), format!("`{key}` means nothing for protocol `sqs`"), hint);
+        fits = false;
+    }
+    fits.then_some((Format::Sns, false))
+}

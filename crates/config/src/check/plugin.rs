@@ -1,0 +1,178 @@
+//! Plug-ins: that the kind exists, that its `config` fits, and what the plug-in stands on.
+
+use std::collections::{HashMap, HashSet};
+
+use pipeline::{CheckContext, ConfigProblem, PluginKind};
+use serde_json::Value;
+
+use super::declared::{Declarations, DeclaredPlugin, Under};
+use super::names::{Names, check_tags, refer};
+use crate::problem::{Problems, Spot};
+use crate::raw;
+use crate::schema::{self, backquoted, did_you_mean};
+use crate::tree::{Kind, Node, Source};
+
+/// A plug-in with what it is for, by index.
+pub(super) struct Checked {
+    pub(super) name: String,
+    pub(super) instance_name: Option<String>,
+    pub(super) config: Value,
+    pub(super) enabled: bool,
+    pub(super) service: Option<usize>,
+    pub(super) route: Option<usize>,
+}
+
+pub(super) struct Checker<'a> {
+    kinds: &'a [&'a dyn PluginKind],
+    schemas: HashMap<&'static str, Value>,
+    context: CheckContext<'a>,
+    sources: &'a [Source],
+    names: &'a Names,
+    /// Whether all files could be read, so that a topic that is not there does not exist.
+    complete: bool,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new(
+        kinds: &'a [&'a dyn PluginKind],
+        context: CheckContext<'a>,
+        sources: &'a [Source],
+        names: &'a Names,
+        complete: bool,
+    ) -> Self {
+        let schemas = kinds.iter().map(|kind| (kind.name(), kind.schema().to_value())).collect();
+        Self { kinds, schemas, context, sources, names, complete }
+    }
+
+    pub(super) fn check_all(
+        &self,
+        declared: &Declarations,
+        problems: &mut Problems<'_>,
+    ) -> Vec<Option<Checked>> {
+        let mut taken = HashSet::new();
+        let mut all = Vec::with_capacity(declared.plugins.len());
+        for plugin in &declared.plugins {
+            let checked = self.check_one(plugin, declared, problems);
+            if let Some(checked) = &checked
+                && !taken.insert((checked.name.clone(), checked.service, checked.route))
+            {
+                let message = format!(
+                    "uniqueness violation: 'plugins' entity with name set to '{}' already declared {}",
+                    checked.name,
+                    target(checked)
+                );
+                let hint = "one of a kind for each service, route, or all: join the two into one `config`";
+                problems.add(&plugin.entity.spot, message, hint);
+            }
+            all.push(checked);
+        }
+        all
+    }
+
+    fn check_one(
+        &self,
+        plugin: &DeclaredPlugin,
+        declared: &Declarations,
+        problems: &mut Problems<'_>,
+    ) -> Option<Checked> {
+        let spot = &plugin.entity.spot;
+        let raw = plugin.entity.raw.as_ref()?;
+        let scope = self.scope(plugin, raw, declared, problems);
+        check_tags(spot, raw.tags.as_ref(), problems);
+        if raw.protocols.as_ref().is_some_and(|all| !all.contains(&raw::PluginProtocol::Http)) {
+            let hint = "add `http`, or remove the key";
+            problems.add(&spot.key("protocols"), "a plug-in without `http` is not supported yet", hint);
+        }
+        let config = match self.kinds.iter().find(|kind| kind.name() == raw.name) {
+            Some(kind) => self.check_config(*kind, spot, problems),
+            None => {
+                problems.add(
+                    &spot.key("name"),
+                    format!("no plug-in `{}`", raw.name),
+                    self.kinds_hint(&raw.name),
+                );
+                None
+            }
+        };
+        let ((service, route), config) = (scope?, config?);
+        let (name, instance_name) = (raw.name.clone(), raw.instance_name.clone());
+        Some(Checked { name, instance_name, config, enabled: raw.enabled, service, route })
+    }
+
+    /// The service and the route that a plug-in is for; neither if it is for all.
+    fn scope(
+        &self,
+        plugin: &DeclaredPlugin,
+        raw: &raw::Plugin,
+        declared: &Declarations,
+        problems: &mut Problems<'_>,
+    ) -> Option<(Option<usize>, Option<usize>)> {
+        let spot = &plugin.entity.spot;
+        let (under_service, under_route) = match plugin.under {
+            Under::Top => (None, None),
+            Under::Service(service) => (Some(service), None),
+            Under::Route(route) => (None, Some(route)),
+        };
+        let names = self.names;
+        let service = refer(&names.services, spot, "service", raw.service.as_ref(), under_service, problems);
+        let route = refer(&names.routes, spot, "route", raw.route.as_ref(), under_route, problems);
+        if (raw.service.is_some() && service.is_none()) || (raw.route.is_some() && route.is_none()) {
+            return None;
+        }
+        if let (Some(service), Some(route)) = (service, route) {
+            let nested = &declared.routes[route];
+            let named = nested.entity.raw.as_ref().and_then(|raw| raw.service.as_ref());
+            let leads_to = nested.parent.or_else(|| names.services.find(&named?.name));
+            if leads_to.is_some_and(|other| other != service) {
+                let hint = "remove `service`: the route alone is enough";
+                problems.add(
+                    spot,
+                    "the route does not lead to the service: the plug-in would never run",
+                    hint,
+                );
+                return None;
+            }
+        }
+        Some((service, route))
+    }
+
+    fn kinds_hint(&self, name: &str) -> String {
+        let known = || self.kinds.iter().map(|kind| kind.name());
+        match did_you_mean(name, known()) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => format!("plug-ins that there are: {}", backquoted(known())),
+        }
+    }
+
+    /// The plug-in's `config`, if it passes the kind's schema and its check.
+    fn check_config(
+        &self,
+        kind: &dyn PluginKind,
+        plugin: &Spot,
+        problems: &mut Problems<'_>,
+    ) -> Option<Value> {
+        let spot = plugin.key("config");
+        let node = self.sources[plugin.file].root.at(&plugin.path)?;
+        let none = Node { place: node.place, kind: Kind::Map(Vec::new()) };
+        let config = node.get("config").filter(|config| !matches!(config.kind, Kind::Null)).unwrap_or(&none);
+        let misfits = schema::validate(&self.schemas[kind.name()], config, &spot, problems);
+        if !misfits.is_empty() || !self.complete {
+            return None;
+        }
+        let value = config.to_json();
+        let found = kind.check(&value, &self.context);
+        for ConfigProblem { pointer, message, hint } in &found {
+            let path = config.resolve_pointer(&spot.path, pointer);
+            problems.add(&Spot { file: spot.file, path }, message, hint);
+        }
+        found.is_empty().then_some(value)
+    }
+}
+
+fn target(plugin: &Checked) -> &'static str {
+    match (plugin.service, plugin.route) {
+        (None, None) => "for all routes",
+        (Some(_), None) => "on this service",
+        (_, Some(_)) => "on this route",
+    }
+}

@@ -1,0 +1,33 @@
+//! Kong's ids of entities that have none in their file: the same file gives the same ids, here and in Kong.
+
+use uuid::{Uuid, uuid};
+
+/// The root of Kong's name space for entities of declarative files.
+const ROOT: Uuid = uuid!("fd02801f-0957-4a15-a55a-c8d9606f30b5");
+
+/// The id of an entity of `list` (`services`, `routes`) with this name.
+pub(crate) fn of_name(list: &str, name: &str) -> Uuid {
+    Uuid::new_v5(&namespace(list), name.as_bytes())
+}
+
+/// The id of the `index`th entity under `parent` where it has no name either. Kong draws a random one; ours stays as long as the order does.
+pub(crate) fn of_position(list: &str, parent: &str, index: usize) -> Uuid {
+    Uuid::new_v5(&namespace(list), format!("{parent}[{index}]").as_bytes())
+}
+
+fn namespace(list: &str) -> Uuid {
+    Uuid::new_v5(&ROOT, list.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_version_5_of_list_and_name() {
+        // Computed apart from this code, with Python's uuid5.
+        assert_eq!(of_name("services", "profiles").to_string(), "ac6337b5-a72a-5c03-bcf7-97719f943af8");
+        assert_eq!(of_name("routes", "profiles").to_string(), "731efa0b-d28e-5d6c-b831-e9570735de50");
+        assert_ne!(of_position("routes", "x", 0), of_position("routes", "x", 1));
+    }
+}

@@ -1,0 +1,93 @@
+//! One spelling for each path, so that `%70rofile`, `//` and `/./` do not dodge a route or a rule.
+
+use std::borrow::Cow;
+
+/// Kong's normal form of a request path: unreserved characters decoded, `%xx` in upper case, slashes merged, dot segments removed.
+///
+/// A `%` that begins no escape becomes `%25`: left alone, it could begin one after decoding. Borrows when nothing changes.
+pub fn normalise(path: &str) -> Cow<'_, str> {
+    if is_normal(path.as_bytes()) {
+        return Cow::Borrowed(path);
+    }
+    let decoded = decode(path);
+    let mut normal = String::with_capacity(decoded.len());
+    let (absolute, rest) = match decoded.strip_prefix('/') {
+        Some(rest) => (true, rest),
+        None => (false, &*decoded),
+    };
+    let mut ends_open = false;
+    for segment in rest.split('/') {
+        ends_open = matches!(segment, "" | "." | "..");
+        match segment {
+            "" | "." => {}
+            ".." => normal.truncate(normal.rfind('/').unwrap_or(0)),
+            _ => {
+                if absolute || !normal.is_empty() {
+                    normal.push('/');
+                }
+                normal.push_str(segment);
+            }
+        }
+    }
+    if ends_open && (absolute || !normal.is_empty()) {
+        normal.push('/');
+    }
+    Cow::Owned(normal)
+}
+
+/// Whether the path is surely in normal form already: no escape, no `//`, no segment that begins with a dot.
+fn is_normal(path: &[u8]) -> bool {
+    let mut before = b'/';
+    // The slash that a path begins with is no second one.
+    for &byte in path.strip_prefix(b"/").unwrap_or(path) {
+        if byte == b'%' || (before == b'/' && (byte == b'/' || byte == b'.')) {
+            return false;
+        }
+        before = byte;
+    }
+    true
+}
+
+/// Decodes what needs no escape and writes every other one in upper case.
+fn decode(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let mut decoded = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        decoded.push_str(&rest[..at]);
+        let escape = rest.as_bytes().get(at + 1..at + 3);
+        let Some([high, low]) = escape.filter(|hex| hex.iter().all(u8::is_ascii_hexdigit)) else {
+            decoded.push_str("%25");
+            rest = &rest[at + 1..];
+            continue;
+        };
+        let byte = hex(*high) << 4 | hex(*low);
+        if is_unreserved(byte) {
+            decoded.push(char::from(byte));
+        } else {
+            decoded.push('%');
+            decoded.push(char::from(high.to_ascii_uppercase()));
+            decoded.push(char::from(low.to_ascii_uppercase()));
+        }
+        rest = &rest[at + 3..];
+    }
+    decoded.push_str(rest);
+    Cow::Owned(decoded)
+}
+
+fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
+    }
+}
+
+/// RFC 3986's unreserved characters.
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! What is wrong with a configuration, and where: the face that the product shows when a file does not fit.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use crate::tree::{Place, Source, TreePath};
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file's name, as it was given.
+    pub file: String,
+    /// Line and column, from 1; `None` if the file could not be read.
+    pub place: Option<Place>,
+    /// Where in the document, `services[0].plugins[0].config`; empty for the document itself.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(Place { line, column }) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, ": {}", self.path)?;
+        }
+        write!(f, ": {}\n  hint: {}", self.message, self.hint)
+    }
+}
+
+/// All that is wrong, in the order of the files and of their lines. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The problems.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.problems {
+            writeln!(f, "{problem}")?;
+        }
+        match self.problems.len() {
+            1 => f.write_str("1 problem"),
+            count => write!(f, "{count} problems"),
+        }
+    }
+}
+
+impl std::error::Error for Report {}
+
+/// A place in one of the files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// The file's index.
+    pub(crate) file: usize,
+    /// Where in its tree.
+    pub(crate) path: TreePath,
+}
+
+impl Spot {
+    pub(crate) fn key(&self, key: &str) -> Self {
+        Self { file: self.file, path: self.path.key(key) }
+    }
+
+    pub(crate) fn index(&self, index: usize) -> Self {
+        Self { file: self.file, path: self.path.index(index) }
+    }
+}
+
+/// Gathers problems and finds the place of each in its file.
+pub(crate) struct Problems<'a> {
+    sources: &'a [Source],
+    found: Vec<(usize, Problem)>,
+    /// Entities that were not read whole: what they lack is not judged.
+    partial: HashSet<(usize, TreePath)>,
+}
+
+impl<'a> Problems<'a> {
+    pub(crate) fn new(sources: &'a [Source]) -> Self {
+        Self { sources, found: Vec::new(), partial: HashSet::new() }
+    }
+
+    /// From now on, problems with one of these entities as such are dropped: what it lacks may stand in a part that did not fit.
+    pub(crate) fn set_partial(&mut self, entities: impl Iterator<Item = (usize, TreePath)>) {
+        self.partial = entities.collect();
+    }
+
+    /// A problem with the value at `spot`, or with what is missing there.
+    pub(crate) fn add(&mut self, spot: &Spot, message: impl Into<String>, hint: impl Into<String>) {
+        if self.partial.contains(&(spot.file, spot.path.clone())) {
+            return;
+        }
+        let source = &self.sources[spot.file];
+        self.add_at(spot, source.root.place_of(&spot.path), message, hint);
+    }
+
+    /// A problem whose place is not that of the value: a key, a syntax error.
+    pub(crate) fn add_at(
+        &mut self,
+        spot: &Spot,
+        place: Place,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let problem = Problem {
+            file: self.sources[spot.file].name.clone(),
+            place: Some(place),
+            path: spot.path.to_string(),
+            message: message.into(),
+            hint: hint.into(),
+        };
+        self.found.push((spot.file, problem));
+    }
+
+    /// `file:line:column` of a value, for problems that point to another.
+    pub(crate) fn whereabouts(&self, spot: &Spot) -> String {
+        let source = &self.sources[spot.file];
+        let Place { line, column } = source.root.place_of(&spot.path);
+        format!("{}:{line}:{column}", source.name)
+    }
+
+    /// The report, if there is anything to report.
+    pub(crate) fn into_report(mut self) -> Option<Report> {
+        if self.found.is_empty() {
+            return None;
+        }
+        self.found.sort_by_key(|(file, problem)| (*file, problem.place));
+        Some(Report { problems: self.found.into_iter().map(|(_, problem)| problem).collect() })
+    }
+}

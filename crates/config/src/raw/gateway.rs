@@ -1,0 +1,309 @@
+//! Kong's entities: services, routes and plug-ins.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{AnyMap, NotYet, Reference, yes};
+
+/// What the gateway stands in front of.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "some keys are only accepted")]
+pub(crate) struct Service {
+    /// Its name: letters, digits and `.-_~`.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    /// Its id. Derived from the name if there is none.
+    #[serde(default)]
+    #[schemars(extend("format" = "uuid"))]
+    pub(crate) id: Option<String>,
+    /// `http://host:port/path` in the place of `host`, `port` and `path`.
+    #[serde(default)]
+    pub(crate) url: Option<String>,
+    /// How it is spoken to.
+    #[serde(default)]
+    pub(crate) protocol: Option<ServiceProtocol>,
+    /// A host name or an IP address.
+    #[serde(default)]
+    pub(crate) host: Option<String>,
+    /// 80 if there is none.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 65535))]
+    pub(crate) port: Option<u16>,
+    /// Put in front of what is forwarded.
+    #[serde(default)]
+    pub(crate) path: Option<String>,
+    /// Retries on other targets. Accepted; there is one target.
+    #[serde(default = "five")]
+    #[schemars(range(min = 0, max = 32767))]
+    pub(crate) retries: u16,
+    /// To establish a connection, in milliseconds.
+    #[serde(default = "minute")]
+    #[schemars(range(min = 1, max = 2147483646))]
+    pub(crate) connect_timeout: u32,
+    /// Between two pieces of the request, in milliseconds.
+    #[serde(default = "minute")]
+    #[schemars(range(min = 1, max = 2147483646))]
+    pub(crate) write_timeout: u32,
+    /// Between two pieces of the answer, in milliseconds.
+    #[serde(default = "minute")]
+    #[schemars(range(min = 1, max = 2147483646))]
+    pub(crate) read_timeout: u32,
+    /// `false` takes its routes out of the gateway.
+    #[serde(default = "yes")]
+    pub(crate) enabled: bool,
+    /// Words to find it by.
+    #[serde(default)]
+    pub(crate) tags: Option<Vec<String>>,
+    /// Its routes.
+    #[serde(default)]
+    routes: Vec<Route>,
+    /// Plug-ins for all its routes.
+    #[serde(default)]
+    plugins: Vec<Plugin>,
+    /// In seconds. The time of the start if there is none.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub(crate) created_at: Option<u32>,
+    /// In seconds.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    updated_at: Option<u32>,
+    /// A remark.
+    #[serde(rename = "_comment", default)]
+    comment: Option<String>,
+    /// Remarks of any shape.
+    #[serde(rename = "_ignore", default)]
+    ignore: Vec<Value>,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = HTTPS_UPSTREAM))]
+    client_certificate: NotYet,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = HTTPS_UPSTREAM))]
+    tls_verify: NotYet,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = HTTPS_UPSTREAM))]
+    tls_verify_depth: NotYet,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = HTTPS_UPSTREAM))]
+    ca_certificates: NotYet,
+}
+
+const HTTPS_UPSTREAM: &str = "services are reached over plain http for now: remove the key";
+
+/// How a service is spoken to.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(extend(
+    "x-not-yet-values" = ["https", "grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp"],
+    "x-not-yet-hint" = "services are reached over plain http for now; put a TLS client such as stunnel in between"
+))]
+pub(crate) enum ServiceProtocol {
+    Http,
+}
+
+/// Which requests go to a service.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "some keys are only accepted")]
+pub(crate) struct Route {
+    /// Its name: letters, digits and `.-_~`.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    /// Its id. Derived from the name if there is none.
+    #[serde(default)]
+    #[schemars(extend("format" = "uuid"))]
+    pub(crate) id: Option<String>,
+    /// Where it leads; not in a route that stands under its service.
+    #[serde(default)]
+    pub(crate) service: Option<Reference>,
+    /// Host names; one `*` at the begin or at the end stands for any labels.
+    #[serde(default)]
+    pub(crate) hosts: Option<Vec<String>>,
+    /// Prefixes of the path (`/profiles`), or regular expressions from its begin (`~/profiles/\d+$`).
+    #[serde(default)]
+    pub(crate) paths: Option<Vec<String>>,
+    /// Methods, upper case.
+    #[serde(default)]
+    pub(crate) methods: Option<Vec<String>>,
+    /// Whether the matched part of the path is cut off.
+    #[serde(default = "yes")]
+    pub(crate) strip_path: bool,
+    /// Whether the service sees the client's Host.
+    #[serde(default)]
+    pub(crate) preserve_host: bool,
+    /// `http`, with or without `https`.
+    #[serde(default)]
+    pub(crate) protocols: Option<Vec<RouteProtocol>>,
+    /// Among routes with a regular expression, the higher goes first.
+    #[serde(default)]
+    pub(crate) regex_priority: i64,
+    /// How the upstream's path is put together.
+    #[serde(default)]
+    path_handling: PathHandling,
+    /// Accepted.
+    #[serde(default = "yes")]
+    pub(crate) request_buffering: bool,
+    /// Accepted.
+    #[serde(default = "yes")]
+    pub(crate) response_buffering: bool,
+    /// Words to find it by.
+    #[serde(default)]
+    pub(crate) tags: Option<Vec<String>>,
+    /// Plug-ins for this route.
+    #[serde(default)]
+    plugins: Vec<Plugin>,
+    /// In seconds. The time of the start if there is none.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub(crate) created_at: Option<u32>,
+    /// In seconds.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    updated_at: Option<u32>,
+    /// A remark.
+    #[serde(rename = "_comment", default)]
+    comment: Option<String>,
+    /// Remarks of any shape.
+    #[serde(rename = "_ignore", default)]
+    ignore: Vec<Value>,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = "match by `hosts`, `paths` or `methods`"))]
+    headers: NotYet,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = "match by `hosts`, `paths` or `methods`"))]
+    snis: NotYet,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = "routes carry http only: match by `hosts`, `paths` or `methods`"))]
+    sources: NotYet,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = "routes carry http only: match by `hosts`, `paths` or `methods`"))]
+    destinations: NotYet,
+    /// Kong's. 426, its default, changes nothing and is accepted.
+    #[serde(default)]
+    #[schemars(extend("enum" = [null, 426], "x-not-yet" = "plain http is served, not redirected: remove the key"))]
+    https_redirect_status_code: NotYet,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = "the router is Kong's traditional one: match by `hosts`, `paths` or `methods`"))]
+    expression: NotYet,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = "it belongs to `expression`; `regex_priority` orders regular expressions"))]
+    priority: NotYet,
+}
+
+/// What a route listens for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(extend("x-not-yet-values" = ["grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp"]))]
+pub(crate) enum RouteProtocol {
+    Http,
+    Https,
+}
+
+/// How the upstream's path is put together.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(extend("x-not-yet-values" = ["v1"], "x-not-yet-hint" = "Kong deprecates it: remove the key for `v0`"))]
+enum PathHandling {
+    #[default]
+    V0,
+}
+
+/// A plug-in on a service, on a route, or on all routes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "some keys are only accepted")]
+pub(crate) struct Plugin {
+    /// Its kind, `publish-sns`.
+    pub(crate) name: String,
+    /// A name of its own.
+    #[serde(default)]
+    pub(crate) instance_name: Option<String>,
+    /// Its id.
+    #[serde(default)]
+    #[schemars(extend("format" = "uuid"))]
+    id: Option<String>,
+    /// The service whose routes it is for; not in a plug-in that stands under one.
+    #[serde(default)]
+    pub(crate) service: Option<Reference>,
+    /// The route that it is for; not in a plug-in that stands under one.
+    #[serde(default)]
+    pub(crate) route: Option<Reference>,
+    /// Its own settings.
+    #[serde(default)]
+    config: Option<AnyMap>,
+    /// `false` is as if it were not there.
+    #[serde(default = "yes")]
+    pub(crate) enabled: bool,
+    /// Must have `http`.
+    #[serde(default)]
+    pub(crate) protocols: Option<Vec<PluginProtocol>>,
+    /// Words to find it by.
+    #[serde(default)]
+    pub(crate) tags: Option<Vec<String>>,
+    /// In seconds.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    created_at: Option<u32>,
+    /// In seconds.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    updated_at: Option<u32>,
+    /// A remark.
+    #[serde(rename = "_comment", default)]
+    comment: Option<String>,
+    /// Remarks of any shape.
+    #[serde(rename = "_ignore", default)]
+    ignore: Vec<Value>,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = "a plug-in is for a service, a route, or all: remove the key"))]
+    consumer: NotYet,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = "a plug-in is for a service, a route, or all: remove the key"))]
+    consumer_group: NotYet,
+    /// Kong's.
+    #[serde(default)]
+    #[schemars(extend("x-not-yet" = "plug-ins run by their priority: remove the key"))]
+    ordering: NotYet,
+    /// decK's.
+    #[serde(rename = "_config", default)]
+    #[schemars(extend("x-not-yet" = "write the settings into `config`"))]
+    shared_config: NotYet,
+}
+
+/// What Kong lets a plug-in be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PluginProtocol {
+    Grpc,
+    Grpcs,
+    Http,
+    Https,
+    Tcp,
+    Tls,
+    TlsPassthrough,
+    Udp,
+    Ws,
+    Wss,
+}
+
+fn five() -> u16 {
+    5
+}
+
+fn minute() -> u32 {
+    60_000
+}

@@ -1,0 +1,122 @@
+//! The words of problems with a file's structure: what was found, what fits, what may have been meant.
+
+use crate::tree::{Kind, Node};
+
+/// The most edits between a misspelt word and the one that was meant.
+const MAX_EDITS: usize = 2;
+/// The longest text that a problem shows of a value, in characters.
+const MAX_SHOWN: usize = 60;
+
+/// A type of JSON Schema, in words.
+pub(super) fn type_name(name: &str) -> &'static str {
+    match name {
+        "string" => "a string",
+        "integer" => "an integer",
+        "number" => "a number",
+        "boolean" => "a boolean",
+        "array" => "a list",
+        "object" => "a mapping",
+        _ => "another type",
+    }
+}
+
+/// What stands in the file, in words; of a secret only its type.
+pub(super) fn found(node: &Node, secret: bool) -> String {
+    match &node.kind {
+        Kind::Null => "nothing".into(),
+        Kind::List(_) => "a list".into(),
+        Kind::Map(_) => "a mapping".into(),
+        Kind::Bool(_) if secret => "a boolean".into(),
+        Kind::Number(..) if secret => "a number".into(),
+        Kind::Text(_) if secret => "a string".into(),
+        Kind::Bool(bool) => format!("the boolean {bool}"),
+        Kind::Number(_, text) => format!("the number {text}"),
+        Kind::Text(text) => {
+            let cut = if text.chars().count() > MAX_SHOWN { "…" } else { "" };
+            format!("the string {:?}{cut}", text.chars().take(MAX_SHOWN).collect::<String>())
+        }
+    }
+}
+
+/// How to come from what was found to what was expected.
+pub(super) fn for_type(types: &[&str], node: &Node, secret: bool) -> String {
+    let wants = |name| types.contains(&name);
+    match &node.kind {
+        Kind::Null if wants("array") => "remove the key, or write `[]` for none".into(),
+        Kind::Null => "give it a value, or remove the key".into(),
+        _ if secret => "put it in quotes".into(),
+        Kind::Bool(bool) if wants("string") => format!("put it in quotes: \"{bool}\""),
+        Kind::Number(_, text) if wants("string") => format!("put it in quotes: \"{text}\""),
+        Kind::Text(text) if wants("boolean") && is_yes_or_no(text) => {
+            "YAML 1.2 has `true` and `false` only".into()
+        }
+        Kind::Text(text) if wants("integer") && text.parse::<i64>().is_ok() => "remove the quotes".into(),
+        Kind::Text(_) | Kind::Number(..) if wants("array") => {
+            "a list stands in brackets, `[a, b]`, or has an element on each line after `- `".into()
+        }
+        Kind::Map(_) if wants("array") => "put `- ` in front of its first key".into(),
+        Kind::List(_) if wants("object") => "remove the `- ` or the brackets".into(),
+        Kind::Number(..) if wants("integer") => "write a whole number".into(),
+        _ => {
+            let wanted: Vec<_> = types.iter().filter(|name| **name != "null").map(|n| type_name(n)).collect();
+            format!("write {}", wanted.join(" or "))
+        }
+    }
+}
+
+fn is_yes_or_no(text: &str) -> bool {
+    ["yes", "no", "on", "off", "true", "false"].contains(&text.to_ascii_lowercase().as_str())
+}
+
+/// What an unknown key may have been, else all that are known.
+pub(super) fn known_keys<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<_> = known.collect();
+    match did_you_mean(unknown, known.iter().copied()) {
+        Some(close) => format!("did you mean `{close}`?"),
+        None => format!("known fields: {}", known.join(", ")),
+    }
+}
+
+pub(super) fn one_of(values: &[String]) -> String {
+    match values {
+        [only] => format!("expected `{only}`"),
+        _ => format!("expected one of: {}", values.join(", ")),
+    }
+}
+
+/// The known word that is nearest to the unknown one, if it is near.
+pub(crate) fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let budget = MAX_EDITS.min(unknown.chars().count() / 2);
+    let folded = unknown.to_lowercase().replace('-', "_");
+    let near = |word: &&str| word.len().abs_diff(unknown.len()) <= MAX_EDITS * 4;
+    known
+        .filter(near)
+        .map(|word| (edits(&folded, &word.to_lowercase().replace('-', "_")), word))
+        .filter(|(distance, _)| *distance <= budget)
+        .min()
+        .map(|(_, word)| word)
+}
+
+/// A list of words in backquotes.
+pub(crate) fn backquoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Edits between two words: a character put in, left out, replaced, or swapped with the next (optimal string alignment).
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = replaced.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}

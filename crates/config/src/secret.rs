@@ -1,0 +1,64 @@
+//! Secrets of subscriptions: read from the file or from the environment, checked, never printed.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+
+/// The shortest and the longest key, in bytes (Standard Webhooks' bounds).
+pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+
+/// A Standard Webhooks secret, `whsec_…`. Its `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text with its `whsec_`.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// Why a text is no secret; tells nothing of it but its length. Message and hint.
+pub(crate) type Refusal = (String, String);
+
+/// Reads a secret that is written out or referred to.
+pub(crate) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, Refusal> {
+    let Some(reference) = text.strip_prefix("{vault://").and_then(|rest| rest.strip_suffix('}')) else {
+        return check(text, "");
+    };
+    let Some(name) = reference.strip_prefix("env/").filter(|name| !name.is_empty() && !name.contains('/'))
+    else {
+        let hint = "refer to an environment variable: {vault://env/NAME}";
+        return Err(("this vault is not supported yet".into(), hint.into()));
+    };
+    let variable = name.to_ascii_uppercase().replace('-', "_");
+    match env(&variable) {
+        Some(value) => check(&value, &format!(" in the environment variable {variable}")),
+        None => Err((
+            format!("the environment variable {variable} is not set"),
+            format!("start with {variable}=whsec_… in the environment"),
+        )),
+    }
+}
+
+fn check(text: &str, place: &str) -> Result<Secret, Refusal> {
+    let hint = "make one: echo whsec_$(openssl rand -base64 32)";
+    let Some(encoded) = text.strip_prefix("whsec_") else {
+        return Err((format!("the secret{place} does not begin with whsec_"), hint.into()));
+    };
+    let Ok(key) = STANDARD.decode(encoded).or_else(|_| STANDARD_NO_PAD.decode(encoded)) else {
+        return Err((format!("the secret{place} is not base64 behind whsec_"), hint.into()));
+    };
+    if !SECRET_BYTES.contains(&key.len()) {
+        let message = format!("the secret{place} has {} bytes, not 24 to 64", key.len());
+        return Err((message, hint.into()));
+    }
+    Ok(Secret(text.to_owned()))
+}

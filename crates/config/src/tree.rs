@@ -1,0 +1,211 @@
+//! A YAML document as a tree of our own in which every value knows its line and column.
+//!
+//! Names and values that stand in a file are found again by [`TreePath`], so that a check that works on typed data can still say where
+//! the trouble is. Depth, size and the number of values (after aliases are resolved) are bounded.
+
+use std::fmt;
+
+use serde_json::{Map, Number, Value};
+
+mod parse;
+
+pub(crate) use parse::{Fault, parse};
+
+/// The largest file, in bytes.
+pub const MAX_FILE: usize = 16 * 1024 * 1024;
+/// How deep values may nest.
+pub const MAX_DEPTH: usize = 64;
+/// The most values in a file, each use of an anchor counted anew.
+pub const MAX_NODES: usize = 1_000_000;
+
+/// Line and column, both from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+impl Place {
+    /// The begin of a file.
+    pub(crate) const START: Self = Self { line: 1, column: 1 };
+}
+
+/// A file's name and what stands in it.
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) root: Node,
+}
+
+/// A value and its place. No `Debug`: it may hold secrets.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) kind: Kind,
+}
+
+/// What a value is, by YAML's core schema.
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Null,
+    Bool(bool),
+    /// With its text as written (`3.0`).
+    Number(Number, String),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// A key of a mapping with its value.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) key_place: Place,
+    pub(crate) value: Node,
+}
+
+impl Node {
+    /// The value under `key`, if this is a mapping that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        let Kind::Map(entries) = &self.kind else { return None };
+        entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// The elements, if this is a list.
+    pub(crate) fn items(&self) -> &[Node] {
+        match &self.kind {
+            Kind::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The text, if this is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn step(&self, step: &Step) -> Option<&Node> {
+        match step {
+            Step::Key(key) => self.get(key),
+            Step::Index(index) => self.items().get(*index),
+        }
+    }
+
+    /// The value at `path`, if there is one.
+    pub(crate) fn at(&self, path: &TreePath) -> Option<&Node> {
+        path.0.iter().try_fold(self, |node, step| node.step(step))
+    }
+
+    /// The place of the value at `path`, or of the innermost one around it that exists.
+    pub(crate) fn place_of(&self, path: &TreePath) -> Place {
+        let mut node = self;
+        for step in &path.0 {
+            let Some(inner) = node.step(step) else { break };
+            node = inner;
+        }
+        node.place
+    }
+
+    /// The value without places.
+    pub(crate) fn to_json(&self) -> Value {
+        match &self.kind {
+            Kind::Null => Value::Null,
+            Kind::Bool(bool) => Value::Bool(*bool),
+            Kind::Number(number, _) => Value::Number(number.clone()),
+            Kind::Text(text) => Value::String(text.clone()),
+            Kind::List(items) => items.iter().map(Self::to_json).collect(),
+            Kind::Map(_) => Value::Object(self.to_json_without(&[])),
+        }
+    }
+
+    /// The mapping without places and without some of its keys; empty if this is no mapping.
+    pub(crate) fn to_json_without(&self, keys: &[&str]) -> Map<String, Value> {
+        let Kind::Map(entries) = &self.kind else { return Map::new() };
+        let kept = entries.iter().filter(|entry| !keys.contains(&entry.key.as_str()));
+        kept.map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
+    }
+
+    /// The path that a JSON Pointer from this value means.
+    pub(crate) fn resolve_pointer(&self, base: &TreePath, pointer: &str) -> TreePath {
+        let mut path = base.clone();
+        let mut node = Some(self);
+        for part in pointer.split('/').skip(1) {
+            let part = part.replace("~1", "/").replace("~0", "~");
+            let is_list = matches!(node.map(|node| &node.kind), Some(Kind::List(_)));
+            let step = match part.parse() {
+                Ok(index) if is_list => Step::Index(index),
+                _ => Step::Key(part),
+            };
+            node = node.and_then(|node| node.step(&step));
+            path.0.push(step);
+        }
+        path
+    }
+}
+
+/// The way from the document to one of its values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct TreePath(Vec<Step>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+impl TreePath {
+    pub(crate) fn key(&self, key: &str) -> Self {
+        self.then(Step::Key(key.to_owned()))
+    }
+
+    pub(crate) fn index(&self, index: usize) -> Self {
+        self.then(Step::Index(index))
+    }
+
+    fn then(&self, step: Step) -> Self {
+        let mut steps = Vec::with_capacity(self.0.len() + 1);
+        steps.extend_from_slice(&self.0);
+        steps.push(step);
+        Self(steps)
+    }
+
+    /// The longest beginning made of elements of the given lists: the entity that this path lies in.
+    pub(crate) fn within(&self, lists: &[&str]) -> Self {
+        let in_list = |pair: &&[Step]| matches!(pair, [Step::Key(key), Step::Index(_)] if lists.contains(&key.as_str()));
+        let pairs = self.0.chunks(2).take_while(in_list).count();
+        Self(self.0[..2 * pairs].to_vec())
+    }
+
+    /// The key that this path takes behind one of its beginnings.
+    pub(crate) fn key_behind(&self, beginning: &Self) -> Option<&str> {
+        match self.0.get(beginning.0.len()) {
+            Some(Step::Key(key)) => Some(key),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) if !is_plain(key) => write!(f, "[{key:?}]")?,
+                Step::Key(key) if i == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_plain(key: &str) -> bool {
+    !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+}
+
+#[cfg(test)]
+mod tests;

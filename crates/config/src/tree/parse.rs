@@ -1,0 +1,285 @@
+//! From text to tree, event by event: limits hold while the text is read, and nothing here recurses.
+
+use std::collections::HashMap;
+
+use saphyr::Scalar;
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+use serde_json::Number;
+
+use super::{Entry, Kind, MAX_DEPTH, MAX_FILE, MAX_NODES, Node, Place};
+
+/// Something wrong with the text itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) place: Place,
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+impl Fault {
+    fn new(place: Place, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { place, message: message.into(), hint: hint.into() }
+    }
+}
+
+/// Reads a text that holds one YAML document. What is wrong with keys is gathered; an error of syntax or a limit ends the reading.
+pub(crate) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
+    if text.len() > MAX_FILE {
+        let hint = "split it: `-c` may be given several times";
+        return Err(vec![Fault::new(Place::START, format!("larger than {MAX_FILE} bytes"), hint)]);
+    }
+    let mut builder = Builder::default();
+    for event in Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+        let taken = match event {
+            Ok((event, span)) => builder.take(event, span),
+            Err(error) => {
+                let hint = match error.info().contains("tab") {
+                    true => "YAML is indented with spaces: replace the tabs",
+                    false => "look at the indentation, quotes and brackets here and in the line above",
+                };
+                Err(Fault::new(place(error.marker()), format!("not YAML: {}", error.info()), hint))
+            }
+        };
+        if let Err(fault) = taken {
+            builder.faults.push(fault);
+            break;
+        }
+    }
+    if !builder.faults.is_empty() {
+        return Err(builder.faults);
+    }
+    Ok(builder.root.unwrap_or(Node { place: Place::START, kind: Kind::Null }))
+}
+
+fn place(marker: &Marker) -> Place {
+    Place { line: marker.line().max(1), column: marker.col() + 1 }
+}
+
+/// A list or mapping that is still open.
+struct Frame {
+    place: Place,
+    anchor: usize,
+    open: Open,
+}
+
+enum Open {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, merged: Vec<Entry>, key: Key },
+}
+
+/// What a mapping that is still open has read of its next entry.
+enum Key {
+    None,
+    Some(String, Place),
+    /// `<<`: the value is merged into the mapping.
+    Merge,
+    /// Was refused; its value is read and dropped.
+    Refused,
+}
+
+#[derive(Default)]
+struct Builder {
+    root: Option<Node>,
+    stack: Vec<Frame>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+    faults: Vec<Fault>,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+        let at = place(&span.start);
+        match event {
+            Event::SequenceStart(anchor, tag) => {
+                self.refuse_tag(tag.as_deref(), at);
+                self.open(at, anchor, Open::List(Vec::new()))
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.refuse_tag(tag.as_deref(), at);
+                self.open(at, anchor, Open::Map { entries: Vec::new(), merged: Vec::new(), key: Key::None })
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.count(1, at)?;
+                let kind = self.scalar(&text, style, tag.as_deref(), at);
+                let is_merge = style == ScalarStyle::Plain && text == "<<";
+                self.place_node(Node { place: self.scalar_place(&kind, &text, at), kind }, anchor, is_merge)
+            }
+            Event::Alias(anchor) => self.alias(anchor, at),
+            Event::DocumentStart(_) if self.root.is_some() => Err(Fault::new(
+                at,
+                "a second document in one file",
+                "put it into a file of its own: `-c` may be given several times",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, at: Place, anchor: usize, open: Open) -> Result<(), Fault> {
+        self.count(1, at)?;
+        if self.stack.len() == MAX_DEPTH {
+            return Err(too_deep(at));
+        }
+        self.stack.push(Frame { place: at, anchor, open });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Fault> {
+        let Some(Frame { place, anchor, open }) = self.stack.pop() else { return Ok(()) };
+        let kind = match open {
+            Open::List(items) => Kind::List(items),
+            Open::Map { mut entries, merged, .. } => {
+                for entry in merged {
+                    if entries.iter().all(|own| own.key != entry.key) {
+                        entries.push(entry);
+                    }
+                }
+                Kind::Map(entries)
+            }
+        };
+        self.place_node(Node { place, kind }, anchor, false)
+    }
+
+    fn alias(&mut self, anchor: usize, at: Place) -> Result<(), Fault> {
+        let Some(node) = self.anchors.get(&anchor) else {
+            return Err(Fault::new(at, "an alias of the value that it stands in", "write the value out"));
+        };
+        let node = node.clone();
+        self.count(size(&node), at)?;
+        if self.stack.len() + height(&node) > MAX_DEPTH {
+            return Err(too_deep(at));
+        }
+        self.place_node(node, 0, false)
+    }
+
+    /// Puts a finished value where it belongs: into the innermost open list or mapping.
+    fn place_node(&mut self, node: Node, anchor: usize, is_merge: bool) -> Result<(), Fault> {
+        if anchor > 0 {
+            self.count(size(&node), node.place)?;
+            self.anchors.insert(anchor, node.clone());
+        }
+        let Some(frame) = self.stack.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        match &mut frame.open {
+            Open::List(items) => items.push(node),
+            Open::Map { entries, merged, key } => match std::mem::replace(key, Key::None) {
+                Key::None => match read_key(node, entries, is_merge) {
+                    Ok(read) => *key = read,
+                    Err(fault) => {
+                        *key = Key::Refused;
+                        self.faults.push(fault);
+                    }
+                },
+                Key::Merge => match merge_source(node) {
+                    Ok(found) => merged.extend(found),
+                    Err(fault) => self.faults.push(fault),
+                },
+                Key::Some(name, key_place) => entries.push(Entry { key: name, key_place, value: node }),
+                Key::Refused => {}
+            },
+        }
+        Ok(())
+    }
+
+    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Place) -> Kind {
+        self.refuse_tag(tag, at);
+        if tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str") {
+            return Kind::Text(text.to_owned());
+        }
+        match Scalar::parse_from_cow_and_metadata(text.into(), style, None) {
+            Some(Scalar::Null) => Kind::Null,
+            Some(Scalar::Boolean(bool)) => Kind::Bool(bool),
+            Some(Scalar::Integer(integer)) => Kind::Number(integer.into(), text.to_owned()),
+            Some(Scalar::FloatingPoint(float)) => match Number::from_f64(float.into_inner()) {
+                Some(number) => Kind::Number(number, text.to_owned()),
+                None => Kind::Text(text.to_owned()),
+            },
+            Some(Scalar::String(text)) => Kind::Text(text.into_owned()),
+            None => Kind::Text(text.to_owned()),
+        }
+    }
+
+    /// The place of an absent value is that of its key: the parser points behind it, often into another line.
+    fn scalar_place(&self, kind: &Kind, text: &str, at: Place) -> Place {
+        match self.stack.last().map(|frame| &frame.open) {
+            Some(Open::Map { key: Key::Some(_, key_place), .. })
+                if text.is_empty() && matches!(kind, Kind::Null) =>
+            {
+                *key_place
+            }
+            _ => at,
+        }
+    }
+
+    /// Only the tags that say what YAML would find anyway, and `!!str`, are understood.
+    fn refuse_tag(&mut self, tag: Option<&Tag>, at: Place) {
+        let Some(tag) = tag else { return };
+        if !tag.is_yaml_core_schema() || !matches!(tag.suffix.as_str(), "str" | "map" | "seq") {
+            let fault =
+                Fault::new(at, "YAML tags are not supported", "remove the `!…` in front of the value");
+            self.faults.push(fault);
+        }
+    }
+
+    fn count(&mut self, nodes: usize, at: Place) -> Result<(), Fault> {
+        self.nodes += nodes;
+        if self.nodes > MAX_NODES {
+            let message = format!("more than {MAX_NODES} values, aliases resolved");
+            return Err(Fault::new(at, message, "split the file, or use fewer aliases of aliases"));
+        }
+        Ok(())
+    }
+}
+
+fn read_key(node: Node, entries: &[Entry], is_merge: bool) -> Result<Key, Fault> {
+    let Kind::Text(text) = node.kind else {
+        let hint = "put a number, `true` or `null` that is meant as a key in quotes";
+        return Err(Fault::new(node.place, "a key must be a string", hint));
+    };
+    if is_merge {
+        return Ok(Key::Merge);
+    }
+    if let Some(first) = entries.iter().find(|entry| entry.key == text) {
+        let message = format!("duplicate key `{text}`");
+        let hint = format!("it stands in line {} already: keep one of the two", first.key_place.line);
+        return Err(Fault::new(node.place, message, hint));
+    }
+    Ok(Key::Some(text, node.place))
+}
+
+/// What `<<` brings: the entries of a mapping, or of a list of mappings.
+fn merge_source(node: Node) -> Result<Vec<Entry>, Fault> {
+    let place = node.place;
+    match node.kind {
+        Kind::Map(entries) => Ok(entries),
+        Kind::List(items) if items.iter().all(|item| matches!(item.kind, Kind::Map(_))) => {
+            Ok(items.into_iter().filter_map(|item| merge_source(item).ok()).flatten().collect())
+        }
+        _ => Err(Fault::new(place, "`<<` merges a mapping", "give it an alias of a mapping: `<<: *name`")),
+    }
+}
+
+fn too_deep(at: Place) -> Fault {
+    let hint = "no configuration needs that: look for brackets that are not closed";
+    Fault::new(at, format!("nested deeper than {MAX_DEPTH} levels"), hint)
+}
+
+/// How many levels `node` has.
+fn height(node: &Node) -> usize {
+    match &node.kind {
+        Kind::List(items) => 1 + items.iter().map(height).max().unwrap_or(0),
+        Kind::Map(entries) => 1 + entries.iter().map(|entry| height(&entry.value)).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// How many values `node` is made of.
+fn size(node: &Node) -> usize {
+    match &node.kind {
+        Kind::List(items) => 1 + items.iter().map(size).sum::<usize>(),
+        Kind::Map(entries) => 1 + entries.iter().map(|entry| size(&entry.value)).sum::<usize>(),
+        _ => 1,
+    }
+}

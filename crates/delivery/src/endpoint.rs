@@ -1,0 +1,157 @@
+//! An endpoint's URL, parsed once: what is vetted is what is dialled.
+
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use http::uri::PathAndQuery;
+use url::{Host, Url};
+
+/// The longest URL of an endpoint, in bytes.
+pub const MAX_URL: usize = 2_048;
+
+/// A webhook's URL in the parts that a sink needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// Whom to dial: never parsed again.
+    pub host: EndpointHost,
+    /// Never 0.
+    pub port: u16,
+    /// The request target, query kept.
+    pub path: PathAndQuery,
+    /// The `Host` header: the port only where it is not the scheme's own.
+    pub authority: HeaderValue,
+    /// `Basic …`, of a URL with user info. Marked sensitive: never logged.
+    pub authorization: Option<HeaderValue>,
+}
+
+/// How an endpoint is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+/// An endpoint's host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum EndpointHost {
+    /// A literal, in any of its spellings.
+    Address(IpAddr),
+    /// Lower case, ASCII, without a trailing dot.
+    Name(String),
+}
+
+/// Why a text is no endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// No URL at all.
+    #[error("the endpoint is not a URL")]
+    Url(#[source] url::ParseError),
+    /// `ftp:`, `file:`, …
+    #[error("an endpoint's URL begins with http:// or https://, not {0}:")]
+    Scheme(String),
+    /// Longer than [`MAX_URL`].
+    #[error("an endpoint's URL has at most {MAX_URL} bytes")]
+    TooLong,
+    /// Nothing that could be resolved.
+    #[error("the endpoint's host is not a valid name")]
+    Host,
+    /// Nobody listens there.
+    #[error("an endpoint's port is not 0")]
+    Port,
+    /// Characters that no request line can carry.
+    #[error("the endpoint's path cannot be sent in a request")]
+    Path,
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        if text.len() > MAX_URL {
+            return Err(EndpointError::TooLong);
+        }
+        let url = Url::parse(text).map_err(EndpointError::Url)?;
+        let scheme = match url.scheme() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            other => return Err(EndpointError::Scheme(other.to_owned())),
+        };
+        let port = url.port_or_known_default().filter(|port| *port != 0).ok_or(EndpointError::Port)?;
+        let (host, authority) = host(&url)?;
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        Ok(Self {
+            scheme,
+            host,
+            port,
+            path: path.parse().map_err(|_| EndpointError::Path)?,
+            authority: authority.parse().map_err(|_| EndpointError::Host)?,
+            authorization: authorization(&url),
+        })
+    }
+}
+
+fn host(url: &Url) -> Result<(EndpointHost, String), EndpointError> {
+    let (host, mut authority) = match url.host().ok_or(EndpointError::Host)? {
+        Host::Ipv4(address) => (EndpointHost::Address(address.into()), address.to_string()),
+        Host::Ipv6(address) => (EndpointHost::Address(address.into()), format!("[{address}]")),
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            if !is_name(name) {
+                return Err(EndpointError::Host);
+            }
+            (EndpointHost::Name(name.to_owned()), name.to_owned())
+        }
+    };
+    if let Some(port) = url.port() {
+        authority.push_str(&format!(":{port}"));
+    }
+    Ok((host, authority))
+}
+
+/// What DNS could know: labels of 1 to 63 letters, digits, hyphens and underscores, at most 253 in all.
+fn is_name(name: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+fn authorization(url: &Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut pair = percent_decoded(url.username());
+    pair.push(b':');
+    pair.extend(percent_decoded(url.password().unwrap_or_default()));
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        out.push(escaped.unwrap_or(bytes[at]));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

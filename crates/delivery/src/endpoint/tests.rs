@@ -1,0 +1,67 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Endpoint, EndpointError> {
+    text.parse()
+}
+
+#[test]
+fn takes_a_url_apart_once() {
+    let endpoint = parse("HTTPS://user:p%40ss@Hooks.Example.com:8443/a/b?c=d%20e#f").unwrap();
+    assert_eq!(endpoint.scheme, Scheme::Https);
+    assert_eq!(endpoint.host, EndpointHost::Name("hooks.example.com".into()));
+    assert_eq!(endpoint.port, 8443);
+    assert_eq!(endpoint.path, "/a/b?c=d%20e");
+    assert_eq!(endpoint.authority, "hooks.example.com:8443");
+    let authorization = endpoint.authorization.unwrap();
+    assert_eq!(authorization, format!("Basic {}", STANDARD.encode("user:p@ss")));
+    assert!(authorization.is_sensitive());
+}
+
+#[test]
+fn leaves_the_schemes_own_port_out_of_the_host_header() {
+    for (text, port, authority) in [
+        ("http://example.com", 80, "example.com"),
+        ("https://example.com:443/", 443, "example.com"),
+        ("http://example.com:443/", 443, "example.com:443"),
+        ("http://[2001:4860:4860::8888]:81/", 81, "[2001:4860:4860::8888]:81"),
+        ("http://example.com./", 80, "example.com"),
+    ] {
+        let endpoint = parse(text).unwrap();
+        assert_eq!((endpoint.port, endpoint.authority.to_str().unwrap()), (port, authority), "{text}");
+        assert_eq!(endpoint.authorization, None);
+    }
+}
+
+#[test]
+fn refuses_what_is_no_endpoint() {
+    for scheme in ["file", "gopher", "ftp", "dict", "ldap", "unix", "data", "jar"] {
+        let text = format!("{scheme}://example.com/");
+        assert_eq!(parse(&text), Err(EndpointError::Scheme(scheme.into())));
+    }
+    assert_eq!(parse("http://example.com:0/"), Err(EndpointError::Port));
+    assert!(matches!(parse("http://example.com:65536/"), Err(EndpointError::Url(_))));
+    assert!(matches!(parse("http://"), Err(EndpointError::Url(_))));
+    assert!(matches!(parse("http://[::1]%00.good.com/"), Err(EndpointError::Url(_))));
+    assert!(matches!(parse("http://[fe80::1%25eth0]/"), Err(EndpointError::Url(_))));
+    assert_eq!(parse("http://a..b/"), Err(EndpointError::Host));
+    assert_eq!(parse(&format!("http://{}.com/", "a".repeat(64))), Err(EndpointError::Host));
+    assert_eq!(parse(&format!("http://{}/", "a".repeat(3_000))), Err(EndpointError::TooLong));
+}
+
+/// Whatever the spelling, the host that is vetted is the one that is dialled.
+#[test]
+fn is_not_confused_about_the_host() {
+    let loopback = EndpointHost::Address("127.0.0.1".parse().unwrap());
+    for text in [
+        "http://good.com@127.0.0.1/",
+        "http://127.0.0.1#@good.com/",
+        "http:127.0.0.1",
+        "http:///127.0.0.1",
+        "http://127.0.0.1:80\\@good.com",
+        "http://127.0.\t0.\n1/",
+    ] {
+        assert_eq!(parse(text).unwrap().host, loopback, "{text}");
+    }
+    let good = parse("http://good.com\\@127.0.0.1/").unwrap();
+    assert_eq!(good.host, EndpointHost::Name("good.com".into()));
+}

@@ -1,0 +1,109 @@
+//! Which endpoints may be called: the SSRF guard.
+//!
+//! Pure. The sink asks it about the address that it is about to dial, for every connection: a check at registration alone would not
+//! survive a change in DNS. All addresses of a name are judged, and one that is forbidden rejects them all. Errors name the rule and
+//! the remedy, never what a name resolved to.
+//!
+//! The metadata addresses of clouds are refused under every flag, in every spelling that carries an IPv4 address inside an IPv6 one.
+
+mod address;
+mod allow;
+mod name;
+
+pub use address::vet;
+pub use allow::{Allow, ParseAllowError};
+pub use name::{vet_name, vet_resolved};
+
+/// Why an endpoint may not be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("the endpoint's {subject} is {rule}; {remedy}", subject = self.subject(), remedy = self.remedy())]
+pub struct Blocked {
+    /// The rule that it fell under.
+    pub rule: Rule,
+    subject: Subject,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    Address,
+    Name,
+}
+
+impl Blocked {
+    fn address(rule: Rule) -> Self {
+        Self { rule, subject: Subject::Address }
+    }
+
+    fn name(rule: Rule) -> Self {
+        Self { rule, subject: Subject::Name }
+    }
+
+    fn subject(self) -> &'static str {
+        match self.subject {
+            Subject::Address => "address",
+            Subject::Name => "name",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self.rule {
+            Rule::Metadata => "no option allows it",
+            rule if rule.opens_with_private() => {
+                "allow it by --allow-endpoints CIDR|name or --allow-private-endpoints"
+            }
+            _ => "allow it by --allow-endpoints CIDR",
+        }
+    }
+}
+
+/// The rules, by the ranges that they refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// A cloud's metadata service: hands out credentials.
+    Metadata,
+    /// 127/8, ::1, `localhost`.
+    Loopback,
+    /// 10/8, 172.16/12, 192.168/16, fc00::/7, fec0::/10.
+    Private,
+    /// 169.254/16, fe80::/10.
+    LinkLocal,
+    /// 100.64/10: carrier-grade NAT.
+    Shared,
+    /// A name of an internal network: one label, `.local`, `.internal`, `.svc`.
+    Internal,
+    /// 0/8 and `::`: this host.
+    Unspecified,
+    /// 224/4, ff00::/8.
+    Multicast,
+    /// Documentation, benchmarks, protocol assignments, tunnels: nothing that is routed to one host.
+    Reserved,
+}
+
+impl Rule {
+    /// Whether `--allow-private-endpoints` opens it.
+    fn opens_with_private(self) -> bool {
+        match self {
+            Self::Loopback | Self::Private | Self::LinkLocal | Self::Shared | Self::Internal => true,
+            Self::Metadata | Self::Unspecified | Self::Multicast | Self::Reserved => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Metadata => "a cloud metadata service",
+            Self::Loopback => "a loopback one",
+            Self::Private => "a private one",
+            Self::LinkLocal => "a link-local one",
+            Self::Shared => "of the shared range 100.64.0.0/10",
+            Self::Internal => "one of an internal network",
+            Self::Unspecified => "an unspecified one",
+            Self::Multicast => "a multicast one",
+            Self::Reserved => "of a reserved range",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

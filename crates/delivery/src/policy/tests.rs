@@ -1,0 +1,150 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::sink::Failure;
+
+const NOW: Timestamp = Timestamp::from_millis(784_111_777_000); // Sun, 06 Nov 1994 08:49:37 GMT
+
+fn answered(status: u16, retry_after: Option<&str>) -> AttemptReport {
+    AttemptReport {
+        status: Some(status),
+        took: SECOND,
+        answer: Bytes::new(),
+        error: None,
+        retry_after: retry_after.map(str::to_owned),
+    }
+}
+
+#[test]
+fn only_2xx_is_success_and_only_410_is_final() {
+    for (status, expected) in [
+        (200, Verdict::Delivered),
+        (204, Verdict::Delivered),
+        (299, Verdict::Delivered),
+        (199, Verdict::Failed),
+        (301, Verdict::Failed),
+        (307, Verdict::Failed),
+        (400, Verdict::Failed),
+        (404, Verdict::Failed),
+        (410, Verdict::Gone),
+        (429, Verdict::Failed),
+        (500, Verdict::Failed),
+        (503, Verdict::Failed),
+    ] {
+        assert_eq!(classify(&answered(status, None)), expected, "{status}");
+    }
+    for kind in
+        [Failure::Blocked, Failure::Dns, Failure::Connect, Failure::Tls, Failure::Timeout, Failure::Broken]
+    {
+        assert_eq!(classify(&AttemptReport::failed(kind, "x", SECOND)), Verdict::Failed, "{kind:?}");
+    }
+}
+
+#[test]
+fn the_patient_schedule_is_the_documented_one() {
+    let policy = Policy::default();
+    let mut now = NOW;
+    let mut waits = Vec::new();
+    for attempts in 1.. {
+        let Next::Retry(at) = policy.next(attempts, NOW, now, None, 0.0) else { break };
+        waits.push(at.since(now).as_secs());
+        now = at;
+    }
+    assert_eq!(waits[..9], [5, 30, 120, 600, 1_800, 3_600, 7_200, 7_200, 7_200]);
+    let tried_for = now.since(NOW);
+    assert!(tried_for <= 72 * HOUR && tried_for > 69 * HOUR, "{tried_for:?}");
+}
+
+#[test]
+fn jitter_moves_a_wait_by_a_tenth() {
+    let policy = Policy::default();
+    for (jitter, millis) in [(-1.0, 27_000), (0.0, 30_000), (1.0, 33_000), (9.0, 33_000)] {
+        let expected = Next::Retry(NOW.plus(Duration::from_millis(millis)));
+        assert_eq!(policy.next(2, NOW, NOW, None, jitter), expected, "{jitter}");
+    }
+}
+
+#[test]
+fn an_endpoint_gets_the_longer_wait_that_it_asked_for() {
+    let policy = Policy::default();
+    let next = |since: Timestamp, asked: Duration| policy.next(1, since, NOW, Some(asked), 0.0);
+    assert_eq!(next(NOW, SECOND), Next::Retry(NOW.plus(5 * SECOND)));
+    assert_eq!(next(NOW, MINUTE), Next::Retry(NOW.plus(MINUTE)));
+    assert_eq!(next(NOW, 1_000 * HOUR), Next::Retry(NOW.plus(24 * HOUR)));
+    let nearly_over = NOW.minus(71 * HOUR);
+    assert_eq!(next(nearly_over, 24 * HOUR), Next::Retry(NOW.plus(HOUR)), "never beyond the end");
+}
+
+#[test]
+fn gives_up_three_days_after_the_first_attempt() {
+    let policy = Policy::default();
+    assert_eq!(policy.next(40, NOW.minus(71 * HOUR), NOW, None, 0.0), Next::Exhausted);
+    assert_eq!(policy.next(40, NOW.minus(70 * HOUR), NOW, None, 0.0), Next::Retry(NOW.plus(2 * HOUR)));
+    assert_eq!(
+        policy.next(1, NOW.plus(HOUR), NOW, None, 0.0),
+        Next::Retry(NOW.plus(5 * SECOND)),
+        "clock stepped back"
+    );
+}
+
+#[test]
+fn reads_retry_after_in_all_its_forms() {
+    let hour = Some(HOUR);
+    for (text, expected) in [
+        ("0", Some(Duration::ZERO)),
+        (" 120 ", Some(2 * MINUTE)),
+        ("-5", Some(Duration::ZERO)),
+        ("99999999999999999999", Some(Duration::from_secs(u64::from(u32::MAX)))),
+        ("Sun, 06 Nov 1994 09:49:37 GMT", hour),
+        ("Sunday, 06-Nov-94 09:49:37 GMT", hour),
+        ("Sun Nov  6 09:49:37 1994", hour),
+        ("Sun, 06 Nov 1994 07:49:37 GMT", Some(Duration::ZERO)),
+        ("1.5", None),
+        ("soon", None),
+        ("", None),
+        ("-", None),
+        ("Sunday, 06", None),
+        ("Sünday, 0ä-Növ-94 09:49:37 GMT", None),
+    ] {
+        assert_eq!(parse_retry_after(text, NOW), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn heeds_retry_after_only_where_it_has_a_meaning() {
+    for (status, expected) in
+        [(429, Some(MINUTE)), (503, Some(MINUTE)), (302, Some(MINUTE)), (500, None), (404, None)]
+    {
+        assert_eq!(asked_wait(&answered(status, Some("60")), NOW), expected, "{status}");
+    }
+    assert_eq!(asked_wait(&answered(503, Some("999999")), NOW), Some(MAX_RETRY_AFTER));
+}
+
+#[test]
+fn says_what_went_wrong() {
+    assert_eq!(describe(&answered(500, None)), "answered 500");
+    assert_eq!(describe(&answered(302, None)), "answered 302; redirects are not followed");
+    assert_eq!(describe(&AttemptReport::failed(Failure::Dns, "no such name", SECOND)), "no such name");
+    assert_eq!(in_words(72 * HOUR), "3 days");
+    assert_eq!(in_words(HOUR), "1 hour");
+    assert_eq!(in_words(90 * SECOND), "1 minute");
+    assert_eq!(in_words(2 * SECOND), "2 seconds");
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_retry_is_never_in_the_past_and_never_beyond_the_end(
+        attempts in 0u32..200, age in 0u64..300_000, asked in proptest::option::of(0u64..1_000_000), jitter in -2.0..2.0f64,
+    ) {
+        let since = NOW.minus(Duration::from_secs(age));
+        let policy = Policy::default();
+        if let Next::Retry(at) = policy.next(attempts, since, NOW, asked.map(Duration::from_secs), jitter) {
+            proptest::prop_assert!(at >= NOW && at <= since.plus(policy.give_up_after));
+        }
+    }
+
+    #[test]
+    fn any_retry_after_is_read_or_refused(text in "\\PC{0,40}") {
+        let _ = parse_retry_after(&text, NOW);
+    }
+}

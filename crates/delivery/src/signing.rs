@@ -1,0 +1,10 @@
+//! Signatures: HMAC-SHA256 for Standard Webhooks, RSA with SHA-256 for SNS (signature version 2).
+
+mod secret;
+mod sns_key;
+
+pub use secret::{ParseSecretError, Secret};
+pub use sns_key::{SnsKey, SnsKeyError};
+
+#[cfg(test)]
+mod tests;

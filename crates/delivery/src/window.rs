@@ -1,0 +1,72 @@
+//! Completion out of order, and order within a key: pure bookkeeping.
+
+mod keys;
+
+use std::collections::VecDeque;
+
+use event::Position;
+use storage::entities::Cursor;
+
+pub use keys::{Admit, Keys, Release};
+
+/// The most deliveries of a subscription that are in flight at once.
+pub const MAX_IN_FLIGHT: usize = 256;
+
+/// What of a subscription's events is settled: delivered, or in the care of a row.
+///
+/// Events are begun in order of position and settled in any order; the cursor follows the first that is not settled.
+#[derive(Clone, Debug, Default)]
+pub struct Window {
+    cursor: Cursor,
+    /// Begun and not yet passed by `done_to`, in order.
+    begun: VecDeque<(Position, Progress)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Open,
+    Settled,
+}
+
+impl Window {
+    /// A window behind a cursor with nothing in between: recovery has settled what was.
+    pub fn new(at: Position) -> Self {
+        Self { cursor: Cursor { dispatched_to: at, done_to: at }, begun: VecDeque::new() }
+    }
+
+    /// A window that leaves a cursor as it is: for a worker that ends before it begins.
+    pub fn resume(cursor: Cursor) -> Self {
+        Self { cursor, begun: VecDeque::new() }
+    }
+
+    /// Begins the event at `position`, which is after all that were begun before.
+    pub fn begin(&mut self, position: Position) {
+        debug_assert!(position > self.cursor.dispatched_to, "events are begun in order");
+        self.cursor.dispatched_to = position;
+        self.begun.push_back((position, Progress::Open));
+    }
+
+    /// Settles an event. Settling it again, or one that was never begun, changes nothing.
+    pub fn settle(&mut self, position: Position) {
+        if let Ok(index) = self.begun.binary_search_by_key(&position, |(begun, _)| *begun) {
+            self.begun[index].1 = Progress::Settled;
+        }
+        while let Some((position, Progress::Settled)) = self.begun.front() {
+            self.cursor.done_to = *position;
+            self.begun.pop_front();
+        }
+    }
+
+    /// Where the subscription stands.
+    pub fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// How many events the window spans, settled ones behind an open one too.
+    pub fn span(&self) -> usize {
+        self.begun.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

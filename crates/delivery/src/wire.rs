@@ -1,0 +1,116 @@
+//! What an endpoint receives: the body and the headers of a delivery, in the subscription's format.
+//!
+//! | format | body | signature |
+//! |---|---|---|
+//! | [`WireFormat::Sns`] | SNS's JSON envelope around the message | RSA, in the envelope |
+//! | [`WireFormat::SnsRaw`] | the message | none |
+//! | [`WireFormat::StandardWebhooks`] | `{"type", "timestamp", "data": <the message>}`; a CloudEvents message as it is | `webhook-signature` |
+//!
+//! Every delivery, raw ones too, carries `x-retrohook-outcome`, `x-retrohook-event-id`, `x-retrohook-sequence`, `x-retrohook-attempt`
+//! and, where the key is ASCII without control characters, `x-retrohook-key`.
+
+pub mod cache;
+pub mod message;
+pub mod sns;
+pub mod standard_webhooks;
+
+use bytes::Bytes;
+use event::{Event, Timestamp};
+use http::header::{CONTENT_TYPE, HeaderName, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
+
+pub use message::Message;
+
+use crate::signing::Secret;
+
+/// How a subscription wants its deliveries.
+#[derive(Clone, Debug)]
+pub enum WireFormat {
+    /// SNS's envelope.
+    Sns,
+    /// SNS's raw delivery.
+    SnsRaw,
+    /// Standard Webhooks, signed with every one of the secrets: two of them while they are rotated, none for no signature.
+    StandardWebhooks(Vec<Secret>),
+}
+
+/// A request without its endpoint.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Bytes,
+}
+
+/// To whom and from where: what the wire needs of one subscription.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// How it wants its deliveries.
+    pub format: WireFormat,
+    /// The names that stand in them.
+    pub names: sns::Names,
+}
+
+impl Recipient {
+    /// Whether a notification needs [`sns::Signed`].
+    pub fn wants_sns_signature(&self) -> bool {
+        matches!(self.format, WireFormat::Sns)
+    }
+
+    /// An event's delivery. `now` is the time of this attempt, its `attempt`th; `signed` is there if
+    /// [`Self::wants_sns_signature`].
+    pub fn notification(
+        &self,
+        message: &Message,
+        attempt: u32,
+        now: Timestamp,
+        signed: Option<&sns::Signed>,
+    ) -> Outgoing {
+        let (mut headers, body) = match &self.format {
+            WireFormat::Sns => {
+                let headers = sns::headers(&self.names, message, sns::Delivery::Envelope);
+                (headers, Bytes::from(sns::notification(&self.names, message, signed)))
+            }
+            WireFormat::SnsRaw => {
+                let headers = sns::headers(&self.names, message, sns::Delivery::Raw);
+                (headers, message.text().clone())
+            }
+            WireFormat::StandardWebhooks(secrets) => {
+                let body = standard_webhooks::body(message);
+                (standard_webhooks::headers(message, &body, secrets, now), body)
+            }
+        };
+        add_retrohook_headers(&mut headers, message.event(), attempt);
+        Outgoing { headers, body }
+    }
+}
+
+fn add_retrohook_headers(headers: &mut HeaderMap, event: &Event, attempt: u32) {
+    let name = HeaderName::from_static;
+    let outcome = HeaderValue::from_static(event.body.outcome.as_str());
+    headers.insert(name("x-retrohook-outcome"), outcome);
+    headers.insert(name("x-retrohook-event-id"), ascii(event.body.id));
+    headers.insert(name("x-retrohook-sequence"), HeaderValue::from(event.position.0));
+    headers.insert(name("x-retrohook-attempt"), HeaderValue::from(attempt));
+    let key = HeaderValue::from_str(&event.body.key).ok();
+    if let Some(key) = key.filter(|key| key.as_bytes().is_ascii()) {
+        headers.insert(name("x-retrohook-key"), key);
+    }
+}
+
+/// A new map with the two headers that every request has.
+fn headers_with(content_type: &'static str, agent: &'static str) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+    headers
+}
+
+/// The value of something that is written in ASCII: ids, ARNs, numbers. What is not is left out of the header.
+fn ascii(value: impl ToString) -> HeaderValue {
+    HeaderValue::try_from(value.to_string()).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! SNS over HTTP: envelopes, headers and what is signed, byte for byte as AWS writes them.
+
+use std::sync::Arc;
+
+use event::{Event, Timestamp};
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
+use uuid::Uuid;
+
+use super::{Message, ascii, headers_with};
+use crate::signing::{SnsKey, SnsKeyError};
+
+const CONTENT_TYPE: &str = "text/plain; charset=UTF-8";
+const USER_AGENT: &str = "Amazon Simple Notification Service Agent";
+/// SHA256withRSA.
+const SIGNATURE_VERSION: &str = "2";
+
+/// The names that stand in a subscription's deliveries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Of the topic.
+    pub topic_arn: String,
+    /// Of the subscription.
+    pub subscription_arn: String,
+    /// `--hub-url`: where subscribers reach us, without a slash at its end.
+    pub hub_url: String,
+}
+
+/// A signature with the address of its certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    signature: String,
+    certificate_url: String,
+}
+
+/// Whether a notification is in its envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// In SNS's JSON.
+    Envelope,
+    /// The message alone.
+    Raw,
+}
+
+/// What asks an endpoint to confirm its subscription. All its parts are the same at every try.
+#[derive(Clone, Debug)]
+pub struct Confirmation<'a> {
+    /// The message's id.
+    pub id: Uuid,
+    /// What it must present.
+    pub token: &'a str,
+    /// When the subscription was made.
+    pub at: Timestamp,
+}
+
+/// Signs a text on a blocking thread.
+///
+/// # Errors
+/// If the key refuses.
+pub async fn sign(names: &Names, text: String, key: Arc<SnsKey>) -> Result<Signed, SnsKeyError> {
+    let certificate_url = format!("{}/{}", names.hub_url, key.file_name());
+    let signing = tokio::task::spawn_blocking(move || key.sign(text.as_bytes()));
+    let signature = signing.await.map_err(|_| SnsKeyError::Sign)??;
+    Ok(Signed { signature, certificate_url })
+}
+
+/// What the signature of a notification covers. The same for all subscriptions of the topic.
+pub fn string_to_sign(names: &Names, message: &Message) -> String {
+    let Event { body, .. } = &**message.event();
+    pairs(&[
+        ("Message", &String::from_utf8_lossy(message.text())),
+        ("MessageId", &body.id.to_string()),
+        ("Timestamp", &body.recorded_at.to_string()),
+        ("TopicArn", &names.topic_arn),
+        ("Type", "Notification"),
+    ])
+}
+
+fn pairs(fields: &[(&str, &str)]) -> String {
+    let mut text =
+        String::with_capacity(fields.iter().map(|(name, value)| name.len() + value.len() + 2).sum());
+    for (name, value) in fields {
+        text.extend([name, "\n", value, "\n"]);
+    }
+    text
+}
+
+/// The `Notification` envelope.
+pub fn notification(names: &Names, message: &Message, signed: Option<&Signed>) -> Vec<u8> {
+    let Event { body, .. } = &**message.event();
+    let mut json = Json::with_capacity(message.text().len() * 5 / 4 + 2_048);
+    json.field("Type", "Notification");
+    json.field("MessageId", &body.id.to_string());
+    json.field("TopicArn", &names.topic_arn);
+    json.field("Message", &String::from_utf8_lossy(message.text()));
+    json.field("Timestamp", &body.recorded_at.to_string());
+    json.signature(signed);
+    let unsubscribe =
+        format!("{}/?Action=Unsubscribe&SubscriptionArn={}", names.hub_url, names.subscription_arn);
+    json.field("UnsubscribeURL", &unsubscribe);
+    json.attributes(message);
+    json.finish()
+}
+
+/// The headers of a notification.
+pub fn headers(names: &Names, message: &Message, delivery: Delivery) -> HeaderMap {
+    let id = message.event().body.id;
+    let mut headers = base_headers("Notification", &id.to_string(), &names.topic_arn);
+    let name = HeaderName::from_static;
+    headers.insert(name("x-amz-sns-subscription-arn"), ascii(&names.subscription_arn));
+    if delivery == Delivery::Raw {
+        headers.insert(name("x-amz-sns-rawdelivery"), HeaderValue::from_static("true"));
+    }
+    headers
+}
+
+fn base_headers(kind: &'static str, id: &str, topic_arn: &str) -> HeaderMap {
+    let mut headers = headers_with(CONTENT_TYPE, USER_AGENT);
+    let name = HeaderName::from_static;
+    headers.insert(name("x-amz-sns-message-type"), HeaderValue::from_static(kind));
+    headers.insert(name("x-amz-sns-message-id"), ascii(id));
+    headers.insert(name("x-amz-sns-topic-arn"), ascii(topic_arn));
+    headers
+}
+
+impl Confirmation<'_> {
+    fn message(&self, names: &Names) -> String {
+        format!(
+            "You have chosen to subscribe to the topic {}.\nTo confirm the subscription, visit the SubscribeURL included in this message.",
+            names.topic_arn
+        )
+    }
+
+    fn subscribe_url(&self, names: &Names) -> String {
+        format!(
+            "{}/?Action=ConfirmSubscription&TopicArn={}&Token={}",
+            names.hub_url, names.topic_arn, self.token
+        )
+    }
+
+    /// What its signature covers.
+    pub fn string_to_sign(&self, names: &Names) -> String {
+        pairs(&[
+            ("Message", &self.message(names)),
+            ("MessageId", &self.id.to_string()),
+            ("SubscribeURL", &self.subscribe_url(names)),
+            ("Timestamp", &self.at.to_string()),
+            ("Token", self.token),
+            ("TopicArn", &names.topic_arn),
+            ("Type", "SubscriptionConfirmation"),
+        ])
+    }
+
+    /// The request, always JSON, also where deliveries are raw.
+    pub fn request(&self, names: &Names, signed: &Signed) -> super::Outgoing {
+        let id = self.id.to_string();
+        let mut json = Json::with_capacity(2_048);
+        json.field("Type", "SubscriptionConfirmation");
+        json.field("MessageId", &id);
+        json.field("Token", self.token);
+        json.field("TopicArn", &names.topic_arn);
+        json.field("Message", &self.message(names));
+        json.field("SubscribeURL", &self.subscribe_url(names));
+        json.field("Timestamp", &self.at.to_string());
+        json.signature(Some(signed));
+        super::Outgoing {
+            headers: base_headers("SubscriptionConfirmation", &id, &names.topic_arn),
+            body: json.finish().into(),
+        }
+    }
+}
+
+/// JSON with AWS's spaces and line breaks.
+struct Json(Vec<u8>);
+
+impl Json {
+    fn with_capacity(capacity: usize) -> Self {
+        let mut text = Vec::with_capacity(capacity);
+        text.push(b'{');
+        Self(text)
+    }
+
+    fn name(&mut self, name: &str) {
+        let separator: &[u8] = if self.0.len() == 1 { b"\n  " } else { b",\n  " };
+        self.0.extend_from_slice(separator);
+        self.string(name);
+        self.0.extend_from_slice(b" : ");
+    }
+
+    fn field(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.string(value);
+    }
+
+    fn signature(&mut self, signed: Option<&Signed>) {
+        let Some(signed) = signed else { return };
+        self.field("SignatureVersion", SIGNATURE_VERSION);
+        self.field("Signature", &signed.signature);
+        self.field("SigningCertURL", &signed.certificate_url);
+    }
+
+    fn attributes(&mut self, message: &Message) {
+        if message.attributes().is_empty() {
+            return;
+        }
+        self.name("MessageAttributes");
+        let mut separator: &[u8] = b"{\n    ";
+        for (name, value) in message.attributes() {
+            self.0.extend_from_slice(separator);
+            separator = b",\n    ";
+            self.string(name);
+            self.0.extend_from_slice(b" : {\"Type\":");
+            self.string(&value.data_type);
+            self.0.extend_from_slice(b",\"Value\":");
+            self.string(&value.value);
+            self.0.push(b'}');
+        }
+        self.0.extend_from_slice(b"\n  }");
+    }
+
+    fn string(&mut self, text: &str) {
+        // A Vec takes all that is written to it.
+        let _ = serde_json::to_writer(&mut self.0, text);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(b"\n}");
+        self.0
+    }
+}

@@ -1,0 +1,55 @@
+//! Standard Webhooks 1.0.0: three headers and an object with type, timestamp and data.
+
+use bytes::Bytes;
+use event::Timestamp;
+use event::envelope::Format;
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
+
+use super::{Message, ascii, headers_with};
+use crate::signing::Secret;
+
+const USER_AGENT: &str = concat!("Retrohook/", env!("CARGO_PKG_VERSION"));
+
+/// The body: a CloudEvents message as it is, any other as the `data` of an object.
+pub fn body(message: &Message) -> Bytes {
+    match message.format() {
+        Format::CloudEvents => message.text().clone(),
+        Format::Kong08 => message.wrapped().clone(),
+    }
+}
+
+/// `{"type": …, "timestamp": <of the event>, "data": <the message>}`.
+pub(super) fn wrap(message: &Message) -> Vec<u8> {
+    let mut body = Vec::with_capacity(message.text().len() + 128);
+    body.extend_from_slice(b"{\"type\":");
+    // A Vec takes all that is written to it.
+    let _ = serde_json::to_writer(&mut body, message.event_type());
+    let timestamp = message.event().body.recorded_at;
+    body.extend_from_slice(format!(",\"timestamp\":\"{timestamp}\",\"data\":").as_bytes());
+    // The message is JSON already.
+    body.extend_from_slice(message.text());
+    body.push(b'}');
+    body
+}
+
+/// The headers, signed with every secret. `now` is the time of this attempt.
+pub fn headers(message: &Message, body: &[u8], secrets: &[Secret], now: Timestamp) -> HeaderMap {
+    let mut headers = headers_with(message.format().content_type(), USER_AGENT);
+    let id = message.event().body.id.to_string();
+    let timestamp = now.as_secs().to_string();
+    let mut signature = String::with_capacity(48 * secrets.len());
+    for secret in secrets {
+        if !signature.is_empty() {
+            signature.push(' ');
+        }
+        secret.sign_into(&id, &timestamp, body, &mut signature);
+    }
+    let name = HeaderName::from_static;
+    headers.insert(name("webhook-id"), ascii(id));
+    headers.insert(name("webhook-timestamp"), HeaderValue::from(now.as_secs()));
+    if !signature.is_empty() {
+        headers.insert(name("webhook-signature"), ascii(signature));
+    }
+    headers
+}

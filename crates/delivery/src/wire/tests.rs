@@ -1,0 +1,224 @@
+use std::sync::Arc;
+
+use event::{Event, Outcome, Position, UnknownReason};
+use serde_json::Value;
+use storage::memory::sample_event;
+
+use super::*;
+use crate::signing::SnsKey;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const ID: &str = "018bcfe5-6807-7707-8707-070707070707";
+
+fn names() -> sns::Names {
+    sns::Names {
+        topic_arn: "arn:aws:sns:us-east-1:000000000000:t".into(),
+        subscription_arn: "arn:aws:sns:us-east-1:000000000000:t:u".into(),
+        hub_url: "http://hub:4566".into(),
+    }
+}
+
+fn recipient(format: WireFormat) -> Recipient {
+    Recipient { format, names: names() }
+}
+
+fn message(change: impl FnOnce(&mut event::NewEvent)) -> Arc<Message> {
+    let mut body = sample_event(7);
+    change(&mut body);
+    Arc::new(Message::render(Arc::new(Event { position: Position(42), body })).unwrap())
+}
+
+fn cloud_event(body: &mut event::NewEvent) {
+    body.request = body.request.replace("kong-0.8", "cloudevents").into();
+}
+
+fn header<'a>(outgoing: &'a Outgoing, name: &str) -> Option<&'a str> {
+    outgoing.headers.get(name).map(|value| value.to_str().unwrap())
+}
+
+fn json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn writes_the_envelope_as_aws_does() {
+    let message = message(|_| ());
+    let key = Arc::new(SnsKey::generate().unwrap());
+    let signed = message.signed(&names(), &key).await.unwrap();
+    let outgoing = recipient(WireFormat::Sns).notification(&message, 1, Timestamp::default(), Some(signed));
+    let text = std::str::from_utf8(&outgoing.body).unwrap();
+    let begin = format!(
+        "{{\n  \"Type\" : \"Notification\",\n  \"MessageId\" : \"{ID}\",\n  \"TopicArn\" : \"arn:aws:sns:us-east-1:000000000000:t\",\n  \"Message\" : \"{{"
+    );
+    assert!(text.starts_with(&begin), "{text}");
+    assert!(
+        text.contains("    \"retrohook_outcome\" : {\"Type\":\"String\",\"Value\":\"succeeded\"}"),
+        "{text}"
+    );
+    assert!(text.ends_with("\n  }\n}"), "{text}");
+
+    let body = json(&outgoing.body);
+    let keys: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "Type",
+            "MessageId",
+            "TopicArn",
+            "Message",
+            "Timestamp",
+            "SignatureVersion",
+            "Signature",
+            "SigningCertURL",
+            "UnsubscribeURL",
+            "MessageAttributes"
+        ]
+    );
+    assert_eq!(body["Message"].as_str().unwrap().as_bytes(), message.text());
+    assert_eq!(body["Timestamp"], "2023-11-14T22:13:20.007Z");
+    assert_eq!(body["SignatureVersion"], "2");
+    assert_eq!(body["SigningCertURL"], format!("http://hub:4566/{}", key.file_name()));
+    assert_eq!(
+        body["UnsubscribeURL"],
+        "http://hub:4566/?Action=Unsubscribe&SubscriptionArn=arn:aws:sns:us-east-1:000000000000:t:u"
+    );
+    // Rebuilt from the JSON, as a subscriber does.
+    let text = ["Message", "MessageId", "Timestamp", "TopicArn", "Type"]
+        .map(|name| format!("{name}\n{}\n", body[name].as_str().unwrap()))
+        .concat();
+    assert_eq!(text, sns::string_to_sign(&names(), &message));
+    assert_eq!(body["Signature"], key.sign(text.as_bytes()).unwrap());
+}
+
+#[test]
+fn sends_the_headers_of_sns() {
+    let message = message(|_| ());
+    for (format, raw) in [(WireFormat::Sns, None), (WireFormat::SnsRaw, Some("true"))] {
+        let outgoing = recipient(format).notification(&message, 1, Timestamp::default(), None);
+        for (name, value) in [
+            ("content-type", "text/plain; charset=UTF-8"),
+            ("user-agent", "Amazon Simple Notification Service Agent"),
+            ("x-amz-sns-message-type", "Notification"),
+            ("x-amz-sns-message-id", ID),
+            ("x-amz-sns-topic-arn", "arn:aws:sns:us-east-1:000000000000:t"),
+            ("x-amz-sns-subscription-arn", "arn:aws:sns:us-east-1:000000000000:t:u"),
+        ] {
+            assert_eq!(header(&outgoing, name), Some(value), "{name}");
+        }
+        assert_eq!(header(&outgoing, "x-amz-sns-rawdelivery"), raw);
+    }
+}
+
+#[test]
+fn raw_is_the_message_alone() {
+    let message = message(|_| ());
+    let outgoing = recipient(WireFormat::SnsRaw).notification(&message, 1, Timestamp::default(), None);
+    assert_eq!(&outgoing.body, message.text());
+}
+
+#[test]
+fn every_format_carries_our_headers() {
+    let unknown = message(|body| {
+        body.outcome = Outcome::Unknown(UnknownReason::UpstreamReset);
+        body.key = "profiles/7".into();
+    });
+    for format in [WireFormat::Sns, WireFormat::SnsRaw, WireFormat::StandardWebhooks(Vec::new())] {
+        let outgoing = recipient(format).notification(&unknown, 3, Timestamp::default(), None);
+        for (name, value) in [
+            ("x-retrohook-outcome", "unknown"),
+            ("x-retrohook-event-id", ID),
+            ("x-retrohook-attempt", "3"),
+            ("x-retrohook-sequence", "42"),
+            ("x-retrohook-key", "profiles/7"),
+        ] {
+            assert_eq!(header(&outgoing, name), Some(value), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_no_header_value_is_left_out() {
+    for key in ["a\r\nx-evil: 1", "naïve", "nul\0"] {
+        let message = message(|body| body.key = key.into());
+        let outgoing = recipient(WireFormat::SnsRaw).notification(&message, 1, Timestamp::default(), None);
+        assert_eq!(header(&outgoing, "x-retrohook-key"), None, "{key:?}");
+        assert_eq!(header(&outgoing, "x-evil"), None);
+    }
+}
+
+#[test]
+fn standard_webhooks_wraps_kongs_message_and_signs_with_every_secret() {
+    let message = message(|_| ());
+    let other = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+    let secrets: Vec<Secret> = [SECRET, other].iter().map(|text| text.parse().unwrap()).collect();
+    let now = Timestamp::from_millis(1_614_265_330_999);
+    let outgoing =
+        recipient(WireFormat::StandardWebhooks(secrets.clone())).notification(&message, 1, now, None);
+
+    let body = json(&outgoing.body);
+    assert_eq!(body["type"], "com.example.profile");
+    assert_eq!(body["timestamp"], "2023-11-14T22:13:20.007Z");
+    assert_eq!(body["data"], json(message.text()));
+    assert_eq!(header(&outgoing, "content-type"), Some("application/json"));
+    assert_eq!(header(&outgoing, "webhook-id"), Some(ID));
+    assert_eq!(header(&outgoing, "webhook-timestamp"), Some("1614265330"));
+    let mut expected = String::new();
+    secrets[0].sign_into(ID, "1614265330", &outgoing.body, &mut expected);
+    expected.push(' ');
+    secrets[1].sign_into(ID, "1614265330", &outgoing.body, &mut expected);
+    assert_eq!(header(&outgoing, "webhook-signature"), Some(expected.as_str()));
+    assert_eq!(header(&outgoing, "x-amz-sns-message-id"), None);
+}
+
+#[test]
+fn standard_webhooks_sends_a_cloud_event_as_it_is() {
+    let message = message(cloud_event);
+    let format = WireFormat::StandardWebhooks(vec![SECRET.parse().unwrap()]);
+    let outgoing = recipient(format).notification(&message, 1, Timestamp::default(), None);
+    assert_eq!(&outgoing.body, message.text());
+    assert_eq!(json(&outgoing.body)["specversion"], "1.0");
+    assert_eq!(header(&outgoing, "content-type"), Some("application/cloudevents+json; charset=UTF-8"));
+}
+
+#[tokio::test]
+async fn asks_to_confirm_as_aws_does() {
+    let key = Arc::new(SnsKey::generate().unwrap());
+    let confirmation = sns::Confirmation {
+        id: uuid::Uuid::from_u128(7),
+        token: "tok",
+        at: Timestamp::from_millis(1_335_390_565_719),
+    };
+    let signed = sns::sign(&names(), confirmation.string_to_sign(&names()), key.clone()).await.unwrap();
+    let outgoing = confirmation.request(&names(), &signed);
+    assert_eq!(header(&outgoing, "x-amz-sns-message-type"), Some("SubscriptionConfirmation"));
+    assert_eq!(header(&outgoing, "x-amz-sns-subscription-arn"), None);
+    let body = json(&outgoing.body);
+    let keys: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "Type",
+            "MessageId",
+            "Token",
+            "TopicArn",
+            "Message",
+            "SubscribeURL",
+            "Timestamp",
+            "SignatureVersion",
+            "Signature",
+            "SigningCertURL"
+        ]
+    );
+    assert_eq!(
+        body["SubscribeURL"],
+        "http://hub:4566/?Action=ConfirmSubscription&TopicArn=arn:aws:sns:us-east-1:000000000000:t&Token=tok"
+    );
+    assert_eq!(
+        body["Message"],
+        "You have chosen to subscribe to the topic arn:aws:sns:us-east-1:000000000000:t.\nTo confirm the subscription, visit the SubscribeURL included in this message."
+    );
+    let text = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
+        .map(|name| format!("{name}\n{}\n", body[name].as_str().unwrap()))
+        .concat();
+    assert_eq!(body["Signature"], key.sign(text.as_bytes()).unwrap());
+}

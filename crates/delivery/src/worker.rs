@@ -1,0 +1,378 @@
+//! One actor per push subscription: from the event log to the endpoint.
+//!
+//! What is durable, and what makes it so:
+//! * `dispatched_to` is committed before the calls of the events up to it; `done_to` follows in a later commit, together with the rows
+//!   and the recorded attempts of what it passes. After a crash every position in between that has neither a row nor a recorded
+//!   success is attempt 2 ([`recovery`]).
+//! * A row exists for whatever takes over a second, waits for a retry, waits behind another of its key or is dead. While a row's
+//!   attempt is under way it is a retry at the end of that attempt's deadline; so a crash repeats it.
+//! * Everything that has a row goes through one path ([`due`]), whether it came there a moment ago or before a restart. The path is
+//!   woken by a timer and a signal, and takes no input: a lost wake-up costs at most [`LOOK_EVERY`].
+//! * A store that is full is asked again until it has space; nothing is begun meanwhile. A latched or closed one ends the worker.
+//!   Nothing is lost either way: what was not committed is delivered again.
+//!
+//! One subscription knows nothing of another: a slow endpoint delays nobody else.
+
+mod attempt;
+mod changes;
+mod dispatch;
+mod due;
+mod flight;
+mod handle;
+mod handshake;
+mod recovery;
+mod redeliver;
+mod settle;
+mod source;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::Timestamp;
+use event::timestamp::Clock;
+use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
+use storage::{Feed, Reader, StoreError, Writer};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use self::attempt::Courier;
+use self::changes::Changes;
+use self::due::Due;
+use self::flight::Flight;
+use self::handle::{Command, Shared};
+use self::source::Source;
+use crate::drain::Drain;
+use crate::endpoint::{Endpoint, EndpointError};
+use crate::policy::Policy;
+use crate::signing::SnsKey;
+use crate::sink::Sink;
+use crate::window::{Keys, MAX_IN_FLIGHT, Window};
+use crate::wire::cache::Messages;
+use crate::wire::{Recipient, WireFormat, sns};
+
+pub use self::handle::{AttemptResult, Counts, Handle, RedeliverError, WorkerState};
+
+/// An attempt that takes longer gets a row of its own, so that it cannot pin the cursor.
+pub const SLOW: Duration = Duration::from_secs(1);
+/// The longest time between two looks at the store when nothing wakes the worker.
+pub const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Completions wait this long for others to share a commit with.
+const GATHER: Duration = Duration::from_millis(5);
+/// Between two tries at a store that is full.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+/// Behind an attempt's deadline, before its row is due: no attempt is repeated while it may still be under way.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// Events that the window may span, settled ones behind an open one included.
+const MAX_SPAN: usize = 4_096;
+/// Commands that wait for the worker.
+const MAX_COMMANDS: usize = 64;
+
+/// What a subscription's settings say.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What it receives.
+    pub format: WireFormat,
+    /// For a whole attempt.
+    pub timeout: Duration,
+    /// Whether deliveries of one key keep their order.
+    pub order: Order,
+    /// At most this many attempts at once; never above [`MAX_IN_FLIGHT`]. With new events and retries waiting, each has half.
+    pub max_in_flight: usize,
+    /// What a pending subscription does.
+    pub confirmation: Confirmation,
+    /// When to try again.
+    pub policy: Policy,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            format: WireFormat::Sns,
+            timeout: Duration::from_secs(15),
+            order: Order::Any,
+            max_in_flight: MAX_IN_FLIGHT,
+            confirmation: Confirmation::Handshake,
+            policy: Policy::default(),
+        }
+    }
+}
+
+/// Whether order matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// It does not.
+    Any,
+    /// Within a key, strictly, one at a time.
+    Fifo,
+}
+
+/// How a pending subscription is confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The endpoint is sent SNS's SubscriptionConfirmation.
+    Handshake,
+    /// Somebody confirms it; the endpoint is sent nothing.
+    ByHand,
+}
+
+/// One subscription's worker, before it is built.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whom, and how far it got.
+    pub subscription: Subscription,
+    /// The names that stand in its deliveries.
+    pub names: sns::Names,
+    /// What its settings say.
+    pub settings: Settings,
+    /// Its state from now on: how the worker hears that it was confirmed or unsubscribed.
+    pub state: watch::Receiver<SubscriptionState>,
+}
+
+/// What all workers share.
+#[derive(Clone)]
+pub struct Deps {
+    /// The store, to write.
+    pub writer: Writer,
+    /// The store, to read.
+    pub reader: Arc<dyn Reader>,
+    /// What was committed a moment ago.
+    pub feed: Feed,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Reaches endpoints.
+    pub sink: Arc<dyn Sink>,
+    /// The key of SNS signatures, once it is made.
+    pub sns_key: watch::Receiver<Option<Arc<SnsKey>>>,
+    /// Messages that were rendered a moment ago.
+    pub messages: Messages,
+    /// A delivery older than this becomes a dead letter (`Retention::max_age`).
+    pub max_age: Duration,
+}
+
+/// Why a subscription cannot be delivered to at all.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Its endpoint is no URL that can be called.
+    #[error("subscription {} has an endpoint that cannot be called", .id.0)]
+    Endpoint {
+        /// Which.
+        id: SubscriptionId,
+        /// Why.
+        #[source]
+        source: EndpointError,
+    },
+}
+
+/// Why a worker ends.
+#[derive(Debug)]
+enum Stop {
+    /// The process drains; what is under way may take until then.
+    Drain(Instant),
+    /// The subscription was disabled or its endpoint is gone.
+    Disabled,
+    /// The store takes no more changes.
+    Store(StoreError),
+}
+
+/// A subscription's worker.
+pub struct Worker {
+    id: SubscriptionId,
+    subscription: Subscription,
+    settings: Settings,
+    deps: Deps,
+    state: watch::Receiver<SubscriptionState>,
+    /// Whether anybody can still change the state.
+    state_lives: bool,
+    drain: Drain,
+    shared: Arc<Shared>,
+    commands: mpsc::Receiver<Command>,
+    courier: Arc<Courier>,
+    window: Window,
+    keys: Keys,
+    source: Source,
+    flight: Flight,
+    due: Due,
+    /// Not yet committed.
+    changes: Changes,
+    /// When `changes` is committed at the latest.
+    gather_until: Option<Instant>,
+}
+
+impl Worker {
+    /// Builds a worker and its handle. Nothing happens before [`Worker::run`].
+    ///
+    /// # Errors
+    /// If the endpoint is no URL that can be called.
+    pub fn build(config: Config, deps: Deps, drain: Drain) -> Result<(Self, Handle), BuildError> {
+        let Config { subscription, names, mut settings, state } = config;
+        let id = subscription.id;
+        let endpoint: Endpoint =
+            subscription.endpoint.parse().map_err(|source| BuildError::Endpoint { id, source })?;
+        settings.max_in_flight = settings.max_in_flight.clamp(1, MAX_IN_FLIGHT);
+        let courier = Courier {
+            endpoint: Arc::new(endpoint),
+            recipient: Recipient { format: settings.format.clone(), names },
+            timeout: settings.timeout,
+            sink: deps.sink.clone(),
+            clock: deps.clock.clone(),
+            messages: deps.messages.clone(),
+            sns_key: deps.sns_key.clone(),
+        };
+        let (sender, commands) = mpsc::channel(MAX_COMMANDS);
+        let shared = Arc::new(Shared::default());
+        let worker = Self {
+            id,
+            source: Source::new(deps.feed.watch_topic(subscription.topic)),
+            subscription,
+            settings,
+            deps,
+            state,
+            state_lives: true,
+            drain,
+            shared: shared.clone(),
+            commands,
+            courier: Arc::new(courier),
+            window: Window::default(),
+            keys: Keys::default(),
+            flight: Flight::default(),
+            due: Due::default(),
+            changes: Changes::default(),
+            gather_until: None,
+        };
+        Ok((worker, Handle::new(id, shared, sender)))
+    }
+
+    /// Delivers until the drain, or until the subscription ends.
+    pub async fn run(mut self) {
+        let Err(stop) = self.work().await;
+        let last = match &stop {
+            Stop::Drain(_) => WorkerState::Drained,
+            Stop::Disabled => WorkerState::Disabled,
+            Stop::Store(error) => WorkerState::Failed(error.to_string().into()),
+        };
+        match stop {
+            Stop::Drain(deadline) => self.finish(Some(deadline)).await,
+            Stop::Disabled => self.finish(None).await,
+            Stop::Store(error) => {
+                tracing::error!(subscription = self.id.0, %error, "deliveries stopped: the store takes no changes");
+            }
+        }
+        self.shared.set_state(last);
+    }
+
+    async fn work(&mut self) -> Result<std::convert::Infallible, Stop> {
+        self.become_confirmed().await?;
+        if self.courier.recipient.wants_sns_signature() {
+            self.await_sns_key().await?;
+        }
+        self.recover().await?;
+        self.shared.set_state(WorkerState::Running);
+        loop {
+            self.turn().await?;
+        }
+    }
+
+    /// One turn: settle what came back, choose what goes out, commit both, send it out, wait.
+    async fn turn(&mut self) -> Result<(), Stop> {
+        while let Some(landed) = self.flight.try_land() {
+            self.settle(landed);
+        }
+        self.give_rows_to_slow_ones();
+        if self.changes.disable {
+            self.commit().await?;
+            return Err(Stop::Disabled);
+        }
+        let departures = self.choose().await?;
+        if !departures.is_empty() || self.must_commit() {
+            self.commit().await?;
+        }
+        let chosen = !departures.is_empty();
+        for departure in departures {
+            self.flight.depart(departure, &self.courier);
+        }
+        // What was chosen may have left more to choose.
+        if chosen || self.due.has_promotable() { Ok(()) } else { self.wait().await }
+    }
+
+    fn must_commit(&self) -> bool {
+        let gathered = self.gather_until.is_some_and(|until| until <= Instant::now());
+        gathered || self.due.has_releasing() || self.window.span() >= MAX_SPAN
+    }
+
+    /// Waits for anything that could matter.
+    async fn wait(&mut self) -> Result<(), Stop> {
+        if self.changes.is_empty() {
+            self.gather_until = None;
+        } else if self.gather_until.is_none() {
+            self.gather_until = Some(Instant::now() + GATHER);
+        }
+        let until = self.wake_at();
+        let new_events_matter = self.source.is_drained() && self.room().new > 0;
+        tokio::select! {
+            biased;
+            deadline = self.drain.started() => return Err(Stop::Drain(deadline)),
+            landed = self.flight.land() => self.settle(landed),
+            Some(command) = self.commands.recv() => self.obey(command).await?,
+            changed = self.state.changed(), if self.state_lives => self.state_changed(changed.is_ok())?,
+            () = self.source.changed(), if new_events_matter => self.source.look_again(),
+            () = tokio::time::sleep_until(until) => self.source.look_again(),
+        }
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Instant {
+        let now = Instant::now();
+        let mut until = now + LOOK_EVERY;
+        for instant in [self.gather_until, self.flight.slow_at()].into_iter().flatten() {
+            until = until.min(instant);
+        }
+        if self.room().retries > 0
+            && let Some(at) = self.due.look_at()
+        {
+            until = until.min(now + at.since(self.deps.clock.now()));
+        }
+        until
+    }
+
+    fn state_changed(&mut self, lives: bool) -> Result<(), Stop> {
+        self.state_lives = lives;
+        match *self.state.borrow_and_update() {
+            SubscriptionState::Disabled => Err(Stop::Disabled),
+            SubscriptionState::Pending { .. } | SubscriptionState::Confirmed => Ok(()),
+        }
+    }
+
+    /// Begins nothing more, waits for what is under way and commits what came of it.
+    async fn finish(&mut self, deadline: Option<Instant>) {
+        loop {
+            while let Some(landed) = self.flight.try_land() {
+                self.settle(landed);
+            }
+            self.give_rows_to_slow_ones();
+            if self.flight.is_empty() {
+                break;
+            }
+            let deadline = async {
+                match deadline {
+                    Some(deadline) => deadline,
+                    None => self.drain.started().await,
+                }
+            };
+            tokio::select! {
+                landed = self.flight.land() => self.settle(landed),
+                () = async { tokio::time::sleep_until(deadline.await).await } => break,
+            }
+        }
+        if let Err(Stop::Store(error)) = self.commit().await {
+            tracing::error!(subscription = self.id.0, %error, "the last deliveries could not be noted; they will be repeated");
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.deps.clock.now()
+    }
+}
+
+#[cfg(test)]
+mod tests;

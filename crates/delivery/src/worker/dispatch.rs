@@ -1,0 +1,88 @@
+//! What goes out next.
+
+use std::sync::Arc;
+
+use event::Event;
+use storage::delivery::{Delivery, DeliveryId, DeliveryState};
+
+use super::flight::{Departure, Row};
+use super::{MAX_SPAN, Order, Stop, Worker};
+use crate::policy::in_words;
+use crate::window::Admit;
+
+/// How many attempts may be begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// In all.
+    pub(super) free: usize,
+    /// Of deliveries with a row.
+    pub(super) retries: usize,
+    /// First ones.
+    pub(super) new: usize,
+}
+
+impl Worker {
+    /// Retries have half of the places as long as new events wait, so that neither starves the other.
+    pub(super) fn room(&self) -> Room {
+        let free = self.settings.max_in_flight.saturating_sub(self.flight.len());
+        let retries = if self.source.is_drained() {
+            free
+        } else {
+            let half = self.settings.max_in_flight.div_ceil(2);
+            half.saturating_sub(self.flight.retries()).min(free)
+        };
+        Room { free, retries, new: free.min(MAX_SPAN.saturating_sub(self.window.span())) }
+    }
+
+    /// Chooses what goes out and notes it in `changes`: it may go when they are durable.
+    pub(super) async fn choose(&mut self) -> Result<Vec<Departure>, Stop> {
+        let mut departures = self.promoted(self.room().retries).await?;
+        let retries = self.room().retries.saturating_sub(departures.len());
+        departures.extend(self.due(retries).await?);
+        let new = self.room().new.min(self.room().free.saturating_sub(departures.len()));
+        for event in self.next_events(new).await? {
+            departures.extend(self.begin(event));
+        }
+        Ok(departures)
+    }
+
+    /// Begins a new event: an attempt, or at once a row.
+    fn begin(&mut self, event: Arc<Event>) -> Option<Departure> {
+        let now = self.now();
+        let position = event.position;
+        self.window.begin(position);
+        if now.since(event.body.recorded_at) > self.deps.max_age {
+            let reason = format!("older than {} before its first attempt", in_words(self.deps.max_age));
+            let delivery = self.row(&event, DeliveryState::Dead { reason, at: now }, 0, now);
+            self.bury(delivery);
+            self.window.settle(position);
+            return None;
+        }
+        if self.settings.order == Order::Fifo && self.keys.admit(&event.body.key) == Admit::Behind {
+            self.changes.put(self.row(&event, DeliveryState::Behind, 0, now));
+            self.window.settle(position);
+            return None;
+        }
+        Some(Departure { event, number: 1, since: now, began_at: now, row: Row::None })
+    }
+
+    /// Notes a dead letter.
+    pub(super) fn bury(&mut self, delivery: Delivery) {
+        if let DeliveryState::Dead { reason, .. } = &delivery.state {
+            tracing::warn!(subscription = self.id.0, position = %delivery.id.position, reason, "dead letter");
+        }
+        self.shared.count_dead();
+        self.changes.put(delivery);
+    }
+
+    pub(super) fn row(
+        &self,
+        event: &Event,
+        state: DeliveryState,
+        attempts: u32,
+        since: event::Timestamp,
+    ) -> Delivery {
+        let id = DeliveryId { subscription: self.id, position: event.position };
+        Delivery { id, key: event.body.key.to_string(), state, attempts, since }
+    }
+}

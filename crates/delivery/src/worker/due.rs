@@ -1,0 +1,146 @@
+//! Deliveries that have a row: those that are due, and the next of a key whose head is done.
+//!
+//! Each is leased before its attempt: its row says how many attempts were begun and is due again when this one must have ended.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::{Event, Timestamp};
+use storage::delivery::{Delivery, DeliveryState};
+
+use super::flight::{Departure, Row};
+use super::{LEASE_MARGIN, Stop, Worker};
+use crate::policy::in_words;
+
+/// Behind a look that found nothing to begin.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What waits in rows, as far as the worker must know.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    /// When the earliest row may be due; `None` if no row waits.
+    look_at: Option<Timestamp>,
+    /// Keys whose head is done by the changes that are not yet committed.
+    releasing: Vec<Arc<str>>,
+    /// Keys whose first row may go.
+    promotable: VecDeque<Arc<str>>,
+}
+
+impl Due {
+    pub(super) fn look_at(&self) -> Option<Timestamp> {
+        self.look_at
+    }
+
+    pub(super) fn look_no_later_than(&mut self, at: Timestamp) {
+        self.look_at = Some(self.look_at.map_or(at, |look| look.min(at)));
+    }
+
+    pub(super) fn release(&mut self, key: Arc<str>) {
+        self.releasing.push(key);
+    }
+
+    pub(super) fn has_releasing(&self) -> bool {
+        !self.releasing.is_empty()
+    }
+
+    pub(super) fn has_promotable(&self) -> bool {
+        !self.promotable.is_empty()
+    }
+
+    /// A commit has made the ends of the heads durable.
+    pub(super) fn promote_released(&mut self) {
+        self.promotable.extend(self.releasing.drain(..));
+    }
+}
+
+/// A row with its event; a row pins its event, so that only damage can part them.
+type Found = (Delivery, Option<Event>);
+
+impl Worker {
+    /// Of keys whose head is done, up to `room` that are next.
+    pub(super) async fn promoted(&mut self, room: usize) -> Result<Vec<Departure>, Stop> {
+        if !self.due.has_promotable() || room == 0 {
+            return Ok(Vec::new());
+        }
+        // Followers that came a moment ago must be in the store before it is asked for them.
+        self.commit().await?;
+        let count = room.min(self.due.promotable.len());
+        let keys: Vec<Arc<str>> = self.due.promotable.drain(..count).collect();
+        let (id, asked) = (self.id, keys.clone());
+        let firsts = self
+            .read(move |reader| {
+                let first = |key: &Arc<str>| {
+                    let Some(row) = reader.deliveries_of_key(id, key, 1)?.pop() else { return Ok(None) };
+                    let event = reader.event_at(row.id.position)?;
+                    Ok(Some((row, event)))
+                };
+                asked.iter().map(first).collect::<storage::Result<Vec<Option<Found>>>>()
+            })
+            .await?;
+        let mut departures = Vec::new();
+        for (key, first) in keys.iter().zip(firsts) {
+            match first {
+                None => self.keys.free(key),
+                Some(found) if found.0.state == DeliveryState::Behind => departures.extend(self.lease(found)),
+                // The first is a retry: it is the head and comes by its time.
+                Some(_) => {}
+            }
+        }
+        Ok(departures)
+    }
+
+    /// Up to `room` rows that are due.
+    pub(super) async fn due(&mut self, room: usize) -> Result<Vec<Departure>, Stop> {
+        let now = self.now();
+        if room == 0 || self.due.look_at.is_none_or(|at| at > now) {
+            return Ok(Vec::new());
+        }
+        // The rows in `changes` must be in the store before it is asked for them.
+        self.commit().await?;
+        let (id, limit) = (self.id, room + self.flight.retries());
+        let (found, next_due) = self
+            .read(move |reader| {
+                let mut found = Vec::new();
+                for row in reader.due_deliveries(id, now, limit)? {
+                    let event = reader.event_at(row.id.position)?;
+                    found.push((row, event));
+                }
+                Ok((found, reader.next_due(id)?))
+            })
+            .await?;
+        let waiting = found.into_iter().filter(|(row, _)| !self.flight.contains(row.id.position)).take(room);
+        let waiting: Vec<Found> = waiting.collect();
+        let none = waiting.is_empty();
+        self.due.look_at = next_due.map(|at| if none { at.max(now.plus(LOOK_AGAIN)) } else { at });
+        Ok(waiting.into_iter().filter_map(|found| self.lease(found)).collect())
+    }
+
+    /// Notes that the next attempt at a row begins; or that it is dead, if there is no point in one.
+    fn lease(&mut self, (mut row, event): Found) -> Option<Departure> {
+        let now = self.now();
+        let (position, key) = (row.id.position, row.key.clone());
+        let reason = match &event {
+            None => Some("its event is missing from the log".to_owned()),
+            Some(event) if now.since(event.body.recorded_at) > self.deps.max_age => {
+                Some(format!("older than {} after {} attempts", in_words(self.deps.max_age), row.attempts))
+            }
+            Some(_) => None,
+        };
+        if let Some(reason) = reason {
+            row.state = DeliveryState::Dead { reason, at: now };
+            self.bury(row);
+            self.head_done(&key);
+            return None;
+        }
+        let event = Arc::new(event?);
+        debug_assert_eq!(event.position, position);
+        let at = now.plus(self.settings.timeout + LEASE_MARGIN);
+        row.attempts += 1;
+        row.state = DeliveryState::Retry { at };
+        let (number, since) = (row.attempts, row.since);
+        self.changes.put(row);
+        self.due.look_no_later_than(at);
+        Some(Departure { event, number, since, began_at: now, row: Row::Stored })
+    }
+}

@@ -1,0 +1,249 @@
+//! What others see of a worker, and the little that they may ask of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use event::Position;
+use storage::entities::SubscriptionId;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::sink::{AttemptReport, Failure};
+
+/// What a worker does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum WorkerState {
+    /// Not yet running.
+    #[default]
+    Starting,
+    /// The endpoint has not confirmed its subscription.
+    Pending,
+    /// The SNS signing key is not made yet.
+    WaitingForKey,
+    /// Deliveries flow.
+    Running,
+    /// The store is full or overloaded; nothing new is begun.
+    WaitingForStore,
+    /// The endpoint is gone, or unsubscribed. Final.
+    Disabled,
+    /// The process drains. Final.
+    Drained,
+    /// The store failed; only a restart helps. Final.
+    Failed(Arc<str>),
+}
+
+impl WorkerState {
+    /// Whether the worker has ended.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Disabled | Self::Drained | Self::Failed(_))
+    }
+}
+
+/// How an attempt ended, for the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttemptResult {
+    /// 2xx.
+    Success,
+    /// An answer of another class.
+    Status(u8),
+    /// No answer.
+    Failed(Failure),
+}
+
+impl AttemptResult {
+    /// All results, in the order of [`Counts::attempts`].
+    pub const ALL: [Self; 12] = [
+        Self::Success,
+        Self::Status(1),
+        Self::Status(3),
+        Self::Status(4),
+        Self::Status(5),
+        Self::Failed(Failure::Blocked),
+        Self::Failed(Failure::Dns),
+        Self::Failed(Failure::Connect),
+        Self::Failed(Failure::Tls),
+        Self::Failed(Failure::Timeout),
+        Self::Failed(Failure::Broken),
+        Self::Failed(Failure::Internal),
+    ];
+
+    fn of(report: &AttemptReport) -> Self {
+        match (report.status, &report.error) {
+            (Some(200..=299), _) => Self::Success,
+            (Some(status @ 300..=499), _) => Self::Status(if status < 400 { 3 } else { 4 }),
+            (Some(100..=199), _) => Self::Status(1),
+            (Some(_), _) => Self::Status(5),
+            (None, Some(error)) => Self::Failed(error.kind),
+            (None, None) => Self::Failed(Failure::Broken),
+        }
+    }
+
+    /// The metric's label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Status(1) => "1xx",
+            Self::Status(3) => "3xx",
+            Self::Status(4) => "4xx",
+            Self::Status(_) => "5xx",
+            Self::Failed(Failure::Blocked) => "blocked",
+            Self::Failed(Failure::Dns) => "dns",
+            Self::Failed(Failure::Connect) => "connect",
+            Self::Failed(Failure::Tls) => "tls",
+            Self::Failed(Failure::Timeout) => "timeout",
+            Self::Failed(Failure::Broken) => "broken",
+            Self::Failed(Failure::Internal) => "internal",
+        }
+    }
+}
+
+impl fmt::Display for AttemptResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Counts since the worker was built.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Deliveries that succeeded.
+    pub delivered: u64,
+    /// Deliveries that became dead letters.
+    pub dead: u64,
+    /// Attempts, by [`AttemptResult::ALL`].
+    pub attempts: [u64; AttemptResult::ALL.len()],
+}
+
+impl Counts {
+    /// Attempts that ended so.
+    pub fn of(&self, result: AttemptResult) -> u64 {
+        index(result).map_or(0, |index| self.attempts[index])
+    }
+}
+
+fn index(result: AttemptResult) -> Option<usize> {
+    AttemptResult::ALL.iter().position(|other| *other == result)
+}
+
+/// Written by the worker, read by anybody.
+pub(super) struct Shared {
+    state: watch::Sender<WorkerState>,
+    delivered: AtomicU64,
+    dead: AtomicU64,
+    attempts: [AtomicU64; AttemptResult::ALL.len()],
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            state: watch::channel(WorkerState::Starting).0,
+            delivered: AtomicU64::new(0),
+            dead: AtomicU64::new(0),
+            attempts: Default::default(),
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn state(&self) -> WorkerState {
+        self.state.borrow().clone()
+    }
+
+    pub(super) fn set_state(&self, state: WorkerState) {
+        self.state.send_replace(state);
+    }
+
+    pub(super) fn count_delivered(&self) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_dead(&self) {
+        self.dead.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_attempt(&self, report: &AttemptReport) {
+        if let Some(index) = index(AttemptResult::of(report)) {
+            self.attempts[index].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What others may ask.
+#[derive(Debug)]
+pub(super) enum Command {
+    Redeliver { position: Position, reply: oneshot::Sender<Result<(), RedeliverError>> },
+}
+
+/// Why a delivery is not sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RedeliverError {
+    /// Not in the log any more, or of another topic.
+    #[error("there is no such event of this subscription's topic")]
+    NoSuchEvent,
+    /// The event is still to be delivered for the first time, or is being delivered now.
+    #[error("the delivery is under way")]
+    UnderWay,
+    /// An earlier delivery of its key is not done (FIFO); it follows by itself.
+    #[error("the delivery waits for an earlier one of its key")]
+    Behind,
+    /// The subscription is pending, disabled, or the process stops.
+    #[error("the subscription is not delivering")]
+    NotDelivering,
+}
+
+/// A worker's handle; clones share it.
+#[derive(Clone)]
+pub struct Handle {
+    id: SubscriptionId,
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Handle {
+    pub(super) fn new(id: SubscriptionId, shared: Arc<Shared>, commands: mpsc::Sender<Command>) -> Self {
+        Self { id, shared, commands }
+    }
+
+    /// Whose.
+    pub fn subscription(&self) -> SubscriptionId {
+        self.id
+    }
+
+    /// What it does now.
+    pub fn state(&self) -> WorkerState {
+        self.shared.state()
+    }
+
+    /// Changes with the state.
+    pub fn watch_state(&self) -> watch::Receiver<WorkerState> {
+        self.shared.state.subscribe()
+    }
+
+    /// Counts since it was built.
+    pub fn counts(&self) -> Counts {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Counts {
+            delivered: load(&self.shared.delivered),
+            dead: load(&self.shared.dead),
+            attempts: std::array::from_fn(|index| load(&self.shared.attempts[index])),
+        }
+    }
+
+    /// Sends one event again, delivered, waiting or dead: its delivery is due at once, with a policy that begins anew. Durable when
+    /// this returns.
+    ///
+    /// # Errors
+    /// If there is nothing that could be sent again.
+    pub async fn redeliver(&self, position: Position) -> Result<(), RedeliverError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(Command::Redeliver { position, reply }).await;
+        sent.map_err(|_| RedeliverError::NotDelivering)?;
+        answer.await.unwrap_or(Err(RedeliverError::NotDelivering))
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("id", &self.id).field("state", &self.state()).finish_non_exhaustive()
+    }
+}

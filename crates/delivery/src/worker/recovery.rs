@@ -1,0 +1,135 @@
+//! What a start finds: deliveries that were under way when the process died.
+//!
+//! Every position in `(done_to, dispatched_to]` that has neither a row nor a recorded success may or may not have been delivered; it
+//! becomes a row whose next attempt is at least the second, and the cursor closes over it. Then all goes the ordinary way of rows.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use event::{Event, Timestamp, TopicId};
+use storage::Reader;
+use storage::delivery::{Delivery, DeliveryId, DeliveryState};
+use storage::entities::{Cursor, SubscriptionId};
+
+use super::{Order, Stop, Worker};
+use crate::window::Window;
+
+/// Events that are read at once.
+const CHUNK: usize = 256;
+const CHUNK_BYTES: usize = 4 << 20;
+
+impl Worker {
+    /// Closes the gap that the last run left, and takes up the rows.
+    pub(super) async fn recover(&mut self) -> Result<(), Stop> {
+        let (id, topic, cursor) = (self.id, self.subscription.topic, self.subscription.cursor);
+        let (now, order) = (self.now(), self.settings.order);
+        let gap = self.read(move |reader| gap(reader, id, topic, cursor, now)).await?;
+        if !gap.is_empty() {
+            tracing::info!(
+                subscription = id.0,
+                count = gap.len(),
+                "deliveries that were under way are repeated"
+            );
+        }
+        let keys: BTreeSet<String> = gap.iter().map(|delivery| delivery.key.clone()).collect();
+        for mut delivery in gap {
+            if order == Order::Fifo {
+                delivery.state = DeliveryState::Behind;
+            }
+            self.changes.put(delivery);
+        }
+        self.window = Window::new(cursor.dispatched_to);
+        self.source.start_after(cursor.dispatched_to);
+        self.commit().await?;
+        match order {
+            Order::Fifo => self.take_up_keys(keys).await?,
+            Order::Any => self.free_followers().await?,
+        }
+        self.due.look_no_later_than(now);
+        Ok(())
+    }
+
+    /// Every key with a row is busy, and its first row may go if it waits for nobody.
+    async fn take_up_keys(&mut self, of_gap: BTreeSet<String>) -> Result<(), Stop> {
+        let id = self.id;
+        let mut keys: BTreeSet<String> =
+            self.read(move |reader| reader.blocked_keys(id)).await?.into_iter().collect();
+        keys.extend(of_gap);
+        for key in keys {
+            let key: Arc<str> = key.into();
+            self.keys.block(key.clone());
+            self.due.release(key);
+        }
+        self.due.promote_released();
+        Ok(())
+    }
+
+    /// Pointer rows of a subscription that was FIFO before this start wait for nobody any more.
+    async fn free_followers(&mut self) -> Result<(), Stop> {
+        let (id, now) = (self.id, self.now());
+        let followers = self
+            .read(move |reader| {
+                let mut followers = Vec::new();
+                for key in reader.blocked_keys(id)? {
+                    let rows = reader.deliveries_of_key(
+                        id,
+                        &key,
+                        usize::try_from(u32::MAX).unwrap_or(usize::MAX),
+                    )?;
+                    followers.extend(rows.into_iter().filter(|row| row.state == DeliveryState::Behind));
+                }
+                Ok(followers)
+            })
+            .await?;
+        for mut row in followers {
+            row.state = DeliveryState::Retry { at: now };
+            self.changes.put(row);
+        }
+        self.commit().await
+    }
+}
+
+fn gap(
+    reader: &dyn Reader,
+    id: SubscriptionId,
+    topic: TopicId,
+    cursor: Cursor,
+    now: Timestamp,
+) -> storage::Result<Vec<Delivery>> {
+    let mut found = Vec::new();
+    let mut after = cursor.done_to;
+    while after < cursor.dispatched_to {
+        let events = reader.events_after(topic, after, CHUNK, CHUNK_BYTES)?;
+        let Some(last) = events.last() else { break };
+        after = last.position;
+        for event in events.iter().filter(|event| event.position <= cursor.dispatched_to) {
+            found.extend(unfinished(reader, id, event, now)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The row of an event's delivery, if nothing tells what became of it.
+fn unfinished(
+    reader: &dyn Reader,
+    subscription: SubscriptionId,
+    event: &Event,
+    now: Timestamp,
+) -> storage::Result<Option<Delivery>> {
+    let id = DeliveryId { subscription, position: event.position };
+    if reader.delivery(id)?.is_some() {
+        return Ok(None);
+    }
+    let mut attempts = reader.attempts_at(event.position)?;
+    attempts.retain(|attempt| attempt.delivery == id);
+    if attempts.iter().any(|attempt| attempt.error.is_none()) {
+        return Ok(None);
+    }
+    Ok(Some(Delivery {
+        id,
+        key: event.body.key.to_string(),
+        state: DeliveryState::Retry { at: now },
+        attempts: attempts.iter().map(|attempt| attempt.number).max().unwrap_or(1),
+        since: attempts.iter().map(|attempt| attempt.at).min().unwrap_or(now),
+    }))
+}

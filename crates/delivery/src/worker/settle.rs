@@ -1,0 +1,117 @@
+//! What comes of an attempt.
+
+use event::Timestamp;
+use storage::delivery::{Attempt, DeliveryId, DeliveryState, MAX_ANSWER};
+use tokio::time::Instant;
+
+use super::attempt::Arrival;
+use super::flight::{Departure, Landed, Row};
+use super::{LEASE_MARGIN, Order, Worker};
+use crate::policy::{Next, Verdict, asked_wait, classify, describe, in_words};
+use crate::sink::AttemptReport;
+use crate::window::Release;
+
+impl Worker {
+    /// Notes what came of an attempt.
+    pub(super) fn settle(&mut self, landed: Landed) {
+        let Landed { trip, took, arrival } = landed;
+        let position = trip.event.position;
+        match arrival {
+            Arrival::Report(report) => self.settle_report(&trip, &report),
+            Arrival::Unsendable(reason) => {
+                tracing::error!(subscription = self.id.0, %position, ?took, reason, "an event cannot be sent");
+                self.kill(&trip, reason);
+            }
+        }
+        self.window.settle(position);
+    }
+
+    fn settle_report(&mut self, trip: &Departure, report: &AttemptReport) {
+        self.shared.count_attempt(report);
+        let next_at = match classify(report) {
+            Verdict::Delivered => {
+                self.delivered(trip);
+                None
+            }
+            Verdict::Gone => {
+                self.kill(trip, "the endpoint answered 410: it is gone".into());
+                self.changes.disable = true;
+                None
+            }
+            Verdict::Failed => self.failed(trip, report),
+        };
+        self.changes.record(Attempt {
+            delivery: DeliveryId { subscription: self.id, position: trip.event.position },
+            event: trip.event.body.id,
+            number: trip.number,
+            at: trip.began_at,
+            took_micros: u64::try_from(report.took.as_micros()).unwrap_or(u64::MAX),
+            status: report.status,
+            error: (classify(report) != Verdict::Delivered).then(|| describe(report)),
+            answer: report.answer[..report.answer.len().min(MAX_ANSWER)].to_vec(),
+            next_at,
+        });
+    }
+
+    fn delivered(&mut self, trip: &Departure) {
+        self.shared.count_delivered();
+        if trip.row == Row::Stored {
+            self.changes.remove(DeliveryId { subscription: self.id, position: trip.event.position });
+        }
+        self.head_done(&trip.event.body.key);
+    }
+
+    fn failed(&mut self, trip: &Departure, report: &AttemptReport) -> Option<Timestamp> {
+        let now = self.now();
+        let jitter = fastrand::f64().mul_add(2.0, -1.0);
+        let asked = asked_wait(report, now);
+        match self.settings.policy.next(trip.number, trip.since, now, asked, jitter) {
+            Next::Retry(at) => {
+                let row = self.row(&trip.event, DeliveryState::Retry { at }, trip.number, trip.since);
+                self.changes.put(row);
+                self.due.look_no_later_than(at);
+                Some(at)
+            }
+            Next::Exhausted => {
+                let tried_for = in_words(now.since(trip.since));
+                let last = describe(report);
+                let reason =
+                    format!("gave up after {} attempts in {tried_for}; the last: {last}", trip.number);
+                self.kill(trip, reason);
+                None
+            }
+        }
+    }
+
+    fn kill(&mut self, trip: &Departure, reason: String) {
+        let dead = DeliveryState::Dead { reason, at: self.now() };
+        let row = self.row(&trip.event, dead, trip.number, trip.since);
+        self.bury(row);
+        self.head_done(&trip.event.body.key);
+    }
+
+    /// Whoever waits behind this key's head is next, once what came of the head is durable.
+    pub(super) fn head_done(&mut self, key: &str) {
+        if self.settings.order == Order::Fifo && self.keys.head_done(key) == Release::AskFollowers {
+            self.due.release(key.into());
+        }
+    }
+
+    /// Gives rows to first attempts that take long, so that they do not pin the cursor.
+    pub(super) fn give_rows_to_slow_ones(&mut self) {
+        while let Some(trip) = self.flight.next_slow(Instant::now()) {
+            let at = trip.began_at.plus(self.settings.timeout + LEASE_MARGIN);
+            let position = trip.event.position;
+            let row = storage::delivery::Delivery {
+                id: DeliveryId { subscription: self.id, position },
+                key: trip.event.body.key.to_string(),
+                state: DeliveryState::Retry { at },
+                attempts: trip.number,
+                since: trip.since,
+            };
+            self.changes.put(row);
+            self.window.settle(position);
+            self.due.look_no_later_than(at);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `kong-0.8`: what Kong 0.8's `basic` serialiser wrote and the 2016 plug-in published.
+//!
+//! Sizes are strings, `request_uri` is the whole URL with the port, names that repeat have arrays; order of keys is that of the
+//! structs below. Where this differs from Kong, on purpose:
+//! * `/` is not escaped as `\/` (lua-cjson's habit): to a JSON parser both are the same.
+//! * `authenticated_entity` is absent, as it was for every request without credentials.
+//! * Header values that the rule redacts read `REDACTED`; 0.8 published them as they were.
+//! * `request.body` and `response.body` are ours. They appear only when the rule asked for capture.
+//! * What nobody knows is absent, never invented: after a restart `response` and `latencies` are `{}` and `request.size` is that of
+//!   the head; `response.status` is absent when the client was told nothing. The objects themselves are always there, so that
+//!   `message.response.status` of a consumer finds nothing instead of failing.
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::multi::{self, Multi};
+use super::request_size;
+use crate::facts::{AnswerFacts, CapturedBody, Latencies, RequestFacts, text_of};
+
+/// Kong reads no more header lines and no more arguments than this.
+const MAX_LINES: usize = 100;
+
+#[derive(Serialize)]
+struct Message<'a> {
+    request: Request<'a>,
+    response: Response<'a>,
+    latencies: LatenciesOrEmpty,
+    api: &'a RawValue,
+    client_ip: &'a str,
+    started_at: u64,
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    method: &'a str,
+    uri: &'a str,
+    request_uri: String,
+    querystring: Multi<'a, Argument<'a>>,
+    size: String,
+    headers: Multi<'a, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a CapturedBody>,
+}
+
+/// All of it is absent after a restart.
+#[derive(Default, Serialize)]
+struct Response<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<Multi<'a, &'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a CapturedBody>,
+}
+
+/// Kong's three numbers, or `{}` when nobody took the time.
+#[derive(Serialize)]
+struct LatenciesOrEmpty {
+    #[serde(flatten)]
+    known: Option<Latencies>,
+}
+
+/// An argument's value: text, or `true` where the query has a name without `=`.
+enum Argument<'a> {
+    Value(Cow<'a, str>),
+    NoValue,
+}
+
+impl Serialize for Argument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Value(text) => serializer.serialize_str(text),
+            Self::NoValue => serializer.serialize_bool(true),
+        }
+    }
+}
+
+pub(super) fn message(request: &RequestFacts, answer: Option<&AnswerFacts>) -> serde_json::Result<String> {
+    let RequestFacts { scheme, host, port, uri, .. } = request;
+    serde_json::to_string(&Message {
+        request: Request {
+            method: &request.method,
+            uri,
+            request_uri: format!("{scheme}://{host}:{port}{uri}"),
+            querystring: Multi(arguments(uri)),
+            size: request_size(request, answer).to_string(),
+            headers: multi::headers(&request.headers, MAX_LINES),
+            body: answer.and_then(|answer| answer.request_body.as_ref()),
+        },
+        response: answer.map(response).unwrap_or_default(),
+        latencies: LatenciesOrEmpty { known: answer.map(|answer| answer.latencies) },
+        api: &request.api,
+        client_ip: &request.client_ip,
+        started_at: request.started_at.as_millis(),
+    })
+}
+
+fn response(answer: &AnswerFacts) -> Response<'_> {
+    Response {
+        status: answer.status,
+        size: Some(answer.size.to_string()),
+        headers: Some(multi::headers(&answer.headers, MAX_LINES)),
+        body: answer.response_body.as_ref(),
+    }
+}
+
+/// The query's arguments as nginx's Lua reads them: `+` is a space, an argument with an empty name is left out.
+fn arguments(uri: &str) -> Vec<(Cow<'_, str>, Argument<'_>)> {
+    let Some((_, query)) = uri.split_once('?') else { return Vec::new() };
+    let named = query.split('&').take(MAX_LINES).map(|argument| match argument.split_once('=') {
+        Some((name, value)) => (decode(name), Argument::Value(decode(value))),
+        None => (decode(argument), Argument::NoValue),
+    });
+    named.filter(|(name, _)| !name.is_empty()).collect()
+}
+
+/// Undoes percent-encoding; an escape that is none stays as it is. Bytes that are not UTF-8 are read as Latin-1.
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let escaped = if first == b'%' { hex_pair(behind) } else { None };
+        bytes.push(escaped.unwrap_or(if first == b'+' { b' ' } else { first }));
+        rest = if escaped.is_some() { &behind[2..] } else { behind };
+    }
+    Cow::Owned(text_of(&bytes).into_owned())
+}
+
+fn hex_pair(text: &[u8]) -> Option<u8> {
+    let digit = |index: usize| text.get(index).and_then(|&byte| char::from(byte).to_digit(16));
+    Some((digit(0)? * 16 + digit(1)?) as u8)
+}

@@ -1,0 +1,58 @@
+//! Why a command failed. Refusals that belong to one message or handle are values of the command's reply.
+
+use storage::StoreError;
+
+/// A result of the hub.
+pub type Result<T, E = HubError> = std::result::Result<T, E>;
+
+/// Why a command failed as a whole.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum HubError {
+    /// The store refused or failed; nothing of the command was kept.
+    #[error("could not {operation}")]
+    Store {
+        /// What was being done.
+        operation: &'static str,
+        /// The store's own words.
+        #[source]
+        source: StoreError,
+    },
+    /// As many long polls as are allowed wait already. The caller may come again in a while.
+    #[error("{limit} long polls are waiting already")]
+    TooManyPolls {
+        /// The limit that was reached.
+        limit: usize,
+    },
+    /// There is no key yet to sign messages with.
+    #[error("there is no key yet to sign messages with")]
+    NoKey,
+    /// The operating system gave no random bytes.
+    #[error("no random bytes for {what}")]
+    NoRandomness {
+        /// What they were for.
+        what: &'static str,
+    },
+    /// A task of the hub panicked or was stopped with its runtime.
+    #[error("the task that was to {operation} broke off")]
+    BrokeOff {
+        /// What was being done.
+        operation: &'static str,
+    },
+}
+
+impl HubError {
+    pub(crate) fn store(operation: &'static str) -> impl FnOnce(StoreError) -> Self {
+        move |source| Self::Store { operation, source }
+    }
+
+    /// Whether the same command may succeed later, without a restart.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store { source, .. } => {
+                matches!(source, StoreError::Full(_) | StoreError::Overloaded { .. })
+            }
+            Self::TooManyPolls { .. } | Self::NoKey | Self::NoRandomness { .. } => true,
+            Self::BrokeOff { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What a receiver gets for an event in a queue: the message in the SNS envelope, or bare where the subscription is raw.
+//!
+//! The envelope is signed here, at its first receive, so that publishing costs no signature. Rendered messages and their signatures are
+//! those of the deliveries ([`delivery::wire::cache`]): an event is rendered and signed once for all its subscribers, queues and webhooks.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use delivery::signing::{SnsKey, SnsKeyError};
+use delivery::wire::sns;
+use event::attributes::MessageAttributes;
+use event::envelope::RenderError;
+use event::{Event, Timestamp, TopicId};
+use futures_util::future::join_all;
+use storage::entities::{Entities, Protocol, QueueId, Subscription, SubscriptionId};
+use storage::queue::Received;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::queue::Queue;
+use crate::{Hub, HubError, Names, Result};
+
+/// The signing key, as soon as there is one: making the first takes a while, and a start does not wait for it.
+pub type SnsKeyReceiver = watch::Receiver<Option<Arc<SnsKey>>>;
+
+/// How long a receive waits for the first signing key.
+const KEY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A message as a receiver gets it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// The SQS message id.
+    pub message_id: Uuid,
+    /// The receipt handle of this receive.
+    pub handle: String,
+    /// The SNS notification, or the bare message.
+    pub body: String,
+    /// Of a raw message; the envelope has them inside.
+    pub attributes: MessageAttributes,
+    /// When it entered the queue.
+    pub sent_at: Timestamp,
+    /// When it was first received.
+    pub first_received_at: Timestamp,
+    /// How often it has been received, this time included.
+    pub receive_count: u32,
+}
+
+/// Why an event did not become a message.
+#[derive(Debug, thiserror::Error)]
+enum MessageError {
+    #[error("the event cannot be rendered")]
+    Render(#[source] RenderError),
+    #[error("there is no key to sign with")]
+    NoKey,
+    #[error("the notification cannot be signed")]
+    Sign(#[source] SnsKeyError),
+}
+
+/// How the messages of each subscription are written.
+pub(crate) struct Writing {
+    names: Names,
+    hub_url: String,
+    topics: HashMap<TopicId, String>,
+    in_envelopes: HashMap<SubscriptionId, sns::Names>,
+    /// Subscriptions without an envelope.
+    raw: HashSet<SubscriptionId>,
+    /// Queues that have a subscription with an envelope.
+    signed_queues: HashSet<String>,
+}
+
+impl Writing {
+    /// Of subscriptions that the configuration no longer names, too: their messages are still owed.
+    pub(crate) fn new(
+        names: Names,
+        hub_url: String,
+        raw: HashSet<SubscriptionId>,
+        entities: &Entities,
+    ) -> Self {
+        let topics = entities.topics.iter().map(|topic| (topic.id, topic.name.clone())).collect();
+        let mut writing =
+            Self { names, hub_url, topics, in_envelopes: HashMap::new(), raw, signed_queues: HashSet::new() };
+        let all = entities.subscriptions.iter().chain(&entities.removed);
+        for Subscription { id, uuid, topic, endpoint, .. } in all.filter(|it| it.protocol == Protocol::Sqs) {
+            if !writing.raw.contains(id) {
+                writing.signed_queues.insert(endpoint.clone());
+                writing.in_envelopes.insert(*id, writing.names_of(*topic, *uuid));
+            }
+        }
+        writing
+    }
+
+    /// A topic's name. One that the configuration no longer names has lost it; its events are still owed.
+    pub(crate) fn topic_name(&self, id: TopicId) -> String {
+        self.topics.get(&id).cloned().unwrap_or_else(|| format!("removed-topic-{}", id.0))
+    }
+
+    fn names_of(&self, topic: TopicId, uuid: Uuid) -> sns::Names {
+        let topic = self.topic_name(topic);
+        sns::Names {
+            topic_arn: self.names.topic_arn(&topic).to_string(),
+            subscription_arn: self.names.subscription_arn(&topic, uuid).to_string(),
+            hub_url: self.hub_url.clone(),
+        }
+    }
+}
+
+impl Hub {
+    /// The certificate of this file name, as PEM. `None` if there is none, or none yet.
+    pub fn certificate(&self, file_name: &str) -> Option<String> {
+        let key = self.shared.deps.sns_key.borrow().clone()?;
+        (key.file_name() == file_name).then(|| key.certificate_pem().to_owned())
+    }
+
+    /// Waits until there is a key, if messages of the queue need one. Asked before messages are taken, so that none is taken in vain.
+    pub(crate) async fn await_key(&self, queue: &Queue) -> Result<()> {
+        if !self.shared.writing.signed_queues.contains(queue.name()) {
+            return Ok(());
+        }
+        let mut key = self.shared.deps.sns_key.clone();
+        match tokio::time::timeout(KEY_PATIENCE, key.wait_for(Option::is_some)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(HubError::NoKey),
+        }
+    }
+
+    /// What was received, for its receiver. An event that cannot be shown stays hidden in the queue and is reported in the log: it
+    /// must not keep the others from their receiver.
+    pub(crate) async fn render(&self, queue: QueueId, received: Vec<Received>) -> Vec<Message> {
+        let rendered = join_all(received.into_iter().map(|received| self.message(queue, received))).await;
+        rendered.into_iter().flatten().collect()
+    }
+
+    async fn message(&self, queue: QueueId, received: Received) -> Option<Message> {
+        let event = Arc::new(received.event);
+        let (body, attributes) = match self.body(&event, received.subscription).await {
+            Ok(written) => written,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(event = %event.body.id, error, "a message could not be handed out");
+                return None;
+            }
+        };
+        Some(Message {
+            message_id: received.message_id,
+            handle: self.shared.receipts.write(queue, received.handle),
+            body,
+            attributes,
+            sent_at: received.sent_at,
+            first_received_at: received.first_received_at,
+            receive_count: received.receive_count,
+        })
+    }
+
+    async fn body(
+        &self,
+        event: &Arc<Event>,
+        subscription: SubscriptionId,
+    ) -> Result<(String, MessageAttributes), MessageError> {
+        let message = self.shared.deps.messages.get(event).map_err(MessageError::Render)?;
+        let writing = &self.shared.writing;
+        if writing.raw.contains(&subscription) {
+            return Ok((text(message.text()), message.attributes().clone()));
+        }
+        let names = match writing.in_envelopes.get(&subscription) {
+            Some(names) => Cow::Borrowed(names),
+            // Its grace is over, and the message still waits.
+            None => Cow::Owned(writing.names_of(event.body.topic, Uuid::nil())),
+        };
+        let key = self.shared.deps.sns_key.borrow().clone().ok_or(MessageError::NoKey)?;
+        let signed = message.signed(&names, &key).await.map_err(MessageError::Sign)?;
+        Ok((text(&sns::notification(&names, &message, Some(signed))), MessageAttributes::new()))
+    }
+}
+
+/// Both forms are JSON, so nothing is lost.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

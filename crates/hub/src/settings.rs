@@ -1,0 +1,42 @@
+//! What the hub is told when it is built.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use storage::entities::SubscriptionId;
+
+use crate::Names;
+
+/// The default of [`Config::max_long_polls`].
+pub const MAX_LONG_POLLS: usize = 1_024;
+
+/// What the hub is told when it is built.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Account and region.
+    pub names: Names,
+    /// The address that stands in messages (`--hub-url`), without a slash at its end.
+    pub hub_url: String,
+    /// By name; a queue that is not named here has the defaults.
+    pub queues: HashMap<String, QueueSettings>,
+    /// Subscriptions of queues that want the message without the SNS envelope.
+    pub raw: HashSet<SubscriptionId>,
+    /// Receives that may wait at the same time; one more is refused, once the queue turned out to be empty.
+    pub max_long_polls: usize,
+}
+
+/// What a receive takes where it does not say otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// How long a received message is hidden.
+    pub visibility: Duration,
+    /// How long a receive waits for a message.
+    pub receive_wait: Duration,
+}
+
+impl Default for QueueSettings {
+    /// SQS's own.
+    fn default() -> Self {
+        Self { visibility: Duration::from_secs(30), receive_wait: Duration::ZERO }
+    }
+}

@@ -1,0 +1,175 @@
+//! A hub over the in-memory store, for tests.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use delivery::drain::{DrainSignal, drain};
+use delivery::signing::SnsKey;
+use delivery::wire::cache::Messages;
+use event::timestamp::Clock;
+use event::{EventId, NewEvent, Timestamp};
+use storage::backend::Opened;
+use storage::entities::{Desired, DesiredSubscription, Entities, Protocol, Subscription, SubscriptionId};
+use storage::memory::{Memory, SAMPLE_TIME, sample_event};
+use storage::retention::Retention;
+use storage::{Feed, Writer, writer};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{Config, Deps, Hub, Names, QueueSettings};
+
+/// The topic that the sample events go to.
+pub const TOPIC: &str = "profile-changes";
+/// A queue whose messages are in envelopes.
+pub const QUEUE: &str = "profile-worker";
+/// A queue whose messages are raw.
+pub const RAW_QUEUE: &str = "profile-raw";
+/// A queue that is subscribed to nothing.
+pub const EMPTY_QUEUE: &str = "nothing";
+/// The token of the webhook's pending subscription.
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// What stands in messages.
+pub const HUB_URL: &str = "https://hub.example.com";
+/// The account of all names.
+pub const ACCOUNT: &str = "000000000000";
+/// The region of all names.
+pub const REGION: &str = "us-east-1";
+
+/// Making a key takes long; all tests share one.
+static KEY: LazyLock<Arc<SnsKey>> =
+    LazyLock::new(|| Arc::new(SnsKey::generate().expect("a key can be made")));
+
+/// A time that only tests move.
+pub struct HandClock(Mutex<Timestamp>);
+
+impl HandClock {
+    /// Moves the time on.
+    pub fn advance(&self, by: Duration) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = now.plus(by);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A hub with a topic, three queues and a pending webhook, and what tests reach behind it.
+pub struct Stage {
+    /// The hub.
+    pub hub: Hub,
+    /// Its store.
+    pub memory: Memory,
+    /// Its time.
+    pub clock: Arc<HandClock>,
+    /// What the store knows.
+    pub entities: Entities,
+    /// Its signing key.
+    pub key: watch::Sender<Option<Arc<SnsKey>>>,
+    /// Ends its long polls.
+    pub drain: DrainSignal,
+    /// What it works with.
+    pub deps: Deps,
+    max_long_polls: usize,
+}
+
+impl Stage {
+    /// With the defaults and a signing key.
+    pub async fn new() -> Self {
+        Self::with_max_long_polls(crate::settings::MAX_LONG_POLLS).await
+    }
+
+    /// With another limit on long polls.
+    pub async fn with_max_long_polls(max_long_polls: usize) -> Self {
+        let memory = Memory::default();
+        let Opened { backend, reader, .. } = memory.open();
+        let (feed, clock) = (Feed::default(), Arc::new(HandClock(Mutex::new(SAMPLE_TIME))));
+        let retention = Retention::default();
+        let config = writer::Config { backend, feed: feed.clone(), clock: clock.clone(), retention };
+        let (writer, _) = Writer::spawn(config).expect("a thread can be started");
+        let wanted = desired();
+        let entities = writer
+            .transact(move |tx| tx.sync_entities(&wanted, SAMPLE_TIME))
+            .await
+            .expect("the in-memory store takes entities");
+        let (key, sns_key) = watch::channel(Some(KEY.clone()));
+        let (signal, drain) = drain();
+        let messages = Messages::default();
+        let deps = Deps { writer, reader, feed, clock: clock.clone(), messages, sns_key, drain };
+        let hub = build(&entities, max_long_polls, deps.clone()).await;
+        Self { hub, memory, clock, entities, key, drain: signal, deps, max_long_polls }
+    }
+
+    /// Another hub over the same store, as after a restart.
+    pub async fn restarted(&self) -> Hub {
+        build(&self.entities, self.max_long_polls, self.deps.clone()).await
+    }
+
+    /// Publishes sample event `n` to [`TOPIC`].
+    pub async fn publish(&self, n: u8) -> EventId {
+        let event = NewEvent { topic: self.entities.topics[0].id, ..sample_event(n) };
+        let id = event.id;
+        self.deps.writer.publish(event).await.expect("the in-memory store takes events");
+        id
+    }
+
+    /// The subscription with this endpoint.
+    pub fn subscription(&self, endpoint: &str) -> SubscriptionId {
+        self.find(endpoint).0
+    }
+
+    /// The ARN of the subscription with this endpoint.
+    pub fn subscription_arn(&self, endpoint: &str) -> String {
+        self.hub.names().subscription_arn(TOPIC, self.find(endpoint).1).to_string()
+    }
+
+    fn find(&self, endpoint: &str) -> (SubscriptionId, Uuid) {
+        let found = self.entities.subscriptions.iter().find(|known| known.endpoint == endpoint);
+        found.map(|known| (known.id, known.uuid)).expect("the endpoint is subscribed")
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.deps.writer.stop();
+    }
+}
+
+/// The endpoint of the pending webhook.
+pub const WEBHOOK: &str = "http://localhost:9100/expire";
+
+fn desired() -> Desired {
+    let subscription = |n: u128, protocol, endpoint: &str, token: Option<&str>| DesiredSubscription {
+        topic: TOPIC.into(),
+        protocol,
+        endpoint: endpoint.into(),
+        confirm_with: token.map(Into::into),
+        uuid: Uuid::from_u128(n),
+    };
+    Desired {
+        topics: vec![TOPIC.into()],
+        queues: vec![QUEUE.into(), RAW_QUEUE.into(), EMPTY_QUEUE.into()],
+        subscriptions: vec![
+            subscription(1, Protocol::Sqs, QUEUE, None),
+            subscription(2, Protocol::Sqs, RAW_QUEUE, None),
+            subscription(3, Protocol::Http, WEBHOOK, Some(TOKEN)),
+        ],
+    }
+}
+
+async fn build(entities: &Entities, max_long_polls: usize, deps: Deps) -> Hub {
+    let is_raw = |known: &&Subscription| known.endpoint == RAW_QUEUE;
+    let raw = entities.subscriptions.iter().filter(is_raw).map(|known| known.id).collect();
+    let settings = QueueSettings { visibility: Duration::from_secs(60), receive_wait: Duration::ZERO };
+    let config = Config {
+        names: Names { region: REGION.into(), account: ACCOUNT.into() },
+        hub_url: HUB_URL.into(),
+        queues: HashMap::from([(RAW_QUEUE.into(), settings)]),
+        raw,
+        max_long_polls,
+    };
+    Hub::build(config, entities.clone(), deps).await.expect("a hub can be built")
+}

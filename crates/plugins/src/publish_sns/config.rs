@@ -1,0 +1,432 @@
+//! What can be configured, and what is wrong with it.
+
+use event::arn::NameError;
+use event::capture::JsonRedaction;
+use event::envelope::Format;
+use event::{Arn, TopicName};
+use http::header::HeaderName;
+use pipeline::{CheckContext, ConfigProblem};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_path_to_error::Segment;
+
+use super::key::KeyTemplate;
+use super::matcher::{self, Groups, MAX_ROUTES, Pattern};
+
+/// The largest cap of a captured body, in bytes.
+const MAX_CAPTURE: u32 = 1 << 20;
+/// The longest `resolve_after` and `exchange_timeout`, in milliseconds.
+const MAX_WAIT: u32 = 600_000;
+
+/// The `config` of `publish-sns`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// Where the events go: the bare name of a topic of this gateway, or its ARN in this gateway's region and account.
+    pub topic_arn: String,
+    /// The AWS region of real SNS. Kept from 2016; not used with a topic of this gateway.
+    #[serde(default)]
+    #[expect(dead_code, reason = "a file of 2016 has it; real SNS will read it")]
+    pub region: Option<String>,
+    /// The URL of real SNS. Kept from 2016; not used with a topic of this gateway.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The other name that 2016 had for `endpoint`.
+    #[serde(default)]
+    pub sns_endpoint: Option<String>,
+    /// Which requests matter. A request that several entries match makes one event.
+    #[schemars(length(min = 1, max = MAX_ROUTES))]
+    pub routes: Vec<RouteEntry>,
+    /// What is promised for a matching request.
+    #[serde(default)]
+    pub durability: Durability,
+    /// Which text the matchers see.
+    #[serde(default)]
+    pub match_on: MatchOn,
+    /// The upstream's statuses that count as success. Any 2xx if there are none.
+    #[serde(default)]
+    #[schemars(inner(range(min = 100, max = 599)))]
+    pub statuses: Vec<u16>,
+    /// Which bodies become part of the event, and what is kept out of it.
+    #[serde(default)]
+    pub capture: Capture,
+    /// The shape of the message.
+    #[serde(default)]
+    pub format: FormatName,
+    /// The CloudEvents `type`. By default `<service or route>.<method>`, the method in lower case: `profiles.put`.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 256))]
+    pub event_type: Option<String>,
+    /// What the event is about; orders deliveries. May use `{service}`, `{path}` (the service path), `{1}` or `{name}` (a group of the
+    /// matcher) and `{header:name}`. Longer keys than 1024 bytes are cut; an empty one is replaced by the default.
+    #[serde(default = "default_key")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub key: String,
+    /// Whether a request that was sent but whose outcome nobody knows makes an event, too.
+    #[serde(default = "yes")]
+    pub publish_unknown: bool,
+    /// How long after the upstream's head an answer that streams on is waited for before the event is settled, in milliseconds.
+    #[serde(default = "default_resolve_after")]
+    #[schemars(range(min = 0, max = MAX_WAIT))]
+    pub resolve_after: u32,
+    /// How long a matching exchange may take before its outcome counts as unknown, in milliseconds.
+    #[serde(default = "default_exchange_timeout")]
+    #[schemars(range(min = 1, max = MAX_WAIT))]
+    pub exchange_timeout: u32,
+}
+
+/// One kind of request that matters.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteEntry {
+    /// One HTTP method; `put` is read as `PUT`.
+    #[schemars(length(min = 1))]
+    pub method: String,
+    /// A regular expression of the Rust crate `regex`; it may match anywhere in the text, so anchor it with `^` and `$`.
+    pub matcher: String,
+}
+
+/// What is promised for a matching request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Durability {
+    /// The intent is durable before the upstream is asked. No event is lost; the answer is never held.
+    #[default]
+    Intent,
+    /// As `intent`, and the end of the answer is held until the outcome is durable.
+    Strict,
+    /// No intent; the end of the answer is held until the outcome is durable. A crash in between loses the event.
+    Outcome,
+    /// No intent, nothing is held, a store that cannot write refuses nothing. What Kong does.
+    Memory,
+}
+
+/// Which text the matchers see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum MatchOn {
+    /// The normalised path after `strip_path`, before the service's own path: it survives re-mounting.
+    #[default]
+    ServicePath,
+    /// The normalised path that the client asked for.
+    RequestPath,
+    /// The raw request target with its query, as in 2016: `%70` and `//` are not normalised and can dodge a matcher.
+    RequestUri,
+}
+
+/// Which bodies become part of the event, and what is kept out of it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Capture {
+    /// Keep the request's body.
+    pub request_body: bool,
+    /// Keep the answer's body.
+    pub response_body: bool,
+    /// Bytes kept of each; the rest is counted only.
+    #[schemars(range(min = 1, max = MAX_CAPTURE))]
+    pub max_bytes: u32,
+    /// Headers whose values read `REDACTED` in every event of this rule, with captured bodies or without.
+    pub redact_headers: Vec<String>,
+    /// JSON Pointers into captured bodies (`/user/password`; `*` stands for any member or element). What they name reads `REDACTED`.
+    /// A body that is not one whole JSON document is then not kept at all.
+    pub redact_json: Vec<String>,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        let headers = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+        Self {
+            request_body: false,
+            response_body: false,
+            max_bytes: 65_536,
+            redact_headers: headers.map(str::to_owned).to_vec(),
+            redact_json: Vec::new(),
+        }
+    }
+}
+
+/// The shape of the message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(super) enum FormatName {
+    /// Kong 0.8's log JSON, which consumers of the 2016 plug-in parse.
+    #[default]
+    #[serde(rename = "kong-0.8")]
+    Kong08,
+    /// A CloudEvents 1.0 JSON object.
+    #[serde(rename = "cloudevents")]
+    CloudEvents,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Kong08 => Self::Kong08,
+            FormatName::CloudEvents => Self::CloudEvents,
+        }
+    }
+}
+
+fn default_key() -> String {
+    KeyTemplate::DEFAULT.to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_resolve_after() -> u32 {
+    1_000
+}
+
+fn default_exchange_timeout() -> u32 {
+    60_000
+}
+
+/// What the configuration means; made only from one without problems.
+pub(super) struct Valid {
+    pub config: Config,
+    pub topic: TopicName,
+    pub patterns: Vec<Pattern>,
+    pub key: KeyTemplate,
+    pub redact_headers: Vec<HeaderName>,
+    pub redact_json: JsonRedaction,
+}
+
+/// Reads a `config` and tells all that is wrong with it.
+pub(super) fn read(value: &Value, region: &str, account: &str) -> Result<Valid, Vec<ConfigProblem>> {
+    let config: Config = serde_path_to_error::deserialize(value).map_err(|error| vec![shape(error)])?;
+    let mut problems = Problems::default();
+    problems.ranges(&config);
+    problems.endpoints(&config);
+    let topic = problems.topic(&config.topic_arn, region, account);
+    let redact_headers = problems.headers(&config.capture.redact_headers);
+    let redact_json = problems.pointers(&config.capture.redact_json);
+    let patterns = problems.patterns(&config.routes);
+    let key = problems.key(&config.key, patterns.as_deref(), &redact_headers);
+    match (topic, patterns, key, problems.0.is_empty()) {
+        (Some(topic), Some(patterns), Some(key), true) => {
+            Ok(Valid { config, topic, patterns, key, redact_headers, redact_json })
+        }
+        _ => Err(problems.0),
+    }
+}
+
+/// All problems of a `config`, those of its surroundings included.
+pub(super) fn check(value: &Value, context: &CheckContext<'_>) -> Vec<ConfigProblem> {
+    match read(value, context.region, context.account) {
+        Ok(valid) => unknown_topic(&valid.topic, context.topics).into_iter().collect(),
+        Err(problems) => problems,
+    }
+}
+
+fn unknown_topic(topic: &TopicName, topics: &[String]) -> Option<ConfigProblem> {
+    if topics.iter().any(|name| name == topic.as_str()) {
+        return None;
+    }
+    let known =
+        if topics.is_empty() { "there are none".into() } else { format!("there are: {}", topics.join(", ")) };
+    Some(problem(
+        "/topic_arn",
+        format!("there is no topic `{topic}`"),
+        format!("add `- name: {topic}` to the `topics` of the configuration; {known}"),
+    ))
+}
+
+fn problem(pointer: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> ConfigProblem {
+    ConfigProblem { pointer: pointer.into(), message: message.into(), hint: hint.into() }
+}
+
+/// What the schema would have refused.
+fn shape(error: serde_path_to_error::Error<serde_json::Error>) -> ConfigProblem {
+    let mut pointer = String::new();
+    for segment in error.path() {
+        pointer.push('/');
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&index.to_string()),
+            Segment::Map { key } => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => pointer.push_str(variant),
+            Segment::Unknown => pointer.push('?'),
+        }
+    }
+    problem(pointer, error.inner().to_string(), "see the schema of `publish-sns`")
+}
+
+#[derive(Default)]
+struct Problems(Vec<ConfigProblem>);
+
+impl Problems {
+    fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
+        self.0.push(problem(pointer, message, hint));
+    }
+
+    /// The schema's bounds once more: `check` must not rely on who called it.
+    fn ranges(&mut self, config: &Config) {
+        for (index, status) in config.statuses.iter().enumerate() {
+            if !(100..=599).contains(status) {
+                let pointer = format!("/statuses/{index}");
+                self.add(pointer, format!("{status} is no HTTP status"), "a status is between 100 and 599");
+            }
+        }
+        let bounds = [
+            ("/capture/max_bytes", config.capture.max_bytes, 1, MAX_CAPTURE, "bytes"),
+            ("/resolve_after", config.resolve_after, 0, MAX_WAIT, "milliseconds"),
+            ("/exchange_timeout", config.exchange_timeout, 1, MAX_WAIT, "milliseconds"),
+        ];
+        for (pointer, value, least, most, unit) in bounds {
+            if !(least..=most).contains(&value) {
+                self.add(
+                    pointer,
+                    format!("{value} is out of range"),
+                    format!("give {least} to {most} {unit}"),
+                );
+            }
+        }
+        if let Some(text) = &config.event_type
+            && (text.is_empty()
+                || text.len() > 256
+                || text.chars().any(|c| c.is_control() || c.is_whitespace()))
+        {
+            let hint =
+                "give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`";
+            self.add("/event_type", format!("`{}` is no event type", text.escape_debug()), hint);
+        }
+    }
+
+    fn endpoints(&mut self, config: &Config) {
+        if let (Some(endpoint), Some(other)) = (&config.endpoint, &config.sns_endpoint)
+            && endpoint != other
+        {
+            let message = format!("`endpoint` is `{endpoint}`, but `sns_endpoint` is `{other}`");
+            let hint = "they are two names of one option: keep one of them. `region` and `endpoint` are used with real SNS only, not with a topic of this gateway";
+            self.add("/sns_endpoint", message, hint);
+        }
+    }
+
+    fn topic(&mut self, text: &str, region: &str, account: &str) -> Option<TopicName> {
+        match topic_name(text, region, account) {
+            Ok(topic) => Some(topic),
+            Err(TopicError::Name(error)) => {
+                let local = Arn::topic(region, account, "profile-changes");
+                let hint = format!("give a topic's bare name, `profile-changes`, or its ARN, `{local}`");
+                self.add("/topic_arn", format!("`{text}` names no topic: {error}"), hint);
+                None
+            }
+            Err(TopicError::Elsewhere) => {
+                let message =
+                    format!("`{text}` is not of this gateway's region `{region}` and account `{account}`");
+                let hint = "real SNS comes later: give the bare name of a topic of this gateway, or start it with the ARN's --region and --account-id";
+                self.add("/topic_arn", message, hint);
+                None
+            }
+        }
+    }
+
+    fn headers(&mut self, names: &[String]) -> Vec<HeaderName> {
+        let mut headers = Vec::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
+            match name.parse() {
+                Ok(header) => headers.push(header),
+                Err(_) => self.add(
+                    format!("/capture/redact_headers/{index}"),
+                    format!("`{}` is no header name", name.escape_debug()),
+                    "a header name has letters, digits and hyphens",
+                ),
+            }
+        }
+        headers
+    }
+
+    fn pointers(&mut self, pointers: &[String]) -> JsonRedaction {
+        let mut redaction = JsonRedaction::default();
+        for (index, pointer) in pointers.iter().enumerate() {
+            if let Err(error) = redaction.add(pointer) {
+                self.add(
+                    format!("/capture/redact_json/{index}"),
+                    format!("`{pointer}` is no JSON Pointer: {error}"),
+                    "`/user/password` names a member, `/users/*/token` one in every element",
+                );
+            }
+        }
+        redaction
+    }
+
+    fn patterns(&mut self, routes: &[RouteEntry]) -> Option<Vec<Pattern>> {
+        if routes.is_empty() || routes.len() > MAX_ROUTES as usize {
+            let message = format!("`routes` has {} entries", routes.len());
+            let hint = format!(
+                "give 1 to {MAX_ROUTES} entries, `{{ method: PUT, matcher: \"^/profiles/[^/]+$\" }}`"
+            );
+            self.add("/routes", message, hint);
+            return None;
+        }
+        let mut patterns = Vec::with_capacity(routes.len());
+        for (index, route) in routes.iter().enumerate() {
+            match Pattern::new(&route.method, &route.matcher) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(found) => found.into_iter().for_each(|found| {
+                    self.add(format!("/routes/{index}/{}", found.field), found.message, found.hint);
+                }),
+            }
+        }
+        if patterns.len() < routes.len() {
+            return None;
+        }
+        if let Err(method) = matcher::compile(&patterns, Groups::NotNeeded) {
+            let message = format!("the matchers of {method} are too large together");
+            self.add(
+                "/routes",
+                message,
+                "shorten or merge matchers; a repetition like `{1000}` is what makes one large",
+            );
+            return None;
+        }
+        Some(patterns)
+    }
+
+    fn key(
+        &mut self,
+        template: &str,
+        patterns: Option<&[Pattern]>,
+        redacted: &[HeaderName],
+    ) -> Option<KeyTemplate> {
+        let key = match KeyTemplate::parse(template) {
+            Ok(key) => key,
+            Err(error) => {
+                let hint = "a key may use `{service}`, `{path}`, `{1}` or `{name}` (a group of the matcher) and `{header:name}`";
+                self.add("/key", error.to_string(), hint);
+                return None;
+            }
+        };
+        for header in key.headers().filter(|header| redacted.contains(header)) {
+            let message = format!("the key would carry the redacted header `{header}`");
+            self.add("/key", message, "keys are stored and sent as they are: take another header");
+        }
+        for (index, pattern) in patterns.unwrap_or_default().iter().enumerate() {
+            if let Some(group) = key.missing_group(pattern.regex()) {
+                let message =
+                    format!("`{{{group}}}` names no group of the matcher of entry {index} of `routes`");
+                let numbered = group.bytes().all(|byte| byte.is_ascii_digit());
+                let syntax = if numbered { "(…)".to_owned() } else { format!("(?<{group}>…)") };
+                let hint = format!("add a group, `{syntax}`, to the matcher, or leave `{{{group}}}` out");
+                self.add("/key", message, hint);
+            }
+        }
+        Some(key)
+    }
+}
+
+enum TopicError {
+    Name(NameError),
+    Elsewhere,
+}
+
+fn topic_name(text: &str, region: &str, account: &str) -> Result<TopicName, TopicError> {
+    if !text.contains(':') {
+        return text.parse().map_err(TopicError::Name);
+    }
+    let arn: Arn = text.parse().map_err(TopicError::Name)?;
+    arn.expect_service("sns").map_err(TopicError::Name)?;
+    let topic: TopicName = arn.resource.parse().map_err(TopicError::Name)?;
+    if arn == Arn::topic(region, account, topic.as_str()) { Ok(topic) } else { Err(TopicError::Elsewhere) }
+}

@@ -1,0 +1,104 @@
+//! # publish-sns
+//!
+//! Publishes an event to a topic for every successful request that matches: `PUT /profiles/7` was answered with 200, so everybody who
+//! subscribed to `profile-changes` hears of it. The name and its first options are those of the plug-in `kong-publish-sns` of 2016;
+//! a configuration of then works unchanged.
+//!
+//! ```yaml
+//! plugins:
+//! - name: publish-sns
+//!   config:
+//!     topic_arn: profile-changes
+//!     routes:
+//!     - { method: PUT, matcher: "^/profiles/[^/]+$" }
+//! ```
+//!
+//! ## Which requests match
+//! An entry of `routes` matches by method and by a regular expression, unanchored, on the text that `match_on` names. By default that
+//! is the *service path*: normalised (`/%70rofile`, `//` and `/./` do not dodge a rule), without what `strip_path` took away and
+//! without the path of the service's URL. One rule makes one event, however many of its entries match.
+//!
+//! ## What becomes of a matching request
+//! The upstream's own status decides: a success (2xx, or one of `statuses`) makes an event `succeeded`, any other answer none. A
+//! request that was sent and never answered makes an event `unknown` with a reason, unless `publish_unknown` is false; consumers that
+//! only refresh caches can treat both alike. A request that provably never reached the upstream makes none.
+//!
+//! ## What is promised
+//! | `durability` | before the upstream is asked | the answer | a crash |
+//! |---|---|---|---|
+//! | `intent` (default) | the intent is made durable | is not held | no event is lost; open intents become `unknown` |
+//! | `strict` | the same | its end is held until the outcome is durable | the same, and a whole success means `succeeded` |
+//! | `outcome` | nothing | its end is held until the outcome is durable | in between loses the event |
+//! | `memory` | nothing | is not held | loses what was not yet written |
+//!
+//! With `intent` and `strict` a store that cannot write refuses matching requests with 503 before the upstream sees them.
+//!
+//! ## The message
+//! `format` is `kong-0.8` (what the 2016 plug-in published) or `cloudevents`. Outcome, id, rule, key and sequence travel as message
+//! attributes beside it. `event_type` is the CloudEvents `type`, by default `<service or route>.<method>`: `profiles.put`.
+//!
+//! `key` orders deliveries: events of one key keep the order of their outcomes. The default is the service's name and the service
+//! path; a template may use `{service}`, `{path}`, a group of the matcher (`{1}`, `{name}`; of the first entry that matches) and
+//! `{header:name}`.
+//!
+//! ## Bodies and secrets
+//! Bodies are left out unless `capture.request_body` or `capture.response_body` asks for them, up to `capture.max_bytes` each. Values
+//! of `capture.redact_headers` read `REDACTED` in every event, with bodies or without (the 2016 plug-in published them). What
+//! `capture.redact_json` names in a captured body reads `REDACTED` too; a body that is not one whole JSON document is then not kept at
+//! all, because nobody can tell where in it the secrets are. Paths and queries are never redacted: keep secrets out of URLs.
+//!
+//! ## From 2016
+//! `region` and `endpoint` (or `sns_endpoint`) belong to real SNS, which comes later. They are accepted, so that an old file loads, and
+//! are not used with a topic of this gateway. An ARN of another region or account is refused.
+
+use std::sync::Arc;
+
+use pipeline::kind::Priority;
+use pipeline::{BuildContext, CheckContext, ConfigProblem, Plugin, PluginKind};
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+mod config;
+mod key;
+mod matcher;
+mod rule;
+mod watch;
+
+const NAME: &str = "publish-sns";
+
+/// This kind of plug-in.
+pub(crate) struct Kind;
+
+impl PluginKind for Kind {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    /// Among Kong's logging plug-ins: behind everything that could still answer the request.
+    fn priority(&self) -> Priority {
+        Priority(10)
+    }
+
+    fn schema(&self) -> Schema {
+        let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        settings.into_generator().into_root_schema_for::<config::Config>()
+    }
+
+    fn example(&self) -> &'static str {
+        include_str!("example.yaml")
+    }
+
+    fn check(&self, config: &Value, context: &CheckContext<'_>) -> Vec<ConfigProblem> {
+        config::check(config, context)
+    }
+
+    fn build(&self, config: &Value, context: &BuildContext) -> Result<Arc<dyn Plugin>, ConfigProblem> {
+        let valid = config::read(config, &context.region, &context.account)
+            .map_err(|mut problems| problems.swap_remove(0))?;
+        Ok(Arc::new(rule::PublishSns(Arc::new(rule::Rule::new(valid, context)?))))
+    }
+}
+
+#[cfg(test)]
+mod tests;

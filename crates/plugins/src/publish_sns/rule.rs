@@ -1,0 +1,157 @@
+//! A configured rule: everything of it that is made once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::TopicId;
+use event::capture::{BodyCapture, JsonRedaction};
+use event::facts::{HeadersView, RequestView, RuleFacts};
+use event::outcome::SuccessStatuses;
+use event::timestamp::Clock;
+use http::header::HeaderName;
+use pipeline::{BuildContext, ConfigProblem, Forward, Plugin, Watch};
+use serde::Serialize;
+use storage::Writer;
+
+use super::NAME;
+use super::config::{Durability, MatchOn, Valid};
+use super::key::{KeySource, KeyTemplate};
+use super::matcher::{self, Groups, Matcher};
+use super::watch::{PublishWatch, Stage};
+
+pub(super) struct Rule {
+    pub writer: Writer,
+    pub clock: Arc<dyn Clock>,
+    pub topic: TopicId,
+    pub durability: Durability,
+    pub success: SuccessStatuses,
+    pub publish_unknown: bool,
+    pub resolve_after: Duration,
+    pub exchange_timeout: Duration,
+    pub redact_headers: Vec<HeaderName>,
+    pub redact_json: JsonRedaction,
+    match_on: MatchOn,
+    matcher: Matcher,
+    /// One for each of the matcher's methods.
+    facts: Vec<RuleFacts>,
+    key: KeyTemplate,
+    capture_request: Option<usize>,
+    capture_response: Option<usize>,
+}
+
+impl Rule {
+    pub fn new(valid: Valid, context: &BuildContext) -> Result<Self, ConfigProblem> {
+        let Valid { config, topic, patterns, key, redact_headers, redact_json } = valid;
+        let topic = context.topics.get(topic.as_str()).copied().ok_or_else(|| ConfigProblem {
+            pointer: "/topic_arn".into(),
+            message: format!("there is no topic `{topic}`"),
+            hint: "this is an error of Retrohook: `check` should have found it".into(),
+        })?;
+        let groups = if key.needs_groups() { Groups::Kept } else { Groups::NotNeeded };
+        let matcher = matcher::compile(&patterns, groups).map_err(|method| ConfigProblem {
+            pointer: "/routes".into(),
+            message: format!("the matchers of {method} are too large together"),
+            hint: "this is an error of Retrohook: `check` should have found it".into(),
+        })?;
+        let owner = &context.owner;
+        let facts = matcher.methods().map(|method| RuleFacts {
+            name: format!("{owner}/{NAME}"),
+            format: config.format.into(),
+            event_type: config.event_type.clone().unwrap_or_else(|| default_type(owner, method.as_str())),
+        });
+        let cap = config.capture.max_bytes as usize;
+        Ok(Self {
+            writer: context.writer.clone(),
+            clock: context.clock.clone(),
+            topic,
+            durability: config.durability,
+            success: match config.statuses {
+                statuses if statuses.is_empty() => SuccessStatuses::Any2xx,
+                statuses => SuccessStatuses::Only(statuses),
+            },
+            publish_unknown: config.publish_unknown,
+            resolve_after: Duration::from_millis(config.resolve_after.into()),
+            exchange_timeout: Duration::from_millis(config.exchange_timeout.into()),
+            redact_headers,
+            redact_json,
+            match_on: config.match_on,
+            facts: facts.collect(),
+            matcher,
+            key,
+            capture_request: config.capture.request_body.then_some(cap),
+            capture_response: config.capture.response_body.then_some(cap),
+        })
+    }
+
+    fn text<'a>(&self, forward: &Forward<'a>) -> &'a str {
+        match self.match_on {
+            MatchOn::ServicePath => forward.service_path,
+            MatchOn::RequestPath => forward.request_path,
+            MatchOn::RequestUri => forward.uri,
+        }
+    }
+
+    fn key(&self, forward: &Forward<'_>, place: usize) -> Arc<str> {
+        let groups =
+            if self.key.needs_groups() { self.matcher.captures(place, self.text(forward)) } else { None };
+        let source = KeySource {
+            service: &forward.route.service,
+            path: forward.service_path,
+            headers: forward.headers,
+            groups,
+        };
+        self.key.render(&source).into()
+    }
+
+    fn request_facts(&self, forward: &Forward<'_>, place: usize) -> Arc<str> {
+        json(&RequestView {
+            rule: &self.facts[place],
+            method: forward.method.as_str(),
+            scheme: forward.scheme,
+            host: forward.host,
+            port: forward.port,
+            uri: forward.uri,
+            service_path: forward.service_path,
+            upstream_uri: forward.upstream_uri,
+            headers: HeadersView { headers: forward.headers, redact: &self.redact_headers },
+            head_size: forward.head_size,
+            client_ip: &forward.client_ip.to_string(),
+            started_at: forward.started_at,
+            api: &forward.route.api,
+        })
+    }
+}
+
+fn default_type(owner: &str, method: &str) -> String {
+    format!("{owner}.{}", method.to_ascii_lowercase())
+}
+
+/// Facts as the log keeps them.
+pub(super) fn json(facts: &impl Serialize) -> Arc<str> {
+    // Structs of texts and numbers under fixed names: there is nothing in them that JSON cannot say.
+    serde_json::to_string(facts).expect("facts are always JSON").into()
+}
+
+/// The plug-in of one rule.
+pub(super) struct PublishSns(pub Arc<Rule>);
+
+impl Plugin for PublishSns {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn watch(&self, forward: &Forward<'_>) -> Option<Box<dyn Watch>> {
+        let Self(rule) = self;
+        let place = rule.matcher.find(forward.method, rule.text(forward))?;
+        Some(Box::new(PublishWatch {
+            id: forward.id,
+            key: rule.key(forward, place),
+            started_at: forward.started_at,
+            request: rule.request_facts(forward, place),
+            request_body: rule.capture_request.map(BodyCapture::new),
+            response_body: rule.capture_response.map(BodyCapture::new),
+            stage: Stage::fresh(),
+            rule: rule.clone(),
+        }))
+    }
+}

@@ -1,0 +1,7 @@
+//! Matching, configuration problems, and the four durabilities over the in-memory store.
+
+mod bench;
+mod configuration;
+mod durability;
+mod facts;
+mod matching;

@@ -1,0 +1,174 @@
+//! What is wrong with a configuration, in full messages.
+
+use pipeline::{CheckContext, PluginKind};
+use serde_json::{Value, json};
+
+use crate::publish_sns::Kind;
+
+fn good() -> Value {
+    json!({"topic_arn": "changes", "routes": [{"method": "PUT", "matcher": "^/(?<kind>[a-z]+)/([0-9]+)$"}]})
+}
+
+/// [`good`] with some options replaced.
+fn with(options: Value) -> Value {
+    let mut config = good();
+    for (name, value) in options.as_object().unwrap() {
+        config[name] = value.clone();
+    }
+    config
+}
+
+/// All problems, one line each: `<pointer>: <message> (<hint>)`.
+fn problems(config: &Value) -> Vec<String> {
+    let topics = ["changes".to_owned(), "orders".to_owned()];
+    let context = CheckContext { topics: &topics, region: "eu-west-1", account: "123456789012" };
+    let problems = Kind.check(config, &context);
+    problems.iter().map(|found| format!("{}: {} ({})", found.pointer, found.message, found.hint)).collect()
+}
+
+#[test]
+fn good_configurations_have_no_problems() {
+    let cases = [
+        json!({}),
+        json!({"topic_arn": "arn:aws:sns:eu-west-1:123456789012:changes"}),
+        json!({"region": "eu-west-1", "endpoint": "http://sns", "sns_endpoint": "http://sns"}),
+        json!({"sns_endpoint": "https://sns.eu-west-1.amazonaws.com"}),
+        json!({"routes": [{"method": "put", "matcher": "/a"}, {"method": "PURGE", "matcher": ""}]}),
+        json!({"key": "{service}-{kind}-{2}-{header:x-tenant}-{path}"}),
+        json!({"statuses": [200, 303], "durability": "strict", "format": "cloudevents"}),
+        json!({"match_on": "request_uri", "event_type": "com.example.changed", "publish_unknown": false}),
+        json!({"resolve_after": 0, "exchange_timeout": 600_000}),
+        json!({"capture": {"request_body": true, "max_bytes": 1_048_576, "redact_json": ["/a/*/b"]}}),
+    ];
+    for case in cases {
+        assert_eq!(problems(&with(case.clone())), [""; 0], "{case}");
+    }
+}
+
+#[test]
+fn each_problem_says_where_what_and_what_to_do() {
+    let name_hint = "give a topic's bare name, `profile-changes`, or its ARN, `arn:aws:sns:eu-west-1:123456789012:profile-changes`";
+    let name = |topic: &str, error: &str| {
+        let line = format!("/topic_arn: `{topic}` names no topic: {error} ({name_hint})");
+        (json!({"topic_arn": topic}), line)
+    };
+    let away_hint = "real SNS comes later: give the bare name of a topic of this gateway, or start it with the ARN's --region and --account-id";
+    let away = |topic: &str| {
+        let line = format!(
+            "/topic_arn: `{topic}` is not of this gateway's region `eu-west-1` and account `123456789012` ({away_hint})"
+        );
+        (json!({"topic_arn": topic}), line)
+    };
+    let route = |method: &str, matcher: &str, line: &str| {
+        (json!({"routes": [{"method": method, "matcher": matcher}]}), line.to_owned())
+    };
+    let cases = [
+        name("a.b", "a name has 1 to 256 letters, digits, hyphens or underscores"),
+        name("", "a name has 1 to 256 letters, digits, hyphens or underscores"),
+        name("arn:aws:sns:x", "an ARN must have at least 6 elements, not 4"),
+        name("http://x/y:1:2:3:4", "an ARN begins with `arn:`"),
+        name("arn:aws:sqs:eu-west-1:123456789012:changes", "this ARN belongs to `sqs`, not to `sns`"),
+        name("arn:aws:sns::123456789012:changes", "the ARN's region is empty"),
+        away("arn:aws:sns:us-east-1:123456789012:changes"),
+        away("arn:aws:sns:eu-west-1:210987654321:changes"),
+        away("arn:aws-cn:sns:eu-west-1:123456789012:changes"),
+        (
+            json!({"topic_arn": "other"}),
+            "/topic_arn: there is no topic `other` (add `- name: other` to the `topics` of the configuration; there are: changes, orders)".into(),
+        ),
+        (
+            json!({"endpoint": "http://a", "sns_endpoint": "http://b"}),
+            "/sns_endpoint: `endpoint` is `http://a`, but `sns_endpoint` is `http://b` (they are two names of one option: keep one of them. `region` and `endpoint` are used with real SNS only, not with a topic of this gateway)".into(),
+        ),
+        (
+            json!({"routes": []}),
+            "/routes: `routes` has 0 entries (give 1 to 10000 entries, `{ method: PUT, matcher: \"^/profiles/[^/]+$\" }`)".into(),
+        ),
+        route("*", "/", "/routes/0/method: `*` is no HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
+        route("", "/", "/routes/0/method: `` is no HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
+        route("PUT,POST", "/", "/routes/0/method: `PUT,POST` is no HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
+        route("PUT", "(", "/routes/0/matcher: the matcher does not compile: unclosed group (matchers are regular expressions of the Rust crate `regex`: no look-around, no back-references)"),
+        route("PUT", "(?=a)", "/routes/0/matcher: the matcher does not compile: look-around, including look-ahead and look-behind, is not supported (matchers are regular expressions of the Rust crate `regex`: no look-around, no back-references)"),
+        route("PUT", "(?:a{1000}){1000}", "/routes/0/matcher: the matcher does not compile: Compiled regex exceeds size limit of 1048576 bytes. (matchers are regular expressions of the Rust crate `regex`: no look-around, no back-references)"),
+        (json!({"statuses": [200, 99, 600]}), "/statuses/1: 99 is no HTTP status (a status is between 100 and 599)\n/statuses/2: 600 is no HTTP status (a status is between 100 and 599)".into()),
+        (json!({"capture": {"max_bytes": 0}}), "/capture/max_bytes: 0 is out of range (give 1 to 1048576 bytes)".into()),
+        (json!({"capture": {"max_bytes": 1_048_577}}), "/capture/max_bytes: 1048577 is out of range (give 1 to 1048576 bytes)".into()),
+        (json!({"resolve_after": 600_001}), "/resolve_after: 600001 is out of range (give 0 to 600000 milliseconds)".into()),
+        (json!({"exchange_timeout": 0}), "/exchange_timeout: 0 is out of range (give 1 to 600000 milliseconds)".into()),
+        (json!({"event_type": "a b"}), "/event_type: `a b` is no event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
+        (json!({"event_type": ""}), "/event_type: `` is no event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
+        (json!({"capture": {"redact_headers": ["cookie", "a b"]}}), "/capture/redact_headers/1: `a b` is no header name (a header name has letters, digits and hyphens)".into()),
+        (json!({"capture": {"redact_json": ["/a", "b"]}}), "/capture/redact_json/1: `b` is no JSON Pointer: a JSON Pointer begins with `/` (`/user/password` names a member, `/users/*/token` one in every element)".into()),
+    ];
+    each_is(cases);
+}
+
+#[test]
+fn each_problem_of_a_key_says_what_and_what_to_do() {
+    let key_hint =
+        "a key may use `{service}`, `{path}`, `{1}` or `{name}` (a group of the matcher) and `{header:name}`";
+    let key =
+        |template: &str, message: &str| (json!({"key": template}), format!("/key: {message} ({key_hint})"));
+    each_is([
+        key("", "the key is empty"),
+        key("{path", "a brace of `{path` has no partner"),
+        key("path}", "a brace of `path}` has no partner"),
+        key("{}", "`{}` is no placeholder"),
+        key("{header}x{a b}", "`{a b}` is no placeholder"),
+        key("{header:a b}", "`a b` is no header name"),
+        (json!({"key": "{3}"}), "/key: `{3}` names no group of the matcher of entry 0 of `routes` (add a group, `(…)`, to the matcher, or leave `{3}` out)".into()),
+        (json!({"key": "{id}"}), "/key: `{id}` names no group of the matcher of entry 0 of `routes` (add a group, `(?<id>…)`, to the matcher, or leave `{id}` out)".into()),
+        (json!({"key": "{header:Cookie}"}), "/key: the key would carry the redacted header `cookie` (keys are stored and sent as they are: take another header)".into()),
+    ]);
+}
+
+/// Each of the options has exactly these problems, one a line.
+fn each_is<const N: usize>(cases: [(Value, String); N]) {
+    for (options, expected) in cases {
+        assert_eq!(problems(&with(options.clone())).join("\n"), expected, "{options}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let config = with(json!({
+        "topic_arn": "a.b",
+        "routes": [{"method": "PUT", "matcher": "("}, {"method": " ", "matcher": "["}],
+        "key": "{",
+        "statuses": [7],
+        "capture": {"redact_json": ["x"]},
+    }));
+    let pointers: Vec<String> =
+        problems(&config).iter().map(|line| line.split(':').next().unwrap().to_owned()).collect();
+    let expected = [
+        "/statuses/0",
+        "/topic_arn",
+        "/capture/redact_json/0",
+        "/routes/0/matcher",
+        "/routes/1/method",
+        "/routes/1/matcher",
+        "/key",
+    ];
+    assert_eq!(pointers, expected);
+}
+
+#[test]
+fn what_the_schema_would_refuse_is_a_problem_too() {
+    let hint = "(see the schema of `publish-sns`)";
+    let cases = [
+        (json!({"routes": [{"method": "PUT"}]}), format!("/routes/0: missing field `matcher` {hint}")),
+        (
+            json!({"capture": {"request_body": "yes"}}),
+            format!("/capture/request_body: invalid type: string \"yes\", expected a boolean {hint}"),
+        ),
+        (
+            json!({"durability": "most"}),
+            format!(
+                "/durability: unknown variant `most`, expected one of `intent`, `strict`, `outcome`, `memory` {hint}"
+            ),
+        ),
+    ];
+    for (options, expected) in cases {
+        assert_eq!(problems(&with(options)), [expected]);
+    }
+}

@@ -1,0 +1,168 @@
+//! What an event says of its exchange: the text that was matched, the facts, captured bodies, redaction.
+
+use bytes::Bytes;
+use event::Fate;
+use event::facts::{AnswerFacts, BodyEncoding, CapturedBody, RequestFacts};
+use http::Method;
+use http::header::{HeaderMap, HeaderValue};
+use pipeline::{Forward, Wants};
+use serde_json::{Value, json};
+
+use super::bench::{Bench, answer, block_on};
+
+/// The facts of the one event that comes of a `PUT` with these headers and bodies.
+fn facts(
+    options: Value,
+    headers: &HeaderMap,
+    bodies: (&[&'static str], &[&'static str]),
+) -> (RequestFacts, AnswerFacts) {
+    let bench = Bench::new(options);
+    let mut watch = bench.watch_of(headers, |_| {}).unwrap();
+    block_on(watch.intend().unwrap()).unwrap();
+    for chunk in bodies.0 {
+        watch.request_body(&Bytes::from_static(chunk.as_bytes()));
+    }
+    for chunk in bodies.1 {
+        watch.response_body(&Bytes::from_static(chunk.as_bytes()));
+    }
+    assert!(watch.settle(Fate::Answered { status: 200 }, &answer(headers)).is_none());
+    let events = bench.events();
+    assert_eq!(events.len(), 1);
+    (events[0].request().unwrap(), events[0].answer().unwrap().unwrap())
+}
+
+fn text(content: &str, truncated: bool, size: u64) -> Option<CapturedBody> {
+    Some(CapturedBody { content: content.into(), encoding: BodyEncoding::Utf8, truncated, size })
+}
+
+#[test]
+fn the_facts_say_what_was_asked_and_answered() {
+    let (request, answer) = facts(json!({}), &HeaderMap::new(), (&[], &[]));
+    let expected = json!({
+        "rule": {"name": "users/publish-sns", "format": "kong-0.8", "event_type": "users.put"},
+        "method": "PUT", "scheme": "http", "host": "localhost", "port": 8000,
+        "uri": "/v1/profiles/7?x=1", "service_path": "/profiles/7", "upstream_uri": "/api/profiles/7?x=1",
+        "headers": [], "head_size": 99, "client_ip": "127.0.0.1", "started_at": 1_700_000_000_000_000_u64,
+        "api": {"name": "users"},
+    });
+    assert_eq!(serde_json::to_value(request).unwrap(), expected);
+    let expected = json!({
+        "status": 200, "headers": [], "request_body_size": 2, "size": 120,
+        "latencies": {"kong": 1, "proxy": 2, "request": 4},
+    });
+    assert_eq!(serde_json::to_value(answer).unwrap(), expected);
+}
+
+#[test]
+fn type_and_format_are_those_of_the_rule() {
+    let options = json!({"format": "cloudevents", "event_type": "com.example.changed"});
+    let (request, _) = facts(options, &HeaderMap::new(), (&[], &[]));
+    let expected =
+        json!({"name": "users/publish-sns", "format": "cloudevents", "event_type": "com.example.changed"});
+    assert_eq!(serde_json::to_value(request.rule).unwrap(), expected);
+}
+
+#[test]
+fn the_matcher_sees_the_text_that_match_on_names() {
+    type Change = fn(&mut Forward<'_>);
+    let unchanged: Change = |_| {};
+    let delete: Change = |forward| forward.method = &Method::DELETE;
+    let get: Change = |forward| forward.method = &Method::GET;
+    // The gateway normalises the paths before it asks; the raw target stays what the client wrote.
+    let escaped: Change = |forward| forward.uri = "/v1/%70rofiles/7";
+    let doubled: Change = |forward| forward.uri = "/v1//profiles/./7?x=1";
+    let cases = [
+        ("service_path", "^/profiles/7$", unchanged, true),
+        ("service_path", "^/profiles/7$", escaped, true),
+        ("service_path", "^/profiles/7$", doubled, true),
+        ("service_path", "^/v1/", unchanged, false),
+        ("service_path", "x=1", unchanged, false),
+        ("service_path", "^/profiles/7$", delete, false),
+        ("service_path", "^/profiles/7$", get, false),
+        ("request_path", "^/v1/profiles/7$", unchanged, true),
+        ("request_path", "^/v1/profiles/7$", escaped, true),
+        ("request_path", "^/v1/profiles/7$", doubled, true),
+        ("request_path", "^/profiles/7$", unchanged, false),
+        ("request_uri", r"^/v1/profiles/7\?x=1$", unchanged, true),
+        ("request_uri", "profiles/7", escaped, false),
+        ("request_uri", "^/v1/profiles/7", doubled, false),
+    ];
+    for (match_on, matcher, change, expected) in cases {
+        let routes = json!([{"method": "PUT", "matcher": matcher}]);
+        let bench = Bench::new(json!({"match_on": match_on, "routes": routes}));
+        let headers = HeaderMap::new();
+        let watch = bench.watch_of(&headers, |forward| change(forward));
+        assert_eq!(watch.is_some(), expected, "{match_on} {matcher}");
+    }
+}
+
+#[test]
+fn the_key_uses_the_groups_of_the_text_that_was_matched() {
+    let bench = Bench::new(json!({"key": "p-{1}-{header:x-tenant}"}));
+    let mut headers = HeaderMap::new();
+    headers.insert("x-tenant", HeaderValue::from_static("acme"));
+    let routes = json!([{"method": "PUT", "matcher": "(x=.)"}]);
+    let raw = Bench::new(json!({"key": "{1}", "match_on": "request_uri", "routes": routes}));
+    for (bench, expected) in [(bench, "p-7-acme"), (raw, "x=1")] {
+        let mut watch = bench.watch_of(&headers, |_| {});
+        block_on(watch.as_mut().unwrap().intend().unwrap()).unwrap();
+        drop(watch);
+        assert_eq!(&*bench.events()[0].body.key, expected);
+    }
+}
+
+#[test]
+fn bodies_are_wanted_and_kept_only_when_asked_for() {
+    let chunks: (&[&str], &[&str]) = (&["{\"a\"", ":1}"], &["o", "k"]);
+    let cases = [
+        (json!({}), false, false),
+        (json!({"request_body": true}), true, false),
+        (json!({"response_body": true}), false, true),
+        (json!({"request_body": true, "response_body": true}), true, true),
+    ];
+    for (capture, request, response) in cases {
+        let options = json!({"capture": capture});
+        let wants = Bench::new(options.clone()).watch().wants();
+        assert_eq!(wants, Wants { request_body: request, response_body: response });
+        let (_, answer) = facts(options, &HeaderMap::new(), chunks);
+        assert_eq!(answer.request_body, if request { text("{\"a\":1}", false, 7) } else { None });
+        assert_eq!(answer.response_body, if response { text("ok", false, 2) } else { None });
+    }
+}
+
+#[test]
+fn bodies_are_cut_and_redacted_before_they_are_stored() {
+    let options = json!({"capture": {
+        "request_body": true, "response_body": true, "max_bytes": 20, "redact_json": ["/pass"],
+    }});
+    let chunks: (&[&str], &[&str]) = (&["{\"pass\":", "\"s3cr3t\"}"], &["{\"pass\":\"s3cr3t\",\"more\":1}"]);
+    let (_, answer) = facts(options, &HeaderMap::new(), chunks);
+    assert_eq!(answer.request_body, text(r#"{"pass":"REDACTED"}"#, false, 17));
+    assert_eq!(answer.response_body, text("", true, 26));
+    let (_, answer) = facts(
+        json!({"capture": {"request_body": true, "max_bytes": 4}}),
+        &HeaderMap::new(),
+        (&["abc", "def"], &[]),
+    );
+    assert_eq!(answer.request_body, text("abcd", true, 6));
+}
+
+#[test]
+fn secret_headers_never_reach_the_facts() {
+    let mut headers = HeaderMap::new();
+    for name in ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-token"] {
+        headers.insert(name, HeaderValue::from_static("s3cr3t"));
+    }
+    let values = |headers: &[(String, String)]| -> String {
+        headers.iter().map(|(name, value)| format!("{name}={value} ")).collect()
+    };
+    let all = "authorization=REDACTED proxy-authorization=REDACTED cookie=REDACTED set-cookie=REDACTED x-token=s3cr3t ";
+    let (request, answer) = facts(json!({}), &headers, (&[], &[]));
+    assert_eq!(values(&request.headers), all);
+    assert_eq!(values(&answer.headers), all);
+    let own =
+        "authorization=s3cr3t proxy-authorization=s3cr3t cookie=s3cr3t set-cookie=s3cr3t x-token=REDACTED ";
+    let (request, answer) = facts(json!({"capture": {"redact_headers": ["X-Token"]}}), &headers, (&[], &[]));
+    assert_eq!(values(&request.headers), own);
+    assert_eq!(values(&answer.headers), own);
+}

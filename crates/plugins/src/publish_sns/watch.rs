@@ -1,0 +1,198 @@
+//! The eye on one exchange: four durabilities over the store's writer.
+//!
+//! | durability | `intend` | `settle` |
+//! |---|---|---|
+//! | `intent` | the intent; waited for | the intent with its event; nothing is held |
+//! | `strict` | the intent; waited for | the same; an event's answer is held |
+//! | `outcome` | nothing | an event's append; its answer is held |
+//! | `memory` | nothing | an event's append; nothing is held |
+//!
+//! A watch dropped without a settlement settles itself: as `abandoned` if the head may have been sent, as not sent if the gateway had
+//! not got that far, which is as long as the intent's receipt has not been waited for to its end.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use event::capture::BodyCapture;
+use event::facts::{AnswerView, HeadersView};
+use event::{Decision, EventId, Fate, Intent, NewEvent, Outcome, Timestamp, UnknownReason};
+use pipeline::{Answer, Hold, Wants, Watch};
+
+use super::config::Durability;
+use super::rule::Rule;
+
+/// One exchange that a rule matched.
+pub(super) struct PublishWatch {
+    pub rule: Arc<Rule>,
+    pub id: EventId,
+    pub key: Arc<str>,
+    pub started_at: Timestamp,
+    pub request: Arc<str>,
+    pub request_body: Option<BodyCapture>,
+    pub response_body: Option<BodyCapture>,
+    pub stage: Rc<Cell<Stage>>,
+}
+
+/// How far an exchange has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing has been asked of the store.
+    Fresh,
+    /// The intent is on its way into the store: the head has not been sent.
+    Intending,
+    /// The store refused the intent: the head will not be sent.
+    Refused,
+    /// The head may have been sent.
+    Forwarded,
+    /// The store has the outcome in its queue.
+    Settled,
+}
+
+impl Stage {
+    pub fn fresh() -> Rc<Cell<Self>> {
+        Rc::new(Cell::new(Self::Fresh))
+    }
+}
+
+impl Watch for PublishWatch {
+    fn wants(&self) -> Wants {
+        Wants { request_body: self.request_body.is_some(), response_body: self.response_body.is_some() }
+    }
+
+    fn intend(&mut self) -> Option<Hold> {
+        if !self.keeps_intent() {
+            self.stage.set(Stage::Forwarded);
+            return None;
+        }
+        self.stage.set(Stage::Intending);
+        let receipt = self.rule.writer.intend(Intent {
+            id: self.id,
+            topic: self.rule.topic,
+            key: self.key.clone(),
+            publish_unknown: self.rule.publish_unknown,
+            started_at: self.started_at,
+            request: self.request.clone(),
+        });
+        let stage = self.stage.clone();
+        Some(Box::pin(async move {
+            let kept = receipt.await;
+            // Who settled without waiting for this has the last word.
+            if stage.get() == Stage::Intending {
+                stage.set(if kept.is_ok() { Stage::Forwarded } else { Stage::Refused });
+            }
+            kept
+        }))
+    }
+
+    fn decision(&self, fate: Fate) -> Decision {
+        event::outcome::decide(fate, &self.rule.success, self.rule.publish_unknown)
+    }
+
+    fn resolve_after(&self) -> Duration {
+        self.rule.resolve_after
+    }
+
+    fn bound(&self) -> Duration {
+        self.rule.exchange_timeout
+    }
+
+    fn request_body(&mut self, chunk: &Bytes) {
+        if let Some(capture) = &mut self.request_body {
+            capture.push(chunk);
+        }
+    }
+
+    fn response_body(&mut self, chunk: &Bytes) {
+        if let Some(capture) = &mut self.response_body {
+            capture.push(chunk);
+        }
+    }
+
+    fn settle(&mut self, fate: Fate, answer: &Answer<'_>) -> Option<Hold> {
+        let event = match self.decision(fate) {
+            Decision::Publish(outcome) => {
+                let facts = self.answer_facts(answer);
+                Some(self.event(outcome, answer.now, Some(facts)))
+            }
+            Decision::None => None,
+        };
+        self.hand_over(event)
+    }
+}
+
+impl PublishWatch {
+    fn keeps_intent(&self) -> bool {
+        matches!(self.rule.durability, Durability::Intent | Durability::Strict)
+    }
+
+    fn event(&self, outcome: Outcome, recorded_at: Timestamp, answer: Option<Arc<str>>) -> NewEvent {
+        NewEvent {
+            id: self.id,
+            topic: self.rule.topic,
+            key: self.key.clone(),
+            outcome,
+            // The writer knows what else was open.
+            overlapped: false,
+            recorded_at,
+            request: self.request.clone(),
+            answer,
+        }
+    }
+
+    fn answer_facts(&mut self, answer: &Answer<'_>) -> Arc<str> {
+        let finish = |capture: BodyCapture| capture.finish(&self.rule.redact_json);
+        let request_body = self.request_body.take().map(finish);
+        let response_body = self.response_body.take().map(finish);
+        let view = AnswerView {
+            status: answer.status,
+            headers: HeadersView { headers: answer.headers, redact: &self.rule.redact_headers },
+            request_body_size: answer.request_body_size,
+            size: answer.size,
+            latencies: answer.latencies,
+            request_body: request_body.as_ref(),
+            response_body: response_body.as_ref(),
+        };
+        super::rule::json(&view)
+    }
+
+    /// Puts the outcome into the writer's queue. Does nothing the second time, or when nothing was ever in the store.
+    fn hand_over(&mut self, event: Option<NewEvent>) -> Option<Hold> {
+        let stage = self.stage.replace(Stage::Settled);
+        if matches!(stage, Stage::Fresh | Stage::Refused | Stage::Settled) {
+            return None;
+        }
+        let writer = &self.rule.writer;
+        let published = event.is_some();
+        let receipt = match (self.keeps_intent(), event) {
+            (true, event) => writer.settle(self.id, event),
+            (false, Some(event)) => writer.publish(event),
+            (false, None) => return None,
+        };
+        let held = matches!(self.rule.durability, Durability::Strict | Durability::Outcome);
+        if !(held && published) {
+            // It is in the queue; nobody waits for it.
+            drop(receipt);
+            return None;
+        }
+        Some(Box::pin(async move { receipt.await.map(drop) }))
+    }
+}
+
+impl Drop for PublishWatch {
+    fn drop(&mut self) {
+        let fate = match self.stage.get() {
+            Stage::Forwarded => Fate::Unanswered(UnknownReason::Abandoned),
+            Stage::Intending => Fate::NotSent,
+            Stage::Fresh | Stage::Refused | Stage::Settled => return,
+        };
+        let event = match self.decision(fate) {
+            Decision::Publish(outcome) => Some(self.event(outcome, self.rule.clock.now(), None)),
+            Decision::None => None,
+        };
+        // Nobody is left to hold an answer.
+        drop(self.hand_over(event));
+    }
+}

@@ -1,0 +1,198 @@
+//! Which service and action a request means. Both services share the listener, and clients say what they mean in different places.
+//!
+//! In this order: the `X-Amz-Target` header (SQS in JSON); `Action` in the query string or the form, whose service is told by `Version`,
+//! the signature's scope, the path of a queue URL or the action's own name; the signing certificate's path.
+
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HOST};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::body::{self, BodyError, MAX_BODY, MAX_PUBLIC_BODY};
+use crate::query::Parameters;
+use crate::reply::{Reply, RequestId};
+use crate::{Shared, Surface, sns, sqs};
+
+/// Answered in the Query protocol to a request that names no action.
+const NO_ACTION: &str = "<UnknownOperationException/>";
+
+/// What a request means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call<'a> {
+    /// SQS in JSON. `None`: the target is of another service.
+    Json { operation: Option<&'a str> },
+    /// SNS in the Query protocol.
+    SnsQuery { action: &'a str },
+    /// SQS in the Query protocol, which is not spoken here.
+    SqsQuery { action: &'a str },
+    /// A file: the signing certificate, if it has its name.
+    File { name: &'a str },
+    /// Nothing that could be told.
+    NoAction,
+}
+
+pub(crate) async fn answer(shared: &Shared, request: Request) -> Response {
+    let id = RequestId::random();
+    let (parts, body) = request.into_parts();
+    let limit = match shared.surface {
+        Surface::All => MAX_BODY,
+        Surface::Public => MAX_PUBLIC_BODY,
+    };
+    let body = match parts.method {
+        Method::POST => body::read(body, limit).await,
+        _ => Ok(Bytes::new()),
+    };
+    let reply = match body {
+        Ok(body) => call(shared, &parts, &body, id).await,
+        Err(error) => refuse_body(&parts.headers, error, id),
+    };
+    reply.into_response(id)
+}
+
+async fn call(shared: &Shared, parts: &Parts, body: &[u8], id: RequestId) -> Reply {
+    let target = target(&parts.headers);
+    let form = if target.is_some() { &[][..] } else { body };
+    let parameters = Parameters::parse(parts.uri.query().unwrap_or_default(), form);
+    let public = shared.surface == Surface::Public;
+    match classify(parts, target, &parameters) {
+        Call::Json { operation: Some(operation) } if !public => {
+            let context =
+                sqs::Context { hub: &shared.hub, origin: &origin(shared, parts), path: parts.uri.path() };
+            sqs::answer(&context, operation, body).await
+        }
+        Call::Json { operation } => sqs::unknown_operation(operation.unwrap_or_default()),
+        Call::SqsQuery { action } => sqs::refuse_query(action, id),
+        Call::SnsQuery { action } => sns::answer(&shared.hub, action, &parameters, id).await,
+        Call::File { name } => sns::certificate::answer(&shared.hub, name, id),
+        Call::NoAction => Reply::new(StatusCode::NOT_FOUND, sns::CONTENT_TYPE, NO_ACTION),
+    }
+}
+
+fn refuse_body(headers: &HeaderMap, error: BodyError, id: RequestId) -> Reply {
+    match target(headers) {
+        Some(_) => sqs::Error::from(error).into_reply(),
+        None => sns::Error::from(error).into_reply(id),
+    }
+}
+
+fn target(headers: &HeaderMap) -> Option<&str> {
+    // A target that is no text names no operation that we know.
+    headers.get("x-amz-target").map(|target| target.to_str().unwrap_or_default())
+}
+
+fn classify<'a>(parts: &'a Parts, target: Option<&'a str>, parameters: &'a Parameters<'_>) -> Call<'a> {
+    if let Some(target) = target {
+        return Call::Json { operation: target.strip_prefix("AmazonSQS.") };
+    }
+    let path = parts.uri.path();
+    if let Some(action) = parameters.get("Action") {
+        return match service(&parts.headers, parameters, path, action) {
+            Service::Sns => Call::SnsQuery { action },
+            Service::Sqs => Call::SqsQuery { action },
+        };
+    }
+    let reads = matches!(parts.method, Method::GET | Method::HEAD);
+    match path.strip_prefix('/') {
+        Some(name) if reads && name.ends_with(".pem") => Call::File { name },
+        _ => Call::NoAction,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    Sns,
+    Sqs,
+}
+
+fn service(headers: &HeaderMap, parameters: &Parameters<'_>, path: &str, action: &str) -> Service {
+    match parameters.get("Version") {
+        Some("2010-03-31") => return Service::Sns,
+        Some("2012-11-05") => return Service::Sqs,
+        _ => {}
+    }
+    match scope(headers, parameters) {
+        Some("sns") => return Service::Sns,
+        Some("sqs") => return Service::Sqs,
+        _ => {}
+    }
+    let of_a_queue = path.split('/').filter(|segment| !segment.is_empty()).count() >= 2;
+    if of_a_queue || sqs::ACTIONS.contains(&action) { Service::Sqs } else { Service::Sns }
+}
+
+/// The service in a signature's scope: `<key>/<date>/<region>/<service>/aws4_request`.
+fn scope<'a>(headers: &'a HeaderMap, parameters: &'a Parameters<'_>) -> Option<&'a str> {
+    let in_header = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once("Credential="))
+        .map(|(_, credential)| credential.split([',', ' ']).next().unwrap_or_default());
+    let credential = in_header.or_else(|| parameters.get("X-Amz-Credential"))?;
+    // The key may hold slashes, so count from the end.
+    credential.rsplit('/').nth(1)
+}
+
+/// The scheme and host that the client reached us by.
+fn origin(shared: &Shared, parts: &Parts) -> String {
+    if let Some(base) = &shared.options.queue_base_url {
+        return base.clone();
+    }
+    let in_uri = parts.uri.authority().map(|authority| authority.as_str());
+    let host = in_uri.or_else(|| parts.headers.get(HOST)?.to_str().ok());
+    format!("http://{}", host.unwrap_or("localhost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a request of a method, a target, headers (`name: value`) and a form means.
+    #[track_caller]
+    fn check(request: &str, headers: &[&str], form: &str, expected: Call<'_>) {
+        let (method, uri) = request.split_once(' ').unwrap();
+        let mut builder = http::Request::builder().method(method).uri(uri);
+        for header in headers {
+            let (name, value) = header.split_once(": ").unwrap();
+            builder = builder.header(name, value);
+        }
+        let (parts, ()) = builder.body(()).unwrap().into_parts();
+        let parameters = Parameters::parse(parts.uri.query().unwrap_or_default(), form.as_bytes());
+        assert_eq!(classify(&parts, target(&parts.headers), &parameters), expected);
+    }
+
+    #[test]
+    fn tells_services_apart() {
+        let json = Call::Json { operation: Some("ReceiveMessage") };
+        check("POST /", &["x-amz-target: AmazonSQS.ReceiveMessage"], "", json);
+        check("POST /000000000000/q", &["x-amz-target: AmazonSQS.ReceiveMessage"], "", json);
+        check("POST /", &["x-amz-target: DynamoDB_20120810.Get"], "", Call::Json { operation: None });
+
+        let (sns, sqs) =
+            (Call::SnsQuery { action: "AddPermission" }, Call::SqsQuery { action: "AddPermission" });
+        check("POST /", &[], "Action=AddPermission&Version=2010-03-31", sns);
+        check("POST /", &[], "Action=AddPermission&Version=2012-11-05", sqs);
+        let scoped = |service| {
+            format!(
+                "authorization: AWS4-HMAC-SHA256 Credential=k/e/y/20260101/r/{service}/aws4_request, Signature=0"
+            )
+        };
+        check("POST /", &[&scoped("sqs")], "Action=AddPermission", sqs);
+        check("POST /000000000000/q", &[&scoped("sns")], "Action=AddPermission", sns);
+        check("GET /?Action=AddPermission&X-Amz-Credential=k/20260101/r/sqs/aws4_request", &[], "", sqs);
+        check("GET /000000000000/q?Action=AddPermission", &[], "", sqs);
+        check("GET /?Action=AddPermission", &[], "", sns);
+        check("POST /", &[], "Action=SendMessage", Call::SqsQuery { action: "SendMessage" });
+        check("GET /?Action=Unsubscribe", &[], "", Call::SnsQuery { action: "Unsubscribe" });
+    }
+
+    #[test]
+    fn files_are_only_read() {
+        let name = "SimpleNotificationService-0.pem";
+        check(&format!("GET /{name}"), &[], "", Call::File { name });
+        check(&format!("HEAD /{name}"), &[], "", Call::File { name });
+        check(&format!("POST /{name}"), &[], "", Call::NoAction);
+        check("GET /", &[], "", Call::NoAction);
+        check("GET /000000000000/q", &[], "", Call::NoAction);
+    }
+}

@@ -1,0 +1,165 @@
+//! SQS in AWS JSON 1.0: one file for each action.
+//!
+//! An action's operation name stands in `X-Amz-Target`, its input is one JSON object and so is its output; what is absent from an output
+//! is left out, never `null` or empty. Requests may come to `/` or to the path of a queue URL. Queues come from the configuration, so
+//! there is no action that makes, changes or fills one.
+//!
+//! SQS's older Query protocol is not spoken; a request in it gets an error that says so ([`refuse_query`]).
+
+use http::{HeaderName, StatusCode};
+use hub::Hub;
+use hub::queue::Queue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::reply::{Reply, RequestId};
+use crate::xml;
+
+mod batch;
+mod change_message_visibility;
+mod change_message_visibility_batch;
+mod delete_message;
+mod delete_message_batch;
+pub mod digest;
+mod error;
+mod get_queue_attributes;
+mod get_queue_url;
+mod list_queues;
+mod queue_url;
+mod range;
+mod receive_message;
+
+pub use error::Error;
+use error::Kind;
+
+/// The actions of SQS that are spoken here.
+pub const SUPPORTED: [&str; 8] = [
+    "GetQueueUrl",
+    "ReceiveMessage",
+    "DeleteMessage",
+    "DeleteMessageBatch",
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
+    "GetQueueAttributes",
+    "ListQueues",
+];
+
+/// All actions of SQS that SNS has none of the same name of: by these a request without a version is told to be SQS's.
+pub const ACTIONS: [&str; 21] = [
+    "CancelMessageMoveTask",
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
+    "CreateQueue",
+    "DeleteMessage",
+    "DeleteMessageBatch",
+    "DeleteQueue",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ListDeadLetterSourceQueues",
+    "ListMessageMoveTasks",
+    "ListQueueTags",
+    "ListQueues",
+    "PurgeQueue",
+    "ReceiveMessage",
+    "SendMessage",
+    "SendMessageBatch",
+    "SetQueueAttributes",
+    "StartMessageMoveTask",
+    "TagQueue",
+    "UntagQueue",
+];
+
+const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
+
+/// What an action works with.
+pub struct Context<'a> {
+    /// The hub.
+    pub hub: &'a Hub,
+    /// Scheme and host of queue URLs.
+    pub origin: &'a str,
+    /// The request's path: that of a queue's URL, with some clients.
+    pub path: &'a str,
+}
+
+impl Context<'_> {
+    /// The queue that a `QueueUrl` means; the one of the request's path where it is absent.
+    fn queue(&self, url: Option<&str>) -> Result<Queue, Error> {
+        let named = match url {
+            Some(url) => queue_url::parse(url).ok_or_else(|| {
+                let text = format!("The address {url} is not valid for this endpoint.");
+                Error::new(Kind::InvalidAddress, text)
+            })?,
+            None => queue_url::parse_path(self.path).ok_or_else(|| Error::missing("QueueUrl"))?,
+        };
+        let ours = named.account.is_none_or(|account| account == self.hub.names().account);
+        ours.then(|| self.hub.queue(named.queue)).flatten().ok_or_else(Error::no_such_queue)
+    }
+
+    fn url_of(&self, queue: &str) -> String {
+        format!("{}/{}/{queue}", self.origin, self.hub.names().account)
+    }
+}
+
+pub(crate) async fn answer(context: &Context<'_>, operation: &str, body: &[u8]) -> Reply {
+    match call(context, operation, body).await {
+        Ok(body) => Reply::new(StatusCode::OK, CONTENT_TYPE, body),
+        Err(error) => error.into_reply(),
+    }
+}
+
+async fn call(context: &Context<'_>, operation: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+    match operation {
+        "GetQueueUrl" => write(get_queue_url::call(context, &read(body)?)?),
+        "ReceiveMessage" => write(receive_message::call(context, &read(body)?).await?),
+        "DeleteMessage" => write(delete_message::call(context, &read(body)?).await?),
+        "DeleteMessageBatch" => write(delete_message_batch::call(context, &read(body)?).await?),
+        "ChangeMessageVisibility" => write(change_message_visibility::call(context, &read(body)?).await?),
+        "ChangeMessageVisibilityBatch" => {
+            write(change_message_visibility_batch::call(context, &read(body)?).await?)
+        }
+        "GetQueueAttributes" => write(get_queue_attributes::call(context, &read(body)?).await?),
+        "ListQueues" => write(list_queues::call(context, &read(body)?)?),
+        _ => Err(Error::unknown_operation(operation)),
+    }
+}
+
+/// An action's input. Members that this version does not know are ignored, as by SQS.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    // serde would read a struct from an array, too.
+    let text = body.trim_ascii_start();
+    if !text.starts_with(b"{") {
+        return Err(Error::malformed("the body is no JSON object"));
+    }
+    serde_json::from_slice(text).map_err(|error| Error::malformed(&error.to_string()))
+}
+
+fn write<T: Serialize>(output: T) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(&output).map_err(|_| Error::internal())
+}
+
+/// The output of an action that has none.
+#[derive(Serialize)]
+struct Void {}
+
+pub(crate) fn unknown_operation(operation: &str) -> Reply {
+    Error::unknown_operation(operation).into_reply()
+}
+
+/// The answer to SQS's Query protocol, in its own form so that its clients can show it.
+pub(crate) fn refuse_query(action: &str, id: RequestId) -> Reply {
+    let message = format!(
+        "{action} came in the Query protocol. This build speaks AWS JSON 1.0 for SQS, as current SDKs do: botocore from 1.31.81, \
+         the AWS SDK for JavaScript v3 from 3.447, for Java v2 from 2.21.19, for Go v2, Rust and .NET."
+    );
+    let body = format!(
+        "<ErrorResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"><Error><Type>Sender</Type><Code>InvalidAction</Code>\
+         <Message>{}</Message><Detail/></Error><RequestId>{id}</RequestId></ErrorResponse>",
+        xml::escape(&message)
+    );
+    Reply::new(StatusCode::BAD_REQUEST, crate::sns::CONTENT_TYPE, body)
+}
+
+#[cfg(test)]
+mod tests;

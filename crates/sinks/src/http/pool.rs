@@ -1,0 +1,110 @@
+//! Connections that wait for their next request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use delivery::{Endpoint, EndpointHost, Scheme};
+use tokio::time::Instant;
+
+use super::connection::Connection;
+
+/// An idle connection is closed after this long: below the idle time of common servers.
+pub const MAX_IDLE: Duration = Duration::from_secs(4);
+/// A connection is not used beyond this age, so that a change in DNS is heeded.
+pub const MAX_AGE: Duration = Duration::from_secs(60);
+/// Idle connections to one endpoint.
+pub const MAX_IDLE_PER_ENDPOINT: usize = 32;
+/// Idle connections in all.
+pub const MAX_IDLE_TOTAL: usize = 512;
+
+/// Whom a connection reaches. Its vetted address is kept with the connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PoolKey {
+    scheme: Scheme,
+    host: EndpointHost,
+    port: u16,
+}
+
+impl PoolKey {
+    pub(super) fn of(endpoint: &Endpoint) -> Self {
+        Self { scheme: endpoint.scheme, host: endpoint.host.clone(), port: endpoint.port }
+    }
+}
+
+/// The idle connections; clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Pool {
+    idle: Arc<Mutex<Idle>>,
+}
+
+#[derive(Default)]
+struct Idle {
+    by_key: HashMap<PoolKey, Vec<(Instant, Connection)>>,
+    total: usize,
+    /// A task is there that closes what is too old.
+    reaped: bool,
+}
+
+impl Pool {
+    /// The connection that was used last: the one most likely to be open.
+    pub(super) fn take(&self, key: &PoolKey) -> Option<Connection> {
+        let mut idle = self.idle();
+        let idle = &mut *idle;
+        let kept = idle.by_key.get_mut(key)?;
+        while let Some((since, connection)) = kept.pop() {
+            idle.total -= 1;
+            if since.elapsed() < MAX_IDLE && !connection.is_closed() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose last answer was read to its end, if there is room for it.
+    pub(super) fn keep(&self, key: PoolKey, connection: Connection) {
+        if connection.is_closed() || connection.opened().elapsed() >= MAX_AGE {
+            return;
+        }
+        let mut idle = self.idle();
+        if idle.total >= MAX_IDLE_TOTAL {
+            return;
+        }
+        let kept = idle.by_key.entry(key).or_default();
+        if kept.len() >= MAX_IDLE_PER_ENDPOINT {
+            return;
+        }
+        kept.push((Instant::now(), connection));
+        idle.total += 1;
+        if !std::mem::replace(&mut idle.reaped, true) {
+            tokio::spawn(reap(Arc::downgrade(&self.idle)));
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.idle().total
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes what is too old, until nothing is left.
+async fn reap(pool: std::sync::Weak<Mutex<Idle>>) {
+    loop {
+        tokio::time::sleep(MAX_IDLE / 4).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut idle = pool.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.by_key.retain(|_, kept| {
+            kept.retain(|(since, connection)| since.elapsed() < MAX_IDLE && !connection.is_closed());
+            !kept.is_empty()
+        });
+        idle.total = idle.by_key.values().map(Vec::len).sum();
+        if idle.total == 0 {
+            idle.reaped = false;
+            return;
+        }
+    }
+}

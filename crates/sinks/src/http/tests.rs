@@ -1,0 +1,333 @@
+//! Against real sockets on this machine, most of them hostile.
+
+mod receiver;
+mod tls;
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use self::receiver::{NO_CONTENT, Receiver, read_request};
+use super::resolve::Lookup;
+use super::*;
+
+const PATIENT: Duration = Duration::from_secs(10);
+const SHORT: Duration = Duration::from_millis(300);
+
+fn sink(allow: Allow) -> HttpSink {
+    HttpSink::build(Config { allow, resolver: Arc::new(Names::default()), roots: Roots::Only(Vec::new()) })
+}
+
+fn private() -> Allow {
+    Allow::parse(true, []).unwrap()
+}
+
+fn open_sink() -> HttpSink {
+    sink(private())
+}
+
+fn request(url: &str, timeout: Duration) -> AttemptRequest {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert("x-retrohook-outcome", HeaderValue::from_static("succeeded"));
+    AttemptRequest {
+        endpoint: Arc::new(url.parse().unwrap()),
+        headers,
+        body: Bytes::from_static(b"{\"a\":1}"),
+        deadline: Instant::now() + timeout,
+    }
+}
+
+fn kind(report: &AttemptReport) -> Option<Failure> {
+    assert_eq!(report.status.is_none(), report.error.is_some(), "{report:?}");
+    report.error.as_ref().map(|error| error.kind)
+}
+
+/// Answers from a list, one list a lookup; the last one repeats.
+#[derive(Default)]
+struct Names {
+    answers: Vec<Vec<IpAddr>>,
+    asked: Mutex<Vec<String>>,
+    never: bool,
+}
+
+impl Names {
+    fn of(answers: &[&[&str]]) -> Arc<Self> {
+        let answers =
+            answers.iter().map(|answer| answer.iter().map(|text| text.parse().unwrap()).collect()).collect();
+        Arc::new(Self { answers, ..Self::default() })
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl Resolve for Names {
+    fn lookup(&self, name: String) -> Lookup<'_> {
+        Box::pin(async move {
+            let turn = {
+                let mut asked = self.asked.lock().unwrap();
+                asked.push(name);
+                asked.len() - 1
+            };
+            if self.never {
+                std::future::pending::<()>().await;
+            }
+            let answer = self.answers.get(turn).or(self.answers.last());
+            answer.cloned().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        })
+    }
+}
+
+fn named_sink(allow: &[&str], names: &Arc<Names>) -> HttpSink {
+    let allow = Allow::parse(false, allow.iter().copied()).unwrap();
+    HttpSink::build(Config { allow, resolver: names.clone(), roots: Roots::Only(Vec::new()) })
+}
+
+#[tokio::test]
+async fn posts_what_it_is_given_and_reports_what_came() {
+    let receiver = Receiver::answering("HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\nhello").await;
+    let url = receiver.url().replace("http://", "http://me:p%3aw@") + "expire?a=b";
+    let report = open_sink().attempt(request(&url, PATIENT)).await;
+    assert_eq!(
+        (report.status, &report.answer[..], report.retry_after.clone()),
+        (Some(201), &b"hello"[..], None)
+    );
+    assert_eq!(kind(&report), None);
+
+    let sent = receiver.requests().remove(0);
+    assert!(sent.starts_with("POST /expire?a=b HTTP/1.1\r\n"), "{sent}");
+    assert!(sent.ends_with("\r\n\r\n{\"a\":1}"), "{sent}");
+    for line in [
+        &format!("host: {}", receiver.authority()),
+        "content-type: application/json",
+        "content-length: 7",
+        "accept-encoding: identity",
+        "x-retrohook-outcome: succeeded",
+        "authorization: Basic bWU6cDp3",
+    ] {
+        assert!(sent.contains(&format!("\r\n{line}\r\n")), "no {line} in {sent}");
+    }
+}
+
+#[tokio::test]
+async fn uses_a_connection_again() {
+    let receiver = Receiver::answering(NO_CONTENT).await;
+    let sink = open_sink();
+    for _ in 0..5 {
+        assert_eq!(sink.attempt(request(&receiver.url(), PATIENT)).await.status, Some(204));
+    }
+    assert_eq!((receiver.connections(), receiver.requests().len()), (1, 5));
+}
+
+#[tokio::test]
+async fn replaces_a_kept_connection_that_was_closed() {
+    // Each connection answers once, without a word of closing, and closes at the next request.
+    let receiver = Receiver::scripted(|mut stream, log| async move {
+        log.push(read_request(&mut stream).await);
+        stream.write_all(NO_CONTENT.as_bytes()).await.unwrap();
+        let mut byte = [0];
+        // Whatever comes next is not answered.
+        let _ = stream.read(&mut byte).await;
+    })
+    .await;
+    let sink = open_sink();
+    for _ in 0..4 {
+        let report = sink.attempt(request(&receiver.url(), PATIENT)).await;
+        assert_eq!(report.status, Some(204), "{report:?}");
+    }
+    assert_eq!(receiver.connections(), 4);
+}
+
+#[tokio::test]
+async fn gives_up_after_one_replacement() {
+    let receiver = Receiver::scripted(|mut stream, log| async move {
+        log.push(read_request(&mut stream).await);
+    })
+    .await;
+    let report = open_sink().attempt(request(&receiver.url(), PATIENT)).await;
+    assert_eq!(kind(&report), Some(Failure::Broken), "{report:?}");
+    assert_eq!(receiver.connections(), 1, "a fresh connection is not replaced");
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_after_a_while() {
+    let receiver = Receiver::answering(NO_CONTENT).await;
+    let sink = open_sink();
+    sink.attempt(request(&receiver.url(), PATIENT)).await;
+    assert_eq!(sink.pool.len(), 1);
+    tokio::time::pause();
+    tokio::time::sleep(pool::MAX_IDLE + Duration::from_secs(2)).await;
+    assert_eq!(sink.pool.len(), 0);
+}
+
+#[tokio::test]
+async fn never_follows_a_redirect() {
+    let target = Receiver::answering(NO_CONTENT).await;
+    for status in [301, 302, 303, 307, 308] {
+        let answer = format!(
+            "HTTP/1.1 {status} Moved\r\nLocation: {}\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n",
+            target.url()
+        );
+        let receiver = Receiver::answering(answer).await;
+        let report = open_sink().attempt(request(&receiver.url(), PATIENT)).await;
+        assert_eq!((report.status, report.retry_after.as_deref()), (Some(status), Some("7")));
+    }
+    assert_eq!(target.connections(), 0);
+}
+
+#[tokio::test]
+async fn an_endless_body_is_cut_and_its_connection_closed() {
+    let receiver = Receiver::scripted(|mut stream, log| async move {
+        read_request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+        let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
+        while stream.write_all(chunk.as_bytes()).await.is_ok() {}
+        log.push("closed".into());
+    })
+    .await;
+    let sink = open_sink();
+    let report = sink.attempt(request(&receiver.url(), PATIENT)).await;
+    assert_eq!((report.status, report.answer.len()), (Some(200), MAX_ANSWER));
+    assert!(report.took < PATIENT);
+    assert_eq!(sink.pool.len(), 0);
+    receiver.wait_for_requests(1).await;
+}
+
+#[tokio::test]
+async fn a_dripping_body_ends_at_the_deadline_and_its_status_counts() {
+    let receiver = Receiver::scripted(|mut stream, _| async move {
+        read_request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await.unwrap();
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let report = open_sink().attempt(request(&receiver.url(), SHORT)).await;
+    assert_eq!(report.status, Some(200));
+    assert!((1..50).contains(&report.answer.len()), "{}", report.answer.len());
+    assert!(report.took >= SHORT && report.took < PATIENT, "{:?}", report.took);
+}
+
+#[tokio::test]
+async fn hostile_heads_are_bounded() {
+    let huge = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(1 << 20));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(20_000));
+    for (answer, expected) in [
+        (huge.as_str(), Failure::Broken),
+        (many.as_str(), Failure::Broken),
+        ("SSH-2.0-OpenSSH_9.2\r\n", Failure::Broken),
+        ("HTTP/1.1 999999 OK\r\n\r\n", Failure::Broken),
+        ("HTTP/1.1 200 OK\r\nContent-Le", Failure::Broken),
+    ] {
+        let answer = answer.to_owned();
+        let receiver = Receiver::scripted(move |mut stream, _| {
+            let answer = answer.clone();
+            async move {
+                read_request(&mut stream).await;
+                // The sink may close before all is written.
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        })
+        .await;
+        let report = open_sink().attempt(request(&receiver.url(), PATIENT)).await;
+        assert_eq!(kind(&report), Some(expected), "{report:?}");
+        assert!(report.took < PATIENT);
+    }
+}
+
+#[tokio::test]
+async fn silence_and_floods_end_at_the_deadline() {
+    for drip in ["", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"] {
+        let receiver = Receiver::scripted(move |mut stream, _| async move {
+            read_request(&mut stream).await;
+            while stream.write_all(drip.as_bytes()).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        let report = open_sink().attempt(request(&receiver.url(), SHORT)).await;
+        assert_eq!(kind(&report), Some(Failure::Timeout), "{drip:?}: {report:?}");
+        assert!(report.took < PATIENT);
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_a_failure_to_connect() {
+    let gone = Receiver::answering(NO_CONTENT).await.into_closed_url().await;
+    let report = open_sink().attempt(request(&gone, PATIENT)).await;
+    assert_eq!(kind(&report), Some(Failure::Connect));
+    let text = report.error.unwrap().text;
+    assert!(!text.contains("127.0.0.1"), "{text}");
+}
+
+#[tokio::test]
+async fn forbidden_addresses_are_not_dialled() {
+    let receiver = Receiver::answering(NO_CONTENT).await;
+    let port = receiver.authority().split_once(':').unwrap().1.to_owned();
+    let names = Names::of(&[&["127.0.0.1"]]);
+    let sink = named_sink(&[], &names);
+    for host in ["127.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "localhost", "hooks.example.com"] {
+        let report = sink.attempt(request(&format!("http://{host}:{port}/"), PATIENT)).await;
+        assert_eq!(kind(&report), Some(Failure::Blocked), "{host}");
+        let text = report.error.unwrap().text;
+        assert!(text.contains("--allow-endpoints") && !text.contains("127.0.0.1"), "{text}");
+    }
+    assert_eq!(receiver.connections(), 0);
+    assert_eq!(names.asked(), ["hooks.example.com."], "fully qualified, and only where the name may pass");
+}
+
+#[tokio::test]
+async fn one_forbidden_answer_rejects_all() {
+    for answers in [["8.8.8.8", "10.0.0.1"], ["8.8.8.8", "::1"], ["2001:4860:4860::8888", "169.254.169.254"]]
+    {
+        let names = Names::of(&[&answers]);
+        let report = named_sink(&[], &names).attempt(request("http://hooks.example.com/", SHORT)).await;
+        assert_eq!(kind(&report), Some(Failure::Blocked), "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_name_resolves_to_is_vetted_at_every_connection() {
+    let receiver = Receiver::answering("HTTP/1.1 204 OK\r\nConnection: close\r\n\r\n").await;
+    let url = receiver.url().replace("127.0.0.1", "receiver");
+    let names = Names::of(&[&["127.0.0.1"], &["169.254.169.254"], &["224.0.0.1"]]);
+    let sink = named_sink(&["receiver"], &names);
+    assert_eq!(sink.attempt(request(&url, PATIENT)).await.status, Some(204));
+    for _ in 0..2 {
+        assert_eq!(kind(&sink.attempt(request(&url, PATIENT)).await), Some(Failure::Blocked));
+    }
+    assert_eq!(names.asked(), ["receiver"; 3], "a name at home is asked for as the system would");
+}
+
+#[tokio::test]
+async fn goes_on_to_the_next_address() {
+    let receiver = Receiver::answering(NO_CONTENT).await;
+    let url = receiver.url().replace("127.0.0.1", "receiver");
+    // Nobody listens on the second loopback address.
+    let names = Names::of(&[&["127.0.0.2", "127.0.0.1"]]);
+    assert_eq!(named_sink(&["receiver"], &names).attempt(request(&url, PATIENT)).await.status, Some(204));
+}
+
+#[tokio::test]
+async fn dns_that_fails_or_hangs_is_a_failure_to_try_again() {
+    for (names, expected) in [
+        (Names::of(&[]), Failure::Dns),
+        (Names::of(&[&[]]), Failure::Dns),
+        (Arc::new(Names { never: true, ..Names::default() }), Failure::Timeout),
+    ] {
+        let report = named_sink(&[], &names).attempt(request("http://hooks.example.com/", SHORT)).await;
+        assert_eq!(kind(&report), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn the_systems_resolver_knows_this_host() {
+    let found = SystemResolver::default().lookup("localhost".into()).await.unwrap();
+    assert!(!found.is_empty() && found.iter().all(IpAddr::is_loopback), "{found:?}");
+}

@@ -1,0 +1,126 @@
+//! Endpoints that do as they are told.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+pub(super) const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+
+/// What an endpoint has seen.
+#[derive(Clone, Default)]
+pub(super) struct Log {
+    requests: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Log {
+    pub(super) fn push(&self, request: String) {
+        self.requests.lock().unwrap().push(request);
+    }
+}
+
+pub(super) struct Receiver {
+    address: SocketAddr,
+    log: Log,
+    task: JoinHandle<()>,
+}
+
+impl Receiver {
+    /// Runs `script` on every connection.
+    pub(super) async fn scripted<F, R>(script: F) -> Self
+    where
+        F: Fn(TcpStream, Log) -> R + Send + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let log = Log::default();
+        let seen = log.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                seen.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(script(stream, seen.clone()));
+            }
+        });
+        Self { address, log, task }
+    }
+
+    /// Gives the same answer to every request.
+    pub(super) async fn answering(answer: impl Into<String>) -> Self {
+        let answer: Arc<str> = answer.into().into();
+        Self::scripted(move |mut stream, log| {
+            let answer = answer.clone();
+            async move {
+                loop {
+                    let request = read_request(&mut stream).await;
+                    if request.is_empty() {
+                        return;
+                    }
+                    log.push(request);
+                    if stream.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    pub(super) fn authority(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.log.connections.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.log.requests.lock().unwrap().clone()
+    }
+
+    pub(super) async fn wait_for_requests(&self, count: usize) {
+        let enough = async {
+            while self.requests().len() < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), enough)
+            .await
+            .expect("the endpoint was not done in time");
+    }
+
+    /// Stops listening.
+    pub(super) async fn into_closed_url(self) -> String {
+        self.task.abort();
+        let _ = self.task.await;
+        format!("http://{}/", self.address)
+    }
+}
+
+/// A request with a Content-Length, head and body; empty if the connection ended first.
+pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                return text.into_owned();
+            }
+        }
+        match stream.read_buf(&mut bytes).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return String::new(),
+        }
+    }
+}

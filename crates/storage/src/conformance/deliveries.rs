@@ -1,0 +1,196 @@
+//! Rows of deliveries, attempts and lag.
+
+use std::time::Duration;
+
+use event::Position;
+
+use super::{Case, Store, after, cases, dead, event_of, push, recorded_at, retry, row, to_queue};
+use crate::backend::Lag;
+use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, MAX_ANSWER};
+use crate::entities::{Cursor, Subscription, SubscriptionId};
+use crate::memory::{sample_event, sample_id};
+
+pub(super) const CASES: &[Case] = cases![
+    a_row_is_inserted_replaced_and_removed,
+    a_row_needs_its_event_and_its_subscription,
+    due_rows_come_earliest_first,
+    blocked_keys_are_those_of_rows_that_are_not_dead,
+    rows_of_a_key_come_by_position,
+    rows_of_an_event_come_by_subscription,
+    attempts_come_by_subscription_and_number,
+    an_attempt_is_kept_as_it_was_given,
+    lag_counts_what_is_unread_waits_and_is_dead,
+];
+
+fn two_subscriptions(store: &mut Store) -> (Subscription, Subscription) {
+    let mut both = store.sync(&[push("/a"), push("/b")]).subscriptions;
+    let second = both.remove(1);
+    (both.remove(0), second)
+}
+
+fn put(store: &mut Store, delivery: &Delivery) {
+    store.write(|tx| tx.put_delivery(delivery));
+}
+
+fn keyed(subscription: &Subscription, position: Position, key: &str, state: DeliveryState) -> Delivery {
+    Delivery { key: key.into(), ..row(subscription, position, state) }
+}
+
+fn a_row_is_inserted_replaced_and_removed(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let position = store.append(&sample_event(1));
+    let id = DeliveryId { subscription: subscription.id, position };
+    let states = [retry(4), DeliveryState::Behind, dead(5), retry(6)];
+    for (state, attempts) in states.into_iter().zip(1..) {
+        let delivery = Delivery { attempts, since: after(2), ..row(&subscription, position, state) };
+        put(store, &delivery);
+        store.reopen();
+        assert_eq!(store.reader().delivery(id).unwrap(), Some(delivery));
+    }
+    for _ in 0..2 {
+        store.write(|tx| tx.remove_delivery(id));
+        assert_eq!(store.reader().delivery(id).unwrap(), None);
+    }
+}
+
+fn a_row_needs_its_event_and_its_subscription(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let position = store.append(&sample_event(1));
+    let nowhere = Position(position.0 + 9);
+    put(store, &row(&subscription, nowhere, retry(1)));
+    assert_eq!(store.reader().deliveries_at(nowhere).unwrap(), []);
+    let nobody = Subscription { id: SubscriptionId(99), ..subscription.clone() };
+    put(store, &row(&nobody, position, retry(1)));
+    assert_eq!(store.reader().deliveries_at(position).unwrap(), []);
+    store.write(|tx| tx.record_attempt(&attempt(&subscription, nowhere, 1)));
+    assert_eq!(store.reader().attempts_at(nowhere).unwrap(), []);
+}
+
+fn due_rows_come_earliest_first(store: &mut Store) {
+    let (first, second) = two_subscriptions(store);
+    let positions: Vec<Position> = (1..=6).map(|n| store.append(&sample_event(n))).collect();
+    let states = [retry(5), retry(3), dead(1), DeliveryState::Behind, retry(9), retry(3)];
+    for (position, state) in positions.iter().zip(states) {
+        put(store, &row(&first, *position, state));
+    }
+    put(store, &row(&second, positions[0], retry(2)));
+    let due = |secs, limit| {
+        let rows = store.reader().due_deliveries(first.id, after(secs), limit).unwrap();
+        rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
+    };
+    assert_eq!(due(5, 9), [positions[1], positions[5], positions[0]]);
+    assert_eq!(due(5, 2), [positions[1], positions[5]]);
+    assert_eq!(due(2, 9), []);
+    assert_eq!(store.reader().next_due(first.id).unwrap(), Some(after(3)));
+    assert_eq!(store.reader().next_due(second.id).unwrap(), Some(after(2)));
+    assert_eq!(store.reader().next_due(SubscriptionId(99)).unwrap(), None);
+}
+
+fn blocked_keys_are_those_of_rows_that_are_not_dead(store: &mut Store) {
+    let (first, second) = two_subscriptions(store);
+    let positions: Vec<Position> = (1..=5).map(|n| store.append(&sample_event(n))).collect();
+    let rows = [
+        ("b", retry(1)),
+        ("a", DeliveryState::Behind),
+        ("b", DeliveryState::Behind),
+        ("c", dead(1)),
+        ("", retry(2)),
+    ];
+    for (position, (key, state)) in positions.iter().zip(rows) {
+        put(store, &keyed(&first, *position, key, state));
+    }
+    assert_eq!(store.reader().blocked_keys(first.id).unwrap(), ["", "a", "b"]);
+    assert_eq!(store.reader().blocked_keys(second.id).unwrap(), [""; 0]);
+}
+
+fn rows_of_a_key_come_by_position(store: &mut Store) {
+    let (first, second) = two_subscriptions(store);
+    let positions: Vec<Position> = (1..=4).map(|n| store.append(&sample_event(n))).collect();
+    put(store, &keyed(&first, positions[3], "k", DeliveryState::Behind));
+    put(store, &keyed(&first, positions[0], "k", retry(9)));
+    put(store, &keyed(&first, positions[1], "other", retry(1)));
+    put(store, &keyed(&first, positions[2], "k", dead(1)));
+    put(store, &keyed(&second, positions[1], "k", retry(1)));
+    let of_key = |limit| {
+        let rows = store.reader().deliveries_of_key(first.id, "k", limit).unwrap();
+        rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
+    };
+    assert_eq!(of_key(9), [positions[0], positions[3]]);
+    assert_eq!(of_key(1), [positions[0]]);
+}
+
+fn rows_of_an_event_come_by_subscription(store: &mut Store) {
+    let (first, second) = two_subscriptions(store);
+    let position = store.append(&sample_event(1));
+    put(store, &row(&second, position, retry(1)));
+    put(store, &row(&first, position, dead(1)));
+    let rows = store.reader().deliveries_at(position).unwrap();
+    assert_eq!(rows, [row(&first, position, dead(1)), row(&second, position, retry(1))]);
+}
+
+fn attempt(subscription: &Subscription, position: Position, number: u32) -> Attempt {
+    Attempt {
+        delivery: DeliveryId { subscription: subscription.id, position },
+        event: sample_id(1),
+        number,
+        at: after(1),
+        took_micros: 1_500,
+        status: Some(503),
+        error: Some("the endpoint answered 503".into()),
+        answer: b"\xff\0busy".to_vec(),
+        next_at: Some(after(6)),
+    }
+}
+
+fn attempts_come_by_subscription_and_number(store: &mut Store) {
+    let (first, second) = two_subscriptions(store);
+    let position = store.append(&sample_event(1));
+    for (subscription, number) in [(&second, 1), (&first, 2), (&first, 1)] {
+        store.write(|tx| tx.record_attempt(&attempt(subscription, position, number)));
+    }
+    let repeated = Attempt { took_micros: 7, ..attempt(&first, position, 2) };
+    store.write(|tx| tx.record_attempt(&repeated));
+    let attempts = store.reader().attempts_at(position).unwrap();
+    assert_eq!(attempts, [attempt(&first, position, 1), repeated, attempt(&second, position, 1)]);
+}
+
+fn an_attempt_is_kept_as_it_was_given(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let position = store.append(&sample_event(1));
+    let success = Attempt {
+        status: Some(204),
+        error: None,
+        answer: vec![b'x'; MAX_ANSWER],
+        next_at: None,
+        ..attempt(&subscription, position, 1)
+    };
+    let lost =
+        Attempt { status: None, answer: Vec::new(), next_at: None, ..attempt(&subscription, position, 2) };
+    for given in [&success, &lost] {
+        store.write(|tx| tx.record_attempt(given));
+    }
+    store.reopen();
+    assert_eq!(store.reader().attempts_at(position).unwrap(), [success, lost]);
+}
+
+fn lag_counts_what_is_unread_waits_and_is_dead(store: &mut Store) {
+    let entities = store.sync(&[push("/a"), to_queue("worker")]);
+    let (subscription, to_queue) = (entities.subscriptions[0].clone(), entities.subscriptions[1].clone());
+    assert_eq!(store.reader().lag(subscription.id).unwrap(), Lag::default());
+    let positions: Vec<Position> = (1..=6).map(|n| store.append(&recorded_at(n, n.into()))).collect();
+    store.append(&event_of(7, event::TopicId(99)));
+    store.write(|tx| {
+        let done_to = positions[3];
+        tx.advance_cursor(subscription.id, Cursor { dispatched_to: done_to, done_to })
+    });
+    let unread = Lag { unread: 2, waiting: 0, dead: 0, oldest: Some(after(5)) };
+    assert_eq!(store.reader().lag(subscription.id).unwrap(), unread);
+    put(store, &row(&subscription, positions[0], dead(1)));
+    put(store, &row(&subscription, positions[1], retry(1)));
+    put(store, &row(&subscription, positions[2], DeliveryState::Behind));
+    let behind = Lag { unread: 2, waiting: 2, dead: 1, oldest: Some(after(2)) };
+    assert_eq!(store.reader().lag(subscription.id).unwrap(), behind);
+    assert_eq!(store.reader().lag(to_queue.id).unwrap(), Lag::default(), "a queue has its own depth");
+    let depth = store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap();
+    assert_eq!(depth.oldest, Some(super::SAMPLE_TIME.plus(Duration::from_secs(1))));
+}

@@ -1,0 +1,208 @@
+//! Topics, queues and subscriptions; cursors.
+
+use event::Position;
+
+use super::{Case, Store, TOPIC, after, cases, event_of, pending, push, to_queue, wanted};
+use crate::entities::{
+    Cursor, Desired, DesiredSubscription, Protocol, Queue, QueueId, SubscriptionId, SubscriptionState, Topic,
+};
+use crate::memory::sample_event;
+
+pub(super) const CASES: &[Case] = cases![
+    what_is_wanted_exists,
+    what_only_a_subscription_names_exists_too,
+    what_is_wanted_twice_exists_once,
+    numbers_stay_across_reopening,
+    identity_is_topic_protocol_and_endpoint,
+    a_new_subscription_starts_at_the_head_of_the_log,
+    what_is_gone_is_marked_once_and_unmarked_when_it_is_back,
+    a_removed_queue_subscription_gets_no_messages,
+    a_disabled_queue_subscription_gets_no_messages,
+    a_token_confirms,
+    a_pending_subscription_stays_pending_across_syncs,
+    a_disabled_subscription_stays_disabled,
+    cursors_never_move_back,
+];
+
+fn what_is_wanted_exists(store: &mut Store) {
+    let desired = Desired {
+        topics: vec!["a".into(), "b".into()],
+        queues: vec!["q".into()],
+        subscriptions: vec![DesiredSubscription { topic: "b".into(), ..push("/x") }],
+    };
+    let entities = store.write(|tx| tx.sync_entities(&desired, after(3)));
+    let names: Vec<&str> = entities.topics.iter().map(|topic| &*topic.name).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(entities.queues, [Queue { id: entities.queues[0].id, name: "q".into() }]);
+    let subscription = &entities.subscriptions[0];
+    assert_eq!(subscription.topic, entities.topics[1].id);
+    assert_eq!(subscription.uuid, push("/x").uuid);
+    assert_eq!((subscription.protocol, &*subscription.endpoint), (Protocol::Http, "http://localhost/x"));
+    assert_eq!(subscription.state, SubscriptionState::Confirmed);
+    assert_eq!((subscription.created_at, subscription.removed_at), (after(3), None));
+    assert_eq!(store.reader().subscriptions().unwrap(), entities.subscriptions);
+    assert!(entities.removed.is_empty());
+}
+
+fn what_only_a_subscription_names_exists_too(store: &mut Store) {
+    let entities = store.sync(&[to_queue("worker")]);
+    assert_eq!(entities.topics, [Topic { id: entities.topics[0].id, name: TOPIC.into() }]);
+    assert_eq!(entities.queues[0].name, "worker");
+    store.append(&sample_event(1));
+    assert_eq!(store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap().visible, 1);
+}
+
+fn what_is_wanted_twice_exists_once(store: &mut Store) {
+    let desired = Desired {
+        topics: vec![TOPIC.into(), TOPIC.into()],
+        queues: vec!["worker".into(), "worker".into()],
+        subscriptions: vec![to_queue("worker"), to_queue("worker")],
+    };
+    let entities = store.write(|tx| tx.sync_entities(&desired, after(0)));
+    assert_eq!((entities.topics.len(), entities.queues.len(), entities.subscriptions.len()), (1, 1, 1));
+    store.append(&sample_event(1));
+    assert_eq!(store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap().visible, 1);
+}
+
+fn numbers_stay_across_reopening(store: &mut Store) {
+    let all = [push("/a"), to_queue("worker")];
+    let first = store.sync(&all);
+    store.reopen();
+    let second = store.sync_at(&all, after(9));
+    assert_eq!(first.topics, second.topics);
+    assert_eq!(first.queues, second.queues);
+    assert_eq!(first.subscriptions, second.subscriptions);
+    store.append(&sample_event(1));
+    assert_eq!(store.reader().queue_depth(first.queues[0].id, after(0)).unwrap().visible, 1);
+    store.reopen();
+    store.append(&sample_event(2));
+    let depth = store.reader().queue_depth(first.queues[0].id, after(0)).unwrap();
+    assert_eq!(depth.visible, 2, "what is subscribed is known from the start, before any sync");
+}
+
+fn identity_is_topic_protocol_and_endpoint(store: &mut Store) {
+    let endpoint = "http://localhost/a";
+    let four = [
+        wanted(Protocol::Http, endpoint),
+        wanted(Protocol::Https, endpoint),
+        wanted(Protocol::Http, "http://localhost/b"),
+        DesiredSubscription { topic: "other".into(), ..wanted(Protocol::Http, endpoint) },
+    ];
+    let first = store.sync(&four);
+    let mut ids: Vec<SubscriptionId> = first.subscriptions.iter().map(|known| known.id).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+    let renamed = four.map(|wanted| DesiredSubscription {
+        uuid: uuid::Uuid::nil(),
+        confirm_with: Some("new".into()),
+        ..wanted
+    });
+    assert_eq!(store.sync(&renamed).subscriptions, first.subscriptions, "neither uuid nor token is identity");
+}
+
+fn a_new_subscription_starts_at_the_head_of_the_log(store: &mut Store) {
+    let missed = store.append(&sample_event(1));
+    let subscription = store.push_subscription();
+    assert_eq!(subscription.cursor, Cursor { dispatched_to: missed, done_to: missed });
+    let owned = store.append(&sample_event(2));
+    assert_eq!(store.reader().lag(subscription.id).unwrap().unread, 1);
+    let second = store.sync(&[push("/a"), push("/b")]).subscriptions[1].clone();
+    assert_eq!(second.cursor.done_to, owned);
+    assert_eq!(store.subscription(subscription.id).unwrap().cursor.done_to, missed);
+}
+
+fn what_is_gone_is_marked_once_and_unmarked_when_it_is_back(store: &mut Store) {
+    let before = store.push_subscription();
+    for secs in [5, 6] {
+        let entities = store.sync_at(&[], after(secs));
+        assert!(entities.subscriptions.is_empty());
+        assert_eq!(entities.removed.len(), 1);
+        assert_eq!(entities.removed[0].removed_at, Some(after(5)), "since the first time");
+    }
+    let position = store.append(&sample_event(1));
+    store.reopen();
+    let back = store.sync_at(&[push("/a")], after(7));
+    assert_eq!(back.subscriptions, [before.clone()]);
+    assert!(back.removed.is_empty());
+    let events = store.reader().events_after(before.topic, before.cursor.done_to, 9, usize::MAX).unwrap();
+    assert_eq!(events[0].position, position, "it owns what came in between");
+}
+
+fn a_removed_queue_subscription_gets_no_messages(store: &mut Store) {
+    let queue = store.sync(&[to_queue("worker")]).queues[0].id;
+    let visible = |store: &Store, queue: QueueId| store.reader().queue_depth(queue, after(0)).unwrap().visible;
+    store.append(&sample_event(1));
+    store.sync_at(&[], after(1));
+    store.append(&sample_event(2));
+    assert_eq!(visible(store, queue), 1, "what it had stays, nothing is added");
+    store.reopen();
+    store.append(&sample_event(3));
+    assert_eq!(visible(store, queue), 1);
+    store.sync_at(&[to_queue("worker")], after(2));
+    store.append(&sample_event(4));
+    assert_eq!(visible(store, queue), 2);
+}
+
+fn a_disabled_queue_subscription_gets_no_messages(store: &mut Store) {
+    let entities = store.sync(&[to_queue("worker")]);
+    store.write(|tx| tx.disable_subscription(entities.subscriptions[0].id));
+    store.append(&event_of(1, entities.topics[0].id));
+    assert_eq!(store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap().visible, 0);
+}
+
+fn a_token_confirms(store: &mut Store) {
+    let subscription = store.sync(&[pending("/a", "t1"), pending("/b", "t2")]).subscriptions.remove(0);
+    assert_eq!(subscription.state, SubscriptionState::Pending { token: "t1".into() });
+    assert_eq!(store.write(|tx| tx.confirm_subscription("t3")), None);
+    for _ in 0..2 {
+        let confirmed = store.write(|tx| tx.confirm_subscription("t1")).unwrap();
+        assert_eq!((confirmed.id, confirmed.state), (subscription.id, SubscriptionState::Confirmed));
+        store.reopen();
+    }
+    let states: Vec<_> = store.reader().subscriptions().unwrap().into_iter().map(|known| known.state).collect();
+    assert_eq!(states, [SubscriptionState::Confirmed, SubscriptionState::Pending { token: "t2".into() }]);
+}
+
+fn a_pending_subscription_stays_pending_across_syncs(store: &mut Store) {
+    let first = store.sync(&[pending("/a", "t1")]).subscriptions;
+    let again = store.sync_at(&[pending("/a", "t2")], after(9)).subscriptions;
+    assert_eq!(again, first, "a restart does not change what the endpoint must present");
+    store.write(|tx| tx.confirm_subscription("t1"));
+    let confirmed = store.sync_at(&[pending("/a", "t3")], after(9)).subscriptions;
+    assert_eq!(confirmed[0].state, SubscriptionState::Confirmed, "nor does it ask again");
+}
+
+fn a_disabled_subscription_stays_disabled(store: &mut Store) {
+    let subscription = store.sync(&[pending("/a", "t1")]).subscriptions.remove(0);
+    store.write(|tx| tx.confirm_subscription("t1"));
+    store.write(|tx| tx.disable_subscription(subscription.id));
+    let told = store.write(|tx| tx.confirm_subscription("t1")).unwrap();
+    assert_eq!(told.state, SubscriptionState::Disabled);
+    assert_eq!(store.sync(&[push("/a")]).subscriptions[0].state, SubscriptionState::Disabled);
+    store.write(|tx| tx.disable_subscription(SubscriptionId(999)));
+}
+
+fn cursors_never_move_back(store: &mut Store) {
+    for n in 1..=9 {
+        store.append(&sample_event(n));
+    }
+    let other = store.sync(&[push("/a"), push("/b")]).subscriptions.remove(1);
+    let subscription = store.sync(&[push("/a"), push("/b")]).subscriptions.remove(0);
+    for n in 10..=19 {
+        store.append(&sample_event(n));
+    }
+    let cursor = |dispatched_to, done_to| Cursor {
+        dispatched_to: Position(dispatched_to),
+        done_to: Position(done_to),
+    };
+    let mut advance = |to: Cursor| {
+        store.write(|tx| tx.advance_cursor(subscription.id, to));
+        store.subscription(subscription.id).unwrap().cursor
+    };
+    assert_eq!(advance(cursor(15, 12)), cursor(15, 12));
+    assert_eq!(advance(cursor(11, 14)), cursor(15, 14), "each part for itself");
+    assert_eq!(advance(cursor(16, 1)), cursor(16, 14));
+    store.reopen();
+    assert_eq!(store.subscription(subscription.id).unwrap().cursor, cursor(16, 14));
+    assert_eq!(store.subscription(other.id), Some(other));
+}

@@ -1,0 +1,276 @@
+//! Every rule of [`retention`](crate::retention), with limits of a few seconds.
+
+use std::time::Duration;
+
+use event::Position;
+
+use super::{Case, Store, after, cases, dead, event_of, pending, push, recorded_at, retry, row, to_queue};
+use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use crate::entities::{Cursor, Subscription};
+use crate::memory::sample_id;
+use crate::retention::{Retention, TOO_OLD};
+
+pub(super) const CASES: &[Case] = cases![
+    events_that_nobody_is_owed_go_after_their_history,
+    what_a_push_subscription_has_not_read_stays,
+    a_removed_subscription_still_owns_until_its_grace_is_over,
+    a_pending_subscription_pins_for_a_while,
+    a_disabled_subscription_pins_for_a_while,
+    a_waiting_delivery_pins_its_event,
+    rows_of_unreachable_subscriptions_go_with_their_pin,
+    a_delivery_past_its_age_becomes_a_dead_letter,
+    a_dead_letter_pins_its_event_for_its_time,
+    a_message_pins_its_event_and_goes_past_its_time,
+    what_is_released_late_goes_too,
+    one_topic_does_not_hold_up_another,
+    attempts_go_with_their_event,
+    attempts_beyond_the_limit_go_oldest_first,
+    a_budget_is_kept_and_more_is_told,
+    nothing_to_do_is_no_rows,
+];
+
+/// Limits in seconds, each different, each far from the others.
+fn limits() -> Retention {
+    let secs = Duration::from_secs;
+    Retention {
+        history: secs(10),
+        pending_pin: secs(100),
+        removed_grace: secs(1_000),
+        queue_message: secs(2_000),
+        max_age: secs(5_000),
+        dead_letter: secs(20_000),
+        ..Retention::default()
+    }
+}
+
+fn keep(store: &mut Store, secs: u64) -> Vec<i64> {
+    store.housekeep(&limits(), after(secs));
+    store.positions()
+}
+
+fn read_to(store: &mut Store, subscription: &Subscription, position: Position) {
+    let to = Cursor { dispatched_to: position, done_to: position };
+    store.write(|tx| tx.advance_cursor(subscription.id, to));
+}
+
+fn put(store: &mut Store, delivery: &Delivery) {
+    store.write(|tx| tx.put_delivery(delivery));
+}
+
+fn attempt(subscription: &Subscription, position: Position, number: u32) -> Attempt {
+    Attempt {
+        delivery: DeliveryId { subscription: subscription.id, position },
+        event: sample_id(1),
+        number,
+        at: after(1),
+        took_micros: 1,
+        status: None,
+        error: None,
+        answer: Vec::new(),
+        next_at: None,
+    }
+}
+
+fn events_that_nobody_is_owed_go_after_their_history(store: &mut Store) {
+    for n in 0..5 {
+        store.append(&recorded_at(n, n.into()));
+    }
+    let all = store.positions();
+    assert_eq!(keep(store, 9), all);
+    assert_eq!(keep(store, 11), all[2..]);
+    assert_eq!(keep(store, 12), all[3..]);
+    store.reopen();
+    assert_eq!(keep(store, 13), all[4..]);
+    assert_eq!(keep(store, 14), [0; 0]);
+    assert_eq!(store.reader().event(sample_id(1)).unwrap(), None);
+}
+
+fn what_a_push_subscription_has_not_read_stays(store: &mut Store) {
+    let both = store.sync(&[push("/a"), push("/b")]).subscriptions;
+    let positions: Vec<Position> = (1..=4).map(|n| store.append(&recorded_at(n, 0))).collect();
+    let all = store.positions();
+    read_to(store, &both[0], positions[3]);
+    assert_eq!(keep(store, 1_000_000), all);
+    read_to(store, &both[1], positions[1]);
+    assert_eq!(keep(store, 1_000_000), all[2..]);
+    store.reopen();
+    assert_eq!(keep(store, 1_000_000), all[2..]);
+    read_to(store, &both[1], positions[3]);
+    assert_eq!(keep(store, 1_000_000), [0; 0]);
+}
+
+fn a_removed_subscription_still_owns_until_its_grace_is_over(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let position = store.append(&recorded_at(1, 0));
+    let second = store.append(&recorded_at(2, 0));
+    put(store, &row(&subscription, position, retry(1)));
+    store.sync_at(&[], after(50));
+    assert_eq!(keep(store, 1_049), [position.0, second.0]);
+    assert!(store.subscription(subscription.id).is_some());
+    assert_eq!(keep(store, 1_050), [0; 0]);
+    assert_eq!(store.subscription(subscription.id), None);
+    assert_eq!(store.reader().deliveries_at(position).unwrap(), []);
+    let new = store.push_subscription();
+    assert_ne!(new.id, subscription.id, "numbers are never used twice");
+    assert_eq!(new.cursor.done_to, second);
+}
+
+fn a_pending_subscription_pins_for_a_while(store: &mut Store) {
+    store.sync(&[pending("/a", "t")]);
+    let early = store.append(&recorded_at(1, 0));
+    let late = store.append(&recorded_at(2, 60));
+    assert_eq!(keep(store, 99), [early.0, late.0]);
+    assert_eq!(keep(store, 100), [late.0]);
+    store.write(|tx| tx.confirm_subscription("t"));
+    assert_eq!(keep(store, 1_000_000), [late.0], "confirmed, it owns what is left");
+}
+
+fn a_disabled_subscription_pins_for_a_while(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let early = store.append(&recorded_at(1, 0));
+    let late = store.append(&recorded_at(2, 60));
+    assert_eq!(keep(store, 150), [early.0, late.0]);
+    store.write(|tx| tx.disable_subscription(subscription.id));
+    assert_eq!(keep(store, 159), [late.0]);
+    assert_eq!(keep(store, 160), [0; 0]);
+}
+
+fn a_waiting_delivery_pins_its_event(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let positions: Vec<Position> = (1..=4).map(|n| store.append(&recorded_at(n, 0))).collect();
+    read_to(store, &subscription, positions[3]);
+    put(store, &row(&subscription, positions[1], retry(9_999)));
+    put(store, &row(&subscription, positions[2], DeliveryState::Behind));
+    assert_eq!(keep(store, 1_000), [positions[1].0, positions[2].0]);
+    store.write(|tx| tx.remove_delivery(DeliveryId { subscription: subscription.id, position: positions[1] }));
+    assert_eq!(keep(store, 1_000), [positions[2].0]);
+}
+
+fn rows_of_unreachable_subscriptions_go_with_their_pin(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let positions: Vec<Position> = (1..=3).map(|n| store.append(&recorded_at(n, u64::from(n) * 20))).collect();
+    read_to(store, &subscription, positions[2]);
+    put(store, &row(&subscription, positions[0], retry(1)));
+    put(store, &row(&subscription, positions[1], dead(50)));
+    put(store, &row(&subscription, positions[2], DeliveryState::Behind));
+    let all = store.positions();
+    assert_eq!(keep(store, 200), all, "while it is confirmed");
+    store.write(|tx| tx.disable_subscription(subscription.id));
+    assert_eq!(keep(store, 119), all);
+    assert_eq!(keep(store, 120), all[1..]);
+    assert_eq!(keep(store, 160), all[1..2], "a dead letter keeps its own time");
+}
+
+fn a_delivery_past_its_age_becomes_a_dead_letter(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let positions: Vec<Position> = (1..=2).map(|n| store.append(&recorded_at(n, 0))).collect();
+    read_to(store, &subscription, positions[1]);
+    let waiting = Delivery { since: after(7), attempts: 3, ..row(&subscription, positions[0], retry(9_999)) };
+    let behind =
+        Delivery { since: after(8), ..row(&subscription, positions[1], DeliveryState::Behind) };
+    put(store, &waiting);
+    put(store, &behind);
+    keep(store, 5_006);
+    assert_eq!(store.reader().delivery(waiting.id).unwrap(), Some(waiting.clone()));
+    keep(store, 5_007);
+    let given_up = DeliveryState::Dead { reason: TOO_OLD.into(), at: after(5_007) };
+    assert_eq!(
+        store.reader().delivery(waiting.id).unwrap(),
+        Some(Delivery { state: given_up, ..waiting })
+    );
+    assert_eq!(store.reader().delivery(behind.id).unwrap(), Some(behind));
+    assert_eq!(store.reader().next_due(subscription.id).unwrap(), None);
+}
+
+fn a_dead_letter_pins_its_event_for_its_time(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let position = store.append(&recorded_at(1, 0));
+    read_to(store, &subscription, position);
+    put(store, &row(&subscription, position, dead(40)));
+    assert_eq!(keep(store, 20_039), [position.0]);
+    assert_eq!(store.reader().deliveries_at(position).unwrap().len(), 1);
+    assert_eq!(keep(store, 20_040), [0; 0]);
+    assert_eq!(store.reader().deliveries_at(position).unwrap(), []);
+}
+
+fn a_message_pins_its_event_and_goes_past_its_time(store: &mut Store) {
+    let queue = store.sync(&[to_queue("worker")]).queues[0].id;
+    let first = store.append(&recorded_at(1, 0));
+    let second = store.append(&recorded_at(2, 30));
+    assert_eq!(keep(store, 1_999), [first.0, second.0]);
+    assert_eq!(keep(store, 2_000), [second.0]);
+    assert_eq!(store.reader().queue_depth(queue, after(2_000)).unwrap().visible, 1);
+    assert_eq!(keep(store, 2_030), [0; 0]);
+}
+
+fn what_is_released_late_goes_too(store: &mut Store) {
+    let entities = store.sync(&[push("/a"), to_queue("worker")]);
+    let (subscription, queue) = (entities.subscriptions[0].clone(), entities.queues[0].id);
+    let positions: Vec<Position> = (1..=5).map(|n| store.append(&recorded_at(n, 0))).collect();
+    let all = store.positions();
+    read_to(store, &subscription, positions[4]);
+    put(store, &row(&subscription, positions[1], retry(1)));
+    assert_eq!(keep(store, 500), all, "all are owed to the queue");
+    let received = store.write(|tx| tx.receive(queue, 4, Duration::from_secs(30), after(500)));
+    for one in [&received[3], &received[1], &received[0]] {
+        store.write(|tx| tx.delete_message(queue, one.handle));
+    }
+    assert_eq!(keep(store, 500), [all[1], all[2], all[4]]);
+    store.write(|tx| tx.remove_delivery(DeliveryId { subscription: subscription.id, position: positions[1] }));
+    assert_eq!(keep(store, 500), [all[2], all[4]]);
+    store.reopen();
+    store.write(|tx| tx.delete_message(queue, received[2].handle));
+    assert_eq!(keep(store, 500), [all[4]]);
+}
+
+fn one_topic_does_not_hold_up_another(store: &mut Store) {
+    let topic = store.push_subscription().topic;
+    let owed = store.append(&event_of(1, topic));
+    for n in 2..9 {
+        store.append(&event_of(n, event::TopicId(topic.0 + 1)));
+    }
+    assert_eq!(keep(store, 1_000), [owed.0]);
+}
+
+fn attempts_go_with_their_event(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let position = store.append(&recorded_at(1, 0));
+    for number in 1..=8 {
+        store.write(|tx| tx.record_attempt(&attempt(&subscription, position, number)));
+    }
+    read_to(store, &subscription, position);
+    assert_eq!(store.housekeep(&limits(), after(10)), 9);
+    assert_eq!(store.reader().attempts_at(position).unwrap(), []);
+    assert_eq!(store.positions(), [0; 0]);
+}
+
+fn attempts_beyond_the_limit_go_oldest_first(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let position = store.append(&recorded_at(1, 0));
+    for number in [5, 1, 2, 4, 3] {
+        store.write(|tx| tx.record_attempt(&attempt(&subscription, position, number)));
+    }
+    store.housekeep(&Retention { max_attempts: 3, ..limits() }, after(1));
+    let attempts = store.reader().attempts_at(position).unwrap();
+    assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [2, 3, 4]);
+}
+
+fn a_budget_is_kept_and_more_is_told(store: &mut Store) {
+    for n in 1..=5 {
+        store.append(&recorded_at(n, 0));
+    }
+    let step = store.write(|tx| tx.housekeep(&limits(), after(10), 2));
+    assert_eq!((step.rows, step.more), (2, true));
+    assert_eq!(store.positions().len(), 3, "the oldest first");
+    let none = store.write(|tx| tx.housekeep(&limits(), after(10), 0));
+    assert_eq!((none.rows, none.more), (0, true));
+    assert_eq!(store.housekeep(&limits(), after(10)), 3);
+}
+
+fn nothing_to_do_is_no_rows(store: &mut Store) {
+    assert_eq!(store.housekeep(&limits(), after(0)), 0);
+    store.append(&recorded_at(1, 0));
+    assert_eq!(store.housekeep(&limits(), after(0)), 0);
+    assert_eq!(store.housekeep(&limits(), after(10)), 1);
+    assert_eq!(store.housekeep(&limits(), after(10)), 0);
+}

@@ -1,0 +1,182 @@
+//! Messages: order, visibility, receipts.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::{Case, Store, after, cases, recorded_at, to_queue};
+use crate::entities::QueueId;
+use crate::memory::{sample_event, sample_id};
+use crate::queue::{MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange};
+
+pub(super) const CASES: &[Case] = cases![
+    messages_come_in_the_order_in_which_they_were_sent,
+    a_message_carries_its_event_and_its_subscription,
+    a_received_message_is_hidden_for_its_visibility,
+    a_message_that_comes_back_keeps_its_place,
+    receives_are_counted,
+    a_message_is_deleted_by_any_of_its_receipts,
+    a_receipt_is_good_for_its_own_queue_only,
+    numbers_of_messages_are_never_used_twice,
+    visibility_changes_from_now_on,
+    zero_visibility_shows_a_message_at_once,
+    visibility_ends_at_the_limit_of_the_last_receive,
+    message_ids_differ_between_queues_and_stay,
+    depth_tells_the_visible_from_those_in_flight,
+];
+
+const HALF_MINUTE: Duration = Duration::from_secs(30);
+
+fn queue(store: &mut Store, messages: u8) -> QueueId {
+    let queue = store.sync(&[to_queue("worker")]).queues[0].id;
+    for n in 1..=messages {
+        store.append(&recorded_at(n, n.into()));
+    }
+    queue
+}
+
+fn receive(store: &mut Store, queue: QueueId, max: usize, secs: u64) -> Vec<Received> {
+    store.write(|tx| tx.receive(queue, max, HALF_MINUTE, after(secs)))
+}
+
+/// The samples that were received.
+fn samples(received: &[Received]) -> Vec<u8> {
+    let number = |one: &Received| (1..=u8::MAX).find(|n| sample_id(*n) == one.event.body.id);
+    received.iter().filter_map(number).collect()
+}
+
+fn messages_come_in_the_order_in_which_they_were_sent(store: &mut Store) {
+    let queue = queue(store, 5);
+    assert_eq!(samples(&receive(store, queue, 2, 10)), [1, 2]);
+    assert_eq!(samples(&receive(store, queue, 2, 10)), [3, 4]);
+    assert_eq!(samples(&receive(store, queue, 9, 10)), [5]);
+    assert_eq!(samples(&receive(store, queue, 9, 10)), [0; 0]);
+    assert_eq!(samples(&receive(store, QueueId(99), 9, 10)), [0; 0]);
+}
+
+fn a_message_carries_its_event_and_its_subscription(store: &mut Store) {
+    let entities = store.sync(&[to_queue("worker")]);
+    let body = recorded_at(1, 4);
+    let position = store.append(&body);
+    let received = receive(store, entities.queues[0].id, 1, 9).remove(0);
+    assert_eq!((received.event.position, &received.event.body), (position, &body));
+    assert_eq!(received.subscription, entities.subscriptions[0].id);
+    assert_eq!((received.sent_at, received.first_received_at), (after(4), after(9)));
+}
+
+fn a_received_message_is_hidden_for_its_visibility(store: &mut Store) {
+    let queue = queue(store, 1);
+    assert_eq!(receive(store, queue, 1, 10).len(), 1);
+    assert_eq!(receive(store, queue, 1, 39).len(), 0);
+    store.reopen();
+    assert_eq!(receive(store, queue, 1, 39).len(), 0);
+    assert_eq!(receive(store, queue, 1, 40).len(), 1, "visible again on the second");
+}
+
+fn a_message_that_comes_back_keeps_its_place(store: &mut Store) {
+    let queue = queue(store, 3);
+    assert_eq!(samples(&receive(store, queue, 2, 10)), [1, 2]);
+    assert_eq!(samples(&receive(store, queue, 9, 40)), [1, 2, 3]);
+}
+
+fn receives_are_counted(store: &mut Store) {
+    let queue = queue(store, 1);
+    for (count, secs) in [(1, 10), (2, 50), (3, 90)] {
+        let received = receive(store, queue, 1, secs).remove(0);
+        assert_eq!((received.receive_count, received.handle.receive_count), (count, count));
+        assert_eq!(received.first_received_at, after(10));
+    }
+}
+
+fn a_message_is_deleted_by_any_of_its_receipts(store: &mut Store) {
+    let queue = queue(store, 2);
+    let first = receive(store, queue, 1, 10)[0].handle;
+    let second = receive(store, queue, 1, 50)[0].handle;
+    assert_eq!(first.seq, second.seq);
+    assert!(store.write(|tx| tx.delete_message(queue, first)));
+    assert!(!store.write(|tx| tx.delete_message(queue, second)), "it was gone");
+    assert_eq!(samples(&receive(store, queue, 9, 900)), [2]);
+}
+
+fn a_receipt_is_good_for_its_own_queue_only(store: &mut Store) {
+    let queues = store.sync(&[to_queue("one"), to_queue("two")]).queues;
+    store.append(&sample_event(1));
+    let handle = receive(store, queues[0].id, 1, 10)[0].handle;
+    assert!(!store.write(|tx| tx.delete_message(queues[1].id, handle)));
+    let change = store.write(|tx| tx.change_visibility(queues[1].id, handle, HALF_MINUTE, after(10)));
+    assert_eq!(change, VisibilityChange::Gone);
+    assert!(store.write(|tx| tx.delete_message(queues[0].id, handle)));
+    assert_eq!(receive(store, queues[1].id, 9, 10).len(), 1);
+}
+
+fn numbers_of_messages_are_never_used_twice(store: &mut Store) {
+    let queue = queue(store, 0);
+    let mut seen = HashSet::new();
+    for n in 1..=4 {
+        store.append(&sample_event(n));
+        let handle = receive(store, queue, 1, 10)[0].handle;
+        assert!(seen.insert(handle.seq), "an old receipt must not name a new message");
+        store.write(|tx| tx.delete_message(queue, handle));
+        store.reopen();
+    }
+}
+
+fn visibility_changes_from_now_on(store: &mut Store) {
+    let queue = queue(store, 1);
+    let handle = receive(store, queue, 1, 10)[0].handle;
+    let change = store.write(|tx| tx.change_visibility(queue, handle, HALF_MINUTE * 2, after(20)));
+    assert_eq!(change, VisibilityChange::Changed);
+    assert_eq!(receive(store, queue, 1, 79).len(), 0);
+    assert_eq!(receive(store, queue, 1, 80).len(), 1);
+    let gone = MessageHandle { seq: handle.seq + 1, receive_count: 1 };
+    let change = store.write(|tx| tx.change_visibility(queue, gone, HALF_MINUTE, after(80)));
+    assert_eq!(change, VisibilityChange::Gone);
+}
+
+fn zero_visibility_shows_a_message_at_once(store: &mut Store) {
+    let queue = queue(store, 2);
+    let handle = receive(store, queue, 1, 10)[0].handle;
+    store.write(|tx| tx.change_visibility(queue, handle, Duration::ZERO, after(10)));
+    assert_eq!(samples(&receive(store, queue, 2, 10)), [1, 2], "in its place");
+    let unhidden = store.write(|tx| tx.receive(queue, 9, Duration::ZERO, after(100)));
+    assert_eq!(unhidden.len(), 2);
+    assert_eq!(receive(store, queue, 9, 100).len(), 2);
+}
+
+fn visibility_ends_at_the_limit_of_the_last_receive(store: &mut Store) {
+    let queue = queue(store, 1);
+    let change = |store: &mut Store, handle, visibility, secs| {
+        store.write(|tx| tx.change_visibility(queue, handle, visibility, after(secs)))
+    };
+    let first = receive(store, queue, 1, 10)[0].handle;
+    assert_eq!(change(store, first, MAX_VISIBILITY, 10), VisibilityChange::Changed);
+    assert_eq!(change(store, first, MAX_VISIBILITY, 11), VisibilityChange::BeyondLimit);
+    let nearly = MAX_VISIBILITY - Duration::from_secs(1);
+    assert_eq!(change(store, first, nearly, 11), VisibilityChange::Changed);
+    let again = 10 + MAX_VISIBILITY.as_secs();
+    assert_eq!(receive(store, queue, 1, again - 1).len(), 0, "the refused change changed nothing");
+    let second = receive(store, queue, 1, again)[0].handle;
+    assert_eq!(change(store, second, MAX_VISIBILITY, again), VisibilityChange::Changed);
+    assert_eq!(change(store, first, MAX_VISIBILITY, again), VisibilityChange::Changed);
+}
+
+fn message_ids_differ_between_queues_and_stay(store: &mut Store) {
+    let queues = store.sync(&[to_queue("one"), to_queue("two")]).queues;
+    store.append(&sample_event(1));
+    let first = receive(store, queues[0].id, 1, 10)[0].message_id;
+    let other = receive(store, queues[1].id, 1, 10)[0].message_id;
+    assert_ne!(first, other);
+    store.reopen();
+    assert_eq!(receive(store, queues[0].id, 1, 100)[0].message_id, first);
+}
+
+fn depth_tells_the_visible_from_those_in_flight(store: &mut Store) {
+    let queue = queue(store, 3);
+    let handle = receive(store, queue, 1, 10)[0].handle;
+    let depth = |store: &Store, secs| store.reader().queue_depth(queue, after(secs)).unwrap();
+    let oldest = Some(after(1));
+    assert_eq!(depth(store, 10), QueueDepth { visible: 2, in_flight: 1, oldest });
+    assert_eq!(depth(store, 40), QueueDepth { visible: 3, in_flight: 0, oldest });
+    store.write(|tx| tx.delete_message(queue, handle));
+    assert_eq!(depth(store, 40), QueueDepth { visible: 2, in_flight: 0, oldest: Some(after(2)) });
+    assert_eq!(store.reader().queue_depth(QueueId(99), after(0)).unwrap(), QueueDepth::default());
+}

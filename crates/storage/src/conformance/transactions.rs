@@ -1,0 +1,109 @@
+//! Rollback, visibility to readers, admission and the checks.
+
+use std::time::Duration;
+
+use super::{Case, Store, after, cases, dead, push, retry, row, to_queue};
+use crate::StoreError;
+use crate::delivery::DeliveryId;
+use crate::entities::{Cursor, Desired};
+use crate::memory::{sample_event, sample_id, sample_intent};
+use crate::retention::Retention;
+
+pub(super) const CASES: &[Case] = cases![
+    a_rollback_leaves_nothing,
+    what_is_not_committed_is_read_by_nobody,
+    an_empty_transaction_commits,
+    entities_of_a_rolled_back_transaction_get_no_messages,
+    intents_are_refused_at_the_size_limit,
+    a_sound_store_has_no_findings,
+];
+
+fn a_rollback_leaves_nothing(store: &mut Store) {
+    let entities = store.sync(&[push("/a"), to_queue("worker")]);
+    let (subscription, queue) = (entities.subscriptions[0].clone(), entities.queues[0].id);
+    let position = store.append(&sample_event(1));
+    store.write(|tx| tx.insert_intent(&sample_intent(2)));
+    store.write(|tx| tx.put_delivery(&row(&subscription, position, retry(1))));
+    let handle = store.write(|tx| tx.receive(queue, 1, Duration::from_secs(30), after(0)))[0].handle;
+
+    let backend = &mut store.opened().backend;
+    backend.begin().unwrap();
+    let tx = backend.tx();
+    tx.remove_intent(sample_id(2)).unwrap();
+    tx.insert_intent(&sample_intent(3)).unwrap();
+    let lost = tx.append(&sample_event(4)).unwrap();
+    tx.advance_cursor(subscription.id, Cursor { dispatched_to: lost, done_to: lost }).unwrap();
+    tx.remove_delivery(DeliveryId { subscription: subscription.id, position }).unwrap();
+    tx.disable_subscription(subscription.id).unwrap();
+    tx.delete_message(queue, handle).unwrap();
+    tx.sync_entities(&Desired::default(), after(5)).unwrap();
+    tx.put_value("name", b"value").unwrap();
+    tx.housekeep(&Retention::default(), after(100_000_000), 99).unwrap();
+    backend.rollback();
+    backend.rollback();
+
+    assert_eq!(store.positions(), [position.0]);
+    assert_eq!(store.reader().head().unwrap(), position);
+    assert_eq!(store.subscription(subscription.id), Some(subscription.clone()));
+    assert_eq!(store.reader().deliveries_at(position).unwrap(), [row(&subscription, position, retry(1))]);
+    assert_eq!(store.reader().queue_depth(queue, after(0)).unwrap().in_flight, 1);
+    assert_eq!(store.write(|tx| tx.get_value("name")), None);
+    assert!(!store.write(|tx| tx.remove_intent(sample_id(3))), "its insert was rolled back");
+    assert!(store.write(|tx| tx.remove_intent(sample_id(2))), "its removal was rolled back");
+    store.write(|tx| tx.insert_intent(&sample_intent(3)));
+    assert!(store.write(|tx| tx.remove_intent(sample_id(3))));
+    assert!(store.append(&sample_event(5)) > position);
+    assert_eq!(store.reader().queue_depth(queue, after(0)).unwrap().visible, 1);
+}
+
+fn what_is_not_committed_is_read_by_nobody(store: &mut Store) {
+    let backend = &mut store.opened().backend;
+    backend.begin().unwrap();
+    backend.tx().append(&sample_event(1)).unwrap();
+    assert_eq!(store.reader().event(sample_id(1)).unwrap(), None);
+    let committed = store.opened().backend.commit().unwrap();
+    assert_eq!(committed.topics.len(), 1);
+    assert!(store.reader().event(sample_id(1)).unwrap().is_some());
+}
+
+fn an_empty_transaction_commits(store: &mut Store) {
+    let backend = &mut store.opened().backend;
+    backend.begin().unwrap();
+    let committed = backend.commit().unwrap();
+    assert!(committed.topics.is_empty() && committed.queues.is_empty());
+    backend.between_commits();
+}
+
+fn entities_of_a_rolled_back_transaction_get_no_messages(store: &mut Store) {
+    let desired = Desired { subscriptions: vec![to_queue("worker")], ..Desired::default() };
+    let backend = &mut store.opened().backend;
+    backend.begin().unwrap();
+    backend.tx().sync_entities(&desired, after(0)).unwrap();
+    backend.rollback();
+    backend.begin().unwrap();
+    backend.tx().append(&sample_event(1)).unwrap();
+    assert_eq!(backend.commit().unwrap().queues, []);
+}
+
+fn intents_are_refused_at_the_size_limit(store: &mut Store) {
+    store.append(&sample_event(1));
+    let roomy = Retention { min_free_bytes: 0, ..Retention::default() };
+    let backend = &mut store.opened().backend;
+    assert!(backend.admit(&roomy).is_ok());
+    let full = backend.admit(&Retention { max_bytes: 1, ..roomy });
+    assert!(matches!(full, Err(StoreError::Full(_))), "{full:?}");
+}
+
+fn a_sound_store_has_no_findings(store: &mut Store) {
+    let entities = store.sync(&[push("/a"), to_queue("worker")]);
+    let position = store.append(&sample_event(1));
+    store.write(|tx| tx.put_delivery(&row(&entities.subscriptions[0], position, dead(1))));
+    for full in [false, true] {
+        assert_eq!(store.reader().check(full).unwrap(), [""; 0]);
+    }
+    let past_the_end = Cursor { dispatched_to: event::Position(99), done_to: event::Position(0) };
+    store.write(|tx| tx.advance_cursor(entities.subscriptions[0].id, past_the_end));
+    assert_eq!(store.reader().check(true).unwrap().len(), 1, "a cursor past the log's end is a finding");
+    let stats = store.reader().stats().unwrap();
+    assert!(stats.bytes > 0);
+}

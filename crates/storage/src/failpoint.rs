@@ -1,0 +1,49 @@
+//! Named points at which a test can stop the process and kill it.
+//!
+//! Without the feature `failpoints` a point is nothing. With it, the environment says what happens there, as the crate `fail` reads it:
+//! `FAILPOINTS=before-commit=100*off->pause`.
+
+/// The points, in the order in which an event passes them.
+pub const ALL: [&str; 8] = [
+    BEFORE_COMMIT,
+    AFTER_COMMIT,
+    INTENT_DURABLE,
+    REQUEST_SENT,
+    HEAD_RECEIVED,
+    OUTCOME_QUEUED,
+    CURSOR_DURABLE,
+    ATTEMPT_DONE,
+];
+
+/// The writer has applied a batch and not committed it.
+pub const BEFORE_COMMIT: &str = "before-commit";
+/// The writer has committed a batch and told nobody.
+pub const AFTER_COMMIT: &str = "after-commit";
+/// An intent is durable, nothing is sent.
+pub const INTENT_DURABLE: &str = "intent-durable";
+/// The request has been handed to the connection.
+pub const REQUEST_SENT: &str = "request-sent";
+/// The upstream's head is here, the client has nothing.
+pub const HEAD_RECEIVED: &str = "head-received";
+/// The outcome is in the store's queue, the answer's last byte is not released.
+pub const OUTCOME_QUEUED: &str = "outcome-queued";
+/// A cursor's `dispatched_to` is durable, no call has been made.
+pub const CURSOR_DURABLE: &str = "cursor-durable";
+/// An attempt is over, its result is not recorded.
+pub const ATTEMPT_DONE: &str = "attempt-done";
+
+/// Passes a point.
+#[inline]
+pub fn hit(name: &'static str) {
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!(name);
+    #[cfg(not(feature = "failpoints"))]
+    let _ = name;
+}
+
+/// Reads the environment; keep the guard for as long as points are to work.
+#[cfg(feature = "failpoints")]
+#[must_use = "points stop working when the guard is dropped"]
+pub fn setup() -> fail::FailScenario<'static> {
+    fail::FailScenario::setup()
+}

@@ -1,0 +1,101 @@
+//! Topics, queues and subscriptions as the configuration wants them.
+
+use event::{Position, Timestamp, TopicId};
+
+use super::state::{State, Subscriber};
+use crate::entities::{
+    Cursor, Desired, DesiredSubscription, Entities, Protocol, Queue, QueueId, Subscription, SubscriptionId,
+    SubscriptionState, Topic,
+};
+
+impl State {
+    pub(super) fn sync(&mut self, desired: &Desired, now: Timestamp) -> Entities {
+        let mut entities = Entities::default();
+        for name in desired.topic_names() {
+            entities.topics.push(Topic { id: self.ensure_topic(name), name: name.to_owned() });
+        }
+        for name in desired.queue_names() {
+            entities.queues.push(Queue { id: self.ensure_queue(name), name: name.to_owned() });
+        }
+        for wanted in &desired.subscriptions {
+            let subscription = self.ensure_subscription(wanted, now);
+            if !entities.subscriptions.iter().any(|known| known.id == subscription.id) {
+                entities.subscriptions.push(subscription);
+            }
+        }
+        for subscriber in self.subscriptions.edit().values_mut() {
+            let subscription = &mut subscriber.subscription;
+            if !entities.subscriptions.iter().any(|wanted| wanted.id == subscription.id) {
+                subscription.removed_at.get_or_insert(now);
+                entities.removed.push(subscription.clone());
+            }
+        }
+        entities
+    }
+
+    fn ensure_topic(&mut self, name: &str) -> TopicId {
+        self.topic_named(name).unwrap_or_else(|| {
+            // Topics are never deleted.
+            let id = TopicId(self.topics.len() as i64 + 1);
+            self.topics.edit().insert(id, name.to_owned());
+            id
+        })
+    }
+
+    fn ensure_queue(&mut self, name: &str) -> QueueId {
+        self.queue_named(name).unwrap_or_else(|| {
+            // Queues are never deleted.
+            let id = QueueId(self.queues.len() as i64 + 1);
+            self.queues.edit().insert(id, name.to_owned());
+            id
+        })
+    }
+
+    fn ensure_subscription(&mut self, wanted: &DesiredSubscription, now: Timestamp) -> Subscription {
+        let topic = self.ensure_topic(&wanted.topic);
+        let same = |known: &Subscription| {
+            known.topic == topic && known.protocol == wanted.protocol && known.endpoint == wanted.endpoint
+        };
+        let mut subscribers = self.subscriptions.edit().values_mut();
+        if let Some(known) = subscribers.find(|known| same(&known.subscription)) {
+            known.subscription.removed_at = None;
+            return known.subscription.clone();
+        }
+        self.last_subscription += 1;
+        let subscription = Subscription {
+            id: SubscriptionId(self.last_subscription),
+            uuid: wanted.uuid,
+            topic,
+            protocol: wanted.protocol,
+            endpoint: wanted.endpoint.clone(),
+            state: match &wanted.confirm_with {
+                Some(token) => SubscriptionState::Pending { token: token.clone() },
+                None => SubscriptionState::Confirmed,
+            },
+            created_at: now,
+            removed_at: None,
+            cursor: Cursor { dispatched_to: self.head, done_to: self.head },
+        };
+        let subscriber =
+            Subscriber { subscription: subscription.clone(), token: wanted.confirm_with.clone() };
+        self.subscriptions.edit().insert(subscription.id, subscriber);
+        subscription
+    }
+
+    /// Whether a push subscription of the topic has yet to read the position. Pending and disabled ones count only if the event was
+    /// recorded after `pinned_since`.
+    pub(super) fn is_unread(
+        &self,
+        topic: TopicId,
+        position: Position,
+        recorded_at: Timestamp,
+        pinned_since: Timestamp,
+    ) -> bool {
+        self.subscriptions.values().map(|subscriber| &subscriber.subscription).any(|subscription| {
+            subscription.topic == topic
+                && subscription.protocol != Protocol::Sqs
+                && subscription.cursor.done_to < position
+                && (subscription.state == SubscriptionState::Confirmed || recorded_at > pinned_since)
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! The rules of [`retention`](crate::retention), as plain walks over the tables.
+
+use event::{Event, Position, Timestamp};
+
+use super::state::State;
+use super::transaction::waits;
+use crate::delivery::{DeliveryId, DeliveryState};
+use crate::entities::{SubscriptionId, SubscriptionState};
+use crate::retention::{Housekept, Retention, TOO_OLD};
+
+/// How much one call may still do.
+struct Sweep {
+    now: Timestamp,
+    left: usize,
+    done: Housekept,
+}
+
+/// The budget is used up.
+struct Spent;
+
+impl Sweep {
+    /// Asks for one more row.
+    fn spend(&mut self) -> Result<(), Spent> {
+        if self.left == 0 {
+            return Err(Spent);
+        }
+        self.left -= 1;
+        self.done.rows += 1;
+        Ok(())
+    }
+}
+
+impl State {
+    pub(super) fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Housekept {
+        let mut sweep = Sweep { now, left: budget, done: Housekept::default() };
+        sweep.done.more = self.sweep(retention, &mut sweep).is_err();
+        sweep.done
+    }
+
+    fn sweep(&mut self, retention: &Retention, sweep: &mut Sweep) -> Result<(), Spent> {
+        let before = |limit| sweep.now.minus(limit);
+        let (grace, messages) = (before(retention.removed_grace), before(retention.queue_message));
+        let (dead, pinned) = (before(retention.dead_letter), before(retention.pending_pin));
+        let (age, history) = (before(retention.max_age), before(retention.history));
+        self.drop_removed(grace, sweep)?;
+        self.drop_messages(messages, sweep)?;
+        self.drop_dead(dead, sweep)?;
+        self.drop_unreachable(pinned, sweep)?;
+        self.give_up(age, sweep)?;
+        self.drop_events(history, pinned, sweep)?;
+        self.drop_attempts(retention.max_attempts, sweep)
+    }
+
+    fn drop_removed(&mut self, until: Timestamp, sweep: &mut Sweep) -> Result<(), Spent> {
+        let subscriptions = self.subscriptions.values().map(|subscriber| &subscriber.subscription);
+        let gone: Vec<SubscriptionId> = subscriptions
+            .filter(|known| known.removed_at.is_some_and(|at| at <= until))
+            .map(|known| known.id)
+            .collect();
+        for id in gone {
+            let rows: Vec<DeliveryId> = self.rows_of(id).map(|row| row.id).collect();
+            self.drop_rows(rows, sweep)?;
+            sweep.spend()?;
+            self.subscriptions.edit().remove(&id);
+        }
+        Ok(())
+    }
+
+    fn drop_rows(&mut self, rows: Vec<DeliveryId>, sweep: &mut Sweep) -> Result<(), Spent> {
+        for row in rows {
+            sweep.spend()?;
+            self.deliveries.edit().remove(&row);
+        }
+        Ok(())
+    }
+
+    fn drop_messages(&mut self, until: Timestamp, sweep: &mut Sweep) -> Result<(), Spent> {
+        let old = |message: &super::state::Message| message.sent_at <= until;
+        let seqs: Vec<i64> =
+            self.messages.iter().take_while(|(_, message)| old(message)).map(|(seq, _)| *seq).collect();
+        for seq in seqs {
+            sweep.spend()?;
+            self.messages.edit().remove(&seq);
+        }
+        Ok(())
+    }
+
+    fn drop_dead(&mut self, until: Timestamp, sweep: &mut Sweep) -> Result<(), Spent> {
+        let rows = self.deliveries.values().filter_map(|row| match &row.state {
+            DeliveryState::Dead { at, .. } if *at <= until => Some(row.id),
+            _ => None,
+        });
+        self.drop_rows(rows.collect(), sweep)
+    }
+
+    fn drop_unreachable(&mut self, until: Timestamp, sweep: &mut Sweep) -> Result<(), Spent> {
+        let unreachable = |id| {
+            self.subscriptions
+                .get(&id)
+                .is_some_and(|known| known.subscription.state != SubscriptionState::Confirmed)
+        };
+        let old = |position| self.events.get(&position).is_none_or(|event| event.body.recorded_at <= until);
+        let rows = self
+            .deliveries
+            .values()
+            .filter(|row| waits(row) && unreachable(row.id.subscription) && old(row.id.position))
+            .map(|row| row.id);
+        self.drop_rows(rows.collect(), sweep)
+    }
+
+    fn give_up(&mut self, until: Timestamp, sweep: &mut Sweep) -> Result<(), Spent> {
+        let rows: Vec<DeliveryId> = self
+            .deliveries
+            .values()
+            .filter(|row| waits(row) && row.since <= until)
+            .map(|row| row.id)
+            .collect();
+        for id in rows {
+            sweep.spend()?;
+            if let Some(row) = self.deliveries.edit().get_mut(&id) {
+                row.state = DeliveryState::Dead { reason: TOO_OLD.into(), at: sweep.now };
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_events(
+        &mut self,
+        until: Timestamp,
+        pinned_since: Timestamp,
+        sweep: &mut Sweep,
+    ) -> Result<(), Spent> {
+        let old = self.events.values().filter(|event| event.body.recorded_at <= until);
+        let free: Vec<_> = old
+            .filter(|event| !self.is_owed(event, pinned_since))
+            .map(|event| (event.position, event.body.id))
+            .collect();
+        for (position, id) in free {
+            let attempts: Vec<_> =
+                self.attempts.keys().filter(|attempt| attempt.0 == position).copied().collect();
+            for attempt in attempts {
+                sweep.spend()?;
+                self.attempts.edit().remove(&attempt);
+            }
+            sweep.spend()?;
+            self.events.edit().remove(&position);
+            self.positions.edit().remove(&id);
+        }
+        Ok(())
+    }
+
+    fn is_owed(&self, event: &Event, pinned_since: Timestamp) -> bool {
+        let position: Position = event.position;
+        self.is_unread(event.body.topic, position, event.body.recorded_at, pinned_since)
+            || self.deliveries.keys().any(|row| row.position == position)
+            || self.messages.values().any(|message| message.position == position)
+    }
+
+    fn drop_attempts(&mut self, keep: u64, sweep: &mut Sweep) -> Result<(), Spent> {
+        let last = self.attempts.values().map(|recorded| recorded.seq).max().unwrap_or(0);
+        let until = last.saturating_sub_unsigned(keep);
+        let old: Vec<_> = self
+            .attempts
+            .iter()
+            .filter(|(_, recorded)| recorded.seq <= until)
+            .map(|(id, _)| *id)
+            .collect();
+        for attempt in old {
+            sweep.spend()?;
+            self.attempts.edit().remove(&attempt);
+        }
+        Ok(())
+    }
+}

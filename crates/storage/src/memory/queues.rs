@@ -1,0 +1,85 @@
+//! Messages of queues: receive, delete, hide.
+
+use std::time::Duration;
+
+use event::Timestamp;
+
+use super::state::State;
+use crate::entities::QueueId;
+use crate::queue::{MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange, message_id};
+use crate::{Result, StoreError};
+
+impl State {
+    pub(super) fn receive(
+        &mut self,
+        queue: QueueId,
+        max: usize,
+        visibility: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Received>> {
+        let visible = |message: &super::state::Message| message.queue == queue && message.visible_at <= now;
+        let mut received = Vec::new();
+        for (seq, message) in self.messages.edit().iter_mut().filter(|(_, message)| visible(message)).take(max)
+        {
+            let event = self.events.get(&message.position).ok_or_else(|| {
+                StoreError::Damaged(format!("message {seq} points at no event ({})", message.position))
+            })?;
+            message.receive_count += 1;
+            message.received_at = Some(now);
+            message.visible_at = hidden_until(visibility, now);
+            received.push(Received {
+                handle: MessageHandle { seq: *seq, receive_count: message.receive_count },
+                message_id: message_id(event.body.id, *seq),
+                event: (**event).clone(),
+                subscription: message.subscription,
+                sent_at: message.sent_at,
+                first_received_at: *message.first_received_at.get_or_insert(now),
+                receive_count: message.receive_count,
+            });
+        }
+        Ok(received)
+    }
+
+    pub(super) fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> bool {
+        let there = self.messages.get(&handle.seq).is_some_and(|message| message.queue == queue);
+        if there {
+            self.messages.edit().remove(&handle.seq);
+        }
+        there
+    }
+
+    pub(super) fn change_visibility(
+        &mut self,
+        queue: QueueId,
+        handle: MessageHandle,
+        visibility: Duration,
+        now: Timestamp,
+    ) -> VisibilityChange {
+        let found = self.messages.edit().get_mut(&handle.seq).filter(|message| message.queue == queue);
+        let Some(message) = found else { return VisibilityChange::Gone };
+        let received_at = message.received_at.unwrap_or(now);
+        if now.plus(visibility) > received_at.plus(MAX_VISIBILITY) {
+            return VisibilityChange::BeyondLimit;
+        }
+        message.visible_at = hidden_until(visibility, now);
+        VisibilityChange::Changed
+    }
+
+    pub(super) fn queue_depth(&self, queue: QueueId, now: Timestamp) -> QueueDepth {
+        let mut depth = QueueDepth::default();
+        for message in self.messages.values().filter(|message| message.queue == queue) {
+            depth.oldest.get_or_insert(message.sent_at);
+            if message.visible_at <= now {
+                depth.visible += 1;
+            } else {
+                depth.in_flight += 1;
+            }
+        }
+        depth
+    }
+}
+
+/// Zero is visible at once, also for a clock that steps back.
+fn hidden_until(visibility: Duration, now: Timestamp) -> Timestamp {
+    if visibility.is_zero() { Timestamp::default() } else { now.plus(visibility) }
+}

@@ -1,0 +1,175 @@
+//! Reads of what is committed.
+
+use std::collections::BTreeSet;
+
+use event::{Event, EventId, Position, Timestamp, TopicId};
+
+use super::Shared;
+use super::state::State;
+use super::transaction::waits;
+use crate::Result;
+use crate::backend::{Lag, Reader, StoreStats};
+use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use crate::entities::{Protocol, QueueId, Subscription, SubscriptionId};
+use crate::queue::QueueDepth;
+
+impl Reader for Shared {
+    fn head(&self) -> Result<Position> {
+        Ok(self.state().head)
+    }
+
+    fn events_after(
+        &self,
+        topic: TopicId,
+        after: Position,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Event>> {
+        let state = self.state();
+        let of_topic = state.after(after).filter(|event| event.body.topic == topic);
+        let mut events: Vec<Event> = Vec::new();
+        let mut bytes = 0;
+        for event in of_topic.take(limit) {
+            bytes += event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len());
+            if bytes > max_bytes && !events.is_empty() {
+                break;
+            }
+            events.push(event.clone());
+        }
+        Ok(events)
+    }
+
+    fn event_at(&self, position: Position) -> Result<Option<Event>> {
+        Ok(self.state().events.get(&position).map(|event| (**event).clone()))
+    }
+
+    fn event(&self, id: EventId) -> Result<Option<Event>> {
+        let state = self.state();
+        let found = state.positions.get(&id).and_then(|position| state.events.get(position));
+        Ok(found.map(|event| (**event).clone()))
+    }
+
+    fn events_before(&self, before: Option<Position>, limit: usize) -> Result<Vec<Event>> {
+        let state = self.state();
+        let before = before.unwrap_or(Position(i64::MAX));
+        Ok(state.events.range(..before).rev().take(limit).map(|(_, event)| (**event).clone()).collect())
+    }
+
+    fn subscriptions(&self) -> Result<Vec<Subscription>> {
+        let state = self.state();
+        Ok(state.subscriptions.values().map(|subscriber| subscriber.subscription.clone()).collect())
+    }
+
+    fn due_deliveries(
+        &self,
+        subscription: SubscriptionId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        let state = self.state();
+        let mut due: Vec<(Timestamp, &Delivery)> =
+            state.rows_of(subscription).filter_map(retry_at).filter(|(at, _)| *at <= now).collect();
+        due.sort_by_key(|(at, row)| (*at, row.id.position));
+        Ok(due.into_iter().take(limit).map(|(_, row)| row.clone()).collect())
+    }
+
+    fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Timestamp>> {
+        Ok(self.state().rows_of(subscription).filter_map(retry_at).map(|(at, _)| at).min())
+    }
+
+    fn deliveries_of_key(
+        &self,
+        subscription: SubscriptionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        let state = self.state();
+        let rows = state.rows_of(subscription).filter(|row| waits(row) && row.key == key);
+        Ok(rows.take(limit).cloned().collect())
+    }
+
+    fn blocked_keys(&self, subscription: SubscriptionId) -> Result<Vec<String>> {
+        let state = self.state();
+        let keys: BTreeSet<String> =
+            state.rows_of(subscription).filter(|row| waits(row)).map(|row| row.key.clone()).collect();
+        Ok(keys.into_iter().collect())
+    }
+
+    fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {
+        let state = self.state();
+        Ok(state.deliveries.values().filter(|row| row.id.position == position).cloned().collect())
+    }
+
+    fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>> {
+        Ok(self.state().deliveries.get(&id).cloned())
+    }
+
+    fn attempts_at(&self, position: Position) -> Result<Vec<Attempt>> {
+        let state = self.state();
+        let at = state.attempts.values().map(|recorded| &recorded.attempt);
+        Ok(at.filter(|attempt| attempt.delivery.position == position).cloned().collect())
+    }
+
+    fn lag(&self, subscription: SubscriptionId) -> Result<Lag> {
+        Ok(self.state().lag(subscription))
+    }
+
+    fn queue_depth(&self, queue: QueueId, now: Timestamp) -> Result<QueueDepth> {
+        Ok(self.state().queue_depth(queue, now))
+    }
+
+    fn stats(&self) -> Result<StoreStats> {
+        let state = self.state();
+        Ok(StoreStats { open_intents: state.intents.len() as u64, bytes: state.bytes(), wal_bytes: 0 })
+    }
+
+    fn check(&self, _full: bool) -> Result<Vec<String>> {
+        let state = self.state();
+        let head = state.head;
+        let subscriptions = state.subscriptions.values().map(|subscriber| &subscriber.subscription);
+        let ahead = subscriptions
+            .filter(|known| known.cursor.dispatched_to.max(known.cursor.done_to) > head)
+            .map(|known| format!("subscription {} has read past the log's end", known.id.0));
+        let missing = |position| !state.events.contains_key(position);
+        let messages = state.messages.iter().filter(|(_, message)| missing(&message.position));
+        let rows = state.deliveries.keys().filter(|row| missing(&row.position));
+        Ok(ahead
+            .chain(messages.map(|(seq, _)| format!("message {seq} points at no event")))
+            .chain(rows.map(|row| format!("a delivery points at no event ({})", row.position)))
+            .collect())
+    }
+}
+
+fn retry_at(row: &Delivery) -> Option<(Timestamp, &Delivery)> {
+    match row.state {
+        DeliveryState::Retry { at } => Some((at, row)),
+        _ => None,
+    }
+}
+
+impl State {
+    fn after(&self, after: Position) -> impl Iterator<Item = &Event> + '_ {
+        self.events.range(Position(after.0.saturating_add(1))..).map(|(_, event)| &**event)
+    }
+
+    fn lag(&self, id: SubscriptionId) -> Lag {
+        let Some(subscriber) = self.subscriptions.get(&id) else { return Lag::default() };
+        let subscription = &subscriber.subscription;
+        if subscription.protocol == Protocol::Sqs {
+            return Lag::default();
+        }
+        let unread: Vec<&Event> = self
+            .after(subscription.cursor.done_to)
+            .filter(|event| event.body.topic == subscription.topic)
+            .collect();
+        let waiting: Vec<&Delivery> = self.rows_of(id).filter(|row| waits(row)).collect();
+        let first_unread = unread.first().map(|event| event.position);
+        let oldest = waiting.first().map(|row| row.id.position).into_iter().chain(first_unread).min();
+        Lag {
+            unread: unread.len() as u64,
+            waiting: waiting.len() as u64,
+            dead: self.rows_of(id).filter(|row| !waits(row)).count() as u64,
+            oldest: oldest.and_then(|position| self.events.get(&position)).map(|event| event.body.recorded_at),
+        }
+    }
+}

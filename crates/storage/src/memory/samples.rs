@@ -1,0 +1,86 @@
+//! Small events and intents for tests, told apart by a number.
+
+use std::sync::Arc;
+
+use event::{EventId, Intent, NewEvent, Outcome, Timestamp, TopicId};
+
+/// When the samples happened; sample `n` one millisecond later than sample `n - 1`.
+pub const SAMPLE_TIME: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// The id of sample `n`.
+pub fn sample_id(n: u8) -> EventId {
+    EventId::v7(sample_time(n), [n; 10])
+}
+
+/// A succeeded event of topic 1, about `/profiles/<n>`.
+pub fn sample_event(n: u8) -> NewEvent {
+    NewEvent {
+        id: sample_id(n),
+        topic: TopicId(1),
+        key: sample_key(n),
+        outcome: Outcome::Succeeded,
+        overlapped: false,
+        recorded_at: sample_time(n),
+        request: sample_request(n),
+        answer: Some(SAMPLE_ANSWER.into()),
+    }
+}
+
+/// The intent that [`sample_event`] of the same number settles.
+pub fn sample_intent(n: u8) -> Intent {
+    Intent {
+        id: sample_id(n),
+        topic: TopicId(1),
+        key: sample_key(n),
+        publish_unknown: true,
+        started_at: sample_time(n),
+        request: sample_request(n),
+    }
+}
+
+fn sample_time(n: u8) -> Timestamp {
+    Timestamp::from_micros(SAMPLE_TIME.as_micros() + u64::from(n) * 1_000)
+}
+
+fn sample_key(n: u8) -> Arc<str> {
+    format!("profiles/profiles/{n}").into()
+}
+
+/// Facts that `event::facts::RequestFacts` reads.
+fn sample_request(n: u8) -> Arc<str> {
+    let path = format!("/profiles/{n}");
+    let facts = serde_json::json!({
+        "rule": { "name": "profiles/publish-sns", "format": "kong-0.8", "event_type": "com.example.profile" },
+        "method": "PUT",
+        "scheme": "http",
+        "host": "localhost",
+        "port": 8000,
+        "uri": path,
+        "service_path": path,
+        "upstream_uri": path,
+        "headers": [["host", "localhost:8000"]],
+        "head_size": 64,
+        "client_ip": "127.0.0.1",
+        "started_at": sample_time(n),
+        "api": {},
+    });
+    facts.to_string().into()
+}
+
+/// Facts that `event::facts::AnswerFacts` reads.
+const SAMPLE_ANSWER: &str = r#"{"status":204,"headers":[["server","sample"]],"request_body_size":2,"size":80,"latencies":{"kong":0,"proxy":1,"request":1}}"#;
+
+#[cfg(test)]
+mod tests {
+    use event::{Event, Position};
+
+    use super::*;
+
+    #[test]
+    fn samples_are_facts_that_read_back() {
+        let event = Event { position: Position(1), body: sample_event(7) };
+        assert_eq!(event.request().unwrap().service_path, "/profiles/7");
+        assert_eq!(event.answer().unwrap().unwrap().status, Some(204));
+        assert_eq!(sample_intent(7).id, event.body.id);
+    }
+}

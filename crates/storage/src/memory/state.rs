@@ -1,0 +1,168 @@
+//! The tables, and what several of their users ask of them.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use event::{Event, EventId, Intent, NewEvent, Position, Timestamp, TopicId};
+
+use crate::delivery::{Attempt, Delivery, DeliveryId};
+use crate::entities::{Incarnation, Protocol, QueueId, Subscription, SubscriptionId, SubscriptionState};
+
+/// A sorted map whose copies share their entries until one of them is written to.
+#[derive(Clone)]
+pub(super) struct Table<K, V>(Arc<BTreeMap<K, V>>);
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K, V> Deref for Table<K, V> {
+    type Target = BTreeMap<K, V>;
+
+    fn deref(&self) -> &BTreeMap<K, V> {
+        &self.0
+    }
+}
+
+impl<K: Clone + Ord, V: Clone> Table<K, V> {
+    pub(super) fn edit(&mut self) -> &mut BTreeMap<K, V> {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+/// All tables. Numbers are never given twice: `head` and the `last_…` only grow, whatever is deleted.
+#[derive(Clone, Default)]
+pub(super) struct State {
+    pub(super) incarnations: Table<Incarnation, ()>,
+    pub(super) last_incarnation: i64,
+    /// By the order in which they were noted.
+    pub(super) intents: Table<i64, OpenIntent>,
+    pub(super) last_intent: i64,
+    pub(super) events: Table<Position, Arc<Event>>,
+    pub(super) positions: Table<EventId, Position>,
+    pub(super) head: Position,
+    pub(super) topics: Table<TopicId, String>,
+    pub(super) queues: Table<QueueId, String>,
+    pub(super) subscriptions: Table<SubscriptionId, Subscriber>,
+    pub(super) last_subscription: i64,
+    pub(super) deliveries: Table<DeliveryId, Delivery>,
+    pub(super) attempts: Table<AttemptId, Recorded>,
+    /// By the order in which they were sent.
+    pub(super) messages: Table<i64, Message>,
+    pub(super) last_message: i64,
+    pub(super) values: Table<String, Vec<u8>>,
+}
+
+#[derive(Clone)]
+pub(super) struct OpenIntent {
+    pub(super) incarnation: Incarnation,
+    pub(super) intent: Intent,
+}
+
+#[derive(Clone)]
+pub(super) struct Subscriber {
+    pub(super) subscription: Subscription,
+    /// Kept after the confirmation too, so that a repeated one finds it.
+    pub(super) token: Option<String>,
+}
+
+/// The order in which attempts are shown: by event, subscription and number.
+pub(super) type AttemptId = (Position, SubscriptionId, u32);
+
+#[derive(Clone)]
+pub(super) struct Recorded {
+    /// The order in which attempts were recorded.
+    pub(super) seq: i64,
+    pub(super) attempt: Attempt,
+}
+
+#[derive(Clone)]
+pub(super) struct Message {
+    pub(super) queue: QueueId,
+    pub(super) position: Position,
+    pub(super) subscription: SubscriptionId,
+    pub(super) sent_at: Timestamp,
+    pub(super) visible_at: Timestamp,
+    pub(super) first_received_at: Option<Timestamp>,
+    pub(super) received_at: Option<Timestamp>,
+    pub(super) receive_count: u32,
+}
+
+impl State {
+    pub(super) fn new_incarnation(&mut self) -> Incarnation {
+        self.last_incarnation += 1;
+        let incarnation = Incarnation(self.last_incarnation);
+        self.incarnations.edit().insert(incarnation, ());
+        incarnation
+    }
+
+    pub(super) fn incarnations(&self) -> impl Iterator<Item = Incarnation> + '_ {
+        self.incarnations.keys().copied()
+    }
+
+    /// The position of the event, and the queues that got a message of it; `None` if its id is in the log already.
+    pub(super) fn append(&mut self, body: &NewEvent) -> Result<(Position, Vec<QueueId>), Position> {
+        if let Some(position) = self.positions.get(&body.id) {
+            return Err(*position);
+        }
+        let position = Position(self.head.0 + 1);
+        self.head = position;
+        self.positions.edit().insert(body.id, position);
+        self.events.edit().insert(position, Arc::new(Event { position, body: body.clone() }));
+        let subscribed = self.subscribed_queues(body.topic);
+        for (subscription, queue) in &subscribed {
+            self.send(*queue, *subscription, position, body.recorded_at);
+        }
+        Ok((position, subscribed.into_iter().map(|(_, queue)| queue).collect()))
+    }
+
+    fn subscribed_queues(&self, topic: TopicId) -> Vec<(SubscriptionId, QueueId)> {
+        let live = self.subscriptions.values().map(|subscriber| &subscriber.subscription).filter(|known| {
+            known.topic == topic
+                && known.protocol == Protocol::Sqs
+                && known.removed_at.is_none()
+                && known.state != SubscriptionState::Disabled
+        });
+        live.filter_map(|known| Some((known.id, self.queue_named(&known.endpoint)?))).collect()
+    }
+
+    fn send(&mut self, queue: QueueId, subscription: SubscriptionId, position: Position, sent_at: Timestamp) {
+        self.last_message += 1;
+        let message = Message {
+            queue,
+            position,
+            subscription,
+            sent_at,
+            visible_at: Timestamp::default(),
+            first_received_at: None,
+            received_at: None,
+            receive_count: 0,
+        };
+        self.messages.edit().insert(self.last_message, message);
+    }
+
+    pub(super) fn queue_named(&self, name: &str) -> Option<QueueId> {
+        self.queues.iter().find(|(_, known)| *known == name).map(|(id, _)| *id)
+    }
+
+    pub(super) fn topic_named(&self, name: &str) -> Option<TopicId> {
+        self.topics.iter().find(|(_, known)| *known == name).map(|(id, _)| *id)
+    }
+
+    /// The rows of a subscription, by position.
+    pub(super) fn rows_of(&self, id: SubscriptionId) -> impl DoubleEndedIterator<Item = &Delivery> + '_ {
+        let name = |position| DeliveryId { subscription: id, position: Position(position) };
+        self.deliveries.range(name(i64::MIN)..=name(i64::MAX)).map(|(_, row)| row)
+    }
+
+    /// What the log holds, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        let size = |event: &Arc<Event>| {
+            event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len())
+        };
+        self.events.values().map(size).sum::<usize>() as u64
+    }
+}

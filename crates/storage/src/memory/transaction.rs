@@ -1,0 +1,200 @@
+//! One write transaction: a copy of the tables.
+
+use std::time::Duration;
+
+use event::{EventId, Intent, NewEvent, Outcome, Position, Timestamp, UnknownReason};
+
+use super::state::{OpenIntent, Recorded, State};
+use crate::Result;
+use crate::backend::{Committed, Tx};
+use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use crate::entities::{
+    Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId, SubscriptionState,
+};
+use crate::queue::{MessageHandle, Received, VisibilityChange};
+use crate::retention::{Housekept, Retention};
+
+pub(super) struct Transaction {
+    pub(super) state: State,
+    pub(super) committed: Committed,
+    incarnation: Incarnation,
+    /// Incarnations that have no backend any more.
+    dead: Vec<Incarnation>,
+}
+
+impl Transaction {
+    pub(super) fn new(state: State, incarnation: Incarnation, dead: Vec<Incarnation>) -> Self {
+        Self { state, committed: Committed::default(), incarnation, dead }
+    }
+
+    fn recover_one(&mut self, intent: &Intent, now: Timestamp) -> Result<()> {
+        if !intent.publish_unknown {
+            return Ok(());
+        }
+        let event = NewEvent {
+            id: intent.id,
+            topic: intent.topic,
+            key: intent.key.clone(),
+            outcome: Outcome::Unknown(UnknownReason::GatewayRestarted),
+            overlapped: false,
+            recorded_at: now,
+            request: intent.request.clone(),
+            answer: None,
+        };
+        self.append(&event).map(drop)
+    }
+}
+
+impl Tx for Transaction {
+    fn insert_intent(&mut self, intent: &Intent) -> Result<()> {
+        let mine = |open: &OpenIntent| open.incarnation == self.incarnation && open.intent.id == intent.id;
+        if self.state.intents.values().any(mine) {
+            return Ok(());
+        }
+        self.state.last_intent += 1;
+        let open = OpenIntent { incarnation: self.incarnation, intent: intent.clone() };
+        self.state.intents.edit().insert(self.state.last_intent, open);
+        Ok(())
+    }
+
+    fn remove_intent(&mut self, id: EventId) -> Result<bool> {
+        let mine =
+            |(_, open): &(&i64, &OpenIntent)| open.incarnation == self.incarnation && open.intent.id == id;
+        let Some(seq) = self.state.intents.iter().find(mine).map(|(seq, _)| *seq) else { return Ok(false) };
+        self.state.intents.edit().remove(&seq);
+        Ok(true)
+    }
+
+    fn append(&mut self, event: &NewEvent) -> Result<Position> {
+        match self.state.append(event) {
+            Ok((position, queues)) => {
+                self.committed.appended(event.topic, position, queues.into_iter());
+                Ok(position)
+            }
+            Err(known) => Ok(known),
+        }
+    }
+
+    fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize> {
+        let mut recovered = 0;
+        for incarnation in self.dead.clone() {
+            let of_it: Vec<(i64, Intent)> = self
+                .state
+                .intents
+                .iter()
+                .filter(|(_, open)| open.incarnation == incarnation)
+                .map(|(seq, open)| (*seq, open.intent.clone()))
+                .collect();
+            for (seq, intent) in of_it {
+                if recovered == limit {
+                    return Ok(recovered);
+                }
+                recovered += 1;
+                self.state.intents.edit().remove(&seq);
+                self.recover_one(&intent, now)?;
+            }
+            self.state.incarnations.edit().remove(&incarnation);
+        }
+        Ok(recovered)
+    }
+
+    fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities> {
+        Ok(self.state.sync(desired, now))
+    }
+
+    fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>> {
+        let mut subscribers = self.state.subscriptions.edit().values_mut();
+        let found = subscribers.find(|subscriber| subscriber.token.as_deref() == Some(token));
+        Ok(found.map(|subscriber| {
+            if matches!(subscriber.subscription.state, SubscriptionState::Pending { .. }) {
+                subscriber.subscription.state = SubscriptionState::Confirmed;
+            }
+            subscriber.subscription.clone()
+        }))
+    }
+
+    fn disable_subscription(&mut self, id: SubscriptionId) -> Result<()> {
+        if let Some(subscriber) = self.state.subscriptions.edit().get_mut(&id) {
+            subscriber.subscription.state = SubscriptionState::Disabled;
+        }
+        Ok(())
+    }
+
+    fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()> {
+        if let Some(subscriber) = self.state.subscriptions.edit().get_mut(&id) {
+            let cursor = &mut subscriber.subscription.cursor;
+            cursor.dispatched_to = cursor.dispatched_to.max(to.dispatched_to);
+            cursor.done_to = cursor.done_to.max(to.done_to);
+        }
+        Ok(())
+    }
+
+    fn put_delivery(&mut self, delivery: &Delivery) -> Result<()> {
+        let id = delivery.id;
+        if self.state.events.contains_key(&id.position)
+            && self.state.subscriptions.contains_key(&id.subscription)
+        {
+            self.state.deliveries.edit().insert(id, delivery.clone());
+        }
+        Ok(())
+    }
+
+    fn remove_delivery(&mut self, id: DeliveryId) -> Result<()> {
+        self.state.deliveries.edit().remove(&id);
+        Ok(())
+    }
+
+    fn record_attempt(&mut self, attempt: &Attempt) -> Result<()> {
+        let DeliveryId { subscription, position } = attempt.delivery;
+        if !self.state.events.contains_key(&position) {
+            return Ok(());
+        }
+        let id = (position, subscription, attempt.number);
+        let last = self.state.attempts.values().map(|recorded| recorded.seq).max().unwrap_or(0);
+        let seq = self.state.attempts.get(&id).map_or(last + 1, |recorded| recorded.seq);
+        self.state.attempts.edit().insert(id, Recorded { seq, attempt: attempt.clone() });
+        Ok(())
+    }
+
+    fn receive(
+        &mut self,
+        queue: QueueId,
+        max: usize,
+        visibility: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Received>> {
+        self.state.receive(queue, max, visibility, now)
+    }
+
+    fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool> {
+        Ok(self.state.delete_message(queue, handle))
+    }
+
+    fn change_visibility(
+        &mut self,
+        queue: QueueId,
+        handle: MessageHandle,
+        visibility: Duration,
+        now: Timestamp,
+    ) -> Result<VisibilityChange> {
+        Ok(self.state.change_visibility(queue, handle, visibility, now))
+    }
+
+    fn get_value(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.state.values.get(name).cloned())
+    }
+
+    fn put_value(&mut self, name: &str, value: &[u8]) -> Result<()> {
+        self.state.values.edit().insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
+        Ok(self.state.housekeep(retention, now, budget))
+    }
+}
+
+/// Whether the row waits for something.
+pub(super) fn waits(row: &Delivery) -> bool {
+    !matches!(row.state, DeliveryState::Dead { .. })
+}

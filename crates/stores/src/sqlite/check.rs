@@ -1,0 +1,90 @@
+//! Looking for damage: SQLite's own checks, and what must hold between the tables.
+
+use rusqlite::Connection;
+use storage::Result;
+
+use super::statements::Statements;
+
+/// Findings of one kind that are listed.
+const MAX_FINDINGS: i64 = 20;
+
+/// A database smaller than this can be gone through at every start (about 0.1 s).
+pub(super) const SMALL: i64 = 64 << 20;
+
+/// Something that must not be: its sentence, with `{}` for the number that each row of the query has.
+struct Invariant {
+    sentence: &'static str,
+    broken: &'static str,
+}
+
+/// Cheap, whatever the size.
+const BOUNDED: &[Invariant] = &[
+    Invariant {
+        sentence: "subscription {} has read past the log's end",
+        broken: "SELECT id FROM subscriptions WHERE max(dispatched_to, done_to) >
+                 ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) LIMIT ?1",
+    },
+    Invariant {
+        sentence: "the log's head is behind its last position, {}",
+        broken: "SELECT last FROM (SELECT max(position) AS last FROM events) WHERE last >
+                 ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) LIMIT ?1",
+    },
+];
+
+/// Each goes through a whole table.
+const WHOLE_TABLES: &[Invariant] = &[
+    Invariant {
+        sentence: "message {} points at no event",
+        broken: "SELECT seq FROM messages m WHERE NOT EXISTS
+                 (SELECT 1 FROM events e WHERE e.position = m.position) LIMIT ?1",
+    },
+    Invariant {
+        sentence: "a delivery points at no event ({})",
+        broken: "SELECT position FROM deliveries d WHERE NOT EXISTS
+                 (SELECT 1 FROM events e WHERE e.position = d.position) LIMIT ?1",
+    },
+    Invariant {
+        sentence: "a delivery belongs to no subscription ({})",
+        broken: "SELECT subscription FROM deliveries d WHERE NOT EXISTS
+                 (SELECT 1 FROM subscriptions s WHERE s.id = d.subscription) LIMIT ?1",
+    },
+    Invariant {
+        sentence: "an attempt points at no event ({})",
+        broken: "SELECT position FROM attempts a WHERE NOT EXISTS
+                 (SELECT 1 FROM events e WHERE e.position = a.position) LIMIT ?1",
+    },
+    Invariant {
+        sentence: "an open intent belongs to no run ({})",
+        broken: "SELECT incarnation FROM intents i WHERE NOT EXISTS
+                 (SELECT 1 FROM incarnations n WHERE n.id = i.incarnation) LIMIT ?1",
+    },
+];
+
+/// One line each; none if all is well.
+pub(super) fn findings(database: &Connection, full: bool) -> Result<Vec<String>> {
+    let mut findings = Vec::new();
+    if full {
+        findings.extend(told(database, "PRAGMA integrity_check")?);
+    } else if size(database)? < SMALL {
+        findings.extend(told(database, "PRAGMA quick_check(1)")?);
+    }
+    let whole_tables = if full { WHOLE_TABLES } else { &[] };
+    for invariant in BOUNDED.iter().chain(whole_tables) {
+        let broken = database
+            .list("check the tables", invariant.broken, [MAX_FINDINGS], |row| row.get::<_, i64>(0))?;
+        findings.extend(broken.iter().map(|number| invariant.sentence.replace("{}", &number.to_string())));
+    }
+    Ok(findings)
+}
+
+/// What SQLite finds.
+fn told(database: &Connection, pragma: &str) -> Result<Vec<String>> {
+    let lines = database.list("check the database", pragma, [], |row| row.get::<_, String>(0))?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
+/// The database, in bytes.
+fn size(database: &Connection) -> Result<i64> {
+    let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+    Ok(database.find("read the size", sql, [], |row| row.get(0))?.unwrap_or(0))
+}

@@ -1,0 +1,162 @@
+//! Moving the log into the database without stalling commits.
+//!
+//! A thread with a connection of its own checkpoints PASSIVE whenever the log has grown by [`WAKE_BYTES`]: commits go on meanwhile. It
+//! never reaches the end of a log that grows, so every [`TAIL_COMMITS`] commits the writer itself moves the short rest and truncates
+//! the log. The two take turns by a lock, and the writer never waits for it.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::statements::BUSY_TIMEOUT;
+use super::{Files, Health, configure};
+
+/// How much the log grows between two passive checkpoints.
+const WAKE_BYTES: u64 = 4 << 20;
+/// After so many commits the writer finishes the tail …
+const TAIL_COMMITS: u32 = 400;
+/// … of a log that is at least this long …
+const TAIL_BYTES: u64 = 8 << 20;
+/// … or sooner, when it is as long as this.
+const LONG_BYTES: u64 = 64 << 20;
+/// Commits before the tail is tried again that a reader or the thread was in the way of.
+const AGAIN_AFTER: u32 = 16;
+/// How long the writer waits for readers to leave the log.
+const TAIL_PATIENCE: Duration = Duration::from_millis(20);
+
+pub(super) struct Checkpoints {
+    /// Wakes the thread; it ends when this is gone.
+    wake: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+    turn: Arc<Mutex<()>>,
+    /// The log's length when the thread was last woken.
+    woken_at: u64,
+    commits: u32,
+    room_wanted: bool,
+}
+
+impl Checkpoints {
+    pub(super) fn spawn(files: &Files, health: Health) -> std::io::Result<Self> {
+        let (wake, woken) = sync_channel(1);
+        let turn = Arc::new(Mutex::new(()));
+        let passive = Passive { files: files.clone(), turn: turn.clone(), health };
+        let thread = std::thread::Builder::new()
+            .name("store-checkpoint".into())
+            .spawn(move || passive.run(&woken))?;
+        Ok(Self { wake: Some(wake), thread: Some(thread), turn, woken_at: 0, commits: 0, room_wanted: false })
+    }
+
+    /// Between two commits: wakes the thread, or finishes the tail.
+    pub(super) fn after_commit(&mut self, database: &Connection, wal_bytes: u64) {
+        self.commits += 1;
+        self.woken_at = self.woken_at.min(wal_bytes);
+        if self.tail_is_due(wal_bytes) {
+            self.finish_tail(database);
+        } else if wal_bytes - self.woken_at >= WAKE_BYTES {
+            self.woken_at = wal_bytes;
+            if let Some(wake) = &self.wake {
+                // Full: it is awake. Disconnected: it could not open the database, and said so.
+                let _ = wake.try_send(());
+            }
+        }
+    }
+
+    fn tail_is_due(&self, wal_bytes: u64) -> bool {
+        let long_enough = self.commits >= TAIL_COMMITS && wal_bytes >= TAIL_BYTES;
+        let too_long = self.commits >= AGAIN_AFTER && wal_bytes >= LONG_BYTES;
+        self.room_wanted || long_enough || too_long
+    }
+
+    /// The disk is full: what the log takes is to be had back at the next chance.
+    pub(super) fn make_room(&mut self) {
+        self.room_wanted = true;
+    }
+
+    fn finish_tail(&mut self, database: &Connection) {
+        self.room_wanted = false;
+        let finished = match self.turn.try_lock() {
+            Ok(_turn) => truncate_soon(database),
+            Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => Ok(false),
+        };
+        match finished {
+            Ok(true) => (self.commits, self.woken_at) = (0, 0),
+            Ok(false) => self.commits = TAIL_COMMITS - AGAIN_AFTER,
+            Err(error) => {
+                tracing::warn!(%error, "the log could not be moved into the database; it grows until that works");
+                self.commits = 0;
+            }
+        }
+    }
+
+    /// Ends the thread and waits for it.
+    pub(super) fn stop(&mut self) {
+        self.wake = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::warn!("the thread that checkpoints had panicked");
+        }
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Truncates the log unless readers stay in it for longer than the writer may wait. Whether it did.
+fn truncate_soon(database: &Connection) -> rusqlite::Result<bool> {
+    database.busy_timeout(TAIL_PATIENCE)?;
+    let truncated = truncate(database);
+    database.busy_timeout(BUSY_TIMEOUT)?;
+    truncated
+}
+
+/// Moves the whole log into the database and makes it empty. `false` if somebody is in the way.
+pub(super) fn truncate(database: &Connection) -> rusqlite::Result<bool> {
+    let busy = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
+    Ok(busy == 0)
+}
+
+/// The thread's side.
+struct Passive {
+    files: Files,
+    turn: Arc<Mutex<()>>,
+    health: Health,
+}
+
+impl Passive {
+    fn run(self, woken: &Receiver<()>) {
+        let database = match self.connect() {
+            Ok(database) => database,
+            Err(error) => {
+                tracing::warn!(%error, "the log is checkpointed by the writer alone");
+                return;
+            }
+        };
+        while woken.recv().is_ok() {
+            let _turn = self.turn();
+            if self.health.is_lost() {
+                return;
+            }
+            if let Err(error) = database.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+                tracing::warn!(%error, "a checkpoint failed; the log keeps what it has");
+            }
+        }
+    }
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let database = Connection::open_with_flags(&self.files.database, flags)?;
+        configure(&database)?;
+        Ok(database)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

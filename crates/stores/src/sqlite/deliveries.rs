@@ -1,0 +1,150 @@
+//! Rows of deliveries, and attempts: both only for events that are in the log, so that nothing ever points at nothing.
+
+use event::{Position, Timestamp, TopicId};
+use rusqlite::{Connection, params};
+use storage::Result;
+use storage::backend::Lag;
+use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use storage::entities::{Protocol, SubscriptionId};
+
+use super::entities;
+use super::rows::{self, DELIVERY, micros};
+use super::statements::Statements;
+
+pub(super) fn put(database: &Connection, delivery: &Delivery) -> Result<()> {
+    let (state, at, reason) = match &delivery.state {
+        DeliveryState::Retry { at } => ("retry", Some(micros(*at)), None),
+        DeliveryState::Behind => ("behind", None, None),
+        DeliveryState::Dead { reason, at } => ("dead", Some(micros(*at)), Some(reason)),
+    };
+    let sql = "INSERT OR REPLACE INTO deliveries (subscription, position, key, state, at, reason, attempts, since)
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+               WHERE EXISTS (SELECT 1 FROM events WHERE position = ?2)
+                 AND EXISTS (SELECT 1 FROM subscriptions WHERE id = ?1)";
+    let row = params![
+        delivery.id.subscription.0,
+        delivery.id.position.0,
+        delivery.key,
+        state,
+        at,
+        reason,
+        delivery.attempts,
+        micros(delivery.since),
+    ];
+    database.run("write a delivery", sql, row).map(drop)
+}
+
+/// `false` if there was none.
+pub(super) fn remove(database: &Connection, id: DeliveryId) -> Result<bool> {
+    let sql = "DELETE FROM deliveries WHERE subscription = ?1 AND position = ?2";
+    Ok(database.run("remove a delivery", sql, [id.subscription.0, id.position.0])? > 0)
+}
+
+pub(super) fn record_attempt(database: &Connection, attempt: &Attempt) -> Result<()> {
+    let sql = "INSERT INTO attempts
+               (position, subscription, number, event, at, took_micros, status, error, answer, next_at)
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+               WHERE EXISTS (SELECT 1 FROM events WHERE position = ?1)
+               ON CONFLICT (position, subscription, number) DO UPDATE SET
+               event = ?4, at = ?5, took_micros = ?6, status = ?7, error = ?8, answer = ?9, next_at = ?10";
+    let row = params![
+        attempt.delivery.position.0,
+        attempt.delivery.subscription.0,
+        attempt.number,
+        attempt.event.as_bytes(),
+        micros(attempt.at),
+        i64::try_from(attempt.took_micros).unwrap_or(i64::MAX),
+        attempt.status,
+        attempt.error,
+        attempt.answer,
+        attempt.next_at.map(micros),
+    ];
+    database.run("record an attempt", sql, row).map(drop)
+}
+
+pub(super) fn due(
+    database: &Connection,
+    subscription: SubscriptionId,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Delivery>> {
+    let sql = format!(
+        "SELECT {DELIVERY} FROM deliveries WHERE subscription = ?1 AND state = 'retry' AND at <= ?2
+         ORDER BY at, position LIMIT ?3"
+    );
+    let range = [subscription.0, micros(now), limit as i64];
+    database.list("read due deliveries", &sql, range, rows::delivery)
+}
+
+pub(super) fn next_due(database: &Connection, subscription: SubscriptionId) -> Result<Option<Timestamp>> {
+    let sql = "SELECT min(at) FROM deliveries WHERE subscription = ?1 AND state = 'retry'";
+    let next = database.find("read what is due next", sql, [subscription.0], |row| rows::optional_time(row, 0))?;
+    Ok(next.flatten())
+}
+
+pub(super) fn of_key(
+    database: &Connection,
+    subscription: SubscriptionId,
+    key: &str,
+    limit: usize,
+) -> Result<Vec<Delivery>> {
+    let sql = format!(
+        "SELECT {DELIVERY} FROM deliveries WHERE subscription = ?1 AND key = ?2 AND state <> 'dead'
+         ORDER BY position LIMIT ?3"
+    );
+    let range = params![subscription.0, key, limit as i64];
+    database.list("read a key's deliveries", &sql, range, rows::delivery)
+}
+
+pub(super) fn blocked_keys(database: &Connection, subscription: SubscriptionId) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT key FROM deliveries WHERE subscription = ?1 AND state <> 'dead' ORDER BY key";
+    database.list("read the blocked keys", sql, [subscription.0], |row| row.get(0))
+}
+
+pub(super) fn at(database: &Connection, position: Position) -> Result<Vec<Delivery>> {
+    let sql = format!("SELECT {DELIVERY} FROM deliveries WHERE position = ?1 ORDER BY subscription");
+    database.list("read an event's deliveries", &sql, [position.0], rows::delivery)
+}
+
+pub(super) fn find(database: &Connection, id: DeliveryId) -> Result<Option<Delivery>> {
+    let sql = format!("SELECT {DELIVERY} FROM deliveries WHERE subscription = ?1 AND position = ?2");
+    database.find("read a delivery", &sql, [id.subscription.0, id.position.0], rows::delivery)
+}
+
+pub(super) fn attempts_at(database: &Connection, position: Position) -> Result<Vec<Attempt>> {
+    let sql = "SELECT subscription, position, event, number, at, took_micros, status, error, answer, next_at
+               FROM attempts WHERE position = ?1 ORDER BY subscription, number";
+    database.list("read an event's attempts", sql, [position.0], rows::attempt)
+}
+
+/// Nothing for a queue's subscription: the queue has its own depth.
+pub(super) fn lag(database: &Connection, id: SubscriptionId) -> Result<Lag> {
+    let subscription = entities::find(database, id)?.filter(|known| known.protocol != Protocol::Sqs);
+    let Some(subscription) = subscription else { return Ok(Lag::default()) };
+    let TopicId(topic) = subscription.topic;
+    let sql = "SELECT count(*), min(position) FROM events WHERE topic = ?1 AND position > ?2";
+    let unread = count_and_first(database, sql, [topic, subscription.cursor.done_to.0])?;
+    let sql = "SELECT count(*), min(position) FROM deliveries WHERE subscription = ?1 AND state <> 'dead'";
+    let waiting = count_and_first(database, sql, [id.0])?;
+    let sql = "SELECT count(*), min(position) FROM deliveries WHERE subscription = ?1 AND state = 'dead'";
+    let dead = count_and_first(database, sql, [id.0])?;
+    let oldest = match unread.1.into_iter().chain(waiting.1).min() {
+        Some(position) => recorded_at(database, position)?,
+        None => None,
+    };
+    Ok(Lag { unread: unread.0, waiting: waiting.0, dead: dead.0, oldest })
+}
+
+fn count_and_first(
+    database: &Connection,
+    sql: &str,
+    range: impl rusqlite::Params,
+) -> Result<(u64, Option<i64>)> {
+    let found = database.find("read a lag", sql, range, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.unwrap_or_default())
+}
+
+fn recorded_at(database: &Connection, position: i64) -> Result<Option<Timestamp>> {
+    let sql = "SELECT recorded_at FROM events WHERE position = ?1";
+    database.find("read a publish time", sql, [position], |row| rows::time(row, 0))
+}

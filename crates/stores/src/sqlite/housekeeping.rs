@@ -1,0 +1,360 @@
+//! The rules of `storage::retention`, a slice at a time.
+//!
+//! Most of what is old is found by an index. Events are not, because whether one is owed is no column: so each topic has a *frontier*,
+//! in memory. Behind it stand only events that a delivery's row or a message pins; whoever removes such a row hands its position in
+//! ([`Sweep::released`]) and it is looked at again. The frontier halts at the first event that is too young or that a cursor has yet to
+//! read, so where nothing can go, one look a topic tells. After a start or a rollback the frontiers begin anew.
+
+use std::collections::HashMap;
+
+use event::{Position, Timestamp, TopicId};
+use rusqlite::{Connection, Params, params};
+use storage::Result;
+use storage::retention::{Housekept, Retention, TOO_OLD};
+
+use super::rows::{self, micros};
+use super::statements::{Statements, failed};
+
+/// Events that are looked at for each row that may be deleted: looking is cheaper.
+const LOOKS_PER_ROW: usize = 4;
+/// Unused pages that are worth giving back to the file system (16 MiB); fewer are kept for what comes.
+const SPARE_PAGES: i64 = 4_096;
+/// Pages that are given back for each row of the budget, when there is nothing else to do.
+const PAGES_PER_ROW: usize = 4;
+
+/// How far housekeeping got.
+#[derive(Default)]
+pub(super) struct Sweep {
+    /// Each topic's frontier.
+    frontiers: HashMap<TopicId, Position>,
+    /// The furthest of them.
+    furthest: Position,
+    /// Events behind a frontier that lost a row or a message.
+    released: Vec<Position>,
+    /// What the cursors allow, of the topics of this round.
+    floors: HashMap<TopicId, Floors>,
+    /// The last topic that this round is done with.
+    passed: Option<TopicId>,
+}
+
+/// How far a topic's push subscriptions have read; no bound where there is none.
+#[derive(Clone, Copy)]
+struct Floors {
+    confirmed: Position,
+    /// Of pending and disabled ones.
+    others: Position,
+}
+
+/// The times before which things go, and what one call may still do.
+struct Slice<'d> {
+    database: &'d Connection,
+    now: Timestamp,
+    history: Timestamp,
+    pinned_since: Timestamp,
+    rows_left: usize,
+    looks_left: usize,
+    done: Housekept,
+}
+
+/// How a step ended.
+enum Step {
+    /// There is nothing left of its kind.
+    Done,
+    /// The slice is used up.
+    Spent,
+}
+
+impl Slice<'_> {
+    /// Runs a statement that deletes or changes at most as many rows as its last parameter says, and returns a position for each.
+    fn take(&mut self, operation: &'static str, sql: &str, params: impl Params) -> Result<(Step, Vec<Position>)> {
+        let positions = self.database.list(operation, sql, params, |row| rows::position(row, 0))?;
+        self.spend(positions.len());
+        Ok((self.step(), positions))
+    }
+
+    fn spend(&mut self, rows: usize) {
+        self.rows_left = self.rows_left.saturating_sub(rows);
+        self.done.rows += rows as u64;
+    }
+
+    fn step(&self) -> Step {
+        if self.rows_left == 0 { Step::Spent } else { Step::Done }
+    }
+
+    fn limit(&self) -> i64 {
+        self.rows_left as i64
+    }
+
+    /// Asks for one more look.
+    fn look(&mut self) -> Step {
+        if self.looks_left == 0 {
+            return Step::Spent;
+        }
+        self.looks_left -= 1;
+        Step::Done
+    }
+}
+
+impl Sweep {
+    /// An event lost a row or a message.
+    pub(super) fn released(&mut self, position: Position) {
+        if position <= self.furthest {
+            self.released.push(position);
+        }
+    }
+
+    /// Subscriptions came, went or changed their state: what the cursors allow is to be asked again.
+    pub(super) fn entities_changed(&mut self) {
+        self.floors.clear();
+    }
+
+    pub(super) fn housekeep(
+        &mut self,
+        database: &Connection,
+        retention: &Retention,
+        now: Timestamp,
+        budget: usize,
+    ) -> Result<Housekept> {
+        let mut slice = Slice {
+            database,
+            now,
+            history: now.minus(retention.history),
+            pinned_since: now.minus(retention.pending_pin),
+            rows_left: budget,
+            looks_left: budget * LOOKS_PER_ROW,
+            done: Housekept::default(),
+        };
+        slice.done.more = matches!(self.sweep(&mut slice, retention)?, Step::Spent);
+        if slice.done == Housekept::default() {
+            give_back_pages(database, budget)?;
+        }
+        Ok(slice.done)
+    }
+
+    fn sweep(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
+        if let Step::Spent = slice.step() {
+            return Ok(Step::Spent);
+        }
+        let steps: [fn(&mut Self, &mut Slice<'_>, &Retention) -> Result<Step>; 8] = [
+            Self::drop_removed,
+            Self::drop_messages,
+            Self::drop_dead,
+            Self::drop_unreachable,
+            Self::give_up,
+            |sweep, slice, _| sweep.look_at_released(slice),
+            |sweep, slice, _| sweep.advance_frontiers(slice),
+            Self::drop_attempts,
+        ];
+        for step in steps {
+            if let Step::Spent = step(self, slice, retention)? {
+                return Ok(Step::Spent);
+            }
+        }
+        Ok(Step::Done)
+    }
+
+    fn release(&mut self, positions: Vec<Position>) {
+        for position in positions {
+            self.released(position);
+        }
+    }
+
+    fn drop_removed(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
+        let until = micros(slice.now.minus(retention.removed_grace));
+        loop {
+            let sql = "SELECT id FROM subscriptions WHERE removed_at <= ?1 ORDER BY removed_at, id LIMIT 1";
+            let gone = slice.database.find("find removed subscriptions", sql, [until], |row| row.get::<_, i64>(0))?;
+            let Some(id) = gone else { return Ok(Step::Done) };
+            let sql = "DELETE FROM deliveries WHERE subscription = ?1 AND position IN
+                       (SELECT position FROM deliveries WHERE subscription = ?1 ORDER BY position LIMIT ?2)
+                       RETURNING position";
+            let (step, positions) = slice.take("drop deliveries", sql, [id, slice.limit()])?;
+            self.release(positions);
+            if let Step::Spent = step {
+                return Ok(Step::Spent);
+            }
+            slice.database.run("drop a subscription", "DELETE FROM subscriptions WHERE id = ?1", [id])?;
+            slice.spend(1);
+            self.entities_changed();
+            if let Step::Spent = slice.step() {
+                return Ok(Step::Spent);
+            }
+        }
+    }
+
+    fn drop_messages(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
+        let until = micros(slice.now.minus(retention.queue_message));
+        let sql = "DELETE FROM messages WHERE sent_at <= ?1 AND seq IN
+                   (SELECT seq FROM messages ORDER BY seq LIMIT ?2) RETURNING position";
+        let (step, positions) = slice.take("drop messages", sql, [until, slice.limit()])?;
+        self.release(positions);
+        Ok(step)
+    }
+
+    fn drop_dead(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
+        let until = micros(slice.now.minus(retention.dead_letter));
+        let sql = "DELETE FROM deliveries WHERE (subscription, position) IN
+                   (SELECT subscription, position FROM deliveries WHERE state = 'dead' AND at <= ?1
+                    ORDER BY at LIMIT ?2) RETURNING position";
+        let (step, positions) = slice.take("drop dead letters", sql, [until, slice.limit()])?;
+        self.release(positions);
+        Ok(step)
+    }
+
+    fn drop_unreachable(&mut self, slice: &mut Slice<'_>, _: &Retention) -> Result<Step> {
+        // CROSS JOIN: the few subscriptions that are not confirmed come first, whatever the planner thinks of the rest.
+        let sql = "DELETE FROM deliveries WHERE (subscription, position) IN
+                   (SELECT d.subscription, d.position FROM subscriptions s CROSS JOIN deliveries d CROSS JOIN events e
+                    WHERE s.state <> 'confirmed' AND d.subscription = s.id AND d.state <> 'dead'
+                      AND e.position = d.position AND e.recorded_at <= ?1 LIMIT ?2) RETURNING position";
+        let until = micros(slice.pinned_since);
+        let (step, positions) = slice.take("drop unreachable deliveries", sql, [until, slice.limit()])?;
+        self.release(positions);
+        Ok(step)
+    }
+
+    fn give_up(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
+        let until = micros(slice.now.minus(retention.max_age));
+        let sql = "UPDATE deliveries SET state = 'dead', at = ?1, reason = ?2 WHERE (subscription, position) IN
+                   (SELECT subscription, position FROM deliveries WHERE state <> 'dead' AND since <= ?3
+                    ORDER BY since LIMIT ?4) RETURNING position";
+        let range = params![micros(slice.now), TOO_OLD, until, slice.limit()];
+        Ok(slice.take("give deliveries up", sql, range)?.0)
+    }
+
+    fn look_at_released(&mut self, slice: &mut Slice<'_>) -> Result<Step> {
+        while let Some(position) = self.released.pop() {
+            if let Step::Spent = slice.look() {
+                self.released.push(position);
+                return Ok(Step::Spent);
+            }
+            let sql = "SELECT topic, recorded_at FROM events WHERE position = ?1";
+            let found = slice.database.find("look at an event", sql, [position.0], |row| {
+                Ok((TopicId(row.get(0)?), rows::time(row, 1)?))
+            })?;
+            let Some((topic, recorded_at)) = found else { continue };
+            if self.must_wait(slice, topic, position, recorded_at)? {
+                // Only with a clock that stepped back: the frontier comes by again.
+                let before = Position(position.0 - 1);
+                self.frontiers.entry(topic).and_modify(|frontier| *frontier = before.min(*frontier));
+            } else if let Step::Spent = drop_unless_pinned(slice, position)? {
+                self.released.push(position);
+                return Ok(Step::Spent);
+            }
+        }
+        Ok(Step::Done)
+    }
+
+    fn advance_frontiers(&mut self, slice: &mut Slice<'_>) -> Result<Step> {
+        loop {
+            if let Step::Spent = slice.look() {
+                return Ok(Step::Spent);
+            }
+            let sql = "SELECT min(topic) FROM events WHERE topic > ?1";
+            let passed = self.passed.map_or(i64::MIN, |topic| topic.0);
+            let next = slice.database.find("find the next topic", sql, [passed], |row| row.get::<_, Option<i64>>(0))?;
+            let Some(topic) = next.flatten().map(TopicId) else { break };
+            if let Step::Spent = self.advance_frontier(slice, topic)? {
+                return Ok(Step::Spent);
+            }
+            self.passed = Some(topic);
+        }
+        // The round is over; the next one asks the cursors again.
+        self.passed = None;
+        self.floors.clear();
+        Ok(Step::Done)
+    }
+
+    fn advance_frontier(&mut self, slice: &mut Slice<'_>, topic: TopicId) -> Result<Step> {
+        loop {
+            if let Step::Spent = slice.look() {
+                return Ok(Step::Spent);
+            }
+            let frontier = self.frontiers.get(&topic).copied().unwrap_or_default();
+            let sql = "SELECT position, recorded_at FROM events WHERE topic = ?1 AND position > ?2
+                       ORDER BY position LIMIT 1";
+            let next = slice.database.find("look at an event", sql, [topic.0, frontier.0], |row| {
+                Ok((rows::position(row, 0)?, rows::time(row, 1)?))
+            })?;
+            let Some((position, recorded_at)) = next else { return Ok(Step::Done) };
+            if self.must_wait(slice, topic, position, recorded_at)? {
+                return Ok(Step::Done);
+            }
+            let step = drop_unless_pinned(slice, position)?;
+            if let Step::Spent = step {
+                return Ok(Step::Spent);
+            }
+            self.frontiers.insert(topic, position);
+            self.furthest = self.furthest.max(position);
+        }
+    }
+
+    /// Whether an event is too young, or a cursor has yet to read it.
+    fn must_wait(
+        &mut self,
+        slice: &Slice<'_>,
+        topic: TopicId,
+        position: Position,
+        recorded_at: Timestamp,
+    ) -> Result<bool> {
+        if recorded_at > slice.history {
+            return Ok(true);
+        }
+        let floors = match self.floors.get(&topic) {
+            Some(floors) => *floors,
+            None => {
+                let floors = floors(slice.database, topic)?;
+                self.floors.insert(topic, floors);
+                floors
+            }
+        };
+        Ok(position > floors.confirmed || (position > floors.others && recorded_at > slice.pinned_since))
+    }
+
+    fn drop_attempts(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
+        let keep = i64::try_from(retention.max_attempts).unwrap_or(i64::MAX);
+        let sql = "DELETE FROM attempts WHERE seq IN
+                   (SELECT seq FROM attempts WHERE seq <= (SELECT max(seq) FROM attempts) - ?1 ORDER BY seq LIMIT ?2)
+                   RETURNING position";
+        Ok(slice.take("drop old attempts", sql, [keep, slice.limit()])?.0)
+    }
+}
+
+/// Drops an event and its attempts if no row and no message pins it. `Spent` if the slice does not reach.
+fn drop_unless_pinned(slice: &mut Slice<'_>, position: Position) -> Result<Step> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE position = ?1)
+                   OR EXISTS (SELECT 1 FROM messages WHERE position = ?1)";
+    let pinned = slice.database.find("look for pins", sql, [position.0], |row| row.get::<_, bool>(0))?;
+    if pinned != Some(false) {
+        return Ok(Step::Done);
+    }
+    let sql = "DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts WHERE position = ?1 LIMIT ?2)
+               RETURNING position";
+    if let (Step::Spent, _) = slice.take("drop attempts", sql, [position.0, slice.limit()])? {
+        return Ok(Step::Spent);
+    }
+    slice.database.run("drop an event", "DELETE FROM events WHERE position = ?1", [position.0])?;
+    slice.spend(1);
+    Ok(Step::Done)
+}
+
+fn floors(database: &Connection, topic: TopicId) -> Result<Floors> {
+    let sql = "SELECT min(done_to) FILTER (WHERE state = 'confirmed'), min(done_to) FILTER (WHERE state <> 'confirmed')
+               FROM subscriptions WHERE topic = ?1 AND protocol <> 'sqs'";
+    let found = database.find("read a topic's cursors", sql, [topic.0], |row| {
+        Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
+    })?;
+    let (confirmed, others) = found.unwrap_or_default();
+    let bound = |floor: Option<i64>| Position(floor.unwrap_or(i64::MAX));
+    Ok(Floors { confirmed: bound(confirmed), others: bound(others) })
+}
+
+/// Returns unused pages to the file system, if there are many.
+fn give_back_pages(database: &Connection, budget: usize) -> Result<()> {
+    let unused = database.find("count unused pages", "PRAGMA freelist_count", [], |row| row.get::<_, i64>(0))?;
+    if unused.is_none_or(|pages| pages < SPARE_PAGES) {
+        return Ok(());
+    }
+    let sql = format!("PRAGMA incremental_vacuum({})", budget * PAGES_PER_ROW);
+    database.execute_batch(&sql).map_err(failed("give pages back"))
+}

@@ -1,0 +1,180 @@
+//! The durable store that needs nothing else installed: one SQLite database in the data directory.
+//!
+//! ```text
+//! DIR/lock                 held for life by the process that uses the directory (flock)
+//! DIR/incarnations/N.lock  held for life by incarnation N: recovery touches only those whose lock is free
+//! DIR/retrohook.db         the database: mode 0600, it holds customer data; -wal and -shm beside it
+//! ```
+//!
+//! What is stored: the tables of [`schema`], readable with the `sqlite3` shell: facts are JSON text, times are microseconds since 1970,
+//! ids are 16-byte blobs.
+//!
+//! What makes an update atomic: one SQLite transaction in WAL mode with `synchronous=FULL`; a commit returns after its fsync. After an
+//! fsync that failed the next one may report success (the kernel forgets), so a commit that fails otherwise than for want of space is
+//! the last of this process: the writer latches, and this module checkpoints nothing any more and leaves the log as it is.
+//!
+//! What a start repairs: after an unclean end the whole log is checkpointed into the database before [`open`] returns, because pages
+//! that a failed fsync lost may still stand in the kernel's cache and nowhere else; then a bounded look for damage. Intents of dead
+//! incarnations wait for `Tx::recover`.
+//!
+//! Deliberately not supported: two live processes on one directory, network file systems (flock and shared memory must work), and a
+//! database of a newer version.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use event::timestamp::Timestamp;
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use storage::backend::{Backend, Committed, Tx};
+use storage::retention::Retention;
+use storage::{Result, StoreError};
+
+mod check;
+mod checkpoint;
+mod deliveries;
+mod entities;
+mod housekeeping;
+mod journal;
+mod lock;
+mod open;
+mod queues;
+mod reader;
+mod rows;
+mod schema;
+mod space;
+mod statements;
+mod transaction;
+
+pub use open::{OpenError, Options, inspect, open};
+
+use checkpoint::Checkpoints;
+use lock::DataDir;
+use space::Space;
+use statements::{Statements, failed};
+use transaction::Transaction;
+
+/// The write side. Its fields are dropped in this order: the locks last.
+pub struct SqliteBackend {
+    transaction: Transaction,
+    checkpoints: Checkpoints,
+    space: Space,
+    health: Health,
+    files: Files,
+    _data_dir: Arc<DataDir>,
+}
+
+/// Whether a commit has failed for good; shared with the thread that checkpoints.
+#[derive(Clone, Default)]
+struct Health(Arc<AtomicBool>);
+
+impl Health {
+    fn is_lost(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn lose(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Where the parts of the store are.
+#[derive(Clone, Debug)]
+struct Files {
+    dir: PathBuf,
+    database: PathBuf,
+    wal: PathBuf,
+}
+
+impl Files {
+    fn of(dir: PathBuf) -> Self {
+        Self { database: dir.join("retrohook.db"), wal: dir.join("retrohook.db-wal"), dir }
+    }
+
+    /// The write-ahead log's size; 0 if there is none.
+    fn wal_bytes(&self) -> u64 {
+        std::fs::metadata(&self.wal).map_or(0, |wal| wal.len())
+    }
+}
+
+impl Backend for SqliteBackend {
+    fn begin(&mut self) -> Result<()> {
+        self.transaction.begin()
+    }
+
+    fn tx(&mut self) -> &mut dyn Tx {
+        &mut self.transaction
+    }
+
+    fn commit(&mut self) -> Result<Committed> {
+        let committed = self.transaction.commit();
+        match &committed {
+            Ok(_) => {}
+            Err(StoreError::Full(_)) => self.checkpoints.make_room(),
+            Err(_) => self.give_up(),
+        }
+        committed
+    }
+
+    fn rollback(&mut self) {
+        self.transaction.rollback();
+    }
+
+    fn admit(&mut self, retention: &Retention) -> Result<()> {
+        self.space.admit(self.transaction.database(), &self.files.dir, retention)
+    }
+
+    fn between_commits(&mut self) {
+        if !self.health.is_lost() {
+            self.checkpoints.after_commit(self.transaction.database(), self.files.wal_bytes());
+        }
+    }
+
+    fn close(&mut self) {
+        self.checkpoints.stop();
+        if self.health.is_lost() {
+            return;
+        }
+        if let Err(error) = self.end_in_order() {
+            tracing::warn!(%error, "the store was not closed in order: the next start will look it over");
+        }
+    }
+}
+
+impl SqliteBackend {
+    /// Nobody knows what is on disk: whatever is there is for the next start to read.
+    fn give_up(&self) {
+        self.health.lose();
+        let database = self.transaction.database();
+        if let Err(error) = database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            tracing::warn!(%error, "the log may be checkpointed when the store is dropped");
+        }
+    }
+
+    fn end_in_order(&mut self) -> Result<()> {
+        self.transaction.end_incarnation(wall_clock())?;
+        checkpoint::truncate(self.transaction.database()).map_err(failed("checkpoint at the end"))?;
+        Ok(())
+    }
+}
+
+/// The time, for the rows that tell people when a run began and ended; nothing is decided by it.
+fn wall_clock() -> Timestamp {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp::from_micros(since_epoch.map_or(0, |duration| duration.as_micros() as u64))
+}
+
+/// The settings of every connection.
+fn configure(database: &Connection) -> rusqlite::Result<()> {
+    database.busy_timeout(statements::BUSY_TIMEOUT)?;
+    database.set_prepared_statement_cache_capacity(128);
+    database.pragma_update(None, "synchronous", "FULL")?;
+    database.pragma_update(None, "wal_autocheckpoint", 0)?;
+    database.pragma_update(None, "temp_store", "MEMORY")?;
+    // Negative: in KiB.
+    database.pragma_update(None, "cache_size", -16_384)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! Opening: the directory, the lock, the file, its schema, what an unclean end left, the parts.
+
+use std::error::Error;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use storage::StoreError;
+use storage::backend::{Opened, Reader};
+use storage::entities::Incarnation;
+
+use super::checkpoint::{self, Checkpoints};
+use super::lock::{DataDir, IncarnationLock};
+use super::reader::{self, Readers};
+use super::rows::micros;
+use super::space::Space;
+use super::statements::Statements;
+use super::transaction::Transaction;
+use super::{Files, Health, SqliteBackend, check, configure, schema, wall_clock};
+
+/// Where the store is.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data directory; created if it is missing.
+    pub dir: PathBuf,
+}
+
+/// Why the store cannot be used. Nothing that was there has been overwritten.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be used.
+    #[error(
+        "cannot create or write the data directory {}: let this user write there, or choose another with --data",
+        dir.display()
+    )]
+    Directory {
+        /// Which.
+        dir: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error(
+        "the data directory {} is in use by another process: stop that one, or choose another with --data",
+        dir.display()
+    )]
+    InUse {
+        /// Which.
+        dir: PathBuf,
+    },
+    /// The file is no database, or a broken one.
+    #[error(
+        "{} is damaged or no SQLite database; it was left as it is: `retrohook check --data {}` tells more",
+        file.display(), dir.display()
+    )]
+    Damaged {
+        /// The database.
+        file: PathBuf,
+        /// The directory that it is in.
+        dir: PathBuf,
+        /// What was found.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The file is a database, but none of ours.
+    #[error("{} is the database of another program; it was left as it is: choose another directory with --data", file.display())]
+    Foreign {
+        /// The database.
+        file: PathBuf,
+    },
+    /// The file was written by a newer version.
+    #[error(
+        "{} has schema {found} of a newer version, this one knows {known}; it was left as it is: start the newer version",
+        file.display()
+    )]
+    Newer {
+        /// The database.
+        file: PathBuf,
+        /// Its schema's version.
+        found: i32,
+        /// The newest that this program knows.
+        known: i32,
+    },
+    /// An operation on the database failed.
+    #[error("cannot {operation} {}", file.display())]
+    Database {
+        /// Which.
+        operation: &'static str,
+        /// The database.
+        file: PathBuf,
+        /// SQLite's words.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The system gave no thread.
+    #[error("cannot start the thread that checkpoints")]
+    Thread(#[source] io::Error),
+}
+
+/// Opens the store of a directory as a new incarnation, for as long as the answer lives.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn open(options: Options) -> Result<Opened<SqliteBackend>, OpenError> {
+    let files = Files::of(options.dir);
+    let data_dir = Arc::new(claim(&files.dir)?);
+    let wal_left = files.wal_bytes() > 0;
+    let database = open_database(&files)?;
+    let unclean = wal_left || has_unended_run(&database).map_err(failing(&files, "read"))?;
+    if unclean {
+        look_over(&database, &files)?;
+    }
+    let (incarnation, alive) = enter(&database, &data_dir, &files)?;
+    let health = Health::default();
+    let checkpoints = Checkpoints::spawn(&files, health.clone()).map_err(OpenError::Thread)?;
+    let transaction = Transaction::new(database, data_dir.clone(), incarnation, alive)
+        .map_err(|error| stored(&files, "read", error))?;
+    let reader = Readers::new(files.clone());
+    let backend = SqliteBackend {
+        transaction,
+        checkpoints,
+        space: Space::default(),
+        health,
+        files,
+        _data_dir: data_dir,
+    };
+    Ok(Opened { backend, reader, incarnation, unclean })
+}
+
+/// Opens the store of a directory for reading only, whether or not a process uses it: nothing is created, repaired or locked.
+///
+/// # Errors
+/// If there is no database of ours that this version can read.
+pub fn inspect(dir: &Path) -> Result<Arc<dyn Reader>, OpenError> {
+    let files = Files::of(dir.to_owned());
+    let database = reader::connect(&files).map_err(failing(&files, "open"))?;
+    if identify(&database, &files)? == 0 {
+        return Err(OpenError::Foreign { file: files.database });
+    }
+    Ok(Readers::new(files))
+}
+
+fn claim(dir: &Path) -> Result<DataDir, OpenError> {
+    let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
+    DataDir::claim(dir).map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::InUse { dir: dir.to_owned() },
+        TryLockError::Error(source) => unusable(source),
+    })
+}
+
+/// The write connection, to a database of this version.
+fn open_database(files: &Files) -> Result<Connection, OpenError> {
+    create_file(files).map_err(|source| OpenError::Directory { dir: files.dir.clone(), source })?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(&files.database, flags).map_err(failing(files, "open"))?;
+    let version = identify(&database, files)?;
+    let mut set_up = || {
+        if version == 0 {
+            database.pragma_update(None, "page_size", 4_096)?;
+            database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
+        configure(&database)?;
+        database.pragma_update(None, "journal_mode", "WAL")?;
+        schema::migrate(&database, version)
+    };
+    set_up().map_err(failing(files, "set up"))?;
+    Ok(database)
+}
+
+/// So that its mode is ours from the start: SQLite gives the log and its index the same.
+fn create_file(files: &Files) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&files.database) {
+        Ok(file) => file.sync_all()?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    File::open(&files.dir)?.sync_all()
+}
+
+/// The schema's version; 0 for an empty database.
+fn identify(database: &Connection, files: &Files) -> Result<i32, OpenError> {
+    let sql = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+               FROM pragma_application_id(), pragma_user_version()";
+    let (application, version, entries) = database
+        .query_row(sql, [], |row| Ok((row.get::<_, i32>(0)?, row.get::<_, i32>(1)?, row.get::<_, i64>(2)?)))
+        .map_err(failing(files, "read"))?;
+    let file = files.database.clone();
+    match (application, version) {
+        (0, 0) if entries == 0 => Ok(0),
+        (schema::APPLICATION_ID, 1..=schema::VERSION) => Ok(version),
+        (schema::APPLICATION_ID, found) if found > schema::VERSION => {
+            Err(OpenError::Newer { file, found, known: schema::VERSION })
+        }
+        _ => Err(OpenError::Foreign { file }),
+    }
+}
+
+fn has_unended_run(database: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM incarnations WHERE ended_at IS NULL)";
+    database.query_row(sql, [], |row| row.get(0))
+}
+
+/// After an unclean end: first everything into the database, then a bounded look for damage.
+fn look_over(database: &Connection, files: &Files) -> Result<(), OpenError> {
+    let moved = checkpoint::truncate(database).map_err(failing(files, "checkpoint"))?;
+    if !moved {
+        tracing::warn!("another program reads the database: its log stays as it is for now");
+    }
+    let findings = check::findings(database, false).map_err(|error| stored(files, "check", error))?;
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let source = findings.join("; ").into();
+    Err(OpenError::Damaged { file: files.database.clone(), dir: files.dir.clone(), source })
+}
+
+/// Adds this run. Its lock is held before anybody can see its row.
+fn enter(
+    database: &Connection,
+    data_dir: &DataDir,
+    files: &Files,
+) -> Result<(Incarnation, IncarnationLock), OpenError> {
+    let note = || {
+        let transaction = database.unchecked_transaction()?;
+        transaction.execute("INSERT INTO incarnations (started_at) VALUES (?1)", [micros(wall_clock())])?;
+        Ok((Incarnation(transaction.last_insert_rowid()), transaction))
+    };
+    let (incarnation, transaction) = note().map_err(failing(files, "write to"))?;
+    let alive = data_dir.enter(incarnation).map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::InUse { dir: files.dir.clone() },
+        TryLockError::Error(source) => OpenError::Directory { dir: files.dir.clone(), source },
+    })?;
+    transaction.commit().map_err(failing(files, "write to"))?;
+    Ok((incarnation, alive))
+}
+
+fn failing(files: &Files, operation: &'static str) -> impl Fn(rusqlite::Error) -> OpenError {
+    let Files { dir, database: file, .. } = files.clone();
+    move |error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            OpenError::Damaged { file: file.clone(), dir: dir.clone(), source: error.into() }
+        }
+        _ => OpenError::Database { operation, file: file.clone(), source: error.into() },
+    }
+}
+
+fn stored(files: &Files, operation: &'static str, error: StoreError) -> OpenError {
+    let Files { dir, database: file, .. } = files.clone();
+    match error {
+        StoreError::Damaged(_) => OpenError::Damaged { file, dir, source: error.into() },
+        _ => OpenError::Database { operation, file, source: error.into() },
+    }
+}

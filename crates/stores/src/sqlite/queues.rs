@@ -1,0 +1,143 @@
+//! Messages of queues.
+//!
+//! The index on (queue, visible_at, seq) has those that can be received at 0, so the next one is found at once however many there are
+//! and however many are hidden. A hidden message whose time is over is turned to 0 by the next receive and so stands in its old place.
+
+use std::time::Duration;
+
+use event::{Event, Position, Timestamp};
+use rusqlite::Connection;
+use storage::Result;
+use storage::entities::{QueueId, SubscriptionId};
+use storage::queue::{
+    MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange, message_id,
+};
+
+use super::rows::{self, EVENT, micros};
+use super::statements::Statements;
+use super::transaction::damaged;
+
+/// Hidden messages that one receive makes visible again; more wait for the next receive.
+const MAX_RETURNED: i64 = 10_000;
+
+/// A message that can be received.
+struct Candidate {
+    seq: i64,
+    subscription: SubscriptionId,
+    sent_at: Timestamp,
+    first_received_at: Option<Timestamp>,
+    receive_count: u32,
+    position: Position,
+}
+
+pub(super) fn receive(
+    database: &Connection,
+    queue: QueueId,
+    max: usize,
+    visibility: Duration,
+    now: Timestamp,
+) -> Result<Vec<Received>> {
+    return_hidden(database, queue, now)?;
+    let sql = "SELECT seq, subscription, sent_at, first_received_at, receive_count, position FROM messages
+               WHERE queue = ?1 AND visible_at = 0 ORDER BY seq LIMIT ?2";
+    let candidates = database.list("receive messages", sql, [queue.0, max as i64], |row| {
+        Ok(Candidate {
+            seq: row.get(0)?,
+            subscription: SubscriptionId(row.get(1)?),
+            sent_at: rows::time(row, 2)?,
+            first_received_at: rows::optional_time(row, 3)?,
+            receive_count: row.get(4)?,
+            position: rows::position(row, 5)?,
+        })
+    })?;
+    candidates.into_iter().map(|candidate| hand_out(database, candidate, visibility, now)).collect()
+}
+
+fn return_hidden(database: &Connection, queue: QueueId, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE messages SET visible_at = 0 WHERE seq IN
+               (SELECT seq FROM messages WHERE queue = ?1 AND visible_at > 0 AND visible_at <= ?2
+                ORDER BY visible_at LIMIT ?3)";
+    database.run("show messages again", sql, [queue.0, micros(now), MAX_RETURNED]).map(drop)
+}
+
+fn hand_out(
+    database: &Connection,
+    candidate: Candidate,
+    visibility: Duration,
+    now: Timestamp,
+) -> Result<Received> {
+    let Candidate { seq, position, .. } = candidate;
+    let event = event_at(database, position)?
+        .ok_or_else(|| damaged(format!("message {seq} points at no event ({position})")))?;
+    let first_received_at = candidate.first_received_at.unwrap_or(now);
+    let receive_count = candidate.receive_count + 1;
+    let sql = "UPDATE messages SET visible_at = ?2, first_received_at = ?3, received_at = ?4, receive_count = ?5
+               WHERE seq = ?1";
+    let row = [
+        seq,
+        hidden_until(visibility, now),
+        micros(first_received_at),
+        micros(now),
+        i64::from(receive_count),
+    ];
+    database.run("hide a message", sql, row)?;
+    Ok(Received {
+        handle: MessageHandle { seq, receive_count },
+        message_id: message_id(event.body.id, seq),
+        event,
+        subscription: candidate.subscription,
+        sent_at: candidate.sent_at,
+        first_received_at,
+        receive_count,
+    })
+}
+
+/// As the column holds it: 0 is visible at once.
+fn hidden_until(visibility: Duration, now: Timestamp) -> i64 {
+    if visibility.is_zero() { 0 } else { micros(now.plus(visibility)) }
+}
+
+pub(super) fn event_at(database: &Connection, position: Position) -> Result<Option<Event>> {
+    let sql = format!("SELECT {EVENT} FROM events e WHERE e.position = ?1");
+    database.find("read an event", &sql, [position.0], rows::event)
+}
+
+/// The position of its event; `None` if it was gone.
+pub(super) fn delete(
+    database: &Connection,
+    queue: QueueId,
+    handle: MessageHandle,
+) -> Result<Option<Position>> {
+    let sql = "DELETE FROM messages WHERE seq = ?1 AND queue = ?2 RETURNING position";
+    let deleted = database.list("delete a message", sql, [handle.seq, queue.0], |row| rows::position(row, 0))?;
+    Ok(deleted.into_iter().next())
+}
+
+pub(super) fn change_visibility(
+    database: &Connection,
+    queue: QueueId,
+    handle: MessageHandle,
+    visibility: Duration,
+    now: Timestamp,
+) -> Result<VisibilityChange> {
+    let sql = "SELECT received_at FROM messages WHERE seq = ?1 AND queue = ?2";
+    let found = database.find("find a message", sql, [handle.seq, queue.0], |row| rows::optional_time(row, 0))?;
+    let Some(received_at) = found else { return Ok(VisibilityChange::Gone) };
+    if now.plus(visibility) > received_at.unwrap_or(now).plus(MAX_VISIBILITY) {
+        return Ok(VisibilityChange::BeyondLimit);
+    }
+    let sql = "UPDATE messages SET visible_at = ?2 WHERE seq = ?1";
+    database.run("hide a message", sql, [handle.seq, hidden_until(visibility, now)])?;
+    Ok(VisibilityChange::Changed)
+}
+
+pub(super) fn depth(database: &Connection, queue: QueueId, now: Timestamp) -> Result<QueueDepth> {
+    let sql = "SELECT count(*), count(*) FILTER (WHERE visible_at <= ?2), min(seq) FROM messages WHERE queue = ?1";
+    let counted = database.find("count messages", sql, [queue.0, micros(now)], |row| {
+        Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get::<_, Option<i64>>(2)?))
+    })?;
+    let Some((all, visible, Some(first))) = counted else { return Ok(QueueDepth::default()) };
+    let sql = "SELECT sent_at FROM messages WHERE seq = ?1";
+    let oldest = database.find("read the oldest message", sql, [first], |row| rows::time(row, 0))?;
+    Ok(QueueDepth { visible, in_flight: all - visible, oldest })
+}

@@ -1,0 +1,215 @@
+//! Reads beside the writer: a few read-only connections that callers take turns with.
+//!
+//! A read of several statements is one short transaction. A transaction that stayed open would keep the log from being checkpointed,
+//! so nothing here holds one across calls; only the full check may take longer than a second.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use event::{Event, EventId, Position, Timestamp, TopicId};
+use rusqlite::{Connection, OpenFlags, params};
+use storage::Result;
+use storage::backend::{Lag, Reader, StoreStats};
+use storage::delivery::{Attempt, Delivery, DeliveryId};
+use storage::entities::{QueueId, Subscription, SubscriptionId};
+use storage::queue::QueueDepth;
+
+use super::rows::{self, EVENT};
+use super::statements::{Statements, failed};
+use super::{Files, check, configure, deliveries, entities, queues};
+
+/// Connections that may be open at once; one more reader waits.
+const MAX_CONNECTIONS: usize = 4;
+
+pub(super) struct Readers {
+    files: Files,
+    pool: Mutex<Pool>,
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct Pool {
+    idle: Vec<Connection>,
+    /// Idle or lent.
+    open: usize,
+}
+
+/// A connection that goes back when it is dropped, also by a panic.
+struct Lent<'r> {
+    readers: &'r Readers,
+    connection: Option<Connection>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut pool = self.readers.pool();
+        match self.connection.take() {
+            Some(connection) => pool.idle.push(connection),
+            None => pool.open -= 1,
+        }
+        drop(pool);
+        self.readers.returned.notify_one();
+    }
+}
+
+impl Readers {
+    pub(super) fn new(files: Files) -> Arc<Self> {
+        Arc::new(Self { files, pool: Mutex::default(), returned: Condvar::new() })
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `read` in one transaction.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let mut lent = self.lend();
+        let connection = match lent.connection.take() {
+            Some(idle) => idle,
+            None => connect(&self.files).map_err(failed("open the store for reading"))?,
+        };
+        let connection = lent.connection.insert(connection);
+        let transaction = connection.unchecked_transaction().map_err(failed("begin a read"))?;
+        read(&transaction)
+    }
+
+    fn lend(&self) -> Lent<'_> {
+        let mut pool = self.pool();
+        while pool.idle.is_empty() && pool.open == MAX_CONNECTIONS {
+            pool = self.returned.wait(pool).unwrap_or_else(PoisonError::into_inner);
+        }
+        let connection = pool.idle.pop();
+        if connection.is_none() {
+            pool.open += 1;
+        }
+        Lent { readers: self, connection }
+    }
+}
+
+pub(super) fn connect(files: &Files) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&files.database, flags)?;
+    configure(&connection)?;
+    Ok(connection)
+}
+
+impl Reader for Readers {
+    fn head(&self) -> Result<Position> {
+        self.read(entities::head)
+    }
+
+    fn events_after(
+        &self,
+        topic: TopicId,
+        after: Position,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Event>> {
+        self.read(|database| events_after(database, topic, after, limit, max_bytes))
+    }
+
+    fn event_at(&self, position: Position) -> Result<Option<Event>> {
+        self.read(|database| queues::event_at(database, position))
+    }
+
+    fn event(&self, id: EventId) -> Result<Option<Event>> {
+        let sql = format!("SELECT {EVENT} FROM events e WHERE e.id = ?1");
+        self.read(|database| database.find("read an event", &sql, [id.as_bytes()], rows::event))
+    }
+
+    fn events_before(&self, before: Option<Position>, limit: usize) -> Result<Vec<Event>> {
+        let sql = format!("SELECT {EVENT} FROM events e WHERE e.position < ?1 ORDER BY e.position DESC LIMIT ?2");
+        let range = [before.map_or(i64::MAX, |before| before.0), limit as i64];
+        self.read(|database| database.list("read events", &sql, range, rows::event))
+    }
+
+    fn subscriptions(&self) -> Result<Vec<Subscription>> {
+        self.read(entities::all)
+    }
+
+    fn due_deliveries(
+        &self,
+        subscription: SubscriptionId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        self.read(|database| deliveries::due(database, subscription, now, limit))
+    }
+
+    fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Timestamp>> {
+        self.read(|database| deliveries::next_due(database, subscription))
+    }
+
+    fn deliveries_of_key(
+        &self,
+        subscription: SubscriptionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        self.read(|database| deliveries::of_key(database, subscription, key, limit))
+    }
+
+    fn blocked_keys(&self, subscription: SubscriptionId) -> Result<Vec<String>> {
+        self.read(|database| deliveries::blocked_keys(database, subscription))
+    }
+
+    fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {
+        self.read(|database| deliveries::at(database, position))
+    }
+
+    fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>> {
+        self.read(|database| deliveries::find(database, id))
+    }
+
+    fn attempts_at(&self, position: Position) -> Result<Vec<Attempt>> {
+        self.read(|database| deliveries::attempts_at(database, position))
+    }
+
+    fn lag(&self, subscription: SubscriptionId) -> Result<Lag> {
+        self.read(|database| deliveries::lag(database, subscription))
+    }
+
+    fn queue_depth(&self, queue: QueueId, now: Timestamp) -> Result<QueueDepth> {
+        self.read(|database| queues::depth(database, queue, now))
+    }
+
+    fn stats(&self) -> Result<StoreStats> {
+        let sql = "SELECT (SELECT count(*) FROM intents), page_count * page_size
+                   FROM pragma_page_count(), pragma_page_size()";
+        let counted = self.read(|database| {
+            database.find("read the sizes", sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        })?;
+        let (open_intents, bytes) = counted.unwrap_or_default();
+        Ok(StoreStats { open_intents, bytes, wal_bytes: self.files.wal_bytes() })
+    }
+
+    fn check(&self, full: bool) -> Result<Vec<String>> {
+        self.read(|database| check::findings(database, full))
+    }
+}
+
+fn events_after(
+    database: &Connection,
+    topic: TopicId,
+    after: Position,
+    limit: usize,
+    max_bytes: usize,
+) -> Result<Vec<Event>> {
+    let sql = format!(
+        "SELECT {EVENT} FROM events e WHERE e.topic = ?1 AND e.position > ?2 ORDER BY e.position LIMIT ?3"
+    );
+    let read = || {
+        let mut statement = database.prepare_cached(&sql)?;
+        let mut rows = statement.query(params![topic.0, after.0, limit as i64])?;
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let event: Event = rows::event(row)?;
+            bytes += event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len());
+            if bytes > max_bytes && !events.is_empty() {
+                break;
+            }
+            events.push(event);
+        }
+        Ok(events)
+    };
+    read().map_err(failed("read a topic's events"))
+}

@@ -1,0 +1,129 @@
+//! Rows as the store's own types, and back.
+
+use std::sync::Arc;
+
+use event::{Event, EventId, NewEvent, Outcome, Position, Timestamp, TopicId};
+use rusqlite::Row;
+use rusqlite::types::{FromSqlError, Type};
+use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use storage::entities::{Cursor, Protocol, Subscription, SubscriptionId, SubscriptionState};
+use uuid::Uuid;
+
+/// The columns that [`event`] reads, of a table named `e`.
+pub(super) const EVENT: &str = "e.position, e.id, e.topic, e.recorded_at, e.outcome, e.reason, e.overlapped, e.key, e.request, e.answer";
+
+/// The columns that [`subscription`] reads.
+pub(super) const SUBSCRIPTION: &str =
+    "id, uuid, topic, protocol, endpoint, state, token, created_at, removed_at, dispatched_to, done_to";
+
+/// The columns that [`delivery`] reads.
+pub(super) const DELIVERY: &str = "subscription, position, key, state, at, reason, attempts, since";
+
+/// As a column holds it; the end of the range is far enough off.
+pub(super) fn micros(at: Timestamp) -> i64 {
+    i64::try_from(at.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    Ok(Timestamp::from_micros(row.get(column)?))
+}
+
+pub(super) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<u64>>(column)?.map(Timestamp::from_micros))
+}
+
+pub(super) fn position(row: &Row<'_>, column: usize) -> rusqlite::Result<Position> {
+    Ok(Position(row.get(column)?))
+}
+
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
+    Ok(row.get_ref(column)?.as_str().map_err(|error| unreadable(column, error))?.into())
+}
+
+/// Reads [`EVENT`] from column 0 on.
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let outcome = match row.get_ref(4)?.as_str().map_err(|error| unreadable(4, error))? {
+        "succeeded" => Outcome::Succeeded,
+        _ => Outcome::Unknown(text(row, 5)?.parse().map_err(|error| unreadable(5, error))?),
+    };
+    let answer = match row.get_ref(9)? {
+        rusqlite::types::ValueRef::Null => None,
+        _ => Some(text(row, 9)?),
+    };
+    let body = NewEvent {
+        id: EventId::from_bytes(row.get(1)?),
+        topic: TopicId(row.get(2)?),
+        key: text(row, 7)?,
+        outcome,
+        overlapped: row.get(6)?,
+        recorded_at: time(row, 3)?,
+        request: text(row, 8)?,
+        answer,
+    };
+    Ok(Event { position: position(row, 0)?, body })
+}
+
+/// Reads [`SUBSCRIPTION`].
+pub(super) fn subscription(row: &Row<'_>) -> rusqlite::Result<Subscription> {
+    let state = match row.get_ref(5)?.as_str().map_err(|error| unreadable(5, error))? {
+        "pending" => SubscriptionState::Pending { token: row.get::<_, Option<String>>(6)?.unwrap_or_default() },
+        "confirmed" => SubscriptionState::Confirmed,
+        _ => SubscriptionState::Disabled,
+    };
+    Ok(Subscription {
+        id: SubscriptionId(row.get(0)?),
+        uuid: Uuid::from_bytes(row.get(1)?),
+        topic: TopicId(row.get(2)?),
+        protocol: protocol(row, 3)?,
+        endpoint: row.get(4)?,
+        state,
+        created_at: time(row, 7)?,
+        removed_at: optional_time(row, 8)?,
+        cursor: Cursor { dispatched_to: position(row, 9)?, done_to: position(row, 10)? },
+    })
+}
+
+fn protocol(row: &Row<'_>, column: usize) -> rusqlite::Result<Protocol> {
+    let name = row.get_ref(column)?.as_str().map_err(|error| unreadable(column, error))?;
+    let all = [Protocol::Http, Protocol::Https, Protocol::Sqs];
+    let found = all.into_iter().find(|protocol| protocol.as_str() == name);
+    found.ok_or_else(|| unreadable(column, FromSqlError::InvalidType))
+}
+
+/// Reads [`DELIVERY`].
+pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let state = match row.get_ref(3)?.as_str().map_err(|error| unreadable(3, error))? {
+        "retry" => DeliveryState::Retry { at: time(row, 4)? },
+        "behind" => DeliveryState::Behind,
+        _ => DeliveryState::Dead {
+            reason: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+            at: time(row, 4)?,
+        },
+    };
+    Ok(Delivery {
+        id: DeliveryId { subscription: SubscriptionId(row.get(0)?), position: position(row, 1)? },
+        key: row.get(2)?,
+        state,
+        attempts: row.get(6)?,
+        since: time(row, 7)?,
+    })
+}
+
+/// Reads `subscription, position, event, number, at, took_micros, status, error, answer, next_at`.
+pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    Ok(Attempt {
+        delivery: DeliveryId { subscription: SubscriptionId(row.get(0)?), position: position(row, 1)? },
+        event: EventId::from_bytes(row.get(2)?),
+        number: row.get(3)?,
+        at: time(row, 4)?,
+        took_micros: row.get(5)?,
+        status: row.get(6)?,
+        error: row.get(7)?,
+        answer: row.get(8)?,
+        next_at: optional_time(row, 9)?,
+    })
+}
+
+fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}

@@ -1,0 +1,151 @@
+//! The tables, and how a database of an older version becomes one of this.
+//!
+//! `user_version` is the number of migrations that a database has had, `application_id` says that it is ours. Each migration is one
+//! transaction with both in it: a crash leaves the old version or the new one. Times are microseconds since 1970.
+
+use rusqlite::Connection;
+
+/// "Retr", in the header of every database of ours.
+pub(super) const APPLICATION_ID: i32 = 0x5265_7472;
+
+/// The version that this program reads and writes.
+pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
+
+/// What each version adds to the one before. Never change one that was released: add one.
+const MIGRATIONS: &[&str] = &[V1];
+
+/// Brings the database to [`VERSION`].
+pub(super) fn migrate(database: &Connection, version: i32) -> rusqlite::Result<()> {
+    for (migration, to) in MIGRATIONS.iter().zip(1i32..).filter(|(_, to)| *to > version) {
+        let whole = format!(
+            "BEGIN IMMEDIATE; {migration} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {to}; COMMIT;"
+        );
+        database.execute_batch(&whole)?;
+    }
+    Ok(())
+}
+
+/// Version 1.
+///
+/// * `incarnations`: runs of the process; `ended_at` is missing for those that live or were killed. A row stays while it has intents.
+/// * `intents`: the open ones. They come and go at the table's end; whoever noted one remembers its `seq`, so no index on `id` is
+///   needed.
+/// * `events`: the log. AUTOINCREMENT: a position is never used twice, even when the table was emptied.
+/// * `deliveries`: rows of deliveries that wait or are dead; `at` is when a retry is due, or when a dead one died.
+/// * `attempts`: tries at deliveries, by `seq` in the order in which they were recorded.
+/// * `messages`: one for each event and subscribed queue; the payload stands in `events` once. `visible_at` is 0 for one that can be
+///   received (so the next to receive is the first in the index); a hidden one's time is turned to 0 by the first receive after it.
+/// * `small_values`: signing key and the like.
+const V1: &str = "
+CREATE TABLE incarnations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  started_at INTEGER NOT NULL,
+  ended_at INTEGER
+) STRICT;
+
+CREATE TABLE intents (
+  seq INTEGER PRIMARY KEY,
+  incarnation INTEGER NOT NULL,
+  id BLOB NOT NULL CHECK (length(id) = 16),
+  topic INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  publish_unknown INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  request TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE events (
+  position INTEGER PRIMARY KEY AUTOINCREMENT,
+  id BLOB NOT NULL CHECK (length(id) = 16),
+  topic INTEGER NOT NULL,
+  recorded_at INTEGER NOT NULL,
+  outcome TEXT NOT NULL CHECK (outcome IN ('succeeded', 'unknown')),
+  reason TEXT,
+  overlapped INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  request TEXT NOT NULL,
+  answer TEXT
+) STRICT;
+CREATE UNIQUE INDEX events_id ON events (id);
+CREATE INDEX events_topic ON events (topic, position);
+
+CREATE TABLE topics (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE queues (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE subscriptions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uuid BLOB NOT NULL CHECK (length(uuid) = 16),
+  topic INTEGER NOT NULL,
+  protocol TEXT NOT NULL,
+  endpoint TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'disabled')),
+  token TEXT,
+  created_at INTEGER NOT NULL,
+  removed_at INTEGER,
+  dispatched_to INTEGER NOT NULL,
+  done_to INTEGER NOT NULL,
+  UNIQUE (topic, protocol, endpoint)
+) STRICT;
+CREATE INDEX subscriptions_token ON subscriptions (token) WHERE token IS NOT NULL;
+CREATE INDEX subscriptions_removed ON subscriptions (removed_at) WHERE removed_at IS NOT NULL;
+CREATE INDEX subscriptions_unconfirmed ON subscriptions (id) WHERE state <> 'confirmed';
+
+CREATE TABLE deliveries (
+  subscription INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('retry', 'behind', 'dead')),
+  at INTEGER,
+  reason TEXT,
+  attempts INTEGER NOT NULL,
+  since INTEGER NOT NULL,
+  PRIMARY KEY (subscription, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_position ON deliveries (position);
+CREATE INDEX deliveries_due ON deliveries (subscription, at, position) WHERE state = 'retry';
+CREATE INDEX deliveries_waiting ON deliveries (subscription, position) WHERE state <> 'dead';
+CREATE INDEX deliveries_key ON deliveries (subscription, key, position) WHERE state <> 'dead';
+CREATE INDEX deliveries_since ON deliveries (since) WHERE state <> 'dead';
+CREATE INDEX deliveries_dead ON deliveries (at) WHERE state = 'dead';
+
+CREATE TABLE attempts (
+  seq INTEGER PRIMARY KEY,
+  position INTEGER NOT NULL,
+  subscription INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  event BLOB NOT NULL CHECK (length(event) = 16),
+  at INTEGER NOT NULL,
+  took_micros INTEGER NOT NULL,
+  status INTEGER,
+  error TEXT,
+  answer BLOB NOT NULL,
+  next_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX attempts_delivery ON attempts (position, subscription, number);
+
+CREATE TABLE messages (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  queue INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  subscription INTEGER NOT NULL,
+  sent_at INTEGER NOT NULL,
+  visible_at INTEGER NOT NULL,
+  first_received_at INTEGER,
+  received_at INTEGER,
+  receive_count INTEGER NOT NULL
+) STRICT;
+CREATE INDEX messages_visible ON messages (queue, visible_at, seq);
+CREATE INDEX messages_position ON messages (position);
+
+CREATE TABLE small_values (
+  name TEXT PRIMARY KEY,
+  value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+";

@@ -1,0 +1,85 @@
+//! Prepared statements with the store's errors.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, Params, Row};
+use storage::{Result, StoreError};
+
+/// How long a statement waits for another process, say a person's `sqlite3` shell.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Each takes what is being done, for the error, and a statement that is prepared once.
+pub(super) trait Statements {
+    /// Runs it; how many rows it changed.
+    fn run(&self, operation: &'static str, sql: &str, params: impl Params) -> Result<usize>;
+
+    /// Its first row, if there is one.
+    fn find<T>(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>>;
+
+    /// All its rows.
+    fn list<T>(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>>;
+}
+
+impl Statements for Connection {
+    fn run(&self, operation: &'static str, sql: &str, params: impl Params) -> Result<usize> {
+        let changed = self.prepare_cached(sql).and_then(|mut statement| statement.execute(params));
+        changed.map_err(failed(operation))
+    }
+
+    fn find<T>(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        let found = self.prepare_cached(sql).and_then(|mut statement| {
+            let mut rows = statement.query(params)?;
+            rows.next()?.map(read).transpose()
+        });
+        found.map_err(failed(operation))
+    }
+
+    fn list<T>(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let all = self
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_map(params, read)?.collect::<rusqlite::Result<_>>());
+        all.map_err(failed(operation))
+    }
+}
+
+/// Turns SQLite's error into the store's.
+pub(super) fn failed(operation: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |error| match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full(format!("{operation}: {error}")),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Damaged(format!("{operation}: {error}"))
+        }
+        _ if is_unreadable(&error) => StoreError::Damaged(format!("{operation}: {error}")),
+        _ => StoreError::io(operation, error),
+    }
+}
+
+/// Whether a value is not what the schema says it is.
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..))
+}

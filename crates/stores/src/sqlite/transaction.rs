@@ -1,0 +1,231 @@
+//! The write connection: its one open transaction and what is remembered beside the tables.
+//!
+//! Three things are kept in memory because the hot path asks for them: where the open intents of this incarnation stand, which queues
+//! are subscribed to a topic, and how far housekeeping got. Each is made again from the tables, or undone, when a transaction is rolled
+//! back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::{EventId, Intent, NewEvent, Position, Timestamp, TopicId};
+use rusqlite::Connection;
+use storage::backend::{Committed, Tx};
+use storage::delivery::{Attempt, Delivery, DeliveryId};
+use storage::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
+use storage::queue::{MessageHandle, Received, VisibilityChange};
+use storage::retention::{Housekept, Retention};
+use storage::{Result, StoreError};
+
+use super::housekeeping::Sweep;
+use super::journal::OpenIntents;
+use super::lock::{DataDir, IncarnationLock};
+use super::rows::micros;
+use super::statements::Statements;
+use super::{deliveries, entities, queues};
+
+pub(super) struct Transaction {
+    pub(super) database: Connection,
+    pub(super) incarnation: Incarnation,
+    pub(super) data_dir: Arc<DataDir>,
+    _alive: IncarnationLock,
+    pub(super) intents: OpenIntents,
+    /// What each topic's events are sent to.
+    pub(super) routes: Routes,
+    routes_changed: bool,
+    pub(super) sweep: Sweep,
+    pub(super) committed: Committed,
+    /// Incarnations that the open transaction forgets.
+    pub(super) forgotten: Vec<Incarnation>,
+}
+
+/// The queues of each topic that has any, with the subscriptions that brought them.
+pub(super) type Routes = HashMap<TopicId, Vec<(SubscriptionId, QueueId)>>;
+
+impl Transaction {
+    pub(super) fn new(
+        database: Connection,
+        data_dir: Arc<DataDir>,
+        incarnation: Incarnation,
+        alive: IncarnationLock,
+    ) -> Result<Self> {
+        let routes = entities::routes(&database)?;
+        Ok(Self {
+            database,
+            incarnation,
+            data_dir,
+            _alive: alive,
+            intents: OpenIntents::default(),
+            routes,
+            routes_changed: false,
+            sweep: Sweep::default(),
+            committed: Committed::default(),
+            forgotten: Vec::new(),
+        })
+    }
+
+    pub(super) fn database(&self) -> &Connection {
+        &self.database
+    }
+
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.database.run("begin", "BEGIN IMMEDIATE", []).map(drop)
+    }
+
+    pub(super) fn commit(&mut self) -> Result<Committed> {
+        if let Err(error) = self.database.run("commit", "COMMIT", []) {
+            self.rollback();
+            return Err(error);
+        }
+        self.intents.keep();
+        self.routes_changed = false;
+        for incarnation in self.forgotten.drain(..) {
+            self.data_dir.forget(incarnation);
+        }
+        Ok(std::mem::take(&mut self.committed))
+    }
+
+    pub(super) fn rollback(&mut self) {
+        // SQLite itself rolls back after some errors.
+        if !self.database.is_autocommit()
+            && let Err(error) = self.database.run("roll back", "ROLLBACK", [])
+        {
+            tracing::error!(%error, "a transaction was not rolled back");
+        }
+        self.intents.undo();
+        self.sweep = Sweep::default();
+        self.committed = Committed::default();
+        self.forgotten.clear();
+        if std::mem::take(&mut self.routes_changed) {
+            match entities::routes(&self.database) {
+                Ok(routes) => self.routes = routes,
+                Err(error) => tracing::error!(%error, "the subscribed queues were not read again"),
+            }
+        }
+    }
+
+    /// Says that this run ended in order. Its row stays while it has open intents: they are for the next run to recover.
+    pub(super) fn end_incarnation(&mut self, now: Timestamp) -> Result<()> {
+        let me = self.incarnation.0;
+        let ended = self.database.run(
+            "end the run",
+            "DELETE FROM incarnations WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM intents WHERE incarnation = ?1)",
+            [me],
+        )?;
+        if ended == 0 {
+            let sql = "UPDATE incarnations SET ended_at = ?2 WHERE id = ?1";
+            self.database.run("end the run", sql, [me, micros(now)])?;
+        }
+        Ok(())
+    }
+
+    fn reload_routes(&mut self) -> Result<()> {
+        self.routes_changed = true;
+        self.routes = entities::routes(&self.database)?;
+        self.sweep.entities_changed();
+        Ok(())
+    }
+
+    fn released(&mut self, position: Option<Position>) {
+        if let Some(position) = position {
+            self.sweep.released(position);
+        }
+    }
+}
+
+impl Tx for Transaction {
+    fn insert_intent(&mut self, intent: &Intent) -> Result<()> {
+        self.note_intent(intent)
+    }
+
+    fn remove_intent(&mut self, id: EventId) -> Result<bool> {
+        self.settle_intent(id)
+    }
+
+    fn append(&mut self, event: &NewEvent) -> Result<Position> {
+        self.append_event(event)
+    }
+
+    fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.recover_dead(now, limit)
+    }
+
+    fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities> {
+        let entities = entities::sync(&self.database, desired, now)?;
+        self.reload_routes()?;
+        Ok(entities)
+    }
+
+    fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>> {
+        self.sweep.entities_changed();
+        entities::confirm(&self.database, token)
+    }
+
+    fn disable_subscription(&mut self, id: SubscriptionId) -> Result<()> {
+        entities::disable(&self.database, id)?;
+        self.reload_routes()
+    }
+
+    fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()> {
+        entities::advance(&self.database, id, to)
+    }
+
+    fn put_delivery(&mut self, delivery: &Delivery) -> Result<()> {
+        deliveries::put(&self.database, delivery)
+    }
+
+    fn remove_delivery(&mut self, id: DeliveryId) -> Result<()> {
+        let removed = deliveries::remove(&self.database, id)?;
+        self.released(removed.then_some(id.position));
+        Ok(())
+    }
+
+    fn record_attempt(&mut self, attempt: &Attempt) -> Result<()> {
+        deliveries::record_attempt(&self.database, attempt)
+    }
+
+    fn receive(
+        &mut self,
+        queue: QueueId,
+        max: usize,
+        visibility: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Received>> {
+        queues::receive(&self.database, queue, max, visibility, now)
+    }
+
+    fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool> {
+        let position = queues::delete(&self.database, queue, handle)?;
+        self.released(position);
+        Ok(position.is_some())
+    }
+
+    fn change_visibility(
+        &mut self,
+        queue: QueueId,
+        handle: MessageHandle,
+        visibility: Duration,
+        now: Timestamp,
+    ) -> Result<VisibilityChange> {
+        queues::change_visibility(&self.database, queue, handle, visibility, now)
+    }
+
+    fn get_value(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let sql = "SELECT value FROM small_values WHERE name = ?1";
+        self.database.find("read a value", sql, [name], |row| row.get(0))
+    }
+
+    fn put_value(&mut self, name: &str, value: &[u8]) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO small_values (name, value) VALUES (?1, ?2)";
+        self.database.run("write a value", sql, (name, value)).map(drop)
+    }
+
+    fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
+        self.sweep.housekeep(&self.database, retention, now, budget)
+    }
+}
+
+/// What stands in the tables contradicts the schema.
+pub(super) fn damaged(what: String) -> StoreError {
+    StoreError::Damaged(what)
+}
