@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use delivery::worker::RedeliverError;
 use event::{Event, EventId, Position};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -70,7 +71,8 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
         by_subscription.entry(subscription.id).or_default();
     }
     for row in rows {
-        by_subscription.entry(row.id.subscription).or_default().0 = Some(row);
+        let id = row.id.subscription;
+        by_subscription.entry(id).or_default().0 = Some(row);
     }
     for attempt in attempts {
         by_subscription.entry(attempt.delivery.subscription).or_default().1.push(attempt);
@@ -105,7 +107,8 @@ pub(crate) async fn redeliver(
             "the queue keeps it until it is deleted; receive it there",
         ));
     }
-    node.deliveries.redeliver(subscription, event.position).await?;
+    let worker = node.deliveries.handle(subscription).ok_or(RedeliverError::NotDelivering)?;
+    worker.redeliver(event.position).await?;
     Ok(Json(serde_json::json!({ "event": event.body.id, "subscription": subscription, "state": "due" })))
 }
 

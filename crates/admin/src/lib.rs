@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use delivery::Deliveries;
+use delivery::worker::RedeliverError;
 use event::Timestamp;
 use event::timestamp::Clock;
 use gateway::stats::CoreStats;
@@ -31,7 +32,7 @@ pub struct Node {
     /// Every core's counts.
     pub cores: Arc<Vec<Arc<CoreStats>>>,
     /// The workers.
-    pub deliveries: Deliveries,
+    pub deliveries: Arc<Deliveries>,
     /// The topics of the configuration.
     pub topics: Arc<Vec<Topic>>,
     /// The queues of the configuration.
@@ -105,6 +106,18 @@ impl Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         (self.status, axum::Json(self)).into_response()
+    }
+}
+
+impl From<RedeliverError> for Error {
+    fn from(error: RedeliverError) -> Self {
+        let (status, hint) = match error {
+            RedeliverError::NoSuchEvent => (StatusCode::NOT_FOUND, "delivered events are kept for a day"),
+            RedeliverError::UnderWay => (StatusCode::CONFLICT, "look at its attempts with GET /retrohook/events/{id}"),
+            RedeliverError::Behind => (StatusCode::CONFLICT, "send the first delivery of its key again"),
+            RedeliverError::NotDelivering => (StatusCode::CONFLICT, "confirm the subscription, or wait for the restart"),
+        };
+        Self { status, message: error.to_string(), hint: hint.into() }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use delivery::worker::AttemptResult;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
@@ -116,7 +117,7 @@ impl Scrape {
         let writer = &self.node.writer;
         let stats = writer.stats();
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let mut family = Family::counters(encoder, "retrohook_events", "Events recorded, by outcome; recovered ones excluded");
+        let mut family = Family::counters(encoder, "retrohook_events", "Events recorded, by outcome; recovered ones excluded")?;
         family.counter(&[("outcome", "succeeded")], load(&stats.succeeded))?;
         family.counter(&[("outcome", "unknown")], load(&stats.unknown))?;
         gauge(encoder, "retrohook_open_intents", "Intents whose outcome is not decided", writer.open_intents())?;
@@ -136,12 +137,13 @@ impl Scrape {
     }
 
     fn deliveries(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
-        let counts = self.node.deliveries.counts();
+        let counts: Vec<_> =
+            self.node.deliveries.handles().iter().map(|worker| (worker.subscription(), worker.counts())).collect();
         let mut family = Family::counters(encoder, "retrohook_attempts", "Attempts, by subscription and result")?;
         for (subscription, counts) in &counts {
             let id = subscription.0.to_string();
-            for (result, count) in counts.by_result() {
-                family.counter(&[("subscription", &id), ("result", result)], count)?;
+            for result in AttemptResult::ALL {
+                family.counter(&[("subscription", &id), ("result", result.as_str())], counts.of(result))?;
             }
         }
         let mut family = Family::counters(encoder, "retrohook_deliveries", "Deliveries that ended, by subscription and end")?;
@@ -164,7 +166,7 @@ impl Scrape {
             }
         }
         let name = "retrohook_subscription_oldest_pending_seconds";
-        let mut family = Family::gauges(encoder, name, "Age of the oldest event that is still owed; 0 if none is");
+        let mut family = Family::gauges(encoder, name, "Age of the oldest event that is still owed; 0 if none is")?;
         for (topic, subscription, lag) in lags {
             let age = lag.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
             family.gauge(&[("topic", topic), ("subscription", subscription)], age)?;

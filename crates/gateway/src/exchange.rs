@@ -15,6 +15,7 @@ use event::{Decision, EventId, Fate, UnknownReason};
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use pipeline::{Answer, Hold, Wants, Watch};
+use storage::failpoint;
 use tokio::task::AbortHandle;
 
 use crate::answer::Refusal;
@@ -176,6 +177,7 @@ impl Exchange {
             now: self.core.clock.now(),
         };
         *self.hold.borrow_mut() = self.watch.borrow_mut().settle(fate, &answer);
+        failpoint::hit(failpoint::OUTCOME_QUEUED);
     }
 
     /// Settles at the latest when `resolve_after` is over, however slowly the answer or its reader is.
@@ -243,6 +245,7 @@ pub(crate) async fn run(
         core.stats.refused.fetch_add(1, Ordering::Relaxed);
         return Ok(plan.refuse(Refusal::StoreUnavailable));
     }
+    failpoint::hit(failpoint::INTENT_DURABLE);
     exchange.seen.borrow_mut().asked = Instant::now();
     let asking = upstream::ask(core.pool.clone(), plan.service.clone(), request, exchange.progress.clone());
     let mut asking: Asking = Box::pin(asking);
@@ -286,6 +289,7 @@ async fn relay(
     response: Response<Incoming>,
     lease: Lease,
 ) -> Result<Response<ClientBody>, BodyError> {
+    failpoint::hit(failpoint::HEAD_RECEIVED);
     let (mut parts, incoming) = response.into_parts();
     let asked = exchange.seen.borrow().asked;
     headers::to_client(&mut parts.headers, plan.id, asked.elapsed(), asked - plan.started);

@@ -10,6 +10,7 @@
 
 mod answer;
 mod body;
+pub mod compile;
 mod connection;
 mod core;
 mod exchange;

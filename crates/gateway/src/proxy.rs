@@ -1,6 +1,5 @@
 //! Serving one request: route, plug-ins, upstream, answer.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -11,6 +10,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use config::normalise;
 use event::EventId;
 use http::header::HOST;
 use http::uri::PathAndQuery;
@@ -304,14 +304,14 @@ fn host_of(headers: &HeaderMap, uri: &Uri) -> Result<String, Refusal> {
 }
 
 /// The upstream's target: the client's own bytes where the path is unchanged.
-fn path_and_query(uri: &Uri, path: &Cow<'_, str>) -> Option<PathAndQuery> {
+fn path_and_query(uri: &Uri, path: &str) -> Option<PathAndQuery> {
     let original = uri.path_and_query()?;
-    if original.path() == path.as_ref() {
+    if original.path() == path {
         return Some(original.clone());
     }
     let target = match original.query() {
         Some(query) => format!("{path}?{query}"),
-        None => path.clone().into_owned(),
+        None => path.to_owned(),
     };
     PathAndQuery::from_maybe_shared(Bytes::from(target)).ok()
 }
@@ -388,7 +388,4 @@ async fn within_timeouts<F: Future>(asking: F, progress: &Progress, service: &Se
         Poll::Pending
     })
     .await
-}
-fn normalise(p: &str) -> Cow<'_, str> {
-    Cow::Borrowed(p)
 }

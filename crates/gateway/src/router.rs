@@ -212,12 +212,10 @@ impl HostTable {
     }
 }
 
-/// Kong's order as a sort key, the best first.
-fn rank(
-    route: &Route,
-    index: usize,
-    path: Option<&PathPattern>,
-) -> (Reverse<usize>, Reverse<u32>, Reverse<u32>, Reverse<i64>, Reverse<usize>, usize) {
+/// Kong's order as a sort key, the best first: attributes, their kinds, submatches, regex priority, length, age.
+type Rank = (Reverse<usize>, Reverse<u32>, Reverse<u32>, Reverse<i64>, Reverse<usize>, usize);
+
+fn rank(route: &Route, index: usize, path: Option<&PathPattern>) -> Rank {
     let (has_hosts, has_path, has_methods) =
         (!route.hosts.is_empty(), path.is_some(), !route.methods.is_empty());
     let attributes = usize::from(has_hosts) + usize::from(has_path) + usize::from(has_methods);
@@ -227,7 +225,8 @@ fn rank(
     let wildcard_with_port =
         route.hosts.iter().any(|host| matches!(host, HostPattern::Suffix(suffix) if suffix.contains(':')));
     let only_plain_hosts = has_hosts && route.hosts.iter().all(|host| matches!(host, HostPattern::Exact(_)));
-    let submatch = u32::from(wildcard_with_port) * 4 + u32::from(only_plain_hosts) * 2 + u32::from(is_regex);
+    let submatch =
+        u32::from(wildcard_with_port) * 4 + u32::from(only_plain_hosts) * 2 + u32::from(is_regex);
 
     let regex_priority = if is_regex { route.regex_priority } else { 0 };
     let length = match path {

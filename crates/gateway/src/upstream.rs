@@ -17,6 +17,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use storage::failpoint;
 use tokio::net::TcpStream;
 
 use crate::body::UpstreamBody;
@@ -244,7 +245,9 @@ async fn ask_on(
     }
     progress.moved();
     progress.sent.set(true);
-    let answer = lease.sender.try_send_request(request).await;
+    let answer = lease.sender.try_send_request(request);
+    failpoint::hit(failpoint::REQUEST_SENT);
+    let answer = answer.await;
     answer.map_err(|mut error| match error.take_message() {
         Some(request) => {
             progress.sent.set(false);

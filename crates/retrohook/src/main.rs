@@ -1,2 +1,29 @@
-//! retrohook
-fn main() {}
+//! The binary: subcommands, wiring, signals.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod check;
+mod cli;
+mod clock;
+mod demo;
+mod logs;
+mod node;
+mod report;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _failpoints = storage::failpoint::setup();
+    match Cli::parse().command {
+        Command::Run(args) => node::run(*args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Version => {
+            report::line(gateway::NAME);
+            ExitCode::SUCCESS
+        }
+    }
+}

@@ -36,6 +36,8 @@ struct Ring {
     bytes: usize,
     /// The ring holds every event after this position.
     complete_after: Option<Position>,
+    /// The last position that the ring has seen.
+    last: Position,
 }
 
 /// What the ring knows of a topic after a position.
@@ -54,10 +56,14 @@ impl Feed {
         ring.events.clear();
         ring.bytes = 0;
         ring.complete_after = Some(head);
+        ring.last = head;
     }
 
-    /// Adds a commit's events, in order of position, and wakes who waits for their topics and queues.
-    pub(crate) fn push(&self, events: Vec<Arc<Event>>, queues: &[QueueId]) {
+    /// Adds a commit's events, in order of position, and wakes who waits for their topics and queues. An event that the ring has seen
+    /// is nothing new: its id was published again.
+    pub(crate) fn push(&self, mut events: Vec<Arc<Event>>, queues: &[QueueId]) {
+        let mut ring = self.ring();
+        events.retain(|event| event.position > ring.last);
         let mut last: Vec<(TopicId, Position)> = Vec::new();
         for event in &events {
             match last.iter_mut().find(|(topic, _)| *topic == event.body.topic) {
@@ -65,7 +71,8 @@ impl Feed {
                 None => last.push((event.body.topic, event.position)),
             }
         }
-        self.ring().extend(events);
+        ring.extend(events);
+        drop(ring);
         self.wake(&last, queues);
     }
 
@@ -139,6 +146,7 @@ impl Ring {
     fn extend(&mut self, events: Vec<Arc<Event>>) {
         for event in events {
             self.bytes += size_of(&event);
+            self.last = event.position;
             self.events.push_back(event);
             while self.events.len() > MAX_RECENT_EVENTS || self.bytes > MAX_RECENT_BYTES {
                 let Some(oldest) = self.events.pop_front() else { break };

@@ -170,10 +170,10 @@ impl Writer {
         }
     }
 
-    /// At the limit an intent is refused, but an outcome must get in: it waits here for its place. The writer never waits for a
-    /// caller, so this ends.
+    /// At the limit a change is refused, but the outcome of an intent must get in: it waits here for its place. The writer never
+    /// waits for a caller, so this ends.
     fn send_full<T>(&self, change: Change, receipt: oneshot::Receiver<Result<T>>) -> Receipt<T> {
-        if !matches!(change, Change::Settle(_)) {
+        if !matches!(&change, Change::Settle(settlement) if settlement.intent.is_some()) {
             return Receipt::refused(StoreError::Overloaded { limit: MAX_QUEUED });
         }
         match self.queue.send(change) {
@@ -303,18 +303,13 @@ impl<B: Backend> Worker<B> {
 
     fn commit_batch(&mut self, housekeep: bool) {
         self.refuse_intents_when_full();
-        for owed in self.owed.drain(..).rev() {
-            self.batch.settlements.insert(0, owed);
-        }
         for settlement in &mut self.batch.settlements {
-            // The open keys are told apart once, before the first try: a retry must not count twice.
+            // Once, before the first try: what is open by the time of a retry did not overlap with it.
             if let (Some(id), Some(event)) = (settlement.intent, settlement.event.as_mut()) {
                 event.overlapped |= self.open.overlapped(id);
             }
         }
-        for (intent, _) in &self.batch.intents {
-            self.open.open(intent);
-        }
+        self.batch.settlements.splice(0..0, self.owed.drain(..));
         let began = Instant::now();
         match self.apply_and_commit(housekeep) {
             Ok((applied, committed)) => self.succeeded(applied, &committed, began.elapsed()),
@@ -372,13 +367,11 @@ impl<B: Backend> Worker<B> {
 
     fn succeeded(&mut self, applied: Applied, committed: &crate::backend::Committed, took: Duration) {
         let changes = self.batch.len();
+        self.open.turn_over(&self.batch);
         for (_, reply) in self.batch.intents.drain(..) {
             let _ = reply.send(Ok(()));
         }
         for (settlement, position) in self.batch.settlements.drain(..).zip(applied.positions) {
-            if let Some(id) = settlement.intent {
-                self.open.close(id);
-            }
             if let Some(reply) = settlement.reply {
                 let _ = reply.send(Ok(position));
             }
@@ -401,9 +394,6 @@ impl<B: Backend> Worker<B> {
     fn failed(&mut self, error: StoreError) {
         self.config.backend.rollback();
         self.shared.stats.failed();
-        for (intent, _) in &self.batch.intents {
-            self.open.close(intent.id);
-        }
         let StoreError::Full(_) = error else {
             let cause: Arc<str> = describe(&error).into();
             tracing::error!(
@@ -452,7 +442,10 @@ fn settle(
     }
     let Some(body) = &settlement.event else { return Ok(None) };
     let position = tx.append(body)?;
-    events.push(Arc::new(Event { position, body: body.clone() }));
+    // An id that is in the log already has an old position: that event is nothing new to the feed.
+    if events.last().is_none_or(|last| last.position < position) {
+        events.push(Arc::new(Event { position, body: body.clone() }));
+    }
     Ok(Some(position))
 }
 
@@ -483,6 +476,15 @@ struct OpenKey {
 }
 
 impl OpenKeys {
+    /// A batch was committed. What it settled was decided before anything that it noted is forwarded, so they do not overlap.
+    fn turn_over(&mut self, batch: &Batch) {
+        let settled = || batch.settlements.iter().filter_map(|settlement| settlement.intent);
+        settled().for_each(|id| self.close(id));
+        batch.intents.iter().for_each(|(intent, _)| self.open(intent));
+        // An intent may be given up in the batch that noted it.
+        settled().for_each(|id| self.close(id));
+    }
+
     fn open(&mut self, intent: &Intent) {
         let name = (intent.topic, intent.key.clone());
         let key = self.keys.entry(name.clone()).or_default();

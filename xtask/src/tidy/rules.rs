@@ -17,7 +17,8 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // The surroundings.
     ("config", &["event", "storage", "pipeline", "delivery", "hub"]),
     ("gateway", &["event", "storage", "pipeline", "config"]),
-    ("admin", &["event", "storage", "pipeline", "delivery", "hub", "config"]),
+    // It tells what the cores count.
+    ("admin", &["event", "storage", "pipeline", "delivery", "hub", "config", "gateway"]),
     ("dashboard", &["event", "storage", "delivery", "hub", "config"]),
     (
         "retrohook",

@@ -12,7 +12,7 @@ use crate::tree::{Node, Source, TreePath};
 pub(super) const LISTS: [&str; 6] = ["services", "routes", "plugins", "topics", "subscriptions", "queues"];
 
 /// Keys without which the rest of an entity means something else: an entity whose structure does not fit there is not read at all.
-const DECISIVE: [&str; 3] = ["service", "route", "format"];
+const DECISIVE: [&str; 5] = ["service", "route", "consumer", "consumer_group", "format"];
 
 /// An entity as it stands in a file.
 pub(super) struct Declared<T> {

@@ -4,7 +4,7 @@
 //! is left out, never `null` or empty. Requests may come to `/` or to the path of a queue URL. Queues come from the configuration, so
 //! there is no action that makes, changes or fills one.
 //!
-//! SQS's older Query protocol is not spoken; a request in it gets an error that says so ([`refuse_query`]).
+//! SQS's older Query protocol is not spoken; a request in it gets an error that says so.
 
 use http::{HeaderName, StatusCode};
 use hub::Hub;

@@ -52,7 +52,7 @@ pub use open::{OpenError, Options, inspect, open};
 use checkpoint::Checkpoints;
 use lock::DataDir;
 use space::Space;
-use statements::{Statements, failed};
+use statements::failed;
 use transaction::Transaction;
 
 /// The write side. Its fields are dropped in this order: the locks last.

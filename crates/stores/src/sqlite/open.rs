@@ -17,7 +17,6 @@ use super::lock::{DataDir, IncarnationLock};
 use super::reader::{self, Readers};
 use super::rows::micros;
 use super::space::Space;
-use super::statements::Statements;
 use super::transaction::Transaction;
 use super::{Files, Health, SqliteBackend, check, configure, schema, wall_clock};
 
@@ -33,7 +32,7 @@ pub struct Options {
 pub enum OpenError {
     /// The directory cannot be used.
     #[error(
-        "cannot create or write the data directory {}: let this user write there, or choose another with --data",
+        "cannot create or write the data directory {}: let this user write there, or choose another with --data-dir",
         dir.display()
     )]
     Directory {
@@ -45,7 +44,7 @@ pub enum OpenError {
     },
     /// Another process has it.
     #[error(
-        "the data directory {} is in use by another process: stop that one, or choose another with --data",
+        "the data directory {} is in use by another process: stop that one, or choose another with --data-dir",
         dir.display()
     )]
     InUse {
@@ -67,7 +66,7 @@ pub enum OpenError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// The file is a database, but none of ours.
-    #[error("{} is the database of another program; it was left as it is: choose another directory with --data", file.display())]
+    #[error("{} is the database of another program; it was left as it is: choose another directory with --data-dir", file.display())]
     Foreign {
         /// The database.
         file: PathBuf,
@@ -159,7 +158,7 @@ fn open_database(files: &Files) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(&files.database, flags).map_err(failing(files, "open"))?;
     let version = identify(&database, files)?;
-    let mut set_up = || {
+    let set_up = || {
         if version == 0 {
             database.pragma_update(None, "page_size", 4_096)?;
             database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;

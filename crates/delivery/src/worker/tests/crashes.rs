@@ -1,0 +1,125 @@
+//! The process dies: nothing is lost, and little is repeated.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::world::fifo;
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn what_was_under_way_is_attempt_two_and_what_was_recorded_is_not_repeated() {
+    let mut world = World::new(1).await;
+    world.script(|call| if call.key == "hangs" { Answer::Hang } else { OK });
+    world.start(0, raw());
+    let hangs = world.publish("hangs").await;
+    let done = world.publish("done").await;
+    world.until("the record", |world| world.recorded(done).len() == 1).await;
+    assert!(world.done_to() < hangs);
+    world.crash().await;
+    world.script(|_| OK);
+    world.start(0, raw());
+    world.until("the repetition", |world| world.attempts().len() == 3).await;
+    world.until("its end", |world| world.row(hangs).is_none()).await;
+    assert_eq!(world.attempts(), [(hangs, 1), (done, 1), (hangs, 2)]);
+    assert_eq!(world.done_to(), done);
+    let numbers: Vec<_> = world.recorded(hangs).iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_attempt_is_repeated_when_it_must_have_ended() {
+    let mut world = World::new(1).await;
+    world.script(|call| if call.attempt == 1 { Answer::Hang } else { OK });
+    world.start(0, raw());
+    let position = world.publish("a").await;
+    world.until("the call", |world| world.attempts().len() == 1).await;
+    world.advance(SLOW).await;
+    world.until("the row", |world| world.row(position).is_some()).await;
+    world.crash().await;
+    world.start(0, raw());
+    world.barrier().await;
+    assert_eq!(world.attempts().len(), 1);
+    world.advance(20 * SECOND).await;
+    world.until("the repetition", |world| world.attempts() == [(position, 1), (position, 2)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_survives() {
+    let mut world = World::new(1).await;
+    world.script(|_| Answer::Status(503));
+    world.start(0, raw());
+    let position = world.publish("a").await;
+    world.until("the row", |world| world.row(position).is_some()).await;
+    world.crash().await;
+    world.script(|_| OK);
+    world.start(0, raw());
+    world.advance(6 * SECOND).await;
+    world.until("attempt 2", |world| world.attempts() == [(position, 1), (position, 2)]).await;
+    world.until("its end", |world| world.row(position).is_none()).await;
+}
+
+/// Random answers, random crashes: every event is delivered in the end; of a FIFO subscription, each key in order.
+async fn storm(seed: u64, settings: Settings) {
+    let mut world = World::new(1).await;
+    let random = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
+    let dice = random.clone();
+    world.script(move |_| match dice.lock().unwrap().u32(0..10) {
+        0 => Answer::Hang,
+        1..=3 => Answer::Status(500),
+        4 => Answer::After(Duration::from_millis(700), 200),
+        5 => Answer::After(Duration::from_millis(1_500), 200),
+        _ => OK,
+    });
+    world.start(0, settings.clone());
+    let mut published: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for _ in 0..60 {
+        let (key, wait, crash) = {
+            let mut random = random.lock().unwrap();
+            (format!("k{}", random.u32(0..4)), random.u64(0..400), random.u32(0..12) == 0)
+        };
+        let position = world.publish(&key).await;
+        published.entry(key).or_default().push(position);
+        world.advance(Duration::from_millis(wait)).await;
+        if crash {
+            world.crash().await;
+            world.start(0, settings.clone());
+        }
+    }
+    world.script(|_| OK);
+    let all: BTreeSet<i64> = published.values().flatten().copied().collect();
+    for _ in 0..400 {
+        if all.iter().all(|position| world.delivered().contains(position)) {
+            break;
+        }
+        world.advance(30 * SECOND).await;
+        world.barrier().await;
+    }
+    let delivered = world.delivered();
+    let missing: Vec<_> = all.iter().filter(|position| !delivered.contains(position)).collect();
+    assert!(missing.is_empty(), "seed {seed}: lost {missing:?}");
+    world.until("no rows", |world| all.iter().all(|position| world.row(*position).is_none())).await;
+    if settings.order == Order::Fifo {
+        for (key, positions) in published {
+            let mut first: Vec<i64> = Vec::new();
+            for position in delivered.iter().filter(|position| positions.contains(position)) {
+                if !first.contains(position) {
+                    first.push(*position);
+                }
+            }
+            assert_eq!(first, positions, "seed {seed}: {key} out of order");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_lost_in_a_storm() {
+    for seed in 0..12 {
+        storm(seed, raw()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_keep_their_order_in_a_storm() {
+    for seed in 100..112 {
+        storm(seed, fifo()).await;
+    }
+}

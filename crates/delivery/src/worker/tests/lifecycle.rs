@@ -1,0 +1,220 @@
+//! Handshake, end, drain and what may be asked of a worker.
+
+use std::time::Duration;
+
+use storage::entities::SubscriptionState;
+
+use super::*;
+use crate::signing::SnsKey;
+use crate::wire::WireFormat;
+
+fn pending() -> SubscriptionState {
+    SubscriptionState::Pending { token: "tok".into() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pending_endpoint_gets_nothing_but_the_handshake_and_then_all_it_owns() {
+    let mut world = World::with_token(1, Some("tok")).await;
+    assert_eq!(world.subscription(0).state, pending());
+    let handle = world.start(0, Settings::default());
+    let owned = world.publish("a").await;
+    world.until_state(&handle, WorkerState::WaitingForKey).await;
+    assert_eq!(world.calls().len(), 0);
+
+    let mut answers = vec![OK, Answer::Status(500)];
+    world.script(move |_| answers.pop().unwrap_or(OK));
+    world.sns_key.send_replace(Some(Arc::new(SnsKey::generate().unwrap())));
+    world.until("the request to confirm", |world| world.calls().len() == 1).await;
+    assert_eq!(world.calls()[0].headers["x-amz-sns-message-type"], "SubscriptionConfirmation");
+    let body: serde_json::Value = serde_json::from_slice(&world.calls()[0].body).unwrap();
+    assert_eq!(body["Token"], "tok");
+    world.barrier().await;
+    world.advance(6 * SECOND).await;
+    world.until("its repetition", |world| world.calls().len() == 2).await;
+    assert_eq!(world.calls()[0].body, world.calls()[1].body);
+    world.barrier().await;
+    world.advance(4 * HOUR).await;
+    world.barrier().await;
+    assert_eq!(world.calls().len(), 2, "it has taken the request");
+    assert_eq!(handle.state(), WorkerState::Pending);
+    assert_eq!(handle.redeliver(Position(owned)).await, Err(RedeliverError::NotDelivering));
+
+    world.states[0].send_replace(SubscriptionState::Confirmed);
+    world.until("what it owns", |world| world.delivered().contains(&owned)).await;
+    assert_eq!(world.calls()[2].headers["x-amz-sns-message-type"], "Notification");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_is_confirmed_by_hand_is_not_asked() {
+    let mut world = World::with_token(1, Some("tok")).await;
+    let handle = world.start(0, Settings { confirmation: Confirmation::ByHand, ..raw() });
+    let owned = world.publish("a").await;
+    world.until_state(&handle, WorkerState::Pending).await;
+    world.advance(HOUR).await;
+    world.barrier().await;
+    assert_eq!(world.calls().len(), 0);
+    world.states[0].send_replace(SubscriptionState::Confirmed);
+    world.until("what it owns", |world| world.delivered() == [owned]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_gone_at_the_handshake_is_disabled() {
+    let world = World::with_token(1, Some("tok")).await;
+    world.script(|_| Answer::Status(410));
+    world.sns_key.send_replace(Some(Arc::new(SnsKey::generate().unwrap())));
+    let before = world.subscription(0).cursor;
+    let handle = world.start(0, Settings::default());
+    world.until_state(&handle, WorkerState::Disabled).await;
+    assert_eq!(world.subscription(0).state, SubscriptionState::Disabled);
+    assert_eq!(world.subscription(0).cursor, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_signature_serves_all_subscribers_of_an_event() {
+    let mut world = World::new(2).await;
+    world.sns_key.send_replace(Some(Arc::new(SnsKey::generate().unwrap())));
+    for index in 0..2 {
+        world.start(index, Settings { format: WireFormat::Sns, ..Settings::default() });
+    }
+    world.publish("a").await;
+    world.until("both", |world| world.delivered().len() == 2).await;
+    let signatures: Vec<_> = world
+        .calls()
+        .iter()
+        .map(|call| serde_json::from_slice::<serde_json::Value>(&call.body).unwrap()["Signature"].clone())
+        .collect();
+    assert!(signatures[0].is_string());
+    assert_eq!(signatures[0], signatures[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn gone_is_a_dead_letter_and_the_end_of_the_subscription() {
+    let mut world = World::new(1).await;
+    world.script(|call| if call.key == "gone" { Answer::Status(410) } else { OK });
+    let handle = world.start(0, raw());
+    let gone = world.publish("gone").await;
+    world.until_state(&handle, WorkerState::Disabled).await;
+    assert_eq!(world.dead_reason(gone), "the endpoint answered 410: it is gone");
+    assert_eq!(world.subscription(0).state, SubscriptionState::Disabled);
+    world.publish("a").await;
+    world.advance(HOUR).await;
+    world.barrier().await;
+    assert_eq!(world.attempts(), [(gone, 1)]);
+    assert_eq!(handle.redeliver(Position(gone)).await, Err(RedeliverError::NotDelivering));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_was_unsubscribed_gets_nothing_more() {
+    let mut world = World::new(1).await;
+    let handle = world.start(0, raw());
+    world.until_state(&handle, WorkerState::Running).await;
+    world.states[0].send_replace(SubscriptionState::Disabled);
+    world.until_state(&handle, WorkerState::Disabled).await;
+    world.publish("a").await;
+    world.barrier().await;
+    assert_eq!(world.attempts(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_what_is_under_way_and_begins_nothing() {
+    let mut world = World::new(1).await;
+    world.script(|_| Answer::After(Duration::from_millis(800), 200));
+    let handle = world.start(0, Settings { max_in_flight: 1, ..raw() });
+    let begun = world.publish("a").await;
+    let waiting = world.publish("a").await;
+    world.until("the call", |world| world.attempts().len() == 1).await;
+    let deadline = Instant::now() + 10 * SECOND;
+    {
+        let draining = world.deliveries.drain(deadline);
+        tokio::pin!(draining);
+        assert!(futures_pending(&mut draining).await);
+        world.advance(SECOND).await;
+        draining.await;
+    }
+    assert_eq!(handle.state(), WorkerState::Drained);
+    assert_eq!((world.attempts(), world.done_to()), (vec![(begun, 1)], begun));
+    world.crash().await;
+    world.script(|_| OK);
+    world.start(0, raw());
+    world.until("the other", |world| world.delivered() == [begun, waiting]).await;
+    assert_eq!(world.attempts(), [(begun, 1), (waiting, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_at_its_deadline_and_the_rest_is_repeated() {
+    let mut world = World::new(1).await;
+    world.script(|_| Answer::Hang);
+    world.start(0, raw());
+    let position = world.publish("a").await;
+    world.until("the call", |world| world.attempts().len() == 1).await;
+    {
+        let draining = world.deliveries.drain(Instant::now() + SECOND / 2);
+        tokio::pin!(draining);
+        assert!(futures_pending(&mut draining).await);
+        world.advance(SECOND).await;
+        draining.await;
+    }
+    world.crash().await;
+    world.script(|_| OK);
+    world.start(0, raw());
+    world.until("the repetition", |world| world.delivered() == [position]).await;
+    assert_eq!(world.attempts(), [(position, 1), (position, 2)]);
+}
+
+/// Whether it is still pending after everything had its turn.
+async fn futures_pending(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+    for _ in 0..100 {
+        let polled =
+            std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx)))
+                .await;
+        if polled.is_ready() {
+            return false;
+        }
+        tokio::task::yield_now().await;
+    }
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_again_what_was_delivered_or_is_dead() {
+    let mut world = World::new(1).await;
+    let handle = world.start(0, raw());
+    let position = world.publish("a").await;
+    world.until("the delivery", |world| world.done_to() == position).await;
+    handle.redeliver(Position(position)).await.unwrap();
+    world.until("the second", |world| world.attempts() == [(position, 1), (position, 2)]).await;
+    world.until("its end", |world| world.row(position).is_none()).await;
+
+    world.script(|call| Answer::Status(if call.attempt == 1 { 500 } else { 200 }));
+    let policy_end = Duration::from_secs(8 * 24 * 3_600);
+    let dead = world.publish("b").await;
+    world.until("the failure", |world| world.row(dead).is_some()).await;
+    world.advance(policy_end).await;
+    world.until("its death", |world| world.is_dead(dead)).await;
+    // Older than the age limit: it would die again, so an operator's wish comes too late.
+    handle.redeliver(Position(dead)).await.unwrap();
+    world.until("its end", |world| world.is_dead(dead)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_again_at_once_what_waits_for_a_retry() {
+    let mut world = World::new(1).await;
+    world.script(|call| Answer::Status(if call.attempt == 1 { 500 } else { 200 }));
+    let handle = world.start(0, raw());
+    let position = world.publish("a").await;
+    world.until("the row", |world| world.row(position).is_some()).await;
+    handle.redeliver(Position(position)).await.unwrap();
+    world.until("the delivery", |world| world.delivered() == [position]).await;
+    assert_eq!(world.attempts(), [(position, 1), (position, 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refuses_to_send_again_what_is_under_way_or_not_there() {
+    let mut world = World::new(1).await;
+    world.script(|_| Answer::Hang);
+    let handle = world.start(0, raw());
+    let position = world.publish("a").await;
+    world.until("the call", |world| world.attempts().len() == 1).await;
+    assert_eq!(handle.redeliver(Position(position)).await, Err(RedeliverError::UnderWay));
+    assert_eq!(handle.redeliver(Position(99)).await, Err(RedeliverError::NoSuchEvent));
+}

@@ -1,0 +1,364 @@
+//! A store in memory, a sink that does as it is told, and a clock that stands until it is moved.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use bytes::Bytes;
+use event::timestamp::Clock;
+use event::{EventId, NewEvent, Position, Timestamp};
+use http::HeaderMap;
+use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use storage::entities::{Desired, DesiredSubscription, Protocol, Subscription, SubscriptionState};
+use storage::memory::{Memory, SAMPLE_TIME, sample_event};
+use storage::{Feed, Reader, Retention, Writer};
+use tokio::sync::watch;
+
+use crate::Deliveries;
+use crate::signing::SnsKey;
+use crate::sink::{AttemptReport, AttemptRequest, Failure, Sink};
+use crate::wire::cache::Messages;
+use crate::wire::{WireFormat, sns};
+use crate::worker::{Config, Deps, Handle, Settings, WorkerState};
+
+/// How long a test waits for anything, in real time.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) struct TestClock(AtomicU64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A call of the sink.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) endpoint: String,
+    pub(super) position: i64,
+    pub(super) attempt: u32,
+    pub(super) key: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// What the sink is told to do.
+#[derive(Clone, Debug)]
+pub(super) enum Answer {
+    Status(u16),
+    RetryAfter(u16, &'static str),
+    After(Duration, u16),
+    /// Until the deadline.
+    Hang,
+    Panic,
+}
+
+pub(super) const OK: Answer = Answer::Status(204);
+
+type Script = Box<dyn FnMut(&Call) -> Answer + Send>;
+
+pub(super) struct ScriptedSink {
+    script: Mutex<Script>,
+    calls: Mutex<Vec<Call>>,
+    /// Endings, in their order: position and whether it succeeded.
+    ended: Mutex<Vec<(i64, String, bool)>>,
+}
+
+impl Sink for ScriptedSink {
+    fn attempt(&self, request: AttemptRequest) -> Pin<Box<dyn Future<Output = AttemptReport> + Send + '_>> {
+        let header = |name: &str| {
+            request.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+        };
+        let call = Call {
+            endpoint: request.endpoint.path.to_string(),
+            position: header("x-retrohook-sequence").parse().unwrap_or(0),
+            attempt: header("x-retrohook-attempt").parse().unwrap_or(0),
+            key: header("x-retrohook-key"),
+            headers: request.headers.clone(),
+            body: request.body.clone(),
+        };
+        self.calls.lock().unwrap().push(call.clone());
+        let answer = self.script.lock().unwrap()(&call);
+        Box::pin(async move {
+            let (status, retry_after) = match answer {
+                Answer::Status(status) => (status, None),
+                Answer::RetryAfter(status, text) => (status, Some(text.to_owned())),
+                Answer::After(wait, status) => {
+                    tokio::time::sleep(wait).await;
+                    (status, None)
+                }
+                Answer::Hang => {
+                    tokio::time::sleep_until(request.deadline).await;
+                    return AttemptReport::failed(Failure::Timeout, "no answer", Duration::from_secs(15));
+                }
+                Answer::Panic => panic!("told to"),
+            };
+            let success = (200..300).contains(&status);
+            self.ended.lock().unwrap().push((call.position, call.key, success));
+            AttemptReport {
+                status: Some(status),
+                took: Duration::from_millis(1),
+                answer: Bytes::from_static(b"body"),
+                error: None,
+                retry_after,
+            }
+        })
+    }
+}
+
+pub(super) struct World {
+    pub(super) memory: Memory,
+    pub(super) clock: Arc<TestClock>,
+    pub(super) sink: Arc<ScriptedSink>,
+    pub(super) sns_key: watch::Sender<Option<Arc<SnsKey>>>,
+    pub(super) reader: Arc<dyn Reader>,
+    pub(super) writer: Writer,
+    pub(super) feed: Feed,
+    pub(super) deliveries: Deliveries,
+    pub(super) subscriptions: Vec<Subscription>,
+    pub(super) states: Vec<watch::Sender<SubscriptionState>>,
+    published: u64,
+    /// A blocking task for as long as this exists: it keeps the paused clock from moving by itself.
+    _still: mpsc::Sender<()>,
+}
+
+impl World {
+    /// With one confirmed subscription to `http://a.example/0`, and so on; none is started.
+    pub(super) async fn new(subscriptions: usize) -> Self {
+        Self::with_token(subscriptions, None).await
+    }
+
+    pub(super) async fn with_token(subscriptions: usize, confirm_with: Option<&str>) -> Self {
+        let (still, moves) = mpsc::channel();
+        tokio::task::spawn_blocking(move || moves.recv());
+        let memory = Memory::default();
+        let clock = Arc::new(TestClock(AtomicU64::new(SAMPLE_TIME.as_micros())));
+        let sink = Arc::new(ScriptedSink {
+            script: Mutex::new(Box::new(|_| OK)),
+            calls: Mutex::default(),
+            ended: Mutex::default(),
+        });
+        let sns_key = watch::channel(None).0;
+        let (writer, reader, feed) = open(&memory, &clock);
+        let desired = desired(subscriptions, confirm_with);
+        let now = clock.now();
+        let entities = writer.transact(move |tx| tx.sync_entities(&desired, now)).await.unwrap();
+        let subscriptions = entities.subscriptions;
+        let states = subscriptions.iter().map(|known| watch::channel(known.state.clone()).0).collect();
+        let deps = deps(&writer, &reader, &feed, &clock, &sink, &sns_key);
+        let deliveries = Deliveries::new(deps);
+        Self {
+            memory,
+            clock,
+            sink,
+            sns_key,
+            reader,
+            writer,
+            feed,
+            deliveries,
+            subscriptions,
+            states,
+            published: 0,
+            _still: still,
+        }
+    }
+
+    /// Starts the worker of subscription `index`.
+    pub(super) fn start(&self, index: usize, settings: Settings) -> Handle {
+        let id = self.subscriptions[index].id;
+        let subscription =
+            self.reader.subscriptions().unwrap().into_iter().find(|known| known.id == id).unwrap();
+        let config = Config {
+            subscription,
+            names: sns::Names {
+                topic_arn: "arn:aws:sns:us-east-1:000000000000:t".into(),
+                subscription_arn: "arn:aws:sns:us-east-1:000000000000:t:u".into(),
+                hub_url: "http://hub".into(),
+            },
+            settings,
+            state: self.states[index].subscribe(),
+        };
+        self.deliveries.start(config).unwrap()
+    }
+
+    /// The process dies and comes back, its workers not yet started.
+    pub(super) async fn crash(&mut self) {
+        let (signal, _) = watch::channel(());
+        drop(signal);
+        // What was queued before the crash may or may not have been committed; here it was.
+        self.deliveries = Deliveries::new(self.deps());
+        let writer = self.writer.clone();
+        writer.stop();
+        (self.writer, self.reader, self.feed) = open(&self.memory, &self.clock);
+        self.deliveries = Deliveries::new(self.deps());
+        self.barrier().await;
+    }
+
+    fn deps(&self) -> Deps {
+        deps(&self.writer, &self.reader, &self.feed, &self.clock, &self.sink, &self.sns_key)
+    }
+
+    pub(super) fn script(&self, script: impl FnMut(&Call) -> Answer + Send + 'static) {
+        *self.sink.script.lock().unwrap() = Box::new(script);
+    }
+
+    /// Publishes an event of a key.
+    pub(super) async fn publish(&mut self, key: &str) -> i64 {
+        self.publish_with(key, |_| ()).await
+    }
+
+    pub(super) async fn publish_with(&mut self, key: &str, change: impl FnOnce(&mut NewEvent)) -> i64 {
+        self.published += 1;
+        let mut random = [0; 10];
+        random[2..].copy_from_slice(&self.published.to_be_bytes());
+        let mut event = sample_event(1);
+        event.id = EventId::v7(self.clock.now(), random);
+        event.topic = self.subscriptions[0].topic;
+        event.key = key.into();
+        event.recorded_at = self.clock.now();
+        change(&mut event);
+        self.writer.publish(event).await.unwrap().unwrap().0
+    }
+
+    pub(super) async fn advance(&self, by: Duration) {
+        self.clock.0.fetch_add(u64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+        tokio::time::advance(by).await;
+    }
+
+    /// Waits for a condition, in real time.
+    pub(super) async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while !condition(self) {
+            assert!(std::time::Instant::now() < deadline, "in vain for {what}; calls: {:?}", self.attempts());
+            self.barrier().await;
+        }
+    }
+
+    /// Lets everything run that can, without moving the clock. Moves it by what completions gather for.
+    pub(super) async fn barrier(&self) {
+        for _ in 0..4 {
+            // Whoever waits for the writer or a blocking thread is behind these two.
+            let _ = self.writer.transact(|_| Ok(())).await;
+            let _ = tokio::task::spawn_blocking(|| ()).await;
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            self.advance(Duration::from_millis(2)).await;
+        }
+    }
+
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.sink.calls.lock().unwrap().clone()
+    }
+
+    /// Positions and numbers of all calls.
+    pub(super) fn attempts(&self) -> Vec<(i64, u32)> {
+        self.calls().iter().map(|call| (call.position, call.attempt)).collect()
+    }
+
+    /// Positions that were delivered, in that order.
+    pub(super) fn delivered(&self) -> Vec<i64> {
+        let ended = self.sink.ended.lock().unwrap();
+        ended.iter().filter(|(_, _, success)| *success).map(|(position, ..)| *position).collect()
+    }
+
+    pub(super) fn subscription(&self, index: usize) -> Subscription {
+        let id = self.subscriptions[index].id;
+        self.reader.subscriptions().unwrap().into_iter().find(|known| known.id == id).unwrap()
+    }
+
+    pub(super) fn done_to(&self) -> i64 {
+        self.subscription(0).cursor.done_to.0
+    }
+
+    pub(super) fn row(&self, position: i64) -> Option<Delivery> {
+        let id = DeliveryId { subscription: self.subscriptions[0].id, position: Position(position) };
+        self.reader.delivery(id).unwrap()
+    }
+
+    pub(super) fn is_dead(&self, position: i64) -> bool {
+        self.row(position).is_some_and(|row| matches!(row.state, DeliveryState::Dead { .. }))
+    }
+
+    pub(super) fn dead_reason(&self, position: i64) -> String {
+        match self.row(position).map(|row| row.state) {
+            Some(DeliveryState::Dead { reason, .. }) => reason,
+            other => format!("not dead: {other:?}"),
+        }
+    }
+
+    pub(super) fn recorded(&self, position: i64) -> Vec<Attempt> {
+        self.reader.attempts_at(Position(position)).unwrap()
+    }
+
+    pub(super) async fn until_state(&self, handle: &Handle, state: WorkerState) {
+        self.until(&format!("{state:?}"), |_| handle.state() == state).await;
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.writer.stop();
+    }
+}
+
+/// Raw, so that no key is needed.
+pub(super) fn raw() -> Settings {
+    Settings { format: WireFormat::SnsRaw, ..Settings::default() }
+}
+
+pub(super) fn fifo() -> Settings {
+    Settings { order: super::Order::Fifo, ..raw() }
+}
+
+fn open(memory: &Memory, clock: &Arc<TestClock>) -> (Writer, Arc<dyn Reader>, Feed) {
+    let opened = memory.open();
+    let feed = Feed::default();
+    feed.start_after(opened.reader.head().unwrap());
+    let (writer, _) = Writer::spawn(storage::writer::Config {
+        backend: opened.backend,
+        feed: feed.clone(),
+        clock: clock.clone(),
+        retention: Retention::default(),
+    })
+    .unwrap();
+    (writer, opened.reader, feed)
+}
+
+fn deps(
+    writer: &Writer,
+    reader: &Arc<dyn Reader>,
+    feed: &Feed,
+    clock: &Arc<TestClock>,
+    sink: &Arc<ScriptedSink>,
+    sns_key: &watch::Sender<Option<Arc<SnsKey>>>,
+) -> Deps {
+    Deps {
+        writer: writer.clone(),
+        reader: reader.clone(),
+        feed: feed.clone(),
+        clock: clock.clone(),
+        sink: sink.clone(),
+        sns_key: sns_key.subscribe(),
+        messages: Messages::default(),
+        max_age: Retention::default().max_age,
+    }
+}
+
+fn desired(subscriptions: usize, confirm_with: Option<&str>) -> Desired {
+    let subscription = |index: usize| DesiredSubscription {
+        topic: "t".into(),
+        protocol: Protocol::Http,
+        endpoint: format!("http://a.example/{index}"),
+        confirm_with: confirm_with.map(str::to_owned),
+        uuid: uuid::Uuid::from_u128(index as u128 + 1),
+    };
+    Desired {
+        topics: vec!["t".into()],
+        queues: Vec::new(),
+        subscriptions: (0..subscriptions).map(subscription).collect(),
+    }
+}

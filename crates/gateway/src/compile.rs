@@ -1,0 +1,133 @@
+//! From the checked configuration to what the hot path needs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+use pipeline::kind::Priority;
+use pipeline::{Chain, Plugin};
+use regex::Regex;
+
+use crate::router::{Router, TooManyRegexes};
+use crate::table::{HostPattern, PathPattern, Route, Service};
+
+/// What cannot be compiled although it passed the configuration's checks.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError<E> {
+    /// A route's path.
+    #[error("route `{route}`: the path `{path}` does not compile")]
+    Path {
+        /// The route.
+        route: String,
+        /// Its path.
+        path: String,
+        /// Why.
+        #[source]
+        source: regex::Error,
+    },
+    /// A service's host cannot stand in a Host header.
+    #[error("service `{0}`: its host cannot stand in a Host header")]
+    Host(String),
+    /// A route's method.
+    #[error("route `{route}`: `{method}` is no method")]
+    Method {
+        /// The route.
+        route: String,
+        /// Its method.
+        method: String,
+    },
+    /// All regexes together.
+    #[error(transparent)]
+    Regexes(#[from] TooManyRegexes),
+    /// A plug-in.
+    #[error("plug-in `{name}` of `{owner}`")]
+    Plugin {
+        /// Its kind.
+        name: String,
+        /// Where it stands.
+        owner: String,
+        /// Why.
+        #[source]
+        source: E,
+    },
+}
+
+/// Compiles the routes of all enabled services. `build` makes each configured plug-in once, however many routes share it.
+///
+/// # Errors
+/// What the configuration's checks should have found.
+pub fn compile<E, B>(config: &config::Config, mut build: B) -> Result<Router, CompileError<E>>
+where
+    B: FnMut(&config::Plugin) -> Result<(Priority, Arc<dyn Plugin>), E>,
+{
+    let mut services: HashMap<_, Arc<Service>> = HashMap::new();
+    let mut built: HashMap<*const config::Plugin, (Priority, Arc<dyn Plugin>)> = HashMap::new();
+    let mut routes = Vec::new();
+    for (service, route) in config.routes() {
+        let compiled = match services.get(&service.id) {
+            Some(known) => known.clone(),
+            None => services.entry(service.id).or_insert(Arc::new(self::service(service)?)).clone(),
+        };
+        let mut plugins = Vec::new();
+        for plugin in &route.plugins {
+            let key = Arc::as_ptr(plugin);
+            if !built.contains_key(&key) {
+                let made = build(plugin).map_err(|source| CompileError::Plugin {
+                    name: plugin.name.clone(),
+                    owner: plugin.owner.clone(),
+                    source,
+                })?;
+                built.insert(key, made);
+            }
+            plugins.extend(built.get(&key).cloned());
+        }
+        routes.push(self::route(service, route, compiled, Chain::new(plugins))?);
+    }
+    Ok(Router::new(routes)?)
+}
+
+fn service<E>(service: &config::Service) -> Result<Service, CompileError<E>> {
+    let host = if service.host.contains(':') { format!("[{}]", service.host) } else { service.host.clone() };
+    let authority = if service.port == 80 { host } else { format!("{host}:{}", service.port) };
+    Ok(Service {
+        name: service.label(),
+        host: service.host.clone(),
+        port: service.port,
+        host_header: HeaderValue::from_str(&authority).map_err(|_| CompileError::Host(service.label()))?,
+        path: service.path.clone().unwrap_or_else(|| "/".into()),
+        connect_timeout: service.connect_timeout,
+        write_timeout: service.write_timeout,
+        read_timeout: service.read_timeout,
+    })
+}
+
+fn route<E>(
+    service: &config::Service,
+    route: &config::Route,
+    compiled: Arc<Service>,
+    chain: Chain,
+) -> Result<Route, CompileError<E>> {
+    let methods = route.methods.iter().map(|method| {
+        let error = || CompileError::Method { route: route.label(), method: method.clone() };
+        method.parse::<Method>().map_err(|_| error())
+    });
+    Ok(Route {
+        name: route.label(),
+        hosts: route.hosts.iter().map(|host| HostPattern::parse(host)).collect(),
+        paths: route.paths.iter().map(|path| self::path(route, path)).collect::<Result<_, _>>()?,
+        methods: methods.collect::<Result<_, _>>()?,
+        regex_priority: route.regex_priority,
+        strip_path: route.strip_path,
+        preserve_host: route.preserve_host,
+        service: Some(compiled),
+        chain,
+        facts: route.facts(service),
+    })
+}
+
+/// A regex path is anchored at its start, as in Kong.
+fn path<E>(route: &config::Route, path: &str) -> Result<PathPattern, CompileError<E>> {
+    let Some(regex) = path.strip_prefix('~') else { return Ok(PathPattern::Prefix(path.to_owned())) };
+    let error = |source| CompileError::Path { route: route.label(), path: path.to_owned(), source };
+    Ok(PathPattern::Regex(Regex::new(&format!("^(?:{regex})")).map_err(error)?))
+}

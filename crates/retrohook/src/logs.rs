@@ -1,0 +1,19 @@
+//! Structured logs, to standard error.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::LogFormat;
+
+/// The variable that chooses what is logged, in `tracing`'s form: `info`, `gateway=debug,info`.
+const VARIABLE: &str = "RETROHOOK_LOG";
+
+/// Begins to log. Once a process; a second call is without effect.
+pub fn init(format: LogFormat) {
+    let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error says that somebody logs already.
+    let _ = match format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}

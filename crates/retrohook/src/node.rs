@@ -1,0 +1,223 @@
+//! `retrohook run`: bind early, start late, drain once.
+//!
+//! The order of a start: configuration, sockets, store (with what the last run left to be finished), workers, hub, admin, and last the
+//! data path. The order of a stop: the data path drains, the hub ends its polls, the deliveries note what came of what is under way, the
+//! store closes.
+
+use std::error::Error;
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use event::timestamp::Clock;
+use gateway::Gateway;
+
+use crate::cli::{Listen, NodeArgs, RunArgs};
+use crate::clock::WallClock;
+use crate::{check, logs, report};
+
+mod delivering;
+mod ledger;
+mod serving;
+mod signals;
+
+use delivering::Delivering;
+use ledger::Ledger;
+use serving::Serving;
+
+/// Why a node does not start. Each names the setting that is to be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration has problems; they have been printed.
+    #[error("the configuration has problems; nothing was started")]
+    Configuration,
+    /// A listener's address cannot be bound.
+    #[error("cannot listen on {address}: change {setting}, or stop what listens there")]
+    Listen {
+        /// The flag.
+        setting: &'static str,
+        /// Its value.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A listener that is not built yet was asked for.
+    #[error("{0} is not built yet: leave it `off`")]
+    NotBuilt(&'static str),
+    /// A value of `--allow-endpoints`.
+    #[error("--allow-endpoints: {0}")]
+    AllowEndpoints(String),
+    /// The data directory.
+    #[error("cannot use the data directory (--data-dir)")]
+    Store(#[source] Box<dyn Error + Send + Sync>),
+    /// Anything else, ours or the system's.
+    #[error("cannot {what}")]
+    Part {
+        /// What could not be done.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl StartError {
+    fn part<E: Into<Box<dyn Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Part { what, source: source.into() }
+    }
+}
+
+/// Runs a node until it is told to stop.
+pub fn run(args: RunArgs) -> ExitCode {
+    logs::init(args.node.log_format);
+    match start_and_serve(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::failure("did not start", &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_and_serve(args: RunArgs) -> Result<(), StartError> {
+    let began = Instant::now();
+    report::line(&format!("retrohook {}", env!("CARGO_PKG_VERSION")));
+    let clock: Arc<dyn Clock> = Arc::new(WallClock);
+    let config = load(&args)?;
+    refuse_unbuilt(&args.node)?;
+    let sockets = Sockets::bind(&args.node)?;
+    let files = match args.config.len() {
+        0 => "none: no routes, no topics (-c FILE)".to_owned(),
+        _ => args.config.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "),
+    };
+    report::entry("config", &format!("{files}: {}", check::summary(&config)));
+
+    let ledger = Ledger::open(&args.node, &config, clock.clone())?;
+    report::entry("data", &format!("{} ({})", args.node.data_dir.display(), ledger.history));
+
+    let hub_url = args.node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
+    let delivering = Delivering::start(&args.node, &config, &ledger, hub_url.trim_end_matches('/'), clock.clone())?;
+
+    let router = serving::router(&args.node, &config, &ledger, clock.clone())?;
+    let gateway = match sockets.proxy {
+        Some(gateway) => Some(gateway.start(Arc::new(router), clock.clone()).map_err(StartError::part("start a core"))?),
+        None => None,
+    };
+    let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
+    let serving = Serving::start(&ledger, &delivering, cores, clock, sockets.admin, sockets.hub, sockets.hub_public)?;
+    report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
+
+    signals::wait();
+    stop(args.node.drain_timeout, gateway, serving, delivering, ledger);
+    Ok(())
+}
+
+fn stop(
+    drain_timeout: u64,
+    gateway: Option<gateway::Running>,
+    serving: Serving,
+    delivering: Delivering,
+    ledger: Ledger,
+) {
+    report::line("stopping: requests under way may end; a second signal ends at once");
+    if let Some(gateway) = gateway
+        && let Err(error) = gateway.join()
+    {
+        tracing::error!(%error, "a core failed");
+    }
+    let deadline = Duration::from_secs(drain_timeout);
+    delivering.end_polls.start(tokio::time::Instant::now());
+    serving.stop();
+    delivering.stop(deadline);
+    ledger.close();
+    report::line("stopped");
+}
+
+fn load(args: &RunArgs) -> Result<config::Config, StartError> {
+    if args.config.is_empty() {
+        return Ok(config::Config::default());
+    }
+    let kinds = plugins::all();
+    let options = config::Options {
+        kinds: &kinds,
+        region: &args.node.region,
+        account: &args.node.account_id,
+        env: &|name| std::env::var(name).ok(),
+        now: WallClock.now(),
+    };
+    config::load(&args.config, &options).map_err(|problems| {
+        report::problem(&problems.to_string());
+        StartError::Configuration
+    })
+}
+
+fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
+    let unbuilt = [
+        (node.proxy_tls_listen, "--proxy-tls-listen"),
+        (node.dashboard_listen, "--dashboard-listen"),
+        (node.legacy_admin_listen, "--legacy-admin-listen"),
+    ];
+    match unbuilt.into_iter().find(|(listen, _)| *listen != Listen::Off) {
+        Some((_, setting)) => Err(StartError::NotBuilt(setting)),
+        None => Ok(()),
+    }
+}
+
+/// Bound sockets, printed as they are bound.
+struct Sockets {
+    proxy: Option<Gateway>,
+    admin: Option<TcpListener>,
+    hub: Option<TcpListener>,
+    hub_public: Option<TcpListener>,
+}
+
+impl Sockets {
+    fn bind(node: &NodeArgs) -> Result<Self, StartError> {
+        let proxy = match node.proxy_listen {
+            Listen::Off => None,
+            Listen::On(address) => {
+                let workers = node.workers.map_or_else(cores, usize::from);
+                let drain_timeout = Duration::from_secs(node.drain_timeout);
+                let config = gateway::gateway::Config { listen: address, workers, drain_timeout };
+                let setting = "--proxy-listen";
+                let listen = |source| StartError::Listen { setting, address, source };
+                Some(Gateway::bind(config).map_err(listen)?)
+            }
+        };
+        let listening = |address: Option<SocketAddr>| {
+            address.map_or_else(|| "off".to_owned(), |address| format!("http://{address}"))
+        };
+        report::entry("proxy", &listening(proxy.as_ref().map(Gateway::address)));
+        let admin = one(node.admin_listen, "--admin-listen")?;
+        report::entry("admin", &listening(admin.as_ref().and_then(|listener| listener.local_addr().ok())));
+        let hub = one(node.hub_listen, "--hub-listen")?;
+        report::entry("hub", &listening(hub.as_ref().and_then(|listener| listener.local_addr().ok())));
+        let hub_public = one(node.hub_public_listen, "--hub-public-listen")?;
+        report::entry("hub-public", &listening(hub_public.as_ref().and_then(|listener| listener.local_addr().ok())));
+        Ok(Self { proxy, admin, hub, hub_public })
+    }
+
+    /// What messages name if nothing else is said: the public listener, else the hub's own.
+    fn hub_url(&self) -> String {
+        let listener = self.hub_public.as_ref().or(self.hub.as_ref());
+        let address = listener.and_then(|listener| listener.local_addr().ok());
+        let address = address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 4566)));
+        if address.ip().is_unspecified() {
+            return format!("http://127.0.0.1:{}", address.port());
+        }
+        format!("http://{address}")
+    }
+}
+
+fn one(listen: Listen, setting: &'static str) -> Result<Option<TcpListener>, StartError> {
+    let Listen::On(address) = listen else { return Ok(None) };
+    let bound = gateway::listener::bind(address, 1);
+    let mut listeners = bound.map_err(|source| StartError::Listen { setting, address, source })?;
+    Ok(listeners.pop())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,222 @@
+//! The deliveries of a node: a thread and a runtime of their own, so that no endpoint and no signature is felt by a request.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use delivery::guard::Allow;
+use delivery::signing::{Secret, SnsKey};
+use delivery::wire::WireFormat;
+use delivery::wire::cache::Messages;
+use delivery::wire::sns::Names;
+use delivery::worker::{self, Confirmation, Order, Settings};
+use delivery::Deliveries;
+use delivery::drain::{DrainSignal, drain};
+use event::timestamp::Clock;
+use hub::{Hub, QueueSettings};
+use storage::entities::{Protocol, Subscription, SubscriptionId};
+use tokio::runtime::Runtime;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use super::ledger::Ledger;
+use super::StartError;
+use crate::cli::NodeArgs;
+
+/// Where the signing key is kept.
+const KEY_NAME: &str = "sns-signing-key";
+
+/// Running deliveries, and the hub that confirms and ends them.
+pub struct Delivering {
+    /// The workers.
+    pub deliveries: Arc<Deliveries>,
+    /// Topics, subscriptions and queues.
+    pub hub: Hub,
+    /// Ends the hub's long polls.
+    pub end_polls: DrainSignal,
+    drain: oneshot::Sender<Duration>,
+    thread: JoinHandle<()>,
+}
+
+impl Delivering {
+    /// Starts a worker for every push subscription.
+    ///
+    /// # Errors
+    /// If a setting is wrong, an endpoint cannot be called at all, or the store fails.
+    pub fn start(
+        node: &NodeArgs,
+        config: &config::Config,
+        ledger: &Ledger,
+        hub_url: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let allow = Allow::parse(node.allow_private_endpoints, node.allow_endpoints.iter().map(String::as_str))
+            .map_err(|wrong| StartError::AllowEndpoints(join(&wrong)))?;
+        let runtime = runtime()?;
+        let messages = Messages::default();
+        let (key, sns_key) = watch::channel(None);
+        let sink = sinks::http::HttpSink::build(sinks::http::Config::new(allow));
+        let deps = worker::Deps {
+            writer: ledger.writer.clone(),
+            reader: ledger.reader.clone(),
+            feed: ledger.feed.clone(),
+            clock: clock.clone(),
+            sink: Arc::new(sink),
+            sns_key: sns_key.clone(),
+            messages: messages.clone(),
+            max_age: ledger.retention.max_age,
+        };
+        let (end_polls, polls_end) = drain();
+        let hub_deps = hub::Deps {
+            writer: ledger.writer.clone(),
+            reader: ledger.reader.clone(),
+            feed: ledger.feed.clone(),
+            clock,
+            messages,
+            sns_key,
+            drain: polls_end,
+        };
+        let hub_config = hub_config(node, config, ledger, hub_url);
+        let hub = runtime
+            .block_on(Hub::build(hub_config, ledger.entities.clone(), hub_deps))
+            .map_err(StartError::part("build the hub"))?;
+        let deliveries = Arc::new(Deliveries::new(deps));
+        let context = runtime.enter();
+        for worker in workers(config, ledger, &hub, hub_url)? {
+            deliveries.start(worker).map_err(StartError::part("start a delivery"))?;
+        }
+        drop(context);
+        make_key(ledger, key)?;
+        let (drain, drained) = oneshot::channel();
+        let workers = deliveries.clone();
+        let thread = std::thread::Builder::new()
+            .name("deliveries".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    // A sender that is gone means that the node failed: then there is no time to wait for.
+                    let patience = drained.await.unwrap_or_default();
+                    workers.drain(Instant::now() + patience).await;
+                });
+            })
+            .map_err(StartError::part("start the deliveries' thread"))?;
+        Ok(Self { deliveries, hub, end_polls, drain, thread })
+    }
+
+    /// Begins nothing more and waits for what is under way.
+    pub fn stop(self, patience: Duration) {
+        // The thread may have failed; then it is told nothing.
+        let _ = self.drain.send(patience);
+        if self.thread.join().is_err() {
+            tracing::error!("the deliveries panicked");
+        }
+    }
+}
+
+fn runtime() -> Result<Runtime, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_name("delivery-blocking").build();
+    runtime.map_err(StartError::part("make a runtime"))
+}
+
+fn hub_config(node: &NodeArgs, config: &config::Config, ledger: &Ledger, hub_url: &str) -> hub::Config {
+    let queues = config.queues.iter().map(|queue| {
+        let settings =
+            QueueSettings { visibility: queue.visibility_timeout, receive_wait: queue.receive_wait_time };
+        (queue.name.clone(), settings)
+    });
+    let raw = pairs(config, ledger).filter(|(_, wanted)| wanted.raw_message_delivery);
+    hub::Config {
+        names: hub::Names { region: node.region.clone(), account: node.account_id.clone() },
+        hub_url: hub_url.to_owned(),
+        queues: queues.collect::<HashMap<_, _>>(),
+        raw: raw.map(|(stored, _)| stored.id).collect::<HashSet<SubscriptionId>>(),
+        max_long_polls: hub::settings::MAX_LONG_POLLS,
+    }
+}
+
+/// What is stored of each subscription beside what the configuration says of it.
+fn pairs<'a>(
+    config: &'a config::Config,
+    ledger: &'a Ledger,
+) -> impl Iterator<Item = (&'a Subscription, &'a config::Subscription)> {
+    let topics: HashMap<&str, _> =
+        ledger.entities.topics.iter().map(|topic| (topic.name.as_str(), topic.id)).collect();
+    config.subscriptions.iter().filter_map(move |wanted| {
+        let topic = topics.get(wanted.topic.as_str())?;
+        let stored = ledger.entities.subscriptions.iter().find(|stored| {
+            stored.topic == *topic && stored.protocol == wanted.protocol && stored.endpoint == wanted.endpoint
+        })?;
+        Some((stored, wanted))
+    })
+}
+
+fn workers(
+    config: &config::Config,
+    ledger: &Ledger,
+    hub: &Hub,
+    hub_url: &str,
+) -> Result<Vec<worker::Config>, StartError> {
+    let mut workers = Vec::new();
+    for (stored, wanted) in pairs(config, ledger).filter(|(stored, _)| stored.protocol != Protocol::Sqs) {
+        let names = Names {
+            topic_arn: hub.names().topic_arn(&wanted.topic).to_string(),
+            subscription_arn: hub.names().subscription_arn(&wanted.topic, stored.uuid).to_string(),
+            hub_url: hub_url.to_owned(),
+        };
+        let Some(state) = hub.watch_subscription(stored.id) else { continue };
+        workers.push(worker::Config { subscription: stored.clone(), names, settings: settings(wanted)?, state });
+    }
+    Ok(workers)
+}
+
+fn join(wrong: &[impl std::fmt::Display]) -> String {
+    wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn settings(wanted: &config::Subscription) -> Result<Settings, StartError> {
+    let format = match &wanted.format {
+        config::Format::StandardWebhooks { secrets } => {
+            let keys = secrets.iter().map(|secret| secret.expose().parse::<Secret>());
+            WireFormat::StandardWebhooks(keys.collect::<Result<_, _>>().map_err(StartError::part("read a secret"))?)
+        }
+        config::Format::Sns if wanted.raw_message_delivery => WireFormat::SnsRaw,
+        config::Format::Sns => WireFormat::Sns,
+    };
+    Ok(Settings {
+        format,
+        timeout: wanted.timeout,
+        order: if wanted.fifo { Order::Fifo } else { Order::Any },
+        max_in_flight: usize::from(wanted.max_in_flight),
+        confirmation: Confirmation::Handshake,
+        ..Settings::default()
+    })
+}
+
+/// Loads the signing key, or makes one in the background: a start does not wait for it.
+fn make_key(ledger: &Ledger, key: watch::Sender<Option<Arc<SnsKey>>>) -> Result<(), StartError> {
+    let writer = ledger.writer.clone();
+    let stored = writer.transact(|tx| tx.get_value(KEY_NAME)).wait().map_err(StartError::part("read the signing key"))?;
+    let making = move || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let made = match stored {
+            Some(pem) => SnsKey::from_pem(&pem)?,
+            None => {
+                let made = SnsKey::generate()?;
+                let pem = made.to_pem().as_bytes().to_vec();
+                writer.transact(move |tx| tx.put_value(KEY_NAME, &pem)).wait()?;
+                made
+            }
+        };
+        key.send_replace(Some(Arc::new(made)));
+        Ok(())
+    };
+    std::thread::Builder::new()
+        .name("signing-key".into())
+        .spawn(move || {
+            if let Err(error) = making() {
+                tracing::error!(%error, "there is no signing key: deliveries in SNS's form wait");
+            }
+        })
+        .map_err(StartError::part("start a thread"))?;
+    Ok(())
+}
+

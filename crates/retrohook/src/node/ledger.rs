@@ -1,0 +1,114 @@
+//! The store of a node: opened, finished what the last run began, and told what the configuration wants.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use event::Timestamp;
+use event::timestamp::Clock;
+use storage::entities::{Desired, Entities};
+use storage::retention::Retention;
+use storage::writer;
+use storage::{Feed, Reader, Receipt, StoreError, Writer};
+
+use super::StartError;
+use crate::cli::NodeArgs;
+
+/// Open intents that are turned into events in one commit of the recovery.
+const RECOVER_AT_ONCE: usize = 512;
+
+/// A node's store.
+pub struct Ledger {
+    /// All writes.
+    pub writer: Writer,
+    /// All reads.
+    pub reader: Arc<dyn Reader>,
+    /// What was committed a moment ago.
+    pub feed: Feed,
+    /// What the configuration wants, as it stands in the store.
+    pub entities: Entities,
+    /// The limits.
+    pub retention: Retention,
+    /// What was found, in one line.
+    pub history: String,
+    thread: JoinHandle<()>,
+}
+
+impl Ledger {
+    /// Opens the data directory and brings it to where the last run should have ended.
+    ///
+    /// # Errors
+    /// If it cannot be used; nothing in it was overwritten.
+    pub fn open(node: &NodeArgs, config: &config::Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let retention = Retention { min_free_bytes: node.min_free, ..Retention::default() };
+        let options = stores::sqlite::Options { dir: node.data_dir.clone() };
+        let opened = stores::sqlite::open(options).map_err(|error| StartError::Store(error.into()))?;
+        let feed = Feed::default();
+        let config_of_writer = writer::Config {
+            backend: opened.backend,
+            feed: feed.clone(),
+            clock: clock.clone(),
+            retention: retention.clone(),
+        };
+        let (writer, thread) = Writer::spawn(config_of_writer).map_err(StartError::part("start the store's writer"))?;
+
+        let recovered = recover(&writer, clock.now())?;
+        let mut fresh = fresh(config.subscriptions.len())?;
+        let desired = config.desired(&mut || fresh.pop().expect("there is one for each subscription"));
+        let entities = sync(&writer, desired, clock.now())?;
+        for removed in &entities.removed {
+            tracing::warn!(
+                subscription = removed.id.0,
+                protocol = removed.protocol.as_str(),
+                "a subscription is no longer in the configuration: what it is owed is dropped after a day"
+            );
+        }
+        let head = opened.reader.head().map_err(|error| StartError::Store(error.into()))?;
+        feed.start_after(head);
+        let mut history = format!("log at {head}");
+        if opened.unclean {
+            history.push_str(", last run did not end in order");
+        }
+        if recovered > 0 {
+            history.push_str(&format!(", {recovered} open intents became unknown outcomes"));
+        }
+        Ok(Self { writer, reader: opened.reader, feed, entities, retention, history, thread })
+    }
+
+    /// Finishes what is queued and closes the store.
+    pub fn close(self) {
+        self.writer.stop();
+        if self.thread.join().is_err() {
+            tracing::error!("the store's writer panicked");
+        }
+    }
+}
+
+/// Turns the open intents of dead runs into events.
+fn recover(writer: &Writer, now: Timestamp) -> Result<usize, StartError> {
+    let mut total = 0;
+    loop {
+        match wait(writer.transact(move |tx| tx.recover(now, RECOVER_AT_ONCE)))? {
+            0 => return Ok(total),
+            some => total += some,
+        }
+    }
+}
+
+fn sync(writer: &Writer, desired: Desired, now: Timestamp) -> Result<Entities, StartError> {
+    wait(writer.transact(move |tx| tx.sync_entities(&desired, now)))
+}
+
+fn wait<T>(receipt: Receipt<T>) -> Result<T, StartError> {
+    receipt.wait().map_err(|error: StoreError| StartError::Store(error.into()))
+}
+
+/// A token and the last part of an ARN for every subscription, in case it is new; both unguessable.
+fn fresh(count: usize) -> Result<Vec<config::Fresh>, StartError> {
+    let one = |_| -> Result<config::Fresh, Box<dyn std::error::Error + Send + Sync>> {
+        let mut bytes = [0; 16];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| "the system gives no randomness")?;
+        Ok(config::Fresh { token: hub::token::random()?, uuid: uuid::Builder::from_random_bytes(bytes).into_uuid() })
+    };
+    (0..count).map(one).collect::<Result<_, _>>().map_err(StartError::part("make a token"))
+}
