@@ -134,7 +134,8 @@ impl Reader<'_, '_> {
             None => self.fill(&spot, node, without),
             Some(keys) if DECISIVE.iter().any(|key| keys.contains(*key)) => None,
             Some(keys) => {
-                let without: Vec<_> = without.iter().copied().chain(keys.iter().map(String::as_str)).collect();
+                let without: Vec<_> =
+                    without.iter().copied().chain(keys.iter().map(String::as_str)).collect();
                 // What is still missing was reported with the structure.
                 serde_json::from_value(Value::Object(node.to_json_without(&without))).ok()
             }

@@ -178,7 +178,9 @@ fn check_host(spot: &Spot, host: &str, problems: &mut Problems<'_>) {
     let wildcard = name.strip_prefix("*.").or_else(|| name.strip_suffix(".*"));
     let hint = if stars > 1 || (stars == 1 && wildcard.is_none()) {
         "one wildcard, as the first or last label: *.example.com or example.*"
-    } else if !host.contains('/') && port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
+    } else if !host.contains('/')
+        && port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0))
+    {
         "the port is a number from 1 to 65535"
     } else if Host::parse(wildcard.unwrap_or(name)).is_err() {
         "a host is a name or an IP address, with or without :port, without http:// and path"

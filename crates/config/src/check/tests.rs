@@ -6,7 +6,6 @@ use super::Options;
 use crate::entities::Config;
 use crate::problem::Report;
 
-mod dump;
 mod files;
 mod fuzz;
 mod plugins;

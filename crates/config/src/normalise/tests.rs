@@ -1,3 +1,5 @@
+//! Paths in all spellings, and the one that they come to.
+
 use proptest::prelude::*;
 
 use super::*;

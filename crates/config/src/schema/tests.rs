@@ -1,3 +1,5 @@
+//! Small schemas against small texts: what does not fit, in words.
+
 use serde_json::json;
 
 use super::*;
@@ -29,10 +31,14 @@ fn nullable_structs_and_enums() {
     assert_eq!(misfits(&schema, "{mode: null, size: null}"), [""; 0]);
     assert_eq!(misfits(&schema, "{mode: fast, size: {x: 1}}"), [""; 0]);
     assert_eq!(misfits(&schema, "mode: fsat"), ["mode: unknown value `fsat` (did you mean `fast`?)"]);
-    assert_eq!(misfits(&schema, "size: {x: a}"), [
-        "size.x: expected an integer, found the string \"a\" (write an integer)"
-    ]);
-    assert_eq!(misfits(&schema, "size: 5"), ["size: expected a mapping, found the number 5 (write a mapping)"]);
+    assert_eq!(
+        misfits(&schema, "size: {x: a}"),
+        ["size.x: expected an integer, found the string \"a\" (write an integer)"]
+    );
+    assert_eq!(
+        misfits(&schema, "size: 5"),
+        ["size: expected a mapping, found the number 5 (write a mapping)"]
+    );
 }
 
 #[test]
@@ -47,7 +53,10 @@ fn variants_with_fields_report_the_nearest() {
     };
     let schema = json!({ "oneOf": [variant("a", "x"), variant("b", "y")] });
     assert_eq!(misfits(&schema, "{kind: b, y: 1}"), [""; 0]);
-    assert_eq!(misfits(&schema, "{kind: b, y: z}"), ["y: expected an integer, found the string \"z\" (write an integer)"]);
+    assert_eq!(
+        misfits(&schema, "{kind: b, y: z}"),
+        ["y: expected an integer, found the string \"z\" (write an integer)"]
+    );
 }
 
 #[test]
@@ -60,16 +69,22 @@ fn lengths_patterns_and_maps() {
         },
     });
     assert_eq!(misfits(&schema, "{list: [1], text: abc, map: {a: 1}}"), [""; 0]);
-    assert_eq!(misfits(&schema, "{list: [], text: A, map: {a: b}}"), [
-        "list: length must be at least 1 (it has 0 elements)",
-        "text: length must be at least 2 (it has 1 characters)",
-        "text: invalid value (it must match the regular expression ^[a-z]+$)",
-        "map.a: expected an integer, found the string \"b\" (write an integer)",
-    ]);
-    assert_eq!(misfits(&schema, "{list: [1, 2, 3], text: abcd}"), [
-        "list: length must be at most 2 (it has 3 elements)",
-        "text: length must be at most 3 (it has 4 characters)",
-    ]);
+    assert_eq!(
+        misfits(&schema, "{list: [], text: A, map: {a: b}}"),
+        [
+            "list: length must be at least 1 (it has 0 elements)",
+            "text: length must be at least 2 (it has 1 characters)",
+            "text: invalid value (it must match the regular expression ^[a-z]+$)",
+            "map.a: expected an integer, found the string \"b\" (write an integer)",
+        ]
+    );
+    assert_eq!(
+        misfits(&schema, "{list: [1, 2, 3], text: abcd}"),
+        [
+            "list: length must be at most 2 (it has 3 elements)",
+            "text: length must be at most 3 (it has 4 characters)",
+        ]
+    );
 }
 
 #[test]

@@ -1,8 +1,13 @@
+//! Places, paths, limits and the scalars of YAML.
+
 use super::*;
 
 fn faults(text: &str) -> Vec<String> {
     let faults = parse(text).err().unwrap_or_default();
-    faults.iter().map(|fault| format!("{}:{} {}", fault.place.line, fault.place.column, fault.message)).collect()
+    faults
+        .iter()
+        .map(|fault| format!("{}:{} {}", fault.place.line, fault.place.column, fault.message))
+        .collect()
 }
 
 #[test]
@@ -84,7 +89,22 @@ fn merges_add_what_is_missing() {
 
 #[test]
 fn scalars_are_those_of_yaml_1_2() {
-    let root = parse("[1, 0x10, 1.5, true, yes, null, ~, '', \"1\", !!str 1, 12345678901234567890, .inf]").ok().unwrap();
-    let expected = serde_json::json!([1, 16, 1.5, true, "yes", null, null, "", "1", "1", 12345678901234567890.0, ".inf"]);
+    let root = parse("[1, 0x10, 1.5, true, yes, null, ~, '', \"1\", !!str 1, 12345678901234567890, .inf]")
+        .ok()
+        .unwrap();
+    let expected = serde_json::json!([
+        1,
+        16,
+        1.5,
+        true,
+        "yes",
+        null,
+        null,
+        "",
+        "1",
+        "1",
+        12345678901234567890.0,
+        ".inf"
+    ]);
     assert_eq!(root.to_json(), expected);
 }

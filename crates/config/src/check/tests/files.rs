@@ -1,1 +1,128 @@
+//! Several files at once, and what one mistake hides.
 
+use super::check;
+
+#[test]
+fn problems_stand_in_the_order_of_the_files() {
+    check(
+        &[
+            r#"
+_format_version: "3.0"
+services:
+- name: profiles
+  url: http://localhost:9000
+  routes: [{ name: r }]
+"#,
+            r#"
+_format_version: "3.0"
+topics: [{ name: a.b }]
+services: [{ name: profiles, host: x }]
+"#,
+        ],
+        r#"
+gateway.yaml:5:12: services[0].routes[0]: must set one of 'methods', 'hosts', 'paths'
+  hint: `paths: [/]` matches every request
+topics.yaml:2:18: topics[0].name: a name has 1 to 256 letters, digits, hyphens or underscores
+  hint: AWS clients refuse other names: rename it
+topics.yaml:3:20: services[0].name: uniqueness violation: 'services' entity with name set to 'profiles' already declared
+  hint: the first one stands at gateway.yaml:3:9: rename or remove one
+3 problems
+"#,
+    );
+}
+
+#[test]
+fn a_reference_into_a_file_that_is_no_yaml_is_not_judged() {
+    check(
+        &[
+            r#"
+_format_version: "3.0"
+services: [
+"#,
+            r#"
+_format_version: "3.0"
+routes: [{ name: r, paths: [/], service: profiles }, { name: s }]
+"#,
+        ],
+        r#"
+gateway.yaml:3:1: not YAML: while parsing a node, did not find expected node content
+  hint: look at the indentation, quotes and brackets here and in the line above
+topics.yaml:2:54: routes[1]: must set one of 'methods', 'hosts', 'paths'
+  hint: `paths: [/]` matches every request
+topics.yaml:2:54: routes[1]: required field missing: `service`
+  hint: name the service that it leads to, or put the route under one; routes without a service are not supported yet
+3 problems
+"#,
+    );
+}
+
+#[test]
+fn an_entity_with_a_problem_of_structure_still_counts_by_its_name() {
+    check(
+        &[r#"
+_format_version: "3.0"
+services: [{ name: profiles, hots: x }]
+routes: [{ name: r, paths: [/], service: profiles }]
+"#],
+        r#"
+gateway.yaml:2:30: services[0].hots: unknown field `hots`
+  hint: did you mean `host`?
+1 problem
+"#,
+    );
+}
+
+#[test]
+fn what_does_not_fit_does_not_hide_the_rest() {
+    check(
+        &[r#"
+_format_version: "3.0"
+services: [{ name: "a b", host: x, colour: red, tags: ["a,b"], routes: [{ name: r, paths: 7, methods: [get] }] }]
+topics:
+- name: t
+  subscriptions:
+  - { protocol: http, endpoint: x, format: standard, secret: a, timout: 5 }
+  - { protocol: http, endpoint: x, timeout: 5 }
+"#],
+        r#"
+gateway.yaml:2:20: services[0].name: invalid value: "a b"
+  hint: the only accepted characters are letters, digits and . - _ ~
+gateway.yaml:2:36: services[0].colour: unknown field `colour`
+  hint: known fields: name, id, url, protocol, host, port, path, retries, connect_timeout, write_timeout, read_timeout, enabled, tags, routes, plugins, created_at, updated_at, _comment, _ignore
+gateway.yaml:2:56: services[0].tags[0]: invalid tag "a,b"
+  hint: a tag is a printable text without `,` and `/`
+gateway.yaml:2:91: services[0].routes[0].paths: expected a list, found the number 7
+  hint: a list stands in brackets, `[a, b]`, or has an element on each line after `- `
+gateway.yaml:2:104: services[0].routes[0].methods[0]: invalid method "get"
+  hint: methods are upper case: write GET
+gateway.yaml:6:44: topics[0].subscriptions[0].format: unknown value `standard`
+  hint: expected one of: sns, standard-webhooks
+gateway.yaml:6:65: topics[0].subscriptions[0].timout: unknown field `timout`
+  hint: did you mean `timeout`?
+gateway.yaml:7:33: topics[0].subscriptions[1].endpoint: not a URL: relative URL without a base
+  hint: write it like http://example.com/path
+gateway.yaml:7:45: topics[0].subscriptions[1].timeout: value should be between 100 and 60000
+  hint: 5 is too small
+9 problems
+"#,
+    );
+}
+
+#[test]
+fn the_format_version_stands_in_each() {
+    check(
+        &[
+            r#"
+_format_version: "3.0"
+"#,
+            r#"
+topics: [{ name: t }]
+"#,
+        ],
+        r#"
+topics.yaml:1:1: required field missing: `_format_version`
+  hint: add `_format_version`: the version of Kong's format, `"3.0"` in quotes
+1 problem
+"#,
+    );
+}

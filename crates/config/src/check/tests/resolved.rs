@@ -117,7 +117,9 @@ topics: [{ name: t }]
 
 /// The config of a plug-in that names itself, for telling which one was chosen.
 fn tap(matcher: &str, scope: &str) -> String {
-    format!("- {{ name: tap, {scope} config: {{ topic_arn: t, routes: [{{ method: GET, matcher: {matcher} }}] }} }}\n")
+    format!(
+        "- {{ name: tap, {scope} config: {{ topic_arn: t, routes: [{{ method: GET, matcher: {matcher} }}] }} }}\n"
+    )
 }
 
 #[test]

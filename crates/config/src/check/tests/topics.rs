@@ -1,1 +1,234 @@
+//! Topics, subscriptions and queues that are refused.
 
+use super::check;
+
+#[test]
+fn names() {
+    check(
+        &[r#"
+_format_version: "3.0"
+topics: [{ name: a.b }, { name: "" }]
+queues: [{ name: q.fifo }]
+"#],
+        r#"
+gateway.yaml:2:18: topics[0].name: a name has 1 to 256 letters, digits, hyphens or underscores
+  hint: AWS clients refuse other names: rename it
+gateway.yaml:2:33: topics[1].name: a name has 1 to 256 letters, digits, hyphens or underscores
+  hint: AWS clients refuse other names: rename it
+gateway.yaml:3:18: queues[0].name: a name has 1 to 80 letters, digits, hyphens or underscores
+  hint: AWS clients refuse other names: rename it
+3 problems
+"#,
+    );
+}
+
+#[test]
+fn queues_out_of_range() {
+    check(
+        &[r#"
+_format_version: "3.0"
+queues: [{ name: q, visibility_timeout: 43201, receive_wait_time: 21 }]
+"#],
+        r#"
+gateway.yaml:2:41: queues[0].visibility_timeout: value should be between 0 and 43200
+  hint: 43201 is too large
+gateway.yaml:2:67: queues[0].receive_wait_time: value should be between 0 and 20
+  hint: 21 is too large
+2 problems
+"#,
+    );
+}
+
+#[test]
+fn endpoints() {
+    check(
+        &[r#"
+_format_version: "3.0"
+topics:
+- name: t
+  subscriptions:
+  - { protocol: http, endpoint: localhost }
+  - { protocol: http, endpoint: "https://x/" }
+  - { protocol: https, endpoint: "http://x/" }
+  - { protocol: http, endpoint: "ftp://x/" }
+  - { protocol: https, endpoint: "https://u:p@x/" }
+  - { protocol: https, endpoint: "https://x/#a" }
+  - { protocol: email, endpoint: a@b }
+  - { protocol: htttp, endpoint: a@b }
+  - { endpoint: "http://x" }
+"#],
+        r#"
+gateway.yaml:5:33: topics[0].subscriptions[0].endpoint: not a URL: relative URL without a base
+  hint: write it like http://example.com/path
+gateway.yaml:6:33: topics[0].subscriptions[1].endpoint: the endpoint of protocol `http` is not http://…
+  hint: write `protocol: https`, or http:// in the endpoint
+gateway.yaml:7:34: topics[0].subscriptions[2].endpoint: the endpoint of protocol `https` is not https://…
+  hint: write `protocol: http`, or https:// in the endpoint
+gateway.yaml:8:33: topics[0].subscriptions[3].endpoint: the endpoint of protocol `http` is not http://…
+  hint: write it like http://example.com/path
+gateway.yaml:9:34: topics[0].subscriptions[4].endpoint: a user or password in the endpoint is not supported yet
+  hint: remove it, and give the endpoint a path that is hard to guess, or `format: standard-webhooks`
+gateway.yaml:10:34: topics[0].subscriptions[5].endpoint: a `#` cannot be sent to an endpoint
+  hint: remove it and what follows
+gateway.yaml:11:17: topics[0].subscriptions[6].protocol: `email` is not supported yet
+  hint: expected one of: http, https, sqs
+gateway.yaml:12:17: topics[0].subscriptions[7].protocol: unknown value `htttp`
+  hint: did you mean `http`?
+gateway.yaml:13:5: topics[0].subscriptions[8]: required field missing: `protocol`
+  hint: add `protocol`: how the endpoint is reached
+9 problems
+"#,
+    );
+}
+
+#[test]
+fn queues_as_endpoints() {
+    check(
+        &[r#"
+_format_version: "3.0"
+topics:
+- name: t
+  subscriptions:
+  - { protocol: sqs, endpoint: profile-worke }
+  - { protocol: sqs, endpoint: "arn:aws:sqs:us-east-1:000000000000:profile-worker" }
+  - { protocol: sqs, endpoint: "arn:aws:sqs:eu-west-1:123456789012:profile-worker" }
+  - { protocol: sqs, endpoint: "arn:aws:sns:us-east-1:000000000000:profile-worker" }
+queues: [{ name: profile-worker }]
+"#],
+        r#"
+gateway.yaml:5:32: topics[0].subscriptions[0].endpoint: invalid reference 'endpoint: profile-worke' (no such entry in 'queues')
+  hint: did you mean `profile-worker`?
+gateway.yaml:7:32: topics[0].subscriptions[2].endpoint: queues of AWS are not supported yet
+  hint: queues of this gateway are arn:aws:sqs:us-east-1:000000000000:NAME
+gateway.yaml:8:32: topics[0].subscriptions[3].endpoint: this ARN belongs to `sns`, not to `sqs`
+  hint: a queue's ARN is arn:aws:sqs:us-east-1:000000000000:NAME
+3 problems
+"#,
+    );
+}
+
+#[test]
+fn settings_that_mean_nothing() {
+    check(
+        &[r#"
+_format_version: "3.0"
+topics:
+- name: t
+  subscriptions:
+  - { protocol: sqs, endpoint: q, confirm: skip, timeout: 500, max_in_flight: 1, fifo: true, format: standard-webhooks }
+  - { protocol: http, endpoint: "http://x", secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw }
+queues: [{ name: q }]
+"#],
+        r#"
+gateway.yaml:5:44: topics[0].subscriptions[0].confirm: `confirm` means nothing for protocol `sqs`
+  hint: remove it: a queue has its message with the publish itself, and its workers fetch it
+gateway.yaml:5:59: topics[0].subscriptions[0].timeout: `timeout` means nothing for protocol `sqs`
+  hint: remove it: a queue has its message with the publish itself, and its workers fetch it
+gateway.yaml:5:79: topics[0].subscriptions[0].max_in_flight: `max_in_flight` means nothing for protocol `sqs`
+  hint: remove it: a queue has its message with the publish itself, and its workers fetch it
+gateway.yaml:5:88: topics[0].subscriptions[0].fifo: `fifo` means nothing for protocol `sqs`
+  hint: remove it: a queue has its message with the publish itself, and its workers fetch it
+gateway.yaml:5:102: topics[0].subscriptions[0].format: `format` means nothing for protocol `sqs`
+  hint: remove it: a queue has its message with the publish itself, and its workers fetch it
+gateway.yaml:6:53: topics[0].subscriptions[1].secret: `secret` without `format: standard-webhooks`
+  hint: add `format: standard-webhooks`, or remove it: SNS's deliveries are signed with the gateway's own key
+6 problems
+"#,
+    );
+}
+
+#[test]
+fn secrets() {
+    check(
+        &[r#"
+_format_version: "3.0"
+topics:
+- name: t
+  subscriptions:
+  - { protocol: http, endpoint: "http://a", format: standard-webhooks }
+  - { protocol: http, endpoint: "http://b", format: standard-webhooks, secret: hunter2 }
+  - { protocol: http, endpoint: "http://c", format: standard-webhooks, secret: whsec_hunter2 }
+  - { protocol: http, endpoint: "http://d", format: standard-webhooks, secret: whsec_aGFsbG8= }
+  - { protocol: http, endpoint: "http://e", format: standard-webhooks, secret: "{vault://env/NO_SUCH}" }
+  - { protocol: http, endpoint: "http://f", format: standard-webhooks, secret: "{vault://env/short-secret}" }
+  - { protocol: http, endpoint: "http://g", format: standard-webhooks, secret: "{vault://aws/x}" }
+  - { protocol: http, endpoint: "http://h", format: standard-webhooks, secret: 1234567, secrets: [7654321] }
+  - { protocol: http, endpoint: "http://i", format: standard-webhooks, confirm: required, raw_message_delivery: true, secrets: [] }
+"#],
+        r#"
+gateway.yaml:5:5: topics[0].subscriptions[0]: required field missing: `secret`, for `format: standard-webhooks`
+  hint: add `secret: "{vault://env/NAME}"`, or `secret: whsec_…`; make one: echo whsec_$(openssl rand -base64 32)
+gateway.yaml:6:80: topics[0].subscriptions[1].secret: the secret does not begin with whsec_
+  hint: make one: echo whsec_$(openssl rand -base64 32)
+gateway.yaml:7:80: topics[0].subscriptions[2].secret: the secret is not base64 behind whsec_
+  hint: make one: echo whsec_$(openssl rand -base64 32)
+gateway.yaml:8:80: topics[0].subscriptions[3].secret: the secret has 5 bytes, not 24 to 64
+  hint: make one: echo whsec_$(openssl rand -base64 32)
+gateway.yaml:9:80: topics[0].subscriptions[4].secret: the environment variable NO_SUCH is not set
+  hint: start with NO_SUCH=whsec_… in the environment
+gateway.yaml:10:80: topics[0].subscriptions[5].secret: the secret in the environment variable SHORT_SECRET has 5 bytes, not 24 to 64
+  hint: make one: echo whsec_$(openssl rand -base64 32)
+gateway.yaml:11:80: topics[0].subscriptions[6].secret: this vault is not supported yet
+  hint: refer to an environment variable: {vault://env/NAME}
+gateway.yaml:12:80: topics[0].subscriptions[7].secret: expected a string, found a number
+  hint: put it in quotes
+gateway.yaml:12:99: topics[0].subscriptions[7].secrets[0]: expected a string, found a number
+  hint: put it in quotes
+gateway.yaml:13:5: topics[0].subscriptions[8]: required field missing: `secret`, for `format: standard-webhooks`
+  hint: add `secret: "{vault://env/NAME}"`, or `secret: whsec_…`; make one: echo whsec_$(openssl rand -base64 32)
+gateway.yaml:13:81: topics[0].subscriptions[8].confirm: Standard Webhooks has no handshake
+  hint: remove it: deliveries begin at once
+gateway.yaml:13:113: topics[0].subscriptions[8].raw_message_delivery: it belongs to `format: sns`
+  hint: remove it: the body is the message alone anyway
+12 problems
+"#,
+    );
+}
+
+#[test]
+fn numbers_out_of_range() {
+    check(
+        &[r#"
+_format_version: "3.0"
+topics:
+- name: t
+  subscriptions:
+  - { protocol: http, endpoint: "http://a", timeout: 99, max_in_flight: 257 }
+"#],
+        r#"
+gateway.yaml:5:54: topics[0].subscriptions[0].timeout: value should be between 100 and 60000
+  hint: 99 is too small
+gateway.yaml:5:73: topics[0].subscriptions[0].max_in_flight: value should be between 1 and 256
+  hint: 257 is too large
+2 problems
+"#,
+    );
+}
+
+#[test]
+fn subscriptions_that_name_their_topic() {
+    check(
+        &[r#"
+_format_version: "3.0"
+topics:
+- name: t
+  subscriptions:
+  - { topic: t, protocol: http, endpoint: "http://x" }
+subscriptions:
+- { topic: u, protocol: http, endpoint: "http://x" }
+- { protocol: http, endpoint: "http://x" }
+- { topic: t, protocol: http, endpoint: "HTTP://x:80/" }
+"#],
+        r#"
+gateway.yaml:5:14: topics[0].subscriptions[0].topic: value must be null
+  hint: it stands under its topic already: remove the key
+gateway.yaml:7:12: subscriptions[0].topic: invalid reference 'topic: u' (no such entry in 'topics')
+  hint: topics that exist: `t`
+gateway.yaml:8:3: subscriptions[1]: required field missing: `topic`
+  hint: name the topic, or put the subscription under one
+gateway.yaml:9:3: subscriptions[2]: uniqueness violation: 'subscriptions' entity with topic 't', protocol 'http' and endpoint 'http://x/' already declared
+  hint: the first one stands at gateway.yaml:5:5: keep one of the two
+4 problems
+"#,
+    );
+}
