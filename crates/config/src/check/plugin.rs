@@ -155,18 +155,28 @@ impl<'a> Checker<'a> {
         let node = self.sources[plugin.file].root.at(&plugin.path)?;
         let none = Node { place: node.place, kind: Kind::Map(Vec::new()) };
         let config = node.get("config").filter(|config| !matches!(config.kind, Kind::Null)).unwrap_or(&none);
-        let misfits = schema::validate(&self.schemas[kind.name()], config, &spot, problems);
-        if !misfits.is_empty() || !self.complete {
+        let schema = &self.schemas[kind.name()];
+        let misfits = schema::validate(schema, config, &spot, problems);
+        // The kind checks what is left without the keys that do not fit, so that a misspelt one hides nothing.
+        let unfit: Option<Vec<&str>> =
+            misfits.iter().map(|misfit| misfit.path.key_behind(&spot.path)).collect();
+        let unfit = unfit.filter(|keys| !keys.iter().any(|key| is_required(schema, key)))?;
+        if !self.complete {
             return None;
         }
-        let value = config.to_json();
+        let value = Value::Object(config.to_json_without(&unfit));
         let found = kind.check(&value, &self.context);
         for ConfigProblem { pointer, message, hint } in &found {
             let path = config.resolve_pointer(&spot.path, pointer);
             problems.add(&Spot { file: spot.file, path }, message, hint);
         }
-        found.is_empty().then_some(value)
+        (found.is_empty() && misfits.is_empty()).then_some(value)
     }
+}
+
+fn is_required(schema: &Value, key: &str) -> bool {
+    let required = schema.get("required").and_then(Value::as_array);
+    required.is_some_and(|required| required.iter().any(|name| name == key))
 }
 
 fn target(plugin: &Checked) -> &'static str {

@@ -86,6 +86,36 @@ gateway.yaml:11:33: services[0].plugins[0].config.routes[1].matcher: not a regex
 }
 
 #[test]
+fn a_misspelt_key_hides_nothing() {
+    check(
+        &[r#"
+_format_version: "3.0"
+services:
+- name: profiles
+  url: http://localhost:9000
+  plugins:
+  - name: publish-sns
+    config:
+      topic_arn: profile-change
+      durabilty: strict
+      routes:
+      - { method: PUT, matcher: "(" }
+topics:
+- name: profile-changes
+"#],
+        r#"
+gateway.yaml:8:18: services[0].plugins[0].config.topic_arn: no topic `profile-change`
+  hint: add it under `topics`
+gateway.yaml:9:7: services[0].plugins[0].config.durabilty: unknown field `durabilty`
+  hint: did you mean `durability`?
+gateway.yaml:11:33: services[0].plugins[0].config.routes[0].matcher: not a regex
+  hint: close the group
+3 problems
+"#,
+    );
+}
+
+#[test]
 fn no_settings_at_all() {
     check(
         &[r#"
