@@ -119,22 +119,24 @@ impl Worker {
     /// Notes that the next attempt at a row begins; or that it is dead, if there is no point in one.
     fn lease(&mut self, (mut row, event): Found) -> Option<Departure> {
         let now = self.now();
-        let (position, key) = (row.id.position, row.key.clone());
         let reason = match &event {
             None => Some("its event is missing from the log".to_owned()),
-            Some(event) if now.since(event.body.recorded_at) > self.deps.max_age => {
-                Some(format!("older than {} after {} attempts", in_words(self.deps.max_age), row.attempts))
-            }
+            // The delivery's age, not the event's: one that somebody asked for again is young.
+            Some(_) if now.since(row.since) > self.deps.max_age => Some(format!(
+                "older than {} before attempt {}",
+                in_words(self.deps.max_age),
+                row.attempts + 1
+            )),
             Some(_) => None,
         };
         if let Some(reason) = reason {
+            let key = row.key.clone();
             row.state = DeliveryState::Dead { reason, at: now };
             self.bury(row);
             self.head_done(&key);
             return None;
         }
         let event = Arc::new(event?);
-        debug_assert_eq!(event.position, position);
         let at = now.plus(self.settings.timeout + LEASE_MARGIN);
         row.attempts += 1;
         row.state = DeliveryState::Retry { at };

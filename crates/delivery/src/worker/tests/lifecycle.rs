@@ -184,16 +184,25 @@ async fn sends_again_what_was_delivered_or_is_dead() {
     handle.redeliver(Position(position)).await.unwrap();
     world.until("the second", |world| world.attempts() == [(position, 1), (position, 2)]).await;
     world.until("its end", |world| world.row(position).is_none()).await;
+}
 
-    world.script(|call| Answer::Status(if call.attempt == 1 { 500 } else { 200 }));
-    let policy_end = Duration::from_secs(8 * 24 * 3_600);
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_can_be_sent_again_however_old_it_is() {
+    let mut world = World::new(1).await;
+    world.script(|_| Answer::Status(500));
+    let handle = world.start(0, raw());
     let dead = world.publish("b").await;
     world.until("the failure", |world| world.row(dead).is_some()).await;
-    world.advance(policy_end).await;
+    world.advance(8 * 24 * HOUR).await;
     world.until("its death", |world| world.is_dead(dead)).await;
-    // Older than the age limit: it would die again, so an operator's wish comes too late.
+    assert_eq!(world.dead_reason(dead), "older than 7 days before attempt 2");
     handle.redeliver(Position(dead)).await.unwrap();
-    world.until("its end", |world| world.is_dead(dead)).await;
+    world.until("its failure", |world| world.recorded(dead).len() == 2).await;
+    assert!(!world.is_dead(dead), "its policy begins anew");
+    world.script(|_| OK);
+    world.advance(45 * SECOND).await;
+    world.until("the delivery", |world| world.delivered() == [dead]).await;
+    world.until("its end", |world| world.row(dead).is_none()).await;
 }
 
 #[tokio::test(start_paused = true)]
