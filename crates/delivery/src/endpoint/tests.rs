@@ -1,3 +1,5 @@
+//! Tests of endpoints: what is taken apart, what is refused, what confuses other parsers.
+
 use super::*;
 
 fn parse(text: &str) -> Result<Endpoint, EndpointError> {

@@ -1,3 +1,5 @@
+//! Tests of the guard: every spelling of what must not be called, and what each option opens.
+
 use std::net::IpAddr;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of the policy: tables of answers and times, and what holds for all of them.
+
 use bytes::Bytes;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of signatures: the specification's vector, and verification by the published certificate.
+
 use aws_lc_rs::signature::{self, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

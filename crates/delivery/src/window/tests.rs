@@ -1,3 +1,5 @@
+//! Tests of the window: completion in any order, one head a key.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Tests of the wire: bodies, headers and signatures as a receiver sees them.
+
 use std::sync::Arc;
 
 use event::{Event, Outcome, Position, UnknownReason};

@@ -1,4 +1,4 @@
-//! Against real sockets on this machine, most of them hostile.
+//! Against real sockets on loopback, most of them hostile.
 
 mod receiver;
 mod tls;
