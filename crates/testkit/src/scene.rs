@@ -1,7 +1,7 @@
 //! The usual arrangement: an upstream that is mounted at `/mockbin`, a rule on its profiles, a receiver that subscribed to them, and the
 //! gateway between them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use serde_json::Value;
@@ -66,6 +66,8 @@ pub struct Scene {
     /// How the gateway is started.
     pub setup: Setup,
     gateway: Option<Process>,
+    /// Whether a gateway was killed: from then on a message may come twice.
+    killed: bool,
 }
 
 /// An event as the log has it, with the message that the receiver got of it.
@@ -101,7 +103,7 @@ impl Scene {
         let config = config
             .replace("{upstream}", &upstream.address().to_string())
             .replace("{receiver}", &receiver.url("/hook"));
-        Self { upstream, receiver, setup: Setup::new(program, config), gateway: None }
+        Self { upstream, receiver, setup: Setup::new(program, config), gateway: None, killed: false }
     }
 
     /// All three.
@@ -140,6 +142,7 @@ impl Scene {
     #[track_caller]
     pub fn kill_and_restart(&mut self) {
         self.take_gateway().kill();
+        self.killed = true;
         self.start_gateway();
     }
 
@@ -193,8 +196,8 @@ impl Scene {
         client
     }
 
-    /// Waits until no intent is open, the log has `count` events and the receiver a message of each. There must be no other event and no
-    /// other message.
+    /// Waits until no intent is open, the log has `count` events and the receiver a message of each. There must be no other event, no
+    /// message of another and, unless a gateway was killed, no message twice.
     ///
     /// # Panics
     /// If there are more, or not so many soon.
@@ -203,19 +206,28 @@ impl Scene {
         let admin = self.admin();
         admin.wait_for_events(count);
         wait::until("all intents to be settled", || (admin.open_intents() == 0).then_some(()));
-        let messages = self.receiver.wait_for(count);
-        let events = admin.events();
-        let ids = |found: Vec<Option<&str>>| found.into_iter().flatten().map(str::to_owned).collect::<Vec<_>>();
-        let logged = ids(events.iter().map(|event| event["id"].as_str()).collect());
-        let received = ids(messages.iter().map(|message| message.header("x-retrohook-event-id")).collect());
-        assert_eq!(logged.len(), count, "{events:#?}");
-        assert_eq!(received.len(), count, "{messages:#?}");
-        assert_eq!(logged.iter().collect::<BTreeSet<_>>(), received.iter().collect::<BTreeSet<_>>());
-        let message_of = |id: &str| messages.iter().find(|message| message.header("x-retrohook-event-id") == Some(id));
-        let told = events.into_iter().zip(&logged).map(|(event, id)| Told {
-            event,
-            message: message_of(id).expect("the two sets are equal").clone(),
+        let messages = wait::until(&format!("messages of {count} events"), || {
+            let messages = self.messages();
+            (messages.len() >= count).then_some(messages)
         });
+        let events = admin.events();
+        let id_of = |event: &Value| event["id"].as_str().unwrap_or_default().to_owned();
+        let logged: Vec<String> = events.iter().map(id_of).collect();
+        assert_eq!(logged.len(), count, "{events:#?}");
+        assert_eq!(logged.iter().collect::<BTreeSet<_>>(), messages.keys().collect::<BTreeSet<_>>());
+        let told = events.into_iter().zip(&logged).map(|(event, id)| Told { event, message: messages[id].clone() });
         told.collect()
+    }
+
+    /// The receiver's messages by the id of their event.
+    #[track_caller]
+    fn messages(&self) -> BTreeMap<String, Request> {
+        let mut messages = BTreeMap::new();
+        for message in self.receiver.messages() {
+            let id = message.header("x-retrohook-event-id").unwrap_or_default().to_owned();
+            let again = messages.insert(id.clone(), message);
+            assert!(again.is_none() || self.killed, "the message of {id} came twice");
+        }
+        messages
     }
 }
