@@ -1,0 +1,326 @@
+//! Disks that are full, syncs that fail, receivers that are away: what is promised holds all the same.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use testkit::client::{self, Answer};
+use testkit::receiver::Mood;
+use testkit::scene::{Profiles, Scene};
+use testkit::{tools, wait};
+
+const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
+
+/// The usual service three times, with three durabilities, under `/mockbin`, `/strict` and `/memory`.
+fn three_durabilities() -> String {
+    let service = |name: &str, durability: &str| {
+        format!(
+            r#"- {{
+    name: {name},
+    url: "http://{{upstream}}",
+    routes: [{{ name: {name}, paths: [/{name}], strip_path: true }}],
+    plugins: [{{
+      name: publish-sns,
+      config: {{ topic_arn: changes, routes: [{{ method: PUT, matcher: "^/profile$" }}], durability: {durability} }}
+    }}]
+  }}
+"#
+        )
+    };
+    let services = [service("mockbin", "intent"), service("strict", "strict"), service("memory", "memory")];
+    format!(
+        r#"_format_version: "3.0"
+services:
+{}topics:
+- name: changes
+  subscriptions:
+  - {{ protocol: http, endpoint: "{{receiver}}", raw_message_delivery: true, confirm: skip }}
+"#,
+        services.concat()
+    )
+}
+
+/// A gateway whose data is on a disk of `size`, in a mount namespace of its own.
+fn on_a_small_disk(size: &str, min_free: &str) -> (Scene, PathBuf) {
+    let mut scene = Scene::prepare(RETROHOOK, &three_durabilities());
+    let data = scene.setup.data_dir();
+    std::fs::create_dir_all(&data).expect("a temporary directory");
+    let unshare = tools::find("UNSHARE", "unshare").to_string_lossy().into_owned();
+    let mount = format!("mount -t tmpfs -o size={size} tmpfs '{}' && exec \"$0\" \"$@\"", data.display());
+    scene.setup.wrapper = vec![unshare, "-Urm".into(), "sh".into(), "-c".into(), mount];
+    scene.setup.flags.retain(|flag| !flag.starts_with("--min-free"));
+    scene.setup.flags.push(format!("--min-free={min_free}"));
+    scene.start_gateway();
+    let ballast = PathBuf::from(format!("/proc/{}/root{}/ballast", scene.gateway().pid(), data.display()));
+    (scene, ballast)
+}
+
+/// Takes whatever space there is, until it is stopped: a log that is moved into the database leaves some behind.
+struct Filler {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+    ballast: PathBuf,
+}
+
+impl Filler {
+    fn start(ballast: PathBuf) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, path) = (stop.clone(), ballast.clone());
+        let thread = std::thread::spawn(move || {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            let mut file = file.expect("a file on the gateway's disk");
+            while !stopped.load(Ordering::Relaxed) {
+                if file.write_all(&[b'x'; 4_096]).is_err() {
+                    wait::pause(Duration::from_millis(1));
+                }
+            }
+        });
+        Self { stop, thread, ballast }
+    }
+
+    /// Gives the space back.
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the filler ends");
+        std::fs::remove_file(self.ballast).expect("the ballast is there");
+    }
+}
+
+fn put(scene: &Scene, target: &str) -> Answer {
+    scene.send("PUT", target).expect("an answer")
+}
+
+/// A matching request is refused, and the upstream hears nothing of it.
+#[track_caller]
+fn refused(scene: &Scene, target: &str) {
+    let answer = put(scene, target);
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.header("retry-after").and_then(|wait| wait.parse::<u32>().ok()).is_some_and(|wait| wait > 0));
+    assert!(answer.json()["message"].as_str().is_some_and(|message| message.contains("cannot be stored")));
+    let executed = scene.upstream.executed();
+    let path = target.split_once("/profile").expect("a target").1;
+    assert!(!executed.iter().any(|request| request.target.ends_with(path)), "the upstream was asked for {target}");
+}
+
+/// What matches no rule is not touched by any trouble of the store.
+#[track_caller]
+fn others_pass(scene: &Scene) {
+    for (method, target) in [("GET", "/mockbin/profile"), ("PUT", "/mockbin/other"), ("POST", "/strict/profile")] {
+        assert_eq!(scene.send(method, target).expect("an answer").status, 200, "{method} {target}");
+    }
+}
+
+/// How often the upstream executed each matching target.
+fn executed(scene: &Scene) -> BTreeMap<String, usize> {
+    let mut executed = BTreeMap::new();
+    for request in scene.upstream.executed() {
+        if request.method == "PUT" && request.target.starts_with("/profile") {
+            *executed.entry(request.target).or_default() += 1;
+        }
+    }
+    executed
+}
+
+#[test]
+fn a_full_disk_refuses_what_matches_and_loses_nothing() {
+    let (scene, ballast) = on_a_small_disk("4m", "0");
+    for number in 0..5 {
+        assert_eq!(put(&scene, &format!("/mockbin/profile?before={number}")).status, 200);
+    }
+    let waiting = |service: &str| {
+        let mut client = scene.client();
+        let target = format!("/{service}/profile?script=wait&{service}");
+        client.write(&client::request("PUT", &target, &[], b"{}")).expect("the proxy reads");
+        client
+    };
+    let (mut open, mut held) = (waiting("mockbin"), waiting("strict"));
+    wait::until("the upstream to be asked", || (executed(&scene).len() == 7).then_some(()));
+
+    let filler = Filler::start(ballast);
+    // One refusal moves the log into the database, which makes a little room that the filler takes.
+    let (mut number, mut in_a_row) = (0, 0);
+    while in_a_row < 20 {
+        number += 1;
+        assert!(number < 2_000, "the disk does not become full");
+        in_a_row = if put(&scene, &format!("/mockbin/profile?filling={number}")).status == 503 { in_a_row + 1 } else { 0 };
+        wait::pause(Duration::from_millis(5));
+    }
+    refused(&scene, "/mockbin/profile?full=1");
+    refused(&scene, "/strict/profile?full=2");
+    others_pass(&scene);
+    assert_eq!(put(&scene, "/memory/profile?memory").status, 200, "a rule that promises nothing refuses nothing");
+    let (code, status) = scene.admin().status();
+    assert_eq!((code, status["retrohook"]["store"].as_str()), (200, Some("full")), "{status}");
+
+    scene.upstream.release();
+    assert_eq!(open.answer().expect("an answer that is not held").status, 200);
+    let cut = held.answer();
+    assert!(cut.is_err(), "a held answer whose outcome was not kept is never whole: {cut:?}");
+
+    filler.stop();
+    wait::until("matching requests to be taken again", || (put(&scene, "/mockbin/profile?after").status == 200).then_some(()));
+    assert_eq!(scene.admin().status().1["retrohook"]["store"], "ready");
+    let executed = executed(&scene);
+    let mut told = BTreeMap::new();
+    for one in scene.told(executed.values().sum()) {
+        assert_eq!(one.outcome(), "succeeded", "{:#}", one.event);
+        *told.entry(one.event["request"]["upstream_uri"].as_str().expect("a target").to_owned()).or_default() += 1;
+    }
+    assert_eq!(told, executed, "every execution has its event");
+}
+
+#[test]
+fn the_reserve_is_kept_for_what_is_owed() {
+    let (scene, ballast) = on_a_small_disk("8m", "4MiB");
+    assert_eq!(put(&scene, "/mockbin/profile?before").status, 200);
+    let mut open = scene.put_and_wait_for_upstream("?script=wait");
+    std::fs::write(&ballast, vec![b'x'; 5 << 20]).expect("there is room for it");
+    // The disk is measured every tenth of a second.
+    wait::until("matching requests to be refused", || (put(&scene, "/mockbin/profile?filling").status == 503).then_some(()));
+    refused(&scene, "/mockbin/profile?full");
+    others_pass(&scene);
+    scene.upstream.release();
+    assert_eq!(open.answer().expect("an answer").status, 200);
+    let owed = || scene.admin().events().iter().any(|event| event["request"]["uri"] == "/mockbin/profile?script=wait");
+    wait::until("the outcome to be kept although space is short", || owed().then_some(()));
+    std::fs::remove_file(&ballast).expect("it is there");
+    wait::until("matching requests to be taken again", || (put(&scene, "/mockbin/profile?after").status == 200).then_some(()));
+    scene.told(executed(&scene).values().sum());
+}
+
+/// A gateway whose system calls can be made to fail while it runs.
+struct Faulty {
+    scene: Scene,
+    pipes: String,
+}
+
+impl Faulty {
+    fn start() -> Self {
+        let mut scene = Scene::prepare(RETROHOOK, &three_durabilities());
+        let pipes = scene.setup.data.path().join("fiu").to_string_lossy().into_owned();
+        let run = tools::find("FIU_RUN", "fiu-run").to_string_lossy().into_owned();
+        scene.setup.wrapper = vec![run, "-x".into(), "-f".into(), pipes.clone()];
+        scene.start_gateway();
+        Self { scene, pipes }
+    }
+
+    fn control(&self, command: &str) {
+        let mut control = Command::new(tools::find("FIU_CTRL", "fiu-ctrl"));
+        control.args(["-f", &self.pipes, "-c", command]).arg(self.scene.gateway().pid().to_string());
+        let done = control.output().expect("fiu-ctrl starts");
+        assert!(done.status.success() && done.stderr.is_empty() && done.stdout.is_empty(), "{done:?}");
+    }
+}
+
+#[test]
+fn a_failed_sync_latches_until_the_restart() {
+    let faulty = Faulty::start();
+    for number in 0..5 {
+        assert_eq!(put(&faulty.scene, &format!("/strict/profile?before={number}")).status, 200);
+    }
+    let mut open = faulty.scene.put_and_wait_for_upstream("?script=wait&mockbin");
+    faulty.control("enable name=posix/io/sync/fsync");
+    refused(&faulty.scene, "/mockbin/profile?failing=1");
+    faulty.control("disable name=posix/io/sync/fsync");
+
+    // The next sync would say that all is well: the kernel has forgotten.
+    let scene = &faulty.scene;
+    for number in 2..5 {
+        refused(scene, &format!("/mockbin/profile?failing={number}"));
+        refused(scene, &format!("/strict/profile?failing={number}"));
+    }
+    others_pass(scene);
+    let (code, status) = scene.admin().status();
+    assert_eq!((code, status["retrohook"]["store"].as_str()), (503, Some("latched")), "{status}");
+    assert_eq!(status["database"]["reachable"], false);
+    assert_eq!(scene.admin().metric("retrohook_latched"), Some(1.0));
+    assert!(scene.admin().metric("retrohook_failed_commits_total") >= Some(1.0));
+    scene.upstream.release();
+    assert_eq!(open.answer().expect("an answer that is not held").status, 200);
+
+    let mut scene = faulty.scene;
+    scene.take_gateway().terminate();
+    scene.setup.wrapper.clear();
+    scene.start_gateway();
+    // Whatever was acknowledged is there; what nobody could write down is unknown. A refused request's intent may stand in the log.
+    let found = scene.admin().wait_for_events(6);
+    let of = |query: &str| found.iter().filter(|event| event["request"]["uri"].as_str().is_some_and(|uri| uri.contains(query))).collect::<Vec<_>>();
+    for number in 0..5 {
+        let events = of(&format!("before={number}"));
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0]["outcome"], "succeeded");
+    }
+    let open = of("script=wait");
+    assert_eq!((open.len(), &open[0]["reason"]), (1, &serde_json::json!("gateway_restarted")));
+    let refused = of("failing=");
+    assert!(refused.len() <= 1 && refused.iter().all(|event| event["outcome"] == "unknown"), "{refused:#?}");
+    assert_eq!(found.len(), 6 + refused.len());
+    assert_eq!(put(&scene, "/strict/profile?after").status, 200);
+}
+
+#[test]
+fn a_held_answer_is_cut_when_its_outcome_cannot_be_kept() {
+    for target in ["/strict/profile?script=wait", "/strict/profile?script=wait&status=204"] {
+        let faulty = Faulty::start();
+        let scene = &faulty.scene;
+        let mut client = scene.client();
+        client.write(&client::request("PUT", target, &[], b"{}")).expect("the proxy reads");
+        wait::until("the upstream to be asked", || (executed(scene).len() == 1).then_some(()));
+        faulty.control("enable name=posix/io/sync/fsync");
+        scene.upstream.release();
+        let cut = client.answer();
+        assert!(cut.is_err(), "{target}: {cut:?}");
+    }
+}
+
+#[test]
+fn an_outage_of_the_receiver_with_a_kill_in_it_loses_nothing() {
+    let mut scene = Scene::start(RETROHOOK, &Profiles::default().yaml());
+    scene.receiver.set(Mood::Answers(503));
+    for number in 0..3 {
+        assert_eq!(scene.put(&format!("?failing={number}")).expect("an answer").status, 200);
+    }
+    let events = scene.admin().wait_for_events(3);
+    let attempts = |scene: &Scene, id: &str| scene.admin().event(id)["deliveries"][0]["attempts"].as_array().cloned().unwrap_or_default();
+    let id_of = |event: &serde_json::Value| event["id"].as_str().expect("an id").to_owned();
+    for id in events.iter().map(id_of) {
+        wait::until("the failed attempt to be recorded", || (!attempts(&scene, &id).is_empty()).then_some(()));
+    }
+    scene.receiver.go_away();
+    for number in 0..20 {
+        assert_eq!(scene.put(&format!("?away={number}")).expect("an answer").status, 200);
+    }
+    scene.admin().wait_for_events(23);
+    let ready = scene.receiver.messages().len();
+    scene.take_gateway().kill();
+    scene.receiver.set(Mood::Answers(200));
+    scene.receiver.come_back();
+    scene.start_gateway();
+
+    let owed: Vec<String> = scene.admin().events().iter().map(id_of).collect();
+    assert_eq!(owed.len(), 23);
+    wait::until("every event to arrive", || {
+        let arrived = scene.receiver.messages().split_off(ready);
+        let has = |id: &String| arrived.iter().any(|message| message.header("x-retrohook-event-id") == Some(id.as_str()));
+        owed.iter().all(has).then_some(())
+    });
+    for id in &owed[..3] {
+        let attempts = wait::until("the attempt that succeeded to be recorded", || {
+            let attempts = attempts(&scene, id);
+            attempts.iter().any(|attempt| attempt["status"] == 200).then_some(attempts)
+        });
+        let statuses: Vec<_> = attempts.iter().map(|attempt| attempt["status"].as_u64()).collect();
+        assert_eq!((statuses.first(), statuses.last()), (Some(&Some(503)), Some(&Some(200))), "{attempts:#?}");
+        let numbers: Vec<_> = attempts.iter().map(|attempt| attempt["number"].as_u64()).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        assert!(attempts[0]["next_at"].is_string(), "{attempts:#?}");
+    }
+    wait::until("all to be noted as delivered", || {
+        owed.iter().all(|id| scene.admin().event(id)["deliveries"][0]["state"] == "delivered").then_some(())
+    });
+}
