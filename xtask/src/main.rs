@@ -1,4 +1,4 @@
-//! The project's own commands. One file each: `test`, `tidy`, `tools`.
+//! The project's own commands. One file each: `test`, `storm`, `tidy`, `tools`.
 //!
 //! Built before anything else on every machine, so it depends on the standard library alone.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people prints")]
@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+mod bench;
 mod process;
+mod storm;
 mod test;
 mod tidy;
 mod tools;
@@ -16,8 +18,11 @@ cargo xtask COMMAND
 
   test                 set up what the tests need, then check and test everything
   test --only STEP     one step: fmt, clippy, tidy, unit or blackbox (may be repeated)
+  storm --kills N      the crash storm with N kills; --seed S repeats one
   tidy                 the house rules
   tools                set up what the black-box tests need; prints lines to `eval` in a shell
+  bench                measure beside nginx and HAProxy; prints tables (some twenty minutes on a quiet machine)
+  bench OPTIONS        --quick, --only SECTION, --runs N, --seconds S, --connections N, --pending N, --markdown FILE
   help                 this text
 ";
 
@@ -47,6 +52,14 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["test", options @ ..] => match test::Only::parse(options) {
             Ok(only) => test::run(&places, &only),
+            Err(problem) => refuse(&problem),
+        },
+        ["storm", options @ ..] => match storm::Options::parse(options) {
+            Ok(options) => code(storm::run(&places, &options)),
+            Err(problem) => refuse(&problem),
+        },
+        ["bench", options @ ..] => match bench::run(&places, options) {
+            Ok(()) => ExitCode::SUCCESS,
             Err(problem) => refuse(&problem),
         },
         ["tidy"] => code(tidy::run(&places)),

@@ -17,6 +17,9 @@ pub use steps::Only;
 use steps::Step;
 use summary::{Counts, Row, Verdict};
 
+/// The binary that tests start has the points at which the crash storm kills it. Everywhere, so that nothing is built twice.
+pub const FEATURES: &str = "--features=retrohook/failpoints";
+
 /// How long the tests of one step may take on CI before they count as hung.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
 
@@ -50,7 +53,7 @@ impl Run<'_> {
             Step::Tools => self.set_up_tools(),
             Step::Fmt => self.check(&["fmt", "--all", "--", "--check"], "run `cargo fmt --all`"),
             Step::Clippy => {
-                let words = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+                let words = ["clippy", "--workspace", "--all-targets", FEATURES, "--", "-D", "warnings"];
                 self.check(&words, "see the warnings above")
             }
             Step::Tidy if tidy::run(self.places) => Verdict::Well,
@@ -87,7 +90,9 @@ impl Run<'_> {
     fn build(&mut self) -> Verdict {
         let binary = self.check(&["build", "-p", "retrohook"], "the binary does not build");
         let verdict = match binary {
-            Verdict::Well => self.check(&["test", "--workspace", "--no-run"], "the tests do not build"),
+            Verdict::Well => {
+                self.check(&["test", "--workspace", FEATURES, "--no-run"], "the tests do not build")
+            }
             failed => failed,
         };
         self.built = Some(!verdict.failed());
@@ -119,7 +124,7 @@ impl Run<'_> {
         let mut counts = Counts::default();
         for targets in choices {
             let mut command = self.test_runner();
-            command.args(["test", "--workspace", "--no-fail-fast"]).args(*targets);
+            command.args(["test", "--workspace", FEATURES, "--no-fail-fast"]).args(*targets);
             match show(&mut command) {
                 Ok(finished) => counts.add(&Counts::read(&finished.stdout), finished.ok),
                 Err(problem) => return Verdict::Failed(problem),

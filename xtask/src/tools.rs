@@ -10,6 +10,7 @@ use crate::Places;
 use crate::process::on_path;
 
 mod debian;
+pub mod peers;
 mod python;
 
 /// Where the tools are.

@@ -32,7 +32,7 @@ use std::time::Duration;
 use event::Timestamp;
 use event::timestamp::Clock;
 use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
-use storage::{Feed, Reader, StoreError, Writer};
+use storage::{Feed, Reader, StoreError, Writer, failpoint};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -288,6 +288,9 @@ impl Worker {
             self.commit().await?;
         }
         let chosen = !departures.is_empty();
+        if chosen {
+            failpoint::hit(failpoint::CURSOR_DURABLE);
+        }
         for departure in departures {
             self.flight.depart(departure, &self.courier);
         }

@@ -1,7 +1,8 @@
 //! Named points at which a test can stop the process and kill it.
 //!
 //! Without the feature `failpoints` a point is nothing. With it, the environment says what happens there, as the crate `fail` reads it:
-//! `FAILPOINTS=before-commit=100*off->pause`.
+//! `FAILPOINTS=before-commit=100*off->pause`. The action `return` logs [`REACHED`] with the point's name and then asks for the next
+//! action: `100*off->1*return->pause` tells a test when it may kill.
 
 /// The points, in the order in which an event passes them.
 pub const ALL: [&str; 8] = [
@@ -32,11 +33,16 @@ pub const CURSOR_DURABLE: &str = "cursor-durable";
 /// An attempt is over, its result is not recorded.
 pub const ATTEMPT_DONE: &str = "attempt-done";
 
+/// What the log says when a point is about to do what the environment asked for.
+pub const REACHED: &str = "failpoint reached";
+
 /// Passes a point.
 #[inline]
 pub fn hit(name: &'static str) {
     #[cfg(feature = "failpoints")]
-    fail::fail_point!(name);
+    if fail::eval(name, |_| tracing::warn!(point = name, "{REACHED}")).is_some() {
+        fail::fail_point!(name);
+    }
     #[cfg(not(feature = "failpoints"))]
     let _ = name;
 }

@@ -49,7 +49,7 @@ impl Admin {
             let answer = self.get(&path);
             assert_eq!(answer.status, 200, "{}", answer.text());
             let mut page = answer.json();
-            events.extend(page["events"].as_array_mut().expect("a list").drain(..));
+            events.append(page["events"].as_array_mut().expect("a list"));
             match page["next_before"].as_i64() {
                 Some(before) => path = format!("/retrohook/events?limit=500&before={before}"),
                 None => break,

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::admin::Admin;
 use crate::wait;
 
 /// How to start the binary.
@@ -41,6 +42,19 @@ impl Setup {
             flags: vec!["--allow-private-endpoints".into(), "--workers=2".into(), "--min-free=0".into()],
             env: Vec::new(),
             data: Arc::new(tempfile::tempdir().expect("a temporary directory")),
+        }
+    }
+
+    /// The same on the same data, to be changed for one more start.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            program: self.program.clone(),
+            wrapper: self.wrapper.clone(),
+            config: self.config.clone(),
+            flags: self.flags.clone(),
+            env: self.env.clone(),
+            data: self.data.clone(),
         }
     }
 
@@ -141,6 +155,12 @@ impl Process {
     #[track_caller]
     pub fn proxy(&self) -> SocketAddr {
         self.address("proxy")
+    }
+
+    /// Its admin API.
+    #[track_caller]
+    pub fn admin(&self) -> Admin {
+        Admin::at(self.address("admin"))
     }
 
     /// The process id.

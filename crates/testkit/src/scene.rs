@@ -190,9 +190,7 @@ impl Scene {
         let mut client = self.client();
         let target = format!("/mockbin/profile{query}");
         client.write(&client::request("PUT", &target, &[], b"{}")).expect("the proxy reads");
-        wait::until("the upstream to be asked", || {
-            (self.upstream.executed().len() > before).then_some(())
-        });
+        wait::until("the upstream to be asked", || (self.upstream.executed().len() > before).then_some(()));
         client
     }
 
@@ -215,7 +213,8 @@ impl Scene {
         let logged: Vec<String> = events.iter().map(id_of).collect();
         assert_eq!(logged.len(), count, "{events:#?}");
         assert_eq!(logged.iter().collect::<BTreeSet<_>>(), messages.keys().collect::<BTreeSet<_>>());
-        let told = events.into_iter().zip(&logged).map(|(event, id)| Told { event, message: messages[id].clone() });
+        let told =
+            events.into_iter().zip(&logged).map(|(event, id)| Told { event, message: messages[id].clone() });
         told.collect()
     }
 

@@ -38,6 +38,8 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "dashboard",
         ],
     ),
+    // It measures the binary from outside, beside others.
+    ("bench", &[]),
     // For tests only: nothing but dev-dependencies may name it.
     (
         "testkit",

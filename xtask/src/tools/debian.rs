@@ -47,7 +47,9 @@ pub fn set_up(tools: &Path, python: &Path) -> Result<Debian, String> {
     eprintln!("debian: unpacking {} into {}", packages.join(", "), folder.display());
     let archives = tools.join("archives");
     empty_folder(&archives)?;
-    download(tools, &archives, packages)?;
+    let lost = "the black-box tests that make disks fail and look at system calls cannot run without them; all other \
+                steps can";
+    download(tools, &archives, packages, lost)?;
     unpack(&archives, &folder)?;
     wrap(&folder)?;
     let debian = found(&folder).ok_or("The Debian packages do not hold what they should hold.")?;
@@ -56,8 +58,9 @@ pub fn set_up(tools: &Path, python: &Path) -> Result<Debian, String> {
     Ok(debian)
 }
 
-/// With the machine's own package lists; where these are missing or old, with fresh ones of our own.
-fn download(tools: &Path, archives: &Path, packages: &[&str]) -> Result<(), String> {
+/// With the machine's own package lists; where these are missing or old, with fresh ones of our own. `lost` says what does not go
+/// without the packages.
+pub(super) fn download(tools: &Path, archives: &Path, packages: &[&str], lost: &str) -> Result<(), String> {
     let fetch = |options: &[String]| {
         let mut command = apt_get(options);
         quiet(command.current_dir(archives).arg("download").args(packages))
@@ -78,8 +81,7 @@ fn download(tools: &Path, archives: &Path, packages: &[&str]) -> Result<(), Stri
     fetched.map(drop).map_err(|problem| {
         format!(
             "The Debian packages {} could not be fetched. If Debian's archive cannot be reached from here, that is \
-             why: the black-box tests that make disks fail and look at system calls cannot run without them; all \
-             other steps can.\n{problem}",
+             why: {lost}.\n{problem}",
             packages.join(", ")
         )
     })
@@ -95,7 +97,8 @@ fn apt_get(options: &[String]) -> Command {
     command
 }
 
-fn unpack(archives: &Path, folder: &Path) -> Result<(), String> {
+/// Unpacks all packages of a folder into another.
+pub(super) fn unpack(archives: &Path, folder: &Path) -> Result<(), String> {
     let unreadable = |error| format!("cannot read {}: {error}", archives.display());
     for entry in std::fs::read_dir(archives).map_err(unreadable)? {
         let archive = entry.map_err(unreadable)?.path();
@@ -136,7 +139,8 @@ fn wrap(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn script(file: &Path, text: &str) -> Result<(), String> {
+/// A program made of this text.
+pub(super) fn script(file: &Path, text: &str) -> Result<(), String> {
     let unwritable = |error: std::io::Error| format!("cannot write {}: {error}", file.display());
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(unwritable)?;
@@ -155,7 +159,7 @@ fn locate(folder: &Path, strace: Option<PathBuf>) -> Option<Debian> {
 }
 
 /// The file of this name, however deep: releases of Debian put libraries into different folders.
-fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+pub(super) fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     let direct = folder.join(name);
     if direct.exists() {
         return Some(direct);

@@ -2,6 +2,7 @@
 
 use event::Timestamp;
 use storage::delivery::{Attempt, DeliveryId, DeliveryState, MAX_ANSWER};
+use storage::failpoint;
 use tokio::time::Instant;
 
 use super::attempt::Arrival;
@@ -14,6 +15,7 @@ use crate::window::Release;
 impl Worker {
     /// Notes what came of an attempt.
     pub(super) fn settle(&mut self, landed: Landed) {
+        failpoint::hit(failpoint::ATTEMPT_DONE);
         let Landed { trip, took, arrival } = landed;
         let position = trip.event.position;
         match arrival {

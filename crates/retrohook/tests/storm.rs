@@ -1,0 +1,54 @@
+//! The crash storm: traffic, kills, restarts, and then every record against every other.
+//!
+//! `RETROHOOK_STORM_KILLS` and `RETROHOOK_STORM_SEED` choose how often and by which seed; `cargo xtask storm --kills N` sets them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use storage::failpoint;
+use testkit::storm::{self, Plan};
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "whoever sees a failure needs the seed")]
+fn nothing_is_lost_or_invented_through_a_storm_of_kills() {
+    let clock =
+        || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.subsec_nanos().into());
+    let seed = number("RETROHOOK_STORM_SEED").unwrap_or_else(clock);
+    let kills =
+        number("RETROHOOK_STORM_KILLS").map_or(20, |kills| u32::try_from(kills).expect("a number of kills"));
+    println!("storm of {kills} kills, seed {seed}: cargo xtask storm --kills {kills} --seed {seed}");
+    let report = storm::run(&Plan { program: env!("CARGO_BIN_EXE_retrohook").into(), kills, seed });
+    println!(
+        "{} requests, {} executed; events: {} succeeded, {} unknown ({} found by a restart); {} deliveries repeated; killed at {:?}",
+        report.requests,
+        report.executed,
+        report.succeeded,
+        report.unknown,
+        report.recovered,
+        report.repeated,
+        report.points
+    );
+    assert!(
+        report.violations.is_empty(),
+        "seed {seed}: {} violations:\n{}",
+        report.violations.len(),
+        report.violations[..report.violations.len().min(20)].join("\n")
+    );
+    // A storm in which nothing happens finds nothing.
+    let kills = kills as usize;
+    assert!(report.succeeded > 10 * kills, "too little traffic: {report:?}");
+    assert!(report.repeated > 0, "the webhook misbehaved in vain: {report:?}");
+    if kills >= 2 * failpoint::ALL.len() {
+        assert_eq!(
+            report.points.len(),
+            failpoint::ALL.len(),
+            "not every point was reached: {:?}",
+            report.points
+        );
+        assert!(report.recovered > 0, "no restart found an open intent: {report:?}");
+    }
+}

@@ -1,0 +1,287 @@
+//! The crash storm: traffic that never stops, a gateway that is killed again and again, and a comparison at the end.
+//!
+//! Every request has an id of its own. Three parties keep their own records of it: the client (what it was told), the upstream (what it
+//! executed) and the subscribers (what they heard). When the last kill is over and everything is drained, [`verdict`] lays them side by
+//! side. About half of the kills come at random moments, the others at the named points of [`storage::failpoint`]: the process logs that
+//! it stands at the point, and is killed there.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use storage::failpoint;
+
+use crate::admin::Admin;
+use crate::process::{Process, Setup};
+use crate::upstream::Upstream;
+use crate::wait::{self, pause};
+
+mod subscribers;
+mod traffic;
+pub mod verdict;
+
+use subscribers::{QueueReader, Webhook};
+use traffic::Traffic;
+use verdict::{Outcome, Records};
+
+/// How long a named point may take to be reached before the process is killed where it is.
+const POINT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long everything may take to arrive after the last kill.
+const DRAIN: Duration = Duration::from_secs(60);
+/// Clients at the same time.
+const CLIENTS: usize = 6;
+
+/// What a storm is.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The binary, built with the feature `failpoints`.
+    pub program: PathBuf,
+    /// How often it is killed.
+    pub kills: u32,
+    /// Chooses the traffic and the moments.
+    pub seed: u64,
+}
+
+/// What a storm came to.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What must not be. Empty if all promises were kept.
+    pub violations: Vec<String>,
+    /// Named points that a process was killed at.
+    pub points: BTreeSet<&'static str>,
+    /// Requests sent.
+    pub requests: usize,
+    /// Requests that the upstream executed.
+    pub executed: usize,
+    /// Events of outcome `succeeded`.
+    pub succeeded: usize,
+    /// Events of outcome `unknown`.
+    pub unknown: usize,
+    /// Of these, found by a restart.
+    pub recovered: usize,
+    /// Deliveries to the webhook beyond one an event.
+    pub repeated: usize,
+}
+
+/// Where the gateway listens now; nowhere while it is dead.
+#[derive(Clone, Default)]
+struct Target(Arc<Mutex<Option<Addresses>>>);
+
+#[derive(Clone, Copy)]
+struct Addresses {
+    proxy: SocketAddr,
+    hub: SocketAddr,
+}
+
+impl Target {
+    fn set(&self, addresses: Option<Addresses>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    fn get(&self) -> Option<Addresses> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When a process dies.
+#[derive(Clone, Copy, Debug)]
+enum Aim {
+    /// This long after it was ready.
+    Moment(Duration),
+    /// At a point, when it has been passed this often.
+    Point(&'static str, u32),
+}
+
+/// Runs a storm.
+///
+/// # Panics
+/// If the gateway does not start, or not everything arrives in time.
+pub fn run(plan: &Plan) -> Report {
+    let mut rng = fastrand::Rng::with_seed(plan.seed);
+    let (upstream, webhook) = (Upstream::start(), Webhook::start());
+    let mut setup = Setup::new(&plan.program, config(&upstream, &webhook));
+    setup.env.push(("RETROHOOK_LOG".into(), "warn".into()));
+    let target = Target::default();
+    let traffic = Traffic::start(CLIENTS, &target, &mut rng);
+    let queue = QueueReader::start(&target);
+    let mut report = Report::default();
+    for kill in 0..plan.kills {
+        let aim = choose(kill, &mut rng);
+        let process = start(&setup, aim);
+        if live_until(aim, &process, &target) == End::AtPoint
+            && let Aim::Point(name, _) = aim
+        {
+            report.points.insert(name);
+        }
+        // What others make of a thread that stands still belongs to the storm.
+        pause(Duration::from_millis(rng.u64(0..20)));
+        target.set(None);
+        process.kill();
+    }
+    let process = setup.start();
+    target.set(Some(addresses(&process)));
+    let sent = traffic.stop();
+    drain(&process, &webhook, &queue);
+    let (webhook, queue) = (webhook.heard(), queue.stop());
+    let executed = upstream.executed();
+    let targets = executed.iter().map(|request| request.target.as_str());
+    let records = Records::new(sent, targets, vec![("webhook", webhook), ("queue", queue)]);
+    report.violations = verdict::judge(&records);
+    count(&records, &mut report);
+    end_in_order(plan, &setup, process, &mut report);
+    report
+}
+
+/// Half of the kills at a random moment, half at the points in turn.
+fn choose(kill: u32, rng: &mut fastrand::Rng) -> Aim {
+    if kill.is_multiple_of(2) {
+        return Aim::Moment(Duration::from_millis(rng.u64(20..700)));
+    }
+    let name = failpoint::ALL[kill as usize / 2 % failpoint::ALL.len()];
+    Aim::Point(name, rng.u32(0..150))
+}
+
+fn start(setup: &Setup, aim: Aim) -> Process {
+    let mut setup = setup.again();
+    if let Aim::Point(name, skip) = aim {
+        setup.env.push(("FAILPOINTS".into(), format!("{name}={skip}*off->1*return->pause")));
+    }
+    setup.start_without_waiting()
+}
+
+/// Why a process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    AtPoint,
+    InTime,
+}
+
+/// Lets a process serve until it is to die.
+fn live_until(aim: Aim, process: &Process, target: &Target) -> End {
+    let began = Instant::now();
+    let mut ready_at = None;
+    loop {
+        if ready_at.is_none() && process.listeners().contains_key("ready") {
+            target.set(Some(addresses(process)));
+            ready_at = Some(Instant::now());
+        }
+        let served = ready_at.map(|at| at.elapsed());
+        match aim {
+            Aim::Point(..) if process.output().contains(failpoint::REACHED) => return End::AtPoint,
+            Aim::Point(..) if served > Some(POINT_PATIENCE) => return End::InTime,
+            Aim::Moment(moment) if served > Some(moment) => return End::InTime,
+            _ => {}
+        }
+        assert!(began.elapsed() < wait::SOON, "the gateway is not ready:\n{}", process.output());
+        pause(Duration::from_millis(1));
+    }
+}
+
+fn addresses(process: &Process) -> Addresses {
+    Addresses { proxy: process.proxy(), hub: process.address("hub") }
+}
+
+/// Waits until no intent is open, and everything in the log is with both subscribers.
+fn drain(process: &Process, webhook: &Webhook, queue: &QueueReader) {
+    let admin = process.admin();
+    wait::within(DRAIN, "all intents to be settled", || (admin.open_intents() == 0).then_some(()));
+    let log = log(admin);
+    let mut missing = (Vec::new(), Vec::new());
+    let arrived = |log: &BTreeSet<String>, missing: &mut (Vec<String>, Vec<String>)| {
+        let of = |known: BTreeSet<String>| log.difference(&known).cloned().collect::<Vec<_>>();
+        *missing = (of(webhook.acknowledged()), of(queue.events()));
+        missing.0.is_empty() && missing.1.is_empty()
+    };
+    let deadline = Instant::now() + DRAIN;
+    while !arrived(&log, &mut missing) {
+        let (webhook, queue) = (missing.0.len(), missing.1.len());
+        assert!(
+            Instant::now() < deadline,
+            "of {} events {webhook} are missing at the webhook and {queue} in the queue: {missing:?}",
+            log.len()
+        );
+        pause(Duration::from_millis(50));
+    }
+}
+
+/// The ids of all events in the log.
+fn log(admin: Admin) -> BTreeSet<String> {
+    let id = |event: &serde_json::Value| event["id"].as_str().map(str::to_owned);
+    admin.events().iter().filter_map(id).collect()
+}
+
+fn count(records: &Records, report: &mut Report) {
+    report.requests = records.sent.len();
+    report.executed = records.executed.len();
+    let told = |outcome| move |told: &&verdict::Told| told.outcome == outcome;
+    for (name, heard) in &records.subscribers {
+        let all = || heard.iter().map(|(_, told)| told);
+        match *name {
+            "webhook" => {
+                let events: BTreeSet<&str> = all().map(|told| told.event.as_str()).collect();
+                report.repeated = heard.len() - events.len();
+            }
+            _ => {
+                let distinct: BTreeSet<_> = all().collect();
+                report.succeeded = distinct.iter().copied().filter(told(Outcome::Succeeded)).count();
+                report.unknown = distinct.iter().copied().filter(told(Outcome::Unknown)).count();
+                let restarted = |told: &&&verdict::Told| told.reason.as_deref() == Some(verdict::RESTARTED);
+                report.recovered = distinct.iter().filter(restarted).count();
+            }
+        }
+    }
+}
+
+/// After all that, the process must stop in good order and its data must be whole.
+fn end_in_order(plan: &Plan, setup: &Setup, process: Process, report: &mut Report) {
+    let status = process.terminate();
+    if !status.success() {
+        report.violations.push(format!("the last process ended with {status}"));
+    }
+    let checked = Command::new(&plan.program).arg("check").arg("--data").arg(setup.data_dir()).output();
+    let checked = checked.expect("the binary starts");
+    if !checked.status.success() {
+        let text = String::from_utf8_lossy(&checked.stdout).into_owned();
+        report
+            .violations
+            .push(format!("the data is damaged: {text}{}", String::from_utf8_lossy(&checked.stderr)));
+    }
+}
+
+fn config(upstream: &Upstream, webhook: &Webhook) -> String {
+    let service = |durability: &str| {
+        format!(
+            r#"
+- name: {durability}
+  url: http://{}
+  routes:
+  - {{ name: {durability}, paths: [/{durability}] }}
+  plugins:
+  - name: publish-sns
+    config:
+      topic_arn: storm
+      durability: {durability}
+      routes:
+      - {{ method: PUT, matcher: "^/profiles/[0-9]+$" }}"#,
+            upstream.address()
+        )
+    };
+    format!(
+        r#"_format_version: "3.0"
+services:{}{}
+topics:
+- name: storm
+  subscriptions:
+  - {{ protocol: http, endpoint: "{}", raw_message_delivery: true, confirm: skip, timeout: 1000 }}
+  - {{ protocol: sqs, endpoint: storm, raw_message_delivery: true }}
+queues:
+- {{ name: storm, visibility_timeout: 2 }}
+"#,
+        service("intent"),
+        service("strict"),
+        webhook.url()
+    )
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask bench`: builds what is measured and what measures, unpacks the peers, and runs the crate `bench` with them.
+//!
+//! The two builds are apart: together they would unite their features, and what is measured would not be what is shipped.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::Places;
+use crate::process::{cargo, on_path};
+use crate::tools::peers;
+
+/// Sets everything up and measures. Options other than where things are go to the crate `bench`.
+pub fn run(places: &Places, options: &[&str]) -> Result<(), String> {
+    on_path("setpriv").ok_or("`setpriv` is missing: install util-linux")?;
+    let folder = peers::set_up(places)?;
+    for package in ["retrohook", "bench"] {
+        let mut build = cargo();
+        build.current_dir(&places.root).args(["build", "--release", "-p", package]);
+        well(&mut build, &format!("{package} does not build"))?;
+    }
+    let release = places.target.join("release");
+    let mut bench = Command::new(release.join("bench"));
+    bench.current_dir(&places.root);
+    let place = |bench: &mut Command, name: &str, path: &Path| {
+        bench.arg(name).arg(path);
+    };
+    place(&mut bench, "--retrohook", &release.join("retrohook"));
+    place(&mut bench, "--peers", &folder);
+    place(&mut bench, "--work", &places.target.join("bench"));
+    well(bench.args(options), "the measurement did not end well")
+}
+
+fn well(command: &mut Command, otherwise: &str) -> Result<(), String> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(otherwise.to_owned()),
+        Err(error) => Err(format!("{otherwise}: {error}")),
+    }
+}
