@@ -1,0 +1,100 @@
+//! A subscription's life: over restarts, out of the file and back, and its end.
+
+use testkit::client;
+use testkit::receiver::Receiver;
+
+use super::*;
+
+fn confirmations(receiver: &Receiver) -> usize {
+    receiver.received().len() - receiver.messages().len()
+}
+
+fn ids(messages: &[Request]) -> Vec<&str> {
+    messages.iter().map(|message| message.header("x-retrohook-event-id").expect("an id")).collect()
+}
+
+#[test]
+fn a_restart_neither_confirms_again_nor_moves_the_cursor() {
+    let mut scene = scene("");
+    put(&scene);
+    put(&scene);
+    let before = scene.receiver.wait_for(2);
+    for _ in 0..2 {
+        // In order and not in order.
+        scene.take_gateway().terminate();
+        scene.start_gateway();
+        scene.kill_and_restart();
+    }
+    put(&scene);
+    let messages = scene.receiver.wait_for(3);
+    let told = scene.told(3);
+    assert_eq!(messages.len(), 3, "what was delivered is not delivered again");
+    assert_eq!(ids(&messages)[2], told[2].event["id"]);
+    assert_eq!(confirmations(&scene.receiver), 1);
+    let arn = |message: &Request| message.header("x-amz-sns-subscription-arn").map(str::to_owned);
+    assert_eq!(arn(&messages[2]), arn(&before[0]));
+    let file = |message: &Request| {
+        message.json()["SigningCertURL"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+    };
+    assert_eq!(file(&messages[2]), file(&before[0]), "the key is the same");
+    let said = ask("verify_sns.py", serde_json::json!({}), &messages[2..]);
+    assert!(said.ok, "{}", said.text);
+}
+
+#[test]
+fn who_is_in_the_file_again_gets_what_it_was_owed_and_is_not_asked_again() {
+    let other = Receiver::start();
+    let another = format!("protocol: http, endpoint: \"{}\", confirm: skip", other.url("/other"));
+    let mut scene = Scene::start(PROGRAM, &with_another("", &another));
+    let both = scene.setup.config.clone();
+    put(&scene);
+    scene.receiver.wait_for(1);
+    scene.receiver.go_away();
+    put(&scene);
+    other.wait_for(2);
+
+    scene.take_gateway().terminate();
+    let line = both.lines().find(|line| line.contains("/hook")).expect("its line").to_owned();
+    scene.setup.config = both.replace(&format!("{line}\n"), "");
+    scene.start_gateway();
+    let output = scene.gateway().output();
+    assert!(output.contains("no longer in the configuration"), "there is a warning:\n{output}");
+    scene.receiver.come_back();
+    put(&scene);
+    other.wait_for(3);
+    assert_eq!(scene.receiver.messages().len(), 1, "it is out of the file");
+
+    scene.take_gateway().terminate();
+    scene.setup.config = both;
+    scene.start_gateway();
+    put(&scene);
+    let messages = scene.receiver.wait_for(4);
+    let events = scene.admin().wait_for_events(4);
+    let mut received = ids(&messages);
+    received.sort_unstable();
+    let mut owed: Vec<&str> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    owed.sort_unstable();
+    assert_eq!(received, owed, "before, during and after it was out");
+    assert_eq!(confirmations(&scene.receiver), 1);
+    assert_eq!(confirmations(&other), 0);
+}
+
+#[test]
+fn the_unsubscribe_link_ends_it_for_good() {
+    let other = Receiver::start();
+    let another = format!("protocol: http, endpoint: \"{}\", confirm: skip", other.url("/other"));
+    let mut scene = Scene::start(PROGRAM, &with_another("", &another));
+    put(&scene);
+    let message = scene.receiver.wait_for(1).remove(0);
+    let link = message.json()["UnsubscribeURL"].as_str().unwrap().to_owned();
+    let answer = client::get(&link).expect("the hub answers");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.text().contains("<UnsubscribeResponse"), "{}", answer.text());
+    put(&scene);
+    other.wait_for(2);
+    scene.kill_and_restart();
+    put(&scene);
+    other.wait_for(3);
+    assert_eq!(scene.receiver.messages().len(), 1, "it is unsubscribed");
+    assert_eq!(confirmations(&scene.receiver), 1, "and not asked again");
+}
