@@ -1,4 +1,4 @@
-//! The project's own commands. One file each: `test`, `storm`, `tidy`, `tools`.
+//! The project's own commands. One file each: `bench`, `test`, `storm`, `tidy`, `tools`.
 //!
 //! Built before anything else on every machine, so it depends on the standard library alone.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people prints")]

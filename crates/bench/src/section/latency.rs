@@ -1,0 +1,82 @@
+//! The latency that an event adds, at half load: fixed rate, latency from when each request was due.
+
+use crate::load::{Template, Until, closed, open};
+use crate::peer::{Kind, Rule};
+use crate::stats::{Latencies, median};
+use crate::table::{Part, Table, micros};
+use crate::world::World;
+
+/// p50 and p99 of several runs.
+#[derive(Default)]
+struct Runs {
+    half: Vec<f64>,
+    nothing: [Vec<f64>; 2],
+    matching: [Vec<f64>; 2],
+    added: [Vec<f64>; 2],
+}
+
+/// Measures.
+pub async fn measure(world: &World) -> Result<Vec<Part>, String> {
+    let mut table = Table::new(&[
+        "durability",
+        "requests/s",
+        "no match p50 µs",
+        "p99 µs",
+        "match p50 µs",
+        "p99 µs",
+        "added p50 µs",
+        "added p99 µs",
+    ]);
+    for durability in ["intent", "strict", "outcome", "memory"] {
+        let mut runs = Runs::default();
+        for run in 1..=world.options.runs {
+            one(world, durability, &mut runs).await?;
+            let last =
+                |values: &[Vec<f64>; 2]| values.each_ref().map(|all| all.last().copied().unwrap_or_default());
+            crate::progress(&format!(
+                "run {run}: {durability}: no match {:.0?} µs, match {:.0?} µs",
+                last(&runs.nothing),
+                last(&runs.matching)
+            ));
+        }
+        let figures = [&runs.nothing, &runs.matching, &runs.added].into_iter().flatten();
+        let mut cells = vec![durability.to_owned(), format!("{:.0}", median(&runs.half))];
+        cells.extend(figures.map(|values| micros(median(values))));
+        table.row(cells);
+    }
+    Ok(vec![Part {
+        title: "Latency that an event adds, at half load".into(),
+        table,
+        remarks: vec![
+            "Target: `intent` adds at most 500 µs at p50 and 2,000 µs at p99.".into(),
+            "Half of the requests per second that a closed loop reaches with this durability; the same rate for a PUT that \
+             matches no rule, in the same process, right before."
+                .into(),
+        ],
+    }])
+}
+
+async fn one(world: &World, durability: &'static str, runs: &mut Runs) -> Result<(), String> {
+    let receiver = world.receiver(1).await?;
+    let kind = Kind::Retrohook(Rule { durability: Some(durability), ..Rule::default() });
+    let running = world.start(&kind, &receiver).await?;
+    let address = running.peer.address;
+    let (connections, time) = (world.options.connections, world.options.time);
+    let matching = Template::put("profiles");
+    let full = closed(address, &matching, connections, Until::Time(time / 2), &receiver).await?;
+    let rate = full.rate() / 2.0;
+    runs.half.push(rate);
+    let mut figures = [[0.0; 2]; 2];
+    for (template, figures) in [Template::put("other"), matching].iter().zip(&mut figures) {
+        let samples = open(address, template, connections, rate, time).await?;
+        let latencies = Latencies::of(samples.iter().map(|sample| sample.latency()));
+        *figures = [latencies.percentile(50.0), latencies.percentile(99.0)];
+    }
+    let [nothing, matching] = figures;
+    for at in 0..2 {
+        runs.nothing[at].push(nothing[at]);
+        runs.matching[at].push(matching[at]);
+        runs.added[at].push(matching[at] - nothing[at]);
+    }
+    Ok(())
+}

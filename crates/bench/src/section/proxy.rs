@@ -1,0 +1,66 @@
+//! Plain proxying: a GET, the same headers set by everybody.
+
+use crate::load::{Template, once};
+use crate::peer::{Kind, Rule};
+use crate::section::table;
+use crate::stub::Receiver;
+use crate::table::Part;
+use crate::world::{Candidate, World};
+
+/// What the upstream must be told.
+const FORWARDED: [&str; 8] = [
+    "x-forwarded-for: 127.0.0.1",
+    "x-real-ip: 127.0.0.1",
+    "x-forwarded-proto: http",
+    "x-forwarded-host: profiles.example.com",
+    "x-forwarded-port: ",
+    "x-forwarded-path: /profiles/",
+    "via: 1.1 ",
+    "x-kong-request-id: ",
+];
+/// What the client must be told.
+const ANSWERED: [&str; 4] =
+    ["via: 1.1 ", "x-kong-upstream-latency: ", "x-kong-proxy-latency: ", "x-kong-request-id: "];
+
+/// Measures.
+pub async fn measure(world: &World) -> Result<Vec<Part>, String> {
+    let receiver = world.receiver(1).await?;
+    let candidate = |name: &str, kind| Candidate {
+        name: name.to_owned(),
+        kind,
+        template: Template::get("profiles"),
+        deliveries: 0,
+    };
+    let candidates = [
+        candidate("nginx", Kind::Nginx(None)),
+        candidate("HAProxy", Kind::Haproxy),
+        candidate("Retrohook", Kind::Retrohook(Rule::default())),
+    ];
+    for candidate in &candidates {
+        same_headers(world, candidate, &receiver).await?;
+    }
+    let costs = world.compare(&candidates, &receiver).await?;
+    Ok(vec![Part {
+        title: "Plain proxying, GET".into(),
+        table: table(&candidates, &costs, 0),
+        remarks: vec!["Target: at most 1.20 × nginx.".into()],
+    }])
+}
+
+/// A peer that does less work would win.
+async fn same_headers(world: &World, candidate: &Candidate, receiver: &Receiver) -> Result<(), String> {
+    let running = world.start(&candidate.kind, receiver).await?;
+    world.upstream.seen();
+    let answer = once(running.peer.address, &candidate.template).await?;
+    let asked = world.upstream.seen();
+    let unsaid = |text: &str, wanted: &[&str]| {
+        wanted
+            .iter()
+            .find(|header| !text.contains(&format!("\r\n{header}")))
+            .map(|header| (*header).to_owned())
+    };
+    match unsaid(&asked, &FORWARDED).or_else(|| unsaid(&answer, &ANSWERED)) {
+        Some(header) => Err(format!("{} does not set `{header}`:\n{asked}\n{answer}", candidate.name)),
+        None => Ok(()),
+    }
+}
