@@ -36,11 +36,16 @@ impl Options {
 
 const KNOWN: &str = "it knows --kills N and --seed S";
 
+/// The test that is a storm.
+const TEST: &str = "nothing_is_lost_or_invented_through_a_storm_of_kills";
+
 /// Runs the storm; whether all promises were kept.
 pub fn run(places: &Places, options: &Options) -> bool {
     let mut command = cargo();
     command.current_dir(&places.root).args(["test", "--package", "retrohook", FEATURES, "--test", "storm"]);
-    command.args(["--", "--nocapture"]).env("RETROHOOK_STORM_KILLS", options.kills.to_string());
+    command
+        .args([TEST, "--", "--exact", "--nocapture"])
+        .env("RETROHOOK_STORM_KILLS", options.kills.to_string());
     if let Some(seed) = options.seed {
         command.env("RETROHOOK_STORM_SEED", seed.to_string());
     }

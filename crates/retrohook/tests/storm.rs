@@ -5,23 +5,23 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use storage::failpoint;
-use testkit::storm::{self, Plan};
+use testkit::storm::{self, Plan, Report, Rules};
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }
 
-#[test]
-#[expect(clippy::print_stdout, reason = "whoever sees a failure needs the seed")]
-fn nothing_is_lost_or_invented_through_a_storm_of_kills() {
+fn seed() -> u64 {
     let clock =
         || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.subsec_nanos().into());
-    let seed = number("RETROHOOK_STORM_SEED").unwrap_or_else(clock);
-    let kills =
-        number("RETROHOOK_STORM_KILLS").map_or(20, |kills| u32::try_from(kills).expect("a number of kills"));
-    println!("storm of {kills} kills, seed {seed}: cargo xtask storm --kills {kills} --seed {seed}");
-    let report = storm::run(&Plan { program: env!("CARGO_BIN_EXE_retrohook").into(), kills, seed });
+    number("RETROHOOK_STORM_SEED").unwrap_or_else(clock)
+}
+
+#[expect(clippy::print_stdout, reason = "whoever sees a failure needs the seed")]
+fn storm(kills: u32, seed: u64, rules: Rules) -> Report {
+    println!("storm of {kills} kills, {rules:?}, seed {seed}");
+    let report = storm::run(&Plan { program: env!("CARGO_BIN_EXE_retrohook").into(), kills, seed, rules });
     println!(
         "{} requests, {} executed; events: {} succeeded, {} unknown ({} found by a restart); {} deliveries repeated; killed at {:?}",
         report.requests,
@@ -32,9 +32,18 @@ fn nothing_is_lost_or_invented_through_a_storm_of_kills() {
         report.repeated,
         report.points
     );
+    report
+}
+
+#[test]
+fn nothing_is_lost_or_invented_through_a_storm_of_kills() {
+    let seed = seed();
+    let kills =
+        number("RETROHOOK_STORM_KILLS").map_or(20, |kills| u32::try_from(kills).expect("a number of kills"));
+    let report = storm(kills, seed, Rules::AsPromised);
     assert!(
         report.violations.is_empty(),
-        "seed {seed}: {} violations:\n{}",
+        "{} violations:\n{}\nto repeat it: cargo xtask storm --kills {kills} --seed {seed}",
         report.violations.len(),
         report.violations[..report.violations.len().min(20)].join("\n")
     );
@@ -51,4 +60,13 @@ fn nothing_is_lost_or_invented_through_a_storm_of_kills() {
         );
         assert!(report.recovered > 0, "no restart found an open intent: {report:?}");
     }
+}
+
+/// The same storm over rules that keep no intent, as every other gateway: it must find what is lost.
+#[test]
+fn a_storm_finds_what_memory_loses() {
+    let report = storm(10, seed(), Rules::Memory);
+    let missing =
+        report.violations.iter().filter(|violation| violation.contains("an event is missing")).count();
+    assert!(missing > 0, "{:?}", report.violations);
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -106,15 +107,15 @@ impl Setup {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let outputs: [Box<dyn std::io::Read + Send>; 2] =
             [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
-        for output in outputs {
+        let readers = outputs.map(|output| {
             let lines = lines.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
                     lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
                 }
-            });
-        }
-        Process { child, lines }
+            })
+        });
+        Process { child, lines, readers }
     }
 }
 
@@ -122,6 +123,7 @@ impl Setup {
 pub struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    readers: [JoinHandle<()>; 2],
 }
 
 impl Process {
@@ -168,6 +170,14 @@ impl Process {
         self.child.id()
     }
 
+    /// How it ended, if it has.
+    ///
+    /// # Panics
+    /// If the operating system does not know.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("its status")
+    }
+
     /// SIGKILL, and wait for the end.
     ///
     /// # Panics
@@ -196,14 +206,15 @@ impl Process {
         kill_process(pid, signal).expect("it is there");
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and for all that it printed.
     ///
     /// # Panics
     /// If it does not end soon.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
         let child = &mut self.child;
-        wait::until("the gateway to end", || child.try_wait().expect("its status"))
+        let status = wait::until("the gateway to end", || child.try_wait().expect("its status"));
+        wait::until("its output", || self.readers.iter().all(JoinHandle::is_finished).then_some(status))
     }
 }
 

@@ -43,6 +43,17 @@ pub struct Plan {
     pub kills: u32,
     /// Chooses the traffic and the moments.
     pub seed: u64,
+    /// What the gateway is made to do.
+    pub rules: Rules,
+}
+
+/// What the gateway is made to do. It is always judged by the promises of `intent` and `strict`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// What it promises.
+    AsPromised,
+    /// `durability: memory` throughout, which loses events: so a test can see that a storm finds it.
+    Memory,
 }
 
 /// What a storm came to.
@@ -102,7 +113,7 @@ enum Aim {
 pub fn run(plan: &Plan) -> Report {
     let mut rng = fastrand::Rng::with_seed(plan.seed);
     let (upstream, webhook) = (Upstream::start(), Webhook::start());
-    let mut setup = Setup::new(&plan.program, config(&upstream, &webhook));
+    let mut setup = Setup::new(&plan.program, config(&upstream, &webhook, plan.rules));
     setup.env.push(("RETROHOOK_LOG".into(), "warn".into()));
     let target = Target::default();
     let traffic = Traffic::start(CLIENTS, &target, &mut rng);
@@ -110,8 +121,8 @@ pub fn run(plan: &Plan) -> Report {
     let mut report = Report::default();
     for kill in 0..plan.kills {
         let aim = choose(kill, &mut rng);
-        let process = start(&setup, aim);
-        if live_until(aim, &process, &target) == End::AtPoint
+        let mut process = start(&setup, aim);
+        if live_until(aim, &mut process, &target) == End::AtPoint
             && let Aim::Point(name, _) = aim
         {
             report.points.insert(name);
@@ -119,6 +130,7 @@ pub fn run(plan: &Plan) -> Report {
         // What others make of a thread that stands still belongs to the storm.
         pause(Duration::from_millis(rng.u64(0..20)));
         target.set(None);
+        note_panics(&process, &mut report);
         process.kill();
     }
     let process = setup.start();
@@ -129,7 +141,7 @@ pub fn run(plan: &Plan) -> Report {
     let executed = upstream.executed();
     let targets = executed.iter().map(|request| request.target.as_str());
     let records = Records::new(sent, targets, vec![("webhook", webhook), ("queue", queue)]);
-    report.violations = verdict::judge(&records);
+    report.violations.extend(verdict::judge(&records));
     count(&records, &mut report);
     end_in_order(plan, &setup, process, &mut report);
     report
@@ -160,10 +172,13 @@ enum End {
 }
 
 /// Lets a process serve until it is to die.
-fn live_until(aim: Aim, process: &Process, target: &Target) -> End {
+fn live_until(aim: Aim, process: &mut Process, target: &Target) -> End {
     let began = Instant::now();
     let mut ready_at = None;
     loop {
+        if let Some(status) = process.ended() {
+            panic!("the gateway ended by itself with {status}:\n{}", process.output());
+        }
         if ready_at.is_none() && process.listeners().contains_key("ready") {
             target.set(Some(addresses(process)));
             ready_at = Some(Instant::now());
@@ -178,6 +193,12 @@ fn live_until(aim: Aim, process: &Process, target: &Target) -> End {
         assert!(began.elapsed() < wait::SOON, "the gateway is not ready:\n{}", process.output());
         pause(Duration::from_millis(1));
     }
+}
+
+fn note_panics(process: &Process, report: &mut Report) {
+    let output = process.output();
+    let panics = output.lines().filter(|line| line.contains("panicked at"));
+    report.violations.extend(panics.map(|line| format!("the gateway: {line}")));
 }
 
 fn addresses(process: &Process) -> Addresses {
@@ -237,6 +258,7 @@ fn count(records: &Records, report: &mut Report) {
 
 /// After all that, the process must stop in good order and its data must be whole.
 fn end_in_order(plan: &Plan, setup: &Setup, process: Process, report: &mut Report) {
+    note_panics(&process, report);
     let status = process.terminate();
     if !status.success() {
         report.violations.push(format!("the last process ended with {status}"));
@@ -251,14 +273,15 @@ fn end_in_order(plan: &Plan, setup: &Setup, process: Process, report: &mut Repor
     }
 }
 
-fn config(upstream: &Upstream, webhook: &Webhook) -> String {
-    let service = |durability: &str| {
+fn config(upstream: &Upstream, webhook: &Webhook, rules: Rules) -> String {
+    let service = |name: &str| {
+        let durability = if rules == Rules::Memory { "memory" } else { name };
         format!(
             r#"
-- name: {durability}
+- name: {name}
   url: http://{}
   routes:
-  - {{ name: {durability}, paths: [/{durability}] }}
+  - {{ name: {name}, paths: [/{name}] }}
   plugins:
   - name: publish-sns
     config:

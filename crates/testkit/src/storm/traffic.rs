@@ -97,7 +97,7 @@ impl Asker {
                 }
             };
             // A connection that broke under a client says nothing: the gateway was killed.
-            drop(then);
+            let _ = then;
             pause(BREATH);
         }
     }
