@@ -34,8 +34,10 @@ pub enum Command {
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
     /// Show the whole story with real parts: a service, the gateway, a webhook, a queue worker.
+    #[command(after_help = DEMO_EXAMPLES)]
     Demo(DemoArgs),
     /// Check configuration files or a data directory; prints every problem and ends with status 1 if there is one.
+    #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
     /// Print the version.
     Version,
@@ -49,12 +51,29 @@ Examples:
   RETROHOOK_LOG_FORMAT=json retrohook run -c gateway.yaml
   retrohook run --proxy-listen 127.0.0.1:0         a free port, printed at the start; no routes yet";
 
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  retrohook demo                                   watch, then go on with the lines that it prints for curl
+  retrohook demo --once                            watch, and end with a summary: status 0 if every step happened";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  retrohook check gateway.yaml
+  retrohook check kong.yaml topics.yaml            files that are run together are checked together
+  retrohook check --data /var/lib/retrohook        all of a data directory, also while a gateway uses it";
+
 /// Settings of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// A configuration file in Kong's declarative format, with topics, subscriptions and queues; may be repeated. Without one the
     /// gateway starts empty.
-    #[arg(short = 'c', long = "config", value_name = "FILE", env = "RETROHOOK_CONFIG", value_delimiter = ',')]
+    #[arg(
+        short = 'c',
+        long = "config",
+        value_name = "FILE",
+        env = "RETROHOOK_CONFIG",
+        value_delimiter = ','
+    )]
     pub config: Vec<PathBuf>,
     /// The node's settings.
     #[command(flatten)]
@@ -167,7 +186,8 @@ impl FromStr for Listen {
         if text == "off" {
             return Ok(Self::Off);
         }
-        let advice = || format!("`{text}` is no address with port: write it like 127.0.0.1:8000, [::1]:8000, or off");
+        let advice =
+            || format!("`{text}` is no address with port: write it like 127.0.0.1:8000, [::1]:8000, or off");
         text.parse().map(Self::On).map_err(|_| advice())
     }
 }
@@ -185,7 +205,8 @@ fn region(text: &str) -> Result<String, String> {
 /// Bytes, or with a binary unit.
 fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.trim().parse().map_err(|_| format!("`{text}` is no size: write it like 256MiB"))?;
+    let number: u64 =
+        digits.trim().parse().map_err(|_| format!("`{text}` is no size: write it like 256MiB"))?;
     let factor: u64 = match &text[digits.len()..] {
         "" | "B" => 1,
         "KiB" => 1 << 10,

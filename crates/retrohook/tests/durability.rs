@@ -15,8 +15,7 @@ use testkit::{tools, wait};
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 
 /// What writes to files or sockets, and what syncs.
-const CALLS: &str =
-    "write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,sendmmsg,sendfile,splice,fsync,fdatasync,sync_file_range";
+const CALLS: &str = "write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,sendmmsg,sendfile,splice,fsync,fdatasync,sync_file_range";
 
 /// A system call as strace saw it; `began` and `ended` are numbers of lines: what ended on an earlier line than another began on was over
 /// before the other could begin.
@@ -81,7 +80,8 @@ fn check(trace: &str, upstream: SocketAddr, markers: &[String]) -> Result<(), St
         let marked = |call: &&Call| call.text.contains(marker.as_str());
         let sent = calls.iter().filter(|call| call.is_sent_to(upstream)).find(marked);
         let sent = sent.ok_or_else(|| format!("{marker} was never sent to the upstream"))?;
-        let noted = calls.iter().filter(|call| call.is_of_log() && !call.is_sync() && call.succeeded).find(marked);
+        let noted =
+            calls.iter().filter(|call| call.is_of_log() && !call.is_sync() && call.succeeded).find(marked);
         let noted = noted.ok_or_else(|| format!("no intent of {marker} was written to the log"))?;
         let between = |call: &&Call| call.began > noted.ended && call.ended < sent.began;
         let mut syncs = calls.iter().filter(|call| call.is_of_log() && call.is_sync() && call.succeeded);
@@ -104,7 +104,8 @@ fn traced(durability: &str, more: &[String]) -> Scene {
     let trace = trace_of(&scene).to_string_lossy().into_owned();
     let words = ["-D", "-f", "-yy", "-s", "65536", "-e"].map(str::to_owned).into_iter();
     let calls = [format!("trace={CALLS}"), "-e".into(), "signal=none".into(), "-o".into(), trace];
-    scene.setup.wrapper = std::iter::once(strace).chain(words).chain(calls).chain(more.iter().cloned()).collect();
+    scene.setup.wrapper =
+        std::iter::once(strace).chain(words).chain(calls).chain(more.iter().cloned()).collect();
     scene.start_gateway();
     scene
 }
@@ -165,7 +166,10 @@ fn no_byte_is_sent_before_its_intent_is_synced() {
         let syncs_log = |line: &str| line.contains("sync(") && line.contains("retrohook.db-wal>");
         for (what, fault) in [
             ("the log's syncs", without(&syncs_log)),
-            ("that they succeeded", trace.replace(")  = 0", ")  = -1 EIO").replace(") = 0", ") = -1 EIO (I/O error)")),
+            (
+                "that they succeeded",
+                trace.replace(")  = 0", ")  = -1 EIO").replace(") = 0", ") = -1 EIO (I/O error)"),
+            ),
             ("which file they were of", trace.replace("sync(", "sync(1</elsewhere>, ")),
         ] {
             let verdict = check(&fault, upstream, &markers);
@@ -216,7 +220,8 @@ fn the_checker_reads_calls_that_others_interrupted() {
     let early = [lines[0], lines[2], lines[3], lines[6], lines[5]].join("\n");
     assert!(check(&early).expect_err("too early").contains("no sync"));
     // The sync was under way before the intent was written.
-    let stale = [lines[3], lines[0], lines[2], lines[5], lines[6]].join("\n").replace("7 <... fsync", "6 <... fsync");
+    let stale =
+        [lines[3], lines[0], lines[2], lines[5], lines[6]].join("\n").replace("7 <... fsync", "6 <... fsync");
     let stale = stale.replace("7 fsync", "6 fsync");
     assert!(check(&stale).expect_err("too old").contains("no sync"));
     assert!(check(&good.replace("resumed>) = 0", "resumed>) = -1 EIO")).is_err());

@@ -100,17 +100,24 @@ fn put(scene: &Scene, target: &str) -> Answer {
 fn refused(scene: &Scene, target: &str) {
     let answer = put(scene, target);
     assert_eq!(answer.status, 503, "{}", answer.text());
-    assert!(answer.header("retry-after").and_then(|wait| wait.parse::<u32>().ok()).is_some_and(|wait| wait > 0));
+    assert!(
+        answer.header("retry-after").and_then(|wait| wait.parse::<u32>().ok()).is_some_and(|wait| wait > 0)
+    );
     assert!(answer.json()["message"].as_str().is_some_and(|message| message.contains("cannot be stored")));
     let executed = scene.upstream.executed();
     let path = target.split_once("/profile").expect("a target").1;
-    assert!(!executed.iter().any(|request| request.target.ends_with(path)), "the upstream was asked for {target}");
+    assert!(
+        !executed.iter().any(|request| request.target.ends_with(path)),
+        "the upstream was asked for {target}"
+    );
 }
 
 /// What matches no rule is not touched by any trouble of the store.
 #[track_caller]
 fn others_pass(scene: &Scene) {
-    for (method, target) in [("GET", "/mockbin/profile"), ("PUT", "/mockbin/other"), ("POST", "/strict/profile")] {
+    for (method, target) in
+        [("GET", "/mockbin/profile"), ("PUT", "/mockbin/other"), ("POST", "/strict/profile")]
+    {
         assert_eq!(scene.send(method, target).expect("an answer").status, 200, "{method} {target}");
     }
 }
@@ -147,13 +154,21 @@ fn a_full_disk_refuses_what_matches_and_loses_nothing() {
     while in_a_row < 20 {
         number += 1;
         assert!(number < 2_000, "the disk does not become full");
-        in_a_row = if put(&scene, &format!("/mockbin/profile?filling={number}")).status == 503 { in_a_row + 1 } else { 0 };
+        in_a_row = if put(&scene, &format!("/mockbin/profile?filling={number}")).status == 503 {
+            in_a_row + 1
+        } else {
+            0
+        };
         wait::pause(Duration::from_millis(5));
     }
     refused(&scene, "/mockbin/profile?full=1");
     refused(&scene, "/strict/profile?full=2");
     others_pass(&scene);
-    assert_eq!(put(&scene, "/memory/profile?memory").status, 200, "a rule that promises nothing refuses nothing");
+    assert_eq!(
+        put(&scene, "/memory/profile?memory").status,
+        200,
+        "a rule that promises nothing refuses nothing"
+    );
     let (code, status) = scene.admin().status();
     assert_eq!((code, status["retrohook"]["store"].as_str()), (200, Some("full")), "{status}");
 
@@ -163,13 +178,17 @@ fn a_full_disk_refuses_what_matches_and_loses_nothing() {
     assert!(cut.is_err(), "a held answer whose outcome was not kept is never whole: {cut:?}");
 
     filler.stop();
-    wait::until("matching requests to be taken again", || (put(&scene, "/mockbin/profile?after").status == 200).then_some(()));
+    wait::until("matching requests to be taken again", || {
+        (put(&scene, "/mockbin/profile?after").status == 200).then_some(())
+    });
     assert_eq!(scene.admin().status().1["retrohook"]["store"], "ready");
     let executed = executed(&scene);
     let mut told = BTreeMap::new();
     for one in scene.told(executed.values().sum()) {
         assert_eq!(one.outcome(), "succeeded", "{:#}", one.event);
-        *told.entry(one.event["request"]["upstream_uri"].as_str().expect("a target").to_owned()).or_default() += 1;
+        *told
+            .entry(one.event["request"]["upstream_uri"].as_str().expect("a target").to_owned())
+            .or_default() += 1;
     }
     assert_eq!(told, executed, "every execution has its event");
 }
@@ -181,15 +200,21 @@ fn the_reserve_is_kept_for_what_is_owed() {
     let mut open = scene.put_and_wait_for_upstream("?script=wait");
     std::fs::write(&ballast, vec![b'x'; 5 << 20]).expect("there is room for it");
     // The disk is measured every tenth of a second.
-    wait::until("matching requests to be refused", || (put(&scene, "/mockbin/profile?filling").status == 503).then_some(()));
+    wait::until("matching requests to be refused", || {
+        (put(&scene, "/mockbin/profile?filling").status == 503).then_some(())
+    });
     refused(&scene, "/mockbin/profile?full");
     others_pass(&scene);
     scene.upstream.release();
     assert_eq!(open.answer().expect("an answer").status, 200);
-    let owed = || scene.admin().events().iter().any(|event| event["request"]["uri"] == "/mockbin/profile?script=wait");
+    let owed = || {
+        scene.admin().events().iter().any(|event| event["request"]["uri"] == "/mockbin/profile?script=wait")
+    };
     wait::until("the outcome to be kept although space is short", || owed().then_some(()));
     std::fs::remove_file(&ballast).expect("it is there");
-    wait::until("matching requests to be taken again", || (put(&scene, "/mockbin/profile?after").status == 200).then_some(()));
+    wait::until("matching requests to be taken again", || {
+        (put(&scene, "/mockbin/profile?after").status == 200).then_some(())
+    });
     scene.told(executed(&scene).values().sum());
 }
 
@@ -249,7 +274,12 @@ fn a_failed_sync_latches_until_the_restart() {
     scene.start_gateway();
     // Whatever was acknowledged is there; what nobody could write down is unknown. A refused request's intent may stand in the log.
     let found = scene.admin().wait_for_events(6);
-    let of = |query: &str| found.iter().filter(|event| event["request"]["uri"].as_str().is_some_and(|uri| uri.contains(query))).collect::<Vec<_>>();
+    let of = |query: &str| {
+        found
+            .iter()
+            .filter(|event| event["request"]["uri"].as_str().is_some_and(|uri| uri.contains(query)))
+            .collect::<Vec<_>>()
+    };
     for number in 0..5 {
         let events = of(&format!("before={number}"));
         assert_eq!(events.len(), 1);
@@ -286,10 +316,14 @@ fn an_outage_of_the_receiver_with_a_kill_in_it_loses_nothing() {
         assert_eq!(scene.put(&format!("?failing={number}")).expect("an answer").status, 200);
     }
     let events = scene.admin().wait_for_events(3);
-    let attempts = |scene: &Scene, id: &str| scene.admin().event(id)["deliveries"][0]["attempts"].as_array().cloned().unwrap_or_default();
+    let attempts = |scene: &Scene, id: &str| {
+        scene.admin().event(id)["deliveries"][0]["attempts"].as_array().cloned().unwrap_or_default()
+    };
     let id_of = |event: &serde_json::Value| event["id"].as_str().expect("an id").to_owned();
     for id in events.iter().map(id_of) {
-        wait::until("the failed attempt to be recorded", || (!attempts(&scene, &id).is_empty()).then_some(()));
+        wait::until("the failed attempt to be recorded", || {
+            (!attempts(&scene, &id).is_empty()).then_some(())
+        });
     }
     scene.receiver.go_away();
     for number in 0..20 {
@@ -306,7 +340,9 @@ fn an_outage_of_the_receiver_with_a_kill_in_it_loses_nothing() {
     assert_eq!(owed.len(), 23);
     wait::until("every event to arrive", || {
         let arrived = scene.receiver.messages().split_off(ready);
-        let has = |id: &String| arrived.iter().any(|message| message.header("x-retrohook-event-id") == Some(id.as_str()));
+        let has = |id: &String| {
+            arrived.iter().any(|message| message.header("x-retrohook-event-id") == Some(id.as_str()))
+        };
         owed.iter().all(has).then_some(())
     });
     for id in &owed[..3] {
@@ -315,7 +351,11 @@ fn an_outage_of_the_receiver_with_a_kill_in_it_loses_nothing() {
             attempts.iter().any(|attempt| attempt["status"] == 200).then_some(attempts)
         });
         let statuses: Vec<_> = attempts.iter().map(|attempt| attempt["status"].as_u64()).collect();
-        assert_eq!((statuses.first(), statuses.last()), (Some(&Some(503)), Some(&Some(200))), "{attempts:#?}");
+        assert_eq!(
+            (statuses.first(), statuses.last()),
+            (Some(&Some(503)), Some(&Some(200))),
+            "{attempts:#?}"
+        );
         let numbers: Vec<_> = attempts.iter().map(|attempt| attempt["number"].as_u64()).collect();
         assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
         assert!(attempts[0]["next_at"].is_string(), "{attempts:#?}");

@@ -77,23 +77,42 @@ fn check_response(response: &Value, answer: &Answer) {
         assert_eq!(answer.header(name), value.as_str(), "{name}");
     }
     let missing: Vec<_> = answer.headers.iter().filter(|(name, _)| !headers.contains_key(name)).collect();
-    assert!(missing.iter().all(|(name, _)| name == "date"), "only the server's own date may be missing: {missing:?}");
-    for expected in ["x-upstream", "content-type", "content-length", "via", "x-kong-upstream-latency", "x-kong-proxy-latency"] {
+    assert!(
+        missing.iter().all(|(name, _)| name == "date"),
+        "only the server's own date may be missing: {missing:?}"
+    );
+    for expected in [
+        "x-upstream",
+        "content-type",
+        "content-length",
+        "via",
+        "x-kong-upstream-latency",
+        "x-kong-proxy-latency",
+    ] {
         assert!(headers.contains_key(expected), "{expected} in {headers:?}");
     }
-    let size: usize = response["size"].as_str().and_then(|size| size.parse().ok()).expect("a number in a text");
+    let size: usize =
+        response["size"].as_str().and_then(|size| size.parse().ok()).expect("a number in a text");
     assert!(size > answer.body.len() && size < answer.body.len() + 1_000, "{size}");
 }
 
 #[track_caller]
 fn check_surroundings(scene: &Scene, message: &Value) {
     let keys: Vec<_> = message.as_object().expect("an object").keys().map(String::as_str).collect();
-    assert_eq!(keys, ["request", "response", "latencies", "api", "client_ip", "started_at"], "and nothing else");
+    assert_eq!(
+        keys,
+        ["request", "response", "latencies", "api", "client_ip", "started_at"],
+        "and nothing else"
+    );
     assert_eq!(message["client_ip"], "127.0.0.1");
     let latencies = message["latencies"].as_object().expect("an object");
     let names: Vec<_> = latencies.keys().map(String::as_str).collect();
     assert_eq!(names, ["kong", "proxy", "request"]);
-    assert!(latencies.values().all(|latency| latency.as_i64().is_some_and(|millis| (0..10_000).contains(&millis))));
+    assert!(
+        latencies
+            .values()
+            .all(|latency| latency.as_i64().is_some_and(|millis| (0..10_000).contains(&millis)))
+    );
     let api = &message["api"];
     assert!(api["id"].as_str().is_some_and(|id| id.len() == 36), "{api}");
     assert!(api["created_at"].is_u64(), "{api}");
@@ -156,7 +175,10 @@ fn no_spelling_dodges_the_rule() {
 
 #[test]
 fn cloudevents_say_the_same_in_their_form() {
-    let scene = start(Profiles { rule: "format: cloudevents, event_type: com.example.profile", ..Profiles::default() });
+    let scene = start(Profiles {
+        rule: "format: cloudevents, event_type: com.example.profile",
+        ..Profiles::default()
+    });
     assert_eq!(scene.put("?x=1").expect("an answer").status, 200);
     assert_eq!(scene.put("?script=reset").expect("an answer").status, 502);
     let told = scene.told(2);
@@ -187,14 +209,14 @@ fn captured_bodies_are_capped_and_redacted() {
     let rule = r#"capture: { request_body: true, response_body: true, max_bytes: 64, redact_headers: [x-token], redact_json: [/password, /cards/*/number] }"#;
     let scene = start(Profiles { rule, ..Profiles::default() });
     let proxy = scene.gateway().proxy();
-    let bodies: [&[u8]; 3] = [
-        br#"{"password":"p","cards":[{"number":1},{"number":2}],"x":3}"#,
-        &[0xff; 100],
-        &[b'x'; 100],
-    ];
+    let bodies: [&[u8]; 3] =
+        [br#"{"password":"p","cards":[{"number":1},{"number":2}],"x":3}"#, &[0xff; 100], &[b'x'; 100]];
     for body in bodies {
         let headers = [("x-token", "secret"), ("authorization", "shown, because the list was replaced")];
-        assert_eq!(client::send(proxy, "PUT", "/mockbin/profile", &headers, body).expect("an answer").status, 200);
+        assert_eq!(
+            client::send(proxy, "PUT", "/mockbin/profile", &headers, body).expect("an answer").status,
+            200
+        );
         assert_eq!(scene.upstream.executed().last().expect("one").body, body, "the upstream gets it whole");
     }
     let told = scene.told(3);
@@ -216,7 +238,8 @@ fn captured_bodies_are_capped_and_redacted() {
 
 #[test]
 fn bodies_that_are_no_text_come_in_base64() {
-    let scene = start(Profiles { rule: "capture: { request_body: true, max_bytes: 3 }", ..Profiles::default() });
+    let scene =
+        start(Profiles { rule: "capture: { request_body: true, max_bytes: 3 }", ..Profiles::default() });
     let proxy = scene.gateway().proxy();
     for body in [&[0xff_u8, 0xfe][..], b"text", b"txt"] {
         client::send(proxy, "PUT", "/mockbin/profile", &[], body).expect("an answer");
@@ -234,7 +257,8 @@ fn requests_that_overlap_say_so() {
     let scene = start(Profiles::default());
     assert_eq!(scene.put("?alone").expect("an answer").status, 200);
     scene.told(1);
-    let mut both = ["?script=wait&n=1", "?script=wait&n=2"].map(|query| scene.put_and_wait_for_upstream(query));
+    let mut both =
+        ["?script=wait&n=1", "?script=wait&n=2"].map(|query| scene.put_and_wait_for_upstream(query));
     scene.upstream.release();
     for client in &mut both {
         assert_eq!(client.answer().expect("an answer").status, 200);
@@ -251,7 +275,8 @@ fn an_sns_envelope_has_its_attributes() {
     let scene = start(Profiles { rule, subscription: "", ..Profiles::default() });
     let proxy = scene.gateway().proxy();
     for (user, query) in [("ada", ""), ("grace", "?script=reset")] {
-        client::send(proxy, "PUT", &format!("/mockbin/profile{query}"), &[("x-user", user)], b"{}").expect("an answer");
+        client::send(proxy, "PUT", &format!("/mockbin/profile{query}"), &[("x-user", user)], b"{}")
+            .expect("an answer");
     }
     let told = scene.told(2);
     let confirmations = scene.receiver.received().len() - scene.receiver.messages().len();

@@ -74,7 +74,8 @@ fn a_rules_own_statuses_take_the_place_of_2xx() {
         assert_eq!(scene.put(&format!("?status={status}")).expect("an answer").status, status);
     }
     let told = scene.told(2);
-    let statuses: Vec<_> = told.iter().map(|told| told.message.json()["response"]["status"].clone()).collect();
+    let statuses: Vec<_> =
+        told.iter().map(|told| told.message.json()["response"]["status"].clone()).collect();
     assert_eq!(statuses, [303, 404]);
     assert!(told.iter().all(|told| told.outcome() == "succeeded"));
 }
@@ -102,7 +103,11 @@ fn a_head_that_said_success_stands_whatever_becomes_of_the_body() {
 
 #[test]
 fn an_unanswered_request_is_unknown_with_its_reason() {
-    let scene = start(Profiles { service: "read_timeout: 400", rule: "exchange_timeout: 900", ..Profiles::default() });
+    let scene = start(Profiles {
+        service: "read_timeout: 400",
+        rule: "exchange_timeout: 900",
+        ..Profiles::default()
+    });
     let mut so_far = 0;
     let rows = [
         ("?script=reset", 502, "upstream_reset"),
@@ -157,7 +162,8 @@ fn publish_unknown_false_keeps_unknown_outcomes_back() {
 
 #[test]
 fn what_was_never_sent_makes_no_event() {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let free =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     let config = Profiles::default().yaml().replace("{upstream}", &free.to_string());
     let mut scene = Scene::start(RETROHOOK, &config);
     for _ in 0..3 {
@@ -275,7 +281,11 @@ fn a_large_body_that_breaks_off_is_unknown() {
         for framing in ["content-length: 200000", "transfer-encoding: chunked"] {
             leave(begin_large(&scene, framing)).expect(way);
             let told = next(&scene, &mut so_far);
-            assert_eq!((told.outcome(), told.reason()), ("unknown", Some("request_body_broken")), "{way}, {framing}");
+            assert_eq!(
+                (told.outcome(), told.reason()),
+                ("unknown", Some("request_body_broken")),
+                "{way}, {framing}"
+            );
         }
     }
     assert!(scene.upstream.executed().is_empty(), "this upstream executes whole requests only");
@@ -286,7 +296,8 @@ fn a_large_body_that_breaks_off_is_unknown() {
 fn a_large_body_flows_whole_and_its_client_may_leave() {
     let scene = start(Profiles::default());
     let body: Vec<u8> = (0..300_000_u32).map(|number| number as u8).collect();
-    let answer = client::send(scene.gateway().proxy(), "PUT", "/mockbin/profile", &[], &body).expect("an answer");
+    let answer =
+        client::send(scene.gateway().proxy(), "PUT", "/mockbin/profile", &[], &body).expect("an answer");
     assert_eq!(answer.status, 200);
     assert_eq!(scene.upstream.executed()[0].body, body);
     assert_eq!(scene.told(1)[0].outcome(), "succeeded");
@@ -294,7 +305,9 @@ fn a_large_body_flows_whole_and_its_client_may_leave() {
     let mut clients = Vec::new();
     for (_, leave) in LEAVE {
         let mut client = scene.client();
-        client.write(&client::request("PUT", "/mockbin/profile?script=wait", &[], &body)).expect("the proxy reads");
+        client
+            .write(&client::request("PUT", "/mockbin/profile?script=wait", &[], &body))
+            .expect("the proxy reads");
         clients.push((client, leave));
     }
     wait::until("the upstream to be asked", || (scene.upstream.executed().len() == 3).then_some(()));
