@@ -53,7 +53,9 @@ impl Snapshot {
                 let topic = topic.map_or_else(String::new, |topic| topic.name.clone());
                 lags.push((topic, subscription.id.0.to_string(), reader.lag(subscription.id)?));
             }
-            let depth = |queue: &storage::entities::Queue| Ok((queue.name.clone(), reader.queue_depth(queue.id, now)?));
+            let depth = |queue: &storage::entities::Queue| {
+                Ok((queue.name.clone(), reader.queue_depth(queue.id, now)?))
+            };
             let queues = queues.iter().map(depth).collect::<storage::Result<_>>()?;
             Ok(Self { store: reader.stats()?, lags, queues })
         })
@@ -91,12 +93,19 @@ impl Scrape {
         for (class, count) in cores.iter().flat_map(|core| core.answers()) {
             classes[class] += count;
         }
-        let mut family = Family::counters(encoder, "retrohook_requests", "Requests answered, by the class of the status")?;
+        let mut family =
+            Family::counters(encoder, "retrohook_requests", "Requests answered, by the class of the status")?;
         for (class, count) in classes.iter().enumerate().skip(2) {
             family.counter(&[("status", &format!("{class}xx"))], *count)?;
         }
         let latencies = cores.iter().map(|core| &core.micros);
-        histogram(encoder, "retrohook_request_duration", "From the request's head to the answer's", Values::Micros, latencies)?;
+        histogram(
+            encoder,
+            "retrohook_request_duration",
+            "From the request's head to the answer's",
+            Values::Micros,
+            latencies,
+        )?;
         counter(encoder, "retrohook_connections", "Connections accepted", sum(|core| &core.connections))?;
         counter(
             encoder,
@@ -104,7 +113,12 @@ impl Scrape {
             "Connections to upstreams opened",
             sum(|core| &core.upstream_connections),
         )?;
-        counter(encoder, "retrohook_matched_requests", "Requests that a rule matched", sum(|core| &core.matched))?;
+        counter(
+            encoder,
+            "retrohook_matched_requests",
+            "Requests that a rule matched",
+            sum(|core| &core.matched),
+        )?;
         counter(
             encoder,
             "retrohook_refused_requests",
@@ -117,36 +131,60 @@ impl Scrape {
         let writer = &self.node.writer;
         let stats = writer.stats();
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let mut family = Family::counters(encoder, "retrohook_events", "Events recorded, by outcome; recovered ones excluded")?;
+        let mut family = Family::counters(
+            encoder,
+            "retrohook_events",
+            "Events recorded, by outcome; recovered ones excluded",
+        )?;
         family.counter(&[("outcome", "succeeded")], load(&stats.succeeded))?;
         family.counter(&[("outcome", "unknown")], load(&stats.unknown))?;
-        gauge(encoder, "retrohook_open_intents", "Intents whose outcome is not decided", writer.open_intents())?;
+        gauge(
+            encoder,
+            "retrohook_open_intents",
+            "Intents whose outcome is not decided",
+            writer.open_intents(),
+        )?;
         counter(encoder, "retrohook_commits", "Commits of the store", load(&stats.commits))?;
         counter(encoder, "retrohook_failed_commits", "Commits that failed", load(&stats.failures))?;
-        histogram(encoder, "retrohook_commit_duration", "From begin to durable", Values::Micros, [&stats.micros])?;
         histogram(
             encoder,
-            "retrohook_commit_changes",
-            "Changes in a commit",
-            Values::Plain,
-            [&stats.batch],
+            "retrohook_commit_duration",
+            "From begin to durable",
+            Values::Micros,
+            [&stats.micros],
         )?;
+        histogram(encoder, "retrohook_commit_changes", "Changes in a commit", Values::Plain, [&stats.batch])?;
         gauge(encoder, "retrohook_store_bytes", "The database", self.snapshot.store.bytes)?;
         gauge(encoder, "retrohook_wal_bytes", "The write-ahead log", self.snapshot.store.wal_bytes)?;
-        gauge(encoder, "retrohook_latched", "1 after a commit failed for good", u64::from(writer.is_latched()))
+        gauge(
+            encoder,
+            "retrohook_latched",
+            "1 after a commit failed for good",
+            u64::from(writer.is_latched()),
+        )
     }
 
     fn deliveries(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
-        let counts: Vec<_> =
-            self.node.deliveries.handles().iter().map(|worker| (worker.subscription(), worker.counts())).collect();
-        let mut family = Family::counters(encoder, "retrohook_attempts", "Attempts, by subscription and result")?;
+        let counts: Vec<_> = self
+            .node
+            .deliveries
+            .handles()
+            .iter()
+            .map(|worker| (worker.subscription(), worker.counts()))
+            .collect();
+        let mut family =
+            Family::counters(encoder, "retrohook_attempts", "Attempts, by subscription and result")?;
         for (subscription, counts) in &counts {
             let id = subscription.0.to_string();
             for result in AttemptResult::ALL {
                 family.counter(&[("subscription", &id), ("result", result.as_str())], counts.of(result))?;
             }
         }
-        let mut family = Family::counters(encoder, "retrohook_deliveries", "Deliveries that ended, by subscription and end")?;
+        let mut family = Family::counters(
+            encoder,
+            "retrohook_deliveries",
+            "Deliveries that ended, by subscription and end",
+        )?;
         for (subscription, counts) in &counts {
             let id = subscription.0.to_string();
             family.counter(&[("subscription", &id), ("end", "delivered")], counts.delivered)?;
@@ -166,7 +204,8 @@ impl Scrape {
             }
         }
         let name = "retrohook_subscription_oldest_pending_seconds";
-        let mut family = Family::gauges(encoder, name, "Age of the oldest event that is still owed; 0 if none is")?;
+        let mut family =
+            Family::gauges(encoder, name, "Age of the oldest event that is still owed; 0 if none is")?;
         for (topic, subscription, lag) in lags {
             let age = lag.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
             family.gauge(&[("topic", topic), ("subscription", subscription)], age)?;
@@ -175,7 +214,8 @@ impl Scrape {
     }
 
     fn queues(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
-        let mut family = Family::gauges(encoder, "retrohook_queue_messages", "Messages in queues, by visibility")?;
+        let mut family =
+            Family::gauges(encoder, "retrohook_queue_messages", "Messages in queues, by visibility")?;
         for (queue, depth) in &self.snapshot.queues {
             family.gauge(&[("queue", queue), ("state", "visible")], depth.visible as f64)?;
             family.gauge(&[("queue", queue), ("state", "in_flight")], depth.in_flight as f64)?;
@@ -192,11 +232,19 @@ struct Family<'e> {
 }
 
 impl<'e> Family<'e> {
-    fn counters(encoder: &'e mut DescriptorEncoder<'_>, name: &'e str, help: &str) -> Result<Self, std::fmt::Error> {
+    fn counters(
+        encoder: &'e mut DescriptorEncoder<'_>,
+        name: &'e str,
+        help: &str,
+    ) -> Result<Self, std::fmt::Error> {
         Ok(Self { series: encoder.encode_descriptor(name, help, None, MetricType::Counter)? })
     }
 
-    fn gauges(encoder: &'e mut DescriptorEncoder<'_>, name: &'e str, help: &str) -> Result<Self, std::fmt::Error> {
+    fn gauges(
+        encoder: &'e mut DescriptorEncoder<'_>,
+        name: &'e str,
+        help: &str,
+    ) -> Result<Self, std::fmt::Error> {
         Ok(Self { series: encoder.encode_descriptor(name, help, None, MetricType::Gauge)? })
     }
 
@@ -244,7 +292,7 @@ fn histogram<'h>(
     for part in parts {
         sum += part.sum() as f64 * scale;
         for (index, (bound, count)) in part.buckets().enumerate() {
-            let bound = bound.map_or(f64::MAX, |bound| bound as f64 * scale);
+            let bound = bound.map_or(f64::INFINITY, |bound| bound as f64 * scale);
             match buckets.get_mut(index) {
                 Some(bucket) => bucket.1 += count,
                 None => buckets.push((bound, count)),

@@ -42,7 +42,7 @@ impl WriterStats {
     }
 }
 
-/// The number of buckets: bucket `i` counts values below `2^i`, the last all others.
+/// The number of buckets: bucket `i` counts values up to `2^i` (as Prometheus counts), the last all others.
 pub const BUCKETS: usize = 24;
 
 /// A histogram with buckets at powers of two.
@@ -55,7 +55,7 @@ pub struct Histogram {
 impl Histogram {
     /// Counts a value.
     pub fn observe(&self, value: u64) {
-        let bucket = (u64::BITS - value.leading_zeros()) as usize;
+        let bucket = (u64::BITS - value.saturating_sub(1).leading_zeros()) as usize;
         self.buckets[bucket.min(BUCKETS - 1)].fetch_add(1, Ordering::Relaxed);
         self.sum.fetch_add(value, Ordering::Relaxed);
     }
@@ -65,7 +65,7 @@ impl Histogram {
         self.sum.load(Ordering::Relaxed)
     }
 
-    /// Pairs of an upper bound (exclusive; `None` for the last) and the count of values in that bucket alone.
+    /// Pairs of an upper bound (inclusive; `None` for the last) and the count of values in that bucket alone.
     pub fn buckets(&self) -> impl Iterator<Item = (Option<u64>, u64)> + '_ {
         self.buckets.iter().enumerate().map(|(i, count)| {
             let bound = (i < BUCKETS - 1).then(|| 1u64 << i);
@@ -81,11 +81,11 @@ mod tests {
     #[test]
     fn puts_values_into_their_power_of_two() {
         let histogram = Histogram::default();
-        for value in [0, 1, 2, 3, 1 << 40] {
+        for value in [0, 1, 2, 3, 4, 5, 1 << 40] {
             histogram.observe(value);
         }
         let filled: Vec<_> = histogram.buckets().filter(|(_, count)| *count > 0).collect();
-        assert_eq!(filled, [(Some(1), 1), (Some(2), 1), (Some(4), 2), (None, 1)]);
-        assert_eq!(histogram.sum(), 6 + (1 << 40));
+        assert_eq!(filled, [(Some(1), 2), (Some(2), 1), (Some(4), 2), (Some(8), 1), (None, 1)]);
+        assert_eq!(histogram.sum(), 15 + (1 << 40));
     }
 }
