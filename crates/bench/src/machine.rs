@@ -22,7 +22,7 @@ pub fn describe(options: &Options) -> String {
     let haproxy = version(&options.programs.wrapped("haproxy"), "-v");
     format!(
         "* {model}, {cores} cores, {gib:.0} GiB, Linux {}\n* {retrohook} · {nginx} · {haproxy}\n\
-         * {} runs of {:.1} s, medians; {} connections; load of the machine at the start {load}\n",
+         * runs: {} of {:.1} s, medians; {} connections; load of the machine at the start {load}\n",
         kernel.trim(),
         options.runs,
         options.time.as_secs_f64(),

@@ -21,11 +21,12 @@ mod section;
 mod stats;
 mod stub;
 mod table;
+mod target;
 mod wire;
 mod world;
 
 use options::Options;
-use table::Part;
+use section::Findings;
 use world::World;
 
 fn main() -> ExitCode {
@@ -56,16 +57,22 @@ async fn run(options: Options) -> Result<(), String> {
     let machine = machine::describe(&options);
     println!("{machine}");
     let world = World::new(options).await?;
-    let mut text = machine;
+    let mut text = String::new();
+    let mut targets = Vec::new();
     for name in options::SECTIONS {
         if !world.options.wants(name) {
             continue;
         }
-        for part in section(&world, name).await? {
+        let findings = section(&world, name).await?;
+        targets.extend(findings.targets);
+        for part in findings.parts {
             println!("\n{part}");
             text.push_str(&format!("\n{part}"));
         }
     }
+    let targets = target::part(&targets);
+    println!("\n{targets}");
+    let text = format!("{machine}\n{targets}{text}");
     // Removed by each part already, but for a folder that could not be.
     let _ = std::fs::remove_dir_all(&world.options.work);
     match &world.options.markdown {
@@ -74,7 +81,7 @@ async fn run(options: Options) -> Result<(), String> {
     }
 }
 
-async fn section(world: &World, name: &str) -> Result<Vec<Part>, String> {
+async fn section(world: &World, name: &str) -> Result<Findings, String> {
     eprintln!("== {name}");
     match name {
         "proxy" => section::proxy::measure(world).await,

@@ -10,7 +10,16 @@ use std::collections::BTreeMap;
 
 use crate::stats::{median, spread};
 use crate::table::{Part, Table, micros};
+use crate::target::Target;
 use crate::world::{Candidate, Cost};
+
+/// What a section found.
+pub struct Findings {
+    /// Tables.
+    pub parts: Vec<Part>,
+    /// Targets beside what was measured.
+    pub targets: Vec<Target>,
+}
 
 /// The median of one figure of several runs.
 fn middle(costs: &[Cost], figure: impl Fn(&Cost) -> f64) -> f64 {

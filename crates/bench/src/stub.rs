@@ -24,7 +24,7 @@ const PROFILE: &str = concat!(
 const RECEIVED: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok";
 /// The receiver's answer to SNS's Publish, at `/sns`.
 const PUBLISHED: &str = concat!(
-    "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 290\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 271\r\n\r\n",
     r#"<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult>"#,
     "<MessageId>94f20ce6-13c5-43a0-9a9e-ca52d816e90b</MessageId></PublishResult><ResponseMetadata>",
     "<RequestId>f187a3c1-376f-11df-8963-01868b7c937a</RequestId></ResponseMetadata></PublishResponse>\n"

@@ -88,12 +88,14 @@ pub struct Cost {
 
 impl World {
     /// Starts the stubs and binds this thread to its core.
-    pub async fn new(options: Options) -> Result<Self, String> {
+    pub async fn new(mut options: Options) -> Result<Self, String> {
         let everywhere = allowed()?;
         bind(LOAD_CORE)?;
         let _ = std::fs::remove_dir_all(&options.work);
-        let work = options.work.display();
-        std::fs::create_dir_all(&options.work).map_err(|error| format!("cannot make {work}: {error}"))?;
+        let unusable = |error| format!("cannot use {}: {error}", options.work.display());
+        std::fs::create_dir_all(&options.work).map_err(unusable)?;
+        // Programs take a relative path for relative to places of their own.
+        options.work = std::fs::canonicalize(&options.work).map_err(unusable)?;
         let upstream = Upstream::start().await.map_err(|error| format!("no upstream: {error}"))?;
         Ok(Self { options, upstream, everywhere, folders: Cell::new(0) })
     }
@@ -178,7 +180,11 @@ impl World {
         until: Until,
         receiver: &Rc<Receiver>,
     ) -> Result<Cost, String> {
-        let connections = self.options.connections;
+        let connections = match until {
+            Until::Time(_) => self.options.connections,
+            // More would only wait for each other's deliveries.
+            Until::Count { ahead, .. } => self.options.connections.min(ahead as usize),
+        };
         let load = |until| closed(peer.address, &candidate.template, connections, until, receiver);
         receiver.reset(false);
         let warm = match until {

@@ -2,8 +2,10 @@
 
 use crate::load::{Template, Until, closed, open};
 use crate::peer::{Kind, Rule};
+use crate::section::Findings;
 use crate::stats::{Latencies, median};
 use crate::table::{Part, Table, micros};
+use crate::target::Target;
 use crate::world::World;
 
 /// p50 and p99 of several runs.
@@ -16,7 +18,7 @@ struct Runs {
 }
 
 /// Measures.
-pub async fn measure(world: &World) -> Result<Vec<Part>, String> {
+pub async fn measure(world: &World) -> Result<Findings, String> {
     let mut table = Table::new(&[
         "durability",
         "requests/s",
@@ -27,6 +29,7 @@ pub async fn measure(world: &World) -> Result<Vec<Part>, String> {
         "added p50 µs",
         "added p99 µs",
     ]);
+    let mut targets = Vec::new();
     for durability in ["intent", "strict", "outcome", "memory"] {
         let mut runs = Runs::default();
         for run in 1..=world.options.runs {
@@ -43,17 +46,23 @@ pub async fn measure(world: &World) -> Result<Vec<Part>, String> {
         let mut cells = vec![durability.to_owned(), format!("{:.0}", median(&runs.half))];
         cells.extend(figures.map(|values| micros(median(values))));
         table.row(cells);
+        if durability == "intent" {
+            let [p50, p99] = runs.added.each_ref().map(|values| median(values));
+            let target = |what, limit, measured| Target { what, limit, measured, unit: "µs" };
+            targets.push(target("latency added by `intent` at half load, p50", 500.0, p50));
+            targets.push(target("latency added by `intent` at half load, p99", 2_000.0, p99));
+        }
     }
-    Ok(vec![Part {
+    let part = Part {
         title: "Latency that an event adds, at half load".into(),
         table,
         remarks: vec![
-            "Target: `intent` adds at most 500 µs at p50 and 2,000 µs at p99.".into(),
             "Half of the requests per second that a closed loop reaches with this durability; the same rate for a PUT that \
              matches no rule, in the same process, right before."
                 .into(),
         ],
-    }])
+    };
+    Ok(Findings { parts: vec![part], targets })
 }
 
 async fn one(world: &World, durability: &'static str, runs: &mut Runs) -> Result<(), String> {

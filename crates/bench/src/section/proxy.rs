@@ -2,9 +2,10 @@
 
 use crate::load::{Template, once};
 use crate::peer::{Kind, Rule};
-use crate::section::table;
+use crate::section::{Findings, middle, table};
 use crate::stub::Receiver;
 use crate::table::Part;
+use crate::target::Target;
 use crate::world::{Candidate, World};
 
 /// What the upstream must be told.
@@ -23,7 +24,7 @@ const ANSWERED: [&str; 4] =
     ["via: 1.1 ", "x-kong-upstream-latency: ", "x-kong-proxy-latency: ", "x-kong-request-id: "];
 
 /// Measures.
-pub async fn measure(world: &World) -> Result<Vec<Part>, String> {
+pub async fn measure(world: &World) -> Result<Findings, String> {
     let receiver = world.receiver(1).await?;
     let candidate = |name: &str, kind| Candidate {
         name: name.to_owned(),
@@ -40,11 +41,14 @@ pub async fn measure(world: &World) -> Result<Vec<Part>, String> {
         same_headers(world, candidate, &receiver).await?;
     }
     let costs = world.compare(&candidates, &receiver).await?;
-    Ok(vec![Part {
+    let [nginx, _, ours] = [0, 1, 2].map(|at: usize| middle(&costs[at], |cost| cost.process));
+    let part = Part {
         title: "Plain proxying, GET".into(),
         table: table(&candidates, &costs, 0),
-        remarks: vec!["Target: at most 1.20 × nginx.".into()],
-    }])
+        remarks: Vec::new(),
+    };
+    let target = Target { what: "proxy, no plug-in", limit: 1.2, measured: ours / nginx, unit: "× nginx" };
+    Ok(Findings { parts: vec![part], targets: vec![target] })
 }
 
 /// A peer that does less work would win.

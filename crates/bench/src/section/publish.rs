@@ -4,15 +4,18 @@ use std::net::SocketAddr;
 
 use crate::load::Template;
 use crate::peer::{Kind, Rule};
-use crate::section::{table, threads};
+use crate::section::{Findings, middle, table, threads};
 use crate::table::Part;
+use crate::target::Target;
 use crate::world::{Candidate, World};
 
 /// The one that ratios are against.
 const REFERENCE: usize = 1;
+/// `intent` with one subscriber.
+const INTENT: usize = 5;
 
 /// Measures.
-pub async fn measure(world: &World) -> Result<Vec<Part>, String> {
+pub async fn measure(world: &World) -> Result<Findings, String> {
     let receiver = world.receiver(1).await?;
     let candidates = candidates(&receiver.addresses);
     let costs = world.compare(&candidates, &receiver).await?;
@@ -20,19 +23,26 @@ pub async fn measure(world: &World) -> Result<Vec<Part>, String> {
         title: "A PUT with an event".into(),
         table: table(&candidates, &costs, REFERENCE),
         remarks: vec![
-            "Target: `intent` with one raw subscriber at most 1.00 × nginx with Lua.".into(),
             "Deliveries are waited for and counted in; so is what the program does until it is quiet again.".into(),
             "nginx with Lua publishes from memory and loses what it could not send; Retrohook's rows are durable but for \
              `memory`."
                 .into(),
         ],
     };
+    let [lua, intent] = [REFERENCE, INTENT].map(|at| middle(&costs[at], |cost| cost.process));
+    let target = Target {
+        what: "PUT under `intent`, one raw subscriber",
+        limit: 1.0,
+        measured: intent / lua,
+        unit: "× nginx + Lua",
+    };
     let ours = candidates
         .into_iter()
         .zip(costs)
         .filter(|(candidate, _)| matches!(candidate.kind, Kind::Retrohook(_)));
     let ours: Vec<_> = ours.map(|(candidate, costs)| (candidate.name, costs)).collect();
-    Ok(vec![first, threads("A PUT with an event, by thread", "deliveries included", &ours)])
+    let second = threads("A PUT with an event, by thread", "deliveries included", &ours);
+    Ok(Findings { parts: vec![first, second], targets: vec![target] })
 }
 
 fn candidates(subscriber: &[SocketAddr]) -> Vec<Candidate> {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::cpu::{quiet, resident};
 use crate::load::{Template, Until, closed};
 use crate::peer::{Away, Rule};
+use crate::section::Findings;
 use crate::stats::{median, spread};
 use crate::stub::Receiver;
 use crate::table::{Part, Table};
+use crate::target::Target;
 use crate::world::{Folder, World};
 
 /// Connections that fill the store.
@@ -19,7 +21,7 @@ const STOP: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_secs(10);
 
 /// Measures.
-pub async fn measure(world: &World) -> Result<Vec<Part>, String> {
+pub async fn measure(world: &World) -> Result<Findings, String> {
     let away = Away::new().map_err(|error| format!("no address where nobody listens: {error}"))?;
     // A receiver is needed for its address only.
     let receiver = world.receiver(1).await?;
@@ -41,18 +43,27 @@ pub async fn measure(world: &World) -> Result<Vec<Part>, String> {
     table.row(orderly.cells(&format!("{pending} pending, after an orderly stop")));
     let killed = Starts::over(world, &rule, &folder, &receiver, false).await?;
     table.row(killed.cells(&format!("{pending} pending, after a kill -9")));
-    Ok(vec![Part {
+    let target = |what, limit, values: &[f64], unit| Target { what, limit, measured: median(values), unit };
+    let mut targets = vec![
+        target("start, empty", 100.0, &empty.ready, "ms"),
+        target("resident when idle, empty", 30.0, &empty.settled, "MiB"),
+    ];
+    if pending >= 1_000_000 {
+        targets.push(target("start, a million pending", 2_000.0, &orderly.ready, "ms"));
+        targets.push(target("start, a million pending, after a kill -9", 2_000.0, &killed.ready, "ms"));
+    }
+    let part = Part {
         title: "Start and memory".into(),
         table,
         remarks: vec![
-            "Targets: ready within 100 ms empty and within 2,000 ms with a million pending; at most 30 MiB when idle.".into(),
             "From the start of the process to its line `ready`, with as many workers as cores, on all of them.".into(),
             "The pending messages were made through the product itself (PUTs under `memory`) while their receiver refused \
              connections; it refuses them during the measurement too."
                 .into(),
             "Files are in the page cache. Settled: it used no CPU time for a tenth of a second, or ten seconds are over.".into(),
         ],
-    }])
+    };
+    Ok(Findings { parts: vec![part], targets })
 }
 
 /// Publishes so many events that nobody takes.
