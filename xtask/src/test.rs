@@ -20,6 +20,9 @@ use summary::{Counts, Row, Verdict};
 /// The binary that tests start has the points at which the crash storm kills it. Everywhere, so that nothing is built twice.
 pub const FEATURES: &str = "--features=retrohook/failpoints";
 
+/// Tests that start the binary wait more than they compute.
+const THREADS_A_CORE: usize = 3;
+
 /// How long the tests of one step may take on CI before they count as hung.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
 
@@ -103,7 +106,7 @@ impl Run<'_> {
         if self.built == Some(false) {
             return Verdict::Failed("not run: the build failed".into());
         }
-        self.tests(&[&["--lib", "--bins"], &["--doc"]])
+        self.tests(&[&["--lib", "--bins"], &["--doc"]], 1)
     }
 
     fn blackbox(&self) -> Verdict {
@@ -114,17 +117,21 @@ impl Run<'_> {
             return Verdict::Failed("not run: the tools are missing".into());
         }
         match steps::has_black_box_tests(&self.places.root) {
-            true => self.tests(&[&["--test", "*"]]),
+            true => self.tests(&[&["--test", "*"]], THREADS_A_CORE),
             false => Verdict::Nothing("no file in any crates/*/tests".into()),
         }
     }
 
     /// Runs `cargo test --workspace` once for each choice of targets and adds up what the runners say.
-    fn tests(&self, choices: &[&[&str]]) -> Verdict {
+    fn tests(&self, choices: &[&[&str]], threads_a_core: usize) -> Verdict {
         let mut counts = Counts::default();
         for targets in choices {
             let mut command = self.test_runner();
             command.args(["test", "--workspace", FEATURES, "--no-fail-fast"]).args(*targets);
+            if std::env::var_os("RUST_TEST_THREADS").is_none() {
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                command.env("RUST_TEST_THREADS", (cores * threads_a_core).to_string());
+            }
             match show(&mut command) {
                 Ok(finished) => counts.add(&Counts::read(&finished.stdout), finished.ok),
                 Err(problem) => return Verdict::Failed(problem),

@@ -9,7 +9,7 @@ use event::{Event, EventId, Position};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use storage::delivery::{Attempt, Delivery, DeliveryState};
-use storage::entities::{Protocol, Subscription, SubscriptionId};
+use storage::entities::{Protocol, Subscription, SubscriptionId, SubscriptionState};
 
 use crate::{Error, Node, read};
 
@@ -65,9 +65,12 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
     let (rows, attempts) =
         read(&node, move |reader| Ok((reader.deliveries_at(position)?, reader.attempts_at(position)?))).await?;
     let current = read(&node, |reader| reader.subscriptions()).await?;
-    let topic = event.body.topic;
+    // A subscription owns events from the commit that made it.
+    let is_owed = |subscription: &&Subscription| {
+        subscription.topic == event.body.topic && subscription.created_at <= event.body.recorded_at
+    };
     let mut by_subscription: BTreeMap<SubscriptionId, (Option<Delivery>, Vec<Attempt>)> = BTreeMap::new();
-    for subscription in current.iter().filter(|subscription| subscription.topic == topic) {
+    for subscription in current.iter().filter(is_owed) {
         by_subscription.entry(subscription.id).or_default();
     }
     for row in rows {
@@ -194,6 +197,7 @@ impl DeliveryView {
             None => match subscription {
                 Some(queue) if queue.protocol == Protocol::Sqs => "queued",
                 Some(push) if push.cursor.done_to >= position => "delivered",
+                Some(push) if push.state == SubscriptionState::Disabled => "disabled",
                 Some(_) => "pending",
                 None => "removed",
             },

@@ -97,4 +97,37 @@ fn the_unsubscribe_link_ends_it_for_good() {
     other.wait_for(3);
     assert_eq!(scene.receiver.messages().len(), 1, "it is unsubscribed");
     assert_eq!(confirmations(&scene.receiver), 1, "and not asked again");
+    let events = scene.admin().wait_for_events(3);
+    wait::until("the records", || {
+        let after = events[1..].iter().all(|event| states(&scene, event) == ["disabled", "delivered"]);
+        (after && states(&scene, &events[0]) == ["delivered", "delivered"]).then_some(())
+    });
+}
+
+#[test]
+fn a_new_subscription_is_owed_what_comes_after_it() {
+    let later = Receiver::start();
+    let mut scene = scene("confirm: skip");
+    put(&scene);
+    scene.receiver.wait_for(1);
+    scene.take_gateway().terminate();
+    let line = format!("  - {{ protocol: http, endpoint: \"{}\", confirm: skip }}\n", later.url("/later"));
+    scene.setup.config.push_str(&line);
+    scene.start_gateway();
+    put(&scene);
+    let messages = later.wait_for(1);
+    let events = scene.admin().wait_for_events(2);
+    assert_eq!(ids(&messages), [events[1]["id"].as_str().unwrap()]);
+    wait::until("the second event at both", || {
+        (states(&scene, &events[1]) == ["delivered", "delivered"]).then_some(())
+    });
+    assert_eq!(states(&scene, &events[0]), ["delivered"], "the first is not owed to the new one");
+    assert_eq!(later.messages().len(), 1);
+}
+
+/// The states of an event's deliveries, in the order of the subscriptions.
+fn states(scene: &Scene, event: &Value) -> Vec<String> {
+    let event = scene.admin().event(event["id"].as_str().expect("an id"));
+    let deliveries = event["deliveries"].as_array().expect("a list");
+    deliveries.iter().map(|delivery| delivery["state"].as_str().expect("a state").to_owned()).collect()
 }

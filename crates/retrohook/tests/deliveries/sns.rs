@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use testkit::client;
+use testkit::receiver::Receiver;
 use testkit::server::Request;
 
 use super::*;
@@ -58,7 +59,9 @@ fn check_signature_fields(body: &Value, hub: &str) {
 
 #[test]
 fn the_handshake_comes_first_and_everything_owed_after_it() {
-    let mut scene = Scene::prepare(PROGRAM, &Profiles { subscription: "", ..Profiles::default() }.yaml());
+    let other = Receiver::start();
+    let another = format!("protocol: http, endpoint: \"{}\", confirm: skip", other.url("/other"));
+    let mut scene = Scene::prepare(PROGRAM, &with_another("", &another));
     scene.receiver.set_confirms(false);
     scene.start_gateway();
     let hub = format!("http://{}", scene.gateway().address("hub"));
@@ -85,6 +88,7 @@ fn the_handshake_comes_first_and_everything_owed_after_it() {
         put(&scene);
     }
     let events = scene.admin().wait_for_events(3);
+    other.wait_for(3);
     let before = scene.receiver.received();
     let kinds: Vec<_> =
         before.iter().map(|request| request.header("x-amz-sns-message-type").unwrap()).collect();
