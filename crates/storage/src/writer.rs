@@ -315,7 +315,6 @@ impl<B: Backend> Worker<B> {
             Ok((applied, committed)) => self.succeeded(applied, &committed, began.elapsed()),
             Err(error) => self.failed(error),
         }
-        self.shared.open_intents.store(self.open.len() as u64, Ordering::Relaxed);
     }
 
     fn refuse_intents_when_full(&mut self) {
@@ -366,8 +365,10 @@ impl<B: Backend> Worker<B> {
     }
 
     fn succeeded(&mut self, applied: Applied, committed: &crate::backend::Committed, took: Duration) {
-        let changes = self.batch.len();
+        // The counts before the answers: whoever has an answer finds itself counted.
         self.open.turn_over(&self.batch);
+        self.shared.open_intents.store(self.open.len() as u64, Ordering::Relaxed);
+        self.shared.stats.committed(self.batch.len(), took);
         for (_, reply) in self.batch.intents.drain(..) {
             let _ = reply.send(Ok(()));
         }
@@ -388,7 +389,6 @@ impl<B: Backend> Worker<B> {
         for transaction in self.batch.transactions.drain(..) {
             transaction.finish(Ok(()));
         }
-        self.shared.stats.committed(changes, took);
     }
 
     fn failed(&mut self, error: StoreError) {
@@ -413,7 +413,8 @@ impl<B: Backend> Worker<B> {
             }
             self.owed.push_back(settlement);
         }
-        self.housekeeping_due = Instant::now();
+        // What it deletes may make room, but it may find none for itself.
+        self.housekeeping_due = Instant::now() + RETRY_EVERY;
         self.refuse_all(&error);
     }
 

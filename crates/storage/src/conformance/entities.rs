@@ -122,7 +122,7 @@ fn what_is_gone_is_marked_once_and_unmarked_when_it_is_back(store: &mut Store) {
     let position = store.append(&sample_event(1));
     store.reopen();
     let back = store.sync_at(&[push("/a")], after(7));
-    assert_eq!(back.subscriptions, [before.clone()]);
+    assert_eq!(back.subscriptions, std::slice::from_ref(&before));
     assert!(back.removed.is_empty());
     let events = store.reader().events_after(before.topic, before.cursor.done_to, 9, usize::MAX).unwrap();
     assert_eq!(events[0].position, position, "it owns what came in between");
@@ -130,7 +130,8 @@ fn what_is_gone_is_marked_once_and_unmarked_when_it_is_back(store: &mut Store) {
 
 fn a_removed_queue_subscription_gets_no_messages(store: &mut Store) {
     let queue = store.sync(&[to_queue("worker")]).queues[0].id;
-    let visible = |store: &Store, queue: QueueId| store.reader().queue_depth(queue, after(0)).unwrap().visible;
+    let visible =
+        |store: &Store, queue: QueueId| store.reader().queue_depth(queue, after(0)).unwrap().visible;
     store.append(&sample_event(1));
     store.sync_at(&[], after(1));
     store.append(&sample_event(2));
@@ -159,7 +160,8 @@ fn a_token_confirms(store: &mut Store) {
         assert_eq!((confirmed.id, confirmed.state), (subscription.id, SubscriptionState::Confirmed));
         store.reopen();
     }
-    let states: Vec<_> = store.reader().subscriptions().unwrap().into_iter().map(|known| known.state).collect();
+    let states: Vec<_> =
+        store.reader().subscriptions().unwrap().into_iter().map(|known| known.state).collect();
     assert_eq!(states, [SubscriptionState::Confirmed, SubscriptionState::Pending { token: "t2".into() }]);
 }
 

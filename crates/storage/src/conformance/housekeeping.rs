@@ -142,13 +142,15 @@ fn a_waiting_delivery_pins_its_event(store: &mut Store) {
     put(store, &row(&subscription, positions[1], retry(9_999)));
     put(store, &row(&subscription, positions[2], DeliveryState::Behind));
     assert_eq!(keep(store, 1_000), [positions[1].0, positions[2].0]);
-    store.write(|tx| tx.remove_delivery(DeliveryId { subscription: subscription.id, position: positions[1] }));
+    store
+        .write(|tx| tx.remove_delivery(DeliveryId { subscription: subscription.id, position: positions[1] }));
     assert_eq!(keep(store, 1_000), [positions[2].0]);
 }
 
 fn rows_of_unreachable_subscriptions_go_with_their_pin(store: &mut Store) {
     let subscription = store.push_subscription();
-    let positions: Vec<Position> = (1..=3).map(|n| store.append(&recorded_at(n, u64::from(n) * 20))).collect();
+    let positions: Vec<Position> =
+        (1..=3).map(|n| store.append(&recorded_at(n, u64::from(n) * 20))).collect();
     read_to(store, &subscription, positions[2]);
     put(store, &row(&subscription, positions[0], retry(1)));
     put(store, &row(&subscription, positions[1], dead(50)));
@@ -166,18 +168,14 @@ fn a_delivery_past_its_age_becomes_a_dead_letter(store: &mut Store) {
     let positions: Vec<Position> = (1..=2).map(|n| store.append(&recorded_at(n, 0))).collect();
     read_to(store, &subscription, positions[1]);
     let waiting = Delivery { since: after(7), attempts: 3, ..row(&subscription, positions[0], retry(9_999)) };
-    let behind =
-        Delivery { since: after(8), ..row(&subscription, positions[1], DeliveryState::Behind) };
+    let behind = Delivery { since: after(8), ..row(&subscription, positions[1], DeliveryState::Behind) };
     put(store, &waiting);
     put(store, &behind);
     keep(store, 5_006);
     assert_eq!(store.reader().delivery(waiting.id).unwrap(), Some(waiting.clone()));
     keep(store, 5_007);
     let given_up = DeliveryState::Dead { reason: TOO_OLD.into(), at: after(5_007) };
-    assert_eq!(
-        store.reader().delivery(waiting.id).unwrap(),
-        Some(Delivery { state: given_up, ..waiting })
-    );
+    assert_eq!(store.reader().delivery(waiting.id).unwrap(), Some(Delivery { state: given_up, ..waiting }));
     assert_eq!(store.reader().delivery(behind.id).unwrap(), Some(behind));
     assert_eq!(store.reader().next_due(subscription.id).unwrap(), None);
 }
@@ -216,7 +214,8 @@ fn what_is_released_late_goes_too(store: &mut Store) {
         store.write(|tx| tx.delete_message(queue, one.handle));
     }
     assert_eq!(keep(store, 500), [all[1], all[2], all[4]]);
-    store.write(|tx| tx.remove_delivery(DeliveryId { subscription: subscription.id, position: positions[1] }));
+    store
+        .write(|tx| tx.remove_delivery(DeliveryId { subscription: subscription.id, position: positions[1] }));
     assert_eq!(keep(store, 500), [all[2], all[4]]);
     store.reopen();
     store.write(|tx| tx.delete_message(queue, received[2].handle));

@@ -162,7 +162,10 @@ fn recovery_turns_intents_of_the_dead_into_unknown_events(store: &mut Store) {
     store.write(|tx| tx.insert_intent(&sample_intent(1)));
     store.restart();
     store.write(|tx| tx.insert_intent(&sample_intent(2)));
-    assert!(!store.write(|tx| tx.remove_intent(sample_id(1))), "the intents of others are not ours to settle");
+    assert!(
+        !store.write(|tx| tx.remove_intent(sample_id(1))),
+        "the intents of others are not ours to settle"
+    );
     assert_eq!(store.write(|tx| tx.recover(after(9), 9)), 1);
     assert_eq!(store.write(|tx| tx.recover(after(9), 9)), 0);
     let event = store.reader().event(sample_id(1)).unwrap().unwrap().body;

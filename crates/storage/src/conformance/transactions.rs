@@ -12,7 +12,7 @@ use crate::retention::Retention;
 pub(super) const CASES: &[Case] = cases![
     a_rollback_leaves_nothing,
     what_is_not_committed_is_read_by_nobody,
-    an_empty_transaction_commits,
+    an_empty_transaction_brings_nothing,
     entities_of_a_rolled_back_transaction_get_no_messages,
     intents_are_refused_at_the_size_limit,
     a_sound_store_has_no_findings,
@@ -66,8 +66,11 @@ fn what_is_not_committed_is_read_by_nobody(store: &mut Store) {
     assert!(store.reader().event(sample_id(1)).unwrap().is_some());
 }
 
-fn an_empty_transaction_commits(store: &mut Store) {
+fn an_empty_transaction_brings_nothing(store: &mut Store) {
     let backend = &mut store.opened().backend;
+    backend.begin().unwrap();
+    backend.tx().append(&sample_event(1)).unwrap();
+    backend.rollback();
     backend.begin().unwrap();
     let committed = backend.commit().unwrap();
     assert!(committed.topics.is_empty() && committed.queues.is_empty());

@@ -159,12 +159,8 @@ impl State {
     fn drop_attempts(&mut self, keep: u64, sweep: &mut Sweep) -> Result<(), Spent> {
         let last = self.attempts.values().map(|recorded| recorded.seq).max().unwrap_or(0);
         let until = last.saturating_sub_unsigned(keep);
-        let old: Vec<_> = self
-            .attempts
-            .iter()
-            .filter(|(_, recorded)| recorded.seq <= until)
-            .map(|(id, _)| *id)
-            .collect();
+        let old: Vec<_> =
+            self.attempts.iter().filter(|(_, recorded)| recorded.seq <= until).map(|(id, _)| *id).collect();
         for attempt in old {
             sweep.spend()?;
             self.attempts.edit().remove(&attempt);

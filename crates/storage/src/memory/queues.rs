@@ -19,7 +19,8 @@ impl State {
     ) -> Result<Vec<Received>> {
         let visible = |message: &super::state::Message| message.queue == queue && message.visible_at <= now;
         let mut received = Vec::new();
-        for (seq, message) in self.messages.edit().iter_mut().filter(|(_, message)| visible(message)).take(max)
+        for (seq, message) in
+            self.messages.edit().iter_mut().filter(|(_, message)| visible(message)).take(max)
         {
             let event = self.events.get(&message.position).ok_or_else(|| {
                 StoreError::Damaged(format!("message {seq} points at no event ({})", message.position))

@@ -169,7 +169,9 @@ impl State {
             unread: unread.len() as u64,
             waiting: waiting.len() as u64,
             dead: self.rows_of(id).filter(|row| !waits(row)).count() as u64,
-            oldest: oldest.and_then(|position| self.events.get(&position)).map(|event| event.body.recorded_at),
+            oldest: oldest
+                .and_then(|position| self.events.get(&position))
+                .map(|event| event.body.recorded_at),
         }
     }
 }

@@ -68,7 +68,10 @@ fn sample_request(n: u8) -> Arc<str> {
 }
 
 /// Facts that `event::facts::AnswerFacts` reads.
-const SAMPLE_ANSWER: &str = r#"{"status":204,"headers":[["server","sample"]],"request_body_size":2,"size":80,"latencies":{"kong":0,"proxy":1,"request":1}}"#;
+const SAMPLE_ANSWER: &str = r#"{
+    "status": 204, "headers": [["server", "sample"]], "request_body_size": 2, "size": 80,
+    "latencies": { "kong": 0, "proxy": 1, "request": 1 }
+}"#;
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::statements::BUSY_TIMEOUT;
-use super::{Files, Health, configure};
+use super::{Files, Health, OTHER_CACHE, configure};
 
 /// How much the log grows between two passive checkpoints.
 const WAKE_BYTES: u64 = 4 << 20;
@@ -43,9 +43,8 @@ impl Checkpoints {
         let (wake, woken) = sync_channel(1);
         let turn = Arc::new(Mutex::new(()));
         let passive = Passive { files: files.clone(), turn: turn.clone(), health };
-        let thread = std::thread::Builder::new()
-            .name("store-checkpoint".into())
-            .spawn(move || passive.run(&woken))?;
+        let thread =
+            std::thread::Builder::new().name("store-checkpoint".into()).spawn(move || passive.run(&woken))?;
         Ok(Self { wake: Some(wake), thread: Some(thread), turn, woken_at: 0, commits: 0, room_wanted: false })
     }
 
@@ -152,7 +151,7 @@ impl Passive {
     fn connect(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let database = Connection::open_with_flags(&self.files.database, flags)?;
-        configure(&database)?;
+        configure(&database, OTHER_CACHE)?;
         Ok(database)
     }
 

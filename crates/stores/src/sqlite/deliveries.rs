@@ -17,7 +17,8 @@ pub(super) fn put(database: &Connection, delivery: &Delivery) -> Result<()> {
         DeliveryState::Behind => ("behind", None, None),
         DeliveryState::Dead { reason, at } => ("dead", Some(micros(*at)), Some(reason)),
     };
-    let sql = "INSERT OR REPLACE INTO deliveries (subscription, position, key, state, at, reason, attempts, since)
+    let sql =
+        "INSERT OR REPLACE INTO deliveries (subscription, position, key, state, at, reason, attempts, since)
                SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
                WHERE EXISTS (SELECT 1 FROM events WHERE position = ?2)
                  AND EXISTS (SELECT 1 FROM subscriptions WHERE id = ?1)";
@@ -78,7 +79,8 @@ pub(super) fn due(
 
 pub(super) fn next_due(database: &Connection, subscription: SubscriptionId) -> Result<Option<Timestamp>> {
     let sql = "SELECT min(at) FROM deliveries WHERE subscription = ?1 AND state = 'retry'";
-    let next = database.find("read what is due next", sql, [subscription.0], |row| rows::optional_time(row, 0))?;
+    let next =
+        database.find("read what is due next", sql, [subscription.0], |row| rows::optional_time(row, 0))?;
     Ok(next.flatten())
 }
 
@@ -89,8 +91,8 @@ pub(super) fn of_key(
     limit: usize,
 ) -> Result<Vec<Delivery>> {
     let sql = format!(
-        "SELECT {DELIVERY} FROM deliveries WHERE subscription = ?1 AND key = ?2 AND state <> 'dead'
-         ORDER BY position LIMIT ?3"
+        "SELECT {DELIVERY} FROM deliveries INDEXED BY deliveries_key
+         WHERE subscription = ?1 AND key = ?2 AND state <> 'dead' ORDER BY position LIMIT ?3"
     );
     let range = params![subscription.0, key, limit as i64];
     database.list("read a key's deliveries", &sql, range, rows::delivery)
@@ -124,7 +126,8 @@ pub(super) fn lag(database: &Connection, id: SubscriptionId) -> Result<Lag> {
     let TopicId(topic) = subscription.topic;
     let sql = "SELECT count(*), min(position) FROM events WHERE topic = ?1 AND position > ?2";
     let unread = count_and_first(database, sql, [topic, subscription.cursor.done_to.0])?;
-    let sql = "SELECT count(*), min(position) FROM deliveries WHERE subscription = ?1 AND state <> 'dead'";
+    let sql = "SELECT count(*), min(position) FROM deliveries INDEXED BY deliveries_waiting
+               WHERE subscription = ?1 AND state <> 'dead'";
     let waiting = count_and_first(database, sql, [id.0])?;
     let sql = "SELECT count(*), min(position) FROM deliveries WHERE subscription = ?1 AND state = 'dead'";
     let dead = count_and_first(database, sql, [id.0])?;

@@ -67,15 +67,11 @@ struct Names {
     insert: &'static str,
 }
 
-const TOPICS: Names = Names {
-    find: "SELECT id FROM topics WHERE name = ?1",
-    insert: "INSERT INTO topics (name) VALUES (?1)",
-};
+const TOPICS: Names =
+    Names { find: "SELECT id FROM topics WHERE name = ?1", insert: "INSERT INTO topics (name) VALUES (?1)" };
 
-const QUEUES: Names = Names {
-    find: "SELECT id FROM queues WHERE name = ?1",
-    insert: "INSERT INTO queues (name) VALUES (?1)",
-};
+const QUEUES: Names =
+    Names { find: "SELECT id FROM queues WHERE name = ?1", insert: "INSERT INTO queues (name) VALUES (?1)" };
 
 fn ensure_topic(database: &Connection, name: &str) -> Result<TopicId> {
     ensure_name(database, &TOPICS, name).map(TopicId)

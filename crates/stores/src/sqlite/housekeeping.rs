@@ -64,9 +64,28 @@ enum Step {
     Spent,
 }
 
+type Rule = fn(&mut Sweep, &mut Slice<'_>, &Retention) -> Result<Step>;
+
+/// In the order of `storage::retention`.
+const RULES: [Rule; 8] = [
+    Sweep::drop_removed,
+    Sweep::drop_messages,
+    Sweep::drop_dead,
+    Sweep::drop_unreachable,
+    Sweep::give_up,
+    |sweep, slice, _| sweep.look_at_released(slice),
+    |sweep, slice, _| sweep.advance_frontiers(slice),
+    Sweep::drop_attempts,
+];
+
 impl Slice<'_> {
     /// Runs a statement that deletes or changes at most as many rows as its last parameter says, and returns a position for each.
-    fn take(&mut self, operation: &'static str, sql: &str, params: impl Params) -> Result<(Step, Vec<Position>)> {
+    fn take(
+        &mut self,
+        operation: &'static str,
+        sql: &str,
+        params: impl Params,
+    ) -> Result<(Step, Vec<Position>)> {
         let positions = self.database.list(operation, sql, params, |row| rows::position(row, 0))?;
         self.spend(positions.len());
         Ok((self.step(), positions))
@@ -135,18 +154,8 @@ impl Sweep {
         if let Step::Spent = slice.step() {
             return Ok(Step::Spent);
         }
-        let steps: [fn(&mut Self, &mut Slice<'_>, &Retention) -> Result<Step>; 8] = [
-            Self::drop_removed,
-            Self::drop_messages,
-            Self::drop_dead,
-            Self::drop_unreachable,
-            Self::give_up,
-            |sweep, slice, _| sweep.look_at_released(slice),
-            |sweep, slice, _| sweep.advance_frontiers(slice),
-            Self::drop_attempts,
-        ];
-        for step in steps {
-            if let Step::Spent = step(self, slice, retention)? {
+        for rule in RULES {
+            if let Step::Spent = rule(self, slice, retention)? {
                 return Ok(Step::Spent);
             }
         }
@@ -163,7 +172,9 @@ impl Sweep {
         let until = micros(slice.now.minus(retention.removed_grace));
         loop {
             let sql = "SELECT id FROM subscriptions WHERE removed_at <= ?1 ORDER BY removed_at, id LIMIT 1";
-            let gone = slice.database.find("find removed subscriptions", sql, [until], |row| row.get::<_, i64>(0))?;
+            let gone = slice
+                .database
+                .find("find removed subscriptions", sql, [until], |row| row.get::<_, i64>(0))?;
             let Some(id) = gone else { return Ok(Step::Done) };
             let sql = "DELETE FROM deliveries WHERE subscription = ?1 AND position IN
                        (SELECT position FROM deliveries WHERE subscription = ?1 ORDER BY position LIMIT ?2)
@@ -204,7 +215,8 @@ impl Sweep {
     fn drop_unreachable(&mut self, slice: &mut Slice<'_>, _: &Retention) -> Result<Step> {
         // CROSS JOIN: the few subscriptions that are not confirmed come first, whatever the planner thinks of the rest.
         let sql = "DELETE FROM deliveries WHERE (subscription, position) IN
-                   (SELECT d.subscription, d.position FROM subscriptions s CROSS JOIN deliveries d CROSS JOIN events e
+                   (SELECT d.subscription, d.position
+                    FROM subscriptions s CROSS JOIN deliveries d INDEXED BY deliveries_waiting CROSS JOIN events e
                     WHERE s.state <> 'confirmed' AND d.subscription = s.id AND d.state <> 'dead'
                       AND e.position = d.position AND e.recorded_at <= ?1 LIMIT ?2) RETURNING position";
         let until = micros(slice.pinned_since);
@@ -215,7 +227,8 @@ impl Sweep {
 
     fn give_up(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
         let until = micros(slice.now.minus(retention.max_age));
-        let sql = "UPDATE deliveries SET state = 'dead', at = ?1, reason = ?2 WHERE (subscription, position) IN
+        let sql =
+            "UPDATE deliveries SET state = 'dead', at = ?1, reason = ?2 WHERE (subscription, position) IN
                    (SELECT subscription, position FROM deliveries WHERE state <> 'dead' AND since <= ?3
                     ORDER BY since LIMIT ?4) RETURNING position";
         let range = params![micros(slice.now), TOO_OLD, until, slice.limit()];
@@ -252,7 +265,9 @@ impl Sweep {
             }
             let sql = "SELECT min(topic) FROM events WHERE topic > ?1";
             let passed = self.passed.map_or(i64::MIN, |topic| topic.0);
-            let next = slice.database.find("find the next topic", sql, [passed], |row| row.get::<_, Option<i64>>(0))?;
+            let next = slice
+                .database
+                .find("find the next topic", sql, [passed], |row| row.get::<_, Option<i64>>(0))?;
             let Some(topic) = next.flatten().map(TopicId) else { break };
             if let Step::Spent = self.advance_frontier(slice, topic)? {
                 return Ok(Step::Spent);
@@ -351,7 +366,8 @@ fn floors(database: &Connection, topic: TopicId) -> Result<Floors> {
 
 /// Returns unused pages to the file system, if there are many.
 fn give_back_pages(database: &Connection, budget: usize) -> Result<()> {
-    let unused = database.find("count unused pages", "PRAGMA freelist_count", [], |row| row.get::<_, i64>(0))?;
+    let unused =
+        database.find("count unused pages", "PRAGMA freelist_count", [], |row| row.get::<_, i64>(0))?;
     if unused.is_none_or(|pages| pages < SPARE_PAGES) {
         return Ok(());
     }

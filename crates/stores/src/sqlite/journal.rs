@@ -83,7 +83,8 @@ impl Transaction {
         let Some(position) = self.insert_event(event)? else { return self.known_position(event.id) };
         let routes = self.routes.get(&event.topic).map_or(&[][..], Vec::as_slice);
         for (subscription, queue) in routes {
-            let sql = "INSERT INTO messages (queue, position, subscription, sent_at, visible_at, receive_count)
+            let sql =
+                "INSERT INTO messages (queue, position, subscription, sent_at, visible_at, receive_count)
                        VALUES (?1, ?2, ?3, ?4, 0, 0)";
             let row = [queue.0, position.0, subscription.0, micros(event.recorded_at)];
             self.database.run("send a message", sql, row)?;
@@ -96,7 +97,8 @@ impl Transaction {
     /// `None` if its id is in the log already. Found out by the insert itself, so that the usual case is one statement; a refused
     /// insert uses up no position.
     fn insert_event(&self, event: &NewEvent) -> Result<Option<Position>> {
-        let sql = "INSERT INTO events (id, topic, recorded_at, outcome, reason, overlapped, key, request, answer)
+        let sql =
+            "INSERT INTO events (id, topic, recorded_at, outcome, reason, overlapped, key, request, answer)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let row = params![
             event.id.as_bytes(),
@@ -111,7 +113,9 @@ impl Transaction {
         ];
         match self.database.prepare_cached(sql).and_then(|mut statement| statement.execute(row)) {
             Ok(_) => Ok(Some(Position(self.database.last_insert_rowid()))),
-            Err(Error::SqliteFailure(refused, _)) if refused.extended_code == SQLITE_CONSTRAINT_UNIQUE => Ok(None),
+            Err(Error::SqliteFailure(refused, _)) if refused.extended_code == SQLITE_CONSTRAINT_UNIQUE => {
+                Ok(None)
+            }
             Err(error) => Err(failed("append an event")(error)),
         }
     }
@@ -143,8 +147,9 @@ impl Transaction {
 
     fn dead_incarnations(&self) -> Result<Vec<Incarnation>> {
         let sql = "SELECT id FROM incarnations WHERE id <> ?1 ORDER BY id";
-        let others =
-            self.database.list("list the runs", sql, [self.incarnation.0], |row| row.get(0).map(Incarnation))?;
+        let others = self
+            .database
+            .list("list the runs", sql, [self.incarnation.0], |row| row.get(0).map(Incarnation))?;
         Ok(others.into_iter().filter(|other| self.data_dir.is_dead(*other)).collect())
     }
 

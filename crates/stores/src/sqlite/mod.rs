@@ -165,15 +165,20 @@ fn wall_clock() -> Timestamp {
     Timestamp::from_micros(since_epoch.map_or(0, |duration| duration.as_micros() as u64))
 }
 
+/// The page cache of the write connection, in KiB.
+const WRITE_CACHE: i64 = 16_384;
+/// That of each other connection: together they must stay small, an idle store has them too.
+const OTHER_CACHE: i64 = 2_048;
+
 /// The settings of every connection.
-fn configure(database: &Connection) -> rusqlite::Result<()> {
+fn configure(database: &Connection, cache: i64) -> rusqlite::Result<()> {
     database.busy_timeout(statements::BUSY_TIMEOUT)?;
     database.set_prepared_statement_cache_capacity(128);
     database.pragma_update(None, "synchronous", "FULL")?;
     database.pragma_update(None, "wal_autocheckpoint", 0)?;
     database.pragma_update(None, "temp_store", "MEMORY")?;
     // Negative: in KiB.
-    database.pragma_update(None, "cache_size", -16_384)
+    database.pragma_update(None, "cache_size", -cache)
 }
 
 #[cfg(test)]

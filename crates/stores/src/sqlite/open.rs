@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use storage::StoreError;
 use storage::backend::{Opened, Reader};
@@ -18,7 +19,7 @@ use super::reader::{self, Readers};
 use super::rows::micros;
 use super::space::Space;
 use super::transaction::Transaction;
-use super::{Files, Health, SqliteBackend, check, configure, schema, wall_clock};
+use super::{Files, Health, SqliteBackend, WRITE_CACHE, check, configure, schema, wall_clock};
 
 /// Where the store is.
 #[derive(Clone, Debug)]
@@ -83,6 +84,15 @@ pub enum OpenError {
         found: i32,
         /// The newest that this program knows.
         known: i32,
+    },
+    /// The disk has no room for what a start must write.
+    #[error("the disk of the data directory {} is full: make room and start again, nothing is lost", dir.display())]
+    Full {
+        /// The directory.
+        dir: PathBuf,
+        /// SQLite's words.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
     },
     /// An operation on the database failed.
     #[error("cannot {operation} {}", file.display())]
@@ -157,13 +167,16 @@ fn open_database(files: &Files) -> Result<Connection, OpenError> {
     create_file(files).map_err(|source| OpenError::Directory { dir: files.dir.clone(), source })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(&files.database, flags).map_err(failing(files, "open"))?;
+    // What is refused here is left as it is; closing would move its log into it.
+    keep_log_at_close(&database, true).map_err(failing(files, "open"))?;
     let version = identify(&database, files)?;
+    keep_log_at_close(&database, false).map_err(failing(files, "open"))?;
     let set_up = || {
         if version == 0 {
             database.pragma_update(None, "page_size", 4_096)?;
             database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         }
-        configure(&database)?;
+        configure(&database, WRITE_CACHE)?;
         database.pragma_update(None, "journal_mode", "WAL")?;
         schema::migrate(&database, version)
     };
@@ -179,6 +192,10 @@ fn create_file(files: &Files) -> io::Result<()> {
         Err(error) => return Err(error),
     }
     File::open(&files.dir)?.sync_all()
+}
+
+fn keep_log_at_close(database: &Connection, keep: bool) -> rusqlite::Result<()> {
+    database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
 }
 
 /// The schema's version; 0 for an empty database.
@@ -238,12 +255,13 @@ fn enter(
     Ok((incarnation, alive))
 }
 
-fn failing(files: &Files, operation: &'static str) -> impl Fn(rusqlite::Error) -> OpenError {
+pub(super) fn failing(files: &Files, operation: &'static str) -> impl Fn(rusqlite::Error) -> OpenError {
     let Files { dir, database: file, .. } = files.clone();
     move |error| match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             OpenError::Damaged { file: file.clone(), dir: dir.clone(), source: error.into() }
         }
+        Some(ErrorCode::DiskFull) => OpenError::Full { dir: dir.clone(), source: error.into() },
         _ => OpenError::Database { operation, file: file.clone(), source: error.into() },
     }
 }

@@ -9,9 +9,7 @@ use event::{Event, Position, Timestamp};
 use rusqlite::Connection;
 use storage::Result;
 use storage::entities::{QueueId, SubscriptionId};
-use storage::queue::{
-    MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange, message_id,
-};
+use storage::queue::{MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange, message_id};
 
 use super::rows::{self, EVENT, micros};
 use super::statements::Statements;
@@ -71,7 +69,8 @@ fn hand_out(
         .ok_or_else(|| damaged(format!("message {seq} points at no event ({position})")))?;
     let first_received_at = candidate.first_received_at.unwrap_or(now);
     let receive_count = candidate.receive_count + 1;
-    let sql = "UPDATE messages SET visible_at = ?2, first_received_at = ?3, received_at = ?4, receive_count = ?5
+    let sql =
+        "UPDATE messages SET visible_at = ?2, first_received_at = ?3, received_at = ?4, receive_count = ?5
                WHERE seq = ?1";
     let row = [
         seq,
@@ -109,7 +108,8 @@ pub(super) fn delete(
     handle: MessageHandle,
 ) -> Result<Option<Position>> {
     let sql = "DELETE FROM messages WHERE seq = ?1 AND queue = ?2 RETURNING position";
-    let deleted = database.list("delete a message", sql, [handle.seq, queue.0], |row| rows::position(row, 0))?;
+    let deleted =
+        database.list("delete a message", sql, [handle.seq, queue.0], |row| rows::position(row, 0))?;
     Ok(deleted.into_iter().next())
 }
 
@@ -121,7 +121,8 @@ pub(super) fn change_visibility(
     now: Timestamp,
 ) -> Result<VisibilityChange> {
     let sql = "SELECT received_at FROM messages WHERE seq = ?1 AND queue = ?2";
-    let found = database.find("find a message", sql, [handle.seq, queue.0], |row| rows::optional_time(row, 0))?;
+    let found =
+        database.find("find a message", sql, [handle.seq, queue.0], |row| rows::optional_time(row, 0))?;
     let Some(received_at) = found else { return Ok(VisibilityChange::Gone) };
     if now.plus(visibility) > received_at.unwrap_or(now).plus(MAX_VISIBILITY) {
         return Ok(VisibilityChange::BeyondLimit);
@@ -132,7 +133,8 @@ pub(super) fn change_visibility(
 }
 
 pub(super) fn depth(database: &Connection, queue: QueueId, now: Timestamp) -> Result<QueueDepth> {
-    let sql = "SELECT count(*), count(*) FILTER (WHERE visible_at <= ?2), min(seq) FROM messages WHERE queue = ?1";
+    let sql =
+        "SELECT count(*), count(*) FILTER (WHERE visible_at <= ?2), min(seq) FROM messages WHERE queue = ?1";
     let counted = database.find("count messages", sql, [queue.0, micros(now)], |row| {
         Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get::<_, Option<i64>>(2)?))
     })?;

@@ -15,7 +15,7 @@ use storage::queue::QueueDepth;
 
 use super::rows::{self, EVENT};
 use super::statements::{Statements, failed};
-use super::{Files, check, configure, deliveries, entities, queues};
+use super::{Files, OTHER_CACHE, check, configure, deliveries, entities, queues};
 
 /// Connections that may be open at once; one more reader waits.
 const MAX_CONNECTIONS: usize = 4;
@@ -88,7 +88,7 @@ impl Readers {
 pub(super) fn connect(files: &Files) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&files.database, flags)?;
-    configure(&connection)?;
+    configure(&connection, OTHER_CACHE)?;
     Ok(connection)
 }
 
@@ -117,7 +117,8 @@ impl Reader for Readers {
     }
 
     fn events_before(&self, before: Option<Position>, limit: usize) -> Result<Vec<Event>> {
-        let sql = format!("SELECT {EVENT} FROM events e WHERE e.position < ?1 ORDER BY e.position DESC LIMIT ?2");
+        let sql =
+            format!("SELECT {EVENT} FROM events e WHERE e.position < ?1 ORDER BY e.position DESC LIMIT ?2");
         let range = [before.map_or(i64::MAX, |before| before.0), limit as i64];
         self.read(|database| database.list("read events", &sql, range, rows::event))
     }

@@ -10,7 +10,8 @@ use storage::entities::{Cursor, Protocol, Subscription, SubscriptionId, Subscrip
 use uuid::Uuid;
 
 /// The columns that [`event`] reads, of a table named `e`.
-pub(super) const EVENT: &str = "e.position, e.id, e.topic, e.recorded_at, e.outcome, e.reason, e.overlapped, e.key, e.request, e.answer";
+pub(super) const EVENT: &str =
+    "e.position, e.id, e.topic, e.recorded_at, e.outcome, e.reason, e.overlapped, e.key, e.request, e.answer";
 
 /// The columns that [`subscription`] reads.
 pub(super) const SUBSCRIPTION: &str =
@@ -66,7 +67,9 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
 /// Reads [`SUBSCRIPTION`].
 pub(super) fn subscription(row: &Row<'_>) -> rusqlite::Result<Subscription> {
     let state = match row.get_ref(5)?.as_str().map_err(|error| unreadable(5, error))? {
-        "pending" => SubscriptionState::Pending { token: row.get::<_, Option<String>>(6)?.unwrap_or_default() },
+        "pending" => {
+            SubscriptionState::Pending { token: row.get::<_, Option<String>>(6)?.unwrap_or_default() }
+        }
         "confirmed" => SubscriptionState::Confirmed,
         _ => SubscriptionState::Disabled,
     };

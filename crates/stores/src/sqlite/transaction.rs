@@ -115,6 +115,8 @@ impl Transaction {
         if ended == 0 {
             let sql = "UPDATE incarnations SET ended_at = ?2 WHERE id = ?1";
             self.database.run("end the run", sql, [me, micros(now)])?;
+        } else {
+            self.data_dir.forget(self.incarnation);
         }
         Ok(())
     }

@@ -1,0 +1,160 @@
+//! What can be in a data directory, and what is said of it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+#[test]
+fn a_second_process_is_refused() {
+    let store = InTemp::new();
+    let first = store.open();
+    assert_eq!(
+        store.refusal(),
+        "the data directory TMP/data is in use by another process: stop that one, or choose another with --data-dir"
+    );
+    drop(first);
+    drop(store.open());
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let store = InTemp::new();
+    std::fs::write(store.dir(), "a file is in the way").unwrap();
+    assert_eq!(
+        store.refusal(),
+        "cannot create or write the data directory TMP/data: let this user write there, or choose another with \
+         --data-dir"
+    );
+}
+
+#[test]
+fn only_its_user_reads_what_customers_sent() {
+    let store = InTemp::new();
+    let mut opened = store.open();
+    write(&mut opened.backend, |tx| tx.append(&sample_event(1))).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let files = store.files();
+    assert_eq!(mode(&files.dir), 0o700);
+    assert_eq!([&files.database, &files.wal].map(|file| mode(file)), [0o600; 2]);
+}
+
+#[test]
+fn what_is_no_database_is_left_as_it_is() {
+    let store = InTemp::new();
+    std::fs::create_dir(store.dir()).unwrap();
+    let text = "not a database, but dear to somebody\n".repeat(100);
+    std::fs::write(store.files().database, &text).unwrap();
+    assert_eq!(
+        store.refusal(),
+        "TMP/data/retrohook.db is damaged or no SQLite database; it was left as it is: `retrohook check --data \
+         TMP/data` tells more"
+    );
+    assert_eq!(std::fs::read_to_string(store.files().database).unwrap(), text);
+}
+
+#[test]
+fn the_database_of_another_program_is_left_as_it_is() {
+    let store = InTemp::new();
+    std::fs::create_dir(store.dir()).unwrap();
+    shell(&store.files().database).execute_batch("CREATE TABLE theirs (a)").unwrap();
+    let before = std::fs::read(store.files().database).unwrap();
+    assert_eq!(
+        store.refusal(),
+        "TMP/data/retrohook.db is the database of another program; it was left as it is: choose another directory \
+         with --data-dir"
+    );
+    assert_eq!(std::fs::read(store.files().database).unwrap(), before);
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let store = InTemp::new();
+    drop(store.open());
+    shell(&store.files().database).execute_batch("PRAGMA user_version = 99").unwrap();
+    assert_eq!(
+        store.refusal(),
+        "TMP/data/retrohook.db has schema 99 of a newer version, this one knows 1; it was left as it is: start the \
+         newer version"
+    );
+}
+
+#[test]
+fn a_start_without_room_says_so() {
+    let store = InTemp::new();
+    drop(store.open());
+    let database = shell(&store.files().database);
+    let pages: i64 = database.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    database.pragma_update(None, "max_page_count", pages).unwrap();
+    let full = database.execute_batch("CREATE TABLE more (a); CREATE TABLE even_more (a)").unwrap_err();
+    let said = open::failing(&store.files(), "checkpoint")(full).to_string();
+    assert!(said.ends_with("/data is full: make room and start again, nothing is lost"), "{said}");
+}
+
+#[test]
+fn an_interrupted_first_start_is_begun_again() {
+    let store = InTemp::new();
+    std::fs::create_dir(store.dir()).unwrap();
+    std::fs::write(store.files().database, "").unwrap();
+    let opened = store.open();
+    assert!(!opened.unclean);
+    assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
+}
+
+#[test]
+fn the_settings_are_those_of_a_durable_store() {
+    let store = InTemp::new();
+    let opened = store.open();
+    let database = opened.backend.transaction.database();
+    let setting = |name: &str| {
+        database.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap()
+    };
+    let number = rusqlite::types::Value::Integer;
+    assert_eq!(setting("journal_mode"), rusqlite::types::Value::Text("wal".into()));
+    assert_eq!(setting("synchronous"), number(2), "FULL");
+    assert_eq!(setting("wal_autocheckpoint"), number(0));
+    assert_eq!(setting("auto_vacuum"), number(2), "INCREMENTAL");
+    assert_eq!(setting("page_size"), number(4_096));
+}
+
+#[test]
+fn people_can_read_the_tables() {
+    let store = InTemp::new();
+    let mut opened = store.open();
+    let body = sample_event(1);
+    write(&mut opened.backend, |tx| tx.append(&body)).unwrap();
+    let sql = "SELECT outcome, key, json_extract(request, '$.method'), json_extract(answer, '$.status') FROM events";
+    let row = shell(&store.files().database)
+        .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .unwrap();
+    assert_eq!(row, ("succeeded".to_owned(), body.key.to_string(), "PUT".to_owned(), 204));
+}
+
+#[test]
+fn an_orderly_end_leaves_no_lock_of_its_run() {
+    let store = InTemp::new();
+    let mut opened = store.open();
+    let locks = || std::fs::read_dir(store.dir().join("incarnations")).unwrap().count();
+    assert_eq!(locks(), 1);
+    opened.backend.close();
+    drop(opened);
+    assert_eq!(locks(), 0);
+}
+
+#[test]
+fn a_look_changes_nothing() {
+    let store = InTemp::new();
+    assert!(inspect(&store.dir()).is_err());
+    assert!(!store.dir().exists());
+    let mut opened = store.open();
+    write(&mut opened.backend, |tx| tx.append(&sample_event(1))).unwrap();
+    let beside = inspect(&store.dir()).unwrap();
+    assert_eq!(samples(&*beside, 9), [1], "while a process uses it");
+    drop(beside);
+    opened.backend.close();
+    drop(opened);
+    let after = inspect(&store.dir()).unwrap();
+    assert_eq!(samples(&*after, 9), [1]);
+    assert_eq!(after.check(true).unwrap(), [""; 0]);
+    drop(after);
+    assert!(!store.open().unclean);
+}

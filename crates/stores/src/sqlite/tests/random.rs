@@ -1,0 +1,327 @@
+//! Random changes, rollbacks and restarts, on this store and on the in-memory one: both must answer alike and hold the same.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use event::{Intent, Position, TopicId};
+use proptest::prelude::*;
+use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use storage::entities::{Cursor, Desired, DesiredSubscription, Protocol, QueueId, SubscriptionId};
+use storage::memory::{Memory, SAMPLE_TIME};
+use storage::queue::MessageHandle;
+use uuid::Uuid;
+
+use super::*;
+
+/// Ids, positions, numbers: few, so that they meet.
+const SAMPLES: u8 = 12;
+const POSITIONS: i64 = 24;
+const SUBSCRIPTIONS: i64 = 10;
+const QUEUES: i64 = 2;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Vec<Op>),
+    RollBack(Vec<Op>),
+    /// With a close before it, or without.
+    Reopen {
+        in_order: bool,
+    },
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Wait(u64),
+    Intend { n: u8, publish_unknown: bool },
+    Settle(u8),
+    Append { n: u8, topic: i64 },
+    Recover,
+    Sync(u8),
+    Confirm(u8),
+    Disable(i64),
+    Advance { subscription: i64, dispatched_to: i64, done_to: i64 },
+    Put { id: (i64, i64), key: u8, state: u8, due: u64 },
+    Remove((i64, i64)),
+    Attempt { id: (i64, i64), number: u32 },
+    Receive { queue: i64, max: usize, visibility: u64 },
+    Delete { queue: i64, seq: i64 },
+    Hide { queue: i64, seq: i64, visibility: u64 },
+    Value(u8),
+    Housekeep { budget: usize },
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let id = || (1..=SUBSCRIPTIONS, 1..=POSITIONS);
+    let far = prop_oneof![0..60u64, Just(43_200), Just(50_000)];
+    prop_oneof![
+        3 => (0..400u64).prop_map(Op::Wait),
+        2 => (0..SAMPLES, any::<bool>()).prop_map(|(n, publish_unknown)| Op::Intend { n, publish_unknown }),
+        2 => (0..SAMPLES).prop_map(Op::Settle),
+        6 => (0..SAMPLES, 1..4i64).prop_map(|(n, topic)| Op::Append { n, topic }),
+        1 => Just(Op::Recover),
+        2 => any::<u8>().prop_map(Op::Sync),
+        1 => (0..8u8).prop_map(Op::Confirm),
+        1 => (1..=SUBSCRIPTIONS).prop_map(Op::Disable),
+        4 => (1..=SUBSCRIPTIONS, 0..=POSITIONS, 0..=POSITIONS).prop_map(
+            |(subscription, dispatched_to, done_to)| Op::Advance { subscription, dispatched_to, done_to }
+        ),
+        4 => (id(), 0..3u8, 0..3u8, 0..60u64)
+            .prop_map(|(id, key, state, due)| Op::Put { id, key, state, due }),
+        2 => id().prop_map(Op::Remove),
+        2 => (id(), 1..4u32).prop_map(|(id, number)| Op::Attempt { id, number }),
+        3 => (1..=QUEUES, 0..4usize, 0..60u64)
+            .prop_map(|(queue, max, visibility)| Op::Receive { queue, max, visibility }),
+        2 => (1..=QUEUES, 1..=POSITIONS).prop_map(|(queue, seq)| Op::Delete { queue, seq }),
+        1 => (1..=QUEUES, 1..=POSITIONS, far)
+            .prop_map(|(queue, seq, visibility)| Op::Hide { queue, seq, visibility }),
+        1 => any::<u8>().prop_map(Op::Value),
+        3 => (1..9usize).prop_map(|budget| Op::Housekeep { budget }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let ops = || prop::collection::vec(op(), 1..6);
+    prop_oneof![
+        8 => ops().prop_map(Step::Commit),
+        2 => ops().prop_map(Step::RollBack),
+        1 => any::<bool>().prop_map(|in_order| Step::Reopen { in_order }),
+    ]
+}
+
+/// The subscriptions that the bits of `chosen` name; two of them want a confirmation.
+fn desired(chosen: u8) -> Desired {
+    let subscription = |bit: u8| DesiredSubscription {
+        topic: ["one", "two"][usize::from(bit % 2)].into(),
+        protocol: if bit < 4 { Protocol::Http } else { Protocol::Sqs },
+        endpoint: if bit < 4 { format!("http://localhost/{bit}") } else { format!("queue-{}", bit / 2 % 2) },
+        confirm_with: (bit < 2).then(|| format!("token-{bit}")),
+        uuid: Uuid::from_u128(bit.into()),
+    };
+    Desired {
+        topics: vec!["one".into(), "two".into()],
+        queues: vec!["queue-0".into(), "queue-1".into()],
+        subscriptions: (0..8).filter(|bit| chosen & (1 << bit) != 0).map(subscription).collect(),
+    }
+}
+
+fn limits() -> Retention {
+    let secs = Duration::from_secs;
+    Retention {
+        history: secs(50),
+        pending_pin: secs(200),
+        removed_grace: secs(300),
+        queue_message: secs(500),
+        max_age: secs(700),
+        dead_letter: secs(900),
+        max_attempts: 4,
+        ..Retention::default()
+    }
+}
+
+fn delivery_id((subscription, position): (i64, i64)) -> DeliveryId {
+    DeliveryId { subscription: SubscriptionId(subscription), position: Position(position) }
+}
+
+/// Does it and tells what was answered. `head` is the log's: a cursor past it is damage.
+fn apply(tx: &mut dyn Tx, op: &Op, head: Position, now: Timestamp) -> String {
+    let secs = Duration::from_secs;
+    match op {
+        Op::Wait(_) => String::new(),
+        Op::Intend { n, publish_unknown } => {
+            let intent = Intent { publish_unknown: *publish_unknown, ..sample_intent(*n) };
+            told(tx.insert_intent(&intent))
+        }
+        Op::Settle(n) => told(tx.remove_intent(sample_id(*n))),
+        Op::Append { n, topic } => {
+            told(tx.append(&NewEvent { topic: TopicId(*topic), recorded_at: now, ..sample_event(*n) }))
+        }
+        Op::Recover => told(tx.recover(now, 2)),
+        Op::Sync(chosen) => told(tx.sync_entities(&desired(*chosen), now)),
+        Op::Confirm(bit) => told(tx.confirm_subscription(&format!("token-{bit}"))),
+        Op::Disable(id) => told(tx.disable_subscription(SubscriptionId(*id))),
+        Op::Advance { subscription, dispatched_to, done_to } => {
+            let within = |position: &i64| Position(*position).min(head);
+            let to = Cursor { dispatched_to: within(dispatched_to), done_to: within(done_to) };
+            told(tx.advance_cursor(SubscriptionId(*subscription), to))
+        }
+        Op::Put { id, key, state, due } => told(tx.put_delivery(&Delivery {
+            id: delivery_id(*id),
+            key: key.to_string(),
+            state: match state {
+                0 => DeliveryState::Retry { at: now.plus(secs(*due)) },
+                1 => DeliveryState::Behind,
+                _ => DeliveryState::Dead { reason: "gone".into(), at: now },
+            },
+            attempts: 1,
+            since: now,
+        })),
+        Op::Remove(id) => told(tx.remove_delivery(delivery_id(*id))),
+        Op::Attempt { id, number } => told(tx.record_attempt(&Attempt {
+            delivery: delivery_id(*id),
+            event: sample_id(1),
+            number: *number,
+            at: now,
+            took_micros: 5,
+            status: Some(204),
+            error: None,
+            answer: Vec::new(),
+            next_at: None,
+        })),
+        Op::Receive { queue, max, visibility } => {
+            told(tx.receive(QueueId(*queue), *max, secs(*visibility), now))
+        }
+        Op::Delete { queue, seq } => {
+            told(tx.delete_message(QueueId(*queue), MessageHandle { seq: *seq, receive_count: 1 }))
+        }
+        Op::Hide { queue, seq, visibility } => {
+            let handle = MessageHandle { seq: *seq, receive_count: 1 };
+            told(tx.change_visibility(QueueId(*queue), handle, secs(*visibility), now))
+        }
+        Op::Value(value) => told(tx.put_value("value", &[*value])) + &told(tx.get_value("value")),
+        Op::Housekeep { budget } => housekeep(tx, *budget, now),
+    }
+}
+
+fn told<T: Debug>(answer: storage::Result<T>) -> String {
+    format!("{:?}", answer.unwrap())
+}
+
+/// To its end, which is a whole round without any rows: where a slice stops in between is a store's own affair.
+fn housekeep(tx: &mut dyn Tx, budget: usize, now: Timestamp) -> String {
+    let (mut rows, mut rows_before) = (0, None);
+    for _ in 0..1_000 {
+        let done = tx.housekeep(&limits(), now, budget).unwrap();
+        assert!(done.rows <= budget as u64);
+        rows += done.rows;
+        if done.more {
+            continue;
+        }
+        if rows_before == Some(rows) {
+            return format!("{rows} rows");
+        }
+        rows_before = Some(rows);
+    }
+    panic!("housekeeping finds no end")
+}
+
+/// All that a reader can see.
+fn seen(reader: &dyn Reader, now: Timestamp) -> Vec<String> {
+    let mut seen = vec![
+        told(reader.head()),
+        told(reader.events_before(None, 1_000)),
+        told(reader.subscriptions()),
+        told(reader.stats().map(|stats| stats.open_intents)),
+    ];
+    for topic in (1..4).map(TopicId) {
+        seen.push(told(reader.events_after(topic, Position(3), 3, 1_000)));
+    }
+    for position in (1..=POSITIONS).map(Position) {
+        seen.push(told(reader.deliveries_at(position)));
+        seen.push(told(reader.attempts_at(position)));
+    }
+    for id in (1..=SUBSCRIPTIONS).map(SubscriptionId) {
+        seen.push(told(reader.lag(id)));
+        seen.push(told(reader.next_due(id)));
+        seen.push(told(reader.due_deliveries(id, now, 3)));
+        seen.push(told(reader.blocked_keys(id)));
+        seen.push(told(reader.deliveries_of_key(id, "1", 3)));
+    }
+    for queue in (1..=QUEUES).map(QueueId) {
+        seen.push(told(reader.queue_depth(queue, now)));
+    }
+    seen
+}
+
+/// Both stores and the time that they share.
+struct Pair {
+    sqlite: (InTemp, Option<Open>),
+    memory: (Memory, Option<Open>),
+    now: Timestamp,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mut pair =
+            Self { sqlite: (InTemp::new(), None), memory: (Memory::default(), None), now: SAMPLE_TIME };
+        pair.reopen(true);
+        pair
+    }
+
+    fn both(&mut self) -> [&mut Open; 2] {
+        let (sqlite, memory) = (self.sqlite.1.as_mut(), self.memory.1.as_mut());
+        [sqlite.expect("open between steps"), memory.expect("open between steps")]
+    }
+
+    fn reopen(&mut self, in_order: bool) {
+        for open in [&mut self.sqlite.1, &mut self.memory.1] {
+            if let Some(mut open) = open.take()
+                && in_order
+            {
+                open.backend.close();
+            }
+        }
+        let memory = self.memory.0.open();
+        self.memory.1 =
+            Some(Open { backend: Box::new(memory.backend), reader: memory.reader, unclean: memory.unclean });
+        self.sqlite.1 = Some(Subject::open(&mut self.sqlite.0));
+    }
+
+    fn apply(&mut self, ops: &[Op]) {
+        let began = self.now;
+        let answers = self.both().map(|open| {
+            let (head, mut now) = (open.reader.head().unwrap(), began);
+            open.backend.begin().unwrap();
+            let answers: Vec<String> = ops
+                .iter()
+                .map(|op| {
+                    if let Op::Wait(secs) = op {
+                        now = now.plus(Duration::from_secs(*secs));
+                    }
+                    apply(open.backend.tx(), op, head, now)
+                })
+                .collect();
+            (answers, now)
+        });
+        let [(sqlite, now), (memory, _)] = answers;
+        assert_eq!(sqlite, memory, "the answers to {ops:?}");
+        self.now = now;
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Commit(ops) => {
+                self.apply(ops);
+                let [sqlite, memory] = self.both().map(|open| told(open.backend.commit()));
+                assert_eq!(sqlite, memory, "what the commit of {ops:?} brought");
+            }
+            Step::RollBack(ops) => {
+                self.apply(ops);
+                self.both().into_iter().for_each(|open| open.backend.rollback());
+            }
+            Step::Reopen { in_order } => self.reopen(*in_order),
+        }
+    }
+
+    fn compare(&mut self) {
+        let now = self.now;
+        let [sqlite, memory] = self.both().map(|open| seen(&*open.reader, now));
+        assert_eq!(sqlite, memory);
+        for open in self.both() {
+            assert_eq!(open.reader.check(true).unwrap(), [""; 0]);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn answers_and_holds_what_the_in_memory_store_does(steps in prop::collection::vec(step(), 1..40)) {
+        let mut pair = Pair::new();
+        pair.step(&Step::Commit(vec![Op::Sync(0xff)]));
+        for step in &steps {
+            pair.step(step);
+            pair.compare();
+        }
+    }
+}

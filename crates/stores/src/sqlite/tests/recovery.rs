@@ -1,0 +1,135 @@
+//! What a start finds after a crash, and what it does about it.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+
+use storage::entities::Incarnation;
+
+use super::*;
+
+fn after(secs: u64) -> Timestamp {
+    storage::memory::SAMPLE_TIME.plus(std::time::Duration::from_secs(secs))
+}
+
+/// A store with samples 1 to 9 and the intent of sample 10, that was not closed.
+fn crashed() -> InTemp {
+    let store = InTemp::new();
+    let mut opened = store.open();
+    for n in 1..10 {
+        write(&mut opened.backend, |tx| tx.append(&sample_event(n))).unwrap();
+    }
+    write(&mut opened.backend, |tx| tx.insert_intent(&sample_intent(10))).unwrap();
+    let copy = store.as_after_a_crash();
+    assert!(copy.files().wal_bytes() > 0);
+    copy
+}
+
+#[test]
+fn an_unclean_start_moves_the_whole_log_into_the_database() {
+    let store = crashed();
+    let opened = store.open();
+    assert!(opened.unclean);
+    assert_eq!(samples(&*opened.reader, 10), (1..10).collect::<Vec<_>>());
+    let without_log = store.as_after_a_crash();
+    std::fs::remove_file(without_log.files().wal).unwrap();
+    let database = shell(&without_log.files().database);
+    let count = |table: &str| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        database.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!([count("events"), count("intents")], [9, 1]);
+}
+
+#[test]
+fn intents_of_a_crashed_process_are_recovered() {
+    let store = crashed();
+    let mut opened = store.open();
+    assert_eq!(write(&mut opened.backend, |tx| tx.recover(after(1), 9)).unwrap(), 1);
+    assert_eq!(samples(&*opened.reader, 10), (1..=10).collect::<Vec<_>>());
+    let locks = std::fs::read_dir(store.dir().join("incarnations")).unwrap().count();
+    assert_eq!(locks, 1, "the dead one's lock is gone");
+    opened.backend.close();
+    drop(opened);
+    assert!(!store.open().unclean);
+}
+
+#[test]
+fn a_log_that_ends_in_the_middle_of_a_commit_loses_that_commit_alone() {
+    let store = crashed();
+    let wal = OpenOptions::new().write(true).open(store.files().wal).unwrap();
+    wal.set_len(store.files().wal_bytes() - 100).unwrap();
+    let opened = store.open();
+    assert!(opened.unclean);
+    assert_eq!(samples(&*opened.reader, 10), (1..10).collect::<Vec<_>>());
+    assert_eq!(
+        opened.reader.stats().unwrap().open_intents,
+        0,
+        "it was the last commit, and nobody was told of it"
+    );
+    assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_damaged_database_is_refused_after_an_unclean_end() {
+    let whole = crashed();
+    drop(whole.open());
+    let store = whole.as_after_a_crash();
+    let database = OpenOptions::new().write(true).open(store.files().database).unwrap();
+    let pages = database.metadata().unwrap().len() / 4_096;
+    for page in 2..pages {
+        database.write_all_at(&[0x5a; 64], page * 4_096).unwrap();
+    }
+    let refusal = store.refusal();
+    assert!(refusal.contains("retrohook.db is damaged"), "{refusal}");
+    assert!(refusal.contains("`retrohook check --data TMP/data`"), "{refusal}");
+}
+
+#[test]
+fn an_incarnation_whose_lock_is_held_lives() {
+    let store = crashed();
+    let lock = store.dir().join("incarnations/1.lock");
+    std::fs::create_dir(lock.parent().unwrap()).unwrap();
+    let mut opened = store.open();
+    assert_eq!(opened.incarnation, Incarnation(2));
+    let held = std::fs::File::create(&lock).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    assert_eq!(write(&mut opened.backend, |tx| tx.recover(after(1), 9)).unwrap(), 0);
+    drop(held);
+    assert_eq!(write(&mut opened.backend, |tx| tx.recover(after(1), 9)).unwrap(), 1);
+    assert!(!lock.exists());
+}
+
+#[test]
+fn a_recovery_that_is_rolled_back_forgets_nothing() {
+    let store = crashed();
+    let mut opened = store.open();
+    opened.backend.begin().unwrap();
+    assert_eq!(opened.backend.tx().recover(after(1), 9).unwrap(), 1);
+    opened.backend.rollback();
+    assert_eq!(write(&mut opened.backend, |tx| tx.recover(after(1), 9)).unwrap(), 1);
+}
+
+#[test]
+fn the_check_finds_what_points_at_nothing() {
+    let store = InTemp::new();
+    let opened = store.open();
+    shell(&store.files().database)
+        .execute_batch(
+            "INSERT INTO messages VALUES (7, 1, 4, 1, 0, 0, NULL, NULL, 0);
+             INSERT INTO deliveries VALUES (3, 5, 'k', 'behind', NULL, NULL, 0, 0);
+             INSERT INTO attempts VALUES (1, 6, 1, 1, zeroblob(16), 0, 0, NULL, NULL, x'', NULL);
+             INSERT INTO intents VALUES (1, 99, zeroblob(16), 1, 'k', 1, 0, '{}');",
+        )
+        .unwrap();
+    assert_eq!(
+        opened.reader.check(true).unwrap(),
+        [
+            "message 7 points at no event",
+            "a delivery points at no event (5)",
+            "a delivery belongs to no subscription (3)",
+            "an attempt points at no event (6)",
+            "an open intent belongs to no run (99)",
+        ]
+    );
+    assert_eq!(opened.reader.check(false).unwrap(), [""; 0], "it does not go through whole tables");
+}
