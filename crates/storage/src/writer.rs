@@ -6,6 +6,7 @@
 //! * The outcome of a request is behind its intent in the queue, so a batch never sees it the other way round.
 //! * `Full` refuses intents. An outcome that `Full` refused is kept and tried again until there is space: its event is owed. Whoever
 //!   held an answer for it is told at once.
+//! * Whatever fails before the commit itself (another process holds the database's lock, say) is treated like `Full`.
 //! * The first commit that fails otherwise latches the writer: from then on every change is refused and nothing is acknowledged,
 //!   because nobody knows what is on disk (an fsync that failed may report success the next time).
 
@@ -20,7 +21,7 @@ use event::timestamp::Clock;
 use event::{Event, EventId, Intent, NewEvent, Position, TopicId};
 use tokio::sync::oneshot;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Committed};
 use crate::retention::Retention;
 use crate::{Feed, Result, StoreError, Tx, failpoint};
 
@@ -243,6 +244,14 @@ struct Applied {
     events: Vec<Arc<Event>>,
 }
 
+/// Why a batch was not committed.
+enum Failed {
+    /// The store is as it was before.
+    NothingWritten(StoreError),
+    /// The commit itself failed.
+    WhoKnows(StoreError),
+}
+
 impl<B: Backend> Worker<B> {
     fn new(config: Config<B>, changes: Receiver<Change>, shared: Arc<Shared>) -> Self {
         Self {
@@ -313,7 +322,8 @@ impl<B: Backend> Worker<B> {
         let began = Instant::now();
         match self.apply_and_commit(housekeep) {
             Ok((applied, committed)) => self.succeeded(applied, &committed, began.elapsed()),
-            Err(error) => self.failed(error),
+            Err(Failed::NothingWritten(error)) => self.put_off(&error),
+            Err(Failed::WhoKnows(error)) => self.latch(&error),
         }
     }
 
@@ -334,11 +344,14 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    fn apply_and_commit(&mut self, housekeep: bool) -> Result<(Applied, crate::backend::Committed)> {
-        self.config.backend.begin()?;
-        let applied = self.apply(housekeep)?;
+    fn apply_and_commit(&mut self, housekeep: bool) -> Result<(Applied, Committed), Failed> {
+        self.config.backend.begin().map_err(Failed::NothingWritten)?;
+        let applied = self.apply(housekeep).map_err(Failed::NothingWritten)?;
         failpoint::hit(failpoint::BEFORE_COMMIT);
-        let committed = self.config.backend.commit()?;
+        let committed = self.config.backend.commit().map_err(|error| match error {
+            StoreError::Full(_) => Failed::NothingWritten(error),
+            _ => Failed::WhoKnows(error),
+        })?;
         failpoint::hit(failpoint::AFTER_COMMIT);
         Ok((applied, committed))
     }
@@ -364,7 +377,7 @@ impl<B: Backend> Worker<B> {
         Ok(applied)
     }
 
-    fn succeeded(&mut self, applied: Applied, committed: &crate::backend::Committed, took: Duration) {
+    fn succeeded(&mut self, applied: Applied, committed: &Committed, took: Duration) {
         // The counts before the answers: whoever has an answer finds itself counted.
         self.open.turn_over(&self.batch);
         self.shared.open_intents.store(self.open.len() as u64, Ordering::Relaxed);
@@ -391,22 +404,13 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    fn failed(&mut self, error: StoreError) {
+    /// Nothing of the batch was kept, and the store is as it was: no space, a lock that somebody else holds, a page that cannot be
+    /// read. Outcomes are owed and tried again; everybody else is told.
+    fn put_off(&mut self, error: &StoreError) {
         self.config.backend.rollback();
         self.shared.stats.failed();
-        let StoreError::Full(_) = error else {
-            let cause: Arc<str> = describe(&error).into();
-            tracing::error!(
-                cause = &*cause,
-                "a commit failed: no change is taken until the process is restarted"
-            );
-            self.shared.latched.store(true, Ordering::Relaxed);
-            self.latched = Some(cause.clone());
-            self.refuse_all(&StoreError::Latched(cause));
-            return;
-        };
         self.shared.full.store(true, Ordering::Relaxed);
-        tracing::warn!(%error, "a commit found no space");
+        tracing::warn!(cause = describe(error), "a commit was put off");
         for mut settlement in self.batch.settlements.drain(..) {
             if let Some(reply) = settlement.reply.take() {
                 let _ = reply.send(Err(error.clone()));
@@ -415,7 +419,21 @@ impl<B: Backend> Worker<B> {
         }
         // What it deletes may make room, but it may find none for itself.
         self.housekeeping_due = Instant::now() + RETRY_EVERY;
-        self.refuse_all(&error);
+        self.refuse_all(error);
+    }
+
+    /// A commit failed, and nobody knows what of it is on disk.
+    fn latch(&mut self, error: &StoreError) {
+        self.config.backend.rollback();
+        self.shared.stats.failed();
+        let cause: Arc<str> = describe(error).into();
+        tracing::error!(
+            cause = &*cause,
+            "a commit failed: no change is taken until the process is restarted"
+        );
+        self.shared.latched.store(true, Ordering::Relaxed);
+        self.latched = Some(cause.clone());
+        self.refuse_all(&StoreError::Latched(cause));
     }
 
     fn refuse_all(&mut self, error: &StoreError) {
