@@ -1,6 +1,7 @@
 //! From the checked configuration to what the hot path needs.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
@@ -70,16 +71,15 @@ where
         };
         let mut plugins = Vec::new();
         for plugin in &route.plugins {
-            let key = Arc::as_ptr(plugin);
-            if !built.contains_key(&key) {
-                let made = build(plugin).map_err(|source| CompileError::Plugin {
+            let made = match built.entry(Arc::as_ptr(plugin)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(free) => free.insert(build(plugin).map_err(|source| CompileError::Plugin {
                     name: plugin.name.clone(),
                     owner: plugin.owner.clone(),
                     source,
-                })?;
-                built.insert(key, made);
-            }
-            plugins.extend(built.get(&key).cloned());
+                })?),
+            };
+            plugins.push(made.clone());
         }
         routes.push(self::route(service, route, compiled, Chain::new(plugins))?);
     }

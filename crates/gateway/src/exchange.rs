@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use event::facts::Latencies;
 use event::{Decision, EventId, Fate, UnknownReason};
+use http::response::Parts;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use pipeline::{Answer, Hold, Wants, Watch};
 use storage::failpoint;
 use tokio::task::AbortHandle;
@@ -66,6 +68,8 @@ struct Seen {
     answered: Option<Instant>,
     status: Option<u16>,
     headers: HeaderMap,
+    /// Of the answer.
+    head_size: u64,
     request_body_size: u64,
     response_body_size: u64,
 }
@@ -83,6 +87,7 @@ impl Exchange {
                 answered: None,
                 status: None,
                 headers: HeaderMap::new(),
+                head_size: 0,
                 request_body_size: 0,
                 response_body_size: 0,
             }),
@@ -132,12 +137,14 @@ impl Exchange {
     }
 
     /// Notes the upstream's head, with the headers that the client is sent. Whether an event will come of it.
-    fn answered(&self, status: u16, headers: &HeaderMap) -> Decision {
+    fn answered(&self, head: &Parts) -> Decision {
+        let status = head.status.as_u16();
         {
             let mut seen = self.seen.borrow_mut();
             seen.answered = Some(Instant::now());
             seen.status = Some(status);
-            seen.headers = headers.clone();
+            seen.headers = head.headers.clone();
+            seen.head_size = head_size(head);
         }
         self.stage.set(Stage::Answered(status));
         self.watch.borrow().decision(Fate::Answered { status })
@@ -172,7 +179,7 @@ impl Exchange {
             status: seen.status,
             headers: &seen.headers,
             request_body_size: seen.request_body_size,
-            size: seen.answer_size(),
+            size: seen.head_size + seen.response_body_size,
             latencies: seen.latencies(),
             now: self.core.clock.now(),
         };
@@ -200,13 +207,18 @@ impl Exchange {
     }
 }
 
-impl Seen {
-    fn answer_size(&self) -> u64 {
-        let head: usize =
-            self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        head as u64 + self.response_body_size
-    }
+/// Status line and headers as the client is sent them, in bytes. The server adds a `Date` where there is none.
+fn head_size(head: &Parts) -> u64 {
+    const DATE: usize = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n".len();
+    let usual = head.status.canonical_reason().unwrap_or("<none>").len();
+    let reason = head.extensions.get::<ReasonPhrase>().map_or(usual, |reason| reason.as_bytes().len());
+    let line = "HTTP/1.1 200 \r\n".len() + reason;
+    let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let date = if head.headers.contains_key(http::header::DATE) { 0 } else { DATE };
+    (line + headers + date + "\r\n".len()) as u64
+}
 
+impl Seen {
     fn latencies(&self) -> Latencies {
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Latencies {
@@ -297,7 +309,7 @@ async fn relay(
     if exchange.is_settled() {
         return Ok(Response::from_parts(parts, ClientBody::Plain(body)));
     }
-    let decision = exchange.answered(parts.status.as_u16(), &parts.headers);
+    let decision = exchange.answered(&parts);
     if decision != Decision::None && !body.has_ended() {
         let body = WatchedBody::new(exchange.clone(), body);
         return Ok(Response::from_parts(parts, ClientBody::Watched(Box::new(body))));
@@ -337,7 +349,7 @@ async fn outlast(exchange: Rc<Exchange>, mut asking: Asking, mut patience: Patie
     match patience.wait_for_bound(&mut asking).await {
         Waited::Head(response, lease) => {
             let (parts, incoming) = response.into_parts();
-            exchange.answered(parts.status.as_u16(), &parts.headers);
+            exchange.answered(&parts);
             body::drain(exchange, PlainBody::new(incoming, lease, Duration::from_secs(60))).await;
         }
         Waited::Failed(Failure::Unsent(_)) => exchange.settle(Fate::NotSent),

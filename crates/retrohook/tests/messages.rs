@@ -91,9 +91,9 @@ fn check_response(response: &Value, answer: &Answer) {
     ] {
         assert!(headers.contains_key(expected), "{expected} in {headers:?}");
     }
-    let size: usize =
-        response["size"].as_str().and_then(|size| size.parse().ok()).expect("a number in a text");
-    assert!(size > answer.body.len() && size < answer.body.len() + 1_000, "{size}");
+    let lines: usize = answer.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let wire = "HTTP/1.1 200 Scripted\r\n".len() + lines + "\r\n".len() + answer.body.len();
+    assert_eq!(response["size"], wire.to_string(), "every byte that the client was sent");
 }
 
 #[track_caller]

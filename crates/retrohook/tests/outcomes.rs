@@ -14,8 +14,11 @@ use testkit::wait;
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 
+/// How a client leaves.
+type Leave = fn(Client) -> io::Result<()>;
+
 /// The two ways in which a client can leave.
-const LEAVE: [(&str, fn(Client) -> io::Result<()>); 2] = [("FIN", Client::fin), ("RST", Client::rst)];
+const LEAVE: [(&str, Leave); 2] = [("FIN", Client::fin), ("RST", Client::rst)];
 
 fn start(profiles: Profiles<'_>) -> Scene {
     Scene::start(RETROHOOK, &profiles.yaml())
