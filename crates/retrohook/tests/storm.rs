@@ -49,7 +49,7 @@ fn nothing_is_lost_or_invented_through_a_storm_of_kills() {
     );
     // A storm in which nothing happens finds nothing.
     let kills = kills as usize;
-    assert!(report.succeeded > 10 * kills, "too little traffic: {report:?}");
+    assert!(report.succeeded > 5 * kills, "too little traffic: {report:?}");
     assert!(report.repeated > 0, "the webhook misbehaved in vain: {report:?}");
     if kills >= 2 * failpoint::ALL.len() {
         assert_eq!(

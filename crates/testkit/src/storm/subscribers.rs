@@ -1,4 +1,5 @@
-//! Who hears: a webhook that misbehaves now and then, and a worker that reads the queue over plain HTTP.
+//! Who hears: a webhook that misbehaves now and then, one that wants the order of each key, and a worker that reads the queue over plain
+//! HTTP.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -25,21 +26,32 @@ pub(super) struct Webhook {
     memory: Arc<Mutex<Memory>>,
 }
 
+/// How a webhook behaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Refuses, resets or is slow about some events, once.
+    Moody,
+    /// Takes what comes.
+    Steady,
+}
+
 #[derive(Default)]
 struct Memory {
     heard: Heard,
+    /// Key and position of every event when it came for the first time.
+    order: Vec<(String, i64)>,
     /// Events that were answered with 200.
     acknowledged: BTreeSet<String>,
-    /// Events that the webhook has misbehaved about.
-    refused: BTreeSet<String>,
+    /// Events that came at least once.
+    known: BTreeSet<String>,
 }
 
 impl Webhook {
-    pub(super) fn start() -> Self {
+    pub(super) fn start(manner: Manner) -> Self {
         let memory = Arc::new(Mutex::new(Memory::default()));
         let kept = memory.clone();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = Server::start(any, move |request, stream| hear(&kept, request, stream));
+        let server = Server::start(any, move |request, stream| hear(manner, &kept, request, stream));
         Self { server: server.expect("a free port"), memory }
     }
 
@@ -51,12 +63,21 @@ impl Webhook {
         lock(&self.memory).heard.clone()
     }
 
+    pub(super) fn order(&self) -> Vec<(String, i64)> {
+        lock(&self.memory).order.clone()
+    }
+
     pub(super) fn acknowledged(&self) -> BTreeSet<String> {
         lock(&self.memory).acknowledged.clone()
     }
 }
 
-fn hear(memory: &Mutex<Memory>, request: &Request, stream: &mut TcpStream) -> io::Result<Then> {
+fn hear(
+    manner: Manner,
+    memory: &Mutex<Memory>,
+    request: &Request,
+    stream: &mut TcpStream,
+) -> io::Result<Then> {
     let header = |name: &str| request.header(name).unwrap_or_default().to_owned();
     let event = header("x-retrohook-event-id");
     let message = request.json();
@@ -66,12 +87,17 @@ fn hear(memory: &Mutex<Memory>, request: &Request, stream: &mut TcpStream) -> io
     let is_first = {
         let mut memory = lock(memory);
         memory.heard.push((id, told));
-        memory.refused.insert(event.clone())
+        let is_first = memory.known.insert(event.clone());
+        if is_first {
+            let position = header("x-retrohook-sequence").parse().unwrap_or(0);
+            memory.order.push((header("x-retrohook-key"), position));
+        }
+        is_first
     };
     match id % 50 {
-        7 if is_first => answer(stream, 500, &[], b"not now")?,
+        7 if is_first && manner == Manner::Moody => answer(stream, 500, &[], b"not now")?,
         // It heard, but its answer is lost.
-        8 if is_first => return Ok(Then::Reset),
+        8 if is_first && manner == Manner::Moody => return Ok(Then::Reset),
         slowness => {
             if slowness == 9 && is_first {
                 pause(Duration::from_millis(400));

@@ -25,8 +25,9 @@ pub(super) struct Traffic {
 impl Traffic {
     pub(super) fn start(count: usize, target: &Target, rng: &mut fastrand::Rng) -> Self {
         let (stopping, ids) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(1)));
-        let clients = (0..count).map(|_| {
+        let clients = (0..count).map(|number| {
             let asker = Asker {
+                name: format!("client-{number}"),
                 target: target.clone(),
                 stopping: stopping.clone(),
                 ids: ids.clone(),
@@ -47,6 +48,8 @@ impl Traffic {
 }
 
 struct Asker {
+    /// The key of its events.
+    name: String,
     target: Target,
     stopping: Arc<AtomicBool>,
     ids: Arc<AtomicU64>,
@@ -125,7 +128,7 @@ impl Asker {
             Wish::Large | Wish::HalfLarge => vec![b'x'; LARGE],
             _ => format!("{{\"id\":{id}}}").into_bytes(),
         };
-        request(method, &target, &[], &body)
+        request(method, &target, &[("x-client", &self.name)], &body)
     }
 
     fn ask(&mut self, client: &mut Client) -> io::Result<Then> {

@@ -247,6 +247,19 @@ fn disagreements(records: &Records) -> Vec<String> {
     found
 }
 
+/// Events that came before an earlier one of their key: `order` has the key and the position of each event when it first came.
+pub fn disorder(order: &[(String, i64)]) -> Vec<String> {
+    let mut last: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (key, position) in order {
+        let before = last.insert(key, *position).unwrap_or(i64::MIN);
+        if before > *position {
+            found.push(format!("of the key {key}, event {position} came behind event {before}"));
+        }
+    }
+    found
+}
+
 fn facts(heard: &[(u64, Told)]) -> BTreeSet<(u64, &str, Outcome)> {
     heard.iter().map(|(id, told)| (*id, told.event.as_str(), told.outcome)).collect()
 }

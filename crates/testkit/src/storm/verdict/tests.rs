@@ -89,3 +89,12 @@ fn subscribers_must_agree() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("do not agree"), "{found:?}");
 }
+
+#[test]
+fn the_order_within_a_key_is_that_of_the_log() {
+    let order = |keys: &[(&str, i64)]| -> Vec<(String, i64)> {
+        keys.iter().map(|(key, position)| ((*key).to_owned(), *position)).collect()
+    };
+    well(disorder(&order(&[("a", 1), ("b", 7), ("a", 3), ("b", 9), ("a", 8)])));
+    assert_eq!(disorder(&order(&[("a", 1), ("b", 7), ("a", 3), ("a", 2)])).len(), 1);
+}
