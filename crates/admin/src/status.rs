@@ -43,7 +43,7 @@ pub(crate) async fn status(State(node): State<Node>) -> Result<Response, Error> 
 fn hint(state: &str) -> &'static str {
     match state {
         "latched" => "a commit failed: matching requests get 503 until this process is restarted; see the log",
-        "full" => "no space: matching requests get 503 until there is some; see --min-free and the data directory",
+        "full" => "the store takes no changes (no space, or somebody holds its lock): matching requests get 503 until it does; see --min-free, the data directory and the log",
         _ => "matching requests are taken",
     }
 }
