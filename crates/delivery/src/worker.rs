@@ -295,7 +295,18 @@ impl Worker {
             self.flight.depart(departure, &self.courier);
         }
         // What was chosen may have left more to choose.
-        if chosen || self.due.has_promotable() { Ok(()) } else { self.wait().await }
+        if chosen || self.due.has_promotable() { self.look_up().await } else { self.wait().await }
+    }
+
+    /// Hears what must not wait for the end of a backlog: where attempts end at once there is always more to choose.
+    async fn look_up(&mut self) -> Result<(), Stop> {
+        tokio::select! {
+            biased;
+            deadline = self.drain.started() => Err(Stop::Drain(deadline)),
+            Some(command) = self.commands.recv() => self.obey(command).await,
+            changed = self.state.changed(), if self.state_lives => self.state_changed(changed.is_ok()),
+            () = std::future::ready(()) => Ok(()),
+        }
     }
 
     fn must_commit(&self) -> bool {

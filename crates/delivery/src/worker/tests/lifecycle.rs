@@ -116,6 +116,26 @@ async fn a_subscription_that_was_unsubscribed_gets_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backlog_does_not_hide_the_end_of_the_subscription() {
+    const EVENTS: usize = 300;
+    let mut world = World::new(1).await;
+    for _ in 0..EVENTS {
+        world.publish("a").await;
+    }
+    let (state, mut calls) = (world.states[0].clone(), 0);
+    world.script(move |_| {
+        calls += 1;
+        if calls == 10 {
+            state.send_replace(SubscriptionState::Disabled);
+        }
+        OK
+    });
+    let handle = world.start(0, Settings { max_in_flight: 2, ..raw() });
+    world.until_state(&handle, WorkerState::Disabled).await;
+    assert!(world.attempts().len() < EVENTS / 2, "{} attempts", world.attempts().len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_waits_for_what_is_under_way_and_begins_nothing() {
     let mut world = World::new(1).await;
     world.script(|_| Answer::After(Duration::from_millis(800), 200));
