@@ -13,14 +13,21 @@ use crate::tools::peers;
 pub fn run(places: &Places, options: &[&str]) -> Result<(), String> {
     on_path("setpriv").ok_or("`setpriv` is missing: install util-linux")?;
     let folder = peers::set_up(places)?;
-    for package in ["retrohook", "bench"] {
+    let build = |package: &str| {
         let mut build = cargo();
         build.current_dir(&places.root).args(["build", "--release", "-p", package]);
-        well(&mut build, &format!("{package} does not build"))?;
-    }
+        well(&mut build, &format!("{package} does not build"))
+    };
     let release = places.target.join("release");
-    let mut bench = Command::new(release.join("bench"));
-    bench.current_dir(&places.root);
+    let bench = || {
+        let mut bench = Command::new(release.join("bench"));
+        bench.current_dir(&places.root);
+        bench
+    };
+    build("bench")?;
+    well(bench().arg("check").args(options), "see `cargo xtask help`")?;
+    build("retrohook")?;
+    let mut bench = bench();
     let place = |bench: &mut Command, name: &str, path: &Path| {
         bench.arg(name).arg(path);
     };

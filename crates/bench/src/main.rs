@@ -30,8 +30,16 @@ use section::Findings;
 use world::World;
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    // So that a wrong option is named before the long build of what is measured.
+    let only_check = words.first().is_some_and(|word| word == "check");
+    if only_check {
+        words.remove(0);
+    }
     let outcome = Options::parse(&words).and_then(|options| {
+        if only_check {
+            return Ok(());
+        }
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
         runtime.block_on(async {
@@ -59,11 +67,24 @@ async fn run(options: Options) -> Result<(), String> {
     let world = World::new(options).await?;
     let mut text = String::new();
     let mut targets = Vec::new();
+    let mut failed = Vec::new();
     for name in options::SECTIONS {
         if !world.options.wants(name) {
             continue;
         }
-        let findings = section(&world, name).await?;
+        // A section that fails does not take the others with it.
+        let findings = match section(&world, name).await {
+            Ok(findings) => findings,
+            Err(problem) => {
+                eprintln!("bench: {name}: {problem}");
+                text.push_str(&format!(
+                    "\n### {name}\n\nNot measured: {}\n",
+                    problem.lines().next().unwrap_or_default()
+                ));
+                failed.push(name);
+                continue;
+            }
+        };
         targets.extend(findings.targets);
         for part in findings.parts {
             println!("\n{part}");
@@ -75,9 +96,12 @@ async fn run(options: Options) -> Result<(), String> {
     let text = format!("{machine}\n{targets}{text}");
     // Removed by each part already, but for a folder that could not be.
     let _ = std::fs::remove_dir_all(&world.options.work);
-    match &world.options.markdown {
-        Some(file) => insert(file, &text),
-        None => Ok(()),
+    if let Some(file) = &world.options.markdown {
+        insert(file, &text)?;
+    }
+    match failed.as_slice() {
+        [] => Ok(()),
+        failed => Err(format!("not measured: {}", failed.join(", "))),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -109,18 +109,18 @@ impl Process {
         }
     }
 
-    /// SIGTERM, and wait for the end.
-    pub async fn terminate(mut self, patience: Duration) -> Result<ExitStatus, String> {
+    /// SIGTERM, and wait for the end; how long that took.
+    pub async fn terminate(mut self, patience: Duration) -> Result<Duration, String> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).ok_or("no process id")?;
         kill_process(pid, Signal::TERM).map_err(|error| error.to_string())?;
-        let deadline = Instant::now() + patience;
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
-                return Ok(status);
+        let began = Instant::now();
+        while began.elapsed() < patience {
+            if self.child.try_wait().map_err(|error| error.to_string())?.is_some() {
+                return Ok(began.elapsed());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Err(format!("still there {} s after SIGTERM", patience.as_secs()))
+        Err(format!("still there {} s after SIGTERM: {}", patience.as_secs(), self.last_words()))
     }
 
     /// The end of its log.

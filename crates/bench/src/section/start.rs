@@ -16,7 +16,7 @@ use crate::world::{Folder, World};
 /// Connections that fill the store.
 const FILLERS: usize = 256;
 /// How long an orderly stop may take.
-const STOP: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_secs(120);
 /// How long it may take until a started process is quiet.
 const SETTLE: Duration = Duration::from_secs(10);
 
@@ -78,7 +78,9 @@ async fn fill(
     let until = Until::Count { requests: pending, ahead: pending, deliveries: 0 };
     let done = closed(peer.address, &Template::put("profiles"), FILLERS, until, receiver).await?;
     crate::progress(&format!("{} pending messages in {:.0} s", done.done, done.took.as_secs_f64()));
-    peer.process.terminate(STOP).await.map(drop)
+    let took = peer.process.terminate(STOP).await?;
+    crate::progress(&format!("stopped in {} ms", took.as_millis()));
+    Ok(())
 }
 
 /// Several starts.
@@ -135,7 +137,8 @@ impl Starts {
         self.at_ready.push(at_ready);
         self.settled.push(settled);
         if orderly {
-            peer.process.terminate(STOP).await?;
+            let took = peer.process.terminate(STOP).await?;
+            crate::progress(&format!("stopped in {} ms", took.as_millis()));
         }
         Ok(())
     }
