@@ -15,6 +15,7 @@ use delivery::Deliveries;
 use delivery::drain::{DrainSignal, drain};
 use event::timestamp::Clock;
 use hub::{Hub, QueueSettings};
+use storage::StoreError;
 use storage::entities::{Protocol, Subscription, SubscriptionId};
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
@@ -202,7 +203,11 @@ fn make_key(ledger: &Ledger, key: watch::Sender<Option<Arc<SnsKey>>>) -> Result<
             None => {
                 let made = SnsKey::generate()?;
                 let pem = made.to_pem().as_bytes().to_vec();
-                writer.transact(move |tx| tx.put_value(KEY_NAME, &pem)).wait()?;
+                match writer.transact(move |tx| tx.put_value(KEY_NAME, &pem)).wait() {
+                    // The node stopped meanwhile: the next start makes another.
+                    Err(StoreError::Closed) => return Ok(()),
+                    stored => stored?,
+                }
                 made
             }
         };
