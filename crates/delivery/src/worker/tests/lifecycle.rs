@@ -116,23 +116,27 @@ async fn a_subscription_that_was_unsubscribed_gets_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backlog_does_not_hide_the_end_of_the_subscription() {
+async fn a_backlog_of_retries_does_not_hide_the_end_of_the_subscription() {
     const EVENTS: usize = 300;
     let mut world = World::new(1).await;
     for _ in 0..EVENTS {
         world.publish("a").await;
     }
+    world.script(|_| Answer::Status(500));
+    let handle = world.start(0, Settings { max_in_flight: 8, ..raw() });
+    world.until("all first attempts", |world| world.attempts().len() == EVENTS).await;
     let (state, mut calls) = (world.states[0].clone(), 0);
     world.script(move |_| {
         calls += 1;
-        if calls == 10 {
+        if calls == 20 {
             state.send_replace(SubscriptionState::Disabled);
         }
-        OK
+        Answer::Status(500)
     });
-    let handle = world.start(0, Settings { max_in_flight: 2, ..raw() });
+    world.advance(60 * SECOND).await;
     world.until_state(&handle, WorkerState::Disabled).await;
-    assert!(world.attempts().len() < EVENTS / 2, "{} attempts", world.attempts().len());
+    let retries = world.attempts().len() - EVENTS;
+    assert!(retries < EVENTS / 2, "{retries} retries");
 }
 
 #[tokio::test(start_paused = true)]
