@@ -40,7 +40,10 @@ pub(crate) async fn list(
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Events>, Error> {
     let Query(page) = page.map_err(|error| {
-        Error::bad_request(error.body_text(), "the parameters are `limit` (1 to 500) and `before` (a sequence)")
+        Error::bad_request(
+            error.body_text(),
+            "the parameters are `limit` (1 to 500) and `before` (a sequence)",
+        )
     })?;
     let limit = page.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
     let before = page.before.map(Position);
@@ -63,7 +66,8 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
     let event = find(&node, &id).await?;
     let position = event.position;
     let (rows, attempts) =
-        read(&node, move |reader| Ok((reader.deliveries_at(position)?, reader.attempts_at(position)?))).await?;
+        read(&node, move |reader| Ok((reader.deliveries_at(position)?, reader.attempts_at(position)?)))
+            .await?;
     let current = read(&node, |reader| reader.subscriptions()).await?;
     // A subscription owns events from the commit that made it.
     let is_owed = |subscription: &&Subscription| {
@@ -116,12 +120,15 @@ pub(crate) async fn redeliver(
 }
 
 async fn find(node: &Node, id: &str) -> Result<Event, Error> {
-    let parsed: EventId = id
-        .parse()
-        .map_err(|error: event::id::ParseIdError| Error::bad_request(error.to_string(), "ids stand in GET /retrohook/events"))?;
+    let parsed: EventId = id.parse().map_err(|error: event::id::ParseIdError| {
+        Error::bad_request(error.to_string(), "ids stand in GET /retrohook/events")
+    })?;
     let event = read(node, move |reader| reader.event(parsed)).await?;
     event.ok_or_else(|| {
-        Error::missing(format!("there is no event {parsed}"), "delivered events are kept for a day; GET /retrohook/events lists them")
+        Error::missing(
+            format!("there is no event {parsed}"),
+            "delivered events are kept for a day; GET /retrohook/events lists them",
+        )
     })
 }
 
@@ -205,7 +212,8 @@ impl DeliveryView {
         Self {
             subscription: id.0,
             protocol: subscription.map_or("", |subscription| subscription.protocol.as_str()),
-            endpoint: subscription.map_or_else(String::new, |subscription| without_user(&subscription.endpoint)),
+            endpoint: subscription
+                .map_or_else(String::new, |subscription| without_user(&subscription.endpoint)),
             state,
             reason,
             next_attempt_at,

@@ -113,9 +113,13 @@ impl From<RedeliverError> for Error {
     fn from(error: RedeliverError) -> Self {
         let (status, hint) = match error {
             RedeliverError::NoSuchEvent => (StatusCode::NOT_FOUND, "delivered events are kept for a day"),
-            RedeliverError::UnderWay => (StatusCode::CONFLICT, "look at its attempts with GET /retrohook/events/{id}"),
+            RedeliverError::UnderWay => {
+                (StatusCode::CONFLICT, "look at its attempts with GET /retrohook/events/{id}")
+            }
             RedeliverError::Behind => (StatusCode::CONFLICT, "send the first delivery of its key again"),
-            RedeliverError::NotDelivering => (StatusCode::CONFLICT, "confirm the subscription, or wait for the restart"),
+            RedeliverError::NotDelivering => {
+                (StatusCode::CONFLICT, "confirm the subscription, or wait for the restart")
+            }
         };
         Self { status, message: error.to_string(), hint: hint.into() }
     }

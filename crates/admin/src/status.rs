@@ -12,7 +12,8 @@ use crate::{Error, Node, read};
 /// 200 while matching requests are taken; 503 when they are refused and only a restart helps.
 pub(crate) async fn status(State(node): State<Node>) -> Result<Response, Error> {
     let stats = read(&node, |reader| reader.stats()).await?;
-    let sum = |count: fn(&gateway::stats::CoreStats) -> u64| node.cores.iter().map(|core| count(core)).sum::<u64>();
+    let sum =
+        |count: fn(&gateway::stats::CoreStats) -> u64| node.cores.iter().map(|core| count(core)).sum::<u64>();
     let state = if node.writer.is_latched() {
         "latched"
     } else if node.writer.is_full() {
@@ -42,8 +43,12 @@ pub(crate) async fn status(State(node): State<Node>) -> Result<Response, Error> 
 
 fn hint(state: &str) -> &'static str {
     match state {
-        "latched" => "a commit failed: matching requests get 503 until this process is restarted; see the log",
-        "full" => "the store takes no changes (no space, or somebody holds its lock): matching requests get 503 until it does; see --min-free, the data directory and the log",
+        "latched" => {
+            "a commit failed: matching requests get 503 until this process is restarted; see the log"
+        }
+        "full" => {
+            "the store takes no changes (no space, or somebody holds its lock): matching requests get 503 until it does; see --min-free, the data directory and the log"
+        }
         _ => "matching requests are taken",
     }
 }

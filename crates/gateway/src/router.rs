@@ -225,8 +225,7 @@ fn rank(route: &Route, index: usize, path: Option<&PathPattern>) -> Rank {
     let wildcard_with_port =
         route.hosts.iter().any(|host| matches!(host, HostPattern::Suffix(suffix) if suffix.contains(':')));
     let only_plain_hosts = has_hosts && route.hosts.iter().all(|host| matches!(host, HostPattern::Exact(_)));
-    let submatch =
-        u32::from(wildcard_with_port) * 4 + u32::from(only_plain_hosts) * 2 + u32::from(is_regex);
+    let submatch = u32::from(wildcard_with_port) * 4 + u32::from(only_plain_hosts) * 2 + u32::from(is_regex);
 
     let regex_priority = if is_regex { route.regex_priority } else { 0 };
     let length = match path {

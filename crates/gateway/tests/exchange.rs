@@ -69,7 +69,8 @@ impl Plugin for Probe {
         let header = forward.headers.get("x-probe").map(|value| value.to_str().unwrap().to_owned());
         (forward.method == "PUT").then(|| {
             let path = forward.service_path.to_owned();
-            Box::new(ProbeWatch { record: self.0.clone(), path, header: header.unwrap_or_default() }) as Box<dyn Watch>
+            Box::new(ProbeWatch { record: self.0.clone(), path, header: header.unwrap_or_default() })
+                as Box<dyn Watch>
         })
     }
 }
@@ -174,10 +175,7 @@ fn a_success_is_settled_once_and_relayed_whole() {
     assert!(answer.header("x-kong-upstream-latency").is_some());
     assert_eq!(
         *bench.record.0.lock().unwrap(),
-        [
-            Seen::Intended("/profile".into()),
-            Seen::Settled(Fate::Answered { status: 200 }, Some(200))
-        ]
+        [Seen::Intended("/profile".into()), Seen::Settled(Fate::Answered { status: 200 }, Some(200))]
     );
     let asked = &bench.upstream.executed()[0];
     assert_eq!((asked.target.as_str(), asked.body.as_slice()), ("/profile?x=1", b"{}".as_slice()));
@@ -237,7 +235,11 @@ fn a_timeout_is_told_and_outlasted() {
     let bench = Bench::start();
     let answer = bench.put("/mockbin/x?script=slow").unwrap();
     assert_eq!(answer.status, 504);
-    assert_eq!(bench.record.wait_for_fate(), (Fate::Answered { status: 200 }, Some(200)), "it answered after all");
+    assert_eq!(
+        bench.record.wait_for_fate(),
+        (Fate::Answered { status: 200 }, Some(200)),
+        "it answered after all"
+    );
 
     bench.record.0.lock().unwrap().clear();
     assert_eq!(bench.put("/mockbin/x?script=wait").unwrap().status, 504);

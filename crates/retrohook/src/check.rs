@@ -44,7 +44,9 @@ fn files(args: &CheckArgs) -> bool {
 
 fn data(dir: &Path) -> bool {
     report::line(&format!("looking through {} …", dir.display()));
-    let looking = || -> Result<Vec<String>, Box<dyn std::error::Error>> { Ok(stores::sqlite::inspect(dir)?.check(true)?) };
+    let looking = || -> Result<Vec<String>, Box<dyn std::error::Error>> {
+        Ok(stores::sqlite::inspect(dir)?.check(true)?)
+    };
     match looking() {
         Ok(findings) if findings.is_empty() => {
             report::line("ok: no damage");

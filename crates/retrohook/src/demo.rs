@@ -64,12 +64,9 @@ pub fn run(args: &DemoArgs) -> ExitCode {
 }
 
 async fn tell(args: &DemoArgs) -> Result<(), DemoError> {
-    let place = TempDir::with_prefix("retrohook-demo-").map_err(DemoError::io("make a temporary directory"))?;
+    let place =
+        TempDir::with_prefix("retrohook-demo-").map_err(DemoError::io("make a temporary directory"))?;
     let mut story = Story::begin(place.path()).await?;
     story.tell().await?;
-    if args.once {
-        story.end().await
-    } else {
-        story.stay_up().await
-    }
+    if args.once { story.end().await } else { story.stay_up().await }
 }

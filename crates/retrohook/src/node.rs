@@ -98,15 +98,19 @@ fn start_and_serve(args: RunArgs) -> Result<(), StartError> {
     report::entry("data", &format!("{} ({})", args.node.data_dir.display(), ledger.history));
 
     let hub_url = args.node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
-    let delivering = Delivering::start(&args.node, &config, &ledger, hub_url.trim_end_matches('/'), clock.clone())?;
+    let delivering =
+        Delivering::start(&args.node, &config, &ledger, hub_url.trim_end_matches('/'), clock.clone())?;
 
     let router = serving::router(&args.node, &config, &ledger, clock.clone())?;
     let gateway = match sockets.proxy {
-        Some(gateway) => Some(gateway.start(Arc::new(router), clock.clone()).map_err(StartError::part("start a core"))?),
+        Some(gateway) => {
+            Some(gateway.start(Arc::new(router), clock.clone()).map_err(StartError::part("start a core"))?)
+        }
         None => None,
     };
     let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
-    let serving = Serving::start(&ledger, &delivering, cores, clock, sockets.admin, sockets.hub, sockets.hub_public)?;
+    let serving =
+        Serving::start(&ledger, &delivering, cores, clock, sockets.admin, sockets.hub, sockets.hub_public)?;
     report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
 
     signals::wait();
@@ -195,7 +199,10 @@ impl Sockets {
         let hub = one(node.hub_listen, "--hub-listen")?;
         report::entry("hub", &listening(hub.as_ref().and_then(|listener| listener.local_addr().ok())));
         let hub_public = one(node.hub_public_listen, "--hub-public-listen")?;
-        report::entry("hub-public", &listening(hub_public.as_ref().and_then(|listener| listener.local_addr().ok())));
+        report::entry(
+            "hub-public",
+            &listening(hub_public.as_ref().and_then(|listener| listener.local_addr().ok())),
+        );
         Ok(Self { proxy, admin, hub, hub_public })
     }
 

@@ -98,7 +98,8 @@ pub struct Webhook {
 
 impl Webhook {
     pub async fn start(cache: Cache, heard: mpsc::UnboundedSender<Heard>) -> Result<Self, DemoError> {
-        let mut webhook = Self { cache, heard, address: SocketAddr::from(([127, 0, 0, 1], 0)), serving: None };
+        let mut webhook =
+            Self { cache, heard, address: SocketAddr::from(([127, 0, 0, 1], 0)), serving: None };
         webhook.come_back().await?;
         Ok(webhook)
     }
@@ -124,7 +125,8 @@ impl Webhook {
     }
 
     pub async fn come_back(&mut self) -> Result<(), DemoError> {
-        let listener = TcpListener::bind(self.address).await.map_err(DemoError::io("start the forum's webhook"))?;
+        let listener =
+            TcpListener::bind(self.address).await.map_err(DemoError::io("start the forum's webhook"))?;
         self.address = listener.local_addr().map_err(DemoError::io("start the forum's webhook"))?;
         let state = (self.cache.clone(), self.heard.clone());
         let router = Router::new().route("/hooks/profile-changed", post(hook)).with_state(state);
@@ -151,7 +153,8 @@ async fn hook(State((cache, heard)): State<HookState>, headers: HeaderMap, body:
     }
     let Some(path) = path_of(&text("Message")) else { return StatusCode::BAD_REQUEST };
     cache.expire(&path);
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let header =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let event = Heard::Event {
         by: "webhook",
         path,

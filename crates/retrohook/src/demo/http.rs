@@ -22,7 +22,8 @@ pub struct Answer {
 
 /// Sends one request on a connection of its own.
 pub async fn send(method: &str, url: &str, body: &str) -> Result<Answer, DemoError> {
-    let failed = |source: Box<dyn std::error::Error + Send + Sync>| DemoError::Request { url: url.to_owned(), source };
+    let failed =
+        |source: Box<dyn std::error::Error + Send + Sync>| DemoError::Request { url: url.to_owned(), source };
     match tokio::time::timeout(PATIENCE, exchange(method, url, body)).await {
         Ok(answer) => answer.map_err(failed),
         Err(elapsed) => Err(failed(elapsed.into())),

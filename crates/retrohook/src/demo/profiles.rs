@@ -29,11 +29,10 @@ struct ProfileState {
 impl Profiles {
     /// Serves on a free port.
     pub async fn start(&self) -> Result<SocketAddr, DemoError> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(DemoError::io("start the profile service"))?;
+        let listener =
+            TcpListener::bind("127.0.0.1:0").await.map_err(DemoError::io("start the profile service"))?;
         let address = listener.local_addr().map_err(DemoError::io("start the profile service"))?;
-        let router = Router::new()
-            .route("/profiles/{name}", get(show).put(change))
-            .with_state(self.clone());
+        let router = Router::new().route("/profiles/{name}", get(show).put(change)).with_state(self.clone());
         tokio::spawn(axum::serve(listener, router).into_future());
         Ok(address)
     }

@@ -39,7 +39,11 @@ impl Story {
         timeline.intro("retrohook demo: a forum caches profiles that live in a service without events.\n");
         let profiles = Profiles::default();
         let service = profiles.start().await?;
-        timeline.part("profile service", &format!("http://{service}"), "the third party; keeps a record of what it executed");
+        timeline.part(
+            "profile service",
+            &format!("http://{service}"),
+            "the third party; keeps a record of what it executed",
+        );
 
         let (tell, heard) = mpsc::unbounded_channel();
         // The webhook's address stands in the configuration, the gateway's in the caches: the webhook starts first, empty.
@@ -52,10 +56,18 @@ impl Story {
         let page = forum::serve_page(forum.clone()).await?;
         tokio::spawn(worker::work(gateway.hub, QUEUE, mobile.clone(), tell));
 
-        timeline.part("gateway", &format!("http://{}", gateway.proxy), "this binary, in front of it, a process of its own");
+        timeline.part(
+            "gateway",
+            &format!("http://{}", gateway.proxy),
+            "this binary, in front of it, a process of its own",
+        );
         timeline.part("", &gateway.data().display().to_string(), "its data: a real database");
         timeline.part("forum", &format!("http://{page}"), "caches profiles; a webhook expires them");
-        timeline.part("mobile app", &format!("queue {QUEUE}"), "a second cache; a worker on the AWS SDK expires it");
+        timeline.part(
+            "mobile app",
+            &format!("queue {QUEUE}"),
+            "a second cache; a worker on the AWS SDK expires it",
+        );
         Ok(Self { timeline, profiles, gateway, forum, mobile, webhook, page, heard, rounds: 0 })
     }
 
@@ -121,7 +133,9 @@ impl Story {
     async fn killed(&mut self) -> Result<(), DemoError> {
         self.round("the gateway is killed in mid-request, and still tells");
         let url = format!("http://{}/profiles/ada?think=60", self.gateway.proxy);
-        let asking = tokio::spawn(async move { http::send("PUT", &url, &body("Analyst")).await.map(|answer| answer.status) });
+        let asking = tokio::spawn(async move {
+            http::send("PUT", &url, &body("Analyst")).await.map(|answer| answer.status)
+        });
         self.timeline.step("client", "PUT /profiles/ada title=Analyst (the service answers late)");
         self.until("the service to execute it", |story| {
             story.profiles.executed().last().is_some_and(|last| last == "ada = Analyst")
@@ -229,7 +243,12 @@ impl Story {
         Ok(())
     }
 
-    async fn wait_for_event(&mut self, who: &'static str, path: &str, outcome: &str) -> Result<(), DemoError> {
+    async fn wait_for_event(
+        &mut self,
+        who: &'static str,
+        path: &str,
+        outcome: &str,
+    ) -> Result<(), DemoError> {
         self.wait_for(&format!("{who} to hear of {path}"), |heard| {
             matches!(heard, Heard::Event { by, path: changed, outcome: told, .. }
                 if *by == who && changed == path && told == outcome)
@@ -258,10 +277,15 @@ impl Story {
         let id = newest["events"][0]["id"].as_str().unwrap_or_default().to_owned();
         for _ in 0..1_000 {
             let event = self.json(&format!("http://{admin}/retrohook/events/{id}")).await?;
-            let attempts = event["deliveries"].as_array().into_iter().flatten().filter_map(|delivery| delivery["attempts"].get(0));
+            let attempts = event["deliveries"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|delivery| delivery["attempts"].get(0));
             if let Some(attempt) = attempts.into_iter().find(|attempt| attempt["error"].is_string()) {
                 let (error, next) = (&attempt["error"], &attempt["next_at"]);
-                self.timeline.step("gateway", &format!("attempt 1 failed: {}", error.as_str().unwrap_or_default()));
+                self.timeline
+                    .step("gateway", &format!("attempt 1 failed: {}", error.as_str().unwrap_or_default()));
                 self.timeline.note(&format!("next attempt at {}", next.as_str().unwrap_or_default()));
                 return Ok(());
             }
@@ -278,7 +302,8 @@ impl Story {
 
     async fn json(&self, url: &str) -> Result<Value, DemoError> {
         let answer = http::get(url).await?;
-        let failed = |source: serde_json::Error| DemoError::Request { url: url.to_owned(), source: source.into() };
+        let failed =
+            |source: serde_json::Error| DemoError::Request { url: url.to_owned(), source: source.into() };
         serde_json::from_str(&answer.body).map_err(failed)
     }
 

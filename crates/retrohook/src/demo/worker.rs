@@ -41,8 +41,13 @@ async fn poll(
     let url = client.get_queue_url().queue_name(queue).send().await?;
     let url = url.queue_url().unwrap_or_default();
     loop {
-        let received =
-            client.receive_message().queue_url(url).max_number_of_messages(10).wait_time_seconds(20).send().await?;
+        let received = client
+            .receive_message()
+            .queue_url(url)
+            .max_number_of_messages(10)
+            .wait_time_seconds(20)
+            .send()
+            .await?;
         for message in received.messages() {
             if let Some(event) = event_of(message.body().unwrap_or_default()) {
                 if let Heard::Event { path, .. } = &event {
@@ -60,9 +65,8 @@ async fn poll(
 /// What an SNS notification in a queue says.
 fn event_of(body: &str) -> Option<Heard> {
     let envelope: Value = serde_json::from_str(body).ok()?;
-    let attribute = |name: &str| {
-        envelope["MessageAttributes"][name]["Value"].as_str().unwrap_or_default().to_owned()
-    };
+    let attribute =
+        |name: &str| envelope["MessageAttributes"][name]["Value"].as_str().unwrap_or_default().to_owned();
     Some(Heard::Event {
         by: "worker",
         path: path_of(envelope["Message"].as_str()?)?,

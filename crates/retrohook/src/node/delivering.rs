@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use delivery::Deliveries;
+use delivery::drain::{DrainSignal, drain};
 use delivery::guard::Allow;
 use delivery::signing::{Secret, SnsKey};
 use delivery::wire::WireFormat;
 use delivery::wire::cache::Messages;
 use delivery::wire::sns::Names;
 use delivery::worker::{self, Confirmation, Order, Settings};
-use delivery::Deliveries;
-use delivery::drain::{DrainSignal, drain};
 use event::timestamp::Clock;
 use hub::{Hub, QueueSettings};
 use storage::StoreError;
@@ -21,8 +21,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::ledger::Ledger;
 use super::StartError;
+use super::ledger::Ledger;
 use crate::cli::NodeArgs;
 
 /// Where the signing key is kept.
@@ -52,8 +52,9 @@ impl Delivering {
         hub_url: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        let allow = Allow::parse(node.allow_private_endpoints, node.allow_endpoints.iter().map(String::as_str))
-            .map_err(|wrong| StartError::AllowEndpoints(join(&wrong)))?;
+        let allow =
+            Allow::parse(node.allow_private_endpoints, node.allow_endpoints.iter().map(String::as_str))
+                .map_err(|wrong| StartError::AllowEndpoints(join(&wrong)))?;
         let runtime = runtime()?;
         let messages = Messages::default();
         let (key, sns_key) = watch::channel(None);
@@ -115,7 +116,8 @@ impl Delivering {
 }
 
 fn runtime() -> Result<Runtime, StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_name("delivery-blocking").build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().thread_name("delivery-blocking").build();
     runtime.map_err(StartError::part("make a runtime"))
 }
 
@@ -165,7 +167,12 @@ fn workers(
             hub_url: hub_url.to_owned(),
         };
         let Some(state) = hub.watch_subscription(stored.id) else { continue };
-        workers.push(worker::Config { subscription: stored.clone(), names, settings: settings(wanted)?, state });
+        workers.push(worker::Config {
+            subscription: stored.clone(),
+            names,
+            settings: settings(wanted)?,
+            state,
+        });
     }
     Ok(workers)
 }
@@ -178,7 +185,9 @@ fn settings(wanted: &config::Subscription) -> Result<Settings, StartError> {
     let format = match &wanted.format {
         config::Format::StandardWebhooks { secrets } => {
             let keys = secrets.iter().map(|secret| secret.expose().parse::<Secret>());
-            WireFormat::StandardWebhooks(keys.collect::<Result<_, _>>().map_err(StartError::part("read a secret"))?)
+            WireFormat::StandardWebhooks(
+                keys.collect::<Result<_, _>>().map_err(StartError::part("read a secret"))?,
+            )
         }
         config::Format::Sns if wanted.raw_message_delivery => WireFormat::SnsRaw,
         config::Format::Sns => WireFormat::Sns,
@@ -196,7 +205,10 @@ fn settings(wanted: &config::Subscription) -> Result<Settings, StartError> {
 /// Loads the signing key, or makes one in the background: a start does not wait for it.
 fn make_key(ledger: &Ledger, key: watch::Sender<Option<Arc<SnsKey>>>) -> Result<(), StartError> {
     let writer = ledger.writer.clone();
-    let stored = writer.transact(|tx| tx.get_value(KEY_NAME)).wait().map_err(StartError::part("read the signing key"))?;
+    let stored = writer
+        .transact(|tx| tx.get_value(KEY_NAME))
+        .wait()
+        .map_err(StartError::part("read the signing key"))?;
     let making = move || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let made = match stored {
             Some(pem) => SnsKey::from_pem(&pem)?,
@@ -224,4 +236,3 @@ fn make_key(ledger: &Ledger, key: watch::Sender<Option<Arc<SnsKey>>>) -> Result<
         .map_err(StartError::part("start a thread"))?;
     Ok(())
 }
-

@@ -50,7 +50,8 @@ impl Ledger {
             clock: clock.clone(),
             retention: retention.clone(),
         };
-        let (writer, thread) = Writer::spawn(config_of_writer).map_err(StartError::part("start the store's writer"))?;
+        let (writer, thread) =
+            Writer::spawn(config_of_writer).map_err(StartError::part("start the store's writer"))?;
 
         let recovered = recover(&writer, clock.now())?;
         let mut fresh = fresh(config.subscriptions.len())?;
@@ -108,7 +109,10 @@ fn fresh(count: usize) -> Result<Vec<config::Fresh>, StartError> {
     let one = |_| -> Result<config::Fresh, Box<dyn std::error::Error + Send + Sync>> {
         let mut bytes = [0; 16];
         SystemRandom::new().fill(&mut bytes).map_err(|_| "the system gives no randomness")?;
-        Ok(config::Fresh { token: hub::token::random()?, uuid: uuid::Builder::from_random_bytes(bytes).into_uuid() })
+        Ok(config::Fresh {
+            token: hub::token::random()?,
+            uuid: uuid::Builder::from_random_bytes(bytes).into_uuid(),
+        })
     };
     (0..count).map(one).collect::<Result<_, _>>().map_err(StartError::part("make a token"))
 }

@@ -107,7 +107,10 @@ impl Serving {
     }
 }
 
-async fn serve<const N: usize>(listeners: [(Option<TcpListener>, axum::Router); N], drained: watch::Receiver<bool>) {
+async fn serve<const N: usize>(
+    listeners: [(Option<TcpListener>, axum::Router); N],
+    drained: watch::Receiver<bool>,
+) {
     let mut serving = tokio::task::JoinSet::new();
     for (listener, router) in listeners {
         let Some(listener) = listener else { continue };

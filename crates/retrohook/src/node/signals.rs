@@ -23,7 +23,10 @@ pub fn wait() {
     });
 }
 
-#[expect(clippy::disallowed_methods, reason = "a second signal asks for exactly this; the store survives it as it survives kill -9")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a second signal asks for exactly this; the store survives it as it survives kill -9"
+)]
 fn end_now() -> ! {
     std::process::exit(130)
 }
@@ -35,7 +38,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> Self {
-        Self { terminate: signal(SignalKind::terminate()).ok(), interrupt: signal(SignalKind::interrupt()).ok() }
+        Self {
+            terminate: signal(SignalKind::terminate()).ok(),
+            interrupt: signal(SignalKind::interrupt()).ok(),
+        }
     }
 
     async fn next(&mut self) {
