@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{AnswerFacts, RequestFacts};
-use crate::{EventId, Outcome, Timestamp};
+use crate::{EventId, Outcome, Timestamp, UnknownReason};
 
 /// The store's number of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,6 +39,23 @@ pub struct Intent {
     pub started_at: Timestamp,
     /// [`RequestFacts`] as JSON.
     pub request: Arc<str>,
+}
+
+impl Intent {
+    /// The event of an intent that a dead gateway left open: its outcome is `unknown`, nobody saw an answer, and whom it overlapped with
+    /// nobody knows any more.
+    pub fn left_open(&self, now: Timestamp) -> NewEvent {
+        NewEvent {
+            id: self.id,
+            topic: self.topic,
+            key: self.key.clone(),
+            outcome: Outcome::Unknown(UnknownReason::GatewayRestarted),
+            overlapped: false,
+            recorded_at: now,
+            request: self.request.clone(),
+            answer: None,
+        }
+    }
 }
 
 /// The longest ordering key, in bytes; longer ones are cut at a character.

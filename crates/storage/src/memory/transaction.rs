@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use event::{EventId, Intent, NewEvent, Outcome, Position, Timestamp, UnknownReason};
+use event::{EventId, Intent, NewEvent, Position, Timestamp};
 
 use super::state::{OpenIntent, Recorded, State};
 use crate::Result;
@@ -31,17 +31,7 @@ impl Transaction {
         if !intent.publish_unknown {
             return Ok(());
         }
-        let event = NewEvent {
-            id: intent.id,
-            topic: intent.topic,
-            key: intent.key.clone(),
-            outcome: Outcome::Unknown(UnknownReason::GatewayRestarted),
-            overlapped: false,
-            recorded_at: now,
-            request: intent.request.clone(),
-            answer: None,
-        };
-        self.append(&event).map(drop)
+        self.append(&intent.left_open(now)).map(drop)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use event::{EventId, Intent, NewEvent, Outcome, Position, Timestamp, TopicId, UnknownReason};
+use event::{EventId, Intent, NewEvent, Position, Timestamp, TopicId, UnknownReason};
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Error, Row, params};
 use storage::Result;
@@ -163,17 +163,7 @@ impl Transaction {
         if !intent.publish_unknown {
             return Ok(());
         }
-        let event = NewEvent {
-            id: intent.id,
-            topic: intent.topic,
-            key: intent.key.clone(),
-            outcome: Outcome::Unknown(UnknownReason::GatewayRestarted),
-            overlapped: false,
-            recorded_at: now,
-            request: intent.request.clone(),
-            answer: None,
-        };
-        self.append_event(&event).map(drop)
+        self.append_event(&intent.left_open(now)).map(drop)
     }
 }
 
