@@ -15,7 +15,7 @@ mod report;
 use cli::{Cli, Command};
 
 /// The data path allocates some dozens of small things for each request: with this allocator a request costs about a tenth less than
-/// with the C library's.
+/// with the C library's. Without transparent huge pages: with them an idle process holds 35 MB, without 20.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
