@@ -222,8 +222,8 @@ impl DeliveryView {
     }
 }
 
-/// A URL without its user info: passwords stay out of answers.
-fn without_user(endpoint: &str) -> String {
+/// A URL without its user info: passwords stay out of answers and logs.
+pub fn without_user(endpoint: &str) -> String {
     match (endpoint.split_once("://"), endpoint.split_once('@')) {
         (Some((scheme, rest)), Some(_)) if rest.split('/').next().is_some_and(|host| host.contains('@')) => {
             let host = rest.split_once('@').map_or(rest, |(_, host)| host);

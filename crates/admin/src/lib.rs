@@ -22,6 +22,8 @@ mod events;
 mod metrics;
 mod status;
 
+pub use events::without_user;
+
 /// What the admin API tells about; clones share it.
 #[derive(Clone)]
 pub struct Node {
@@ -117,9 +119,10 @@ impl From<RedeliverError> for Error {
                 (StatusCode::CONFLICT, "look at its attempts with GET /retrohook/events/{id}")
             }
             RedeliverError::Behind => (StatusCode::CONFLICT, "send the first delivery of its key again"),
-            RedeliverError::NotDelivering => {
-                (StatusCode::CONFLICT, "confirm the subscription, or wait for the restart")
-            }
+            RedeliverError::NotDelivering => (
+                StatusCode::CONFLICT,
+                "it is pending (confirm it), disabled (change its endpoint's URL to begin anew), or this node stops",
+            ),
         };
         Self { status, message: error.to_string(), hint: hint.into() }
     }

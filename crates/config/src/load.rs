@@ -25,8 +25,7 @@ pub fn load<P: AsRef<Path>>(paths: &[P], options: &Options<'_>) -> Result<Config
                 place: None,
                 path: String::new(),
                 message: format!("cannot be read: {error}"),
-                hint: "look at the path given with -c, at its permissions, and that it is a text in UTF-8"
-                    .into(),
+                hint: "look at the path, at its permissions, and that it is a text in UTF-8".into(),
             }),
         }
     }

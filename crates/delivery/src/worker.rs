@@ -294,12 +294,15 @@ impl Worker {
         for departure in departures {
             self.flight.depart(departure, &self.courier);
         }
-        // What was chosen may have left more to choose.
-        if chosen || self.due.has_promotable() { self.look_up().await } else { self.wait().await }
+        // What was chosen may have left more to choose; keys that are next wait for a place like everybody else.
+        let more = chosen || (self.due.has_promotable() && self.room().retries > 0);
+        if more { self.look_up().await } else { self.wait().await }
     }
 
     /// Hears what must not wait for the end of a backlog: where attempts end at once there is always more to choose.
     async fn look_up(&mut self) -> Result<(), Stop> {
+        // The other workers share this thread.
+        tokio::task::yield_now().await;
         tokio::select! {
             biased;
             deadline = self.drain.started() => Err(Stop::Drain(deadline)),

@@ -45,7 +45,8 @@ pub(crate) struct Exchange {
     hold: RefCell<Option<Hold>>,
     resolver: RefCell<Option<AbortHandle>>,
     client_gone: Cell<bool>,
-    _permit: ExchangePermit,
+    /// Given back when the outcome is settled: a slow reader of the answer holds none.
+    permit: Cell<Option<ExchangePermit>>,
 }
 
 /// How far the protocol has got.
@@ -95,7 +96,7 @@ impl Exchange {
             hold: RefCell::new(None),
             resolver: RefCell::new(None),
             client_gone: Cell::new(false),
-            _permit: permit,
+            permit: Cell::new(Some(permit)),
         })
     }
 
@@ -171,6 +172,7 @@ impl Exchange {
             return;
         }
         self.stage.set(Stage::Settled);
+        self.permit.take();
         if let Some(resolver) = self.resolver.borrow_mut().take() {
             resolver.abort();
         }
@@ -262,16 +264,18 @@ pub(crate) async fn run(
     let asking = upstream::ask(core.pool.clone(), plan.service.clone(), request, exchange.progress.clone());
     let mut asking: Asking = Box::pin(asking);
     let mut patience = Patience::new(&exchange, &plan);
-    loop {
-        match patience.wait(&mut asking).await {
-            Waited::Head(response, lease) => return relay(&exchange, &plan, response, lease).await,
-            Waited::Failed(failure) => return Ok(fail(&exchange, &plan, failure)),
-            Waited::BoundReached => exchange.settle(Fate::Unanswered(UnknownReason::BoundReached)),
-            Waited::TimedOut => {
-                exchange.told(504);
-                tokio::task::spawn_local(outlast(exchange, asking, patience));
-                return Ok(plan.refuse(Refusal::GatewayTimeout));
-            }
+    match patience.wait(&mut asking).await {
+        Waited::Head(response, lease) => relay(&exchange, &plan, response, lease).await,
+        Waited::Failed(failure) => Ok(fail(&exchange, &plan, failure)),
+        Waited::BoundReached => {
+            let sent = exchange.progress.is_sent();
+            exchange.settle(if sent { Fate::Unanswered(UnknownReason::BoundReached) } else { Fate::NotSent });
+            Ok(plan.refuse(Refusal::GatewayTimeout))
+        }
+        Waited::TimedOut => {
+            exchange.told(504);
+            tokio::task::spawn_local(outlast(exchange, asking, patience));
+            Ok(plan.refuse(Refusal::GatewayTimeout))
         }
     }
 }
@@ -354,8 +358,9 @@ async fn outlast(exchange: Rc<Exchange>, mut asking: Asking, mut patience: Patie
         }
         Waited::Failed(Failure::Unsent(_)) => exchange.settle(Fate::NotSent),
         Waited::Failed(Failure::Lost(reason)) => exchange.settle(Fate::Unanswered(reason)),
-        Waited::TimedOut | Waited::BoundReached => {
+        Waited::TimedOut | Waited::BoundReached if exchange.progress.is_sent() => {
             exchange.settle(Fate::Unanswered(UnknownReason::UpstreamTimeout));
         }
+        Waited::TimedOut | Waited::BoundReached => exchange.settle(Fate::NotSent),
     }
 }

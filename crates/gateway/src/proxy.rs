@@ -260,11 +260,12 @@ impl Routed {
         core.stats.matched.fetch_add(1, Ordering::Relaxed);
         let id = self.head.id;
         let refuse = |refusal| Ok(own_answer(refusal, id, accept.as_ref(), started));
-        let Some(permit) = core.open_exchange() else { return refuse(Refusal::TooManyExchanges) };
         let ahead = match read_ahead(&mut body).await {
             Ok(ahead) => ahead,
             Err(refusal) => return refuse(refusal),
         };
+        // Only now: who trickles a body holds no place among the exchanges.
+        let Some(permit) = core.open_exchange() else { return refuse(Refusal::TooManyExchanges) };
         let bound = watch.bound();
         let exchange = Exchange::new(core.clone(), watch, started, permit);
         let body = match ahead {

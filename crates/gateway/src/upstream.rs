@@ -29,6 +29,8 @@ use crate::table::Service;
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 /// Idle connections that a core keeps to one service; one more is closed.
 const MAX_IDLE: usize = 256;
+/// How long a connection from the pool may take to become ready.
+const READY_WITHIN: Duration = Duration::from_millis(10);
 /// How often idle connections are looked through.
 const REAP_EVERY: Duration = Duration::from_secs(1);
 /// The largest head of an answer, in bytes; a larger one is an invalid answer.
@@ -158,7 +160,8 @@ impl Pool {
                 continue;
             }
             let mut sender = idle.sender;
-            if sender.ready().await.is_ok() {
+            // One that still sends the body of a request that was answered early is not worth waiting for.
+            if let Ok(Ok(())) = tokio::time::timeout(READY_WITHIN, sender.ready()).await {
                 return Some(Lease { sender, service: service.clone(), pool: self.clone() });
             }
         }

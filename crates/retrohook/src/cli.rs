@@ -186,8 +186,11 @@ impl FromStr for Listen {
         if text == "off" {
             return Ok(Self::Off);
         }
-        let advice =
-            || format!("`{text}` is no address with port: write it like 127.0.0.1:8000, [::1]:8000, or off");
+        let advice = || {
+            format!(
+                "`{text}` is no IP address with port (names are not resolved): write it like 127.0.0.1:8000, [::1]:8000, or off"
+            )
+        };
         text.parse().map(Self::On).map_err(|_| advice())
     }
 }

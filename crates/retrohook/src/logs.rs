@@ -1,5 +1,7 @@
 //! Structured logs, to standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::LogFormat;
@@ -10,7 +12,9 @@ const VARIABLE: &str = "RETROHOOK_LOG";
 /// Begins to log. Once a process; a second call is without effect.
 pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     // An error says that somebody logs already.
     let _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),

@@ -49,6 +49,9 @@ pub enum StartError {
     /// A value of `--allow-endpoints`.
     #[error("--allow-endpoints: {0}")]
     AllowEndpoints(String),
+    /// `--hub-url` is no URL.
+    #[error("--hub-url: `{0}` is no address for messages: write it like https://hooks.example.com")]
+    HubUrl(String),
     /// The data directory.
     #[error("cannot use the data directory (--data-dir)")]
     Store(#[source] Box<dyn Error + Send + Sync>),
@@ -87,6 +90,8 @@ fn start_and_serve(args: RunArgs) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(WallClock);
     let config = load(&args)?;
     refuse_unbuilt(&args.node)?;
+    let allow = delivering::allowed(&args.node)?;
+    check_hub_url(&args.node)?;
     let sockets = Sockets::bind(&args.node)?;
     let files = match args.config.len() {
         0 => "none: no routes, no topics (-c FILE)".to_owned(),
@@ -99,7 +104,7 @@ fn start_and_serve(args: RunArgs) -> Result<(), StartError> {
 
     let hub_url = args.node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
     let delivering =
-        Delivering::start(&args.node, &config, &ledger, hub_url.trim_end_matches('/'), clock.clone())?;
+        Delivering::start(&args.node, &config, &ledger, allow, hub_url.trim_end_matches('/'), clock.clone())?;
 
     let router = serving::router(&args.node, &config, &ledger, clock.clone())?;
     let gateway = match sockets.proxy {
@@ -133,7 +138,7 @@ fn stop(
     }
     let deadline = Duration::from_secs(drain_timeout);
     delivering.end_polls.start(tokio::time::Instant::now());
-    serving.stop();
+    serving.stop(deadline);
     delivering.stop(deadline);
     ledger.close();
     report::line("stopped");
@@ -167,6 +172,15 @@ fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
         Some((_, setting)) => Err(StartError::NotBuilt(setting)),
         None => Ok(()),
     }
+}
+
+fn check_hub_url(node: &NodeArgs) -> Result<(), StartError> {
+    let Some(url) = &node.hub_url else { return Ok(()) };
+    let parsed: Result<http::Uri, _> = url.parse();
+    let usable = parsed.is_ok_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())
+    });
+    if usable { Ok(()) } else { Err(StartError::HubUrl(url.clone())) }
 }
 
 /// Bound sockets, printed as they are bound.

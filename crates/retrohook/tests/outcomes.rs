@@ -140,14 +140,27 @@ fn an_answer_behind_a_504_is_still_heard() {
 }
 
 #[test]
-fn an_exchange_is_bounded_in_time() {
+fn an_exchange_that_nobody_waits_for_is_bounded_in_time() {
     let scene = start(Profiles { rule: "exchange_timeout: 400", ..Profiles::default() });
-    let mut client = scene.put_and_wait_for_upstream("?script=wait");
+    let client = scene.put_and_wait_for_upstream("?script=wait");
+    client.fin().expect("it leaves");
     let told = scene.told(1);
     assert_eq!((told[0].outcome(), told[0].reason()), ("unknown", Some("bound_reached")));
     scene.upstream.release();
-    assert_eq!(client.answer().expect("the client is served all the same").status, 200);
     nothing_but(&scene, 1);
+}
+
+/// As long as the client waits, what it is told in the end decides: whoever has a whole success has an event that says so.
+#[test]
+fn a_client_that_waits_beyond_the_bound_is_served_and_told_of() {
+    for durability in ["intent", "strict"] {
+        let rule = format!("exchange_timeout: 300, durability: {durability}");
+        let scene = start(Profiles { rule: &rule, ..Profiles::default() });
+        assert_eq!(scene.put("?script=slow").expect("an answer").status, 200, "{durability}");
+        let told = scene.told(1);
+        assert_eq!(told[0].outcome(), "succeeded", "{durability}");
+        nothing_but(&scene, 1);
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub struct Retention {
     pub removed_grace: Duration,
     /// A pending or disabled subscription pins events no longer than this.
     pub pending_pin: Duration,
-    /// Messages in queues are kept this long (SQS's default).
+    /// Messages in queues are kept this long (the longest that SQS allows: they are owed).
     pub queue_message: Duration,
     /// The database's size, in bytes, at which intents are refused.
     pub max_bytes: u64,
@@ -55,7 +55,7 @@ impl Default for Retention {
             max_attempts: 1_000_000,
             removed_grace: DAY,
             pending_pin: 3 * DAY,
-            queue_message: 4 * DAY,
+            queue_message: 14 * DAY,
             max_bytes: 10_240 * MIB,
             min_free_bytes: 256 * MIB,
         }

@@ -285,7 +285,9 @@ impl<B: Backend> Worker<B> {
 
     /// Waits for a change and takes all that are there, up to a batch's limit.
     fn gather(&mut self) {
-        let patience = if self.owed.is_empty() {
+        let patience = if self.latched.is_some() {
+            HOUSEKEEPING_EVERY
+        } else if self.owed.is_empty() {
             self.housekeeping_due.saturating_duration_since(Instant::now())
         } else {
             RETRY_EVERY
@@ -318,7 +320,8 @@ impl<B: Backend> Worker<B> {
                 event.overlapped |= self.open.overlapped(id);
             }
         }
-        self.batch.settlements.splice(0..0, self.owed.drain(..));
+        let again = self.owed.len().min(MAX_BATCH);
+        self.batch.settlements.splice(0..0, self.owed.drain(..again));
         let began = Instant::now();
         match self.apply_and_commit(housekeep) {
             Ok((applied, committed)) => self.succeeded(applied, &committed, began.elapsed()),
@@ -411,12 +414,17 @@ impl<B: Backend> Worker<B> {
         self.shared.stats.failed();
         self.shared.full.store(true, Ordering::Relaxed);
         tracing::warn!(cause = describe(error), "a commit was put off");
+        let later = std::mem::take(&mut self.owed);
         for mut settlement in self.batch.settlements.drain(..) {
             if let Some(reply) = settlement.reply.take() {
                 let _ = reply.send(Err(error.clone()));
             }
-            self.owed.push_back(settlement);
+            // Open intents are limited in number; what had none is owed to nobody beyond this.
+            if settlement.intent.is_some() || self.owed.len() + later.len() < MAX_QUEUED {
+                self.owed.push_back(settlement);
+            }
         }
+        self.owed.extend(later);
         // What it deletes may make room, but it may find none for itself.
         self.housekeeping_due = Instant::now() + RETRY_EVERY;
         self.refuse_all(error);

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{Asking, Exchange, Plan};
 use crate::table::Service;
-use crate::upstream::{Failure, Lease, Progress};
+use crate::upstream::{Failure, Lease};
 
 /// What came first.
 pub(crate) enum Waited {
@@ -23,48 +23,49 @@ pub(crate) enum Waited {
     Failed(Failure),
     /// One of the service's timeouts. Comes once.
     TimedOut,
-    /// The exchange's bound. Comes once.
+    /// The exchange's bound, and nobody waits for the answer any more.
     BoundReached,
 }
 
 /// The clocks.
 pub(crate) struct Patience {
     service: Arc<Service>,
-    progress: Rc<Progress>,
+    exchange: Rc<Exchange>,
     timeout: Pin<Box<Sleep>>,
     bound_at: Instant,
-    bound_told: bool,
+    client_was_there: bool,
 }
 
 impl Patience {
-    pub fn new(exchange: &Exchange, plan: &Plan) -> Self {
+    pub fn new(exchange: &Rc<Exchange>, plan: &Plan) -> Self {
         let bound_at = Instant::from_std(plan.started) + plan.bound;
-        let first = plan.service.read_timeout.min(plan.bound);
         Self {
             service: plan.service.clone(),
-            progress: exchange.progress.clone(),
-            timeout: Box::pin(tokio::time::sleep(first)),
+            exchange: exchange.clone(),
+            timeout: Box::pin(tokio::time::sleep(plan.service.read_timeout)),
             bound_at,
-            bound_told: false,
+            client_was_there: true,
         }
     }
 
-    /// Waits for the head, a timeout or the bound.
+    /// Waits for the head, a timeout, or the bound once the client has left: while it waits, its answer is owed to it and the open
+    /// intent covers a crash.
     pub async fn wait(&mut self, asking: &mut Asking) -> Waited {
         poll_fn(|cx| {
             if let Poll::Ready(answer) = asking.as_mut().poll(cx) {
                 return Poll::Ready(answer.into());
             }
+            if self.client_was_there && self.exchange.client_gone.get() {
+                self.client_was_there = false;
+                let soonest = self.timeout.deadline().min(self.bound_at);
+                self.timeout.as_mut().reset(soonest);
+            }
             while self.timeout.as_mut().poll(cx).is_ready() {
-                if let Some(due) = self.next_due() {
-                    self.timeout.as_mut().reset(due);
-                    continue;
+                match self.next_due() {
+                    Some(due) => self.timeout.as_mut().reset(due),
+                    None if self.timed_out() => return Poll::Ready(Waited::TimedOut),
+                    None => return Poll::Ready(Waited::BoundReached),
                 }
-                if self.progress.remaining(&self.service).is_none() {
-                    return Poll::Ready(Waited::TimedOut);
-                }
-                self.bound_told = true;
-                return Poll::Ready(Waited::BoundReached);
             }
             Poll::Pending
         })
@@ -74,12 +75,16 @@ impl Patience {
     /// When to look again; `None` if something is due now.
     fn next_due(&self) -> Option<Instant> {
         let now = Instant::now();
-        let timeout_in = self.progress.remaining(&self.service)?;
-        if self.bound_told {
+        let timeout_in = self.exchange.progress.remaining(&self.service)?;
+        if self.client_was_there {
             return Some(now + timeout_in);
         }
         let bound_in = self.bound_at.checked_duration_since(now).filter(|left| !left.is_zero())?;
         Some(now + timeout_in.min(bound_in).max(Duration::from_millis(1)))
+    }
+
+    fn timed_out(&self) -> bool {
+        self.exchange.progress.remaining(&self.service).is_none()
     }
 
     /// Waits for the head or the bound alone.

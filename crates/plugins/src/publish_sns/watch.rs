@@ -20,6 +20,7 @@ use event::capture::BodyCapture;
 use event::facts::{AnswerView, HeadersView};
 use event::{Decision, EventId, Fate, Intent, NewEvent, Outcome, Timestamp, UnknownReason};
 use pipeline::{Answer, Hold, Wants, Watch};
+use storage::StoreError;
 
 use super::config::Durability;
 use super::rule::Rule;
@@ -64,6 +65,11 @@ impl Watch for PublishWatch {
 
     fn intend(&mut self) -> Option<Hold> {
         if !self.keeps_intent() {
+            if self.rule.durability == Durability::Outcome && self.rule.writer.is_latched() {
+                self.stage.set(Stage::Refused);
+                let error = StoreError::Latched("see the log".into());
+                return Some(Box::pin(std::future::ready(Err(error))));
+            }
             self.stage.set(Stage::Forwarded);
             return None;
         }

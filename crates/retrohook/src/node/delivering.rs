@@ -49,12 +49,10 @@ impl Delivering {
         node: &NodeArgs,
         config: &config::Config,
         ledger: &Ledger,
+        allow: Allow,
         hub_url: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        let allow =
-            Allow::parse(node.allow_private_endpoints, node.allow_endpoints.iter().map(String::as_str))
-                .map_err(|wrong| StartError::AllowEndpoints(join(&wrong)))?;
         let runtime = runtime()?;
         let messages = Messages::default();
         let (key, sns_key) = watch::channel(None);
@@ -113,6 +111,15 @@ impl Delivering {
             tracing::error!("the deliveries panicked");
         }
     }
+}
+
+/// What `--allow-endpoints` and `--allow-private-endpoints` say.
+///
+/// # Errors
+/// All values that are wrong.
+pub fn allowed(node: &NodeArgs) -> Result<Allow, StartError> {
+    Allow::parse(node.allow_private_endpoints, node.allow_endpoints.iter().map(String::as_str))
+        .map_err(|wrong| StartError::AllowEndpoints(join(&wrong)))
 }
 
 fn runtime() -> Result<Runtime, StartError> {

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use event::Timestamp;
 use event::timestamp::Clock;
-use storage::entities::{Desired, Entities};
+use storage::entities::{Desired, Entities, SubscriptionState};
 use storage::retention::Retention;
 use storage::writer;
 use storage::{Feed, Reader, Receipt, StoreError, Writer};
@@ -64,6 +64,15 @@ impl Ledger {
                 "a subscription is no longer in the configuration: what it is owed is dropped after a day"
             );
         }
+        for disabled in
+            entities.subscriptions.iter().filter(|known| known.state == SubscriptionState::Disabled)
+        {
+            tracing::warn!(
+                subscription = disabled.id.0,
+                endpoint = admin::without_user(&disabled.endpoint),
+                "a subscription is disabled (unsubscribed, or its endpoint answered 410): to begin anew, change its endpoint's URL"
+            );
+        }
         let head = opened.reader.head().map_err(|error| StartError::Store(error.into()))?;
         feed.start_after(head);
         let mut history = format!("log at {head}");
@@ -71,7 +80,8 @@ impl Ledger {
             history.push_str(", last run did not end in order");
         }
         if recovered > 0 {
-            history.push_str(&format!(", {recovered} open intents became unknown outcomes"));
+            let intents = if recovered == 1 { "1 open intent" } else { &format!("{recovered} open intents") };
+            history.push_str(&format!(", {intents} became unknown"));
         }
         Ok(Self { writer, reader: opened.reader, feed, entities, retention, history, thread })
     }

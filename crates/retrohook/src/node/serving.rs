@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use admin::Node;
 use event::timestamp::Clock;
@@ -52,7 +53,8 @@ pub fn router(
 
 /// Running listeners.
 pub struct Serving {
-    drain: watch::Sender<bool>,
+    /// How long requests may take to end, once they are to end.
+    drain: watch::Sender<Option<Duration>>,
     thread: JoinHandle<()>,
 }
 
@@ -86,7 +88,7 @@ impl Serving {
             (hub, protocols::router(delivering.hub.clone(), protocols::Options::default())),
             (hub_public, protocols::public_router(delivering.hub.clone())),
         ];
-        let (drain, drained) = watch::channel(false);
+        let (drain, drained) = watch::channel(None);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -98,9 +100,9 @@ impl Serving {
         Ok(Self { drain, thread })
     }
 
-    /// Lets requests end and stops. Long polls must have been ended.
-    pub fn stop(self) {
-        self.drain.send_replace(true);
+    /// Lets requests end, at most for `patience`, and stops. Long polls must have been ended.
+    pub fn stop(self, patience: Duration) {
+        self.drain.send_replace(Some(patience));
         if self.thread.join().is_err() {
             tracing::error!("the control thread panicked");
         }
@@ -109,7 +111,7 @@ impl Serving {
 
 async fn serve<const N: usize>(
     listeners: [(Option<TcpListener>, axum::Router); N],
-    drained: watch::Receiver<bool>,
+    mut drained: watch::Receiver<Option<Duration>>,
 ) {
     let mut serving = tokio::task::JoinSet::new();
     for (listener, router) in listeners {
@@ -119,12 +121,21 @@ async fn serve<const N: usize>(
                 let mut drained = drained.clone();
                 let end = async move {
                     // A sender that is gone is a drain, too.
-                    let _ = drained.wait_for(|begun| *begun).await;
+                    let _ = drained.wait_for(Option::is_some).await;
                 };
                 serving.spawn(axum::serve(listener, router).with_graceful_shutdown(end).into_future());
             }
             Err(error) => tracing::error!(%error, "a listener cannot be served"),
         }
     }
-    while serving.join_next().await.is_some() {}
+    let out_of_patience = async {
+        let patience = drained.wait_for(Option::is_some).await.ok().and_then(|patience| *patience);
+        tokio::time::sleep(patience.unwrap_or_default()).await;
+    };
+    let all_ended = async { while serving.join_next().await.is_some() {} };
+    // A peer that never ends its request does not keep the node from stopping.
+    tokio::select! {
+        () = all_ended => {}
+        () = out_of_patience => {}
+    }
 }

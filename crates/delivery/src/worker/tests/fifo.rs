@@ -31,6 +31,26 @@ async fn a_blocked_key_keeps_its_order_and_holds_up_no_other() {
     world.until("a free key", |world| world.row(a4).is_some() || world.delivered().contains(&a4)).await;
 }
 
+/// A key whose turn it is finds every place taken: the worker must wait for one, not look for ever and keep the thread.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_finds_no_place_waits_for_one() {
+    let mut world = World::new(1).await;
+    world.script(|_| Answer::After(Duration::from_millis(500), 200));
+    world.start(0, Settings { max_in_flight: 2, ..fifo() });
+    let mut positions = Vec::new();
+    for key in ["a", "a", "b", "c", "d", "a", "b"] {
+        positions.push(world.publish(key).await);
+    }
+    for _ in 0..8 {
+        world.advance(SECOND).await;
+        world.barrier().await;
+    }
+    world.until("all of them", |world| world.delivered().len() == positions.len()).await;
+    let mut delivered = world.delivered();
+    delivered.sort_unstable();
+    assert_eq!(delivered, positions);
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_of_a_key_is_under_way_at_a_time() {
     let mut world = World::new(1).await;
