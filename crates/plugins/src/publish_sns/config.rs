@@ -70,7 +70,8 @@ pub(super) struct Config {
     #[serde(default = "default_resolve_after")]
     #[schemars(range(min = 0, max = MAX_WAIT))]
     pub resolve_after: u32,
-    /// How long a matching exchange may take before its outcome counts as unknown, in milliseconds.
+    /// How long after its start a matching exchange goes on whose client has left or was told 504, in milliseconds; then its outcome counts as
+    /// unknown.
     #[serde(default = "default_exchange_timeout")]
     #[schemars(range(min = 1, max = MAX_WAIT))]
     pub exchange_timeout: u32,
