@@ -197,6 +197,8 @@ pub struct Worker {
     changes: Changes,
     /// When `changes` is committed at the latest.
     gather_until: Option<Instant>,
+    /// The last attempt failed: told once, not for every event.
+    failing: bool,
 }
 
 impl Worker {
@@ -239,6 +241,7 @@ impl Worker {
             due: Due::default(),
             changes: Changes::default(),
             gather_until: None,
+            failing: false,
         };
         Ok((worker, Handle::new(id, shared, sender)))
     }

@@ -6,7 +6,8 @@
 //! * The outcome of a request is behind its intent in the queue, so a batch never sees it the other way round.
 //! * `Full` refuses intents. An outcome that `Full` refused is kept and tried again until there is space: its event is owed. Whoever
 //!   held an answer for it is told at once.
-//! * Whatever fails before the commit itself (another process holds the database's lock, say) is treated like `Full`.
+//! * Whatever fails before the commit itself (another process holds the database's lock, say) is treated like `Full`; a change that
+//!   cannot be made fails alone.
 //! * The first commit that fails otherwise latches the writer: from then on every change is refused and nothing is acknowledged,
 //!   because nobody knows what is on disk (an fsync that failed may report success the next time).
 
@@ -246,8 +247,10 @@ struct Applied {
 
 /// Why a batch was not committed.
 enum Failed {
-    /// The store is as it was before.
+    /// The store takes nothing now, and is as it was before.
     NothingWritten(StoreError),
+    /// The store could not make one of its changes, and is as it was before.
+    OneChange(StoreError),
     /// The commit itself failed.
     WhoKnows(StoreError),
 }
@@ -325,7 +328,46 @@ impl<B: Backend> Worker<B> {
         let began = Instant::now();
         match self.apply_and_commit(housekeep) {
             Ok((applied, committed)) => self.succeeded(applied, &committed, began.elapsed()),
-            Err(Failed::NothingWritten(error)) => self.put_off(&error),
+            Err(Failed::OneChange(error)) if !self.batch.transactions.is_empty() || housekeep => {
+                self.commit_apart(&error);
+            }
+            Err(Failed::OneChange(error) | Failed::NothingWritten(error)) => self.put_off(&error),
+            Err(Failed::WhoKnows(error)) => self.latch(&error),
+        }
+    }
+
+    /// Commits what requests brought without what others brought, and each of that by itself: a change that the store cannot make (it
+    /// meets a damaged row, say) fails nobody but who asked for it.
+    fn commit_apart(&mut self, error: &StoreError) {
+        tracing::warn!(
+            cause = describe(error),
+            "a change could not be made: the batch is committed in parts"
+        );
+        self.config.backend.rollback();
+        self.housekeeping_due = Instant::now() + HOUSEKEEPING_EVERY;
+        let transactions = std::mem::take(&mut self.batch.transactions);
+        if self.batch.len() > 0 {
+            self.commit_part();
+        }
+        for transaction in transactions {
+            self.batch.transactions.push(transaction);
+            self.commit_part();
+        }
+    }
+
+    fn commit_part(&mut self) {
+        if let Some(cause) = self.latched.clone() {
+            return self.refuse_all(&StoreError::Latched(cause));
+        }
+        let began = Instant::now();
+        match self.apply_and_commit(false) {
+            Ok((applied, committed)) => self.succeeded(applied, &committed, began.elapsed()),
+            Err(Failed::OneChange(error)) if self.batch.settlements.is_empty() => {
+                self.config.backend.rollback();
+                self.shared.stats.failed();
+                self.refuse_all(&error);
+            }
+            Err(Failed::OneChange(error) | Failed::NothingWritten(error)) => self.put_off(&error),
             Err(Failed::WhoKnows(error)) => self.latch(&error),
         }
     }
@@ -349,7 +391,10 @@ impl<B: Backend> Worker<B> {
 
     fn apply_and_commit(&mut self, housekeep: bool) -> Result<(Applied, Committed), Failed> {
         self.config.backend.begin().map_err(Failed::NothingWritten)?;
-        let applied = self.apply(housekeep).map_err(Failed::NothingWritten)?;
+        let applied = self.apply(housekeep).map_err(|error| match error {
+            StoreError::Full(_) => Failed::NothingWritten(error),
+            _ => Failed::OneChange(error),
+        })?;
         failpoint::hit(failpoint::BEFORE_COMMIT);
         let committed = self.config.backend.commit().map_err(|error| match error {
             StoreError::Full(_) => Failed::NothingWritten(error),

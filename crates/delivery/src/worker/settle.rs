@@ -56,6 +56,9 @@ impl Worker {
     }
 
     fn delivered(&mut self, trip: &Departure) {
+        if std::mem::take(&mut self.failing) {
+            tracing::info!(subscription = self.id.0, "the endpoint takes deliveries again");
+        }
         self.shared.count_delivered();
         if trip.row == Row::Stored {
             self.changes.remove(DeliveryId { subscription: self.id, position: trip.event.position });
@@ -69,6 +72,16 @@ impl Worker {
         let asked = asked_wait(report, now);
         match self.settings.policy.next(trip.number, trip.since, now, asked, jitter) {
             Next::Retry(at) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    let host = self.courier.endpoint.authority.to_str().unwrap_or_default();
+                    tracing::warn!(
+                        subscription = self.id.0,
+                        host,
+                        error = describe(report),
+                        next_at = %at,
+                        "deliveries fail: they are tried again"
+                    );
+                }
                 let row = self.row(&trip.event, DeliveryState::Retry { at }, trip.number, trip.since);
                 self.changes.put(row);
                 self.due.look_no_later_than(at);

@@ -266,6 +266,23 @@ fn a_full_store_refuses_intents_and_keeps_outcomes() {
 }
 
 #[test]
+fn a_change_that_cannot_be_made_fails_alone() {
+    let world = World::new();
+    let blocked = world.block();
+    let intent = world.writer.intend(sample_intent(1));
+    let published = world.writer.publish(sample_event(2));
+    let damaged = world.writer.transact(|_| Err::<(), _>(StoreError::Damaged("a row".into())));
+    let other = world.writer.transact(|tx| tx.put_value("a", b"1"));
+    drop(blocked);
+    intent.wait().unwrap();
+    assert!(published.wait().unwrap().is_some());
+    assert!(matches!(damaged.wait(), Err(StoreError::Damaged(_))));
+    other.wait().unwrap();
+    assert_eq!(world.writer.transact(|tx| tx.get_value("a")).wait().unwrap().as_deref(), Some(&b"1"[..]));
+    assert!(!world.writer.is_latched() && !world.writer.is_full());
+}
+
+#[test]
 fn intents_are_refused_while_outcomes_wait_for_space() {
     let world = World::new();
     let blocked = world.block();
