@@ -98,7 +98,7 @@ impl Worker {
         }
         // The rows in `changes` must be in the store before it is asked for them.
         self.commit().await?;
-        let (id, limit) = (self.id, room + self.flight.retries());
+        let (id, limit) = (self.id, room + self.flight.rows());
         let (found, next_due) = self
             .read(move |reader| {
                 let mut found = Vec::new();

@@ -44,11 +44,20 @@ pub(super) struct Landed {
 #[derive(Default)]
 pub(super) struct Flight {
     tasks: JoinSet<Arrival>,
-    trips: HashMap<Id, (Instant, Departure)>,
+    trips: HashMap<Id, Trip>,
     positions: HashSet<Position>,
     /// First attempts in the order of their beginnings, with the moment from which each is slow.
     slow: VecDeque<(Instant, Id)>,
+    /// Attempts that have a row.
+    rows: usize,
+    /// Attempts that had one when they began; a first attempt that grew slow takes no place from retries.
     retries: usize,
+}
+
+struct Trip {
+    began: Instant,
+    departure: Departure,
+    is_retry: bool,
 }
 
 impl Flight {
@@ -57,11 +66,14 @@ impl Flight {
         let attempt = courier.clone().attempt(departure.event.clone(), departure.number);
         let id = self.tasks.spawn(attempt).id();
         self.positions.insert(departure.event.position);
-        match departure.row {
-            Row::None => self.slow.push_back((began + SLOW, id)),
-            Row::Stored => self.retries += 1,
+        let is_retry = departure.row == Row::Stored;
+        if is_retry {
+            self.rows += 1;
+            self.retries += 1;
+        } else {
+            self.slow.push_back((began + SLOW, id));
         }
-        self.trips.insert(id, (began, departure));
+        self.trips.insert(id, Trip { began, departure, is_retry });
     }
 
     pub(super) fn len(&self) -> usize {
@@ -73,6 +85,11 @@ impl Flight {
     }
 
     /// Attempts under way that have a row.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Attempts under way that had a row when they began.
     pub(super) fn retries(&self) -> usize {
         self.retries
     }
@@ -106,11 +123,10 @@ impl Flight {
             Ok(ended) => ended,
             Err(error) => (error.id(), broken_off(&error)),
         };
-        let (began, trip) = self.trips.remove(&id)?;
+        let Trip { began, departure: trip, is_retry } = self.trips.remove(&id)?;
         self.positions.remove(&trip.event.position);
-        if trip.row == Row::Stored {
-            self.retries -= 1;
-        }
+        self.rows -= usize::from(trip.row == Row::Stored);
+        self.retries -= usize::from(is_retry);
         Some(Landed { trip, took: began.elapsed(), arrival })
     }
 
@@ -124,10 +140,10 @@ impl Flight {
         while self.slow.front().is_some_and(|(at, _)| *at <= now) {
             let (_, id) = self.slow.pop_front()?;
             if self.trips.contains_key(&id) {
-                let (_, trip) = self.trips.get_mut(&id)?;
-                trip.row = Row::Stored;
-                self.retries += 1;
-                return Some(trip);
+                let trip = self.trips.get_mut(&id)?;
+                trip.departure.row = Row::Stored;
+                self.rows += 1;
+                return Some(&trip.departure);
             }
         }
         None

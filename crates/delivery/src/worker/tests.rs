@@ -208,6 +208,28 @@ async fn new_events_are_not_starved_by_retries() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn retries_are_not_starved_by_slow_first_attempts() {
+    let mut world = World::new(1).await;
+    world.script(|call| match call.key.as_str() {
+        "bad" if call.attempt == 1 => Answer::Status(500),
+        "bad" => OK,
+        _ => Answer::After(2 * SECOND, 200),
+    });
+    world.start(0, Settings { max_in_flight: 2, ..raw() });
+    let bad = world.publish("bad").await;
+    world.until("its failure", |world| world.recorded(bad).len() == 1).await;
+    for _ in 0..40 {
+        world.publish("slow").await;
+    }
+    for _ in 0..14 {
+        world.advance(SECOND).await;
+        world.barrier().await;
+    }
+    assert!(world.delivered().contains(&bad), "{:?}", world.attempts());
+    assert!(world.delivered().len() < 30, "the backlog was there all the time");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_store_begins_nothing_and_loses_nothing() {
     let mut world = World::new(1).await;
     let position = world.publish("a").await;
