@@ -207,15 +207,17 @@ async fn new_events_are_not_starved_by_retries() {
     world.until("the new one", |world| world.delivered().contains(&good)).await;
 }
 
+/// One slow attempt ends every 2.5 s; the other three have been under way for longer than a second.
 #[tokio::test(start_paused = true)]
 async fn retries_are_not_starved_by_slow_first_attempts() {
     let mut world = World::new(1).await;
-    world.script(|call| match call.key.as_str() {
-        "bad" if call.attempt == 1 => Answer::Status(500),
-        "bad" => OK,
-        _ => Answer::After(2 * SECOND, 200),
+    world.script(|call| match (call.key.as_str(), call.position) {
+        ("bad", _) if call.attempt == 1 => Answer::Status(500),
+        ("bad", _) => OK,
+        (_, first @ 2..=5) => Answer::After(Duration::from_millis(2_500) * (first as u32 - 1), 200),
+        _ => Answer::After(10 * SECOND, 200),
     });
-    world.start(0, Settings { max_in_flight: 2, ..raw() });
+    world.start(0, Settings { max_in_flight: 4, ..raw() });
     let bad = world.publish("bad").await;
     world.until("its failure", |world| world.recorded(bad).len() == 1).await;
     for _ in 0..40 {
