@@ -32,6 +32,11 @@ impl Worker {
             if self.send_confirmations(&token).await?.is_none() {
                 return Ok(());
             }
+            tracing::info!(
+                subscription = self.id.0,
+                host = self.courier.endpoint.authority.to_str().unwrap_or_default(),
+                "the endpoint was asked to confirm: deliveries begin when it visits the SubscribeURL"
+            );
         }
         self.shared.set_state(WorkerState::Pending);
         self.unless_state_changes(std::future::pending::<()>()).await?;
@@ -78,10 +83,12 @@ impl Worker {
         let error = describe(report);
         match next {
             Next::Retry(at) => {
-                tracing::info!(
+                tracing::warn!(
                     subscription = self.id.0,
+                    host = self.courier.endpoint.authority.to_str().unwrap_or_default(),
                     attempts,
                     error,
+                    next_at = %at,
                     "the endpoint was asked to confirm in vain"
                 );
                 Some(Instant::now() + at.since(now))
