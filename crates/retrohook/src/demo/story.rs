@@ -180,7 +180,7 @@ impl Story {
              \x20 curl http://{page}/users/ada                        # fresh\n\
              \x20 curl 'http://{admin}/retrohook/events?limit=3'       # what was told\n\
              \x20 curl http://{admin}/metrics\n\
-             \x20 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 aws --endpoint-url http://{hub} sqs get-queue-url --queue-name {QUEUE}\n\
+             \x20 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 aws --endpoint-url http://{hub} sqs get-queue-url --queue-name {QUEUE}\n\
              \x20 kill -9 {pid}                                        # the gateway; this demo starts it again\n\
              \x20 cat {config}\n",
             page = self.page,
