@@ -1,7 +1,7 @@
 //! One watched exchange: from the intent to the outcome, whatever becomes of the client, the upstream and the process.
 //!
 //! The exchange keeps the promises of [`pipeline`]: it settles its watch exactly once. It outlives its client ([`detach`]), a 504 and
-//! a drain notice; it ends at the watch's bound. When it is dropped unsettled, it settles by what it knows.
+//! a drain notice; once nobody waits for its answer it ends at the watch's bound. When it is dropped unsettled, it settles by what it knows.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

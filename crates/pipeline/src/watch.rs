@@ -104,7 +104,7 @@ pub trait Watch {
     /// How long after the upstream's head the outcome is settled at the latest, if the answer streams on.
     fn resolve_after(&self) -> Duration;
 
-    /// How long after the request's start an exchange may take before its outcome counts as unknown.
+    /// How long after the request's start an exchange goes on that nobody waits for: its client left, or was told 504.
     fn bound(&self) -> Duration;
 
     /// A piece of the request's body, as forwarded.

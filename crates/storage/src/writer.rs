@@ -325,11 +325,15 @@ impl<B: Backend> Worker<B> {
         }
         let again = self.owed.len().min(MAX_BATCH);
         self.batch.settlements.splice(0..0, self.owed.drain(..again));
+        self.commit_once(housekeep);
+    }
+
+    fn commit_once(&mut self, housekeep: bool) {
         let began = Instant::now();
         match self.apply_and_commit(housekeep) {
             Ok((applied, committed)) => self.succeeded(applied, &committed, began.elapsed()),
-            Err(Failed::OneChange(error)) if !self.batch.transactions.is_empty() || housekeep => {
-                self.commit_apart(&error);
+            Err(Failed::OneChange(error)) if housekeep || !self.batch.transactions.is_empty() => {
+                self.commit_apart(&error, housekeep);
             }
             Err(Failed::OneChange(error) | Failed::NothingWritten(error)) => self.put_off(&error),
             Err(Failed::WhoKnows(error)) => self.latch(&error),
@@ -338,37 +342,27 @@ impl<B: Backend> Worker<B> {
 
     /// Commits what requests brought without what others brought, and each of that by itself: a change that the store cannot make (it
     /// meets a damaged row, say) fails nobody but who asked for it.
-    fn commit_apart(&mut self, error: &StoreError) {
+    fn commit_apart(&mut self, error: &StoreError, housekeep: bool) {
+        self.config.backend.rollback();
+        self.shared.stats.failed();
+        if self.batch.len() == 1 && !housekeep {
+            return self.refuse_all(error);
+        }
         tracing::warn!(
             cause = describe(error),
             "a change could not be made: the batch is committed in parts"
         );
-        self.config.backend.rollback();
         self.housekeeping_due = Instant::now() + HOUSEKEEPING_EVERY;
         let transactions = std::mem::take(&mut self.batch.transactions);
         if self.batch.len() > 0 {
-            self.commit_part();
+            self.commit_once(false);
         }
         for transaction in transactions {
             self.batch.transactions.push(transaction);
-            self.commit_part();
-        }
-    }
-
-    fn commit_part(&mut self) {
-        if let Some(cause) = self.latched.clone() {
-            return self.refuse_all(&StoreError::Latched(cause));
-        }
-        let began = Instant::now();
-        match self.apply_and_commit(false) {
-            Ok((applied, committed)) => self.succeeded(applied, &committed, began.elapsed()),
-            Err(Failed::OneChange(error)) if self.batch.settlements.is_empty() => {
-                self.config.backend.rollback();
-                self.shared.stats.failed();
-                self.refuse_all(&error);
+            match self.latched.clone() {
+                Some(cause) => self.refuse_all(&StoreError::Latched(cause)),
+                None => self.commit_once(false),
             }
-            Err(Failed::OneChange(error) | Failed::NothingWritten(error)) => self.put_off(&error),
-            Err(Failed::WhoKnows(error)) => self.latch(&error),
         }
     }
 
