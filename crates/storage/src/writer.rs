@@ -13,8 +13,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,8 @@ mod stats;
 pub use receipt::Receipt;
 pub use stats::{Histogram, WriterStats};
 
-/// Changes that may wait for the writer; one more is refused with `Overloaded`.
+/// Changes that may wait for the writer; one more is refused with `Overloaded`. Only the outcome of an intent always gets in: there are
+/// no more of those than of intents, which this limits.
 pub const MAX_QUEUED: usize = 32_768;
 /// Changes in one commit.
 const MAX_BATCH: usize = 1_024;
@@ -49,6 +50,13 @@ enum Change {
     Settle(Settlement),
     Transact(Box<dyn Transaction>),
     Stop,
+}
+
+impl Change {
+    /// Whether it must get in, however many wait: the outcome of an intent that the queue took.
+    fn is_owed(&self) -> bool {
+        matches!(self, Self::Settle(settlement) if settlement.intent.is_some())
+    }
 }
 
 /// The outcome of a request whose intent may be open.
@@ -90,11 +98,13 @@ where
 /// The handle to the writer; clones share it.
 #[derive(Clone)]
 pub struct Writer {
-    queue: SyncSender<Change>,
+    queue: Sender<Change>,
     shared: Arc<Shared>,
 }
 
 struct Shared {
+    /// Changes in the queue.
+    queued: AtomicUsize,
     latched: AtomicBool,
     full: AtomicBool,
     open_intents: AtomicU64,
@@ -119,8 +129,9 @@ impl Writer {
     /// # Errors
     /// If the operating system gives no thread.
     pub fn spawn<B: Backend>(config: Config<B>) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (queue, changes) = sync_channel(MAX_QUEUED);
+        let (queue, changes) = channel();
         let shared = Arc::new(Shared {
+            queued: AtomicUsize::new(0),
             latched: AtomicBool::new(false),
             full: AtomicBool::new(false),
             open_intents: AtomicU64::new(0),
@@ -164,24 +175,18 @@ impl Writer {
         self.send(Change::Transact(Box::new(Closure { run: change, value: None, reply })), receipt)
     }
 
+    /// Never blocks: it runs on the data path's threads.
     fn send<T>(&self, change: Change, receipt: oneshot::Receiver<Result<T>>) -> Receipt<T> {
-        match self.queue.try_send(change) {
-            Ok(()) => Receipt::waiting(receipt),
-            Err(TrySendError::Full(change)) => self.send_full(change, receipt),
-            Err(TrySendError::Disconnected(_)) => Receipt::refused(StoreError::Closed),
-        }
-    }
-
-    /// At the limit a change is refused, but the outcome of an intent must get in: it waits here for its place. The writer never
-    /// waits for a caller, so this ends.
-    fn send_full<T>(&self, change: Change, receipt: oneshot::Receiver<Result<T>>) -> Receipt<T> {
-        if !matches!(&change, Change::Settle(settlement) if settlement.intent.is_some()) {
-            return Receipt::refused(StoreError::Overloaded { limit: MAX_QUEUED });
-        }
-        match self.queue.send(change) {
-            Ok(()) => Receipt::waiting(receipt),
-            Err(_) => Receipt::refused(StoreError::Closed),
-        }
+        let before = self.shared.queued.fetch_add(1, Ordering::Relaxed);
+        let refused = if before >= MAX_QUEUED && !change.is_owed() {
+            StoreError::Overloaded { limit: MAX_QUEUED }
+        } else if self.queue.send(change).is_err() {
+            StoreError::Closed
+        } else {
+            return Receipt::waiting(receipt);
+        };
+        self.shared.queued.fetch_sub(1, Ordering::Relaxed);
+        Receipt::refused(refused)
     }
 
     /// Whether a commit has failed for good: this process acknowledges nothing any more.
@@ -303,7 +308,9 @@ impl<B: Backend> Worker<B> {
                 None
             }
         };
+        let mut taken = 0;
         while let Some(change) = next {
+            taken += usize::from(!matches!(change, Change::Stop));
             match change {
                 Change::Intend { intent, reply } => self.batch.intents.push((intent, reply)),
                 Change::Settle(settlement) => self.batch.settlements.push(settlement),
@@ -313,6 +320,7 @@ impl<B: Backend> Worker<B> {
             let room = self.batch.len() < MAX_BATCH;
             next = if room { self.changes.try_recv().ok() } else { None };
         }
+        self.shared.queued.fetch_sub(taken, Ordering::Relaxed);
     }
 
     fn commit_batch(&mut self, housekeep: bool) {
