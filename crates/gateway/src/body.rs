@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use crate::exchange::Exchange;
 use crate::exchange::body::WatchedBody;
+use crate::exchange::hold::Unkept;
 use crate::upstream::{Lease, Progress};
 
 /// Why a body broke off.
@@ -27,7 +28,7 @@ pub enum BodyError {
     Idle(Duration),
     /// The answer was held for its event's outcome, and the outcome could not be made durable.
     #[error("the outcome of this request could not be stored")]
-    Unstored(#[source] storage::StoreError),
+    Unstored(#[source] Unkept),
 }
 
 /// A request's body on its way to the upstream.

@@ -63,15 +63,21 @@ impl Core {
 
     /// A place among the open exchanges; `None` at the limit.
     pub fn open_exchange(&self) -> Option<ExchangePermit> {
-        let before = self.exchanges.fetch_add(1, Ordering::Relaxed);
-        let permit = ExchangePermit { exchanges: self.exchanges.clone() };
-        (before < MAX_EXCHANGES).then_some(permit)
+        ExchangePermit::take(&self.exchanges)
     }
 }
 
 /// A place among the open exchanges, given back when dropped.
 pub(crate) struct ExchangePermit {
     exchanges: Arc<AtomicUsize>,
+}
+
+impl ExchangePermit {
+    pub fn take(exchanges: &Arc<AtomicUsize>) -> Option<Self> {
+        let before = exchanges.fetch_add(1, Ordering::Relaxed);
+        let permit = Self { exchanges: exchanges.clone() };
+        (before < MAX_EXCHANGES).then_some(permit)
+    }
 }
 
 impl Drop for ExchangePermit {

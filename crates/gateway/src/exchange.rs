@@ -16,7 +16,7 @@ use http::response::Parts;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use pipeline::{Answer, Hold, Wants, Watch};
+use pipeline::{Answer, Wants, Watch};
 use storage::failpoint;
 use tokio::task::AbortHandle;
 
@@ -29,9 +29,11 @@ use crate::upstream::{self, Failure, Lease, Progress, Unsent};
 
 pub(crate) mod body;
 pub(crate) mod detach;
+pub(crate) mod hold;
 mod wait;
 
 use body::WatchedBody;
+use hold::{Held, Unkept};
 use wait::{Patience, Waited};
 
 /// A watch and what its answer will say; shared by the exchange's task and the bodies that flow through it.
@@ -42,10 +44,10 @@ pub(crate) struct Exchange {
     progress: Rc<Progress>,
     seen: RefCell<Seen>,
     stage: Cell<Stage>,
-    hold: RefCell<Option<Hold>>,
+    hold: RefCell<Option<Held>>,
     resolver: RefCell<Option<AbortHandle>>,
     client_gone: Cell<bool>,
-    /// Given back when the outcome is settled: a slow reader of the answer holds none.
+    /// Given back when the outcome is settled, and durable if the answer is held for that: a slow reader of the answer holds none.
     permit: Cell<Option<ExchangePermit>>,
 }
 
@@ -124,15 +126,18 @@ impl Exchange {
         }
     }
 
-    /// Makes the intent durable.
-    async fn intend(&self) -> Result<(), storage::StoreError> {
+    /// Makes the intent durable. One that takes too long is given up: should it become durable yet, its removal is behind it in the
+    /// store's queue.
+    async fn intend(&self) -> Result<(), Unkept> {
         let hold = self.watch.borrow_mut().intend();
         // From here on the intent may stand, even if nobody waits for it any more.
         self.stage.set(Stage::Open);
         let Some(hold) = hold else { return Ok(()) };
-        let kept = hold.await;
-        if kept.is_err() {
-            self.stage.set(Stage::Idle);
+        let kept = Held::new(hold, self.store_timeout(), None).await;
+        match kept {
+            Ok(()) => {}
+            Err(Unkept::Refused(_)) => self.stage.set(Stage::Idle),
+            Err(Unkept::TimedOut(_)) => self.settle(Fate::NotSent),
         }
         kept
     }
@@ -162,7 +167,11 @@ impl Exchange {
         }
     }
 
-    fn take_hold(&self) -> Option<Hold> {
+    fn store_timeout(&self) -> Duration {
+        self.watch.borrow().store_timeout()
+    }
+
+    fn take_hold(&self) -> Option<Held> {
         self.hold.borrow_mut().take()
     }
 
@@ -172,7 +181,7 @@ impl Exchange {
             return;
         }
         self.stage.set(Stage::Settled);
-        self.permit.take();
+        let permit = self.permit.take();
         if let Some(resolver) = self.resolver.borrow_mut().take() {
             resolver.abort();
         }
@@ -185,7 +194,8 @@ impl Exchange {
             latencies: seen.latencies(),
             now: self.core.clock.now(),
         };
-        *self.hold.borrow_mut() = self.watch.borrow_mut().settle(fate, &answer);
+        let hold = self.watch.borrow_mut().settle(fate, &answer);
+        *self.hold.borrow_mut() = hold.map(|hold| Held::new(hold, self.store_timeout(), permit));
         failpoint::hit(failpoint::OUTCOME_QUEUED);
     }
 
@@ -197,6 +207,9 @@ impl Exchange {
             tokio::time::sleep(after).await;
             exchange.resolver.borrow_mut().take();
             exchange.settle_answered();
+            if let Some(held) = exchange.hold.borrow_mut().as_mut() {
+                held.give_place_back();
+            }
         });
         *self.resolver.borrow_mut() = Some(task.abort_handle());
     }
@@ -320,8 +333,8 @@ async fn relay(
     }
     // No event to wait for, or no body to wait with: the head is the last byte.
     exchange.settle_answered();
-    if let Some(hold) = exchange.take_hold() {
-        hold.await.map_err(BodyError::Unstored)?;
+    if let Some(held) = exchange.take_hold() {
+        held.await.map_err(body::cut)?;
     }
     Ok(Response::from_parts(parts, ClientBody::Plain(body)))
 }

@@ -99,6 +99,10 @@ impl Watch for ProbeWatch {
         Duration::from_millis(1_500)
     }
 
+    fn store_timeout(&self) -> Duration {
+        Duration::from_millis(300)
+    }
+
     fn settle(&mut self, fate: Fate, answer: &Answer<'_>) -> Option<Hold> {
         self.record.push(Seen::Settled(fate, answer.status));
         (self.header == "hold-fails").then(|| Box::pin(async { Err(StoreError::Closed) }) as Hold)

@@ -5,11 +5,12 @@
 //! knows no sockets, files or wall clock.
 //!
 //! The rules of the outcome protocol, kept by the gateway for every watch:
-//! 1. [`Watch::intend`] is awaited before the first byte of the head is sent; if it refuses, nothing is sent.
+//! 1. [`Watch::intend`] is awaited before the first byte of the head is sent; if it refuses, nothing is sent. If it takes longer than
+//!    [`Watch::store_timeout`], nothing is sent and the watch is settled as not sent.
 //! 2. After that, [`Watch::settle`] is called exactly once, whatever happens; a watch that is dropped without it settles itself as
 //!    `unknown`, reason `abandoned`.
 //! 3. If settle returns a [`Hold`], the answer's last byte (its head, if it has no body) is released only when the hold is done; if the
-//!    hold fails, the answer is cut.
+//!    hold fails, or takes longer than [`Watch::store_timeout`], the answer is cut.
 
 pub mod chain;
 pub mod kind;

@@ -92,7 +92,8 @@ pub trait Watch {
         Wants::default()
     }
 
-    /// Makes the intent durable. Awaited before the first byte of the head is sent; `None` if there is nothing to wait for.
+    /// Makes the intent durable. Awaited before the first byte of the head is sent, for [`Watch::store_timeout`] at most; `None` if
+    /// there is nothing to wait for.
     ///
     /// # Errors
     /// The store's, if the intent was not kept: the request is then answered with 503 and nothing is sent.
@@ -106,6 +107,10 @@ pub trait Watch {
 
     /// How long after the request's start an exchange goes on that nobody waits for: its client left, or was told 504.
     fn bound(&self) -> Duration;
+
+    /// How long the store may keep an exchange waiting for an intent, or an answer for its outcome. When it is over, the request is
+    /// answered with 503 and its watch settled as not sent; the answer is cut.
+    fn store_timeout(&self) -> Duration;
 
     /// A piece of the request's body, as forwarded.
     fn request_body(&mut self, chunk: &Bytes) {

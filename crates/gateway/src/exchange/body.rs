@@ -3,17 +3,16 @@
 //! When its last byte has come from the upstream, the outcome enters the store's queue; only then is the byte released, and if the rule
 //! holds answers, only when the outcome is durable. When the client leaves before, the rest is read on its behalf.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use pipeline::Hold;
-use storage::StoreError;
 
 use super::Exchange;
+use super::hold::{Held, Unkept};
 use crate::body::{BodyError, PlainBody};
 
 /// A watched answer's body.
@@ -26,9 +25,9 @@ enum State {
     /// The upstream is sending.
     Flowing { body: PlainBody, resolver: Resolver },
     /// All is here; the last frame (none after a chunked body's data) waits for the hold.
-    Held { hold: Option<Hold>, last: Option<Frame<Bytes>> },
+    Held { held: Option<Held>, last: Option<Frame<Bytes>> },
     /// The client may not have the rest.
-    Cut(StoreError),
+    Cut(Unkept),
     /// Done.
     Ended,
 }
@@ -93,13 +92,13 @@ impl WatchedBody {
                         last => self.end(last.and_then(Result::ok)),
                     }
                 }
-                State::Held { hold, last } => {
-                    let held = match hold {
-                        Some(hold) => ready!(hold.as_mut().poll(cx)),
+                State::Held { held, last } => {
+                    let kept = match held {
+                        Some(held) => ready!(Pin::new(held).poll(cx)),
                         None => Ok(()),
                     };
                     let last = last.take();
-                    self.state = match held {
+                    self.state = match kept {
                         Ok(()) => State::Ended,
                         Err(error) => State::Cut(error),
                     };
@@ -108,10 +107,9 @@ impl WatchedBody {
                     }
                 }
                 State::Cut(error) => {
-                    tracing::warn!(%error, "an answer was cut: its outcome was not kept");
-                    let error = error.clone();
+                    let error = cut(error.clone());
                     self.state = State::Ended;
-                    return Poll::Ready(Some(Err(BodyError::Unstored(error))));
+                    return Poll::Ready(Some(Err(error)));
                 }
                 State::Ended => return Poll::Ready(None),
             }
@@ -121,7 +119,7 @@ impl WatchedBody {
     /// The last byte is here: settle, then release it or hold it.
     fn end(&mut self, last: Option<Frame<Bytes>>) {
         self.exchange.settle_answered();
-        self.state = State::Held { hold: self.exchange.take_hold(), last };
+        self.state = State::Held { held: self.exchange.take_hold(), last };
     }
 }
 
@@ -134,6 +132,12 @@ impl Drop for WatchedBody {
             tokio::task::spawn_local(drain(self.exchange.clone(), body));
         }
     }
+}
+
+/// What cuts an answer whose outcome was not kept.
+pub(crate) fn cut(unkept: Unkept) -> BodyError {
+    tracing::warn!(error = %unkept, "an answer was cut: its outcome was not kept");
+    BodyError::Unstored(unkept)
 }
 
 /// Reads an answer to its end for a client that left, at most for `resolve_after`, and settles.

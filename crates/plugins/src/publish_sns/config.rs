@@ -16,7 +16,7 @@ use super::matcher::{self, Groups, MAX_ROUTES, Pattern};
 
 /// The largest cap of a captured body, in bytes.
 const MAX_CAPTURE: u32 = 1 << 20;
-/// The longest `resolve_after` and `exchange_timeout`, in milliseconds.
+/// The longest `resolve_after`, `exchange_timeout` and `store_timeout`, in milliseconds.
 const MAX_WAIT: u32 = 600_000;
 
 /// The `config` of `publish-sns`.
@@ -75,6 +75,11 @@ pub(super) struct Config {
     #[serde(default = "default_exchange_timeout")]
     #[schemars(range(min = 1, max = MAX_WAIT))]
     pub exchange_timeout: u32,
+    /// How long the disk may keep a matching request waiting for its intent, in milliseconds; then it is refused with 503 and the upstream
+    /// is not asked. An answer that is held for its outcome is held as long, and then cut.
+    #[serde(default = "default_store_timeout")]
+    #[schemars(range(min = 1, max = MAX_WAIT))]
+    pub store_timeout: u32,
 }
 
 /// One kind of request that matters.
@@ -184,6 +189,10 @@ fn default_exchange_timeout() -> u32 {
     60_000
 }
 
+fn default_store_timeout() -> u32 {
+    10_000
+}
+
 /// What the configuration means; made only from one without problems.
 pub(super) struct Valid {
     pub config: Config,
@@ -273,6 +282,7 @@ impl Problems {
             ("/capture/max_bytes", config.capture.max_bytes, 1, MAX_CAPTURE, "bytes"),
             ("/resolve_after", config.resolve_after, 0, MAX_WAIT, "milliseconds"),
             ("/exchange_timeout", config.exchange_timeout, 1, MAX_WAIT, "milliseconds"),
+            ("/store_timeout", config.store_timeout, 1, MAX_WAIT, "milliseconds"),
         ];
         for (pointer, value, least, most, unit) in bounds {
             if !(least..=most).contains(&value) {

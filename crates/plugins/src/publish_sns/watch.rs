@@ -105,6 +105,10 @@ impl Watch for PublishWatch {
         self.rule.exchange_timeout
     }
 
+    fn store_timeout(&self) -> Duration {
+        self.rule.store_timeout
+    }
+
     fn request_body(&mut self, chunk: &Bytes) {
         if let Some(capture) = &mut self.request_body {
             capture.push(chunk);

@@ -95,6 +95,7 @@ fn each_problem_says_where_what_and_what_to_do() {
         (json!({"capture": {"max_bytes": 1_048_577}}), "/capture/max_bytes: 1048577 is out of range (give 1 to 1048576 bytes)".into()),
         (json!({"resolve_after": 600_001}), "/resolve_after: 600001 is out of range (give 0 to 600000 milliseconds)".into()),
         (json!({"exchange_timeout": 0}), "/exchange_timeout: 0 is out of range (give 1 to 600000 milliseconds)".into()),
+        (json!({"store_timeout": 0}), "/store_timeout: 0 is out of range (give 1 to 600000 milliseconds)".into()),
         (json!({"event_type": "a b"}), "/event_type: `a b` is no event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
         (json!({"event_type": ""}), "/event_type: `` is no event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
         (json!({"capture": {"redact_headers": ["cookie", "a b"]}}), "/capture/redact_headers/1: `a b` is no header name (a header name has letters, digits and hyphens)".into()),

@@ -102,10 +102,10 @@ fn the_decision_is_the_outcome_table_with_the_rules_statuses() {
 
 #[test]
 fn times_are_those_of_the_rule() {
-    let watch = bench("intent").watch();
-    assert_eq!((watch.resolve_after(), watch.bound()), (Duration::from_secs(1), Duration::from_secs(60)));
-    let watch = Bench::new(json!({"resolve_after": 5, "exchange_timeout": 7})).watch();
-    assert_eq!((watch.resolve_after(), watch.bound()), (Duration::from_millis(5), Duration::from_millis(7)));
+    let times = |watch: Box<dyn Watch>| [watch.resolve_after(), watch.bound(), watch.store_timeout()];
+    assert_eq!(times(bench("intent").watch()), [1, 60, 10].map(Duration::from_secs));
+    let other = Bench::new(json!({"resolve_after": 5, "exchange_timeout": 7, "store_timeout": 6}));
+    assert_eq!(times(other.watch()), [5, 7, 6].map(Duration::from_millis));
 }
 
 #[test]

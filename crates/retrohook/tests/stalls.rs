@@ -1,0 +1,132 @@
+//! A disk that hangs and never says so: every wait for it ends, nothing is promised that it did not keep, and what it keeps late makes
+//! no event of a request that was never sent.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use testkit::client::{self, Client};
+use testkit::scene::{Profiles, Scene};
+use testkit::wait;
+
+const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
+
+/// What the rules say; the tests wait for it to pass.
+const STORE_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// A gateway whose disk can be made to hang.
+struct Stalling {
+    scene: Scene,
+    /// While this file is there, no sync returns.
+    gate: PathBuf,
+}
+
+impl Stalling {
+    fn start(durability: &str) -> Self {
+        let rule = format!("durability: {durability}, store_timeout: {}", STORE_TIMEOUT.as_millis());
+        let mut scene = Scene::prepare(RETROHOOK, &Profiles { rule: &rule, ..Profiles::default() }.yaml());
+        let place = scene.setup.data.path().to_owned();
+        let gate = place.join("gate");
+        let entry = |name: &str, path: &Path| (name.to_owned(), path.to_string_lossy().into_owned());
+        scene.setup.env.push(entry("LD_PRELOAD", &library(&place)));
+        scene.setup.env.push(entry("GATE", &gate));
+        scene.start_gateway();
+        Self { scene, gate }
+    }
+
+    fn hang(&self) {
+        std::fs::write(&self.gate, "").expect("a temporary file");
+    }
+
+    fn go_on(&self) {
+        std::fs::remove_file(&self.gate).expect("it hangs");
+    }
+
+    /// Sends a request that matches and does not wait for its answer.
+    fn begin(&self, query: &str) -> Client {
+        let mut client = self.scene.client();
+        let target = format!("/mockbin/profile{query}");
+        client.write(&client::request("PUT", &target, &[], b"{}")).expect("the proxy reads");
+        client
+    }
+
+    fn was_asked(&self, query: &str) -> bool {
+        self.scene.upstream.executed().iter().any(|request| request.target.ends_with(query))
+    }
+}
+
+/// Syncs that wait while a file is there, and then are what they were.
+fn library(place: &Path) -> PathBuf {
+    let (source, library) = (place.join("stall.c"), place.join("stall.so"));
+    let text = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int after_the_gate(const char *name, int fd) {
+    int (*sync)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
+    const char *gate = getenv("GATE");
+    while (gate && access(gate, F_OK) == 0) usleep(1000);
+    return sync(fd);
+}
+int fsync(int fd) { return after_the_gate("fsync", fd); }
+int fdatasync(int fd) { return after_the_gate("fdatasync", fd); }
+"#;
+    std::fs::write(&source, text).expect("a temporary file");
+    let compiled =
+        Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl").output();
+    let compiled = compiled.expect("a C compiler: the build needed one, too");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    library
+}
+
+#[test]
+fn an_intent_that_does_not_become_durable_is_given_up() {
+    for durability in ["intent", "strict"] {
+        let stalling = Stalling::start(durability);
+        let scene = &stalling.scene;
+        assert_eq!(scene.put("?before").expect("an answer").status, 200);
+
+        stalling.hang();
+        let began = Instant::now();
+        let mut waiting = stalling.begin("?stalled");
+        let left = stalling.begin("?left");
+        left.rst().expect("it is open");
+        let answer = waiting.answer().expect("an answer");
+        assert!(began.elapsed() >= STORE_TIMEOUT, "{durability}: it was given up too early");
+        assert_eq!(answer.status, 503, "{durability}");
+        assert!(answer.header("retry-after").is_some());
+        assert_eq!(scene.send("GET", "/mockbin/profile").expect("what matches nothing passes").status, 200);
+        wait::until("both to be refused", || {
+            (scene.admin().metric("retrohook_refused_requests_total") == Some(2.0)).then_some(())
+        });
+
+        // Both intents become durable yet, and with them that they were given up.
+        stalling.go_on();
+        assert_eq!(scene.put("?after").expect("an answer").status, 200);
+        let told = scene.told(2);
+        assert!(told.iter().all(|told| told.outcome() == "succeeded"), "{durability}");
+        assert!(!stalling.was_asked("?stalled") && !stalling.was_asked("?left"), "{durability}");
+    }
+}
+
+#[test]
+fn a_held_answer_is_cut_when_its_outcome_does_not_become_durable() {
+    for durability in ["strict", "outcome"] {
+        for query in ["?script=wait", "?script=wait&status=204"] {
+            let stalling = Stalling::start(durability);
+            let scene = &stalling.scene;
+            let mut held = scene.put_and_wait_for_upstream(query);
+            stalling.hang();
+            scene.upstream.release();
+            let began = Instant::now();
+            let cut = held.answer();
+            assert!(cut.is_err(), "{durability} {query}: {cut:?}");
+            assert!(began.elapsed() < STORE_TIMEOUT * 20, "{durability} {query}: it waited for too long");
+
+            stalling.go_on();
+            let told = scene.told(1);
+            assert_eq!(told[0].outcome(), "succeeded", "{durability}: it was owed all the same");
+        }
+    }
+}
