@@ -13,7 +13,9 @@ use crate::tree::{self, Fault, Kind, Node, Place, Source, TreePath};
 
 mod assemble;
 mod declared;
+mod doubts;
 mod hub;
+mod kong;
 mod names;
 mod plugin;
 mod route;
@@ -52,10 +54,12 @@ pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Re
     // A file that could not be read may hold what others refer to: references are then not judged.
     let complete = unread.is_empty();
     let checked = Checked::new(&declared, &sources, options, complete, &mut problems);
-    match problems.into_report() {
-        Some(report) => Err(report),
-        None => Ok(assemble::assemble(checked)),
+    if let Some(report) = problems.into_report() {
+        return Err(report);
     }
+    let (mut config, placed) = assemble::assemble(checked);
+    config.warnings = doubts::find(&placed, &declared, &sources, options.kinds);
+    Ok(config)
 }
 
 /// All entities, each with what its check made of it; `None` where it has a problem.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use storage::entities::{Desired, DesiredSubscription, Protocol};
 use uuid::Uuid;
 
+use crate::problem::Problem;
 use crate::secret::Secret;
 
 /// All files together.
@@ -23,6 +24,8 @@ pub struct Config {
     pub queues: Vec<Queue>,
     /// Subscriptions of all topics.
     pub subscriptions: Vec<Subscription>,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<Problem>,
 }
 
 /// What the gateway stands in front of.
@@ -132,6 +135,8 @@ pub struct Subscription {
     pub timeout: Duration,
     /// Deliveries under way at the same time.
     pub max_in_flight: u16,
+    /// Where its endpoint stands, `file:line:column`, for messages.
+    pub place: String,
 }
 
 /// The shape of a delivery.

@@ -88,7 +88,7 @@ impl<'s> Walker<'s> {
         true
     }
 
-    fn has_type(&mut self, schema: &Value, node: &Node, spot: &Spot) -> bool {
+    fn has_type(&mut self, schema: &'s Value, node: &Node, spot: &Spot) -> bool {
         let types = types_of(schema);
         if types.is_empty() || types.iter().any(|name| is_of_type(node, name)) {
             return true;
@@ -97,15 +97,19 @@ impl<'s> Walker<'s> {
         false
     }
 
-    fn wrong_type(&mut self, schema: &Value, types: &[&str], node: &Node, spot: &Spot) {
+    fn wrong_type(&mut self, schema: &'s Value, types: &[&str], node: &Node, spot: &Spot) {
         let wanted: Vec<_> =
             types.iter().filter(|name| **name != "null").map(|name| hint::type_name(name)).collect();
         let found = hint::found(node, is_secret(schema));
-        self.add(
-            spot,
-            format!("expected {}, found {found}", wanted.join(" or ")),
-            hint::for_type(types, node, is_secret(schema)),
-        );
+        let mut hint = hint::for_type(types, node, is_secret(schema));
+        // A duration or a size with its unit, perhaps: the description has the unit that is meant.
+        if types.contains(&"integer")
+            && node.text().is_some_and(|text| text.parse::<i64>().is_err())
+            && let Some(about) = self.describe(schema)
+        {
+            hint = format!("write a whole number without a unit: {about}");
+        }
+        self.add(spot, format!("expected {}, found {found}", wanted.join(" or ")), hint);
     }
 
     fn map(&mut self, schema: &'s Value, entries: &[Entry], node: &Node, spot: &Spot) {
@@ -116,6 +120,11 @@ impl<'s> Walker<'s> {
             match (properties.and_then(|known| known.get(&entry.key)), additional) {
                 (Some(property), _) => self.value(property, &entry.value, &spot),
                 (None, Some(Value::Bool(false))) => {
+                    if let Some(hint) = properties.and_then(|known| not_yet_of(known, &entry.key)) {
+                        let (message, hint) = ("not supported yet".into(), hint.to_owned());
+                        self.misfits.push(Misfit { spot, place: Some(entry.key_place), message, hint });
+                        continue;
+                    }
                     let known = properties.into_iter().flatten().filter(|(_, schema)| is_offered(schema));
                     let hint = hint::known_keys(&entry.key, known.map(|(key, _)| key.as_str()));
                     let message = format!("unknown field `{}`", entry.key);
@@ -295,6 +304,13 @@ fn is_secret(schema: &Value) -> bool {
 /// Whether a key is named in hints: not one that is refused anyway.
 fn is_offered(schema: &Value) -> bool {
     schema.get("x-not-yet").is_none()
+}
+
+/// The hint of a key that is refused anyway, by another spelling: AWS writes `FilterPolicy`.
+fn not_yet_of<'s>(known: &'s serde_json::Map<String, Value>, unknown: &str) -> Option<&'s str> {
+    let folded = |key: &str| key.replace(['_', '-'], "").to_ascii_lowercase();
+    let (_, schema) = known.iter().find(|(key, _)| folded(key) == folded(unknown))?;
+    schema.get("x-not-yet")?.as_str()
 }
 
 fn plain(value: &Value) -> String {

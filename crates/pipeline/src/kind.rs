@@ -32,6 +32,14 @@ pub trait PluginKind: Send + Sync + 'static {
     /// What the schema cannot say: regexes that compile, topics that exist. `config` has passed the schema. All problems at once.
     fn check(&self, config: &Value, context: &CheckContext<'_>) -> Vec<ConfigProblem>;
 
+    /// What is allowed in `config` and probably not meant, given the routes that the plug-in runs on. `config` has passed `check`.
+    ///
+    /// A doubt that turns out wrong costs trust in all others: what is said must be true of every request.
+    fn doubts(&self, config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
+        let _ = (config, mounts);
+        Vec::new()
+    }
+
     /// Makes the plug-in. `config` has passed the schema and `check`; a problem found here all the same is an error of ours.
     ///
     /// # Errors
@@ -48,6 +56,15 @@ pub struct CheckContext<'a> {
     pub region: &'a str,
     /// `--account-id`.
     pub account: &'a str,
+}
+
+/// A route that a plug-in runs on, as far as its kind may look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// As Kong writes them: normalised prefixes, or `~` and a regular expression. None: every path.
+    pub paths: Vec<String>,
+    /// Whether the matched part of the path is cut off.
+    pub strip_path: bool,
 }
 
 /// What a plug-in may be built from.
@@ -67,7 +84,7 @@ pub struct BuildContext {
     pub account: String,
 }
 
-/// Something wrong in a plug-in's `config`.
+/// Something wrong, or doubtful, in a plug-in's `config`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ConfigProblem {

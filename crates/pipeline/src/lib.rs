@@ -18,6 +18,6 @@ pub mod plugin;
 pub mod watch;
 
 pub use chain::Chain;
-pub use kind::{BuildContext, CheckContext, ConfigProblem, PluginKind};
+pub use kind::{BuildContext, CheckContext, ConfigProblem, Mount, PluginKind};
 pub use plugin::{Access, Plugin, RequestHead, Verdict};
 pub use watch::{Answer, Forward, Hold, RouteFacts, Wants, Watch};

@@ -92,6 +92,7 @@ impl Checker<'_> {
             fifo: raw.fifo.unwrap_or(false),
             timeout: raw.timeout.map_or(TIMEOUT, |millis| Duration::from_millis(millis.into())),
             max_in_flight: raw.max_in_flight.unwrap_or(MAX_IN_FLIGHT),
+            place: problems.whereabouts(&spot.key("endpoint")),
         })
     }
 

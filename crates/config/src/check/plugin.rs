@@ -6,6 +6,7 @@ use pipeline::{CheckContext, ConfigProblem, PluginKind};
 use serde_json::Value;
 
 use super::declared::{Declarations, DeclaredPlugin, Under};
+use super::kong;
 use super::names::{Names, check_tags, refer};
 use crate::problem::{Problems, Spot};
 use crate::raw;
@@ -86,11 +87,8 @@ impl<'a> Checker<'a> {
         let config = match self.kinds.iter().find(|kind| kind.name() == raw.name) {
             Some(kind) => self.check_config(*kind, spot, problems),
             None => {
-                problems.add(
-                    &spot.key("name"),
-                    format!("no plug-in `{}`", raw.name),
-                    self.kinds_hint(&raw.name),
-                );
+                let (message, hint) = self.no_such_kind(&raw.name);
+                problems.add(&spot.key("name"), message, hint);
                 None
             }
         };
@@ -136,12 +134,24 @@ impl<'a> Checker<'a> {
         Some((service, route))
     }
 
-    fn kinds_hint(&self, name: &str) -> String {
+    /// What is wrong with the name of a kind that there is not, and what to do about it.
+    fn no_such_kind(&self, name: &str) -> (String, String) {
         let known = || self.kinds.iter().map(|kind| kind.name());
-        match did_you_mean(name, known()) {
-            Some(close) => format!("did you mean `{close}`?"),
-            None => format!("plug-ins that there are: {}", backquoted(known())),
+        let listed = format!("plug-ins that there are: {}", backquoted(known()));
+        if kong::is_plugin(name) {
+            let message = format!("`{name}` is a plug-in of Kong's that Retrohook does not have yet");
+            return (message, format!("remove it here and keep it in a Kong in front; {listed}"));
         }
+        let hint = match (did_you_mean(name, known()), kong::near(name)) {
+            (Some(close), _) => format!("did you mean `{close}`?"),
+            (None, Some(close)) => {
+                format!(
+                    "did you mean `{close}`? Retrohook does not have that plug-in of Kong's yet; {listed}"
+                )
+            }
+            (None, None) => listed,
+        };
+        (format!("no plug-in `{name}`"), hint)
     }
 
     /// The plug-in's `config`, if it passes the kind's schema and its check.

@@ -27,7 +27,6 @@ pub(super) struct Config {
     pub topic_arn: String,
     /// The AWS region of real SNS. Kept from 2016; not used with a topic of this gateway.
     #[serde(default)]
-    #[expect(dead_code, reason = "a file of 2016 has it; real SNS will read it")]
     pub region: Option<String>,
     /// The URL of real SNS. Kept from 2016; not used with a topic of this gateway.
     #[serde(default)]

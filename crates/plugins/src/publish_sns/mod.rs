@@ -48,18 +48,19 @@
 //! all, because nobody can tell where in it the secrets are. Paths and queries are never redacted: keep secrets out of URLs.
 //!
 //! ## From 2016
-//! `region` and `endpoint` (or `sns_endpoint`) belong to real SNS, which comes later. They are accepted, so that an old file loads, and
-//! are not used with a topic of this gateway. An ARN of another region or account is refused.
+//! `region` and `endpoint` (or `sns_endpoint`) belong to real SNS, which comes later. They are accepted, so that an old file loads, with a
+//! warning: they are not used with a topic of this gateway. An ARN of another region or account is refused.
 
 use std::sync::Arc;
 
 use pipeline::kind::Priority;
-use pipeline::{BuildContext, CheckContext, ConfigProblem, Plugin, PluginKind};
+use pipeline::{BuildContext, CheckContext, ConfigProblem, Mount, Plugin, PluginKind};
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 mod config;
+mod doubts;
 mod key;
 mod matcher;
 mod rule;
@@ -91,6 +92,10 @@ impl PluginKind for Kind {
 
     fn check(&self, config: &Value, context: &CheckContext<'_>) -> Vec<ConfigProblem> {
         config::check(config, context)
+    }
+
+    fn doubts(&self, config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
+        doubts::find(config, mounts)
     }
 
     fn build(&self, config: &Value, context: &BuildContext) -> Result<Arc<dyn Plugin>, ConfigProblem> {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod configuration;
+mod doubts;
 mod durability;
 mod facts;
 mod matching;

@@ -232,3 +232,61 @@ gateway.yaml:9:3: subscriptions[2]: uniqueness violation: 'subscriptions' entity
 "#,
     );
 }
+
+#[test]
+fn attributes_of_aws_that_are_not_built_yet() {
+    check(
+        &[r#"
+_format_version: "3.0"
+topics:
+- name: t
+  delivery_policy: { http: {} }
+  FifoTopic: true
+  subscriptions:
+  - { protocol: sqs, endpoint: q, filter_policy: { a: [b] } }
+  - { protocol: http, endpoint: "http://x", RedrivePolicy: { deadLetterTargetArn: q }, filter_polcy: {} }
+  - { protocol: http, endpoint: "http://y", filter_policy: {} }
+queues: [{ name: q, redrive_policy: { maxReceiveCount: 3 }, MessageRetentionPeriod: 60 }]
+"#],
+        r#"
+gateway.yaml:4:20: topics[0].delivery_policy: not supported yet
+  hint: topics have no attributes yet: remove the key
+gateway.yaml:5:3: topics[0].FifoTopic: not supported yet
+  hint: remove the key; `fifo: true` on a subscription over http keeps the order within a key of events
+gateway.yaml:7:50: topics[0].subscriptions[0].filter_policy: not supported yet
+  hint: every subscription gets all events of its topic: remove the key, or give each kind of event a topic of its own
+gateway.yaml:8:45: topics[0].subscriptions[1].RedrivePolicy: not supported yet
+  hint: remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/events
+gateway.yaml:8:88: topics[0].subscriptions[1].filter_polcy: unknown field `filter_polcy`
+  hint: known fields: topic, protocol, endpoint, raw_message_delivery, format, secret, secrets, confirm, fifo, timeout, max_in_flight, _comment
+gateway.yaml:10:37: queues[0].redrive_policy: not supported yet
+  hint: remove the key: a message is handed out until it is deleted; its receive count is in ApproximateReceiveCount
+gateway.yaml:10:61: queues[0].MessageRetentionPeriod: not supported yet
+  hint: a message is kept for 14 days: remove the key
+7 problems
+"#,
+    );
+}
+
+#[test]
+fn times_with_a_unit() {
+    check(
+        &[r#"
+_format_version: "3.0"
+topics:
+- name: t
+  subscriptions:
+  - { protocol: http, endpoint: "http://a", timeout: 15s, max_in_flight: "256" }
+queues: [{ name: q, visibility_timeout: 5m }]
+"#],
+        r#"
+gateway.yaml:5:54: topics[0].subscriptions[0].timeout: expected an integer, found the string "15s"
+  hint: write a whole number without a unit: for a whole attempt, in milliseconds; 15000 if there is none
+gateway.yaml:5:74: topics[0].subscriptions[0].max_in_flight: expected an integer, found the string "256"
+  hint: remove the quotes
+gateway.yaml:6:41: queues[0].visibility_timeout: expected an integer, found the string "5m"
+  hint: write a whole number without a unit: how long a received message is hidden from other workers, in seconds
+3 problems
+"#,
+    );
+}

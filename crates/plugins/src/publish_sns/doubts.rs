@@ -1,0 +1,114 @@
+//! What a `config` may say and probably does not mean: options without effect, and matchers that see no path that they ask for.
+//!
+//! Only what can be shown is said. A matcher is judged by the texts that each of its matches begins with, as far as the regex crate's own
+//! parser can list them; a matcher that is not anchored at the begin, or begins in too many ways, is never doubted.
+
+use pipeline::{ConfigProblem, Mount};
+use regex_syntax::hir::Look;
+use regex_syntax::hir::literal::Extractor;
+use serde_json::Value;
+
+use super::config::{Config, MatchOn};
+
+/// All doubts about a `config` without problems that runs on these routes.
+pub(super) fn find(config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
+    let Ok(config) = serde_json::from_value::<Config>(config.clone()) else { return Vec::new() };
+    let mut doubts = without_effect(&config);
+    for (index, route) in config.routes.iter().enumerate() {
+        let Some(beginnings) = beginnings(&route.matcher) else { continue };
+        if let Some((message, hint)) = never(&beginnings, config.match_on, mounts) {
+            let pointer = format!("/routes/{index}/matcher");
+            doubts.push(ConfigProblem { pointer, message, hint });
+        }
+    }
+    doubts
+}
+
+fn without_effect(config: &Config) -> Vec<ConfigProblem> {
+    let options = [
+        ("region", config.region.is_some()),
+        ("endpoint", config.endpoint.is_some()),
+        ("sns_endpoint", config.sns_endpoint.is_some()),
+    ];
+    let given = options.into_iter().filter(|(_, is_there)| *is_there);
+    let doubt = |(option, _)| ConfigProblem {
+        pointer: format!("/{option}"),
+        message: format!("`{option}` has no effect: the topic is in this process"),
+        hint: "remove it; it belongs to topics of real SNS, which are not served yet".into(),
+    };
+    given.map(doubt).collect()
+}
+
+/// The texts with one of which every match begins, at the begin of what is matched; `None` if that cannot be told.
+fn beginnings(matcher: &str) -> Option<Vec<Vec<u8>>> {
+    let regex = regex_syntax::parse(matcher).ok()?;
+    if !regex.properties().look_set_prefix().contains(Look::Start) {
+        return None;
+    }
+    let literals = Extractor::new().extract(&regex);
+    let texts: Vec<_> = literals.literals()?.iter().map(|literal| literal.as_bytes().to_vec()).collect();
+    // `OPTIONS *` has a path without a slash.
+    let judged = !texts.is_empty() && texts.iter().all(|text| !text.is_empty() && text[0] != b'*');
+    judged.then_some(texts)
+}
+
+/// Why no usual request of any of the routes is matched, and what to do about it; `None` if one may be.
+fn never(beginnings: &[Vec<u8>], match_on: MatchOn, mounts: &[Mount]) -> Option<(String, String)> {
+    // A raw target may be spelt in many ways.
+    if match_on == MatchOn::RequestUri || mounts.is_empty() {
+        return None;
+    }
+    let mut stripped = None;
+    let mut foreign = None;
+    for Mount { paths, strip_path } in mounts {
+        let strips = *strip_path && match_on == MatchOn::ServicePath;
+        let any = paths.is_empty().then_some("/");
+        for path in paths.iter().map(String::as_str).chain(any) {
+            match missed(beginnings, path, strips)? {
+                Missed::Stripped => stripped = stripped.or(Some(path)),
+                Missed::Foreign => foreign = foreign.or(Some(path)),
+            }
+        }
+    }
+    let asked = String::from_utf8_lossy(&beginnings[0]).into_owned();
+    if let Some(path) = stripped {
+        let message = format!(
+            "matches only below `{path}` repeated: `strip_path` takes `{path}` away before the matcher looks"
+        );
+        let hint = "begin the matcher with what comes behind it, or set `strip_path: false` on the route or `match_on: request_path` here";
+        return Some((message, hint.into()));
+    }
+    let path = foreign?;
+    if !asked.starts_with('/') {
+        let message =
+            format!("matches nothing: paths begin with `/`, and it asks for `{asked}` at the begin");
+        return Some((message, "put a slash behind the `^`".into()));
+    }
+    let message =
+        format!("matches nothing: paths on this route begin with `{path}`, and it asks for `{asked}`");
+    Some((message, "make the matcher and the route's `paths` agree".into()))
+}
+
+/// Why a path of a route never gives a matcher what it asks for.
+enum Missed {
+    /// It is what was cut off: only a path that repeats it would do.
+    Stripped,
+    /// What the matcher sees begins otherwise.
+    Foreign,
+}
+
+/// `None` if a usual request with this path may be matched.
+fn missed(beginnings: &[Vec<u8>], path: &str, strips: bool) -> Option<Missed> {
+    let seen = if strips || path.starts_with('~') { "/" } else { path };
+    let is_foreign =
+        |text: &Vec<u8>| !text.starts_with(seen.as_bytes()) && !seen.as_bytes().starts_with(text);
+    if beginnings.iter().all(is_foreign) {
+        return Some(Missed::Foreign);
+    }
+    let repeats = |text: &Vec<u8>| {
+        let rest = text.strip_prefix(path.as_bytes());
+        rest.is_some_and(|rest| path.ends_with('/') || rest.first().is_none_or(|next| *next == b'/'))
+    };
+    let prefix = strips && path.len() > 1 && !path.starts_with('~');
+    (prefix && beginnings.iter().all(|text| is_foreign(text) || repeats(text))).then_some(Missed::Stripped)
+}
