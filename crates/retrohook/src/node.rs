@@ -116,9 +116,10 @@ fn start_and_serve(args: RunArgs) -> Result<(), StartError> {
     let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
     let serving =
         Serving::start(&ledger, &delivering, cores, clock, sockets.admin, sockets.hub, sockets.hub_public)?;
+    let signals = signals::Stop::listen();
     report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
 
-    signals::wait();
+    signals.wait();
     stop(args.node.drain_timeout, gateway, serving, delivering, ledger);
     Ok(())
 }
