@@ -4,6 +4,7 @@
 //! Kong's entities are not served yet.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -45,6 +46,14 @@ pub struct Node {
     pub clock: Arc<dyn Clock>,
     /// When this process was ready.
     pub ready_at: Timestamp,
+    /// Set when this process was told to stop.
+    pub draining: Arc<AtomicBool>,
+}
+
+impl Node {
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
 }
 
 /// The API.
@@ -52,6 +61,7 @@ pub fn router(node: Node) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/status", get(status::status))
+        .route("/status/ready", get(status::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/retrohook/events", get(events::list))
         .route("/retrohook/events/{id}", get(events::one))
@@ -63,6 +73,7 @@ pub fn router(node: Node) -> Router {
 async fn index() -> Response {
     let paths = [
         ("GET /status", "whether this node is ready, and what it is doing"),
+        ("GET /status/ready", "200 if requests should be sent here, else 503: for load balancers"),
         ("GET /metrics", "the same as numbers, for Prometheus"),
         ("GET /retrohook/events?limit=50&before=SEQUENCE", "events, newest first"),
         ("GET /retrohook/events/{id}", "an event with its deliveries and attempts"),

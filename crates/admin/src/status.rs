@@ -1,4 +1,4 @@
-//! `GET /status`: Kong's `database` and `server`, and how the store is.
+//! `GET /status`: Kong's `database` and `server`, and how the store is. `GET /status/ready`: whether to send requests here.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::{Error, Node, read};
 
-/// 200 while matching requests are taken; 503 when they are refused and only a restart helps.
+/// 200 while this process does its work; 503 when it refuses matching requests and only a restart helps. A drain is work: whoever
+/// restarts what does not answer 200 must not cut it short.
 pub(crate) async fn status(State(node): State<Node>) -> Result<Response, Error> {
     let stats = read(&node, |reader| reader.stats()).await?;
     let sum =
@@ -29,8 +30,9 @@ pub(crate) async fn status(State(node): State<Node>) -> Result<Response, Error> 
         },
         "retrohook": {
             "version": env!("CARGO_PKG_VERSION"),
+            "draining": node.is_draining(),
             "store": state,
-            "hint": hint(state),
+            "hint": if node.is_draining() { DRAINING } else { hint(state) },
             "up_seconds": node.clock.now().since(node.ready_at).as_secs(),
             "open_intents": node.writer.open_intents(),
             "store_bytes": stats.bytes,
@@ -39,6 +41,23 @@ pub(crate) async fn status(State(node): State<Node>) -> Result<Response, Error> 
     });
     let code = if state == "latched" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     Ok((code, axum::Json(body)).into_response())
+}
+
+const DRAINING: &str =
+    "this node stops: it takes no new connections, and requests and deliveries under way may end";
+
+/// As Kong's: 200 with the message `ready`, else 503 with the reason. For load balancers.
+pub(crate) async fn ready(State(node): State<Node>) -> Response {
+    let not_ready = |message: &str| {
+        (StatusCode::SERVICE_UNAVAILABLE, axum::Json(json!({ "message": message }))).into_response()
+    };
+    if node.is_draining() {
+        not_ready(DRAINING)
+    } else if node.writer.is_latched() {
+        not_ready(hint("latched"))
+    } else {
+        axum::Json(json!({ "message": "ready" })).into_response()
+    }
 }
 
 fn hint(state: &str) -> &'static str {

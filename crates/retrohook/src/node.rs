@@ -132,6 +132,7 @@ fn stop(
     ledger: Ledger,
 ) {
     report::line("stopping: requests under way may end; a second signal ends at once");
+    serving.announce_drain();
     if let Some(gateway) = gateway
         && let Err(error) = gateway.join()
     {

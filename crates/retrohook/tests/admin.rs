@@ -1,5 +1,6 @@
 //! What the admin port tells: status, metrics, events with their deliveries, and sending one again.
 
+use rustix::process::Signal;
 use serde_json::json;
 use testkit::scene::{Profiles, Scene};
 use testkit::wait;
@@ -28,10 +29,38 @@ fn the_admin_api_tells_what_it_has() {
     assert_eq!(status["retrohook"]["version"], env!("CARGO_PKG_VERSION"));
     let missing = admin.get("/nothing");
     assert_eq!((missing.status, missing.json()["hint"].as_str()), (404, Some("GET / lists the paths")));
+    let ready = admin.get("/status/ready");
+    assert_eq!((ready.status, ready.json()), (200, json!({"message": "ready"})));
+    assert_eq!(status["retrohook"]["draining"], false);
     assert_eq!(admin.post("/status").status, 405);
     let bad = admin.get("/retrohook/events?limit=many");
     assert_eq!(bad.status, 400);
     assert!(bad.json()["hint"].as_str().is_some_and(|hint| hint.contains("limit")));
+}
+
+#[test]
+fn a_node_that_drains_says_so() {
+    let mut scene = Scene::start(RETROHOOK, &Profiles::default().yaml());
+    let mut open = scene.put_and_wait_for_upstream("?script=wait");
+    let admin = scene.admin();
+    let mut gateway = scene.take_gateway();
+    gateway.signal(Signal::TERM);
+    let ready = wait::until("the drain to be told", || {
+        let ready = admin.get("/status/ready");
+        (ready.status != 200).then_some(ready)
+    });
+    assert_eq!(ready.status, 503);
+    assert!(ready.json()["message"].as_str().is_some_and(|text| text.contains("stops")), "{}", ready.text());
+    // It still does its work: whoever restarts what is not well has to let it.
+    let (code, status) = admin.status();
+    assert_eq!(
+        (code, &status["retrohook"]["draining"], &status["retrohook"]["store"]),
+        (200, &json!(true), &json!("ready"))
+    );
+    assert!(status["retrohook"]["hint"].as_str().is_some_and(|hint| hint.contains("stops")), "{status}");
+    scene.upstream.release();
+    assert_eq!(open.answer().expect("the request under way ends well").status, 200);
+    assert!(gateway.wait().success());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub fn router(
 pub struct Serving {
     /// How long requests may take to end, once they are to end.
     drain: watch::Sender<Option<Duration>>,
+    /// What the admin port tells.
+    draining: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -72,6 +75,7 @@ impl Serving {
         hub: Option<TcpListener>,
         hub_public: Option<TcpListener>,
     ) -> Result<Self, StartError> {
+        let draining = Arc::new(AtomicBool::new(false));
         let node = Node {
             reader: ledger.reader.clone(),
             writer: ledger.writer.clone(),
@@ -82,6 +86,7 @@ impl Serving {
             subscriptions: Arc::new(ledger.entities.subscriptions.clone()),
             ready_at: clock.now(),
             clock,
+            draining: draining.clone(),
         };
         let listeners = [
             (admin, admin::router(node)),
@@ -97,7 +102,12 @@ impl Serving {
             .name("control".into())
             .spawn(move || runtime.block_on(serve(listeners, drained)))
             .map_err(StartError::part("start the control thread"))?;
-        Ok(Self { drain, thread })
+        Ok(Self { drain, draining, thread })
+    }
+
+    /// Tells whoever asks that this node stops; serves on.
+    pub fn announce_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
     }
 
     /// Lets requests end, at most for `patience`, and stops. Long polls must have been ended.
