@@ -1,5 +1,7 @@
 //! `retrohook check`: every problem of a configuration, or all damage of a data directory.
 
+use std::error::Error;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -32,6 +34,7 @@ fn files(args: &CheckArgs) -> bool {
     };
     match config::load(&args.files, &options) {
         Ok(config) => {
+            warnings(&config);
             report::line(&format!("ok: {}", summary(&config)));
             true
         }
@@ -42,11 +45,21 @@ fn files(args: &CheckArgs) -> bool {
     }
 }
 
+/// Says what is allowed and probably not meant.
+pub fn warnings(config: &config::Config) {
+    for warning in &config.warnings {
+        report::problem(&format!("warning: {warning}"));
+    }
+}
+
 fn data(dir: &Path) -> bool {
+    if let Some(hint) = no_store(dir) {
+        report::problem(&hint);
+        return false;
+    }
     report::line(&format!("looking through {} …", dir.display()));
-    let looking = || -> Result<Vec<String>, Box<dyn std::error::Error>> {
-        Ok(stores::sqlite::inspect(dir)?.check(true)?)
-    };
+    let looking =
+        || -> Result<Vec<String>, Box<dyn Error>> { Ok(stores::sqlite::inspect(dir)?.check(true)?) };
     match looking() {
         Ok(findings) if findings.is_empty() => {
             report::line("ok: no damage");
@@ -54,14 +67,49 @@ fn data(dir: &Path) -> bool {
         }
         Ok(findings) => {
             findings.iter().for_each(|finding| report::problem(finding));
-            report::problem(&format!("{} findings", findings.len()));
+            let count =
+                if findings.len() == 1 { "1 finding" } else { &format!("{} findings", findings.len()) };
+            report::problem(&format!("{count}: the data directory is damaged"));
+            report::problem(&damaged(dir));
             false
         }
         Err(error) => {
             report::failure("the data directory cannot be checked", &*error);
+            if is_damage(&*error) {
+                report::problem(&damaged(dir));
+            }
             false
         }
     }
+}
+
+/// Why there is nothing to be checked, if there is nothing, and what to do.
+fn no_store(dir: &Path) -> Option<String> {
+    let shown = dir.display();
+    let remedy = "give the directory that `retrohook run` is given with --data-dir; by default that is ./retrohook-data, in the folder where it was started";
+    match std::fs::metadata(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Some(format!("there is no directory {shown}\n  hint: {remedy}"))
+        }
+        Ok(found) if !found.is_dir() => Some(format!("{shown} is no directory\n  hint: {remedy}")),
+        // What else may be wrong is found when it is opened.
+        _ => (!stores::sqlite::database(dir).exists())
+            .then(|| format!("there is no store in {shown}\n  hint: {remedy}")),
+    }
+}
+
+fn is_damage(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(stores::sqlite::OpenError::Damaged { .. }))
+        || matches!(error.downcast_ref(), Some(storage::StoreError::Damaged(_)))
+}
+
+/// What to do about a damaged store.
+fn damaged(dir: &Path) -> String {
+    let shown = dir.display();
+    format!(
+        "  hint: nothing was changed. Stop the gateway, copy {shown} as a whole, and restore a backup; or save what can be read:\n        sqlite3 {file} .recover | sqlite3 new.db\n  hint: an empty directory begins anew: what was owed is then lost",
+        file = stores::sqlite::database(dir).display(),
+    )
 }
 
 /// What a configuration holds, in one line.

@@ -1,10 +1,15 @@
 //! The command line and the environment: subcommands and node settings.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+mod value;
+
+use value::{account_id, misplaced_file, region, seconds, size, switch};
 
 /// An API gateway that gives webhooks to any HTTP service that has none.
 ///
@@ -49,7 +54,10 @@ Examples:
   retrohook run -c gateway.yaml --proxy-listen 0.0.0.0:80 --data-dir /var/lib/retrohook
   retrohook run -c gateway.yaml --allow-endpoints 10.1.0.0/16 --allow-endpoints hooks.internal
   RETROHOOK_LOG_FORMAT=json retrohook run -c gateway.yaml
-  retrohook run --proxy-listen 127.0.0.1:0         a free port, printed at the start; no routes yet";
+  retrohook run --proxy-listen 127.0.0.1:0         a free port, printed at the start; no routes yet
+
+Logs go to standard error. RETROHOOK_LOG chooses what is logged: error, warn, info (the default), debug or trace, for all or
+for one part: RETROHOOK_LOG=delivery=debug,info";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:
@@ -65,6 +73,9 @@ Examples:
 /// Settings of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
+    /// Only to say that files are named with `-c`.
+    #[arg(value_name = "FILE", hide = true, value_parser = misplaced_file)]
+    pub misplaced: Vec<Infallible>,
     /// A configuration file in Kong's declarative format, with topics, subscriptions and queues; may be repeated. Without one the
     /// gateway starts empty.
     #[arg(
@@ -120,16 +131,27 @@ pub struct NodeArgs {
     #[arg(long, value_name = "REGION", env = "RETROHOOK_REGION", default_value = "us-east-1", value_parser = region)]
     pub region: String,
     /// Deliver to private and loopback addresses too. Metadata addresses stay closed.
-    #[arg(long, env = "RETROHOOK_ALLOW_PRIVATE_ENDPOINTS")]
+    #[arg(
+        long,
+        env = "RETROHOOK_ALLOW_PRIVATE_ENDPOINTS",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true,
+        action = ArgAction::Set,
+        value_parser = switch
+    )]
     pub allow_private_endpoints: bool,
     /// Deliver to this network or host name too; may be repeated.
     #[arg(long, value_name = "CIDR|NAME", env = "RETROHOOK_ALLOW_ENDPOINTS", value_delimiter = ',')]
     pub allow_endpoints: Vec<String>,
-    /// Below this much free space on the data directory's disk, matching requests are refused: bytes, or with KiB, MiB, GiB.
+    /// Below this much free space on the data directory's disk, matching requests are refused: bytes, or with KiB, MiB, GiB, TiB.
     #[arg(long, value_name = "SIZE", env = "RETROHOOK_MIN_FREE", default_value = "256MiB", value_parser = size)]
     pub min_free: u64,
-    /// How long requests may take to end after SIGTERM, in seconds.
-    #[arg(long, value_name = "S", env = "RETROHOOK_DRAIN_TIMEOUT", default_value = "30")]
+    /// How long requests may take to end after SIGTERM: seconds, or with s, m, h.
+    #[arg(long, value_name = "TIME", env = "RETROHOOK_DRAIN_TIMEOUT", default_value = "30s", value_parser = seconds)]
     pub drain_timeout: u64,
     /// How logs are written.
     #[arg(long, value_name = "FORMAT", env = "RETROHOOK_LOG_FORMAT", default_value = "text")]
@@ -195,31 +217,6 @@ impl FromStr for Listen {
     }
 }
 
-fn account_id(text: &str) -> Result<String, String> {
-    let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { Ok(text.to_owned()) } else { Err("an account id has twelve digits".into()) }
-}
-
-fn region(text: &str) -> Result<String, String> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if plain { Ok(text.to_owned()) } else { Err("a region looks like us-east-1".into()) }
-}
-
-/// Bytes, or with a binary unit.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 =
-        digits.trim().parse().map_err(|_| format!("`{text}` is no size: write it like 256MiB"))?;
-    let factor: u64 = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        unit => return Err(format!("`{unit}` is no unit: use KiB, MiB or GiB")),
-    };
-    number.checked_mul(factor).ok_or_else(|| format!("`{text}` is too large"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,11 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_listeners_teach_what_is_wrong() {
-        assert_eq!(size("256MiB"), Ok(256 << 20));
-        assert_eq!(size("0"), Ok(0));
-        assert!(size("many").unwrap_err().contains("256MiB"));
-        assert!(size("1GB").unwrap_err().contains("GiB"));
+    fn listeners_teach_what_is_wrong() {
         assert_eq!("off".parse(), Ok(Listen::Off));
         assert!("8000".parse::<Listen>().unwrap_err().contains("127.0.0.1:8000"));
     }

@@ -11,7 +11,12 @@ const VARIABLE: &str = "RETROHOOK_LOG";
 
 /// Begins to log. Once a process; a second call is without effect.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
+    let (filter, refused) = match wanted.as_deref().map(EnvFilter::try_new) {
+        None => (EnvFilter::new("info"), None),
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (EnvFilter::new("info"), Some(error)),
+    };
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
@@ -20,4 +25,10 @@ pub fn init(format: LogFormat) {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+    if let Some(error) = refused {
+        tracing::warn!(
+            %error,
+            "{VARIABLE} is not understood, and `info` is taken: write a level, or parts with levels, like `delivery=debug,info`"
+        );
+    }
 }

@@ -19,6 +19,7 @@ use crate::{check, logs, report};
 
 mod delivering;
 mod ledger;
+mod reach;
 mod serving;
 mod signals;
 
@@ -103,6 +104,10 @@ fn start_and_serve(args: RunArgs) -> Result<(), StartError> {
     report::entry("data", &format!("{} ({})", args.node.data_dir.display(), ledger.history));
 
     let hub_url = args.node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
+    let is_served = sockets.hub.is_some() || sockets.hub_public.is_some();
+    for warning in reach::warnings(&config, reach::Reach { hub_url: &hub_url, is_served }) {
+        report::problem(&format!("warning: {warning}"));
+    }
     let delivering =
         Delivering::start(&args.node, &config, &ledger, allow, hub_url.trim_end_matches('/'), clock.clone())?;
 
@@ -158,10 +163,12 @@ fn load(args: &RunArgs) -> Result<config::Config, StartError> {
         env: &|name| std::env::var(name).ok(),
         now: WallClock.now(),
     };
-    config::load(&args.config, &options).map_err(|problems| {
+    let config = config::load(&args.config, &options).map_err(|problems| {
         report::problem(&problems.to_string());
         StartError::Configuration
-    })
+    })?;
+    check::warnings(&config);
+    Ok(config)
 }
 
 fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {

@@ -118,6 +118,8 @@ fn every_subcommand_explains_itself_with_examples() {
     }
     assert!(stdout(&["version", "--help"]).contains("version"));
     let run = stdout(&["run", "--help"]);
+    assert!(run.contains("RETROHOOK_LOG=delivery=debug,info"), "{run}");
+    assert!(!run.contains("[FILE]"), "a file without -c is only there to be refused: {run}");
     let flags = [
         ("--data-dir", "RETROHOOK_DATA_DIR", "./retrohook-data"),
         ("--proxy-listen", "RETROHOOK_PROXY_LISTEN", "8000"),
@@ -157,7 +159,10 @@ fn what_it_does_not_know_is_refused_by_name() {
         (&["run", "--proxy-lissten", "off"], "--proxy-listen"),
         (&["run", "--proxy-listen", "8000"], "127.0.0.1:8000"),
         (&["run", "--dashboard-listen", "127.0.0.1:0"], "--dashboard-listen is not built yet"),
-        (&["run", "--min-free", "1GB"], "GiB"),
+        (&["run", "gateway.yaml"], "retrohook run -c gateway.yaml"),
+        (&["run", "--min-free", "1GB"], "`256MiB`"),
+        (&["run", "--drain-timeout", "half a minute"], "`30s`"),
+        (&["run", "--allow-private-endpoints=perhaps"], "true, yes or on"),
         (&["run", "--account-id", "12"], "twelve digits"),
         (&["run", "--allow-endpoints", "10.0.0.0/99", "--proxy-listen=127.0.0.1:0"], "--allow-endpoints"),
         (&["check"], "<FILE>"),
@@ -204,6 +209,94 @@ fn it_starts_empty_and_takes_its_settings_from_the_environment() {
     );
     assert_eq!(process.admin().status().0, 200);
     assert!(process.terminate().success());
+}
+
+#[test]
+fn a_yes_or_no_is_read_in_every_spelling() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    scene.setup.flags.retain(|flag| flag != "--allow-private-endpoints");
+    let variable = |value: &str| vec![("RETROHOOK_ALLOW_PRIVATE_ENDPOINTS".to_owned(), value.to_owned())];
+    for (told, value) in ["1", "yes", "on", "true"].into_iter().enumerate() {
+        scene.setup.env = variable(value);
+        scene.start_gateway();
+        assert_eq!(scene.put("").expect("an answer").status, 200);
+        // The receiver is on a loopback address.
+        scene.told(told + 1);
+        assert!(scene.take_gateway().terminate().success());
+    }
+    for value in ["0", "no", "off", "false", ""] {
+        scene.setup.env = variable(value);
+        scene.start_gateway();
+        assert!(scene.take_gateway().terminate().success(), "{value:?} is a no");
+    }
+    // What stands on the command line goes before the environment.
+    scene.setup.env = variable("1");
+    scene.setup.flags.push("--allow-private-endpoints=no".into());
+    scene.start_gateway();
+    assert_eq!(scene.put("").expect("an answer").status, 200);
+    let event = scene.admin().wait_for_events(5).remove(4);
+    let path = format!("/retrohook/events/{}", event["id"].as_str().expect("an id"));
+    wait::until("the delivery to be blocked", || {
+        scene.admin().get(&path).text().contains("--allow-endpoints").then_some(())
+    });
+}
+
+/// Standard error of a gateway with this flag and an endpoint elsewhere, once it is ready.
+fn warned(subscription: &str, flags: &[&str]) -> String {
+    let config = format!(
+        "_format_version: \"3.0\"\ntopics:\n- name: changes\n  subscriptions:\n  - {{ protocol: http, {subscription} }}\n"
+    );
+    let mut setup = Setup::new(RETROHOOK, config);
+    setup.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    let process = setup.start();
+    process.output()
+}
+
+#[test]
+fn an_endpoint_elsewhere_that_cannot_confirm_is_told() {
+    // A documentation address: nobody is there, and nothing is sent before a confirmation but the handshake.
+    let away = "endpoint: \"http://192.0.2.7/hook\"";
+    let output = warned(away, &[]);
+    let place = "retrohook.yaml:5:";
+    assert!(
+        output.contains("warning: ") && output.contains(place) && output.contains("--hub-url"),
+        "{output}"
+    );
+    assert!(!warned(away, &["--hub-url=https://gateway.example.com"]).contains("warning: "));
+    assert!(!warned("endpoint: \"http://127.0.0.1:9/hook\"", &[]).contains("warning: "));
+    let raw = format!("{away}, raw_message_delivery: true, confirm: skip");
+    assert!(!warned(&raw, &[]).contains("warning: "), "its messages have no address of ours");
+    let off = warned("endpoint: \"http://127.0.0.1:9/hook\"", &["--hub-listen=off"]);
+    assert!(off.contains("warning: ") && off.contains("nothing listens there"), "{off}");
+}
+
+#[test]
+fn a_doubt_is_told_and_refuses_nothing() {
+    let doubtful = Profiles { rule: "region: eu-west-1", ..Profiles::default() }.yaml();
+    let doubtful =
+        doubtful.replace("{receiver}", "http://127.0.0.1:9").replace("^/profile$", "^/mockbin/profile$");
+    let setup = Setup::new(RETROHOOK, doubtful.replace("{upstream}", "127.0.0.1:9"));
+    let process = setup.start();
+    let file = setup.data.path().join("retrohook.yaml");
+    let checked = retrohook(&["check", file.to_str().expect("UTF-8")]);
+    assert!(checked.status.success(), "{checked:?}");
+    let told = String::from_utf8_lossy(&checked.stderr).into_owned();
+    for words in ["below `/mockbin` repeated", "`region` has no effect"] {
+        for output in [&told, &process.output()] {
+            let line = output.lines().find(|line| line.contains(words));
+            let line = line.unwrap_or_else(|| panic!("{words} in:\n{output}"));
+            assert!(line.starts_with("warning: ") && line.contains("retrohook.yaml:9:"), "{line}");
+        }
+    }
+    assert!(String::from_utf8_lossy(&checked.stdout).starts_with("ok: "));
+}
+
+#[test]
+fn a_filter_of_logs_that_is_not_understood_is_told() {
+    let mut setup = Setup::new(RETROHOOK, "_format_version: \"3.0\"");
+    setup.env.push(("RETROHOOK_LOG".into(), "delivery=loud".into()));
+    let output = setup.start().output();
+    assert!(output.contains("RETROHOOK_LOG is not understood"), "{output}");
 }
 
 #[test]
@@ -262,6 +355,14 @@ fn sigterm_lets_requests_end() {
     scene.start_gateway();
     assert_eq!(scene.admin().events()[0]["outcome"], "succeeded");
     assert!(!scene.gateway().output().contains("did not end in order"));
+}
+
+#[test]
+fn a_signal_right_behind_the_start_is_not_missed() {
+    let setup = Setup::new(RETROHOOK, "_format_version: \"3.0\"");
+    for _ in 0..10 {
+        assert_eq!(setup.start().terminate().code(), Some(0), "ready is ready for a drain, too");
+    }
 }
 
 #[test]

@@ -112,6 +112,9 @@ fn damaged(words: &[&str], damage: impl FnOnce(&Path)) {
     let (well, found) = check(&dir);
     assert!(!well, "{found}");
     assert!(words.iter().all(|word| found.contains(word)), "{found}");
+    if words.iter().any(|word| word.starts_with("damaged")) {
+        assert!(found.contains(".recover") && found.contains("restore a backup"), "{found}");
+    }
     unchanged(&dir, &before);
 }
 
@@ -201,6 +204,7 @@ fn the_full_check_finds_what_a_start_does_not_look_for() {
     let before = contents(&dir);
     let (well, output) = check(&dir);
     assert!(!well && output.contains("damage") && !output.contains("ok: no damage"), "{output}");
+    assert!(output.contains(".recover") && output.contains("restore a backup"), "what to do: {output}");
     unchanged(&dir, &before);
 }
 
@@ -223,8 +227,21 @@ fn a_check_of_no_data_says_so_and_makes_none() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let dir = place.path().join("nothing");
     let (well, output) = check(&dir);
-    assert!(!well && output.contains("nothing"), "{output}");
+    assert!(!well && output.contains("there is no directory") && output.contains("nothing"), "{output}");
+    assert!(
+        output.contains("--data-dir") && output.contains("./retrohook-data"),
+        "what to give instead: {output}"
+    );
     assert!(!dir.exists(), "a check creates nothing");
+
+    let (well, output) = check(place.path());
+    assert!(!well && output.contains("there is no store in") && output.contains("--data-dir"), "{output}");
+    assert_eq!(std::fs::read_dir(place.path()).expect("a directory").count(), 0, "a check creates nothing");
+
+    let file = place.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    let (well, output) = check(&file);
+    assert!(!well && output.contains("is no directory") && output.contains("--data-dir"), "{output}");
 }
 
 #[test]

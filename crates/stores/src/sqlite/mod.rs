@@ -20,7 +20,7 @@
 //! Deliberately not supported: two live processes on one directory, network file systems (flock and shared memory must work), and a
 //! database of a newer version.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -65,6 +65,11 @@ pub struct SqliteBackend {
     _data_dir: Arc<DataDir>,
 }
 
+/// The database in a data directory.
+pub fn database(dir: &Path) -> PathBuf {
+    dir.join("retrohook.db")
+}
+
 /// Whether a commit has failed for good; shared with the thread that checkpoints.
 #[derive(Clone, Default)]
 struct Health(Arc<AtomicBool>);
@@ -89,7 +94,7 @@ struct Files {
 
 impl Files {
     fn of(dir: PathBuf) -> Self {
-        Self { database: dir.join("retrohook.db"), wal: dir.join("retrohook.db-wal"), dir }
+        Self { database: database(&dir), wal: dir.join("retrohook.db-wal"), dir }
     }
 
     /// The write-ahead log's size; 0 if there is none.

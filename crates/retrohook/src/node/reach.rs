@@ -1,0 +1,141 @@
+//! Whether those who get messages can reach the addresses in them.
+//!
+//! A message in SNS's form names this node to confirm, to unsubscribe and for the signing certificate. With the settings as they come
+//! that is a loopback address: right for an endpoint on this machine, of no use to any other.
+
+use std::net::{IpAddr, UdpSocket};
+
+use config::{Config, Format, Subscription};
+use storage::entities::Protocol;
+
+/// What serves the addresses in messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach<'a> {
+    /// What stands in messages.
+    pub hub_url: &'a str,
+    /// Whether the hub or its public part listens.
+    pub is_served: bool,
+}
+
+/// A warning for every subscription whose messages carry addresses that are of no use to its endpoint.
+pub fn warnings(config: &Config, reach: Reach<'_>) -> Vec<String> {
+    let local_only = host(reach.hub_url).is_none_or(|host| is_loopback(&host));
+    let warning = |subscription: &Subscription| {
+        let Subscription { place, endpoint, .. } = subscription;
+        let endpoint = admin::without_user(endpoint);
+        if !reach.is_served {
+            return Some(format!(
+                "{place}: messages to {endpoint} name {} for confirmation and certificate, and nothing listens there: \
+                 --hub-listen and --hub-public-listen are off\n  hint: {REMEDY}",
+                reach.hub_url
+            ));
+        }
+        let elsewhere = host(&endpoint).is_some_and(|host| !is_this_machine(&host));
+        (local_only && elsewhere).then(|| {
+            format!(
+                "{place}: messages to {endpoint} name {} for confirmation and certificate: a loopback address, which \
+                 only this machine can reach\n  hint: {REMEDY}",
+                reach.hub_url
+            )
+        })
+    };
+    config.subscriptions.iter().filter(|subscription| names_us(subscription)).filter_map(warning).collect()
+}
+
+const REMEDY: &str = "open --hub-public-listen ADDR and say with --hub-url where it is reached from there; \
+    `raw_message_delivery: true` with `confirm: skip`, or `format: standard-webhooks`, need neither";
+
+/// Whether a subscription's messages carry our addresses.
+fn names_us(subscription: &Subscription) -> bool {
+    let Subscription { protocol, format, raw_message_delivery, confirm, .. } = subscription;
+    *protocol != Protocol::Sqs && *format == Format::Sns && (*confirm || !raw_message_delivery)
+}
+
+/// The host of a URL, in lower case; of an IPv6 address without brackets.
+fn host(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    let host = uri.host()?.trim_matches(['[', ']']);
+    Some(host.trim_end_matches('.').to_ascii_lowercase())
+}
+
+fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback() || address.is_unspecified(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
+/// Whether an endpoint's host is surely this machine. Names are not resolved: what they mean can change.
+fn is_this_machine(host: &str) -> bool {
+    is_loopback(host) || host.parse::<IpAddr>().is_ok_and(|address| UdpSocket::bind((address, 0)).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(subscription: &str) -> Config {
+        let text = format!(
+            "_format_version: \"3.0\"\ntopics:\n- name: t\n  subscriptions:\n  - {{ {subscription} }}\nqueues: [{{ name: q }}]\n"
+        );
+        let options = config::Options {
+            kinds: &[],
+            region: "us-east-1",
+            account: "000000000000",
+            env: &|_| None,
+            now: event::Timestamp::from_millis(0),
+        };
+        config::check(&[("f.yaml", &text)], &options).expect("a good configuration")
+    }
+
+    #[track_caller]
+    fn warns(subscription: &str, hub_url: &str, is_served: bool) -> Option<String> {
+        let mut found = warnings(&config(subscription), Reach { hub_url, is_served });
+        assert!(found.len() <= 1, "{found:?}");
+        found.pop()
+    }
+
+    const AWAY: &str = "protocol: https, endpoint: \"https://hooks.example.com/x\"";
+    const HERE: &str = "protocol: http, endpoint: \"http://localhost:9100/x\"";
+
+    #[test]
+    fn an_endpoint_elsewhere_is_not_given_a_loopback_address() {
+        for hub_url in
+            ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:4566/", "http://127.1.2.3"]
+        {
+            let warning = warns(AWAY, hub_url, true).expect("a warning");
+            assert!(
+                warning.starts_with("f.yaml:5:34: messages to https://hooks.example.com/x name"),
+                "{warning}"
+            );
+            assert!(warning.contains(hub_url) && warning.contains("--hub-url"), "{warning}");
+            assert_eq!(warns(HERE, hub_url, true), None);
+        }
+        assert_eq!(warns(AWAY, "https://gateway.example.com", true), None);
+        let own = "protocol: http, endpoint: \"http://127.8.8.8/x\"";
+        assert_eq!(warns(own, "http://127.0.0.1:4566", true), None);
+        let private = "protocol: http, endpoint: \"http://192.0.2.7/x\"";
+        assert!(warns(private, "http://127.0.0.1:4566", true).is_some());
+    }
+
+    #[test]
+    fn nobody_is_given_an_address_where_nothing_listens() {
+        for (subscription, hub_url) in [(AWAY, "http://127.0.0.1:4566"), (HERE, "http://127.0.0.1:4566")] {
+            let warning = warns(subscription, hub_url, false).expect("a warning");
+            assert!(warning.contains("--hub-public-listen"), "{warning}");
+        }
+    }
+
+    #[test]
+    fn messages_without_our_addresses_are_no_matter() {
+        let raw = format!("{AWAY}, raw_message_delivery: true");
+        assert!(warns(&raw, "http://127.0.0.1:4566", true).is_some(), "its handshake has them");
+        for harmless in [
+            format!("{raw}, confirm: skip"),
+            format!("{AWAY}, format: standard-webhooks, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+            "protocol: sqs, endpoint: q".to_owned(),
+        ] {
+            assert_eq!(warns(&harmless, "http://127.0.0.1:4566", false), None, "{harmless}");
+        }
+    }
+}
