@@ -138,6 +138,12 @@ impl Scrape {
         )?;
         family.counter(&[("outcome", "succeeded")], load(&stats.succeeded))?;
         family.counter(&[("outcome", "unknown")], load(&stats.unknown))?;
+        counter(
+            encoder,
+            "retrohook_dropped_events",
+            "Events of durability memory that found no room in the store",
+            load(&stats.dropped),
+        )?;
         gauge(
             encoder,
             "retrohook_open_intents",

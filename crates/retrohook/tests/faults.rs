@@ -16,8 +16,8 @@ use testkit::{tools, wait};
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 
-/// The usual service three times, with three durabilities, under `/mockbin`, `/strict` and `/memory`.
-fn three_durabilities() -> String {
+/// The usual service once for each durability, under `/mockbin` (`intent`), `/strict`, `/outcome` and `/memory`.
+fn all_durabilities() -> String {
     let service = |name: &str, durability: &str| {
         format!(
             r#"- {{
@@ -32,7 +32,9 @@ fn three_durabilities() -> String {
 "#
         )
     };
-    let services = [service("mockbin", "intent"), service("strict", "strict"), service("memory", "memory")];
+    let services =
+        [("mockbin", "intent"), ("strict", "strict"), ("outcome", "outcome"), ("memory", "memory")]
+            .map(|(name, durability)| service(name, durability));
     format!(
         r#"_format_version: "3.0"
 services:
@@ -47,7 +49,7 @@ services:
 
 /// A gateway whose data is on a disk of `size`, in a mount namespace of its own.
 fn on_a_small_disk(size: &str, min_free: &str) -> (Scene, PathBuf) {
-    let mut scene = Scene::prepare(RETROHOOK, &three_durabilities());
+    let mut scene = Scene::prepare(RETROHOOK, &all_durabilities());
     let data = scene.setup.data_dir();
     std::fs::create_dir_all(&data).expect("a temporary directory");
     let unshare = tools::find("UNSHARE", "unshare").to_string_lossy().into_owned();
@@ -145,8 +147,8 @@ fn a_full_disk_refuses_what_matches_and_loses_nothing() {
         client.write(&client::request("PUT", &target, &[], b"{}")).expect("the proxy reads");
         client
     };
-    let (mut open, mut held) = (waiting("mockbin"), waiting("strict"));
-    wait::until("the upstream to be asked", || (executed(&scene).len() == 7).then_some(()));
+    let (mut open, mut held) = (waiting("mockbin"), ["strict", "outcome"].map(waiting));
+    wait::until("the upstream to be asked", || (executed(&scene).len() == 8).then_some(()));
 
     let filler = Filler::start(ballast);
     // One refusal moves the log into the database, which makes a little room that the filler takes.
@@ -163,6 +165,7 @@ fn a_full_disk_refuses_what_matches_and_loses_nothing() {
     }
     refused(&scene, "/mockbin/profile?full=1");
     refused(&scene, "/strict/profile?full=2");
+    refused(&scene, "/outcome/profile?full=3");
     others_pass(&scene);
     assert_eq!(
         put(&scene, "/memory/profile?memory").status,
@@ -174,8 +177,10 @@ fn a_full_disk_refuses_what_matches_and_loses_nothing() {
 
     scene.upstream.release();
     assert_eq!(open.answer().expect("an answer that is not held").status, 200);
-    let cut = held.answer();
-    assert!(cut.is_err(), "a held answer whose outcome was not kept is never whole: {cut:?}");
+    for held in &mut held {
+        let cut = held.answer();
+        assert!(cut.is_err(), "a held answer whose outcome was not kept is never whole: {cut:?}");
+    }
 
     filler.stop();
     wait::until("matching requests to be taken again", || {
@@ -203,8 +208,14 @@ fn the_reserve_is_kept_for_what_is_owed() {
     wait::until("matching requests to be refused", || {
         (put(&scene, "/mockbin/profile?filling").status == 503).then_some(())
     });
-    refused(&scene, "/mockbin/profile?full");
+    refused(&scene, "/mockbin/profile?full=1");
+    refused(&scene, "/strict/profile?full=2");
+    refused(&scene, "/outcome/profile?full=3");
     others_pass(&scene);
+    assert_eq!(put(&scene, "/memory/profile?memory").status, 200, "it is let through, without an event");
+    wait::until("its event to be dropped", || {
+        (scene.admin().metric("retrohook_dropped_events_total") == Some(1.0)).then_some(())
+    });
     scene.upstream.release();
     assert_eq!(open.answer().expect("an answer").status, 200);
     let owed = || {
@@ -215,7 +226,28 @@ fn the_reserve_is_kept_for_what_is_owed() {
     wait::until("matching requests to be taken again", || {
         (put(&scene, "/mockbin/profile?after").status == 200).then_some(())
     });
-    scene.told(executed(&scene).values().sum());
+    let kept: usize = executed(&scene).values().sum();
+    scene.told(kept - 1);
+}
+
+#[test]
+fn a_rule_without_intents_is_refused_while_space_is_short_and_no_longer() {
+    let (scene, ballast) = on_a_small_disk("8m", "4MiB");
+    assert_eq!(put(&scene, "/outcome/profile?before").status, 200);
+    let mut held = scene.client();
+    held.write(&client::request("PUT", "/outcome/profile?script=wait", &[], b"{}")).expect("the proxy reads");
+    wait::until("the upstream to be asked", || (executed(&scene).len() == 2).then_some(()));
+    std::fs::write(&ballast, vec![b'x'; 5 << 20]).expect("there is room for it");
+    // No intent asks for room: the store looks by itself.
+    let state = |wanted: &str| (scene.admin().status().1["retrohook"]["store"] == wanted).then_some(());
+    wait::until("the store to be full", || state("full"));
+    refused(&scene, "/outcome/profile?full");
+    scene.upstream.release();
+    assert_eq!(held.answer().expect("a whole answer: the reserve is for what is owed").status, 200);
+    std::fs::remove_file(&ballast).expect("it is there");
+    wait::until("the store to be ready", || state("ready"));
+    assert_eq!(put(&scene, "/outcome/profile?after").status, 200);
+    scene.told(3);
 }
 
 /// A gateway whose system calls can be made to fail while it runs.
@@ -226,7 +258,7 @@ struct Faulty {
 
 impl Faulty {
     fn start() -> Self {
-        let mut scene = Scene::prepare(RETROHOOK, &three_durabilities());
+        let mut scene = Scene::prepare(RETROHOOK, &all_durabilities());
         let pipes = scene.setup.data.path().join("fiu").to_string_lossy().into_owned();
         let run = tools::find("FIU_RUN", "fiu-run").to_string_lossy().into_owned();
         scene.setup.wrapper = vec![run, "-x".into(), "-f".into(), pipes.clone()];
@@ -258,6 +290,7 @@ fn a_failed_sync_latches_until_the_restart() {
     for number in 2..5 {
         refused(scene, &format!("/mockbin/profile?failing={number}"));
         refused(scene, &format!("/strict/profile?failing={number}"));
+        refused(scene, &format!("/outcome/profile?failing={number}"));
     }
     others_pass(scene);
     let (code, status) = scene.admin().status();

@@ -4,8 +4,8 @@
 //! with one fsync. Intents go first in a batch (a client waits for each), then outcomes in their order, then the rest.
 //!
 //! * The outcome of a request is behind its intent in the queue, so a batch never sees it the other way round.
-//! * `Full` refuses intents. An outcome that `Full` refused is kept and tried again until there is space: its event is owed. Whoever
-//!   held an answer for it is told at once.
+//! * `Full` refuses intents, and whoever asks [`Writer::admits`] because it needs no intent. An outcome that `Full` refused is kept and
+//!   tried again until there is space: its event is owed. Whoever held an answer for it is told at once.
 //! * Whatever fails before the commit itself (another process holds the database's lock, say) is treated like `Full`; a change that
 //!   cannot be made fails alone.
 //! * The first commit that fails otherwise latches the writer: from then on every change is refused and nothing is acknowledged,
@@ -41,6 +41,10 @@ const MAX_BATCH: usize = 1_024;
 const HOUSEKEEPING_ROWS: usize = 64;
 /// Between two rounds of housekeeping when the last one found nothing left to do.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
+/// Between two looks whether there is room, when nobody asks for any.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// What is written to see whether there is room again: a value that nobody reads.
+const PROBE: &str = "room";
 /// Between two tries at outcomes that a full disk refused.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
@@ -53,17 +57,41 @@ enum Change {
 }
 
 impl Change {
-    /// Whether it must get in, however many wait: the outcome of an intent that the queue took.
+    /// Whether it must get in, however many wait: the outcome of a request that was forwarded on the promise of an event.
     fn is_owed(&self) -> bool {
-        matches!(self, Self::Settle(settlement) if settlement.intent.is_some())
+        matches!(self, Self::Settle(settlement) if settlement.is_owed())
     }
 }
 
-/// The outcome of a request whose intent may be open.
+/// The outcome of a request.
 struct Settlement {
-    intent: Option<EventId>,
+    claim: Claim,
     event: Option<NewEvent>,
     reply: Option<oneshot::Sender<Result<Option<Position>>>>,
+}
+
+/// What an outcome may ask of a store that has little room.
+#[derive(Clone, Copy)]
+enum Claim {
+    /// It ends this intent: it is owed.
+    Intent(EventId),
+    /// It had no intent, and is owed.
+    Owed,
+    /// Nobody was promised anything.
+    Nothing,
+}
+
+impl Settlement {
+    fn is_owed(&self) -> bool {
+        !matches!(self.claim, Claim::Nothing)
+    }
+
+    fn intent(&self) -> Option<EventId> {
+        match self.claim {
+            Claim::Intent(id) => Some(id),
+            Claim::Owed | Claim::Nothing => None,
+        }
+    }
 }
 
 /// A closure with its reply, so that the queue can hold any of them.
@@ -137,7 +165,9 @@ impl Writer {
             open_intents: AtomicU64::new(0),
             stats: WriterStats::default(),
         });
-        let worker = Worker::new(config, changes, shared.clone());
+        let mut worker = Worker::new(config, changes, shared.clone());
+        // The first one who asks is told how it is.
+        let _ = worker.look_for_room();
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || worker.run())?;
         Ok((Self { queue, shared }, thread))
     }
@@ -151,17 +181,22 @@ impl Writer {
     /// Settles an intent: removes it and appends its event, if one came of it. The receipt resolves when that is durable, with the
     /// event's position. It may be dropped: the change is in the queue when this returns.
     pub fn settle(&self, intent: EventId, event: Option<NewEvent>) -> Receipt<Option<Position>> {
-        self.settlement(Some(intent), event)
+        self.settlement(Claim::Intent(intent), event)
     }
 
-    /// Appends an event that had no intent.
+    /// Appends an event that had no intent and is owed like one that had: ask [`Writer::admits`] before what it tells of may happen.
     pub fn publish(&self, event: NewEvent) -> Receipt<Option<Position>> {
-        self.settlement(None, Some(event))
+        self.settlement(Claim::Owed, Some(event))
     }
 
-    fn settlement(&self, intent: Option<EventId>, event: Option<NewEvent>) -> Receipt<Option<Position>> {
+    /// Appends an event that nobody was promised, if there is room for it.
+    pub fn offer(&self, event: NewEvent) -> Receipt<Option<Position>> {
+        self.settlement(Claim::Nothing, Some(event))
+    }
+
+    fn settlement(&self, claim: Claim, event: Option<NewEvent>) -> Receipt<Option<Position>> {
         let (reply, receipt) = oneshot::channel();
-        self.send(Change::Settle(Settlement { intent, event, reply: Some(reply) }), receipt)
+        self.send(Change::Settle(Settlement { claim, event, reply: Some(reply) }), receipt)
     }
 
     /// Runs `change` in the next commit; the receipt resolves with its value when that is durable. It may run in a transaction with
@@ -179,6 +214,9 @@ impl Writer {
     fn send<T>(&self, change: Change, receipt: oneshot::Receiver<Result<T>>) -> Receipt<T> {
         let before = self.shared.queued.fetch_add(1, Ordering::Relaxed);
         let refused = if before >= MAX_QUEUED && !change.is_owed() {
+            if matches!(change, Change::Settle(_)) {
+                self.shared.stats.dropped();
+            }
             StoreError::Overloaded { limit: MAX_QUEUED }
         } else if self.queue.send(change).is_err() {
             StoreError::Closed
@@ -194,7 +232,24 @@ impl Writer {
         self.shared.latched.load(Ordering::Relaxed)
     }
 
-    /// Whether the last intent was refused for want of space.
+    /// What an intent would be told, as far as known without one.
+    ///
+    /// # Errors
+    /// If the store takes no new promises now.
+    pub fn admits(&self) -> Result<()> {
+        if self.is_latched() {
+            return Err(StoreError::Latched("the log tells more".into()));
+        }
+        if self.is_full() {
+            return Err(StoreError::Full("the log tells more".into()));
+        }
+        if self.shared.queued.load(Ordering::Relaxed) >= MAX_QUEUED {
+            return Err(StoreError::Overloaded { limit: MAX_QUEUED });
+        }
+        Ok(())
+    }
+
+    /// Whether intents are refused for want of space, as of a second ago at most.
     pub fn is_full(&self) -> bool {
         self.shared.full.load(Ordering::Relaxed)
     }
@@ -223,6 +278,8 @@ struct Worker<B> {
     batch: Batch,
     /// Outcomes that a full disk refused, in order.
     owed: VecDeque<Settlement>,
+    /// The last commit was put off: until one succeeds, each also writes [`PROBE`].
+    short: bool,
     open: OpenKeys,
     latched: Option<Arc<str>>,
     stopping: bool,
@@ -268,6 +325,7 @@ impl<B: Backend> Worker<B> {
             shared,
             batch: Batch::default(),
             owed: VecDeque::new(),
+            short: false,
             open: OpenKeys::default(),
             latched: None,
             stopping: false,
@@ -283,10 +341,12 @@ impl<B: Backend> Worker<B> {
                 continue;
             }
             let housekeep = Instant::now() >= self.housekeeping_due;
-            if self.batch.len() > 0 || !self.owed.is_empty() || housekeep {
+            if self.batch.len() > 0 || !self.owed.is_empty() || self.short || housekeep {
                 self.commit_batch(housekeep);
                 self.config.backend.between_commits();
             }
+            // What was refused for want of space is told as soon as there is some, whoever made it.
+            let _ = self.look_for_room();
         }
         self.config.backend.close();
     }
@@ -295,8 +355,8 @@ impl<B: Backend> Worker<B> {
     fn gather(&mut self) {
         let patience = if self.latched.is_some() {
             HOUSEKEEPING_EVERY
-        } else if self.owed.is_empty() {
-            self.housekeeping_due.saturating_duration_since(Instant::now())
+        } else if self.owed.is_empty() && !self.short {
+            self.housekeeping_due.saturating_duration_since(Instant::now()).min(LOOK_EVERY)
         } else {
             RETRY_EVERY
         };
@@ -324,10 +384,10 @@ impl<B: Backend> Worker<B> {
     }
 
     fn commit_batch(&mut self, housekeep: bool) {
-        self.refuse_intents_when_full();
+        self.refuse_when_full();
         for settlement in &mut self.batch.settlements {
             // Once, before the first try: what is open by the time of a retry did not overlap with it.
-            if let (Some(id), Some(event)) = (settlement.intent, settlement.event.as_mut()) {
+            if let (Some(id), Some(event)) = (settlement.intent(), settlement.event.as_mut()) {
                 event.overlapped |= self.open.overlapped(id);
             }
         }
@@ -374,21 +434,41 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    fn refuse_intents_when_full(&mut self) {
-        if self.batch.intents.is_empty() {
+    fn refuse_when_full(&mut self) {
+        if !self.batch.intents.is_empty()
+            && let Err(error) = self.look_for_room()
+        {
+            for (_, reply) in self.batch.intents.drain(..) {
+                let _ = reply.send(Err(error.clone()));
+            }
+        }
+        self.drop_what_has_no_room();
+    }
+
+    /// What nobody was promised may wait for space like an outcome, but takes nothing of what is kept free for those.
+    fn drop_what_has_no_room(&mut self) {
+        if self.batch.settlements.iter().all(Settlement::is_owed) {
             return;
         }
+        let Err(error) = self.config.backend.admit(&self.config.retention) else { return };
+        for settlement in self.batch.settlements.extract_if(.., |settlement| !settlement.is_owed()) {
+            self.shared.stats.dropped();
+            if let Some(reply) = settlement.reply {
+                let _ = reply.send(Err(error.clone()));
+            }
+        }
+    }
+
+    /// Whether intents may be tried now. Whoever asks [`Writer::admits`] cannot try, and is refused until a commit has shown that there
+    /// is room.
+    fn look_for_room(&mut self) -> Result<()> {
         let admitted = if self.owed.is_empty() {
             self.config.backend.admit(&self.config.retention)
         } else {
             Err(StoreError::Full("outcomes are waiting for space".into()))
         };
-        self.shared.full.store(admitted.is_err(), Ordering::Relaxed);
-        if let Err(error) = admitted {
-            for (_, reply) in self.batch.intents.drain(..) {
-                let _ = reply.send(Err(error.clone()));
-            }
-        }
+        self.shared.full.store(admitted.is_err() || self.short, Ordering::Relaxed);
+        admitted
     }
 
     fn apply_and_commit(&mut self, housekeep: bool) -> Result<(Applied, Committed), Failed> {
@@ -418,6 +498,9 @@ impl<B: Backend> Worker<B> {
         for transaction in &mut self.batch.transactions {
             transaction.apply(tx)?;
         }
+        if self.short {
+            tx.put_value(PROBE, b"")?;
+        }
         if housekeep {
             let done = tx.housekeep(&self.config.retention, self.config.clock.now(), HOUSEKEEPING_ROWS)?;
             if !done.more {
@@ -428,6 +511,7 @@ impl<B: Backend> Worker<B> {
     }
 
     fn succeeded(&mut self, applied: Applied, committed: &Committed, took: Duration) {
+        self.short = false;
         // The counts before the answers: whoever has an answer finds itself counted.
         self.open.turn_over(&self.batch);
         self.shared.open_intents.store(self.open.len() as u64, Ordering::Relaxed);
@@ -459,6 +543,7 @@ impl<B: Backend> Worker<B> {
     fn put_off(&mut self, error: &StoreError) {
         self.config.backend.rollback();
         self.shared.stats.failed();
+        self.short = true;
         self.shared.full.store(true, Ordering::Relaxed);
         tracing::warn!(cause = describe(error), "a commit was put off");
         let later = std::mem::take(&mut self.owed);
@@ -466,8 +551,8 @@ impl<B: Backend> Worker<B> {
             if let Some(reply) = settlement.reply.take() {
                 let _ = reply.send(Err(error.clone()));
             }
-            // Open intents are limited in number; what had none is owed to nobody beyond this.
-            if settlement.intent.is_some() || self.owed.len() + later.len() < MAX_QUEUED {
+            // Open exchanges are limited in number, and so is what is owed; what is not has this limit.
+            if settlement.is_owed() || self.owed.len() + later.len() < MAX_QUEUED {
                 self.owed.push_back(settlement);
             }
         }
@@ -511,7 +596,7 @@ fn settle(
     settlement: &Settlement,
     events: &mut Vec<Arc<Event>>,
 ) -> Result<Option<Position>> {
-    if let Some(id) = settlement.intent {
+    if let Some(id) = settlement.intent() {
         tx.remove_intent(id)?;
     }
     let Some(body) = &settlement.event else { return Ok(None) };
@@ -552,7 +637,7 @@ struct OpenKey {
 impl OpenKeys {
     /// A batch was committed. What it settled was decided before anything that it noted is forwarded, so they do not overlap.
     fn turn_over(&mut self, batch: &Batch) {
-        let settled = || batch.settlements.iter().filter_map(|settlement| settlement.intent);
+        let settled = || batch.settlements.iter().filter_map(Settlement::intent);
         settled().for_each(|id| self.close(id));
         batch.intents.iter().for_each(|(intent, _)| self.open(intent));
         // An intent may be given up in the batch that noted it.

@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | `intent` | the intent; waited for | the intent with its event; nothing is held |
 //! | `strict` | the intent; waited for | the same; an event's answer is held |
-//! | `outcome` | nothing | an event's append; its answer is held |
-//! | `memory` | nothing | an event's append; nothing is held |
+//! | `outcome` | whether the store takes events now | an event's append; its answer is held |
+//! | `memory` | nothing | an event's append if there is room; nothing is held |
 //!
 //! A watch dropped without a settlement settles itself: as `abandoned` if the head may have been sent, as not sent if the gateway had
 //! not got that far, which is as long as the intent's receipt has not been waited for to its end.
@@ -20,7 +20,6 @@ use event::capture::BodyCapture;
 use event::facts::{AnswerView, HeadersView};
 use event::{Decision, EventId, Fate, Intent, NewEvent, Outcome, Timestamp, UnknownReason};
 use pipeline::{Answer, Hold, Wants, Watch};
-use storage::StoreError;
 
 use super::config::Durability;
 use super::rule::Rule;
@@ -65,9 +64,10 @@ impl Watch for PublishWatch {
 
     fn intend(&mut self) -> Option<Hold> {
         if !self.keeps_intent() {
-            if self.rule.durability == Durability::Outcome && self.rule.writer.is_latched() {
+            if self.rule.durability == Durability::Outcome
+                && let Err(error) = self.rule.writer.admits()
+            {
                 self.stage.set(Stage::Refused);
-                let error = StoreError::Latched("see the log".into());
                 return Some(Box::pin(std::future::ready(Err(error))));
             }
             self.stage.set(Stage::Forwarded);
@@ -178,7 +178,8 @@ impl PublishWatch {
         let published = event.is_some();
         let receipt = match (self.keeps_intent(), event) {
             (true, event) => writer.settle(self.id, event),
-            (false, Some(event)) => writer.publish(event),
+            (false, Some(event)) if self.rule.durability == Durability::Outcome => writer.publish(event),
+            (false, Some(event)) => writer.offer(event),
             (false, None) => return None,
         };
         let held = matches!(self.rule.durability, Durability::Strict | Durability::Outcome);

@@ -16,6 +16,8 @@ pub struct WriterStats {
     pub succeeded: AtomicU64,
     /// Events of outcome `unknown` that are durable; those that recovery found are not among them.
     pub unknown: AtomicU64,
+    /// Events that nobody was promised and that found no room.
+    pub dropped: AtomicU64,
     /// Changes in a commit.
     pub batch: Histogram,
     /// From begin to durable, in microseconds.
@@ -35,6 +37,10 @@ impl WriterStats {
             Outcome::Unknown(_) => &self.unknown,
         };
         count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn failed(&self) {

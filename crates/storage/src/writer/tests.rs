@@ -39,11 +39,14 @@ impl World {
     }
 
     fn at(now: Timestamp) -> Self {
+        Self::with(now, Retention::default())
+    }
+
+    fn with(now: Timestamp, retention: Retention) -> Self {
         let store = Memory::default();
         let Opened { backend, reader, .. } = store.open();
         let feed = Feed::default();
         feed.start_after(reader.head().unwrap());
-        let retention = Retention::default();
         let config = Config { backend, feed: feed.clone(), clock: Arc::new(At(now)), retention };
         let (writer, thread) = Writer::spawn(config).unwrap();
         Self { store, writer, feed, reader, thread: Some(thread) }
@@ -408,18 +411,71 @@ fn beyond_its_limit_the_queue_takes_only_outcomes() {
     }
     let refused = [
         world.writer.intend(sample_intent(1)).wait(),
-        world.writer.publish(sample_event(2)).wait().map(drop),
+        world.writer.offer(sample_event(2)).wait().map(drop),
         world.writer.transact(|_| Ok(())).wait(),
+        world.writer.admits(),
     ];
     for refused in refused {
         assert!(matches!(refused, Err(StoreError::Overloaded { limit: MAX_QUEUED })), "{refused:?}");
     }
     // On this thread: who settles is not kept waiting for a commit, and a commit waits for us here.
-    let outcomes = [3, 4].map(|n| world.settle(n, "k"));
+    let outcomes = [world.settle(3, "k"), world.writer.publish(sample_event(4))];
     drop(blocked);
     assert!(outcomes.into_iter().all(|outcome| outcome.wait().is_ok()), "what is owed always gets in");
     assert_eq!(world.in_log(), [3, 4].map(sample_id));
-    world.intend(5, "k");
+    world.writer.admits().unwrap();
+}
+
+/// A store that is at its limit from the start.
+fn full() -> World {
+    World::with(SAMPLE_TIME, Retention { max_bytes: 0, ..Retention::default() })
+}
+
+#[test]
+fn at_its_limit_the_store_keeps_what_is_owed_and_nothing_else() {
+    let world = full();
+    assert!(matches!(world.writer.admits(), Err(StoreError::Full(_))), "before anybody asked for room");
+    assert!(matches!(world.writer.intend(sample_intent(1)).wait(), Err(StoreError::Full(_))));
+    let blocked = world.block();
+    let owed = [world.settle(2, "k"), world.writer.publish(sample_event(3))];
+    let offered = world.writer.offer(sample_event(4));
+    drop(blocked);
+    assert!(owed.into_iter().all(|receipt| receipt.wait().is_ok()));
+    assert!(matches!(offered.wait(), Err(StoreError::Full(_))));
+    assert_eq!(world.in_log(), [2, 3].map(sample_id));
+    assert_eq!(world.writer.stats().dropped.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_store_that_refused_an_intent_is_full_until_a_commit_succeeds() {
+    let world = World::new();
+    for _ in 0..3 {
+        world.store.fail_next_commit(CommitFault::Full);
+    }
+    assert!(world.writer.intend(sample_intent(1)).wait().is_err());
+    while world.failures() < 3 {
+        let failures = world.failures();
+        assert!(
+            world.writer.admits().is_err() || world.failures() > failures,
+            "nothing shows that there is room"
+        );
+    }
+    wait_until("a commit showed that there is room", || world.writer.admits().is_ok());
+}
+
+#[test]
+fn a_store_that_was_full_says_so_no_longer_than_it_is() {
+    let world = World::new();
+    let blocked = world.block();
+    for _ in 0..3 {
+        world.store.fail_next_commit(CommitFault::Full);
+    }
+    let outcome = world.settle(1, "k");
+    drop(blocked);
+    assert!(outcome.wait().is_err());
+    assert!(matches!(world.writer.admits(), Err(StoreError::Full(_))));
+    wait_until("there is room again, though nobody asks for any", || world.writer.admits().is_ok());
+    assert_eq!(world.in_log(), [sample_id(1)]);
 }
 
 #[test]

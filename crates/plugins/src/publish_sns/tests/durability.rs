@@ -1,5 +1,6 @@
 //! What each durability keeps, when, and who waits for it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use event::{Decision, Fate, Outcome, UnknownReason};
@@ -161,7 +162,7 @@ fn full(durability: &str) -> Bench {
 
 #[test]
 fn a_refused_intent_is_an_error_and_settles_nothing() {
-    for durability in ["intent", "strict"] {
+    for durability in ["intent", "strict", "outcome"] {
         let bench = full(durability);
         let mut watch = bench.watch();
         let refused = block_on(watch.intend().unwrap());
@@ -182,6 +183,14 @@ fn a_store_that_cannot_write_refuses_nothing_in_memory() {
     let mut watch = bench.watch();
     assert!(watch.intend().is_none());
     assert!(watch.settle(OK, &answer(&HeaderMap::new())).is_none());
+}
+
+#[test]
+fn a_full_store_refuses_no_request_in_memory_but_its_event() {
+    let bench = full("memory");
+    assert!(!settle(&mut *bench.forwarded(), OK));
+    assert_eq!(outcomes(&bench), []);
+    assert_eq!(bench.writer.stats().dropped.load(Ordering::Relaxed), 1);
 }
 
 #[test]
