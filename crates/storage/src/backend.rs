@@ -1,5 +1,6 @@
 //! What a store implements: write transactions, commits and reads.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use event::{Event, EventId, Intent, NewEvent, Position, Timestamp, TopicId};
@@ -31,15 +32,20 @@ pub trait Tx {
     fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Makes topics, queues and subscriptions exist as the configuration wants. What is new owns events from this commit on; what is
-    /// gone is marked with `now`, what came back is unmarked. A subscription's cursor and state are never reset. A topic or queue that
-    /// only a subscription names exists too.
+    /// gone is marked with `now`, what came back is unmarked. A subscription's cursor is never reset, and neither is its state, but for
+    /// one: a disabled subscription that was gone and comes back is declared anew, with the state, token and uuid of a new one. A topic
+    /// or queue that only a subscription names exists too.
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities>;
 
     /// Confirms the subscription that has this token. `None` if there is none. Repeating it is no error; one that is disabled stays so.
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>>;
 
-    /// Stops deliveries to a subscription for good: it was unsubscribed, or its endpoint is gone.
+    /// Stops deliveries to a subscription: it was unsubscribed.
     fn disable_subscription(&mut self, id: SubscriptionId) -> Result<()>;
+
+    /// Makes a disabled subscription a confirmed one; any other stays as it is. It goes on at its cursor, with the rows that it still
+    /// has. Returns the subscription as it is then, `None` if there is none.
+    fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>>;
 
     /// Moves a cursor forward. Neither part ever moves back: the greater of stored and given stays.
     fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()>;
@@ -118,6 +124,10 @@ pub struct Committed {
     pub topics: Vec<(TopicId, Position)>,
     /// Queues that have new messages.
     pub queues: Vec<QueueId>,
+    /// What housekeeping took from pending and disabled subscriptions: deliveries that they were owed and are owed no more.
+    pub lapsed: BTreeMap<SubscriptionId, u64>,
+    /// Waiting deliveries that housekeeping made dead letters.
+    pub given_up: u64,
 }
 
 impl Committed {
@@ -132,6 +142,11 @@ impl Committed {
                 self.queues.push(queue);
             }
         }
+    }
+
+    /// Notes that a pending or disabled subscription is owed one delivery less.
+    pub fn lapsed(&mut self, subscription: SubscriptionId) {
+        *self.lapsed.entry(subscription).or_default() += 1;
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use event::{NewEvent, Position, Timestamp, TopicId};
 use uuid::Uuid;
 
-use crate::backend::{Backend, Reader, Tx};
+use crate::backend::{Backend, Committed, Reader, Tx};
 use crate::delivery::{Delivery, DeliveryId, DeliveryState};
 use crate::entities::{Desired, DesiredSubscription, Entities, Protocol, Subscription, SubscriptionId};
 use crate::memory::{SAMPLE_TIME, sample_event};
@@ -85,11 +85,15 @@ impl Store {
 
     /// Commits what `change` does.
     fn write<T>(&mut self, change: impl FnOnce(&mut dyn Tx) -> crate::Result<T>) -> T {
+        self.write_and_tell(change).0
+    }
+
+    /// Commits what `change` does, and what the commit tells.
+    fn write_and_tell<T>(&mut self, change: impl FnOnce(&mut dyn Tx) -> crate::Result<T>) -> (T, Committed) {
         let backend = &mut self.opened().backend;
         backend.begin().unwrap();
         let value = change(backend.tx()).unwrap();
-        backend.commit().unwrap();
-        value
+        (value, backend.commit().unwrap())
     }
 
     /// Closes the store in order and opens it again.

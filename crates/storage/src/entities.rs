@@ -155,7 +155,7 @@ pub enum SubscriptionState {
     },
     /// Deliveries flow.
     Confirmed,
-    /// The endpoint said that it is gone (410), or unsubscribed.
+    /// The receiver unsubscribed.
     Disabled,
 }
 

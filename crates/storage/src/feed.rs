@@ -28,6 +28,7 @@ struct Shared {
     ring: Mutex<Ring>,
     topics: Mutex<HashMap<TopicId, watch::Sender<Position>>>,
     queues: Mutex<HashMap<QueueId, watch::Sender<u64>>>,
+    given_up: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -135,6 +136,16 @@ impl Feed {
     pub fn watch_queue(&self, queue: QueueId) -> watch::Receiver<u64> {
         let mut queues = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
         queues.entry(queue).or_insert_with(|| watch::channel(0).0).subscribe()
+    }
+
+    /// Housekeeping made waiting deliveries dead letters.
+    pub(crate) fn gave_up(&self) {
+        self.shared.given_up.send_modify(|count| *count += 1);
+    }
+
+    /// Changes whenever housekeeping has made waiting deliveries dead letters, of whatever subscription.
+    pub fn watch_given_up(&self) -> watch::Receiver<u64> {
+        self.shared.given_up.subscribe()
     }
 
     fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {

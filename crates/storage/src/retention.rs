@@ -14,6 +14,9 @@
 //! 5. rows that wait since longer ago than `max_age` become dead, with [`TOO_OLD`] as their reason;
 //! 6. events older than `history` that nobody is owed go, oldest first, and their attempts with them;
 //! 7. of the attempts the oldest go, beyond `max_attempts`.
+//!
+//! Rules 4 and 6 may take from pending and disabled subscriptions what they were owed. That is the one way in which something owed goes
+//! without a dead letter, so each is counted ([`Committed::lapsed`](crate::backend::Committed::lapsed)) and the writer tells of it.
 
 use std::time::Duration;
 

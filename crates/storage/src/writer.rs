@@ -26,8 +26,11 @@ use crate::backend::{Backend, Committed};
 use crate::retention::Retention;
 use crate::{Feed, Result, StoreError, Tx, failpoint};
 
+mod lapses;
 mod receipt;
 mod stats;
+
+use lapses::Lapses;
 
 pub use receipt::Receipt;
 pub use stats::{Histogram, WriterStats};
@@ -284,6 +287,7 @@ struct Worker<B> {
     latched: Option<Arc<str>>,
     stopping: bool,
     housekeeping_due: Instant,
+    lapses: Lapses,
 }
 
 #[derive(Default)]
@@ -330,6 +334,7 @@ impl<B: Backend> Worker<B> {
             latched: None,
             stopping: false,
             housekeeping_due: Instant::now() + HOUSEKEEPING_EVERY,
+            lapses: Lapses::default(),
         }
     }
 
@@ -348,6 +353,7 @@ impl<B: Backend> Worker<B> {
             // What was refused for want of space is told as soon as there is some, whoever made it.
             let _ = self.look_for_room();
         }
+        lapses::tell(self.lapses.take_all());
         self.config.backend.close();
     }
 
@@ -533,8 +539,22 @@ impl<B: Backend> Worker<B> {
         if committed.topics.iter().any(|(_, position)| Some(*position) > through_feed) {
             self.config.feed.skip_to(&committed.topics, &committed.queues);
         }
+        self.housekept(committed);
         for transaction in self.batch.transactions.drain(..) {
             transaction.finish(Ok(()));
+        }
+    }
+
+    /// Tells what housekeeping took from whom, once its round is over.
+    fn housekept(&mut self, committed: &Committed) {
+        self.lapses.note(&committed.lapsed);
+        self.shared.stats.lapsed(&committed.lapsed);
+        let now = Instant::now();
+        if self.housekeeping_due > now {
+            lapses::tell(self.lapses.take_due(now));
+        }
+        if committed.given_up > 0 {
+            self.config.feed.gave_up();
         }
     }
 

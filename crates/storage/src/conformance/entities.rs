@@ -2,7 +2,7 @@
 
 use event::Position;
 
-use super::{Case, Store, TOPIC, after, cases, event_of, pending, push, to_queue, wanted};
+use super::{Case, Store, TOPIC, after, cases, event_of, pending, push, retry, row, to_queue, wanted};
 use crate::entities::{
     Cursor, Desired, DesiredSubscription, Protocol, Queue, QueueId, SubscriptionId, SubscriptionState, Topic,
 };
@@ -21,6 +21,10 @@ pub(super) const CASES: &[Case] = cases![
     a_token_confirms,
     a_pending_subscription_stays_pending_across_syncs,
     a_disabled_subscription_stays_disabled,
+    a_disabled_subscription_is_enabled_where_it_was,
+    a_queue_gets_messages_again_when_its_subscription_is_enabled,
+    only_a_disabled_subscription_is_enabled,
+    a_disabled_subscription_that_was_gone_is_declared_anew,
     cursors_never_move_back,
 ];
 
@@ -182,6 +186,72 @@ fn a_disabled_subscription_stays_disabled(store: &mut Store) {
     assert_eq!(told.state, SubscriptionState::Disabled);
     assert_eq!(store.sync(&[push("/a")]).subscriptions[0].state, SubscriptionState::Disabled);
     store.write(|tx| tx.disable_subscription(SubscriptionId(999)));
+}
+
+fn a_disabled_subscription_is_enabled_where_it_was(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let positions: Vec<Position> = (1..=2).map(|n| store.append(&sample_event(n))).collect();
+    let waiting = row(&subscription, positions[0], retry(5));
+    store.write(|tx| tx.put_delivery(&waiting));
+    let cursor = Cursor { dispatched_to: positions[1], done_to: positions[0] };
+    store.write(|tx| tx.advance_cursor(subscription.id, cursor));
+    store.write(|tx| tx.disable_subscription(subscription.id));
+    store.reopen();
+    let enabled = store.write(|tx| tx.enable_subscription(subscription.id)).unwrap();
+    assert_eq!((enabled.state.clone(), enabled.cursor), (SubscriptionState::Confirmed, cursor));
+    store.reopen();
+    assert_eq!(store.subscription(subscription.id), Some(enabled.clone()));
+    assert_eq!(store.reader().delivery(waiting.id).unwrap(), Some(waiting));
+    assert_eq!(store.sync(&[push("/a")]).subscriptions, [enabled], "a restart leaves it enabled");
+}
+
+fn a_queue_gets_messages_again_when_its_subscription_is_enabled(store: &mut Store) {
+    let entities = store.sync(&[to_queue("worker")]);
+    let (id, topic) = (entities.subscriptions[0].id, entities.topics[0].id);
+    store.write(|tx| tx.disable_subscription(id));
+    store.append(&event_of(1, topic));
+    store.write(|tx| tx.enable_subscription(id));
+    store.append(&event_of(2, topic));
+    assert_eq!(store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap().visible, 1);
+}
+
+fn only_a_disabled_subscription_is_enabled(store: &mut Store) {
+    let both = store.sync(&[pending("/a", "t"), push("/b")]).subscriptions;
+    for known in both {
+        let told = store.write(|tx| tx.enable_subscription(known.id));
+        assert_eq!(told, Some(known), "it stays as it is");
+    }
+    assert_eq!(store.write(|tx| tx.enable_subscription(SubscriptionId(999))), None);
+}
+
+fn a_disabled_subscription_that_was_gone_is_declared_anew(store: &mut Store) {
+    let first = store.sync(&[pending("/a", "t1"), push("/b"), push("/c")]).subscriptions;
+    store.write(|tx| tx.confirm_subscription("t1"));
+    for known in &first {
+        store.write(|tx| tx.disable_subscription(known.id));
+    }
+    store.append(&sample_event(1));
+    let kept = DesiredSubscription { uuid: uuid::Uuid::from_u128(3), ..push("/c") };
+    store.sync_at(std::slice::from_ref(&kept), after(5));
+    store.reopen();
+    let again = |path, token: Option<&str>, uuid| DesiredSubscription {
+        confirm_with: token.map(Into::into),
+        uuid: uuid::Uuid::from_u128(uuid),
+        ..push(path)
+    };
+    let second = store.sync_at(&[again("/a", Some("t2"), 1), again("/b", None, 2), kept], after(9));
+    let [a, b, c] = &second.subscriptions[..] else { panic!("{second:?}") };
+    assert_eq!(a.state, SubscriptionState::Pending { token: "t2".into() });
+    assert_eq!(b.state, SubscriptionState::Confirmed);
+    assert_eq!(c.state, SubscriptionState::Disabled, "one that stayed in the file stays disabled");
+    assert_eq!((c.id, c.uuid), (first[2].id, first[2].uuid));
+    for (known, before, uuid) in [(a, &first[0], 1), (b, &first[1], 2)] {
+        assert_eq!((known.id, known.cursor, known.removed_at), (before.id, before.cursor, None));
+        assert_eq!((known.created_at, known.uuid), (before.created_at, uuid::Uuid::from_u128(uuid)));
+    }
+    assert_eq!(store.write(|tx| tx.confirm_subscription("t1")), None, "the old token is gone");
+    let confirmed = store.write(|tx| tx.confirm_subscription("t2")).unwrap();
+    assert_eq!((confirmed.id, confirmed.state), (a.id, SubscriptionState::Confirmed));
 }
 
 fn cursors_never_move_back(store: &mut Store) {

@@ -1,5 +1,6 @@
 //! Every rule of [`retention`](crate::retention), with limits of a few seconds.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use event::Position;
@@ -18,6 +19,9 @@ pub(super) const CASES: &[Case] = cases![
     a_disabled_subscription_pins_for_a_while,
     a_waiting_delivery_pins_its_event,
     rows_of_unreachable_subscriptions_go_with_their_pin,
+    what_pending_and_disabled_subscriptions_lose_is_counted,
+    what_was_delivered_or_is_still_there_has_not_lapsed,
+    a_delivery_that_is_given_up_is_told,
     a_delivery_past_its_age_becomes_a_dead_letter,
     a_dead_letter_pins_its_event_for_its_time,
     a_message_pins_its_event_and_goes_past_its_time,
@@ -161,6 +165,61 @@ fn rows_of_unreachable_subscriptions_go_with_their_pin(store: &mut Store) {
     assert_eq!(keep(store, 119), all);
     assert_eq!(keep(store, 120), all[1..]);
     assert_eq!(keep(store, 160), all[1..2], "a dead letter keeps its own time");
+}
+
+/// What housekeeping took from each subscription until nothing was left to do, and how many deliveries it gave up.
+fn told(store: &mut Store, secs: u64) -> (Vec<(i64, u64)>, u64) {
+    let (mut lapsed, mut given_up) = (BTreeMap::<i64, u64>::new(), 0);
+    loop {
+        let (done, committed) = store.write_and_tell(|tx| tx.housekeep(&limits(), after(secs), 3));
+        for (subscription, count) in committed.lapsed {
+            *lapsed.entry(subscription.0).or_default() += count;
+        }
+        given_up += committed.given_up;
+        if !done.more {
+            return (lapsed.into_iter().collect(), given_up);
+        }
+    }
+}
+
+fn what_pending_and_disabled_subscriptions_lose_is_counted(store: &mut Store) {
+    let both = store.sync(&[pending("/a", "t"), push("/b"), push("/c")]).subscriptions;
+    let positions: Vec<Position> = (1..=5).map(|n| store.append(&recorded_at(n, 0))).collect();
+    // The second has read three, of which one waits and one is dead; the third has read all.
+    read_to(store, &both[1], positions[2]);
+    put(store, &row(&both[1], positions[0], retry(1)));
+    put(store, &row(&both[1], positions[1], dead(1)));
+    read_to(store, &both[2], positions[4]);
+    store.write(|tx| tx.disable_subscription(both[1].id));
+    assert_eq!(told(store, 99), (vec![], 0));
+    // The event of the dead letter is still there, so the first has only lost the others.
+    assert_eq!(told(store, 100), (vec![(both[0].id.0, 4), (both[1].id.0, 3)], 0));
+    assert_eq!(store.positions(), [positions[1].0]);
+    assert_eq!(told(store, 100), (vec![], 0), "each once");
+    assert_eq!(told(store, 30_000), (vec![(both[0].id.0, 1)], 0));
+}
+
+fn what_was_delivered_or_is_still_there_has_not_lapsed(store: &mut Store) {
+    let subscription = store.sync(&[push("/a"), to_queue("worker")]).subscriptions.remove(0);
+    let positions: Vec<Position> = (1..=2).map(|n| store.append(&recorded_at(n, 0))).collect();
+    read_to(store, &subscription, positions[0]);
+    put(store, &row(&subscription, positions[1], retry(1)));
+    store.write(|tx| tx.disable_subscription(subscription.id));
+    // Its row goes; the queue's message keeps the event, which it would read again.
+    assert_eq!(told(store, 200), (vec![], 0));
+    assert_eq!(store.reader().deliveries_at(positions[1]).unwrap(), []);
+    assert_eq!(told(store, 2_000), (vec![(subscription.id.0, 1)], 0));
+    assert_eq!(store.positions(), [0; 0]);
+}
+
+fn a_delivery_that_is_given_up_is_told(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let position = store.append(&recorded_at(1, 0));
+    read_to(store, &subscription, position);
+    put(store, &row(&subscription, position, retry(9_999)));
+    assert_eq!(told(store, 4_999), (vec![], 0));
+    assert_eq!(told(store, 5_000), (vec![], 1));
+    assert_eq!(told(store, 5_000), (vec![], 0));
 }
 
 fn a_delivery_past_its_age_becomes_a_dead_letter(store: &mut Store) {

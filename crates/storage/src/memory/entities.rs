@@ -58,7 +58,12 @@ impl State {
         };
         let mut subscribers = self.subscriptions.edit().values_mut();
         if let Some(known) = subscribers.find(|known| same(&known.subscription)) {
-            known.subscription.removed_at = None;
+            let was_removed = known.subscription.removed_at.take().is_some();
+            if was_removed && known.subscription.state == SubscriptionState::Disabled {
+                known.subscription.state = first_state(wanted);
+                known.subscription.uuid = wanted.uuid;
+                known.token.clone_from(&wanted.confirm_with);
+            }
             return known.subscription.clone();
         }
         self.last_subscription += 1;
@@ -68,10 +73,7 @@ impl State {
             topic,
             protocol: wanted.protocol,
             endpoint: wanted.endpoint.clone(),
-            state: match &wanted.confirm_with {
-                Some(token) => SubscriptionState::Pending { token: token.clone() },
-                None => SubscriptionState::Confirmed,
-            },
+            state: first_state(wanted),
             created_at: now,
             removed_at: None,
             cursor: Cursor { dispatched_to: self.head, done_to: self.head },
@@ -91,11 +93,29 @@ impl State {
         recorded_at: Timestamp,
         pinned_since: Timestamp,
     ) -> bool {
-        self.subscriptions.values().map(|subscriber| &subscriber.subscription).any(|subscription| {
+        self.readers_before(topic, position).any(|subscription| {
+            subscription.state == SubscriptionState::Confirmed || recorded_at > pinned_since
+        })
+    }
+
+    /// Push subscriptions of the topic that have yet to read the position.
+    pub(super) fn unread_by(&self, topic: TopicId, position: Position) -> Vec<SubscriptionId> {
+        self.readers_before(topic, position).map(|subscription| subscription.id).collect()
+    }
+
+    fn readers_before(&self, topic: TopicId, position: Position) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions.values().map(|subscriber| &subscriber.subscription).filter(move |subscription| {
             subscription.topic == topic
                 && subscription.protocol != Protocol::Sqs
                 && subscription.cursor.done_to < position
-                && (subscription.state == SubscriptionState::Confirmed || recorded_at > pinned_since)
         })
+    }
+}
+
+/// The state in which a declaration begins.
+fn first_state(wanted: &DesiredSubscription) -> SubscriptionState {
+    match &wanted.confirm_with {
+        Some(token) => SubscriptionState::Pending { token: token.clone() },
+        None => SubscriptionState::Confirmed,
     }
 }

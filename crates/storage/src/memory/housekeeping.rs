@@ -4,21 +4,23 @@ use event::{Event, Position, Timestamp};
 
 use super::state::State;
 use super::transaction::waits;
+use crate::backend::Committed;
 use crate::delivery::{DeliveryId, DeliveryState};
 use crate::entities::{SubscriptionId, SubscriptionState};
 use crate::retention::{Housekept, Retention, TOO_OLD};
 
-/// How much one call may still do.
-struct Sweep {
+/// How much one call may still do, and what its commit tells.
+struct Sweep<'c> {
     now: Timestamp,
     left: usize,
     done: Housekept,
+    committed: &'c mut Committed,
 }
 
 /// The budget is used up.
 struct Spent;
 
-impl Sweep {
+impl Sweep<'_> {
     /// Asks for one more row.
     fn spend(&mut self) -> Result<(), Spent> {
         if self.left == 0 {
@@ -31,13 +33,19 @@ impl Sweep {
 }
 
 impl State {
-    pub(super) fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Housekept {
-        let mut sweep = Sweep { now, left: budget, done: Housekept::default() };
+    pub(super) fn housekeep(
+        &mut self,
+        retention: &Retention,
+        now: Timestamp,
+        budget: usize,
+        committed: &mut Committed,
+    ) -> Housekept {
+        let mut sweep = Sweep { now, left: budget, done: Housekept::default(), committed };
         sweep.done.more = self.sweep(retention, &mut sweep).is_err();
         sweep.done
     }
 
-    fn sweep(&mut self, retention: &Retention, sweep: &mut Sweep) -> Result<(), Spent> {
+    fn sweep(&mut self, retention: &Retention, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let before = |limit| sweep.now.minus(limit);
         let (grace, messages) = (before(retention.removed_grace), before(retention.queue_message));
         let (dead, pinned) = (before(retention.dead_letter), before(retention.pending_pin));
@@ -51,7 +59,7 @@ impl State {
         self.drop_attempts(retention.max_attempts, sweep)
     }
 
-    fn drop_removed(&mut self, until: Timestamp, sweep: &mut Sweep) -> Result<(), Spent> {
+    fn drop_removed(&mut self, until: Timestamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let subscriptions = self.subscriptions.values().map(|subscriber| &subscriber.subscription);
         let gone: Vec<SubscriptionId> = subscriptions
             .filter(|known| known.removed_at.is_some_and(|at| at <= until))
@@ -66,7 +74,7 @@ impl State {
         Ok(())
     }
 
-    fn drop_rows(&mut self, rows: Vec<DeliveryId>, sweep: &mut Sweep) -> Result<(), Spent> {
+    fn drop_rows(&mut self, rows: Vec<DeliveryId>, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         for row in rows {
             sweep.spend()?;
             self.deliveries.edit().remove(&row);
@@ -74,7 +82,7 @@ impl State {
         Ok(())
     }
 
-    fn drop_messages(&mut self, until: Timestamp, sweep: &mut Sweep) -> Result<(), Spent> {
+    fn drop_messages(&mut self, until: Timestamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let old = |message: &super::state::Message| message.sent_at <= until;
         let seqs: Vec<i64> =
             self.messages.iter().take_while(|(_, message)| old(message)).map(|(seq, _)| *seq).collect();
@@ -85,7 +93,7 @@ impl State {
         Ok(())
     }
 
-    fn drop_dead(&mut self, until: Timestamp, sweep: &mut Sweep) -> Result<(), Spent> {
+    fn drop_dead(&mut self, until: Timestamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let rows = self.deliveries.values().filter_map(|row| match &row.state {
             DeliveryState::Dead { at, .. } if *at <= until => Some(row.id),
             _ => None,
@@ -93,7 +101,7 @@ impl State {
         self.drop_rows(rows.collect(), sweep)
     }
 
-    fn drop_unreachable(&mut self, until: Timestamp, sweep: &mut Sweep) -> Result<(), Spent> {
+    fn drop_unreachable(&mut self, until: Timestamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let unreachable = |id| {
             self.subscriptions
                 .get(&id)
@@ -105,10 +113,18 @@ impl State {
             .values()
             .filter(|row| waits(row) && unreachable(row.id.subscription) && old(row.id.position))
             .map(|row| row.id);
-        self.drop_rows(rows.collect(), sweep)
+        for row in rows.collect::<Vec<_>>() {
+            sweep.spend()?;
+            self.deliveries.edit().remove(&row);
+            // One that the cursor has not passed is still unread: it lapses with its event.
+            if self.subscriptions[&row.subscription].subscription.cursor.done_to >= row.position {
+                sweep.committed.lapsed(row.subscription);
+            }
+        }
+        Ok(())
     }
 
-    fn give_up(&mut self, until: Timestamp, sweep: &mut Sweep) -> Result<(), Spent> {
+    fn give_up(&mut self, until: Timestamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let rows: Vec<DeliveryId> = self
             .deliveries
             .values()
@@ -117,6 +133,7 @@ impl State {
             .collect();
         for id in rows {
             sweep.spend()?;
+            sweep.committed.given_up += 1;
             if let Some(row) = self.deliveries.edit().get_mut(&id) {
                 row.state = DeliveryState::Dead { reason: TOO_OLD.into(), at: sweep.now };
             }
@@ -128,14 +145,14 @@ impl State {
         &mut self,
         until: Timestamp,
         pinned_since: Timestamp,
-        sweep: &mut Sweep,
+        sweep: &mut Sweep<'_>,
     ) -> Result<(), Spent> {
         let old = self.events.values().filter(|event| event.body.recorded_at <= until);
         let free: Vec<_> = old
             .filter(|event| !self.is_owed(event, pinned_since))
-            .map(|event| (event.position, event.body.id))
+            .map(|event| (event.position, event.body.id, event.body.topic))
             .collect();
-        for (position, id) in free {
+        for (position, id, topic) in free {
             let attempts: Vec<_> =
                 self.attempts.keys().filter(|attempt| attempt.0 == position).copied().collect();
             for attempt in attempts {
@@ -145,6 +162,9 @@ impl State {
             sweep.spend()?;
             self.events.edit().remove(&position);
             self.positions.edit().remove(&id);
+            for subscription in self.unread_by(topic, position) {
+                sweep.committed.lapsed(subscription);
+            }
         }
         Ok(())
     }
@@ -156,7 +176,7 @@ impl State {
             || self.messages.values().any(|message| message.position == position)
     }
 
-    fn drop_attempts(&mut self, keep: u64, sweep: &mut Sweep) -> Result<(), Spent> {
+    fn drop_attempts(&mut self, keep: u64, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let last = self.attempts.values().map(|recorded| recorded.seq).max().unwrap_or(0);
         let until = last.saturating_sub_unsigned(keep);
         let old: Vec<_> =

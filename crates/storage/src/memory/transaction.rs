@@ -110,6 +110,15 @@ impl Tx for Transaction {
         Ok(())
     }
 
+    fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>> {
+        Ok(self.state.subscriptions.edit().get_mut(&id).map(|subscriber| {
+            if subscriber.subscription.state == SubscriptionState::Disabled {
+                subscriber.subscription.state = SubscriptionState::Confirmed;
+            }
+            subscriber.subscription.clone()
+        }))
+    }
+
     fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()> {
         if let Some(subscriber) = self.state.subscriptions.edit().get_mut(&id) {
             let cursor = &mut subscriber.subscription.cursor;
@@ -180,7 +189,7 @@ impl Tx for Transaction {
     }
 
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
-        Ok(self.state.housekeep(retention, now, budget))
+        Ok(self.state.housekeep(retention, now, budget, &mut self.committed))
     }
 }
 

@@ -1,9 +1,13 @@
 //! Counts of commits, for the metrics: written by the writer's thread alone, read by anybody.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use event::Outcome;
+
+use crate::entities::SubscriptionId;
 
 /// Counts of commits.
 #[derive(Default)]
@@ -18,6 +22,8 @@ pub struct WriterStats {
     pub unknown: AtomicU64,
     /// Events that nobody was promised and that found no room.
     pub dropped: AtomicU64,
+    /// What pending and disabled subscriptions were owed and are owed no more.
+    lapsed: Mutex<BTreeMap<SubscriptionId, u64>>,
     /// Changes in a commit.
     pub batch: Histogram,
     /// From begin to durable, in microseconds.
@@ -41,6 +47,21 @@ impl WriterStats {
 
     pub(super) fn dropped(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn lapsed(&self, more: &BTreeMap<SubscriptionId, u64>) {
+        if more.is_empty() {
+            return;
+        }
+        let mut lapsed = self.lapsed.lock().unwrap_or_else(PoisonError::into_inner);
+        for (subscription, count) in more {
+            *lapsed.entry(*subscription).or_default() += count;
+        }
+    }
+
+    /// Deliveries that pending and disabled subscriptions were owed and are owed no more, by subscription.
+    pub fn lapsed_deliveries(&self) -> BTreeMap<SubscriptionId, u64> {
+        self.lapsed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn failed(&self) {

@@ -43,7 +43,10 @@ impl World {
     }
 
     fn with(now: Timestamp, retention: Retention) -> Self {
-        let store = Memory::default();
+        Self::over(Memory::default(), now, retention)
+    }
+
+    fn over(store: Memory, now: Timestamp, retention: Retention) -> Self {
         let Opened { backend, reader, .. } = store.open();
         let feed = Feed::default();
         feed.start_after(reader.head().unwrap());
@@ -335,6 +338,34 @@ fn a_full_store_is_tidied_at_once() {
     world.store.fail_next_commit(CommitFault::Full);
     assert!(world.writer.intend(sample_intent(2)).wait().is_err());
     wait_until("housekeeping made room", || world.in_log().is_empty());
+}
+
+#[test]
+fn what_lapses_is_counted_by_subscription() {
+    let (mut early, retention) = (World::new(), Retention::default());
+    let wanted = |endpoint: &str, token: Option<&str>| DesiredSubscription {
+        topic: "t".into(),
+        protocol: Protocol::Http,
+        endpoint: endpoint.into(),
+        confirm_with: token.map(Into::into),
+        uuid: uuid::Uuid::nil(),
+    };
+    let subscriptions = vec![wanted("http://a", Some("t")), wanted("http://b", None)];
+    let desired = Desired { subscriptions, ..Desired::default() };
+    let entities = early.writer.transact(move |tx| tx.sync_entities(&desired, SAMPLE_TIME)).wait().unwrap();
+    let (pending, confirmed) = (entities.subscriptions[0].id, entities.subscriptions[1].id);
+    let events = [1, 2].map(|n| early.settle(n, "a").wait().unwrap().unwrap());
+    let all = crate::entities::Cursor { dispatched_to: events[1], done_to: events[1] };
+    early.writer.transact(move |tx| tx.advance_cursor(confirmed, all)).wait().unwrap();
+    early.stop();
+    let later = SAMPLE_TIME.plus(retention.pending_pin + Duration::from_secs(3_600));
+    let late = World::over(early.store.clone(), later, retention);
+    assert!(late.writer.stats().lapsed_deliveries().is_empty());
+    wait_until("housekeeping", || late.in_log().is_empty());
+    wait_until("the count", || {
+        let lapsed = late.writer.stats().lapsed_deliveries();
+        lapsed.into_iter().collect::<Vec<_>>() == [(pending, 2)]
+    });
 }
 
 #[test]

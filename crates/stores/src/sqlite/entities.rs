@@ -103,11 +103,11 @@ fn ensure_subscription(
         Some((id, removed)) => {
             if removed {
                 mark_removed(database, id, None)?;
+                declare_anew(database, id, wanted)?;
             }
             id
         }
         None => {
-            let state = if wanted.confirm_with.is_some() { "pending" } else { "confirmed" };
             let sql = "INSERT INTO subscriptions
                        (uuid, topic, protocol, endpoint, state, token, created_at, dispatched_to, done_to)
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)";
@@ -116,7 +116,7 @@ fn ensure_subscription(
                 topic.0,
                 protocol,
                 wanted.endpoint,
-                state,
+                first_state(wanted),
                 wanted.confirm_with,
                 micros(now),
                 head.0,
@@ -126,6 +126,19 @@ fn ensure_subscription(
         }
     };
     find(database, id)?.ok_or_else(|| damaged(format!("subscription {} is there and is not", id.0)))
+}
+
+/// The state in which a declaration begins.
+fn first_state(wanted: &DesiredSubscription) -> &'static str {
+    if wanted.confirm_with.is_some() { "pending" } else { "confirmed" }
+}
+
+/// A subscription that ended and was taken out of the configuration is back: whoever wrote it there again wants it to begin again.
+fn declare_anew(database: &Connection, id: SubscriptionId, wanted: &DesiredSubscription) -> Result<()> {
+    let sql =
+        "UPDATE subscriptions SET state = ?2, token = ?3, uuid = ?4 WHERE id = ?1 AND state = 'disabled'";
+    let row = params![id.0, first_state(wanted), wanted.confirm_with, wanted.uuid.as_bytes()];
+    database.run("declare a subscription anew", sql, row).map(drop)
 }
 
 fn mark_removed(database: &Connection, id: SubscriptionId, at: Option<Timestamp>) -> Result<()> {
@@ -156,6 +169,11 @@ pub(super) fn confirm(database: &Connection, token: &str) -> Result<Option<Subsc
 pub(super) fn disable(database: &Connection, id: SubscriptionId) -> Result<()> {
     let sql = "UPDATE subscriptions SET state = 'disabled' WHERE id = ?1";
     database.run("disable a subscription", sql, [id.0]).map(drop)
+}
+
+pub(super) fn enable(database: &Connection, id: SubscriptionId) -> Result<()> {
+    let sql = "UPDATE subscriptions SET state = 'confirmed' WHERE id = ?1 AND state = 'disabled'";
+    database.run("enable a subscription", sql, [id.0]).map(drop)
 }
 
 pub(super) fn advance(database: &Connection, id: SubscriptionId, to: Cursor) -> Result<()> {

@@ -6,10 +6,13 @@
 //! read, so where nothing can go, one look a topic tells. After a start or a rollback the frontiers begin anew.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use event::{Position, Timestamp, TopicId};
 use rusqlite::{Connection, Params, params};
 use storage::Result;
+use storage::backend::Committed;
+use storage::entities::SubscriptionId;
 use storage::retention::{Housekept, Retention, TOO_OLD};
 
 use super::rows::{self, micros};
@@ -38,14 +41,25 @@ pub(super) struct Sweep {
 }
 
 /// How far a topic's push subscriptions have read; no bound where there is none.
-#[derive(Clone, Copy)]
 struct Floors {
-    confirmed: Position,
-    /// Of pending and disabled ones.
-    others: Position,
+    confirmed: Option<Position>,
+    /// Each pending and disabled one.
+    others: Vec<(SubscriptionId, Position)>,
 }
 
-/// The times before which things go, and what one call may still do.
+impl Floors {
+    /// Whether a confirmed subscription has yet to read a position.
+    fn holds(&self, position: Position) -> bool {
+        self.confirmed.is_some_and(|floor| floor < position)
+    }
+
+    /// The pending and disabled subscriptions that have yet to read a position.
+    fn unread_by(&self, position: Position) -> impl Iterator<Item = SubscriptionId> {
+        self.others.iter().filter(move |(_, floor)| *floor < position).map(|(id, _)| *id)
+    }
+}
+
+/// The times before which things go, what one call may still do, and what its commit tells.
 struct Slice<'d> {
     database: &'d Connection,
     now: Timestamp,
@@ -54,6 +68,7 @@ struct Slice<'d> {
     rows_left: usize,
     looks_left: usize,
     done: Housekept,
+    committed: &'d mut Committed,
 }
 
 /// How a step ended.
@@ -133,6 +148,7 @@ impl Sweep {
         retention: &Retention,
         now: Timestamp,
         budget: usize,
+        committed: &mut Committed,
     ) -> Result<Housekept> {
         let mut slice = Slice {
             database,
@@ -142,6 +158,7 @@ impl Sweep {
             rows_left: budget,
             looks_left: budget * LOOKS_PER_ROW,
             done: Housekept::default(),
+            committed,
         };
         slice.done.more = matches!(self.sweep(&mut slice, retention)?, Step::Spent);
         if slice.done == Housekept::default() {
@@ -218,11 +235,21 @@ impl Sweep {
                    (SELECT d.subscription, d.position
                     FROM subscriptions s CROSS JOIN deliveries d INDEXED BY deliveries_waiting CROSS JOIN events e
                     WHERE s.state <> 'confirmed' AND d.subscription = s.id AND d.state <> 'dead'
-                      AND e.position = d.position AND e.recorded_at <= ?1 LIMIT ?2) RETURNING position";
-        let until = micros(slice.pinned_since);
-        let (step, positions) = slice.take("drop unreachable deliveries", sql, [until, slice.limit()])?;
-        self.release(positions);
-        Ok(step)
+                      AND e.position = d.position AND e.recorded_at <= ?1 LIMIT ?2)
+                   RETURNING position, subscription, (SELECT done_to FROM subscriptions WHERE id = subscription)";
+        let range = [micros(slice.pinned_since), slice.limit()];
+        let dropped = slice.database.list("drop unreachable deliveries", sql, range, |row| {
+            Ok((rows::position(row, 0)?, SubscriptionId(row.get(1)?), rows::position(row, 2)?))
+        })?;
+        slice.spend(dropped.len());
+        for (position, subscription, done_to) in dropped {
+            self.released(position);
+            // One that the cursor has not passed is still unread: it lapses with its event.
+            if done_to >= position {
+                slice.committed.lapsed(subscription);
+            }
+        }
+        Ok(slice.step())
     }
 
     fn give_up(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
@@ -232,7 +259,9 @@ impl Sweep {
                    (SELECT subscription, position FROM deliveries WHERE state <> 'dead' AND since <= ?3
                     ORDER BY since LIMIT ?4) RETURNING position";
         let range = params![micros(slice.now), TOO_OLD, until, slice.limit()];
-        Ok(slice.take("give deliveries up", sql, range)?.0)
+        let (step, positions) = slice.take("give deliveries up", sql, range)?;
+        slice.committed.given_up += positions.len() as u64;
+        Ok(step)
     }
 
     fn look_at_released(&mut self, slice: &mut Slice<'_>) -> Result<Step> {
@@ -250,7 +279,7 @@ impl Sweep {
                 // Only with a clock that stepped back: the frontier comes by again.
                 let before = Position(position.0 - 1);
                 self.frontiers.entry(topic).and_modify(|frontier| *frontier = before.min(*frontier));
-            } else if let Step::Spent = drop_unless_pinned(slice, position)? {
+            } else if let Step::Spent = self.drop_unless_pinned(slice, topic, position)? {
                 self.released.push(position);
                 return Ok(Step::Spent);
             }
@@ -295,8 +324,7 @@ impl Sweep {
             if self.must_wait(slice, topic, position, recorded_at)? {
                 return Ok(Step::Done);
             }
-            let step = drop_unless_pinned(slice, position)?;
-            if let Step::Spent = step {
+            if let Step::Spent = self.drop_unless_pinned(slice, topic, position)? {
                 return Ok(Step::Spent);
             }
             self.frontiers.insert(topic, position);
@@ -315,15 +343,42 @@ impl Sweep {
         if recorded_at > slice.history {
             return Ok(true);
         }
-        let floors = match self.floors.get(&topic) {
-            Some(floors) => *floors,
-            None => {
-                let floors = floors(slice.database, topic)?;
-                self.floors.insert(topic, floors);
-                floors
-            }
-        };
-        Ok(position > floors.confirmed || (position > floors.others && recorded_at > slice.pinned_since))
+        let floors = self.floors(slice.database, topic)?;
+        let pinned = recorded_at > slice.pinned_since && floors.unread_by(position).next().is_some();
+        Ok(floors.holds(position) || pinned)
+    }
+
+    fn floors(&mut self, database: &Connection, topic: TopicId) -> Result<&Floors> {
+        Ok(match self.floors.entry(topic) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(floors(database, topic)?),
+        })
+    }
+
+    /// Drops an event and its attempts if no row and no message pins it. `Spent` if the slice does not reach.
+    fn drop_unless_pinned(
+        &mut self,
+        slice: &mut Slice<'_>,
+        topic: TopicId,
+        position: Position,
+    ) -> Result<Step> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE position = ?1)
+                       OR EXISTS (SELECT 1 FROM messages WHERE position = ?1)";
+        let pinned = slice.database.find("look for pins", sql, [position.0], |row| row.get::<_, bool>(0))?;
+        if pinned != Some(false) {
+            return Ok(Step::Done);
+        }
+        let sql = "DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts WHERE position = ?1 LIMIT ?2)
+                   RETURNING position";
+        if let (Step::Spent, _) = slice.take("drop attempts", sql, [position.0, slice.limit()])? {
+            return Ok(Step::Spent);
+        }
+        slice.database.run("drop an event", "DELETE FROM events WHERE position = ?1", [position.0])?;
+        slice.spend(1);
+        for subscription in self.floors(slice.database, topic)?.unread_by(position) {
+            slice.committed.lapsed(subscription);
+        }
+        Ok(Step::Done)
     }
 
     fn drop_attempts(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
@@ -335,33 +390,17 @@ impl Sweep {
     }
 }
 
-/// Drops an event and its attempts if no row and no message pins it. `Spent` if the slice does not reach.
-fn drop_unless_pinned(slice: &mut Slice<'_>, position: Position) -> Result<Step> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE position = ?1)
-                   OR EXISTS (SELECT 1 FROM messages WHERE position = ?1)";
-    let pinned = slice.database.find("look for pins", sql, [position.0], |row| row.get::<_, bool>(0))?;
-    if pinned != Some(false) {
-        return Ok(Step::Done);
-    }
-    let sql = "DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts WHERE position = ?1 LIMIT ?2)
-               RETURNING position";
-    if let (Step::Spent, _) = slice.take("drop attempts", sql, [position.0, slice.limit()])? {
-        return Ok(Step::Spent);
-    }
-    slice.database.run("drop an event", "DELETE FROM events WHERE position = ?1", [position.0])?;
-    slice.spend(1);
-    Ok(Step::Done)
-}
-
 fn floors(database: &Connection, topic: TopicId) -> Result<Floors> {
-    let sql = "SELECT min(done_to) FILTER (WHERE state = 'confirmed'), min(done_to) FILTER (WHERE state <> 'confirmed')
-               FROM subscriptions WHERE topic = ?1 AND protocol <> 'sqs'";
-    let found = database.find("read a topic's cursors", sql, [topic.0], |row| {
-        Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
+    let sql = "SELECT min(done_to) FROM subscriptions WHERE topic = ?1 AND protocol <> 'sqs' AND state = 'confirmed'";
+    let confirmed = database.find("read a topic's cursors", sql, [topic.0], |row| {
+        Ok(row.get::<_, Option<i64>>(0)?.map(Position))
     })?;
-    let (confirmed, others) = found.unwrap_or_default();
-    let bound = |floor: Option<i64>| Position(floor.unwrap_or(i64::MAX));
-    Ok(Floors { confirmed: bound(confirmed), others: bound(others) })
+    let sql = "SELECT id, done_to FROM subscriptions INDEXED BY subscriptions_unconfirmed
+               WHERE state <> 'confirmed' AND topic = ?1 AND protocol <> 'sqs'";
+    let others = database.list("read the unconfirmed cursors", sql, [topic.0], |row| {
+        Ok((SubscriptionId(row.get(0)?), rows::position(row, 1)?))
+    })?;
+    Ok(Floors { confirmed: confirmed.flatten(), others })
 }
 
 /// Returns unused pages to the file system, if there are many.

@@ -168,6 +168,12 @@ impl Tx for Transaction {
         self.reload_routes()
     }
 
+    fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>> {
+        entities::enable(&self.database, id)?;
+        self.reload_routes()?;
+        entities::find(&self.database, id)
+    }
+
     fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()> {
         entities::advance(&self.database, id, to)
     }
@@ -223,7 +229,7 @@ impl Tx for Transaction {
     }
 
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
-        self.sweep.housekeep(&self.database, retention, now, budget)
+        self.sweep.housekeep(&self.database, retention, now, budget, &mut self.committed)
     }
 }
 

@@ -39,6 +39,7 @@ enum Op {
     Sync(u8),
     Confirm(u8),
     Disable(i64),
+    Enable(i64),
     Advance { subscription: i64, dispatched_to: i64, done_to: i64 },
     Put { id: (i64, i64), key: u8, state: u8, due: u64 },
     Remove((i64, i64)),
@@ -62,6 +63,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => any::<u8>().prop_map(Op::Sync),
         1 => (0..8u8).prop_map(Op::Confirm),
         1 => (1..=SUBSCRIPTIONS).prop_map(Op::Disable),
+        1 => (1..=SUBSCRIPTIONS).prop_map(Op::Enable),
         4 => (1..=SUBSCRIPTIONS, 0..=POSITIONS, 0..=POSITIONS).prop_map(
             |(subscription, dispatched_to, done_to)| Op::Advance { subscription, dispatched_to, done_to }
         ),
@@ -139,6 +141,7 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, now: Timestamp) -> String {
         Op::Sync(chosen) => told(tx.sync_entities(&desired(*chosen), now)),
         Op::Confirm(bit) => told(tx.confirm_subscription(&format!("token-{bit}"))),
         Op::Disable(id) => told(tx.disable_subscription(SubscriptionId(*id))),
+        Op::Enable(id) => told(tx.enable_subscription(SubscriptionId(*id))),
         Op::Advance { subscription, dispatched_to, done_to } => {
             let within = |position: &i64| Position(*position).min(head);
             let to = Cursor { dispatched_to: within(dispatched_to), done_to: within(done_to) };
