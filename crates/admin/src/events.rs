@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use delivery::endpoint::shown;
 use delivery::worker::RedeliverError;
 use event::{Event, EventId, Position};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use storage::delivery::{Attempt, Delivery, DeliveryState};
-use storage::entities::{Protocol, Subscription, SubscriptionId, SubscriptionState};
+use storage::entities::{Protocol, Subscription, SubscriptionId};
 
-use crate::{Error, Node, read};
+use crate::{Error, Node, read, topic_name};
 
 /// Events in a page if not asked otherwise.
 const PAGE: usize = 50;
@@ -151,12 +152,11 @@ struct EventView {
 impl EventView {
     fn new(node: &Node, event: Event) -> Self {
         let body = event.body;
-        let topic = node.topics.iter().find(|topic| topic.id == body.topic);
         let json = |text: &str| RawValue::from_string(text.to_owned()).ok();
         Self {
             id: body.id,
             sequence: event.position.0,
-            topic: topic.map_or_else(|| format!("#{}", body.topic.0), |topic| topic.name.clone()),
+            topic: topic_name(&node.topics, body.topic),
             key: body.key.to_string(),
             outcome: body.outcome.as_str(),
             reason: body.outcome.reason().map(event::UnknownReason::as_str),
@@ -204,7 +204,7 @@ impl DeliveryView {
             None => match subscription {
                 Some(queue) if queue.protocol == Protocol::Sqs => "queued",
                 Some(push) if push.cursor.done_to >= position => "delivered",
-                Some(push) if push.state == SubscriptionState::Disabled => "disabled",
+                Some(push) if push.state.is_disabled() => "disabled",
                 Some(_) => "pending",
                 None => "removed",
             },
@@ -212,24 +212,12 @@ impl DeliveryView {
         Self {
             subscription: id.0,
             protocol: subscription.map_or("", |subscription| subscription.protocol.as_str()),
-            endpoint: subscription
-                .map_or_else(String::new, |subscription| without_user(&subscription.endpoint)),
+            endpoint: subscription.map_or_else(String::new, |subscription| shown(&subscription.endpoint)),
             state,
             reason,
             next_attempt_at,
             attempts: attempts.into_iter().map(AttemptView::new).collect(),
         }
-    }
-}
-
-/// A URL without its user info: passwords stay out of answers and logs.
-pub fn without_user(endpoint: &str) -> String {
-    match (endpoint.split_once("://"), endpoint.split_once('@')) {
-        (Some((scheme, rest)), Some(_)) if rest.split('/').next().is_some_and(|host| host.contains('@')) => {
-            let host = rest.split_once('@').map_or(rest, |(_, host)| host);
-            format!("{scheme}://{host}")
-        }
-        _ => endpoint.to_owned(),
     }
 }
 
@@ -259,17 +247,5 @@ impl AttemptView {
             answer: String::from_utf8_lossy(&attempt.answer).into_owned(),
             next_at: attempt.next_at.map(|at| at.to_string()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_stay_out_of_answers() {
-        assert_eq!(without_user("https://me:secret@a.com/x"), "https://a.com/x");
-        assert_eq!(without_user("https://a.com/x@y"), "https://a.com/x@y");
-        assert_eq!(without_user("profile-worker"), "profile-worker");
     }
 }

@@ -12,9 +12,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use delivery::Deliveries;
 use delivery::worker::RedeliverError;
-use event::Timestamp;
 use event::timestamp::Clock;
+use event::{Timestamp, TopicId};
 use gateway::stats::CoreStats;
+use hub::{Hub, HubError};
 use serde::Serialize;
 use storage::entities::{Queue, Subscription, Topic};
 use storage::{Reader, StoreError, Writer};
@@ -22,8 +23,7 @@ use storage::{Reader, StoreError, Writer};
 mod events;
 mod metrics;
 mod status;
-
-pub use events::without_user;
+mod subscriptions;
 
 /// What the admin API tells about; clones share it.
 #[derive(Clone)]
@@ -36,6 +36,8 @@ pub struct Node {
     pub cores: Arc<Vec<Arc<CoreStats>>>,
     /// The workers.
     pub deliveries: Arc<Deliveries>,
+    /// Changes the states of subscriptions.
+    pub hub: Hub,
     /// The topics of the configuration.
     pub topics: Arc<Vec<Topic>>,
     /// The queues of the configuration.
@@ -66,6 +68,7 @@ pub fn router(node: Node) -> Router {
         .route("/retrohook/events", get(events::list))
         .route("/retrohook/events/{id}", get(events::one))
         .route("/retrohook/events/{id}/deliveries/{subscription}/redeliver", post(events::redeliver))
+        .route("/retrohook/subscriptions/{id}/enable", post(subscriptions::enable))
         .fallback(not_found)
         .with_state(node)
 }
@@ -78,6 +81,7 @@ async fn index() -> Response {
         ("GET /retrohook/events?limit=50&before=SEQUENCE", "events, newest first"),
         ("GET /retrohook/events/{id}", "an event with its deliveries and attempts"),
         ("POST /retrohook/events/{id}/deliveries/{subscription}/redeliver", "send one delivery again"),
+        ("POST /retrohook/subscriptions/{id}/enable", "deliver again to a subscription that is disabled"),
     ];
     let paths: serde_json::Map<_, _> =
         paths.into_iter().map(|(path, what)| (path.to_owned(), what.into())).collect();
@@ -132,16 +136,29 @@ impl From<RedeliverError> for Error {
             RedeliverError::Behind => (StatusCode::CONFLICT, "send the first delivery of its key again"),
             RedeliverError::NotDelivering => (
                 StatusCode::CONFLICT,
-                "it is pending (confirm it), disabled (change its endpoint's URL to begin anew), or this node stops",
+                "it is pending (confirm it), disabled (POST /retrohook/subscriptions/{id}/enable), or this node stops",
             ),
         };
         Self { status, message: error.to_string(), hint: hint.into() }
     }
 }
 
+impl From<HubError> for Error {
+    fn from(error: HubError) -> Self {
+        match error {
+            HubError::Store { source, .. } => source.into(),
+            other => Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                message: other.to_string(),
+                hint: "look at /status and the log".into(),
+            },
+        }
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        tracing::warn!(%error, "the admin API could not read the store");
+        tracing::warn!(%error, "the store did not do what the admin API asked");
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
             message: error.to_string(),
@@ -159,4 +176,12 @@ where
     let reader = node.reader.clone();
     let done = tokio::task::spawn_blocking(move || read(&*reader)).await;
     Ok(done.map_err(|_| StoreError::Closed)??)
+}
+
+/// A topic's name; its number if the configuration no longer names it.
+fn topic_name(topics: &[Topic], id: TopicId) -> String {
+    topics
+        .iter()
+        .find(|topic| topic.id == id)
+        .map_or_else(|| format!("#{}", id.0), |topic| topic.name.clone())
 }

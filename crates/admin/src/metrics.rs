@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use delivery::endpoint::shown;
 use delivery::worker::AttemptResult;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use storage::backend::{Lag, StoreStats};
-use storage::entities::Protocol;
+use storage::entities::{Protocol, SubscriptionId, SubscriptionState};
 use storage::queue::QueueDepth;
 use storage::writer::Histogram;
 
-use crate::{Error, Node, read};
+use crate::{Error, Node, read, topic_name};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -38,28 +39,58 @@ pub(crate) async fn metrics(State(node): State<Node>) -> Result<Response, Error>
 #[derive(Debug)]
 struct Snapshot {
     store: StoreStats,
-    lags: Vec<(String, String, Lag)>,
+    subscriptions: Vec<Subscriber>,
     queues: Vec<(String, QueueDepth)>,
+}
+
+/// A subscription of the configuration.
+#[derive(Debug)]
+struct Subscriber {
+    id: SubscriptionId,
+    /// As a label.
+    number: String,
+    topic: String,
+    protocol: Protocol,
+    endpoint: String,
+    state: SubscriptionState,
+    /// Of a push subscription.
+    lag: Option<Lag>,
 }
 
 impl Snapshot {
     async fn take(node: &Node) -> Result<Self, Error> {
-        let (subscriptions, topics) = (node.subscriptions.clone(), node.topics.clone());
+        let (declared, topics) = (node.subscriptions.clone(), node.topics.clone());
         let (queues, now) = (node.queues.clone(), node.clock.now());
         read(node, move |reader| {
-            let mut lags = Vec::new();
-            for subscription in subscriptions.iter().filter(|known| known.protocol != Protocol::Sqs) {
-                let topic = topics.iter().find(|topic| topic.id == subscription.topic);
-                let topic = topic.map_or_else(String::new, |topic| topic.name.clone());
-                lags.push((topic, subscription.id.0.to_string(), reader.lag(subscription.id)?));
+            let mut subscriptions = Vec::new();
+            for known in reader.subscriptions()? {
+                if !declared.iter().any(|declared| declared.id == known.id) {
+                    continue;
+                }
+                let push = known.protocol != Protocol::Sqs;
+                subscriptions.push(Subscriber {
+                    id: known.id,
+                    number: known.id.0.to_string(),
+                    topic: topic_name(&topics, known.topic),
+                    protocol: known.protocol,
+                    endpoint: shown(&known.endpoint),
+                    lag: push.then(|| reader.lag(known.id)).transpose()?,
+                    state: known.state,
+                });
             }
             let depth = |queue: &storage::entities::Queue| {
                 Ok((queue.name.clone(), reader.queue_depth(queue.id, now)?))
             };
             let queues = queues.iter().map(depth).collect::<storage::Result<_>>()?;
-            Ok(Self { store: reader.stats()?, lags, queues })
+            Ok(Self { store: reader.stats()?, subscriptions, queues })
         })
         .await
+    }
+}
+
+impl Subscriber {
+    fn labels(&self) -> [(&str, &str); 2] {
+        [("topic", &self.topic), ("subscription", &self.number)]
     }
 }
 
@@ -196,8 +227,45 @@ impl Scrape {
             family.counter(&[("subscription", &id), ("end", "delivered")], counts.delivered)?;
             family.counter(&[("subscription", &id), ("end", "dead")], counts.dead)?;
         }
+        self.subscriptions(encoder)
+    }
+
+    fn subscriptions(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let all = &self.snapshot.subscriptions;
+        let name = "retrohook_subscription";
+        let help = "Who a subscription is: join with the other series by its number";
+        let mut family = Family::infos(encoder, name, help)?;
+        for known in all {
+            let protocol = known.protocol.as_str();
+            let who = [("protocol", protocol), ("endpoint", known.endpoint.as_str())];
+            family.info(&[known.labels(), who].concat())?;
+        }
+        let name = "retrohook_subscription_state";
+        let mut family = Family::gauges(encoder, name, "1 for the state that a subscription is in")?;
+        for known in all {
+            for state in STATES {
+                let labels = [&known.labels()[..], &[("state", state)]].concat();
+                family.gauge(&labels, f64::from(u8::from(known.state.as_str() == state)))?;
+            }
+        }
+        let lapsed = self.node.writer.stats().lapsed_deliveries();
+        let mut family = Family::counters(
+            encoder,
+            "retrohook_lapsed_deliveries",
+            "Deliveries that pending and disabled subscriptions were owed and are owed no more",
+        )?;
+        for known in all.iter().filter(|known| known.lag.is_some()) {
+            family.counter(&known.labels(), lapsed.get(&known.id).copied().unwrap_or_default())?;
+        }
+        self.lags(encoder)
+    }
+
+    fn lags(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let now = self.node.clock.now();
-        let lags = &self.snapshot.lags;
+        let lags = || {
+            let all = self.snapshot.subscriptions.iter();
+            all.filter_map(|known| Some((known.labels(), known.lag?)))
+        };
         let columns: [(&str, &str, LagColumn); 3] = [
             ("retrohook_subscription_unread", "Events after the subscription's cursor", |lag| lag.unread),
             ("retrohook_subscription_waiting", "Deliveries that wait for an attempt", |lag| lag.waiting),
@@ -205,16 +273,16 @@ impl Scrape {
         ];
         for (name, help, column) in columns {
             let mut family = Family::gauges(encoder, name, help)?;
-            for (topic, subscription, lag) in lags {
-                family.gauge(&[("topic", topic), ("subscription", subscription)], column(lag) as f64)?;
+            for (labels, lag) in lags() {
+                family.gauge(&labels, column(&lag) as f64)?;
             }
         }
         let name = "retrohook_subscription_oldest_pending_seconds";
         let mut family =
             Family::gauges(encoder, name, "Age of the oldest event that is still owed; 0 if none is")?;
-        for (topic, subscription, lag) in lags {
+        for (labels, lag) in lags() {
             let age = lag.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
-            family.gauge(&[("topic", topic), ("subscription", subscription)], age)?;
+            family.gauge(&labels, age)?;
         }
         Ok(())
     }
@@ -229,6 +297,9 @@ impl Scrape {
         Ok(())
     }
 }
+
+/// All states of a subscription.
+const STATES: [&str; 3] = ["pending", "confirmed", "disabled"];
 
 type LagColumn = fn(&Lag) -> u64;
 
@@ -252,6 +323,19 @@ impl<'e> Family<'e> {
         help: &str,
     ) -> Result<Self, std::fmt::Error> {
         Ok(Self { series: encoder.encode_descriptor(name, help, None, MetricType::Gauge)? })
+    }
+
+    /// `name` ends in `_info` on the wire.
+    fn infos(
+        encoder: &'e mut DescriptorEncoder<'_>,
+        name: &'e str,
+        help: &str,
+    ) -> Result<Self, std::fmt::Error> {
+        Ok(Self { series: encoder.encode_descriptor(name, help, None, MetricType::Info)? })
+    }
+
+    fn info(&mut self, labels: &[(&str, &str)]) -> std::fmt::Result {
+        self.series.encode_info(&labels)
     }
 
     fn counter(&mut self, labels: &[(&str, &str)], value: u64) -> std::fmt::Result {

@@ -99,6 +99,17 @@ impl std::str::FromStr for Endpoint {
     }
 }
 
+/// An endpoint as logs and answers show it: without user info and query, which may hold secrets; three dots stand for a query. The name
+/// of a queue is its own.
+pub fn shown(endpoint: &str) -> String {
+    let Ok(url) = Url::parse(endpoint) else {
+        return endpoint.rsplit_once('@').map_or(endpoint, |(_, host)| host).to_owned();
+    };
+    let authority = url.authority().rsplit_once('@').map_or(url.authority(), |(_, host)| host);
+    let query = if url.query().is_some() { "?..." } else { "" };
+    format!("{}://{authority}{}{query}", url.scheme(), url.path())
+}
+
 fn host(url: &Url) -> Result<(EndpointHost, String), EndpointError> {
     let (host, mut authority) = match url.host().ok_or(EndpointError::Host)? {
         Host::Ipv4(address) => (EndpointHost::Address(address.into()), address.to_string()),

@@ -2,7 +2,7 @@
 //!
 //! Pure: what came of an attempt goes in with the time and a random number, what to do comes out. The default policy is patient: every
 //! failure is tried again for three days, because an endpoint that answers 404 during a bad deployment is still owed its events. Only
-//! 410 says that it is gone for good.
+//! 410 is final, and only for the delivery that it answers.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ impl Default for Policy {
 pub enum Verdict {
     /// 2xx.
     Delivered,
-    /// 410: the endpoint wants nothing any more.
+    /// 410: the endpoint does not want this delivery, now or later.
     Gone,
     /// Everything else: redirects, which are never followed, 4xx, 5xx, and no answer at all.
     Failed,

@@ -169,7 +169,7 @@ pub enum BuildError {
 enum Stop {
     /// The process drains; what is under way may take until then.
     Drain(Instant),
-    /// The subscription was disabled or its endpoint is gone.
+    /// The subscription was disabled.
     Disabled,
     /// The store takes no more changes.
     Store(StoreError),
@@ -226,7 +226,6 @@ impl Worker {
         let worker = Self {
             id,
             source: Source::new(deps.feed.watch_topic(subscription.topic)),
-            subscription,
             settings,
             deps,
             state,
@@ -235,7 +234,8 @@ impl Worker {
             shared: shared.clone(),
             commands,
             courier: Arc::new(courier),
-            window: Window::default(),
+            window: Window::resume(subscription.cursor),
+            subscription,
             keys: Keys::default(),
             flight: Flight::default(),
             due: Due::default(),
@@ -246,22 +246,35 @@ impl Worker {
         Ok((worker, Handle::new(id, shared, sender)))
     }
 
-    /// Delivers until the drain, or until the subscription ends.
+    /// Delivers until the drain. While the subscription is disabled it rests.
     pub async fn run(mut self) {
-        let Err(stop) = self.work().await;
-        let last = match &stop {
-            Stop::Drain(_) => WorkerState::Drained,
-            Stop::Disabled => WorkerState::Disabled,
-            Stop::Store(error) => WorkerState::Failed(error.to_string().into()),
-        };
-        match stop {
-            Stop::Drain(deadline) => self.finish(Some(deadline)).await,
-            Stop::Disabled => self.finish(None).await,
-            Stop::Store(error) => {
-                tracing::error!(subscription = self.id.0, %error, "deliveries stopped: the store takes no changes");
+        let last = loop {
+            let Err(stop) = self.work().await;
+            match stop {
+                Stop::Disabled => self.lay_down().await,
+                Stop::Drain(deadline) => {
+                    self.finish(Some(deadline)).await;
+                    break WorkerState::Drained;
+                }
+                Stop::Store(error) => {
+                    tracing::error!(subscription = self.id.0, %error, "deliveries stopped: the store takes no changes");
+                    break WorkerState::Failed(error.to_string().into());
+                }
             }
-        }
+        };
         self.shared.set_state(last);
+    }
+
+    /// The subscription is disabled: ends what is under way and forgets what the store knows. Enabled again, the worker begins as
+    /// after a start.
+    async fn lay_down(&mut self) {
+        self.finish(None).await;
+        self.window = Window::resume(self.subscription.cursor);
+        self.keys = Keys::default();
+        self.flight = Flight::default();
+        self.due = Due::default();
+        self.changes = Changes::default();
+        self.source = Source::new(self.deps.feed.watch_topic(self.subscription.topic));
     }
 
     async fn work(&mut self) -> Result<std::convert::Infallible, Stop> {
@@ -282,10 +295,6 @@ impl Worker {
             self.settle(landed);
         }
         self.give_rows_to_slow_ones();
-        if self.changes.disable {
-            self.commit().await?;
-            return Err(Stop::Disabled);
-        }
         let departures = self.choose().await?;
         if !departures.is_empty() || self.must_commit() {
             self.commit().await?;
@@ -358,7 +367,7 @@ impl Worker {
     fn state_changed(&mut self, lives: bool) -> Result<(), Stop> {
         self.state_lives = lives;
         match *self.state.borrow_and_update() {
-            SubscriptionState::Disabled => Err(Stop::Disabled),
+            SubscriptionState::Disabled { .. } => Err(Stop::Disabled),
             SubscriptionState::Pending { .. } | SubscriptionState::Confirmed => Ok(()),
         }
     }

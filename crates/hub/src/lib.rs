@@ -1,7 +1,7 @@
 //! Topics, subscriptions and queues as protocol-neutral commands and replies, over the ports of `storage`.
 //!
 //! * [`queue`]: find a queue, receive (with long polling), delete, change visibility.
-//! * [`subscription`]: confirm and unsubscribe.
+//! * [`subscription`]: confirm, unsubscribe, enable.
 //! * [`message`]: what a receiver gets for an event in a queue.
 //! * [`receipt`], [`token`], [`names`]: the texts that travel: receipt handles, confirmation tokens, ARNs.
 //!

@@ -1,12 +1,14 @@
-//! Commands on subscriptions: confirm and unsubscribe.
+//! Commands on subscriptions: confirm, unsubscribe, enable.
 //!
 //! Who delivers watches the state of its subscription ([`Hub::watch_subscription`]); the store has it too, so a lost wake-up costs
 //! nothing but time.
 
 use std::collections::HashMap;
 
+use delivery::endpoint::shown;
 use storage::entities::{Entities, Subscription, SubscriptionId, SubscriptionState};
-use tokio::sync::watch;
+use storage::{StoreError, Tx};
+use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 use crate::names::SubscriptionArn;
@@ -15,11 +17,13 @@ use crate::{Hub, HubError, Result, token};
 /// What the hub knows of the subscriptions, by number.
 pub(crate) struct Subscriptions {
     known: HashMap<SubscriptionId, Known>,
+    changing: Mutex<()>,
 }
 
 struct Known {
     uuid: Uuid,
     topic: event::TopicId,
+    endpoint: String,
     state: watch::Sender<SubscriptionState>,
 }
 
@@ -29,19 +33,32 @@ impl Subscriptions {
         let all = entities.subscriptions.iter().chain(&entities.removed);
         let known = all.map(|subscription| {
             let Subscription { id, uuid, topic, state, .. } = subscription;
-            (*id, Known { uuid: *uuid, topic: *topic, state: watch::channel(state.clone()).0 })
+            let (endpoint, state) = (shown(&subscription.endpoint), watch::channel(state.clone()).0);
+            (*id, Known { uuid: *uuid, topic: *topic, endpoint, state })
         });
-        Self { known: known.collect() }
+        Self { known: known.collect(), changing: Mutex::default() }
     }
 
     fn find(&self, uuid: Uuid) -> Option<(SubscriptionId, &Known)> {
         self.known.iter().find(|(_, known)| known.uuid == uuid).map(|(id, known)| (*id, known))
     }
 
-    fn tell(&self, id: SubscriptionId, state: SubscriptionState) {
-        if let Some(known) = self.known.get(&id) {
-            known.state.send_replace(state);
+    /// A worker is only told what is new to it.
+    fn tell(&self, subscription: &Subscription, topic: &str) {
+        let Some(known) = self.known.get(&subscription.id) else { return };
+        let before = known.state.borrow().clone();
+        if before == subscription.state {
+            return;
         }
+        tracing::info!(
+            subscription = subscription.id.0,
+            topic,
+            endpoint = known.endpoint,
+            before = before.as_str(),
+            now = subscription.state.as_str(),
+            "a subscription's state has changed"
+        );
+        known.state.send_replace(subscription.state.clone());
     }
 }
 
@@ -50,7 +67,7 @@ impl Subscriptions {
 pub enum Confirmation {
     /// The subscription is confirmed, now or since an earlier call.
     Confirmed(SubscriptionArn),
-    /// The token is one that could be ours, but belongs to no subscription that may be confirmed.
+    /// The token is one that could be ours, but belongs to no subscription.
     UnknownToken,
     /// The token cannot be ours.
     MalformedToken,
@@ -63,7 +80,7 @@ impl Hub {
         self.shared.subscriptions.known.get(&id).map(|known| known.state.subscribe())
     }
 
-    /// Confirms the subscription that a token was made for.
+    /// Confirms the subscription that a token was made for, or brings back the one that it was made for when it ended.
     ///
     /// # Errors
     /// If the store fails.
@@ -72,38 +89,53 @@ impl Hub {
             return Ok(Confirmation::MalformedToken);
         }
         let token = token.to_owned();
-        let confirmed = self
-            .shared
-            .deps
-            .writer
-            .transact(move |tx| tx.confirm_subscription(&token))
-            .await
-            .map_err(HubError::store("confirm a subscription"))?;
-        // A token does not bring back what was ended.
-        let alive = confirmed.filter(|found| found.state != SubscriptionState::Disabled);
-        let Some(subscription) = alive else { return Ok(Confirmation::UnknownToken) };
+        let confirmed =
+            self.change("confirm a subscription", move |tx| tx.confirm_subscription(&token)).await?;
+        let Some(subscription) = confirmed else { return Ok(Confirmation::UnknownToken) };
         let topic = self.shared.writing.topic_name(subscription.topic);
-        let arn = self.shared.names.subscription_arn(&topic, subscription.uuid);
-        self.shared.subscriptions.tell(subscription.id, subscription.state);
-        Ok(Confirmation::Confirmed(arn))
+        Ok(Confirmation::Confirmed(self.shared.names.subscription_arn(&topic, subscription.uuid)))
     }
 
-    /// Stops deliveries to a subscription for good. One that does not exist is no error.
+    /// Stops deliveries to a subscription until somebody enables it, here or with the token that it gets. One that does not exist is no
+    /// error.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails, or the operating system gives no random bytes.
     pub async fn unsubscribe(&self, arn: &SubscriptionArn) -> Result<()> {
         let Some((id, known)) = self.shared.subscriptions.find(arn.uuid) else { return Ok(()) };
         if arn.topic != self.shared.names.topic_arn(&self.shared.writing.topic_name(known.topic)) {
             return Ok(());
         }
-        self.shared
-            .deps
-            .writer
-            .transact(move |tx| tx.disable_subscription(id))
-            .await
-            .map_err(HubError::store("disable a subscription"))?;
-        self.shared.subscriptions.tell(id, SubscriptionState::Disabled);
+        let token = token::random()?;
+        self.change("disable a subscription", move |tx| tx.disable_subscription(id, Some(&token))).await?;
         Ok(())
+    }
+
+    /// Makes a disabled subscription a confirmed one: whoever calls vouches for its endpoint. Any other stays as it is. Returns the
+    /// subscription as it is then, `None` if there is none.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn enable(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
+        self.change("enable a subscription", move |tx| tx.enable_subscription(id)).await
+    }
+
+    /// Changes a subscription in the store and tells who watches it: one change at a time, so that the last one told is the last one
+    /// kept, and to its end even if the caller goes away.
+    async fn change<F>(&self, operation: &'static str, change: F) -> Result<Option<Subscription>>
+    where
+        F: FnMut(&mut dyn Tx) -> storage::Result<Option<Subscription>> + Send + 'static,
+    {
+        let hub = self.clone();
+        let changing = tokio::spawn(async move {
+            let subscriptions = &hub.shared.subscriptions;
+            let _one_at_a_time = subscriptions.changing.lock().await;
+            let changed = hub.shared.deps.writer.transact(change).await?;
+            if let Some(subscription) = &changed {
+                subscriptions.tell(subscription, &hub.shared.writing.topic_name(subscription.topic));
+            }
+            Ok(changed)
+        });
+        changing.await.unwrap_or(Err(StoreError::Closed)).map_err(HubError::store(operation))
     }
 }

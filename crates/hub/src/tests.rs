@@ -330,7 +330,7 @@ async fn a_token_confirms_and_may_be_used_again() {
 }
 
 #[tokio::test]
-async fn unsubscribing_ends_a_subscription_for_good() {
+async fn unsubscribing_ends_a_subscription_until_its_own_token_comes() {
     let stage = Stage::new().await;
     let state = stage.hub.watch_subscription(stage.subscription(WEBHOOK)).unwrap();
     let arn = stage.subscription_arn(WEBHOOK);
@@ -338,14 +338,51 @@ async fn unsubscribing_ends_a_subscription_for_good() {
         [arn.replace("us-east-1", "eu-west-1"), arn.replace(TOPIC, "other"), arn.replace(":0", ":f")]
     {
         stage.hub.unsubscribe(&unknown.parse().unwrap()).await.unwrap();
-        assert_ne!(*state.borrow(), SubscriptionState::Disabled, "{unknown}");
+        assert!(!state.borrow().is_disabled(), "{unknown}");
     }
     stage.hub.unsubscribe(&arn.parse().unwrap()).await.unwrap();
-    assert_eq!(*state.borrow(), SubscriptionState::Disabled);
+    let SubscriptionState::Disabled { token: Some(token) } = state.borrow().clone() else {
+        panic!("{:?}", state.borrow())
+    };
     let stored = stage.deps.reader.subscriptions().unwrap();
     let stored = stored.iter().find(|stored| stored.endpoint == WEBHOOK).unwrap();
-    assert_eq!(stored.state, SubscriptionState::Disabled);
+    assert_eq!(stored.state, SubscriptionState::Disabled { token: Some(token.clone()) });
     assert_eq!(stage.hub.confirm(TOKEN).await.unwrap(), Confirmation::UnknownToken);
+    stage.hub.unsubscribe(&arn.parse().unwrap()).await.unwrap();
+    assert!(matches!(stage.hub.confirm(&token).await.unwrap(), Confirmation::Confirmed(_)), "its own does");
+    assert_eq!(*state.borrow(), SubscriptionState::Confirmed);
+}
+
+#[tokio::test]
+async fn a_disabled_subscription_is_enabled_in_the_store_and_told() {
+    let stage = Stage::new().await;
+    let (id, arn) = (stage.subscription(WEBHOOK), stage.subscription_arn(WEBHOOK));
+    let mut state = stage.hub.watch_subscription(id).unwrap();
+    let told = stage.hub.enable(id).await.unwrap().unwrap();
+    assert_eq!(told.state, SubscriptionState::Pending { token: TOKEN.into() }, "only what is disabled");
+    assert!(!state.has_changed().unwrap());
+    stage.hub.unsubscribe(&arn.parse().unwrap()).await.unwrap();
+    let enabled = stage.hub.enable(id).await.unwrap().unwrap();
+    assert_eq!((enabled.id, enabled.state), (id, SubscriptionState::Confirmed));
+    assert_eq!(*state.borrow_and_update(), SubscriptionState::Confirmed);
+    stage.hub.enable(id).await.unwrap();
+    assert!(!state.has_changed().unwrap(), "once more tells nobody anything");
+    let stored = stage.deps.reader.subscriptions().unwrap();
+    assert!(stored.iter().any(|stored| stored.id == id && stored.state == SubscriptionState::Confirmed));
+    assert_eq!(stage.hub.enable(storage::entities::SubscriptionId(99)).await.unwrap(), None);
+}
+
+/// Who asked goes away in the middle: what is in the store is told to the worker all the same.
+#[tokio::test]
+async fn a_change_goes_on_without_who_asked_for_it() {
+    let stage = Stage::new().await;
+    let (id, arn) = (stage.subscription(WEBHOOK), stage.subscription_arn(WEBHOOK).parse().unwrap());
+    let state = stage.hub.watch_subscription(id).unwrap();
+    let blocked = stage.memory.block_commits();
+    let asked = timeout(Duration::from_millis(20), stage.hub.unsubscribe(&arn)).await;
+    assert!(asked.is_err(), "it waits for its commit");
+    drop(blocked);
+    until(|| state.borrow().is_disabled()).await;
 }
 
 #[tokio::test]

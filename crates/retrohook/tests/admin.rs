@@ -130,6 +130,27 @@ fn metrics_have_every_name_and_count() {
 }
 
 #[test]
+fn metrics_tell_who_a_subscription_is_and_in_which_state() {
+    let scene =
+        Scene::start(RETROHOOK, &Profiles::default().yaml().replace("{receiver}", "{receiver}?key=secret"));
+    let admin = scene.admin();
+    let subscription = r#"{topic="profile-changes",subscription="1"}"#;
+    let who = format!(
+        r#"retrohook_subscription_info{{topic="profile-changes",subscription="1",protocol="http",endpoint="{}"}}"#,
+        scene.receiver.url("/hook?...")
+    );
+    assert_eq!(admin.metric(&who), Some(1.0), "{who} in:\n{}", admin.get("/metrics").text());
+    for (state, value) in [("pending", 0.0), ("confirmed", 1.0), ("disabled", 0.0)] {
+        let series = format!(
+            r#"retrohook_subscription_state{{topic="profile-changes",subscription="1",state="{state}"}}"#
+        );
+        assert_eq!(admin.metric(&series), Some(value), "{series}");
+    }
+    assert_eq!(admin.metric(&format!("retrohook_lapsed_deliveries_total{subscription}")), Some(0.0));
+    assert!(!admin.get("/metrics").text().contains("secret"));
+}
+
+#[test]
 fn a_delivery_is_sent_again_by_api() {
     let scene = Scene::start(RETROHOOK, &Profiles::default().yaml());
     assert_eq!(scene.put("").expect("an answer").status, 200);

@@ -37,11 +37,16 @@ pub trait Tx {
     /// or queue that only a subscription names exists too.
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities>;
 
-    /// Confirms the subscription that has this token. `None` if there is none. Repeating it is no error; one that is disabled stays so.
+    /// Confirms the subscription that has this token, pending or disabled. `None` if there is none. Repeating it is no error.
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>>;
 
-    /// Stops deliveries to a subscription: it was unsubscribed.
-    fn disable_subscription(&mut self, id: SubscriptionId) -> Result<()>;
+    /// Stops deliveries to a subscription: it was unsubscribed. From now on `token` alone confirms it. One that is disabled already
+    /// stays as it is. Returns the subscription as it is then, `None` if there is none.
+    fn disable_subscription(
+        &mut self,
+        id: SubscriptionId,
+        token: Option<&str>,
+    ) -> Result<Option<Subscription>>;
 
     /// Makes a disabled subscription a confirmed one; any other stays as it is. It goes on at its cursor, with the rows that it still
     /// has. Returns the subscription as it is then, `None` if there is none.

@@ -156,7 +156,26 @@ pub enum SubscriptionState {
     /// Deliveries flow.
     Confirmed,
     /// The receiver unsubscribed.
-    Disabled,
+    Disabled {
+        /// What it must present to be subscribed again.
+        token: Option<String>,
+    },
+}
+
+impl SubscriptionState {
+    /// As the store and the admin API write it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending { .. } => "pending",
+            Self::Confirmed => "confirmed",
+            Self::Disabled { .. } => "disabled",
+        }
+    }
+
+    /// Whether nothing is delivered until somebody enables it.
+    pub fn is_disabled(&self) -> bool {
+        matches!(self, Self::Disabled { .. })
+    }
 }
 
 /// How far a push subscription has read its topic. `done_to <= dispatched_to`.

@@ -67,3 +67,17 @@ fn is_not_confused_about_the_host() {
     let good = parse("http://good.com\\@127.0.0.1/").unwrap();
     assert_eq!(good.host, EndpointHost::Name("good.com".into()));
 }
+
+#[test]
+fn secrets_are_not_shown() {
+    for (endpoint, seen) in [
+        ("https://me:secret@a.com/x", "https://a.com/x"),
+        ("https://a.com/x@y", "https://a.com/x@y"),
+        ("http://a.com:8080/x?key=secret#part", "http://a.com:8080/x?..."),
+        ("http://secret@[::1]:9/", "http://[::1]:9/"),
+        ("profile-worker", "profile-worker"),
+        ("http://me:secret@a.com:x/", "a.com:x/"),
+    ] {
+        assert_eq!(shown(endpoint), seen);
+    }
+}

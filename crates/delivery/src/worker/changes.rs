@@ -6,13 +6,11 @@ use storage::Tx;
 use storage::delivery::{Attempt, Delivery, DeliveryId};
 use storage::entities::{Cursor, SubscriptionId};
 
-/// Rows in the order of their changes, attempts, and the end of the subscription.
+/// Rows in the order of their changes, and attempts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Changes {
     rows: Vec<Row>,
     attempts: Vec<Attempt>,
-    /// The endpoint is gone.
-    pub(super) disable: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -35,7 +33,7 @@ impl Changes {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.attempts.is_empty() && !self.disable
+        self.rows.is_empty() && self.attempts.is_empty()
     }
 
     /// As a change for the writer, which may run it more than once.
@@ -53,9 +51,6 @@ impl Changes {
             }
             for attempt in &self.attempts {
                 tx.record_attempt(attempt)?;
-            }
-            if self.disable {
-                tx.disable_subscription(id)?;
             }
             tx.advance_cursor(id, cursor)
         }

@@ -24,7 +24,7 @@ pub enum WorkerState {
     Running,
     /// The store is full or overloaded; nothing new is begun.
     WaitingForStore,
-    /// The endpoint is gone, or unsubscribed. Final.
+    /// The receiver unsubscribed; nothing is begun until somebody enables the subscription again.
     Disabled,
     /// The process drains. Final.
     Drained,
@@ -35,7 +35,7 @@ pub enum WorkerState {
 impl WorkerState {
     /// Whether the worker has ended.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Disabled | Self::Drained | Self::Failed(_))
+        matches!(self, Self::Drained | Self::Failed(_))
     }
 }
 

@@ -11,14 +11,18 @@ use crate::policy::{Next, Verdict, asked_wait, classify, describe};
 use crate::sink::AttemptReport;
 
 impl Worker {
-    /// Returns when the subscription is confirmed. Until then its endpoint gets nothing but the request to confirm.
+    /// Returns when the subscription is confirmed. Until then its endpoint gets nothing but the request to confirm, and nothing at all
+    /// while it is disabled.
     pub(super) async fn become_confirmed(&mut self) -> Result<(), Stop> {
         loop {
             // The channel knows better than what was read from the store before it was made.
             let state = self.state.borrow_and_update().clone();
             match state {
                 SubscriptionState::Confirmed => return Ok(()),
-                SubscriptionState::Disabled => return Err(Stop::Disabled),
+                SubscriptionState::Disabled { .. } => {
+                    self.shared.set_state(WorkerState::Disabled);
+                    self.unless_state_changes(std::future::pending::<()>()).await?;
+                }
                 SubscriptionState::Pending { token } => self.ask_to_confirm(token).await?,
             }
         }
@@ -56,10 +60,11 @@ impl Worker {
             match classify(&report) {
                 Verdict::Delivered => break,
                 Verdict::Gone => {
-                    self.changes.disable = true;
-                    self.window = crate::window::Window::resume(self.subscription.cursor);
-                    self.commit().await?;
-                    return Err(Stop::Disabled);
+                    tracing::warn!(
+                        subscription = self.id.0,
+                        "the endpoint answered 410 to the request to confirm: it is not asked again before the next start"
+                    );
+                    return self.unless_state_changes(std::future::pending()).await;
                 }
                 Verdict::Failed => {}
             }
@@ -120,7 +125,7 @@ impl Worker {
         };
         tokio::pin!(made);
         while self.unless_state_changes(&mut made).await?.is_none() {
-            if matches!(*self.state.borrow(), SubscriptionState::Disabled) {
+            if self.state.borrow().is_disabled() {
                 return Err(Stop::Disabled);
             }
         }

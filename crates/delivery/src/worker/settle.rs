@@ -37,7 +37,6 @@ impl Worker {
             }
             Verdict::Gone => {
                 self.kill(trip, "the endpoint answered 410: it is gone".into());
-                self.changes.disable = true;
                 None
             }
             Verdict::Failed => self.failed(trip, report),

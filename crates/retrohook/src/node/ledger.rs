@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use delivery::endpoint::shown;
 use event::Timestamp;
 use event::timestamp::Clock;
-use storage::entities::{Desired, Entities, SubscriptionState};
+use storage::entities::{Desired, Entities};
 use storage::retention::Retention;
 use storage::writer;
 use storage::{Feed, Reader, Receipt, StoreError, Writer};
@@ -57,22 +58,7 @@ impl Ledger {
         let mut fresh = fresh(config.subscriptions.len())?;
         let desired = config.desired(&mut || fresh.pop().expect("there is one for each subscription"));
         let entities = sync(&writer, desired, clock.now())?;
-        for removed in &entities.removed {
-            tracing::warn!(
-                subscription = removed.id.0,
-                protocol = removed.protocol.as_str(),
-                "a subscription is no longer in the configuration: what it is owed is dropped after a day"
-            );
-        }
-        for disabled in
-            entities.subscriptions.iter().filter(|known| known.state == SubscriptionState::Disabled)
-        {
-            tracing::warn!(
-                subscription = disabled.id.0,
-                endpoint = admin::without_user(&disabled.endpoint),
-                "a subscription is disabled (unsubscribed, or its endpoint answered 410): to begin anew, change its endpoint's URL"
-            );
-        }
+        warn_of_idle_subscriptions(&entities);
         let head = opened.reader.head().map_err(|error| StartError::Store(error.into()))?;
         feed.start_after(head);
         let mut history = format!("log at {head}");
@@ -92,6 +78,27 @@ impl Ledger {
         if self.thread.join().is_err() {
             tracing::error!("the store's writer panicked");
         }
+    }
+}
+
+/// Those to whom nothing is delivered, and what becomes of what they are owed.
+fn warn_of_idle_subscriptions(entities: &Entities) {
+    for removed in &entities.removed {
+        tracing::warn!(
+            subscription = removed.id.0,
+            protocol = removed.protocol.as_str(),
+            endpoint = shown(&removed.endpoint),
+            "a subscription is no longer in the configuration: what it is owed is dropped after a day"
+        );
+    }
+    for disabled in entities.subscriptions.iter().filter(|known| known.state.is_disabled()) {
+        let topic = entities.topics.iter().find(|topic| topic.id == disabled.topic);
+        tracing::warn!(
+            subscription = disabled.id.0,
+            topic = topic.map_or("", |topic| &topic.name),
+            endpoint = shown(&disabled.endpoint),
+            "a subscription is disabled: what it is owed goes after three days, unless it is enabled on the admin port"
+        );
     }
 }
 

@@ -22,7 +22,7 @@ pub fn warnings(config: &Config, reach: Reach<'_>) -> Vec<String> {
     let local_only = host(reach.hub_url).is_none_or(|host| is_loopback(&host));
     let warning = |subscription: &Subscription| {
         let Subscription { place, endpoint, .. } = subscription;
-        let endpoint = admin::without_user(endpoint);
+        let endpoint = delivery::endpoint::shown(endpoint);
         if !reach.is_served {
             return Some(format!(
                 "{place}: messages to {endpoint} name {} for confirmation and certificate, and nothing listens there: \

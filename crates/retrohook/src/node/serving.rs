@@ -81,6 +81,7 @@ impl Serving {
             writer: ledger.writer.clone(),
             cores: Arc::new(cores),
             deliveries: delivering.deliveries.clone(),
+            hub: delivering.hub.clone(),
             topics: Arc::new(ledger.entities.topics.clone()),
             queues: Arc::new(ledger.entities.queues.clone()),
             subscriptions: Arc::new(ledger.entities.subscriptions.clone()),

@@ -103,23 +103,33 @@ fn a_redirect_is_a_failure_and_is_not_followed() {
 }
 
 #[test]
-fn an_endpoint_that_is_gone_is_disabled_for_good_and_the_others_go_on() {
-    let other = Receiver::start();
-    let another = format!("protocol: http, endpoint: \"{}\", {RAW}", other.url("/other"));
-    let mut scene = Scene::prepare(PROGRAM, &with_another(RAW, &another));
-    scene.receiver.set(Mood::Answers(410));
-    scene.start_gateway();
-    put(&scene);
-    let dead = delivery(&scene, "the end of the delivery", |delivery| delivery["state"] == "dead");
-    assert_eq!(dead["reason"], "the endpoint answered 410: it is gone");
-    assert_eq!(dead["attempts"][0]["status"], 410);
-    scene.receiver.set(Mood::Answers(200));
-    put(&scene);
-    other.wait_for(2);
-    scene.kill_and_restart();
-    put(&scene);
-    other.wait_for(3);
-    assert_eq!(scene.receiver.received().len(), 1, "nothing goes to an endpoint that is gone");
+fn an_endpoint_that_answers_410_loses_that_delivery_to_the_dead_letters_and_no_other() {
+    for subscription in [
+        RAW,
+        "confirm: skip, fifo: true",
+        "format: standard-webhooks, secret: whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0",
+    ] {
+        let mut scene = Scene::prepare(PROGRAM, &Profiles { subscription, ..Profiles::default() }.yaml());
+        scene.receiver.set(Mood::Answers(410));
+        scene.start_gateway();
+        put(&scene);
+        let dead = delivery(&scene, "the end of the delivery", |delivery| delivery["state"] == "dead");
+        assert_eq!(dead["reason"], "the endpoint answered 410: it is gone");
+        assert_eq!(dead["attempts"][0]["status"], 410);
+        scene.receiver.set(Mood::Answers(200));
+        put(&scene);
+        scene.receiver.wait_for(2);
+        scene.take_gateway().terminate();
+        scene.start_gateway();
+        put(&scene);
+        let messages = scene.receiver.wait_for(3);
+        let id = messages[0].header("x-retrohook-event-id").expect("an id");
+        let path = format!("/retrohook/events/{id}/deliveries/{}/redeliver", dead["subscription"]);
+        let answer = scene.admin().post(&path);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let again = scene.receiver.wait_for(4).remove(3);
+        assert_eq!(again.header("x-retrohook-event-id"), Some(id));
+    }
 }
 
 #[test]

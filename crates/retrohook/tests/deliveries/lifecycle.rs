@@ -80,7 +80,7 @@ fn who_is_in_the_file_again_gets_what_it_was_owed_and_is_not_asked_again() {
 }
 
 #[test]
-fn the_unsubscribe_link_ends_it_for_good() {
+fn the_unsubscribe_link_ends_it_and_who_enables_it_gets_what_it_missed() {
     let other = Receiver::start();
     let another = format!("protocol: http, endpoint: \"{}\", confirm: skip", other.url("/other"));
     let mut scene = Scene::start(PROGRAM, &with_another("", &another));
@@ -102,6 +102,59 @@ fn the_unsubscribe_link_ends_it_for_good() {
         let after = events[1..].iter().all(|event| states(&scene, event) == ["disabled", "delivered"]);
         (after && states(&scene, &events[0]) == ["delivered", "delivered"]).then_some(())
     });
+
+    let number =
+        scene.admin().event(events[0]["id"].as_str().unwrap())["deliveries"][0]["subscription"].clone();
+    for _ in 0..2 {
+        let answer = scene.admin().post(&format!("/retrohook/subscriptions/{number}/enable"));
+        assert_eq!((answer.status, &answer.json()["state"]), (200, &json!("confirmed")), "{}", answer.text());
+    }
+    let messages = scene.receiver.wait_for(3);
+    let mut missed = ids(&messages[1..]);
+    missed.sort_unstable();
+    assert_eq!(missed, [&events[1]["id"], &events[2]["id"]]);
+    wait::until("the log to tell", || {
+        let output = scene.gateway().output();
+        (output.contains("a subscription's state has changed")
+            && output.contains("topic=\"profile-changes\""))
+        .then_some(())
+    });
+    scene.take_gateway().terminate();
+    scene.start_gateway();
+    put(&scene);
+    assert_eq!(scene.receiver.wait_for(4).len(), 4, "it is durable");
+    assert_eq!(scene.admin().post("/retrohook/subscriptions/99/enable").status, 404);
+}
+
+#[test]
+fn who_unsubscribed_and_is_written_into_the_file_again_is_asked_again() {
+    let mut scene = scene("");
+    let whole = scene.setup.config.clone();
+    put(&scene);
+    let message = scene.receiver.wait_for(1).remove(0);
+    let unsubscribe = message.json()["UnsubscribeURL"].as_str().unwrap().to_owned();
+    assert_eq!(client::get(&unsubscribe).expect("the hub answers").status, 200);
+    let line = whole.lines().find(|line| line.contains("/hook")).expect("its line").to_owned();
+    let restart = |scene: &mut Scene, config: &str| {
+        scene.take_gateway().terminate();
+        config.clone_into(&mut scene.setup.config);
+        scene.start_gateway();
+    };
+    restart(&mut scene, &whole);
+    put(&scene);
+    assert_eq!(confirmations(&scene.receiver), 1, "a restart alone asks nobody");
+    restart(&mut scene, &whole.replace(&line, "  []").replace("subscriptions:\n  []", "subscriptions: []"));
+    restart(&mut scene, &whole);
+    put(&scene);
+    let messages = scene.receiver.wait_for(3);
+    assert_eq!(messages.len(), 3, "what it missed, too");
+    assert_eq!(confirmations(&scene.receiver), 2, "it began as a new one");
+    // The old link belongs to the old declaration.
+    let (_, query) = unsubscribe.split_once("/?").expect("a query");
+    let again = format!("http://{}/?{query}", scene.gateway().address("hub"));
+    assert_eq!(client::get(&again).expect("the hub answers").status, 200);
+    put(&scene);
+    scene.receiver.wait_for(4);
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn a_disabled_subscription_pins_for_a_while(store: &mut Store) {
     let early = store.append(&recorded_at(1, 0));
     let late = store.append(&recorded_at(2, 60));
     assert_eq!(keep(store, 150), [early.0, late.0]);
-    store.write(|tx| tx.disable_subscription(subscription.id));
+    store.write(|tx| tx.disable_subscription(subscription.id, None));
     assert_eq!(keep(store, 159), [late.0]);
     assert_eq!(keep(store, 160), [0; 0]);
 }
@@ -161,7 +161,7 @@ fn rows_of_unreachable_subscriptions_go_with_their_pin(store: &mut Store) {
     put(store, &row(&subscription, positions[2], DeliveryState::Behind));
     let all = store.positions();
     assert_eq!(keep(store, 200), all, "while it is confirmed");
-    store.write(|tx| tx.disable_subscription(subscription.id));
+    store.write(|tx| tx.disable_subscription(subscription.id, None));
     assert_eq!(keep(store, 119), all);
     assert_eq!(keep(store, 120), all[1..]);
     assert_eq!(keep(store, 160), all[1..2], "a dead letter keeps its own time");
@@ -190,7 +190,7 @@ fn what_pending_and_disabled_subscriptions_lose_is_counted(store: &mut Store) {
     put(store, &row(&both[1], positions[0], retry(1)));
     put(store, &row(&both[1], positions[1], dead(1)));
     read_to(store, &both[2], positions[4]);
-    store.write(|tx| tx.disable_subscription(both[1].id));
+    store.write(|tx| tx.disable_subscription(both[1].id, None));
     assert_eq!(told(store, 99), (vec![], 0));
     // The event of the dead letter is still there, so the first has only lost the others.
     assert_eq!(told(store, 100), (vec![(both[0].id.0, 4), (both[1].id.0, 3)], 0));
@@ -204,7 +204,7 @@ fn what_was_delivered_or_is_still_there_has_not_lapsed(store: &mut Store) {
     let positions: Vec<Position> = (1..=2).map(|n| store.append(&recorded_at(n, 0))).collect();
     read_to(store, &subscription, positions[0]);
     put(store, &row(&subscription, positions[1], retry(1)));
-    store.write(|tx| tx.disable_subscription(subscription.id));
+    store.write(|tx| tx.disable_subscription(subscription.id, None));
     // Its row goes; the queue's message keeps the event, which it would read again.
     assert_eq!(told(store, 200), (vec![], 0));
     assert_eq!(store.reader().deliveries_at(positions[1]).unwrap(), []);

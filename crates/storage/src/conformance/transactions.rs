@@ -34,7 +34,7 @@ fn a_rollback_leaves_nothing(store: &mut Store) {
     let lost = tx.append(&sample_event(4)).unwrap();
     tx.advance_cursor(subscription.id, Cursor { dispatched_to: lost, done_to: lost }).unwrap();
     tx.remove_delivery(DeliveryId { subscription: subscription.id, position }).unwrap();
-    tx.disable_subscription(subscription.id).unwrap();
+    tx.disable_subscription(subscription.id, None).unwrap();
     tx.delete_message(queue, handle).unwrap();
     tx.sync_entities(&Desired::default(), after(5)).unwrap();
     tx.put_value("name", b"value").unwrap();

@@ -59,7 +59,7 @@ impl State {
         let mut subscribers = self.subscriptions.edit().values_mut();
         if let Some(known) = subscribers.find(|known| same(&known.subscription)) {
             let was_removed = known.subscription.removed_at.take().is_some();
-            if was_removed && known.subscription.state == SubscriptionState::Disabled {
+            if was_removed && known.subscription.state.is_disabled() {
                 known.subscription.state = first_state(wanted);
                 known.subscription.uuid = wanted.uuid;
                 known.token.clone_from(&wanted.confirm_with);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use event::{Event, EventId, Intent, NewEvent, Position, Timestamp, TopicId};
 
 use crate::delivery::{Attempt, Delivery, DeliveryId};
-use crate::entities::{Incarnation, Protocol, QueueId, Subscription, SubscriptionId, SubscriptionState};
+use crate::entities::{Incarnation, Protocol, QueueId, Subscription, SubscriptionId};
 
 /// A sorted map whose copies share their entries until one of them is written to.
 #[derive(Clone)]
@@ -124,7 +124,7 @@ impl State {
             known.topic == topic
                 && known.protocol == Protocol::Sqs
                 && known.removed_at.is_none()
-                && known.state != SubscriptionState::Disabled
+                && !known.state.is_disabled()
         });
         live.filter_map(|known| Some((known.id, self.queue_named(&known.endpoint)?))).collect()
     }

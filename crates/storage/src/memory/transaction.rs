@@ -96,23 +96,29 @@ impl Tx for Transaction {
         let mut subscribers = self.state.subscriptions.edit().values_mut();
         let found = subscribers.find(|subscriber| subscriber.token.as_deref() == Some(token));
         Ok(found.map(|subscriber| {
-            if matches!(subscriber.subscription.state, SubscriptionState::Pending { .. }) {
-                subscriber.subscription.state = SubscriptionState::Confirmed;
+            subscriber.subscription.state = SubscriptionState::Confirmed;
+            subscriber.subscription.clone()
+        }))
+    }
+
+    fn disable_subscription(
+        &mut self,
+        id: SubscriptionId,
+        token: Option<&str>,
+    ) -> Result<Option<Subscription>> {
+        Ok(self.state.subscriptions.edit().get_mut(&id).map(|subscriber| {
+            if !subscriber.subscription.state.is_disabled() {
+                subscriber.token = token.map(str::to_owned);
+                subscriber.subscription.state =
+                    SubscriptionState::Disabled { token: subscriber.token.clone() };
             }
             subscriber.subscription.clone()
         }))
     }
 
-    fn disable_subscription(&mut self, id: SubscriptionId) -> Result<()> {
-        if let Some(subscriber) = self.state.subscriptions.edit().get_mut(&id) {
-            subscriber.subscription.state = SubscriptionState::Disabled;
-        }
-        Ok(())
-    }
-
     fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>> {
         Ok(self.state.subscriptions.edit().get_mut(&id).map(|subscriber| {
-            if subscriber.subscription.state == SubscriptionState::Disabled {
+            if subscriber.subscription.state.is_disabled() {
                 subscriber.subscription.state = SubscriptionState::Confirmed;
             }
             subscriber.subscription.clone()

@@ -129,7 +129,8 @@ pub(super) fn lag(database: &Connection, id: SubscriptionId) -> Result<Lag> {
     let sql = "SELECT count(*), min(position) FROM deliveries INDEXED BY deliveries_waiting
                WHERE subscription = ?1 AND state <> 'dead'";
     let waiting = count_and_first(database, sql, [id.0])?;
-    let sql = "SELECT count(*), min(position) FROM deliveries WHERE subscription = ?1 AND state = 'dead'";
+    let sql = "SELECT count(*), min(position) FROM deliveries INDEXED BY deliveries_dead_of
+               WHERE subscription = ?1 AND state = 'dead'";
     let dead = count_and_first(database, sql, [id.0])?;
     let oldest = match unread.1.into_iter().chain(waiting.1).min() {
         Some(position) => recorded_at(database, position)?,

@@ -161,14 +161,14 @@ pub(super) fn confirm(database: &Connection, token: &str) -> Result<Option<Subsc
     let sql = "SELECT id FROM subscriptions WHERE token = ?1 ORDER BY id LIMIT 1";
     let found = database.find("find a token", sql, [token], |row| row.get(0).map(SubscriptionId))?;
     let Some(id) = found else { return Ok(None) };
-    let sql = "UPDATE subscriptions SET state = 'confirmed' WHERE id = ?1 AND state = 'pending'";
+    let sql = "UPDATE subscriptions SET state = 'confirmed' WHERE id = ?1";
     database.run("confirm a subscription", sql, [id.0])?;
     find(database, id)
 }
 
-pub(super) fn disable(database: &Connection, id: SubscriptionId) -> Result<()> {
-    let sql = "UPDATE subscriptions SET state = 'disabled' WHERE id = ?1";
-    database.run("disable a subscription", sql, [id.0]).map(drop)
+pub(super) fn disable(database: &Connection, id: SubscriptionId, token: Option<&str>) -> Result<()> {
+    let sql = "UPDATE subscriptions SET state = 'disabled', token = ?2 WHERE id = ?1 AND state <> 'disabled'";
+    database.run("disable a subscription", sql, (id.0, token)).map(drop)
 }
 
 pub(super) fn enable(database: &Connection, id: SubscriptionId) -> Result<()> {

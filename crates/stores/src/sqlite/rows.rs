@@ -66,12 +66,11 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
 
 /// Reads [`SUBSCRIPTION`].
 pub(super) fn subscription(row: &Row<'_>) -> rusqlite::Result<Subscription> {
+    let token = row.get::<_, Option<String>>(6)?;
     let state = match row.get_ref(5)?.as_str().map_err(|error| unreadable(5, error))? {
-        "pending" => {
-            SubscriptionState::Pending { token: row.get::<_, Option<String>>(6)?.unwrap_or_default() }
-        }
+        "pending" => SubscriptionState::Pending { token: token.unwrap_or_default() },
         "confirmed" => SubscriptionState::Confirmed,
-        _ => SubscriptionState::Disabled,
+        _ => SubscriptionState::Disabled { token },
     };
     Ok(Subscription {
         id: SubscriptionId(row.get(0)?),

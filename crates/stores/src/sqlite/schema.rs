@@ -12,7 +12,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5265_7472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// What each version adds to the one before. Never change one that was released: add one.
-const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// Brings the database to [`VERSION`].
 pub(super) fn migrate(database: &Connection, version: i32) -> rusqlite::Result<()> {
@@ -148,4 +148,11 @@ CREATE TABLE small_values (
   name TEXT PRIMARY KEY,
   value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Version 2: dead letters are found by subscription, and the token of a disabled subscription is the one that brings it back. Those
+/// that were disabled before had the token of their first confirmation, which must not.
+const V2: &str = "
+CREATE INDEX deliveries_dead_of ON deliveries (subscription, at, position) WHERE state = 'dead';
+UPDATE subscriptions SET token = NULL WHERE state = 'disabled';
 ";

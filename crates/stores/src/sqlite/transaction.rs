@@ -159,13 +159,20 @@ impl Tx for Transaction {
     }
 
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>> {
-        self.sweep.entities_changed();
-        entities::confirm(&self.database, token)
+        let confirmed = entities::confirm(&self.database, token)?;
+        // A queue that was unsubscribed gets messages again.
+        self.reload_routes()?;
+        Ok(confirmed)
     }
 
-    fn disable_subscription(&mut self, id: SubscriptionId) -> Result<()> {
-        entities::disable(&self.database, id)?;
-        self.reload_routes()
+    fn disable_subscription(
+        &mut self,
+        id: SubscriptionId,
+        token: Option<&str>,
+    ) -> Result<Option<Subscription>> {
+        entities::disable(&self.database, id, token)?;
+        self.reload_routes()?;
+        entities::find(&self.database, id)
     }
 
     fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use storage::entities::SubscriptionState;
 
+use super::world::fifo;
 use super::*;
 use crate::signing::SnsKey;
 use crate::wire::WireFormat;
@@ -58,15 +59,20 @@ async fn a_subscription_that_is_confirmed_by_hand_is_not_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_is_gone_at_the_handshake_is_disabled() {
-    let world = World::with_token(1, Some("tok")).await;
-    world.script(|_| Answer::Status(410));
+async fn an_endpoint_that_is_gone_at_the_handshake_is_asked_no_more_and_may_still_confirm() {
+    let mut world = World::with_token(1, Some("tok")).await;
+    let owned = world.publish("a").await;
+    world.script(|call| if call.position == 0 { Answer::Status(410) } else { OK });
     world.sns_key.send_replace(Some(Arc::new(SnsKey::generate().unwrap())));
-    let before = world.subscription(0).cursor;
     let handle = world.start(0, Settings::default());
-    world.until_state(&handle, WorkerState::Disabled).await;
-    assert_eq!(world.subscription(0).state, SubscriptionState::Disabled);
-    assert_eq!(world.subscription(0).cursor, before);
+    world.until("the request to confirm", |world| world.calls().len() == 1).await;
+    world.barrier().await;
+    world.advance(4 * 24 * HOUR).await;
+    world.barrier().await;
+    assert_eq!((world.calls().len(), handle.state()), (1, WorkerState::Pending));
+    assert_eq!(world.subscription(0).state, pending());
+    world.states[0].send_replace(SubscriptionState::Confirmed);
+    world.until("what it owns", |world| world.delivered() == [owned]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,19 +94,86 @@ async fn one_signature_serves_all_subscribers_of_an_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn gone_is_a_dead_letter_and_the_end_of_the_subscription() {
+async fn gone_is_a_dead_letter_and_nothing_else_ends() {
+    for settings in [raw(), fifo()] {
+        let mut world = World::new(1).await;
+        world.script(|call| if call.position == 1 { Answer::Status(410) } else { OK });
+        let handle = world.start(0, settings);
+        let gone = world.publish("a").await;
+        let follower = world.publish("a").await;
+        world.until("the follower", |world| world.delivered() == [follower]).await;
+        let later = world.publish("a").await;
+        world.until("what comes later", |world| world.delivered() == [follower, later]).await;
+        assert_eq!(world.dead_reason(gone), "the endpoint answered 410: it is gone");
+        assert_eq!((handle.state(), handle.counts().dead), (WorkerState::Running, 1));
+        assert_eq!(world.subscription(0).state, SubscriptionState::Confirmed);
+        world.script(|_| OK);
+        handle.redeliver(Position(gone)).await.unwrap();
+        world.until("it, sent again", |world| world.delivered() == [follower, later, gone]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn enabled_again_a_subscription_gets_what_it_is_still_owed() {
+    for settings in [raw(), fifo()] {
+        let keeps_order = settings.order == Order::Fifo;
+        let mut world = World::new(1).await;
+        world.script(|call| match call.key.as_str() {
+            "bad" => Answer::Status(500),
+            "slow" => Answer::Hang,
+            _ => OK,
+        });
+        let handle = world.start(0, settings);
+        let bad = [world.publish("bad").await, world.publish("bad").await];
+        let (good, slow) = (world.publish("good").await, world.publish("slow").await);
+        let rows = |world: &World| bad.iter().all(|bad| world.row(*bad).is_some());
+        world.until("the failures", |world| rows(world) && world.recorded(good).len() == 1).await;
+        world.disable(0).await;
+        // What is under way ends first.
+        world.advance(20 * SECOND).await;
+        world.until_state(&handle, WorkerState::Disabled).await;
+        assert_eq!(world.delivered(), [good]);
+        let missed = world.publish("good").await;
+        world.script(|_| OK);
+        world.advance(HOUR).await;
+        world.barrier().await;
+        assert_eq!(world.delivered(), [good], "nothing goes out while it is disabled");
+        assert_eq!(handle.redeliver(Position(good)).await, Err(RedeliverError::NotDelivering));
+
+        world.enable(0).await;
+        world.until("all", |world| world.delivered().len() == 5).await;
+        let mut delivered = world.delivered();
+        let place = |position| delivered.iter().position(|other| *other == position);
+        assert!(!keeps_order || place(bad[0]) < place(bad[1]), "{delivered:?}");
+        delivered.sort_unstable();
+        assert_eq!(delivered, [bad[0], bad[1], good, slow, missed], "each once");
+        world.until("the cursor", |world| world.done_to() == missed).await;
+        let next = world.publish("bad").await;
+        world.until("what comes after", |world| world.delivered().last() == Some(&next)).await;
+        assert_eq!(handle.state(), WorkerState::Running);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_was_disabled_before_the_start_is_enabled_again() {
     let mut world = World::new(1).await;
-    world.script(|call| if call.key == "gone" { Answer::Status(410) } else { OK });
+    world.disable(0).await;
+    let missed = world.publish("a").await;
+    world.crash().await;
     let handle = world.start(0, raw());
-    let gone = world.publish("gone").await;
     world.until_state(&handle, WorkerState::Disabled).await;
-    assert_eq!(world.dead_reason(gone), "the endpoint answered 410: it is gone");
-    assert_eq!(world.subscription(0).state, SubscriptionState::Disabled);
-    world.publish("a").await;
-    world.advance(HOUR).await;
-    world.barrier().await;
-    assert_eq!(world.attempts(), [(gone, 1)]);
-    assert_eq!(handle.redeliver(Position(gone)).await, Err(RedeliverError::NotDelivering));
+    world.enable(0).await;
+    world.until("what it missed", |world| world.delivered() == [missed]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_the_worker_of_a_disabled_subscription() {
+    let world = World::new(1).await;
+    world.disable(0).await;
+    let handle = world.start(0, raw());
+    world.until_state(&handle, WorkerState::Disabled).await;
+    world.deliveries.drain(Instant::now() + SECOND).await;
+    assert_eq!(handle.state(), WorkerState::Drained);
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +181,7 @@ async fn a_subscription_that_was_unsubscribed_gets_nothing_more() {
     let mut world = World::new(1).await;
     let handle = world.start(0, raw());
     world.until_state(&handle, WorkerState::Running).await;
-    world.states[0].send_replace(SubscriptionState::Disabled);
+    world.states[0].send_replace(SubscriptionState::Disabled { token: None });
     world.until_state(&handle, WorkerState::Disabled).await;
     world.publish("a").await;
     world.barrier().await;
@@ -129,7 +202,7 @@ async fn a_backlog_of_retries_does_not_hide_the_end_of_the_subscription() {
     world.script(move |_| {
         calls += 1;
         if calls == 20 {
-            state.send_replace(SubscriptionState::Disabled);
+            state.send_replace(SubscriptionState::Disabled { token: None });
         }
         Answer::Status(500)
     });

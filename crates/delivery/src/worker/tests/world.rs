@@ -272,6 +272,19 @@ impl World {
         self.reader.subscriptions().unwrap().into_iter().find(|known| known.id == id).unwrap()
     }
 
+    /// As the hub does it: in the store, and then the worker is told.
+    pub(super) async fn disable(&self, index: usize) {
+        let id = self.subscriptions[index].id;
+        self.writer.transact(move |tx| tx.disable_subscription(id, None)).await.unwrap();
+        self.states[index].send_replace(SubscriptionState::Disabled { token: None });
+    }
+
+    pub(super) async fn enable(&self, index: usize) {
+        let id = self.subscriptions[index].id;
+        self.writer.transact(move |tx| tx.enable_subscription(id)).await.unwrap();
+        self.states[index].send_replace(SubscriptionState::Confirmed);
+    }
+
     pub(super) fn done_to(&self) -> i64 {
         self.subscription(0).cursor.done_to.0
     }

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use storage::entities::{SubscriptionId, SubscriptionState};
+
 use super::*;
 
 #[test]
@@ -73,9 +75,40 @@ fn a_newer_schema_is_refused() {
     shell(&store.files().database).execute_batch("PRAGMA user_version = 99").unwrap();
     assert_eq!(
         store.refusal(),
-        "TMP/data/retrohook.db has schema 99 of a newer version, this one knows 1; it was left as it is: start the \
+        "TMP/data/retrohook.db has schema 99 of a newer version, this one knows 2; it was left as it is: start the \
          newer version"
     );
+}
+
+#[test]
+fn a_database_of_version_1_becomes_one_of_this() {
+    let store = InTemp::new();
+    std::fs::create_dir(store.dir()).unwrap();
+    let old = shell(&store.files().database);
+    old.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    old.pragma_update(None, "application_id", schema::APPLICATION_ID).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.pragma_update(None, "journal_mode", "WAL").unwrap();
+    old.execute_batch(
+        "INSERT INTO topics VALUES (1, 't');
+         INSERT INTO events VALUES (1, zeroblob(16), 1, 5, 'succeeded', NULL, 0, 'k', '{}', '{}');
+         INSERT INTO subscriptions VALUES
+           (1, zeroblob(16), 1, 'http', 'http://a', 'disabled', 'first', 5, NULL, 1, 1),
+           (2, zeroblob(16), 1, 'http', 'http://b', 'pending', 'second', 5, NULL, 0, 0);
+         INSERT INTO deliveries VALUES (1, 1, 'k', 'dead', 7, 'gone', 1, 6);",
+    )
+    .unwrap();
+    drop(old);
+    let opened = store.open();
+    let states: Vec<_> =
+        opened.reader.subscriptions().unwrap().into_iter().map(|known| known.state).collect();
+    let pending = SubscriptionState::Pending { token: "second".into() };
+    assert_eq!(states, [SubscriptionState::Disabled { token: None }, pending]);
+    assert_eq!(opened.reader.lag(SubscriptionId(1)).unwrap().dead, 1);
+    assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
+    let version: i32 =
+        shell(&store.files().database).pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, schema::VERSION);
 }
 
 #[test]

@@ -139,8 +139,11 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, now: Timestamp) -> String {
         }
         Op::Recover => told(tx.recover(now, 2)),
         Op::Sync(chosen) => told(tx.sync_entities(&desired(*chosen), now)),
-        Op::Confirm(bit) => told(tx.confirm_subscription(&format!("token-{bit}"))),
-        Op::Disable(id) => told(tx.disable_subscription(SubscriptionId(*id))),
+        Op::Confirm(bit) => {
+            told(tx.confirm_subscription(&format!("token-{bit}")))
+                + &told(tx.confirm_subscription(&format!("back-{bit}")))
+        }
+        Op::Disable(id) => told(tx.disable_subscription(SubscriptionId(*id), Some(&format!("back-{id}")))),
         Op::Enable(id) => told(tx.enable_subscription(SubscriptionId(*id))),
         Op::Advance { subscription, dispatched_to, done_to } => {
             let within = |position: &i64| Position(*position).min(head);
