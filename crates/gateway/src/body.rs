@@ -127,6 +127,8 @@ pub(crate) enum ClientBody {
     Own(Option<Bytes>),
     /// The upstream's, unwatched.
     Plain(PlainBody),
+    /// The upstream's, some of it read ahead; its outcome is settled.
+    Begun(Box<BegunBody>),
     /// The upstream's, with an outcome at its end.
     Watched(Box<WatchedBody>),
 }
@@ -142,6 +144,7 @@ impl Body for ClientBody {
         match self.get_mut() {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Plain(body) => body.poll(cx),
+            Self::Begun(body) => body.poll(cx),
             Self::Watched(body) => body.poll(cx),
         }
     }
@@ -150,6 +153,7 @@ impl Body for ClientBody {
         match self {
             Self::Own(bytes) => bytes.is_none(),
             Self::Plain(body) => body.upstream.is_end_stream(),
+            Self::Begun(body) => body.ahead.is_empty() && body.rest.has_ended(),
             Self::Watched(body) => body.has_ended(),
         }
     }
@@ -158,7 +162,24 @@ impl Body for ClientBody {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Plain(body) => body.upstream.size_hint(),
+            // For a client that is sent no length.
+            Self::Begun(_) => SizeHint::default(),
             Self::Watched(body) => body.size_hint(),
+        }
+    }
+}
+
+/// An upstream's body of which the first pieces are here.
+pub(crate) struct BegunBody {
+    pub ahead: VecDeque<Bytes>,
+    pub rest: PlainBody,
+}
+
+impl BegunBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.ahead.pop_front() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None => self.rest.poll(cx),
         }
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use event::facts::Latencies;
 use event::{Decision, EventId, Fate, UnknownReason};
 use http::response::Parts;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use pipeline::{Answer, Wants, Watch};
@@ -299,6 +299,8 @@ pub(crate) struct Plan {
     pub started: Instant,
     pub service: Arc<Service>,
     pub accept: Option<http::HeaderValue>,
+    /// Of the client's request.
+    pub version: Version,
     pub bound: Duration,
 }
 
@@ -321,13 +323,17 @@ async fn relay(
     failpoint::hit(failpoint::HEAD_RECEIVED);
     let (mut parts, incoming) = response.into_parts();
     let asked = exchange.seen.borrow().asked;
-    headers::to_client(&mut parts.headers, plan.id, asked.elapsed(), asked - plan.started);
+    headers::to_client(&mut parts, plan.id, asked.elapsed(), asked - plan.started);
     let body = PlainBody::new(incoming, lease, plan.service.read_timeout);
     if exchange.is_settled() {
         return Ok(Response::from_parts(parts, ClientBody::Plain(body)));
     }
     let decision = exchange.answered(&parts);
     if decision != Decision::None && !body.has_ended() {
+        let hides_a_cut = plan.version < Version::HTTP_11 && body.size_hint().exact().is_none();
+        if hides_a_cut && exchange.watch.borrow().may_hold() {
+            return Ok(Response::from_parts(parts, body::durable_first(exchange, body).await?));
+        }
         let body = WatchedBody::new(exchange.clone(), body);
         return Ok(Response::from_parts(parts, ClientBody::Watched(Box::new(body))));
     }

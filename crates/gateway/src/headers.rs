@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use event::EventId;
+use http::Version;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, SERVER, TE,
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
+use http::response::Parts;
 
 /// The request's id, 32 hexadecimal digits; to the upstream and to the client.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-kong-request-id");
@@ -102,8 +104,12 @@ pub fn to_upstream(headers: &mut HeaderMap, by: &ForwardedBy<'_>) {
     headers.insert(REQUEST_ID, request_id(by.id));
 }
 
-/// Turns an upstream's headers into the client's.
-pub fn to_client(headers: &mut HeaderMap, id: EventId, upstream: Duration, gateway: Duration) {
+/// Turns the head of an upstream's answer into the client's.
+pub fn to_client(head: &mut Parts, id: EventId, upstream: Duration, gateway: Duration) {
+    // The version is a hop's own: an answer in HTTP/1.0 would be framed as such, by the end of the connection.
+    head.version = Version::HTTP_11;
+    let headers = &mut head.headers;
+    one_framing(headers);
     remove_hop_by_hop(headers);
     if !headers.contains_key(SERVER) {
         headers.insert(SERVER, SERVER_VALUE);
@@ -119,6 +125,24 @@ pub fn of_own_answer(headers: &mut HeaderMap, id: EventId, took: Duration) {
     headers.insert(SERVER, SERVER_VALUE);
     headers.insert(RESPONSE_LATENCY, millis(took));
     headers.insert(REQUEST_ID, request_id(id));
+}
+
+/// Leaves an answer one length. A `Transfer-Encoding` overrides a length that stands beside it; of a length that is said more than once,
+/// always the same or hyper had refused it, one stays.
+fn one_framing(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+        return;
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return };
+    if lengths.next().is_none() && !first.as_bytes().contains(&b',') {
+        return;
+    }
+    let first = first.as_bytes().split(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();
+    if let Ok(length) = HeaderValue::from_bytes(first) {
+        headers.insert(CONTENT_LENGTH, length);
+    }
 }
 
 /// Removes what concerns one connection only, and what the `Connection` header names as such.
@@ -275,12 +299,19 @@ mod tests {
 
     #[test]
     fn the_client_learns_latencies_and_keeps_the_upstreams_server() {
-        let mut map =
-            headers(&[("server", "nginx"), ("connection", "keep-alive"), ("transfer-encoding", "chunked")]);
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        head.version = Version::HTTP_10;
+        head.headers = headers(&[
+            ("server", "nginx"),
+            ("connection", "keep-alive"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5"),
+        ]);
         let id = EventId::v7(Timestamp::from_millis(0), [0; 10]);
-        to_client(&mut map, id, Duration::from_millis(12), Duration::from_micros(1_900));
+        to_client(&mut head, id, Duration::from_millis(12), Duration::from_micros(1_900));
+        assert_eq!(head.version, Version::HTTP_11);
         assert_eq!(
-            lines(&map),
+            lines(&head.headers),
             [
                 "server: nginx",
                 &format!("via: 1.1 {NAME}"),

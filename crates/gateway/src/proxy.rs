@@ -14,7 +14,7 @@ use config::normalise;
 use event::EventId;
 use http::header::HOST;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use pipeline::{Access, Forward, RequestHead, Verdict, Watch};
@@ -65,6 +65,7 @@ pub(crate) async fn serve(
     let started = Instant::now();
     let now = core.clock.now();
     let (parts, body) = request.into_parts();
+    let version = parts.version;
     let accept = accept_of(&parts.headers);
     let head = RequestHead {
         id: core.new_id(now),
@@ -76,7 +77,7 @@ pub(crate) async fn serve(
     };
     let id = head.id;
     let answer = match Routed::find(&core, origin, head).await {
-        Ok(routed) => routed.forward(core.clone(), body, started, accept).await,
+        Ok(routed) => routed.forward(core.clone(), body, started, accept, version).await,
         Err(Early::Refused(refusal)) => Ok(own_answer(refusal, id, accept.as_ref(), started)),
         Err(Early::Answered(mut answer)) => {
             headers::of_own_answer(answer.headers_mut(), id, started.elapsed());
@@ -180,9 +181,10 @@ impl Routed {
         body: Incoming,
         started: Instant,
         accept: Option<HeaderValue>,
+        version: Version,
     ) -> Result<Response<ClientBody>, BodyError> {
         match self.watch.take() {
-            Some(watch) => self.watched(core, watch, body, started, accept).await,
+            Some(watch) => self.watched(core, watch, body, started, accept, version).await,
             None => Ok(self.plain(core, body, started, accept).await),
         }
     }
@@ -237,7 +239,7 @@ impl Routed {
         let refusal = match within_timeouts(asking, &progress, &service).await {
             Some(Ok((response, lease))) => {
                 let (mut parts, incoming) = response.into_parts();
-                headers::to_client(&mut parts.headers, id, asked.elapsed(), asked - started);
+                headers::to_client(&mut parts, id, asked.elapsed(), asked - started);
                 let body = PlainBody::new(incoming, lease, service.read_timeout);
                 return Response::from_parts(parts, ClientBody::Plain(body));
             }
@@ -256,6 +258,7 @@ impl Routed {
         mut body: Incoming,
         started: Instant,
         accept: Option<HeaderValue>,
+        version: Version,
     ) -> Result<Response<ClientBody>, BodyError> {
         core.stats.matched.fetch_add(1, Ordering::Relaxed);
         let id = self.head.id;
@@ -283,7 +286,8 @@ impl Routed {
                 }))
             }
         };
-        let plan = Plan { id, started, service: self.target.service.clone(), accept: accept.clone(), bound };
+        let service = self.target.service.clone();
+        let plan = Plan { id, started, service, accept: accept.clone(), version, bound };
         let request = self.into_request(body);
         let running = exchange::run(core.clone(), exchange.clone(), plan, request);
         Detach::new(core, exchange, running).await
@@ -361,7 +365,7 @@ async fn read_ahead(body: &mut Incoming) -> Result<Ahead, Refusal> {
     Ok(Ahead::Whole(join(pieces, size)))
 }
 
-fn join(mut pieces: VecDeque<Bytes>, size: usize) -> Bytes {
+pub(crate) fn join(mut pieces: VecDeque<Bytes>, size: usize) -> Bytes {
     match (pieces.pop_front(), pieces.is_empty()) {
         (None, _) => Bytes::new(),
         (Some(only), true) => only,

@@ -87,6 +87,10 @@ impl Watch for ProbeWatch {
         (self.header == "refuse").then(|| Box::pin(async { Err(StoreError::Closed) }) as Hold)
     }
 
+    fn may_hold(&self) -> bool {
+        self.header == "hold-fails"
+    }
+
     fn decision(&self, fate: Fate) -> Decision {
         decide(fate, &SuccessStatuses::Any2xx, true)
     }

@@ -99,6 +99,9 @@ pub trait Watch {
     /// The store's, if the intent was not kept: the request is then answered with 503 and nothing is sent.
     fn intend(&mut self) -> Option<Hold>;
 
+    /// Whether [`Watch::settle`] may return a hold.
+    fn may_hold(&self) -> bool;
+
     /// What this fate would make of the event. Pure: asked at the upstream's head, to know whether to follow the answer to its end.
     fn decision(&self, fate: Fate) -> Decision;
 

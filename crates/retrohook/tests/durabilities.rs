@@ -39,6 +39,44 @@ fn outcome_holds_the_answer_until_its_event_stands() {
     holds_the_answer("outcome");
 }
 
+/// All that an HTTP/1.0 client is sent.
+fn old_client(scene: &Scene, query: &str) -> String {
+    let mut client = scene.client();
+    let head = format!("PUT /mockbin/profile{query} HTTP/1.0\r\nhost: test.example.com\r\n\r\n");
+    client.write(head.as_bytes()).expect("the proxy reads");
+    String::from_utf8(client.rest().expect("the connection is closed")).expect("text")
+}
+
+#[test]
+fn an_http_1_0_client_is_sent_a_length_where_its_answer_is_held() {
+    for durability in ["strict", "outcome"] {
+        let scene = start(durability);
+        let answer = old_client(&scene, "?framing=chunked");
+        assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("\r\ncontent-length: 13\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n{\"done\":true}"), "{answer}");
+        let told = scene.told(1);
+        assert_eq!(told[0].event["response"]["status"], 200);
+    }
+    let scene = start("intent");
+    let answer = old_client(&scene, "?framing=chunked");
+    assert!(!answer.contains("content-length") && answer.ends_with("{\"done\":true}"), "{answer}");
+}
+
+#[test]
+fn an_answer_that_streams_to_an_http_1_0_client_begins_when_its_event_stands() {
+    let scene = start("strict");
+    let mut client = scene.client();
+    let head = "PUT /mockbin/profile?script=stream HTTP/1.0\r\nhost: test.example.com\r\n\r\n";
+    client.write(head.as_bytes()).expect("the proxy reads");
+    assert_eq!(client.answer().expect("a head").status, 200);
+    // No waiting here: that is what is tested.
+    let events = scene.admin().events();
+    assert_eq!(events.len(), 1, "its head was there before its event");
+    assert_eq!(events[0]["outcome"], "succeeded");
+    client.until("tickticktick").expect("it streams on");
+}
+
 /// Every answer makes its event, sooner or later.
 fn tells_all(durability: &str) {
     let scene = start(durability);

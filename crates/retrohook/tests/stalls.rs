@@ -130,3 +130,22 @@ fn a_held_answer_is_cut_when_its_outcome_does_not_become_durable() {
         }
     }
 }
+
+#[test]
+fn a_client_that_could_not_see_a_cut_has_nothing_before_the_outcome() {
+    for durability in ["strict", "outcome"] {
+        let stalling = Stalling::start(durability);
+        let scene = &stalling.scene;
+        let mut client = scene.client();
+        let head =
+            "PUT /mockbin/profile?script=wait&framing=chunked HTTP/1.0\r\nhost: test.example.com\r\n\r\n";
+        client.write(head.as_bytes()).expect("the proxy reads");
+        wait::until("the upstream to be asked", || stalling.was_asked("framing=chunked").then_some(()));
+        stalling.hang();
+        scene.upstream.release();
+        let rest = client.rest().expect("the connection is closed");
+        assert_eq!(String::from_utf8_lossy(&rest), "", "{durability}: it would take this for a whole answer");
+        stalling.go_on();
+        assert_eq!(scene.told(1)[0].outcome(), "succeeded");
+    }
+}

@@ -105,6 +105,28 @@ impl Client {
         Ok(answer)
     }
 
+    /// Waits until a text has come behind what was taken.
+    ///
+    /// # Errors
+    /// If the connection ends before.
+    pub fn until(&mut self, text: &str) -> io::Result<()> {
+        while !self.buffer.windows(text.len()).any(|window| window == text.as_bytes()) {
+            if !fill(&mut self.stream, &mut self.buffer)? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// All that comes until the end of the connection.
+    ///
+    /// # Errors
+    /// If it is reset.
+    pub fn rest(mut self) -> io::Result<Vec<u8>> {
+        while fill(&mut self.stream, &mut self.buffer)? {}
+        Ok(self.buffer)
+    }
+
     /// Ends the connection with a FIN.
     ///
     /// # Errors

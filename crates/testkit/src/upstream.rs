@@ -1,7 +1,7 @@
 //! An upstream that keeps its own record of what it executed, and misbehaves on request.
 //!
 //! It executes every request that it has read whole; the query chooses how it answers: `?status=404`, `?script=reset` and so on
-//! (see [`Script`]). Whatever the answer, the execution stands in the record: so a test can tell what a gateway must have told.
+//! (see [`Script`]). `?framing=chunked` leaves the length out of an answer. Whatever the answer, the execution stands in the record: so a test can tell what a gateway must have told.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -112,6 +112,10 @@ impl Record {
         let body = br#"{"done":true}"#;
         match Script::of(&request.target) {
             Script::Answer if status == 204 => answer(stream, status, &headers, b"")?,
+            Script::Answer | Script::Wait if query(&request.target, "framing") == Some("chunked") => {
+                self.wait_for_release(&request.target);
+                answer_in_chunks(stream, status, body)?;
+            }
             Script::Answer => answer(stream, status, &headers, body)?,
             Script::Reset => return Ok(Then::Reset),
             Script::Close => return Ok(Then::Close),
@@ -132,17 +136,10 @@ impl Record {
                 }
             }
             Script::Wait => {
-                while !*self.released.lock().unwrap_or_else(PoisonError::into_inner) {
-                    pause(Duration::from_millis(2));
-                }
+                self.wait_for_release(&request.target);
                 answer(stream, status, &headers, body)?;
             }
-            Script::Chunked => {
-                stream.write_all(
-                    format!("HTTP/1.1 {status} OK\r\ntransfer-encoding: chunked\r\n\r\n").as_bytes(),
-                )?;
-                stream.write_all(b"5\r\nhello\r\n0\r\n\r\n")?;
-            }
+            Script::Chunked => answer_in_chunks(stream, status, b"hello")?,
             Script::Slow => {
                 pause(Duration::from_millis(700));
                 answer(stream, status, &headers, body)?;
@@ -150,4 +147,20 @@ impl Record {
         }
         Ok(Then::KeepOpen)
     }
+
+    /// Returns at once unless the script is to wait.
+    fn wait_for_release(&self, target: &str) {
+        let released = || *self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        while Script::of(target) == Script::Wait && !released() {
+            pause(Duration::from_millis(2));
+        }
+    }
+}
+
+/// The body in one piece, and its end in another.
+fn answer_in_chunks(stream: &mut TcpStream, status: u16, body: &[u8]) -> io::Result<()> {
+    stream.write_all(format!("HTTP/1.1 {status} OK\r\ntransfer-encoding: chunked\r\n\r\n").as_bytes())?;
+    stream.write_all(format!("{:x}\r\n", body.len()).as_bytes())?;
+    stream.write_all(body)?;
+    stream.write_all(b"\r\n0\r\n\r\n")
 }

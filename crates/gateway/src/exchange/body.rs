@@ -3,6 +3,7 @@
 //! When its last byte has come from the upstream, the outcome enters the store's queue; only then is the byte released, and if the rule
 //! holds answers, only when the outcome is durable. When the client leaves before, the rest is read on its behalf.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,7 +14,8 @@ use http_body::{Frame, SizeHint};
 
 use super::Exchange;
 use super::hold::{Held, Unkept};
-use crate::body::{BodyError, PlainBody};
+use crate::body::{BegunBody, BodyError, ClientBody, PlainBody};
+use crate::proxy::{WHOLE_BODY, join};
 
 /// A watched answer's body.
 pub(crate) struct WatchedBody {
@@ -132,6 +134,42 @@ impl Drop for WatchedBody {
             tokio::task::spawn_local(drain(self.exchange.clone(), body));
         }
     }
+}
+
+/// An answer that is to be held for a client to which the end of the connection is the end of the answer (HTTP/1.0, no length): it could
+/// not tell a cut one from a whole one, so nothing of it is released before its outcome is durable. One that comes whole within
+/// [`WHOLE_BODY`] and `resolve_after` is settled at its end and gets a length; any other is settled as far as it has come.
+///
+/// # Errors
+/// If nothing of it may reach the client: its outcome was not kept, or it broke off.
+pub(crate) async fn durable_first(
+    exchange: &Rc<Exchange>,
+    mut body: PlainBody,
+) -> Result<ClientBody, BodyError> {
+    let after = exchange.watch.borrow().resolve_after();
+    let (mut ahead, mut size) = (VecDeque::new(), 0);
+    let reading = async {
+        while !body.has_ended() && size <= WHOLE_BODY {
+            let Some(frame) = poll_fn(|cx| body.poll(cx)).await.transpose()? else { break };
+            if let Ok(data) = frame.into_data() {
+                exchange.response_data(&data);
+                size += data.len();
+                ahead.push_back(data);
+            }
+        }
+        Ok(())
+    };
+    let read = tokio::time::timeout(after, reading).await;
+    exchange.settle_answered();
+    if let Some(held) = exchange.take_hold() {
+        held.await.map_err(cut)?;
+    }
+    // One that streams on may go now.
+    read.unwrap_or(Ok(()))?;
+    Ok(match body.has_ended() {
+        true => ClientBody::Own(Some(join(ahead, size))),
+        false => ClientBody::Begun(Box::new(BegunBody { ahead, rest: body })),
+    })
 }
 
 /// What cuts an answer whose outcome was not kept.

@@ -93,6 +93,10 @@ impl Watch for PublishWatch {
         }))
     }
 
+    fn may_hold(&self) -> bool {
+        matches!(self.rule.durability, Durability::Strict | Durability::Outcome)
+    }
+
     fn decision(&self, fate: Fate) -> Decision {
         event::outcome::decide(fate, &self.rule.success, self.rule.publish_unknown)
     }
@@ -182,8 +186,7 @@ impl PublishWatch {
             (false, Some(event)) => writer.offer(event),
             (false, None) => return None,
         };
-        let held = matches!(self.rule.durability, Durability::Strict | Durability::Outcome);
-        if !(held && published) {
+        if !(self.may_hold() && published) {
             // It is in the queue; nobody waits for it.
             drop(receipt);
             return None;

@@ -134,6 +134,7 @@ fn held_answers_wait_for_the_commit() {
         let blocked = bench.memory.block_commits();
         let hold = watch.settle(OK, &answer(&HeaderMap::new()));
         assert_eq!(hold.is_some(), holds_answers(durability), "{durability}");
+        assert_eq!(watch.may_hold(), holds_answers(durability), "{durability}");
         assert!(blocked.wait_for_commit(PATIENCE), "{durability}: the outcome is in the queue already");
         if let Some(mut hold) = hold {
             assert!(waits(&mut hold), "{durability}");
