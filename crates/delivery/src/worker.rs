@@ -63,6 +63,8 @@ const GATHER: Duration = Duration::from_millis(5);
 const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Behind an attempt's deadline, before its row is due: no attempt is repeated while it may still be under way.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// The longest timeout that a subscription may have: a lease that another run gave reaches no further.
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// Events that the window may span, settled ones behind an open one included.
 const MAX_SPAN: usize = 4_096;
 /// Commands that wait for the worker.
@@ -193,6 +195,8 @@ pub struct Worker {
     source: Source,
     flight: Flight,
     due: Due,
+    /// Changes when housekeeping has made waiting deliveries dead letters.
+    given_up: watch::Receiver<u64>,
     /// Not yet committed.
     changes: Changes,
     /// When `changes` is committed at the latest.
@@ -227,7 +231,6 @@ impl Worker {
             id,
             source: Source::new(deps.feed.watch_topic(subscription.topic)),
             settings,
-            deps,
             state,
             state_lives: true,
             drain,
@@ -239,9 +242,11 @@ impl Worker {
             keys: Keys::default(),
             flight: Flight::default(),
             due: Due::default(),
+            given_up: deps.feed.watch_given_up(),
             changes: Changes::default(),
             gather_until: None,
             failing: false,
+            deps,
         };
         Ok((worker, Handle::new(id, shared, sender)))
     }
@@ -320,6 +325,10 @@ impl Worker {
             deadline = self.drain.started() => Err(Stop::Drain(deadline)),
             Some(command) = self.commands.recv() => self.obey(command).await,
             changed = self.state.changed(), if self.state_lives => self.state_changed(changed.is_ok()),
+            Ok(()) = self.given_up.changed() => {
+                self.release_idle_keys();
+                Ok(())
+            }
             () = std::future::ready(()) => Ok(()),
         }
     }
@@ -344,6 +353,7 @@ impl Worker {
             landed = self.flight.land() => self.settle(landed),
             Some(command) = self.commands.recv() => self.obey(command).await?,
             changed = self.state.changed(), if self.state_lives => self.state_changed(changed.is_ok())?,
+            Ok(()) = self.given_up.changed() => self.release_idle_keys(),
             () = self.source.changed(), if new_events_matter => self.source.look_again(),
             () = tokio::time::sleep_until(until) => self.source.look_again(),
         }

@@ -193,6 +193,24 @@ pub trait Reader: Send + Sync + 'static {
     /// When the earliest `Retry` row of a subscription is due.
     fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Timestamp>>;
 
+    /// Rows in state `Retry` of a subscription that are due after `after` and up to `until` and whose last attempt is not on record: it
+    /// was under way when the row was written. The earliest first, equals by position.
+    fn leased_deliveries(
+        &self,
+        subscription: SubscriptionId,
+        after: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>>;
+
+    /// Rows of a subscription after a position that are not dead, by position.
+    fn waiting_deliveries(
+        &self,
+        subscription: SubscriptionId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Delivery>>;
+
     /// Rows of a subscription that are not dead and whose key is `key`, by position.
     fn deliveries_of_key(
         &self,

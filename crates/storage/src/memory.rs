@@ -56,7 +56,8 @@ struct Kept {
 /// What stands between a transaction and its commit.
 #[derive(Default)]
 struct Gate {
-    faults: VecDeque<CommitFault>,
+    /// Of the next commits, one each.
+    faults: VecDeque<Option<CommitFault>>,
     blockers: u32,
     /// Commits that wait for the blockers to go.
     waiting: u32,
@@ -85,7 +86,12 @@ impl Memory {
 
     /// Makes the next commit fail; calls add up, one commit each.
     pub fn fail_next_commit(&self, fault: CommitFault) {
-        self.shared.gate().faults.push_back(fault);
+        self.shared.gate().faults.push_back(Some(fault));
+    }
+
+    /// Lets the next commit be; for a fault behind it.
+    pub fn spare_next_commit(&self) {
+        self.shared.gate().faults.push_back(None);
     }
 
     /// Makes every commit wait until the answer is dropped.
@@ -147,7 +153,7 @@ impl Shared {
             gate = self.gate_changed.wait(gate).unwrap_or_else(PoisonError::into_inner);
         }
         gate.waiting -= 1;
-        match gate.faults.pop_front() {
+        match gate.faults.pop_front().flatten() {
             None => Ok(()),
             Some(CommitFault::Full) => Err(StoreError::Full("a test filled it".into())),
             Some(CommitFault::Io) => {

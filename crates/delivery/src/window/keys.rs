@@ -70,6 +70,11 @@ impl Keys {
         self.busy.remove(key);
     }
 
+    /// The keys that are not free.
+    pub fn busy(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.busy.keys()
+    }
+
     /// How many keys are busy.
     pub fn len(&self) -> usize {
         self.busy.len()

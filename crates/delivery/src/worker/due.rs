@@ -10,7 +10,7 @@ use event::{Event, Timestamp};
 use storage::delivery::{Delivery, DeliveryState};
 
 use super::flight::{Departure, Row};
-use super::{LEASE_MARGIN, Stop, Worker};
+use super::{LEASE_MARGIN, Order, Stop, Worker};
 use crate::policy::in_words;
 
 /// Behind a look that found nothing to begin.
@@ -66,7 +66,10 @@ impl Worker {
         // Followers that came a moment ago must be in the store before it is asked for them.
         self.commit().await?;
         let count = room.min(self.due.promotable.len());
-        let keys: Vec<Arc<str>> = self.due.promotable.drain(..count).collect();
+        // One that is under way is asked again when it has ended; one that was released twice is asked once.
+        let mut seen = self.flight.keys();
+        let mut keys: Vec<Arc<str>> = self.due.promotable.drain(..count).collect();
+        keys.retain(|key| seen.insert(key.clone()));
         let (id, asked) = (self.id, keys.clone());
         let firsts = self
             .read(move |reader| {
@@ -88,6 +91,18 @@ impl Worker {
             }
         }
         Ok(departures)
+    }
+
+    /// Housekeeping has made waiting deliveries dead letters: the head of any key may be among them, unless it is under way. Each is
+    /// asked for the first that waits, as if its head had ended.
+    pub(super) fn release_idle_keys(&mut self) {
+        if self.settings.order == Order::Any {
+            return;
+        }
+        let under_way = self.flight.keys();
+        for key in self.keys.busy().filter(|key| !under_way.contains(*key)) {
+            self.due.release(key.clone());
+        }
     }
 
     /// Up to `room` rows that are due.

@@ -98,6 +98,11 @@ impl Flight {
         self.positions.contains(&position)
     }
 
+    /// The keys of all attempts under way.
+    pub(super) fn keys(&self) -> HashSet<Arc<str>> {
+        self.trips.values().map(|trip| trip.departure.event.body.key.clone()).collect()
+    }
+
     /// An attempt that has ended, if there is one.
     pub(super) fn try_land(&mut self) -> Option<Landed> {
         loop {

@@ -1,22 +1,25 @@
 //! What a start finds: deliveries that were under way when the process died.
 //!
 //! Every position in `(done_to, dispatched_to]` that has neither a row nor a recorded success may or may not have been delivered; it
-//! becomes a row whose next attempt is at least the second, and the cursor closes over it. Then all goes the ordinary way of rows.
+//! becomes a row whose next attempt is at least the second, and the cursor closes over it. A row whose last attempt is not on record was
+//! leased to the dead process: it is due at once. Then all goes the ordinary way of rows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use event::{Event, Timestamp, TopicId};
+use event::{Event, Position, Timestamp, TopicId};
 use storage::Reader;
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Cursor, SubscriptionId};
 
-use super::{Order, Stop, Worker};
+use super::{LEASE_MARGIN, MAX_TIMEOUT, Order, Stop, Worker};
 use crate::window::Window;
 
 /// Events that are read at once.
 const CHUNK: usize = 256;
 const CHUNK_BYTES: usize = 4 << 20;
+/// Rows that are changed in one commit.
+pub(super) const ROWS_AT_ONCE: usize = 1_024;
 
 impl Worker {
     /// Closes the gap that the last run left, and takes up the rows.
@@ -41,6 +44,7 @@ impl Worker {
         self.window = Window::new(cursor.dispatched_to);
         self.source.start_after(cursor.dispatched_to);
         self.commit().await?;
+        self.break_leases(now).await?;
         match order {
             Order::Fifo => self.take_up_keys(keys).await?,
             Order::Any => self.free_followers().await?,
@@ -64,28 +68,36 @@ impl Worker {
         Ok(())
     }
 
-    /// Pointer rows of a subscription that was FIFO before this start wait for nobody any more.
+    /// Nobody is at work on what the dead process had under way.
+    async fn break_leases(&mut self, now: Timestamp) -> Result<(), Stop> {
+        let (id, until) = (self.id, now.plus(MAX_TIMEOUT + LEASE_MARGIN));
+        loop {
+            let leased =
+                self.read(move |reader| reader.leased_deliveries(id, now, until, ROWS_AT_ONCE)).await?;
+            if leased.is_empty() {
+                return Ok(());
+            }
+            for row in leased {
+                self.changes.put(Delivery { state: DeliveryState::Retry { at: now }, ..row });
+            }
+            self.commit().await?;
+        }
+    }
+
+    /// Pointer rows of a subscription that was FIFO before this start wait for nobody any more. A commit has a bounded number of them;
+    /// after a crash in between the next start frees the rest.
     async fn free_followers(&mut self) -> Result<(), Stop> {
         let (id, now) = (self.id, self.now());
-        let followers = self
-            .read(move |reader| {
-                let mut followers = Vec::new();
-                for key in reader.blocked_keys(id)? {
-                    let rows = reader.deliveries_of_key(
-                        id,
-                        &key,
-                        usize::try_from(u32::MAX).unwrap_or(usize::MAX),
-                    )?;
-                    followers.extend(rows.into_iter().filter(|row| row.state == DeliveryState::Behind));
-                }
-                Ok(followers)
-            })
-            .await?;
-        for mut row in followers {
-            row.state = DeliveryState::Retry { at: now };
-            self.changes.put(row);
+        let mut after = Position(0);
+        loop {
+            let waiting = self.read(move |reader| reader.waiting_deliveries(id, after, ROWS_AT_ONCE)).await?;
+            let Some(last) = waiting.last() else { return Ok(()) };
+            after = last.id.position;
+            for row in waiting.into_iter().filter(|row| row.state == DeliveryState::Behind) {
+                self.changes.put(Delivery { state: DeliveryState::Retry { at: now }, ..row });
+            }
+            self.commit().await?;
         }
-        self.commit().await
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) const CASES: &[Case] = cases![
     a_row_is_inserted_replaced_and_removed,
     a_row_needs_its_event_and_its_subscription,
     due_rows_come_earliest_first,
+    leased_rows_are_those_without_a_record_of_their_last_attempt,
+    waiting_rows_come_by_position,
     blocked_keys_are_those_of_rows_that_are_not_dead,
     rows_of_a_key_come_by_position,
     rows_of_an_event_come_by_subscription,
@@ -64,6 +66,45 @@ fn a_row_needs_its_event_and_its_subscription(store: &mut Store) {
     assert_eq!(store.reader().deliveries_at(position).unwrap(), []);
     store.write(|tx| tx.record_attempt(&attempt(&subscription, nowhere, 1)));
     assert_eq!(store.reader().attempts_at(nowhere).unwrap(), []);
+}
+
+fn leased_rows_are_those_without_a_record_of_their_last_attempt(store: &mut Store) {
+    let (first, second) = two_subscriptions(store);
+    let positions: Vec<Position> = (1..=7).map(|n| store.append(&sample_event(n))).collect();
+    // When it is due, attempts begun, the last one on record.
+    let rows = [(9, 1, 0), (8, 2, 2), (8, 2, 1), (5, 1, 0), (13, 1, 0), (8, 3, 0)];
+    for (position, (due, begun, last)) in positions.iter().zip(rows) {
+        put(store, &Delivery { attempts: begun, ..row(&first, *position, retry(due)) });
+        for number in 1..=last {
+            store.write(|tx| tx.record_attempt(&attempt(&first, *position, number)));
+        }
+    }
+    put(store, &row(&first, positions[6], DeliveryState::Behind));
+    put(store, &row(&second, positions[1], retry(8)));
+    store.write(|tx| tx.record_attempt(&attempt(&second, positions[0], 1)));
+    let leased = |limit| {
+        let rows = store.reader().leased_deliveries(first.id, after(5), after(12), limit).unwrap();
+        rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
+    };
+    assert_eq!(leased(9), [positions[2], positions[5], positions[0]]);
+    assert_eq!(leased(2), [positions[2], positions[5]]);
+}
+
+fn waiting_rows_come_by_position(store: &mut Store) {
+    let (first, second) = two_subscriptions(store);
+    let positions: Vec<Position> = (1..=5).map(|n| store.append(&sample_event(n))).collect();
+    let states = [retry(9), dead(1), DeliveryState::Behind, retry(1), DeliveryState::Behind];
+    for (position, state) in positions.iter().zip(states) {
+        put(store, &row(&first, *position, state));
+    }
+    put(store, &row(&second, positions[1], retry(2)));
+    let waiting = |after, limit| {
+        let rows = store.reader().waiting_deliveries(first.id, after, limit).unwrap();
+        rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
+    };
+    assert_eq!(waiting(Position(0), 9), [positions[0], positions[2], positions[3], positions[4]]);
+    assert_eq!(waiting(positions[0], 2), [positions[2], positions[3]]);
+    assert_eq!(waiting(positions[4], 2), [Position(0); 0]);
 }
 
 fn due_rows_come_earliest_first(store: &mut Store) {

@@ -77,6 +77,39 @@ impl Reader for Shared {
         Ok(self.state().rows_of(subscription).filter_map(retry_at).map(|(at, _)| at).min())
     }
 
+    fn leased_deliveries(
+        &self,
+        subscription: SubscriptionId,
+        after: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        let state = self.state();
+        let recorded = |row: &Delivery| {
+            let ids =
+                (row.id.position, row.id.subscription, 0)..=(row.id.position, row.id.subscription, u32::MAX);
+            state.attempts.range(ids).next_back().map_or(0, |((.., number), _)| *number)
+        };
+        let mut leased: Vec<(Timestamp, &Delivery)> = state
+            .rows_of(subscription)
+            .filter_map(retry_at)
+            .filter(|(at, row)| *at > after && *at <= until && row.attempts > recorded(row))
+            .collect();
+        leased.sort_by_key(|(at, row)| (*at, row.id.position));
+        Ok(leased.into_iter().take(limit).map(|(_, row)| row.clone()).collect())
+    }
+
+    fn waiting_deliveries(
+        &self,
+        subscription: SubscriptionId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        let state = self.state();
+        let rows = state.rows_of(subscription).filter(|row| waits(row) && row.id.position > after);
+        Ok(rows.take(limit).cloned().collect())
+    }
+
     fn deliveries_of_key(
         &self,
         subscription: SubscriptionId,

@@ -84,6 +84,37 @@ pub(super) fn next_due(database: &Connection, subscription: SubscriptionId) -> R
     Ok(next.flatten())
 }
 
+pub(super) fn leased(
+    database: &Connection,
+    subscription: SubscriptionId,
+    after: Timestamp,
+    until: Timestamp,
+    limit: usize,
+) -> Result<Vec<Delivery>> {
+    let sql = format!(
+        "SELECT {DELIVERY} FROM deliveries d INDEXED BY deliveries_due
+         WHERE subscription = ?1 AND state = 'retry' AND at > ?2 AND at <= ?3 AND attempts > ifnull(
+           (SELECT max(number) FROM attempts a WHERE a.position = d.position AND a.subscription = d.subscription), 0)
+         ORDER BY at, position LIMIT ?4"
+    );
+    let range = [subscription.0, micros(after), micros(until), limit as i64];
+    database.list("read leased deliveries", &sql, range, rows::delivery)
+}
+
+pub(super) fn waiting(
+    database: &Connection,
+    subscription: SubscriptionId,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<Delivery>> {
+    let sql = format!(
+        "SELECT {DELIVERY} FROM deliveries INDEXED BY deliveries_waiting
+         WHERE subscription = ?1 AND position > ?2 AND state <> 'dead' ORDER BY position LIMIT ?3"
+    );
+    let range = [subscription.0, after.0, limit as i64];
+    database.list("read waiting deliveries", &sql, range, rows::delivery)
+}
+
 pub(super) fn of_key(
     database: &Connection,
     subscription: SubscriptionId,

@@ -140,6 +140,25 @@ impl Reader for Readers {
         self.read(|database| deliveries::next_due(database, subscription))
     }
 
+    fn leased_deliveries(
+        &self,
+        subscription: SubscriptionId,
+        after: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        self.read(|database| deliveries::leased(database, subscription, after, until, limit))
+    }
+
+    fn waiting_deliveries(
+        &self,
+        subscription: SubscriptionId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        self.read(|database| deliveries::waiting(database, subscription, after, limit))
+    }
+
     fn deliveries_of_key(
         &self,
         subscription: SubscriptionId,

@@ -2,6 +2,7 @@
 
 use super::world::fifo;
 use super::*;
+use crate::worker::recovery::ROWS_AT_ONCE;
 
 #[tokio::test(start_paused = true)]
 async fn a_blocked_key_keeps_its_order_and_holds_up_no_other() {
@@ -121,6 +122,73 @@ async fn followers_go_when_the_subscription_is_no_longer_fifo() {
     world.script(|_| OK);
     world.start(0, raw());
     world.until("the follower", |world| world.delivered() == [follower]).await;
+}
+
+/// More of them than one commit changes, and a crash in the middle.
+#[tokio::test(start_paused = true)]
+async fn followers_are_freed_a_part_at_a_time() {
+    let parts = 2 * ROWS_AT_ONCE + 10;
+    let mut world = World::new(1).await;
+    let id = world.subscriptions[0].id;
+    let mut positions = Vec::new();
+    for _ in 0..parts {
+        positions.push(world.publish("a").await);
+    }
+    let (rows, now) = (positions.clone(), world.now());
+    let behind = move |tx: &mut dyn storage::Tx| {
+        for position in &rows {
+            tx.put_delivery(&storage::delivery::Delivery {
+                id: storage::delivery::DeliveryId { subscription: id, position: Position(*position) },
+                key: "a".into(),
+                state: DeliveryState::Behind,
+                attempts: 0,
+                since: now,
+            })?;
+        }
+        let last = Position(*rows.last().unwrap_or(&0));
+        tx.advance_cursor(id, storage::entities::Cursor { dispatched_to: last, done_to: last })
+    };
+    world.writer.transact(behind).await.unwrap();
+    world.memory.spare_next_commit();
+    world.memory.fail_next_commit(CommitFault::Io);
+    let handle = world.start(0, raw());
+    world.until("the end", |_| matches!(handle.state(), WorkerState::Failed(_))).await;
+    let freed = |world: &World| {
+        let waiting = world.reader.waiting_deliveries(id, Position(0), parts).unwrap();
+        waiting.iter().filter(|row| row.state != DeliveryState::Behind).count()
+    };
+    assert_eq!(freed(&world), ROWS_AT_ONCE, "one part is durable, the rest is as it was");
+    assert_eq!(world.attempts(), []);
+    world.crash().await;
+    world.start(0, raw());
+    world.until("all", |world| world.delivered().len() == parts).await;
+    let mut delivered = world.delivered();
+    delivered.sort_unstable();
+    assert_eq!(delivered, positions);
+}
+
+/// The age limit of the store does what the worker does not hear of: the head of a key becomes a dead letter long before it is due.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_housekeeping_gave_up_releases_its_followers() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut world = World::new(1).await;
+    world.script(|call| if call.position == 1 { Answer::Status(500) } else { OK });
+    let policy = Policy { waits: vec![30 * DAY], give_up_after: 60 * DAY };
+    world.start(0, Settings { policy, ..fifo() });
+    let head = world.publish("a").await;
+    world.until("the failure", |world| world.row(head).is_some()).await;
+    world.advance(4 * DAY).await;
+    let followers = [world.publish("a").await, world.publish("a").await];
+    world.until("the followers", |world| world.row(followers[1]).is_some()).await;
+    let other = world.publish("b").await;
+    world.until("the other key", |world| world.delivered() == [other]).await;
+    world.advance(4 * DAY).await;
+    let (retention, now) = (storage::retention::Retention::default(), world.now());
+    world.writer.transact(move |tx| tx.housekeep(&retention, now, 99)).await.unwrap();
+    assert_eq!(world.dead_reason(head), storage::retention::TOO_OLD);
+    world.until("the followers", |world| world.delivered() == [other, followers[0], followers[1]]).await;
+    let next = world.publish("a").await;
+    world.until("a free key", |world| world.delivered().last() == Some(&next)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -229,6 +229,8 @@ fn seen(reader: &dyn Reader, now: Timestamp) -> Vec<String> {
         seen.push(told(reader.lag(id)));
         seen.push(told(reader.next_due(id)));
         seen.push(told(reader.due_deliveries(id, now, 3)));
+        seen.push(told(reader.leased_deliveries(id, now, now.plus(Duration::from_secs(30)), 3)));
+        seen.push(told(reader.waiting_deliveries(id, Position(5), 3)));
         seen.push(told(reader.blocked_keys(id)));
         seen.push(told(reader.deliveries_of_key(id, "1", 3)));
     }
