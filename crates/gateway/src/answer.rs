@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use event::EventId;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
 /// Why the gateway answers itself.
@@ -71,6 +71,10 @@ impl Refusal {
         response.headers_mut().insert(CONTENT_TYPE, form.content_type());
         if matches!(self, Self::StoreUnavailable | Self::TooManyExchanges) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        if self == Self::BadRequest {
+            // Where the next request would begin is not known for sure.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

@@ -14,6 +14,7 @@ pub mod compile;
 mod connection;
 mod core;
 mod exchange;
+mod framing;
 pub mod gateway;
 mod headers;
 pub mod listener;

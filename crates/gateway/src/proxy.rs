@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use config::normalise;
 use event::EventId;
-use http::header::HOST;
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version};
+use http::{HeaderValue, Request, Response, Uri, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use pipeline::{Access, Forward, RequestHead, Verdict, Watch};
@@ -24,6 +24,7 @@ use crate::body::{BodyError, ClientBody, PlainBody, StreamedBody, UpstreamBody};
 use crate::core::Core;
 use crate::exchange::detach::Detach;
 use crate::exchange::{self, Exchange, Plan, refusal_of};
+use crate::framing::host_of;
 use crate::headers::{self, ForwardedBy};
 use crate::path;
 use crate::router::{Match, without_port};
@@ -76,7 +77,7 @@ pub(crate) async fn serve(
         peer: origin.peer,
     };
     let id = head.id;
-    let answer = match Routed::find(&core, origin, head).await {
+    let answer = match Routed::find(&core, origin, version, head).await {
         Ok(routed) => routed.forward(core.clone(), body, started, accept, version).await,
         Err(Early::Refused(refusal)) => Ok(own_answer(refusal, id, accept.as_ref(), started)),
         Err(Early::Answered(mut answer)) => {
@@ -116,8 +117,17 @@ enum Early {
 }
 
 impl Routed {
-    async fn find(core: &Rc<Core>, origin: Origin, mut head: RequestHead) -> Result<Self, Early> {
-        let host = host_of(&head.headers, &head.uri).map_err(Early::Refused)?;
+    async fn find(
+        core: &Rc<Core>,
+        origin: Origin,
+        version: Version,
+        mut head: RequestHead,
+    ) -> Result<Self, Early> {
+        let host = host_of(version, &head.headers, &head.uri).map_err(Early::Refused)?;
+        if let Some(authority) = head.uri.authority() {
+            let authority = HeaderValue::from_str(authority.as_str());
+            head.headers.insert(HOST, authority.map_err(|_| Early::Refused(Refusal::BadRequest))?);
+        }
         let request_path = normalise(head.uri.path()).into_owned();
         if !request_path.starts_with('/') {
             return Err(Early::Refused(Refusal::BadRequest));
@@ -192,6 +202,8 @@ impl Routed {
     /// The upstream's request. Its headers are the client's, changed in place.
     fn into_request(self, body: UpstreamBody) -> Request<UpstreamBody> {
         let Self { origin, mut head, target, .. } = self;
+        // HTTP/1.0 may come without one; what we send may not.
+        let replaces_host = !target.preserve_host || target.host.is_empty();
         headers::to_upstream(
             &mut head.headers,
             &ForwardedBy {
@@ -202,9 +214,13 @@ impl Routed {
                 host: without_port(&target.host),
                 path: &target.request_path,
                 prefix: target.prefix.map(|matched| &target.request_path[..matched]),
-                upstream_host: (!target.preserve_host).then_some(&target.service.host_header),
+                upstream_host: replaces_host.then_some(&target.service.host_header),
             },
         );
+        if body.size_hint().exact().is_none() {
+            // hyper would send a GET without it.
+            head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let mut request = Request::new(body);
         *request.method_mut() = head.method;
         *request.uri_mut() = Uri::from(target.path_and_query);
@@ -292,20 +308,6 @@ impl Routed {
         let running = exchange::run(core.clone(), exchange.clone(), plan, request);
         Detach::new(core, exchange, running).await
     }
-}
-
-/// The Host in lower case, with its port if it has one; empty if there is none.
-fn host_of(headers: &HeaderMap, uri: &Uri) -> Result<String, Refusal> {
-    if let Some(authority) = uri.authority() {
-        return Ok(authority.as_str().to_ascii_lowercase());
-    }
-    let mut hosts = headers.get_all(HOST).iter();
-    let Some(host) = hosts.next() else { return Ok(String::new()) };
-    // Two Hosts are read differently by every hop.
-    if hosts.next().is_some() {
-        return Err(Refusal::BadRequest);
-    }
-    host.to_str().map(str::to_ascii_lowercase).map_err(|_| Refusal::BadRequest)
 }
 
 /// The upstream's target: the client's own bytes where the path is unchanged.
