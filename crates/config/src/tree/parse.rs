@@ -28,8 +28,9 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
         let hint = "split it: `-c` may be given several times";
         return Err(vec![Fault::new(Place::START, format!("larger than {MAX_FILE} bytes"), hint)]);
     }
-    let mut builder = Builder::default();
-    for event in Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut builder = Builder::new(end(text));
+    for event in Parser::new_from_str(text) {
         let taken = match event {
             Ok((event, span)) => builder.take(event, span),
             Err(error) => {
@@ -37,7 +38,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
                     true => "YAML is indented with spaces: replace the tabs",
                     false => "look at the indentation, quotes and brackets here and in the line above",
                 };
-                Err(Fault::new(place(error.marker()), format!("not YAML: {}", error.info()), hint))
+                Err(Fault::new(builder.place(error.marker()), format!("not YAML: {}", error.info()), hint))
             }
         };
         if let Err(fault) = taken {
@@ -51,8 +52,12 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
     Ok(builder.root.unwrap_or(Node { place: Place::START, kind: Kind::Null }))
 }
 
-fn place(marker: &Marker) -> Place {
-    Place { line: marker.line().max(1), column: marker.col() + 1 }
+/// The place behind the last character.
+fn end(text: &str) -> Place {
+    let mut breaks = text.matches('\n').count();
+    breaks += text.match_indices('\r').filter(|(at, _)| !text[at + 1..].starts_with('\n')).count();
+    let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
+    Place { line: breaks + 1, column: last.chars().count() + 1 }
 }
 
 /// A list or mapping that is still open.
@@ -77,8 +82,9 @@ enum Key {
     Refused,
 }
 
-#[derive(Default)]
 struct Builder {
+    /// No place is behind it: of what is missing at the end the parser says that it stands in a line that there is not.
+    end: Place,
     root: Option<Node>,
     stack: Vec<Frame>,
     anchors: HashMap<usize, Node>,
@@ -87,8 +93,17 @@ struct Builder {
 }
 
 impl Builder {
+    fn new(end: Place) -> Self {
+        let (stack, anchors, faults) = (Vec::new(), HashMap::new(), Vec::new());
+        Self { end, root: None, stack, anchors, nodes: 0, faults }
+    }
+
+    fn place(&self, marker: &Marker) -> Place {
+        Place { line: marker.line().max(1), column: marker.col() + 1 }.min(self.end)
+    }
+
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
-        let at = place(&span.start);
+        let at = self.place(&span.start);
         match event {
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);

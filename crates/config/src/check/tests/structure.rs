@@ -31,6 +31,17 @@ gateway.yaml:5:1: not YAML: while parsing a flow sequence, expected ',' or ']'
     );
 }
 
+/// The parser says of what is missing at the end that it stands in the next line, which is none where no line feed ends the last one.
+#[test]
+fn what_is_missing_at_the_end() {
+    let hint = "hint: look at the indentation, quotes and brackets here and in the line above\n1 problem";
+    for (text, place) in [("a: [b", "1:6"), ("a:\r\n  b: {ä", "2:8"), ("a: [b\n", "2:1")] {
+        let report = super::run(&[text]).expect_err("the file must be refused").to_string();
+        assert!(report.starts_with(&format!("gateway.yaml:{place}: not YAML: ")), "{text:?}: {report}");
+        assert!(report.ends_with(hint), "{report}");
+    }
+}
+
 #[test]
 fn a_tab_for_indentation() {
     check(
