@@ -129,5 +129,11 @@ fn route<E>(
 fn path<E>(route: &config::Route, path: &str) -> Result<PathPattern, CompileError<E>> {
     let Some(regex) = path.strip_prefix('~') else { return Ok(PathPattern::Prefix(path.to_owned())) };
     let error = |source| CompileError::Path { route: route.label(), path: path.to_owned(), source };
-    Ok(PathPattern::Regex(Regex::new(&format!("^(?:{regex})")).map_err(error)?))
+    // In `(?x)` a comment at its end takes the bracket along, so that this does not compile; a line feed ends the comment there.
+    let anchored = Regex::new(&format!("^(?:{regex})"));
+    let anchored = anchored.or_else(|_| Regex::new(&format!("^(?:{regex}\n)")));
+    Ok(PathPattern::Regex(anchored.map_err(error)?))
 }
+
+#[cfg(test)]
+mod tests;

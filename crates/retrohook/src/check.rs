@@ -1,11 +1,16 @@
 //! `retrohook check`: every problem of a configuration, or all damage of a data directory.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use event::timestamp::Clock;
+use gateway::compile::CompileError;
+use pipeline::Plugin;
+use pipeline::kind::Priority;
 
 use crate::cli::CheckArgs;
 use crate::clock::WallClock;
@@ -35,6 +40,13 @@ fn files(args: &CheckArgs) -> bool {
     match config::load(&args.files, &options) {
         Ok(config) => {
             warnings(&config);
+            if let Err(error) = compile(&config) {
+                report::failure("the configuration cannot be compiled", &error);
+                report::problem(
+                    "  hint: take prefixes, or fewer and shorter regular expressions; a repetition like `{1000}` is what makes one large",
+                );
+                return false;
+            }
             report::line(&format!("ok: {}", summary(&config)));
             true
         }
@@ -42,6 +54,24 @@ fn files(args: &CheckArgs) -> bool {
             report::problem(&problems.to_string());
             false
         }
+    }
+}
+
+/// Compiles the routes as a start does: only together can regexes be too large.
+fn compile(config: &config::Config) -> Result<(), CompileError<Infallible>> {
+    let stand_in = |_: &config::Plugin| -> Result<_, Infallible> {
+        let plugin: Arc<dyn Plugin> = Arc::new(StandIn);
+        Ok((Priority(0), plugin))
+    };
+    gateway::compile::compile(config, stand_in).map(drop)
+}
+
+/// In the place of a plug-in, which its own check has judged.
+struct StandIn;
+
+impl Plugin for StandIn {
+    fn name(&self) -> &'static str {
+        "stand-in"
     }
 }
 

@@ -292,6 +292,26 @@ fn a_doubt_is_told_and_refuses_nothing() {
 }
 
 #[test]
+fn check_refuses_what_run_cannot_compile() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let file = place.path().join("gateway.yaml");
+    let route = |n: usize| format!("  - {{ paths: ['~/{n}/\\w{{150}}'] }}\n");
+    let text = |routes: usize| {
+        let routes: String = (0..routes).map(route).collect();
+        format!(
+            "_format_version: \"3.0\"\nservices:\n- name: s\n  url: http://localhost:1\n  routes:\n{routes}"
+        )
+    };
+    std::fs::write(&file, text(1)).expect("it can be written");
+    assert!(stdout(&["check", file.to_str().expect("UTF-8")]).starts_with("ok: "));
+    std::fs::write(&file, text(12)).expect("it can be written");
+    let done = retrohook(&["check", file.to_str().expect("UTF-8")]);
+    let output = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(1), "{output}");
+    assert!(output.contains("too large") && output.contains("hint: "), "{output}");
+}
+
+#[test]
 fn a_filter_of_logs_that_is_not_understood_is_told() {
     let mut setup = Setup::new(RETROHOOK, "_format_version: \"3.0\"");
     setup.env.push(("RETROHOOK_LOG".into(), "delivery=loud".into()));
