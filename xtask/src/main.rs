@@ -1,4 +1,4 @@
-//! The project's own commands. One file each: `bench`, `test`, `storm`, `tidy`, `tools`.
+//! The project's own commands. One file each: `bench`, `fuzz`, `test`, `storm`, `tidy`, `tools`.
 //!
 //! Built before anything else on every machine, so it depends on the standard library alone.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people prints")]
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 mod bench;
+mod fuzz;
 mod process;
 mod storm;
 mod test;
@@ -19,6 +20,7 @@ cargo xtask COMMAND
   test                 set up what the tests need, then check and test everything
   test --only STEP     one step: fmt, clippy, tidy, unit or blackbox (may be repeated)
   storm --kills N      the crash storm with N kills; --seed S repeats one
+  fuzz                 libFuzzer over all targets, a minute each; --seconds N, and names of targets
   tidy                 the house rules
   tools                set up what the black-box tests need; prints lines to `eval` in a shell
   bench                measure beside nginx and HAProxy; prints tables (some twenty minutes on a quiet machine)
@@ -58,6 +60,13 @@ fn main() -> ExitCode {
             Ok(options) => code(storm::run(&places, &options)),
             Err(problem) => refuse(&problem),
         },
+        ["fuzz", options @ ..] => {
+            let options = fuzz::Options::parse(options);
+            match options.and_then(|options| fuzz::run(&places, &options)) {
+                Ok(well) => code(well),
+                Err(problem) => refuse(&problem),
+            }
+        }
         ["bench", options @ ..] => match bench::run(&places, options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => refuse(&problem),

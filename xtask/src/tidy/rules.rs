@@ -38,6 +38,11 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "dashboard",
         ],
     ),
+    // The targets of the fuzzers; nothing depends on it.
+    (
+        "fuzzing",
+        &["event", "storage", "pipeline", "delivery", "hub", "plugins", "protocols", "config", "gateway"],
+    ),
     // It measures the binary from outside, beside others.
     ("bench", &[]),
     // For tests only: nothing but dev-dependencies may name it.

@@ -1,0 +1,55 @@
+//! Stored rows: the facts of an event and message attributes, as JSON that an older version, a newer one or damage left.
+//!
+//! Read as: the request's facts, the answer's, and attributes, with a line `---` between them. What must hold: they read or they do
+//! not; what reads can be rendered, as one JSON object; and what is written back reads as the same.
+
+use event::attributes::MessageAttributes;
+use event::envelope::render;
+use event::{Event, EventId, NewEvent, Outcome, Position, Timestamp, TopicId};
+use serde_json::{Map, Value};
+
+const BETWEEN: &str = "\n---\n";
+
+/// Panics when a promise is broken.
+pub fn target(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut parts = text.splitn(3, BETWEEN);
+    let request = parts.next().unwrap_or_default();
+    let answer = parts.next().filter(|answer| !answer.is_empty());
+    let event = event(request, answer);
+    if let Ok(rendered) = render(&event) {
+        let message: Map<String, Value> = serde_json::from_str(&rendered.message).expect("one JSON object");
+        assert!(!message.is_empty());
+        let request =
+            serde_json::to_string(&event.request().expect("it was rendered")).expect("facts are JSON");
+        let answer = event.answer().expect("it was rendered");
+        let answer = answer.map(|answer| serde_json::to_string(&answer).expect("facts are JSON"));
+        let again = self::event(&request, answer.as_deref());
+        assert_eq!(render(&again).expect("what was written reads"), rendered);
+    } else {
+        assert!(event.request().is_err() || event.answer().is_err(), "what reads can be rendered");
+    }
+    if let Some(attributes) = parts.next()
+        && let Ok(attributes) = serde_json::from_str::<MessageAttributes>(attributes)
+    {
+        let written = serde_json::to_string(&attributes).expect("attributes are JSON");
+        assert_eq!(
+            serde_json::from_str::<MessageAttributes>(&written).expect("what was written"),
+            attributes
+        );
+    }
+}
+
+fn event(request: &str, answer: Option<&str>) -> Event {
+    let body = NewEvent {
+        id: EventId::from_bytes([7; 16]),
+        topic: TopicId(1),
+        key: "profiles/42".into(),
+        outcome: Outcome::Succeeded,
+        overlapped: false,
+        recorded_at: Timestamp::from_millis(1_700_000_000_000),
+        request: request.into(),
+        answer: answer.map(Into::into),
+    };
+    Event { position: Position(9), body }
+}

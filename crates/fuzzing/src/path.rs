@@ -1,0 +1,187 @@
+//! Paths: normalisation, the router, and what becomes of a path behind `strip_path`.
+//!
+//! Read as: a line `METHOD HOST PATH`, then routes one a line, `METHODS HOSTS PATHS STRIP`, lists with commas, `-` for none. What must
+//! hold: a normal path is its own normal form and has one spelling; a route that is found matches, one that matches is found, and none
+//! that matches by more or by a longer prefix is passed over; the path behind `strip_path` begins with a slash.
+
+use gateway::path::{service_path, upstream_path};
+use gateway::router::{Router, without_port};
+use gateway::table::{HostPattern, PathPattern, Route};
+use http::Method;
+use pipeline::{Chain, RouteFacts};
+use regex::Regex;
+use serde_json::value::RawValue;
+
+use crate::input::Input;
+
+const PORT: u16 = 8000;
+const MAX_ROUTES: usize = 16;
+
+/// Panics when a promise is broken.
+pub fn target(data: &[u8]) {
+    let mut input = Input::new(data);
+    let line = input.line();
+    let mut words = line.splitn(3, ' ');
+    let method = words.next().and_then(|method| method.parse().ok()).unwrap_or(Method::GET);
+    let host = words.next().filter(|host| *host != "-").map(str::to_ascii_lowercase);
+    let path = config::normalise(words.next().unwrap_or("/"));
+    is_normal(&path);
+    if !path.starts_with('/') {
+        return;
+    }
+    let mut routes = Vec::new();
+    while !input.is_empty() && routes.len() < MAX_ROUTES {
+        routes.extend(route(&input.line(), routes.len()));
+    }
+    let alone: Vec<Route> = routes.iter().map(copy).collect();
+    let Ok(router) = Router::new(routes) else { return };
+    finds(&router, &alone, &method, host.as_deref(), &path);
+}
+
+fn is_normal(path: &str) {
+    assert_eq!(config::normalise(path), path, "a normal form is its own");
+    assert!(!path.contains("//"), "{path}");
+    assert!(!path.split('/').any(|segment| segment == "." || segment == ".."), "{path}");
+    let mut escapes = path.split('%');
+    escapes.next();
+    for escape in escapes {
+        let byte = escape.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let byte = byte.unwrap_or_else(|| panic!("{path} has a % that is no escape"));
+        assert_eq!(format!("{byte:02X}"), escape[..2], "{path}: escapes are in upper case");
+        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        assert!(!plain, "{path}: %{byte:02X} needs no escape");
+    }
+}
+
+fn route(line: &str, index: usize) -> Option<Route> {
+    let mut words = line.split(' ');
+    let mut list = || words.next().unwrap_or("-").split(',').filter(|word| !word.is_empty() && *word != "-");
+    let methods = list().filter_map(|method| method.parse().ok()).collect();
+    let hosts = list().map(HostPattern::parse).collect();
+    let paths = list().filter_map(path).collect();
+    let strip_path = list().next() == Some("strip");
+    Some(with(index, methods, hosts, paths, strip_path))
+}
+
+fn path(text: &str) -> Option<PathPattern> {
+    match text.strip_prefix('~') {
+        Some(regex) => Regex::new(&format!("^(?:{regex})")).ok().map(PathPattern::Regex),
+        None => text.starts_with('/').then(|| PathPattern::Prefix(config::normalise(text).into_owned())),
+    }
+}
+
+fn with(
+    index: usize,
+    methods: Vec<Method>,
+    hosts: Vec<HostPattern>,
+    paths: Vec<PathPattern>,
+    strip_path: bool,
+) -> Route {
+    let facts =
+        RouteFacts { service: "service".into(), route: index.to_string(), api: RawValue::NULL.to_owned() };
+    let name = index.to_string();
+    let chain = Chain::new(Vec::new());
+    Route {
+        name,
+        hosts,
+        paths,
+        methods,
+        regex_priority: 0,
+        strip_path,
+        preserve_host: false,
+        service: None,
+        chain,
+        facts,
+    }
+}
+
+fn copy(route: &Route) -> Route {
+    let index = route.name.parse().expect("its index");
+    with(index, route.methods.clone(), route.hosts.clone(), route.paths.clone(), route.strip_path)
+}
+
+fn finds(router: &Router, routes: &[Route], method: &Method, host: Option<&str>, path: &str) {
+    let fitting: Vec<&Route> = routes.iter().filter(|route| fits(route, method, host, path)).collect();
+    let Some(found) = router.find(method, host, PORT, path) else {
+        let names: Vec<_> = fitting.iter().map(|route| &route.name).collect();
+        assert!(names.is_empty(), "{names:?} are not found for {method} {host:?} {path}");
+        return;
+    };
+    let route = found.route;
+    assert!(fits(route, method, host, path), "{} is found for {method} {host:?} {path}", route.name);
+    for other in &fitting {
+        assert!(attributes(other) <= attributes(route), "{} is passed over for {}", other.name, route.name);
+        if kinds(other) == kinds(route) && plain(other) && plain(route) {
+            assert!(
+                longest(other, path) <= found.matched,
+                "{} is passed over for {}",
+                other.name,
+                route.name
+            );
+        }
+    }
+    assert!(path.is_char_boundary(found.matched));
+    for strip in [route.strip_path, !route.strip_path] {
+        let service = service_path(path, found.matched, strip);
+        assert!(service.starts_with('/'), "{service} of {path}");
+        assert!(strip || service == path);
+        for base in ["/", "/base", "/base/"] {
+            let upstream = upstream_path(base, path, found.matched, strip);
+            assert!(
+                upstream.starts_with(base.trim_end_matches('/')) && upstream.starts_with('/'),
+                "{upstream}"
+            );
+        }
+    }
+}
+
+fn fits(route: &Route, method: &Method, host: Option<&str>, path: &str) -> bool {
+    let by_method = route.methods.is_empty() || route.methods.contains(method);
+    let by_host = route.hosts.is_empty()
+        || host.is_some_and(|host| {
+            let bare = without_port(host);
+            let full = if bare.len() < host.len() { host.to_owned() } else { format!("{host}:{PORT}") };
+            route.hosts.iter().any(|pattern| [bare, &full].into_iter().any(|host| host_fits(pattern, host)))
+        });
+    let by_path = route.paths.is_empty() || route.paths.iter().any(|pattern| path_fits(pattern, path));
+    by_method && by_host && by_path
+}
+
+fn host_fits(pattern: &HostPattern, host: &str) -> bool {
+    match pattern {
+        HostPattern::Exact(name) => host == name,
+        HostPattern::Suffix(end) => host.strip_suffix(end.as_str()).is_some_and(|rest| !rest.is_empty()),
+        HostPattern::Prefix(begin) => host.strip_prefix(begin.as_str()).is_some_and(|rest| !rest.is_empty()),
+    }
+}
+
+fn path_fits(pattern: &PathPattern, path: &str) -> bool {
+    match pattern {
+        PathPattern::Prefix(prefix) => path.starts_with(prefix.as_str()),
+        PathPattern::Regex(regex) => regex.is_match(path),
+    }
+}
+
+/// By what a route matches.
+fn kinds(route: &Route) -> [bool; 3] {
+    [!route.hosts.is_empty(), !route.paths.is_empty(), !route.methods.is_empty()]
+}
+
+fn attributes(route: &Route) -> usize {
+    kinds(route).into_iter().filter(|kind| *kind).count()
+}
+
+/// Whether only lengths of prefixes decide between it and others.
+fn plain(route: &Route) -> bool {
+    let prefixes = route.paths.iter().all(|path| matches!(path, PathPattern::Prefix(_)));
+    prefixes && route.hosts.iter().all(|host| matches!(host, HostPattern::Exact(_)))
+}
+
+fn longest(route: &Route, path: &str) -> usize {
+    let lengths =
+        route.paths.iter().filter(|pattern| path_fits(pattern, path)).map(|pattern| match pattern {
+            PathPattern::Prefix(prefix) => prefix.len(),
+            PathPattern::Regex(_) => 0,
+        });
+    lengths.max().unwrap_or(0)
+}
