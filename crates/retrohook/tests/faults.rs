@@ -1,9 +1,9 @@
 //! Disks that are full, syncs that fail, receivers that are away: what is promised holds all the same.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::Command;
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use testkit::client::{self, Answer};
 use testkit::receiver::Mood;
 use testkit::scene::{Profiles, Scene};
-use testkit::{tools, wait};
+use testkit::{python, tools, wait};
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 
@@ -248,6 +248,102 @@ fn a_rule_without_intents_is_refused_while_space_is_short_and_no_longer() {
     wait::until("the store to be ready", || state("ready"));
     assert_eq!(put(&scene, "/outcome/profile?after").status, 200);
     scene.told(3);
+}
+
+/// Keeps a disk so full that a few pages are free, however many others take.
+struct Ballast {
+    file: std::fs::File,
+    dir: PathBuf,
+}
+
+impl Ballast {
+    const PAGE: u64 = 4_096;
+
+    fn new(path: &Path) -> Self {
+        let file = std::fs::File::create(path).expect("a file on the gateway's disk");
+        Self { file, dir: path.parent().expect("a directory").to_owned() }
+    }
+
+    fn leave(&mut self, pages: u64) {
+        let disk = rustix::fs::statvfs(&self.dir).expect("the disk");
+        let length = self.file.metadata().expect("its length").len();
+        if disk.f_bavail >= pages {
+            let page = [b'x'; Self::PAGE as usize];
+            // The gateway may have taken some meanwhile.
+            let _ = (pages..disk.f_bavail).try_for_each(|_| self.file.write_all(&page));
+        } else {
+            let length = length - (pages - disk.f_bavail) * Self::PAGE;
+            self.file.set_len(length).expect("it can be cut");
+            self.file.seek(SeekFrom::End(0)).expect("it can be written on");
+        }
+    }
+}
+
+/// Somebody reads a database on another mount: its log can only grow.
+struct Reading(Child);
+
+impl Reading {
+    fn begin(index: &Path) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/hold_read_mark.py");
+        let mut command = python::command(&script);
+        let mut child =
+            command.arg(index).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut said).expect("a line");
+        assert_eq!(said, "held\n");
+        Self(child)
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// The index of SQLite's log takes eight pages at once, and only when the log's own pages are written and synced.
+#[test]
+fn a_disk_without_room_for_the_index_of_the_log_is_full_and_no_more() {
+    /// Of the log, with its header; and how many of them one piece of the index has.
+    const FRAME: u64 = 4_096 + 24;
+    const INDEXED: u64 = 4_062;
+    let (scene, ballast) = on_a_small_disk("64m", "0");
+    let dir = ballast.parent().expect("a directory").to_owned();
+    let reader = Reading::begin(&dir.join("retrohook.db-shm"));
+    let frames = || std::fs::metadata(dir.join("retrohook.db-wal")).map_or(0, |log| log.len() / FRAME);
+    let mut client = scene.client();
+    let mut put = |target: String| client.send("PUT", &target, &[], b"{}").expect("an answer").status;
+    let mut taken = 0;
+    let long = "x".repeat(30_000);
+    while frames() < INDEXED - 200 {
+        assert_eq!(put(format!("/mockbin/profile?{taken}&{long}")), 200);
+        taken += 1;
+    }
+    let mut ballast = Ballast::new(&ballast);
+    let index_was_short = || scene.gateway().output().contains("no space left: commit: disk I/O error");
+    while !index_was_short() {
+        assert!(frames() < INDEXED + 200, "the index has grown: {}", scene.gateway().output());
+        ballast.leave(7);
+        match put(format!("/mockbin/profile?{taken}")) {
+            200 => taken += 1,
+            // There were not even pages for the log: there are some more now.
+            refused => {
+                assert_eq!(refused, 503);
+                assert_eq!(scene.admin().status().0, 200, "latched: {}", scene.gateway().output());
+            }
+        }
+    }
+    ballast.leave(0);
+    drop(reader);
+    ballast.file.set_len(0).expect("it can be cut");
+    wait::until("matching requests to be taken again", || {
+        (put("/mockbin/profile?after".into()) == 200).then_some(())
+    });
+    assert_eq!(executed(&scene).values().sum::<usize>(), taken + 1);
+    let kept =
+        || scene.admin().metric("retrohook_events_total{outcome=\"succeeded\"}") == Some((taken + 1) as f64);
+    wait::until("every execution to have its event", || kept().then_some(()));
 }
 
 /// A gateway whose system calls can be made to fail while it runs.

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 
 use testkit::process::{Setup, database};
 use testkit::scene::{Profiles, Scene};
+use testkit::wait;
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 
@@ -220,6 +221,63 @@ fn damage_behind_an_unclean_end_is_refused() {
     write_at(&file, (found / 4_096 * 4_096) as u64, &[0x5a; 64]);
     let output = refused(&scene.setup);
     assert!(output.contains("damaged") && output.contains("retrohook check --data"), "{output}");
+}
+
+/// A gateway that was killed, and somebody who reads its database since before that.
+fn killed_under_a_reader() -> (Scene, rusqlite::Connection) {
+    let mut scene = Scene::start(RETROHOOK, &Profiles::default().yaml());
+    let reader = rusqlite::Connection::open(database(&scene.setup.data_dir())).expect("our database");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM events").expect("it can be read");
+    for _ in 0..3 {
+        assert_eq!(scene.put("").expect("an answer").status, 200);
+    }
+    scene.admin().wait_for_events(3);
+    scene.take_gateway().kill();
+    (scene, reader)
+}
+
+#[test]
+fn a_log_that_cannot_be_moved_is_not_started_upon() {
+    let (scene, reader) = killed_under_a_reader();
+    let output = refused(&scene.setup);
+    assert!(output.contains("another program reads") && output.contains("waiting for its end"), "{output}");
+    let log = scene.setup.data_dir().join("retrohook.db-wal");
+    assert!(std::fs::metadata(log).expect("the log").len() > 0, "it is what the next start needs");
+    drop(reader);
+    let gateway = scene.setup.start();
+    assert_eq!(gateway.admin().wait_for_events(3).len(), 3);
+}
+
+#[test]
+fn a_start_waits_for_a_reader_that_ends() {
+    let (scene, reader) = killed_under_a_reader();
+    let process = scene.setup.start_without_waiting();
+    wait::until("the start to wait", || process.output().contains("waiting for its end").then_some(()));
+    assert!(!process.listeners().contains_key("ready"));
+    drop(reader);
+    wait::until("the gateway to be ready", || process.listeners().contains_key("ready").then_some(()));
+    assert_eq!(process.admin().wait_for_events(3).len(), 3);
+}
+
+#[test]
+fn an_emptied_database_is_not_begun_anew() {
+    let emptied = |file: &Path| std::fs::write(file, "").expect("it can be written");
+    let removed = |file: &Path| std::fs::remove_file(file).expect("it is there");
+    for lose in [&emptied as &dyn Fn(&Path), &removed] {
+        let mut scene = stopped(3);
+        scene.start_gateway();
+        assert_eq!(scene.put("").expect("an answer").status, 200);
+        scene.take_gateway().kill();
+        let dir = scene.setup.data_dir();
+        lose(&database(&dir));
+        let before = contents(&dir);
+        let output = refused(&scene.setup);
+        assert!(output.contains("is empty or missing") && output.contains("--data-dir"), "{output}");
+        unchanged(&dir, &before);
+        let (well, found) = check(&dir);
+        assert!(!well && (found.contains("is empty or missing") || found.contains("no store")), "{found}");
+        unchanged(&dir, &before);
+    }
 }
 
 #[test]

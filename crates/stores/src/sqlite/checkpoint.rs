@@ -108,7 +108,7 @@ impl Drop for Checkpoints {
 }
 
 /// Truncates the log unless readers stay in it for longer than the writer may wait. Whether it did.
-fn truncate_soon(database: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn truncate_soon(database: &Connection) -> rusqlite::Result<bool> {
     database.busy_timeout(TAIL_PATIENCE)?;
     let truncated = truncate(database);
     database.busy_timeout(BUSY_TIMEOUT)?;

@@ -57,6 +57,11 @@ impl DataDir {
     }
 }
 
+/// Whether a run has ever begun in this directory: its locks come and go, their folder stays.
+pub(super) fn has_had_incarnations(dir: &Path) -> bool {
+    dir.join("incarnations").exists()
+}
+
 fn take(path: &Path) -> Result<File, TryLockError> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
     let file = file.map_err(TryLockError::Error)?;

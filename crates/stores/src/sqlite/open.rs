@@ -14,10 +14,11 @@ use storage::backend::{Opened, Reader};
 use storage::entities::Incarnation;
 
 use super::checkpoint::{self, Checkpoints};
-use super::lock::{DataDir, IncarnationLock};
+use super::lock::{self, DataDir, IncarnationLock};
 use super::reader::{self, Readers};
 use super::rows::micros;
 use super::space::Space;
+use super::statements::{BUSY_TIMEOUT, is_full};
 use super::transaction::Transaction;
 use super::{Files, Health, SqliteBackend, WRITE_CACHE, check, configure, schema, wall_clock};
 
@@ -72,6 +73,28 @@ pub enum OpenError {
         /// The database.
         file: PathBuf,
     },
+    /// There was a store, and its database is gone.
+    #[error(
+        "{} is empty or missing, but beside it stands what a store left behind ({rest}); nothing was overwritten: restore the \
+         database, or choose another directory with --data-dir",
+        file.display()
+    )]
+    Gone {
+        /// The database.
+        file: PathBuf,
+        /// What shows that there was one.
+        rest: &'static str,
+    },
+    /// Somebody reads what must be moved.
+    #[error(
+        "another program reads {}, so that the log of a run that did not end in order cannot be moved into it: end that program \
+         (a sqlite3 shell, a backup) and start again; nothing is lost",
+        file.display()
+    )]
+    Read {
+        /// The database.
+        file: PathBuf,
+    },
     /// The file was written by a newer version.
     #[error(
         "{} has schema {found} of a newer version, this one knows {known}; it was left as it is: start the newer version",
@@ -117,6 +140,7 @@ pub enum OpenError {
 pub fn open(options: Options) -> Result<Opened<SqliteBackend>, OpenError> {
     let files = Files::of(options.dir);
     let data_dir = Arc::new(claim(&files.dir)?);
+    refuse_emptied(&files)?;
     let wal_left = files.wal_bytes() > 0;
     let database = open_database(&files)?;
     let unclean = wal_left || has_unended_run(&database).map_err(failing(&files, "read"))?;
@@ -146,6 +170,7 @@ pub fn open(options: Options) -> Result<Opened<SqliteBackend>, OpenError> {
 /// If there is no database of ours that this version can read.
 pub fn inspect(dir: &Path) -> Result<Arc<dyn Reader>, OpenError> {
     let files = Files::of(dir.to_owned());
+    refuse_emptied(&files)?;
     let database = reader::connect(&files).map_err(failing(&files, "open"))?;
     if identify(&database, &files)? == 0 {
         return Err(OpenError::Foreign { file: files.database });
@@ -160,6 +185,19 @@ fn claim(dir: &Path) -> Result<DataDir, OpenError> {
         TryLockError::WouldBlock => OpenError::InUse { dir: dir.to_owned() },
         TryLockError::Error(source) => unusable(source),
     })
+}
+
+/// An empty database is new only where nothing says that there was one: SQLite would delete the log of a lost one.
+fn refuse_emptied(files: &Files) -> Result<(), OpenError> {
+    let is_empty = std::fs::metadata(&files.database).map_or(true, |database| database.len() == 0);
+    let rest = if files.wal_bytes() > 0 {
+        "a write-ahead log"
+    } else if lock::has_had_incarnations(&files.dir) {
+        "the locks of its runs"
+    } else {
+        return Ok(());
+    };
+    if is_empty { Err(OpenError::Gone { file: files.database.clone(), rest }) } else { Ok(()) }
 }
 
 /// The write connection, to a database of this version.
@@ -223,16 +261,26 @@ fn has_unended_run(database: &Connection) -> rusqlite::Result<bool> {
 
 /// After an unclean end: first everything into the database, then a bounded look for damage.
 fn look_over(database: &Connection, files: &Files) -> Result<(), OpenError> {
-    let moved = checkpoint::truncate(database).map_err(failing(files, "checkpoint"))?;
-    if !moved {
-        tracing::warn!("another program reads the database: its log stays as it is for now");
-    }
+    move_log(database, files)?;
     let findings = check::findings(database, false).map_err(|error| stored(files, "check", error))?;
     if findings.is_empty() {
         return Ok(());
     }
     let source = findings.join("; ").into();
     Err(OpenError::Damaged { file: files.database.clone(), dir: files.dir.clone(), source })
+}
+
+/// Moves the whole log into the database. Not all of it is not enough: what a failed sync left of it may stand in the kernel's cache
+/// alone, and what is written behind that would be lost with it.
+fn move_log(database: &Connection, files: &Files) -> Result<(), OpenError> {
+    if checkpoint::truncate_soon(database).map_err(failing(files, "checkpoint"))? {
+        return Ok(());
+    }
+    tracing::warn!(patience = ?BUSY_TIMEOUT, "another program reads the database: waiting for its end");
+    match checkpoint::truncate(database).map_err(failing(files, "checkpoint"))? {
+        true => Ok(()),
+        false => Err(OpenError::Read { file: files.database.clone() }),
+    }
 }
 
 /// Adds this run. Its lock is held before anybody can see its row.
@@ -258,10 +306,10 @@ fn enter(
 pub(super) fn failing(files: &Files, operation: &'static str) -> impl Fn(rusqlite::Error) -> OpenError {
     let Files { dir, database: file, .. } = files.clone();
     move |error| match error.sqlite_error_code() {
+        _ if is_full(&error) => OpenError::Full { dir: dir.clone(), source: error.into() },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             OpenError::Damaged { file: file.clone(), dir: dir.clone(), source: error.into() }
         }
-        Some(ErrorCode::DiskFull) => OpenError::Full { dir: dir.clone(), source: error.into() },
         _ => OpenError::Database { operation, file: file.clone(), source: error.into() },
     }
 }

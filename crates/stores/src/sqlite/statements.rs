@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{Connection, ErrorCode, Params, Row};
 use storage::{Result, StoreError};
 
@@ -69,13 +70,21 @@ impl Statements for Connection {
 /// Turns SQLite's error into the store's.
 pub(super) fn failed(operation: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
     move |error| match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::Full(format!("{operation}: {error}")),
+        _ if is_full(&error) => StoreError::Full(format!("{operation}: {error}")),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Damaged(format!("{operation}: {error}"))
         }
         _ if is_unreadable(&error) => StoreError::Damaged(format!("{operation}: {error}")),
         _ => StoreError::io(operation, error),
     }
+}
+
+/// Whether there was no space, and the transaction is rolled back: for pages, or for the index of the log, which grows only when its
+/// pages are written and synced. Those pages are written over by the next commit. Should the process die before that, the next start finds
+/// a commit that nobody was told of: an intent that was refused, or an outcome that would have been tried again.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull) || extended == Some(SQLITE_IOERR_SHMSIZE)
 }
 
 /// Whether a value is not what the schema says it is.

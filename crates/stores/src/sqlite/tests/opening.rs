@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE};
 use storage::entities::{SubscriptionId, SubscriptionState};
 
 use super::*;
@@ -131,6 +132,43 @@ fn an_interrupted_first_start_is_begun_again() {
     let opened = store.open();
     assert!(!opened.unclean);
     assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_database_that_is_gone_is_not_begun_anew() {
+    for (orderly, rest) in [(true, "the locks of its runs"), (false, "a write-ahead log")] {
+        for lost in [|file: &Path| std::fs::write(file, ""), |file: &Path| std::fs::remove_file(file)] {
+            let store = InTemp::new();
+            let mut opened = store.open();
+            write(&mut opened.backend, |tx| tx.append(&sample_event(1))).unwrap();
+            let log = std::fs::read(&store.files().wal).unwrap();
+            opened.backend.close();
+            drop(opened);
+            if !orderly {
+                std::fs::write(&store.files().wal, &log).unwrap();
+            }
+            lost(&store.files().database).unwrap();
+            let refusal = store.refusal();
+            let expected = format!(
+                "TMP/data/retrohook.db is empty or missing, but beside it stands what a store left behind ({rest}); nothing \
+                 was overwritten: restore the database, or choose another directory with --data-dir"
+            );
+            assert_eq!(refusal, expected);
+            assert!(inspect(&store.dir()).is_err_and(|error| error.to_string().contains("left behind")));
+            assert_eq!(
+                std::fs::read(&store.files().wal).unwrap_or_default(),
+                if orderly { vec![] } else { log }
+            );
+        }
+    }
+}
+
+#[test]
+fn the_index_of_a_log_that_cannot_grow_is_a_full_disk() {
+    let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(SQLITE_IOERR_SHMSIZE), None);
+    assert!(matches!(failed("commit")(error), StoreError::Full(_)));
+    let other = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(SQLITE_IOERR_FSYNC), None);
+    assert!(matches!(failed("commit")(other), StoreError::Io { .. }));
 }
 
 #[test]
