@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use event::EventId;
-use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
 /// Why the gateway answers itself.
@@ -66,7 +66,9 @@ impl Refusal {
         let form = Form::preferred(accept);
         let mut digits = [0; 32];
         let body = form.body(self.message(), id.write_simple(&mut digits));
+        let length = body.len();
         let mut response = Response::new(Bytes::from(body));
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
         *response.status_mut() = self.status();
         response.headers_mut().insert(CONTENT_TYPE, form.content_type());
         if matches!(self, Self::StoreUnavailable | Self::TooManyExchanges) {

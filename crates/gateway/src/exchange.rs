@@ -13,8 +13,8 @@ use bytes::Bytes;
 use event::facts::Latencies;
 use event::{Decision, EventId, Fate, UnknownReason};
 use http::response::Parts;
-use http::{HeaderMap, Request, Response, Version};
-use hyper::body::Incoming;
+use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
+use hyper::body::{Body, Incoming};
 use hyper::ext::ReasonPhrase;
 use pipeline::{Answer, Wants, Watch};
 use storage::failpoint;
@@ -150,7 +150,9 @@ impl Exchange {
             seen.answered = Some(Instant::now());
             seen.status = Some(status);
             seen.headers = head.headers.clone();
-            seen.head_size = head_size(head);
+            seen.head_size = head_size(head.status, &head.headers, &head.extensions);
+            // What was told before, if anything, was not the upstream's.
+            seen.response_body_size = 0;
         }
         self.stage.set(Stage::Answered(status));
         self.watch.borrow().decision(Fate::Answered { status })
@@ -214,22 +216,27 @@ impl Exchange {
         *self.resolver.borrow_mut() = Some(task.abort_handle());
     }
 
-    /// The client is told this status by the gateway itself.
-    fn told(&self, status: u16) {
-        if !self.client_gone.get() {
-            self.seen.borrow_mut().status = Some(status);
+    /// The client is told this by the gateway itself, if it is there.
+    fn told(&self, answer: &Response<ClientBody>) {
+        if self.client_gone.get() {
+            return;
         }
+        let mut seen = self.seen.borrow_mut();
+        seen.status = Some(answer.status().as_u16());
+        seen.headers = answer.headers().clone();
+        seen.head_size = head_size(answer.status(), answer.headers(), answer.extensions());
+        seen.response_body_size = answer.body().size_hint().lower();
     }
 }
 
 /// Status line and headers as the client is sent them, in bytes. The server adds a `Date` where there is none.
-fn head_size(head: &Parts) -> u64 {
+fn head_size(status: StatusCode, headers: &HeaderMap, extensions: &Extensions) -> u64 {
     const DATE: usize = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n".len();
-    let usual = head.status.canonical_reason().unwrap_or("<none>").len();
-    let reason = head.extensions.get::<ReasonPhrase>().map_or(usual, |reason| reason.as_bytes().len());
+    let usual = status.canonical_reason().unwrap_or("<none>").len();
+    let reason = extensions.get::<ReasonPhrase>().map_or(usual, |reason| reason.as_bytes().len());
     let line = "HTTP/1.1 200 \r\n".len() + reason;
-    let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let date = if head.headers.contains_key(http::header::DATE) { 0 } else { DATE };
+    let date = if headers.contains_key(http::header::DATE) { 0 } else { DATE };
+    let headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     (line + headers + date + "\r\n".len()) as u64
 }
 
@@ -286,9 +293,10 @@ pub(crate) async fn run(
             Ok(plan.refuse(Refusal::GatewayTimeout))
         }
         Waited::TimedOut => {
-            exchange.told(504);
+            let answer = plan.refuse(Refusal::GatewayTimeout);
+            exchange.told(&answer);
             tokio::task::spawn_local(outlast(exchange, asking, patience));
-            Ok(plan.refuse(Refusal::GatewayTimeout))
+            Ok(answer)
         }
     }
 }
@@ -351,7 +359,7 @@ fn fail(exchange: &Rc<Exchange>, plan: &Plan, failure: Failure) -> Response<Clie
         Failure::Lost(reason) => (Fate::Unanswered(reason), Refusal::BadGateway),
     };
     let answer = plan.refuse(refusal);
-    exchange.told(answer.status().as_u16());
+    exchange.told(&answer);
     exchange.settle(fate);
     answer
 }

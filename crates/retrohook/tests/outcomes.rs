@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{io, net::Shutdown};
 
-use testkit::client::{self, Client};
+use serde_json::{Value, json};
+use testkit::client::{self, Answer, Client};
 use testkit::scene::{Profiles, Scene, Told};
 use testkit::server::{self, Server, Then};
 use testkit::upstream::Upstream;
@@ -119,22 +120,42 @@ fn an_unanswered_request_is_unknown_with_its_reason() {
         ("?script=wait", 504, "upstream_timeout"),
     ];
     for (query, status, reason) in rows {
-        assert_eq!(scene.put(query).expect("an answer").status, status, "{query}");
+        let answer = scene.put(query).expect("an answer");
+        assert_eq!(answer.status, status, "{query}");
         let told = next(&scene, &mut so_far);
         assert_eq!((told.outcome(), told.reason()), ("unknown", Some(reason)), "{query}");
         assert_eq!(told.message.header("x-retrohook-outcome"), Some("unknown"), "{query}");
-        assert_eq!(told.message.json()["response"]["status"], status, "{query}: what the client was told");
+        check_own_answer(&told.message.json()["response"], &answer);
     }
     scene.upstream.release();
     nothing_but(&scene, so_far);
     assert_eq!(scene.upstream.executed().len(), rows.len() + 1, "nothing was sent twice");
 }
 
+/// What the client was told by the gateway itself: every byte of it counts, and every header but the server's date is there.
+#[track_caller]
+fn check_own_answer(response: &Value, answer: &Answer) {
+    assert_eq!(response["status"], answer.status);
+    let reason = if answer.status == 502 { "Bad Gateway" } else { "Gateway Timeout" };
+    let line = format!("HTTP/1.1 {} {reason}\r\n", answer.status).len();
+    let lines: usize = answer.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let wire = line + lines + "\r\n".len() + answer.body.len();
+    assert_eq!(response["size"], wire.to_string());
+    for (name, value) in answer.headers.iter().filter(|(name, _)| name != "date") {
+        assert_eq!(response["headers"][name], **value, "{name}");
+    }
+}
+
 #[test]
 fn an_answer_behind_a_504_is_still_heard() {
     let scene = start(Profiles { service: "read_timeout: 300", ..Profiles::default() });
     assert_eq!(scene.put("?script=slow").expect("an answer").status, 504);
-    assert_eq!(scene.told(1)[0].outcome(), "succeeded");
+    let told = scene.told(1);
+    assert_eq!(told[0].outcome(), "succeeded");
+    let response = &told[0].message.json()["response"];
+    assert_eq!((&response["status"], &response["headers"]["x-upstream"]), (&json!(200), &json!("scripted")));
+    let size: usize = response["size"].as_str().and_then(|size| size.parse().ok()).expect("a size");
+    assert!((100..400).contains(&size), "the upstream's alone: {size}");
     assert_eq!(scene.put("?script=slow&status=404").expect("an answer").status, 504);
     nothing_but(&scene, 1);
 }

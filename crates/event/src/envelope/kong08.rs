@@ -7,8 +7,8 @@
 //! * Header values that the rule redacts read `REDACTED`; 0.8 published them as they were.
 //! * `request.body` and `response.body` are ours. They appear only when the rule asked for capture.
 //! * What nobody knows is absent, never invented: after a restart `response` and `latencies` are `{}` and `request.size` is that of
-//!   the head; `response.status` is absent when the client was told nothing. The objects themselves are always there, so that
-//!   `message.response.status` of a consumer finds nothing instead of failing.
+//!   the head; `response` says what the client was told, also by the gateway itself, and its `status` is absent when it was nothing.
+//!   The objects themselves are always there, so that `message.response.status` of a consumer finds nothing instead of failing.
 
 use std::borrow::Cow;
 
