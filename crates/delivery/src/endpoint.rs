@@ -115,7 +115,8 @@ fn host(url: &Url) -> Result<(EndpointHost, String), EndpointError> {
         Host::Ipv4(address) => (EndpointHost::Address(address.into()), address.to_string()),
         Host::Ipv6(address) => (EndpointHost::Address(address.into()), format!("[{address}]")),
         Host::Domain(name) => {
-            let name = name.trim_end_matches('.');
+            // One dot means the root. Behind two, a number is no address to the parser, and may be one to whoever resolves it.
+            let name = name.strip_suffix('.').unwrap_or(name);
             if !is_name(name) {
                 return Err(EndpointError::Host);
             }

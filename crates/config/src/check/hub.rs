@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use delivery::Endpoint;
 use event::Arn;
 use storage::entities::Protocol;
 use url::Url;
@@ -290,6 +291,9 @@ fn url(
     }
     if url.fragment().is_some() {
         return refuse("a `#` cannot be sent to an endpoint".into(), "remove it and what follows".into());
+    }
+    if let Err(error) = raw.endpoint.parse::<Endpoint>() {
+        return refuse(error.to_string(), example);
     }
     Some((raw.endpoint.clone(), url.to_string()))
 }

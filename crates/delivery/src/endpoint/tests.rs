@@ -46,6 +46,8 @@ fn refuses_what_is_no_endpoint() {
     assert!(matches!(parse("http://[::1]%00.good.com/"), Err(EndpointError::Url(_))));
     assert!(matches!(parse("http://[fe80::1%25eth0]/"), Err(EndpointError::Url(_))));
     assert_eq!(parse("http://a..b/"), Err(EndpointError::Host));
+    assert_eq!(parse("http://example.com../"), Err(EndpointError::Host));
+    assert_eq!(parse("http://0xa9fea9fe../"), Err(EndpointError::Host), "an address to a resolver");
     assert_eq!(parse(&format!("http://{}.com/", "a".repeat(64))), Err(EndpointError::Host));
     assert_eq!(parse(&format!("http://{}/", "a".repeat(3_000))), Err(EndpointError::TooLong));
 }

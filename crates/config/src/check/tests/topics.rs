@@ -56,6 +56,8 @@ topics:
   - { protocol: email, endpoint: a@b }
   - { protocol: htttp, endpoint: a@b }
   - { endpoint: "http://x" }
+  - { protocol: http, endpoint: "http://a..b/" }
+  - { protocol: https, endpoint: "https://a:0/" }
 "#],
         r#"
 gateway.yaml:5:33: topics[0].subscriptions[0].endpoint: not a URL: relative URL without a base
@@ -76,7 +78,11 @@ gateway.yaml:12:17: topics[0].subscriptions[7].protocol: unknown value `htttp`
   hint: did you mean `http`?
 gateway.yaml:13:5: topics[0].subscriptions[8]: required field missing: `protocol`
   hint: add `protocol`: how the endpoint is reached
-9 problems
+gateway.yaml:14:33: topics[0].subscriptions[9].endpoint: the endpoint's host is not a valid name
+  hint: write it like http://example.com/path
+gateway.yaml:15:34: topics[0].subscriptions[10].endpoint: an endpoint's port is not 0
+  hint: write it like https://example.com/path
+11 problems
 "#,
     );
 }
