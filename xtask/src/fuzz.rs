@@ -125,7 +125,7 @@ fn fuzz(places: &Places, program: &Path, name: &str, seconds: u32) -> Result<Com
     command.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={SLOW}"));
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
     // One process: `-jobs` would take every core.
-    command.args(["-print_final_stats=1", "-verbosity=1"]);
+    command.args(["-print_final_stats=1", "-verbosity=0"]);
     Ok(command)
 }
 

@@ -74,8 +74,15 @@ fn request(input: &mut Input<'_>, format: Format) -> RequestFacts {
         client_ip: input.line(),
         started_at: Timestamp::from_micros(input.number()),
         headers: input.pairs(),
-        api: RawValue::from_string(input.line()).unwrap_or_else(|_| RawValue::NULL.to_owned()),
+        api: api(&input.line()),
     }
+}
+
+/// The configuration makes it from a value; half a surrogate, say, is not in any.
+fn api(text: &str) -> Box<RawValue> {
+    let value: Option<Value> = serde_json::from_str(text).ok();
+    let json = value.and_then(|value| RawValue::from_string(value.to_string()).ok());
+    json.unwrap_or_else(|| RawValue::NULL.to_owned())
 }
 
 fn answer(input: &mut Input<'_>) -> AnswerFacts {
