@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
 use delivery::worker::RedeliverError;
@@ -11,13 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use storage::delivery::{Attempt, Delivery, DeliveryState};
 use storage::entities::{Protocol, Subscription, SubscriptionId};
+use storage::queue::QueuedMessage;
 
-use crate::{Error, Node, read, topic_name};
-
-/// Events in a page if not asked otherwise.
-const PAGE: usize = 50;
-/// The largest page.
-const MAX_PAGE: usize = 500;
+use crate::{Error, Node, page, read, topic_name};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,15 +35,10 @@ pub(crate) struct Events {
 /// `GET /retrohook/events`: the newest first.
 pub(crate) async fn list(
     State(node): State<Node>,
-    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+    page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Events>, Error> {
-    let Query(page) = page.map_err(|error| {
-        Error::bad_request(
-            error.body_text(),
-            "the parameters are `limit` (1 to 500) and `before` (a sequence)",
-        )
-    })?;
-    let limit = page.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let page = page::parameters(page, "`limit` (1 to 500) and `before` (a sequence)")?;
+    let limit = page::size(page.limit);
     let before = page.before.map(Position);
     let events = read(&node, move |reader| reader.events_before(before, limit)).await?;
     let next_before = (events.len() == limit).then(|| events.last().map(|event| event.position.0)).flatten();
@@ -66,9 +58,10 @@ pub(crate) struct Detail {
 pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Result<Json<Detail>, Error> {
     let event = find(&node, &id).await?;
     let position = event.position;
-    let (rows, attempts) =
-        read(&node, move |reader| Ok((reader.deliveries_at(position)?, reader.attempts_at(position)?)))
-            .await?;
+    let (rows, attempts, messages) = read(&node, move |reader| {
+        Ok((reader.deliveries_at(position)?, reader.attempts_at(position)?, reader.messages_at(position)?))
+    })
+    .await?;
     let current = read(&node, |reader| reader.subscriptions()).await?;
     // A subscription owns events from the commit that made it.
     let is_owed = |subscription: &&Subscription| {
@@ -89,7 +82,12 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
         .into_iter()
         .map(|(id, (row, attempts))| {
             let subscription = current.iter().find(|subscription| subscription.id == id);
-            DeliveryView::new(id, subscription, position, row, attempts)
+            let message = messages.iter().find(|message| message.subscription == id);
+            let state = match subscription.filter(|known| known.protocol == Protocol::Sqs) {
+                Some(queue) => message_state(queue, message),
+                None => delivery_state(subscription, position, row.as_ref()),
+            };
+            DeliveryView::new(id, subscription, state, row, attempts)
         })
         .collect();
     Ok(Json(Detail { event: EventView::new(&node, event), deliveries }))
@@ -186,28 +184,14 @@ impl DeliveryView {
     fn new(
         id: SubscriptionId,
         subscription: Option<&Subscription>,
-        position: Position,
+        state: &'static str,
         row: Option<Delivery>,
         attempts: Vec<Attempt>,
     ) -> Self {
-        let (mut reason, mut next_attempt_at) = (None, None);
-        let state = match row.map(|row| row.state) {
-            Some(DeliveryState::Retry { at }) => {
-                next_attempt_at = Some(at.to_string());
-                "waiting"
-            }
-            Some(DeliveryState::Behind) => "behind",
-            Some(DeliveryState::Dead { reason: why, .. }) => {
-                reason = Some(why);
-                "dead"
-            }
-            None => match subscription {
-                Some(queue) if queue.protocol == Protocol::Sqs => "queued",
-                Some(push) if push.cursor.done_to >= position => "delivered",
-                Some(push) if push.state.is_disabled() => "disabled",
-                Some(_) => "pending",
-                None => "removed",
-            },
+        let (reason, next_attempt_at) = match row.map(|row| row.state) {
+            Some(DeliveryState::Retry { at }) => (None, Some(at.to_string())),
+            Some(DeliveryState::Dead { reason, .. }) => (Some(reason), None),
+            Some(DeliveryState::Behind) | None => (None, None),
         };
         Self {
             subscription: id.0,
@@ -218,6 +202,33 @@ impl DeliveryView {
             next_attempt_at,
             attempts: attempts.into_iter().map(AttemptView::new).collect(),
         }
+    }
+}
+
+/// What became of a push delivery.
+fn delivery_state(
+    subscription: Option<&Subscription>,
+    position: Position,
+    row: Option<&Delivery>,
+) -> &'static str {
+    match (row.map(|row| &row.state), subscription) {
+        (Some(DeliveryState::Retry { .. }), _) => "waiting",
+        (Some(DeliveryState::Behind), _) => "behind",
+        (Some(DeliveryState::Dead { .. }), _) => "dead",
+        (None, Some(push)) if push.cursor.done_to >= position => "delivered",
+        (None, Some(push)) if push.state.is_disabled() => "disabled",
+        (None, Some(_)) => "pending",
+        (None, None) => "removed",
+    }
+}
+
+/// What became of a queue's message. One that is gone was deleted by its worker, or is past its time.
+fn message_state(queue: &Subscription, message: Option<&QueuedMessage>) -> &'static str {
+    match message {
+        Some(message) if message.receive_count > 0 => "received",
+        Some(_) => "queued",
+        None if queue.state.is_disabled() => "disabled",
+        None => "deleted",
     }
 }
 

@@ -1,8 +1,10 @@
-//! What operators ask a node, over HTTP: `/status` and `/metrics` as Kong's, events and deliveries under `/retrohook/`.
+//! What operators ask a node, over HTTP: `/status` and `/metrics` as Kong's, events, subscriptions and dead
+//! letters under `/retrohook/`.
 //!
 //! Every read of the store runs off the runtime, in a short transaction of its own. An error is one JSON object, `message` and `hint`.
 //! Kong's entities are not served yet.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,13 +19,17 @@ use event::{Timestamp, TopicId};
 use gateway::stats::CoreStats;
 use hub::{Hub, HubError};
 use serde::Serialize;
-use storage::entities::{Queue, Subscription, Topic};
+use storage::entities::{Queue, Subscription, SubscriptionId, Topic};
 use storage::{Reader, StoreError, Writer};
 
+mod dead_letters;
 mod events;
 mod metrics;
+mod page;
 mod status;
 mod subscriptions;
+
+pub use subscriptions::Form;
 
 /// What the admin API tells about; clones share it.
 #[derive(Clone)]
@@ -44,6 +50,8 @@ pub struct Node {
     pub queues: Arc<Vec<Queue>>,
     /// The subscriptions of the configuration.
     pub subscriptions: Arc<Vec<Subscription>>,
+    /// What else the configuration says of them.
+    pub forms: Arc<HashMap<SubscriptionId, Form>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// When this process was ready.
@@ -68,7 +76,12 @@ pub fn router(node: Node) -> Router {
         .route("/retrohook/events", get(events::list))
         .route("/retrohook/events/{id}", get(events::one))
         .route("/retrohook/events/{id}/deliveries/{subscription}/redeliver", post(events::redeliver))
+        .route("/retrohook/subscriptions", get(subscriptions::list))
+        .route("/retrohook/subscriptions/{id}", get(subscriptions::one))
         .route("/retrohook/subscriptions/{id}/enable", post(subscriptions::enable))
+        .route("/retrohook/dead-letters", get(dead_letters::list))
+        .route("/retrohook/dead-letters/{subscription}/redrive", post(dead_letters::redrive_all))
+        .route("/retrohook/dead-letters/{subscription}/{sequence}/redrive", post(dead_letters::redrive_one))
         .fallback(not_found)
         .with_state(node)
 }
@@ -81,7 +94,18 @@ async fn index() -> Response {
         ("GET /retrohook/events?limit=50&before=SEQUENCE", "events, newest first"),
         ("GET /retrohook/events/{id}", "an event with its deliveries and attempts"),
         ("POST /retrohook/events/{id}/deliveries/{subscription}/redeliver", "send one delivery again"),
+        (
+            "GET /retrohook/subscriptions?state=STATE&topic=NAME&limit=50&after=NUMBER",
+            "subscriptions, by number",
+        ),
+        ("GET /retrohook/subscriptions/{id}", "a subscription: its state and what it is owed"),
         ("POST /retrohook/subscriptions/{id}/enable", "deliver again to a subscription that is disabled"),
+        (
+            "GET /retrohook/dead-letters?subscription=NUMBER&reason=TEXT&limit=50&before=PLACE",
+            "deliveries that were given up, the last first",
+        ),
+        ("POST /retrohook/dead-letters/{subscription}/redrive", "send all of a subscription again"),
+        ("POST /retrohook/dead-letters/{subscription}/{sequence}/redrive", "send one again"),
     ];
     let paths: serde_json::Map<_, _> =
         paths.into_iter().map(|(path, what)| (path.to_owned(), what.into())).collect();

@@ -1,10 +1,120 @@
 //! `/retrohook/subscriptions`: who is owed what, how far they got, and the way back for those that ended.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use storage::entities::{SubscriptionId, SubscriptionState};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use delivery::endpoint::shown;
+use delivery::worker::LastAttempt;
+use event::Timestamp;
+use serde::{Deserialize, Serialize};
+use storage::Reader;
+use storage::backend::Lag;
+use storage::entities::{Protocol, Subscription, SubscriptionId, SubscriptionState};
+use storage::queue::QueueDepth;
 
-use crate::{Error, Node};
+use crate::{Error, Node, page, read, topic_name};
+
+/// What the configuration says of a subscription and the store does not keep.
+#[derive(Clone, Debug, Serialize)]
+pub struct Form {
+    /// As in the configuration: `sns`, `standard-webhooks`.
+    pub format: &'static str,
+    /// The message without SNS's envelope.
+    pub raw_message_delivery: bool,
+    /// Whether the order within a key is kept.
+    pub fifo: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    state: Option<StateName>,
+    topic: Option<String>,
+    limit: Option<usize>,
+    after: Option<i64>,
+}
+
+/// The states that may be asked for.
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum StateName {
+    Pending,
+    Confirmed,
+    Disabled,
+    Removed,
+}
+
+impl StateName {
+    fn of(subscription: &Subscription) -> Self {
+        match subscription.state {
+            _ if subscription.removed_at.is_some() => Self::Removed,
+            SubscriptionState::Pending { .. } => Self::Pending,
+            SubscriptionState::Confirmed => Self::Confirmed,
+            SubscriptionState::Disabled { .. } => Self::Disabled,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Confirmed => "confirmed",
+            Self::Disabled => "disabled",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// A page of subscriptions.
+#[derive(Serialize)]
+pub(crate) struct Subscriptions {
+    subscriptions: Vec<View>,
+    /// What `after` is on the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_after: Option<SubscriptionId>,
+}
+
+/// `GET /retrohook/subscriptions`: by number.
+pub(crate) async fn list(
+    State(node): State<Node>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<Subscriptions>, Error> {
+    let known =
+        "`state` (pending, confirmed, disabled, removed), `topic`, `limit` (1 to 500) and `after` (a number)";
+    let filter = page::parameters(filter, known)?;
+    let limit = page::size(filter.limit);
+    let topics = node.topics.clone();
+    let wanted = move |known: &Subscription| {
+        let topic = |name: &String| topic_name(&topics, known.topic) == *name;
+        filter.after.is_none_or(|after| known.id.0 > after)
+            && filter.state.is_none_or(|state| StateName::of(known) == state)
+            && filter.topic.as_ref().is_none_or(topic)
+    };
+    let seer = node.clone();
+    let found = read(&node, move |reader| {
+        let mut found = reader.subscriptions()?;
+        found.retain(wanted);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let seen = found.into_iter().map(|known| Seen::of(&seer, reader, known));
+        Ok((seen.collect::<storage::Result<Vec<_>>>()?, more))
+    });
+    let (seen, more) = found.await?;
+    let next_after = seen.last().filter(|_| more).map(|seen| seen.subscription.id);
+    let subscriptions = seen.into_iter().map(|seen| View::new(&node, seen)).collect();
+    Ok(Json(Subscriptions { subscriptions, next_after }))
+}
+
+/// `GET /retrohook/subscriptions/{id}`.
+pub(crate) async fn one(State(node): State<Node>, Path(id): Path<i64>) -> Result<Json<View>, Error> {
+    let (id, seer) = (SubscriptionId(id), node.clone());
+    let seen = read(&node, move |reader| {
+        let found = reader.subscriptions()?.into_iter().find(|known| known.id == id);
+        found.map(|known| Seen::of(&seer, reader, known)).transpose()
+    });
+    let seen = seen.await?.ok_or_else(|| missing(id))?;
+    Ok(Json(View::new(&node, seen)))
+}
 
 /// `POST /retrohook/subscriptions/{id}/enable`: a disabled subscription gets what it is still owed.
 pub(crate) async fn enable(
@@ -18,17 +128,165 @@ pub(crate) async fn enable(
     let subscription = node.hub.enable(id).await?.ok_or_else(|| missing(id))?;
     if let SubscriptionState::Pending { .. } = subscription.state {
         return Err(Error {
-            status: axum::http::StatusCode::CONFLICT,
+            status: StatusCode::CONFLICT,
             message: format!("subscription {} is pending, not disabled", id.0),
-            hint: "it begins when its endpoint visits the SubscribeURL, or with `confirm: skip` from its first start on".into(),
+            hint: "it begins when its endpoint visits the SubscribeURL; `confirm: skip` spares that to a new one".into(),
         });
     }
     Ok(Json(serde_json::json!({ "subscription": id, "state": subscription.state.as_str() })))
 }
 
 fn missing(id: SubscriptionId) -> Error {
-    Error::missing(
-        format!("the configuration has no subscription {}", id.0),
-        "the deliveries of GET /retrohook/events/{id} have the numbers",
-    )
+    let hint = "GET /retrohook/subscriptions lists them; those that left the configuration cannot be enabled";
+    Error::missing(format!("there is no subscription {}", id.0), hint)
+}
+
+/// A subscription with what is read of it from the store.
+struct Seen {
+    subscription: Subscription,
+    lag: Lag,
+    depth: Option<QueueDepth>,
+}
+
+impl Seen {
+    fn of(node: &Node, reader: &dyn Reader, subscription: Subscription) -> storage::Result<Self> {
+        let queue = node
+            .queues
+            .iter()
+            .find(|queue| subscription.protocol == Protocol::Sqs && queue.name == subscription.endpoint);
+        let depth = queue.map(|queue| reader.queue_depth(queue.id, node.clock.now())).transpose()?;
+        Ok(Self { lag: reader.lag(subscription.id)?, depth, subscription })
+    }
+}
+
+/// A subscription as the API shows it.
+#[derive(Serialize)]
+pub(crate) struct View {
+    subscription: SubscriptionId,
+    topic: String,
+    protocol: &'static str,
+    endpoint: String,
+    #[serde(flatten)]
+    form: Option<Form>,
+    state: &'static str,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed_at: Option<String>,
+    #[serde(flatten)]
+    progress: Progress,
+    links: Links,
+}
+
+/// How far it got: a webhook by its cursor, a queue by its messages.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Progress {
+    Push(Box<Push>),
+    Queue { messages: Messages },
+}
+
+#[derive(Serialize)]
+struct Push {
+    cursor: CursorView,
+    /// Events after the cursor.
+    unread: u64,
+    /// Deliveries that wait for their next attempt.
+    retrying: u64,
+    /// Deliveries that wait for an earlier one of their key.
+    behind: u64,
+    dead_letters: u64,
+    oldest_pending_seconds: f64,
+    /// Since this process started.
+    last_attempt: Option<AttemptView>,
+}
+
+#[derive(Serialize)]
+struct CursorView {
+    dispatched_to: i64,
+    done_to: i64,
+}
+
+#[derive(Serialize)]
+struct Messages {
+    visible: u64,
+    in_flight: u64,
+    oldest_pending_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct AttemptView {
+    at: String,
+    /// The event's; none for a request to confirm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<i64>,
+    number: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Links {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letters: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enable: Option<String>,
+}
+
+impl View {
+    fn new(node: &Node, seen: Seen) -> Self {
+        let Seen { subscription: known, lag, depth } = seen;
+        let age = |oldest: Option<Timestamp>| {
+            oldest.map_or(0.0, |oldest| node.clock.now().since(oldest).as_secs_f64())
+        };
+        let progress = if known.protocol == Protocol::Sqs {
+            let QueueDepth { visible, in_flight, oldest } = depth.unwrap_or_default();
+            Progress::Queue { messages: Messages { visible, in_flight, oldest_pending_seconds: age(oldest) } }
+        } else {
+            let last = node.deliveries.handle(known.id).and_then(|worker| worker.last_attempt());
+            Progress::Push(Box::new(Push {
+                cursor: CursorView {
+                    dispatched_to: known.cursor.dispatched_to.0,
+                    done_to: known.cursor.done_to.0,
+                },
+                unread: lag.unread,
+                retrying: lag.waiting - lag.behind,
+                behind: lag.behind,
+                dead_letters: lag.dead,
+                oldest_pending_seconds: age(lag.oldest),
+                last_attempt: last.map(AttemptView::new),
+            }))
+        };
+        let (number, state) = (known.id.0, StateName::of(&known));
+        Self {
+            subscription: known.id,
+            topic: topic_name(&node.topics, known.topic),
+            protocol: known.protocol.as_str(),
+            endpoint: shown(&known.endpoint),
+            form: node.forms.get(&known.id).cloned(),
+            state: state.as_str(),
+            created_at: known.created_at.to_string(),
+            removed_at: known.removed_at.map(|at| at.to_string()),
+            progress,
+            links: Links {
+                dead_letters: (lag.dead > 0)
+                    .then(|| format!("/retrohook/dead-letters?subscription={number}")),
+                enable: (state == StateName::Disabled)
+                    .then(|| format!("/retrohook/subscriptions/{number}/enable")),
+            },
+        }
+    }
+}
+
+impl AttemptView {
+    fn new(last: LastAttempt) -> Self {
+        Self {
+            at: last.at.to_string(),
+            sequence: last.position.map(|position| position.0),
+            number: last.number,
+            status: last.status,
+            error: last.error,
+        }
+    }
 }

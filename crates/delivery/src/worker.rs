@@ -35,6 +35,7 @@ use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
 use storage::{Feed, Reader, StoreError, Writer, failpoint};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use self::attempt::Courier;
 use self::changes::Changes;
@@ -43,7 +44,7 @@ use self::flight::Flight;
 use self::handle::{Command, Shared};
 use self::source::Source;
 use crate::drain::Drain;
-use crate::endpoint::{Endpoint, EndpointError};
+use crate::endpoint::{Endpoint, EndpointError, shown};
 use crate::policy::Policy;
 use crate::signing::SnsKey;
 use crate::sink::Sink;
@@ -51,7 +52,9 @@ use crate::window::{Keys, MAX_IN_FLIGHT, Window};
 use crate::wire::cache::Messages;
 use crate::wire::{Recipient, WireFormat, sns};
 
-pub use self::handle::{AttemptResult, Counts, Handle, RedeliverError, WorkerState};
+pub use self::handle::{
+    AttemptResult, Counts, Handle, LastAttempt, RedeliverError, Redrive, Redriven, WorkerState,
+};
 
 /// An attempt that takes longer gets a row of its own, so that it cannot pin the cursor.
 pub const SLOW: Duration = Duration::from_secs(1);
@@ -251,8 +254,16 @@ impl Worker {
         Ok((worker, Handle::new(id, shared, sender)))
     }
 
-    /// Delivers until the drain. While the subscription is disabled it rests.
-    pub async fn run(mut self) {
+    /// Delivers until the drain. While the subscription is disabled it rests. All that is logged says whose delivery it is about.
+    pub async fn run(self) {
+        let topic = self.courier.recipient.names.topic_arn.rsplit(':').next().unwrap_or_default();
+        let endpoint = shown(&self.subscription.endpoint);
+        // The most severe level: it is there whatever is filtered out.
+        let whose = tracing::error_span!("delivery", subscription = self.id.0, topic, endpoint);
+        self.run_to_the_end().instrument(whose).await;
+    }
+
+    async fn run_to_the_end(mut self) {
         let last = loop {
             let Err(stop) = self.work().await;
             match stop {
@@ -262,7 +273,7 @@ impl Worker {
                     break WorkerState::Drained;
                 }
                 Stop::Store(error) => {
-                    tracing::error!(subscription = self.id.0, %error, "deliveries stopped: the store takes no changes");
+                    tracing::error!(%error, "deliveries stopped: the store takes no changes");
                     break WorkerState::Failed(error.to_string().into());
                 }
             }
@@ -404,7 +415,7 @@ impl Worker {
             }
         }
         if let Err(Stop::Store(error)) = self.commit().await {
-            tracing::error!(subscription = self.id.0, %error, "the last deliveries could not be noted; they will be repeated");
+            tracing::error!(%error, "the last deliveries could not be noted; they will be repeated");
         }
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use event::{Event, EventId, Intent, NewEvent, Position, Timestamp, TopicId};
 
 use crate::Result;
-use crate::delivery::{Attempt, Delivery, DeliveryId};
+use crate::delivery::{Attempt, Death, Delivery, DeliveryId};
 use crate::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
-use crate::queue::{MessageHandle, QueueDepth, Received, VisibilityChange};
+use crate::queue::{MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange};
 use crate::retention::{Housekept, Retention};
 
 /// One open write transaction. Each call sees the writes of the calls before it; none of them is durable before
@@ -222,6 +222,28 @@ pub trait Reader: Send + Sync + 'static {
     /// The keys of a subscription that have a row that is not dead, sorted.
     fn blocked_keys(&self, subscription: SubscriptionId) -> Result<Vec<String>>;
 
+    /// Dead letters, of one subscription or of all: the last that died first, equals by delivery, both downwards. `before` is that of
+    /// the last one of the page before.
+    fn dead_letters(
+        &self,
+        of: Option<SubscriptionId>,
+        before: Option<Death>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>>;
+
+    /// Dead letters of a subscription that died up to `until`, the first that died first, equals by position. `after` is that of the
+    /// last one of the page before.
+    fn dead_letters_until(
+        &self,
+        of: SubscriptionId,
+        after: Option<Death>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>>;
+
+    /// The messages of an event that are still in queues, by subscription.
+    fn messages_at(&self, position: Position) -> Result<Vec<QueuedMessage>>;
+
     /// All rows of an event, by subscription.
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>>;
 
@@ -251,6 +273,8 @@ pub struct Lag {
     pub unread: u64,
     /// Rows that wait for an attempt.
     pub waiting: u64,
+    /// Of these, rows that wait for an earlier one of their key.
+    pub behind: u64,
     /// Rows that are dead.
     pub dead: u64,
     /// The publish time of the oldest event that is unread or waits.

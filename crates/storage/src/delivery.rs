@@ -50,6 +50,25 @@ pub enum DeliveryState {
     },
 }
 
+/// When a dead letter died, and which: its place among dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Death {
+    /// When.
+    pub at: Timestamp,
+    /// Which.
+    pub id: DeliveryId,
+}
+
+impl Delivery {
+    /// Its place among dead letters, if it is one.
+    pub fn death(&self) -> Option<Death> {
+        match self.state {
+            DeliveryState::Dead { at, .. } => Some(Death { at, id: self.id }),
+            DeliveryState::Retry { .. } | DeliveryState::Behind => None,
+        }
+    }
+}
+
 /// One try at a delivery, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {

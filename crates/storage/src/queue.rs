@@ -66,3 +66,12 @@ pub struct QueueDepth {
     /// When the oldest message entered.
     pub oldest: Option<Timestamp>,
 }
+
+/// A message in a queue, as somebody sees it who only looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueuedMessage {
+    /// The subscription that brought it.
+    pub subscription: crate::entities::SubscriptionId,
+    /// How often it has been received.
+    pub receive_count: u32,
+}

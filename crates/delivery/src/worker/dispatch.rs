@@ -69,7 +69,7 @@ impl Worker {
     /// Notes a dead letter.
     pub(super) fn bury(&mut self, delivery: Delivery) {
         if let DeliveryState::Dead { reason, .. } = &delivery.state {
-            tracing::warn!(subscription = self.id.0, position = %delivery.id.position, reason, "dead letter");
+            tracing::warn!(position = %delivery.id.position, reason, "dead letter");
         }
         self.shared.count_dead();
         self.changes.put(delivery);

@@ -1,10 +1,11 @@
 //! What others see of a worker, and the little that they may ask of it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use event::Position;
+use event::{Position, Timestamp};
+use storage::delivery::Death;
 use storage::entities::SubscriptionId;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -131,6 +132,7 @@ pub(super) struct Shared {
     delivered: AtomicU64,
     dead: AtomicU64,
     attempts: [AtomicU64; AttemptResult::ALL.len()],
+    last: Mutex<Option<LastAttempt>>,
 }
 
 impl Default for Shared {
@@ -140,6 +142,7 @@ impl Default for Shared {
             delivered: AtomicU64::new(0),
             dead: AtomicU64::new(0),
             attempts: Default::default(),
+            last: Mutex::default(),
         }
     }
 }
@@ -161,6 +164,10 @@ impl Shared {
         self.dead.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn set_last(&self, last: LastAttempt) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+    }
+
     pub(super) fn count_attempt(&self, report: &AttemptReport) {
         if let Some(index) = index(AttemptResult::of(report)) {
             self.attempts[index].fetch_add(1, Ordering::Relaxed);
@@ -172,6 +179,40 @@ impl Shared {
 #[derive(Debug)]
 pub(super) enum Command {
     Redeliver { position: Position, reply: oneshot::Sender<Result<(), RedeliverError>> },
+    Redrive { part: Redrive, reply: oneshot::Sender<Result<Redriven, RedeliverError>> },
+}
+
+/// Dead letters to be sent again: those that died after the one and up to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redrive {
+    /// The last one of the part before.
+    pub after: Option<Death>,
+    /// What dies later is not meant.
+    pub until: Timestamp,
+}
+
+/// A part of a redrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redriven {
+    /// Dead letters that are on their way again.
+    pub count: u64,
+    /// Where the next part begins; `None` when there is none.
+    pub next: Option<Death>,
+}
+
+/// The last attempt that a worker has seen the end of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastAttempt {
+    /// When it ended.
+    pub at: Timestamp,
+    /// At which event; `None` for a request to confirm.
+    pub position: Option<Position>,
+    /// Which attempt.
+    pub number: u32,
+    /// The status, if there was an answer.
+    pub status: Option<u16>,
+    /// What went wrong, in words for people; `None` for a success.
+    pub error: Option<String>,
 }
 
 /// Why a delivery is not sent again.
@@ -189,6 +230,16 @@ pub enum RedeliverError {
     /// The subscription is pending, disabled, or the process stops.
     #[error("the subscription is not delivering")]
     NotDelivering,
+}
+
+impl Command {
+    /// Says that the subscription is not delivering. Who asked and went away does not mind.
+    pub(super) fn refuse(self) {
+        match self {
+            Self::Redeliver { reply, .. } => drop(reply.send(Err(RedeliverError::NotDelivering))),
+            Self::Redrive { reply, .. } => drop(reply.send(Err(RedeliverError::NotDelivering))),
+        }
+    }
 }
 
 /// A worker's handle; clones share it.
@@ -227,6 +278,24 @@ impl Handle {
             dead: load(&self.shared.dead),
             attempts: std::array::from_fn(|index| load(&self.shared.attempts[index])),
         }
+    }
+
+    /// The last attempt since it was built.
+    pub fn last_attempt(&self) -> Option<LastAttempt> {
+        self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends a part of the subscription's dead letters again, the first that died first: each is due at once, with a policy that begins
+    /// anew, and in a FIFO subscription behind what its key has under way. Durable when this returns; call it with the answer's `next`
+    /// until that is `None`.
+    ///
+    /// # Errors
+    /// If the subscription is not delivering.
+    pub async fn redrive(&self, part: Redrive) -> Result<Redriven, RedeliverError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(Command::Redrive { part, reply }).await;
+        sent.map_err(|_| RedeliverError::NotDelivering)?;
+        answer.await.unwrap_or(Err(RedeliverError::NotDelivering))
     }
 
     /// Sends one event again, delivered, waiting or dead: its delivery is due at once, with a policy that begins anew. Durable when

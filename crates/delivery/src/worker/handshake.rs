@@ -5,7 +5,6 @@ use std::future::Future;
 use storage::entities::SubscriptionState;
 use tokio::time::Instant;
 
-use super::handle::{Command, RedeliverError};
 use super::{Confirmation, Stop, Worker, WorkerState};
 use crate::policy::{Next, Verdict, asked_wait, classify, describe};
 use crate::sink::AttemptReport;
@@ -37,8 +36,6 @@ impl Worker {
                 return Ok(());
             }
             tracing::info!(
-                subscription = self.id.0,
-                host = self.courier.endpoint.authority.to_str().unwrap_or_default(),
                 "the endpoint was asked to confirm: deliveries begin when it visits the SubscribeURL"
             );
         }
@@ -57,11 +54,11 @@ impl Worker {
             let Some(report) = self.unless_state_changes(attempt).await? else { return Ok(None) };
             let Ok(report) = report else { continue };
             self.shared.count_attempt(&report);
+            self.note_last(None, attempts, &report);
             match classify(&report) {
                 Verdict::Delivered => break,
                 Verdict::Gone => {
                     tracing::warn!(
-                        subscription = self.id.0,
                         "the endpoint answered 410 to the request to confirm: it is not asked again before the next start"
                     );
                     return self.unless_state_changes(std::future::pending()).await;
@@ -89,8 +86,6 @@ impl Worker {
         match next {
             Next::Retry(at) => {
                 tracing::warn!(
-                    subscription = self.id.0,
-                    host = self.courier.endpoint.authority.to_str().unwrap_or_default(),
                     attempts,
                     error,
                     next_at = %at,
@@ -99,12 +94,7 @@ impl Worker {
                 Some(Instant::now() + at.since(now))
             }
             Next::Exhausted => {
-                tracing::warn!(
-                    subscription = self.id.0,
-                    attempts,
-                    error,
-                    "the endpoint is no longer asked to confirm"
-                );
+                tracing::warn!(attempts, error, "the endpoint is no longer asked to confirm");
                 None
             }
         }
@@ -144,11 +134,7 @@ impl Worker {
                     Err(_) => self.state_lives = false,
                 },
                 value = &mut what => return Ok(Some(value)),
-                Some(command) = self.commands.recv() => {
-                    let Command::Redeliver { reply, .. } = command;
-                    // Who asked and went away does not mind.
-                    let _ = reply.send(Err(RedeliverError::NotDelivering));
-                }
+                Some(command) = self.commands.recv() => command.refuse(),
             }
         }
     }

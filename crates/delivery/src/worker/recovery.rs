@@ -28,11 +28,7 @@ impl Worker {
         let (now, order) = (self.now(), self.settings.order);
         let gap = self.read(move |reader| gap(reader, id, topic, cursor, now)).await?;
         if !gap.is_empty() {
-            tracing::info!(
-                subscription = id.0,
-                count = gap.len(),
-                "deliveries that were under way are repeated"
-            );
+            tracing::info!(count = gap.len(), "deliveries that were under way are repeated");
         }
         let keys: BTreeSet<String> = gap.iter().map(|delivery| delivery.key.clone()).collect();
         for mut delivery in gap {

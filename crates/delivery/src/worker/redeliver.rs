@@ -1,19 +1,52 @@
-//! Sending one delivery again because somebody asked for it.
+//! Sending deliveries again because somebody asked for it: one of them, or dead letters.
 
-use event::Position;
-use storage::delivery::{DeliveryId, DeliveryState};
+use std::sync::Arc;
 
-use super::handle::{Command, RedeliverError};
+use event::{Position, Timestamp};
+use storage::delivery::{Delivery, DeliveryId, DeliveryState};
+
+use super::handle::{Command, RedeliverError, Redrive, Redriven};
+use super::recovery::ROWS_AT_ONCE;
 use super::{Order, Stop, Worker};
 use crate::window::Admit;
 
 impl Worker {
     pub(super) async fn obey(&mut self, command: Command) -> Result<(), Stop> {
-        let Command::Redeliver { position, reply } = command;
-        let result = self.redeliver(position).await?;
         // Who asked and went away does not mind.
-        let _ = reply.send(result);
+        match command {
+            Command::Redeliver { position, reply } => drop(reply.send(self.redeliver(position).await?)),
+            Command::Redrive { part, reply } => drop(reply.send(Ok(self.redrive(part).await?))),
+        }
         Ok(())
+    }
+
+    /// The part may hold more dead letters than places: they are due, and take their turns.
+    async fn redrive(&mut self, part: Redrive) -> Result<Redriven, Stop> {
+        self.commit().await?;
+        let (id, Redrive { after, until }) = (self.id, part);
+        let mut dead =
+            self.read(move |reader| reader.dead_letters_until(id, after, until, ROWS_AT_ONCE)).await?;
+        let next = dead.last().filter(|_| dead.len() == ROWS_AT_ONCE).and_then(Delivery::death);
+        // Housekeeping may have given up what is under way; that settles itself.
+        dead.retain(|row| !self.flight.contains(row.id.position));
+        dead.sort_by_key(|row| row.id.position);
+        let (now, count) = (self.now(), dead.len() as u64);
+        for row in dead {
+            let state = self.state_of_redelivery(&Arc::from(&*row.key), now);
+            self.changes.put(Delivery { state, since: now, ..row });
+        }
+        self.due.look_no_later_than(now);
+        self.commit().await?;
+        if count > 0 {
+            tracing::info!(count, "dead letters are sent again");
+        }
+        Ok(Redriven { count, next })
+    }
+
+    /// Due now, or behind what its key has under way. It is not the head of its key yet.
+    fn state_of_redelivery(&mut self, key: &Arc<str>, now: Timestamp) -> DeliveryState {
+        let follows = self.settings.order == Order::Fifo && self.keys.admit(key) == Admit::Behind;
+        if follows { DeliveryState::Behind } else { DeliveryState::Retry { at: now } }
     }
 
     async fn redeliver(&mut self, position: Position) -> Result<Result<(), RedeliverError>, Stop> {
@@ -39,10 +72,11 @@ impl Worker {
         let now = self.now();
         // A row that waits for its retry is the head of its key already.
         let is_head = matches!(waits, Some(DeliveryState::Retry { .. }));
-        let follows = self.settings.order == Order::Fifo
-            && !is_head
-            && self.keys.admit(&event.body.key) == Admit::Behind;
-        let state = if follows { DeliveryState::Behind } else { DeliveryState::Retry { at: now } };
+        let state = if is_head {
+            DeliveryState::Retry { at: now }
+        } else {
+            self.state_of_redelivery(&event.body.key, now)
+        };
         let recorded = attempts.iter().filter(|attempt| attempt.delivery == id).map(|attempt| attempt.number);
         let begun = recorded.chain(row.iter().map(|row| row.attempts)).max().unwrap_or(0);
         self.changes.put(self.row(&event, state, begun, now));

@@ -1,13 +1,13 @@
 //! What comes of an attempt.
 
-use event::Timestamp;
+use event::{Position, Timestamp};
 use storage::delivery::{Attempt, DeliveryId, DeliveryState, MAX_ANSWER};
 use storage::failpoint;
 use tokio::time::Instant;
 
 use super::attempt::Arrival;
 use super::flight::{Departure, Landed, Row};
-use super::{LEASE_MARGIN, Order, Worker};
+use super::{LEASE_MARGIN, LastAttempt, Order, Worker};
 use crate::policy::{Next, Verdict, asked_wait, classify, describe, in_words};
 use crate::sink::AttemptReport;
 use crate::window::Release;
@@ -21,7 +21,7 @@ impl Worker {
         match arrival {
             Arrival::Report(report) => self.settle_report(&trip, &report),
             Arrival::Unsendable(reason) => {
-                tracing::error!(subscription = self.id.0, %position, ?took, reason, "an event cannot be sent");
+                tracing::error!(%position, ?took, reason, "an event cannot be sent");
                 self.kill(&trip, reason);
             }
         }
@@ -30,6 +30,7 @@ impl Worker {
 
     fn settle_report(&mut self, trip: &Departure, report: &AttemptReport) {
         self.shared.count_attempt(report);
+        self.note_last(Some(trip.event.position), trip.number, report);
         let next_at = match classify(report) {
             Verdict::Delivered => {
                 self.delivered(trip);
@@ -54,9 +55,15 @@ impl Worker {
         });
     }
 
+    /// For people who look.
+    pub(super) fn note_last(&self, position: Option<Position>, number: u32, report: &AttemptReport) {
+        let error = (classify(report) != Verdict::Delivered).then(|| describe(report));
+        self.shared.set_last(LastAttempt { at: self.now(), position, number, status: report.status, error });
+    }
+
     fn delivered(&mut self, trip: &Departure) {
         if std::mem::take(&mut self.failing) {
-            tracing::info!(subscription = self.id.0, "the endpoint takes deliveries again");
+            tracing::info!("the endpoint takes deliveries again");
         }
         self.shared.count_delivered();
         if trip.row == Row::Stored {
@@ -72,10 +79,7 @@ impl Worker {
         match self.settings.policy.next(trip.number, trip.since, now, asked, jitter) {
             Next::Retry(at) => {
                 if !std::mem::replace(&mut self.failing, true) {
-                    let host = self.courier.endpoint.authority.to_str().unwrap_or_default();
                     tracing::warn!(
-                        subscription = self.id.0,
-                        host,
                         error = describe(report),
                         next_at = %at,
                         "deliveries fail: they are tried again"

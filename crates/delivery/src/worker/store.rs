@@ -63,7 +63,7 @@ impl Worker {
                 return Err(Stop::Store(error));
             }
         }
-        tracing::warn!(subscription = self.id.0, %error, "deliveries wait for the store");
+        tracing::warn!(%error, "deliveries wait for the store");
         if self.shared.state() == WorkerState::Running {
             self.shared.set_state(WorkerState::WaitingForStore);
         }

@@ -34,6 +34,8 @@ pub struct Delivering {
     pub deliveries: Arc<Deliveries>,
     /// Topics, subscriptions and queues.
     pub hub: Hub,
+    /// What the configuration says of each subscription and the store does not keep.
+    pub forms: Arc<HashMap<SubscriptionId, admin::Form>>,
     /// Ends the hub's long polls.
     pub end_polls: DrainSignal,
     drain: oneshot::Sender<Duration>,
@@ -100,7 +102,8 @@ impl Delivering {
                 });
             })
             .map_err(StartError::part("start the deliveries' thread"))?;
-        Ok(Self { deliveries, hub, end_polls, drain, thread })
+        let forms = Arc::new(forms(config, ledger));
+        Ok(Self { deliveries, hub, forms, end_polls, drain, thread })
     }
 
     /// Begins nothing more and waits for what is under way.
@@ -158,6 +161,18 @@ fn pairs<'a>(
         })?;
         Some((stored, wanted))
     })
+}
+
+fn forms(config: &config::Config, ledger: &Ledger) -> HashMap<SubscriptionId, admin::Form> {
+    let form = |wanted: &config::Subscription| admin::Form {
+        format: match wanted.format {
+            config::Format::Sns => "sns",
+            config::Format::StandardWebhooks { .. } => "standard-webhooks",
+        },
+        raw_message_delivery: wanted.raw_message_delivery,
+        fifo: wanted.fifo,
+    };
+    pairs(config, ledger).map(|(stored, wanted)| (stored.id, form(wanted))).collect()
 }
 
 fn workers(

@@ -85,6 +85,7 @@ impl Serving {
             topics: Arc::new(ledger.entities.topics.clone()),
             queues: Arc::new(ledger.entities.queues.clone()),
             subscriptions: Arc::new(ledger.entities.subscriptions.clone()),
+            forms: delivering.forms.clone(),
             ready_at: clock.now(),
             clock,
             draining: draining.clone(),

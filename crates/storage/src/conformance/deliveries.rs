@@ -18,6 +18,8 @@ pub(super) const CASES: &[Case] = cases![
     waiting_rows_come_by_position,
     blocked_keys_are_those_of_rows_that_are_not_dead,
     rows_of_a_key_come_by_position,
+    dead_letters_come_last_first_a_page_at_a_time,
+    the_first_dead_letters_of_a_subscription_come_first,
     rows_of_an_event_come_by_subscription,
     attempts_come_by_subscription_and_number,
     an_attempt_is_kept_as_it_was_given,
@@ -160,6 +162,55 @@ fn rows_of_a_key_come_by_position(store: &mut Store) {
     assert_eq!(of_key(1), [positions[0]]);
 }
 
+/// Dead letters of two subscriptions among rows that are not dead. Returns the subscriptions and the positions.
+fn graveyard(store: &mut Store) -> ((Subscription, Subscription), Vec<Position>) {
+    let both = two_subscriptions(store);
+    let positions: Vec<Position> = (1..=5).map(|n| store.append(&sample_event(n))).collect();
+    let states = [dead(7), retry(1), dead(5), dead(7), DeliveryState::Behind];
+    for (position, state) in positions.iter().zip(states) {
+        put(store, &row(&both.0, *position, state));
+    }
+    put(store, &row(&both.1, positions[0], dead(7)));
+    put(store, &row(&both.1, positions[1], dead(6)));
+    (both, positions)
+}
+
+fn dead_letters_come_last_first_a_page_at_a_time(store: &mut Store) {
+    let ((first, second), positions) = graveyard(store);
+    let id = |of: &Subscription, n: usize| DeliveryId { subscription: of.id, position: positions[n] };
+    let pages = |of, limit| {
+        let (mut all, mut before) = (Vec::new(), None);
+        loop {
+            let page = store.reader().dead_letters(of, before, limit).unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { return all };
+            before = last.death();
+            all.extend(page.iter().map(|row| row.id));
+        }
+    };
+    let of_all = [id(&second, 0), id(&first, 3), id(&first, 0), id(&second, 1), id(&first, 2)];
+    for limit in [1, 2, 9] {
+        assert_eq!(pages(None, limit), of_all);
+        assert_eq!(pages(Some(first.id), limit), [id(&first, 3), id(&first, 0), id(&first, 2)]);
+        assert_eq!(pages(Some(second.id), limit), [id(&second, 0), id(&second, 1)]);
+    }
+    assert_eq!(pages(Some(SubscriptionId(99)), 9), []);
+}
+
+fn the_first_dead_letters_of_a_subscription_come_first(store: &mut Store) {
+    let ((first, _), positions) = graveyard(store);
+    let page = |after_death, until, limit| {
+        let rows = store.reader().dead_letters_until(first.id, after_death, after(until), limit).unwrap();
+        rows.iter().map(|row| (row.id.position, row.death())).collect::<Vec<_>>()
+    };
+    let all = page(None, 7, 9);
+    let order: Vec<Position> = all.iter().map(|(position, _)| *position).collect();
+    assert_eq!(order, [positions[2], positions[0], positions[3]]);
+    assert_eq!(page(None, 6, 9), all[..1]);
+    assert_eq!(page(None, 7, 2), all[..2]);
+    assert_eq!(page(all[1].1, 7, 2), all[2..]);
+}
+
 fn rows_of_an_event_come_by_subscription(store: &mut Store) {
     let (first, second) = two_subscriptions(store);
     let position = store.append(&sample_event(1));
@@ -224,12 +275,12 @@ fn lag_counts_what_is_unread_waits_and_is_dead(store: &mut Store) {
         let done_to = positions[3];
         tx.advance_cursor(subscription.id, Cursor { dispatched_to: done_to, done_to })
     });
-    let unread = Lag { unread: 2, waiting: 0, dead: 0, oldest: Some(after(5)) };
+    let unread = Lag { unread: 2, waiting: 0, behind: 0, dead: 0, oldest: Some(after(5)) };
     assert_eq!(store.reader().lag(subscription.id).unwrap(), unread);
     put(store, &row(&subscription, positions[0], dead(1)));
     put(store, &row(&subscription, positions[1], retry(1)));
     put(store, &row(&subscription, positions[2], DeliveryState::Behind));
-    let behind = Lag { unread: 2, waiting: 2, dead: 1, oldest: Some(after(2)) };
+    let behind = Lag { unread: 2, waiting: 2, behind: 1, dead: 1, oldest: Some(after(2)) };
     assert_eq!(store.reader().lag(subscription.id).unwrap(), behind);
     assert_eq!(store.reader().lag(to_queue.id).unwrap(), Lag::default(), "a queue has its own depth");
     let depth = store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Case, Store, after, cases, recorded_at, to_queue};
 use crate::entities::QueueId;
 use crate::memory::{sample_event, sample_id};
-use crate::queue::{MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange};
+use crate::queue::{MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange};
 
 pub(super) const CASES: &[Case] = cases![
     messages_come_in_the_order_in_which_they_were_sent,
@@ -22,6 +22,7 @@ pub(super) const CASES: &[Case] = cases![
     visibility_ends_at_the_limit_of_the_last_receive,
     message_ids_differ_between_queues_and_stay,
     depth_tells_the_visible_from_those_in_flight,
+    an_events_messages_are_those_that_are_still_there,
 ];
 
 const HALF_MINUTE: Duration = Duration::from_secs(30);
@@ -179,4 +180,19 @@ fn depth_tells_the_visible_from_those_in_flight(store: &mut Store) {
     store.write(|tx| tx.delete_message(queue, handle));
     assert_eq!(depth(store, 40), QueueDepth { visible: 2, in_flight: 0, oldest: Some(after(2)) });
     assert_eq!(store.reader().queue_depth(QueueId(99), after(0)).unwrap(), QueueDepth::default());
+}
+
+fn an_events_messages_are_those_that_are_still_there(store: &mut Store) {
+    let entities = store.sync(&[to_queue("a"), to_queue("b")]);
+    let position = store.append(&sample_event(1));
+    store.append(&sample_event(2));
+    let seen = |store: &Store| store.reader().messages_at(position).unwrap();
+    let message =
+        |n: usize, receive_count| QueuedMessage { subscription: entities.subscriptions[n].id, receive_count };
+    assert_eq!(seen(store), [message(0, 0), message(1, 0)]);
+    let received = receive(store, entities.queues[1].id, 1, 9).remove(0);
+    receive(store, entities.queues[1].id, 1, 99);
+    assert_eq!(seen(store), [message(0, 0), message(1, 2)]);
+    store.write(|tx| tx.delete_message(entities.queues[1].id, received.handle));
+    assert_eq!(seen(store), [message(0, 0)]);
 }

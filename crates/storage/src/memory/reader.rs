@@ -9,9 +9,9 @@ use super::state::State;
 use super::transaction::waits;
 use crate::Result;
 use crate::backend::{Lag, Reader, StoreStats};
-use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use crate::delivery::{Attempt, Death, Delivery, DeliveryId, DeliveryState};
 use crate::entities::{Protocol, QueueId, Subscription, SubscriptionId};
-use crate::queue::QueueDepth;
+use crate::queue::{QueueDepth, QueuedMessage};
 
 impl Reader for Shared {
     fn head(&self) -> Result<Position> {
@@ -128,6 +128,44 @@ impl Reader for Shared {
         Ok(keys.into_iter().collect())
     }
 
+    fn dead_letters(
+        &self,
+        of: Option<SubscriptionId>,
+        before: Option<Death>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        let state = self.state();
+        let mut dead = state.dead_letters(of);
+        dead.retain(|(death, _)| before.is_none_or(|before| *death < before));
+        Ok(dead.into_iter().rev().take(limit).map(|(_, row)| row.clone()).collect())
+    }
+
+    fn dead_letters_until(
+        &self,
+        of: SubscriptionId,
+        after: Option<Death>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        let state = self.state();
+        let mut dead = state.dead_letters(Some(of));
+        dead.retain(|(death, _)| death.at <= until && after.is_none_or(|after| *death > after));
+        Ok(dead.into_iter().take(limit).map(|(_, row)| row.clone()).collect())
+    }
+
+    fn messages_at(&self, position: Position) -> Result<Vec<QueuedMessage>> {
+        let state = self.state();
+        let here = state.messages.values().filter(|message| message.position == position);
+        let mut messages: Vec<QueuedMessage> = here
+            .map(|message| QueuedMessage {
+                subscription: message.subscription,
+                receive_count: message.receive_count,
+            })
+            .collect();
+        messages.sort_by_key(|message| message.subscription);
+        Ok(messages)
+    }
+
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {
         let state = self.state();
         Ok(state.deliveries.values().filter(|row| row.id.position == position).cloned().collect())
@@ -185,6 +223,14 @@ impl State {
         self.events.range(Position(after.0.saturating_add(1))..).map(|(_, event)| &**event)
     }
 
+    /// In the order of their deaths.
+    fn dead_letters(&self, of: Option<SubscriptionId>) -> Vec<(Death, &Delivery)> {
+        let rows = self.deliveries.values().filter(|row| of.is_none_or(|of| row.id.subscription == of));
+        let mut dead: Vec<_> = rows.filter_map(|row| Some((row.death()?, row))).collect();
+        dead.sort_by_key(|(death, _)| *death);
+        dead
+    }
+
     fn lag(&self, id: SubscriptionId) -> Lag {
         let Some(subscriber) = self.subscriptions.get(&id) else { return Lag::default() };
         let subscription = &subscriber.subscription;
@@ -201,6 +247,7 @@ impl State {
         Lag {
             unread: unread.len() as u64,
             waiting: waiting.len() as u64,
+            behind: waiting.iter().filter(|row| row.state == DeliveryState::Behind).count() as u64,
             dead: self.rows_of(id).filter(|row| !waits(row)).count() as u64,
             oldest: oldest
                 .and_then(|position| self.events.get(&position))

@@ -157,17 +157,20 @@ pub(super) fn lag(database: &Connection, id: SubscriptionId) -> Result<Lag> {
     let TopicId(topic) = subscription.topic;
     let sql = "SELECT count(*), min(position) FROM events WHERE topic = ?1 AND position > ?2";
     let unread = count_and_first(database, sql, [topic, subscription.cursor.done_to.0])?;
-    let sql = "SELECT count(*), min(position) FROM deliveries INDEXED BY deliveries_waiting
-               WHERE subscription = ?1 AND state <> 'dead'";
-    let waiting = count_and_first(database, sql, [id.0])?;
+    let sql = "SELECT count(*), min(position), count(*) FILTER (WHERE state = 'behind')
+               FROM deliveries INDEXED BY deliveries_waiting WHERE subscription = ?1 AND state <> 'dead'";
+    let waiting = database.find("read what waits", sql, [id.0], |row| {
+        Ok((row.get::<_, u64>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, u64>(2)?))
+    })?;
+    let (waiting, first_waiting, behind) = waiting.unwrap_or_default();
     let sql = "SELECT count(*), min(position) FROM deliveries INDEXED BY deliveries_dead_of
                WHERE subscription = ?1 AND state = 'dead'";
     let dead = count_and_first(database, sql, [id.0])?;
-    let oldest = match unread.1.into_iter().chain(waiting.1).min() {
+    let oldest = match unread.1.into_iter().chain(first_waiting).min() {
         Some(position) => recorded_at(database, position)?,
         None => None,
     };
-    Ok(Lag { unread: unread.0, waiting: waiting.0, dead: dead.0, oldest })
+    Ok(Lag { unread: unread.0, waiting, behind, dead: dead.0, oldest })
 }
 
 fn count_and_first(

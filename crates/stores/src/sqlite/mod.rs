@@ -33,6 +33,7 @@ use storage::{Result, StoreError};
 
 mod check;
 mod checkpoint;
+mod dead_letters;
 mod deliveries;
 mod entities;
 mod housekeeping;

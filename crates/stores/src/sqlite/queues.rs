@@ -9,7 +9,9 @@ use event::{Event, Position, Timestamp};
 use rusqlite::Connection;
 use storage::Result;
 use storage::entities::{QueueId, SubscriptionId};
-use storage::queue::{MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange, message_id};
+use storage::queue::{
+    MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange, message_id,
+};
 
 use super::rows::{self, EVENT, micros};
 use super::statements::Statements;
@@ -130,6 +132,13 @@ pub(super) fn change_visibility(
     let sql = "UPDATE messages SET visible_at = ?2 WHERE seq = ?1";
     database.run("hide a message", sql, [handle.seq, hidden_until(visibility, now)])?;
     Ok(VisibilityChange::Changed)
+}
+
+pub(super) fn messages_at(database: &Connection, position: Position) -> Result<Vec<QueuedMessage>> {
+    let sql = "SELECT subscription, receive_count FROM messages WHERE position = ?1 ORDER BY subscription";
+    database.list("read an event's messages", sql, [position.0], |row| {
+        Ok(QueuedMessage { subscription: SubscriptionId(row.get(0)?), receive_count: row.get(1)? })
+    })
 }
 
 pub(super) fn depth(database: &Connection, queue: QueueId, now: Timestamp) -> Result<QueueDepth> {

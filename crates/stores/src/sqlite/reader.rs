@@ -9,13 +9,13 @@ use event::{Event, EventId, Position, Timestamp, TopicId};
 use rusqlite::{Connection, OpenFlags, params};
 use storage::Result;
 use storage::backend::{Lag, Reader, StoreStats};
-use storage::delivery::{Attempt, Delivery, DeliveryId};
+use storage::delivery::{Attempt, Death, Delivery, DeliveryId};
 use storage::entities::{QueueId, Subscription, SubscriptionId};
-use storage::queue::QueueDepth;
+use storage::queue::{QueueDepth, QueuedMessage};
 
 use super::rows::{self, EVENT};
 use super::statements::{Statements, failed};
-use super::{Files, OTHER_CACHE, check, configure, deliveries, entities, queues};
+use super::{Files, OTHER_CACHE, check, configure, dead_letters, deliveries, entities, queues};
 
 /// Connections that may be open at once; one more reader waits.
 const MAX_CONNECTIONS: usize = 4;
@@ -170,6 +170,29 @@ impl Reader for Readers {
 
     fn blocked_keys(&self, subscription: SubscriptionId) -> Result<Vec<String>> {
         self.read(|database| deliveries::blocked_keys(database, subscription))
+    }
+
+    fn dead_letters(
+        &self,
+        of: Option<SubscriptionId>,
+        before: Option<Death>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        self.read(|database| dead_letters::newest(database, of, before, limit))
+    }
+
+    fn dead_letters_until(
+        &self,
+        of: SubscriptionId,
+        after: Option<Death>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        self.read(|database| dead_letters::oldest(database, of, after, until, limit))
+    }
+
+    fn messages_at(&self, position: Position) -> Result<Vec<QueuedMessage>> {
+        self.read(|database| queues::messages_at(database, position))
     }
 
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {

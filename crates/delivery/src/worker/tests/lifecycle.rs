@@ -8,6 +8,7 @@ use super::world::fifo;
 use super::*;
 use crate::signing::SnsKey;
 use crate::wire::WireFormat;
+use crate::worker::recovery::ROWS_AT_ONCE;
 
 fn pending() -> SubscriptionState {
     SubscriptionState::Pending { token: "tok".into() }
@@ -323,4 +324,76 @@ async fn refuses_to_send_again_what_is_under_way_or_not_there() {
     world.until("the call", |world| world.attempts().len() == 1).await;
     assert_eq!(handle.redeliver(Position(position)).await, Err(RedeliverError::UnderWay));
     assert_eq!(handle.redeliver(Position(99)).await, Err(RedeliverError::NoSuchEvent));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_are_redriven_together_and_each_once() {
+    for settings in [raw(), fifo()] {
+        let mut world = World::new(1).await;
+        world.script(|_| Answer::Status(410));
+        let handle = world.start(0, settings);
+        let mut dead = Vec::new();
+        for key in ["a", "a", "b"] {
+            dead.push(world.publish(key).await);
+        }
+        world.until("the deaths", |world| dead.iter().all(|position| world.is_dead(*position))).await;
+        world.script(|call| if call.position == 1 { Answer::Status(410) } else { OK });
+        let until = world.now();
+        world.advance(SECOND).await;
+        let redriven = handle.redrive(Redrive { after: None, until }).await.unwrap();
+        assert_eq!(redriven, Redriven { count: 3, next: None });
+        world.until("the deliveries", |world| world.delivered().len() == 2).await;
+        world.until("the death", |world| world.is_dead(dead[0]) && world.recorded(dead[0]).len() == 2).await;
+        assert!(world.row(dead[1]).is_none() && world.row(dead[2]).is_none());
+        let again = handle.redrive(Redrive { after: None, until }).await.unwrap();
+        assert_eq!(again.count, 0, "what died since was not meant");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_dead_letters_are_redriven_in_parts() {
+    let count = ROWS_AT_ONCE + 5;
+    let mut world = World::new(1).await;
+    let (id, now) = (world.subscriptions[0].id, world.now());
+    let mut positions = Vec::new();
+    for _ in 0..count {
+        positions.push(world.publish("a").await);
+    }
+    let rows = positions.clone();
+    let kill = move |tx: &mut dyn storage::Tx| {
+        for position in &rows {
+            tx.put_delivery(&storage::delivery::Delivery {
+                id: storage::delivery::DeliveryId { subscription: id, position: Position(*position) },
+                key: "a".into(),
+                state: DeliveryState::Dead { reason: "told to".into(), at: now },
+                attempts: 1,
+                since: now,
+            })?;
+        }
+        let last = Position(*rows.last().unwrap_or(&0));
+        tx.advance_cursor(id, storage::entities::Cursor { dispatched_to: last, done_to: last })
+    };
+    world.writer.transact(kill).await.unwrap();
+    let handle = world.start(0, fifo());
+    let first = handle.redrive(Redrive { after: None, until: now }).await.unwrap();
+    assert_eq!(first.count, ROWS_AT_ONCE as u64);
+    let second = handle.redrive(Redrive { after: first.next, until: now }).await.unwrap();
+    assert_eq!(second, Redriven { count: 5, next: None });
+    world.until("all", |world| world.delivered() == positions).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_tells_how_its_last_attempt_ended() {
+    let mut world = World::new(1).await;
+    let handle = world.start(0, raw());
+    assert_eq!(handle.last_attempt(), None);
+    world.script(|_| Answer::Status(503));
+    let position = world.publish("a").await;
+    world.until("the failure", |_| handle.last_attempt().is_some()).await;
+    let last = handle.last_attempt().unwrap();
+    assert_eq!((last.position, last.number, last.status), (Some(Position(position)), 1, Some(503)));
+    assert_eq!(last.error.as_deref(), Some("answered 503"));
+    world.script(|_| OK);
+    world.advance(6 * SECOND).await;
+    world.until("the success", |_| handle.last_attempt().is_some_and(|last| last.error.is_none())).await;
 }

@@ -224,12 +224,22 @@ fn seen(reader: &dyn Reader, now: Timestamp) -> Vec<String> {
     for position in (1..=POSITIONS).map(Position) {
         seen.push(told(reader.deliveries_at(position)));
         seen.push(told(reader.attempts_at(position)));
+        seen.push(told(reader.messages_at(position)));
     }
     for id in (1..=SUBSCRIPTIONS).map(SubscriptionId) {
         seen.push(told(reader.lag(id)));
         seen.push(told(reader.next_due(id)));
         seen.push(told(reader.due_deliveries(id, now, 3)));
         seen.push(told(reader.leased_deliveries(id, now, now.plus(Duration::from_secs(30)), 3)));
+        let page = told(reader.dead_letters(Some(id), None, 2));
+        let last = reader.dead_letters(Some(id), None, 2).unwrap().last().and_then(Delivery::death);
+        seen.push(
+            page + &told(reader.dead_letters(Some(id), last, 2)) + &told(reader.dead_letters(None, last, 3)),
+        );
+        seen.push(
+            told(reader.dead_letters_until(id, last, now, 3))
+                + &told(reader.dead_letters_until(id, None, now, 3)),
+        );
         seen.push(told(reader.waiting_deliveries(id, Position(5), 3)));
         seen.push(told(reader.blocked_keys(id)));
         seen.push(told(reader.deliveries_of_key(id, "1", 3)));

@@ -1,0 +1,245 @@
+//! `/retrohook/dead-letters`: deliveries that were given up, and sending them on their way again.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use delivery::endpoint::shown;
+use delivery::worker::{Handle, RedeliverError, Redrive};
+use event::{EventId, Position, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use storage::Reader;
+use storage::delivery::{Death, Delivery, DeliveryId, DeliveryState};
+use storage::entities::{Subscription, SubscriptionId};
+
+use crate::{Error, Node, page, read, topic_name};
+
+/// Dead letters that are looked at for a page; where fewer of them have the reason that was asked for, the page is shorter.
+const MAX_LOOKED_AT: usize = 5_000;
+/// Dead letters that are read at once.
+const CHUNK: usize = 500;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    subscription: Option<i64>,
+    reason: Option<String>,
+    limit: Option<usize>,
+    before: Option<Place>,
+}
+
+/// A page of dead letters.
+#[derive(Serialize)]
+pub(crate) struct DeadLetters {
+    dead_letters: Vec<View>,
+    /// What `before` is on the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_before: Option<Place>,
+}
+
+/// A place among dead letters: `<microseconds>-<subscription>-<sequence>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place(Death);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Death { at, id } = self.0;
+        write!(f, "{}-{}-{}", at.as_micros(), id.subscription.0, id.position.0)
+    }
+}
+
+impl FromStr for Place {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.splitn(3, '-').map(str::parse::<u64>);
+        let mut next =
+            || parts.next().and_then(Result::ok).ok_or("`before` is `next_before` of another page");
+        let at = Timestamp::from_micros(next()?);
+        let mut number = || next().map(u64::cast_signed);
+        let (subscription, position) = (SubscriptionId(number()?), Position(number()?));
+        Ok(Self(Death { at, id: DeliveryId { subscription, position } }))
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// `GET /retrohook/dead-letters`: the last that died first.
+pub(crate) async fn list(
+    State(node): State<Node>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<DeadLetters>, Error> {
+    let known = "`subscription` (a number), `reason` (a part of it), `limit` (1 to 500) and `before` (`next_before` of the page before)";
+    let filter = page::parameters(filter, known)?;
+    let found = read(&node, move |reader| Found::read(reader, &filter)).await?;
+    let letters = found.letters.into_iter().map(|(row, event)| {
+        let subscription = found.subscriptions.iter().find(|known| known.id == row.id.subscription);
+        View::new(&node, subscription, row, event)
+    });
+    Ok(Json(DeadLetters { dead_letters: letters.collect(), next_before: found.next.map(Place) }))
+}
+
+/// What was read of a page.
+struct Found {
+    letters: Vec<(Delivery, Option<EventId>)>,
+    next: Option<Death>,
+    subscriptions: Vec<Subscription>,
+}
+
+impl Found {
+    fn read(reader: &dyn Reader, filter: &Filter) -> storage::Result<Self> {
+        let (limit, of) = (page::size(filter.limit), filter.subscription.map(SubscriptionId));
+        let mut found = Self { letters: Vec::new(), next: None, subscriptions: reader.subscriptions()? };
+        let mut before = filter.before.map(|place| place.0);
+        for _ in 0..MAX_LOOKED_AT / CHUNK {
+            let chunk = reader.dead_letters(of, before, CHUNK)?;
+            let was_last = chunk.len() < CHUNK;
+            for row in chunk {
+                if found.letters.len() == limit {
+                    found.next = before;
+                    return Ok(found);
+                }
+                before = row.death();
+                if has_reason(&row, filter.reason.as_deref()) {
+                    let event = reader.event_at(row.id.position)?.map(|event| event.body.id);
+                    found.letters.push((row, event));
+                }
+            }
+            if was_last {
+                return Ok(found);
+            }
+        }
+        found.next = before;
+        Ok(found)
+    }
+}
+
+fn has_reason(row: &Delivery, wanted: Option<&str>) -> bool {
+    match &row.state {
+        DeliveryState::Dead { reason, .. } => wanted.is_none_or(|wanted| reason.contains(wanted)),
+        DeliveryState::Retry { .. } | DeliveryState::Behind => false,
+    }
+}
+
+/// `POST /retrohook/dead-letters/{subscription}/{sequence}/redrive`: one of them.
+pub(crate) async fn redrive_one(
+    State(node): State<Node>,
+    Path((subscription, sequence)): Path<(i64, i64)>,
+) -> Result<Json<serde_json::Value>, Error> {
+    let id = DeliveryId { subscription: SubscriptionId(subscription), position: Position(sequence) };
+    let row = read(&node, move |reader| reader.delivery(id)).await?;
+    if row.is_none_or(|row| row.death().is_none()) {
+        return Err(Error::missing(
+            format!("subscription {subscription} has no dead letter with sequence {sequence}"),
+            "GET /retrohook/dead-letters lists them with their links",
+        ));
+    }
+    worker(&node, id.subscription)?.redeliver(id.position).await?;
+    Ok(Json(serde_json::json!({ "subscription": subscription, "redriven": 1 })))
+}
+
+/// `POST /retrohook/dead-letters/{subscription}/redrive`: all of a subscription that are dead now.
+pub(crate) async fn redrive_all(
+    State(node): State<Node>,
+    Path(subscription): Path<i64>,
+) -> Result<Json<serde_json::Value>, Error> {
+    let worker = worker(&node, SubscriptionId(subscription))?;
+    // One that dies again meanwhile is not sent a third time.
+    let until = node.clock.now();
+    let (mut redriven, mut after) = (0, None);
+    loop {
+        let part = worker.redrive(Redrive { after, until }).await?;
+        redriven += part.count;
+        if part.next.is_none() {
+            break;
+        }
+        after = part.next;
+    }
+    Ok(Json(serde_json::json!({ "subscription": subscription, "redriven": redriven })))
+}
+
+fn worker(node: &Node, id: SubscriptionId) -> Result<Handle, Error> {
+    if !node.subscriptions.iter().any(|known| known.id == id) {
+        return Err(Error::missing(
+            format!("the configuration has no subscription {}", id.0),
+            "GET /retrohook/subscriptions lists them",
+        ));
+    }
+    node.deliveries.handle(id).ok_or_else(|| RedeliverError::NotDelivering.into())
+}
+
+/// A dead letter as the API shows it.
+#[derive(Serialize)]
+struct View {
+    subscription: SubscriptionId,
+    sequence: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<EventId>,
+    topic: String,
+    endpoint: String,
+    key: String,
+    reason: String,
+    attempts: u32,
+    died_at: String,
+    links: Links,
+}
+
+#[derive(Serialize)]
+struct Links {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
+    redrive: String,
+}
+
+impl View {
+    fn new(node: &Node, subscription: Option<&Subscription>, row: Delivery, event: Option<EventId>) -> Self {
+        let DeliveryId { subscription: id, position } = row.id;
+        let (reason, died_at) = match row.state {
+            DeliveryState::Dead { reason, at } => (reason, at.to_string()),
+            DeliveryState::Retry { .. } | DeliveryState::Behind => Default::default(),
+        };
+        Self {
+            subscription: id,
+            sequence: position.0,
+            event,
+            topic: subscription.map_or_else(String::new, |known| topic_name(&node.topics, known.topic)),
+            endpoint: subscription.map_or_else(String::new, |known| shown(&known.endpoint)),
+            key: row.key,
+            reason,
+            attempts: row.attempts,
+            died_at,
+            links: Links {
+                event: event.map(|event| format!("/retrohook/events/{event}")),
+                redrive: format!("/retrohook/dead-letters/{}/{}/redrive", id.0, position.0),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_reads_back_and_garbage_does_not() {
+        let id = DeliveryId { subscription: SubscriptionId(3), position: Position(17) };
+        let place = Place(Death { at: Timestamp::from_micros(1_764_147_209_000_001), id });
+        assert_eq!(place.to_string(), "1764147209000001-3-17");
+        assert_eq!(place.to_string().parse(), Ok(place));
+        for garbage in ["", "1", "1-2", "1-2-x", "-1-2-3", "1-2-3-4"] {
+            assert!(garbage.parse::<Place>().is_err(), "{garbage}");
+        }
+    }
+}
