@@ -1,6 +1,6 @@
 //! The forum: a page that caches profiles, and a webhook that expires them when SNS's form says that one changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -92,14 +92,15 @@ async fn page(State(cache): State<Cache>, Path(name): Path<String>) -> (StatusCo
 pub struct Webhook {
     cache: Cache,
     heard: mpsc::UnboundedSender<Heard>,
+    seen: Seen,
     address: SocketAddr,
     serving: Option<JoinHandle<()>>,
 }
 
 impl Webhook {
     pub async fn start(cache: Cache, heard: mpsc::UnboundedSender<Heard>) -> Result<Self, DemoError> {
-        let mut webhook =
-            Self { cache, heard, address: SocketAddr::from(([127, 0, 0, 1], 0)), serving: None };
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut webhook = Self { cache, heard, seen: Seen::default(), address, serving: None };
         webhook.come_back().await?;
         Ok(webhook)
     }
@@ -128,7 +129,7 @@ impl Webhook {
         let listener =
             TcpListener::bind(self.address).await.map_err(DemoError::io("start the forum's webhook"))?;
         self.address = listener.local_addr().map_err(DemoError::io("start the forum's webhook"))?;
-        let state = (self.cache.clone(), self.heard.clone());
+        let state = (self.cache.clone(), self.heard.clone(), self.seen.clone());
         let router = Router::new().route("/hooks/profile-changed", post(hook)).with_state(state);
         self.serving = Some(tokio::spawn(async move {
             // It serves until it is aborted.
@@ -138,9 +139,12 @@ impl Webhook {
     }
 }
 
-type HookState = (Cache, mpsc::UnboundedSender<Heard>);
+/// The ids of the events that came: delivery is at least once, and an event that comes again is nothing new.
+type Seen = Arc<Mutex<HashSet<String>>>;
 
-async fn hook(State((cache, heard)): State<HookState>, headers: HeaderMap, body: String) -> StatusCode {
+type HookState = (Cache, mpsc::UnboundedSender<Heard>, Seen);
+
+async fn hook(State((cache, heard, seen)): State<HookState>, headers: HeaderMap, body: String) -> StatusCode {
     let Ok(envelope) = serde_json::from_str::<Value>(&body) else { return StatusCode::BAD_REQUEST };
     let text = |name: &str| envelope[name].as_str().unwrap_or_default().to_owned();
     if envelope["Type"] == "SubscriptionConfirmation" {
@@ -155,12 +159,11 @@ async fn hook(State((cache, heard)): State<HookState>, headers: HeaderMap, body:
     cache.expire(&path);
     let header =
         |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let event = Heard::Event {
-        by: "webhook",
-        path,
-        outcome: header("x-retrohook-outcome"),
-        id: header("x-retrohook-event-id"),
-    };
+    let id = header("x-retrohook-event-id");
+    if !seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
+        return StatusCode::NO_CONTENT;
+    }
+    let event = Heard::Event { by: "webhook", path, outcome: header("x-retrohook-outcome"), id };
     // The story may have ended.
     let _ = heard.send(event);
     StatusCode::NO_CONTENT
