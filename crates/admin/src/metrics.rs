@@ -195,6 +195,12 @@ impl Scrape {
         gauge(encoder, "retrohook_wal_bytes", "The write-ahead log", self.snapshot.store.wal_bytes)?;
         gauge(
             encoder,
+            "retrohook_stalled_seconds",
+            "How long the store has been waiting for its disk; 0 for a moment or not at all",
+            writer.stalled_for().map_or(0, |taken| taken.as_secs()),
+        )?;
+        gauge(
+            encoder,
             "retrohook_latched",
             "1 after a commit failed for good",
             u64::from(writer.is_latched()),

@@ -17,6 +17,8 @@ pub(crate) async fn status(State(node): State<Node>) -> Result<Response, Error> 
         |count: fn(&gateway::stats::CoreStats) -> u64| node.cores.iter().map(|core| count(core)).sum::<u64>();
     let state = if node.writer.is_latched() {
         "latched"
+    } else if node.writer.stalled_for().is_some() {
+        "stalled"
     } else if node.writer.is_full() {
         "full"
     } else {
@@ -64,6 +66,9 @@ fn hint(state: &str) -> &'static str {
     match state {
         "latched" => {
             "a commit failed: matching requests get 503 until this process is restarted; see the log"
+        }
+        "stalled" => {
+            "the disk has not answered for seconds: matching requests get 503 until it does; see the disk of the data directory"
         }
         "full" => {
             "the store takes no changes (no space, or somebody holds its lock): matching requests get 503 until it does; see --min-free, the data directory and the log"

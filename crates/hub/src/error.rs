@@ -49,7 +49,7 @@ impl HubError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Store { source, .. } => {
-                matches!(source, StoreError::Full(_) | StoreError::Overloaded { .. })
+                matches!(source, StoreError::Full(_) | StoreError::Overloaded { .. } | StoreError::Stalled(_))
             }
             Self::TooManyPolls { .. } | Self::NoKey | Self::NoRandomness { .. } => true,
             Self::BrokeOff { .. } => false,

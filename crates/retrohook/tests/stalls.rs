@@ -23,7 +23,11 @@ struct Stalling {
 
 impl Stalling {
     fn start(durability: &str) -> Self {
-        let rule = format!("durability: {durability}, store_timeout: {}", STORE_TIMEOUT.as_millis());
+        Self::with(durability, STORE_TIMEOUT)
+    }
+
+    fn with(durability: &str, store_timeout: Duration) -> Self {
+        let rule = format!("durability: {durability}, store_timeout: {}", store_timeout.as_millis());
         let mut scene = Scene::prepare(RETROHOOK, &Profiles { rule: &rule, ..Profiles::default() }.yaml());
         let place = scene.setup.data.path().to_owned();
         let gate = place.join("gate");
@@ -108,6 +112,43 @@ fn an_intent_that_does_not_become_durable_is_given_up() {
         assert!(told.iter().all(|told| told.outcome() == "succeeded"), "{durability}");
         assert!(!stalling.was_asked("?stalled") && !stalling.was_asked("?left"), "{durability}");
     }
+}
+
+#[test]
+fn behind_a_disk_that_has_hung_for_long_nobody_waits() {
+    std::thread::scope(|scope| {
+        for durability in ["intent", "strict", "outcome"] {
+            scope.spawn(move || nobody_waits(durability));
+        }
+    });
+}
+
+fn nobody_waits(durability: &str) {
+    let stalling = Stalling::with(durability, Duration::from_secs(60));
+    let scene = &stalling.scene;
+    assert_eq!(scene.put("?before").expect("an answer").status, 200);
+    let mut before = scene.put_and_wait_for_upstream("?script=wait");
+    stalling.hang();
+    scene.upstream.release();
+    if durability == "intent" {
+        assert_eq!(before.answer().expect("it is not held").status, 200);
+    }
+    let state = |wanted: &str| (scene.admin().status().1["retrohook"]["store"] == wanted).then_some(());
+    wait::until("the store to be stalled", || state("stalled"));
+    assert!(scene.admin().metric("retrohook_stalled_seconds") >= Some(5.0));
+    let refused = scene.put("?stalled").expect("an answer, and no wait for the disk");
+    assert_eq!(refused.status, 503, "{durability}");
+    assert!(refused.header("retry-after").is_some());
+    assert!(!stalling.was_asked("?stalled"), "{durability}");
+    assert_eq!(scene.send("GET", "/mockbin/profile").expect("what matches nothing passes").status, 200);
+
+    stalling.go_on();
+    if durability != "intent" {
+        assert_eq!(before.answer().expect("it is released").status, 200);
+    }
+    wait::until("the store to be ready", || state("ready"));
+    assert_eq!(scene.put("?after").expect("an answer").status, 200);
+    scene.told(3);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Why the store refused or failed, in the words that its callers decide by.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A result of the store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -22,6 +23,9 @@ pub enum StoreError {
         /// The limit that was reached.
         limit: usize,
     },
+    /// A commit has been under way for so long: the disk hangs.
+    #[error("the store has been waiting for its disk for {} s", .0.as_secs())]
+    Stalled(Duration),
     /// The writer has stopped.
     #[error("the store is closed")]
     Closed,

@@ -28,12 +28,16 @@ use crate::{Feed, Result, StoreError, Tx, failpoint};
 
 mod lapses;
 mod receipt;
+mod stall;
 mod stats;
 
 use lapses::Lapses;
 
 pub use receipt::Receipt;
+pub use stall::STALLED_AFTER;
 pub use stats::{Histogram, WriterStats};
+
+use stall::UnderWay;
 
 /// Changes that may wait for the writer; one more is refused with `Overloaded`. Only the outcome of an intent always gets in: there are
 /// no more of those than of intents, which this limits.
@@ -139,6 +143,7 @@ struct Shared {
     latched: AtomicBool,
     full: AtomicBool,
     open_intents: AtomicU64,
+    under_way: UnderWay,
     stats: WriterStats,
 }
 
@@ -166,6 +171,7 @@ impl Writer {
             latched: AtomicBool::new(false),
             full: AtomicBool::new(false),
             open_intents: AtomicU64::new(0),
+            under_way: UnderWay::default(),
             stats: WriterStats::default(),
         });
         let mut worker = Worker::new(config, changes, shared.clone());
@@ -177,6 +183,10 @@ impl Writer {
 
     /// Notes an intent; the receipt resolves when it is durable.
     pub fn intend(&self, intent: Intent) -> Receipt<()> {
+        // Who waits behind a disk that hangs would only wait.
+        if let Some(taken) = self.stalled_for() {
+            return Receipt::refused(StoreError::Stalled(taken));
+        }
         let (reply, receipt) = oneshot::channel();
         self.send(Change::Intend { intent, reply }, receipt)
     }
@@ -243,6 +253,9 @@ impl Writer {
         if self.is_latched() {
             return Err(StoreError::Latched("the log tells more".into()));
         }
+        if let Some(taken) = self.stalled_for() {
+            return Err(StoreError::Stalled(taken));
+        }
         if self.is_full() {
             return Err(StoreError::Full("the log tells more".into()));
         }
@@ -250,6 +263,11 @@ impl Writer {
             return Err(StoreError::Overloaded { limit: MAX_QUEUED });
         }
         Ok(())
+    }
+
+    /// How long the commit under way has taken, if that is longer than [`STALLED_AFTER`].
+    pub fn stalled_for(&self) -> Option<Duration> {
+        self.shared.under_way.longer_than(STALLED_AFTER)
     }
 
     /// Whether intents are refused for want of space, as of a second ago at most.
@@ -347,8 +365,10 @@ impl<B: Backend> Worker<B> {
             }
             let housekeep = Instant::now() >= self.housekeeping_due;
             if self.batch.len() > 0 || !self.owed.is_empty() || self.short || housekeep {
+                self.shared.under_way.begin();
                 self.commit_batch(housekeep);
                 self.config.backend.between_commits();
+                self.shared.under_way.end();
             }
             // What was refused for want of space is told as soon as there is some, whoever made it.
             let _ = self.look_for_room();

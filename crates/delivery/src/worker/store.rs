@@ -58,7 +58,10 @@ impl Worker {
     /// Waits a while if the error may pass. A drain that has begun is waited out too, up to its deadline.
     async fn outwait(&mut self, error: StoreError) -> Result<(), Stop> {
         match error {
-            StoreError::Full(_) | StoreError::Overloaded { .. } | StoreError::Io { .. } => {}
+            StoreError::Full(_)
+            | StoreError::Overloaded { .. }
+            | StoreError::Stalled(_)
+            | StoreError::Io { .. } => {}
             StoreError::Latched(_) | StoreError::Closed | StoreError::Damaged(_) => {
                 return Err(Stop::Store(error));
             }
