@@ -206,6 +206,8 @@ pub struct Worker {
     gather_until: Option<Instant>,
     /// The last attempt failed: told once, not for every event.
     failing: bool,
+    /// The endpoint was told that its subscription has ended; or it had ended before this process began.
+    end_is_told: bool,
 }
 
 impl Worker {
@@ -218,6 +220,7 @@ impl Worker {
         let id = subscription.id;
         let endpoint: Endpoint =
             subscription.endpoint.parse().map_err(|source| BuildError::Endpoint { id, source })?;
+        let end_is_told = state.borrow().is_disabled();
         settings.max_in_flight = settings.max_in_flight.clamp(1, MAX_IN_FLIGHT);
         let courier = Courier {
             endpoint: Arc::new(endpoint),
@@ -249,6 +252,7 @@ impl Worker {
             changes: Changes::default(),
             gather_until: None,
             failing: false,
+            end_is_told,
             deps,
         };
         Ok((worker, Handle::new(id, shared, sender)))

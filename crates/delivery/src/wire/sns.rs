@@ -12,6 +12,7 @@ use crate::signing::{SnsKey, SnsKeyError};
 
 const CONTENT_TYPE: &str = "text/plain; charset=UTF-8";
 const USER_AGENT: &str = "Amazon Simple Notification Service Agent";
+const SUBSCRIPTION_ARN: HeaderName = HeaderName::from_static("x-amz-sns-subscription-arn");
 /// SHA256withRSA.
 const SIGNATURE_VERSION: &str = "2";
 
@@ -42,15 +43,36 @@ pub enum Delivery {
     Raw,
 }
 
-/// What asks an endpoint to confirm its subscription. All its parts are the same at every try.
+/// What an endpoint is asked to confirm, or told that it may undo. All its parts are the same at every try.
 #[derive(Clone, Debug)]
-pub struct Confirmation<'a> {
+pub struct Confirmation {
+    /// Which of the two.
+    pub kind: ConfirmationKind,
     /// The message's id.
     pub id: Uuid,
     /// What it must present.
-    pub token: &'a str,
-    /// When the subscription was made.
+    pub token: String,
+    /// When the subscription was made, or ended.
     pub at: Timestamp,
+}
+
+/// The two messages that are no notifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfirmationKind {
+    /// The endpoint was subscribed: its deliveries begin when it visits the SubscribeURL.
+    Subscription,
+    /// It was unsubscribed: they begin again when it visits the SubscribeURL.
+    Unsubscription,
+}
+
+impl ConfirmationKind {
+    /// As SNS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Subscription => "SubscriptionConfirmation",
+            Self::Unsubscription => "UnsubscribeConfirmation",
+        }
+    }
 }
 
 /// Signs a text on a blocking thread.
@@ -107,7 +129,7 @@ pub fn headers(names: &Names, message: &Message, delivery: Delivery) -> HeaderMa
     let id = message.event().body.id;
     let mut headers = base_headers("Notification", &id.to_string(), &names.topic_arn);
     let name = HeaderName::from_static;
-    headers.insert(name("x-amz-sns-subscription-arn"), ascii(&names.subscription_arn));
+    headers.insert(SUBSCRIPTION_ARN, ascii(&names.subscription_arn));
     if delivery == Delivery::Raw {
         headers.insert(name("x-amz-sns-rawdelivery"), HeaderValue::from_static("true"));
     }
@@ -123,12 +145,18 @@ fn base_headers(kind: &'static str, id: &str, topic_arn: &str) -> HeaderMap {
     headers
 }
 
-impl Confirmation<'_> {
+impl Confirmation {
     fn message(&self, names: &Names) -> String {
-        format!(
-            "You have chosen to subscribe to the topic {}.\nTo confirm the subscription, visit the SubscribeURL included in this message.",
-            names.topic_arn
-        )
+        match self.kind {
+            ConfirmationKind::Subscription => format!(
+                "You have chosen to subscribe to the topic {}.\nTo confirm the subscription, visit the SubscribeURL included in this message.",
+                names.topic_arn
+            ),
+            ConfirmationKind::Unsubscription => format!(
+                "You have chosen to deactivate subscription {}.\nTo cancel this operation and restore the subscription, visit the SubscribeURL included in this message.",
+                names.subscription_arn
+            ),
+        }
     }
 
     fn subscribe_url(&self, names: &Names) -> String {
@@ -145,9 +173,9 @@ impl Confirmation<'_> {
             ("MessageId", &self.id.to_string()),
             ("SubscribeURL", &self.subscribe_url(names)),
             ("Timestamp", &self.at.to_string()),
-            ("Token", self.token),
+            ("Token", &self.token),
             ("TopicArn", &names.topic_arn),
-            ("Type", "SubscriptionConfirmation"),
+            ("Type", self.kind.as_str()),
         ])
     }
 
@@ -155,18 +183,19 @@ impl Confirmation<'_> {
     pub fn request(&self, names: &Names, signed: &Signed) -> super::Outgoing {
         let id = self.id.to_string();
         let mut json = Json::with_capacity(2_048);
-        json.field("Type", "SubscriptionConfirmation");
+        json.field("Type", self.kind.as_str());
         json.field("MessageId", &id);
-        json.field("Token", self.token);
+        json.field("Token", &self.token);
         json.field("TopicArn", &names.topic_arn);
         json.field("Message", &self.message(names));
         json.field("SubscribeURL", &self.subscribe_url(names));
         json.field("Timestamp", &self.at.to_string());
         json.signature(Some(signed));
-        super::Outgoing {
-            headers: base_headers("SubscriptionConfirmation", &id, &names.topic_arn),
-            body: json.finish().into(),
+        let mut headers = base_headers(self.kind.as_str(), &id, &names.topic_arn);
+        if self.kind == ConfirmationKind::Unsubscription {
+            headers.insert(SUBSCRIPTION_ARN, ascii(&names.subscription_arn));
         }
+        super::Outgoing { headers, body: json.finish().into() }
     }
 }
 

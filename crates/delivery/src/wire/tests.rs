@@ -186,8 +186,9 @@ fn standard_webhooks_sends_a_cloud_event_as_it_is() {
 async fn asks_to_confirm_as_aws_does() {
     let key = Arc::new(SnsKey::generate().unwrap());
     let confirmation = sns::Confirmation {
+        kind: sns::ConfirmationKind::Subscription,
         id: uuid::Uuid::from_u128(7),
-        token: "tok",
+        token: "tok".into(),
         at: Timestamp::from_millis(1_335_390_565_719),
     };
     let signed = sns::sign(&names(), confirmation.string_to_sign(&names()), key.clone()).await.unwrap();
@@ -218,6 +219,36 @@ async fn asks_to_confirm_as_aws_does() {
     assert_eq!(
         body["Message"],
         "You have chosen to subscribe to the topic arn:aws:sns:us-east-1:000000000000:t.\nTo confirm the subscription, visit the SubscribeURL included in this message."
+    );
+    let text = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
+        .map(|name| format!("{name}\n{}\n", body[name].as_str().unwrap()))
+        .concat();
+    assert_eq!(body["Signature"], key.sign(text.as_bytes()).unwrap());
+}
+
+#[tokio::test]
+async fn tells_of_the_end_as_aws_does() {
+    let key = Arc::new(SnsKey::generate().unwrap());
+    let confirmation = sns::Confirmation {
+        kind: sns::ConfirmationKind::Unsubscription,
+        id: uuid::Uuid::from_u128(7),
+        token: "tok".into(),
+        at: Timestamp::from_millis(1_335_390_565_719),
+    };
+    let signed = sns::sign(&names(), confirmation.string_to_sign(&names()), key.clone()).await.unwrap();
+    let outgoing = confirmation.request(&names(), &signed);
+    assert_eq!(header(&outgoing, "x-amz-sns-message-type"), Some("UnsubscribeConfirmation"));
+    let arn = names().subscription_arn;
+    assert_eq!(header(&outgoing, "x-amz-sns-subscription-arn"), Some(arn.as_str()));
+    let body = json(&outgoing.body);
+    assert_eq!((&body["Type"], &body["Token"]), (&"UnsubscribeConfirmation".into(), &"tok".into()));
+    let message = format!(
+        "You have chosen to deactivate subscription {arn}.\nTo cancel this operation and restore the subscription, visit the SubscribeURL included in this message."
+    );
+    assert_eq!(body["Message"], message);
+    assert_eq!(
+        body["SubscribeURL"],
+        "http://hub:4566/?Action=ConfirmSubscription&TopicArn=arn:aws:sns:us-east-1:000000000000:t&Token=tok"
     );
     let text = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
         .map(|name| format!("{name}\n{}\n", body[name].as_str().unwrap()))

@@ -73,14 +73,8 @@ impl Courier {
         self.sink.attempt(request).await
     }
 
-    /// Asks the endpoint to confirm.
-    pub(super) async fn confirm(
-        self: Arc<Self>,
-        id: uuid::Uuid,
-        token: String,
-        at: event::Timestamp,
-    ) -> AttemptReport {
-        let confirmation = sns::Confirmation { id, token: &token, at };
+    /// Sends a request to confirm.
+    pub(super) async fn confirm(self: Arc<Self>, confirmation: sns::Confirmation) -> AttemptReport {
         let names = &self.recipient.names;
         let signed = match self.key() {
             Some(key) => sns::sign(names, confirmation.string_to_sign(names), key).await,

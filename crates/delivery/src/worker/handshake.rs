@@ -1,13 +1,16 @@
-//! Before the first delivery: the subscription is confirmed, and the key is there that signs.
+//! Before the first delivery: the subscription is confirmed, and the key is there that signs. Behind the last: the endpoint that
+//! unsubscribed is told how to undo it.
 
 use std::future::Future;
 
 use storage::entities::SubscriptionState;
 use tokio::time::Instant;
 
-use super::{Confirmation, Stop, Worker, WorkerState};
+use super::{Stop, Worker, WorkerState};
 use crate::policy::{Next, Verdict, asked_wait, classify, describe};
 use crate::sink::AttemptReport;
+use crate::wire::WireFormat;
+use crate::wire::sns::{Confirmation, ConfirmationKind};
 
 impl Worker {
     /// Returns when the subscription is confirmed. Until then its endpoint gets nothing but the request to confirm, and nothing at all
@@ -17,22 +20,34 @@ impl Worker {
             // The channel knows better than what was read from the store before it was made.
             let state = self.state.borrow_and_update().clone();
             match state {
-                SubscriptionState::Confirmed => return Ok(()),
-                SubscriptionState::Disabled { .. } => {
-                    self.shared.set_state(WorkerState::Disabled);
-                    self.unless_state_changes(std::future::pending::<()>()).await?;
+                SubscriptionState::Confirmed => {
+                    self.end_is_told = false;
+                    return Ok(());
                 }
-                SubscriptionState::Pending { token } => self.ask_to_confirm(token).await?,
+                SubscriptionState::Disabled { token } => {
+                    self.shared.set_state(WorkerState::Disabled);
+                    self.rest(token).await?;
+                }
+                SubscriptionState::Pending { token } => {
+                    self.end_is_told = false;
+                    self.ask_to_confirm(token).await?;
+                }
             }
         }
     }
 
     /// Returns when the state has changed.
     async fn ask_to_confirm(&mut self, token: String) -> Result<(), Stop> {
-        if self.settings.confirmation == Confirmation::Handshake {
+        if self.settings.confirmation == super::Confirmation::Handshake {
             self.await_sns_key().await?;
             self.shared.set_state(WorkerState::Pending);
-            if self.send_confirmations(&token).await?.is_none() {
+            let confirmation = Confirmation {
+                kind: ConfirmationKind::Subscription,
+                id: self.subscription.uuid,
+                token,
+                at: self.subscription.created_at,
+            };
+            if self.send_until_taken(confirmation).await?.is_none() {
                 return Ok(());
             }
             tracing::info!(
@@ -44,13 +59,33 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends until the endpoint has taken the request. `None` when the state changed before.
-    async fn send_confirmations(&mut self, token: &str) -> Result<Option<()>, Stop> {
+    /// Returns when the state has changed. An endpoint of SNS's form that unsubscribed a moment ago is told how to undo it, as by SNS:
+    /// once in the life of this process, repeated like a request to confirm.
+    async fn rest(&mut self, token: Option<String>) -> Result<(), Stop> {
+        let is_sns = !matches!(self.settings.format, WireFormat::StandardWebhooks(_));
+        let is_told = std::mem::replace(&mut self.end_is_told, true);
+        if let Some(token) = token.filter(|_| is_sns && !is_told && self.courier.key().is_some()) {
+            let confirmation = Confirmation {
+                kind: ConfirmationKind::Unsubscription,
+                id: uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid(),
+                token,
+                at: self.now(),
+            };
+            if self.send_until_taken(confirmation).await?.is_none() {
+                return Ok(());
+            }
+        }
+        self.unless_state_changes(std::future::pending::<()>()).await?;
+        Ok(())
+    }
+
+    /// Sends until the endpoint has taken it. `None` when the state changed before.
+    async fn send_until_taken(&mut self, confirmation: Confirmation) -> Result<Option<()>, Stop> {
         let since = self.now();
+        let kind = confirmation.kind.as_str();
         for attempts in 1.. {
-            let (id, at) = (self.subscription.uuid, self.subscription.created_at);
             // A task of its own: an endpoint that confirms before it answers still gets to answer.
-            let attempt = tokio::spawn(self.courier.clone().confirm(id, token.to_owned(), at));
+            let attempt = tokio::spawn(self.courier.clone().confirm(confirmation.clone()));
             let Some(report) = self.unless_state_changes(attempt).await? else { return Ok(None) };
             let Ok(report) = report else { continue };
             self.shared.count_attempt(&report);
@@ -59,13 +94,14 @@ impl Worker {
                 Verdict::Delivered => break,
                 Verdict::Gone => {
                     tracing::warn!(
-                        "the endpoint answered 410 to the request to confirm: it is not asked again before the next start"
+                        kind,
+                        "the endpoint answered 410: it is not asked again before the next start"
                     );
                     return self.unless_state_changes(std::future::pending()).await;
                 }
                 Verdict::Failed => {}
             }
-            let Some(until) = self.next_confirmation(attempts, since, &report) else { break };
+            let Some(until) = self.next_confirmation(kind, attempts, since, &report) else { break };
             let Some(()) = self.unless_state_changes(tokio::time::sleep_until(until)).await? else {
                 return Ok(None);
             };
@@ -75,6 +111,7 @@ impl Worker {
 
     fn next_confirmation(
         &self,
+        kind: &'static str,
         attempts: u32,
         since: event::Timestamp,
         report: &AttemptReport,
@@ -86,6 +123,7 @@ impl Worker {
         match next {
             Next::Retry(at) => {
                 tracing::warn!(
+                    kind,
                     attempts,
                     error,
                     next_at = %at,
@@ -94,7 +132,7 @@ impl Worker {
                 Some(Instant::now() + at.since(now))
             }
             Next::Exhausted => {
-                tracing::warn!(attempts, error, "the endpoint is no longer asked to confirm");
+                tracing::warn!(kind, attempts, error, "the endpoint is no longer asked to confirm");
                 None
             }
         }

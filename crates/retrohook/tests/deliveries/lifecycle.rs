@@ -5,8 +5,14 @@ use testkit::receiver::Receiver;
 
 use super::*;
 
+/// Messages of this type that came.
+fn of_type(receiver: &Receiver, kind: &str) -> Vec<Request> {
+    let is_of_type = |request: &Request| request.header("x-amz-sns-message-type") == Some(kind);
+    receiver.received().into_iter().filter(is_of_type).collect()
+}
+
 fn confirmations(receiver: &Receiver) -> usize {
-    receiver.received().len() - receiver.messages().len()
+    of_type(receiver, "SubscriptionConfirmation").len()
 }
 
 fn ids(messages: &[Request]) -> Vec<&str> {
@@ -124,6 +130,32 @@ fn the_unsubscribe_link_ends_it_and_who_enables_it_gets_what_it_missed() {
     put(&scene);
     assert_eq!(scene.receiver.wait_for(4).len(), 4, "it is durable");
     assert_eq!(scene.admin().post("/retrohook/subscriptions/99/enable").status, 404);
+}
+
+#[test]
+fn who_unsubscribes_is_told_how_to_undo_it() {
+    let scene = scene("");
+    put(&scene);
+    let message = scene.receiver.wait_for(1).remove(0);
+    let link = message.json()["UnsubscribeURL"].as_str().unwrap().to_owned();
+    for _ in 0..2 {
+        assert_eq!(client::get(&link).expect("the hub answers").status, 200);
+    }
+    let told = wait::until("the message of the end", || {
+        of_type(&scene.receiver, "UnsubscribeConfirmation").into_iter().next()
+    });
+    let said = ask("verify_sns.py", json!({}), std::slice::from_ref(&told));
+    assert!(said.ok, "{}", said.text);
+    let said = ask("verify_sns.py", json!({}), &[forged(&told, "deactivate", "deactivatf")]);
+    assert!(!said.ok, "a changed one verified: {}", said.text);
+    put(&scene);
+    let undo = told.json()["SubscribeURL"].as_str().unwrap().to_owned();
+    assert_eq!(client::get(&undo).expect("the hub answers").status, 200);
+    put(&scene);
+    scene.receiver.wait_for(3);
+    scene.told(3);
+    assert_eq!(confirmations(&scene.receiver), 1);
+    assert_eq!(of_type(&scene.receiver, "UnsubscribeConfirmation").len(), 1, "an end is told once");
 }
 
 #[test]

@@ -155,6 +155,69 @@ async fn enabled_again_a_subscription_gets_what_it_is_still_owed() {
     }
 }
 
+/// Kinds and tokens of all calls that are no notifications.
+fn handshakes(world: &World) -> Vec<(String, String)> {
+    let is_handshake = |kind: &String| kind.ends_with("Confirmation");
+    let of = |call: &super::world::Call| {
+        let kind = call.headers.get("x-amz-sns-message-type")?.to_str().ok()?.to_owned();
+        let body: serde_json::Value = serde_json::from_slice(&call.body).ok()?;
+        Some((kind, body["Token"].as_str().unwrap_or_default().to_owned()))
+    };
+    world.calls().iter().filter_map(of).filter(|(kind, _)| is_handshake(kind)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_unsubscribes_is_told_once_how_to_undo_it() {
+    for format in [WireFormat::Sns, WireFormat::SnsRaw] {
+        let mut world = World::new(1).await;
+        world.sns_key.send_replace(Some(Arc::new(SnsKey::generate().unwrap())));
+        let settings = Settings { format, ..Settings::default() };
+        let handle = world.start(0, settings.clone());
+        world.until_state(&handle, WorkerState::Running).await;
+        let mut failures = 1;
+        world.script(move |_| {
+            failures -= 1;
+            if failures == 0 { Answer::Status(500) } else { OK }
+        });
+        let disabled = SubscriptionState::Disabled { token: Some("back".into()) };
+        world.states[0].send_replace(disabled.clone());
+        let told = ("UnsubscribeConfirmation".to_owned(), "back".to_owned());
+        world.until("the message", |world| handshakes(world) == [told.clone()]).await;
+        world.barrier().await;
+        world.advance(6 * SECOND).await;
+        world.until("its repetition", |world| handshakes(world).len() == 2).await;
+        assert_eq!(world.calls()[0].body, world.calls()[1].body);
+        world.barrier().await;
+        world.advance(HOUR).await;
+        world.barrier().await;
+        assert_eq!((handshakes(&world).len(), handle.state()), (2, WorkerState::Disabled));
+
+        world.states[0].send_replace(SubscriptionState::Confirmed);
+        let missed = world.publish("a").await;
+        world.until("what it missed", |world| world.delivered().contains(&missed)).await;
+        world.states[0].send_replace(disabled);
+        world.until("the next end", |world| handshakes(world).len() == 3).await;
+        world.crash().await;
+        let handle = world.start(0, settings);
+        world.until_state(&handle, WorkerState::Disabled).await;
+        world.barrier().await;
+        assert_eq!(handshakes(&world).len(), 3, "a start tells nobody again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn standard_webhooks_know_no_end() {
+    let world = World::new(1).await;
+    world.sns_key.send_replace(Some(Arc::new(SnsKey::generate().unwrap())));
+    let format = WireFormat::StandardWebhooks(Vec::new());
+    let handle = world.start(0, Settings { format, ..Settings::default() });
+    world.until_state(&handle, WorkerState::Running).await;
+    world.states[0].send_replace(SubscriptionState::Disabled { token: Some("back".into()) });
+    world.until_state(&handle, WorkerState::Disabled).await;
+    world.barrier().await;
+    assert_eq!(world.calls().len(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_subscription_that_was_disabled_before_the_start_is_enabled_again() {
     let mut world = World::new(1).await;
