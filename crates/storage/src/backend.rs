@@ -16,14 +16,16 @@ use crate::retention::{Housekept, Retention};
 ///
 /// An error means that the store itself failed: the whole transaction is rolled back. Refusals that a caller must handle are values.
 pub trait Tx {
-    /// Notes that a request is about to be forwarded, under the backend's own incarnation. An id that is open already stays as it is.
+    /// Notes that a request is about to be forwarded, under the backend's own incarnation. An id that is open already stays as it is; one
+    /// that is in the log must not be given.
     fn insert_intent(&mut self, intent: &Intent) -> Result<()>;
 
-    /// Removes an open intent of the backend's own incarnation. `false` if there is none.
+    /// Settles an open intent of the backend's own incarnation of which no event came. `false` if there is none.
     fn remove_intent(&mut self, id: EventId) -> Result<bool>;
 
-    /// Appends an event, and a message to every queue that is subscribed to its topic, at the next position. An id that is already in
-    /// the log is not appended again: its position is returned.
+    /// Appends an event, and a message to every queue that is subscribed to its topic, at the next position, and settles the open
+    /// intent of the backend's own incarnation that has its id, if there is one. An id that is already in the log is not appended
+    /// again: its position is returned.
     fn append(&mut self, event: &NewEvent) -> Result<Position>;
 
     /// Turns the open intents of all dead incarnations into events of outcome `unknown`, reason `gateway_restarted` (or drops those

@@ -636,7 +636,9 @@ fn settle(
     settlement: &Settlement,
     events: &mut Vec<Arc<Event>>,
 ) -> Result<Option<Position>> {
-    if let Some(id) = settlement.intent() {
+    // An event settles the intent of its id.
+    let by_event = settlement.event.as_ref().map(|event| event.id);
+    if let Some(id) = settlement.intent().filter(|id| by_event != Some(*id)) {
         tx.remove_intent(id)?;
     }
     let Some(body) = &settlement.event else { return Ok(None) };

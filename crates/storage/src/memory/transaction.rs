@@ -56,6 +56,7 @@ impl Tx for Transaction {
     }
 
     fn append(&mut self, event: &NewEvent) -> Result<Position> {
+        self.remove_intent(event.id)?;
         match self.state.append(event) {
             Ok((position, queues)) => {
                 self.committed.appended(event.topic, position, queues.into_iter());

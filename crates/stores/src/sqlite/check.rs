@@ -56,7 +56,13 @@ const WHOLE_TABLES: &[Invariant] = &[
     Invariant {
         sentence: "an open intent belongs to no run ({})",
         broken: "SELECT incarnation FROM intents i WHERE NOT EXISTS
-                 (SELECT 1 FROM incarnations n WHERE n.id = i.incarnation) LIMIT ?1",
+                 (SELECT 1 FROM incarnations n WHERE n.id = i.incarnation AND n.open_from <= i.seq)
+                 AND NOT EXISTS (SELECT 1 FROM events e WHERE e.id = i.id) LIMIT ?1",
+    },
+    Invariant {
+        sentence: "event {} points at no intent of its id",
+        broken: "SELECT position FROM events e WHERE intent IS NOT NULL AND NOT EXISTS
+                 (SELECT 1 FROM intents i WHERE i.seq = e.intent AND i.id = e.id) LIMIT ?1",
     },
 ];
 

@@ -1,18 +1,25 @@
 //! Moving the log into the database without stalling commits.
 //!
 //! A thread with a connection of its own checkpoints PASSIVE whenever the log has grown by [`WAKE_BYTES`]: commits go on meanwhile. It
-//! never reaches the end of a log that grows, so every [`TAIL_COMMITS`] commits the writer itself moves the short rest and truncates
-//! the log. The two take turns by a lock, and the writer never waits for it.
+//! never reaches the end of a log that grows, so every [`TAIL_COMMITS`] commits the writer itself moves the short rest, and the log
+//! begins anew. The two take turns by a lock, and the writer never waits for it.
+//!
+//! A log that begins anew keeps its file. An fsync of what is written over blocks that the file has already is several times faster than
+//! one that must also make its new length durable; so the file is cut only where the space is wanted. How long the log is inside its
+//! file is told by SQLite after each commit ([`LogLength`]).
 
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags};
 
 use super::statements::BUSY_TIMEOUT;
-use super::{Files, Health, OTHER_CACHE, configure};
+use super::{Files, Health, OTHER_CACHE, PAGE_BYTES, configure};
 
 /// How much the log grows between two passive checkpoints.
 const WAKE_BYTES: u64 = 4 << 20;
@@ -22,10 +29,34 @@ const TAIL_COMMITS: u32 = 400;
 const TAIL_BYTES: u64 = 8 << 20;
 /// … or sooner, when it is as long as this.
 const LONG_BYTES: u64 = 64 << 20;
+/// A file that has grown beyond this, because readers were in the way, is cut when the log begins anew.
+const KEPT_BYTES: u64 = 32 << 20;
+/// A page in the log: with a header before it.
+const FRAME_BYTES: u64 = 24 + PAGE_BYTES as u64;
 /// Commits before the tail is tried again that a reader or the thread was in the way of.
 const AGAIN_AFTER: u32 = 16;
 /// How long the writer waits for readers to leave the log.
 const TAIL_PATIENCE: Duration = Duration::from_millis(20);
+
+/// How long the log is inside its file, in bytes, as of the last commit.
+#[derive(Clone, Default)]
+pub(super) struct LogLength(Arc<AtomicU64>);
+
+impl LogLength {
+    /// Has SQLite tell it after every commit of the write connection.
+    pub(super) fn follow(&self, database: &mut Connection) -> rusqlite::Result<()> {
+        database.pragma_update(None, "journal_size_limit", KEPT_BYTES as i64)?;
+        let length = self.0.clone();
+        database.wal_hook(Some(move |_: &mut Wal, frames: c_int| {
+            length.store(u64::try_from(frames).unwrap_or(0) * FRAME_BYTES, Ordering::Relaxed);
+            Ok(())
+        }))
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 pub(super) struct Checkpoints {
     /// Wakes the thread; it ends when this is gone.
@@ -36,6 +67,8 @@ pub(super) struct Checkpoints {
     woken_at: u64,
     commits: u32,
     room_wanted: bool,
+    /// The file is to be cut when the log begins anew the next time.
+    cut: bool,
 }
 
 impl Checkpoints {
@@ -45,7 +78,15 @@ impl Checkpoints {
         let passive = Passive { files: files.clone(), turn: turn.clone(), health };
         let thread =
             std::thread::Builder::new().name("store-checkpoint".into()).spawn(move || passive.run(&woken))?;
-        Ok(Self { wake: Some(wake), thread: Some(thread), turn, woken_at: 0, commits: 0, room_wanted: false })
+        Ok(Self {
+            wake: Some(wake),
+            thread: Some(thread),
+            turn,
+            woken_at: 0,
+            commits: 0,
+            room_wanted: false,
+            cut: false,
+        })
     }
 
     /// Between two commits: wakes the thread, or finishes the tail.
@@ -71,17 +112,18 @@ impl Checkpoints {
 
     /// The disk is full: what the log takes is to be had back at the next chance.
     pub(super) fn make_room(&mut self) {
-        self.room_wanted = true;
+        (self.room_wanted, self.cut) = (true, true);
     }
 
     fn finish_tail(&mut self, database: &Connection) {
         self.room_wanted = false;
+        let mode = if self.cut { Mode::Truncate } else { Mode::Restart };
         let finished = match self.turn.try_lock() {
-            Ok(_turn) => truncate_soon(database),
+            Ok(_turn) => checkpoint_soon(database, mode),
             Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => Ok(false),
         };
         match finished {
-            Ok(true) => (self.commits, self.woken_at) = (0, 0),
+            Ok(true) => (self.commits, self.woken_at, self.cut) = (0, 0, false),
             Ok(false) => self.commits = TAIL_COMMITS - AGAIN_AFTER,
             Err(error) => {
                 tracing::warn!(%error, "the log could not be moved into the database; it grows until that works");
@@ -107,17 +149,30 @@ impl Drop for Checkpoints {
     }
 }
 
-/// Truncates the log unless readers stay in it for longer than the writer may wait. Whether it did.
-pub(super) fn truncate_soon(database: &Connection) -> rusqlite::Result<bool> {
-    database.busy_timeout(TAIL_PATIENCE)?;
-    let truncated = truncate(database);
-    database.busy_timeout(BUSY_TIMEOUT)?;
-    truncated
+/// What becomes of the log when all of it is in the database.
+#[derive(Clone, Copy)]
+pub(super) enum Mode {
+    /// The next commit writes it anew, over the old one.
+    Restart,
+    /// The file is made empty.
+    Truncate,
 }
 
-/// Moves the whole log into the database and makes it empty. `false` if somebody is in the way.
-pub(super) fn truncate(database: &Connection) -> rusqlite::Result<bool> {
-    let busy = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
+/// Checkpoints unless readers stay in the log for longer than the writer may wait. Whether it did.
+pub(super) fn checkpoint_soon(database: &Connection, mode: Mode) -> rusqlite::Result<bool> {
+    database.busy_timeout(TAIL_PATIENCE)?;
+    let done = checkpoint(database, mode);
+    database.busy_timeout(BUSY_TIMEOUT)?;
+    done
+}
+
+/// Moves the whole log into the database. `false` if somebody is in the way.
+pub(super) fn checkpoint(database: &Connection, mode: Mode) -> rusqlite::Result<bool> {
+    let sql = match mode {
+        Mode::Restart => "PRAGMA wal_checkpoint(RESTART)",
+        Mode::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+    };
+    let busy = database.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0))?;
     Ok(busy == 0)
 }
 

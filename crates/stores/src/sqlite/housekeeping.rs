@@ -373,7 +373,12 @@ impl Sweep {
         if let (Step::Spent, _) = slice.take("drop attempts", sql, [position.0, slice.limit()])? {
             return Ok(Step::Spent);
         }
-        slice.database.run("drop an event", "DELETE FROM events WHERE position = ?1", [position.0])?;
+        let sql = "DELETE FROM events WHERE position = ?1 RETURNING intent";
+        let intent =
+            slice.database.find("drop an event", sql, [position.0], |row| row.get::<_, Option<i64>>(0))?;
+        if let Some(seq) = intent.flatten() {
+            slice.database.run("drop an event's intent", "DELETE FROM intents WHERE seq = ?1", [seq])?;
+        }
         slice.spend(1);
         for subscription in self.floors(slice.database, topic)?.unread_by(position) {
             slice.committed.lapsed(subscription);

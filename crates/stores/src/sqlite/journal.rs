@@ -1,10 +1,15 @@
-//! Intents and events. An intent that succeeds costs one insert, one delete and one insert, and one more for each subscribed queue.
+//! Intents and events. An intent that succeeds costs one insert, its event another, and one more for each subscribed queue.
+//!
+//! What was asked is written once: an event that had an intent points at it and leaves its own `request` empty, so that the log grows
+//! by less and no row is deleted while requests wait. An intent is open as long as no event has its id. To find the open ones of a dead
+//! run without reading the whole log, each run notes now and then from where on they stand (`incarnations.open_from`).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use event::{EventId, Intent, NewEvent, Position, Timestamp, TopicId, UnknownReason};
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
-use rusqlite::{Error, Row, params};
+use rusqlite::{Connection, Error, Row, params};
 use storage::Result;
 use storage::entities::{Incarnation, QueueId};
 
@@ -12,28 +17,60 @@ use super::rows::{micros, position, text, time};
 use super::statements::{Statements, failed};
 use super::transaction::{Transaction, damaged};
 
-/// Where the open intents of this incarnation stand: cheaper than an index on their ids, which would be written twice for each.
-#[derive(Default)]
+/// Commits between two notes of where the open intents begin.
+const COMMITS_A_NOTE: u32 = 256;
+
+/// The open intents that a dead run left, from where on they can stand.
+pub(super) const LEFT_OPEN: &str = "i.incarnation = n.id AND i.seq >= n.open_from
+    AND NOT EXISTS (SELECT 1 FROM events e WHERE e.id = i.id)";
+
+/// Where the open intents of this incarnation stand: cheaper than an index on their ids, which would be written for each.
 pub(super) struct OpenIntents {
-    seqs: HashMap<EventId, i64>,
+    open: HashMap<EventId, OpenIntent>,
     /// What the open transaction changed, with what was there before.
-    changed: Vec<(EventId, Option<i64>)>,
+    changed: Vec<(EventId, Option<OpenIntent>)>,
+    /// The next intent's. Never one that was given before by this run, also when its row is gone: a note says that all below are settled.
+    next_seq: i64,
+    commits: u32,
+}
+
+#[derive(Clone)]
+struct OpenIntent {
+    seq: i64,
+    request: Arc<str>,
 }
 
 impl OpenIntents {
-    fn insert(&mut self, id: EventId, seq: i64) {
-        let before = self.seqs.insert(id, seq);
+    /// Of a run that begins.
+    pub(super) fn read(database: &Connection) -> Result<Self> {
+        let next_seq = database.find("find the last intent", NEXT_SEQ, [], |row| row.get(0))?;
+        Ok(Self { open: HashMap::new(), changed: Vec::new(), next_seq: next_seq.unwrap_or(1), commits: 0 })
+    }
+
+    fn insert(&mut self, id: EventId, request: Arc<str>) {
+        let before = self.open.insert(id, OpenIntent { seq: self.next_seq, request });
+        self.next_seq += 1;
         self.changed.push((id, before));
     }
 
-    fn remove(&mut self, id: EventId) -> Option<i64> {
-        let before = self.seqs.remove(&id)?;
-        self.changed.push((id, Some(before)));
+    fn remove(&mut self, id: EventId) -> Option<OpenIntent> {
+        let before = self.open.remove(&id)?;
+        self.changed.push((id, Some(before.clone())));
         Some(before)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// From which on all that are open stand.
+    fn from(&self) -> i64 {
+        self.open.values().map(|intent| intent.seq).min().unwrap_or(self.next_seq)
     }
 
     /// The transaction was committed.
     pub(super) fn keep(&mut self) {
+        self.commits += u32::from(!self.changed.is_empty());
         self.changed.clear();
     }
 
@@ -41,21 +78,26 @@ impl OpenIntents {
     pub(super) fn undo(&mut self) {
         for (id, before) in self.changed.drain(..).rev() {
             match before {
-                Some(seq) => self.seqs.insert(id, seq),
-                None => self.seqs.remove(&id),
+                Some(intent) => self.open.insert(id, intent),
+                None => self.open.remove(&id),
             };
         }
     }
 }
 
+/// The `seq` of the next intent in a database that nobody writes to.
+pub(super) const NEXT_SEQ: &str = "SELECT ifnull(max(seq), 0) + 1 FROM intents";
+
 impl Transaction {
     pub(super) fn note_intent(&mut self, intent: &Intent) -> Result<()> {
-        if self.intents.seqs.contains_key(&intent.id) {
+        if self.intents.open.contains_key(&intent.id) {
             return Ok(());
         }
-        let sql = "INSERT INTO intents (incarnation, id, topic, key, publish_unknown, started_at, request)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql =
+            "INSERT INTO intents (seq, incarnation, id, topic, key, publish_unknown, started_at, request)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let row = params![
+            self.intents.next_seq,
             self.incarnation.0,
             intent.id.as_bytes(),
             intent.topic.0,
@@ -65,13 +107,14 @@ impl Transaction {
             intent.request,
         ];
         self.database.run("note an intent", sql, row)?;
-        self.intents.insert(intent.id, self.database.last_insert_rowid());
+        self.intents.insert(intent.id, intent.request.clone());
         Ok(())
     }
 
+    /// An intent of which no event came.
     pub(super) fn settle_intent(&mut self, id: EventId) -> Result<bool> {
-        let Some(seq) = self.intents.remove(id) else { return Ok(false) };
-        self.remove_intent_at(seq)?;
+        let Some(intent) = self.intents.remove(id) else { return Ok(false) };
+        self.remove_intent_at(intent.seq)?;
         Ok(true)
     }
 
@@ -79,8 +122,39 @@ impl Transaction {
         self.database.run("remove an intent", "DELETE FROM intents WHERE seq = ?1", [seq]).map(drop)
     }
 
+    /// Notes from where on intents are open, if it is time: before a commit.
+    pub(super) fn note_open_intents(&mut self) -> Result<()> {
+        if self.intents.commits < COMMITS_A_NOTE {
+            return Ok(());
+        }
+        self.intents.commits = 0;
+        self.note_open_from(self.incarnation, self.intents.from())
+    }
+
+    pub(super) fn note_open_from(&self, incarnation: Incarnation, seq: i64) -> Result<()> {
+        let sql = "UPDATE incarnations SET open_from = ?2 WHERE id = ?1";
+        self.database.run("note the open intents", sql, [incarnation.0, seq]).map(drop)
+    }
+
     pub(super) fn append_event(&mut self, event: &NewEvent) -> Result<Position> {
-        let Some(position) = self.insert_event(event)? else { return self.known_position(event.id) };
+        let asked = match self.intents.remove(event.id) {
+            None => Asked::Inline,
+            Some(intent) if intent.request == event.request => Asked::At(intent.seq),
+            Some(intent) => {
+                self.remove_intent_at(intent.seq)?;
+                Asked::Inline
+            }
+        };
+        self.append_asked(event, asked)
+    }
+
+    fn append_asked(&mut self, event: &NewEvent, asked: Asked) -> Result<Position> {
+        let Some(position) = self.insert_event(event, asked)? else {
+            if let Asked::At(seq) = asked {
+                self.remove_intent_at(seq)?;
+            }
+            return self.known_position(event.id);
+        };
         let routes = self.routes.get(&event.topic).map_or(&[][..], Vec::as_slice);
         for (subscription, queue) in routes {
             let sql =
@@ -96,10 +170,14 @@ impl Transaction {
 
     /// `None` if its id is in the log already. Found out by the insert itself, so that the usual case is one statement; a refused
     /// insert uses up no position.
-    fn insert_event(&self, event: &NewEvent) -> Result<Option<Position>> {
+    fn insert_event(&self, event: &NewEvent, asked: Asked) -> Result<Option<Position>> {
         let sql =
-            "INSERT INTO events (id, topic, recorded_at, outcome, reason, overlapped, key, request, answer)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+            "INSERT INTO events (id, topic, recorded_at, outcome, reason, overlapped, key, intent, request, answer)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let (intent, request) = match asked {
+            Asked::At(seq) => (Some(seq), None),
+            Asked::Inline => (None, Some(&event.request)),
+        };
         let row = params![
             event.id.as_bytes(),
             event.topic.0,
@@ -108,7 +186,8 @@ impl Transaction {
             event.outcome.reason().map(UnknownReason::as_str),
             event.overlapped,
             event.key,
-            event.request,
+            intent,
+            request,
             event.answer,
         ];
         match self.database.prepare_cached(sql).and_then(|mut statement| statement.execute(row)) {
@@ -132,11 +211,13 @@ impl Transaction {
             let left = limit - recovered;
             let intents = self.intents_of(incarnation, left)?;
             for (seq, intent) in &intents {
-                self.remove_intent_at(*seq)?;
-                self.publish_unknown(intent, now)?;
+                self.publish_unknown(*seq, intent, now)?;
             }
             recovered += intents.len();
             if intents.len() == left {
+                if let Some((last, _)) = intents.last() {
+                    self.note_open_from(incarnation, last + 1)?;
+                }
                 break;
             }
             self.database.run("forget a run", "DELETE FROM incarnations WHERE id = ?1", [incarnation.0])?;
@@ -154,17 +235,28 @@ impl Transaction {
     }
 
     fn intents_of(&self, incarnation: Incarnation, limit: usize) -> Result<Vec<(i64, Intent)>> {
-        let sql = "SELECT seq, id, topic, key, publish_unknown, started_at, request FROM intents
-                   WHERE incarnation = ?1 ORDER BY seq LIMIT ?2";
-        self.database.list("read open intents", sql, (incarnation.0, limit as i64), open_intent)
+        let sql = format!(
+            "SELECT i.seq, i.id, i.topic, i.key, i.publish_unknown, i.started_at, i.request
+             FROM incarnations n CROSS JOIN intents i WHERE n.id = ?1 AND {LEFT_OPEN} ORDER BY i.seq LIMIT ?2"
+        );
+        self.database.list("read open intents", &sql, (incarnation.0, limit as i64), open_intent)
     }
 
-    fn publish_unknown(&mut self, intent: &Intent, now: Timestamp) -> Result<()> {
-        if !intent.publish_unknown {
-            return Ok(());
+    fn publish_unknown(&mut self, seq: i64, intent: &Intent, now: Timestamp) -> Result<()> {
+        if intent.publish_unknown {
+            return self.append_asked(&intent.left_open(now), Asked::At(seq)).map(drop);
         }
-        self.append_event(&intent.left_open(now)).map(drop)
+        self.remove_intent_at(seq)
     }
+}
+
+/// Where an event's request stands.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// In the intent.
+    At(i64),
+    /// In the event's own row.
+    Inline,
 }
 
 fn open_intent(row: &Row<'_>) -> rusqlite::Result<(i64, Intent)> {

@@ -50,7 +50,7 @@ mod transaction;
 
 pub use open::{OpenError, Options, inspect, open};
 
-use checkpoint::Checkpoints;
+use checkpoint::{Checkpoints, LogLength, Mode};
 use lock::DataDir;
 use space::Space;
 use statements::failed;
@@ -60,6 +60,7 @@ use transaction::Transaction;
 pub struct SqliteBackend {
     transaction: Transaction,
     checkpoints: Checkpoints,
+    log: LogLength,
     space: Space,
     health: Health,
     files: Files,
@@ -98,7 +99,7 @@ impl Files {
         Self { database: database(&dir), wal: dir.join("retrohook.db-wal"), dir }
     }
 
-    /// The write-ahead log's size; 0 if there is none.
+    /// The size of the write-ahead log's file; 0 if there is none.
     fn wal_bytes(&self) -> u64 {
         std::fs::metadata(&self.wal).map_or(0, |wal| wal.len())
     }
@@ -133,7 +134,7 @@ impl Backend for SqliteBackend {
 
     fn between_commits(&mut self) {
         if !self.health.is_lost() {
-            self.checkpoints.after_commit(self.transaction.database(), self.files.wal_bytes());
+            self.checkpoints.after_commit(self.transaction.database(), self.log.bytes());
         }
     }
 
@@ -160,7 +161,8 @@ impl SqliteBackend {
 
     fn end_in_order(&mut self) -> Result<()> {
         self.transaction.end_incarnation(wall_clock())?;
-        checkpoint::truncate(self.transaction.database()).map_err(failed("checkpoint at the end"))?;
+        let database = self.transaction.database();
+        checkpoint::checkpoint(database, Mode::Truncate).map_err(failed("checkpoint at the end"))?;
         Ok(())
     }
 }
@@ -171,6 +173,8 @@ fn wall_clock() -> Timestamp {
     Timestamp::from_micros(since_epoch.map_or(0, |duration| duration.as_micros() as u64))
 }
 
+/// The size of a page of the database.
+const PAGE_BYTES: u32 = 4_096;
 /// The page cache of the write connection, in KiB.
 const WRITE_CACHE: i64 = 16_384;
 /// That of each other connection: together they must stay small, an idle store has them too.

@@ -13,14 +13,15 @@ use storage::StoreError;
 use storage::backend::{Opened, Reader};
 use storage::entities::Incarnation;
 
-use super::checkpoint::{self, Checkpoints};
+use super::checkpoint::{self, Checkpoints, LogLength, Mode};
+use super::journal::NEXT_SEQ;
 use super::lock::{self, DataDir, IncarnationLock};
 use super::reader::{self, Readers};
 use super::rows::micros;
 use super::space::Space;
 use super::statements::{BUSY_TIMEOUT, is_full};
 use super::transaction::Transaction;
-use super::{Files, Health, SqliteBackend, WRITE_CACHE, check, configure, schema, wall_clock};
+use super::{Files, Health, PAGE_BYTES, SqliteBackend, WRITE_CACHE, check, configure, schema, wall_clock};
 
 /// Where the store is.
 #[derive(Clone, Debug)]
@@ -142,12 +143,14 @@ pub fn open(options: Options) -> Result<Opened<SqliteBackend>, OpenError> {
     let data_dir = Arc::new(claim(&files.dir)?);
     refuse_emptied(&files)?;
     let wal_left = files.wal_bytes() > 0;
-    let database = open_database(&files)?;
+    let mut database = open_database(&files)?;
     let unclean = wal_left || has_unended_run(&database).map_err(failing(&files, "read"))?;
     if unclean {
         look_over(&database, &files)?;
     }
     let (incarnation, alive) = enter(&database, &data_dir, &files)?;
+    let log = LogLength::default();
+    log.follow(&mut database).map_err(failing(&files, "set up"))?;
     let health = Health::default();
     let checkpoints = Checkpoints::spawn(&files, health.clone()).map_err(OpenError::Thread)?;
     let transaction = Transaction::new(database, data_dir.clone(), incarnation, alive)
@@ -156,6 +159,7 @@ pub fn open(options: Options) -> Result<Opened<SqliteBackend>, OpenError> {
     let backend = SqliteBackend {
         transaction,
         checkpoints,
+        log,
         space: Space::default(),
         health,
         files,
@@ -211,7 +215,7 @@ fn open_database(files: &Files) -> Result<Connection, OpenError> {
     keep_log_at_close(&database, false).map_err(failing(files, "open"))?;
     let set_up = || {
         if version == 0 {
-            database.pragma_update(None, "page_size", 4_096)?;
+            database.pragma_update(None, "page_size", PAGE_BYTES)?;
             database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         }
         configure(&database, WRITE_CACHE)?;
@@ -273,11 +277,11 @@ fn look_over(database: &Connection, files: &Files) -> Result<(), OpenError> {
 /// Moves the whole log into the database. Not all of it is not enough: what a failed sync left of it may stand in the kernel's cache
 /// alone, and what is written behind that would be lost with it.
 fn move_log(database: &Connection, files: &Files) -> Result<(), OpenError> {
-    if checkpoint::truncate_soon(database).map_err(failing(files, "checkpoint"))? {
+    if checkpoint::checkpoint_soon(database, Mode::Truncate).map_err(failing(files, "checkpoint"))? {
         return Ok(());
     }
     tracing::warn!(patience = ?BUSY_TIMEOUT, "another program reads the database: waiting for its end");
-    match checkpoint::truncate(database).map_err(failing(files, "checkpoint"))? {
+    match checkpoint::checkpoint(database, Mode::Truncate).map_err(failing(files, "checkpoint"))? {
         true => Ok(()),
         false => Err(OpenError::Read { file: files.database.clone() }),
     }
@@ -291,7 +295,8 @@ fn enter(
 ) -> Result<(Incarnation, IncarnationLock), OpenError> {
     let note = || {
         let transaction = database.unchecked_transaction()?;
-        transaction.execute("INSERT INTO incarnations (started_at) VALUES (?1)", [micros(wall_clock())])?;
+        let sql = format!("INSERT INTO incarnations (started_at, open_from) VALUES (?1, ({NEXT_SEQ}))");
+        transaction.execute(&sql, [micros(wall_clock())])?;
         Ok((Incarnation(transaction.last_insert_rowid()), transaction))
     };
     let (incarnation, transaction) = note().map_err(failing(files, "write to"))?;

@@ -13,6 +13,7 @@ use storage::delivery::{Attempt, Death, Delivery, DeliveryId};
 use storage::entities::{QueueId, Subscription, SubscriptionId};
 use storage::queue::{QueueDepth, QueuedMessage};
 
+use super::journal::LEFT_OPEN;
 use super::rows::{self, EVENT};
 use super::statements::{Statements, failed};
 use super::{Files, OTHER_CACHE, check, configure, dead_letters, deliveries, entities, queues};
@@ -216,10 +217,12 @@ impl Reader for Readers {
     }
 
     fn stats(&self) -> Result<StoreStats> {
-        let sql = "SELECT (SELECT count(*) FROM intents), page_count * page_size
-                   FROM pragma_page_count(), pragma_page_size()";
+        let sql = format!(
+            "SELECT (SELECT count(*) FROM incarnations n CROSS JOIN intents i WHERE {LEFT_OPEN}), page_count * page_size
+             FROM pragma_page_count(), pragma_page_size()"
+        );
         let counted = self.read(|database| {
-            database.find("read the sizes", sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            database.find("read the sizes", &sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
         })?;
         let (open_intents, bytes) = counted.unwrap_or_default();
         Ok(StoreStats { open_intents, bytes, wal_bytes: self.files.wal_bytes() })

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 /// The columns that [`event`] reads, of a table named `e`.
 pub(super) const EVENT: &str =
-    "e.position, e.id, e.topic, e.recorded_at, e.outcome, e.reason, e.overlapped, e.key, e.request, e.answer";
+    "e.position, e.id, e.topic, e.recorded_at, e.outcome, e.reason, e.overlapped, e.key,
+    ifnull(e.request, (SELECT i.request FROM intents i WHERE i.seq = e.intent)), e.answer";
 
 /// The columns that [`subscription`] reads.
 pub(super) const SUBSCRIPTION: &str =

@@ -12,7 +12,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5265_7472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// What each version adds to the one before. Never change one that was released: add one.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// Brings the database to [`VERSION`].
 pub(super) fn migrate(database: &Connection, version: i32) -> rusqlite::Result<()> {
@@ -155,4 +155,35 @@ CREATE TABLE small_values (
 const V2: &str = "
 CREATE INDEX deliveries_dead_of ON deliveries (subscription, at, position) WHERE state = 'dead';
 UPDATE subscriptions SET token = NULL WHERE state = 'disabled';
+";
+
+/// Version 3: what was asked is written once.
+///
+/// * `intents`: one is open while no event has its id. One of which no event came is deleted when it is settled; one with an event stays,
+///   because it has what was asked, and goes with its event.
+/// * `events.intent`: the `seq` of that intent; only an event that had none has a `request` of its own.
+/// * `incarnations.open_from`: all open intents of the run have at least this `seq`.
+const V3: &str = "
+ALTER TABLE incarnations ADD COLUMN open_from INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE events_of_v3 (
+  position INTEGER PRIMARY KEY AUTOINCREMENT,
+  id BLOB NOT NULL CHECK (length(id) = 16),
+  topic INTEGER NOT NULL,
+  recorded_at INTEGER NOT NULL,
+  outcome TEXT NOT NULL CHECK (outcome IN ('succeeded', 'unknown')),
+  reason TEXT,
+  overlapped INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  intent INTEGER,
+  request TEXT,
+  answer TEXT,
+  CHECK ((intent IS NULL) <> (request IS NULL))
+) STRICT;
+INSERT INTO events_of_v3 SELECT position, id, topic, recorded_at, outcome, reason, overlapped, key, NULL, request, answer FROM events;
+DELETE FROM sqlite_sequence WHERE name = 'events_of_v3';
+INSERT INTO sqlite_sequence SELECT 'events_of_v3', seq FROM sqlite_sequence WHERE name = 'events';
+DROP TABLE events;
+ALTER TABLE events_of_v3 RENAME TO events;
+CREATE UNIQUE INDEX events_id ON events (id);
+CREATE INDEX events_topic ON events (topic, position);
 ";

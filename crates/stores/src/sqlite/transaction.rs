@@ -50,12 +50,13 @@ impl Transaction {
         alive: IncarnationLock,
     ) -> Result<Self> {
         let routes = entities::routes(&database)?;
+        let intents = OpenIntents::read(&database)?;
         Ok(Self {
             database,
             incarnation,
             data_dir,
             _alive: alive,
-            intents: OpenIntents::default(),
+            intents,
             routes,
             routes_changed: false,
             sweep: Sweep::default(),
@@ -73,7 +74,8 @@ impl Transaction {
     }
 
     pub(super) fn commit(&mut self) -> Result<Committed> {
-        if let Err(error) = self.database.run("commit", "COMMIT", []) {
+        let noted = self.note_open_intents();
+        if let Err(error) = noted.and_then(|()| self.database.run("commit", "COMMIT", [])) {
             self.rollback();
             return Err(error);
         }
@@ -107,16 +109,12 @@ impl Transaction {
     /// Says that this run ended in order. Its row stays while it has open intents: they are for the next run to recover.
     pub(super) fn end_incarnation(&mut self, now: Timestamp) -> Result<()> {
         let me = self.incarnation.0;
-        let ended = self.database.run(
-            "end the run",
-            "DELETE FROM incarnations WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM intents WHERE incarnation = ?1)",
-            [me],
-        )?;
-        if ended == 0 {
+        if self.intents.is_empty() {
+            self.database.run("end the run", "DELETE FROM incarnations WHERE id = ?1", [me])?;
+            self.data_dir.forget(self.incarnation);
+        } else {
             let sql = "UPDATE incarnations SET ended_at = ?2 WHERE id = ?1";
             self.database.run("end the run", sql, [me, micros(now)])?;
-        } else {
-            self.data_dir.forget(self.incarnation);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use event::Position;
 use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE};
 use storage::entities::{SubscriptionId, SubscriptionState};
 
@@ -92,7 +93,11 @@ fn a_database_of_version_1_becomes_one_of_this() {
     old.pragma_update(None, "journal_mode", "WAL").unwrap();
     old.execute_batch(
         "INSERT INTO topics VALUES (1, 't');
-         INSERT INTO events VALUES (1, zeroblob(16), 1, 5, 'succeeded', NULL, 0, 'k', '{}', '{}');
+         INSERT INTO events VALUES (1, zeroblob(16), 1, 5, 'succeeded', NULL, 0, 'k', '{}', '{}'),
+           (7, randomblob(16), 1, 5, 'succeeded', NULL, 0, 'k', '{}', '{}');
+         DELETE FROM events WHERE position = 7;
+         INSERT INTO incarnations VALUES (1, 5, NULL);
+         INSERT INTO intents VALUES (1, 1, randomblob(16), 1, 'k', 1, 5, '{}');
          INSERT INTO subscriptions VALUES
            (1, zeroblob(16), 1, 'http', 'http://a', 'disabled', 'first', 5, NULL, 1, 1),
            (2, zeroblob(16), 1, 'http', 'http://b', 'pending', 'second', 5, NULL, 0, 0);
@@ -100,7 +105,11 @@ fn a_database_of_version_1_becomes_one_of_this() {
     )
     .unwrap();
     drop(old);
-    let opened = store.open();
+    let mut opened = store.open();
+    assert_eq!(opened.reader.head().unwrap(), Position(7), "no position is used twice");
+    assert_eq!(&*opened.reader.event_at(Position(1)).unwrap().unwrap().body.request, "{}");
+    assert_eq!(write(&mut opened.backend, |tx| tx.recover(storage::memory::SAMPLE_TIME, 9)).unwrap(), 1);
+    assert_eq!(opened.reader.head().unwrap(), Position(8));
     let states: Vec<_> =
         opened.reader.subscriptions().unwrap().into_iter().map(|known| known.state).collect();
     let pending = SubscriptionState::Pending { token: "second".into() };

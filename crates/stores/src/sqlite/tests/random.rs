@@ -1,5 +1,6 @@
 //! Random changes, rollbacks and restarts, on this store and on the in-memory one: both must answer alike and hold the same.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use super::*;
 
 /// Ids, positions, numbers: few, so that they meet.
 const SAMPLES: u8 = 12;
+/// Ids that intents have: more, because each is used once.
+const INTENTS: std::ops::Range<u8> = SAMPLES..36;
 const POSITIONS: i64 = 24;
 const SUBSCRIPTIONS: i64 = 10;
 const QUEUES: i64 = 2;
@@ -56,9 +59,10 @@ fn op() -> impl Strategy<Value = Op> {
     let far = prop_oneof![0..60u64, Just(43_200), Just(50_000)];
     prop_oneof![
         3 => (0..400u64).prop_map(Op::Wait),
-        2 => (0..SAMPLES, any::<bool>()).prop_map(|(n, publish_unknown)| Op::Intend { n, publish_unknown }),
-        2 => (0..SAMPLES).prop_map(Op::Settle),
+        3 => (INTENTS, any::<bool>()).prop_map(|(n, publish_unknown)| Op::Intend { n, publish_unknown }),
+        2 => INTENTS.prop_map(Op::Settle),
         6 => (0..SAMPLES, 1..4i64).prop_map(|(n, topic)| Op::Append { n, topic }),
+        3 => (INTENTS, 1..4i64).prop_map(|(n, topic)| Op::Append { n, topic }),
         1 => Just(Op::Recover),
         2 => any::<u8>().prop_map(Op::Sync),
         1 => (0..8u8).prop_map(Op::Confirm),
@@ -255,12 +259,44 @@ struct Pair {
     sqlite: (InTemp, Option<Open>),
     memory: (Memory, Option<Open>),
     now: Timestamp,
+    ids: Ids,
+}
+
+/// Which ids were used: an intent's is new, and only its own run settles it.
+#[derive(Default)]
+struct Ids {
+    run: u32,
+    intended: HashMap<u8, u32>,
+    appended: HashSet<u8>,
+}
+
+impl Ids {
+    fn may_be(&mut self, op: &Op) -> bool {
+        match op {
+            Op::Intend { n, .. } => {
+                let new = !self.appended.contains(n) && !self.intended.contains_key(n);
+                if new {
+                    self.intended.insert(*n, self.run);
+                }
+                new
+            }
+            Op::Append { n, .. } => {
+                self.appended.insert(*n);
+                self.intended.get(n).is_none_or(|run| *run == self.run)
+            }
+            _ => true,
+        }
+    }
 }
 
 impl Pair {
     fn new() -> Self {
-        let mut pair =
-            Self { sqlite: (InTemp::new(), None), memory: (Memory::default(), None), now: SAMPLE_TIME };
+        let mut pair = Self {
+            sqlite: (InTemp::new(), None),
+            memory: (Memory::default(), None),
+            now: SAMPLE_TIME,
+            ids: Ids::default(),
+        };
         pair.reopen(true);
         pair
     }
@@ -271,6 +307,7 @@ impl Pair {
     }
 
     fn reopen(&mut self, in_order: bool) {
+        self.ids.run += 1;
         for open in [&mut self.sqlite.1, &mut self.memory.1] {
             if let Some(mut open) = open.take()
                 && in_order
@@ -286,6 +323,7 @@ impl Pair {
 
     fn apply(&mut self, ops: &[Op]) {
         let began = self.now;
+        let ops: Vec<&Op> = ops.iter().filter(|op| self.ids.may_be(op)).collect();
         let answers = self.both().map(|open| {
             let (head, mut now) = (open.reader.head().unwrap(), began);
             open.backend.begin().unwrap();

@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
+use event::{Intent, Outcome};
 use storage::entities::Incarnation;
 
 use super::*;
@@ -132,4 +133,47 @@ fn the_check_finds_what_points_at_nothing() {
         ]
     );
     assert_eq!(opened.reader.check(false).unwrap(), [""; 0], "it does not go through whole tables");
+}
+
+fn numbered(n: u32) -> event::EventId {
+    event::EventId::from_bytes(u128::from(n).to_be_bytes())
+}
+
+/// 600 intents that are settled, but for those in `left`; one more that is not; then a crash.
+fn crashed_after_many(left: &[u32]) -> InTemp {
+    let store = InTemp::new();
+    let mut opened = store.open();
+    for n in 0..=600 {
+        let intent = Intent { id: numbered(n), ..sample_intent(1) };
+        write(&mut opened.backend, |tx| tx.insert_intent(&intent)).unwrap();
+        write(&mut opened.backend, |tx| match n {
+            n if left.contains(&n) || n == 600 => Ok(()),
+            // Of the last ones no row stays: their numbers must not be given again.
+            n if n % 3 == 0 || n > 400 => tx.remove_intent(intent.id).map(drop),
+            _ => tx.append(&NewEvent { id: intent.id, ..sample_event(1) }).map(drop),
+        })
+        .unwrap();
+    }
+    assert_eq!(opened.reader.stats().unwrap().open_intents, left.len() as u64 + 1);
+    store.as_after_a_crash()
+}
+
+#[test]
+fn open_intents_are_found_without_the_settled_ones_before_them() {
+    for (left, noted) in [(&[][..], 500), (&[300, 560], 301), (&[0, 599], 1)] {
+        let store = crashed_after_many(left);
+        let sql = "SELECT min(open_from) FROM incarnations";
+        let from = shell(&store.files().database).query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert!((noted..noted + 100).contains(&from), "open from {from}");
+        let mut opened = store.open();
+        let mut recover = || write(&mut opened.backend, |tx| tx.recover(after(1), 2)).unwrap();
+        let expected = left.len() + 1;
+        assert_eq!([recover(), recover(), recover()].iter().sum::<usize>(), expected, "{left:?}");
+        for n in left.iter().chain(&[600]) {
+            let event = opened.reader.event(numbered(*n)).unwrap().expect("it was open");
+            assert_eq!(event.body.request, sample_intent(1).request);
+            assert!(matches!(event.body.outcome, Outcome::Unknown(_)));
+        }
+        assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
+    }
 }
