@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Event;
 use crate::attributes::{AttributeValue, MessageAttributes};
-use crate::facts::{AnswerFacts, RequestFacts};
+use crate::facts::{AnswerFacts, RequestFacts, RuleFacts};
 
 mod cloudevents;
 mod kong08;
@@ -53,8 +53,8 @@ impl Format {
 pub struct Rendered {
     /// The SNS `Message`: one JSON object.
     pub message: String,
-    /// The message attributes.
-    pub attributes: MessageAttributes,
+    /// What its rule says of it.
+    pub rule: RuleFacts,
 }
 
 /// Why an event cannot be rendered. No retry mends it: the record itself is damaged, or from a version that this one does not know.
@@ -102,16 +102,17 @@ pub fn render(event: &Event) -> Result<Rendered, RenderError> {
         Format::CloudEvents => cloudevents::message(event, &request, answer.as_ref()),
     };
     let message = message.map_err(|source| RenderError::Write { id, source })?;
-    Ok(Rendered { message, attributes: attributes(event, &request) })
+    Ok(Rendered { message, rule: request.rule })
 }
 
-fn attributes(event: &Event, request: &RequestFacts) -> MessageAttributes {
+/// The message attributes of an event.
+pub fn attributes(event: &Event, rule: &RuleFacts) -> MessageAttributes {
     let body = &event.body;
     let mut attributes = MessageAttributes::new();
     let mut put = |name: &str, value| attributes.insert(name.to_owned(), value);
     put("retrohook_outcome", AttributeValue::string(body.outcome.as_str()));
     put("retrohook_event_id", AttributeValue::string(body.id.to_string()));
-    put("retrohook_rule", AttributeValue::string(request.rule.name.as_str()));
+    put("retrohook_rule", AttributeValue::string(rule.name.as_str()));
     if !body.key.is_empty() {
         put("retrohook_key", AttributeValue::string(&*body.key));
     }
@@ -126,7 +127,7 @@ fn attributes(event: &Event, request: &RequestFacts) -> MessageAttributes {
 }
 
 /// The request's bytes: its head, and of its body what was read, as far as the answer's facts tell.
-fn request_size(request: &RequestFacts, answer: Option<&AnswerFacts>) -> u64 {
+fn request_size(request: &RequestFacts<'_>, answer: Option<&AnswerFacts<'_>>) -> u64 {
     request.head_size.saturating_add(answer.map_or(0, |answer| answer.request_body_size))
 }
 

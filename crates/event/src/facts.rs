@@ -1,15 +1,18 @@
 //! The neutral facts of an exchange, as the log stores them: JSON that no envelope has shaped yet.
 //!
 //! On the hot path the facts are written straight from the HTTP types ([`RequestView`], [`AnswerView`]: borrowed, one buffer); an
-//! envelope reads them back owned ([`RequestFacts`], [`AnswerFacts`]). A test holds the two forms together. Header values that
-//! are not UTF-8 are read as Latin-1.
+//! envelope reads them back ([`RequestFacts`], [`AnswerFacts`]), borrowed from the record where JSON escaped nothing. A test holds the
+//! two forms together. Header values that are not UTF-8 are read as Latin-1.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
 
 use http::HeaderMap;
 use http::header::HeaderName;
+use serde::de::{self, Visitor};
 use serde::ser::SerializeSeq;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::Timestamp;
@@ -59,23 +62,24 @@ pub struct RequestView<'a> {
     pub api: &'a RawValue,
 }
 
-/// The owned form of [`RequestView`].
+/// [`RequestView`], read back from a record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those of RequestView")]
-pub struct RequestFacts {
+pub struct RequestFacts<'a> {
     pub rule: RuleFacts,
-    pub method: String,
-    pub scheme: String,
-    pub host: String,
+    #[serde(borrow)]
+    pub method: Text<'a>,
+    pub scheme: Text<'a>,
+    pub host: Text<'a>,
     pub port: u16,
-    pub uri: String,
-    pub service_path: String,
-    pub upstream_uri: String,
-    pub headers: Vec<(String, String)>,
+    pub uri: Text<'a>,
+    pub service_path: Text<'a>,
+    pub upstream_uri: Text<'a>,
+    pub headers: Vec<(Text<'a>, Text<'a>)>,
     pub head_size: u64,
-    pub client_ip: String,
+    pub client_ip: Text<'a>,
     pub started_at: Timestamp,
-    pub api: Box<RawValue>,
+    pub api: &'a RawValue,
 }
 
 /// What came back; borrowed from the exchange.
@@ -99,12 +103,13 @@ pub struct AnswerView<'a> {
     pub response_body: Option<&'a CapturedBody>,
 }
 
-/// The owned form of [`AnswerView`].
+/// [`AnswerView`], read back from a record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those of AnswerView")]
-pub struct AnswerFacts {
+pub struct AnswerFacts<'a> {
     pub status: Option<u16>,
-    pub headers: Vec<(String, String)>,
+    #[serde(borrow)]
+    pub headers: Vec<(Text<'a>, Text<'a>)>,
     pub request_body_size: u64,
     pub size: u64,
     pub latencies: Latencies,
@@ -112,6 +117,49 @@ pub struct AnswerFacts {
     pub request_body: Option<CapturedBody>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_body: Option<CapturedBody>,
+}
+
+/// A text of a record: borrowed, unless JSON had to escape something in it. (A plain `Cow` would always be read as its owned form.)
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Text<'a>(Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a, T: Into<Cow<'a, str>>> From<T> for Text<'a> {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyText;
+
+        impl<'de> Visitor<'de> for AnyText {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(text.into())
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(text.to_owned().into())
+            }
+        }
+
+        deserializer.deserialize_str(AnyText)
+    }
 }
 
 /// Kong's latencies, in milliseconds.

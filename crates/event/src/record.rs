@@ -93,12 +93,12 @@ pub struct Event {
 
 impl Event {
     /// What was asked. Fails only on a damaged or foreign record.
-    pub fn request(&self) -> Result<RequestFacts, serde_json::Error> {
+    pub fn request(&self) -> Result<RequestFacts<'_>, serde_json::Error> {
         serde_json::from_str(&self.body.request)
     }
 
     /// What was answered; `None` after a restart. Fails only on a damaged or foreign record.
-    pub fn answer(&self) -> Result<Option<AnswerFacts>, serde_json::Error> {
+    pub fn answer(&self) -> Result<Option<AnswerFacts<'_>>, serde_json::Error> {
         self.body.answer.as_deref().map(serde_json::from_str).transpose()
     }
 }

@@ -100,7 +100,9 @@ async fn a_raw_message_is_the_text_with_its_attributes() {
     stage.publish(1).await;
     let message = stage.receive_one(RAW_QUEUE).await;
     let expected = rendered(1);
-    assert_eq!((message.body, message.attributes), (expected.message, expected.attributes));
+    let event = event::Event { position: event::Position(1), body: sample_event(1) };
+    let attributes = envelope::attributes(&event, &expected.rule);
+    assert_eq!((message.body, message.attributes), (expected.message, attributes));
 }
 
 #[tokio::test]

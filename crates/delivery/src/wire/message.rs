@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use event::Event;
 use event::attributes::MessageAttributes;
-use event::envelope::{Format, RenderError, render};
-use serde::Deserialize;
+use event::envelope::{self, Format, RenderError, render};
+use event::facts::RuleFacts;
 use tokio::sync::OnceCell;
 
 use super::{sns, standard_webhooks};
@@ -17,23 +17,10 @@ use crate::signing::{SnsKey, SnsKeyError};
 pub struct Message {
     event: Arc<Event>,
     text: Bytes,
-    attributes: MessageAttributes,
-    format: Format,
-    event_type: String,
+    rule: RuleFacts,
+    attributes: OnceLock<MessageAttributes>,
     wrapped: OnceLock<Bytes>,
     signed: OnceCell<sns::Signed>,
-}
-
-/// What the wire needs of the facts' rule.
-#[derive(Deserialize)]
-struct OnlyRule {
-    rule: Rule,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    format: Format,
-    event_type: String,
 }
 
 impl Message {
@@ -43,14 +30,11 @@ impl Message {
     /// If its record is damaged or foreign: no retry mends that.
     pub fn render(event: Arc<Event>) -> Result<Self, RenderError> {
         let rendered = render(&event)?;
-        let OnlyRule { rule } = serde_json::from_str(&event.body.request)
-            .map_err(|source| RenderError::Request { id: event.body.id, source })?;
         Ok(Self {
             event,
             text: rendered.message.into(),
-            attributes: rendered.attributes,
-            format: rule.format,
-            event_type: rule.event_type,
+            rule: rendered.rule,
+            attributes: OnceLock::new(),
             wrapped: OnceLock::new(),
             signed: OnceCell::new(),
         })
@@ -66,19 +50,19 @@ impl Message {
         &self.text
     }
 
-    /// The message attributes.
+    /// The message attributes, made at the first call: a raw delivery has none.
     pub fn attributes(&self) -> &MessageAttributes {
-        &self.attributes
+        self.attributes.get_or_init(|| envelope::attributes(&self.event, &self.rule))
     }
 
     /// The rule's envelope.
     pub fn format(&self) -> Format {
-        self.format
+        self.rule.format
     }
 
     /// The rule's event type.
     pub fn event_type(&self) -> &str {
-        &self.event_type
+        &self.rule.event_type
     }
 
     /// The message in Standard Webhooks' object; made at the first call.

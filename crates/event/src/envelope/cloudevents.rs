@@ -85,8 +85,8 @@ struct Response<'a> {
 
 pub(super) fn message(
     event: &Event,
-    request: &RequestFacts,
-    answer: Option<&AnswerFacts>,
+    request: &RequestFacts<'_>,
+    answer: Option<&AnswerFacts<'_>>,
 ) -> serde_json::Result<String> {
     let body = &event.body;
     serde_json::to_string(&Message {
@@ -106,7 +106,7 @@ pub(super) fn message(
     })
 }
 
-fn data<'a>(request: &'a RequestFacts, answer: Option<&'a AnswerFacts>) -> Data<'a> {
+fn data<'a>(request: &'a RequestFacts<'_>, answer: Option<&'a AnswerFacts<'_>>) -> Data<'a> {
     Data {
         request: Request {
             method: &request.method,
@@ -133,7 +133,7 @@ fn data<'a>(request: &'a RequestFacts, answer: Option<&'a AnswerFacts>) -> Data<
 }
 
 /// The rule's name is `<owner>/<plug-in>`.
-fn source(request: &RequestFacts) -> String {
+fn source(request: &RequestFacts<'_>) -> String {
     let name = &request.rule.name;
     let owner = name.rsplit_once('/').map_or(name.as_str(), |(owner, _)| owner);
     let mut source = String::with_capacity(3 + request.host.len() + owner.len());

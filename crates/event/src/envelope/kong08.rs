@@ -79,8 +79,12 @@ impl Serialize for Argument<'_> {
     }
 }
 
-pub(super) fn message(request: &RequestFacts, answer: Option<&AnswerFacts>) -> serde_json::Result<String> {
+pub(super) fn message(
+    request: &RequestFacts<'_>,
+    answer: Option<&AnswerFacts<'_>>,
+) -> serde_json::Result<String> {
     let RequestFacts { scheme, host, port, uri, .. } = request;
+    let (scheme, host, uri): (&str, &str, &str) = (scheme, host, uri);
     serde_json::to_string(&Message {
         request: Request {
             method: &request.method,
@@ -93,13 +97,13 @@ pub(super) fn message(request: &RequestFacts, answer: Option<&AnswerFacts>) -> s
         },
         response: answer.map(response).unwrap_or_default(),
         latencies: LatenciesOrEmpty { known: answer.map(|answer| answer.latencies) },
-        api: &request.api,
+        api: request.api,
         client_ip: &request.client_ip,
         started_at: request.started_at.as_millis(),
     })
 }
 
-fn response(answer: &AnswerFacts) -> Response<'_> {
+fn response<'a>(answer: &'a AnswerFacts<'_>) -> Response<'a> {
     Response {
         status: answer.status,
         size: Some(answer.size.to_string()),

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use crate::facts::Text;
+
 /// Named values in order of first appearance, serialised as an object.
 pub(super) struct Multi<'a, V>(pub Vec<(Cow<'a, str>, V)>);
 
@@ -30,8 +32,8 @@ impl<V: Serialize> Serialize for Multi<'_, V> {
 }
 
 /// Headers with lower-case names; at most `limit` lines.
-pub(super) fn headers(lines: &[(String, String)], limit: usize) -> Multi<'_, &str> {
-    Multi(lines.iter().take(limit).map(|(name, value)| (lower_case(name), value.as_str())).collect())
+pub(super) fn headers<'a>(lines: &'a [(Text<'_>, Text<'_>)], limit: usize) -> Multi<'a, &'a str> {
+    Multi(lines.iter().take(limit).map(|(name, value)| (lower_case(name), &**value)).collect())
 }
 
 fn lower_case(name: &str) -> Cow<'_, str> {

@@ -34,10 +34,10 @@ fn what_a_view_writes_the_facts_read() {
         api: &api,
     };
     let written = serde_json::to_string(&view).unwrap();
-    let read: RequestFacts = serde_json::from_str(&written).unwrap();
+    let read: RequestFacts<'_> = serde_json::from_str(&written).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), written);
     assert!(!written.contains("secret"));
-    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let pair = |name: &'static str, value: &'static str| (Text::from(name), Text::from(value));
     assert_eq!(
         read.headers,
         [
@@ -62,6 +62,6 @@ fn an_answer_reads_back_too() {
         response_body: Some(&body),
     };
     let written = serde_json::to_string(&view).unwrap();
-    let read: AnswerFacts = serde_json::from_str(&written).unwrap();
+    let read: AnswerFacts<'_> = serde_json::from_str(&written).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), written);
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use event::Fate;
-use event::facts::{AnswerFacts, BodyEncoding, CapturedBody, RequestFacts};
+use event::facts::{AnswerFacts, BodyEncoding, CapturedBody, RequestFacts, Text};
 use http::Method;
 use http::header::{HeaderMap, HeaderValue};
 use pipeline::{Forward, Wants};
@@ -15,7 +15,7 @@ fn facts(
     options: Value,
     headers: &HeaderMap,
     bodies: (&[&'static str], &[&'static str]),
-) -> (RequestFacts, AnswerFacts) {
+) -> (RequestFacts<'static>, AnswerFacts<'static>) {
     let bench = Bench::new(options);
     let mut watch = bench.watch_of(headers, |_| {}).unwrap();
     block_on(watch.intend().unwrap()).unwrap();
@@ -28,7 +28,9 @@ fn facts(
     assert!(watch.settle(Fate::Answered { status: 200 }, &answer(headers)).is_none());
     let events = bench.events();
     assert_eq!(events.len(), 1);
-    (events[0].request().unwrap(), events[0].answer().unwrap().unwrap())
+    // The facts borrow from it.
+    let event = &events.leak()[0];
+    (event.request().unwrap(), event.answer().unwrap().unwrap())
 }
 
 fn text(content: &str, truncated: bool, size: u64) -> Option<CapturedBody> {
@@ -153,8 +155,8 @@ fn secret_headers_never_reach_the_facts() {
     for name in ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-token"] {
         headers.insert(name, HeaderValue::from_static("s3cr3t"));
     }
-    let values = |headers: &[(String, String)]| -> String {
-        headers.iter().map(|(name, value)| format!("{name}={value} ")).collect()
+    let values = |headers: &[(Text<'_>, Text<'_>)]| -> String {
+        headers.iter().map(|(name, value)| [&**name, "=", &**value, " "].concat()).collect()
     };
     let all = "authorization=REDACTED proxy-authorization=REDACTED cookie=REDACTED set-cookie=REDACTED x-token=s3cr3t ";
     let (request, answer) = facts(json!({}), &headers, (&[], &[]));
