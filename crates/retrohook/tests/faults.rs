@@ -377,9 +377,9 @@ fn a_failed_sync_latches_until_the_restart() {
         assert_eq!(put(&faulty.scene, &format!("/strict/profile?before={number}")).status, 200);
     }
     let mut open = faulty.scene.put_and_wait_for_upstream("?script=wait&mockbin");
-    faulty.control("enable name=posix/io/sync/fsync");
+    faulty.control("enable name=posix/io/sync/*");
     refused(&faulty.scene, "/mockbin/profile?failing=1");
-    faulty.control("disable name=posix/io/sync/fsync");
+    faulty.control("disable name=posix/io/sync/*");
 
     // The next sync would say that all is well: the kernel has forgotten.
     let scene = &faulty.scene;
@@ -430,7 +430,7 @@ fn a_held_answer_is_cut_when_its_outcome_cannot_be_kept() {
         let mut client = scene.client();
         client.write(&client::request("PUT", target, &[], b"{}")).expect("the proxy reads");
         wait::until("the upstream to be asked", || (executed(scene).len() == 1).then_some(()));
-        faulty.control("enable name=posix/io/sync/fsync");
+        faulty.control("enable name=posix/io/sync/*");
         scene.upstream.release();
         let cut = client.answer();
         assert!(cut.is_err(), "{target}: {cut:?}");
