@@ -1,29 +1,38 @@
-//! One connection: its requests, and its end.
+//! One connection: its requests, one at a time, and its end.
+//!
+//! The attempt itself reads and writes: no task stands between it and the socket, so that a delivery costs one wake-up.
 
-use std::error::Error as _;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
+use bytes::{Buf as _, BytesMut};
 use delivery::AttemptRequest;
 use delivery::sink::{AttemptError, Failure};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST};
-use http::uri::Uri;
-use http::{HeaderValue, Method, Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::AbortHandle;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-use super::MAX_HEAD;
+use super::MAX_BODY;
+use super::answer::{Framing, Head, Parsed, head};
+
+/// What is read at once, in bytes.
+const READ: usize = 4 << 10;
+/// A body up to this size is copied behind its head, so that both leave in one write; a larger one leaves by itself.
+const MAX_COPIED: usize = 64 << 10;
+
+/// A stream to an endpoint, in the clear or over TLS.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A connection to a vetted address. Closed when it is dropped, whatever is still under way on it.
 pub(super) struct Connection {
-    sender: SendRequest<Full<Bytes>>,
-    task: AbortHandle,
+    stream: Box<dyn Stream>,
+    /// What has come and was not yet read; empty between two requests.
+    buffer: BytesMut,
     address: IpAddr,
     opened: Instant,
 }
@@ -37,19 +46,18 @@ pub(super) enum SendError {
     Invalid(String),
 }
 
+/// How the reading of a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// At its end: the connection may be used again.
+    Reached,
+    /// At our limit, or the connection broke.
+    CutShort,
+}
+
 impl Connection {
-    pub(super) async fn open<S>(stream: S, address: IpAddr) -> Result<Self, AttemptError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(MAX_HEAD)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| AttemptError { kind: Failure::Connect, text: error.to_string() })?;
-        // Its errors come to the request too.
-        let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
-        Ok(Self { sender, task, address, opened: Instant::now() })
+    pub(super) fn new(stream: impl Stream + 'static, address: IpAddr) -> Self {
+        Self { stream: Box::new(stream), buffer: BytesMut::new(), address, opened: Instant::now() }
     }
 
     pub(super) fn address(&self) -> IpAddr {
@@ -60,48 +68,158 @@ impl Connection {
         self.opened
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+    /// Whether nothing has come since the last answer: not even the end.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.buffer.is_empty() && self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     /// Sends a request and waits for the answer's head.
-    pub(super) async fn send(&mut self, request: &AttemptRequest) -> Result<Response<Incoming>, SendError> {
-        self.sender.ready().await.map_err(send_error)?;
-        self.sender.send_request(to_http(request)).await.map_err(send_error)
+    pub(super) async fn send(&mut self, request: &AttemptRequest) -> Result<Head, SendError> {
+        let mut text = head_of(request);
+        let apart = if request.body.len() > MAX_COPIED {
+            &request.body[..]
+        } else {
+            text.extend_from_slice(&request.body);
+            &[]
+        };
+        let mut sending = Sending { parts: [&text, apart], failed: false };
+        // Only what ends like a head is parsed: an endpoint that drips costs little.
+        let mut looked_at = 0;
+        poll_fn(|cx| {
+            sending.poll(&mut *self.stream, cx);
+            loop {
+                if may_hold_a_head(&self.buffer, looked_at) {
+                    match head(&self.buffer).map_err(invalid)? {
+                        Parsed::Final(head, length) => {
+                            self.buffer.advance(length);
+                            // What was not read of the request would be taken for the next one.
+                            let keep = head.keep && sending.is_done();
+                            return Poll::Ready(Ok(Head { keep, ..head }));
+                        }
+                        Parsed::Interim(length) => {
+                            self.buffer.advance(length);
+                            looked_at = 0;
+                            continue;
+                        }
+                        Parsed::Partial => {}
+                    }
+                }
+                looked_at = self.buffer.len();
+                match ready!(self.poll_read(cx)) {
+                    Ok(0) => return Poll::Ready(Err(unanswered(None))),
+                    Ok(_) => {}
+                    Err(error) => return Poll::Ready(Err(unanswered(Some(&error)))),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Reads a body to its end, or to our limit; each piece of its content goes to `content`.
+    pub(super) async fn read_body(&mut self, mut framing: Framing, mut content: impl FnMut(&[u8])) -> End {
+        let mut total = 0;
+        loop {
+            let taken = framing.take(&mut self.buffer, |data| {
+                total += data.len();
+                content(data);
+            });
+            if framing.has_ended() && taken.is_ok() {
+                // Nobody asked for what comes behind.
+                return if self.buffer.is_empty() { End::Reached } else { End::CutShort };
+            }
+            if taken.is_err() || total > MAX_BODY {
+                return End::CutShort;
+            }
+            if !matches!(poll_fn(|cx| self.poll_read(cx)).await, Ok(1..)) {
+                return End::CutShort;
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.buffer.reserve(READ);
+        pin!(self.stream.read_buf(&mut self.buffer)).poll(cx)
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.task.abort();
+/// A request on its way out. It is written while its answer is waited for: an endpoint may answer before it has read all.
+struct Sending<'r> {
+    parts: [&'r [u8]; 2],
+    /// The other side takes no more. It may have answered all the same.
+    failed: bool,
+}
+
+impl Sending<'_> {
+    fn is_done(&self) -> bool {
+        self.parts.iter().all(|part| part.is_empty()) && !self.failed
+    }
+
+    fn poll(&mut self, stream: &mut dyn Stream, cx: &mut Context<'_>) {
+        for part in &mut self.parts {
+            while !part.is_empty() && !self.failed {
+                match pin!(stream.write(part)).poll(cx) {
+                    Poll::Ready(Ok(written @ 1..)) => *part = &part[written..],
+                    Poll::Ready(_) => self.failed = true,
+                    Poll::Pending => return,
+                }
+            }
+        }
+        // TLS keeps what the socket did not take; nothing else waits here.
+        if let Poll::Ready(Err(_)) = pin!(stream.flush()).poll(cx) {
+            self.failed = true;
+        }
     }
 }
 
-fn to_http(request: &AttemptRequest) -> Request<Full<Bytes>> {
+/// Whether an empty line came with the bytes behind `looked_at`, or so much that there should have been one.
+fn may_hold_a_head(bytes: &[u8], looked_at: usize) -> bool {
+    let new = &bytes[looked_at.saturating_sub(3)..];
+    let has_empty_line =
+        new.windows(2).any(|two| two == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n");
+    has_empty_line || bytes.len() >= super::MAX_HEAD || !is_http_so_far(bytes)
+}
+
+/// Something else is refused at its first bytes.
+fn is_http_so_far(bytes: &[u8]) -> bool {
+    const BEGINS: &[u8] = b"HTTP/1.";
+    let known = bytes.len().min(BEGINS.len());
+    // Empty lines may come before it.
+    matches!(bytes.first(), Some(b'\r' | b'\n')) || bytes[..known] == BEGINS[..known]
+}
+
+/// The head of a POST, with the empty line behind it.
+fn head_of(request: &AttemptRequest) -> Vec<u8> {
     let endpoint = &request.endpoint;
-    let mut sent = Request::new(Full::new(request.body.clone()));
-    *sent.method_mut() = Method::POST;
-    *sent.uri_mut() = Uri::from(endpoint.path.clone());
-    let mut headers = request.headers.clone();
-    headers.insert(HOST, endpoint.authority.clone());
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if let Some(authorization) = &endpoint.authorization {
-        headers.insert(AUTHORIZATION, authorization.clone());
+    let copied = if request.body.len() > MAX_COPIED { 0 } else { request.body.len() };
+    let mut text = Vec::with_capacity(1_024 + endpoint.path.as_str().len() + copied);
+    for part in [b"POST ", endpoint.path.as_str().as_bytes(), b" HTTP/1.1\r\n"] {
+        text.extend_from_slice(part);
     }
-    *sent.headers_mut() = headers;
-    sent
+    let mut line = |name: &str, value: &[u8]| {
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            text.extend_from_slice(part);
+        }
+    };
+    line(HOST.as_str(), endpoint.authority.as_bytes());
+    line(ACCEPT_ENCODING.as_str(), b"identity");
+    if let Some(authorization) = &endpoint.authorization {
+        line(AUTHORIZATION.as_str(), authorization.as_bytes());
+    }
+    for (name, value) in &request.headers {
+        line(name.as_str(), value.as_bytes());
+    }
+    line("content-length", itoa::Buffer::new().format(request.body.len()).as_bytes());
+    text.extend_from_slice(b"\r\n");
+    text
 }
 
-fn send_error(error: hyper::Error) -> SendError {
-    if error.is_parse_too_large() {
-        return SendError::Invalid("the answer's head is too large".into());
-    }
-    if error.is_parse() {
-        return SendError::Invalid(format!("the answer is not HTTP: {error}"));
-    }
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    SendError::Unanswered(match io {
-        Some(io) => format!("the connection broke before an answer: {}", io.kind()),
+fn invalid(why: &'static str) -> SendError {
+    SendError::Invalid(format!("what came is no answer: {why}"))
+}
+
+fn unanswered(error: Option<&io::Error>) -> SendError {
+    SendError::Unanswered(match error {
+        Some(error) => format!("the connection broke before an answer: {}", error.kind()),
         None => "the connection was closed before an answer".into(),
     })
 }

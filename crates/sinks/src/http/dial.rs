@@ -24,12 +24,12 @@ impl HttpSink {
         // Without it a small request waits for the acknowledgement of the one before.
         stream.set_nodelay(true).map_err(not_connected)?;
         match endpoint.scheme {
-            Scheme::Http => Connection::open(stream, address).await,
+            Scheme::Http => Ok(Connection::new(stream, address)),
             Scheme::Https => {
                 let stream = self.tls.handshake(&endpoint.host, stream).await.map_err(|error| {
                     AttemptError { kind: Failure::Tls, text: format!("the TLS handshake failed: {error}") }
                 })?;
-                Connection::open(stream, address).await
+                Ok(Connection::new(stream, address))
             }
         }
     }

@@ -9,6 +9,7 @@
 //! * Connections are kept for [`pool::MAX_IDLE`]. A kept one that turns out closed before anything of an answer came is replaced once;
 //!   receivers dedupe by id, so a request that did get through does no harm.
 
+mod answer;
 mod connection;
 mod dial;
 pub mod pool;
@@ -20,17 +21,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use delivery::guard::Allow;
 use delivery::sink::{AttemptError, Failure, MAX_ANSWER};
 use delivery::{AttemptReport, AttemptRequest, Sink};
-use http::header::RETRY_AFTER;
-use http::{HeaderMap, Response};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
-use self::connection::{Connection, SendError};
+use self::answer::Head;
+use self::connection::{Connection, End, SendError};
 use self::pool::{Pool, PoolKey};
 
 pub use self::resolve::{Resolve, SystemResolver};
@@ -40,8 +38,6 @@ pub use self::tls::Roots;
 pub const MAX_BODY: usize = 64 << 10;
 /// The longest answer's head, in bytes.
 pub const MAX_HEAD: usize = 64 << 10;
-/// The longest `Retry-After` that is passed on, in bytes.
-const MAX_RETRY_AFTER: usize = 64;
 
 /// What the sink is built from.
 pub struct Config {
@@ -60,7 +56,7 @@ impl Config {
     }
 }
 
-/// The sink. It spawns its connections on the runtime that it is used in.
+/// The sink. Its connections belong to the runtime that it is used in.
 pub struct HttpSink {
     allow: Allow,
     resolver: Arc<dyn Resolve>,
@@ -77,46 +73,51 @@ impl HttpSink {
 
     async fn exchange(&self, request: AttemptRequest) -> AttemptReport {
         let began = Instant::now();
-        let deadline = request.deadline;
-        let (response, connection) = match timeout_at(deadline, self.head(&request)).await {
-            Ok(Ok(answered)) => answered,
-            Ok(Err(error)) => return failed(error, began),
-            Err(_) => {
-                let limit = deadline.saturating_duration_since(began);
+        let mut seen = Seen::default();
+        let ended = timeout_at(request.deadline, self.converse(&request, &mut seen)).await;
+        match (seen.status, ended) {
+            (Some(status), _) => AttemptReport {
+                status: Some(status),
+                took: began.elapsed(),
+                answer: seen.first.freeze(),
+                error: None,
+                retry_after: seen.retry_after,
+            },
+            (None, Ok(Err(error))) => failed(error, began),
+            (None, _) => {
+                let limit = request.deadline.saturating_duration_since(began);
                 let text = format!("no answer within {limit:?}");
-                return failed(AttemptError { kind: Failure::Timeout, text }, began);
+                failed(AttemptError { kind: Failure::Timeout, text }, began)
             }
-        };
-        let status = response.status().as_u16();
-        let retry_after = retry_after(response.headers());
-        let mut body = Body::default();
-        let read = timeout_at(deadline, body.read(response.into_body())).await;
-        if matches!(read, Ok(End::Reached)) {
-            self.pool.keep(PoolKey::of(&request.endpoint), connection);
-        }
-        AttemptReport {
-            status: Some(status),
-            took: began.elapsed(),
-            answer: body.first.freeze(),
-            error: None,
-            retry_after,
         }
     }
 
-    async fn head(&self, request: &AttemptRequest) -> Result<(Response<Incoming>, Connection), AttemptError> {
+    /// What was seen stands, wherever the deadline ends this.
+    async fn converse(&self, request: &AttemptRequest, seen: &mut Seen) -> Result<(), AttemptError> {
+        let (head, mut connection) = self.head(request).await?;
+        seen.status = Some(head.status);
+        seen.retry_after = head.retry_after;
+        let end = connection.read_body(head.framing, |data| seen.keep(data)).await;
+        if end == End::Reached && head.keep {
+            self.pool.keep(PoolKey::of(&request.endpoint), connection);
+        }
+        Ok(())
+    }
+
+    async fn head(&self, request: &AttemptRequest) -> Result<(Head, Connection), AttemptError> {
         let key = PoolKey::of(&request.endpoint);
         if let Some(mut kept) = self.pool.take(&key)
             && self.may_still_be_used(&request.endpoint, &kept)
         {
             match kept.send(request).await {
-                Ok(response) => return Ok((response, kept)),
+                Ok(head) => return Ok((head, kept)),
                 Err(SendError::Unanswered(_)) => {}
                 Err(error @ SendError::Invalid(_)) => return Err(error.into()),
             }
         }
         let mut fresh = self.dial(&request.endpoint, request.deadline).await?;
-        let response = fresh.send(request).await?;
-        Ok((response, fresh))
+        let head = fresh.send(request).await?;
+        Ok((head, fresh))
     }
 }
 
@@ -130,39 +131,19 @@ fn failed(error: AttemptError, began: Instant) -> AttemptReport {
     AttemptReport::failed(error.kind, error.text, began.elapsed())
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    (value.len() <= MAX_RETRY_AFTER).then(|| value.to_owned())
-}
-
-/// How the reading of a body ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// At its end: the connection may be used again.
-    Reached,
-    /// At our limit, or the connection broke.
-    CutShort,
-}
-
+/// What came of an answer.
 #[derive(Default)]
-struct Body {
+struct Seen {
+    status: Option<u16>,
+    retry_after: Option<String>,
+    /// The first bytes of its body.
     first: BytesMut,
 }
 
-impl Body {
-    async fn read(&mut self, mut incoming: Incoming) -> End {
-        let mut total = 0;
-        while let Some(frame) = incoming.frame().await {
-            let Ok(frame) = frame else { return End::CutShort };
-            let data: Bytes = frame.into_data().unwrap_or_default();
-            let room = MAX_ANSWER - self.first.len();
-            self.first.extend_from_slice(&data[..data.len().min(room)]);
-            total += data.len();
-            if total > MAX_BODY {
-                return End::CutShort;
-            }
-        }
-        End::Reached
+impl Seen {
+    fn keep(&mut self, data: &[u8]) {
+        let room = MAX_ANSWER - self.first.len();
+        self.first.extend_from_slice(&data[..data.len().min(room)]);
     }
 }
 

@@ -53,9 +53,9 @@ impl Pool {
         let mut idle = self.idle();
         let idle = &mut *idle;
         let kept = idle.by_key.get_mut(key)?;
-        while let Some((since, connection)) = kept.pop() {
+        while let Some((since, mut connection)) = kept.pop() {
             idle.total -= 1;
-            if since.elapsed() < MAX_IDLE && !connection.is_closed() {
+            if since.elapsed() < MAX_IDLE && connection.is_quiet() {
                 return Some(connection);
             }
         }
@@ -64,7 +64,7 @@ impl Pool {
 
     /// Keeps a connection whose last answer was read to its end, if there is room for it.
     pub(super) fn keep(&self, key: PoolKey, connection: Connection) {
-        if connection.is_closed() || connection.opened().elapsed() >= MAX_AGE {
+        if connection.opened().elapsed() >= MAX_AGE {
             return;
         }
         let mut idle = self.idle();
@@ -99,7 +99,7 @@ async fn reap(pool: std::sync::Weak<Mutex<Idle>>) {
         let Some(pool) = pool.upgrade() else { return };
         let mut idle = pool.lock().unwrap_or_else(PoisonError::into_inner);
         idle.by_key.retain(|_, kept| {
-            kept.retain(|(since, connection)| since.elapsed() < MAX_IDLE && !connection.is_closed());
+            kept.retain_mut(|(since, connection)| since.elapsed() < MAX_IDLE && connection.is_quiet());
             !kept.is_empty()
         });
         idle.total = idle.by_key.values().map(Vec::len).sum();

@@ -6,8 +6,9 @@ mod tls;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
-use http::HeaderValue;
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use self::receiver::{NO_CONTENT, Receiver, read_request};
@@ -152,6 +153,64 @@ async fn gives_up_after_one_replacement() {
     let report = open_sink().attempt(request(&receiver.url(), PATIENT)).await;
     assert_eq!(kind(&report), Some(Failure::Broken), "{report:?}");
     assert_eq!(receiver.connections(), 1, "a fresh connection is not replaced");
+}
+
+#[tokio::test]
+async fn a_body_may_come_in_chunks_and_leaves_the_connection_as_it_was() {
+    let chunked = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n";
+    let receiver = Receiver::answering(chunked).await;
+    let sink = open_sink();
+    for _ in 0..3 {
+        let report = sink.attempt(request(&receiver.url(), PATIENT)).await;
+        assert_eq!((report.status, &report.answer[..]), (Some(200), &b"hello"[..]));
+    }
+    assert_eq!(receiver.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_more_came_than_an_answer_is_not_used_again() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 500 Planted\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let receiver = Receiver::answering(answer).await;
+        let sink = open_sink();
+        for _ in 0..2 {
+            assert_eq!(sink.attempt(request(&receiver.url(), PATIENT)).await.status, Some(200), "{answer}");
+        }
+        assert_eq!(receiver.connections(), 2, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_may_answer_before_it_has_read_all() {
+    let receiver = Receiver::scripted(|mut stream, _| async move {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.unwrap();
+        stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        // It reads no more, and keeps the connection.
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let sink = open_sink();
+    let large = AttemptRequest { body: vec![b'x'; 32 << 20].into(), ..request(&receiver.url(), PATIENT) };
+    for _ in 0..2 {
+        assert_eq!(sink.attempt(large.clone()).await.status, Some(413));
+    }
+    assert_eq!(receiver.connections(), 2, "half a request is on the first");
+}
+
+#[tokio::test]
+async fn a_large_body_arrives_whole() {
+    let receiver = Receiver::answering(NO_CONTENT).await;
+    let body: Vec<u8> = (0..3_000_000_u32).map(|n| b'a' + (n % 26) as u8).collect();
+    let large = AttemptRequest { body: body.clone().into(), ..request(&receiver.url(), PATIENT) };
+    assert_eq!(open_sink().attempt(large).await.status, Some(204));
+    let sent = receiver.requests().remove(0);
+    assert!(sent.contains("\r\ncontent-length: 3000000\r\n"));
+    assert!(sent.as_bytes().ends_with(&body));
 }
 
 #[tokio::test]
