@@ -77,7 +77,7 @@ fn a_newer_schema_is_refused() {
     shell(&store.files().database).execute_batch("PRAGMA user_version = 99").unwrap();
     assert_eq!(
         store.refusal(),
-        "TMP/data/retrohook.db has schema 99 of a newer version, this one knows 2; it was left as it is: start the \
+        "TMP/data/retrohook.db has schema 99 of a newer version, this one knows 3; it was left as it is: start the \
          newer version"
     );
 }
