@@ -40,6 +40,11 @@ impl Due {
         self.releasing.push(key);
     }
 
+    /// Keys that will be asked for their first row.
+    pub(super) fn asked(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.releasing.iter().chain(&self.promotable)
+    }
+
     pub(super) fn has_releasing(&self) -> bool {
         !self.releasing.is_empty()
     }
@@ -99,8 +104,10 @@ impl Worker {
         if self.settings.order == Order::Any {
             return;
         }
-        let under_way = self.flight.keys();
-        for key in self.keys.busy().filter(|key| !under_way.contains(*key)) {
+        // Those that are asked anyway are left out: many deliveries that are given up one after the other add each key once.
+        let mut known = self.flight.keys();
+        known.extend(self.due.asked().cloned());
+        for key in self.keys.busy().filter(|key| !known.contains(*key)) {
             self.due.release(key.clone());
         }
     }

@@ -192,6 +192,24 @@ async fn a_head_that_housekeeping_gave_up_releases_its_followers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_is_to_be_asked_anyway_is_not_noted_again() {
+    let world = World::new(1).await;
+    let (_signal, drain) = crate::drain::drain();
+    let (mut worker, _handle) = Worker::build(world.config(0, fifo()), world.deps(), drain).unwrap();
+    for key in ["a", "b", "c"] {
+        worker.keys.block(key.into());
+    }
+    worker.due.release("a".into());
+    worker.due.promote_released();
+    for _ in 0..3 {
+        worker.release_idle_keys();
+    }
+    let mut asked: Vec<&str> = worker.due.asked().map(|key| &**key).collect();
+    asked.sort_unstable();
+    assert_eq!(asked, ["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_redelivery_waits_behind_the_head_of_its_key() {
     let mut world = World::new(1).await;
     let handle = world.start(0, fifo());

@@ -172,10 +172,15 @@ impl World {
 
     /// Starts the worker of subscription `index`.
     pub(super) fn start(&self, index: usize, settings: Settings) -> Handle {
+        self.deliveries.start(self.config(index, settings)).unwrap()
+    }
+
+    /// What the worker of subscription `index` is built from.
+    pub(super) fn config(&self, index: usize, settings: Settings) -> Config {
         let id = self.subscriptions[index].id;
         let subscription =
             self.reader.subscriptions().unwrap().into_iter().find(|known| known.id == id).unwrap();
-        let config = Config {
+        Config {
             subscription,
             names: sns::Names {
                 topic_arn: "arn:aws:sns:us-east-1:000000000000:t".into(),
@@ -184,8 +189,7 @@ impl World {
             },
             settings,
             state: self.states[index].subscribe(),
-        };
-        self.deliveries.start(config).unwrap()
+        }
     }
 
     /// The process dies and comes back, its workers not yet started.
@@ -199,7 +203,7 @@ impl World {
         self.barrier().await;
     }
 
-    fn deps(&self) -> Deps {
+    pub(super) fn deps(&self) -> Deps {
         deps(&self.writer, &self.reader, &self.feed, &self.clock, &self.sink, &self.sns_key)
     }
 
