@@ -356,7 +356,7 @@ async fn relay(
 fn fail(exchange: &Rc<Exchange>, plan: &Plan, failure: Failure) -> Response<ClientBody> {
     let (fate, refusal) = match failure {
         Failure::Unsent(unsent) => (Fate::NotSent, refusal_of(unsent)),
-        Failure::Lost(reason) => (Fate::Unanswered(reason), Refusal::BadGateway),
+        Failure::Lost(reason) => (Fate::Unanswered(reason), refusal_of_lost(reason)),
     };
     let answer = plan.refuse(refusal);
     exchange.told(&answer);
@@ -370,6 +370,15 @@ pub(crate) fn refusal_of(unsent: Unsent) -> Refusal {
         Unsent::NameResolution => Refusal::NameResolution,
         Unsent::Connect => Refusal::BadGateway,
         Unsent::ConnectTimeout => Refusal::GatewayTimeout,
+    }
+}
+
+/// The answer for a request that was sent, in part or whole, and not answered.
+pub(crate) fn refusal_of_lost(reason: UnknownReason) -> Refusal {
+    match reason {
+        // The client's own doing.
+        UnknownReason::RequestBodyBroken => Refusal::BadRequest,
+        _ => Refusal::BadGateway,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::answer::{Refusal, accept_of};
 use crate::body::{BodyError, ClientBody, PlainBody, StreamedBody, UpstreamBody};
 use crate::core::Core;
 use crate::exchange::detach::Detach;
-use crate::exchange::{self, Exchange, Plan, refusal_of};
+use crate::exchange::{self, Exchange, Plan, refusal_of, refusal_of_lost};
 use crate::framing::host_of;
 use crate::headers::{self, ForwardedBy};
 use crate::path;
@@ -260,7 +260,7 @@ impl Routed {
                 return Response::from_parts(parts, ClientBody::Plain(body));
             }
             Some(Err(Failure::Unsent(unsent))) => refusal_of(unsent),
-            Some(Err(Failure::Lost(_))) => Refusal::BadGateway,
+            Some(Err(Failure::Lost(reason))) => refusal_of_lost(reason),
             None => Refusal::GatewayTimeout,
         };
         own_answer(refusal, id, accept.as_ref(), started)
