@@ -31,6 +31,7 @@ fn every_example_is_accepted_and_publishes() {
     assert_eq!(examples.len(), 5, "{examples:?}");
     for path in examples {
         let config = load(&path).unwrap_or_else(|report| panic!("{report}"));
+        assert_eq!(config.warnings, [], "an example means what it says");
         let (_, route) = config.routes().next().expect("a route");
         assert_eq!(route.plugins.len(), 1, "{}", path.display());
         assert!(!config.subscriptions.is_empty(), "{}", path.display());
