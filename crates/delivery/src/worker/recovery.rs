@@ -2,7 +2,9 @@
 //!
 //! Every position in `(done_to, dispatched_to]` that has neither a row nor a recorded success may or may not have been delivered; it
 //! becomes a row whose next attempt is at least the second, and the cursor closes over it. A row whose last attempt is not on record was
-//! leased to the dead process: it is due at once. Then all goes the ordinary way of rows.
+//! leased to the dead process: it is due at once, and its next attempt has the same number. What ended with a process says nothing about
+//! the endpoint: were it counted, one refusal after some crashes would be followed by a wait of hours. Then all goes the ordinary way of
+//! rows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -74,7 +76,8 @@ impl Worker {
                 return Ok(());
             }
             for row in leased {
-                self.changes.put(Delivery { state: DeliveryState::Retry { at: now }, ..row });
+                let attempts = row.attempts.saturating_sub(1).max(1);
+                self.changes.put(Delivery { state: DeliveryState::Retry { at: now }, attempts, ..row });
             }
             self.commit().await?;
         }
