@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use storage::entities::SubscriptionId;
+use storage::writer::STALLED_AFTER;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -56,11 +57,18 @@ impl Deliveries {
         self.workers().handles.values().cloned().collect()
     }
 
-    /// Begins nothing more, waits for what is under way up to `deadline` and notes what came of it.
+    /// Begins nothing more, waits for what is under way up to `deadline` and notes what came of it. What a store that hangs has not
+    /// taken [`STALLED_AFTER`] later is dropped: those deliveries are repeated.
     pub async fn drain(&self, deadline: Instant) {
         self.signal.start(deadline);
         let mut tasks = std::mem::take(&mut self.workers().tasks);
-        while tasks.join_next().await.is_some() {}
+        let all_ended = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(deadline + STALLED_AFTER, all_ended).await.is_err() {
+            tracing::error!(
+                workers = tasks.len(),
+                "the store does not answer: the last deliveries could not be noted; they will be repeated"
+            );
+        }
     }
 
     fn workers(&self) -> std::sync::MutexGuard<'_, Workers> {

@@ -24,8 +24,9 @@ mod serving;
 mod signals;
 
 use delivering::Delivering;
-use ledger::Ledger;
+use ledger::{CloseError, Ledger};
 use serving::Serving;
+use signals::Stop;
 
 /// Why a node does not start. Each names the setting that is to be changed.
 #[derive(Debug, thiserror::Error)]
@@ -76,79 +77,106 @@ impl StartError {
 /// Runs a node until it is told to stop.
 pub fn run(args: RunArgs) -> ExitCode {
     logs::init(args.node.log_format);
-    match start_and_serve(args) {
-        Ok(()) => ExitCode::SUCCESS,
+    let node = match Node::start(args) {
+        Ok(node) => node,
         Err(error) => {
             report::failure("did not start", &error);
+            return ExitCode::FAILURE;
+        }
+    };
+    match node.serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::failure("did not stop in order", &error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn start_and_serve(args: RunArgs) -> Result<(), StartError> {
-    let began = Instant::now();
-    report::line(&format!("retrohook {}", env!("CARGO_PKG_VERSION")));
-    let clock: Arc<dyn Clock> = Arc::new(WallClock);
-    let config = load(&args)?;
-    refuse_unbuilt(&args.node)?;
-    let allow = delivering::allowed(&args.node)?;
-    check_hub_url(&args.node)?;
-    let sockets = Sockets::bind(&args.node)?;
-    let files = match args.config.len() {
-        0 => "none: no routes, no topics (-c FILE)".to_owned(),
-        _ => args.config.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "),
-    };
-    report::entry("config", &format!("{files}: {}", check::summary(&config)));
-
-    let ledger = Ledger::open(&args.node, &config, clock.clone())?;
-    report::entry("data", &format!("{} ({})", args.node.data_dir.display(), ledger.history));
-
-    let hub_url = args.node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
-    let is_served = sockets.hub.is_some() || sockets.hub_public.is_some();
-    for warning in reach::warnings(&config, reach::Reach { hub_url: &hub_url, is_served }) {
-        report::problem(&format!("warning: {warning}"));
-    }
-    let delivering =
-        Delivering::start(&args.node, &config, &ledger, allow, hub_url.trim_end_matches('/'), clock.clone())?;
-
-    let router = serving::router(&args.node, &config, &ledger, clock.clone())?;
-    let gateway = match sockets.proxy {
-        Some(gateway) => {
-            Some(gateway.start(Arc::new(router), clock.clone()).map_err(StartError::part("start a core"))?)
-        }
-        None => None,
-    };
-    let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
-    let serving =
-        Serving::start(&ledger, &delivering, cores, clock, sockets.admin, sockets.hub, sockets.hub_public)?;
-    let signals = signals::Stop::listen();
-    report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
-
-    signals.wait();
-    stop(args.node.drain_timeout, gateway, serving, delivering, ledger);
-    Ok(())
-}
-
-fn stop(
-    drain_timeout: u64,
+/// What runs.
+struct Node {
     gateway: Option<gateway::Running>,
     serving: Serving,
     delivering: Delivering,
     ledger: Ledger,
-) {
-    report::line("stopping: requests under way may end; a second signal ends at once");
-    serving.announce_drain();
-    if let Some(gateway) = gateway
-        && let Err(error) = gateway.join()
-    {
-        tracing::error!(%error, "a core failed");
+    signals: Stop,
+    drain_timeout: Duration,
+}
+
+impl Node {
+    fn start(args: RunArgs) -> Result<Self, StartError> {
+        let began = Instant::now();
+        report::line(&format!("retrohook {}", env!("CARGO_PKG_VERSION")));
+        let clock: Arc<dyn Clock> = Arc::new(WallClock);
+        let config = load(&args)?;
+        refuse_unbuilt(&args.node)?;
+        let allow = delivering::allowed(&args.node)?;
+        check_hub_url(&args.node)?;
+        let sockets = Sockets::bind(&args.node)?;
+        let files = match args.config.len() {
+            0 => "none: no routes, no topics (-c FILE)".to_owned(),
+            _ => args.config.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "),
+        };
+        report::entry("config", &format!("{files}: {}", check::summary(&config)));
+
+        let ledger = Ledger::open(&args.node, &config, clock.clone())?;
+        report::entry("data", &format!("{} ({})", args.node.data_dir.display(), ledger.history));
+
+        let hub_url = args.node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
+        let is_served = sockets.hub.is_some() || sockets.hub_public.is_some();
+        for warning in reach::warnings(&config, reach::Reach { hub_url: &hub_url, is_served }) {
+            report::problem(&format!("warning: {warning}"));
+        }
+        let delivering = Delivering::start(
+            &args.node,
+            &config,
+            &ledger,
+            allow,
+            hub_url.trim_end_matches('/'),
+            clock.clone(),
+        )?;
+
+        let router = serving::router(&args.node, &config, &ledger, clock.clone())?;
+        let gateway = match sockets.proxy {
+            Some(gateway) => Some(
+                gateway.start(Arc::new(router), clock.clone()).map_err(StartError::part("start a core"))?,
+            ),
+            None => None,
+        };
+        let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
+        let serving = Serving::start(
+            &ledger,
+            &delivering,
+            cores,
+            clock,
+            sockets.admin,
+            sockets.hub,
+            sockets.hub_public,
+        )?;
+        let signals = Stop::listen();
+        report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
+        let drain_timeout = Duration::from_secs(args.node.drain_timeout);
+        Ok(Self { gateway, serving, delivering, ledger, signals, drain_timeout })
     }
-    let deadline = Duration::from_secs(drain_timeout);
-    delivering.end_polls.start(tokio::time::Instant::now());
-    serving.stop(deadline);
-    delivering.stop(deadline);
-    ledger.close();
-    report::line("stopped");
+
+    /// Serves until a signal, and stops: every part has the drain timeout.
+    fn serve(self) -> Result<(), CloseError> {
+        let Self { gateway, serving, delivering, ledger, signals, drain_timeout } = self;
+        signals.wait();
+        report::line("stopping: requests under way may end; a second signal ends at once");
+        serving.announce_drain();
+        if let Some(gateway) = gateway
+            && let Err(error) = gateway.join()
+        {
+            tracing::error!(%error, "a core failed");
+        }
+        delivering.end_polls.start(tokio::time::Instant::now());
+        serving.stop(drain_timeout);
+        delivering.stop(drain_timeout);
+        ledger.close(drain_timeout)?;
+        report::line("stopped");
+        Ok(())
+    }
 }
 
 fn load(args: &RunArgs) -> Result<config::Config, StartError> {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use testkit::client::{self, Client};
+use testkit::receiver::Mood;
 use testkit::scene::{Profiles, Scene};
 use testkit::wait;
 
@@ -27,6 +29,12 @@ impl Stalling {
     }
 
     fn with(durability: &str, store_timeout: Duration) -> Self {
+        let mut stalling = Self::prepare(durability, store_timeout);
+        stalling.scene.start_gateway();
+        stalling
+    }
+
+    fn prepare(durability: &str, store_timeout: Duration) -> Self {
         let rule = format!("durability: {durability}, store_timeout: {}", store_timeout.as_millis());
         let mut scene = Scene::prepare(RETROHOOK, &Profiles { rule: &rule, ..Profiles::default() }.yaml());
         let place = scene.setup.data.path().to_owned();
@@ -34,7 +42,6 @@ impl Stalling {
         let entry = |name: &str, path: &Path| (name.to_owned(), path.to_string_lossy().into_owned());
         scene.setup.env.push(entry("LD_PRELOAD", &library(&place)));
         scene.setup.env.push(entry("GATE", &gate));
-        scene.start_gateway();
         Self { scene, gate }
     }
 
@@ -189,4 +196,37 @@ fn a_client_that_could_not_see_a_cut_has_nothing_before_the_outcome() {
         stalling.go_on();
         assert_eq!(scene.told(1)[0].outcome(), "succeeded");
     }
+}
+
+#[test]
+fn a_disk_that_hangs_does_not_keep_a_node_from_stopping() {
+    let mut stalling = Stalling::prepare("strict", STORE_TIMEOUT);
+    stalling.scene.setup.flags.push("--drain-timeout=1s".into());
+    stalling.scene.start_gateway();
+    // Its delivery ends, and is to be noted, when nothing can be written any more.
+    stalling.scene.receiver.set(Mood::Slow(500));
+    assert_eq!(stalling.scene.put("?kept").expect("an answer").status, 200);
+    let _held = stalling.scene.put_and_wait_for_upstream("?script=wait");
+    stalling.scene.receiver.wait_for(1);
+    stalling.hang();
+    stalling.scene.upstream.release();
+
+    let mut process = stalling.scene.take_gateway();
+    process.signal(Signal::TERM);
+    let status = process.wait();
+    let output = process.output();
+    assert_eq!(status.code(), Some(1), "{output}");
+    for told in ["did not stop in order", "nothing that was acknowledged is lost"] {
+        assert!(output.contains(told), "{output}");
+    }
+
+    stalling.go_on();
+    stalling.scene.receiver.set(Mood::Answers(200));
+    stalling.scene.start_gateway();
+    let events = stalling.scene.admin().wait_for_events(2);
+    let outcomes: Vec<_> = events.iter().map(|event| (&event["request"]["uri"], &event["outcome"])).collect();
+    assert_eq!(outcomes[0], (&"/mockbin/profile?kept".into(), &"succeeded".into()), "it was acknowledged");
+    assert_eq!(outcomes[1].0, "/mockbin/profile?script=wait", "its intent was acknowledged");
+    // The one whose end could not be noted comes again.
+    stalling.scene.receiver.wait_for(3);
 }

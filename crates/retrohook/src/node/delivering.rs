@@ -100,6 +100,8 @@ impl Delivering {
                     let patience = drained.await.unwrap_or_default();
                     workers.drain(Instant::now() + patience).await;
                 });
+                // A read that a hung disk holds is nobody's any more.
+                runtime.shutdown_background();
             })
             .map_err(StartError::part("start the deliveries' thread"))?;
         let forms = Arc::new(forms(config, ledger));

@@ -1,7 +1,9 @@
 //! The store of a node: opened, finished what the last run began, and told what the configuration wants.
 
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use delivery::endpoint::shown;
@@ -9,7 +11,7 @@ use event::Timestamp;
 use event::timestamp::Clock;
 use storage::entities::{Desired, Entities};
 use storage::retention::Retention;
-use storage::writer;
+use storage::writer::{self, STALLED_AFTER};
 use storage::{Feed, Reader, Receipt, StoreError, Writer};
 
 use super::StartError;
@@ -72,13 +74,49 @@ impl Ledger {
         Ok(Self { writer, reader: opened.reader, feed, entities, retention, history, thread })
     }
 
-    /// Finishes what is queued and closes the store.
-    pub fn close(self) {
+    /// Finishes what is queued and closes the store. A disk that hangs is waited for at most for `patience`, but for as long as it
+    /// takes to be sure that it hangs.
+    ///
+    /// # Errors
+    /// If the store is not closed: then the process is to end, and its next start recovers.
+    pub fn close(self, patience: Duration) -> Result<(), CloseError> {
         self.writer.stop();
-        if self.thread.join().is_err() {
-            tracing::error!("the store's writer panicked");
+        let patience = patience.max(STALLED_AFTER);
+        match join_within(self.thread, patience).map_err(CloseError::Thread)? {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) => Err(CloseError::Panicked),
+            None => Err(CloseError::Stalled(patience)),
         }
     }
+}
+
+/// Why a store is not closed. Nothing that was acknowledged is lost.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseError {
+    /// It did not end in time.
+    #[error(
+        "the disk of the data directory has not taken the last changes for {} s; nothing that was acknowledged is lost: the \
+         next start finishes what is left", .0.as_secs()
+    )]
+    Stalled(Duration),
+    /// Its thread panicked.
+    #[error(
+        "the store's writer panicked; nothing that was acknowledged is lost: the next start finishes what is left"
+    )]
+    Panicked,
+    /// The system gave no thread to wait in.
+    #[error("cannot wait for the store")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Joins a thread if it ends in time.
+fn join_within(
+    thread: JoinHandle<()>,
+    patience: Duration,
+) -> Result<Option<std::thread::Result<()>>, std::io::Error> {
+    let (ended, end) = channel();
+    std::thread::Builder::new().name("store-close".into()).spawn(move || ended.send(thread.join()))?;
+    Ok(end.recv_timeout(patience).ok())
 }
 
 /// Those to whom nothing is delivered, and what becomes of what they are owed.

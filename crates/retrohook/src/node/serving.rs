@@ -102,7 +102,11 @@ impl Serving {
             .map_err(StartError::part("make a runtime"))?;
         let thread = std::thread::Builder::new()
             .name("control".into())
-            .spawn(move || runtime.block_on(serve(listeners, drained)))
+            .spawn(move || {
+                runtime.block_on(serve(listeners, drained));
+                // A read that a hung disk holds is nobody's any more.
+                runtime.shutdown_background();
+            })
             .map_err(StartError::part("start the control thread"))?;
         Ok(Self { drain, draining, thread })
     }
