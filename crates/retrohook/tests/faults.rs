@@ -422,6 +422,35 @@ fn a_failed_sync_latches_until_the_restart() {
     assert_eq!(put(&scene, "/strict/profile?after").status, 200);
 }
 
+/// Over a quota a write fails as on a full disk, by another name.
+#[test]
+fn a_quota_that_is_used_up_is_a_full_disk() {
+    let faulty = Faulty::start();
+    let scene = &faulty.scene;
+    assert_eq!(put(scene, "/strict/profile?before").status, 200);
+    let mut open = scene.put_and_wait_for_upstream("?script=wait&mockbin");
+    faulty.control(&format!(
+        "enable name=posix/io/rw/pwrite,failinfo={}",
+        rustix::io::Errno::DQUOT.raw_os_error()
+    ));
+    for durability in ["mockbin", "strict", "outcome"] {
+        refused(scene, &format!("/{durability}/profile?refused"));
+    }
+    others_pass(scene);
+    scene.upstream.release();
+    assert_eq!(open.answer().expect("an answer that is not held").status, 200);
+    let (code, status) = scene.admin().status();
+    assert_eq!((code, status["retrohook"]["store"].as_str()), (200, Some("full")), "{status}");
+    assert_eq!(scene.admin().metric("retrohook_latched"), Some(0.0));
+
+    faulty.control("disable name=posix/io/rw/pwrite");
+    wait::until("matching requests to be taken again", || {
+        (put(scene, "/strict/profile?after").status == 200).then_some(())
+    });
+    let told = scene.told(3);
+    assert!(told.iter().all(|told| told.outcome() == "succeeded"), "{told:#?}");
+}
+
 #[test]
 fn a_held_answer_is_cut_when_its_outcome_cannot_be_kept() {
     for target in ["/strict/profile?script=wait", "/strict/profile?script=wait&status=204"] {

@@ -1,8 +1,9 @@
 //! Prepared statements with the store's errors.
 
+use std::io;
 use std::time::Duration;
 
-use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 use rusqlite::{Connection, ErrorCode, Params, Row};
 use storage::{Result, StoreError};
 
@@ -83,8 +84,18 @@ pub(super) fn failed(operation: &'static str) -> impl Fn(rusqlite::Error) -> Sto
 /// pages are written and synced. Those pages are written over by the next commit. Should the process die before that, the next start finds
 /// a commit that nobody was told of: an intent that was refused, or an outcome that would have been tried again.
 pub(super) fn is_full(error: &rusqlite::Error) -> bool {
-    let extended = error.sqlite_error().map(|error| error.extended_code);
-    error.sqlite_error_code() == Some(ErrorCode::DiskFull) || extended == Some(SQLITE_IOERR_SHMSIZE)
+    match error.sqlite_error().map(|error| error.extended_code) {
+        Some(SQLITE_IOERR_SHMSIZE) => true,
+        Some(SQLITE_IOERR_WRITE) => is_over_quota(),
+        _ => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
+    }
+}
+
+/// Whether the write that has just failed was one beyond a quota. SQLite undoes it as it does one to a full disk, but tells the two
+/// apart. It has no function for this that is safe to call and asks the thread's last error itself; whatever else that says is no
+/// full disk, and latches.
+fn is_over_quota() -> bool {
+    io::Error::last_os_error().kind() == io::ErrorKind::QuotaExceeded
 }
 
 /// Whether a value is not what the schema says it is.
