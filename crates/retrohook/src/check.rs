@@ -123,9 +123,14 @@ fn no_store(dir: &Path) -> Option<String> {
         }
         Ok(found) if !found.is_dir() => Some(format!("{shown} is no directory\n  hint: {remedy}")),
         // What else may be wrong is found when it is opened.
-        _ => (!stores::sqlite::database(dir).exists())
+        _ => (!stores::sqlite::database(dir).exists() && !is_gone(dir))
             .then(|| format!("there is no store in {shown}\n  hint: {remedy}")),
     }
+}
+
+/// Whether there was a store, and only its database is missing: that is told as a start tells it.
+fn is_gone(dir: &Path) -> bool {
+    matches!(stores::sqlite::inspect(dir), Err(stores::sqlite::OpenError::Gone { .. }))
 }
 
 fn is_damage(error: &(dyn Error + 'static)) -> bool {

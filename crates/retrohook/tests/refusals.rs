@@ -264,19 +264,24 @@ fn an_emptied_database_is_not_begun_anew() {
     let emptied = |file: &Path| std::fs::write(file, "").expect("it can be written");
     let removed = |file: &Path| std::fs::remove_file(file).expect("it is there");
     for lose in [&emptied as &dyn Fn(&Path), &removed] {
-        let mut scene = stopped(3);
-        scene.start_gateway();
-        assert_eq!(scene.put("").expect("an answer").status, 200);
-        scene.take_gateway().kill();
-        let dir = scene.setup.data_dir();
-        lose(&database(&dir));
-        let before = contents(&dir);
-        let output = refused(&scene.setup);
-        assert!(output.contains("is empty or missing") && output.contains("--data-dir"), "{output}");
-        unchanged(&dir, &before);
-        let (well, found) = check(&dir);
-        assert!(!well && (found.contains("is empty or missing") || found.contains("no store")), "{found}");
-        unchanged(&dir, &before);
+        for in_order in [false, true] {
+            let mut scene = stopped(3);
+            if !in_order {
+                scene.start_gateway();
+                assert_eq!(scene.put("").expect("an answer").status, 200);
+                scene.take_gateway().kill();
+            }
+            let dir = scene.setup.data_dir();
+            lose(&database(&dir));
+            let before = contents(&dir);
+            let output = refused(&scene.setup);
+            let told = output.lines().find_map(|line| line.strip_prefix("  because: ")).unwrap_or_default();
+            assert!(told.contains("is empty or missing") && told.contains("--data-dir"), "{output}");
+            unchanged(&dir, &before);
+            let (well, found) = check(&dir);
+            assert!(!well && found.contains(told), "in order: {in_order}: {found}");
+            unchanged(&dir, &before);
+        }
     }
 }
 
