@@ -16,9 +16,10 @@ pub fn entry(name: &str, value: &str) {
     line(&format!("  {name:<12} {value}"));
 }
 
-/// A line on standard error.
+/// A line on standard error, written at once: lines of the log may come beside it.
 pub fn problem(text: &str) {
-    eprintln!("{text}");
+    // Nobody may be reading; that is no reason to stop.
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// An error with all its causes.

@@ -160,8 +160,11 @@ fn dead_letters_are_listed_and_redriven_one_or_all() {
         r#"delivery{{subscription=1 topic="profile-changes" endpoint="{}"}}: dead letter"#,
         scene.receiver.url("/hook?...")
     );
-    wait::until("the log to say whose it is", || scene.gateway().output().contains(&whose).then_some(()));
-    assert!(!scene.gateway().output().contains("secret"));
+    let output = wait::until("the log to say whose each is", || {
+        let output = scene.gateway().output();
+        (output.matches(&whose).count() == count).then_some(output)
+    });
+    assert!(!output.contains("secret"), "{output}");
     assert_eq!(dead_letters(admin, "?subscription=1&reason=410").len(), count);
     assert_eq!(
         dead_letters(admin, "?subscription=2").len() + dead_letters(admin, "?reason=timeout").len(),

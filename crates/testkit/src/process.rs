@@ -78,7 +78,7 @@ impl Setup {
             }
         }
         command.args(&self.flags).envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
         command
     }
 
@@ -103,19 +103,21 @@ impl Setup {
     /// # Panics
     /// If the binary cannot be started.
     pub fn start_without_waiting(&self) -> Process {
-        let mut child = self.command().spawn().expect("the binary starts");
+        // One pipe for both: what it printed before it said that it is ready is here before that is.
+        let (output, input) = std::io::pipe().expect("a pipe");
+        let mut command = self.command();
+        command.stdout(input.try_clone().expect("a pipe's end")).stderr(input);
+        let child = command.spawn().expect("the binary starts");
+        // It has the pipe's ends, too, and would keep the output open.
+        drop(command);
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let outputs: [Box<dyn std::io::Read + Send>; 2] =
-            [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
-        let readers = outputs.map(|output| {
-            let lines = lines.clone();
-            std::thread::spawn(move || {
-                for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-                }
-            })
+        let kept = lines.clone();
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
         });
-        Process { child, lines, readers }
+        Process { child, lines, reader }
     }
 }
 
@@ -123,11 +125,11 @@ impl Setup {
 pub struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
-    readers: [JoinHandle<()>; 2],
+    reader: JoinHandle<()>,
 }
 
 impl Process {
-    /// All that it printed so far.
+    /// All that it printed so far, on standard output and standard error, in the order in which it did.
     pub fn output(&self) -> String {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
     }
@@ -178,13 +180,15 @@ impl Process {
         self.child.try_wait().expect("its status")
     }
 
-    /// SIGKILL, and wait for the end.
+    /// SIGKILL, and wait for the end; all that it printed.
     ///
     /// # Panics
     /// If it cannot be waited for.
-    pub fn kill(mut self) {
+    #[track_caller]
+    pub fn kill(mut self) -> String {
         self.child.kill().expect("it can be killed");
-        self.child.wait().expect("it ends");
+        self.wait();
+        self.output()
     }
 
     /// SIGTERM, and wait for the end.
@@ -214,7 +218,7 @@ impl Process {
     pub fn wait(&mut self) -> ExitStatus {
         let child = &mut self.child;
         let status = wait::until("the gateway to end", || child.try_wait().expect("its status"));
-        wait::until("its output", || self.readers.iter().all(JoinHandle::is_finished).then_some(status))
+        wait::until("its output", || self.reader.is_finished().then_some(status))
     }
 }
 

@@ -12,6 +12,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use storage::failpoint;
 
 use crate::admin::Admin;
@@ -132,8 +133,7 @@ pub fn run(plan: &Plan) -> Report {
         // What others make of a thread that stands still belongs to the storm.
         pause(Duration::from_millis(rng.u64(0..20)));
         target.set(None);
-        note_panics(&process, &mut report);
-        process.kill();
+        note_panics(&process.kill(), &mut report);
     }
     let process = setup.start();
     target.set(Some(addresses(&process)));
@@ -203,8 +203,7 @@ fn live_until(aim: Aim, process: &mut Process, target: &Target) -> End {
     }
 }
 
-fn note_panics(process: &Process, report: &mut Report) {
-    let output = process.output();
+fn note_panics(output: &str, report: &mut Report) {
     let panics = output.lines().filter(|line| line.contains("panicked at"));
     report.violations.extend(panics.map(|line| format!("the gateway: {line}")));
 }
@@ -269,9 +268,10 @@ fn count(records: &Records, report: &mut Report) {
 }
 
 /// After all that, the process must stop in good order and its data must be whole.
-fn end_in_order(plan: &Plan, setup: &Setup, process: Process, report: &mut Report) {
-    note_panics(&process, report);
-    let status = process.terminate();
+fn end_in_order(plan: &Plan, setup: &Setup, mut process: Process, report: &mut Report) {
+    process.signal(Signal::TERM);
+    let status = process.wait();
+    note_panics(&process.output(), report);
     if !status.success() {
         report.violations.push(format!("the last process ended with {status}"));
     }
