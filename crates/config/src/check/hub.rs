@@ -285,8 +285,7 @@ fn url(
         return refuse(message, hint);
     }
     if !url.username().is_empty() || url.password().is_some() {
-        let hint =
-            "remove it, and give the endpoint a path that is hard to guess, or `format: standard-webhooks`";
+        let hint = "remove it: a secret in the query is shown nowhere, and `format: standard-webhooks` signs each message";
         return refuse("a user or password in the endpoint is not supported yet".into(), hint.into());
     }
     if url.fragment().is_some() {

@@ -69,7 +69,7 @@ gateway.yaml:7:34: topics[0].subscriptions[2].endpoint: the endpoint of protocol
 gateway.yaml:8:33: topics[0].subscriptions[3].endpoint: the endpoint of protocol `http` is not http://…
   hint: write it like http://example.com/path
 gateway.yaml:9:34: topics[0].subscriptions[4].endpoint: a user or password in the endpoint is not supported yet
-  hint: remove it, and give the endpoint a path that is hard to guess, or `format: standard-webhooks`
+  hint: remove it: a secret in the query is shown nowhere, and `format: standard-webhooks` signs each message
 gateway.yaml:10:34: topics[0].subscriptions[5].endpoint: a `#` cannot be sent to an endpoint
   hint: remove it and what follows
 gateway.yaml:11:17: topics[0].subscriptions[6].protocol: `email` is not supported yet
