@@ -112,8 +112,15 @@ impl Framed {
         };
         // Two framings at once are how answers are smuggled: nothing else is read from such a connection.
         let one_framing = self.coded.is_none() || self.length.is_none();
-        let keep =
-            is_http_11 && !self.close && one_framing && status != 101 && framing != Framing::UntilClose;
+        // So is a body where there can be none: it may follow all the same.
+        let no_false_body =
+            !matches!(status, 204 | 304) || self.coded.is_none() && self.length.is_none_or(|n| n == 0);
+        let keep = is_http_11
+            && !self.close
+            && one_framing
+            && no_false_body
+            && status != 101
+            && framing != Framing::UntilClose;
         Head { status, retry_after: self.retry_after, framing, keep }
     }
 }
@@ -269,7 +276,9 @@ mod tests {
             ("200 OK\r\ncontent-length: 5\r\ncontent-length: 5", Length(5), true),
             ("200 OK\r\nContent-Length: 5\r\nConnection: keep-alive, Close", Length(5), false),
             ("204 No Content", Length(0), true),
-            ("204 No Content\r\nContent-Length: 5", Length(0), true),
+            ("204 No Content\r\nContent-Length: 0", Length(0), true),
+            ("204 No Content\r\nContent-Length: 5", Length(0), false),
+            ("204 No Content\r\nTransfer-Encoding: chunked", Length(0), false),
             ("304 Not Modified", Length(0), true),
             ("200 OK\r\nTransfer-Encoding: chunked", Chunked(Chunk::Size), true),
             ("200 OK\r\nTransfer-Encoding: gzip, Chunked", Chunked(Chunk::Size), true),

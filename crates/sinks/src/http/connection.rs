@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use delivery::AttemptRequest;
 use delivery::sink::{AttemptError, Failure};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::MAX_BODY;
@@ -33,6 +34,8 @@ pub(super) struct Connection {
     stream: Box<dyn Stream>,
     /// What has come and was not yet read; empty between two requests.
     buffer: BytesMut,
+    /// The request, as far as it has not left.
+    sending: Sending,
     address: IpAddr,
     opened: Instant,
 }
@@ -57,7 +60,8 @@ pub(super) enum End {
 
 impl Connection {
     pub(super) fn new(stream: impl Stream + 'static, address: IpAddr) -> Self {
-        Self { stream: Box::new(stream), buffer: BytesMut::new(), address, opened: Instant::now() }
+        let (stream, buffer, sending) = (Box::new(stream), BytesMut::new(), Sending::default());
+        Self { stream, buffer, sending, address, opened: Instant::now() }
     }
 
     pub(super) fn address(&self) -> IpAddr {
@@ -70,31 +74,37 @@ impl Connection {
 
     /// Whether nothing has come since the last answer: not even the end.
     pub(super) fn is_quiet(&mut self) -> bool {
-        self.buffer.is_empty() && self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
+        self.buffer.reserve(READ);
+        // A task that has read a lot is told that nothing is there, to let others run: that is no answer here.
+        let read = pin!(unconstrained(self.stream.read_buf(&mut self.buffer)));
+        read.poll(&mut Context::from_waker(Waker::noop())).is_pending() && self.buffer.is_empty()
     }
 
-    /// Sends a request and waits for the answer's head.
+    /// Whether all of the last request has left.
+    pub(super) fn is_sent(&self) -> bool {
+        self.sending.is_done()
+    }
+
+    /// Sends a request and waits for the answer's head. What is left of the request by then leaves while the body is read.
     pub(super) async fn send(&mut self, request: &AttemptRequest) -> Result<Head, SendError> {
         let mut text = head_of(request);
         let apart = if request.body.len() > MAX_COPIED {
-            &request.body[..]
+            request.body.clone()
         } else {
             text.extend_from_slice(&request.body);
-            &[]
+            Bytes::new()
         };
-        let mut sending = Sending { parts: [&text, apart], failed: false };
+        self.sending = Sending { parts: [text.into(), apart], ..Sending::default() };
         // Only what ends like a head is parsed: an endpoint that drips costs little.
         let mut looked_at = 0;
         poll_fn(|cx| {
-            sending.poll(&mut *self.stream, cx);
+            self.sending.poll(&mut *self.stream, cx);
             loop {
                 if may_hold_a_head(&self.buffer, looked_at) {
                     match head(&self.buffer).map_err(invalid)? {
                         Parsed::Final(head, length) => {
                             self.buffer.advance(length);
-                            // What was not read of the request would be taken for the next one.
-                            let keep = head.keep && sending.is_done();
-                            return Poll::Ready(Ok(Head { keep, ..head }));
+                            return Poll::Ready(Ok(head));
                         }
                         Parsed::Interim(length) => {
                             self.buffer.advance(length);
@@ -130,10 +140,29 @@ impl Connection {
             if taken.is_err() || total > MAX_BODY {
                 return End::CutShort;
             }
-            if !matches!(poll_fn(|cx| self.poll_read(cx)).await, Ok(1..)) {
+            let read = poll_fn(|cx| {
+                self.sending.poll(&mut *self.stream, cx);
+                self.poll_read(cx)
+            });
+            if !matches!(read.await, Ok(1..)) {
                 return End::CutShort;
             }
         }
+    }
+
+    /// Sends what is left of the request, and reads on meanwhile, so that neither side waits for the other; until the other side takes
+    /// no more. For an endpoint that has answered early: it may yet want to know what.
+    pub(super) async fn finish_sending(&mut self) {
+        let mut is_open = true;
+        poll_fn(|cx| {
+            self.sending.poll(&mut *self.stream, cx);
+            while is_open && !self.sending.is_over() {
+                self.buffer.clear();
+                is_open = matches!(ready!(self.poll_read(cx)), Ok(1..));
+            }
+            if self.sending.is_over() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -143,30 +172,44 @@ impl Connection {
 }
 
 /// A request on its way out. It is written while its answer is waited for: an endpoint may answer before it has read all.
-struct Sending<'r> {
-    parts: [&'r [u8]; 2],
+#[derive(Default)]
+struct Sending {
+    parts: [Bytes; 2],
+    /// Nothing is held back on the way to the socket: TLS keeps what that did not take.
+    flushed: bool,
     /// The other side takes no more. It may have answered all the same.
     failed: bool,
 }
 
-impl Sending<'_> {
+impl Sending {
     fn is_done(&self) -> bool {
-        self.parts.iter().all(|part| part.is_empty()) && !self.failed
+        self.flushed && !self.failed
+    }
+
+    fn is_over(&self) -> bool {
+        self.flushed || self.failed
     }
 
     fn poll(&mut self, stream: &mut dyn Stream, cx: &mut Context<'_>) {
+        if self.is_over() {
+            return;
+        }
         for part in &mut self.parts {
-            while !part.is_empty() && !self.failed {
+            while !part.is_empty() {
                 match pin!(stream.write(part)).poll(cx) {
-                    Poll::Ready(Ok(written @ 1..)) => *part = &part[written..],
-                    Poll::Ready(_) => self.failed = true,
+                    Poll::Ready(Ok(written @ 1..)) => part.advance(written),
+                    Poll::Ready(_) => {
+                        self.failed = true;
+                        return;
+                    }
                     Poll::Pending => return,
                 }
             }
         }
-        // TLS keeps what the socket did not take; nothing else waits here.
-        if let Poll::Ready(Err(_)) = pin!(stream.flush()).poll(cx) {
-            self.failed = true;
+        match pin!(stream.flush()).poll(cx) {
+            Poll::Ready(Ok(())) => self.flushed = true,
+            Poll::Ready(Err(_)) => self.failed = true,
+            Poll::Pending => {}
         }
     }
 }

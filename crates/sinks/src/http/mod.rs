@@ -6,6 +6,7 @@
 //! * Whatever the endpoint does, an attempt ends at its deadline: resolving, connecting, TLS, head and body all count. A head of more
 //!   than 64 KiB is no answer; of a body 64 KiB are read, then the connection is closed.
 //! * The answer's status decides: a body that breaks off, drips or never ends changes nothing.
+//! * An endpoint that answers with success before it has read the whole request still gets all of it.
 //! * Connections are kept for [`pool::MAX_IDLE`]. A kept one that turns out closed before anything of an answer came is replaced once;
 //!   receivers dedupe by id, so a request that did get through does no harm.
 
@@ -98,7 +99,11 @@ impl HttpSink {
         seen.status = Some(head.status);
         seen.retry_after = head.retry_after;
         let end = connection.read_body(head.framing, |data| seen.keep(data)).await;
-        if end == End::Reached && head.keep {
+        if (200..300).contains(&head.status) {
+            connection.finish_sending().await;
+        }
+        // What was not read of the request would be taken for the next one.
+        if end == End::Reached && head.keep && connection.is_sent() {
             self.pool.keep(PoolKey::of(&request.endpoint), connection);
         }
         Ok(())

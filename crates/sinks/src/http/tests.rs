@@ -11,7 +11,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use self::receiver::{NO_CONTENT, Receiver, read_request};
+use self::receiver::{NO_CONTENT, Receiver, answer_early, read_request};
 use super::resolve::Lookup;
 use super::*;
 
@@ -211,6 +211,52 @@ async fn a_large_body_arrives_whole() {
     let sent = receiver.requests().remove(0);
     assert!(sent.contains("\r\ncontent-length: 3000000\r\n"));
     assert!(sent.as_bytes().ends_with(&body));
+}
+
+#[tokio::test]
+async fn who_answers_early_still_gets_the_whole_body() {
+    let receiver = Receiver::scripted(answer_early).await;
+    let large = AttemptRequest { body: vec![b'a'; 8 << 20].into(), ..request(&receiver.url(), PATIENT) };
+    assert_eq!(open_sink().attempt(large).await.status, Some(200));
+    receiver.wait_for_requests(1).await;
+    assert_eq!(receiver.requests(), [(8 << 20).to_string()]);
+}
+
+/// More of them than what one task may read before it lets others run.
+#[tokio::test]
+async fn an_answer_that_nobody_asked_for_is_never_taken_for_one() {
+    const CONNECTIONS: usize = 200;
+    let (all_kept, kept) = tokio::sync::watch::channel(false);
+    let receiver = Receiver::scripted(move |mut stream, log| {
+        let mut kept = kept.clone();
+        async move {
+            read_request(&mut stream).await;
+            log.push("asked".into());
+            // All at once, so that each has a connection of its own.
+            while log.len() < CONNECTIONS {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            stream.write_all(NO_CONTENT.as_bytes()).await.unwrap();
+            kept.wait_for(|kept| *kept).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            log.push("unasked".into());
+            while !read_request(&mut stream).await.is_empty() {}
+        }
+    })
+    .await;
+    let sink = Arc::new(open_sink());
+    let mut attempts = tokio::task::JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let (sink, request) = (sink.clone(), request(&receiver.url(), PATIENT));
+        attempts.spawn(async move { sink.attempt(request).await.status });
+    }
+    assert_eq!(attempts.join_all().await, [Some(204); CONNECTIONS]);
+    assert_eq!(sink.pool.len(), CONNECTIONS);
+    all_kept.send(true).unwrap();
+    receiver.wait_for_requests(2 * CONNECTIONS).await;
+    let report = sink.attempt(request(&receiver.url(), PATIENT)).await;
+    assert_eq!(report.status, Some(204), "on a new connection");
+    assert_eq!(receiver.connections(), CONNECTIONS + 1);
 }
 
 #[tokio::test]

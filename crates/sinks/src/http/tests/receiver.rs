@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -22,6 +22,10 @@ pub(super) struct Log {
 impl Log {
     pub(super) fn push(&self, request: String) {
         self.requests.lock().unwrap().push(request);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.requests.lock().unwrap().len()
     }
 }
 
@@ -123,4 +127,28 @@ pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Strin
             Ok(0) | Err(_) => return String::new(),
         }
     }
+}
+
+/// Answers with success as soon as it has a request's head, and logs the body's length when all of it has come, or what there is of it.
+pub(super) async fn answer_early(mut stream: impl AsyncRead + AsyncWrite + Unpin, log: Log) {
+    let mut bytes = Vec::new();
+    let head_end = loop {
+        if let Some(found) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break found + 4;
+        }
+        assert!(stream.read_buf(&mut bytes).await.unwrap() > 0);
+    };
+    let head = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+    stream.flush().await.unwrap();
+    let mut body = bytes.len() - head_end;
+    while body < length.parse().unwrap() {
+        bytes.clear();
+        match stream.read_buf(&mut bytes).await {
+            Ok(read @ 1..) => body += read,
+            Ok(0) | Err(_) => break,
+        }
+    }
+    log.push(body.to_string());
 }

@@ -68,6 +68,23 @@ async fn delivers_over_tls_and_keeps_the_connection() {
 }
 
 #[tokio::test]
+async fn who_answers_early_gets_what_tls_holds_back() {
+    let identity = identity("hooks.example.com");
+    let acceptor = identity.acceptor;
+    let receiver = Receiver::scripted(move |stream, log| {
+        let acceptor = acceptor.clone();
+        async move { answer_early(acceptor.accept(stream).await.unwrap(), log).await }
+    })
+    .await;
+    let sink = sink_trusting(vec![identity.certificate]);
+    let url = https(&receiver, "hooks.example.com");
+    let large = AttemptRequest { body: vec![b'a'; 8 << 20].into(), ..request(&url, PATIENT) };
+    assert_eq!(sink.attempt(large).await.status, Some(200));
+    receiver.wait_for_requests(1).await;
+    assert_eq!(receiver.requests(), [(8 << 20).to_string()]);
+}
+
+#[tokio::test]
 async fn refuses_strangers_and_wrong_names() {
     let (known, stranger) = (identity("hooks.example.com"), identity("hooks.example.com"));
     let sink = sink_trusting(vec![known.certificate]);
