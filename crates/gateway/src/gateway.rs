@@ -111,6 +111,7 @@ async fn serve(
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     tokio::task::spawn_local(core.pool.clone().reap());
+    tokio::task::spawn_local(storage::writer::Bell::serve());
     let mut accepting = tokio::task::spawn_local(connection::accept(core.clone(), listener, drain.clone()));
     let deadline = async {
         // An error means that nobody is left to drain us: stop all the same.

@@ -20,12 +20,12 @@ use std::time::{Duration, Instant};
 
 use event::timestamp::Clock;
 use event::{Event, EventId, Intent, NewEvent, Position, TopicId};
-use tokio::sync::oneshot;
 
 use crate::backend::{Backend, Committed};
 use crate::retention::Retention;
 use crate::{Feed, Result, StoreError, Tx, failpoint};
 
+mod bell;
 mod lapses;
 mod receipt;
 mod stall;
@@ -33,7 +33,10 @@ mod stats;
 
 use lapses::Lapses;
 
+pub use bell::Bell;
+use bell::Rings;
 pub use receipt::Receipt;
+use receipt::{Reply, receipt};
 pub use stall::STALLED_AFTER;
 pub use stats::{Histogram, WriterStats};
 
@@ -57,7 +60,7 @@ const RETRY_EVERY: Duration = Duration::from_millis(100);
 
 /// A change on its way to the writer.
 enum Change {
-    Intend { intent: Intent, reply: oneshot::Sender<Result<()>> },
+    Intend { intent: Intent, reply: Reply<()> },
     Settle(Settlement),
     Transact(Box<dyn Transaction>),
     Stop,
@@ -74,7 +77,7 @@ impl Change {
 struct Settlement {
     claim: Claim,
     event: Option<NewEvent>,
-    reply: Option<oneshot::Sender<Result<Option<Position>>>>,
+    reply: Option<Reply<Option<Position>>>,
 }
 
 /// What an outcome may ask of a store that has little room.
@@ -104,13 +107,13 @@ impl Settlement {
 /// A closure with its reply, so that the queue can hold any of them.
 trait Transaction: Send {
     fn apply(&mut self, tx: &mut dyn Tx) -> Result<()>;
-    fn finish(self: Box<Self>, result: Result<()>);
+    fn finish(self: Box<Self>, result: Result<()>, rings: &mut Rings);
 }
 
 struct Closure<F, T> {
     run: F,
     value: Option<T>,
-    reply: oneshot::Sender<Result<T>>,
+    reply: Reply<T>,
 }
 
 impl<F, T> Transaction for Closure<F, T>
@@ -123,10 +126,9 @@ where
         Ok(())
     }
 
-    fn finish(self: Box<Self>, result: Result<()>) {
+    fn finish(self: Box<Self>, result: Result<()>, rings: &mut Rings) {
         let Self { value, reply, .. } = *self;
-        // A caller that went away does not mind.
-        let _ = reply.send(result.and_then(|()| value.ok_or(StoreError::Closed)));
+        reply.send(result.and_then(|()| value.ok_or(StoreError::Closed)), rings);
     }
 }
 
@@ -187,7 +189,7 @@ impl Writer {
         if let Some(taken) = self.stalled_for() {
             return Receipt::refused(StoreError::Stalled(taken));
         }
-        let (reply, receipt) = oneshot::channel();
+        let (reply, receipt) = receipt();
         self.send(Change::Intend { intent, reply }, receipt)
     }
 
@@ -208,7 +210,7 @@ impl Writer {
     }
 
     fn settlement(&self, claim: Claim, event: Option<NewEvent>) -> Receipt<Option<Position>> {
-        let (reply, receipt) = oneshot::channel();
+        let (reply, receipt) = receipt();
         self.send(Change::Settle(Settlement { claim, event, reply: Some(reply) }), receipt)
     }
 
@@ -219,12 +221,12 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
     {
-        let (reply, receipt) = oneshot::channel();
+        let (reply, receipt) = receipt();
         self.send(Change::Transact(Box::new(Closure { run: change, value: None, reply })), receipt)
     }
 
     /// Never blocks: it runs on the data path's threads.
-    fn send<T>(&self, change: Change, receipt: oneshot::Receiver<Result<T>>) -> Receipt<T> {
+    fn send<T>(&self, change: Change, receipt: Receipt<T>) -> Receipt<T> {
         let before = self.shared.queued.fetch_add(1, Ordering::Relaxed);
         let refused = if before >= MAX_QUEUED && !change.is_owed() {
             if matches!(change, Change::Settle(_)) {
@@ -234,7 +236,7 @@ impl Writer {
         } else if self.queue.send(change).is_err() {
             StoreError::Closed
         } else {
-            return Receipt::waiting(receipt);
+            return receipt;
         };
         self.shared.queued.fetch_sub(1, Ordering::Relaxed);
         Receipt::refused(refused)
@@ -310,7 +312,7 @@ struct Worker<B> {
 
 #[derive(Default)]
 struct Batch {
-    intents: Vec<(Intent, oneshot::Sender<Result<()>>)>,
+    intents: Vec<(Intent, Reply<()>)>,
     settlements: Vec<Settlement>,
     transactions: Vec<Box<dyn Transaction>>,
 }
@@ -461,11 +463,12 @@ impl<B: Backend> Worker<B> {
     }
 
     fn refuse_when_full(&mut self) {
+        let mut rings = Rings::default();
         if !self.batch.intents.is_empty()
             && let Err(error) = self.look_for_room()
         {
             for (_, reply) in self.batch.intents.drain(..) {
-                let _ = reply.send(Err(error.clone()));
+                reply.send(Err(error.clone()), &mut rings);
             }
         }
         self.drop_what_has_no_room();
@@ -477,10 +480,11 @@ impl<B: Backend> Worker<B> {
             return;
         }
         let Err(error) = self.config.backend.admit(&self.config.retention) else { return };
+        let mut rings = Rings::default();
         for settlement in self.batch.settlements.extract_if(.., |settlement| !settlement.is_owed()) {
             self.shared.stats.dropped();
             if let Some(reply) = settlement.reply {
-                let _ = reply.send(Err(error.clone()));
+                reply.send(Err(error.clone()), &mut rings);
             }
         }
     }
@@ -542,14 +546,16 @@ impl<B: Backend> Worker<B> {
         self.open.turn_over(&self.batch);
         self.shared.open_intents.store(self.open.len() as u64, Ordering::Relaxed);
         self.shared.stats.committed(self.batch.len(), took);
+        let mut rings = Rings::default();
         for (_, reply) in self.batch.intents.drain(..) {
-            let _ = reply.send(Ok(()));
+            reply.send(Ok(()), &mut rings);
         }
         for (settlement, position) in self.batch.settlements.drain(..).zip(applied.positions) {
             if let Some(reply) = settlement.reply {
-                let _ = reply.send(Ok(position));
+                reply.send(Ok(position), &mut rings);
             }
         }
+        drop(rings);
         for event in &applied.events {
             self.shared.stats.published(event.body.outcome);
         }
@@ -560,8 +566,9 @@ impl<B: Backend> Worker<B> {
             self.config.feed.skip_to(&committed.topics, &committed.queues);
         }
         self.housekept(committed);
+        let mut rings = Rings::default();
         for transaction in self.batch.transactions.drain(..) {
-            transaction.finish(Ok(()));
+            transaction.finish(Ok(()), &mut rings);
         }
     }
 
@@ -587,9 +594,10 @@ impl<B: Backend> Worker<B> {
         self.shared.full.store(true, Ordering::Relaxed);
         tracing::warn!(cause = describe(error), "a commit was put off");
         let later = std::mem::take(&mut self.owed);
+        let mut rings = Rings::default();
         for mut settlement in self.batch.settlements.drain(..) {
             if let Some(reply) = settlement.reply.take() {
-                let _ = reply.send(Err(error.clone()));
+                reply.send(Err(error.clone()), &mut rings);
             }
             // Open exchanges are limited in number, and so is what is owed; what is not has this limit.
             if settlement.is_owed() || self.owed.len() + later.len() < MAX_QUEUED {
@@ -617,16 +625,17 @@ impl<B: Backend> Worker<B> {
     }
 
     fn refuse_all(&mut self, error: &StoreError) {
+        let mut rings = Rings::default();
         for (_, reply) in self.batch.intents.drain(..) {
-            let _ = reply.send(Err(error.clone()));
+            reply.send(Err(error.clone()), &mut rings);
         }
         for settlement in self.batch.settlements.drain(..) {
             if let Some(reply) = settlement.reply {
-                let _ = reply.send(Err(error.clone()));
+                reply.send(Err(error.clone()), &mut rings);
             }
         }
         for transaction in self.batch.transactions.drain(..) {
-            transaction.finish(Err(error.clone()));
+            transaction.finish(Err(error.clone()), &mut rings);
         }
     }
 }

@@ -96,6 +96,7 @@ impl Delivering {
             .name("deliveries".into())
             .spawn(move || {
                 runtime.block_on(async {
+                    tokio::spawn(storage::writer::Bell::serve());
                     // A sender that is gone means that the node failed: then there is no time to wait for.
                     let patience = drained.await.unwrap_or_default();
                     workers.drain(Instant::now() + patience).await;

@@ -2,10 +2,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use tokio::sync::oneshot;
-
+use super::bell::{Bell, Rings};
 use crate::{Result, StoreError};
 
 /// Resolves when the change is durable, or refused. Dropping it changes nothing: the change is queued already.
@@ -13,24 +13,84 @@ use crate::{Result, StoreError};
 pub struct Receipt<T>(State<T>);
 
 enum State<T> {
-    Waiting(oneshot::Receiver<Result<T>>),
+    Waiting(Arc<Shared<T>>),
     Refused(Option<StoreError>),
 }
 
-impl<T> Receipt<T> {
-    pub(super) fn waiting(receiver: oneshot::Receiver<Result<T>>) -> Self {
-        Self(State::Waiting(receiver))
+/// The writer's end of a receipt. Dropped without an answer, it says that the writer is gone.
+pub(super) struct Reply<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    answer: Mutex<Answer<T>>,
+    /// For those who wait with a thread.
+    given: Condvar,
+}
+
+enum Answer<T> {
+    Awaited(Option<(Waker, Option<Bell>)>),
+    Given(Result<T>),
+    Taken,
+}
+
+/// A receipt and what resolves it.
+pub(super) fn receipt<T>() -> (Reply<T>, Receipt<T>) {
+    let shared = Arc::new(Shared { answer: Mutex::new(Answer::Awaited(None)), given: Condvar::new() });
+    (Reply(shared.clone()), Receipt(State::Waiting(shared)))
+}
+
+impl<T> Shared<T> {
+    fn answer(&self) -> MutexGuard<'_, Answer<T>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who waited, if this is the first answer.
+    fn give(&self, result: Result<T>) -> Option<(Waker, Option<Bell>)> {
+        let mut answer = self.answer();
+        let Answer::Awaited(waiting) = &mut *answer else { return None };
+        let waiting = waiting.take();
+        *answer = Answer::Given(result);
+        drop(answer);
+        self.given.notify_one();
+        waiting
+    }
+}
+
+impl<T> Reply<T> {
+    /// Resolves the receipt. Whoever waits for it is woken when `rings` is dropped.
+    pub(super) fn send(self, result: Result<T>, rings: &mut Rings) {
+        if let Some((waker, bell)) = self.0.give(result) {
+            rings.wake(waker, bell);
+        }
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        if let Some((waker, _)) = self.0.give(Err(StoreError::Closed)) {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Receipt<T> {
     pub(super) fn refused(error: StoreError) -> Self {
         Self(State::Refused(Some(error)))
     }
 
     /// Blocks this thread until the change is durable. Not for a runtime's threads.
     pub fn wait(self) -> Result<T> {
-        match self.0 {
-            State::Waiting(receiver) => receiver.blocking_recv().unwrap_or(Err(StoreError::Closed)),
-            State::Refused(error) => Err(error.unwrap_or(StoreError::Closed)),
+        let shared = match self.0 {
+            State::Waiting(shared) => shared,
+            State::Refused(error) => return Err(error.unwrap_or(StoreError::Closed)),
+        };
+        let mut answer = shared.answer();
+        loop {
+            match std::mem::replace(&mut *answer, Answer::Taken) {
+                Answer::Given(result) => return result,
+                Answer::Taken => return Err(StoreError::Closed),
+                awaited @ Answer::Awaited(_) => *answer = awaited,
+            }
+            answer = shared.given.wait(answer).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -41,12 +101,18 @@ impl<T> Future for Receipt<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            State::Waiting(receiver) => {
-                let answer = ready!(Pin::new(receiver).poll(cx));
-                Poll::Ready(answer.unwrap_or(Err(StoreError::Closed)))
+        let shared = match &mut self.0 {
+            State::Waiting(shared) => shared,
+            State::Refused(error) => return Poll::Ready(Err(error.take().unwrap_or(StoreError::Closed))),
+        };
+        let mut answer = shared.answer();
+        match std::mem::replace(&mut *answer, Answer::Taken) {
+            Answer::Given(result) => Poll::Ready(result),
+            Answer::Taken => Poll::Ready(Err(StoreError::Closed)),
+            Answer::Awaited(_) => {
+                *answer = Answer::Awaited(Some((cx.waker().clone(), Bell::of_this_thread())));
+                Poll::Pending
             }
-            State::Refused(error) => Poll::Ready(Err(error.take().unwrap_or(StoreError::Closed))),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use event::Timestamp;
 
+use std::future::Future as _;
+
 use super::*;
 use crate::backend::{Opened, Reader};
 use crate::entities::{Desired, DesiredSubscription, Protocol};
@@ -566,4 +568,68 @@ fn queues_with_new_messages_are_woken() {
     let woken = world.feed.watch_queue(entities.queues[0].id);
     world.writer.publish(sample_event(1)).wait().unwrap();
     wait_until("the queue is woken", || woken.has_changed().unwrap());
+}
+
+/// Counts how often it is woken, and by which thread.
+#[derive(Default)]
+struct Wakes(std::sync::Mutex<Vec<std::thread::ThreadId>>);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.lock().unwrap().push(std::thread::current().id());
+    }
+}
+
+#[test]
+fn a_commit_wakes_a_thread_once_and_its_tasks_from_inside() {
+    let world = World::new();
+    let (ringer, tasks) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
+    let (ringing, waiting) = (ringer.clone().into(), tasks.clone().into());
+    let (mut ringing, mut waiting) =
+        (std::task::Context::from_waker(&ringing), std::task::Context::from_waker(&waiting));
+    let mut bell = Box::pin(Bell::serve());
+    assert!(bell.as_mut().poll(&mut ringing).is_pending());
+
+    let blocked = world.block();
+    let mut receipts: Vec<_> = (1..=9).map(|n| world.writer.publish(sample_event(n))).collect();
+    for receipt in &mut receipts {
+        assert!(std::pin::Pin::new(receipt).poll(&mut waiting).is_pending());
+    }
+    drop(blocked);
+    wait_until("the bell rings", || !ringer.0.lock().unwrap().is_empty());
+    wait_until("all nine are in", || world.in_log().len() == 9);
+    assert!(tasks.0.lock().unwrap().is_empty(), "no task is woken from outside");
+    let before = ringer.0.lock().unwrap().len();
+    assert!(before <= 2, "once a commit, not {before} times");
+    assert!(bell.as_mut().poll(&mut ringing).is_pending());
+    assert_eq!(*tasks.0.lock().unwrap(), vec![std::thread::current().id(); 9]);
+    assert!(receipts.into_iter().all(|receipt| receipt.wait().is_ok()));
+
+    // Without it everybody is woken all the same.
+    let blocked = world.block();
+    let mut late = world.writer.publish(sample_event(10));
+    assert!(std::pin::Pin::new(&mut late).poll(&mut waiting).is_pending());
+    drop(bell);
+    drop(blocked);
+    wait_until("the task is woken", || tasks.0.lock().unwrap().len() == 10);
+    assert!(late.wait().is_ok());
+}
+
+#[test]
+fn a_bell_that_is_taken_down_wakes_whom_it_had() {
+    let world = World::new();
+    let tasks = Arc::new(Wakes::default());
+    let waiting = tasks.clone().into();
+    let mut waiting = std::task::Context::from_waker(&waiting);
+    let ringer = Arc::new(Wakes::default());
+    let ringing = ringer.clone().into();
+    let mut bell = Box::pin(Bell::serve());
+    assert!(bell.as_mut().poll(&mut std::task::Context::from_waker(&ringing)).is_pending());
+    let mut receipt = world.writer.publish(sample_event(1));
+    if std::pin::Pin::new(&mut receipt).poll(&mut waiting).is_pending() {
+        wait_until("the bell rings", || !ringer.0.lock().unwrap().is_empty());
+        drop(bell);
+        assert_eq!(tasks.0.lock().unwrap().len(), 1);
+        assert!(receipt.wait().is_ok());
+    }
 }

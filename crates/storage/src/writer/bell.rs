@@ -1,0 +1,106 @@
+//! One wake-up a commit and thread.
+//!
+//! A runtime's thread that is woken from outside costs a system call for each task that is woken. A commit resolves the receipts of many
+//! exchanges at once; so a thread may hang up a [`Bell`]: a task of its own that the writer wakes once for all of them, and that wakes
+//! them from inside.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+thread_local! {
+    static HUNG_UP: RefCell<Option<Bell>> = const { RefCell::new(None) };
+}
+
+/// Wakes the tasks of one thread together. Clones are the same bell.
+#[derive(Clone, Default)]
+pub struct Bell(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    /// Those whose receipts are resolved.
+    tasks: Vec<Waker>,
+    /// The bell's own task, once it has been polled.
+    ringer: Option<Waker>,
+}
+
+impl Bell {
+    /// Hangs a bell up in this thread and answers it for as long as the future lives. Receipts that are polled in this thread meanwhile
+    /// wake by it. To be spawned on the thread's only runtime.
+    pub async fn serve() {
+        let bell = Self::default();
+        HUNG_UP.set(Some(bell.clone()));
+        let _taken_down = TakenDown(bell.clone());
+        poll_fn(|cx| {
+            let mut waiting = bell.waiting();
+            let tasks = std::mem::take(&mut waiting.tasks);
+            waiting.ringer = Some(cx.waker().clone());
+            drop(waiting);
+            tasks.into_iter().for_each(Waker::wake);
+            Poll::Pending
+        })
+        .await
+    }
+
+    pub(super) fn of_this_thread() -> Option<Self> {
+        HUNG_UP.with_borrow(Clone::clone)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring(&self, tasks: &mut Vec<Waker>) {
+        let mut waiting = self.waiting();
+        match &waiting.ringer {
+            Some(ringer) => {
+                let ringer = ringer.clone();
+                waiting.tasks.append(tasks);
+                drop(waiting);
+                ringer.wake();
+            }
+            // Nobody answers it, yet or any more.
+            None => tasks.drain(..).for_each(Waker::wake),
+        }
+    }
+}
+
+/// A bell that nobody answers any more wakes everybody by themselves.
+struct TakenDown(Bell);
+
+impl Drop for TakenDown {
+    fn drop(&mut self) {
+        HUNG_UP.set(None);
+        let mut waiting = self.0.waiting();
+        waiting.ringer = None;
+        let tasks = std::mem::take(&mut waiting.tasks);
+        drop(waiting);
+        tasks.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Whom a commit wakes; dropping it does.
+#[derive(Default)]
+pub(super) struct Rings {
+    /// A handful: one for each thread.
+    by_bell: Vec<(Bell, Vec<Waker>)>,
+}
+
+impl Rings {
+    pub(super) fn wake(&mut self, waker: Waker, bell: Option<Bell>) {
+        let Some(bell) = bell else { return waker.wake() };
+        match self.by_bell.iter_mut().find(|(known, _)| Arc::ptr_eq(&known.0, &bell.0)) {
+            Some((_, tasks)) => tasks.push(waker),
+            None => self.by_bell.push((bell, vec![waker])),
+        }
+    }
+}
+
+impl Drop for Rings {
+    fn drop(&mut self) {
+        for (bell, tasks) in &mut self.by_bell {
+            bell.ring(tasks);
+        }
+    }
+}
