@@ -30,23 +30,30 @@ pub async fn measure(world: &World) -> Result<Findings, String> {
         "added p99 µs",
     ]);
     let mut targets = Vec::new();
-    for durability in ["intent", "strict", "outcome", "memory"] {
+    // What the one-core rows reached.
+    let mut rate = None;
+    for (durability, unbound) in
+        [("intent", false), ("intent", true), ("strict", false), ("outcome", false), ("memory", false)]
+    {
         let mut runs = Runs::default();
+        let name = if unbound { format!("{durability}, on all cores") } else { durability.to_owned() };
         for run in 1..=world.options.runs {
-            one(world, durability, &mut runs).await?;
+            let rule = Rule { durability: Some(durability), unbound, ..Rule::default() };
+            one(world, rule, rate.filter(|_| unbound), &mut runs).await?;
             let last =
                 |values: &[Vec<f64>; 2]| values.each_ref().map(|all| all.last().copied().unwrap_or_default());
             crate::progress(&format!(
-                "run {run}: {durability}: no match {:.0?} µs, match {:.0?} µs",
+                "run {run}: {name}: no match {:.0?} µs, match {:.0?} µs",
                 last(&runs.nothing),
                 last(&runs.matching)
             ));
         }
         let figures = [&runs.nothing, &runs.matching, &runs.added].into_iter().flatten();
-        let mut cells = vec![durability.to_owned(), format!("{:.0}", median(&runs.half))];
+        let mut cells = vec![name, format!("{:.0}", median(&runs.half))];
         cells.extend(figures.map(|values| micros(median(values))));
         table.row(cells);
-        if durability == "intent" {
+        if durability == "intent" && !unbound {
+            rate = Some(median(&runs.half));
             let [p50, p99] = runs.added.each_ref().map(|values| median(values));
             let target = |what, limit, measured| Target { what, limit, measured, unit: "µs" };
             targets.push(target("latency added by `intent` at half load, p50", 500.0, p50));
@@ -60,20 +67,23 @@ pub async fn measure(world: &World) -> Result<Findings, String> {
             "Half of the requests per second that a closed loop reaches with this durability; the same rate for a PUT that \
              matches no rule, in the same process, right before."
                 .into(),
+            "`on all cores`: as many workers as cores, where the load generator is too, at the rate of the row above."
+                .into(),
         ],
     };
     Ok(Findings { parts: vec![part], targets })
 }
 
-async fn one(world: &World, durability: &'static str, runs: &mut Runs) -> Result<(), String> {
+/// One run, at `rate` or at half of what a closed loop reaches.
+async fn one(world: &World, rule: Rule, rate: Option<f64>, runs: &mut Runs) -> Result<(), String> {
     let receiver = world.receiver(1).await?;
-    let kind = Kind::Retrohook(Rule { durability: Some(durability), ..Rule::default() });
+    let kind = Kind::Retrohook(rule);
     let running = world.start(&kind, &receiver).await?;
     let address = running.peer.address;
     let (connections, time) = (world.options.connections, world.options.time);
     let matching = Template::put("profiles");
     let full = closed(address, &matching, connections, Until::Time(time / 2), &receiver).await?;
-    let rate = full.rate() / 2.0;
+    let rate = rate.unwrap_or(full.rate() / 2.0);
     runs.half.push(rate);
     let mut figures = [[0.0; 2]; 2];
     for (template, figures) in [Template::put("other"), matching].iter().zip(&mut figures) {
