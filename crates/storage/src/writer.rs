@@ -55,6 +55,8 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What is written to see whether there is room again: a value that nobody reads.
 const PROBE: &str = "room";
+/// How long outcomes that nobody waits for wait for others to share their commit with. Deliveries wait with them.
+const LINGER: Duration = Duration::from_millis(1);
 /// Between two tries at outcomes that a full disk refused.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
@@ -70,6 +72,11 @@ impl Change {
     /// Whether it must get in, however many wait: the outcome of a request that was forwarded on the promise of an event.
     fn is_owed(&self) -> bool {
         matches!(self, Self::Settle(settlement) if settlement.is_owed())
+    }
+
+    /// Whether it may not wait for company.
+    fn is_awaited(&self) -> bool {
+        !matches!(self, Self::Settle(Settlement { reply: None, .. }))
     }
 }
 
@@ -193,8 +200,8 @@ impl Writer {
         self.send(Change::Intend { intent, reply }, receipt)
     }
 
-    /// Settles an intent: removes it and appends its event, if one came of it. The receipt resolves when that is durable, with the
-    /// event's position. It may be dropped: the change is in the queue when this returns.
+    /// Settles an intent: appends its event, if one came of it. The receipt resolves when that is durable, with the event's position. It
+    /// may be dropped: the change is in the queue when this returns.
     pub fn settle(&self, intent: EventId, event: Option<NewEvent>) -> Receipt<Option<Position>> {
         self.settlement(Claim::Intent(intent), event)
     }
@@ -209,9 +216,24 @@ impl Writer {
         self.settlement(Claim::Nothing, Some(event))
     }
 
+    /// [`Writer::settle`] for whom nobody waits: it goes with the next commit that somebody waits for, or by itself a millisecond later.
+    pub fn settle_unawaited(&self, intent: EventId, event: Option<NewEvent>) {
+        self.settlement_unawaited(Claim::Intent(intent), event);
+    }
+
+    /// [`Writer::offer`] for whom nobody waits, as [`Writer::settle_unawaited`].
+    pub fn offer_unawaited(&self, event: NewEvent) {
+        self.settlement_unawaited(Claim::Nothing, Some(event));
+    }
+
     fn settlement(&self, claim: Claim, event: Option<NewEvent>) -> Receipt<Option<Position>> {
         let (reply, receipt) = receipt();
         self.send(Change::Settle(Settlement { claim, event, reply: Some(reply) }), receipt)
+    }
+
+    fn settlement_unawaited(&self, claim: Claim, event: Option<NewEvent>) {
+        // Refused, it was counted.
+        let _ = self.enqueue(Change::Settle(Settlement { claim, event, reply: None }));
     }
 
     /// Runs `change` in the next commit; the receipt resolves with its value when that is durable. It may run in a transaction with
@@ -225,8 +247,15 @@ impl Writer {
         self.send(Change::Transact(Box::new(Closure { run: change, value: None, reply })), receipt)
     }
 
-    /// Never blocks: it runs on the data path's threads.
     fn send<T>(&self, change: Change, receipt: Receipt<T>) -> Receipt<T> {
+        match self.enqueue(change) {
+            Ok(()) => receipt,
+            Err(refused) => Receipt::refused(refused),
+        }
+    }
+
+    /// Never blocks: it runs on the data path's threads.
+    fn enqueue(&self, change: Change) -> Result<()> {
         let before = self.shared.queued.fetch_add(1, Ordering::Relaxed);
         let refused = if before >= MAX_QUEUED && !change.is_owed() {
             if matches!(change, Change::Settle(_)) {
@@ -236,10 +265,10 @@ impl Writer {
         } else if self.queue.send(change).is_err() {
             StoreError::Closed
         } else {
-            return receipt;
+            return Ok(());
         };
         self.shared.queued.fetch_sub(1, Ordering::Relaxed);
-        Receipt::refused(refused)
+        Err(refused)
     }
 
     /// Whether a commit has failed for good: this process acknowledges nothing any more.
@@ -396,17 +425,24 @@ impl<B: Backend> Worker<B> {
                 None
             }
         };
-        let mut taken = 0;
+        let (mut taken, mut awaited, mut lingers_until) = (0, self.latched.is_some(), None);
         while let Some(change) = next {
             taken += usize::from(!matches!(change, Change::Stop));
+            awaited |= change.is_awaited();
             match change {
                 Change::Intend { intent, reply } => self.batch.intents.push((intent, reply)),
                 Change::Settle(settlement) => self.batch.settlements.push(settlement),
                 Change::Transact(transaction) => self.batch.transactions.push(transaction),
                 Change::Stop => self.stopping = true,
             }
-            let room = self.batch.len() < MAX_BATCH;
-            next = if room { self.changes.try_recv().ok() } else { None };
+            if self.batch.len() == MAX_BATCH {
+                break;
+            }
+            next = self.changes.try_recv().ok();
+            if next.is_none() && !awaited {
+                let until = *lingers_until.get_or_insert_with(|| Instant::now() + LINGER);
+                next = self.changes.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+            }
         }
         self.shared.queued.fetch_sub(taken, Ordering::Relaxed);
     }

@@ -179,18 +179,19 @@ impl PublishWatch {
             return None;
         }
         let writer = &self.rule.writer;
-        let published = event.is_some();
-        let receipt = match (self.keeps_intent(), event) {
-            (true, event) => writer.settle(self.id, event),
-            (false, Some(event)) if self.rule.durability == Durability::Outcome => writer.publish(event),
-            (false, Some(event)) => writer.offer(event),
-            (false, None) => return None,
+        let receipt = match (self.rule.durability, event) {
+            (Durability::Strict, Some(event)) => writer.settle(self.id, Some(event)),
+            (Durability::Outcome, Some(event)) => writer.publish(event),
+            (Durability::Intent | Durability::Strict, event) => {
+                writer.settle_unawaited(self.id, event);
+                return None;
+            }
+            (Durability::Memory, Some(event)) => {
+                writer.offer_unawaited(event);
+                return None;
+            }
+            (Durability::Outcome | Durability::Memory, None) => return None,
         };
-        if !(self.may_hold() && published) {
-            // It is in the queue; nobody waits for it.
-            drop(receipt);
-            return None;
-        }
         Some(Box::pin(async move { receipt.await.map(drop) }))
     }
 }

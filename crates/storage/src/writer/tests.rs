@@ -633,3 +633,25 @@ fn a_bell_that_is_taken_down_wakes_whom_it_had() {
         assert!(receipt.wait().is_ok());
     }
 }
+
+#[test]
+fn outcomes_that_nobody_waits_for_share_a_commit() {
+    let world = World::new();
+    for n in 1..=20 {
+        world.writer.settle_unawaited(sample_id(n), Some(sample_event(n)));
+        world.writer.offer_unawaited(sample_event(100 + n));
+    }
+    wait_until("all are in the log", || world.in_log().len() == 40);
+    let commits = world.commits();
+    assert!(commits < 10, "{commits} commits");
+    // An awaited one takes them along and does not wait itself.
+    world.writer.settle_unawaited(sample_id(50), Some(sample_event(50)));
+    world.writer.publish(sample_event(51)).wait().unwrap();
+    assert_eq!(world.in_log().len(), 42);
+    // And the end waits for all.
+    let mut world = world;
+    world.writer.settle_unawaited(sample_id(60), Some(sample_event(60)));
+    world.writer.stop();
+    world.stop();
+    assert_eq!(world.in_log().len(), 43);
+}
