@@ -109,6 +109,18 @@ pub enum OpenError {
         /// The newest that this program knows.
         known: i32,
     },
+    /// The file was written by an older version, and only a start may change it.
+    #[error(
+        "{} has schema {found} of an older version, this one knows {}; it was left as it is: a start with this version brings it \
+         up to date",
+        file.display(), schema::VERSION
+    )]
+    Older {
+        /// The database.
+        file: PathBuf,
+        /// Its schema's version.
+        found: i32,
+    },
     /// The disk has no room for what a start must write.
     #[error("the disk of the data directory {} is full: make room and start again, nothing is lost", dir.display())]
     Full {
@@ -176,10 +188,11 @@ pub fn inspect(dir: &Path) -> Result<Arc<dyn Reader>, OpenError> {
     let files = Files::of(dir.to_owned());
     refuse_emptied(&files)?;
     let database = reader::connect(&files).map_err(failing(&files, "open"))?;
-    if identify(&database, &files)? == 0 {
-        return Err(OpenError::Foreign { file: files.database });
+    match identify(&database, &files)? {
+        schema::VERSION => Ok(Readers::new(files)),
+        0 => Err(OpenError::Foreign { file: files.database }),
+        found => Err(OpenError::Older { file: files.database, found }),
     }
-    Ok(Readers::new(files))
 }
 
 fn claim(dir: &Path) -> Result<DataDir, OpenError> {

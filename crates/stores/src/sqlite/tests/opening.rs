@@ -82,8 +82,8 @@ fn a_newer_schema_is_refused() {
     );
 }
 
-#[test]
-fn a_database_of_version_1_becomes_one_of_this() {
+/// A store as version 1 left it, with some of everything.
+fn of_version_1() -> InTemp {
     let store = InTemp::new();
     std::fs::create_dir(store.dir()).unwrap();
     let old = shell(&store.files().database);
@@ -105,6 +105,12 @@ fn a_database_of_version_1_becomes_one_of_this() {
     )
     .unwrap();
     drop(old);
+    store
+}
+
+#[test]
+fn a_database_of_version_1_becomes_one_of_this() {
+    let store = of_version_1();
     let mut opened = store.open();
     assert_eq!(opened.reader.head().unwrap(), Position(7), "no position is used twice");
     assert_eq!(&*opened.reader.event_at(Position(1)).unwrap().unwrap().body.request, "{}");
@@ -218,6 +224,28 @@ fn an_orderly_end_leaves_no_lock_of_its_run() {
     opened.backend.close();
     drop(opened);
     assert_eq!(locks(), 0);
+}
+
+#[test]
+fn a_look_at_an_older_version_says_what_to_do() {
+    let store = of_version_1();
+    for version in 1..schema::VERSION {
+        let database = shell(&store.files().database);
+        if version > 1 {
+            database.execute_batch(schema::MIGRATIONS[version as usize - 1]).unwrap();
+            database.pragma_update(None, "user_version", version).unwrap();
+        }
+        drop(database);
+        let refused = inspect(&store.dir()).err().expect("its tables are others").to_string();
+        let refused = refused.replace(store.0.path().to_str().unwrap(), "TMP");
+        let expected = format!(
+            "TMP/data/retrohook.db has schema {version} of an older version, this one knows 3; it was left as it is: a start \
+             with this version brings it up to date"
+        );
+        assert_eq!(refused, expected);
+    }
+    store.open();
+    assert!(inspect(&store.dir()).unwrap().check(true).unwrap().is_empty());
 }
 
 #[test]
