@@ -655,3 +655,40 @@ fn outcomes_that_nobody_waits_for_share_a_commit() {
     world.stop();
     assert_eq!(world.in_log().len(), 43);
 }
+
+/// Bells are hung up and taken down while tasks of two threads wait.
+#[test]
+fn no_wake_up_is_lost() {
+    let world = World::new();
+    let run = |writer: Writer| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let mut waiting = tokio::task::JoinSet::new();
+            for _ in 0..16 {
+                let writer = writer.clone();
+                waiting.spawn(async move {
+                    for _ in 0..200 {
+                        writer.transact(|_| Ok(())).await.unwrap();
+                    }
+                });
+            }
+            let mut bell = tokio::spawn(Bell::serve());
+            let mut done = 0;
+            let all = async {
+                while waiting.join_next().await.is_some() {
+                    done += 1;
+                    bell.abort();
+                    bell = tokio::spawn(Bell::serve());
+                }
+            };
+            tokio::time::timeout(PATIENCE, all).await.expect("somebody was not woken");
+            assert_eq!(done, 16);
+        });
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let writer = world.writer.clone();
+            scope.spawn(move || run(writer));
+        }
+    });
+}
