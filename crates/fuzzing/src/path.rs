@@ -141,18 +141,23 @@ fn fits(route: &Route, method: &Method, host: Option<&str>, path: &str) -> bool 
         || host.is_some_and(|host| {
             let bare = without_port(host);
             let full = if bare.len() < host.len() { host.to_owned() } else { format!("{host}:{PORT}") };
-            route.hosts.iter().any(|pattern| [bare, &full].into_iter().any(|host| host_fits(pattern, host)))
+            route.hosts.iter().any(|pattern| host_fits(pattern, bare, &full))
         });
     let by_path = route.paths.is_empty() || route.paths.iter().any(|pattern| path_fits(pattern, path));
     by_method && by_host && by_path
 }
 
-fn host_fits(pattern: &HostPattern, host: &str) -> bool {
-    match pattern {
-        HostPattern::Exact(name) => host == name,
-        HostPattern::Suffix(end) => host.strip_suffix(end.as_str()).is_some_and(|rest| !rest.is_empty()),
-        HostPattern::Prefix(begin) => host.strip_prefix(begin.as_str()).is_some_and(|rest| !rest.is_empty()),
-    }
+/// A wildcard without a port sees the host without one.
+fn host_fits(pattern: &HostPattern, bare: &str, full: &str) -> bool {
+    let seen_by = |pattern: &str| if pattern.contains(':') { full } else { bare };
+    let rest = match pattern {
+        HostPattern::Exact(name) => return name == bare || name == full,
+        HostPattern::Suffix(end) => seen_by(end).strip_suffix(end.as_str()),
+        HostPattern::Prefix { begin, port } => {
+            seen_by(port).strip_suffix(port.as_str()).and_then(|host| host.strip_prefix(begin.as_str()))
+        }
+    };
+    rest.is_some_and(|rest| !rest.is_empty())
 }
 
 fn path_fits(pattern: &PathPattern, path: &str) -> bool {

@@ -63,8 +63,11 @@ where
 {
     let mut services: HashMap<_, Arc<Service>> = HashMap::new();
     let mut built: HashMap<*const config::Plugin, (Priority, Arc<dyn Plugin>)> = HashMap::new();
+    // Kong gives a tie to the older route. Those of one age, or of none (that of the load), keep the order of the file.
+    let mut by_age: Vec<_> = config.routes().collect();
+    by_age.sort_by_key(|(_, route)| route.created_at);
     let mut routes = Vec::new();
-    for (service, route) in config.routes() {
+    for (service, route) in by_age {
         let compiled = match services.get(&service.id) {
             Some(known) => known.clone(),
             None => services.entry(service.id).or_insert(Arc::new(self::service(service)?)).clone(),

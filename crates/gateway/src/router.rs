@@ -146,7 +146,8 @@ impl Router {
             }
         }
         for (pattern, table) in &self.wildcard_hosts {
-            if pattern.wildcard_matches(bare) || pattern.wildcard_matches(&with_port) {
+            let host = if pattern.is_wildcard_with_port() { &with_port } else { bare };
+            if pattern.wildcard_matches(host) {
                 table.find(self, method, path, best);
             }
         }
@@ -222,8 +223,7 @@ fn rank(route: &Route, index: usize, path: Option<&PathPattern>) -> Rank {
     let kinds = u32::from(has_hosts) * 0x40 + u32::from(has_path) * 0x10 + u32::from(has_methods) * 0x08;
 
     let is_regex = matches!(path, Some(PathPattern::Regex(_)));
-    let wildcard_with_port =
-        route.hosts.iter().any(|host| matches!(host, HostPattern::Suffix(suffix) if suffix.contains(':')));
+    let wildcard_with_port = route.hosts.iter().any(HostPattern::is_wildcard_with_port);
     let only_plain_hosts = has_hosts && route.hosts.iter().all(|host| matches!(host, HostPattern::Exact(_)));
     let submatch = u32::from(wildcard_with_port) * 4 + u32::from(only_plain_hosts) * 2 + u32::from(is_regex);
 

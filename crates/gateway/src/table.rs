@@ -57,22 +57,36 @@ pub struct Route {
 pub enum HostPattern {
     /// `api.example.com`, or `api.example.com:8000`.
     Exact(String),
-    /// `*.example.com` is stored as `.example.com`.
+    /// `*.example.com` is stored as `.example.com`, `*.example.com:8000` as `.example.com:8000`.
     Suffix(String),
-    /// `example.*` is stored as `example.`.
-    Prefix(String),
+    /// `example.*`, or `example.*:8000`.
+    Prefix {
+        /// What stands before the wildcard: `example.`.
+        begin: String,
+        /// What stands behind it: `:8000`, or nothing.
+        port: String,
+    },
 }
 
 impl HostPattern {
     /// Reads a host as Kong writes it.
     pub fn parse(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
-        if let Some(suffix) = text.strip_prefix('*') {
-            Self::Suffix(suffix.to_owned())
-        } else if let Some(prefix) = text.strip_suffix('*') {
-            Self::Prefix(prefix.to_owned())
-        } else {
-            Self::Exact(text)
+        match text.split_once('*') {
+            Some(("", suffix)) => Self::Suffix(suffix.to_owned()),
+            Some((begin, port)) if port.is_empty() || port.starts_with(':') => {
+                Self::Prefix { begin: begin.to_owned(), port: port.to_owned() }
+            }
+            // The configuration's check lets no other place of a star through.
+            None | Some(_) => Self::Exact(text),
+        }
+    }
+
+    /// Whether it is a wildcard that asks for a port.
+    pub(crate) fn is_wildcard_with_port(&self) -> bool {
+        match self {
+            Self::Exact(_) => false,
+            Self::Suffix(text) | Self::Prefix { port: text, .. } => text.contains(':'),
         }
     }
 
@@ -81,7 +95,11 @@ impl HostPattern {
         match self {
             Self::Exact(exact) => exact == host,
             Self::Suffix(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_str()),
-            Self::Prefix(prefix) => host.len() > prefix.len() && host.starts_with(prefix.as_str()),
+            Self::Prefix { begin, port } => {
+                host.len() > begin.len() + port.len()
+                    && host.starts_with(begin.as_str())
+                    && host.ends_with(port.as_str())
+            }
         }
     }
 }

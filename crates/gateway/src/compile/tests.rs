@@ -8,20 +8,23 @@ use super::*;
 
 /// The router of a service with these regex paths, each of a route of its own.
 fn router(paths: &[&str]) -> Router {
-    let routes: Vec<_> =
-        paths.iter().map(|path| format!("  - {{ name: r, paths: ['~{path}'] }}\n")).collect();
+    let routes =
+        paths.iter().enumerate().map(|(index, path)| format!("{{ name: r{index}, paths: ['~{path}'] }}"));
+    router_of(&routes.collect::<Vec<_>>())
+}
+
+/// The router of a service with these routes, loaded in the year 2001.
+fn router_of(routes: &[String]) -> Router {
     let mut text = String::from(
         "_format_version: \"3.0\"\nservices:\n- name: s\n  url: http://localhost:1\n  routes:\n",
     );
-    for (index, route) in routes.iter().enumerate() {
-        text.push_str(&route.replace("name: r", &format!("name: r{index}")));
-    }
+    routes.iter().for_each(|route| text.push_str(&format!("  - {route}\n")));
     let options = config::Options {
         kinds: &[],
         region: "us-east-1",
         account: "000000000000",
         env: &|_| None,
-        now: Timestamp::from_millis(0),
+        now: Timestamp::from_millis(1_000_000_000_000),
     };
     let config = config::check(&[("f.yaml", &text)], &options).unwrap_or_else(|report| panic!("{report}"));
     let no_plugins = |_: &config::Plugin| -> Result<_, Infallible> { unreachable!("there are none") };
@@ -40,4 +43,22 @@ fn an_extended_regex_may_end_with_a_comment() {
     assert_eq!(found("/c # no comment"), Some(("r1", 15)));
     assert_eq!(found("/x/a"), None, "anchored at the begin");
     assert_eq!(found("/x/c # no comment"), None, "each of the alternatives");
+}
+
+#[test]
+fn a_tie_goes_to_the_older_route_then_to_the_first_of_the_file() {
+    let winner = |routes: &[&str]| {
+        let routes: Vec<_> = routes.iter().map(|route| format!("{{ paths: [/p], {route} }}")).collect();
+        let router = router_of(&routes);
+        router.find(&Method::GET, None, 80, "/p").map(|found| found.route.name.clone())
+    };
+    let old = "name: old, created_at: 900000000";
+    assert_eq!(winner(&["name: a, created_at: 950000000", old]).as_deref(), Some("old"));
+    assert_eq!(winner(&["name: of_the_load", old]).as_deref(), Some("old"));
+    assert_eq!(winner(&["name: first, created_at: 900000000", old]).as_deref(), Some("first"));
+    assert_eq!(winner(&["name: first", "name: second"]).as_deref(), Some("first"));
+    assert_eq!(
+        winner(&["name: longer, created_at: 950000000, methods: [GET]", old]).as_deref(),
+        Some("longer")
+    );
 }

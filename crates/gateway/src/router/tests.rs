@@ -100,6 +100,27 @@ fn plain_hosts_before_wildcards_with_and_without_port() {
 }
 
 #[test]
+fn a_wildcard_may_ask_for_a_port_at_either_end() {
+    check(
+        &["right|example.*:8000", "left|*.a.com:9000", "any|example.*", "plain|example.org"],
+        &[
+            ("GET / example.com:8000", "right 0"),
+            // The listener's port is that of a host without one.
+            ("GET / example.com", "right 0"),
+            ("GET / example.co.uk:8000", "right 0"),
+            ("GET / example.com:80", "any 0"),
+            ("GET / example.com:18000", "any 0"),
+            ("GET / example.:8000", "-"),
+            ("GET / x.a.com:9000", "left 0"),
+            ("GET / x.a.com", "-"),
+            // Kong ranks a wildcard with a port above a plain host.
+            ("GET / example.org", "right 0"),
+            ("GET / example.org:80", "plain 0"),
+        ],
+    );
+}
+
+#[test]
 fn regexes_before_prefixes_by_priority_then_length() {
     check(
         &["prefix||/profiles/7", r"low||~/profiles/\d+", r"high^5||~/prof", r"other||~/x(?<id>\d)"],
