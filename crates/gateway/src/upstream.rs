@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use event::UnknownReason;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -251,6 +251,10 @@ async fn ask_on(
     let answer = lease.sender.try_send_request(request);
     failpoint::hit(failpoint::REQUEST_SENT);
     let answer = answer.await;
+    if answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
+        // Nobody asked for it: no request is forwarded with an `Upgrade`.
+        return Err(Refused::Lost(UnknownReason::UpstreamInvalid));
+    }
     answer.map_err(|mut error| match error.take_message() {
         Some(request) => {
             progress.sent.set(false);
