@@ -13,8 +13,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -26,6 +25,7 @@ use crate::retention::Retention;
 use crate::{Feed, Result, StoreError, Tx, failpoint};
 
 mod bell;
+mod inbox;
 mod lapses;
 mod receipt;
 mod stall;
@@ -35,6 +35,7 @@ use lapses::Lapses;
 
 pub use bell::Bell;
 use bell::Rings;
+use inbox::{Found, Inbox, Outbox, Refused, Urgency, inbox};
 pub use receipt::Receipt;
 use receipt::{Reply, receipt};
 pub use stall::STALLED_AFTER;
@@ -69,14 +70,16 @@ enum Change {
 }
 
 impl Change {
-    /// Whether it must get in, however many wait: the outcome of a request that was forwarded on the promise of an event.
-    fn is_owed(&self) -> bool {
-        matches!(self, Self::Settle(settlement) if settlement.is_owed())
-    }
-
-    /// Whether it may not wait for company.
-    fn is_awaited(&self) -> bool {
-        !matches!(self, Self::Settle(Settlement { reply: None, .. }))
+    /// An outcome that was promised must get in, however many wait: its request was forwarded on that promise. One that nobody waits for
+    /// may wait for company.
+    fn urgency(&self) -> Urgency {
+        match self {
+            Self::Settle(settlement) => {
+                Urgency { awaited: settlement.reply.is_some(), owed: settlement.is_owed() }
+            }
+            Self::Stop => Urgency { awaited: true, owed: true },
+            Self::Intend { .. } | Self::Transact(_) => Urgency { awaited: true, owed: false },
+        }
     }
 }
 
@@ -142,13 +145,12 @@ where
 /// The handle to the writer; clones share it.
 #[derive(Clone)]
 pub struct Writer {
-    queue: Sender<Change>,
+    queue: Outbox<Change>,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     /// Changes in the queue.
-    queued: AtomicUsize,
     latched: AtomicBool,
     full: AtomicBool,
     open_intents: AtomicU64,
@@ -174,9 +176,8 @@ impl Writer {
     /// # Errors
     /// If the operating system gives no thread.
     pub fn spawn<B: Backend>(config: Config<B>) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (queue, changes) = channel();
+        let (queue, changes) = inbox(MAX_QUEUED);
         let shared = Arc::new(Shared {
-            queued: AtomicUsize::new(0),
             latched: AtomicBool::new(false),
             full: AtomicBool::new(false),
             open_intents: AtomicU64::new(0),
@@ -256,19 +257,17 @@ impl Writer {
 
     /// Never blocks: it runs on the data path's threads.
     fn enqueue(&self, change: Change) -> Result<()> {
-        let before = self.shared.queued.fetch_add(1, Ordering::Relaxed);
-        let refused = if before >= MAX_QUEUED && !change.is_owed() {
-            if matches!(change, Change::Settle(_)) {
-                self.shared.stats.dropped();
+        let is_outcome = matches!(change, Change::Settle(_));
+        let urgency = change.urgency();
+        self.queue.send(change, urgency).map_err(|refused| match refused {
+            Refused::Full => {
+                if is_outcome {
+                    self.shared.stats.dropped();
+                }
+                StoreError::Overloaded { limit: MAX_QUEUED }
             }
-            StoreError::Overloaded { limit: MAX_QUEUED }
-        } else if self.queue.send(change).is_err() {
-            StoreError::Closed
-        } else {
-            return Ok(());
-        };
-        self.shared.queued.fetch_sub(1, Ordering::Relaxed);
-        Err(refused)
+            Refused::Closed => StoreError::Closed,
+        })
     }
 
     /// Whether a commit has failed for good: this process acknowledges nothing any more.
@@ -290,7 +289,7 @@ impl Writer {
         if self.is_full() {
             return Err(StoreError::Full("the log tells more".into()));
         }
-        if self.shared.queued.load(Ordering::Relaxed) >= MAX_QUEUED {
+        if self.queue.is_full() {
             return Err(StoreError::Overloaded { limit: MAX_QUEUED });
         }
         Ok(())
@@ -319,13 +318,13 @@ impl Writer {
     /// Lets the writer finish what is queued and close the store. Join its thread afterwards.
     pub fn stop(&self) {
         // A writer that is gone has stopped already.
-        let _ = self.queue.send(Change::Stop);
+        let _ = self.queue.send(Change::Stop, Change::Stop.urgency());
     }
 }
 
 struct Worker<B> {
     config: Config<B>,
-    changes: Receiver<Change>,
+    changes: Inbox<Change>,
     shared: Arc<Shared>,
     batch: Batch,
     /// Outcomes that a full disk refused, in order.
@@ -371,7 +370,7 @@ enum Failed {
 }
 
 impl<B: Backend> Worker<B> {
-    fn new(config: Config<B>, changes: Receiver<Change>, shared: Arc<Shared>) -> Self {
+    fn new(config: Config<B>, changes: Inbox<Change>, shared: Arc<Shared>) -> Self {
         Self {
             config,
             changes,
@@ -417,34 +416,23 @@ impl<B: Backend> Worker<B> {
         } else {
             RETRY_EVERY
         };
-        let mut next = match self.changes.recv_timeout(patience) {
-            Ok(change) => Some(change),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => {
+        // A latched writer only refuses: at once.
+        let linger = if self.latched.is_some() { Duration::ZERO } else { LINGER };
+        let changes = match self.changes.take(MAX_BATCH, patience, linger) {
+            Found::Some(changes) => changes,
+            Found::Ended => {
                 self.stopping = true;
-                None
+                return;
             }
         };
-        let (mut taken, mut awaited, mut lingers_until) = (0, self.latched.is_some(), None);
-        while let Some(change) = next {
-            taken += usize::from(!matches!(change, Change::Stop));
-            awaited |= change.is_awaited();
+        for change in changes {
             match change {
                 Change::Intend { intent, reply } => self.batch.intents.push((intent, reply)),
                 Change::Settle(settlement) => self.batch.settlements.push(settlement),
                 Change::Transact(transaction) => self.batch.transactions.push(transaction),
                 Change::Stop => self.stopping = true,
             }
-            if self.batch.len() == MAX_BATCH {
-                break;
-            }
-            next = self.changes.try_recv().ok();
-            if next.is_none() && !awaited {
-                let until = *lingers_until.get_or_insert_with(|| Instant::now() + LINGER);
-                next = self.changes.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
-            }
         }
-        self.shared.queued.fetch_sub(taken, Ordering::Relaxed);
     }
 
     fn commit_batch(&mut self, housekeep: bool) {
