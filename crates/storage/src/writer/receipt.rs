@@ -2,8 +2,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread::Thread;
 
 use super::bell::{Bell, Rings};
 use crate::{Result, StoreError};
@@ -22,19 +23,23 @@ pub(super) struct Reply<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
     answer: Mutex<Answer<T>>,
-    /// For those who wait with a thread.
-    given: Condvar,
 }
 
 enum Answer<T> {
-    Awaited(Option<(Waker, Option<Bell>)>),
+    Awaited(Waiting),
     Given(Result<T>),
     Taken,
 }
 
+enum Waiting {
+    Nobody,
+    Task(Waker, Option<Bell>),
+    Thread(Thread),
+}
+
 /// A receipt and what resolves it.
 pub(super) fn receipt<T>() -> (Reply<T>, Receipt<T>) {
-    let shared = Arc::new(Shared { answer: Mutex::new(Answer::Awaited(None)), given: Condvar::new() });
+    let shared = Arc::new(Shared { answer: Mutex::new(Answer::Awaited(Waiting::Nobody)) });
     (Reply(shared.clone()), Receipt(State::Waiting(shared)))
 }
 
@@ -44,30 +49,38 @@ impl<T> Shared<T> {
     }
 
     /// Who waited, if this is the first answer.
-    fn give(&self, result: Result<T>) -> Option<(Waker, Option<Bell>)> {
+    fn give(&self, result: Result<T>) -> Waiting {
         let mut answer = self.answer();
-        let Answer::Awaited(waiting) = &mut *answer else { return None };
-        let waiting = waiting.take();
-        *answer = Answer::Given(result);
-        drop(answer);
-        self.given.notify_one();
-        waiting
+        match std::mem::replace(&mut *answer, Answer::Taken) {
+            Answer::Awaited(waiting) => {
+                *answer = Answer::Given(result);
+                waiting
+            }
+            before => {
+                *answer = before;
+                Waiting::Nobody
+            }
+        }
     }
 }
 
 impl<T> Reply<T> {
     /// Resolves the receipt. Whoever waits for it is woken when `rings` is dropped.
     pub(super) fn send(self, result: Result<T>, rings: &mut Rings) {
-        if let Some((waker, bell)) = self.0.give(result) {
-            rings.wake(waker, bell);
+        match self.0.give(result) {
+            Waiting::Nobody => {}
+            Waiting::Task(waker, bell) => rings.wake(waker, bell),
+            Waiting::Thread(thread) => thread.unpark(),
         }
     }
 }
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        if let Some((waker, _)) = self.0.give(Err(StoreError::Closed)) {
-            waker.wake();
+        match self.0.give(Err(StoreError::Closed)) {
+            Waiting::Nobody => {}
+            Waiting::Task(waker, _) => waker.wake(),
+            Waiting::Thread(thread) => thread.unpark(),
         }
     }
 }
@@ -83,14 +96,17 @@ impl<T> Receipt<T> {
             State::Waiting(shared) => shared,
             State::Refused(error) => return Err(error.unwrap_or(StoreError::Closed)),
         };
-        let mut answer = shared.answer();
         loop {
+            let mut answer = shared.answer();
             match std::mem::replace(&mut *answer, Answer::Taken) {
                 Answer::Given(result) => return result,
                 Answer::Taken => return Err(StoreError::Closed),
-                awaited @ Answer::Awaited(_) => *answer = awaited,
+                Answer::Awaited(_) => {
+                    *answer = Answer::Awaited(Waiting::Thread(std::thread::current()));
+                }
             }
-            answer = shared.given.wait(answer).unwrap_or_else(PoisonError::into_inner);
+            drop(answer);
+            std::thread::park();
         }
     }
 }
@@ -110,7 +126,7 @@ impl<T> Future for Receipt<T> {
             Answer::Given(result) => Poll::Ready(result),
             Answer::Taken => Poll::Ready(Err(StoreError::Closed)),
             Answer::Awaited(_) => {
-                *answer = Answer::Awaited(Some((cx.waker().clone(), Bell::of_this_thread())));
+                *answer = Answer::Awaited(Waiting::Task(cx.waker().clone(), Bell::of_this_thread()));
                 Poll::Pending
             }
         }
