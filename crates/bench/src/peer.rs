@@ -62,6 +62,8 @@ pub struct Rule {
     pub form: Form,
     /// As many workers as cores, on all of them, instead of one on one.
     pub unbound: bool,
+    /// Routes beside the two that are used, each with a path of its own.
+    pub more_routes: usize,
 }
 
 /// The form of deliveries.
@@ -232,6 +234,10 @@ fn configuration(rule: &Rule, upstream: SocketAddr) -> String {
          - {{ name: profiles, paths: [/profiles], strip_path: false }}\n  \
          - {{ name: other, paths: [/other], strip_path: false }}\n"
     );
+    for number in 0..rule.more_routes {
+        let _ =
+            writeln!(text, "  - {{ name: more-{number}, paths: [/more/{number:05}], strip_path: false }}");
+    }
     let Some(durability) = rule.durability else { return text };
     let _ = write!(
         text,

@@ -29,9 +29,9 @@ pub async fn measure(world: &World) -> Result<Findings, String> {
                 .into(),
         ],
     };
-    let [lua, intent] = [REFERENCE, INTENT].map(|at| middle(&costs[at], |cost| cost.process));
+    let [lua, intent] = [REFERENCE, INTENT].map(|at| middle(&costs[at], |cost| cost.process + cost.disk));
     let target = Target {
-        what: "PUT under `intent`, one raw subscriber",
+        what: "PUT under `intent`, one raw subscriber, disk included",
         limit: 1.0,
         measured: intent / lua,
         unit: "× nginx + Lua",
