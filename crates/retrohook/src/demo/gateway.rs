@@ -13,6 +13,9 @@ use super::DemoError;
 /// How long a start may take before the demo gives up.
 const START_PATIENCE: Duration = Duration::from_secs(20);
 
+/// What lets its webhooks reach the forum of the demo.
+pub const ALLOWED: &str = "--allow-endpoints=127.0.0.1/32";
+
 /// A gateway process with fixed addresses, so that it comes back where it was.
 pub struct Gateway {
     config: PathBuf,
@@ -59,7 +62,7 @@ impl Gateway {
             .arg(format!("--proxy-listen={}", self.proxy))
             .arg(format!("--admin-listen={}", self.admin))
             .arg(format!("--hub-listen={}", self.hub))
-            .args(["--allow-endpoints=127.0.0.1/32", "--min-free=0"])
+            .args([ALLOWED, "--min-free=0"])
             .env("RETROHOOK_LOG", "error")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::DemoError;
 use super::forum::{self, Cache, Heard, Webhook};
-use super::gateway::Gateway;
+use super::gateway::{self, Gateway};
 use super::http;
 use super::profiles::Profiles;
 use super::timeline::Timeline;
@@ -60,6 +60,11 @@ impl Story {
             "gateway",
             &format!("http://{}", gateway.proxy),
             "this binary, in front of it, a process of its own",
+        );
+        timeline.part(
+            "",
+            gateway::ALLOWED,
+            "one of its flags: webhooks reach public addresses alone, and the forum is on loopback",
         );
         timeline.part("", &gateway.data().display().to_string(), "its data: a real database");
         timeline.part("forum", &format!("http://{page}"), "caches profiles; a webhook expires them");
@@ -169,7 +174,7 @@ impl Story {
         Ok(())
     }
 
-    /// Lines to go on by hand; never returns.
+    /// Lines to go on by hand; returns only with an error.
     pub async fn stay_up(&mut self) -> Result<(), DemoError> {
         let (proxy, admin, hub) = (self.gateway.proxy, self.gateway.admin, self.gateway.hub);
         let config = self.gateway.config().display();
@@ -180,16 +185,13 @@ impl Story {
              \x20 curl http://{page}/users/ada                        # fresh\n\
              \x20 curl 'http://{admin}/retrohook/events?limit=3'       # what was told\n\
              \x20 curl http://{admin}/metrics\n\
-             \x20 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 aws --endpoint-url http://{hub} sqs get-queue-url --queue-name {QUEUE}\n\
+             \x20 curl http://{hub}/ -H 'content-type: application/x-amz-json-1.0' -H 'x-amz-target: AmazonSQS.GetQueueAttributes' -d '{{\"QueueUrl\":\"http://{hub}/000000000000/{QUEUE}\",\"AttributeNames\":[\"All\"]}}'   # the queue, as SQS tells of it\n\
              \x20 kill -9 {pid}                                        # the gateway; this demo starts it again\n\
              \x20 cat {config}\n",
             page = self.page,
             pid = self.gateway.pid(),
         ));
-        tokio::select! {
-            stopped = tokio::signal::ctrl_c() => stopped.map_err(DemoError::io("wait for Ctrl-C")),
-            kept = self.keep_running() => kept,
-        }
+        self.keep_running().await
     }
 
     /// Tells what is heard, and starts the gateway again whenever somebody kills it.
@@ -266,7 +268,10 @@ impl Story {
             }
             None
         };
-        let heard = tokio::time::timeout(PATIENCE, listening).await.ok().flatten();
+        let heard = tokio::select! {
+            heard = tokio::time::timeout(PATIENCE, listening) => heard.ok().flatten(),
+            () = self.gateway.ended() => return Err(DemoError::Gone(what.to_owned())),
+        };
         heard.ok_or_else(|| DemoError::Missed(what.to_owned()))
     }
 
