@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The senders' end; it ends with its last clone.
 pub(super) struct Outbox<T>(Arc<Queue<T>>);
@@ -158,20 +158,9 @@ impl<T> Inbox<T> {
         Found::Some(std::mem::replace(&mut state.things, behind))
     }
 
-    fn sleep<'q>(
-        &'q self,
-        mut state: MutexGuard<'q, State<T>>,
-        patience: Duration,
-    ) -> MutexGuard<'q, State<T>> {
-        let until = Instant::now() + patience;
-        while state.reader != Reader::Called && state.senders > 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self.0.called.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        state
+    fn sleep<'q>(&'q self, state: MutexGuard<'q, State<T>>, patience: Duration) -> MutexGuard<'q, State<T>> {
+        let sleeps = |state: &mut State<T>| state.reader != Reader::Called && state.senders > 0;
+        self.0.called.wait_timeout_while(state, patience, sleeps).unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
