@@ -25,5 +25,36 @@ pub(super) fn find(
             doubts.add(&Spot { file: spot.file, path }, message, hint);
         }
     }
+    without_effect(declared, &mut doubts);
     doubts.into_report().map(|report| report.problems).unwrap_or_default()
+}
+
+/// Kong's own default, and no retry at all, which is what there is.
+const USUAL_RETRIES: [u16; 2] = [5, 0];
+
+/// Keys that are accepted so that a file of Kong's loads, and that say something which does not happen. A value that is Kong's default is
+/// no wish: exports write all of them.
+fn without_effect(declared: &Declarations, doubts: &mut Problems<'_>) {
+    for service in &declared.services {
+        if service.raw.as_ref().is_some_and(|raw| !USUAL_RETRIES.contains(&raw.retries)) {
+            let hint =
+                "remove the key: what was sent is never sent again, because the service may have executed it";
+            doubts.add(&service.spot.key("retries"), "`retries` has no effect", hint);
+        }
+    }
+    for route in &declared.routes {
+        let Some(raw) = &route.entity.raw else { continue };
+        for (key, is_default, hint) in [
+            (
+                "request_buffering",
+                raw.request_buffering,
+                "remove the key: bodies stream as they come, but for those of up to 64 KiB that a rule watches",
+            ),
+            ("response_buffering", raw.response_buffering, "remove the key: answers stream as they come"),
+        ] {
+            if !is_default {
+                doubts.add(&route.entity.spot.key(key), format!("`{key}` has no effect"), hint);
+            }
+        }
+    }
 }

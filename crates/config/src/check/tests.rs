@@ -6,6 +6,7 @@ use super::Options;
 use crate::entities::Config;
 use crate::problem::Report;
 
+mod doubts;
 mod files;
 mod fuzz;
 mod plugins;

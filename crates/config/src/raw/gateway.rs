@@ -34,7 +34,7 @@ pub(crate) struct Service {
     /// Put in front of what is forwarded.
     #[serde(default)]
     pub(crate) path: Option<String>,
-    /// Retries on other targets. Accepted; there is one target.
+    /// Accepted, and not used: what was sent is never sent again.
     #[serde(default = "five")]
     #[schemars(range(min = 0, max = 32767))]
     pub(crate) retries: u16,
@@ -146,10 +146,10 @@ pub(crate) struct Route {
     /// How the upstream's path is put together.
     #[serde(default)]
     path_handling: PathHandling,
-    /// Accepted.
+    /// Accepted, and not used: bodies stream, but for those of up to 64 KiB that a rule watches.
     #[serde(default = "yes")]
     pub(crate) request_buffering: bool,
-    /// Accepted.
+    /// Accepted, and not used: answers stream.
     #[serde(default = "yes")]
     pub(crate) response_buffering: bool,
     /// Words to find it by.
