@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use testkit::client::{self, Client};
 use testkit::process::Setup;
+use testkit::receiver::Mood;
 use testkit::scene::{Profiles, Scene};
 use testkit::wait;
 
@@ -317,6 +318,41 @@ fn a_filter_of_logs_that_is_not_understood_is_told() {
     setup.env.push(("RETROHOOK_LOG".into(), "delivery=loud".into()));
     let output = setup.start().output();
     assert!(output.contains("RETROHOOK_LOG is not understood"), "{output}");
+}
+
+#[test]
+fn logs_are_json_where_that_is_asked_for() {
+    let config = Profiles { subscription: "", ..Profiles::default() }.yaml();
+    for (way, is_flag) in [("--log-format=json", true), ("json", false)] {
+        let mut scene = Scene::prepare(RETROHOOK, &config);
+        let file = scene.setup.data.path().join("log");
+        // The log alone: standard error.
+        let shell = format!("exec \"$0\" \"$@\" 2>'{}'", file.display());
+        scene.setup.wrapper = vec!["sh".into(), "-c".into(), shell];
+        if is_flag {
+            scene.setup.flags.push(way.into());
+        } else {
+            scene.setup.env.push(("RETROHOOK_LOG_FORMAT".into(), way.into()));
+        }
+        scene.start_gateway();
+        assert_eq!(scene.put("").expect("an answer").status, 200);
+        scene.receiver.wait_for(1);
+        scene.receiver.set(Mood::Answers(410));
+        assert_eq!(scene.put("").expect("an answer").status, 200);
+        let line = wait::until("the dead letter in the log", || {
+            let log = std::fs::read_to_string(&file).expect("a log");
+            log.lines().find(|line| line.contains("dead letter") && line.ends_with('}')).map(str::to_owned)
+        });
+        let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON object");
+        assert_eq!((&line["level"], &line["fields"]["message"]), (&"WARN".into(), &"dead letter".into()));
+        assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
+        assert!(line["fields"]["position"].is_string(), "what it is about has a name of its own: {line}");
+        assert!(scene.take_gateway().terminate().success());
+        for line in std::fs::read_to_string(&file).expect("a log").lines() {
+            let parsed = serde_json::from_str::<serde_json::Value>(line);
+            assert!(parsed.is_ok_and(|line| line.is_object()), "no JSON: {line}");
+        }
+    }
 }
 
 #[test]

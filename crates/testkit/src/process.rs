@@ -134,14 +134,16 @@ impl Process {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
     }
 
-    /// What it said it listens on: `proxy`, `admin`, `hub`; and `ready` when it is.
+    /// What it said it listens on: `proxy`, `admin`, `hub`, `hub-public`; and `ready` when it is.
     pub fn listeners(&self) -> BTreeMap<String, String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let words = lines.iter().filter_map(|line| {
             let mut words = line.split_whitespace();
             Some((words.next()?.to_owned(), words.next().unwrap_or_default().to_owned()))
         });
-        words.filter(|(name, _)| ["proxy", "admin", "hub", "ready"].contains(&name.as_str())).collect()
+        words
+            .filter(|(name, _)| ["proxy", "admin", "hub", "hub-public", "ready"].contains(&name.as_str()))
+            .collect()
     }
 
     /// Where one of its listeners is.

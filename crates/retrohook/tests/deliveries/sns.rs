@@ -1,9 +1,12 @@
 //! SNS's form: the handshake, the envelope, the headers and the signature; and raw delivery.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
 use serde_json::json;
 use testkit::client;
 use testkit::receiver::Receiver;
-use testkit::server::Request;
+use testkit::server::{Request, Server, Then, answer};
 
 use super::*;
 
@@ -191,4 +194,48 @@ fn a_raw_delivery_is_the_message_alone_but_the_handshake_is_not() {
         assert_eq!(message.header(name), Some(value), "{name}");
     }
     assert!(message.header("x-amz-sns-subscription-arn").is_some_and(|arn| arn.starts_with(TOPIC)));
+}
+
+#[test]
+fn messages_name_the_address_that_was_given_and_the_public_part_serves_it() {
+    // The address that endpoints elsewhere know: something in front that passes on what it gets.
+    let public: Arc<OnceLock<SocketAddr>> = Arc::default();
+    let behind = public.clone();
+    let front = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request, stream| {
+        let address = *behind.wait();
+        let passed = client::send(address, &request.method, &request.target, &[], &request.body)?;
+        answer(stream, passed.status, &[], &passed.body)?;
+        Ok(Then::KeepOpen)
+    });
+    let front = front.expect("a port");
+    let url = format!("http://{}", front.address());
+    let mut scene = Scene::prepare(PROGRAM, &Profiles { subscription: "", ..Profiles::default() }.yaml());
+    let flags = ["--hub-listen=off", "--hub-public-listen=127.0.0.1:0"].map(str::to_owned);
+    scene.setup.flags.extend(flags.into_iter().chain([format!("--hub-url={url}")]));
+    scene.start_gateway();
+    assert_eq!(scene.gateway().listeners()["hub"], "off");
+    let listener = scene.gateway().address("hub-public");
+    assert_ne!(listener, front.address());
+    public.set(listener).expect("once");
+
+    put(&scene);
+    let message = scene.receiver.wait_for(1).remove(0);
+    let asked = scene.receiver.received().remove(0);
+    let confirm = asked.json()["SubscribeURL"].as_str().expect("a link").to_owned();
+    assert!(confirm.starts_with(&format!("{url}/?Action=ConfirmSubscription&")), "{confirm}");
+    let leave = message.json()["UnsubscribeURL"].as_str().expect("a link").to_owned();
+    assert!(leave.starts_with(&format!("{url}/?Action=Unsubscribe&")), "{leave}");
+    for signed in [&asked, &message] {
+        check_signature_fields(&signed.json(), &url);
+    }
+    // The verifier gets the certificate there, too.
+    let said = ask("verify_sns.py", json!({}), &[asked, message]);
+    assert!(said.ok, "{}", said.text);
+    assert_eq!(said.text.matches("verified").count(), 2, "{}", said.text);
+
+    // No more than that is public.
+    let list = [("x-amz-target", "AmazonSQS.ListQueues"), ("content-type", "application/x-amz-json-1.0")];
+    let refused = client::send(listener, "POST", "/", &list, b"{}").expect("an answer");
+    assert!((400..500).contains(&refused.status), "{}: {}", refused.status, refused.text());
+    assert!(client::get(&leave).expect("an answer").status == 200, "unsubscription works there");
 }
