@@ -1,10 +1,13 @@
 //! What the gateway passes on and when it gives up, of requests that nobody watches and of those that somebody does: real sockets, and
 //! upstreams that misbehave byte by byte.
 
-use std::io::Write;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use event::outcome::{SuccessStatuses, decide};
 use event::timestamp::Clock;
@@ -16,8 +19,10 @@ use gateway::{Gateway, Running};
 use http::HeaderValue;
 use pipeline::kind::Priority;
 use pipeline::{Answer, Chain, Forward, Hold, Plugin, RouteFacts, Watch};
-use testkit::client;
+use testkit::client::{self, Client};
 use testkit::server::{Server, Then, answer};
+use testkit::upstream::Upstream;
+use testkit::wait::pause;
 
 struct WallClock;
 
@@ -141,5 +146,218 @@ fn a_switch_of_protocols_that_nobody_asked_for_is_no_valid_answer() {
             assert_eq!(answer.status, 502, "{method} {headers:?}");
             assert_eq!(answer.header("upgrade"), None);
         }
+    }
+}
+
+/// An upstream of which a test decides every read and write. It serves one connection with `serve`, which is handed what came behind the
+/// head with it.
+fn upstream_of_bytes<T: Send + 'static>(
+    serve: impl FnOnce(TcpStream, usize) -> T + Send + 'static,
+) -> (SocketAddr, JoinHandle<T>) {
+    let listener = TcpListener::bind(ANY).unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        let end = loop {
+            if let Some(end) = head.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break end + 4;
+            }
+            let mut piece = [0; 4096];
+            let read = stream.read(&mut piece).unwrap();
+            assert_ne!(read, 0, "the head breaks off");
+            head.extend_from_slice(&piece[..read]);
+        };
+        serve(stream, head.len() - end)
+    });
+    (address, serving)
+}
+
+/// More than all the buffers of two connections on a machine hold together, and several times over.
+const LARGE: usize = 96 << 20;
+/// What may be under way: the kernel's buffers of two connections, and the gateway's.
+const UNDER_WAY: usize = LARGE / 2;
+/// A side that cannot write for so long is held back.
+const HELD_BACK: Duration = Duration::from_secs(1);
+
+/// Writes until nothing goes any more; how much went.
+fn write_until_held_back(stream: &mut TcpStream, size: usize) -> usize {
+    stream.set_write_timeout(Some(HELD_BACK)).unwrap();
+    let piece = [b'x'; 64 << 10];
+    let mut written = 0;
+    while written < size {
+        match stream.write(&piece[..piece.len().min(size - written)]) {
+            Ok(more) => written += more,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                break;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    stream.set_write_timeout(None).unwrap();
+    written
+}
+
+fn write_rest(stream: &mut TcpStream, mut left: usize) {
+    let piece = [b'x'; 64 << 10];
+    while left > 0 {
+        left -= stream.write(&piece[..piece.len().min(left)]).unwrap();
+    }
+}
+
+fn read_exactly(stream: &mut TcpStream, mut left: usize) {
+    let mut piece = vec![0; 64 << 10];
+    while left > 0 {
+        let wanted = piece.len().min(left);
+        let read = stream.read(&mut piece[..wanted]).unwrap();
+        assert_ne!(read, 0, "{left} bytes are missing");
+        left -= read;
+    }
+}
+
+#[test]
+fn a_client_is_held_back_while_the_upstream_does_not_read() {
+    for method in METHODS {
+        let (go_on, wait): (Sender<()>, Receiver<()>) = mpsc::channel();
+        let (address, upstream) = upstream_of_bytes(move |mut stream, ahead| {
+            wait.recv().unwrap();
+            read_exactly(&mut stream, LARGE - ahead);
+            answer(&mut stream, 200, &[], b"all of it").unwrap();
+        });
+        let running = gateway_to(address);
+        let mut client = TcpStream::connect(running.address()).unwrap();
+        write!(client, "{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: {LARGE}\r\n\r\n").unwrap();
+        let written = write_until_held_back(&mut client, LARGE);
+        assert!(written < UNDER_WAY, "{method}: {written} bytes were taken for an upstream that reads none");
+        go_on.send(()).unwrap();
+        write_rest(&mut client, LARGE - written);
+        let mut status = [0; 12];
+        client.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200", "{method}");
+        upstream.join().unwrap();
+    }
+}
+
+#[test]
+fn an_upstream_is_held_back_while_the_client_does_not_read() {
+    for method in METHODS {
+        let (tell, told) = mpsc::channel();
+        let (address, upstream) = upstream_of_bytes(move |mut stream, _| {
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n").unwrap();
+            let written = write_until_held_back(&mut stream, LARGE);
+            tell.send(written).unwrap();
+            write_rest(&mut stream, LARGE - written);
+        });
+        let running = gateway_to(address);
+        let mut client = Client::connect(running.address()).unwrap();
+        client.write(&client::request(method, "/", &[], b"")).unwrap();
+        let written = told.recv().unwrap();
+        assert!(written < UNDER_WAY, "{method}: {written} bytes were taken for a client that reads none");
+        let answer = client.answer().unwrap();
+        assert_eq!((answer.status, answer.body.len()), (200, LARGE), "{method}");
+        upstream.join().unwrap();
+    }
+}
+
+const SHORT: Duration = Duration::from_millis(300);
+
+#[test]
+fn an_upstream_that_takes_no_more_of_a_request_is_given_up() {
+    for method in METHODS {
+        let (end, wait): (Sender<()>, Receiver<()>) = mpsc::channel();
+        // Holds the connection without reading until the test is over.
+        let (address, upstream) = upstream_of_bytes(move |_stream, _| {
+            let _ = wait.recv();
+        });
+        let patient = service(LOCALHOST, address.port());
+        let running = gateway(config(), Service { write_timeout: SHORT, ..patient });
+        let mut client = TcpStream::connect(running.address()).unwrap();
+        write!(client, "{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: {LARGE}\r\n\r\n").unwrap();
+        let mut writing = client.try_clone().unwrap();
+        // The gateway stops reading: this ends with an error.
+        let writer = std::thread::spawn(move || while writing.write(&[b'x'; 64 << 10]).is_ok() {});
+        let mut status = [0; 12];
+        let asked = Instant::now();
+        client.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 504", "{method}");
+        assert!(asked.elapsed() < Duration::from_secs(15), "{method}: it is the other timeout's turn");
+        client.shutdown(std::net::Shutdown::Both).unwrap_or_default();
+        writer.join().unwrap();
+        drop(end);
+        upstream.join().unwrap();
+    }
+}
+
+#[test]
+fn an_upstream_that_does_not_answer_is_given_up() {
+    for method in METHODS {
+        let upstream = Upstream::start();
+        let patient = service(LOCALHOST, upstream.address().port());
+        let running = gateway(config(), Service { read_timeout: SHORT, ..patient });
+        let asked = Instant::now();
+        let answer = client::send(running.address(), method, "/?script=wait", &[], b"").unwrap();
+        assert_eq!(answer.status, 504, "{method}");
+        assert_eq!(answer.json()["message"], "The upstream server is timing out");
+        assert!(asked.elapsed() >= SHORT, "{method}: given up after {:?}", asked.elapsed());
+        upstream.release();
+    }
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_told() {
+    // No name has a label this long: nobody has to be asked.
+    let running = gateway(config(), service(&"a".repeat(64), 80));
+    for method in METHODS {
+        let answer = client::send(running.address(), method, "/", &[], b"").unwrap();
+        assert_eq!(answer.status, 503, "{method}");
+        assert_eq!(answer.json()["message"], "name resolution failed");
+    }
+}
+
+#[test]
+fn connections_to_an_upstream_are_used_again() {
+    let upstream = Upstream::start();
+    let running = gateway_to(upstream.address());
+    for query in ["", "?script=chunked", "?status=204", "?status=500"] {
+        for method in METHODS {
+            // Each client has a connection of its own: what is kept is the upstream's.
+            client::send(running.address(), method, &format!("/{query}"), &[], b"").unwrap();
+        }
+    }
+    let stats = &running.stats()[0];
+    let counts = [&stats.connections, &stats.upstream_connections].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(counts, [8, 1]);
+    assert_eq!(upstream.executed().len(), 8);
+}
+
+#[test]
+fn an_answer_whose_body_stands_still_is_cut_and_a_slow_one_is_not() {
+    for method in METHODS {
+        let (end, wait): (Sender<()>, Receiver<()>) = mpsc::channel();
+        let wait = Mutex::new(wait);
+        let upstream = Server::start(ANY, move |request, stream| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n")?;
+            if request.target == "/still" {
+                stream.write_all(b"half")?;
+                let _ = wait.lock().unwrap().recv();
+                return Ok(Then::Close);
+            }
+            // Longer than the timeout, and never without a byte for so long.
+            for _ in 0..16 {
+                pause(SHORT / 3);
+                stream.write_all(b"x")?;
+            }
+            Ok(Then::KeepOpen)
+        });
+        let upstream = upstream.unwrap();
+        let patient = service(LOCALHOST, upstream.address().port());
+        let running = gateway(config(), Service { read_timeout: SHORT * 4, ..patient });
+        let slow = client::send(running.address(), method, "/slow", &[], b"").unwrap();
+        assert_eq!(slow.body, [b'x'; 16], "{method}");
+        let asked = Instant::now();
+        let cut = client::send(running.address(), method, "/still", &[], b"");
+        assert!(cut.is_err(), "{method}: {cut:?}");
+        assert!(asked.elapsed() >= SHORT * 4, "{method}: cut after {:?}", asked.elapsed());
+        drop(end);
     }
 }

@@ -42,7 +42,7 @@ impl Patience {
         Self {
             service: plan.service.clone(),
             exchange: exchange.clone(),
-            timeout: Box::pin(tokio::time::sleep(plan.service.read_timeout)),
+            timeout: Box::pin(tokio::time::sleep(plan.service.read_timeout.min(plan.service.write_timeout))),
             bound_at,
             client_was_there: true,
         }
