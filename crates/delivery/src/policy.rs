@@ -120,9 +120,10 @@ impl Policy {
     }
 }
 
-/// How long the endpoint asked to be left alone: `Retry-After` of a 429, 503 or redirect, capped.
+/// How long the endpoint asked to be left alone: `Retry-After` of a redirect, of a 429, and of what stands
+/// for a service that is not there for a while (502, 503, 504), capped.
 pub fn asked_wait(report: &AttemptReport, now: Timestamp) -> Option<Duration> {
-    let heeded = matches!(report.status, Some(429 | 503 | 300..=399));
+    let heeded = matches!(report.status, Some(429 | 502..=504 | 300..=399));
     let text = report.retry_after.as_deref().filter(|_| heeded)?;
     parse_retry_after(text, now).map(|wait| wait.min(MAX_RETRY_AFTER))
 }

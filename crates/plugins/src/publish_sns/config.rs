@@ -53,7 +53,9 @@ pub(super) struct Config {
     /// The shape of the message.
     #[serde(default)]
     pub format: FormatName,
-    /// The CloudEvents `type`. By default `<service or route>.<method>`, the method in lower case: `profiles.put`.
+    /// The `type` of CloudEvents and of Standard Webhooks. By default `<service or route>.<method>`, the method in lower case and `_` for every
+    /// character of the name that is no ASCII letter, digit, underscore or dot: `profiles.put`. Standard Webhooks allow nothing else in a
+    /// type.
     #[serde(default)]
     #[schemars(length(min = 1, max = 256))]
     pub event_type: Option<String>,

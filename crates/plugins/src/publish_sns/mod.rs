@@ -35,7 +35,9 @@
 //!
 //! ## The message
 //! `format` is `kong-0.8` (what the 2016 plug-in published) or `cloudevents`. Outcome, id, rule, key and sequence travel as message
-//! attributes beside it. `event_type` is the CloudEvents `type`, by default `<service or route>.<method>`: `profiles.put`.
+//! attributes beside it. `event_type` is the `type` of CloudEvents and of Standard Webhooks,
+//! by default `<service or route>.<method>`: `profiles.put`. In the default, what Standard Webhooks do not allow in a type is a `_`: a service
+//! `my-profiles` has `my_profiles.put`.
 //!
 //! `key` orders deliveries: events of one key keep the order of their outcomes. The default is the service's name and the service
 //! path; a template may use `{service}`, `{path}`, a group of the matcher (`{1}`, `{name}`; of the first entry that matches) and

@@ -124,8 +124,18 @@ impl Rule {
     }
 }
 
-fn default_type(owner: &str, method: &str) -> String {
-    format!("{owner}.{}", method.to_ascii_lowercase())
+/// `profiles.put`: parts of letters, digits and underscores, with dots between them, because Standard Webhooks allow no other type.
+pub(super) fn default_type(owner: &str, method: &str) -> String {
+    let parts =
+        owner.split('.').chain([&method.to_ascii_lowercase()[..]]).map(conforming).collect::<Vec<_>>();
+    parts.join(".")
+}
+
+fn conforming(part: &str) -> String {
+    if part.is_empty() {
+        return "_".into();
+    }
+    part.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 /// Facts as the log keeps them.

@@ -8,6 +8,7 @@ use http::header::{HeaderMap, HeaderValue};
 use pipeline::{Forward, Wants};
 use serde_json::{Value, json};
 
+use super::super::rule::default_type;
 use super::bench::{Bench, answer, block_on};
 
 /// The facts of the one event that comes of a `PUT` with these headers and bodies.
@@ -35,6 +36,20 @@ fn facts(
 
 fn text(content: &str, truncated: bool, size: u64) -> Option<CapturedBody> {
     Some(CapturedBody { content: content.into(), encoding: BodyEncoding::Utf8, truncated, size })
+}
+
+#[test]
+fn the_default_type_is_one_that_standard_webhooks_allow() {
+    for (owner, method, expected) in [
+        ("profiles", "PUT", "profiles.put"),
+        ("my-profiles", "PUT", "my_profiles.put"),
+        ("org.example.profiles_v2", "POST", "org.example.profiles_v2.post"),
+        ("profiles~\u{e9}", "M-SEARCH", "profiles__.m_search"),
+        (".a..b.", "PUT", "_.a._.b._.put"),
+        ("", "A.B", "_.a_b"),
+    ] {
+        assert_eq!(default_type(owner, method), expected, "{owner:?}");
+    }
 }
 
 #[test]
