@@ -18,20 +18,14 @@ use tokio::task::JoinSet;
 use crate::core::Core;
 use crate::proxy::{Origin, serve};
 
-/// Connections that one core serves at once; at the limit it leaves the rest in the kernel's queue.
-const MAX_CONNECTIONS: usize = 16_384;
-/// The largest request head, in bytes; a larger one is answered with 431.
-const MAX_HEAD: usize = 64 << 10;
-/// Headers in a request; more are answered with 431.
-const MAX_HEADERS: usize = 128;
-/// For the whole head of a request to arrive; and how long a connection may be idle between two.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// The least room for a head that hyper takes, in bytes.
+const MIN_HEAD: usize = 8 << 10;
 /// After an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts until the drain begins. Returns when the last connection has ended.
 pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(core.limits.connections.max(1)));
     let mut serving = JoinSet::new();
     let port = listener.local_addr().map_or(0, |address| address.port());
     loop {
@@ -77,12 +71,13 @@ async fn serve_connection(
     mut drain: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
+    let limits = core.limits;
     let service = service_fn(move |request| serve(core.clone(), origin, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD)
+        .header_read_timeout(limits.head_timeout)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.head_size.max(MIN_HEAD))
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     tokio::select! {

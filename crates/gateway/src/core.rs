@@ -9,12 +9,10 @@ use std::time::Duration;
 use event::timestamp::Clock;
 use event::{EventId, Timestamp};
 
+use crate::limits::Limits;
 use crate::router::Router;
 use crate::stats::CoreStats;
 use crate::upstream::Pool;
-
-/// Exchanges with an open intent that may be under way at once, on all cores together; one more is answered with 503.
-pub const MAX_EXCHANGES: usize = 10_000;
 
 /// How often a draining core looks whether exchanges are still open.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -24,6 +22,7 @@ pub(crate) struct Core {
     pub clock: Arc<dyn Clock>,
     pub stats: Arc<CoreStats>,
     pub pool: Rc<Pool>,
+    pub limits: Limits,
     /// The drain deadline has passed: whatever is dropped from now on was cut off by it.
     pub closing: Cell<bool>,
     exchanges: Arc<AtomicUsize>,
@@ -36,12 +35,14 @@ impl Core {
         clock: Arc<dyn Clock>,
         stats: Arc<CoreStats>,
         exchanges: Arc<AtomicUsize>,
+        limits: Limits,
     ) -> Rc<Self> {
         Rc::new(Self {
             router,
             clock,
             pool: Pool::new(stats.clone()),
             stats,
+            limits,
             closing: Cell::new(false),
             exchanges,
             random: RefCell::new(fastrand::Rng::new()),
@@ -63,7 +64,7 @@ impl Core {
 
     /// A place among the open exchanges; `None` at the limit.
     pub fn open_exchange(&self) -> Option<ExchangePermit> {
-        ExchangePermit::take(&self.exchanges)
+        ExchangePermit::take(&self.exchanges, self.limits.exchanges)
     }
 }
 
@@ -73,10 +74,10 @@ pub(crate) struct ExchangePermit {
 }
 
 impl ExchangePermit {
-    pub fn take(exchanges: &Arc<AtomicUsize>) -> Option<Self> {
+    pub fn take(exchanges: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
         let before = exchanges.fetch_add(1, Ordering::Relaxed);
         let permit = Self { exchanges: exchanges.clone() };
-        (before < MAX_EXCHANGES).then_some(permit)
+        (before < limit).then_some(permit)
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::connection;
 use crate::core::Core;
+use crate::limits::Limits;
 use crate::listener;
 use crate::router::Router;
 use crate::stats::CoreStats;
@@ -27,6 +28,8 @@ pub struct Config {
     pub workers: usize,
     /// How long requests may take to end after the drain has begun.
     pub drain_timeout: Duration,
+    /// What it takes of clients.
+    pub limits: Limits,
 }
 
 /// A gateway whose sockets are bound: connections queue, nothing is served yet.
@@ -74,6 +77,7 @@ impl Gateway {
                 exchanges: exchanges.clone(),
                 drain: running.drain.subscribe(),
                 drain_timeout: self.config.drain_timeout,
+                limits: self.config.limits,
             };
             let thread =
                 std::thread::Builder::new().name(format!("core-{index}")).spawn(move || run(parts))?;
@@ -91,11 +95,12 @@ struct Parts {
     exchanges: Arc<AtomicUsize>,
     drain: watch::Receiver<bool>,
     drain_timeout: Duration,
+    limits: Limits,
 }
 
 fn run(parts: Parts) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    let core = Core::new(parts.router, parts.clock, parts.stats, parts.exchanges);
+    let core = Core::new(parts.router, parts.clock, parts.stats, parts.exchanges, parts.limits);
     let result = runtime.block_on(serve(core.clone(), parts.listener, parts.drain, parts.drain_timeout));
     // What is still under way is dropped with the runtime, and settled by what was seen of it.
     core.closing.set(true);

@@ -17,6 +17,7 @@ mod exchange;
 mod framing;
 pub mod gateway;
 mod headers;
+pub mod limits;
 pub mod listener;
 pub mod path;
 mod proxy;
@@ -25,6 +26,5 @@ pub mod stats;
 pub mod table;
 mod upstream;
 
-pub use core::MAX_EXCHANGES;
 pub use gateway::{Gateway, Running};
 pub use headers::NAME;

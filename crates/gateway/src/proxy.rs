@@ -34,8 +34,6 @@ use crate::upstream::{self, Failure, Progress};
 /// A matching request's body up to this size is read whole before anything is sent, so that a client that leaves within it leaves
 /// provably nothing behind.
 pub(crate) const WHOLE_BODY: usize = 64 << 10;
-/// How long the gateway waits for the next piece of a body that it reads whole.
-const BODY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a request came in.
 #[derive(Clone, Copy)]
@@ -279,7 +277,7 @@ impl Routed {
         core.stats.matched.fetch_add(1, Ordering::Relaxed);
         let id = self.head.id;
         let refuse = |refusal| Ok(own_answer(refusal, id, accept.as_ref(), started));
-        let ahead = match read_ahead(&mut body).await {
+        let ahead = match read_ahead(&mut body, core.limits.body_patience).await {
             Ok(ahead) => ahead,
             Err(refusal) => return refuse(refusal),
         };
@@ -337,8 +335,8 @@ enum Ahead {
     Begun(VecDeque<Bytes>),
 }
 
-/// Reads a body up to [`WHOLE_BODY`].
-async fn read_ahead(body: &mut Incoming) -> Result<Ahead, Refusal> {
+/// Reads a body up to [`WHOLE_BODY`], with patience for each piece of it.
+async fn read_ahead(body: &mut Incoming, patience: Duration) -> Result<Ahead, Refusal> {
     if body.is_end_stream() {
         return Ok(Ahead::Whole(Bytes::new()));
     }
@@ -349,7 +347,7 @@ async fn read_ahead(body: &mut Incoming) -> Result<Ahead, Refusal> {
     let mut pieces: VecDeque<Bytes> = VecDeque::new();
     let mut size = 0;
     while !body.is_end_stream() {
-        let frame = tokio::time::timeout(BODY_PATIENCE, body.frame()).await;
+        let frame = tokio::time::timeout(patience, body.frame()).await;
         match frame.map_err(|_| Refusal::RequestTimeout)? {
             None => break,
             Some(Err(_)) => return Err(Refusal::BadRequest),

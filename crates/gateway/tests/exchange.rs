@@ -9,6 +9,7 @@ use event::outcome::{SuccessStatuses, decide};
 use event::timestamp::Clock;
 use event::{Decision, Fate, Timestamp, UnknownReason};
 use gateway::gateway::Config;
+use gateway::limits::Limits;
 use gateway::router::Router;
 use gateway::table::{PathPattern, Route, Service};
 use gateway::{Gateway, Running};
@@ -159,6 +160,7 @@ impl Bench {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 2,
             drain_timeout: Duration::from_millis(600),
+            limits: Limits::default(),
         };
         let gateway = Gateway::bind(config).unwrap();
         let router = Arc::new(Router::new(vec![route]).unwrap());

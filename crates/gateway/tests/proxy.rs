@@ -13,6 +13,7 @@ use event::outcome::{SuccessStatuses, decide};
 use event::timestamp::Clock;
 use event::{Decision, Fate, Timestamp};
 use gateway::gateway::Config;
+use gateway::limits::Limits;
 use gateway::router::Router;
 use gateway::table::{Route, Service};
 use gateway::{Gateway, Running};
@@ -22,7 +23,7 @@ use pipeline::{Answer, Chain, Forward, Hold, Plugin, RouteFacts, Watch};
 use testkit::client::{self, Client};
 use testkit::server::{Server, Then, answer};
 use testkit::upstream::Upstream;
-use testkit::wait::pause;
+use testkit::wait::{self, pause};
 
 struct WallClock;
 
@@ -95,7 +96,7 @@ fn service(host: &str, port: u16) -> Service {
 }
 
 fn config() -> Config {
-    Config { listen: ANY, workers: 1, drain_timeout: Duration::ZERO }
+    Config { listen: ANY, workers: 1, drain_timeout: Duration::ZERO, limits: Limits::default() }
 }
 
 /// A gateway of one core in front of one service.
@@ -360,4 +361,129 @@ fn an_answer_whose_body_stands_still_is_cut_and_a_slow_one_is_not() {
         assert!(asked.elapsed() >= SHORT * 4, "{method}: cut after {:?}", asked.elapsed());
         drop(end);
     }
+}
+
+/// A gateway in front of an upstream that answers all, with these limits.
+fn limited(limits: Limits) -> (Upstream, Running) {
+    let upstream = Upstream::start();
+    let service = service(LOCALHOST, upstream.address().port());
+    let running = gateway(Config { limits, ..config() }, service);
+    (upstream, running)
+}
+
+#[test]
+fn one_exchange_too_many_is_refused_until_another_ends() {
+    let (upstream, running) = limited(Limits { exchanges: 2, ..Limits::default() });
+    let mut open: Vec<_> = (1..=2)
+        .map(|count| {
+            let mut client = Client::connect(running.address()).unwrap();
+            client.write(&client::request("PUT", "/?script=wait", &[], b"")).unwrap();
+            wait::until("the upstream to be asked", || (upstream.executed().len() == count).then_some(()));
+            client
+        })
+        .collect();
+    let refused = client::send(running.address(), "PUT", "/third", &[], b"").unwrap();
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    let message = "Too many exchanges are open; nothing was sent to the upstream server";
+    assert_eq!(refused.json()["message"], message);
+    assert_eq!(client::send(running.address(), "GET", "/unwatched", &[], b"").unwrap().status, 200);
+    let asked: Vec<_> = upstream.executed().into_iter().map(|request| request.target).collect();
+    assert_eq!(asked, ["/?script=wait", "/?script=wait", "/unwatched"]);
+
+    upstream.release();
+    for client in &mut open {
+        assert_eq!(client.answer().unwrap().status, 200);
+    }
+    assert_eq!(client::send(running.address(), "PUT", "/fourth", &[], b"").unwrap().status, 200);
+}
+
+#[test]
+fn one_connection_too_many_waits_until_another_ends() {
+    let (_upstream, running) = limited(Limits { connections: 1, ..Limits::default() });
+    let mut first = Client::connect(running.address()).unwrap();
+    assert_eq!(first.send("GET", "/", &[], b"").unwrap().status, 200);
+
+    let mut second = TcpStream::connect(running.address()).unwrap();
+    second.write_all(&client::request("GET", "/", &[], b"")).unwrap();
+    second.set_read_timeout(Some(SHORT)).unwrap();
+    let waits = second.read(&mut [0]).unwrap_err();
+    assert!(matches!(waits.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{waits}");
+    assert_eq!(first.send("GET", "/", &[], b"").unwrap().status, 200, "the first is served as before");
+
+    first.fin().unwrap();
+    second.set_read_timeout(None).unwrap();
+    let mut status = [0; 12];
+    second.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+}
+
+#[test]
+fn a_head_may_have_so_many_headers_and_bytes() {
+    let (upstream, running) = limited(Limits { headers: 8, head_size: 8 << 10, ..Limits::default() });
+    // `host` is one.
+    let headers = |count: usize| vec![("x-one", "1"); count - 1];
+    let long = |bytes: usize| format!("/{}", "x".repeat(bytes));
+    let status = |target: &str, headers: &[(&str, &str)]| {
+        client::send(running.address(), "GET", target, headers, b"").unwrap().status
+    };
+    assert_eq!(status("/", &headers(8)), 200);
+    assert_eq!(status("/", &headers(9)), 431);
+    assert_eq!(status(&long(7 << 10), &[]), 200);
+    assert_eq!(status(&long(9 << 10), &[]), 431);
+    assert_eq!(upstream.executed().len(), 2);
+}
+
+#[test]
+fn a_head_that_does_not_come_whole_in_time_ends_its_connection() {
+    let (upstream, running) = limited(Limits { head_timeout: SHORT, ..Limits::default() });
+    let connect = || TcpStream::connect(running.address()).unwrap();
+    let started = Instant::now();
+
+    let mut silent = connect();
+    silent.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n").unwrap();
+    let mut trickling = connect();
+    let mut writing = trickling.try_clone().unwrap();
+    // Never silent for as long as the timeout: it is for the whole head.
+    let trickler = std::thread::spawn(move || {
+        let mut begun = writing.write_all(b"GET / HTTP/1.1\r\nx-long: ");
+        while begun.is_ok() {
+            pause(SHORT / 10);
+            begun = writing.write_all(b"x");
+        }
+    });
+    let mut idle = Client::connect(running.address()).unwrap();
+    assert_eq!(idle.send("GET", "/", &[], b"").unwrap().status, 200);
+
+    for stream in [&mut silent, &mut trickling] {
+        let mut told = Vec::new();
+        // A reset is an end, too.
+        let _ = stream.read_to_end(&mut told);
+        assert!(!told.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&told));
+    }
+    assert_eq!(idle.rest().unwrap(), b"");
+    trickler.join().unwrap();
+    assert!((SHORT..SHORT * 50).contains(&started.elapsed()), "{:?}", started.elapsed());
+    assert_eq!(upstream.executed().len(), 1);
+}
+
+#[test]
+fn a_small_body_that_stands_still_is_answered_for() {
+    let (upstream, running) = limited(Limits { body_patience: SHORT * 3, ..Limits::default() });
+    let mut slow = Client::connect(running.address()).unwrap();
+    slow.write(b"PUT /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\n").unwrap();
+    // Longer than the patience, which is for each piece.
+    for _ in 0..6 {
+        pause(SHORT);
+        slow.write(b"x").unwrap();
+    }
+    assert_eq!(slow.answer().unwrap().status, 200);
+
+    let mut still = Client::connect(running.address()).unwrap();
+    let asked = Instant::now();
+    still.write(b"PUT /still HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nhalf").unwrap();
+    let answer = still.answer().unwrap();
+    assert_eq!(answer.status, 408);
+    assert_eq!(answer.json()["message"], "Request timeout");
+    assert!((SHORT * 3..SHORT * 50).contains(&asked.elapsed()), "{:?}", asked.elapsed());
+    assert_eq!(upstream.executed().len(), 1, "nothing of it was sent");
 }

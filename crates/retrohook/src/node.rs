@@ -235,7 +235,8 @@ impl Sockets {
             Listen::On(address) => {
                 let workers = node.workers.map_or_else(cores, usize::from);
                 let drain_timeout = Duration::from_secs(node.drain_timeout);
-                let config = gateway::gateway::Config { listen: address, workers, drain_timeout };
+                let limits = gateway::limits::Limits::default();
+                let config = gateway::gateway::Config { listen: address, workers, drain_timeout, limits };
                 let setting = "--proxy-listen";
                 let listen = |source| StartError::Listen { setting, address, source };
                 Some(Gateway::bind(config).map_err(listen)?)

@@ -67,7 +67,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let open = Arc::new(AtomicUsize::new(0));
         let wait = |hold: Hold| {
-            let held = Held::new(hold, Duration::from_millis(30), ExchangePermit::take(&open));
+            let held = Held::new(hold, Duration::from_millis(30), ExchangePermit::take(&open, 1));
             assert_eq!(open.load(Ordering::Relaxed), 1);
             held
         };
