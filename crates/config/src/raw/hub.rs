@@ -11,7 +11,7 @@ const TOPIC_ATTRIBUTE: &str = "topics have no attributes yet: remove the key";
 const FIFO_TOPIC: &str =
     "remove the key; `fifo: true` on a subscription over http keeps the order within a key of events";
 const FILTER: &str = "every subscription gets all events of its topic: remove the key, or give each kind of event a topic of its own";
-const DEAD_LETTERS: &str = "remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/events";
+const DEAD_LETTERS: &str = "remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/dead-letters on the admin port";
 const RETRIES: &str =
     "remove the key: a delivery is tried for three days; `timeout` and `max_in_flight` can be set";
 const QUEUE_REDRIVE: &str = "remove the key: a message is handed out until it is deleted; its receive count is in ApproximateReceiveCount";

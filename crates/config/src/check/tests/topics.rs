@@ -262,7 +262,7 @@ gateway.yaml:5:3: topics[0].FifoTopic: not supported yet
 gateway.yaml:7:50: topics[0].subscriptions[0].filter_policy: not supported yet
   hint: every subscription gets all events of its topic: remove the key, or give each kind of event a topic of its own
 gateway.yaml:8:45: topics[0].subscriptions[1].RedrivePolicy: not supported yet
-  hint: remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/events
+  hint: remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/dead-letters on the admin port
 gateway.yaml:8:88: topics[0].subscriptions[1].filter_polcy: unknown field `filter_polcy`
   hint: known fields: topic, protocol, endpoint, raw_message_delivery, format, secret, secrets, confirm, fifo, timeout, max_in_flight, _comment
 gateway.yaml:10:37: queues[0].redrive_policy: not supported yet
