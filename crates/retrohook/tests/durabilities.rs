@@ -1,6 +1,12 @@
 //! What each durability promises: who waits for what, and what a crash leaves.
 
+use std::io;
+use std::net::TcpListener;
+
+use testkit::client::Client;
 use testkit::scene::{Profiles, Scene};
+use testkit::upstream::Upstream;
+use testkit::wait;
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 
@@ -123,4 +129,89 @@ fn without_an_intent_a_crash_leaves_nothing() {
     for durability in ["outcome", "memory"] {
         assert_eq!(after_a_crash(durability), [None], "{durability}");
     }
+}
+
+const DURABILITIES: [&str; 4] = ["intent", "strict", "outcome", "memory"];
+
+/// How a client leaves.
+type Leave = fn(Client) -> io::Result<()>;
+
+/// The two ways in which a client can leave.
+const LEAVE: [(&str, Leave); 2] = [("FIN", Client::fin), ("RST", Client::rst)];
+
+#[test]
+fn what_an_upstream_does_not_answer_is_told_in_every_durability() {
+    std::thread::scope(|scope| {
+        for durability in DURABILITIES {
+            scope.spawn(move || an_upstream_does_not_answer(durability));
+        }
+    });
+}
+
+fn an_upstream_does_not_answer(durability: &str) {
+    let rule = format!("durability: {durability}, exchange_timeout: 2500");
+    let profiles = Profiles { service: "read_timeout: 400", rule: &rule, ..Profiles::default() };
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let nobody = nobody.expect("a free port");
+    let mut scene = Scene::start(RETROHOOK, &profiles.yaml().replace("{upstream}", &nobody.to_string()));
+    // Nothing was sent: there will be no event of it.
+    assert_eq!(scene.put("?unsent").expect("an answer").status, 502, "{durability}");
+
+    scene.upstream = Upstream::start_on(nobody);
+    let rows = [
+        ("?script=reset", 502, "upstream_reset"),
+        ("?script=garbage", 502, "upstream_invalid"),
+        ("?script=wait", 504, "upstream_timeout"),
+    ];
+    for (count, (query, status, reason)) in (1..).zip(rows) {
+        assert_eq!(scene.put(query).expect("an answer").status, status, "{durability} {query}");
+        let told = scene.told(count).remove(count - 1);
+        assert!(told.uri().ends_with(query), "{durability} {query}: {}", told.uri());
+        assert_eq!((told.outcome(), told.reason()), ("unknown", Some(reason)), "{durability} {query}");
+    }
+    assert_eq!(scene.put("?script=slow").expect("an answer").status, 504, "{durability}");
+    assert_eq!(scene.told(4)[3].outcome(), "succeeded", "{durability}: it answered after all");
+    scene.upstream.release();
+    assert_eq!(scene.put("?last").expect("an answer").status, 200, "{durability}");
+    assert!(scene.told(5)[4].uri().ends_with("?last"), "{durability}");
+    assert_eq!(scene.upstream.executed().len(), 5, "{durability}: nothing was sent twice");
+}
+
+#[test]
+fn what_a_client_breaks_off_is_told_in_every_durability() {
+    std::thread::scope(|scope| {
+        for durability in DURABILITIES {
+            scope.spawn(move || a_client_breaks_off(durability));
+        }
+    });
+}
+
+fn a_client_breaks_off(durability: &str) {
+    let scene = start(durability);
+    // Each needs a connection of its own to the upstream, and none is kept.
+    let asked = || scene.admin().metric("retrohook_upstream_connections_total").expect("the metric");
+    for (count, (way, leave)) in (1..).zip(LEAVE) {
+        let before = asked();
+        let mut client = scene.client();
+        let begun = b"PUT /mockbin/profile HTTP/1.1\r\nhost: a\r\ncontent-length: 200000\r\n\r\n";
+        client.write(begun).expect("the proxy reads");
+        client.write(&[b'x'; 100_000]).expect("the proxy reads");
+        wait::until("the upstream to be asked", || (asked() > before).then_some(()));
+        leave(client).expect(way);
+        let told = scene.told(count).remove(count - 1);
+        let expected = ("unknown", Some("request_body_broken"));
+        assert_eq!((told.outcome(), told.reason()), expected, "{durability}, {way}");
+    }
+    assert!(scene.upstream.executed().is_empty(), "this upstream executes whole requests only");
+
+    let clients = LEAVE
+        .map(|(way, leave)| (way, leave, scene.put_and_wait_for_upstream(&format!("?script=wait&{way}"))));
+    for (way, leave, client) in clients {
+        leave(client).expect(way);
+    }
+    scene.upstream.release();
+    let told = scene.told(4);
+    assert!(told[2..].iter().all(|told| told.outcome() == "succeeded"), "{durability}: {told:#?}");
+    assert_eq!(scene.put("?last").expect("an answer").status, 200, "{durability}");
+    assert!(scene.told(5)[4].uri().ends_with("?last"), "{durability}");
 }

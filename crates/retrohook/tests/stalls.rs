@@ -180,6 +180,30 @@ fn a_held_answer_is_cut_when_its_outcome_does_not_become_durable() {
 }
 
 #[test]
+fn a_client_that_leaves_while_its_answer_is_held_changes_nothing() {
+    for durability in ["strict", "outcome"] {
+        let stalling = Stalling::with(durability, Duration::from_secs(60));
+        let scene = &stalling.scene;
+        for (count, leave) in (1..).zip([Client::fin, Client::rst]) {
+            let query = if count == 1 { "?script=wait" } else { "?script=slow" };
+            let mut held = scene.put_and_wait_for_upstream(query);
+            stalling.hang();
+            scene.upstream.release();
+            held.until("\r\n\r\n").expect("the head, of which a body is still missing");
+            leave(held).expect("it is open");
+            assert_eq!(scene.send("GET", "/mockbin/profile").expect("others pass").status, 200);
+            assert_eq!(scene.admin().events().len(), count - 1, "{durability}: it was not held");
+
+            stalling.go_on();
+            let told = scene.told(count);
+            assert_eq!(told[count - 1].outcome(), "succeeded", "{durability}: it was owed all the same");
+        }
+        assert_eq!(scene.put("?after").expect("an answer").status, 200, "{durability}");
+        scene.told(3);
+    }
+}
+
+#[test]
 fn a_client_that_could_not_see_a_cut_has_nothing_before_the_outcome() {
     for durability in ["strict", "outcome"] {
         let stalling = Stalling::start(durability);
