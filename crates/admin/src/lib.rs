@@ -31,6 +31,10 @@ mod subscriptions;
 
 pub use subscriptions::Form;
 
+/// What a subscription is behind by is counted so far and no further: each read of the store stays short (at most a tenth of a second),
+/// however much is owed.
+const MAX_COUNTED: u64 = 100_000;
+
 /// What the admin API tells about; clones share it.
 #[derive(Clone)]
 pub struct Node {

@@ -18,7 +18,7 @@ use storage::entities::{Protocol, SubscriptionId, SubscriptionState};
 use storage::queue::QueueDepth;
 use storage::writer::Histogram;
 
-use crate::{Error, Node, read, topic_name};
+use crate::{Error, MAX_COUNTED, Node, read, topic_name};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -74,7 +74,7 @@ impl Snapshot {
                     topic: topic_name(&topics, known.topic),
                     protocol: known.protocol,
                     endpoint: shown(&known.endpoint),
-                    lag: push.then(|| reader.lag(known.id)).transpose()?,
+                    lag: push.then(|| reader.lag(known.id, MAX_COUNTED)).transpose()?,
                     state: known.state,
                 });
             }
@@ -278,7 +278,8 @@ impl Scrape {
             ("retrohook_subscription_dead", "Dead letters", |lag| lag.dead),
         ];
         for (name, help, column) in columns {
-            let mut family = Family::gauges(encoder, name, help)?;
+            let help = format!("{help}, counted up to {MAX_COUNTED}");
+            let mut family = Family::gauges(encoder, name, &help)?;
             for (labels, lag) in lags() {
                 family.gauge(&labels, column(&lag) as f64)?;
             }

@@ -13,7 +13,7 @@ use storage::backend::Lag;
 use storage::entities::{Protocol, Subscription, SubscriptionId, SubscriptionState};
 use storage::queue::QueueDepth;
 
-use crate::{Error, Node, page, read, topic_name};
+use crate::{Error, MAX_COUNTED, Node, page, read, topic_name};
 
 /// What the configuration says of a subscription and the store does not keep.
 #[derive(Clone, Debug, Serialize)]
@@ -155,7 +155,7 @@ impl Seen {
             .iter()
             .find(|queue| subscription.protocol == Protocol::Sqs && queue.name == subscription.endpoint);
         let depth = queue.map(|queue| reader.queue_depth(queue.id, node.clock.now())).transpose()?;
-        Ok(Self { lag: reader.lag(subscription.id)?, depth, subscription })
+        Ok(Self { lag: reader.lag(subscription.id, MAX_COUNTED)?, depth, subscription })
     }
 }
 

@@ -255,8 +255,9 @@ pub trait Reader: Send + Sync + 'static {
     /// The attempts at an event's deliveries, by subscription and number.
     fn attempts_at(&self, position: Position) -> Result<Vec<Attempt>>;
 
-    /// What a subscription is behind by.
-    fn lag(&self, subscription: SubscriptionId) -> Result<Lag>;
+    /// What a subscription is behind by. Each number is counted up to `at_most` and no further, so that the read is short whatever stands
+    /// in the store.
+    fn lag(&self, subscription: SubscriptionId, at_most: u64) -> Result<Lag>;
 
     /// How full a queue is.
     fn queue_depth(&self, queue: QueueId, now: Timestamp) -> Result<QueueDepth>;
@@ -268,14 +269,14 @@ pub trait Reader: Send + Sync + 'static {
     fn check(&self, full: bool) -> Result<Vec<String>>;
 }
 
-/// What a push subscription is behind by.
+/// What a push subscription is behind by; each number stands for that many or more if it is as large as was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lag {
     /// Events after its cursor.
     pub unread: u64,
     /// Rows that wait for an attempt.
     pub waiting: u64,
-    /// Of these, rows that wait for an earlier one of their key.
+    /// Of these, of as many as were counted, rows that wait for an earlier one of their key.
     pub behind: u64,
     /// Rows that are dead.
     pub dead: u64,

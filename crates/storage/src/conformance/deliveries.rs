@@ -24,6 +24,7 @@ pub(super) const CASES: &[Case] = cases![
     attempts_come_by_subscription_and_number,
     an_attempt_is_kept_as_it_was_given,
     lag_counts_what_is_unread_waits_and_is_dead,
+    lag_counts_no_further_than_it_is_asked_to,
 ];
 
 fn two_subscriptions(store: &mut Store) -> (Subscription, Subscription) {
@@ -268,7 +269,7 @@ fn an_attempt_is_kept_as_it_was_given(store: &mut Store) {
 fn lag_counts_what_is_unread_waits_and_is_dead(store: &mut Store) {
     let entities = store.sync(&[push("/a"), to_queue("worker")]);
     let (subscription, to_queue) = (entities.subscriptions[0].clone(), entities.subscriptions[1].clone());
-    assert_eq!(store.reader().lag(subscription.id).unwrap(), Lag::default());
+    assert_eq!(store.reader().lag(subscription.id, 100).unwrap(), Lag::default());
     let positions: Vec<Position> = (1..=6).map(|n| store.append(&recorded_at(n, n.into()))).collect();
     store.append(&event_of(7, event::TopicId(99)));
     store.write(|tx| {
@@ -276,13 +277,34 @@ fn lag_counts_what_is_unread_waits_and_is_dead(store: &mut Store) {
         tx.advance_cursor(subscription.id, Cursor { dispatched_to: done_to, done_to })
     });
     let unread = Lag { unread: 2, waiting: 0, behind: 0, dead: 0, oldest: Some(after(5)) };
-    assert_eq!(store.reader().lag(subscription.id).unwrap(), unread);
+    assert_eq!(store.reader().lag(subscription.id, 100).unwrap(), unread);
     put(store, &row(&subscription, positions[0], dead(1)));
     put(store, &row(&subscription, positions[1], retry(1)));
     put(store, &row(&subscription, positions[2], DeliveryState::Behind));
     let behind = Lag { unread: 2, waiting: 2, behind: 1, dead: 1, oldest: Some(after(2)) };
-    assert_eq!(store.reader().lag(subscription.id).unwrap(), behind);
-    assert_eq!(store.reader().lag(to_queue.id).unwrap(), Lag::default(), "a queue has its own depth");
+    assert_eq!(store.reader().lag(subscription.id, 100).unwrap(), behind);
+    assert_eq!(store.reader().lag(to_queue.id, 100).unwrap(), Lag::default(), "a queue has its own depth");
     let depth = store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap();
     assert_eq!(depth.oldest, Some(super::SAMPLE_TIME.plus(Duration::from_secs(1))));
+}
+
+fn lag_counts_no_further_than_it_is_asked_to(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let positions: Vec<Position> = (1..=9).map(|n| store.append(&recorded_at(n, n.into()))).collect();
+    store.write(|tx| {
+        let done_to = positions[5];
+        tx.advance_cursor(subscription.id, Cursor { dispatched_to: done_to, done_to })
+    });
+    for position in &positions[..3] {
+        put(store, &row(&subscription, *position, dead(1)));
+    }
+    for position in &positions[3..6] {
+        put(store, &row(&subscription, *position, DeliveryState::Behind));
+    }
+    let lag = |count: u64, oldest| Lag { unread: count, waiting: count, behind: count, dead: count, oldest };
+    // The oldest is what it is, however little is counted.
+    for (at_most, count) in [(1, 1), (2, 2), (3, 3), (4, 3), (u64::MAX, 3)] {
+        let counted = store.reader().lag(subscription.id, at_most).unwrap();
+        assert_eq!(counted, lag(count, Some(after(4))), "at most {at_most}");
+    }
 }

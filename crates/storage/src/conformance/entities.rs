@@ -110,7 +110,7 @@ fn a_new_subscription_starts_at_the_head_of_the_log(store: &mut Store) {
     let subscription = store.push_subscription();
     assert_eq!(subscription.cursor, Cursor { dispatched_to: missed, done_to: missed });
     let owned = store.append(&sample_event(2));
-    assert_eq!(store.reader().lag(subscription.id).unwrap().unread, 1);
+    assert_eq!(store.reader().lag(subscription.id, 100).unwrap().unread, 1);
     let second = store.sync(&[push("/a"), push("/b")]).subscriptions[1].clone();
     assert_eq!(second.cursor.done_to, owned);
     assert_eq!(store.subscription(subscription.id).unwrap().cursor.done_to, missed);

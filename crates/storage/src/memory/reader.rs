@@ -181,8 +181,8 @@ impl Reader for Shared {
         Ok(at.filter(|attempt| attempt.delivery.position == position).cloned().collect())
     }
 
-    fn lag(&self, subscription: SubscriptionId) -> Result<Lag> {
-        Ok(self.state().lag(subscription))
+    fn lag(&self, subscription: SubscriptionId, at_most: u64) -> Result<Lag> {
+        Ok(self.state().lag(subscription, usize::try_from(at_most).unwrap_or(usize::MAX)))
     }
 
     fn queue_depth(&self, queue: QueueId, now: Timestamp) -> Result<QueueDepth> {
@@ -231,7 +231,7 @@ impl State {
         dead
     }
 
-    fn lag(&self, id: SubscriptionId) -> Lag {
+    fn lag(&self, id: SubscriptionId, at_most: usize) -> Lag {
         let Some(subscriber) = self.subscriptions.get(&id) else { return Lag::default() };
         let subscription = &subscriber.subscription;
         if subscription.protocol == Protocol::Sqs {
@@ -240,15 +240,16 @@ impl State {
         let unread: Vec<&Event> = self
             .after(subscription.cursor.done_to)
             .filter(|event| event.body.topic == subscription.topic)
+            .take(at_most)
             .collect();
-        let waiting: Vec<&Delivery> = self.rows_of(id).filter(|row| waits(row)).collect();
+        let waiting: Vec<&Delivery> = self.rows_of(id).filter(|row| waits(row)).take(at_most).collect();
         let first_unread = unread.first().map(|event| event.position);
         let oldest = waiting.first().map(|row| row.id.position).into_iter().chain(first_unread).min();
         Lag {
             unread: unread.len() as u64,
             waiting: waiting.len() as u64,
             behind: waiting.iter().filter(|row| row.state == DeliveryState::Behind).count() as u64,
-            dead: self.rows_of(id).filter(|row| !waits(row)).count() as u64,
+            dead: self.rows_of(id).filter(|row| !waits(row)).take(at_most).count() as u64,
             oldest: oldest
                 .and_then(|position| self.events.get(&position))
                 .map(|event| event.body.recorded_at),

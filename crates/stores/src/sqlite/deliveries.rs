@@ -151,34 +151,43 @@ pub(super) fn attempts_at(database: &Connection, position: Position) -> Result<V
 }
 
 /// Nothing for a queue's subscription: the queue has its own depth.
-pub(super) fn lag(database: &Connection, id: SubscriptionId) -> Result<Lag> {
+pub(super) fn lag(database: &Connection, id: SubscriptionId, at_most: u64) -> Result<Lag> {
     let subscription = entities::find(database, id)?.filter(|known| known.protocol != Protocol::Sqs);
     let Some(subscription) = subscription else { return Ok(Lag::default()) };
     let TopicId(topic) = subscription.topic;
-    let sql = "SELECT count(*), min(position) FROM events WHERE topic = ?1 AND position > ?2";
-    let unread = count_and_first(database, sql, [topic, subscription.cursor.done_to.0])?;
-    let sql = "SELECT count(*), min(position), count(*) FILTER (WHERE state = 'behind')
-               FROM deliveries INDEXED BY deliveries_waiting WHERE subscription = ?1 AND state <> 'dead'";
-    let waiting = database.find("read what waits", sql, [id.0], |row| {
-        Ok((row.get::<_, u64>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, u64>(2)?))
-    })?;
-    let (waiting, first_waiting, behind) = waiting.unwrap_or_default();
-    let sql = "SELECT count(*), min(position) FROM deliveries INDEXED BY deliveries_dead_of
-               WHERE subscription = ?1 AND state = 'dead'";
-    let dead = count_and_first(database, sql, [id.0])?;
-    let oldest = match unread.1.into_iter().chain(first_waiting).min() {
+    let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+    // The first of a range that is walked in the order of positions is the oldest: a bound on the count leaves it as it is.
+    let sql = "SELECT count(*), min(position), 0 FROM
+               (SELECT position FROM events INDEXED BY events_topic
+                WHERE topic = ?1 AND position > ?2 ORDER BY position LIMIT ?3)";
+    let unread = counted(database, sql, [topic, subscription.cursor.done_to.0, at_most])?;
+    let sql = "SELECT count(*), min(position), count(*) FILTER (WHERE state = 'behind') FROM
+               (SELECT position, state FROM deliveries INDEXED BY deliveries_waiting
+                WHERE subscription = ?1 AND state <> 'dead' ORDER BY position LIMIT ?2)";
+    let waiting = counted(database, sql, [id.0, at_most])?;
+    let sql = "SELECT count(*), NULL, 0 FROM
+               (SELECT 1 FROM deliveries INDEXED BY deliveries_dead_of
+                WHERE subscription = ?1 AND state = 'dead' LIMIT ?2)";
+    let dead = counted(database, sql, [id.0, at_most])?;
+    let oldest = match unread.first.into_iter().chain(waiting.first).min() {
         Some(position) => recorded_at(database, position)?,
         None => None,
     };
-    Ok(Lag { unread: unread.0, waiting, behind, dead: dead.0, oldest })
+    Ok(Lag { unread: unread.all, waiting: waiting.all, behind: waiting.behind, dead: dead.all, oldest })
 }
 
-fn count_and_first(
-    database: &Connection,
-    sql: &str,
-    range: impl rusqlite::Params,
-) -> Result<(u64, Option<i64>)> {
-    let found = database.find("read a lag", sql, range, |row| Ok((row.get(0)?, row.get(1)?)))?;
+/// What a part of a lag comes to.
+#[derive(Default)]
+struct Counted {
+    all: u64,
+    first: Option<i64>,
+    behind: u64,
+}
+
+fn counted(database: &Connection, sql: &str, range: impl rusqlite::Params) -> Result<Counted> {
+    let found = database.find("read a lag", sql, range, |row| {
+        Ok(Counted { all: row.get(0)?, first: row.get(1)?, behind: row.get(2)? })
+    })?;
     Ok(found.unwrap_or_default())
 }
 

@@ -208,8 +208,8 @@ impl Reader for Readers {
         self.read(|database| deliveries::attempts_at(database, position))
     }
 
-    fn lag(&self, subscription: SubscriptionId) -> Result<Lag> {
-        self.read(|database| deliveries::lag(database, subscription))
+    fn lag(&self, subscription: SubscriptionId, at_most: u64) -> Result<Lag> {
+        self.read(|database| deliveries::lag(database, subscription, at_most))
     }
 
     fn queue_depth(&self, queue: QueueId, now: Timestamp) -> Result<QueueDepth> {

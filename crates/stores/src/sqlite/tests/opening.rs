@@ -120,7 +120,7 @@ fn a_database_of_version_1_becomes_one_of_this() {
         opened.reader.subscriptions().unwrap().into_iter().map(|known| known.state).collect();
     let pending = SubscriptionState::Pending { token: "second".into() };
     assert_eq!(states, [SubscriptionState::Disabled { token: None }, pending]);
-    assert_eq!(opened.reader.lag(SubscriptionId(1)).unwrap().dead, 1);
+    assert_eq!(opened.reader.lag(SubscriptionId(1), 100).unwrap().dead, 1);
     assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
     let version: i32 =
         shell(&store.files().database).pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();

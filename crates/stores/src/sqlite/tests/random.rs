@@ -231,7 +231,7 @@ fn seen(reader: &dyn Reader, now: Timestamp) -> Vec<String> {
         seen.push(told(reader.messages_at(position)));
     }
     for id in (1..=SUBSCRIPTIONS).map(SubscriptionId) {
-        seen.push(told(reader.lag(id)));
+        seen.extend([2, 1_000].map(|at_most| told(reader.lag(id, at_most))));
         seen.push(told(reader.next_due(id)));
         seen.push(told(reader.due_deliveries(id, now, 3)));
         seen.push(told(reader.leased_deliveries(id, now, now.plus(Duration::from_secs(30)), 3)));
