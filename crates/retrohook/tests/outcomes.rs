@@ -329,6 +329,38 @@ fn a_large_body_that_breaks_off_is_unknown() {
     nothing_but(&scene, so_far);
 }
 
+/// An intent that waited for a body would wait for its client: what breaks off then would leave no trace.
+#[test]
+fn an_intent_never_waits_for_a_body_that_is_captured() {
+    for durability in ["intent", "strict"] {
+        let rule = format!("durability: {durability}, capture: {{ request_body: true, max_bytes: 150000 }}");
+        let scene = start(Profiles { rule: &rule, ..Profiles::default() });
+        let mut so_far = 0;
+        for framing in ["content-length: 200000", "transfer-encoding: chunked"] {
+            // The intent stands when half of the body is here, less than what is captured.
+            let mut client = begin_large(&scene, framing);
+            assert!(scene.upstream.executed().len() == so_far, "{framing}: it is still being sent");
+            client.write(&[b'y'; 100_000]).expect("the proxy reads");
+            if framing.starts_with("transfer-encoding") {
+                client.write(b"\r\n0\r\n\r\n").expect("the proxy reads");
+            }
+            assert_eq!(client.answer().expect("an answer").status, 200, "{framing}");
+            let told = next(&scene, &mut so_far);
+            let body = &told.message.json()["request"]["body"];
+            let content = format!("{}{}", "x".repeat(100_000), "y".repeat(50_000));
+            assert!(body["content"] == content, "{framing}: what came behind the intent is captured, too");
+            assert_eq!((&body["truncated"], &body["size"]), (&json!(true), &json!(200_000)), "{framing}");
+        }
+        for (way, leave) in LEAVE {
+            leave(begin_large(&scene, "content-length: 200000")).expect(way);
+            let told = next(&scene, &mut so_far);
+            let expected = ("unknown", Some("request_body_broken"));
+            assert_eq!((told.outcome(), told.reason()), expected, "{durability}, {way}");
+        }
+        nothing_but(&scene, so_far);
+    }
+}
+
 #[test]
 fn a_large_body_flows_whole_and_its_client_may_leave() {
     let scene = start(Profiles::default());
