@@ -153,7 +153,7 @@ impl<T> Inbox<T> {
         }
         let count = state.things.len().min(most);
         let behind = state.things.split_off(count);
-        // Of what is left behind nobody knows it: then it is not gathered.
+        // Which of them were waited for is not known: what is left behind counts as waited for if anything was.
         state.awaited &= !behind.is_empty();
         Found::Some(std::mem::replace(&mut state.things, behind))
     }
