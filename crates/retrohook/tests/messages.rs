@@ -150,6 +150,39 @@ fn other_requests_make_none() {
 }
 
 #[test]
+fn a_rule_on_a_route_is_for_that_route_and_in_the_place_of_its_services() {
+    let rule = |matcher: &str| {
+        format!(
+            r#"{{ name: publish-sns, config: {{ topic_arn: profile-changes, routes: [{{ method: PUT, matcher: "{matcher}" }}] }} }}"#
+        )
+    };
+    let config = format!(
+        r#"_format_version: "3.0"
+services:
+- name: mockbin
+  url: "http://{{upstream}}"
+  routes:
+  - {{ name: of-its-own, paths: [/mockbin], plugins: [{}] }}
+  - {{ name: plain, paths: [/plain] }}
+  plugins: [{}]
+topics:
+- name: profile-changes
+  subscriptions:
+  - {{ protocol: http, endpoint: "{{receiver}}", raw_message_delivery: true, confirm: skip }}
+"#,
+        rule("^/profile$"),
+        rule("^/other$")
+    );
+    let scene = Scene::start(RETROHOOK, &config);
+    for target in ["/mockbin/profile?1", "/mockbin/other", "/plain/profile", "/plain/other?2"] {
+        assert_eq!(scene.send("PUT", target).expect("an answer").status, 200, "{target}");
+    }
+    let mut told: Vec<String> = scene.told(2).iter().map(|told| told.uri().to_owned()).collect();
+    told.sort();
+    assert_eq!(told, ["/mockbin/profile?1", "/plain/other?2"]);
+}
+
+#[test]
 fn no_spelling_dodges_the_rule() {
     let scene = start(Profiles::default());
     let spellings = [
