@@ -96,6 +96,19 @@ fn check(trace: &str, upstream: SocketAddr, markers: &[String]) -> Result<(), St
     Ok(())
 }
 
+/// Whether a small body left in the same call as its head: where one is cut off, the other has not gone either.
+fn check_one_write(trace: &str, upstream: SocketAddr, small: &[&String]) -> Result<(), String> {
+    let calls = parse(trace);
+    for marker in small {
+        let of_head = |call: &&Call| call.is_sent_to(upstream) && call.text.contains(marker.as_str());
+        let sent = calls.iter().find(of_head).ok_or_else(|| format!("{marker} was never sent"))?;
+        if !sent.text.contains(r#"iov_base="{}""#) && !sent.text.contains(r#"\r\n\r\n{}""#) {
+            return Err(format!("{marker}: its body is not in the call of its head: {}", sent.text));
+        }
+    }
+    Ok(())
+}
+
 /// The binary under strace, and where the trace goes. Tracing from a grandchild: the traced process stays ours.
 fn traced(durability: &str, more: &[String]) -> Scene {
     let rule = format!("durability: {durability}");
@@ -159,6 +172,11 @@ fn no_byte_is_sent_before_its_intent_is_synced() {
         let upstream = scene.upstream.address();
         let trace = finish(&mut scene);
         check(&trace, upstream, &markers).unwrap_or_else(|fault| panic!("{durability}: {fault}"));
+        let small: Vec<&String> = markers.iter().filter(|marker| !marker.ends_with("-4-")).collect();
+        check_one_write(&trace, upstream, &small).unwrap_or_else(|fault| panic!("{durability}: {fault}"));
+        let apart =
+            trace.replace(r#"iov_base="{}""#, r#"iov_base="""#).replace(r#"\r\n\r\n{}""#, r#"\r\n\r\n""#);
+        assert!(check_one_write(&apart, upstream, &small).is_err(), "a body that follows must be refused");
 
         let without = |unwanted: &dyn Fn(&str) -> bool| -> String {
             trace.lines().filter(|line| !unwanted(line)).map(|line| format!("{line}\n")).collect()
