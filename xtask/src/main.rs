@@ -71,7 +71,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => refuse(&problem),
         },
-        ["tidy"] => code(tidy::run(&places)),
+        ["tidy"] => code(tidy::run(&places) & tidy::generated(&places)),
         ["tools"] => match tools::set_up(&places) {
             Ok(tools) => {
                 print!("{}", tools.exports());

@@ -39,6 +39,38 @@ pub fn run(places: &Places) -> bool {
     findings.is_empty()
 }
 
+/// The tests that hold generated files against what the code makes: package, test.
+const GENERATED: &[(&str, &str)] = &[
+    ("config", "the_checked_in_schema_is_current"),
+    ("plugins", "every_schema_is_the_one_that_is_checked_in"),
+    ("fuzzing", "what_cargo_fuzz_wants_is_up_to_date"),
+];
+
+/// Whether generated files are fresh, which only the code that makes them can tell. `cargo xtask test` runs the same tests with all others.
+pub fn generated(places: &Places) -> bool {
+    let stale = GENERATED.iter().filter(|(package, test)| {
+        let mut command = cargo();
+        command.current_dir(&places.root).args(["test", "--quiet", "--package", package, "--", test]);
+        match quiet(&mut command) {
+            // A test that is not there holds nothing.
+            Ok(words) if words.contains("test result: ok. 1 passed") => false,
+            Ok(_) => {
+                println!(
+                    "tidy: {package} has no test `{test}` any more: correct the list in xtask/src/tidy.rs"
+                );
+                true
+            }
+            Err(problem) => {
+                println!(
+                    "tidy: a generated file is stale: UPDATE_GENERATED=1 cargo test -p {package}\n  {problem}"
+                );
+                true
+            }
+        }
+    });
+    stale.count() == 0
+}
+
 fn look(places: &Places) -> Result<Vec<Finding>, String> {
     let tree = Tree::read(&places.root)?;
     let mut findings = Vec::new();
