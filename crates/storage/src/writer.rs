@@ -1,7 +1,8 @@
 //! The one thread that writes: group commits over any [`Backend`].
 //!
 //! Everybody hands changes to one ordered queue; the writer takes all that are there, applies them in one transaction and commits it
-//! with one fsync. Intents go first in a batch (a client waits for each), then outcomes in their order, then the rest.
+//! with one fsync. Intents go first in a batch (a client waits for each), then outcomes in their order, then the rest. Outcomes that nobody
+//! waits for begin no commit of their own for a millisecond.
 //!
 //! * The outcome of a request is behind its intent in the queue, so a batch never sees it the other way round.
 //! * `Full` refuses intents, and whoever asks [`Writer::admits`] because it needs no intent. An outcome that `Full` refused is kept and
@@ -11,37 +12,40 @@
 //! * The first commit that fails otherwise latches the writer: from then on every change is refused and nothing is acknowledged,
 //!   because nobody knows what is on disk (an fsync that failed may report success the next time).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use event::timestamp::Clock;
-use event::{Event, EventId, Intent, NewEvent, Position, TopicId};
+use event::{Event, EventId, Intent, NewEvent, Position};
 
 use crate::backend::{Backend, Committed};
 use crate::retention::Retention;
 use crate::{Feed, Result, StoreError, Tx, failpoint};
 
 mod bell;
+mod change;
 mod inbox;
 mod lapses;
+mod open_keys;
 mod receipt;
 mod stall;
 mod stats;
 
+use bell::Rings;
+use change::{Change, Claim, Closure, Settlement, Transaction};
+use inbox::{Found, Inbox, Outbox, Refused, inbox};
 use lapses::Lapses;
+use open_keys::OpenKeys;
+use receipt::{Reply, receipt};
+use stall::UnderWay;
 
 pub use bell::Bell;
-use bell::Rings;
-use inbox::{Found, Inbox, Outbox, Refused, Urgency, inbox};
 pub use receipt::Receipt;
-use receipt::{Reply, receipt};
 pub use stall::STALLED_AFTER;
 pub use stats::{Histogram, WriterStats};
-
-use stall::UnderWay;
 
 /// Changes that may wait for the writer; one more is refused with `Overloaded`. Only the outcome of an intent always gets in: there are
 /// no more of those than of intents, which this limits.
@@ -60,87 +64,6 @@ const PROBE: &str = "room";
 const LINGER: Duration = Duration::from_millis(1);
 /// Between two tries at outcomes that a full disk refused.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
-
-/// A change on its way to the writer.
-enum Change {
-    Intend { intent: Intent, reply: Reply<()> },
-    Settle(Settlement),
-    Transact(Box<dyn Transaction>),
-    Stop,
-}
-
-impl Change {
-    /// An outcome that was promised must get in, however many wait: its request was forwarded on that promise. One that nobody waits for
-    /// may wait for company.
-    fn urgency(&self) -> Urgency {
-        match self {
-            Self::Settle(settlement) => {
-                Urgency { awaited: settlement.reply.is_some(), owed: settlement.is_owed() }
-            }
-            Self::Stop => Urgency { awaited: true, owed: true },
-            Self::Intend { .. } | Self::Transact(_) => Urgency { awaited: true, owed: false },
-        }
-    }
-}
-
-/// The outcome of a request.
-struct Settlement {
-    claim: Claim,
-    event: Option<NewEvent>,
-    reply: Option<Reply<Option<Position>>>,
-}
-
-/// What an outcome may ask of a store that has little room.
-#[derive(Clone, Copy)]
-enum Claim {
-    /// It ends this intent: it is owed.
-    Intent(EventId),
-    /// It had no intent, and is owed.
-    Owed,
-    /// Nobody was promised anything.
-    Nothing,
-}
-
-impl Settlement {
-    fn is_owed(&self) -> bool {
-        !matches!(self.claim, Claim::Nothing)
-    }
-
-    fn intent(&self) -> Option<EventId> {
-        match self.claim {
-            Claim::Intent(id) => Some(id),
-            Claim::Owed | Claim::Nothing => None,
-        }
-    }
-}
-
-/// A closure with its reply, so that the queue can hold any of them.
-trait Transaction: Send {
-    fn apply(&mut self, tx: &mut dyn Tx) -> Result<()>;
-    fn finish(self: Box<Self>, result: Result<()>, rings: &mut Rings);
-}
-
-struct Closure<F, T> {
-    run: F,
-    value: Option<T>,
-    reply: Reply<T>,
-}
-
-impl<F, T> Transaction for Closure<F, T>
-where
-    F: FnMut(&mut dyn Tx) -> Result<T> + Send,
-    T: Send,
-{
-    fn apply(&mut self, tx: &mut dyn Tx) -> Result<()> {
-        self.value = Some((self.run)(tx)?);
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>, result: Result<()>, rings: &mut Rings) {
-        let Self { value, reply, .. } = *self;
-        reply.send(result.and_then(|()| value.ok_or(StoreError::Closed)), rings);
-    }
-}
 
 /// The handle to the writer; clones share it.
 #[derive(Clone)]
@@ -201,7 +124,7 @@ impl Writer {
         self.send(Change::Intend { intent, reply }, receipt)
     }
 
-    /// Settles an intent: appends its event, if one came of it. The receipt resolves when that is durable, with the event's position. It
+    /// Settles an intent: appends its event, which has its id, if one came of it. The receipt resolves when that is durable, with the event's position. It
     /// may be dropped: the change is in the queue when this returns.
     pub fn settle(&self, intent: EventId, event: Option<NewEvent>) -> Receipt<Option<Position>> {
         self.settlement(Claim::Intent(intent), event)
@@ -669,12 +592,13 @@ fn settle(
     settlement: &Settlement,
     events: &mut Vec<Arc<Event>>,
 ) -> Result<Option<Position>> {
-    // An event settles the intent of its id.
-    let by_event = settlement.event.as_ref().map(|event| event.id);
-    if let Some(id) = settlement.intent().filter(|id| by_event != Some(*id)) {
-        tx.remove_intent(id)?;
-    }
-    let Some(body) = &settlement.event else { return Ok(None) };
+    let Some(body) = &settlement.event else {
+        if let Some(id) = settlement.intent() {
+            tx.remove_intent(id)?;
+        }
+        return Ok(None);
+    };
+    // It settles the intent, which has its id.
     let position = tx.append(body)?;
     // An id that is in the log already has an old position: that event is nothing new to the feed.
     if events.last().is_none_or(|last| last.position < position) {
@@ -693,57 +617,6 @@ fn describe(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     line
-}
-
-/// Which keys have open intents, to tell which requests overlapped. Two of one key that were ever open together have no true order.
-#[derive(Default)]
-struct OpenKeys {
-    keys: HashMap<(TopicId, Arc<str>), OpenKey>,
-    intents: HashMap<EventId, (TopicId, Arc<str>)>,
-}
-
-#[derive(Default)]
-struct OpenKey {
-    open: u32,
-    /// Stays set while anything of the key is open: each of them overlapped with one that set it.
-    overlapped: bool,
-}
-
-impl OpenKeys {
-    /// A batch was committed. What it settled was decided before anything that it noted is forwarded, so they do not overlap.
-    fn turn_over(&mut self, batch: &Batch) {
-        let settled = || batch.settlements.iter().filter_map(Settlement::intent);
-        settled().for_each(|id| self.close(id));
-        batch.intents.iter().for_each(|(intent, _)| self.open(intent));
-        // An intent may be given up in the batch that noted it.
-        settled().for_each(|id| self.close(id));
-    }
-
-    fn open(&mut self, intent: &Intent) {
-        let name = (intent.topic, intent.key.clone());
-        let key = self.keys.entry(name.clone()).or_default();
-        key.open += 1;
-        key.overlapped |= key.open > 1;
-        self.intents.insert(intent.id, name);
-    }
-
-    fn overlapped(&self, id: EventId) -> bool {
-        self.intents.get(&id).and_then(|name| self.keys.get(name)).is_some_and(|key| key.overlapped)
-    }
-
-    fn close(&mut self, id: EventId) {
-        let Some(name) = self.intents.remove(&id) else { return };
-        if let Some(key) = self.keys.get_mut(&name) {
-            key.open -= 1;
-            if key.open == 0 {
-                self.keys.remove(&name);
-            }
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.intents.len()
-    }
 }
 
 #[cfg(test)]

@@ -152,7 +152,9 @@ impl<T> Inbox<T> {
             return if state.senders == 0 { Found::Ended } else { Found::Some(VecDeque::new()) };
         }
         let count = state.things.len().min(most);
-        let behind = state.things.split_off(count);
+        let mut behind = state.things.split_off(count);
+        // Senders would make it longer bit by bit, each while the others wait for the lock.
+        behind.reserve(count);
         // Which of them were waited for is not known: what is left behind counts as waited for if anything was.
         state.awaited &= !behind.is_empty();
         Found::Some(std::mem::replace(&mut state.things, behind))

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use event::Timestamp;
+use event::{Timestamp, TopicId};
 
 use std::future::Future as _;
 

@@ -1,0 +1,89 @@
+//! What the writer is handed.
+
+use event::{EventId, Intent, NewEvent, Position};
+
+use super::bell::Rings;
+use super::inbox::Urgency;
+use super::receipt::Reply;
+use crate::{Result, StoreError, Tx};
+
+/// A change on its way to the writer.
+pub(super) enum Change {
+    Intend { intent: Intent, reply: Reply<()> },
+    Settle(Settlement),
+    Transact(Box<dyn Transaction>),
+    Stop,
+}
+
+impl Change {
+    /// An outcome that was promised must get in, however many wait: its request was forwarded on that promise. One that nobody waits for
+    /// may wait for company.
+    pub(super) fn urgency(&self) -> Urgency {
+        match self {
+            Self::Settle(settlement) => {
+                Urgency { awaited: settlement.reply.is_some(), owed: settlement.is_owed() }
+            }
+            Self::Stop => Urgency { awaited: true, owed: true },
+            Self::Intend { .. } | Self::Transact(_) => Urgency { awaited: true, owed: false },
+        }
+    }
+}
+
+/// The outcome of a request.
+pub(super) struct Settlement {
+    pub(super) claim: Claim,
+    pub(super) event: Option<NewEvent>,
+    pub(super) reply: Option<Reply<Option<Position>>>,
+}
+
+/// What an outcome may ask of a store that has little room.
+#[derive(Clone, Copy)]
+pub(super) enum Claim {
+    /// It ends this intent: it is owed.
+    Intent(EventId),
+    /// It had no intent, and is owed.
+    Owed,
+    /// Nobody was promised anything.
+    Nothing,
+}
+
+impl Settlement {
+    pub(super) fn is_owed(&self) -> bool {
+        !matches!(self.claim, Claim::Nothing)
+    }
+
+    pub(super) fn intent(&self) -> Option<EventId> {
+        match self.claim {
+            Claim::Intent(id) => Some(id),
+            Claim::Owed | Claim::Nothing => None,
+        }
+    }
+}
+
+/// A closure with its reply, so that the queue can hold any of them.
+pub(super) trait Transaction: Send {
+    fn apply(&mut self, tx: &mut dyn Tx) -> Result<()>;
+    fn finish(self: Box<Self>, result: Result<()>, rings: &mut Rings);
+}
+
+pub(super) struct Closure<F, T> {
+    pub(super) run: F,
+    pub(super) value: Option<T>,
+    pub(super) reply: Reply<T>,
+}
+
+impl<F, T> Transaction for Closure<F, T>
+where
+    F: FnMut(&mut dyn Tx) -> Result<T> + Send,
+    T: Send,
+{
+    fn apply(&mut self, tx: &mut dyn Tx) -> Result<()> {
+        self.value = Some((self.run)(tx)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, result: Result<()>, rings: &mut Rings) {
+        let Self { value, reply, .. } = *self;
+        reply.send(result.and_then(|()| value.ok_or(StoreError::Closed)), rings);
+    }
+}
