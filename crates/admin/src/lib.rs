@@ -23,6 +23,7 @@ use storage::entities::{Queue, Subscription, SubscriptionId, Topic};
 use storage::{Reader, StoreError, Writer};
 
 mod dead_letters;
+mod degraded;
 mod events;
 mod metrics;
 mod page;

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::{Error, Node, read};
+use crate::{Error, Node, degraded, read};
 
 /// 200 while this process does its work; 503 when it refuses matching requests and only a restart helps. A drain is work: whoever
 /// restarts what does not answer 200 must not cut it short.
@@ -35,6 +35,7 @@ pub(crate) async fn status(State(node): State<Node>) -> Result<Response, Error> 
             "draining": node.is_draining(),
             "store": state,
             "hint": if node.is_draining() { DRAINING } else { hint(state) },
+            "degraded": degraded::of(&node),
             "up_seconds": node.clock.now().since(node.ready_at).as_secs(),
             "open_intents": node.writer.open_intents(),
             "store_bytes": stats.bytes,
