@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Places;
-use crate::process::{cargo, quiet, show};
+use crate::process::show;
+use crate::tools::Installed;
 
-/// The version of cargo-fuzz.
-const VERSION: &str = "0.13.2";
+const CARGO_FUZZ: Installed = Installed { name: "cargo-fuzz", version: "0.13.2" };
 
 /// For how long each target runs where nobody says, in seconds.
 const SECONDS: u32 = 60;
@@ -57,7 +57,9 @@ pub fn run(places: &Places, options: &Options) -> Result<bool, String> {
         return Err(format!("there is no target `{unknown}`; there are: {}", all.join(", ")));
     }
     let chosen = if options.targets.is_empty() { &all } else { &options.targets };
-    let program = set_up(places)?;
+    let program = CARGO_FUZZ.set_up(places).map_err(|problem| {
+        format!("without cargo-fuzz, `cargo test -p fuzzing` runs the same targets: {problem}")
+    })?;
     // With the versions that everything else is built with; cargo adds what only the fuzzer needs.
     std::fs::copy(places.root.join("Cargo.lock"), places.root.join("fuzz/Cargo.lock"))
         .map_err(|error| format!("cannot copy Cargo.lock into fuzz: {error}"))?;
@@ -89,24 +91,6 @@ fn targets(root: &Path) -> Result<Vec<String>, String> {
         files.filter_map(|file| Some(file.file_stem()?.to_string_lossy().into_owned())).collect();
     names.sort();
     Ok(names)
-}
-
-/// Builds cargo-fuzz unless it is there; where it is.
-fn set_up(places: &Places) -> Result<PathBuf, String> {
-    let folder = places.target.join("tools/cargo-fuzz");
-    let program = folder.join("bin/cargo-fuzz");
-    let is_right = program.is_file()
-        && quiet(Command::new(&program).arg("--version")).is_ok_and(|version| version.contains(VERSION));
-    if !is_right {
-        println!("building cargo-fuzz {VERSION} under {}", folder.display());
-        let mut install = cargo();
-        install.args(["install", "--locked", "--force", "--version", VERSION, "--root"]).arg(&folder);
-        install.arg("--target-dir").arg(places.target.join("fuzz/cargo-fuzz")).arg("cargo-fuzz");
-        quiet(&mut install).map_err(|problem| {
-            format!("cargo-fuzz could not be built; without it `cargo test -p fuzzing` runs the same targets.\n{problem}")
-        })?;
-    }
-    Ok(program)
 }
 
 fn fuzz(places: &Places, program: &Path, name: &str, seconds: u32) -> Result<Command, String> {

@@ -1,4 +1,4 @@
-//! The project's own commands. One file each: `bench`, `fuzz`, `test`, `storm`, `tidy`, `tools`.
+//! The project's own commands. One file each: `bench`, `fuzz`, `mutants`, `test`, `storm`, `tidy`, `tools`.
 //!
 //! Built before anything else on every machine, so it depends on the standard library alone.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people prints")]
@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod fuzz;
+mod mutants;
 mod process;
 mod storm;
 mod test;
@@ -21,6 +22,8 @@ cargo xtask COMMAND
   test --only STEP     one step: fmt, clippy, tidy, unit or blackbox (may be repeated)
   storm --kills N      the crash storm with N kills; --seed S repeats one
   fuzz                 libFuzzer over all targets, a minute each; --seconds N, and names of targets
+  mutants              do the crates' own tests notice changes of their code? minutes to an hour for each crate
+  mutants CRATE        of one (event, storage, delivery, hub, plugins); --shard K/N tries a part of its mutants
   tidy                 the house rules
   tools                set up what the black-box tests need; prints lines to `eval` in a shell
   bench                measure beside nginx and HAProxy; prints tables (some twenty minutes on a quiet machine)
@@ -63,6 +66,13 @@ fn main() -> ExitCode {
         ["fuzz", options @ ..] => {
             let options = fuzz::Options::parse(options);
             match options.and_then(|options| fuzz::run(&places, &options)) {
+                Ok(well) => code(well),
+                Err(problem) => refuse(&problem),
+            }
+        }
+        ["mutants", options @ ..] => {
+            let options = mutants::Options::parse(options);
+            match options.and_then(|options| mutants::run(&places, &options)) {
                 Ok(well) => code(well),
                 Err(problem) => refuse(&problem),
             }

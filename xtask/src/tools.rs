@@ -10,8 +10,11 @@ use crate::Places;
 use crate::process::on_path;
 
 mod debian;
+mod installed;
 pub mod peers;
 mod python;
+
+pub use installed::Installed;
 
 /// Where the tools are.
 pub struct Tools {
