@@ -25,7 +25,9 @@ const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 static WRITER: LazyLock<Writer> = LazyLock::new(|| {
     let clock: Arc<dyn Clock> = Arc::new(Stopped);
     let backend = storage::memory::open().backend;
-    let config = writer::Config { backend, feed: Feed::default(), clock, retention: Retention::default() };
+    let vitals = storage::vital::vitals().0;
+    let config =
+        writer::Config { backend, feed: Feed::default(), clock, retention: Retention::default(), vitals };
     Writer::spawn(config).expect("a thread can be started").0
 });
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use storage::failpoint;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -38,6 +39,7 @@ pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener, mut drain: wat
         };
         match accepted {
             Ok((stream, peer, place)) => {
+                failpoint::hit(failpoint::CORE_TURN);
                 core.stats.connections.fetch_add(1, Ordering::Relaxed);
                 let (core, drain) = (core.clone(), drain.clone());
                 serving.spawn_local(async move {

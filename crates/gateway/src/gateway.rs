@@ -3,14 +3,15 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::thread::JoinHandle;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use event::timestamp::Clock;
+use storage::vital::Vitals;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::connection;
@@ -26,8 +27,6 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Cores, at least 1.
     pub workers: usize,
-    /// How long requests may take to end after the drain has begun.
-    pub drain_timeout: Duration,
     /// What it takes of clients.
     pub limits: Limits,
 }
@@ -58,14 +57,16 @@ impl Gateway {
         self.address
     }
 
-    /// Starts a thread a core.
+    /// Starts a thread a core. The end of one that was not told to is reported to `vitals`.
     ///
     /// # Errors
     /// If the operating system gives no thread, runtime or descriptor.
-    pub fn start(self, router: Arc<Router>, clock: Arc<dyn Clock>) -> io::Result<Running> {
+    pub fn start(self, router: Arc<Router>, clock: Arc<dyn Clock>, vitals: &Vitals) -> io::Result<Running> {
         let (drain, _) = watch::channel(false);
+        let deadline = Arc::new(OnceLock::new());
         let exchanges = Arc::new(AtomicUsize::new(0));
-        let mut running = Running { drain, threads: Vec::new(), stats: Vec::new(), address: self.address };
+        let mut running =
+            Running { drain, deadline, threads: Vec::new(), stats: Vec::new(), address: self.address };
         for (index, listener) in self.listeners.into_iter().enumerate() {
             let stats = Arc::new(CoreStats::default());
             running.stats.push(stats.clone());
@@ -76,11 +77,16 @@ impl Gateway {
                 stats,
                 exchanges: exchanges.clone(),
                 drain: running.drain.subscribe(),
-                drain_timeout: self.config.drain_timeout,
+                deadline: running.deadline.clone(),
                 limits: self.config.limits,
             };
-            let thread =
-                std::thread::Builder::new().name(format!("core-{index}")).spawn(move || run(parts))?;
+            let name = format!("core-{index}");
+            let vital = vitals.of(name.clone());
+            let thread = std::thread::Builder::new().name(name).spawn(move || {
+                run(parts)?;
+                vital.ends_in_order();
+                Ok(())
+            })?;
             running.threads.push(thread);
         }
         Ok(running)
@@ -94,14 +100,14 @@ struct Parts {
     stats: Arc<CoreStats>,
     exchanges: Arc<AtomicUsize>,
     drain: watch::Receiver<bool>,
-    drain_timeout: Duration,
+    deadline: Arc<OnceLock<Instant>>,
     limits: Limits,
 }
 
 fn run(parts: Parts) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let core = Core::new(parts.router, parts.clock, parts.stats, parts.exchanges, parts.limits);
-    let result = runtime.block_on(serve(core.clone(), parts.listener, parts.drain, parts.drain_timeout));
+    let result = runtime.block_on(serve(core.clone(), parts.listener, parts.drain, &parts.deadline));
     // What is still under way is dropped with the runtime, and settled by what was seen of it.
     core.closing.set(true);
     drop(runtime);
@@ -112,34 +118,54 @@ async fn serve(
     core: Rc<Core>,
     listener: TcpListener,
     mut drain: watch::Receiver<bool>,
-    drain_timeout: Duration,
+    deadline: &OnceLock<Instant>,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    tokio::task::spawn_local(core.pool.clone().reap());
-    tokio::task::spawn_local(storage::writer::Bell::serve());
+    // Without any of these a core is of no use: the end of one ends it.
+    let mut reaping = tokio::task::spawn_local(core.pool.clone().reap());
+    let mut ringing = tokio::task::spawn_local(storage::writer::Bell::serve());
     let mut accepting = tokio::task::spawn_local(connection::accept(core.clone(), listener, drain.clone()));
     let deadline = async {
-        // An error means that nobody is left to drain us: stop all the same.
+        // An error means that nobody is left to drain us: stop all the same, and at once.
         let _ = drain.wait_for(|begun| *begun).await;
-        tokio::time::sleep_until(Instant::now() + drain_timeout).await;
+        tokio::time::sleep_until(deadline.get().copied().unwrap_or_else(Instant::now)).await;
     };
-    tokio::pin!(deadline);
+    // Connections end first; exchanges that outlived their clients may still be under way.
+    let ended = async {
+        ended(&mut accepting).await?;
+        core.exchanges_ended().await;
+        Ok(())
+    };
     tokio::select! {
-        _ = &mut accepting => {}
-        () = &mut deadline => return Ok(()),
+        ended = ended => ended,
+        () = deadline => Ok(()),
+        failed = ended_for_ever(&mut reaping) => Err(failed),
+        failed = ended_for_ever(&mut ringing) => Err(failed),
     }
-    // Connections have ended; exchanges that outlived their clients may still be under way.
-    tokio::select! {
-        () = core.exchanges_ended() => {}
-        () = &mut deadline => {}
+}
+
+/// Waits for a task of the core. Its panic is the core's.
+async fn ended<T>(task: &mut JoinHandle<T>) -> io::Result<T> {
+    task.await.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(error) => io::Error::other(error),
+    })
+}
+
+/// Waits for a task that has no end; any end of it is a failure.
+async fn ended_for_ever<T>(task: &mut JoinHandle<T>) -> io::Error {
+    match ended(task).await {
+        Ok(_) => io::Error::other("a task of the core ended"),
+        Err(error) => error,
     }
-    Ok(())
 }
 
 /// A gateway that serves.
 pub struct Running {
     drain: watch::Sender<bool>,
-    threads: Vec<JoinHandle<io::Result<()>>>,
+    /// When the drain ends at the latest; set before it begins.
+    deadline: Arc<OnceLock<Instant>>,
+    threads: Vec<std::thread::JoinHandle<io::Result<()>>>,
     stats: Vec<Arc<CoreStats>>,
     address: SocketAddr,
 }
@@ -155,20 +181,24 @@ impl Running {
         &self.stats
     }
 
-    /// Stops accepting; requests under way may end until the drain timeout.
-    pub fn drain(&self) {
+    /// Stops accepting; requests under way may end for this long. What was said first stands.
+    pub fn drain(&self, patience: Duration) {
+        self.deadline.get_or_init(|| Instant::now() + patience);
         self.drain.send_replace(true);
     }
 
-    /// Drains and waits for the end.
+    /// Drains and waits for the end of all cores.
     ///
     /// # Errors
-    /// If a core failed.
-    pub fn join(self) -> io::Result<()> {
-        self.drain();
+    /// If a core failed; the first failure.
+    pub fn join(self, patience: Duration) -> io::Result<()> {
+        self.drain(patience);
+        let mut all = Ok(());
         for thread in self.threads {
-            thread.join().map_err(|_| io::Error::other("a core panicked"))??;
+            let end = thread.join().unwrap_or_else(|_| Err(io::Error::other("a core panicked")));
+            // Each is waited for, whatever became of the others.
+            all = all.and(end);
         }
-        Ok(())
+        all
     }
 }

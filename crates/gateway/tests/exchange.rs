@@ -16,10 +16,13 @@ use gateway::{Gateway, Running};
 use http::HeaderValue;
 use pipeline::kind::Priority;
 use pipeline::{Answer, Chain, Forward, Hold, Plugin, RouteFacts, Watch};
-use storage::StoreError;
+use storage::{StoreError, vital};
 use testkit::client::{self, Client};
 use testkit::upstream::Upstream;
 use testkit::wait;
+
+/// How long a drain may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(600);
 
 struct WallClock;
 
@@ -156,15 +159,11 @@ impl Bench {
                 api: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
             },
         };
-        let config = Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            workers: 2,
-            drain_timeout: Duration::from_millis(600),
-            limits: Limits::default(),
-        };
+        let config =
+            Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), workers: 2, limits: Limits::default() };
         let gateway = Gateway::bind(config).unwrap();
         let router = Arc::new(Router::new(vec![route]).unwrap());
-        let running = gateway.start(router, Arc::new(WallClock)).unwrap();
+        let running = gateway.start(router, Arc::new(WallClock), &vital::vitals().0).unwrap();
         Self { upstream, record, proxy: running.address(), running: Some(running) }
     }
 
@@ -173,7 +172,7 @@ impl Bench {
     }
 
     fn drain(&mut self) {
-        self.running.take().unwrap().join().unwrap();
+        self.running.take().unwrap().join(DRAIN_TIMEOUT).unwrap();
     }
 }
 
@@ -340,7 +339,7 @@ fn the_drain_lets_requests_end_and_its_deadline_settles_the_rest() {
     let mut client = Client::connect(bench.proxy).unwrap();
     client.write(&client::request("PUT", "/mockbin/x?script=wait", &[], b"{}")).unwrap();
     wait::until("the upstream to be asked", || (!bench.upstream.executed().is_empty()).then_some(()));
-    bench.running.as_ref().unwrap().drain();
+    bench.running.as_ref().unwrap().drain(DRAIN_TIMEOUT);
     wait::until("the gateway to stop listening", || Client::connect(bench.proxy).err());
     bench.upstream.release();
     assert_eq!(client.answer().unwrap().status, 200);

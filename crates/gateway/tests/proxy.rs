@@ -20,6 +20,7 @@ use gateway::{Gateway, Running};
 use http::HeaderValue;
 use pipeline::kind::Priority;
 use pipeline::{Answer, Chain, Forward, Hold, Plugin, RouteFacts, Watch};
+use storage::vital;
 use testkit::client::{self, Client};
 use testkit::server::{Server, Then, answer};
 use testkit::upstream::Upstream;
@@ -96,7 +97,7 @@ fn service(host: &str, port: u16) -> Service {
 }
 
 fn config() -> Config {
-    Config { listen: ANY, workers: 1, drain_timeout: Duration::ZERO, limits: Limits::default() }
+    Config { listen: ANY, workers: 1, limits: Limits::default() }
 }
 
 /// A gateway of one core in front of one service.
@@ -118,7 +119,7 @@ fn gateway(config: Config, service: Service) -> Running {
         },
     };
     let router = Arc::new(Router::new(vec![route]).unwrap());
-    Gateway::bind(config).unwrap().start(router, Arc::new(WallClock)).unwrap()
+    Gateway::bind(config).unwrap().start(router, Arc::new(WallClock), &vital::vitals().0).unwrap()
 }
 
 fn gateway_to(address: SocketAddr) -> Running {

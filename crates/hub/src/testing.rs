@@ -88,7 +88,8 @@ impl Stage {
         let Opened { backend, reader, .. } = memory.open();
         let (feed, clock) = (Feed::default(), Arc::new(HandClock(Mutex::new(SAMPLE_TIME))));
         let retention = Retention::default();
-        let config = writer::Config { backend, feed: feed.clone(), clock: clock.clone(), retention };
+        let vitals = storage::vital::vitals().0;
+        let config = writer::Config { backend, feed: feed.clone(), clock: clock.clone(), retention, vitals };
         let (writer, _) = Writer::spawn(config).expect("a thread can be started");
         let wanted = desired();
         let entities = writer

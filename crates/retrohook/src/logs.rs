@@ -1,10 +1,14 @@
-//! Structured logs, to standard error.
+//! Log lines, to standard error. Writing one can neither fail nor stop whoever writes it: see [`output`](crate::output).
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::SubscriberBuilder;
 
 use crate::cli::LogFormat;
+use crate::output::LogLines;
 
 /// The variable that chooses what is logged, in `tracing`'s form: `info`, `gateway=debug,info`.
 const VARIABLE: &str = "RETROHOOK_LOG";
@@ -18,8 +22,7 @@ pub fn init(format: LogFormat) {
         Some(Err(error)) => (EnvFilter::new("info"), Some(error)),
     };
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    let builder = subscriber().with_env_filter(filter).with_ansi(colours).with_writer(|| LogLines);
     // An error says that somebody logs already.
     let _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
@@ -31,4 +34,38 @@ pub fn init(format: LogFormat) {
             "{VARIABLE} is not understood, and `info` is taken: write a level, or parts with levels, like `delivery=debug,info`"
         );
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that builds a subscriber, and takes its panics away"
+)]
+fn subscriber() -> SubscriberBuilder {
+    tracing_subscriber::fmt().log_internal_errors(false)
+}
+
+/// Has a panic say what happened in a log line, whatever its format. The default prints, and so waits for whoever reads: a thread that
+/// panics would hang where it should end.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = thread.name().unwrap_or("unnamed");
+        // Empty unless RUST_BACKTRACE asks for it.
+        let trace = Backtrace::capture();
+        let trace = (trace.status() == BacktraceStatus::Captured).then(|| trace.to_string());
+        tracing::error!(
+            thread,
+            place,
+            cause = message(panic),
+            trace,
+            "a thread panicked: this is a bug in Retrohook"
+        );
+    }));
+}
+
+fn message<'p>(panic: &'p PanicHookInfo<'_>) -> &'p str {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -10,6 +10,7 @@ mod clock;
 mod demo;
 mod logs;
 mod node;
+mod output;
 mod report;
 
 use cli::{Cli, Command};

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use event::timestamp::Clock;
 use gateway::Gateway;
+use storage::vital::{self, Death, Deaths};
 
 use crate::cli::{Listen, NodeArgs, RunArgs};
 use crate::clock::WallClock;
-use crate::{check, logs, report};
+use crate::{check, logs, output, report};
 
 mod delivering;
 mod ledger;
@@ -26,7 +27,7 @@ mod signals;
 use delivering::Delivering;
 use ledger::{CloseError, Ledger};
 use serving::Serving;
-use signals::Stop;
+use signals::{Ending, Signals};
 
 /// Why a node does not start. Each names the setting that is to be changed.
 #[derive(Debug, thiserror::Error)]
@@ -74,33 +75,47 @@ impl StartError {
     }
 }
 
+/// How long the rest may take to end after a part has died.
+const END_WITHIN: Duration = Duration::from_secs(5);
+/// How long the last lines may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The exit status after the death of a part: a bug in Retrohook (`EX_SOFTWARE` of sysexits.h).
+const PART_DIED: u8 = 70;
+
 /// Runs a node until it is told to stop.
 pub fn run(args: RunArgs) -> ExitCode {
+    // Without the thread, lines are written by whoever has them.
+    let output = output::Queue::start();
     logs::init(args.node.log_format);
-    let node = match Node::start(args) {
-        Ok(node) => node,
+    logs::log_panics();
+    if let Err(error) = output {
+        tracing::warn!(%error, "no thread for the output: whoever does not read it can stop this process");
+    }
+    let code = match Node::start(args) {
+        Ok(node) => node.serve(),
         Err(error) => {
             report::failure("did not start", &error);
-            return ExitCode::FAILURE;
-        }
-    };
-    match node.serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report::failure("did not stop in order", &error);
             ExitCode::FAILURE
         }
-    }
+    };
+    output::flush(LAST_WORDS);
+    code
+}
+
+/// A node that serves.
+struct Node {
+    parts: Parts,
+    signals: Signals,
+    deaths: Deaths,
+    drain_timeout: Duration,
 }
 
 /// What runs.
-struct Node {
+struct Parts {
     gateway: Option<gateway::Running>,
     serving: Serving,
     delivering: Delivering,
     ledger: Ledger,
-    signals: Stop,
-    drain_timeout: Duration,
 }
 
 impl Node {
@@ -119,7 +134,8 @@ impl Node {
         };
         report::entry("config", &format!("{files}: {}", check::summary(&config)));
 
-        let ledger = Ledger::open(&args.node, &config, clock.clone())?;
+        let (vitals, deaths) = vital::vitals();
+        let ledger = Ledger::open(&args.node, &config, clock.clone(), vitals.clone())?;
         report::entry("data", &format!("{} ({})", args.node.data_dir.display(), ledger.history));
 
         let hub_url = args.node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
@@ -139,7 +155,9 @@ impl Node {
         let router = serving::router(&args.node, &config, &ledger, clock.clone())?;
         let gateway = match sockets.proxy {
             Some(gateway) => Some(
-                gateway.start(Arc::new(router), clock.clone()).map_err(StartError::part("start a core"))?,
+                gateway
+                    .start(Arc::new(router), clock.clone(), &vitals)
+                    .map_err(StartError::part("start a core"))?,
             ),
             None => None,
         };
@@ -153,29 +171,65 @@ impl Node {
             sockets.hub,
             sockets.hub_public,
         )?;
-        let signals = Stop::listen();
+        let signals = Signals::listen();
         report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
         let drain_timeout = Duration::from_secs(args.node.drain_timeout);
-        Ok(Self { gateway, serving, delivering, ledger, signals, drain_timeout })
+        let parts = Parts { gateway, serving, delivering, ledger };
+        Ok(Self { parts, signals, deaths, drain_timeout })
     }
 
-    /// Serves until a signal, and stops: every part has the drain timeout.
-    fn serve(self) -> Result<(), CloseError> {
-        let Self { gateway, serving, delivering, ledger, signals, drain_timeout } = self;
-        signals.wait();
-        report::line("stopping: requests under way may end; a second signal ends at once");
+    /// Serves until a signal or the death of a part, and stops.
+    fn serve(self) -> ExitCode {
+        let Self { parts, signals, deaths, drain_timeout } = self;
+        match signals.wait(deaths) {
+            Ending::Asked => stop_as_asked(parts, drain_timeout),
+            Ending::Died(death) => end_after(&death, parts, drain_timeout.min(END_WITHIN)),
+        }
+    }
+}
+
+fn stop_as_asked(parts: Parts, patience: Duration) -> ExitCode {
+    report::line("stopping: requests under way may end; a second signal ends at once");
+    match parts.stop(patience) {
+        Ok(()) => {
+            report::line("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            report::failure("did not stop in order", &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A part has died that the process cannot do without. The others drain, so that a supervisor's restart loses as little as a stop.
+fn end_after(death: &Death, parts: Parts, patience: Duration) -> ExitCode {
+    tracing::error!(%death, "a part of this process has died: the others end, and the process with them");
+    let rest = match parts.stop(patience) {
+        Ok(()) => String::new(),
+        Err(error) => format!(" ({error})"),
+    };
+    report::problem(&format!(
+        "retrohook: ended with status {PART_DIED}, because {death}. This is a bug in Retrohook: please report it with the lines \
+         above. Nothing that was acknowledged is lost; the next start finishes what is left{rest}."
+    ));
+    ExitCode::from(PART_DIED)
+}
+
+impl Parts {
+    /// Drains and closes: every part has this long.
+    fn stop(self, patience: Duration) -> Result<(), CloseError> {
+        let Self { gateway, serving, delivering, ledger } = self;
         serving.announce_drain();
         if let Some(gateway) = gateway
-            && let Err(error) = gateway.join()
+            && let Err(error) = gateway.join(patience)
         {
             tracing::error!(%error, "a core failed");
         }
         delivering.end_polls.start(tokio::time::Instant::now());
-        serving.stop(drain_timeout);
-        delivering.stop(drain_timeout);
-        ledger.close(drain_timeout)?;
-        report::line("stopped");
-        Ok(())
+        serving.stop(patience);
+        delivering.stop(patience);
+        ledger.close(patience)
     }
 }
 
@@ -234,9 +288,8 @@ impl Sockets {
             Listen::Off => None,
             Listen::On(address) => {
                 let workers = node.workers.map_or_else(cores, usize::from);
-                let drain_timeout = Duration::from_secs(node.drain_timeout);
                 let limits = gateway::limits::Limits::default();
-                let config = gateway::gateway::Config { listen: address, workers, drain_timeout, limits };
+                let config = gateway::gateway::Config { listen: address, workers, limits };
                 let setting = "--proxy-listen";
                 let listen = |source| StartError::Listen { setting, address, source };
                 Some(Gateway::bind(config).map_err(listen)?)

@@ -1,14 +1,13 @@
-//! What the program says to people, on standard output and standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
+//! What the program says to people, on standard output and standard error. Best effort: nobody may be reading.
 
 use std::error::Error;
-use std::io::Write;
+use std::fmt::Write;
 
-/// A line of output; flushed, because others wait for it.
+use crate::output::{self, Stream};
+
+/// A line of output.
 pub fn line(text: &str) {
-    println!("{text}");
-    // Nobody may be reading; that is no reason to stop.
-    let _ = std::io::stdout().flush();
+    output::write(Stream::Out, format!("{text}\n").as_bytes());
 }
 
 /// An aligned line: `  proxy      http://127.0.0.1:8000`.
@@ -18,16 +17,22 @@ pub fn entry(name: &str, value: &str) {
 
 /// A line on standard error, written at once: lines of the log may come beside it.
 pub fn problem(text: &str) {
-    // Nobody may be reading; that is no reason to stop.
-    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+    output::write(Stream::Err, format!("{text}\n").as_bytes());
 }
 
 /// An error with all its causes.
 pub fn failure(what: &str, error: &dyn Error) {
-    eprintln!("retrohook: {what}: {error}");
+    problem(&format!("retrohook: {what}: {}", with_causes(error)));
+}
+
+/// An error's own words, and each of its causes in a line of its own.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        eprintln!("  because: {cause}");
+        // A string takes whatever is written to it.
+        let _ = write!(text, "\n  because: {cause}");
         source = cause.source();
     }
+    text
 }

@@ -16,6 +16,18 @@ pub const ALL: [&str; 8] = [
     ATTEMPT_DONE,
 ];
 
+/// The points in the loops of parts that must live, where a test can make one panic: `FAILPOINTS=core-turn=3*off->panic`.
+pub const PARTS: [&str; 4] = [CORE_TURN, WRITER_TURN, CHECKPOINT_TURN, CONTROL_TURN];
+
+/// A core has accepted a connection.
+pub const CORE_TURN: &str = "core-turn";
+/// The writer has taken changes off its queue and applied none.
+pub const WRITER_TURN: &str = "writer-turn";
+/// The thread that checkpoints was woken.
+pub const CHECKPOINT_TURN: &str = "checkpoint-turn";
+/// The control thread has accepted a connection.
+pub const CONTROL_TURN: &str = "control-turn";
+
 /// The writer has applied a batch and not committed it.
 pub const BEFORE_COMMIT: &str = "before-commit";
 /// The writer has committed a batch and told nobody.

@@ -5,6 +5,7 @@
 //! * [`writer`]: the one thread that writes, in group commits, over any backend. It owns the order of intents and outcomes, the latch
 //!   after a failed commit and the retry of outcomes that a full disk refused.
 //! * [`feed`]: what was committed a moment ago and who is to be woken by it.
+//! * [`vital`]: the end of a thread that must live is noticed, the writer's and others'.
 //! * [`memory`]: the in-memory store, for tests and simulations.
 //!
 //! Knows no files, databases or wall clock.
@@ -20,6 +21,7 @@ pub mod feed;
 pub mod memory;
 pub mod queue;
 pub mod retention;
+pub mod vital;
 pub mod writer;
 
 pub use backend::{Backend, Reader, Tx};

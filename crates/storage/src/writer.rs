@@ -23,6 +23,7 @@ use event::{Event, EventId, Intent, NewEvent, Position};
 
 use crate::backend::{Backend, Committed};
 use crate::retention::Retention;
+use crate::vital::Vitals;
 use crate::{Feed, Result, StoreError, Tx, failpoint};
 
 mod bell;
@@ -47,6 +48,8 @@ pub use receipt::Receipt;
 pub use stall::STALLED_AFTER;
 pub use stats::{Histogram, WriterStats};
 
+/// The writer's thread.
+const THREAD: &str = "store-writer";
 /// Changes that may wait for the writer; one more is refused with `Overloaded`. Only the outcome of an intent always gets in: there are
 /// no more of those than of intents, which this limits.
 pub const MAX_QUEUED: usize = 32_768;
@@ -91,6 +94,8 @@ pub struct Config<B> {
     pub clock: Arc<dyn Clock>,
     /// The limits.
     pub retention: Retention,
+    /// Where the end of the writer's thread is noticed.
+    pub vitals: Vitals,
 }
 
 impl Writer {
@@ -110,7 +115,11 @@ impl Writer {
         let mut worker = Worker::new(config, changes, shared.clone());
         // The first one who asks is told how it is.
         let _ = worker.look_for_room();
-        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || worker.run())?;
+        let vital = worker.config.vitals.of(THREAD);
+        let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
+            worker.run();
+            vital.ends_in_order();
+        })?;
         Ok((Self { queue, shared }, thread))
     }
 
@@ -312,6 +321,7 @@ impl<B: Backend> Worker<B> {
     fn run(mut self) {
         while !self.stopping {
             self.gather();
+            failpoint::hit(failpoint::WRITER_TURN);
             if let Some(cause) = self.latched.clone() {
                 self.refuse_all(&StoreError::Latched(cause));
                 continue;

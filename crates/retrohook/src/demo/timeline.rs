@@ -1,9 +1,10 @@
 //! What the demo prints: a timeline that can be read aloud.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
 
 use std::error::Error;
 use std::io::IsTerminal;
 use std::time::Instant;
+
+use crate::report;
 
 /// Prints rounds and steps with the time since the round began.
 pub struct Timeline {
@@ -22,38 +23,33 @@ impl Timeline {
 
     /// A line before the rounds.
     pub fn intro(&self, line: &str) {
-        println!("{line}");
+        report::line(line);
     }
 
     /// A part of the cast: who, where, what for.
     pub fn part(&self, name: &str, place: &str, what: &str) {
-        println!("  {name:<16} {place:<28} {}{what}{}", self.dim, self.plain);
+        report::line(&format!("  {name:<16} {place:<28} {}{what}{}", self.dim, self.plain));
     }
 
     /// A round begins.
     pub fn round(&mut self, number: usize, title: &str) {
-        println!("\n{}Round {number} · {title}{}", self.bold, self.plain);
+        report::line(&format!("\n{}Round {number} · {title}{}", self.bold, self.plain));
         self.round = Instant::now();
     }
 
     /// A step happened.
     pub fn step(&self, who: &str, what: &str) {
         let millis = self.round.elapsed().as_secs_f64() * 1_000.0;
-        println!("{}{millis:>9.1} ms{}  {who:<16} {what}", self.dim, self.plain);
+        report::line(&format!("{}{millis:>9.1} ms{}  {who:<16} {what}", self.dim, self.plain));
     }
 
     /// A line under a step.
     pub fn note(&self, what: &str) {
-        println!("{:>12}  {:<16} {}{what}{}", "", "", self.dim, self.plain);
+        report::line(&format!("{:>12}  {:<16} {}{what}{}", "", "", self.dim, self.plain));
     }
 }
 
 /// The demo ended before its time.
 pub fn failure(error: &dyn Error) {
-    eprintln!("\nretrohook demo failed: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprintln!("  because: {cause}");
-        source = cause.source();
-    }
+    report::problem(&format!("\nretrohook demo failed: {}", report::with_causes(error)));
 }

@@ -11,6 +11,7 @@ use event::Timestamp;
 use event::timestamp::Clock;
 use storage::entities::{Desired, Entities};
 use storage::retention::Retention;
+use storage::vital::Vitals;
 use storage::writer::{self, STALLED_AFTER};
 use storage::{Feed, Reader, Receipt, StoreError, Writer};
 
@@ -42,7 +43,12 @@ impl Ledger {
     ///
     /// # Errors
     /// If it cannot be used; nothing in it was overwritten.
-    pub fn open(node: &NodeArgs, config: &config::Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+    pub fn open(
+        node: &NodeArgs,
+        config: &config::Config,
+        clock: Arc<dyn Clock>,
+        vitals: Vitals,
+    ) -> Result<Self, StartError> {
         let retention = Retention { min_free_bytes: node.min_free, ..Retention::default() };
         let options = stores::sqlite::Options { dir: node.data_dir.clone() };
         let opened = stores::sqlite::open(options).map_err(|error| StartError::Store(error.into()))?;
@@ -52,6 +58,7 @@ impl Ledger {
             feed: feed.clone(),
             clock: clock.clone(),
             retention: retention.clone(),
+            vitals,
         };
         let (writer, thread) =
             Writer::spawn(config_of_writer).map_err(StartError::part("start the store's writer"))?;

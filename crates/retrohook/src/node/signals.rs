@@ -1,38 +1,65 @@
-//! SIGTERM and SIGINT: the first drains, the second ends at once.
+//! Signals, and the end of parts that must live: what ends a node.
+//!
+//! SIGTERM, SIGINT and SIGQUIT drain; a second one of them ends the process at once. SIGHUP, SIGUSR1 and SIGUSR2 are taken and noted in a
+//! log line, because by default each of them would kill; so is SIGXFSZ, which a log file beyond its size limit brings.
 
+use std::time::Duration;
+
+use storage::vital::{Death, Deaths};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::report;
+use crate::{output, report};
 
-/// Listens from when it is made, so that no signal behind it has the system's own effect, which is to kill.
-pub struct Stop(Option<(Runtime, Signals)>);
+/// How long the last lines may take to be written when a second signal ends the process.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
-impl Stop {
+/// Listens from when it is made, so that no signal that comes after it has the system's own effect, which is to kill.
+pub struct Signals(Option<(Runtime, Listening)>);
+
+/// Why a node ends.
+pub enum Ending {
+    /// It was told to.
+    Asked,
+    /// A part that it cannot do without has ended.
+    Died(Death),
+}
+
+impl Signals {
     pub fn listen() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let Ok(runtime) = runtime else {
             tracing::error!("no runtime for signals: stop this process with SIGKILL");
             return Self(None);
         };
-        let signals = runtime.block_on(async { Signals::new() });
+        let signals = runtime.block_on(async { Listening::new() });
         Self(Some((runtime, signals)))
     }
 
-    /// Waits for the first signal; from then on a second one ends the process.
-    pub fn wait(self) {
+    /// Waits for the first signal that drains, or for the death of a part; from then on such a signal ends the process.
+    pub fn wait(self, mut deaths: Deaths) -> Ending {
         let Some((runtime, mut signals)) = self.0 else {
-            loop {
-                std::thread::park();
-            }
+            // Whoever reports deaths holds the other end for as long as it lives.
+            return deaths.blocking_recv().map_or(Ending::Asked, Ending::Died);
         };
-        runtime.block_on(signals.next());
+        let ending = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = signals.stop() => Ending::Asked,
+                Some(death) = deaths.recv() => Ending::Died(death),
+            }
+        });
         // The runtime lives on for the second signal, in a thread that the process's end takes with it.
-        std::thread::spawn(move || {
-            runtime.block_on(signals.next());
+        let second = std::thread::Builder::new().name("signals".into()).spawn(move || {
+            runtime.block_on(signals.stop());
             report::line("ended at once");
+            output::flush(LAST_WORDS);
             end_now();
         });
+        if let Err(error) = second {
+            tracing::warn!(%error, "a second signal will not end this process at once: SIGKILL will");
+        }
+        ending
     }
 }
 
@@ -44,23 +71,56 @@ fn end_now() -> ! {
     std::process::exit(130)
 }
 
-struct Signals {
+/// Linux's number of the signal that comes when a file would grow beyond the process's limit.
+const XFSZ: i32 = 25;
+
+struct Listening {
     terminate: Option<Signal>,
     interrupt: Option<Signal>,
+    quit: Option<Signal>,
+    hangup: Option<Signal>,
+    user1: Option<Signal>,
+    user2: Option<Signal>,
+    file_size: Option<Signal>,
 }
 
-impl Signals {
+impl Listening {
     fn new() -> Self {
+        let listen = |kind| match signal(kind) {
+            Ok(signal) => Some(signal),
+            Err(error) => {
+                tracing::warn!(%error, ?kind, "a signal cannot be listened for: it has the system's own effect");
+                None
+            }
+        };
         Self {
-            terminate: signal(SignalKind::terminate()).ok(),
-            interrupt: signal(SignalKind::interrupt()).ok(),
+            terminate: listen(SignalKind::terminate()),
+            interrupt: listen(SignalKind::interrupt()),
+            quit: listen(SignalKind::quit()),
+            hangup: listen(SignalKind::hangup()),
+            user1: listen(SignalKind::user_defined1()),
+            user2: listen(SignalKind::user_defined2()),
+            file_size: listen(SignalKind::from_raw(XFSZ)),
         }
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            () = one(&mut self.terminate) => {}
-            () = one(&mut self.interrupt) => {}
+    /// Resolves at a signal that drains; notes the others.
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                biased;
+                () = one(&mut self.terminate) => return,
+                () = one(&mut self.interrupt) => return,
+                () = one(&mut self.quit) => return,
+                () = one(&mut self.hangup) => {
+                    tracing::info!("SIGHUP: the configuration is not read anew; restart the process for that");
+                }
+                () = one(&mut self.user1) => tracing::info!("SIGUSR1: there are no log files to reopen"),
+                () = one(&mut self.user2) => tracing::info!("SIGUSR2: it has no meaning here"),
+                () = one(&mut self.file_size) => {
+                    tracing::warn!("SIGXFSZ: a file has reached the size that this process may write (`ulimit -f`)");
+                }
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::feed::Recent;
 use crate::memory::{
     BlockedCommits, CommitFault, Memory, SAMPLE_TIME, sample_event, sample_id, sample_intent,
 };
+use crate::vital;
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -52,7 +53,8 @@ impl World {
         let Opened { backend, reader, .. } = store.open();
         let feed = Feed::default();
         feed.start_after(reader.head().unwrap());
-        let config = Config { backend, feed: feed.clone(), clock: Arc::new(At(now)), retention };
+        let clock = Arc::new(At(now));
+        let config = Config { backend, feed: feed.clone(), clock, retention, vitals: vital::vitals().0 };
         let (writer, thread) = Writer::spawn(config).unwrap();
         Self { store, writer, feed, reader, thread: Some(thread) }
     }
@@ -426,13 +428,33 @@ fn the_thread_ends_when_nobody_has_a_handle() {
     let store = Memory::default();
     let Opened { backend, reader, .. } = store.open();
     let feed = Feed::default();
-    let config = Config { backend, feed, clock: Arc::new(At(SAMPLE_TIME)), retention: Retention::default() };
+    let (vitals, mut deaths) = vital::vitals();
+    let clock = Arc::new(At(SAMPLE_TIME));
+    let config = Config { backend, feed, clock, retention: Retention::default(), vitals };
     let (writer, thread) = Writer::spawn(config).unwrap();
     drop(writer.publish(sample_event(1)));
     drop(writer);
     thread.join().unwrap();
     assert!(reader.event(sample_id(1)).unwrap().is_some());
     assert!(!store.open().unclean);
+    assert!(deaths.try_recv().is_err(), "it was told to end");
+}
+
+#[test]
+fn a_panic_of_the_thread_is_a_death_and_leaves_nobody_waiting() {
+    let store = Memory::default();
+    let Opened { backend, .. } = store.open();
+    let (vitals, mut deaths) = vital::vitals();
+    let clock = Arc::new(At(SAMPLE_TIME));
+    let config = Config { backend, feed: Feed::default(), clock, retention: Retention::default(), vitals };
+    let (writer, thread) = Writer::spawn(config).unwrap();
+    let refused = writer.transact(|_| -> Result<()> { std::panic::resume_unwind(Box::new("a bug")) }).wait();
+    assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
+    let death = deaths.blocking_recv().unwrap();
+    assert_eq!((death.part.as_str(), death.manner), ("store-writer", vital::Manner::Panicked));
+    assert!(thread.join().is_err());
+    assert!(matches!(writer.intend(sample_intent(1)).wait(), Err(StoreError::Closed)));
+    assert!(writer.admits().is_err(), "a rule without an intent is refused, too");
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! file is told by SQLite after each commit ([`LogLength`]).
 
 use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags};
+use storage::failpoint;
 
 use super::statements::BUSY_TIMEOUT;
 use super::{Files, Health, OTHER_CACHE, PAGE_BYTES, configure};
@@ -120,7 +122,12 @@ impl Checkpoints {
         let mode = if self.cut { Mode::Truncate } else { Mode::Restart };
         let finished = match self.turn.try_lock() {
             Ok(_turn) => checkpoint_soon(database, mode),
-            Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => Ok(false),
+            // What it guards is the turn alone: a panic leaves nothing half done in it.
+            Err(TryLockError::Poisoned(turn)) => {
+                let _turn = turn.into_inner();
+                checkpoint_soon(database, mode)
+            }
+            Err(TryLockError::WouldBlock) => Ok(false),
         };
         match finished {
             Ok(true) => (self.commits, self.woken_at, self.cut) = (0, 0, false),
@@ -184,7 +191,16 @@ struct Passive {
 }
 
 impl Passive {
+    /// Checkpoints until the store closes. A panic, which would be a bug, costs the checkpoint under way: the next wake-up begins anew.
     fn run(self, woken: &Receiver<()>) {
+        while catch_unwind(AssertUnwindSafe(|| self.checkpoint(woken))).is_err() {
+            tracing::error!(
+                "the thread that checkpoints the write-ahead log panicked, and goes on; this is a bug in Retrohook"
+            );
+        }
+    }
+
+    fn checkpoint(&self, woken: &Receiver<()>) {
         let database = match self.connect() {
             Ok(database) => database,
             Err(error) => {
@@ -193,6 +209,7 @@ impl Passive {
             }
         };
         while woken.recv().is_ok() {
+            failpoint::hit(failpoint::CHECKPOINT_TURN);
             let _turn = self.turn();
             if self.health.is_lost() {
                 return;

@@ -342,6 +342,7 @@ fn open(memory: &Memory, clock: &Arc<TestClock>) -> (Writer, Arc<dyn Reader>, Fe
         feed: feed.clone(),
         clock: clock.clone(),
         retention: Retention::default(),
+        vitals: storage::vital::vitals().0,
     })
     .unwrap();
     (writer, opened.reader, feed)

@@ -49,8 +49,13 @@ impl Bench {
     pub fn with_retention(options: Value, retention: Retention) -> Self {
         let memory = Memory::default();
         let opened = memory.open();
-        let config =
-            Config { backend: opened.backend, feed: Feed::default(), clock: Arc::new(Stopped), retention };
+        let config = Config {
+            backend: opened.backend,
+            feed: Feed::default(),
+            clock: Arc::new(Stopped),
+            retention,
+            vitals: storage::vital::vitals().0,
+        };
         let (writer, _) = Writer::spawn(config).unwrap();
         let context = BuildContext {
             owner: "users".into(),

@@ -1,0 +1,104 @@
+//! The threads without which a process is of no use: the end of each is noticed at once, a panic too.
+//!
+//! Such a thread holds a [`Vital`] for as long as it works. Dropped, by a panic or by a return that nobody asked for, it reports a
+//! [`Death`] to whoever holds the other end; a thread that was told to end says so first ([`Vital::ends_in_order`]).
+
+use std::fmt;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Where parts that must live are known; clones are the same. Deaths are as many as parts, so the channel needs no limit.
+#[derive(Clone, Debug)]
+pub struct Vitals(UnboundedSender<Death>);
+
+/// Where their deaths are heard of.
+pub type Deaths = UnboundedReceiver<Death>;
+
+/// A part that should live has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// Its name, that of its thread: `core-0`.
+    pub part: String,
+    /// How it ended.
+    pub manner: Manner,
+}
+
+/// How a part ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// It panicked: a bug.
+    Panicked,
+    /// It returned, although nobody had told it to.
+    Returned,
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let manner = match self.manner {
+            Manner::Panicked => "panicked",
+            Manner::Returned => "ended by itself",
+        };
+        write!(f, "the thread `{}` {manner}", self.part)
+    }
+}
+
+/// Held by a part that must live.
+#[derive(Debug)]
+pub struct Vital {
+    part: String,
+    /// `None` once it may end.
+    vitals: Option<Vitals>,
+}
+
+/// None yet, and where their deaths will be heard of.
+pub fn vitals() -> (Vitals, Deaths) {
+    let (sender, deaths) = unbounded_channel();
+    (Vitals(sender), deaths)
+}
+
+impl Vitals {
+    /// For a part of this name.
+    pub fn of(&self, part: impl Into<String>) -> Vital {
+        Vital { part: part.into(), vitals: Some(self.clone()) }
+    }
+}
+
+impl Vital {
+    /// The part was told to end, and does: that is no death.
+    pub fn ends_in_order(mut self) {
+        self.vitals = None;
+    }
+}
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        let Some(Vitals(deaths)) = self.vitals.take() else { return };
+        let manner = if std::thread::panicking() { Manner::Panicked } else { Manner::Returned };
+        // Nobody may be listening: the process ends.
+        let _ = deaths.send(Death { part: std::mem::take(&mut self.part), manner });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_and_a_return_are_deaths_and_an_end_in_order_is_none() {
+        let (vitals, mut deaths) = vitals();
+        let panics = vitals.of("core-0");
+        let panicked = std::thread::spawn(move || {
+            let _alive = panics;
+            std::panic::resume_unwind(Box::new("a bug"));
+        });
+        assert!(panicked.join().is_err());
+        let death = |part: &str, manner| Ok(Death { part: part.into(), manner });
+        assert_eq!(deaths.try_recv(), death("core-0", Manner::Panicked));
+
+        vitals.of("core-1").ends_in_order();
+        assert!(deaths.try_recv().is_err());
+
+        drop(vitals.of("store-writer"));
+        assert_eq!(deaths.try_recv(), death("store-writer", Manner::Returned));
+    }
+}
