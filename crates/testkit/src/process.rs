@@ -1,8 +1,9 @@
 //! The binary under test as a process: started, asked where it listens, killed, started again.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, PipeReader};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,8 @@ pub struct Setup {
     pub env: Vec<(String, String)>,
     /// Where its data is.
     pub data: Arc<TempDir>,
+    /// Where its standard error goes, for one start; with its standard output if not said.
+    pub stderr: Option<OwnedFd>,
 }
 
 impl Setup {
@@ -43,6 +46,7 @@ impl Setup {
             flags: vec!["--allow-private-endpoints".into(), "--workers=2".into(), "--min-free=0".into()],
             env: Vec::new(),
             data: Arc::new(tempfile::tempdir().expect("a temporary directory")),
+            stderr: None,
         }
     }
 
@@ -56,6 +60,7 @@ impl Setup {
             flags: self.flags.clone(),
             env: self.env.clone(),
             data: self.data.clone(),
+            stderr: None,
         }
     }
 
@@ -106,18 +111,48 @@ impl Setup {
         // One pipe for both: what it printed before it said that it is ready is here before that is.
         let (output, input) = std::io::pipe().expect("a pipe");
         let mut command = self.command();
-        command.stdout(input.try_clone().expect("a pipe's end")).stderr(input);
+        match &self.stderr {
+            Some(stderr) => command.stderr(stderr.try_clone().expect("a descriptor")),
+            None => command.stderr(input.try_clone().expect("a pipe's end")),
+        };
+        command.stdout(input);
         let child = command.spawn().expect("the binary starts");
         // It has the pipe's ends, too, and would keep the output open.
         drop(command);
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = lines.clone();
-        let reader = std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-            }
-        });
-        Process { child, lines, reader }
+        let manner = Arc::new(Mutex::new(Reading::All));
+        let read_so = manner.clone();
+        let reader = std::thread::spawn(move || read(output, &kept, &read_so));
+        Process { child, lines, manner, reader: Some(reader), hung: None }
+    }
+}
+
+/// What becomes of the output after the next line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// It is read to the end.
+    All,
+    /// Nobody has it open any more, as when `| grep -m1 ready` has ended.
+    Ended,
+    /// Somebody has it open and reads nothing, as a log shipper that hangs.
+    Hung,
+}
+
+/// Reads lines as it is told; what is left open when it reads no more.
+fn read(output: PipeReader, lines: &Mutex<Vec<String>>, manner: &Mutex<Reading>) -> Option<PipeReader> {
+    let mut output = BufReader::new(output);
+    loop {
+        let mut line = String::new();
+        if output.read_line(&mut line).unwrap_or(0) == 0 {
+            return None;
+        }
+        lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.trim_end_matches('\n').to_owned());
+        match *manner.lock().unwrap_or_else(PoisonError::into_inner) {
+            Reading::All => {}
+            Reading::Ended => return None,
+            Reading::Hung => return Some(output.into_inner()),
+        }
     }
 }
 
@@ -125,13 +160,43 @@ impl Setup {
 pub struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
-    reader: JoinHandle<()>,
+    manner: Arc<Mutex<Reading>>,
+    reader: Option<JoinHandle<Option<PipeReader>>>,
+    /// The output, left open by a reader that hangs.
+    hung: Option<PipeReader>,
 }
 
 impl Process {
     /// All that it printed so far, on standard output and standard error, in the order in which it did.
     pub fn output(&self) -> String {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// Reads its output no longer. The process is made to print a line for that: SIGUSR2 does.
+    ///
+    /// # Panics
+    /// If it prints nothing.
+    #[track_caller]
+    pub fn stop_reading(&mut self, manner: Reading) {
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = manner;
+        self.signal(Signal::USR2);
+        wait::until("the last line that is read", || self.has_read().then_some(()));
+        let reader = self.reader.take().expect("it was read");
+        self.hung = reader.join().expect("the reader does not panic");
+    }
+
+    /// Whether its output is read no more.
+    fn has_read(&self) -> bool {
+        self.reader.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// What it wrote and nobody has read, in bytes, once [`Reading::Hung`].
+    ///
+    /// # Panics
+    /// If its output is being read.
+    pub fn unread_output(&self) -> u64 {
+        let hung = self.hung.as_ref().expect("nobody reads");
+        rustix::io::ioctl_fionread(hung).expect("a pipe")
     }
 
     /// What it said it listens on: `proxy`, `admin`, `hub`, `hub-public`; and `ready` when it is.
@@ -220,7 +285,7 @@ impl Process {
     pub fn wait(&mut self) -> ExitStatus {
         let child = &mut self.child;
         let status = wait::until("the gateway to end", || child.try_wait().expect("its status"));
-        wait::until("its output", || self.reader.is_finished().then_some(status))
+        wait::until("its output", || self.has_read().then_some(status))
     }
 }
 

@@ -129,6 +129,15 @@ impl Scene {
         self.gateway.as_ref().expect("the gateway runs")
     }
 
+    /// The gateway, to be changed.
+    ///
+    /// # Panics
+    /// If it is not running.
+    #[track_caller]
+    pub fn gateway_mut(&mut self) -> &mut Process {
+        self.gateway.as_mut().expect("the gateway runs")
+    }
+
     /// Takes the gateway out, to stop or kill it.
     ///
     /// # Panics

@@ -1,0 +1,191 @@
+//! A process never half-dies: whoever reads its output may end or hang, signals do not kill it by accident, and the death of a part that
+//! it cannot do without ends it as a whole, with status 70.
+
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+use testkit::process::Reading;
+use testkit::receiver::Mood;
+use testkit::scene::{Profiles, Scene};
+use testkit::{client, wait};
+
+const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
+
+fn scene() -> Scene {
+    Scene::start(RETROHOOK, &Profiles::default().yaml())
+}
+
+#[track_caller]
+fn put(scene: &Scene) {
+    assert_eq!(scene.put("").expect("an answer").status, 200);
+}
+
+/// Events pass while the worker of the subscription has something to log; then the process stops in good order.
+#[track_caller]
+fn lives_on(mut scene: Scene) {
+    scene.receiver.set(Mood::Answers(503));
+    put(&scene);
+    wait::until("a failed attempt", || (!scene.receiver.messages().is_empty()).then_some(()));
+    scene.receiver.set(Mood::Answers(200));
+    for _ in 0..3 {
+        put(&scene);
+    }
+    let admin = scene.admin();
+    // The first one waits for its retry.
+    scene.receiver.wait_for(4);
+    assert_eq!(admin.wait_for_events(4).len(), 4);
+    assert_eq!(admin.get("/status/ready").status, 200);
+
+    // A request under way ends while the process drains.
+    let mut slow = scene.put_and_wait_for_upstream("?script=wait");
+    let mut gateway = scene.take_gateway();
+    gateway.signal(Signal::TERM);
+    scene.upstream.release();
+    assert_eq!(slow.answer().expect("an answer").status, 200);
+    let ended = wait::until("the process to end", || gateway.ended());
+    assert_eq!(ended.code(), Some(0));
+}
+
+#[test]
+fn a_reader_of_the_output_that_has_ended_harms_nothing() {
+    let mut scene = scene();
+    scene.gateway_mut().stop_reading(Reading::Ended);
+    lives_on(scene);
+}
+
+#[test]
+fn a_reader_of_the_output_that_hangs_harms_nothing() {
+    let mut scene = scene();
+    scene.gateway_mut().stop_reading(Reading::Hung);
+    // More than a pipe holds: each signal is a line.
+    wait::until("a full pipe", || {
+        for _ in 0..50 {
+            scene.gateway().signal(Signal::USR2);
+        }
+        (scene.gateway().unread_output() > 60 << 10).then_some(())
+    });
+    lives_on(scene);
+}
+
+#[test]
+fn output_on_a_full_disk_harms_nothing() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    // Writing to it fails with ENOSPC, always.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("the kernel has it");
+    scene.setup.stderr = Some(full.into());
+    scene.start_gateway();
+    lives_on(scene);
+}
+
+#[test]
+fn a_command_whose_reader_has_ended_does_its_work() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let file = place.path().join("gateway.yaml");
+    std::fs::write(&file, Profiles::default().yaml().replace("{receiver}", "http://localhost:9100"))
+        .expect("it can be written");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let check = |file: &std::path::Path| {
+        let (out, err) = (writer.try_clone().expect("its end"), writer.try_clone().expect("its end"));
+        Command::new(RETROHOOK)
+            .arg("check")
+            .arg(file)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .status()
+            .expect("the binary starts")
+    };
+    assert_eq!(check(&file).code(), Some(0));
+    std::fs::write(&file, "services: [{ name: 7 }]").expect("it can be written");
+    assert_eq!(check(&file).code(), Some(1), "what it finds is in its status, too");
+}
+
+#[test]
+fn signals_that_mean_nothing_here_are_noted_and_kill_nothing() {
+    let mut scene = scene();
+    for (signal, name) in [(Signal::HUP, "SIGHUP"), (Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")] {
+        scene.gateway().signal(signal);
+        wait::until(name, || scene.gateway().output().contains(name).then_some(()));
+        put(&scene);
+    }
+    assert_eq!(scene.take_gateway().terminate().code(), Some(0));
+}
+
+#[test]
+fn quit_drains_as_term_does() {
+    let mut scene = scene();
+    let mut slow = scene.put_and_wait_for_upstream("?script=wait");
+    let mut gateway = scene.take_gateway();
+    gateway.signal(Signal::QUIT);
+    wait::until("the drain", || gateway.output().contains("stopping").then_some(()));
+    scene.upstream.release();
+    assert_eq!(slow.answer().expect("an answer").status, 200);
+    assert_eq!(gateway.wait().code(), Some(0));
+    assert!(gateway.output().contains("stopped"), "{}", gateway.output());
+}
+
+/// Starts with a panic in a loop, does something, and waits for the end of the process.
+#[track_caller]
+fn dies_of(point: &str, mut provoke: impl FnMut(&Scene)) -> (Scene, String) {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    scene.setup.env.push(("FAILPOINTS".into(), point.into()));
+    scene.start_gateway();
+    let status = wait::until("the process to end", || {
+        provoke(&scene);
+        scene.gateway_mut().ended()
+    });
+    let mut gateway = scene.take_gateway();
+    gateway.wait();
+    assert_eq!(status.code(), Some(70), "{}", gateway.output());
+    let output = gateway.output();
+    scene.setup.env.clear();
+    (scene, output)
+}
+
+#[track_caller]
+fn last_line_names(output: &str, part: &str) {
+    let last = output.lines().last().unwrap_or_default();
+    assert!(last.contains("status 70") && last.contains(part) && last.contains("bug"), "{output}");
+    assert!(output.contains("a thread panicked"), "{output}");
+}
+
+#[test]
+fn the_death_of_a_core_ends_the_process() {
+    // Another core may serve what comes meanwhile, or nobody.
+    let (mut scene, output) = dies_of("core-turn=2*off->1*panic", |scene| drop(scene.put("")));
+    last_line_names(&output, "core-");
+    let executed = scene.upstream.executed().len();
+    scene.start_gateway();
+    let events = scene.admin().events();
+    assert!(events.len() >= executed, "{executed} were executed: {events:#?}");
+    put(&scene);
+}
+
+#[test]
+fn the_death_of_the_writer_ends_the_process() {
+    let (mut scene, output) = dies_of("writer-turn=8*off->1*panic", |scene| drop(scene.put("")));
+    last_line_names(&output, "store-writer");
+    let executed = scene.upstream.executed().len();
+    scene.start_gateway();
+    let events = scene.admin().events();
+    assert!(events.len() >= executed, "{executed} were executed: {events:#?}");
+    put(&scene);
+}
+
+#[test]
+fn a_panic_while_checkpointing_costs_one_checkpoint() {
+    let rule = Profiles { rule: "capture: { request_body: true }", ..Profiles::default() };
+    let mut scene = Scene::prepare(RETROHOOK, &rule.yaml());
+    scene.setup.env.push(("FAILPOINTS".into(), "checkpoint-turn=1*panic->1*return".into()));
+    scene.start_gateway();
+    let body = vec![b'x'; 60 << 10];
+    wait::until("a second checkpoint", || {
+        let answer = client::send(scene.gateway().proxy(), "PUT", "/mockbin/profile", &[], &body);
+        assert_eq!(answer.expect("an answer").status, 200);
+        scene.gateway().output().contains("checkpoint-turn").then_some(())
+    });
+    let output = scene.gateway().output();
+    assert!(output.contains("checkpoints the write-ahead log panicked, and goes on"), "{output}");
+    assert_eq!(scene.take_gateway().terminate().code(), Some(0));
+}
