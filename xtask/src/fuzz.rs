@@ -3,7 +3,7 @@
 //! cargo-fuzz is built once, pinned, under `target/tools`; what is found and learnt stands under `target/fuzz`. Coverage needs no
 //! nightly toolchain as long as no sanitizer is asked for, and our code has no `unsafe` for one to look at: RUSTC_BOOTSTRAP=1 does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::Places;
