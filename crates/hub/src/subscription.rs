@@ -111,8 +111,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Makes a disabled subscription a confirmed one: whoever calls vouches for its endpoint. Any other stays as it is. Returns the
-    /// subscription as it is then, `None` if there is none.
+    /// Makes a pending or disabled subscription a confirmed one: whoever calls vouches for its endpoint. Returns the subscription as it is
+    /// then, `None` if there is none.
     ///
     /// # Errors
     /// If the store fails.

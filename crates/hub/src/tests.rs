@@ -356,13 +356,13 @@ async fn unsubscribing_ends_a_subscription_until_its_own_token_comes() {
 }
 
 #[tokio::test]
-async fn a_disabled_subscription_is_enabled_in_the_store_and_told() {
+async fn a_pending_or_disabled_subscription_is_enabled_in_the_store_and_told() {
     let stage = Stage::new().await;
     let (id, arn) = (stage.subscription(WEBHOOK), stage.subscription_arn(WEBHOOK));
     let mut state = stage.hub.watch_subscription(id).unwrap();
     let told = stage.hub.enable(id).await.unwrap().unwrap();
-    assert_eq!(told.state, SubscriptionState::Pending { token: TOKEN.into() }, "only what is disabled");
-    assert!(!state.has_changed().unwrap());
+    assert_eq!(told.state, SubscriptionState::Confirmed, "whoever asks vouches for a pending one, too");
+    assert_eq!(*state.borrow_and_update(), SubscriptionState::Confirmed);
     stage.hub.unsubscribe(&arn.parse().unwrap()).await.unwrap();
     let enabled = stage.hub.enable(id).await.unwrap().unwrap();
     assert_eq!((enabled.id, enabled.state), (id, SubscriptionState::Confirmed));

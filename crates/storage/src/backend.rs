@@ -35,8 +35,9 @@ pub trait Tx {
 
     /// Makes topics, queues and subscriptions exist as the configuration wants. What is new owns events from this commit on; what is
     /// gone is marked with `now`, what came back is unmarked. A subscription's cursor is never reset, and neither is its state, but for
-    /// one: a disabled subscription that was gone and comes back is declared anew, with the state, token and uuid of a new one. A topic
-    /// or queue that only a subscription names exists too.
+    /// two: a pending subscription that is wanted without confirmation is confirmed from this commit on, and goes on at its cursor; a
+    /// disabled one that was gone and comes back is declared anew, with the state, token and uuid of a new one. A topic or queue that only
+    /// a subscription names exists too.
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities>;
 
     /// Confirms the subscription that has this token, pending or disabled. `None` if there is none. Repeating it is no error.
@@ -50,8 +51,7 @@ pub trait Tx {
         token: Option<&str>,
     ) -> Result<Option<Subscription>>;
 
-    /// Makes a disabled subscription a confirmed one; any other stays as it is. It goes on at its cursor, with the rows that it still
-    /// has. Returns the subscription as it is then, `None` if there is none.
+    /// Makes a pending or disabled subscription a confirmed one. It goes on at its cursor, with the rows that it still has. Returns the subscription as it is then, `None` if there is none.
     fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>>;
 
     /// Moves a cursor forward. Neither part ever moves back: the greater of stored and given stays.
@@ -171,6 +171,9 @@ pub trait Reader: Send + Sync + 'static {
         limit: usize,
         max_bytes: usize,
     ) -> Result<Vec<Event>>;
+
+    /// The position of a topic's first event after a position; read without the event itself, which may be damaged.
+    fn next_position(&self, topic: TopicId, after: Position) -> Result<Option<Position>>;
 
     /// The event at a position.
     fn event_at(&self, position: Position) -> Result<Option<Event>>;

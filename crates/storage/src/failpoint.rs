@@ -44,6 +44,16 @@ pub const OUTCOME_QUEUED: &str = "outcome-queued";
 pub const CURSOR_DURABLE: &str = "cursor-durable";
 /// An attempt is over, its result is not recorded.
 pub const ATTEMPT_DONE: &str = "attempt-done";
+// Points that no event passes: for panics of parts that are to live.
+
+/// A request to confirm is about to be signed and sent.
+pub const HANDSHAKE: &str = "handshake";
+/// The signing key is about to be read or made.
+pub const SIGNING_KEY: &str = "signing-key";
+/// A thread's bell is about to be hung up.
+pub const WAKE_UPS: &str = "wake-ups";
+/// The thread of the deliveries begins.
+pub const DELIVERIES: &str = "deliveries";
 
 /// What the log says when a point is about to do what the environment asked for.
 pub const REACHED: &str = "failpoint reached";

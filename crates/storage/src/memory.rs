@@ -9,12 +9,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::backend::{Backend, Committed, Opened, Tx};
+use crate::backend::{Backend, Committed, Opened, Reader, Tx};
 use crate::entities::Incarnation;
 use crate::retention::Retention;
 use crate::{Result, StoreError};
 
 mod entities;
+mod faults;
 mod housekeeping;
 mod queues;
 mod reader;
@@ -22,6 +23,8 @@ mod samples;
 mod state;
 mod transaction;
 
+pub use faults::ReadFaults;
+use reader::MemoryReader;
 pub use samples::{SAMPLE_TIME, sample_event, sample_id, sample_intent};
 use state::State;
 use transaction::Transaction;
@@ -81,7 +84,12 @@ impl Memory {
         let unclean = std::mem::take(&mut kept.unclean);
         drop(kept);
         let backend = MemoryBackend { shared: self.shared.clone(), incarnation, open: None, closed: false };
-        Opened { backend, reader: self.shared.clone(), incarnation, unclean }
+        Opened { backend, reader: self.reader_with(Arc::default()), incarnation, unclean }
+    }
+
+    /// A reader of its own whose reads can be made to fail.
+    pub fn reader_with(&self, faults: Arc<ReadFaults>) -> Arc<dyn Reader> {
+        Arc::new(MemoryReader { shared: self.shared.clone(), faults })
     }
 
     /// Makes the next commit fail; calls add up, one commit each.

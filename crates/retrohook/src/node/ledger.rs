@@ -9,7 +9,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use delivery::endpoint::shown;
 use event::Timestamp;
 use event::timestamp::Clock;
-use storage::entities::{Desired, Entities};
+use storage::entities::{Desired, Entities, Subscription, SubscriptionState};
 use storage::retention::Retention;
 use storage::vital::Vitals;
 use storage::writer::{self, STALLED_AFTER};
@@ -66,7 +66,9 @@ impl Ledger {
         let recovered = recover(&writer, clock.now())?;
         let mut fresh = fresh(config.subscriptions.len())?;
         let desired = config.desired(&mut || fresh.pop().expect("there is one for each subscription"));
+        let before = opened.reader.subscriptions().map_err(|error| StartError::Store(error.into()))?;
         let entities = sync(&writer, desired, clock.now())?;
+        say_who_is_confirmed(&before, &entities);
         warn_of_idle_subscriptions(&entities);
         let head = opened.reader.head().map_err(|error| StartError::Store(error.into()))?;
         feed.start_after(head);
@@ -124,6 +126,22 @@ fn join_within(
     let (ended, end) = channel();
     std::thread::Builder::new().name("store-close".into()).spawn(move || ended.send(thread.join()))?;
     Ok(end.recv_timeout(patience).ok())
+}
+
+/// Pending subscriptions that the configuration has just confirmed.
+fn say_who_is_confirmed(before: &[Subscription], entities: &Entities) {
+    let was_pending = |id| {
+        let known = before.iter().find(|known| known.id == id);
+        known.is_some_and(|known| matches!(known.state, SubscriptionState::Pending { .. }))
+    };
+    let confirmed = entities.subscriptions.iter().filter(|now| now.state == SubscriptionState::Confirmed);
+    for now in confirmed.filter(|now| was_pending(now.id)) {
+        tracing::info!(
+            subscription = now.id.0,
+            endpoint = shown(&now.endpoint),
+            "a pending subscription is confirmed, because the configuration asks for no handshake any more"
+        );
+    }
 }
 
 /// Those to whom nothing is delivered, and what becomes of what they are owed.

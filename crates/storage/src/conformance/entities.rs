@@ -4,7 +4,8 @@ use event::Position;
 
 use super::{Case, Store, TOPIC, after, cases, event_of, pending, push, retry, row, to_queue, wanted};
 use crate::entities::{
-    Cursor, Desired, DesiredSubscription, Protocol, Queue, QueueId, SubscriptionId, SubscriptionState, Topic,
+    Cursor, Desired, DesiredSubscription, Protocol, Queue, QueueId, Subscription, SubscriptionId,
+    SubscriptionState, Topic,
 };
 use crate::memory::sample_event;
 
@@ -24,7 +25,10 @@ pub(super) const CASES: &[Case] = cases![
     the_token_of_a_disabled_subscription_brings_it_back,
     a_disabled_subscription_is_enabled_where_it_was,
     a_queue_gets_messages_again_when_its_subscription_is_enabled,
-    only_a_disabled_subscription_is_enabled,
+    a_pending_subscription_is_enabled_where_it_was,
+    what_is_confirmed_or_unknown_is_not_enabled,
+    the_configuration_confirms_what_is_pending,
+    the_configuration_does_not_bring_back_who_unsubscribed,
     a_disabled_subscription_that_was_gone_is_declared_anew,
     cursors_never_move_back,
 ];
@@ -234,13 +238,44 @@ fn a_queue_gets_messages_again_when_its_subscription_is_enabled(store: &mut Stor
     assert_eq!(store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap().visible, 1);
 }
 
-fn only_a_disabled_subscription_is_enabled(store: &mut Store) {
-    let both = store.sync(&[pending("/a", "t"), push("/b")]).subscriptions;
-    for known in both {
-        let told = store.write(|tx| tx.enable_subscription(known.id));
-        assert_eq!(told, Some(known), "it stays as it is");
-    }
+fn a_pending_subscription_is_enabled_where_it_was(store: &mut Store) {
+    let before = store.sync(&[pending("/a", "t1")]).subscriptions.remove(0);
+    let owed = store.append(&event_of(1, before.topic));
+    let enabled = store.write(|tx| tx.enable_subscription(before.id)).unwrap();
+    assert_eq!((enabled.state.clone(), enabled.cursor), (SubscriptionState::Confirmed, before.cursor));
+    store.reopen();
+    assert_eq!(store.subscription(before.id), Some(enabled.clone()));
+    let events = store.reader().events_after(before.topic, enabled.cursor.done_to, 9, usize::MAX).unwrap();
+    assert_eq!(events[0].position, owed, "it owns what came while it was pending");
+    assert_eq!(store.sync(&[pending("/a", "t2")]).subscriptions, std::slice::from_ref(&enabled));
+    assert_eq!(store.write(|tx| tx.confirm_subscription("t1")), Some(enabled), "a late visit is no error");
+}
+
+fn what_is_confirmed_or_unknown_is_not_enabled(store: &mut Store) {
+    let known = store.push_subscription();
+    assert_eq!(store.write(|tx| tx.enable_subscription(known.id)), Some(known), "it stays as it is");
     assert_eq!(store.write(|tx| tx.enable_subscription(SubscriptionId(999))), None);
+}
+
+fn the_configuration_confirms_what_is_pending(store: &mut Store) {
+    let both = store.sync(&[pending("/a", "t1"), pending("/b", "t2")]).subscriptions;
+    store.append(&event_of(1, both[0].topic));
+    let synced = store.sync_at(&[push("/a"), pending("/b", "t3")], after(9)).subscriptions;
+    let confirmed = Subscription { state: SubscriptionState::Confirmed, ..both[0].clone() };
+    assert_eq!(synced, [confirmed.clone(), both[1].clone()], "its cursor and number stay");
+    store.reopen();
+    assert_eq!(store.subscription(confirmed.id), Some(confirmed.clone()));
+    assert_eq!(store.write(|tx| tx.confirm_subscription("t1")), Some(confirmed), "a late visit is no error");
+    store.sync_at(&[push("/a")], after(10));
+    let back = store.sync_at(&[push("/a"), push("/b")], after(11)).subscriptions;
+    assert_eq!(back[1].state, SubscriptionState::Confirmed, "also one that was gone meanwhile");
+    assert_eq!(back[1].cursor, both[1].cursor);
+}
+
+fn the_configuration_does_not_bring_back_who_unsubscribed(store: &mut Store) {
+    let known = store.sync(&[pending("/a", "t1")]).subscriptions.remove(0);
+    let disabled = store.write(|tx| tx.disable_subscription(known.id, Some("back"))).unwrap();
+    assert_eq!(store.sync(&[push("/a")]).subscriptions, [disabled]);
 }
 
 fn a_disabled_subscription_that_was_gone_is_declared_anew(store: &mut Store) {

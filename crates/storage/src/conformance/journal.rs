@@ -14,6 +14,7 @@ pub(super) const CASES: &[Case] = cases![
     an_event_is_appended_as_it_was_given,
     an_event_of_a_known_id_is_not_appended_again,
     positions_grow_by_commit_and_not_by_id,
+    the_next_of_a_topic_is_found_without_its_event,
     positions_are_never_used_twice,
     an_append_sends_to_every_subscribed_queue_in_its_own_transaction,
     events_are_read_by_topic_within_limits,
@@ -83,6 +84,19 @@ fn positions_grow_by_commit_and_not_by_id(store: &mut Store) {
     let read = store.reader().events_after(TopicId(1), Position(0), 9, usize::MAX).unwrap();
     let ids: Vec<_> = read.iter().map(|event| event.body.id).collect();
     assert_eq!(ids, [9, 3, 5].map(sample_id));
+}
+
+fn the_next_of_a_topic_is_found_without_its_event(store: &mut Store) {
+    let next =
+        |store: &Store, topic, after| store.reader().next_position(TopicId(topic), Position(after)).unwrap();
+    assert_eq!(next(store, 1, 0), None);
+    let of = |topic, n| NewEvent { topic: TopicId(topic), ..sample_event(n) };
+    let positions = [of(1, 1), of(2, 2), of(1, 3)].map(|event| store.append(&event));
+    assert_eq!(next(store, 1, 0), Some(positions[0]));
+    assert_eq!(next(store, 1, positions[0].0), Some(positions[2]));
+    assert_eq!(next(store, 1, positions[0].0 - 1), Some(positions[0]));
+    assert_eq!(next(store, 1, positions[2].0), None);
+    assert_eq!(next(store, 2, 0), Some(positions[1]));
 }
 
 fn positions_are_never_used_twice(store: &mut Store) {

@@ -64,6 +64,9 @@ impl State {
                 known.subscription.uuid = wanted.uuid;
                 known.token.clone_from(&wanted.confirm_with);
             }
+            if wanted.confirm_with.is_none() && !known.subscription.state.is_disabled() {
+                known.subscription.state = SubscriptionState::Confirmed;
+            }
             return known.subscription.clone();
         }
         self.last_subscription += 1;

@@ -1,10 +1,12 @@
 //! Reads of what is committed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use event::{Event, EventId, Position, Timestamp, TopicId};
 
 use super::Shared;
+use super::faults::ReadFaults;
 use super::state::State;
 use super::transaction::waits;
 use crate::Result;
@@ -13,9 +15,23 @@ use crate::delivery::{Attempt, Death, Delivery, DeliveryId, DeliveryState};
 use crate::entities::{Protocol, QueueId, Subscription, SubscriptionId};
 use crate::queue::{QueueDepth, QueuedMessage};
 
-impl Reader for Shared {
+/// The in-memory store's read side.
+pub(super) struct MemoryReader {
+    pub(super) shared: Arc<Shared>,
+    pub(super) faults: Arc<ReadFaults>,
+}
+
+impl MemoryReader {
+    /// The committed tables as they are now.
+    fn state(&self) -> Result<State> {
+        self.faults.pass()?;
+        Ok(self.shared.state())
+    }
+}
+
+impl Reader for MemoryReader {
     fn head(&self) -> Result<Position> {
-        Ok(self.state().head)
+        Ok(self.state()?.head)
     }
 
     fn events_after(
@@ -25,11 +41,12 @@ impl Reader for Shared {
         limit: usize,
         max_bytes: usize,
     ) -> Result<Vec<Event>> {
-        let state = self.state();
+        let state = self.state()?;
         let of_topic = state.after(after).filter(|event| event.body.topic == topic);
         let mut events: Vec<Event> = Vec::new();
         let mut bytes = 0;
         for event in of_topic.take(limit) {
+            self.faults.touch(event.position)?;
             bytes += event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len());
             if bytes > max_bytes && !events.is_empty() {
                 break;
@@ -39,24 +56,31 @@ impl Reader for Shared {
         Ok(events)
     }
 
+    fn next_position(&self, topic: TopicId, after: Position) -> Result<Option<Position>> {
+        let state = self.state()?;
+        let mut of_topic = state.after(after).filter(|event| event.body.topic == topic);
+        Ok(of_topic.next().map(|event| event.position))
+    }
+
     fn event_at(&self, position: Position) -> Result<Option<Event>> {
-        Ok(self.state().events.get(&position).map(|event| (**event).clone()))
+        self.faults.touch(position)?;
+        Ok(self.state()?.events.get(&position).map(|event| (**event).clone()))
     }
 
     fn event(&self, id: EventId) -> Result<Option<Event>> {
-        let state = self.state();
+        let state = self.state()?;
         let found = state.positions.get(&id).and_then(|position| state.events.get(position));
         Ok(found.map(|event| (**event).clone()))
     }
 
     fn events_before(&self, before: Option<Position>, limit: usize) -> Result<Vec<Event>> {
-        let state = self.state();
+        let state = self.state()?;
         let before = before.unwrap_or(Position(i64::MAX));
         Ok(state.events.range(..before).rev().take(limit).map(|(_, event)| (**event).clone()).collect())
     }
 
     fn subscriptions(&self) -> Result<Vec<Subscription>> {
-        let state = self.state();
+        let state = self.state()?;
         Ok(state.subscriptions.values().map(|subscriber| subscriber.subscription.clone()).collect())
     }
 
@@ -66,7 +90,7 @@ impl Reader for Shared {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
-        let state = self.state();
+        let state = self.state()?;
         let mut due: Vec<(Timestamp, &Delivery)> =
             state.rows_of(subscription).filter_map(retry_at).filter(|(at, _)| *at <= now).collect();
         due.sort_by_key(|(at, row)| (*at, row.id.position));
@@ -74,7 +98,7 @@ impl Reader for Shared {
     }
 
     fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Timestamp>> {
-        Ok(self.state().rows_of(subscription).filter_map(retry_at).map(|(at, _)| at).min())
+        Ok(self.state()?.rows_of(subscription).filter_map(retry_at).map(|(at, _)| at).min())
     }
 
     fn leased_deliveries(
@@ -84,7 +108,7 @@ impl Reader for Shared {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
-        let state = self.state();
+        let state = self.state()?;
         let recorded = |row: &Delivery| {
             let ids =
                 (row.id.position, row.id.subscription, 0)..=(row.id.position, row.id.subscription, u32::MAX);
@@ -105,7 +129,7 @@ impl Reader for Shared {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
-        let state = self.state();
+        let state = self.state()?;
         let rows = state.rows_of(subscription).filter(|row| waits(row) && row.id.position > after);
         Ok(rows.take(limit).cloned().collect())
     }
@@ -116,13 +140,13 @@ impl Reader for Shared {
         key: &str,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
-        let state = self.state();
+        let state = self.state()?;
         let rows = state.rows_of(subscription).filter(|row| waits(row) && row.key == key);
         Ok(rows.take(limit).cloned().collect())
     }
 
     fn blocked_keys(&self, subscription: SubscriptionId) -> Result<Vec<String>> {
-        let state = self.state();
+        let state = self.state()?;
         let keys: BTreeSet<String> =
             state.rows_of(subscription).filter(|row| waits(row)).map(|row| row.key.clone()).collect();
         Ok(keys.into_iter().collect())
@@ -134,7 +158,7 @@ impl Reader for Shared {
         before: Option<Death>,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
-        let state = self.state();
+        let state = self.state()?;
         let mut dead = state.dead_letters(of);
         dead.retain(|(death, _)| before.is_none_or(|before| *death < before));
         Ok(dead.into_iter().rev().take(limit).map(|(_, row)| row.clone()).collect())
@@ -147,14 +171,14 @@ impl Reader for Shared {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
-        let state = self.state();
+        let state = self.state()?;
         let mut dead = state.dead_letters(Some(of));
         dead.retain(|(death, _)| death.at <= until && after.is_none_or(|after| *death > after));
         Ok(dead.into_iter().take(limit).map(|(_, row)| row.clone()).collect())
     }
 
     fn messages_at(&self, position: Position) -> Result<Vec<QueuedMessage>> {
-        let state = self.state();
+        let state = self.state()?;
         let here = state.messages.values().filter(|message| message.position == position);
         let mut messages: Vec<QueuedMessage> = here
             .map(|message| QueuedMessage {
@@ -167,35 +191,35 @@ impl Reader for Shared {
     }
 
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {
-        let state = self.state();
+        let state = self.state()?;
         Ok(state.deliveries.values().filter(|row| row.id.position == position).cloned().collect())
     }
 
     fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>> {
-        Ok(self.state().deliveries.get(&id).cloned())
+        Ok(self.state()?.deliveries.get(&id).cloned())
     }
 
     fn attempts_at(&self, position: Position) -> Result<Vec<Attempt>> {
-        let state = self.state();
+        let state = self.state()?;
         let at = state.attempts.values().map(|recorded| &recorded.attempt);
         Ok(at.filter(|attempt| attempt.delivery.position == position).cloned().collect())
     }
 
     fn lag(&self, subscription: SubscriptionId, at_most: u64) -> Result<Lag> {
-        Ok(self.state().lag(subscription, usize::try_from(at_most).unwrap_or(usize::MAX)))
+        Ok(self.state()?.lag(subscription, usize::try_from(at_most).unwrap_or(usize::MAX)))
     }
 
     fn queue_depth(&self, queue: QueueId, now: Timestamp) -> Result<QueueDepth> {
-        Ok(self.state().queue_depth(queue, now))
+        Ok(self.state()?.queue_depth(queue, now))
     }
 
     fn stats(&self) -> Result<StoreStats> {
-        let state = self.state();
+        let state = self.state()?;
         Ok(StoreStats { open_intents: state.intents.len() as u64, bytes: state.bytes(), wal_bytes: 0 })
     }
 
     fn check(&self, _full: bool) -> Result<Vec<String>> {
-        let state = self.state();
+        let state = self.state()?;
         let head = state.head;
         let subscriptions = state.subscriptions.values().map(|subscriber| &subscriber.subscription);
         let ahead = subscriptions

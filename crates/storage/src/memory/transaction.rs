@@ -119,9 +119,7 @@ impl Tx for Transaction {
 
     fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>> {
         Ok(self.state.subscriptions.edit().get_mut(&id).map(|subscriber| {
-            if subscriber.subscription.state.is_disabled() {
-                subscriber.subscription.state = SubscriptionState::Confirmed;
-            }
+            subscriber.subscription.state = SubscriptionState::Confirmed;
             subscriber.subscription.clone()
         }))
     }

@@ -9,6 +9,8 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use crate::failpoint;
+
 thread_local! {
     static HUNG_UP: RefCell<Option<Bell>> = const { RefCell::new(None) };
 }
@@ -29,6 +31,7 @@ impl Bell {
     /// Hangs a bell up in this thread and answers it for as long as the future lives. Receipts that are polled in this thread meanwhile
     /// wake by it. To be spawned on the thread's only runtime.
     pub async fn serve() {
+        failpoint::hit(failpoint::WAKE_UPS);
         let bell = Self::default();
         HUNG_UP.set(Some(bell.clone()));
         let _taken_down = TakenDown(bell.clone());

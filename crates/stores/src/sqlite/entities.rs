@@ -105,6 +105,9 @@ fn ensure_subscription(
                 mark_removed(database, id, None)?;
                 declare_anew(database, id, wanted)?;
             }
+            if wanted.confirm_with.is_none() {
+                confirm_pending(database, id)?;
+            }
             id
         }
         None => {
@@ -141,6 +144,12 @@ fn declare_anew(database: &Connection, id: SubscriptionId, wanted: &DesiredSubsc
     database.run("declare a subscription anew", sql, row).map(drop)
 }
 
+/// The configuration vouches for the endpoint now. The token stays: a late visit of its link is no error.
+fn confirm_pending(database: &Connection, id: SubscriptionId) -> Result<()> {
+    let sql = "UPDATE subscriptions SET state = 'confirmed' WHERE id = ?1 AND state = 'pending'";
+    database.run("confirm a pending subscription", sql, [id.0]).map(drop)
+}
+
 fn mark_removed(database: &Connection, id: SubscriptionId, at: Option<Timestamp>) -> Result<()> {
     let sql = "UPDATE subscriptions SET removed_at = ?2 WHERE id = ?1";
     database.run("mark a subscription", sql, (id.0, at.map(micros))).map(drop)
@@ -172,7 +181,7 @@ pub(super) fn disable(database: &Connection, id: SubscriptionId, token: Option<&
 }
 
 pub(super) fn enable(database: &Connection, id: SubscriptionId) -> Result<()> {
-    let sql = "UPDATE subscriptions SET state = 'confirmed' WHERE id = ?1 AND state = 'disabled'";
+    let sql = "UPDATE subscriptions SET state = 'confirmed' WHERE id = ?1";
     database.run("enable a subscription", sql, [id.0]).map(drop)
 }
 

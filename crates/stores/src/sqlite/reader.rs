@@ -108,6 +108,17 @@ impl Reader for Readers {
         self.read(|database| events_after(database, topic, after, limit, max_bytes))
     }
 
+    fn next_position(&self, topic: TopicId, after: Position) -> Result<Option<Position>> {
+        let sql =
+            "SELECT min(position) FROM events INDEXED BY events_topic WHERE topic = ?1 AND position > ?2";
+        let next = self.read(|database| {
+            database.find("find a topic's next event", sql, [topic.0, after.0], |row| {
+                row.get::<_, Option<i64>>(0)
+            })
+        })?;
+        Ok(next.flatten().map(Position))
+    }
+
     fn event_at(&self, position: Position) -> Result<Option<Event>> {
         self.read(|database| queues::event_at(database, position))
     }

@@ -1,0 +1,47 @@
+//! Reads that are made to fail, for tests: the next ones, or all that touch an event.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use event::Position;
+
+use crate::{Result, StoreError};
+
+/// What is to fail; no read does at first.
+#[derive(Debug, Default)]
+pub struct ReadFaults {
+    next: Mutex<VecDeque<StoreError>>,
+    damaged: Mutex<BTreeSet<Position>>,
+}
+
+impl ReadFaults {
+    /// Makes the next read fail; calls add up, one read each.
+    pub fn fail_next(&self, error: StoreError) {
+        lock(&self.next).push_back(error);
+    }
+
+    /// How many reads are still to fail.
+    pub fn left(&self) -> usize {
+        lock(&self.next).len()
+    }
+
+    /// Makes every read of an event fail.
+    pub fn damage(&self, position: Position) {
+        lock(&self.damaged).insert(position);
+    }
+
+    pub(super) fn pass(&self) -> Result<()> {
+        lock(&self.next).pop_front().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn touch(&self, position: Position) -> Result<()> {
+        if lock(&self.damaged).contains(&position) {
+            return Err(StoreError::Damaged(format!("a test damaged event {position}")));
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
