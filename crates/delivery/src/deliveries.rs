@@ -1,6 +1,7 @@
 //! All workers of a process: started, found by their subscription, drained together.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use storage::entities::SubscriptionId;
@@ -9,14 +10,17 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::drain::{Drain, DrainSignal, drain};
-use crate::worker::{BuildError, Config, Deps, Handle, Worker};
+use crate::supervisor::Supervisor;
+use crate::worker::{BuildError, Config, Deps, Handle, WorkerState};
 
-/// The workers. Dropping it ends them at once, as a crash would.
+/// The workers, each with its supervisor. Dropping it ends them at once, as a crash would.
 pub struct Deliveries {
     deps: Deps,
     signal: DrainSignal,
     drain: Drain,
     workers: Mutex<Workers>,
+    /// Set when what runs them has ended.
+    lost: AtomicBool,
 }
 
 #[derive(Default)]
@@ -29,10 +33,10 @@ impl Deliveries {
     /// None yet.
     pub fn new(deps: Deps) -> Self {
         let (signal, drain) = drain();
-        Self { deps, signal, drain, workers: Mutex::default() }
+        Self { deps, signal, drain, workers: Mutex::default(), lost: AtomicBool::new(false) }
     }
 
-    /// Starts a subscription's worker on the current runtime. One that already has a worker keeps it.
+    /// Starts a subscription's worker on the current runtime, and keeps it alive. One that already has a worker keeps it.
     ///
     /// # Errors
     /// If its endpoint cannot be called at all.
@@ -41,10 +45,28 @@ impl Deliveries {
         if let Some(handle) = workers.handles.get(&config.subscription.id) {
             return Ok(handle.clone());
         }
-        let (worker, handle) = Worker::build(config, self.deps.clone(), self.drain.clone())?;
+        let (supervisor, handle) = Supervisor::build(config, self.deps.clone(), self.drain.clone())?;
         workers.handles.insert(handle.subscription(), handle.clone());
-        workers.tasks.spawn(worker.run());
+        workers.tasks.spawn(supervisor.run());
         Ok(handle)
+    }
+
+    /// What runs the workers has ended, and they with it: only a restart of the process helps.
+    pub fn lose(&self, cause: &str) {
+        self.lost.store(true, Ordering::Relaxed);
+        for handle in self.handles() {
+            handle.set_state(WorkerState::Failed(cause.into()));
+        }
+    }
+
+    /// Whether what runs the workers has ended although the process goes on.
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// What all attempts under way hold, in bytes, as the [budget](crate::budget) counts.
+    pub fn bytes_held(&self) -> u64 {
+        self.deps.budget.held()
     }
 
     /// A subscription's worker.

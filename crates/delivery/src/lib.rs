@@ -4,18 +4,22 @@
 //! * [`endpoint`] and [`guard`]: where deliveries may go.
 //! * [`policy`]: when to try again, when to give up.
 //! * [`window`]: completion out of order, and order within a key.
-//! * [`worker`]: one actor per subscription; [`deliveries`] has all of them.
+//! * [`worker`]: one actor per subscription; [`deliveries`] has all of them and keeps them alive; [`budget`]: what they may hold at once.
 //! * [`sink`]: the port that reaches an endpoint; the `sinks` crate has the ones we have.
 //!
 //! Knows no sockets, files or wall clock.
 
+pub mod backoff;
+pub mod budget;
 pub mod deliveries;
 pub mod drain;
 pub mod endpoint;
+pub mod events;
 pub mod guard;
 pub mod policy;
 pub mod signing;
 pub mod sink;
+mod supervisor;
 pub mod window;
 pub mod wire;
 pub mod worker;

@@ -8,13 +8,17 @@
 //!   attempt is under way it is a retry at the end of that attempt's deadline; so a crash repeats it.
 //! * Everything that has a row goes through one path ([`due`]), whether it came there a moment ago or before a restart. The path is
 //!   woken by a timer and a signal, and takes no input: a lost wake-up costs at most [`LOOK_EVERY`].
-//! * A store that is full is asked again until it has space; nothing is begun meanwhile. A latched or closed one ends the worker.
-//!   Nothing is lost either way: what was not committed is delivered again.
+//! * A store that is full, or fails to read, is asked again until it works; nothing is begun meanwhile. What stays unreadable while the rest
+//!   can be read is set aside ([`damage`]). A latched or closed store ends the worker. Nothing is lost either way: what was not committed is
+//!   delivered again.
+//! * A worker that ends in any other way has a successor in a moment (`supervisor`), which begins as after a start.
+//! * What a worker holds is paid for from the budget of all ([`budget`](crate::budget)): where it is spent, nothing more is read.
 //!
 //! One subscription knows nothing of another: a slow endpoint delays nobody else.
 
 mod attempt;
 mod changes;
+mod damage;
 mod dispatch;
 mod due;
 mod flight;
@@ -33,18 +37,19 @@ use event::Timestamp;
 use event::timestamp::Clock;
 use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
 use storage::{Feed, Reader, StoreError, Writer, failpoint};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use self::attempt::Courier;
 use self::changes::Changes;
 use self::due::Due;
 use self::flight::Flight;
-use self::handle::{Command, Shared};
+use self::handle::Command;
 use self::source::Source;
+use crate::budget::{Budget, Share};
 use crate::drain::Drain;
 use crate::endpoint::{Endpoint, EndpointError, shown};
+use crate::events::Events;
 use crate::policy::Policy;
 use crate::signing::SnsKey;
 use crate::sink::Sink;
@@ -55,6 +60,7 @@ use crate::wire::{Recipient, WireFormat, sns};
 pub use self::handle::{
     AttemptResult, Counts, Handle, LastAttempt, RedeliverError, Redrive, Redriven, WorkerState,
 };
+pub(crate) use self::handle::{Commands, Shared};
 
 /// An attempt that takes longer gets a row of its own, so that it cannot pin the cursor.
 pub const SLOW: Duration = Duration::from_secs(1);
@@ -62,16 +68,12 @@ pub const SLOW: Duration = Duration::from_secs(1);
 pub const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Completions wait this long for others to share a commit with.
 const GATHER: Duration = Duration::from_millis(5);
-/// Between two tries at a store that is full.
-const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Behind an attempt's deadline, before its row is due: no attempt is repeated while it may still be under way.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// The longest timeout that a subscription may have: a lease that another run gave reaches no further.
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// Events that the window may span, settled ones behind an open one included.
 const MAX_SPAN: usize = 4_096;
-/// Commands that wait for the worker.
-const MAX_COMMANDS: usize = 64;
 
 /// What a subscription's settings say.
 #[derive(Clone, Debug)]
@@ -134,6 +136,22 @@ pub struct Config {
     pub state: watch::Receiver<SubscriptionState>,
 }
 
+impl Config {
+    /// Says in every line of the log whose delivery it is about.
+    pub(crate) fn span(&self) -> tracing::Span {
+        let topic = self.names.topic_arn.rsplit(':').next().unwrap_or_default();
+        let endpoint = shown(&self.subscription.endpoint);
+        // The most severe level: it is there whatever is filtered out.
+        tracing::error_span!("delivery", subscription = self.subscription.id.0, topic, endpoint)
+    }
+
+    /// Its endpoint.
+    pub(crate) fn endpoint(&self) -> Result<Arc<Endpoint>, BuildError> {
+        let parsed: Result<Endpoint, _> = self.subscription.endpoint.parse();
+        parsed.map(Arc::new).map_err(|source| BuildError::Endpoint { id: self.subscription.id, source })
+    }
+}
+
 /// What all workers share.
 #[derive(Clone)]
 pub struct Deps {
@@ -151,6 +169,10 @@ pub struct Deps {
     pub sns_key: watch::Receiver<Option<Arc<SnsKey>>>,
     /// Messages that were rendered a moment ago.
     pub messages: Messages,
+    /// Events that some worker holds.
+    pub events: Events,
+    /// What all workers may hold at once.
+    pub budget: Budget,
     /// A delivery older than this becomes a dead letter (`Retention::max_age`).
     pub max_age: Duration,
 }
@@ -169,7 +191,16 @@ pub enum BuildError {
     },
 }
 
-/// Why a worker ends.
+/// How a worker ends in order.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The process drains.
+    Drained,
+    /// The store takes no more changes.
+    Store(StoreError),
+}
+
+/// Why a worker stops its work.
 #[derive(Debug)]
 enum Stop {
     /// The process drains; what is under way may take until then.
@@ -181,7 +212,7 @@ enum Stop {
 }
 
 /// A subscription's worker.
-pub struct Worker {
+pub(crate) struct Worker {
     id: SubscriptionId,
     subscription: Subscription,
     settings: Settings,
@@ -191,13 +222,14 @@ pub struct Worker {
     state_lives: bool,
     drain: Drain,
     shared: Arc<Shared>,
-    commands: mpsc::Receiver<Command>,
+    commands: OwnedMutexGuard<mpsc::Receiver<Command>>,
     courier: Arc<Courier>,
     window: Window,
     keys: Keys,
     source: Source,
     flight: Flight,
     due: Due,
+    share: Share,
     /// Changes when housekeeping has made waiting deliveries dead letters.
     given_up: watch::Receiver<u64>,
     /// Not yet committed.
@@ -211,19 +243,20 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Builds a worker and its handle. Nothing happens before [`Worker::run`].
-    ///
-    /// # Errors
-    /// If the endpoint is no URL that can be called.
-    pub fn build(config: Config, deps: Deps, drain: Drain) -> Result<(Self, Handle), BuildError> {
+    /// A worker for a subscription as the store has it. Nothing happens before [`Worker::run`].
+    pub(crate) fn new(
+        config: Config,
+        endpoint: Arc<Endpoint>,
+        deps: Deps,
+        drain: Drain,
+        shared: Arc<Shared>,
+        commands: OwnedMutexGuard<mpsc::Receiver<Command>>,
+    ) -> Self {
         let Config { subscription, names, mut settings, state } = config;
-        let id = subscription.id;
-        let endpoint: Endpoint =
-            subscription.endpoint.parse().map_err(|source| BuildError::Endpoint { id, source })?;
         let end_is_told = state.borrow().is_disabled();
         settings.max_in_flight = settings.max_in_flight.clamp(1, MAX_IN_FLIGHT);
         let courier = Courier {
-            endpoint: Arc::new(endpoint),
+            endpoint,
             recipient: Recipient { format: settings.format.clone(), names },
             timeout: settings.timeout,
             sink: deps.sink.clone(),
@@ -231,16 +264,14 @@ impl Worker {
             messages: deps.messages.clone(),
             sns_key: deps.sns_key.clone(),
         };
-        let (sender, commands) = mpsc::channel(MAX_COMMANDS);
-        let shared = Arc::new(Shared::default());
-        let worker = Self {
-            id,
+        Self {
+            id: subscription.id,
             source: Source::new(deps.feed.watch_topic(subscription.topic)),
             settings,
             state,
             state_lives: true,
             drain,
-            shared: shared.clone(),
+            shared,
             commands,
             courier: Arc::new(courier),
             window: Window::resume(subscription.cursor),
@@ -248,41 +279,32 @@ impl Worker {
             keys: Keys::default(),
             flight: Flight::default(),
             due: Due::default(),
+            share: deps.budget.share(),
             given_up: deps.feed.watch_given_up(),
             changes: Changes::default(),
             gather_until: None,
             failing: false,
             end_is_told,
             deps,
-        };
-        Ok((worker, Handle::new(id, shared, sender)))
+        }
     }
 
-    /// Delivers until the drain. While the subscription is disabled it rests. All that is logged says whose delivery it is about.
-    pub async fn run(self) {
-        let topic = self.courier.recipient.names.topic_arn.rsplit(':').next().unwrap_or_default();
-        let endpoint = shown(&self.subscription.endpoint);
-        // The most severe level: it is there whatever is filtered out.
-        let whose = tracing::error_span!("delivery", subscription = self.id.0, topic, endpoint);
-        self.run_to_the_end().instrument(whose).await;
-    }
-
-    async fn run_to_the_end(mut self) {
-        let last = loop {
+    /// Delivers until the drain. While the subscription is disabled it rests.
+    pub(crate) async fn run(mut self) -> End {
+        loop {
             let Err(stop) = self.work().await;
             match stop {
                 Stop::Disabled => self.lay_down().await,
                 Stop::Drain(deadline) => {
                     self.finish(Some(deadline)).await;
-                    break WorkerState::Drained;
+                    return End::Drained;
                 }
                 Stop::Store(error) => {
                     tracing::error!(%error, "deliveries stopped: the store takes no changes");
-                    break WorkerState::Failed(error.to_string().into());
+                    return End::Store(error);
                 }
             }
-        };
-        self.shared.set_state(last);
+        }
     }
 
     /// The subscription is disabled: ends what is under way and forgets what the store knows. Enabled again, the worker begins as

@@ -41,7 +41,7 @@ fn date(text: &str, now: Timestamp) -> Option<PrimitiveDateTime> {
         .or_else(|| rfc_850(text, now))
 }
 
-/// `Sunday, 06-Nov-94 08:49:37 GMT`. A two-digit year more than 50 years ahead is one of the past.
+/// `Sunday, 06-Nov-94 08:49:37 GMT`. A two-digit year is the one that is at most 50 years ahead and less than 50 ago.
 fn rfc_850(text: &str, now: Timestamp) -> Option<PrimitiveDateTime> {
     let (_, day) = text.split_once(", ")?;
     let (front, behind) = day.split_at_checked(7)?;
@@ -51,6 +51,8 @@ fn rfc_850(text: &str, now: Timestamp) -> Option<PrimitiveDateTime> {
     let mut full = this_year - this_year % 100 + year;
     if full > this_year + 50 {
         full -= 100;
+    } else if full + 50 <= this_year {
+        full += 100;
     }
     PrimitiveDateTime::parse(&format!("{front}{full}{time}"), RFC_850).ok()
 }

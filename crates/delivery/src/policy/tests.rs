@@ -132,6 +132,118 @@ fn says_what_went_wrong() {
     assert_eq!(in_words(2 * SECOND), "2 seconds");
 }
 
+#[test]
+fn words_change_at_whole_units() {
+    for (seconds, words) in [
+        (0, "0 seconds"),
+        (1, "1 second"),
+        (59, "59 seconds"),
+        (60, "1 minute"),
+        (119, "1 minute"),
+        (120, "2 minutes"),
+        (3_599, "59 minutes"),
+        (3_600, "1 hour"),
+        (7_200, "2 hours"),
+        (86_399, "23 hours"),
+        (86_400, "1 day"),
+        (172_799, "1 day"),
+        (172_800, "2 days"),
+    ] {
+        assert_eq!(in_words(Duration::from_secs(seconds)), words, "{seconds}");
+    }
+}
+
+#[test]
+fn the_last_try_is_at_the_end_and_not_behind_it() {
+    let policy = Policy { waits: vec![MINUTE], give_up_after: HOUR };
+    let next = |since: Timestamp| policy.next(1, since, NOW, None, 0.0);
+    let end = NOW.minus(HOUR - MINUTE);
+    assert_eq!(next(end), Next::Retry(NOW.plus(MINUTE)));
+    assert_eq!(next(end.minus(Duration::from_micros(1))), Next::Exhausted);
+    let asked = policy.next(1, end.plus(SECOND), NOW, Some(HOUR), 0.0);
+    assert_eq!(asked, Next::Retry(NOW.plus(MINUTE + SECOND)), "what it asked for ends there, too");
+}
+
+#[test]
+fn the_last_wait_repeats_and_there_is_always_one() {
+    let policy = Policy { waits: vec![SECOND, MINUTE], give_up_after: HOUR };
+    for (attempts, wait) in [(0, SECOND), (1, SECOND), (2, MINUTE), (3, MINUTE), (u32::MAX, MINUTE)] {
+        assert_eq!(policy.next(attempts, NOW, NOW, None, 0.0), Next::Retry(NOW.plus(wait)), "{attempts}");
+    }
+    let none = Policy { waits: Vec::new(), give_up_after: HOUR };
+    assert_eq!(none.next(1, NOW, NOW, None, 0.0), Next::Retry(NOW.plus(SECOND)));
+}
+
+#[test]
+fn a_wait_that_was_asked_for_is_capped_at_a_day() {
+    for (seconds, capped) in [(86_399, 86_399), (86_400, 86_400), (86_401, 86_400)] {
+        let report = answered(429, Some(&seconds.to_string()));
+        assert_eq!(asked_wait(&report, NOW), Some(Duration::from_secs(capped)), "{seconds}");
+        let policy = Policy::default();
+        let asked = Some(Duration::from_secs(seconds));
+        let expected = Next::Retry(NOW.plus(Duration::from_secs(capped)));
+        assert_eq!(policy.next(1, NOW, NOW, asked, 0.0), expected, "{seconds}");
+    }
+    for (status, heeded) in [(299, false), (300, true), (399, true), (400, false), (428, false), (430, false)]
+    {
+        assert_eq!(asked_wait(&answered(status, Some("9")), NOW).is_some(), heeded, "{status}");
+    }
+    assert_eq!(asked_wait(&answered(429, None), NOW), None);
+}
+
+#[test]
+fn only_redirects_are_said_not_to_be_followed() {
+    for (status, words) in [
+        (299, "answered 299"),
+        (300, "answered 300; redirects are not followed"),
+        (399, "answered 399; redirects are not followed"),
+        (400, "answered 400"),
+    ] {
+        assert_eq!(describe(&answered(status, None)), words);
+    }
+    let nothing = AttemptReport { status: None, ..answered(200, None) };
+    assert_eq!((describe(&nothing).as_str(), classify(&nothing)), ("no answer", Verdict::Failed));
+}
+
+#[test]
+fn two_digits_of_a_year_are_within_fifty_years() {
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    // From 6 November 1994, 08:49:37.
+    let until = |year: &str| {
+        let text = format!("Sunday, 06-Nov-{year} 08:49:37 GMT");
+        parse_retry_after(&text, NOW)
+    };
+    assert_eq!(until("93"), Some(Duration::ZERO));
+    assert_eq!(until("94"), Some(Duration::ZERO));
+    assert_eq!(until("95"), Some(days(365)));
+    assert_eq!(until("00"), Some(days(6 * 365 + 2)), "the next century");
+    assert_eq!(until("44"), Some(days(50 * 365 + 13)), "fifty years ahead");
+    assert_eq!(until("45"), Some(Duration::ZERO), "fifty-one would be");
+    // From 2026: 76 is ahead, 77 was.
+    let later = Timestamp::from_millis(1_780_000_000_000);
+    let at = |year: &str| parse_retry_after(&format!("Sunday, 06-Nov-{year} 08:49:37 GMT"), later).unwrap();
+    assert!(at("76") > days(50 * 365) && at("77") == Duration::ZERO);
+    assert_eq!(
+        parse_retry_after("Sunday, 06-Nov-1994 08:49:37 GMT", NOW),
+        None,
+        "four digits are none of its forms"
+    );
+}
+
+#[test]
+fn a_date_is_as_far_off_as_it_says() {
+    for (text, seconds) in [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
+        ("Sun, 06 Nov 1994 08:49:38 GMT", 1),
+        ("Mon, 07 Nov 1994 08:49:37 GMT", 86_400),
+        ("Mon Nov  7 08:49:37 1994", 86_400),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("Wed, 31 Dec 1969 23:59:59 GMT", 0),
+    ] {
+        assert_eq!(parse_retry_after(text, NOW), Some(Duration::from_secs(seconds)), "{text}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn a_retry_is_never_in_the_past_and_never_beyond_the_end(

@@ -43,7 +43,25 @@ fn a_key_has_one_head_and_others_are_not_held_up() {
     assert_eq!(keys.admit(&a), Admit::Go);
     keys.block("c".into());
     assert_eq!(keys.head_done("c"), Release::AskFollowers);
-    assert_eq!(keys.len(), 2);
+    assert_eq!((keys.len(), keys.is_empty()), (2, false));
+    let mut busy: Vec<&str> = keys.busy().map(|key| &**key).collect();
+    busy.sort_unstable();
+    assert_eq!(busy, ["a", "c"]);
+    keys.free("a");
+    keys.free("c");
+    assert_eq!((keys.len(), keys.is_empty()), (0, true));
+    assert_eq!(keys.head_done("a"), Release::Free, "nobody knows of it");
+}
+
+#[test]
+fn a_window_that_is_resumed_leaves_the_cursor_as_it_is() {
+    let window = Window::resume(cursor(15, 10));
+    assert_eq!((window.cursor(), window.span()), (cursor(15, 10), 0));
+    let mut window = Window::new(Position(3));
+    assert_eq!((window.cursor(), window.span()), (cursor(3, 3), 0));
+    window.begin(Position(4));
+    window.settle(Position(4));
+    assert_eq!(window.cursor(), cursor(4, 4));
 }
 
 proptest! {

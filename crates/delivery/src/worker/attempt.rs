@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use event::Event;
 use event::timestamp::Clock;
+use storage::failpoint;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -75,6 +76,7 @@ impl Courier {
 
     /// Sends a request to confirm.
     pub(super) async fn confirm(self: Arc<Self>, confirmation: sns::Confirmation) -> AttemptReport {
+        failpoint::hit(failpoint::HANDSHAKE);
         let names = &self.recipient.names;
         let signed = match self.key() {
             Some(key) => sns::sign(names, confirmation.string_to_sign(names), key).await,

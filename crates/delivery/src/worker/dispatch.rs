@@ -1,11 +1,10 @@
 //! What goes out next.
 
-use std::sync::Arc;
-
 use event::Event;
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
 
 use super::flight::{Departure, Row};
+use super::source::Held;
 use super::{MAX_SPAN, Order, Stop, Worker};
 use crate::policy::in_words;
 use crate::window::Admit;
@@ -22,10 +21,13 @@ pub(super) struct Room {
 }
 
 impl Worker {
-    /// Retries have half of the places as long as new events wait, so that neither starves the other.
+    /// Retries have half of the places as long as new events wait, so that neither starves the other. While the budget is spent there is
+    /// no place for what is yet to be read.
     pub(super) fn room(&self) -> Room {
         let free = self.settings.max_in_flight.saturating_sub(self.flight.len());
-        let retries = if self.source.is_drained() {
+        let retries = if self.share.affordable().is_none() {
+            0
+        } else if self.source.is_drained() {
             free
         } else {
             let half = self.settings.max_in_flight.div_ceil(2);
@@ -40,14 +42,21 @@ impl Worker {
         let retries = self.room().retries.saturating_sub(departures.len());
         departures.extend(self.due(retries).await?);
         let new = self.room().new.min(self.room().free.saturating_sub(departures.len()));
-        for event in self.next_events(new).await? {
-            departures.extend(self.begin(event));
+        for next in self.next_events(new).await? {
+            match next {
+                Ok(held) => departures.extend(self.begin(held)),
+                Err(unreadable) => {
+                    self.set_aside(&unreadable).await?;
+                    self.window.begin(unreadable.position);
+                    self.window.settle(unreadable.position);
+                }
+            }
         }
         Ok(departures)
     }
 
     /// Begins a new event: an attempt, or at once a row.
-    fn begin(&mut self, event: Arc<Event>) -> Option<Departure> {
+    fn begin(&mut self, Held { event, charge }: Held) -> Option<Departure> {
         let now = self.now();
         let position = event.position;
         self.window.begin(position);
@@ -63,7 +72,7 @@ impl Worker {
             self.window.settle(position);
             return None;
         }
-        Some(Departure { event, number: 1, since: now, began_at: now, row: Row::None })
+        Some(Departure { event, charge, number: 1, since: now, began_at: now, row: Row::None })
     }
 
     /// Notes a dead letter.

@@ -6,11 +6,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::{Event, Timestamp};
+use event::Timestamp;
 use storage::delivery::{Delivery, DeliveryState};
+use storage::{Reader, StoreError};
 
+use super::damage::{Damage, Readable, event_at, reason};
 use super::flight::{Departure, Row};
-use super::{LEASE_MARGIN, Order, Stop, Worker};
+use super::{LEASE_MARGIN, LOOK_EVERY, Order, Stop, Worker};
+use crate::budget::facts;
+use crate::events::Events;
 use crate::policy::in_words;
 
 /// Behind a look that found nothing to begin.
@@ -25,6 +29,8 @@ pub(super) struct Due {
     releasing: Vec<Arc<str>>,
     /// Keys whose first row may go.
     promotable: VecDeque<Arc<str>>,
+    /// The rows that are due cannot be read.
+    is_damaged: bool,
 }
 
 impl Due {
@@ -53,6 +59,11 @@ impl Due {
         !self.promotable.is_empty()
     }
 
+    /// Keys that could not be asked yet are asked first.
+    fn ask_again(&mut self, keys: impl DoubleEndedIterator<Item = Arc<str>>) {
+        keys.rev().for_each(|key| self.promotable.push_front(key));
+    }
+
     /// A commit has made the ends of the heads durable.
     pub(super) fn promote_released(&mut self) {
         self.promotable.extend(self.releasing.drain(..));
@@ -60,7 +71,28 @@ impl Due {
 }
 
 /// A row with its event; a row pins its event, so that only damage can part them.
-type Found = (Delivery, Option<Event>);
+type Found = (Delivery, Option<Readable>);
+
+/// Looks up the events of rows, until they have as many bytes as may be taken: at least one.
+struct Lookup {
+    events: Events,
+    bytes: usize,
+    affordable: usize,
+    damage: Damage,
+}
+
+impl Lookup {
+    /// `None` if it is one too many.
+    fn find(&mut self, reader: &dyn Reader, row: Delivery) -> storage::Result<Option<Found>> {
+        if self.bytes >= self.affordable {
+            return Ok(None);
+        }
+        let event = event_at(&self.events, reader, row.id.position, self.damage)?;
+        let size = event.as_ref().and_then(|event| event.as_ref().ok()).map_or(0, |event| facts(event));
+        self.bytes += size.max(1);
+        Ok(Some((row, event)))
+    }
+}
 
 impl Worker {
     /// Of keys whose head is done, up to `room` that are next.
@@ -70,22 +102,29 @@ impl Worker {
         }
         // Followers that came a moment ago must be in the store before it is asked for them.
         self.commit().await?;
+        let Some(affordable) = self.share.affordable() else { return Ok(Vec::new()) };
         let count = room.min(self.due.promotable.len());
         // One that is under way is asked again when it has ended; one that was released twice is asked once.
         let mut seen = self.flight.keys();
         let mut keys: Vec<Arc<str>> = self.due.promotable.drain(..count).collect();
         keys.retain(|key| seen.insert(key.clone()));
-        let (id, asked) = (self.id, keys.clone());
+        let (id, asked, events) = (self.id, keys.clone(), self.deps.events.clone());
         let firsts = self
-            .read(move |reader| {
-                let first = |key: &Arc<str>| {
-                    let Some(row) = reader.deliveries_of_key(id, key, 1)?.pop() else { return Ok(None) };
-                    let event = reader.event_at(row.id.position)?;
-                    Ok(Some((row, event)))
-                };
-                asked.iter().map(first).collect::<storage::Result<Vec<Option<Found>>>>()
+            .read_around(move |reader, damage| {
+                let mut lookup = Lookup { events: events.clone(), bytes: 0, affordable, damage };
+                let mut firsts = Vec::new();
+                for key in &asked {
+                    let Some(row) = reader.deliveries_of_key(id, key, 1)?.pop() else {
+                        firsts.push(None);
+                        continue;
+                    };
+                    let Some(found) = lookup.find(reader, row)? else { break };
+                    firsts.push(Some(found));
+                }
+                Ok(firsts)
             })
             .await?;
+        self.due.ask_again(keys.drain(firsts.len()..));
         let mut departures = Vec::new();
         for (key, first) in keys.iter().zip(firsts) {
             match first {
@@ -120,22 +159,49 @@ impl Worker {
         }
         // The rows in `changes` must be in the store before it is asked for them.
         self.commit().await?;
-        let (id, limit) = (self.id, room + self.flight.rows());
-        let (found, next_due) = self
-            .read(move |reader| {
+        let Some(affordable) = self.share.affordable() else { return Ok(Vec::new()) };
+        let (id, limit, under_way) = (self.id, room + self.flight.rows(), self.flight.positions());
+        let events = self.deps.events.clone();
+        let looked = self
+            .read_around(move |reader, damage| {
+                let mut lookup = Lookup { events: events.clone(), bytes: 0, affordable, damage };
+                let rows = match reader.due_deliveries(id, now, limit) {
+                    Err(StoreError::Damaged(why)) if damage == Damage::IsSetAside => return Ok(Err(why)),
+                    rows => rows?,
+                };
                 let mut found = Vec::new();
-                for row in reader.due_deliveries(id, now, limit)? {
-                    let event = reader.event_at(row.id.position)?;
-                    found.push((row, event));
+                for row in rows.into_iter().filter(|row| !under_way.contains(&row.id.position)).take(room) {
+                    let Some(row) = lookup.find(reader, row)? else { break };
+                    found.push(row);
                 }
-                Ok((found, reader.next_due(id)?))
+                Ok(Ok((found, reader.next_due(id)?)))
             })
             .await?;
-        let waiting = found.into_iter().filter(|(row, _)| !self.flight.contains(row.id.position)).take(room);
-        let waiting: Vec<Found> = waiting.collect();
+        let (waiting, next_due) = match looked {
+            Ok(looked) => looked,
+            Err(why) => {
+                self.due_rows_are_damaged(why, now);
+                return Ok(Vec::new());
+            }
+        };
+        if std::mem::take(&mut self.due.is_damaged) {
+            self.shared.set_trouble(None);
+        }
         let none = waiting.is_empty();
         self.due.look_at = next_due.map(|at| if none { at.max(now.plus(LOOK_AGAIN)) } else { at });
         Ok(waiting.into_iter().filter_map(|found| self.lease(found)).collect())
+    }
+
+    /// New events go on; the rows are looked at again after a while.
+    fn due_rows_are_damaged(&mut self, why: String, now: Timestamp) {
+        if !std::mem::replace(&mut self.due.is_damaged, true) {
+            tracing::error!(
+                why,
+                "the store cannot read the deliveries that wait for a retry: they wait; `retrohook check --data` says more"
+            );
+        }
+        self.shared.set_trouble(Some(format!("its retries wait, because the store cannot read them: {why}")));
+        self.due.look_at = Some(now.plus(LOOK_EVERY));
     }
 
     /// Notes that the next attempt at a row begins; or that it is dead, if there is no point in one.
@@ -143,6 +209,10 @@ impl Worker {
         let now = self.now();
         let reason = match &event {
             None => Some("its event is missing from the log".to_owned()),
+            Some(Err(unreadable)) => {
+                self.shared.count_set_aside();
+                Some(reason(&unreadable.why))
+            }
             // The delivery's age, not the event's: one that somebody asked for again is young.
             Some(_) if now.since(row.since) > self.deps.max_age => Some(format!(
                 "older than {} before attempt {}",
@@ -158,13 +228,47 @@ impl Worker {
             self.head_done(&key);
             return None;
         }
-        let event = Arc::new(event?);
+        let event = event?.ok()?;
+        let charge = self.share.charge(&event);
         let at = now.plus(self.settings.timeout + LEASE_MARGIN);
         row.attempts += 1;
         row.state = DeliveryState::Retry { at };
         let (number, since) = (row.attempts, row.since);
         self.changes.put(row);
         self.due.look_no_later_than(at);
-        Some(Departure { event, number, since, began_at: now, row: Row::Stored })
+        Some(Departure { event, charge, number, since, began_at: now, row: Row::Stored })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_look_counts() {
+        let at = Timestamp::from_millis;
+        let mut due = Due::default();
+        assert_eq!(due.look_at(), None);
+        for (wanted, expected) in [(50, 50), (70, 50), (30, 30), (30, 30)] {
+            due.look_no_later_than(at(wanted));
+            assert_eq!(due.look_at(), Some(at(expected)));
+        }
+    }
+
+    #[test]
+    fn keys_go_from_releasing_to_promotable_in_order() {
+        let mut due = Due::default();
+        assert!(!due.has_releasing() && !due.has_promotable());
+        for key in ["a", "b", "c"] {
+            due.release(key.into());
+        }
+        assert!(due.has_releasing() && !due.has_promotable());
+        due.promote_released();
+        assert!(!due.has_releasing() && due.has_promotable());
+        due.release("d".into());
+        let taken: Vec<_> = due.promotable.drain(..2).collect();
+        due.ask_again(taken.into_iter());
+        let asked: Vec<&str> = due.asked().map(|key| &**key).collect();
+        assert_eq!(asked, ["d", "a", "b", "c"]);
     }
 }

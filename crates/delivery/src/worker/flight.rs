@@ -10,12 +10,16 @@ use tokio::time::Instant;
 
 use super::SLOW;
 use super::attempt::{Arrival, Courier};
+use crate::budget::Charge;
 use crate::sink::{AttemptReport, Failure};
 
 /// An attempt that is about to be made; what it needs is durable.
 #[derive(Debug)]
 pub(super) struct Departure {
     pub(super) event: Arc<Event>,
+    /// What the worker is charged with for it, until the attempt has ended.
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    pub(super) charge: Charge,
     /// Which attempt.
     pub(super) number: u32,
     /// When the first attempt was.
@@ -98,6 +102,11 @@ impl Flight {
         self.positions.contains(&position)
     }
 
+    /// The positions of all attempts under way.
+    pub(super) fn positions(&self) -> HashSet<Position> {
+        self.positions.clone()
+    }
+
     /// The keys of all attempts under way.
     pub(super) fn keys(&self) -> HashSet<Arc<str>> {
         self.trips.values().map(|trip| trip.departure.event.body.key.clone()).collect()
@@ -126,7 +135,7 @@ impl Flight {
     fn landed(&mut self, joined: Result<(Id, Arrival), JoinError>) -> Option<Landed> {
         let (id, arrival) = match joined {
             Ok(ended) => ended,
-            Err(error) => (error.id(), broken_off(&error)),
+            Err(error) => (error.id(), Arrival::Report(broken_off(&error))),
         };
         let Trip { began, departure: trip, is_retry } = self.trips.remove(&id)?;
         self.positions.remove(&trip.event.position);
@@ -156,7 +165,7 @@ impl Flight {
 }
 
 /// A panic in a sink is a failed attempt like any other.
-fn broken_off(error: &JoinError) -> Arrival {
+pub(super) fn broken_off(error: &JoinError) -> AttemptReport {
     tracing::error!(%error, "an attempt broke off");
-    Arrival::Report(AttemptReport::failed(Failure::Internal, "the attempt broke off", Duration::ZERO))
+    AttemptReport::failed(Failure::Internal, "the attempt broke off", Duration::ZERO)
 }

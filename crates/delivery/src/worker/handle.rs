@@ -11,6 +11,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::sink::{AttemptReport, Failure};
 
+/// Commands that wait for the worker.
+const MAX_COMMANDS: usize = 64;
+
 /// What a worker does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum WorkerState {
@@ -23,17 +26,34 @@ pub enum WorkerState {
     WaitingForKey,
     /// Deliveries flow.
     Running,
-    /// The store is full or overloaded; nothing new is begun.
+    /// The store does not do what it was asked, and is asked again; nothing new is begun.
     WaitingForStore,
+    /// The worker ended unexpectedly and is started again in a moment.
+    Restarting,
     /// The receiver unsubscribed; nothing is begun until somebody enables the subscription again.
     Disabled,
     /// The process drains. Final.
     Drained,
-    /// The store failed; only a restart helps. Final.
+    /// The store failed for good, or the thread of the deliveries ended; only a restart of the process helps. Final.
     Failed(Arc<str>),
 }
 
 impl WorkerState {
+    /// As the admin API writes it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Pending => "pending",
+            Self::WaitingForKey => "waiting_for_key",
+            Self::Running => "running",
+            Self::WaitingForStore => "waiting_for_store",
+            Self::Restarting => "restarting",
+            Self::Disabled => "disabled",
+            Self::Drained => "drained",
+            Self::Failed(_) => "failed",
+        }
+    }
+
     /// Whether the worker has ended.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Drained | Self::Failed(_))
@@ -104,13 +124,17 @@ impl fmt::Display for AttemptResult {
     }
 }
 
-/// Counts since the worker was built.
+/// Counts since the process started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Deliveries that succeeded.
     pub delivered: u64,
     /// Deliveries that became dead letters.
     pub dead: u64,
+    /// Events that the store could not read and that were set aside.
+    pub set_aside: u64,
+    /// How often the worker ended unexpectedly and was started again.
+    pub restarts: u64,
     /// Attempts, by [`AttemptResult::ALL`].
     pub attempts: [u64; AttemptResult::ALL.len()],
 }
@@ -126,11 +150,15 @@ fn index(result: AttemptResult) -> Option<usize> {
     AttemptResult::ALL.iter().position(|other| *other == result)
 }
 
-/// Written by the worker, read by anybody.
-pub(super) struct Shared {
+/// Written by the worker and its supervisor, read by anybody.
+pub(crate) struct Shared {
     state: watch::Sender<WorkerState>,
+    /// What keeps the worker from its work, in words for people.
+    trouble: Mutex<Option<Arc<str>>>,
     delivered: AtomicU64,
     dead: AtomicU64,
+    set_aside: AtomicU64,
+    restarts: AtomicU64,
     attempts: [AtomicU64; AttemptResult::ALL.len()],
     last: Mutex<Option<LastAttempt>>,
 }
@@ -139,8 +167,11 @@ impl Default for Shared {
     fn default() -> Self {
         Self {
             state: watch::channel(WorkerState::Starting).0,
+            trouble: Mutex::default(),
             delivered: AtomicU64::new(0),
             dead: AtomicU64::new(0),
+            set_aside: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
             attempts: Default::default(),
             last: Mutex::default(),
         }
@@ -152,8 +183,39 @@ impl Shared {
         self.state.borrow().clone()
     }
 
-    pub(super) fn set_state(&self, state: WorkerState) {
+    /// A state in which all is as it should be, or a final one.
+    pub(crate) fn set_state(&self, state: WorkerState) {
+        self.set_trouble(None);
         self.state.send_replace(state);
+    }
+
+    /// The worker has ended unexpectedly.
+    pub(crate) fn restarting(&self, trouble: String) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.set_trouble(Some(trouble));
+        self.state.send_replace(WorkerState::Restarting);
+    }
+
+    /// The store is asked again; what the worker did before is the same in the end.
+    pub(super) fn waits_for_store(&self, trouble: String) {
+        self.set_trouble(Some(trouble));
+        let waits = |state: &mut WorkerState| {
+            let works =
+                matches!(state, WorkerState::Starting | WorkerState::Restarting | WorkerState::Running);
+            if works {
+                *state = WorkerState::WaitingForStore;
+            }
+            works
+        };
+        self.state.send_if_modified(waits);
+    }
+
+    pub(super) fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble.map(Into::into);
+    }
+
+    pub(super) fn count_set_aside(&self) {
+        self.set_aside.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_delivered(&self) {
@@ -175,9 +237,12 @@ impl Shared {
     }
 }
 
+/// What others asked: of the worker that holds the lock. One that dies gives it back.
+pub(crate) type Commands = Arc<tokio::sync::Mutex<mpsc::Receiver<Command>>>;
+
 /// What others may ask.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(crate) enum Command {
     Redeliver { position: Position, reply: oneshot::Sender<Result<(), RedeliverError>> },
     Redrive { part: Redrive, reply: oneshot::Sender<Result<Redriven, RedeliverError>> },
 }
@@ -227,14 +292,17 @@ pub enum RedeliverError {
     /// An earlier delivery of its key is not done (FIFO); it follows by itself.
     #[error("the delivery waits for an earlier one of its key")]
     Behind,
-    /// The subscription is pending, disabled, or the process stops.
+    /// The subscription is pending, disabled, cannot reach the store, or the process stops.
     #[error("the subscription is not delivering")]
     NotDelivering,
+    /// The store has the event and cannot read it.
+    #[error("the store cannot read the event")]
+    Unreadable,
 }
 
 impl Command {
     /// Says that the subscription is not delivering. Who asked and went away does not mind.
-    pub(super) fn refuse(self) {
+    pub(crate) fn refuse(self) {
         match self {
             Self::Redeliver { reply, .. } => drop(reply.send(Err(RedeliverError::NotDelivering))),
             Self::Redrive { reply, .. } => drop(reply.send(Err(RedeliverError::NotDelivering))),
@@ -242,7 +310,7 @@ impl Command {
     }
 }
 
-/// A worker's handle; clones share it.
+/// The handle of a subscription's worker, whichever lives; clones share it.
 #[derive(Clone)]
 pub struct Handle {
     id: SubscriptionId,
@@ -251,8 +319,16 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(super) fn new(id: SubscriptionId, shared: Arc<Shared>, commands: mpsc::Sender<Command>) -> Self {
-        Self { id, shared, commands }
+    /// A handle, and what a worker needs to be reached by it.
+    pub(crate) fn new(id: SubscriptionId) -> (Self, Arc<Shared>, Commands) {
+        let (sender, commands) = mpsc::channel(MAX_COMMANDS);
+        let shared = Arc::new(Shared::default());
+        let handle = Self { id, shared: shared.clone(), commands: sender };
+        (handle, shared, Arc::new(tokio::sync::Mutex::new(commands)))
+    }
+
+    pub(crate) fn set_state(&self, state: WorkerState) {
+        self.shared.set_state(state);
     }
 
     /// Whose.
@@ -265,22 +341,32 @@ impl Handle {
         self.shared.state()
     }
 
+    /// What keeps it from its work, in words for people; `None` if it does what it should.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        match self.state() {
+            WorkerState::Failed(cause) => Some(cause),
+            _ => self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
     /// Changes with the state.
     pub fn watch_state(&self) -> watch::Receiver<WorkerState> {
         self.shared.state.subscribe()
     }
 
-    /// Counts since it was built.
+    /// Counts since the process started.
     pub fn counts(&self) -> Counts {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Counts {
             delivered: load(&self.shared.delivered),
             dead: load(&self.shared.dead),
+            set_aside: load(&self.shared.set_aside),
+            restarts: load(&self.shared.restarts),
             attempts: std::array::from_fn(|index| load(&self.shared.attempts[index])),
         }
     }
 
-    /// The last attempt since it was built.
+    /// The last attempt since the process started.
     pub fn last_attempt(&self) -> Option<LastAttempt> {
         self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -316,3 +402,6 @@ impl fmt::Debug for Handle {
         f.debug_struct("Handle").field("id", &self.id).field("state", &self.state()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

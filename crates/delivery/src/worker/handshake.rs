@@ -2,15 +2,39 @@
 //! unsubscribed is told how to undo it.
 
 use std::future::Future;
+use std::time::Duration;
 
 use storage::entities::SubscriptionState;
 use tokio::time::Instant;
 
+use super::flight::broken_off;
 use super::{Stop, Worker, WorkerState};
 use crate::policy::{Next, Verdict, asked_wait, classify, describe};
 use crate::sink::AttemptReport;
 use crate::wire::WireFormat;
 use crate::wire::sns::{Confirmation, ConfirmationKind};
+
+/// Behind a request to confirm that the endpoint took, before the next one.
+const ASK_AGAIN: [Duration; 5] = [
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(600),
+    Duration::from_secs(3_600),
+    Duration::from_secs(6 * 3_600),
+];
+/// And from then on.
+const ASK_AT_LEAST_EVERY: Duration = Duration::from_secs(24 * 3_600);
+
+/// What came of a request to confirm, or of the word that a subscription has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// The endpoint answered with success.
+    Taken,
+    /// It did not for as long as a delivery is tried.
+    GivenUp,
+    /// The subscription's state changed first.
+    StateChanged,
+}
 
 impl Worker {
     /// Returns when the subscription is confirmed. Until then its endpoint gets nothing but the request to confirm, and nothing at all
@@ -36,27 +60,36 @@ impl Worker {
         }
     }
 
-    /// Returns when the state has changed.
+    /// Returns when the state has changed. The endpoint is asked again for as long as it is pending, after waits that grow to a day: also
+    /// one that took the request and did not visit its link.
     async fn ask_to_confirm(&mut self, token: String) -> Result<(), Stop> {
-        if self.settings.confirmation == super::Confirmation::Handshake {
-            self.await_sns_key().await?;
+        if self.settings.confirmation == super::Confirmation::ByHand {
             self.shared.set_state(WorkerState::Pending);
-            let confirmation = Confirmation {
-                kind: ConfirmationKind::Subscription,
-                id: self.subscription.uuid,
-                token,
-                at: self.subscription.created_at,
-            };
-            if self.send_until_taken(confirmation).await?.is_none() {
-                return Ok(());
-            }
-            tracing::info!(
-                "the endpoint was asked to confirm: deliveries begin when it visits the SubscribeURL"
-            );
+            self.unless_state_changes(std::future::pending::<()>()).await?;
+            return Ok(());
         }
+        self.await_sns_key().await?;
         self.shared.set_state(WorkerState::Pending);
-        self.unless_state_changes(std::future::pending::<()>()).await?;
-        Ok(())
+        let confirmation = Confirmation {
+            kind: ConfirmationKind::Subscription,
+            id: self.subscription.uuid,
+            token,
+            at: self.subscription.created_at,
+        };
+        let mut waits = ASK_AGAIN.into_iter();
+        loop {
+            let wait = match self.send_until_taken(&confirmation).await? {
+                Sent::StateChanged => return Ok(()),
+                Sent::Taken => {
+                    tracing::info!(
+                        "the endpoint was asked to confirm: deliveries begin when it visits the SubscribeURL"
+                    );
+                    waits.next().unwrap_or(ASK_AT_LEAST_EVERY)
+                }
+                Sent::GivenUp => ASK_AT_LEAST_EVERY,
+            };
+            let Some(()) = self.unless_state_changes(tokio::time::sleep(wait)).await? else { return Ok(()) };
+        }
     }
 
     /// Returns when the state has changed. An endpoint of SNS's form that unsubscribed a moment ago is told how to undo it, as by SNS:
@@ -71,7 +104,7 @@ impl Worker {
                 token,
                 at: self.now(),
             };
-            if self.send_until_taken(confirmation).await?.is_none() {
+            if self.send_until_taken(&confirmation).await? == Sent::StateChanged {
                 return Ok(());
             }
         }
@@ -79,60 +112,67 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends until the endpoint has taken it. `None` when the state changed before.
-    async fn send_until_taken(&mut self, confirmation: Confirmation) -> Result<Option<()>, Stop> {
-        let since = self.now();
-        let kind = confirmation.kind.as_str();
+    /// Sends until the endpoint has taken it, with the waits of a delivery and for as long.
+    async fn send_until_taken(&mut self, confirmation: &Confirmation) -> Result<Sent, Stop> {
+        let began = Instant::now();
         for attempts in 1.. {
             // A task of its own: an endpoint that confirms before it answers still gets to answer.
             let attempt = tokio::spawn(self.courier.clone().confirm(confirmation.clone()));
-            let Some(report) = self.unless_state_changes(attempt).await? else { return Ok(None) };
-            let Ok(report) = report else { continue };
+            let Some(report) = self.unless_state_changes(attempt).await? else {
+                return Ok(Sent::StateChanged);
+            };
+            let report = report.unwrap_or_else(|error| broken_off(&error));
             self.shared.count_attempt(&report);
             self.note_last(None, attempts, &report);
             match classify(&report) {
-                Verdict::Delivered => break,
+                Verdict::Delivered => return Ok(Sent::Taken),
                 Verdict::Gone => {
+                    let kind = confirmation.kind.as_str();
                     tracing::warn!(
                         kind,
                         "the endpoint answered 410: it is not asked again before the next start"
                     );
-                    return self.unless_state_changes(std::future::pending()).await;
+                    self.unless_state_changes(std::future::pending::<()>()).await?;
+                    return Ok(Sent::StateChanged);
                 }
                 Verdict::Failed => {}
             }
-            let Some(until) = self.next_confirmation(kind, attempts, since, &report) else { break };
+            let Some(until) = self.next_try(confirmation.kind, attempts, began, &report) else { break };
             let Some(()) = self.unless_state_changes(tokio::time::sleep_until(until)).await? else {
-                return Ok(None);
+                return Ok(Sent::StateChanged);
             };
         }
-        Ok(Some(()))
+        Ok(Sent::GivenUp)
     }
 
-    fn next_confirmation(
+    fn next_try(
         &self,
-        kind: &'static str,
+        kind: ConfirmationKind,
         attempts: u32,
-        since: event::Timestamp,
+        began: Instant,
         report: &AttemptReport,
     ) -> Option<Instant> {
+        // The wall clock may jump: what counts is how long this has been tried.
         let now = self.now();
+        let since = now.minus(began.elapsed());
         let jitter = fastrand::f64().mul_add(2.0, -1.0);
         let next = self.settings.policy.next(attempts, since, now, asked_wait(report, now), jitter);
-        let error = describe(report);
+        let (kind, error) = (kind.as_str(), describe(report));
         match next {
             Next::Retry(at) => {
+                let wait = at.since(now);
+                let seconds = wait.as_secs();
                 tracing::warn!(
                     kind,
                     attempts,
                     error,
-                    next_at = %at,
-                    "the endpoint was asked to confirm in vain"
+                    seconds,
+                    "the endpoint did not take it: it is asked again"
                 );
-                Some(Instant::now() + at.since(now))
+                Some(Instant::now() + wait)
             }
             Next::Exhausted => {
-                tracing::warn!(kind, attempts, error, "the endpoint is no longer asked to confirm");
+                tracing::warn!(kind, attempts, error, "the endpoint has not taken it for days");
                 None
             }
         }

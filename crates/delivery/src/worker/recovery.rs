@@ -10,11 +10,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use event::{Event, Position, Timestamp, TopicId};
-use storage::Reader;
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Cursor, SubscriptionId};
+use storage::{Reader, StoreError};
 
+use super::damage::{Damage, Unreadable, events_after};
 use super::{LEASE_MARGIN, MAX_TIMEOUT, Order, Stop, Worker};
+use crate::events::Events;
 use crate::window::Window;
 
 /// Events that are read at once.
@@ -27,8 +29,13 @@ impl Worker {
     /// Closes the gap that the last run left, and takes up the rows.
     pub(super) async fn recover(&mut self) -> Result<(), Stop> {
         let (id, topic, cursor) = (self.id, self.subscription.topic, self.subscription.cursor);
-        let (now, order) = (self.now(), self.settings.order);
-        let gap = self.read(move |reader| gap(reader, id, topic, cursor, now)).await?;
+        let (now, order, events) = (self.now(), self.settings.order, self.deps.events.clone());
+        let gap = Gap { id, topic, cursor, now };
+        let (gap, unreadable) =
+            self.read_around(move |reader, damage| gap.close(reader, &events, damage)).await?;
+        for one in &unreadable {
+            self.set_aside(one).await?;
+        }
         if !gap.is_empty() {
             tracing::info!(count = gap.len(), "deliveries that were under way are repeated");
         }
@@ -70,8 +77,15 @@ impl Worker {
     async fn break_leases(&mut self, now: Timestamp) -> Result<(), Stop> {
         let (id, until) = (self.id, now.plus(MAX_TIMEOUT + LEASE_MARGIN));
         loop {
-            let leased =
-                self.read(move |reader| reader.leased_deliveries(id, now, until, ROWS_AT_ONCE)).await?;
+            let leased = self
+                .read_around(move |reader, damage| {
+                    match reader.leased_deliveries(id, now, until, ROWS_AT_ONCE) {
+                        // They are due by their time.
+                        Err(StoreError::Damaged(_)) if damage == Damage::IsSetAside => Ok(Vec::new()),
+                        leased => leased,
+                    }
+                })
+                .await?;
             if leased.is_empty() {
                 return Ok(());
             }
@@ -100,24 +114,41 @@ impl Worker {
     }
 }
 
-fn gap(
-    reader: &dyn Reader,
+/// What the last run may or may not have delivered.
+struct Gap {
     id: SubscriptionId,
     topic: TopicId,
     cursor: Cursor,
     now: Timestamp,
-) -> storage::Result<Vec<Delivery>> {
-    let mut found = Vec::new();
-    let mut after = cursor.done_to;
-    while after < cursor.dispatched_to {
-        let events = reader.events_after(topic, after, CHUNK, CHUNK_BYTES)?;
-        let Some(last) = events.last() else { break };
-        after = last.position;
-        for event in events.iter().filter(|event| event.position <= cursor.dispatched_to) {
-            found.extend(unfinished(reader, id, event, now)?);
+}
+
+impl Gap {
+    /// Its rows, and the events that cannot be read.
+    fn close(
+        &self,
+        reader: &dyn Reader,
+        events: &Events,
+        damage: Damage,
+    ) -> storage::Result<(Vec<Delivery>, Vec<Unreadable>)> {
+        let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
+        let mut after = self.cursor.done_to;
+        while after < self.cursor.dispatched_to {
+            let limit = (CHUNK, CHUNK_BYTES);
+            let found = events_after(events, reader, self.topic, after, limit, damage)?;
+            if found.is_empty() {
+                break;
+            }
+            for next in found {
+                after = next.as_ref().map_or_else(|next| next.position, |event| event.position);
+                match next {
+                    _ if after > self.cursor.dispatched_to => break,
+                    Ok(event) => rows.extend(unfinished(reader, self.id, &event, self.now, damage)?),
+                    Err(next) => unreadable.push(next),
+                }
+            }
         }
+        Ok((rows, unreadable))
     }
-    Ok(found)
 }
 
 /// The row of an event's delivery, if nothing tells what became of it.
@@ -126,12 +157,17 @@ fn unfinished(
     subscription: SubscriptionId,
     event: &Event,
     now: Timestamp,
+    damage: Damage,
 ) -> storage::Result<Option<Delivery>> {
     let id = DeliveryId { subscription, position: event.position };
     if reader.delivery(id)?.is_some() {
         return Ok(None);
     }
-    let mut attempts = reader.attempts_at(event.position)?;
+    let mut attempts = match reader.attempts_at(event.position) {
+        // They say less about the delivery than a repetition does.
+        Err(StoreError::Damaged(_)) if damage == Damage::IsSetAside => Vec::new(),
+        attempts => attempts?,
+    };
     attempts.retain(|attempt| attempt.delivery == id);
     if attempts.iter().any(|attempt| attempt.error.is_none()) {
         return Ok(None);

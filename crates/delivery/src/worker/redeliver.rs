@@ -5,6 +5,7 @@ use std::sync::Arc;
 use event::{Position, Timestamp};
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
 
+use super::damage::event_at;
 use super::handle::{Command, RedeliverError, Redrive, Redriven};
 use super::recovery::ROWS_AT_ONCE;
 use super::{Order, Stop, Worker};
@@ -56,14 +57,17 @@ impl Worker {
         // What was settled a moment ago must be in the store before it is asked.
         self.commit().await?;
         let id = DeliveryId { subscription: self.id, position };
+        let events = self.deps.events.clone();
         let (event, row, attempts) = self
-            .read(move |reader| {
-                let event = reader.event_at(position)?;
+            .read_around(move |reader, damage| {
+                let event = event_at(&events, reader, position, damage)?;
                 Ok((event, reader.delivery(id)?, reader.attempts_at(position)?))
             })
             .await?;
-        let Some(event) = event.filter(|event| event.body.topic == self.subscription.topic) else {
-            return Ok(Err(RedeliverError::NoSuchEvent));
+        let event = match event {
+            Some(Ok(event)) if event.body.topic == self.subscription.topic => event,
+            Some(Err(_)) => return Ok(Err(RedeliverError::Unreadable)),
+            Some(Ok(_)) | None => return Ok(Err(RedeliverError::NoSuchEvent)),
         };
         let waits = row.as_ref().map(|row| &row.state);
         if waits == Some(&DeliveryState::Behind) {
@@ -90,8 +94,13 @@ impl Worker {
         position: Position,
         error: RedeliverError,
     ) -> Result<RedeliverError, Stop> {
-        let event = self.read(move |reader| reader.event_at(position)).await?;
-        let ours = event.is_some_and(|event| event.body.topic == self.subscription.topic);
-        Ok(if ours { error } else { RedeliverError::NoSuchEvent })
+        let events = self.deps.events.clone();
+        let read =
+            self.read_around(move |reader, damage| event_at(&events, reader, position, damage)).await?;
+        Ok(match read {
+            Some(Ok(event)) if event.body.topic == self.subscription.topic => error,
+            Some(Err(_)) => RedeliverError::Unreadable,
+            Some(Ok(_)) | None => RedeliverError::NoSuchEvent,
+        })
     }
 }

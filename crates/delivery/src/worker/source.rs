@@ -7,15 +7,27 @@ use event::{Event, Position};
 use storage::feed::Recent;
 use tokio::sync::watch;
 
+use super::damage::{Readable, Unreadable, events_after};
 use super::{Stop, Worker};
+use crate::budget::{Charge, facts};
 
 /// At most this many bytes of facts are read from the log at once.
 const MAX_READ_BYTES: usize = 4 << 20;
 
+/// What a worker holds of an event, and is charged with.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) event: Arc<Event>,
+    pub(super) charge: Charge,
+}
+
+/// A new event, or one that cannot be read.
+pub(super) type Next = Result<Held, Unreadable>;
+
 /// What was read and not yet dispatched.
 pub(super) struct Source {
     changes: watch::Receiver<Position>,
-    backlog: VecDeque<Arc<Event>>,
+    backlog: VecDeque<Next>,
     /// Everything of the topic up to here was read.
     read_to: Position,
     /// Nothing was there at the last look.
@@ -47,50 +59,67 @@ impl Source {
         }
     }
 
-    fn took(&mut self, events: Vec<Arc<Event>>, all: bool) {
-        self.caught_up = all;
-        if let Some(last) = events.last() {
-            self.read_to = last.position;
-        }
-        self.backlog.extend(events);
+    fn took(&mut self, next: Next) {
+        self.read_to = match &next {
+            Ok(held) => held.event.position,
+            Err(unreadable) => unreadable.position,
+        };
+        self.backlog.push_back(next);
     }
 }
 
 impl Worker {
-    /// Up to `limit` new events, in order.
-    pub(super) async fn next_events(&mut self, limit: usize) -> Result<Vec<Arc<Event>>, Stop> {
+    /// Up to `limit` new events, in order; fewer, or none, where the budget is spent.
+    pub(super) async fn next_events(&mut self, limit: usize) -> Result<Vec<Next>, Stop> {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        if self.source.backlog.is_empty() && !self.source.caught_up {
-            self.refill(limit).await?;
+        if self.source.backlog.is_empty()
+            && !self.source.caught_up
+            && let Some(affordable) = self.share.affordable()
+        {
+            self.refill(limit, affordable).await?;
         }
         let take = limit.min(self.source.backlog.len());
         Ok(self.source.backlog.drain(..take).collect())
     }
 
-    async fn refill(&mut self, limit: usize) -> Result<(), Stop> {
+    async fn refill(&mut self, limit: usize, affordable: usize) -> Result<(), Stop> {
         // Marked as seen before the read: what comes during it wakes us again.
         self.source.changes.mark_unchanged();
         let (topic, after) = (self.subscription.topic, self.source.read_to);
         if let Recent::Events(events) = self.deps.feed.recent(topic, after, limit) {
-            let all = events.len() < limit;
-            self.source.took(events, all);
+            let (found, mut bytes) = (events.len(), 0);
+            let first = events.into_iter().take_while(|event| {
+                let is_first = bytes == 0;
+                bytes += facts(event).max(1);
+                is_first || bytes <= affordable
+            });
+            let first: Vec<_> = first.map(Ok).collect();
+            self.source.caught_up = first.len() == found && found < limit;
+            self.take(first);
             return Ok(());
         }
-        let (head, events) = self
-            .read(move |reader| {
+        let (events, max_bytes) = (self.deps.events.clone(), affordable.min(MAX_READ_BYTES));
+        let (head, found) = self
+            .read_around(move |reader, damage| {
                 // The head first: then all of the topic up to it is among the events.
                 let head = reader.head()?;
-                Ok((head, reader.events_after(topic, after, limit, MAX_READ_BYTES)?))
+                Ok((head, events_after(&events, reader, topic, after, (limit, max_bytes), damage)?))
             })
             .await?;
-        let none = events.is_empty();
-        if none {
+        if found.is_empty() {
             self.source.read_to = head.max(after);
         }
         // The bytes may have cut the read short: only an empty one has seen the end.
-        self.source.took(events.into_iter().map(Arc::new).collect(), none);
+        self.source.caught_up = found.is_empty();
+        self.take(found);
         Ok(())
+    }
+
+    fn take(&mut self, found: Vec<Readable>) {
+        for read in found {
+            self.source.took(read.map(|event| Held { charge: self.share.charge(&event), event }));
+        }
     }
 }

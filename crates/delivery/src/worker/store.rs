@@ -1,11 +1,25 @@
-//! The worker's way to the store: what is full is asked again, what is broken ends the worker.
+//! The worker's way to the store: what fails is asked again, after waits that grow; what can never work again ends the worker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use storage::entities::Cursor;
 use storage::{Reader, StoreError};
 
-use super::{STORE_RETRY, Stop, Worker, WorkerState};
+use super::damage::{Damage, TRIES};
+use super::{Stop, Worker, WorkerState};
+use crate::backoff::Backoff;
+
+/// Between two tries at first.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// Between two tries at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// Of so many failures in a row one is told.
+const TOLD_ONCE_IN: u32 = 32;
+
+/// For a store that fails.
+pub(super) fn backoff() -> Backoff {
+    Backoff::new(FIRST_WAIT, LONGEST_WAIT)
+}
 
 impl Worker {
     /// Commits what has gathered, with the cursor. Returns when it is durable.
@@ -17,23 +31,18 @@ impl Worker {
             return Ok(());
         }
         let changes = Arc::new(std::mem::take(&mut self.changes));
+        let mut backoff = backoff();
         loop {
             let change = changes.clone().into_change(self.id, cursor);
             match self.deps.writer.transact(change).await {
                 Ok(()) => break,
-                Err(error) => self.outwait(error).await?,
+                Err(error) => self.outwait(error, &mut backoff).await?,
             }
         }
-        self.committed(cursor);
-        Ok(())
-    }
-
-    fn committed(&mut self, cursor: Cursor) {
         self.subscription.cursor = cursor;
         self.due.promote_released();
-        if self.shared.state() == WorkerState::WaitingForStore {
-            self.shared.set_state(WorkerState::Running);
-        }
+        self.works(&backoff);
+        Ok(())
     }
 
     /// Reads off the runtime, until it works.
@@ -42,41 +51,69 @@ impl Worker {
         T: Send + 'static,
         F: Fn(&dyn Reader) -> storage::Result<T> + Send + Sync + 'static,
     {
+        self.read_around(move |reader, _| what(reader)).await
+    }
+
+    /// Reads off the runtime, until it works. What is damaged and stays so is set aside by `what`.
+    pub(super) async fn read_around<T, F>(&mut self, what: F) -> Result<T, Stop>
+    where
+        T: Send + 'static,
+        F: Fn(&dyn Reader, Damage) -> storage::Result<T> + Send + Sync + 'static,
+    {
         let what = Arc::new(what);
+        let (mut backoff, mut damaged) = (backoff(), 0);
         loop {
             let (reader, what) = (self.deps.reader.clone(), what.clone());
-            let read = tokio::task::spawn_blocking(move || what(&*reader)).await;
-            match read.unwrap_or(Err(StoreError::Closed)) {
-                Ok(value) => {
+            let damage = if damaged < TRIES { Damage::Fails } else { Damage::IsSetAside };
+            let error = match tokio::task::spawn_blocking(move || what(&*reader, damage)).await {
+                Ok(Ok(value)) => {
+                    self.works(&backoff);
                     return Ok(value);
                 }
-                Err(error) => self.outwait(error).await?,
-            }
+                Ok(Err(error)) => error,
+                // The runtime ends.
+                Err(ended) if ended.is_cancelled() => StoreError::Closed,
+                Err(panicked) => StoreError::io("read", panicked),
+            };
+            damaged += u32::from(matches!(error, StoreError::Damaged(_)));
+            self.outwait(error, &mut backoff).await?;
         }
     }
 
-    /// Waits a while if the error may pass. A drain that has begun is waited out too, up to its deadline.
-    async fn outwait(&mut self, error: StoreError) -> Result<(), Stop> {
-        match error {
-            StoreError::Full(_)
-            | StoreError::Overloaded { .. }
-            | StoreError::Stalled(_)
-            | StoreError::Io { .. } => {}
-            StoreError::Latched(_) | StoreError::Closed | StoreError::Damaged(_) => {
-                return Err(Stop::Store(error));
-            }
+    /// The store does what it was asked.
+    fn works(&self, backoff: &Backoff) {
+        if self.shared.state() == WorkerState::WaitingForStore {
+            self.shared.set_state(WorkerState::Running);
         }
-        tracing::warn!(%error, "deliveries wait for the store");
-        if self.shared.state() == WorkerState::Running {
-            self.shared.set_state(WorkerState::WaitingForStore);
+        if backoff.failures() > 0 {
+            self.shared.set_trouble(None);
+            tracing::info!(failures = backoff.failures(), "the store works again: deliveries go on");
         }
+    }
+
+    /// Waits a while if the error may pass. A drain that has begun is waited out too, up to its deadline. Commands are refused meanwhile.
+    pub(super) async fn outwait(&mut self, error: StoreError, backoff: &mut Backoff) -> Result<(), Stop> {
+        if let StoreError::Latched(_) | StoreError::Closed = error {
+            return Err(Stop::Store(error));
+        }
+        let failures = backoff.failures();
+        let wait = tokio::time::sleep(backoff.failed());
+        if failures.is_multiple_of(TOLD_ONCE_IN) {
+            tracing::warn!(%error, failures, "deliveries wait for the store");
+        }
+        self.shared.waits_for_store(format!("it waits for the store and asks again: {error}"));
+        let mut drain = self.drain.clone();
         let drained = async {
-            let deadline = self.drain.started().await;
+            let deadline = drain.started().await;
             tokio::time::sleep_until(deadline).await;
         };
-        tokio::select! {
-            () = drained => Err(Stop::Store(error)),
-            () = tokio::time::sleep(STORE_RETRY) => Ok(()),
+        tokio::pin!(wait, drained);
+        loop {
+            tokio::select! {
+                () = &mut drained => return Err(Stop::Store(error)),
+                () = &mut wait => return Ok(()),
+                Some(command) = self.commands.recv() => command.refuse(),
+            }
         }
     }
 }

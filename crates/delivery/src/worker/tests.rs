@@ -3,6 +3,9 @@
 mod crashes;
 mod fifo;
 mod lifecycle;
+mod memory;
+mod reads;
+mod supervision;
 mod world;
 
 use std::sync::Mutex;
@@ -286,6 +289,36 @@ async fn what_is_too_old_is_a_dead_letter_and_not_dispatched() {
     assert_eq!(world.attempts(), [(young, 1)]);
     assert_eq!(world.dead_reason(old), "older than 7 days before its first attempt");
     assert_eq!(handle.counts().dead, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_nearly_too_old_is_delivered() {
+    let limit = 7 * 24 * HOUR;
+    // The clock goes on a little before the worker looks.
+    for (age, is_dead) in [(limit - 5 * SECOND, false), (limit + SECOND / 1_000, true)] {
+        let mut world = World::new(1).await;
+        let old = world.publish("a").await;
+        world.clock_forward(age);
+        world.start(0, raw());
+        world.until("the end", |world| world.done_to() == old).await;
+        assert_eq!(world.is_dead(old), is_dead, "{age:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_attempts_row_is_due_when_it_must_have_ended() {
+    let mut world = World::new(1).await;
+    world.script(|_| Answer::Hang);
+    world.start(0, Settings { timeout: 10 * SECOND, ..raw() });
+    let position = world.publish("a").await;
+    world.until("the call", |world| world.attempts().len() == 1).await;
+    let call = world.now();
+    world.advance(SLOW).await;
+    world.until("the row", |world| world.row(position).is_some()).await;
+    let row = world.row(position).unwrap();
+    let DeliveryState::Retry { at } = row.state else { panic!("{row:?}") };
+    let lease = at.since(call);
+    assert!(lease <= 15 * SECOND && lease > 14 * SECOND, "timeout and margin: {lease:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -195,7 +195,10 @@ async fn a_head_that_housekeeping_gave_up_releases_its_followers() {
 async fn a_key_that_is_to_be_asked_anyway_is_not_noted_again() {
     let world = World::new(1).await;
     let (_signal, drain) = crate::drain::drain();
-    let (mut worker, _handle) = Worker::build(world.config(0, fifo()), world.deps(), drain).unwrap();
+    let (_handle, shared, commands) = Handle::new(world.subscriptions[0].id);
+    let (config, commands) = (world.config(0, fifo()), commands.try_lock_owned().unwrap());
+    let endpoint = config.endpoint().unwrap();
+    let mut worker = Worker::new(config, endpoint, world.deps(), drain, shared, commands);
     for key in ["a", "b", "c"] {
         worker.keys.block(key.into());
     }

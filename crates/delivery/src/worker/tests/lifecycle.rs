@@ -35,7 +35,7 @@ async fn a_pending_endpoint_gets_nothing_but_the_handshake_and_then_all_it_owns(
     world.until("its repetition", |world| world.calls().len() == 2).await;
     assert_eq!(world.calls()[0].body, world.calls()[1].body);
     world.barrier().await;
-    world.advance(4 * HOUR).await;
+    world.advance(9 * SECOND).await;
     world.barrier().await;
     assert_eq!(world.calls().len(), 2, "it has taken the request");
     assert_eq!(handle.state(), WorkerState::Pending);
@@ -44,6 +44,56 @@ async fn a_pending_endpoint_gets_nothing_but_the_handshake_and_then_all_it_owns(
     world.states[0].send_replace(SubscriptionState::Confirmed);
     world.until("what it owns", |world| world.delivered().contains(&owned)).await;
     assert_eq!(world.calls()[2].headers["x-amz-sns-message-type"], "Notification");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_took_the_request_and_did_not_visit_is_asked_again_over_days() {
+    let world = World::with_token(1, Some("tok")).await;
+    world.sns_key.send_replace(Some(Arc::new(SnsKey::generate().unwrap())));
+    let handle = world.start(0, Settings::default());
+    world.until("the request to confirm", |world| world.calls().len() == 1).await;
+    world.barrier().await;
+    let waits = [10, 60, 600, 3_600, 6 * 3_600, 24 * 3_600, 24 * 3_600, 24 * 3_600].map(Duration::from_secs);
+    for (wait, calls) in waits.into_iter().zip(1..) {
+        world.advance(wait * 9 / 10).await;
+        world.barrier().await;
+        assert_eq!(world.calls().len(), calls, "not before {wait:?}");
+        world.advance(wait / 10).await;
+        world.until("the next", |world| world.calls().len() == calls + 1).await;
+        world.barrier().await;
+    }
+    let calls = world.calls();
+    assert!(calls.iter().all(|call| call.body == calls[0].body), "the same request");
+    assert_eq!(handle.state(), WorkerState::Pending);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_fails_for_days_is_asked_again_whatever_the_wall_clock_says() {
+    let world = World::with_token(1, Some("tok")).await;
+    world.script(|_| Answer::Status(500));
+    world.sns_key.send_replace(Some(Arc::new(SnsKey::generate().unwrap())));
+    let handle = world.start(0, Settings::default());
+    world.until("the request to confirm", |world| world.calls().len() == 1).await;
+    world.barrier().await;
+    // A jump of the wall clock gives nothing up.
+    world.clock_forward(30 * 24 * HOUR);
+    world.advance(6 * SECOND).await;
+    world.until("the second", |world| world.calls().len() == 2).await;
+    world.barrier().await;
+    world.advance(34 * SECOND).await;
+    world.until("the third", |world| world.calls().len() == 3).await;
+    for _ in 0..100 {
+        world.advance(HOUR).await;
+        world.barrier().await;
+    }
+    let after_days = world.calls().len();
+    assert!((35..60).contains(&after_days), "{after_days}");
+    for _ in 0..48 {
+        world.advance(HOUR).await;
+        world.barrier().await;
+    }
+    assert!(world.calls().len() > after_days, "it is not given up");
+    assert_eq!(handle.state(), WorkerState::Pending);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,12 +12,14 @@ use event::{EventId, NewEvent, Position, Timestamp};
 use http::HeaderMap;
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Desired, DesiredSubscription, Protocol, Subscription, SubscriptionState};
-use storage::memory::{Memory, SAMPLE_TIME, sample_event};
+use storage::memory::{Memory, ReadFaults, SAMPLE_TIME, sample_event};
 use storage::retention::Retention;
 use storage::{Feed, Reader, Writer};
 use tokio::sync::watch;
 
 use crate::Deliveries;
+use crate::budget::Budget;
+use crate::events::Events;
 use crate::signing::SnsKey;
 use crate::sink::{AttemptReport, AttemptRequest, Failure, Sink};
 use crate::wire::cache::Messages;
@@ -30,11 +32,22 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What the writer gets for a commit, in real time.
 const MOMENT: Duration = Duration::from_micros(500);
 
-pub(super) struct TestClock(AtomicU64);
+/// Stands until it is moved; panics in a task if it was told to.
+pub(super) struct TestClock(AtomicU64, AtomicU64);
+
+impl TestClock {
+    /// Makes the next calls panic, of those from tasks: workers and attempts.
+    pub(super) fn panic_next(&self, times: u64) {
+        self.1.store(times, Ordering::SeqCst);
+    }
+}
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        let order = Ordering::SeqCst;
+        let told_to = || self.1.fetch_update(order, order, |left| left.checked_sub(1)).is_ok();
+        assert!(tokio::task::try_id().is_none() || !told_to(), "the clock was told to");
+        Timestamp::from_micros(self.0.load(order))
     }
 }
 
@@ -119,6 +132,9 @@ pub(super) struct World {
     pub(super) sink: Arc<ScriptedSink>,
     pub(super) sns_key: watch::Sender<Option<Arc<SnsKey>>>,
     pub(super) reader: Arc<dyn Reader>,
+    /// Of the workers' reads; those of tests do not fail.
+    pub(super) faults: Arc<ReadFaults>,
+    pub(super) budget: Budget,
     pub(super) writer: Writer,
     pub(super) feed: Feed,
     pub(super) deliveries: Deliveries,
@@ -139,7 +155,7 @@ impl World {
         let (still, moves) = mpsc::channel();
         tokio::task::spawn_blocking(move || moves.recv());
         let memory = Memory::default();
-        let clock = Arc::new(TestClock(AtomicU64::new(SAMPLE_TIME.as_micros())));
+        let clock = Arc::new(TestClock(AtomicU64::new(SAMPLE_TIME.as_micros()), AtomicU64::new(0)));
         let sink = Arc::new(ScriptedSink {
             script: Mutex::new(Box::new(|_| OK)),
             calls: Mutex::default(),
@@ -152,7 +168,9 @@ impl World {
         let entities = writer.transact(move |tx| tx.sync_entities(&desired, now)).await.unwrap();
         let subscriptions = entities.subscriptions;
         let states = subscriptions.iter().map(|known| watch::channel(known.state.clone()).0).collect();
-        let deps = deps(&writer, &reader, &feed, &clock, &sink, &sns_key);
+        let (faults, budget) = (Arc::new(ReadFaults::default()), Budget::default());
+        let failing = memory.reader_with(faults.clone());
+        let deps = deps(&writer, failing, &feed, &clock, &sink, &sns_key, &budget);
         let deliveries = Deliveries::new(deps);
         Self {
             memory,
@@ -160,6 +178,8 @@ impl World {
             sink,
             sns_key,
             reader,
+            faults,
+            budget,
             writer,
             feed,
             deliveries,
@@ -168,6 +188,12 @@ impl World {
             published: 0,
             _still: still,
         }
+    }
+
+    /// With a budget of so many bytes, before anything is started.
+    pub(super) fn set_budget(&mut self, bytes: usize) {
+        self.budget = Budget::new(bytes);
+        self.deliveries = Deliveries::new(self.deps());
     }
 
     /// Starts the worker of subscription `index`.
@@ -204,7 +230,8 @@ impl World {
     }
 
     pub(super) fn deps(&self) -> Deps {
-        deps(&self.writer, &self.reader, &self.feed, &self.clock, &self.sink, &self.sns_key)
+        let reader = self.memory.reader_with(self.faults.clone());
+        deps(&self.writer, reader, &self.feed, &self.clock, &self.sink, &self.sns_key, &self.budget)
     }
 
     pub(super) fn script(&self, script: impl FnMut(&Call) -> Answer + Send + 'static) {
@@ -232,6 +259,11 @@ impl World {
     pub(super) async fn advance(&self, by: Duration) {
         self.clock.0.fetch_add(u64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
         tokio::time::advance(by).await;
+    }
+
+    /// Moves the clock alone: no timer hears of it.
+    pub(super) fn clock_forward(&self, by: Duration) {
+        self.clock.0.fetch_add(u64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
     }
 
     /// Waits for a condition, in real time.
@@ -350,20 +382,23 @@ fn open(memory: &Memory, clock: &Arc<TestClock>) -> (Writer, Arc<dyn Reader>, Fe
 
 fn deps(
     writer: &Writer,
-    reader: &Arc<dyn Reader>,
+    reader: Arc<dyn Reader>,
     feed: &Feed,
     clock: &Arc<TestClock>,
     sink: &Arc<ScriptedSink>,
     sns_key: &watch::Sender<Option<Arc<SnsKey>>>,
+    budget: &Budget,
 ) -> Deps {
     Deps {
         writer: writer.clone(),
-        reader: reader.clone(),
+        reader,
         feed: feed.clone(),
         clock: clock.clone(),
         sink: sink.clone(),
         sns_key: sns_key.subscribe(),
         messages: Messages::default(),
+        events: Events::default(),
+        budget: budget.clone(),
         max_age: Retention::default().max_age,
     }
 }

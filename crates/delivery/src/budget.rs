@@ -1,0 +1,198 @@
+//! What all workers of a process may hold at once, in bytes: one budget, so that endpoints that hang do not fill the memory.
+//!
+//! Half of the budget is shared out: every worker has an equal part of it for itself, so that those whose endpoints hang cannot keep the
+//! others waiting. The other half is common, first come, first served. A worker that holds nothing may always take one event, however
+//! large. So all of them together hold no more than the budget and one event each.
+//!
+//! An attempt is charged with [`COST`] times its event's facts: the facts themselves, the message that is rendered from them, and the body
+//! that is put around it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use event::Event;
+
+/// The budget of a process, in bytes.
+pub const BYTES: usize = 64 << 20;
+/// How many times an event's facts an attempt at it holds at most.
+pub const COST: usize = 3;
+/// What an attempt holds beside that, in bytes.
+const OVERHEAD: usize = 1_024;
+
+/// The budget; clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<Pool>);
+
+#[derive(Debug)]
+struct Pool {
+    size: i64,
+    /// What is left of the common half; less than nothing after an event that was larger than what was left.
+    common: AtomicI64,
+    held: AtomicI64,
+    shares: AtomicI64,
+}
+
+/// A worker's part of the budget, given up when dropped.
+#[derive(Debug)]
+pub struct Share {
+    pool: Arc<Pool>,
+    /// What the worker holds.
+    held: Arc<AtomicI64>,
+}
+
+/// What an event is charged with, given back when dropped.
+#[derive(Debug)]
+pub struct Charge {
+    pool: Arc<Pool>,
+    of: Arc<AtomicI64>,
+    bytes: i64,
+    /// Of these, from the common half.
+    common: i64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new(BYTES)
+    }
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub fn new(bytes: usize) -> Self {
+        let size = signed(bytes);
+        let (common, held, shares) = (AtomicI64::new(size / 2), AtomicI64::new(0), AtomicI64::new(0));
+        Self(Arc::new(Pool { size, common, held, shares }))
+    }
+
+    /// A part for one more worker: everybody's becomes smaller.
+    pub fn share(&self) -> Share {
+        self.0.shares.fetch_add(1, Ordering::Relaxed);
+        Share { pool: self.0.clone(), held: Arc::default() }
+    }
+
+    /// What all workers hold, in bytes.
+    pub fn held(&self) -> u64 {
+        u64::try_from(self.0.held.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+}
+
+impl Share {
+    /// How many bytes of facts may be taken now, at least one; `None` while nothing may: until something is given back.
+    pub fn affordable(&self) -> Option<usize> {
+        let held = self.held.load(Ordering::Relaxed);
+        let left = self.own_left(held) + self.pool.common.load(Ordering::Relaxed).max(0);
+        (left > 0 || held == 0).then(|| (usize::try_from(left).unwrap_or(0) / COST).max(1))
+    }
+
+    /// Takes what an event costs, whether it is there or not.
+    pub fn charge(&self, event: &Event) -> Charge {
+        let bytes = signed(facts(event).saturating_mul(COST).saturating_add(OVERHEAD));
+        let held = self.held.fetch_add(bytes, Ordering::Relaxed);
+        let common = (bytes - self.own_left(held)).max(0);
+        self.pool.common.fetch_sub(common, Ordering::Relaxed);
+        self.pool.held.fetch_add(bytes, Ordering::Relaxed);
+        Charge { pool: self.pool.clone(), of: self.held.clone(), bytes, common }
+    }
+
+    fn own_left(&self, held: i64) -> i64 {
+        let own = self.pool.size / 2 / self.pool.shares.load(Ordering::Relaxed).max(1);
+        (own - held).max(0)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.pool.shares.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.pool.common.fetch_add(self.common, Ordering::Relaxed);
+        self.pool.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The bytes of an event's facts.
+pub fn facts(event: &Event) -> usize {
+    event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len())
+}
+
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use event::Position;
+    use storage::memory::sample_event;
+
+    use super::*;
+
+    fn of(facts: usize) -> Event {
+        let mut body = sample_event(1);
+        body.request = "x".repeat(facts).into();
+        body.answer = None;
+        Event { position: Position(1), body }
+    }
+
+    /// Facts of an event that costs so many bytes.
+    fn costing(bytes: usize) -> Event {
+        of((bytes - OVERHEAD) / COST)
+    }
+
+    const KIB: usize = 1_024;
+
+    #[test]
+    fn facts_are_the_request_and_the_answer() {
+        let mut event = of(7);
+        assert_eq!(facts(&event), 7);
+        event.body.answer = Some("abc".into());
+        assert_eq!(facts(&event), 10);
+    }
+
+    #[test]
+    fn a_worker_has_its_part_and_what_is_left_of_the_common_half() {
+        let budget = Budget::new(64 * KIB);
+        let (one, other) = (budget.share(), budget.share());
+        // 16 KiB of its own and 32 KiB in common.
+        assert_eq!(one.affordable(), Some(48 * KIB / COST));
+        let first = one.charge(&costing(16 * KIB));
+        assert_eq!(budget.held(), 16 * KIB as u64);
+        assert_eq!(one.affordable(), Some(32 * KIB / COST));
+        assert_eq!(other.affordable(), Some(48 * KIB / COST), "the common half is whole");
+        let second = one.charge(&costing(31 * KIB));
+        assert_eq!(one.affordable(), Some(KIB / COST));
+        let third = one.charge(&costing(10 * KIB));
+        assert_eq!(one.affordable(), None, "one event more than there was room for, and no more");
+        assert_eq!(other.affordable(), Some(16 * KIB / COST), "its own part is nobody else's");
+        let others = other.charge(&costing(16 * KIB));
+        assert_eq!(other.affordable(), None);
+        drop(third);
+        assert_eq!((one.affordable(), other.affordable()), (Some(KIB / COST), Some(KIB / COST)));
+        drop((first, second, others));
+        assert_eq!(budget.held(), 0);
+        assert_eq!(one.affordable(), Some(48 * KIB / COST));
+        drop(other);
+        assert_eq!(one.affordable(), Some(64 * KIB / COST), "alone");
+    }
+
+    #[test]
+    fn who_holds_nothing_may_take_one_event_however_large() {
+        let budget = Budget::new(8 * KIB);
+        let (one, other) = (budget.share(), budget.share());
+        let huge = one.charge(&costing(64 * KIB));
+        assert_eq!(one.affordable(), None);
+        assert_eq!(other.affordable(), Some(2 * KIB / COST));
+        let too = other.charge(&costing(64 * KIB));
+        assert_eq!(other.affordable(), None);
+        drop((huge, too));
+        assert_eq!((one.affordable(), budget.held()), (Some(6 * KIB / COST), 0));
+        let nothing = Budget::new(0);
+        let share = nothing.share();
+        assert_eq!(share.affordable(), Some(1));
+        let _held = share.charge(&of(1));
+        assert_eq!(share.affordable(), None);
+    }
+}

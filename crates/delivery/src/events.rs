@@ -1,0 +1,91 @@
+//! Events that some worker holds, found by position: what several subscriptions read from the log at the same time is in memory once.
+//!
+//! Only weak references are kept: an event goes when the last worker lets it go.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use event::{Event, Position};
+use storage::{Reader, Result};
+
+/// References to events that are gone are looked for when there are so many more than at the last look.
+const SWEEP_AFTER: usize = 1_024;
+
+/// The events; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Events(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    by_position: HashMap<Position, Weak<Event>>,
+    /// At how many references those that are gone are looked for.
+    sweep_at: usize,
+}
+
+impl Events {
+    /// The event at a position: that which somebody holds, or else as the store has it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn at(&self, reader: &dyn Reader, position: Position) -> Result<Option<Arc<Event>>> {
+        if let Some(held) = self.known().get(position) {
+            return Ok(Some(held));
+        }
+        Ok(reader.event_at(position)?.map(|event| self.share(event)))
+    }
+
+    /// The event that somebody holds in the place of one that was read a moment ago; else this one.
+    pub fn share(&self, event: Event) -> Arc<Event> {
+        let mut known = self.known();
+        if let Some(held) = known.get(event.position) {
+            return held;
+        }
+        let event = Arc::new(event);
+        known.keep(&event);
+        event
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn get(&self, position: Position) -> Option<Arc<Event>> {
+        self.by_position.get(&position)?.upgrade()
+    }
+
+    fn keep(&mut self, event: &Arc<Event>) {
+        self.by_position.insert(event.position, Arc::downgrade(event));
+        if self.by_position.len() > self.sweep_at {
+            self.by_position.retain(|_, held| held.strong_count() > 0);
+            self.sweep_at = self.by_position.len() + SWEEP_AFTER;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::memory::sample_event;
+
+    use super::*;
+
+    fn event(position: i64) -> Event {
+        Event { position: Position(position), body: sample_event(1) }
+    }
+
+    #[test]
+    fn who_reads_what_another_holds_gets_the_same_and_nothing_is_kept_for_nobody() {
+        let events = Events::default();
+        let first = events.share(event(1));
+        assert!(Arc::ptr_eq(&first, &events.share(event(1))));
+        assert!(!Arc::ptr_eq(&first, &events.share(event(2))));
+        let gone = Arc::downgrade(&first);
+        drop(first);
+        assert!(gone.upgrade().is_none(), "the table holds nothing");
+        for position in 3..10_000 {
+            events.share(event(position));
+        }
+        assert!(events.known().by_position.len() <= SWEEP_AFTER + 1);
+    }
+}
