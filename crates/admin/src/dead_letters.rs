@@ -10,9 +10,9 @@ use delivery::endpoint::shown;
 use delivery::worker::{Handle, RedeliverError, Redrive};
 use event::{EventId, Position, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use storage::Reader;
 use storage::delivery::{Death, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Subscription, SubscriptionId};
+use storage::{Reader, StoreError};
 
 use crate::{Error, Node, page, read, topic_name};
 
@@ -113,7 +113,11 @@ impl Found {
                 }
                 before = row.death();
                 if has_reason(&row, filter.reason.as_deref()) {
-                    let event = reader.event_at(row.id.position)?.map(|event| event.body.id);
+                    let event = match reader.event_at(row.id.position) {
+                        // It may be why the letter is dead.
+                        Err(StoreError::Damaged(_)) => None,
+                        event => event?.map(|event| event.body.id),
+                    };
                     found.letters.push((row, event));
                 }
             }

@@ -19,16 +19,38 @@ pub(crate) struct Degraded {
 /// All parts that are degraded now; empty when all is well.
 pub(crate) fn of(node: &Node) -> Vec<Degraded> {
     let mut found = Vec::new();
-    workers(node, &mut found);
+    deliveries(node, &mut found);
+    signing_key(node, &mut found);
     found
 }
 
-/// Subscriptions whose worker has ended while the node goes on.
-fn workers(node: &Node, found: &mut Vec<Degraded>) {
+/// The same, with why the store could not be read just now.
+pub(crate) fn with(node: &Node, reads: Option<String>) -> Vec<Degraded> {
+    let mut found = of(node);
+    found.extend(reads.map(|cause| Degraded { part: "reads of the store".into(), cause }));
+    found
+}
+
+/// Subscriptions whose worker does not do what it should while the node goes on; or all of them.
+fn deliveries(node: &Node, found: &mut Vec<Degraded>) {
+    if node.deliveries.is_lost() {
+        let cause = "the thread of the deliveries has ended: events are recorded, and nothing is delivered; restart this process";
+        return found.push(Degraded { part: "deliveries".into(), cause: cause.into() });
+    }
     for handle in node.deliveries.handles() {
-        if let WorkerState::Failed(cause) = handle.state() {
-            let part = format!("subscription {}", handle.subscription().0);
-            found.push(Degraded { part, cause: format!("its deliveries have stopped: {cause}") });
-        }
+        let Some(cause) = handle.trouble() else { continue };
+        let cause = match handle.state() {
+            WorkerState::Failed(_) => format!("its deliveries have stopped: {cause}"),
+            _ => cause.to_string(),
+        };
+        found.push(Degraded { part: format!("subscription {}", handle.subscription().0), cause });
+    }
+}
+
+/// The key of SNS's signatures, while it cannot be had.
+fn signing_key(node: &Node, found: &mut Vec<Degraded>) {
+    if let Some(cause) = node.key.trouble() {
+        let cause = format!("there is none, and deliveries in SNS's form wait; it is tried again: {cause}");
+        found.push(Degraded { part: "signing key".into(), cause });
     }
 }

@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use delivery::Deliveries;
+use delivery::signing::KeyHolder;
 use delivery::worker::RedeliverError;
 use event::timestamp::Clock;
 use event::{Timestamp, TopicId};
@@ -49,6 +50,8 @@ pub struct Node {
     pub deliveries: Arc<Deliveries>,
     /// Changes the states of subscriptions.
     pub hub: Hub,
+    /// The key that signs, and why there is none.
+    pub key: KeyHolder,
     /// The topics of the configuration.
     pub topics: Arc<Vec<Topic>>,
     /// The queues of the configuration.
@@ -104,7 +107,10 @@ async fn index() -> Response {
             "subscriptions, by number",
         ),
         ("GET /retrohook/subscriptions/{id}", "a subscription: its state and what it is owed"),
-        ("POST /retrohook/subscriptions/{id}/enable", "deliver again to a subscription that is disabled"),
+        (
+            "POST /retrohook/subscriptions/{id}/enable",
+            "deliver to a subscription that is disabled, or that nobody confirmed",
+        ),
         (
             "GET /retrohook/dead-letters?subscription=NUMBER&reason=TEXT&limit=50&before=PLACE",
             "deliveries that were given up, the last first",
@@ -159,13 +165,16 @@ impl From<RedeliverError> for Error {
     fn from(error: RedeliverError) -> Self {
         let (status, hint) = match error {
             RedeliverError::NoSuchEvent => (StatusCode::NOT_FOUND, "delivered events are kept for a day"),
+            RedeliverError::Unreadable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "look at the disk and at `retrohook check --data`")
+            }
             RedeliverError::UnderWay => {
                 (StatusCode::CONFLICT, "look at its attempts with GET /retrohook/events/{id}")
             }
             RedeliverError::Behind => (StatusCode::CONFLICT, "send the first delivery of its key again"),
             RedeliverError::NotDelivering => (
                 StatusCode::CONFLICT,
-                "it is pending (confirm it), disabled (POST /retrohook/subscriptions/{id}/enable), or this node stops",
+                "it is pending or disabled (POST /retrohook/subscriptions/{id}/enable), waits for the store (see /status), or this node stops",
             ),
         };
         Self { status, message: error.to_string(), hint: hint.into() }

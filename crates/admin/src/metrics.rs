@@ -18,12 +18,13 @@ use storage::entities::{Protocol, SubscriptionId, SubscriptionState};
 use storage::queue::QueueDepth;
 use storage::writer::Histogram;
 
-use crate::{Error, MAX_COUNTED, Node, read, topic_name};
+use crate::{Error, MAX_COUNTED, Node, degraded, read, topic_name};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(crate) async fn metrics(State(node): State<Node>) -> Result<Response, Error> {
-    let snapshot = Snapshot::take(&node).await?;
+    // What needs no read of the store is told while it cannot be read.
+    let snapshot = Snapshot::take(&node).await.ok();
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape { node, snapshot }));
     let mut text = String::new();
@@ -96,7 +97,8 @@ impl Subscriber {
 
 struct Scrape {
     node: Node,
-    snapshot: Snapshot,
+    /// `None` while the store cannot be read.
+    snapshot: Option<Snapshot>,
 }
 
 impl std::fmt::Debug for Scrape {
@@ -110,7 +112,15 @@ impl Collector for Scrape {
         self.requests(&mut encoder)?;
         self.store(&mut encoder)?;
         self.deliveries(&mut encoder)?;
-        self.queues(&mut encoder)
+        gauge(
+            &mut encoder,
+            "retrohook_reads_failing",
+            "1 while the store cannot be read: the series of subscriptions and queues are missing",
+            u64::from(self.snapshot.is_none()),
+        )?;
+        let Some(snapshot) = &self.snapshot else { return Ok(()) };
+        self.subscriptions(snapshot, &mut encoder)?;
+        Self::queues(snapshot, &mut encoder)
     }
 }
 
@@ -191,8 +201,10 @@ impl Scrape {
             [&stats.micros],
         )?;
         histogram(encoder, "retrohook_commit_changes", "Changes in a commit", Values::Plain, [&stats.batch])?;
-        gauge(encoder, "retrohook_store_bytes", "The database", self.snapshot.store.bytes)?;
-        gauge(encoder, "retrohook_wal_bytes", "The write-ahead log", self.snapshot.store.wal_bytes)?;
+        if let Some(Snapshot { store, .. }) = &self.snapshot {
+            gauge(encoder, "retrohook_store_bytes", "The database", store.bytes)?;
+            gauge(encoder, "retrohook_wal_bytes", "The write-ahead log", store.wal_bytes)?;
+        }
         gauge(
             encoder,
             "retrohook_stalled_seconds",
@@ -233,11 +245,49 @@ impl Scrape {
             family.counter(&[("subscription", &id), ("end", "delivered")], counts.delivered)?;
             family.counter(&[("subscription", &id), ("end", "dead")], counts.dead)?;
         }
-        self.subscriptions(encoder)
+        let name = "retrohook_set_aside_events";
+        let help = "Events that the store cannot read and whose delivery became a dead letter";
+        let mut family = Family::counters(encoder, name, help)?;
+        for (subscription, counts) in &counts {
+            family.counter(&[("subscription", &subscription.0.to_string())], counts.set_aside)?;
+        }
+        let held = self.node.deliveries.bytes_held();
+        gauge(
+            encoder,
+            "retrohook_delivery_bytes",
+            "What attempts under way hold, as their budget counts",
+            held,
+        )?;
+        self.workers(encoder)
     }
 
-    fn subscriptions(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
-        let all = &self.snapshot.subscriptions;
+    fn workers(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let workers = self.node.deliveries.handles();
+        let name = "retrohook_worker_restarts";
+        let help = "How often the worker of a subscription ended unexpectedly and was started again";
+        let mut family = Family::counters(encoder, name, help)?;
+        for worker in &workers {
+            let id = worker.subscription().0.to_string();
+            family.counter(&[("subscription", &id)], worker.counts().restarts)?;
+        }
+        let name = "retrohook_worker_degraded";
+        let help = "1 while the worker of a subscription does not do what it should; /status says why";
+        let mut family = Family::gauges(encoder, name, help)?;
+        for worker in &workers {
+            let id = worker.subscription().0.to_string();
+            family.gauge(&[("subscription", &id)], f64::from(u8::from(worker.trouble().is_some())))?;
+        }
+        let degraded = degraded::of(&self.node).len() as u64;
+        gauge(
+            encoder,
+            "retrohook_degraded",
+            "Parts that do not work as they should; /status names them",
+            degraded,
+        )
+    }
+
+    fn subscriptions(&self, snapshot: &Snapshot, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let all = &snapshot.subscriptions;
         let name = "retrohook_subscription";
         let help = "Who a subscription is: join with the other series by its number";
         let mut family = Family::infos(encoder, name, help)?;
@@ -263,13 +313,13 @@ impl Scrape {
         for known in all.iter().filter(|known| known.lag.is_some()) {
             family.counter(&known.labels(), lapsed.get(&known.id).copied().unwrap_or_default())?;
         }
-        self.lags(encoder)
+        self.lags(snapshot, encoder)
     }
 
-    fn lags(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+    fn lags(&self, snapshot: &Snapshot, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let now = self.node.clock.now();
         let lags = || {
-            let all = self.snapshot.subscriptions.iter();
+            let all = snapshot.subscriptions.iter();
             all.filter_map(|known| Some((known.labels(), known.lag?)))
         };
         let columns: [(&str, &str, LagColumn); 3] = [
@@ -294,10 +344,10 @@ impl Scrape {
         Ok(())
     }
 
-    fn queues(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+    fn queues(snapshot: &Snapshot, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let mut family =
             Family::gauges(encoder, "retrohook_queue_messages", "Messages in queues, by visibility")?;
-        for (queue, depth) in &self.snapshot.queues {
+        for (queue, depth) in &snapshot.queues {
             family.gauge(&[("queue", queue), ("state", "visible")], depth.visible as f64)?;
             family.gauge(&[("queue", queue), ("state", "in_flight")], depth.in_flight as f64)?;
         }

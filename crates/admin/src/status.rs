@@ -7,12 +7,16 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::{Error, Node, degraded, read};
+use crate::{Node, degraded, read};
 
-/// 200 while this process does its work; 503 when it refuses matching requests and only a restart helps. A drain is work: whoever
-/// restarts what does not answer 200 must not cut it short.
-pub(crate) async fn status(State(node): State<Node>) -> Result<Response, Error> {
-    let stats = read(&node, |reader| reader.stats()).await?;
+/// 200 while this process does its work, also when a part of it is degraded; 503 when only a restart helps: it refuses matching requests,
+/// or a part has ended for good. A drain is work: whoever restarts what does not answer 200 must not cut it short.
+pub(crate) async fn status(State(node): State<Node>) -> Response {
+    // A store that cannot be read for a moment does not keep this from being told.
+    let (stats, reads) = match read(&node, |reader| reader.stats()).await {
+        Ok(stats) => (Some(stats), None),
+        Err(error) => (None, Some(error.message)),
+    };
     let sum =
         |count: fn(&gateway::stats::CoreStats) -> u64| node.cores.iter().map(|core| count(core)).sum::<u64>();
     let state = if node.writer.is_latched() {
@@ -35,15 +39,19 @@ pub(crate) async fn status(State(node): State<Node>) -> Result<Response, Error> 
             "draining": node.is_draining(),
             "store": state,
             "hint": if node.is_draining() { DRAINING } else { hint(state) },
-            "degraded": degraded::of(&node),
+            "degraded": degraded::with(&node, reads),
             "up_seconds": node.clock.now().since(node.ready_at).as_secs(),
             "open_intents": node.writer.open_intents(),
-            "store_bytes": stats.bytes,
-            "wal_bytes": stats.wal_bytes,
+            "store_bytes": stats.map(|stats| stats.bytes),
+            "wal_bytes": stats.map(|stats| stats.wal_bytes),
         },
     });
-    let code = if state == "latched" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    Ok((code, axum::Json(body)).into_response())
+    let code = if state == "latched" || node.deliveries.is_lost() {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    (code, axum::Json(body)).into_response()
 }
 
 const DRAINING: &str =

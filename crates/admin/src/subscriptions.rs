@@ -3,9 +3,8 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use delivery::endpoint::shown;
-use delivery::worker::LastAttempt;
+use delivery::worker::{Handle, LastAttempt};
 use event::Timestamp;
 use serde::{Deserialize, Serialize};
 use storage::Reader;
@@ -116,7 +115,7 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<i64>) -> Result
     Ok(Json(View::new(&node, seen)))
 }
 
-/// `POST /retrohook/subscriptions/{id}/enable`: a disabled subscription gets what it is still owed.
+/// `POST /retrohook/subscriptions/{id}/enable`: a pending or disabled subscription gets what it is still owed.
 pub(crate) async fn enable(
     State(node): State<Node>,
     Path(id): Path<i64>,
@@ -126,13 +125,6 @@ pub(crate) async fn enable(
         return Err(missing(id));
     }
     let subscription = node.hub.enable(id).await?.ok_or_else(|| missing(id))?;
-    if let SubscriptionState::Pending { .. } = subscription.state {
-        return Err(Error {
-            status: StatusCode::CONFLICT,
-            message: format!("subscription {} is pending, not disabled", id.0),
-            hint: "it begins when its endpoint visits the SubscribeURL; `confirm: skip` spares that to a new one".into(),
-        });
-    }
     Ok(Json(serde_json::json!({ "subscription": id, "state": subscription.state.as_str() })))
 }
 
@@ -196,8 +188,23 @@ struct Push {
     behind: u64,
     dead_letters: u64,
     oldest_pending_seconds: f64,
+    /// What its worker does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<WorkerView>,
     /// Since this process started.
     last_attempt: Option<AttemptView>,
+}
+
+/// The worker of a subscription of the configuration.
+#[derive(Serialize)]
+struct WorkerView {
+    /// `running`, `restarting`, `waiting_for_store`, …
+    state: &'static str,
+    /// What keeps it from its work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+    /// Since this process started.
+    restarts: u64,
 }
 
 #[derive(Serialize)]
@@ -244,7 +251,7 @@ impl View {
             let QueueDepth { visible, in_flight, oldest } = depth.unwrap_or_default();
             Progress::Queue { messages: Messages { visible, in_flight, oldest_pending_seconds: age(oldest) } }
         } else {
-            let last = node.deliveries.handle(known.id).and_then(|worker| worker.last_attempt());
+            let worker = node.deliveries.handle(known.id);
             Progress::Push(Box::new(Push {
                 cursor: CursorView {
                     dispatched_to: known.cursor.dispatched_to.0,
@@ -255,7 +262,8 @@ impl View {
                 behind: lag.behind,
                 dead_letters: lag.dead,
                 oldest_pending_seconds: age(lag.oldest),
-                last_attempt: last.map(AttemptView::new),
+                worker: worker.as_ref().map(WorkerView::new),
+                last_attempt: worker.and_then(|worker| worker.last_attempt()).map(AttemptView::new),
             }))
         };
         let (number, state) = (known.id.0, StateName::of(&known));
@@ -272,10 +280,17 @@ impl View {
             links: Links {
                 dead_letters: (lag.dead > 0)
                     .then(|| format!("/retrohook/dead-letters?subscription={number}")),
-                enable: (state == StateName::Disabled)
+                enable: matches!(state, StateName::Disabled | StateName::Pending)
                     .then(|| format!("/retrohook/subscriptions/{number}/enable")),
             },
         }
+    }
+}
+
+impl WorkerView {
+    fn new(worker: &Handle) -> Self {
+        let trouble = worker.trouble().map(|trouble| trouble.to_string());
+        Self { state: worker.state().as_str(), trouble, restarts: worker.counts().restarts }
     }
 }
 

@@ -522,3 +522,42 @@ fn an_outage_of_the_receiver_with_a_kill_in_it_loses_nothing() {
         owed.iter().all(|id| scene.admin().event(id)["deliveries"][0]["state"] == "delivered").then_some(())
     });
 }
+
+#[test]
+fn reads_that_fail_are_tried_again_and_end_no_subscription() {
+    let faulty = Faulty::start();
+    let scene = &faulty.scene;
+    let admin = scene.admin();
+    scene.receiver.set(Mood::Answers(500));
+    for number in 0..3 {
+        assert_eq!(put(scene, &format!("/strict/profile?{number}")).status, 200);
+    }
+    wait::until("the failures on record", || {
+        (admin.get("/retrohook/subscriptions/1").json()["retrying"] == 3).then_some(())
+    });
+    // SQLite reports this error of a disk as damage.
+    faulty
+        .control(&format!("enable name=posix/io/rw/pread,failinfo={}", rustix::io::Errno::IO.raw_os_error()));
+    scene.receiver.set(Mood::Answers(200));
+    let failed = scene.receiver.messages().len();
+    let cause = wait::until("the subscription to be degraded", || {
+        let (code, status) = admin.status();
+        assert_eq!(code, 200, "{status}");
+        let all = status["retrohook"]["degraded"].as_array().expect("a list").clone();
+        let found = all.into_iter().find(|one| one["part"] == "subscription 1")?;
+        found["cause"].as_str().map(str::to_owned)
+    });
+    assert!(cause.contains("waits for the store and asks again"), "{cause}");
+    assert_eq!(admin.metric(r#"retrohook_worker_degraded{subscription="1"}"#), Some(1.0));
+    assert_eq!(admin.get("/status/ready").status, 200);
+    others_pass(scene);
+    faulty.control("disable name=posix/io/rw/pread");
+    scene.receiver.wait_for(failed + 3);
+    wait::until("all to be well", || {
+        let (code, status) = admin.status();
+        (code == 200 && status["retrohook"]["degraded"] == serde_json::json!([])).then_some(())
+    });
+    assert_eq!(admin.metric(r#"retrohook_set_aside_events_total{subscription="1"}"#), Some(0.0));
+    assert_eq!(put(scene, "/strict/profile?after").status, 200);
+    scene.receiver.wait_for(failed + 4);
+}

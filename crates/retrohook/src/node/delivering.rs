@@ -1,32 +1,35 @@
 //! The deliveries of a node: a thread and a runtime of their own, so that no endpoint and no signature is felt by a request.
 
+mod alive;
+mod key;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use delivery::Deliveries;
+use delivery::budget::Budget;
 use delivery::drain::{DrainSignal, drain};
+use delivery::events::Events;
 use delivery::guard::Allow;
-use delivery::signing::{Secret, SnsKey};
+use delivery::signing::{KeyHolder, Secret};
 use delivery::wire::WireFormat;
 use delivery::wire::cache::Messages;
 use delivery::wire::sns::Names;
 use delivery::worker::{self, Confirmation, Order, Settings};
 use event::timestamp::Clock;
 use hub::{Hub, QueueSettings};
-use storage::StoreError;
 use storage::entities::{Protocol, Subscription, SubscriptionId};
+use storage::writer::Bell;
+use storage::{Writer, failpoint};
 use tokio::runtime::Runtime;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::StartError;
 use super::ledger::Ledger;
 use crate::cli::NodeArgs;
-
-/// Where the signing key is kept.
-const KEY_NAME: &str = "sns-signing-key";
 
 /// Running deliveries, and the hub that confirms and ends them.
 pub struct Delivering {
@@ -34,6 +37,8 @@ pub struct Delivering {
     pub deliveries: Arc<Deliveries>,
     /// Topics, subscriptions and queues.
     pub hub: Hub,
+    /// The key that signs, and why there is none.
+    pub key: KeyHolder,
     /// What the configuration says of each subscription and the store does not keep.
     pub forms: Arc<HashMap<SubscriptionId, admin::Form>>,
     /// Ends the hub's long polls.
@@ -57,7 +62,7 @@ impl Delivering {
     ) -> Result<Self, StartError> {
         let runtime = runtime()?;
         let messages = Messages::default();
-        let (key, sns_key) = watch::channel(None);
+        let key = KeyHolder::default();
         let sink = sinks::http::HttpSink::build(sinks::http::Config::new(allow));
         let deps = worker::Deps {
             writer: ledger.writer.clone(),
@@ -65,8 +70,10 @@ impl Delivering {
             feed: ledger.feed.clone(),
             clock: clock.clone(),
             sink: Arc::new(sink),
-            sns_key: sns_key.clone(),
+            sns_key: key.subscribe(),
             messages: messages.clone(),
+            events: Events::default(),
+            budget: Budget::default(),
             max_age: ledger.retention.max_age,
         };
         let (end_polls, polls_end) = drain();
@@ -76,7 +83,7 @@ impl Delivering {
             feed: ledger.feed.clone(),
             clock,
             messages,
-            sns_key,
+            sns_key: key.subscribe(),
             drain: polls_end,
         };
         let hub_config = hub_config(node, config, ledger, hub_url);
@@ -89,24 +96,10 @@ impl Delivering {
             deliveries.start(worker).map_err(StartError::part("start a delivery"))?;
         }
         drop(context);
-        make_key(ledger, key)?;
         let (drain, drained) = oneshot::channel();
-        let workers = deliveries.clone();
-        let thread = std::thread::Builder::new()
-            .name("deliveries".into())
-            .spawn(move || {
-                runtime.block_on(async {
-                    tokio::spawn(storage::writer::Bell::serve());
-                    // A sender that is gone means that the node failed: then there is no time to wait for.
-                    let patience = drained.await.unwrap_or_default();
-                    workers.drain(Instant::now() + patience).await;
-                });
-                // A read that a hung disk holds is nobody's any more.
-                runtime.shutdown_background();
-            })
-            .map_err(StartError::part("start the deliveries' thread"))?;
+        let thread = run(runtime, deliveries.clone(), ledger.writer.clone(), key.clone(), drained)?;
         let forms = Arc::new(forms(config, ledger));
-        Ok(Self { deliveries, hub, forms, end_polls, drain, thread })
+        Ok(Self { deliveries, hub, key, forms, end_polls, drain, thread })
     }
 
     /// Begins nothing more and waits for what is under way.
@@ -117,6 +110,31 @@ impl Delivering {
             tracing::error!("the deliveries panicked");
         }
     }
+}
+
+/// Runs the workers, and what they need, in a thread of their own until the drain.
+fn run(
+    runtime: Runtime,
+    workers: Arc<Deliveries>,
+    writer: Writer,
+    key: KeyHolder,
+    drained: oneshot::Receiver<Duration>,
+) -> Result<JoinHandle<()>, StartError> {
+    let thread = std::thread::Builder::new().name("deliveries".into()).spawn(move || {
+        let mut watched = alive::Watched::new(workers.clone());
+        runtime.block_on(async {
+            tokio::spawn(alive::keep("wake-ups", Bell::serve));
+            tokio::spawn(alive::keep("signing key", move || key::provide(writer.clone(), key.clone())));
+            failpoint::hit(failpoint::DELIVERIES);
+            // A sender that is gone means that the node failed: then there is no time to wait for.
+            let patience = drained.await.unwrap_or_default();
+            watched.told_to_end();
+            workers.drain(Instant::now() + patience).await;
+        });
+        // A read that a hung disk holds is nobody's any more.
+        runtime.shutdown_background();
+    });
+    thread.map_err(StartError::part("start the deliveries' thread"))
 }
 
 /// What `--allow-endpoints` and `--allow-private-endpoints` say.
@@ -222,42 +240,7 @@ fn settings(wanted: &config::Subscription) -> Result<Settings, StartError> {
         timeout: wanted.timeout,
         order: if wanted.fifo { Order::Fifo } else { Order::Any },
         max_in_flight: usize::from(wanted.max_in_flight),
-        confirmation: Confirmation::Handshake,
+        confirmation: if wanted.confirm { Confirmation::Handshake } else { Confirmation::ByHand },
         ..Settings::default()
     })
-}
-
-/// Loads the signing key, or makes one in the background: a start does not wait for it.
-fn make_key(ledger: &Ledger, key: watch::Sender<Option<Arc<SnsKey>>>) -> Result<(), StartError> {
-    let writer = ledger.writer.clone();
-    let stored = writer
-        .transact(|tx| tx.get_value(KEY_NAME))
-        .wait()
-        .map_err(StartError::part("read the signing key"))?;
-    let making = move || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let made = match stored {
-            Some(pem) => SnsKey::from_pem(&pem)?,
-            None => {
-                let made = SnsKey::generate()?;
-                let pem = made.to_pem().as_bytes().to_vec();
-                match writer.transact(move |tx| tx.put_value(KEY_NAME, &pem)).wait() {
-                    // The node stopped meanwhile: the next start makes another.
-                    Err(StoreError::Closed) => return Ok(()),
-                    stored => stored?,
-                }
-                made
-            }
-        };
-        key.send_replace(Some(Arc::new(made)));
-        Ok(())
-    };
-    std::thread::Builder::new()
-        .name("signing-key".into())
-        .spawn(move || {
-            if let Err(error) = making() {
-                tracing::error!(%error, "there is no signing key: deliveries in SNS's form wait");
-            }
-        })
-        .map_err(StartError::part("start a thread"))?;
-    Ok(())
 }

@@ -82,6 +82,7 @@ impl Serving {
             cores: Arc::new(cores),
             deliveries: delivering.deliveries.clone(),
             hub: delivering.hub.clone(),
+            key: delivering.key.clone(),
             topics: Arc::new(ledger.entities.topics.clone()),
             queues: Arc::new(ledger.entities.queues.clone()),
             subscriptions: Arc::new(ledger.entities.subscriptions.clone()),

@@ -9,10 +9,13 @@ use testkit::scene::{Profiles, Scene};
 use testkit::server::Request;
 use testkit::wait;
 
+mod damage;
 mod failures;
 mod https;
 mod lifecycle;
+mod memory;
 mod order;
+mod pending;
 mod sns;
 mod standard_webhooks;
 

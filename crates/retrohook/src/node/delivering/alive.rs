@@ -1,0 +1,55 @@
+//! Keeps the small tasks of the deliveries' thread alive, and notices the end of the thread itself.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use delivery::Deliveries;
+use delivery::backoff::Backoff;
+
+/// Before the first restart of a task.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// Between two restarts at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Runs a task until it returns; one that panics is started again after a wait that grows.
+pub(super) async fn keep<F>(name: &'static str, task: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    while let Err(error) = tokio::spawn(task()).await {
+        if error.is_cancelled() {
+            return;
+        }
+        let wait = backoff.failed();
+        tracing::error!(task = name, %error, seconds = wait.as_secs(), "a task ended: it is started again after a wait");
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Says that the deliveries are lost when their thread ends before it was told to.
+pub(super) struct Watched(Option<Arc<Deliveries>>);
+
+impl Watched {
+    pub(super) fn new(deliveries: Arc<Deliveries>) -> Self {
+        Self(Some(deliveries))
+    }
+
+    /// The thread ends in order from here on.
+    pub(super) fn told_to_end(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(deliveries) = self.0.take() {
+            deliveries.lose("the thread of the deliveries has ended");
+            tracing::error!(
+                "the thread of the deliveries has ended: nothing more is delivered until this process is restarted; \
+                 events are still recorded, and nothing is lost"
+            );
+        }
+    }
+}
