@@ -84,9 +84,19 @@ impl Share {
         (left > 0 || held == 0).then(|| (usize::try_from(left).unwrap_or(0) / COST).max(1))
     }
 
+    /// Room for up to `at_most` bytes of facts that are about to be read: others may read at the same time. `None` as
+    /// [`Share::affordable`].
+    pub fn reserve(&self, at_most: usize) -> Option<Allowance> {
+        let facts = self.affordable()?.min(at_most).max(1);
+        Some(Allowance { facts, charge: self.take(signed(facts.saturating_mul(COST))) })
+    }
+
     /// Takes what an event costs, whether it is there or not.
     pub fn charge(&self, event: &Event) -> Charge {
-        let bytes = signed(facts(event).saturating_mul(COST).saturating_add(OVERHEAD));
+        self.take(signed(facts(event).saturating_mul(COST).saturating_add(OVERHEAD)))
+    }
+
+    fn take(&self, bytes: i64) -> Charge {
         let held = self.held.fetch_add(bytes, Ordering::Relaxed);
         let common = (bytes - self.own_left(held)).max(0);
         self.pool.common.fetch_sub(common, Ordering::Relaxed);
@@ -111,6 +121,22 @@ impl Drop for Charge {
         self.of.fetch_sub(self.bytes, Ordering::Relaxed);
         self.pool.common.fetch_add(self.common, Ordering::Relaxed);
         self.pool.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Room for what is about to be read. Given back when dropped: when that is here, and before it is charged.
+#[derive(Debug)]
+pub struct Allowance {
+    /// At least one byte of facts.
+    facts: usize,
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    charge: Charge,
+}
+
+impl Allowance {
+    /// How many bytes of facts there is room for.
+    pub fn facts(&self) -> usize {
+        self.facts
     }
 }
 
@@ -143,6 +169,23 @@ mod tests {
     }
 
     const KIB: usize = 1_024;
+
+    #[test]
+    fn what_is_about_to_be_read_is_room_for_nobody_else() {
+        let budget = Budget::new(12 * KIB);
+        let (one, other) = (budget.share(), budget.share());
+        // 3 KiB of its own and 6 KiB in common.
+        let first = one.reserve(KIB).unwrap();
+        assert_eq!((first.facts(), budget.held()), (KIB, 3 * KIB as u64));
+        assert_eq!(other.affordable(), Some(3 * KIB));
+        let second = one.reserve(usize::MAX).unwrap();
+        assert_eq!(second.facts(), 2 * KIB);
+        assert!(one.reserve(1).is_none());
+        assert_eq!(other.affordable(), Some(KIB));
+        drop((first, second));
+        assert_eq!((one.affordable(), budget.held()), (Some(3 * KIB), 0));
+        assert_eq!(one.reserve(0).unwrap().facts(), 1);
+    }
 
     #[test]
     fn facts_are_the_request_and_the_answer() {

@@ -52,7 +52,8 @@ fn subscriptions_tell_their_state_and_what_they_are_owed() {
     put(&scene);
     let first = wait::until("the failure on record", || {
         let first = get(admin, "/retrohook/subscriptions/1");
-        (first["retrying"] == 1 && first["last_attempt"]["status"] == 500).then_some(first)
+        let is_noted = first["retrying"] == 1 && first["cursor"]["done_to"] == 2;
+        (is_noted && first["last_attempt"]["status"] == 500).then_some(first)
     });
     for (member, value) in [
         ("topic", json!("profile-changes")),

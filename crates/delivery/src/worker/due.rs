@@ -12,6 +12,7 @@ use storage::{Reader, StoreError};
 
 use super::damage::{Damage, Readable, event_at, reason};
 use super::flight::{Departure, Row};
+use super::source::MAX_READ_BYTES;
 use super::{LEASE_MARGIN, LOOK_EVERY, Order, Stop, Worker};
 use crate::budget::facts;
 use crate::events::Events;
@@ -102,7 +103,8 @@ impl Worker {
         }
         // Followers that came a moment ago must be in the store before it is asked for them.
         self.commit().await?;
-        let Some(affordable) = self.share.affordable() else { return Ok(Vec::new()) };
+        let Some(allowance) = self.share.reserve(MAX_READ_BYTES) else { return Ok(Vec::new()) };
+        let affordable = allowance.facts();
         let count = room.min(self.due.promotable.len());
         // One that is under way is asked again when it has ended; one that was released twice is asked once.
         let mut seen = self.flight.keys();
@@ -124,6 +126,7 @@ impl Worker {
                 Ok(firsts)
             })
             .await?;
+        drop(allowance);
         self.due.ask_again(keys.drain(firsts.len()..));
         let mut departures = Vec::new();
         for (key, first) in keys.iter().zip(firsts) {
@@ -159,7 +162,8 @@ impl Worker {
         }
         // The rows in `changes` must be in the store before it is asked for them.
         self.commit().await?;
-        let Some(affordable) = self.share.affordable() else { return Ok(Vec::new()) };
+        let Some(allowance) = self.share.reserve(MAX_READ_BYTES) else { return Ok(Vec::new()) };
+        let affordable = allowance.facts();
         let (id, limit, under_way) = (self.id, room + self.flight.rows(), self.flight.positions());
         let events = self.deps.events.clone();
         let looked = self
@@ -177,6 +181,7 @@ impl Worker {
                 Ok(Ok((found, reader.next_due(id)?)))
             })
             .await?;
+        drop(allowance);
         let (waiting, next_due) = match looked {
             Ok(looked) => looked,
             Err(why) => {

@@ -9,10 +9,10 @@ use tokio::sync::watch;
 
 use super::damage::{Readable, Unreadable, events_after};
 use super::{Stop, Worker};
-use crate::budget::{Charge, facts};
+use crate::budget::{Allowance, Charge, facts};
 
 /// At most this many bytes of facts are read from the log at once.
-const MAX_READ_BYTES: usize = 4 << 20;
+pub(super) const MAX_READ_BYTES: usize = 4 << 20;
 
 /// What a worker holds of an event, and is charged with.
 #[derive(Debug)]
@@ -76,15 +76,15 @@ impl Worker {
         }
         if self.source.backlog.is_empty()
             && !self.source.caught_up
-            && let Some(affordable) = self.share.affordable()
+            && let Some(allowance) = self.share.reserve(MAX_READ_BYTES)
         {
-            self.refill(limit, affordable).await?;
+            self.refill(limit, allowance).await?;
         }
         let take = limit.min(self.source.backlog.len());
         Ok(self.source.backlog.drain(..take).collect())
     }
 
-    async fn refill(&mut self, limit: usize, affordable: usize) -> Result<(), Stop> {
+    async fn refill(&mut self, limit: usize, allowance: Allowance) -> Result<(), Stop> {
         // Marked as seen before the read: what comes during it wakes us again.
         self.source.changes.mark_unchanged();
         let (topic, after) = (self.subscription.topic, self.source.read_to);
@@ -93,14 +93,14 @@ impl Worker {
             let first = events.into_iter().take_while(|event| {
                 let is_first = bytes == 0;
                 bytes += facts(event).max(1);
-                is_first || bytes <= affordable
+                is_first || bytes <= allowance.facts()
             });
             let first: Vec<_> = first.map(Ok).collect();
             self.source.caught_up = first.len() == found && found < limit;
-            self.take(first);
+            self.take(first, allowance);
             return Ok(());
         }
-        let (events, max_bytes) = (self.deps.events.clone(), affordable.min(MAX_READ_BYTES));
+        let (events, max_bytes) = (self.deps.events.clone(), allowance.facts());
         let (head, found) = self
             .read_around(move |reader, damage| {
                 // The head first: then all of the topic up to it is among the events.
@@ -113,11 +113,12 @@ impl Worker {
         }
         // The bytes may have cut the read short: only an empty one has seen the end.
         self.source.caught_up = found.is_empty();
-        self.take(found);
+        self.take(found, allowance);
         Ok(())
     }
 
-    fn take(&mut self, found: Vec<Readable>) {
+    fn take(&mut self, found: Vec<Readable>, allowance: Allowance) {
+        drop(allowance);
         for read in found {
             self.source.took(read.map(|event| Held { charge: self.share.charge(&event), event }));
         }
