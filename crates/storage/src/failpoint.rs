@@ -17,7 +17,8 @@ pub const ALL: [&str; 8] = [
 ];
 
 /// The points in the loops of parts that must live, where a test can make one panic: `FAILPOINTS=core-turn=3*off->panic`.
-pub const PARTS: [&str; 4] = [CORE_TURN, WRITER_TURN, CHECKPOINT_TURN, CONTROL_TURN];
+pub const PARTS: [&str; 8] =
+    [CORE_TURN, WRITER_TURN, CHECKPOINT_TURN, CONTROL_TURN, DELIVERIES, SIGNING_KEY, HANDSHAKE, WAKE_UPS];
 
 /// A core has accepted a connection.
 pub const CORE_TURN: &str = "core-turn";
@@ -27,6 +28,14 @@ pub const WRITER_TURN: &str = "writer-turn";
 pub const CHECKPOINT_TURN: &str = "checkpoint-turn";
 /// The control thread has accepted a connection.
 pub const CONTROL_TURN: &str = "control-turn";
+/// The thread of the deliveries begins.
+pub const DELIVERIES: &str = "deliveries";
+/// The signing key is about to be read or made.
+pub const SIGNING_KEY: &str = "signing-key";
+/// A request to confirm is about to be signed and sent.
+pub const HANDSHAKE: &str = "handshake";
+/// A thread is about to share the wake-ups of its tasks.
+pub const WAKE_UPS: &str = "wake-ups";
 
 /// The writer has applied a batch and not committed it.
 pub const BEFORE_COMMIT: &str = "before-commit";
@@ -44,16 +53,6 @@ pub const OUTCOME_QUEUED: &str = "outcome-queued";
 pub const CURSOR_DURABLE: &str = "cursor-durable";
 /// An attempt is over, its result is not recorded.
 pub const ATTEMPT_DONE: &str = "attempt-done";
-// Points that no event passes: for panics of parts that are to live.
-
-/// A request to confirm is about to be signed and sent.
-pub const HANDSHAKE: &str = "handshake";
-/// The signing key is about to be read or made.
-pub const SIGNING_KEY: &str = "signing-key";
-/// A thread's bell is about to be hung up.
-pub const WAKE_UPS: &str = "wake-ups";
-/// The thread of the deliveries begins.
-pub const DELIVERIES: &str = "deliveries";
 
 /// What the log says when a point is about to do what the environment asked for.
 pub const REACHED: &str = "failpoint reached";
