@@ -46,6 +46,14 @@ impl Template {
         )
     }
 
+    /// `POST` of a JSON body of so many bytes.
+    pub fn post(folder: &str, length: usize) -> Self {
+        let (before, after) = (r#"{"text":""#, r#""}"#);
+        let text = "x".repeat(length - before.len() - after.len());
+        let head = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+        Self::new("POST", folder, &format!("{head}{before}{text}{after}"))
+    }
+
     fn new(method: &str, folder: &str, rest: &str) -> Self {
         let end = if rest.is_empty() { "\r\n" } else { rest };
         let before = format!("{method} /{folder}/{MARKER}");
@@ -141,4 +149,20 @@ async fn bounded<T>(patience: Duration, work: impl Future<Output = T>) -> Result
 
 fn failed(number: u64) -> impl Fn(io::Error) -> String {
     move |error| format!("request {number} failed: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_posted_body_is_as_long_as_its_head_says() {
+        for length in [1 << 10, 32 << 10] {
+            let mut message = Vec::new();
+            Template::post("profiles", length).write(7, &mut message);
+            let frame = wire::request(&message).unwrap().unwrap();
+            assert_eq!((frame.whole, frame.whole - frame.head), (message.len(), length));
+            assert!(message[frame.head..].starts_with(br#"{"text":"xx"#) && message.ends_with(br#"xx"}"#));
+        }
+    }
 }

@@ -1,4 +1,6 @@
-//! Plain proxying: a GET, the same headers set by everybody.
+//! Plain proxying: a GET, and a POST of bodies of two sizes; the same headers set by everybody.
+
+use std::rc::Rc;
 
 use crate::load::{Template, once};
 use crate::peer::{Kind, Rule};
@@ -22,6 +24,9 @@ const FORWARDED: [&str; 8] = [
 /// What the client must be told.
 const ANSWERED: [&str; 4] =
     ["via: 1.1 ", "x-kong-upstream-latency: ", "x-kong-proxy-latency: ", "x-kong-request-id: "];
+
+/// Bodies that are posted, in bytes.
+const BODIES: [(&str, usize); 2] = [("1 KiB", 1 << 10), ("32 KiB", 32 << 10)];
 
 /// Measures.
 pub async fn measure(world: &World) -> Result<Findings, String> {
@@ -51,10 +56,34 @@ pub async fn measure(world: &World) -> Result<Findings, String> {
         table: table(&candidates, &costs, 0),
         remarks: vec!["The others have two routes.".into()],
     };
+    let mut parts = vec![part];
+    for (size, length) in BODIES {
+        parts.push(bodies(world, size, length, &receiver).await?);
+    }
     let proxy = Target { what: "proxy, no plug-in", limit: 1.2, measured: ours / nginx, unit: "× nginx" };
     let routes =
         Target { what: "10,000 routes", limit: 1.05, measured: routes / ours, unit: "× the same with two" };
-    Ok(Findings { parts: vec![part], targets: vec![proxy, routes] })
+    Ok(Findings { parts, targets: vec![proxy, routes] })
+}
+
+/// A POST that no rule matches.
+async fn bodies(world: &World, size: &str, length: usize, receiver: &Rc<Receiver>) -> Result<Part, String> {
+    let candidates = [("nginx", Kind::Nginx(None)), ("Retrohook", Kind::Retrohook(Rule::default()))].map(
+        |(name, kind)| Candidate {
+            name: name.to_owned(),
+            kind,
+            template: Template::post("profiles", length),
+            deliveries: 0,
+        },
+    );
+    let costs = world.compare(&candidates, receiver).await?;
+    Ok(Part {
+        title: format!("Plain proxying, POST of {size}"),
+        table: table(&candidates, &costs, 0),
+        remarks: vec![
+            "Everybody reads the body before the upstream is asked; nginx keeps it in memory.".into(),
+        ],
+    })
 }
 
 /// A peer that does less work would win.
