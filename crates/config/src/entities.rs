@@ -78,7 +78,7 @@ pub struct Route {
     pub preserve_host: bool,
     /// Among routes with a regular expression, the higher goes first.
     pub regex_priority: i64,
-    /// Kong's; accepted.
+    /// Whether bodies are read before the service is asked, as far as they are small or quick.
     pub request_buffering: bool,
     /// Kong's; accepted.
     pub response_buffering: bool,

@@ -89,6 +89,7 @@ fn with(
         regex_priority: 0,
         strip_path,
         preserve_host: false,
+        request_buffering: true,
         service: None,
         chain,
         facts,

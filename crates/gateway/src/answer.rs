@@ -74,7 +74,7 @@ impl Refusal {
         if matches!(self, Self::StoreUnavailable | Self::TooManyExchanges) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
         }
-        if self == Self::BadRequest {
+        if matches!(self, Self::BadRequest | Self::RequestTimeout) {
             // Where the next request would begin is not known for sure.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -1,21 +1,20 @@
 //! Bodies on their way through the gateway.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Sleep;
 
 use crate::exchange::Exchange;
 use crate::exchange::body::WatchedBody;
 use crate::exchange::hold::Unkept;
-use crate::upstream::{Lease, Progress};
+use crate::stall::Stall;
+use crate::upstream::{Lease, Lost, Progress};
 
 /// Why a body broke off.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +25,9 @@ pub enum BodyError {
     /// Nothing came for the service's read timeout.
     #[error("the upstream sent nothing for {0:?}")]
     Idle(Duration),
+    /// Nothing came from the client for its patience.
+    #[error("the client sent nothing for {0:?}")]
+    Stalled(Duration),
     /// The answer was held for its event's outcome, and the outcome could not be made durable.
     #[error("the outcome of this request could not be stored")]
     Unstored(#[source] Unkept),
@@ -41,15 +43,28 @@ pub(crate) enum UpstreamBody {
 
 /// A body that flows from the client, what was read of it ahead first.
 pub(crate) struct StreamedBody {
-    pub ahead: VecDeque<Bytes>,
-    pub rest: Incoming,
-    pub progress: Rc<Progress>,
-    pub exchange: Option<Rc<Exchange>>,
+    ahead: VecDeque<Bytes>,
+    rest: Incoming,
+    /// The client's, for its next piece.
+    stall: Stall,
+    progress: Rc<Progress>,
+    exchange: Option<Rc<Exchange>>,
 }
 
 impl UpstreamBody {
     pub fn whole(bytes: Bytes) -> Self {
         Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
+    }
+
+    /// What was read ahead, then the rest as it comes, each piece of it within `patience`.
+    pub fn stream(
+        ahead: VecDeque<Bytes>,
+        rest: Incoming,
+        patience: Duration,
+        progress: Rc<Progress>,
+        exchange: Option<Rc<Exchange>>,
+    ) -> Self {
+        Self::Stream(Box::new(StreamedBody { ahead, rest, stall: Stall::new(patience), progress, exchange }))
     }
 
     pub fn is_stream(&self) -> bool {
@@ -60,12 +75,16 @@ impl UpstreamBody {
 impl StreamedBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(bytes) = self.ahead.pop_front() {
-            self.progress.moved();
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
-        match ready!(Pin::new(&mut self.rest).poll_frame(cx)) {
+        let Poll::Ready(frame) = Pin::new(&mut self.rest).poll_frame(cx) else {
+            ready!(self.stall.poll(cx));
+            self.progress.body_broke(Lost::BodyStalled);
+            return Poll::Ready(Some(Err(BodyError::Stalled(self.stall.limit()))));
+        };
+        self.stall.moved();
+        match frame {
             Some(Ok(frame)) => {
-                self.progress.moved();
                 if let (Some(exchange), Some(data)) = (&self.exchange, frame.data_ref()) {
                     exchange.request_data(data);
                 }
@@ -75,7 +94,7 @@ impl StreamedBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
-                self.progress.body_broke();
+                self.progress.body_broke(Lost::BodyBroken);
                 Poll::Ready(Some(Err(BodyError::Broken(error))))
             }
             None => {
@@ -169,18 +188,18 @@ impl Body for ClientBody {
     }
 }
 
-/// An upstream's body of which the first pieces are here.
+/// An upstream's body of which the beginning is here.
 pub(crate) struct BegunBody {
-    pub ahead: VecDeque<Bytes>,
+    pub ahead: Bytes,
     pub rest: PlainBody,
 }
 
 impl BegunBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.ahead.pop_front() {
-            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            None => self.rest.poll(cx),
+        if self.ahead.is_empty() {
+            return self.rest.poll(cx);
         }
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.ahead)))))
     }
 }
 
@@ -188,12 +207,12 @@ impl BegunBody {
 pub(crate) struct PlainBody {
     upstream: Incoming,
     lease: Option<Lease>,
-    idle: IdleTimer,
+    stall: Stall,
 }
 
 impl PlainBody {
     pub fn new(upstream: Incoming, lease: Lease, read_timeout: Duration) -> Self {
-        let mut body = Self { upstream, lease: Some(lease), idle: IdleTimer::new(read_timeout) };
+        let mut body = Self { upstream, lease: Some(lease), stall: Stall::new(read_timeout) };
         if body.upstream.is_end_stream() {
             body.finish();
         }
@@ -219,7 +238,7 @@ impl PlainBody {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.upstream).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.idle.moved();
+                self.stall.moved();
                 if self.upstream.is_end_stream() {
                     self.finish();
                 }
@@ -230,39 +249,7 @@ impl PlainBody {
                 self.finish();
                 Poll::Ready(None)
             }
-            Poll::Pending => self.idle.poll(cx).map(|()| Some(Err(BodyError::Idle(self.idle.limit)))),
-        }
-    }
-}
-
-/// Fires when nothing has moved for a while. Costs nothing until something has to be waited for.
-struct IdleTimer {
-    limit: Duration,
-    timer: Option<(Pin<Box<Sleep>>, Instant)>,
-}
-
-impl IdleTimer {
-    fn new(limit: Duration) -> Self {
-        Self { limit, timer: None }
-    }
-
-    fn moved(&mut self) {
-        if let Some((_, last)) = &mut self.timer {
-            *last = Instant::now();
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let limit = self.limit;
-        let (timer, last) =
-            self.timer.get_or_insert_with(|| (Box::pin(tokio::time::sleep(limit)), Instant::now()));
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            let due = *last + limit;
-            if Instant::now() >= due {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(due.into());
+            Poll::Pending => self.stall.poll(cx).map(|()| Some(Err(BodyError::Idle(self.stall.limit())))),
         }
     }
 }

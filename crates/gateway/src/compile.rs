@@ -122,6 +122,7 @@ fn route<E>(
         regex_priority: route.regex_priority,
         strip_path: route.strip_path,
         preserve_host: route.preserve_host,
+        request_buffering: route.request_buffering,
         service: Some(compiled),
         chain,
         facts: route.facts(service),

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use event::timestamp::Clock;
 use event::{EventId, Timestamp};
+use tokio::sync::watch;
 
 use crate::limits::Limits;
+use crate::read_ahead::Budget;
 use crate::router::Router;
 use crate::stats::CoreStats;
 use crate::upstream::Pool;
@@ -25,8 +27,22 @@ pub(crate) struct Core {
     pub limits: Limits,
     /// The drain deadline has passed: whatever is dropped from now on was cut off by it.
     pub closing: Cell<bool>,
+    /// For bodies that are not whole yet.
+    pub read_ahead: Arc<Budget>,
+    drain: watch::Receiver<bool>,
     exchanges: Arc<AtomicUsize>,
     random: RefCell<fastrand::Rng>,
+}
+
+/// What the cores of a gateway share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// How many exchanges are open.
+    pub exchanges: Arc<AtomicUsize>,
+    /// For bodies that are not whole yet.
+    pub read_ahead: Arc<Budget>,
+    /// Whether the drain has begun.
+    pub drain: watch::Receiver<bool>,
 }
 
 impl Core {
@@ -34,7 +50,7 @@ impl Core {
         router: Arc<Router>,
         clock: Arc<dyn Clock>,
         stats: Arc<CoreStats>,
-        exchanges: Arc<AtomicUsize>,
+        shared: Shared,
         limits: Limits,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -44,7 +60,9 @@ impl Core {
             stats,
             limits,
             closing: Cell::new(false),
-            exchanges,
+            read_ahead: shared.read_ahead,
+            drain: shared.drain,
+            exchanges: shared.exchanges,
             random: RefCell::new(fastrand::Rng::new()),
         })
     }
@@ -53,6 +71,18 @@ impl Core {
         let mut bytes = [0; 10];
         self.random.borrow_mut().fill(&mut bytes);
         EventId::v7(now, bytes)
+    }
+
+    /// Resolves when the drain has begun.
+    pub async fn draining(&self) {
+        // An error means that nobody is left to drain us: stop all the same.
+        let _ = self.drain.clone().wait_for(|begun| *begun).await;
+    }
+
+    /// Resolves so long after the drain began, or after now if that was before.
+    pub async fn drained_for(&self, time: Duration) {
+        self.draining().await;
+        tokio::time::sleep(time).await;
     }
 
     /// Resolves when no exchange of any core is open any more.

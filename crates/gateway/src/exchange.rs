@@ -25,7 +25,7 @@ use crate::body::{BodyError, ClientBody, PlainBody, UpstreamBody};
 use crate::core::{Core, ExchangePermit};
 use crate::headers;
 use crate::table::Service;
-use crate::upstream::{self, Failure, Lease, Progress, Unsent};
+use crate::upstream::{self, Audience, Failure, Lease, Lost, Progress, Unsent};
 
 pub(crate) mod body;
 pub(crate) mod detach;
@@ -281,7 +281,8 @@ pub(crate) async fn run(
     }
     failpoint::hit(failpoint::INTENT_DURABLE);
     exchange.seen.borrow_mut().asked = Instant::now();
-    let asking = upstream::ask(core.pool.clone(), plan.service.clone(), request, exchange.progress.clone());
+    let (pool, service, progress) = (core.pool.clone(), plan.service.clone(), exchange.progress.clone());
+    let asking = upstream::ask(pool, service, request, progress, Audience::Watch);
     let mut asking: Asking = Box::pin(asking);
     let mut patience = Patience::new(&exchange, &plan);
     match patience.wait(&mut asking).await {
@@ -356,7 +357,7 @@ async fn relay(
 fn fail(exchange: &Rc<Exchange>, plan: &Plan, failure: Failure) -> Response<ClientBody> {
     let (fate, refusal) = match failure {
         Failure::Unsent(unsent) => (Fate::NotSent, refusal_of(unsent)),
-        Failure::Lost(reason) => (Fate::Unanswered(reason), refusal_of_lost(reason)),
+        Failure::Lost(lost) => (Fate::Unanswered(lost.reason()), refusal_of_lost(lost)),
     };
     let answer = plan.refuse(refusal);
     exchange.told(&answer);
@@ -368,17 +369,18 @@ fn fail(exchange: &Rc<Exchange>, plan: &Plan, failure: Failure) -> Response<Clie
 pub(crate) fn refusal_of(unsent: Unsent) -> Refusal {
     match unsent {
         Unsent::NameResolution => Refusal::NameResolution,
-        Unsent::Connect => Refusal::BadGateway,
+        Unsent::Connect | Unsent::Closed => Refusal::BadGateway,
         Unsent::ConnectTimeout => Refusal::GatewayTimeout,
+        Unsent::Body(lost) => refusal_of_lost(lost),
     }
 }
 
 /// The answer for a request that was sent, in part or whole, and not answered.
-pub(crate) fn refusal_of_lost(reason: UnknownReason) -> Refusal {
-    match reason {
-        // The client's own doing.
-        UnknownReason::RequestBodyBroken => Refusal::BadRequest,
-        _ => Refusal::BadGateway,
+pub(crate) fn refusal_of_lost(lost: Lost) -> Refusal {
+    match lost {
+        Lost::BodyBroken => Refusal::BadRequest,
+        Lost::BodyStalled => Refusal::RequestTimeout,
+        Lost::Reset | Lost::Invalid | Lost::TooLarge | Lost::Switched => Refusal::BadGateway,
     }
 }
 
@@ -393,7 +395,7 @@ async fn outlast(exchange: Rc<Exchange>, mut asking: Asking, mut patience: Patie
             body::drain(exchange, PlainBody::new(incoming, lease, Duration::from_secs(60))).await;
         }
         Waited::Failed(Failure::Unsent(_)) => exchange.settle(Fate::NotSent),
-        Waited::Failed(Failure::Lost(reason)) => exchange.settle(Fate::Unanswered(reason)),
+        Waited::Failed(Failure::Lost(lost)) => exchange.settle(Fate::Unanswered(lost.reason())),
         Waited::TimedOut | Waited::BoundReached if exchange.progress.is_sent() => {
             exchange.settle(Fate::Unanswered(UnknownReason::UpstreamTimeout));
         }

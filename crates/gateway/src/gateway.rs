@@ -15,9 +15,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::connection;
-use crate::core::Core;
+use crate::core::{Core, Shared};
 use crate::limits::Limits;
 use crate::listener;
+use crate::read_ahead::Budget;
 use crate::router::Router;
 use crate::stats::CoreStats;
 
@@ -64,7 +65,11 @@ impl Gateway {
     pub fn start(self, router: Arc<Router>, clock: Arc<dyn Clock>, vitals: &Vitals) -> io::Result<Running> {
         let (drain, _) = watch::channel(false);
         let deadline = Arc::new(OnceLock::new());
-        let exchanges = Arc::new(AtomicUsize::new(0));
+        let shared = Shared {
+            exchanges: Arc::new(AtomicUsize::new(0)),
+            read_ahead: Budget::new(self.config.limits.read_ahead),
+            drain: drain.subscribe(),
+        };
         let mut running =
             Running { drain, deadline, threads: Vec::new(), stats: Vec::new(), address: self.address };
         for (index, listener) in self.listeners.into_iter().enumerate() {
@@ -75,8 +80,7 @@ impl Gateway {
                 router: router.clone(),
                 clock: clock.clone(),
                 stats,
-                exchanges: exchanges.clone(),
-                drain: running.drain.subscribe(),
+                shared: shared.clone(),
                 deadline: running.deadline.clone(),
                 limits: self.config.limits,
             };
@@ -98,36 +102,30 @@ struct Parts {
     router: Arc<Router>,
     clock: Arc<dyn Clock>,
     stats: Arc<CoreStats>,
-    exchanges: Arc<AtomicUsize>,
-    drain: watch::Receiver<bool>,
+    shared: Shared,
     deadline: Arc<OnceLock<Instant>>,
     limits: Limits,
 }
 
 fn run(parts: Parts) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    let core = Core::new(parts.router, parts.clock, parts.stats, parts.exchanges, parts.limits);
-    let result = runtime.block_on(serve(core.clone(), parts.listener, parts.drain, &parts.deadline));
+    let core = Core::new(parts.router, parts.clock, parts.stats, parts.shared, parts.limits);
+    let result = runtime.block_on(serve(core.clone(), parts.listener, &parts.deadline));
     // What is still under way is dropped with the runtime, and settled by what was seen of it.
     core.closing.set(true);
     drop(runtime);
     result
 }
 
-async fn serve(
-    core: Rc<Core>,
-    listener: TcpListener,
-    mut drain: watch::Receiver<bool>,
-    deadline: &OnceLock<Instant>,
-) -> io::Result<()> {
+async fn serve(core: Rc<Core>, listener: TcpListener, deadline: &OnceLock<Instant>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     // Without any of these a core is of no use: the end of one ends it.
     let mut reaping = tokio::task::spawn_local(core.pool.clone().reap());
     let mut ringing = tokio::task::spawn_local(storage::writer::Bell::serve());
-    let mut accepting = tokio::task::spawn_local(connection::accept(core.clone(), listener, drain.clone()));
+    let mut accepting = tokio::task::spawn_local(connection::accept(core.clone(), listener));
     let deadline = async {
-        // An error means that nobody is left to drain us: stop all the same, and at once.
-        let _ = drain.wait_for(|begun| *begun).await;
+        // If nobody is left to drain us there is no deadline: stop at once.
+        core.draining().await;
         tokio::time::sleep_until(deadline.get().copied().unwrap_or_else(Instant::now)).await;
     };
     // Connections end first; exchanges that outlived their clients may still be under way.

@@ -15,8 +15,17 @@ pub struct Limits {
     pub headers: usize,
     /// For the whole head of a request to arrive; and how long a connection may be idle between two. Then it is closed.
     pub head_timeout: Duration,
-    /// For the next piece of a body that is read whole before anything is sent; then it is answered with 408.
+    /// For the next piece of a request's body, while it is the client that is waited for; then it is answered with 408.
     pub body_patience: Duration,
+    /// For a client to take any of the bytes of an answer that wait for it; then its connection is closed.
+    pub answer_patience: Duration,
+    /// What is held of bodies that are read before the service is asked and are not whole yet, in bytes, on all cores together; when it
+    /// is used up, bodies flow as they come.
+    pub read_ahead: usize,
+    /// How long a body that is large, or whose length is not known, is read before the service is asked.
+    pub read_ahead_time: Duration,
+    /// At a drain: for the rest of a head, and for the next piece of a body of which nothing was sent.
+    pub drain_grace: Duration,
 }
 
 impl Default for Limits {
@@ -28,6 +37,10 @@ impl Default for Limits {
             headers: 128,
             head_timeout: Duration::from_secs(60),
             body_patience: Duration::from_secs(60),
+            answer_patience: Duration::from_secs(60),
+            read_ahead: 64 << 20,
+            read_ahead_time: Duration::from_millis(250),
+            drain_grace: Duration::from_secs(1),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Serving one request: route, plug-ins, upstream, answer.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -9,31 +8,27 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use config::normalise;
 use event::EventId;
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
-use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use pipeline::{Access, Forward, RequestHead, Verdict, Watch};
 
 use crate::answer::{Refusal, accept_of};
-use crate::body::{BodyError, ClientBody, PlainBody, StreamedBody, UpstreamBody};
+use crate::body::{BodyError, ClientBody, PlainBody, UpstreamBody};
 use crate::core::Core;
 use crate::exchange::detach::Detach;
 use crate::exchange::{self, Exchange, Plan, refusal_of, refusal_of_lost};
 use crate::framing::host_of;
 use crate::headers::{self, ForwardedBy};
 use crate::path;
+use crate::read_ahead::{Ahead, read_ahead};
 use crate::router::{Match, without_port};
 use crate::table::Service;
-use crate::upstream::{self, Failure, Progress};
-
-/// A matching request's body up to this size is read whole before anything is sent, so that a client that leaves within it leaves
-/// provably nothing behind.
-pub(crate) const WHOLE_BODY: usize = 64 << 10;
+use crate::upstream::{self, Audience, Failure, Progress};
 
 /// Where a request came in.
 #[derive(Clone, Copy)]
@@ -50,6 +45,7 @@ struct Target {
     request_path: String,
     prefix: Option<usize>,
     preserve_host: bool,
+    request_buffering: bool,
 }
 
 /// Serves one request.
@@ -179,6 +175,7 @@ impl Routed {
             request_path,
             prefix,
             preserve_host: route.preserve_host,
+            request_buffering: route.request_buffering,
         };
         Ok(Self { origin, head, target, watch })
     }
@@ -230,26 +227,24 @@ impl Routed {
     async fn plain(
         self,
         core: Rc<Core>,
-        body: Incoming,
+        mut body: Incoming,
         started: Instant,
         accept: Option<HeaderValue>,
     ) -> Response<ClientBody> {
         let id = self.head.id;
         let service = self.target.service.clone();
         let progress = Progress::new();
-        let body = if body.is_end_stream() {
-            UpstreamBody::Whole(None)
-        } else {
-            UpstreamBody::Stream(Box::new(StreamedBody {
-                ahead: VecDeque::new(),
-                rest: body,
-                progress: progress.clone(),
-                exchange: None,
-            }))
+        let body = match read_ahead(&core, &mut body, false, self.target.request_buffering).await {
+            Ok(Ahead::Whole(bytes)) => UpstreamBody::whole(bytes),
+            Ok(Ahead::Begun(ahead)) => {
+                UpstreamBody::stream(ahead, body, core.limits.body_patience, progress.clone(), None)
+            }
+            Err(refusal) => return own_answer(refusal, id, accept.as_ref(), started),
         };
         let request = self.into_request(body);
         let asked = Instant::now();
-        let asking = upstream::ask(core.pool.clone(), service.clone(), request, progress.clone());
+        let (pool, asked_of) = (core.pool.clone(), service.clone());
+        let asking = upstream::ask(pool, asked_of, request, progress.clone(), Audience::Client);
         let refusal = match within_timeouts(asking, &progress, &service).await {
             Some(Ok((response, lease))) => {
                 let (mut parts, incoming) = response.into_parts();
@@ -258,7 +253,7 @@ impl Routed {
                 return Response::from_parts(parts, ClientBody::Plain(body));
             }
             Some(Err(Failure::Unsent(unsent))) => refusal_of(unsent),
-            Some(Err(Failure::Lost(reason))) => refusal_of_lost(reason),
+            Some(Err(Failure::Lost(lost))) => refusal_of_lost(lost),
             None => Refusal::GatewayTimeout,
         };
         own_answer(refusal, id, accept.as_ref(), started)
@@ -277,7 +272,7 @@ impl Routed {
         core.stats.matched.fetch_add(1, Ordering::Relaxed);
         let id = self.head.id;
         let refuse = |refusal| Ok(own_answer(refusal, id, accept.as_ref(), started));
-        let ahead = match read_ahead(&mut body, core.limits.body_patience).await {
+        let ahead = match read_ahead(&core, &mut body, true, self.target.request_buffering).await {
             Ok(ahead) => ahead,
             Err(refusal) => return refuse(refusal),
         };
@@ -292,12 +287,8 @@ impl Routed {
             }
             Ahead::Begun(ahead) => {
                 ahead.iter().for_each(|bytes| exchange.request_data(bytes));
-                UpstreamBody::Stream(Box::new(StreamedBody {
-                    ahead,
-                    rest: body,
-                    progress: exchange.progress().clone(),
-                    exchange: Some(exchange.clone()),
-                }))
+                let (progress, patience) = (exchange.progress().clone(), core.limits.body_patience);
+                UpstreamBody::stream(ahead, body, patience, progress, Some(exchange.clone()))
             }
         };
         let service = self.target.service.clone();
@@ -327,55 +318,6 @@ fn head_size(head: &RequestHead) -> u64 {
     let line = head.method.as_str().len() + target + " ".len() * 2 + "HTTP/1.1\r\n".len();
     let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     (line + headers + "\r\n".len()) as u64
-}
-
-/// What was read of a body before anything was sent.
-enum Ahead {
-    Whole(Bytes),
-    Begun(VecDeque<Bytes>),
-}
-
-/// Reads a body up to [`WHOLE_BODY`], with patience for each piece of it.
-async fn read_ahead(body: &mut Incoming, patience: Duration) -> Result<Ahead, Refusal> {
-    if body.is_end_stream() {
-        return Ok(Ahead::Whole(Bytes::new()));
-    }
-    // Known to be larger: it flows at once.
-    if body.size_hint().lower() > WHOLE_BODY as u64 {
-        return Ok(Ahead::Begun(VecDeque::new()));
-    }
-    let mut pieces: VecDeque<Bytes> = VecDeque::new();
-    let mut size = 0;
-    while !body.is_end_stream() {
-        let frame = tokio::time::timeout(patience, body.frame()).await;
-        match frame.map_err(|_| Refusal::RequestTimeout)? {
-            None => break,
-            Some(Err(_)) => return Err(Refusal::BadRequest),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    size += data.len();
-                    pieces.push_back(data);
-                }
-            }
-        }
-        if size > WHOLE_BODY {
-            return Ok(Ahead::Begun(pieces));
-        }
-    }
-    Ok(Ahead::Whole(join(pieces, size)))
-}
-
-pub(crate) fn join(mut pieces: VecDeque<Bytes>, size: usize) -> Bytes {
-    match (pieces.pop_front(), pieces.is_empty()) {
-        (None, _) => Bytes::new(),
-        (Some(only), true) => only,
-        (Some(first), false) => {
-            let mut whole = BytesMut::with_capacity(size);
-            whole.extend_from_slice(&first);
-            pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-            whole.freeze()
-        }
-    }
 }
 
 /// Waits for an answer as long as the service's timeouts allow; `None` if they do not.

@@ -44,6 +44,8 @@ pub struct Route {
     pub strip_path: bool,
     /// Whether the upstream sees the client's Host.
     pub preserve_host: bool,
+    /// Whether bodies are read before the service is asked, as far as they are small or quick.
+    pub request_buffering: bool,
     /// Where it leads; `None` answers 503.
     pub service: Option<Arc<Service>>,
     /// What runs on it.

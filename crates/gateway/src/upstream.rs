@@ -2,6 +2,10 @@
 //!
 //! What this module tells apart is what the outcome table rests on: a request of which provably nothing was sent
 //! ([`Failure::Unsent`]) and one that went out and was not answered ([`Failure::Lost`]).
+//!
+//! A kept connection may be at its end just when it is used again. A request of which nothing went out takes another one. One that may
+//! have gone out is sent a second time only if nobody watches it, it has no body and may be repeated (RFC 9110, 9.2.2), and not a byte of
+//! an answer came on a connection that had been used before; and then on a new connection.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use event::UnknownReason;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -21,8 +24,19 @@ use storage::failpoint;
 use tokio::net::TcpStream;
 
 use crate::body::UpstreamBody;
+use crate::seldom::Seldom;
 use crate::stats::CoreStats;
 use crate::table::Service;
+
+mod again;
+mod failure;
+mod habits;
+mod wire;
+
+use again::Again;
+pub(crate) use failure::{Failure, Lost, Unsent};
+use habits::Habits;
+use wire::{Wire, WireIo};
 
 /// An idle connection older than this is not used again: many servers close theirs after five seconds, and a request that crosses
 /// the close on the wire has an unknown outcome.
@@ -35,30 +49,16 @@ const READY_WITHIN: Duration = Duration::from_millis(10);
 const REAP_EVERY: Duration = Duration::from_secs(1);
 /// The largest head of an answer, in bytes; a larger one is an invalid answer.
 const MAX_HEAD: usize = 64 << 10;
-
-/// Why there is no head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// Nothing of the request reached the upstream.
-    Unsent(Unsent),
-    /// The request, or a part of it, was sent.
-    Lost(UnknownReason),
-}
-
-/// Why nothing was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unsent {
-    NameResolution,
-    Connect,
-    ConnectTimeout,
-}
+/// The most header lines of an answer; more are an invalid answer.
+const MAX_HEADERS: usize = 1_000;
 
 /// How far a request has got; shared by who asks, its body and its timers.
 pub(crate) struct Progress {
     sent: Cell<bool>,
     sending: Cell<bool>,
-    broken: Cell<bool>,
+    broken: Cell<Option<Lost>>,
     last: Cell<Instant>,
+    wire: RefCell<Option<Rc<Wire>>>,
 }
 
 impl Progress {
@@ -66,8 +66,9 @@ impl Progress {
         Rc::new(Self {
             sent: Cell::new(false),
             sending: Cell::new(true),
-            broken: Cell::new(false),
+            broken: Cell::new(None),
             last: Cell::new(Instant::now()),
+            wire: RefCell::new(None),
         })
     }
 
@@ -76,47 +77,71 @@ impl Progress {
         self.sent.get()
     }
 
-    /// The next piece of the body is on its way.
-    pub fn moved(&self) {
-        self.last.set(Instant::now());
-    }
-
     /// The body's last piece was handed over.
     pub fn body_ended(&self) {
         self.sending.set(false);
-        self.moved();
+        self.last.set(Instant::now());
     }
 
-    /// The client's body broke off.
-    pub fn body_broke(&self) {
-        self.broken.set(true);
+    /// The client's body broke off, or stood still for too long.
+    pub fn body_broke(&self, how: Lost) {
+        self.broken.set(Some(how));
+    }
+
+    fn begin(&self, wire: &Rc<Wire>, body: &UpstreamBody) {
+        let now = Instant::now();
+        wire.begin(now);
+        self.wire.replace(Some(wire.clone()));
+        self.sending.set(body.is_stream());
+        self.last.set(now);
+        self.sent.set(true);
     }
 
     /// What is left of the timeout that applies now; `None` if it has passed.
+    ///
+    /// The write timeout runs only while bytes wait for the upstream, and the read timeout only when it has all of them. In between it is
+    /// the client that is waited for, whose patience is its body's matter: nothing is due before another timeout could be.
     pub fn remaining(&self, service: &Service) -> Option<Duration> {
         if !self.sent.get() {
             // The connection's own timeout applies.
             return Some(service.connect_timeout + service.read_timeout);
         }
-        let limit = if self.sending.get() { service.write_timeout } else { service.read_timeout };
-        limit.checked_sub(self.last.get().elapsed()).filter(|left| !left.is_zero())
+        let wire = self.wire.borrow();
+        let blocked = wire.as_ref().and_then(|wire| wire.blocked_since());
+        let unblocked = wire.as_ref().and_then(|wire| wire.unblocked_at());
+        let (limit, since) = match blocked {
+            Some(since) => (service.write_timeout, since),
+            None if self.sending.get() => return Some(service.write_timeout.min(service.read_timeout)),
+            None => (service.read_timeout, unblocked.map_or(self.last.get(), |at| at.max(self.last.get()))),
+        };
+        limit.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
     }
 }
 
 /// The idle connections of one core.
 pub(crate) struct Pool {
-    idle: RefCell<HashMap<*const Service, Vec<Idle>>>,
+    kept: RefCell<HashMap<*const Service, Kept>>,
     stats: Arc<CoreStats>,
+    failures: Seldom,
+}
+
+/// What is kept of one service.
+#[derive(Default)]
+struct Kept {
+    idle: Vec<Idle>,
+    habits: Rc<RefCell<Habits>>,
 }
 
 struct Idle {
     sender: SendRequest<UpstreamBody>,
+    wire: Rc<Wire>,
     since: Instant,
 }
 
 /// A connection in use. Give it back with [`Lease::finish`] when the answer's last byte has arrived; dropped before that, it closes.
 pub(crate) struct Lease {
     sender: SendRequest<UpstreamBody>,
+    wire: Rc<Wire>,
     service: Arc<Service>,
     pool: Rc<Pool>,
 }
@@ -124,20 +149,23 @@ pub(crate) struct Lease {
 impl Lease {
     /// Gives the connection back.
     pub fn finish(self) {
+        let since = Instant::now();
+        self.wire.rest(since);
         if self.sender.is_closed() {
+            self.wire.closed_at_rest();
             return;
         }
-        let mut idle = self.pool.idle.borrow_mut();
-        let connections = idle.entry(Arc::as_ptr(&self.service)).or_default();
-        if connections.len() < MAX_IDLE {
-            connections.push(Idle { sender: self.sender, since: Instant::now() });
+        let mut kept = self.pool.kept.borrow_mut();
+        let idle = &mut kept.entry(Arc::as_ptr(&self.service)).or_default().idle;
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle { sender: self.sender, wire: self.wire, since });
         }
     }
 }
 
 impl Pool {
     pub fn new(stats: Arc<CoreStats>) -> Rc<Self> {
-        Rc::new(Self { idle: RefCell::default(), stats })
+        Rc::new(Self { kept: RefCell::default(), stats, failures: Seldom::default() })
     }
 
     /// Closes idle connections that have grown too old, for as long as the core lives.
@@ -145,26 +173,36 @@ impl Pool {
         let mut ticks = tokio::time::interval(REAP_EVERY);
         loop {
             ticks.tick().await;
-            self.idle.borrow_mut().retain(|_, connections| {
-                connections.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < MAX_IDLE_AGE);
-                !connections.is_empty()
-            });
+            for kept in self.kept.borrow_mut().values_mut() {
+                kept.idle.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < MAX_IDLE_AGE);
+            }
         }
     }
 
-    /// The youngest idle connection that is still open and ready.
+    /// The youngest idle connection that is still open and ready, and that the upstream is not likely to close.
     async fn take(self: &Rc<Self>, service: &Arc<Service>) -> Option<Lease> {
         loop {
-            let idle = self.idle.borrow_mut().get_mut(&Arc::as_ptr(service))?.pop()?;
-            if idle.since.elapsed() >= MAX_IDLE_AGE {
-                continue;
-            }
-            let mut sender = idle.sender;
+            let Idle { mut sender, wire, .. } = self.pop(service)?;
             // One that still sends the body of a request that was answered early is not worth waiting for.
-            if let Ok(Ok(())) = tokio::time::timeout(READY_WITHIN, sender.ready()).await {
-                return Some(Lease { sender, service: service.clone(), pool: self.clone() });
+            if sender.is_ready()
+                || matches!(tokio::time::timeout(READY_WITHIN, sender.ready()).await, Ok(Ok(())))
+            {
+                return Some(Lease { sender, wire, service: service.clone(), pool: self.clone() });
             }
         }
+    }
+
+    /// What the upstream is likely to close stays: how it does so shows whether it still does.
+    fn pop(&self, service: &Arc<Service>) -> Option<Idle> {
+        let mut kept = self.kept.borrow_mut();
+        let Kept { idle, habits } = kept.get_mut(&Arc::as_ptr(service))?;
+        let (now, habits) = (Instant::now(), habits.borrow());
+        let usable = |idle: &Idle| {
+            let age = now.duration_since(idle.since);
+            age < MAX_IDLE_AGE && habits.allow(now, age, idle.wire.answers())
+        };
+        let at = idle.iter().rposition(usable)?;
+        Some(idle.remove(at))
     }
 
     async fn connect(self: &Rc<Self>, service: &Arc<Service>) -> Result<Lease, Unsent> {
@@ -173,16 +211,30 @@ impl Pool {
             .await
             .map_err(|_| Unsent::ConnectTimeout)??;
         self.stats.upstream_connections.fetch_add(1, Ordering::Relaxed);
+        let habits = self.kept.borrow_mut().entry(Arc::as_ptr(service)).or_default().habits.clone();
+        let wire = Wire::new(stream, habits);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD)
-            .handshake(TokioIo::new(stream))
+            .max_headers(MAX_HEADERS)
+            .handshake(TokioIo::new(WireIo(wire.clone())))
             .await
             .map_err(|_| Unsent::Connect)?;
         tokio::task::spawn_local(async move {
             // Its error reaches whoever waits for an answer on it.
             let _ = connection.await;
         });
-        Ok(Lease { sender, service: service.clone(), pool: self.clone() })
+        Ok(Lease { sender, wire, service: service.clone(), pool: self.clone() })
+    }
+
+    /// The failure, said in the log; what a client did is not worth a line.
+    fn failed(&self, service: &Service, lost: Lost, error: Option<&hyper::Error>) -> Failure {
+        if !lost.is_the_clients()
+            && let Some(times) = self.failures.happened(Instant::now())
+        {
+            let cause = error.map(|error| error as &dyn std::error::Error);
+            tracing::warn!(service = %service.name, error = %lost, cause, times, "a service gave no valid answer");
+        }
+        Failure::Lost(lost)
     }
 }
 
@@ -208,34 +260,62 @@ async fn resolve(service: &Service) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((service.host.as_str(), service.port)).await?.collect())
 }
 
+/// Who else hears of a request: whether it may be sent twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// The client alone.
+    Client,
+    /// A watch, whose outcome says what became of the one request that was sent.
+    Watch,
+}
+
 /// Asks the service and waits for the head. No timeout but the connection's: the caller watches `progress`.
-///
-/// A connection from the pool that turns out stale before anything was sent on it is replaced; what may have gone out is never sent
-/// again.
 pub(crate) async fn ask(
     pool: Rc<Pool>,
     service: Arc<Service>,
     mut request: Request<UpstreamBody>,
     progress: Rc<Progress>,
+    audience: Audience,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     while let Some(mut lease) = pool.take(&service).await {
-        match ask_on(&mut lease, request, &progress).await {
-            Ok(response) => return Ok((response, lease)),
-            Err(Refused::Unsent(back)) => request = *back,
-            Err(Refused::Lost(reason)) => return Err(Failure::Lost(reason)),
+        let again = Again::of(&request);
+        if again.is_none() && lease.wire.spoilt().is_some() {
+            continue;
+        }
+        match (ask_on(&mut lease, request, &progress).await, again) {
+            (Ok(response), _) => return Ok((response, lease)),
+            (Err(Refused::Unsent(back)), _) => request = *back,
+            (Err(Refused::NotTaken(Unsent::Closed)), Some(again)) => {
+                request = again.request(&lease.wire).ok_or(Failure::Unsent(Unsent::Closed))?;
+            }
+            (Err(Refused::NotTaken(unsent)), _) => return Err(Failure::Unsent(unsent)),
+            (Err(Refused::Lost(Lost::Reset, error)), again) if !lease.wire.has_read() => {
+                lease.wire.closed_on_reuse();
+                let again = again.filter(|again| audience == Audience::Client && again.may_be_repeated());
+                match again.and_then(|again| again.request(&lease.wire)) {
+                    Some(again) => request = again,
+                    None => return Err(pool.failed(&service, Lost::Reset, error.as_ref())),
+                }
+                break;
+            }
+            (Err(Refused::Lost(lost, error)), _) => return Err(pool.failed(&service, lost, error.as_ref())),
         }
     }
     let mut lease = pool.connect(&service).await.map_err(Failure::Unsent)?;
     match ask_on(&mut lease, request, &progress).await {
         Ok(response) => Ok((response, lease)),
-        Err(Refused::Unsent(_)) => Err(Failure::Unsent(Unsent::Connect)),
-        Err(Refused::Lost(reason)) => Err(Failure::Lost(reason)),
+        Err(Refused::Unsent(_)) => Err(Failure::Unsent(Unsent::Closed)),
+        Err(Refused::NotTaken(unsent)) => Err(Failure::Unsent(unsent)),
+        Err(Refused::Lost(lost, error)) => Err(pool.failed(&service, lost, error.as_ref())),
     }
 }
 
 enum Refused {
+    /// hyper gives it back.
     Unsent(Box<Request<UpstreamBody>>),
-    Lost(UnknownReason),
+    /// hyper has it, but the kernel took nothing of it.
+    NotTaken(Unsent),
+    Lost(Lost, Option<hyper::Error>),
 }
 
 async fn ask_on(
@@ -243,25 +323,35 @@ async fn ask_on(
     request: Request<UpstreamBody>,
     progress: &Progress,
 ) -> Result<Response<Incoming>, Refused> {
-    if !request.body().is_stream() {
-        progress.sending.set(false);
-    }
-    progress.moved();
-    progress.sent.set(true);
+    progress.begin(&lease.wire, request.body());
     let answer = lease.sender.try_send_request(request);
     failpoint::hit(failpoint::REQUEST_SENT);
-    let answer = answer.await;
-    if answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
-        // Nobody asked for it: no request is forwarded with an `Upgrade`.
-        return Err(Refused::Lost(UnknownReason::UpstreamInvalid));
-    }
-    answer.map_err(|mut error| match error.take_message() {
-        Some(request) => {
-            progress.sent.set(false);
-            Refused::Unsent(Box::new(request))
+    let mut error = match answer.await {
+        // No request is forwarded with an `Upgrade`.
+        Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            return Err(Refused::Lost(Lost::Switched, None));
         }
-        None if progress.broken.get() => Refused::Lost(UnknownReason::RequestBodyBroken),
-        None if error.error().is_parse() => Refused::Lost(UnknownReason::UpstreamInvalid),
-        None => Refused::Lost(UnknownReason::UpstreamReset),
-    })
+        Ok(answer) => return Ok(answer),
+        Err(error) => error,
+    };
+    if let Some(request) = error.take_message() {
+        progress.sent.set(false);
+        return Err(Refused::Unsent(Box::new(request)));
+    }
+    let broken = progress.broken.get();
+    if !lease.wire.has_written() {
+        progress.sent.set(false);
+        return Err(Refused::NotTaken(broken.map_or(Unsent::Closed, Unsent::Body)));
+    }
+    let error = error.into_error();
+    let lost = match broken {
+        Some(broken) => broken,
+        None if error.is_parse_too_large() => Lost::TooLarge,
+        None if error.is_parse() => Lost::Invalid,
+        None => Lost::Reset,
+    };
+    Err(Refused::Lost(lost, Some(error)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,6 +151,7 @@ impl Bench {
             regex_priority: 0,
             strip_path: true,
             preserve_host: false,
+            request_buffering: true,
             service: Some(service),
             chain: Chain::new(vec![(Priority(1), Arc::new(Probe(record.clone())))]),
             facts: RouteFacts {

@@ -162,8 +162,11 @@ pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]
     bytes
 }
 
+/// The most header lines of an answer; no gateway passes on more.
+const MAX_HEADERS: usize = 2_048;
+
 fn parse_head(buffer: &[u8]) -> io::Result<Option<(Answer, usize)>> {
-    let mut headers = [httparse::EMPTY_HEADER; 128];
+    let mut headers = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut headers);
     let status = parsed.parse(buffer).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     let httparse::Status::Complete(length) = status else { return Ok(None) };

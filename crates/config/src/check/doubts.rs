@@ -44,17 +44,10 @@ fn without_effect(declared: &Declarations, doubts: &mut Problems<'_>) {
     }
     for route in &declared.routes {
         let Some(raw) = &route.entity.raw else { continue };
-        for (key, is_default, hint) in [
-            (
-                "request_buffering",
-                raw.request_buffering,
-                "remove the key: bodies stream as they come, but for those of up to 64 KiB that a rule watches",
-            ),
-            ("response_buffering", raw.response_buffering, "remove the key: answers stream as they come"),
-        ] {
-            if !is_default {
-                doubts.add(&route.entity.spot.key(key), format!("`{key}` has no effect"), hint);
-            }
+        if !raw.response_buffering {
+            let hint = "remove the key: answers stream as they come";
+            let spot = route.entity.spot.key("response_buffering");
+            doubts.add(&spot, "`response_buffering` has no effect", hint);
         }
     }
 }

@@ -146,7 +146,8 @@ pub(crate) struct Route {
     /// How the upstream's path is put together.
     #[serde(default)]
     path_handling: PathHandling,
-    /// Accepted, and not used: bodies stream, but for those of up to 64 KiB that a rule watches.
+    /// Whether a body of up to 64 KiB is read whole before the service is asked, and the beginning of any other. `false` sends a body on
+    /// as it comes, except one of up to 64 KiB that a rule watches.
     #[serde(default = "yes")]
     pub(crate) request_buffering: bool,
     /// Accepted, and not used: answers stream.

@@ -3,19 +3,18 @@
 //! When its last byte has come from the upstream, the outcome enters the store's queue; only then is the byte released, and if the rule
 //! holds answers, only when the outcome is durable. When the client leaves before, the rest is read on its behalf.
 
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
 use super::Exchange;
 use super::hold::{Held, Unkept};
 use crate::body::{BegunBody, BodyError, ClientBody, PlainBody};
-use crate::proxy::{WHOLE_BODY, join};
+use crate::read_ahead::WHOLE_BODY;
 
 /// A watched answer's body.
 pub(crate) struct WatchedBody {
@@ -147,14 +146,13 @@ pub(crate) async fn durable_first(
     mut body: PlainBody,
 ) -> Result<ClientBody, BodyError> {
     let after = exchange.watch.borrow().resolve_after();
-    let (mut ahead, mut size) = (VecDeque::new(), 0);
+    let mut ahead = BytesMut::new();
     let reading = async {
-        while !body.has_ended() && size <= WHOLE_BODY {
+        while !body.has_ended() && ahead.len() <= WHOLE_BODY {
             let Some(frame) = poll_fn(|cx| body.poll(cx)).await.transpose()? else { break };
             if let Ok(data) = frame.into_data() {
                 exchange.response_data(&data);
-                size += data.len();
-                ahead.push_back(data);
+                ahead.extend_from_slice(&data);
             }
         }
         Ok(())
@@ -166,8 +164,9 @@ pub(crate) async fn durable_first(
     }
     // One that streams on may go now.
     read.unwrap_or(Ok(()))?;
+    let ahead = ahead.freeze();
     Ok(match body.has_ended() {
-        true => ClientBody::Own(Some(join(ahead, size))),
+        true => ClientBody::Own(Some(ahead)),
         false => ClientBody::Begun(Box::new(BegunBody { ahead, rest: body })),
     })
 }

@@ -24,6 +24,7 @@ fn route(line: &str) -> Route {
         regex_priority: priority,
         strip_path: true,
         preserve_host: false,
+        request_buffering: true,
         service: None,
         chain: Chain::default(),
         facts: RouteFacts {

@@ -26,6 +26,10 @@ use testkit::server::{Server, Then, answer};
 use testkit::upstream::Upstream;
 use testkit::wait::{self, pause};
 
+mod pool;
+mod slow;
+mod stop;
+
 struct WallClock;
 
 impl Clock for WallClock {
@@ -102,6 +106,10 @@ fn config() -> Config {
 
 /// A gateway of one core in front of one service.
 fn gateway(config: Config, service: Service) -> Running {
+    start(config, service, true)
+}
+
+fn start(config: Config, service: Service, request_buffering: bool) -> Running {
     let route = Route {
         name: "all".into(),
         hosts: vec![],
@@ -110,6 +118,7 @@ fn gateway(config: Config, service: Service) -> Running {
         regex_priority: 0,
         strip_path: false,
         preserve_host: false,
+        request_buffering,
         service: Some(Arc::new(service)),
         chain: Chain::new(vec![(Priority(1), Arc::new(Puts))]),
         facts: RouteFacts {
@@ -465,26 +474,4 @@ fn a_head_that_does_not_come_whole_in_time_ends_its_connection() {
     trickler.join().unwrap();
     assert!((SHORT..SHORT * 50).contains(&started.elapsed()), "{:?}", started.elapsed());
     assert_eq!(upstream.executed().len(), 1);
-}
-
-#[test]
-fn a_small_body_that_stands_still_is_answered_for() {
-    let (upstream, running) = limited(Limits { body_patience: SHORT * 3, ..Limits::default() });
-    let mut slow = Client::connect(running.address()).unwrap();
-    slow.write(b"PUT /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\n").unwrap();
-    // Longer than the patience, which is for each piece.
-    for _ in 0..6 {
-        pause(SHORT);
-        slow.write(b"x").unwrap();
-    }
-    assert_eq!(slow.answer().unwrap().status, 200);
-
-    let mut still = Client::connect(running.address()).unwrap();
-    let asked = Instant::now();
-    still.write(b"PUT /still HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nhalf").unwrap();
-    let answer = still.answer().unwrap();
-    assert_eq!(answer.status, 408);
-    assert_eq!(answer.json()["message"], "Request timeout");
-    assert!((SHORT * 3..SHORT * 50).contains(&asked.elapsed()), "{:?}", asked.elapsed());
-    assert_eq!(upstream.executed().len(), 1, "nothing of it was sent");
 }

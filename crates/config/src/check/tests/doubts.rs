@@ -23,8 +23,6 @@ services:
         warned(text),
         "gateway.yaml:5:12: services[0].retries: `retries` has no effect
   hint: remove the key: what was sent is never sent again, because the service may have executed it
-gateway.yaml:7:47: services[0].routes[0].request_buffering: `request_buffering` has no effect
-  hint: remove the key: bodies stream as they come, but for those of up to 64 KiB that a rule watches
 gateway.yaml:7:74: services[0].routes[0].response_buffering: `response_buffering` has no effect
   hint: remove the key: answers stream as they come
 "

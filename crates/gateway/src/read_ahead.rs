@@ -1,0 +1,291 @@
+//! Reading a request's body before anything is sent: a client that is slow then holds a buffer of ours and no worker of the service, and
+//! one that leaves within a small body leaves provably nothing behind.
+//!
+//! What is held while more is awaited is one buffer, however small the pieces are, and counts against a budget that all cores share.
+//! When the budget is used up, bodies flow as they come; a watched one does so when its intent is durable, so that nothing is lost.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::time::Instant;
+
+use crate::answer::Refusal;
+use crate::core::Core;
+
+/// A body that says to be this long or shorter is read whole; of any other no more than this is read ahead.
+pub(crate) const WHOLE_BODY: usize = 64 << 10;
+
+/// What was read of a body before anything was sent.
+pub(crate) enum Ahead {
+    Whole(Bytes),
+    Begun(VecDeque<Bytes>),
+}
+
+/// How much of a body is read ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of it, for as long as the client sends.
+    Whole,
+    /// What comes within a moment, up to [`WHOLE_BODY`].
+    Beginning,
+    /// None of it.
+    Nothing,
+}
+
+impl Extent {
+    /// By the body's length, if its head says one. `buffering` is the route's `request_buffering`.
+    pub fn of(length: Option<u64>, watched: bool, buffering: bool) -> Self {
+        match length {
+            Some(length) if length <= WHOLE_BODY as u64 && (watched || buffering) => Self::Whole,
+            // A watched one gains nothing: an abort within it is unknown wherever it happens.
+            Some(_) if watched => Self::Nothing,
+            _ if buffering => Self::Beginning,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// Reads ahead, with the client's patience for each piece.
+pub(crate) async fn read_ahead(
+    core: &Core,
+    body: &mut Incoming,
+    watched: bool,
+    buffering: bool,
+) -> Result<Ahead, Refusal> {
+    if body.is_end_stream() {
+        return Ok(Ahead::Whole(Bytes::new()));
+    }
+    let length = body.size_hint().exact();
+    let extent = Extent::of(length, watched, buffering);
+    if extent == Extent::Nothing {
+        return Ok(Ahead::Begun(VecDeque::new()));
+    }
+    let most = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(WHOLE_BODY).min(WHOLE_BODY);
+    let mut held = Held::new(core.read_ahead.clone(), most);
+    let until = (extent == Extent::Beginning).then(|| Instant::now() + core.limits.read_ahead_time);
+    while held.len() < WHOLE_BODY {
+        let data = match next(core, body, until).await? {
+            Some(Next::Data(data)) => data,
+            Some(Next::End) => return Ok(Ahead::Whole(held.into_bytes())),
+            None => break,
+        };
+        if body.is_end_stream() && held.len() == 0 {
+            // The usual case: it came in one piece, which is passed on as it is.
+            return Ok(Ahead::Whole(data));
+        }
+        if let Err(data) = held.push(data) {
+            return Ok(Ahead::Begun(
+                [held.into_bytes(), data].into_iter().filter(|piece| !piece.is_empty()).collect(),
+            ));
+        }
+        if body.is_end_stream() {
+            return Ok(Ahead::Whole(held.into_bytes()));
+        }
+    }
+    Ok(Ahead::Begun([held.into_bytes()].into_iter().filter(|piece| !piece.is_empty()).collect()))
+}
+
+enum Next {
+    Data(Bytes),
+    End,
+}
+
+/// The next piece; `None` if it does not come before `until`.
+///
+/// # Errors
+/// If the body breaks off, or stands still for too long.
+async fn next(core: &Core, body: &mut Incoming, until: Option<Instant>) -> Result<Option<Next>, Refusal> {
+    let frame = match soon(body).await {
+        Some(frame) => frame,
+        None => {
+            let patience = Instant::now() + core.limits.body_patience;
+            let due = until.unwrap_or(patience).min(patience);
+            tokio::select! {
+                biased;
+                frame = body.frame() => frame,
+                () = tokio::time::sleep_until(due) => {
+                    return if Some(due) == until { Ok(None) } else { Err(Refusal::RequestTimeout) };
+                }
+                // A node that stops waits only for clients that go on sending.
+                () = core.drained_for(core.limits.drain_grace) => return Err(Refusal::RequestTimeout),
+            }
+        }
+    };
+    match frame {
+        None => Ok(Some(Next::End)),
+        Some(Err(_)) => Err(Refusal::BadRequest),
+        // Trailers are the end of a body; one that is read ahead loses them, as with every proxy that buffers.
+        Some(Ok(frame)) => Ok(Some(frame.into_data().map_or(Next::End, Next::Data))),
+    }
+}
+
+/// The next frame if it is here already. The server's side of the connection is this task, too: it looks for data only after this side
+/// has asked for them, so one turn is given to it before any timer is set.
+async fn soon(body: &mut Incoming) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    let mut asked = false;
+    poll_fn(|cx: &mut Context<'_>| match Pin::new(&mut *body).poll_frame(cx) {
+        Poll::Ready(frame) => Poll::Ready(Some(frame)),
+        Poll::Pending if asked => Poll::Ready(None),
+        Poll::Pending => {
+            asked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// How many bytes all cores together hold of bodies that are not whole yet.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl Budget {
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { used: AtomicUsize::new(0), limit })
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let take = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+}
+
+/// What is held of one body: one buffer that grows with what came.
+struct Held {
+    buffer: BytesMut,
+    most: usize,
+    share: Share,
+}
+
+/// A part of the budget, given back when dropped.
+struct Share {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A buffer that gives its share back when the last handle of its bytes is gone.
+struct Counted {
+    buffer: BytesMut,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Held {
+    /// The least that a buffer grows to.
+    const LEAST: usize = 1 << 10;
+
+    fn new(budget: Arc<Budget>, most: usize) -> Self {
+        Self { buffer: BytesMut::new(), most, share: Share { budget, bytes: 0 } }
+    }
+
+    fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Adds a piece; gives it back if the budget has no room for it.
+    fn push(&mut self, data: Bytes) -> Result<(), Bytes> {
+        let wanted = self.buffer.len() + data.len();
+        if wanted > self.share.bytes {
+            // Four times as much each time: a client that is quick costs few copies, one that is slow little room.
+            let room = (self.share.bytes * 4).clamp(Self::LEAST, self.most.max(Self::LEAST)).max(wanted);
+            if !self.share.budget.take(room - self.share.bytes) {
+                return Err(data);
+            }
+            self.share.bytes = room;
+            self.buffer.reserve(room - self.buffer.len());
+        }
+        self.buffer.extend_from_slice(&data);
+        Ok(())
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.buffer.is_empty() {
+            return Bytes::new();
+        }
+        Bytes::from_owner(Counted { buffer: self.buffer, _share: self.share })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_ahead_depends_on_the_length_the_watch_and_the_route() {
+        use Extent::{Beginning, Nothing, Whole};
+        let (small, large) = (Some(WHOLE_BODY as u64), Some(WHOLE_BODY as u64 + 1));
+        for (length, watched, buffering, extent) in [
+            (small, false, true, Whole),
+            (large, false, true, Beginning),
+            (None, false, true, Beginning),
+            (small, false, false, Nothing),
+            (large, false, false, Nothing),
+            (None, false, false, Nothing),
+            (small, true, true, Whole),
+            (large, true, true, Nothing),
+            (None, true, true, Beginning),
+            (small, true, false, Whole),
+            (large, true, false, Nothing),
+            (None, true, false, Nothing),
+        ] {
+            assert_eq!(Extent::of(length, watched, buffering), extent, "{length:?} {watched} {buffering}");
+        }
+    }
+
+    #[test]
+    fn one_buffer_holds_all_pieces_and_its_share_goes_with_its_bytes() {
+        let budget = Budget::new(100 << 10);
+        let used = || budget.used.load(Ordering::Relaxed);
+        let mut held = Held::new(budget.clone(), WHOLE_BODY);
+        for _ in 0..40_000 {
+            held.push(Bytes::from_static(b"x")).unwrap();
+        }
+        assert_eq!((held.len(), used()), (40_000, WHOLE_BODY), "what is allocated counts");
+        assert!(held.buffer.capacity() <= WHOLE_BODY, "{}", held.buffer.capacity());
+        let mut other = Held::new(budget.clone(), WHOLE_BODY);
+        let large = Bytes::from(vec![b'y'; 50 << 10]);
+        assert_eq!(other.push(large.clone()), Err(large), "there is no room for it");
+        let bytes = held.into_bytes();
+        let copy = bytes.clone();
+        drop(bytes);
+        assert_eq!(used(), WHOLE_BODY, "the other handle holds it");
+        drop(copy);
+        drop(other);
+        assert_eq!(used(), 0);
+    }
+
+    #[test]
+    fn a_buffer_is_no_larger_than_its_body() {
+        let budget = Budget::new(100 << 10);
+        let mut held = Held::new(budget.clone(), 5_000);
+        for piece in [1_000, 2_000, 2_000] {
+            held.push(Bytes::from(vec![b'x'; piece])).unwrap();
+        }
+        assert_eq!(budget.used.load(Ordering::Relaxed), 5_000);
+        assert_eq!(held.into_bytes().len(), 5_000);
+    }
+}

@@ -1,0 +1,68 @@
+//! Why an upstream gave no head, in the two kinds that the outcome table rests on.
+
+use event::UnknownReason;
+
+use super::{MAX_HEAD, MAX_HEADERS};
+
+/// Why there is no head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Nothing of the request reached the upstream.
+    Unsent(Unsent),
+    /// The request, or a part of it, was sent.
+    Lost(Lost),
+}
+
+/// Why nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    /// The service's name does not resolve.
+    NameResolution,
+    /// No address of the service takes connections.
+    Connect,
+    /// No connection within the service's timeout.
+    ConnectTimeout,
+    /// The connection was at its end, or had bytes that no request asked for, before anything was written.
+    Closed,
+    /// The client's body ended early or stood still before anything was written.
+    Body(Lost),
+}
+
+/// What became of a request that was sent, in part or whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Lost {
+    /// The connection ended or was reset.
+    #[error("the connection ended before the head of an answer")]
+    Reset,
+    /// What came is not HTTP/1.1.
+    #[error("the answer is not valid HTTP/1.1")]
+    Invalid,
+    /// The head is larger than the gateway takes.
+    #[error("the head of the answer has more than {MAX_HEADERS} lines or {} KiB", MAX_HEAD >> 10)]
+    TooLarge,
+    /// A 101 that nobody asked for.
+    #[error("the answer switches protocols, which nobody asked for")]
+    Switched,
+    /// The client's body ended early.
+    #[error("the client's body broke off")]
+    BodyBroken,
+    /// The client's body stood still for too long.
+    #[error("the client's body stood still for too long")]
+    BodyStalled,
+}
+
+impl Lost {
+    /// What an event says of it.
+    pub fn reason(self) -> UnknownReason {
+        match self {
+            Self::Reset => UnknownReason::UpstreamReset,
+            Self::Invalid | Self::TooLarge | Self::Switched => UnknownReason::UpstreamInvalid,
+            Self::BodyBroken | Self::BodyStalled => UnknownReason::RequestBodyBroken,
+        }
+    }
+
+    /// Whether it is the client's doing.
+    pub fn is_the_clients(self) -> bool {
+        matches!(self, Self::BodyBroken | Self::BodyStalled)
+    }
+}

@@ -1,0 +1,225 @@
+//! A connection to an upstream as the pool sees it: what of a request was taken, whether bytes wait to be taken, and whether the upstream
+//! said or closed anything without being asked.
+//!
+//! hyper owns the connection's protocol and reads and writes through [`WireIo`]; the pool keeps the other handle. The kernel is asked
+//! right before the first byte of every request: what the reactor reported may be a moment old, and an answer that came before its
+//! request was written for somebody else.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::habits::Habits;
+
+/// What is known of one connection.
+pub(crate) struct Wire {
+    stream: RefCell<TcpStream>,
+    habits: Rc<RefCell<Habits>>,
+    /// Since its last answer ended; `None` while a request is under way.
+    idle_since: Cell<Option<Instant>>,
+    /// How long it had been idle before the request that is under way.
+    idle_before: Cell<Duration>,
+    answers: Cell<u32>,
+    /// Its close by the upstream has been noted.
+    closed: Cell<bool>,
+    /// The next write is the first of a request.
+    begins: Cell<bool>,
+    /// The head of the request that was last begun, and perhaps what hyper wrote behind it.
+    head: RefCell<Vec<u8>>,
+    /// The kernel took bytes of the request.
+    wrote: Cell<bool>,
+    /// Bytes came since the request began.
+    read: Cell<bool>,
+    /// Since when the kernel takes no more.
+    blocked_since: Cell<Option<Instant>>,
+    /// When it last took some after it had not.
+    unblocked_at: Cell<Option<Instant>>,
+}
+
+impl Wire {
+    pub fn new(stream: TcpStream, habits: Rc<RefCell<Habits>>) -> Rc<Self> {
+        Rc::new(Self {
+            stream: RefCell::new(stream),
+            habits,
+            idle_since: Cell::new(None),
+            idle_before: Cell::new(Duration::ZERO),
+            answers: Cell::new(0),
+            closed: Cell::new(false),
+            begins: Cell::new(false),
+            head: RefCell::default(),
+            wrote: Cell::new(false),
+            read: Cell::new(false),
+            blocked_since: Cell::new(None),
+            unblocked_at: Cell::new(None),
+        })
+    }
+
+    /// A request is about to be given to hyper.
+    pub fn begin(&self, now: Instant) {
+        let idle = self.idle_since.take().map_or(Duration::ZERO, |since| now.duration_since(since));
+        self.idle_before.set(idle);
+        self.head.borrow_mut().clear();
+        self.begins.set(true);
+        self.wrote.set(false);
+        self.read.set(false);
+        self.blocked_since.set(None);
+        self.unblocked_at.set(None);
+    }
+
+    /// An answer has ended, and the connection goes to the pool.
+    pub fn rest(&self, now: Instant) {
+        self.answers.set(self.answers.get().saturating_add(1));
+        self.idle_since.set(Some(now));
+    }
+
+    /// How many answers it has given.
+    pub fn answers(&self) -> u32 {
+        self.answers.get()
+    }
+
+    /// Whether the kernel took any byte of the request.
+    pub fn has_written(&self) -> bool {
+        self.wrote.get()
+    }
+
+    /// Whether any byte of an answer came.
+    pub fn has_read(&self) -> bool {
+        self.read.get()
+    }
+
+    /// Reads the head of the request that was last begun; it is empty if hyper has not written it.
+    pub fn with_head<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
+        read(&self.head.borrow())
+    }
+
+    /// Since when bytes wait that the upstream does not take.
+    pub fn blocked_since(&self) -> Option<Instant> {
+        self.blocked_since.get()
+    }
+
+    /// When the upstream took bytes that had had to wait.
+    pub fn unblocked_at(&self) -> Option<Instant> {
+        self.unblocked_at.get()
+    }
+
+    /// The upstream closed the connection instead of answering the request that is under way.
+    pub fn closed_on_reuse(&self) {
+        self.note_close(self.idle_before.get());
+    }
+
+    /// The connection ended together with its last answer.
+    pub fn closed_at_rest(&self) {
+        self.note_close(Duration::ZERO);
+    }
+
+    /// Whether the connection is at its end, or has bytes that no request asked for. Asks the kernel.
+    pub fn spoilt(&self) -> Option<io::Error> {
+        let stream = self.stream.borrow();
+        let mut byte = [MaybeUninit::uninit()];
+        let spoilt = match SockRef::from(&*stream).peek(&mut byte) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) => error,
+            Ok(0) => io::Error::new(ErrorKind::ConnectionAborted, "the upstream closed a kept connection"),
+            Ok(_) => io::Error::new(ErrorKind::InvalidData, "the upstream sent bytes before it was asked"),
+        };
+        if spoilt.kind() != ErrorKind::InvalidData {
+            self.note_close(self.idle_since.get().map_or(self.idle_before.get(), |since| since.elapsed()));
+        }
+        Some(spoilt)
+    }
+
+    fn note_close(&self, idle: Duration) {
+        // One that never answered says nothing about how long answers keep it open.
+        if self.answers.get() > 0 && !self.closed.replace(true) {
+            self.habits.borrow_mut().closed(Instant::now(), idle, self.answers.get());
+        }
+    }
+
+    fn check_first_write(&self, bytes: &[u8]) -> io::Result<()> {
+        if !self.begins.replace(false) {
+            return Ok(());
+        }
+        self.head.borrow_mut().extend_from_slice(bytes);
+        self.spoilt().map_or(Ok(()), Err)
+    }
+
+    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Pending if self.blocked_since.get().is_none() => {
+                self.blocked_since.set(Some(Instant::now()));
+            }
+            Poll::Pending | Poll::Ready(Err(_)) => {}
+            Poll::Ready(Ok(_)) => {
+                self.wrote.set(true);
+                if self.blocked_since.take().is_some() {
+                    self.unblocked_at.set(Some(Instant::now()));
+                }
+            }
+        }
+    }
+
+    fn note_read(&self, filled: usize) {
+        if filled > 0 {
+            self.read.set(true);
+        } else if let Some(since) = self.idle_since.get() {
+            self.note_close(since.elapsed());
+        }
+    }
+}
+
+/// hyper's handle of a [`Wire`].
+pub(crate) struct WireIo(pub Rc<Wire>);
+
+impl AsyncRead for WireIo {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buffer))?;
+        self.0.note_read(buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for WireIo {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.check_first_write(bytes)?;
+        let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, bytes);
+        self.0.note_write(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // hyper's first slice is the head.
+        self.0.check_first_write(slices.first().map_or(&[], |slice| slice))?;
+        let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, slices);
+        self.0.note_write(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx)
+    }
+}
