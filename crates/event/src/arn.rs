@@ -174,12 +174,23 @@ mod tests {
         assert_eq!(error("arn:aws:sns:x"), NameError::TooFewParts(4));
         assert_eq!(error("urn:aws:sns:r:a:t"), NameError::NoArn);
         assert_eq!(error("arn:aws:sns::0:t"), NameError::EmptyPart("region"));
-        assert!(Arn::queue("r", "a", "q").expect_service("sns").is_err());
+        let queue = Arn::queue("r", "a", "q");
+        assert_eq!(queue.to_string(), "arn:aws:sqs:r:a:q");
+        assert_eq!(queue.expect_service("sqs"), Ok(()));
+        let found = NameError::WrongService { expected: "sns", found: "sqs".into() };
+        assert_eq!(queue.expect_service("sns"), Err(found));
     }
 
     #[test]
     fn topic_names_are_those_of_sns() {
-        assert!("profile-changes_2".parse::<TopicName>().is_ok());
+        let name: TopicName = "profile-changes_2".parse().unwrap();
+        assert_eq!((name.as_str(), &*name.to_string()), ("profile-changes_2", "profile-changes_2"));
+        assert!("x".repeat(MAX_TOPIC_NAME).parse::<TopicName>().is_ok());
+        assert!(check_name(&"x".repeat(MAX_QUEUE_NAME), MAX_QUEUE_NAME).is_ok());
+        assert_eq!(
+            check_name(&"x".repeat(MAX_QUEUE_NAME + 1), MAX_QUEUE_NAME),
+            Err(NameError::BadName { max: MAX_QUEUE_NAME })
+        );
         for bad in ["", "a.b", "a b", "ä", &"x".repeat(257)] {
             assert!(bad.parse::<TopicName>().is_err(), "{bad}");
         }

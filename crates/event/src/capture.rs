@@ -1,61 +1,79 @@
 //! Captured bodies: what a rule keeps of a request's or an answer's body, and what it must never keep.
 //!
-//! Pure: fed with pieces, asked once at the end. Redaction happens here, before anything is stored.
+//! Pure: fed with pieces, asked once at the end. Redaction happens here, before anything is stored, and piece by piece, because this runs
+//! on the thread that serves other requests, too: no piece costs more than its own length, and the end costs nothing but the copy.
 
-use serde_json::value::RawValue;
+use std::sync::Arc;
 
 use crate::facts::{BodyEncoding, CapturedBody};
 
 mod redact;
+mod stream;
 
 pub use redact::{JsonRedaction, PointerError};
+use stream::Redactor;
 
 /// Keeps the beginning of a body up to a cap and counts all of it.
 #[derive(Debug)]
 pub struct BodyCapture {
     cap: usize,
-    kept: Vec<u8>,
+    kept: Kept,
     size: u64,
 }
 
+#[derive(Debug)]
+enum Kept {
+    AsItIs(Vec<u8>),
+    Redacted(Box<Redactor>),
+}
+
 impl BodyCapture {
-    /// Keeps at most `cap` bytes.
-    pub fn new(cap: usize) -> Self {
-        Self { cap, kept: Vec::new(), size: 0 }
+    /// Keeps at most `cap` bytes. With a redaction, only a body that is there as a whole and is one JSON document is kept, redacted. Of any
+    /// other (cut at the cap, broken off, compressed, a form, several documents) nobody can say where the secrets are, so nothing is
+    /// kept: `content` is empty and `truncated` is true. An empty body has no secrets and stays what it is. Redaction may make a document
+    /// longer, but one of more than twice the cap is not kept either.
+    pub fn new(cap: usize, redaction: &Arc<JsonRedaction>) -> Self {
+        let kept = match redaction.is_empty() {
+            true => Kept::AsItIs(Vec::new()),
+            false => Kept::Redacted(Box::new(Redactor::new(redaction.clone(), cap.saturating_mul(2)))),
+        };
+        Self { cap, kept, size: 0 }
     }
 
     /// The next piece of the body.
     pub fn push(&mut self, chunk: &[u8]) {
         self.size = self.size.saturating_add(chunk.len() as u64);
-        let room = self.cap - self.kept.len();
-        self.kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        match &mut self.kept {
+            Kept::AsItIs(kept) => {
+                let room = self.cap - kept.len();
+                kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            }
+            Kept::Redacted(redactor) if self.size > self.cap as u64 => redactor.give_up(),
+            Kept::Redacted(redactor) => redactor.push(chunk),
+        }
     }
 
     /// What is to be stored of the body.
     ///
     /// Text stays text; other bodies become base64. A text that the cap cut within a character ends before that character.
-    ///
-    /// With a redaction, only a body that is there as a whole and is one JSON document is kept, redacted. Of any other (cut at the cap,
-    /// broken off, compressed, a form, several documents) nobody can tell where the secrets are, so nothing is kept: `content` is
-    /// empty and `truncated` is true. An empty body has no secrets and stays what it is.
-    pub fn finish(self, redaction: &JsonRedaction) -> CapturedBody {
+    pub fn finish(self) -> CapturedBody {
         let Self { kept, size, .. } = self;
-        let cut = kept.len() as u64 != size;
-        if size == 0 || redaction.is_empty() {
-            return whole(kept, size, cut);
-        }
-        let redacted = if cut { None } else { parse(&kept).and_then(|json| redaction.apply(json)) };
-        CapturedBody {
-            truncated: redacted.is_none(),
-            content: redacted.unwrap_or_default(),
-            encoding: BodyEncoding::Utf8,
-            size,
+        match kept {
+            Kept::AsItIs(kept) => {
+                let cut = kept.len() as u64 != size;
+                whole(kept, size, cut)
+            }
+            Kept::Redacted(redactor) => {
+                let redacted = redactor.finish();
+                CapturedBody {
+                    truncated: size > 0 && redacted.is_none(),
+                    content: redacted.unwrap_or_default(),
+                    encoding: BodyEncoding::Utf8,
+                    size,
+                }
+            }
         }
     }
-}
-
-fn parse(bytes: &[u8]) -> Option<&RawValue> {
-    serde_json::from_slice(bytes).ok()
 }
 
 fn whole(kept: Vec<u8>, size: u64, truncated: bool) -> CapturedBody {

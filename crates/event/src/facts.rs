@@ -8,14 +8,17 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-use http::HeaderMap;
-use http::header::HeaderName;
 use serde::de::{self, Visitor};
-use serde::ser::SerializeSeq;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Timestamp;
+
+mod headers;
+mod query;
+
+pub use headers::{HeadersView, MAX_HEADERS};
+pub use query::{MAX_QUERY, bounded};
 
 /// What stands in the place of a redacted value, as in Kong.
 pub const REDACTED: &str = "REDACTED";
@@ -44,14 +47,20 @@ pub struct RequestView<'a> {
     pub host: &'a str,
     /// The listener's port.
     pub port: u16,
-    /// The raw request target, with the query.
+    /// The raw request target, with the query but for its secrets.
     pub uri: &'a str,
     /// The normalised path after `strip_path`, before the service's own path.
     pub service_path: &'a str,
-    /// Path and query as sent to the upstream.
+    /// Path and query as sent to the upstream, but for the query's secrets.
     pub upstream_uri: &'a str,
+    /// A query was longer than [`MAX_QUERY`] and is not there as a whole.
+    #[serde(skip_serializing_if = "is_false")]
+    pub query_truncated: bool,
     /// The client's headers, in order.
-    pub headers: HeadersView<'a>,
+    pub headers: &'a HeadersView<'a>,
+    /// Some headers were left out: [`HeadersView::is_truncated`].
+    #[serde(skip_serializing_if = "is_false")]
+    pub headers_truncated: bool,
     /// Request line and headers, in bytes, as far as known; the body's bytes stand in the answer.
     pub head_size: u64,
     /// The peer's address.
@@ -75,7 +84,11 @@ pub struct RequestFacts<'a> {
     pub uri: Text<'a>,
     pub service_path: Text<'a>,
     pub upstream_uri: Text<'a>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub query_truncated: bool,
     pub headers: Vec<(Text<'a>, Text<'a>)>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub headers_truncated: bool,
     pub head_size: u64,
     pub client_ip: Text<'a>,
     pub started_at: Timestamp,
@@ -88,7 +101,10 @@ pub struct AnswerView<'a> {
     /// The status that the client was told; absent if it was told nothing.
     pub status: Option<u16>,
     /// The headers sent to the client.
-    pub headers: HeadersView<'a>,
+    pub headers: &'a HeadersView<'a>,
+    /// Some headers were left out: [`HeadersView::is_truncated`].
+    #[serde(skip_serializing_if = "is_false")]
+    pub headers_truncated: bool,
     /// The request body, in bytes, as far as it was read.
     pub request_body_size: u64,
     /// The answer's head and body, in bytes, as far as they were sent.
@@ -110,6 +126,8 @@ pub struct AnswerFacts<'a> {
     pub status: Option<u16>,
     #[serde(borrow)]
     pub headers: Vec<(Text<'a>, Text<'a>)>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub headers_truncated: bool,
     pub request_body_size: u64,
     pub size: u64,
     pub latencies: Latencies,
@@ -196,33 +214,17 @@ pub enum BodyEncoding {
     Base64,
 }
 
-/// Headers that are written as `[name, value]` pairs, some of them redacted.
-#[derive(Debug, Clone, Copy)]
-pub struct HeadersView<'a> {
-    /// The headers.
-    pub headers: &'a HeaderMap,
-    /// Whose values are replaced by [`REDACTED`].
-    pub redact: &'a [HeaderName],
-}
-
-impl Serialize for HeadersView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut pairs = serializer.serialize_seq(Some(self.headers.len()))?;
-        for (name, value) in self.headers {
-            let value =
-                if self.redact.contains(name) { Cow::Borrowed(REDACTED) } else { text_of(value.as_bytes()) };
-            pairs.serialize_element(&(name.as_str(), value))?;
-        }
-        pairs.end()
-    }
-}
-
 /// The bytes as UTF-8 where they are, else as Latin-1.
 pub fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+pub(crate) fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[cfg(test)]

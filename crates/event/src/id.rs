@@ -74,6 +74,12 @@ mod tests {
         assert_eq!(id.write_simple(&mut [0; 32]), "0123456789ab7fffbfffffffffffffff");
         assert_eq!(id.to_string().parse::<EventId>().unwrap(), id);
         assert_eq!(EventId::from_bytes(*id.as_bytes()), id);
-        assert!("profile".parse::<EventId>().is_err());
+        assert_eq!("0123456789ab7fffbfffffffffffffff".parse::<EventId>().unwrap(), id);
+        assert_eq!(format!("{id:?}"), id.to_string());
+        let error = "profile".parse::<EventId>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`profile` is no event id: write it as a UUID, with or without hyphens"
+        );
     }
 }

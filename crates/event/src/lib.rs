@@ -9,7 +9,9 @@ pub mod envelope;
 pub mod facts;
 pub mod id;
 pub mod outcome;
+mod percent;
 pub mod record;
+pub mod redaction;
 pub mod timestamp;
 
 pub use arn::{Arn, TopicName};

@@ -170,7 +170,12 @@ mod tests {
         let unanswered = Fate::Unanswered(UnknownReason::UpstreamReset);
         assert_eq!(decide(Fate::NotSent, &any, true), Decision::None);
         assert_eq!(decide(Fate::Answered { status: 204 }, &any, true), Decision::Publish(Outcome::Succeeded));
-        for status in [199, 301, 404, 503] {
+        assert_eq!(
+            decide(Fate::Answered { status: 200 }, &any, false),
+            Decision::Publish(Outcome::Succeeded)
+        );
+        assert_eq!(decide(Fate::Answered { status: 299 }, &any, true), Decision::Publish(Outcome::Succeeded));
+        for status in [199, 300, 301, 404, 503] {
             assert_eq!(decide(Fate::Answered { status }, &any, true), Decision::None, "{status}");
         }
         assert_eq!(
@@ -195,6 +200,12 @@ mod tests {
         for reason in UnknownReason::ALL {
             assert_eq!(reason.as_str().parse::<UnknownReason>().unwrap(), reason);
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+            assert_eq!(reason.to_string(), reason.as_str());
+            let outcome = Outcome::Unknown(reason);
+            assert_eq!((outcome.as_str(), outcome.reason()), ("unknown", Some(reason)));
         }
+        assert_eq!((Outcome::Succeeded.as_str(), Outcome::Succeeded.reason()), ("succeeded", None));
+        let error = "bored".parse::<UnknownReason>().unwrap_err();
+        assert_eq!(error.to_string(), "`bored` is no reason of an unknown outcome");
     }
 }

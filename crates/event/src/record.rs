@@ -102,3 +102,32 @@ impl Event {
         self.body.answer.as_deref().map(serde_json::from_str).transpose()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intent_that_was_left_open_becomes_an_event_of_unknown_outcome() {
+        let intent = Intent {
+            id: EventId::from_bytes([1; 16]),
+            topic: TopicId(2),
+            key: "key".into(),
+            publish_unknown: true,
+            started_at: Timestamp::from_millis(3),
+            request: "{}".into(),
+        };
+        let expected = NewEvent {
+            id: intent.id,
+            topic: TopicId(2),
+            key: "key".into(),
+            outcome: Outcome::Unknown(UnknownReason::GatewayRestarted),
+            overlapped: false,
+            recorded_at: Timestamp::from_millis(9),
+            request: "{}".into(),
+            answer: None,
+        };
+        assert_eq!(intent.left_open(Timestamp::from_millis(9)), expected);
+        assert_eq!(Position(-7).to_string(), "-7");
+    }
+}

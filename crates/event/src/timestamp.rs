@@ -91,4 +91,21 @@ mod tests {
         assert_eq!(now.since(Timestamp::from_millis(9)), Duration::ZERO);
         assert_eq!(now.minus(Duration::from_secs(1)), Timestamp::from_micros(0));
     }
+
+    #[test]
+    fn counts_in_each_unit() {
+        let time = Timestamp::from_millis(7_003);
+        assert_eq!((time.as_micros(), time.as_millis(), time.as_secs()), (7_003_000, 7_003, 7));
+        assert_eq!(Timestamp::from_micros(7_999_999).as_millis(), 7_999);
+        let later = time.plus(Duration::from_micros(5));
+        assert_eq!((later.as_micros(), later.since(time)), (7_003_005, Duration::from_micros(5)));
+        assert_eq!(later.minus(Duration::from_micros(5)), time);
+        assert_eq!(Timestamp::from_micros(u64::MAX - 1).plus(Duration::from_secs(9)).as_micros(), u64::MAX);
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_written_is_an_error_and_no_panic() {
+        use std::fmt::Write;
+        assert!(write!(String::new(), "{}", Timestamp::from_micros(u64::MAX)).is_err());
+    }
 }

@@ -74,6 +74,8 @@ fn request<'a>(input: &mut Input<'_>, api: &'a OnceCell<Box<RawValue>>, format: 
         uri: input.line().into(),
         service_path: input.line().into(),
         upstream_uri: input.line().into(),
+        query_truncated: false,
+        headers_truncated: false,
         head_size: input.number(),
         client_ip: input.line().into(),
         started_at: Timestamp::from_micros(input.number()),
@@ -113,6 +115,7 @@ fn answer(input: &mut Input<'_>) -> AnswerFacts<'static> {
         request_body,
         response_body,
         headers: texts(input.pairs()),
+        headers_truncated: false,
     }
 }
 

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::multi::{self, Multi};
 use super::request_size;
-use crate::facts::{AnswerFacts, CapturedBody, Latencies, RequestFacts};
+use crate::facts::{AnswerFacts, CapturedBody, Latencies, RequestFacts, is_false};
 use crate::{Event, EventId};
 
 #[derive(Serialize)]
@@ -61,10 +61,14 @@ struct Request<'a> {
     path: &'a str,
     uri: &'a str,
     upstream_uri: &'a str,
+    #[serde(skip_serializing_if = "is_false")]
+    query_truncated: bool,
     scheme: &'a str,
     host: &'a str,
     port: u16,
     headers: Multi<'a, &'a str>,
+    #[serde(skip_serializing_if = "is_false")]
+    headers_truncated: bool,
     size: u64,
     client_ip: &'a str,
     /// Milliseconds since the epoch, as in `kong-0.8`.
@@ -78,6 +82,8 @@ struct Response<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     headers: Multi<'a, &'a str>,
+    #[serde(skip_serializing_if = "is_false")]
+    headers_truncated: bool,
     size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a CapturedBody>,
@@ -113,10 +119,12 @@ fn data<'a>(request: &'a RequestFacts<'_>, answer: Option<&'a AnswerFacts<'_>>) 
             path: &request.service_path,
             uri: &request.uri,
             upstream_uri: &request.upstream_uri,
+            query_truncated: request.query_truncated,
             scheme: &request.scheme,
             host: &request.host,
             port: request.port,
             headers: multi::headers(&request.headers, usize::MAX),
+            headers_truncated: request.headers_truncated,
             size: request_size(request, answer),
             client_ip: &request.client_ip,
             started_at: request.started_at.as_millis(),
@@ -125,6 +133,7 @@ fn data<'a>(request: &'a RequestFacts<'_>, answer: Option<&'a AnswerFacts<'_>>) 
         response: answer.map(|answer| Response {
             status: answer.status,
             headers: multi::headers(&answer.headers, usize::MAX),
+            headers_truncated: answer.headers_truncated,
             size: answer.size,
             body: answer.response_body.as_ref(),
         }),

@@ -4,7 +4,8 @@
 //! structs below. Where this differs from Kong, on purpose:
 //! * `/` is not escaped as `\/` (lua-cjson's habit): to a JSON parser both are the same.
 //! * `authenticated_entity` is absent, as it was for every request without credentials.
-//! * Header values that the rule redacts read `REDACTED`; 0.8 published them as they were.
+//! * Header values and query parameters that the rule redacts read `REDACTED`; 0.8 published them as they were.
+//! * `headers_truncated` and `query_truncated` are ours. They appear, as `true`, only where something was left out.
 //! * `request.body` and `response.body` are ours. They appear only when the rule asked for capture.
 //! * What nobody knows is absent, never invented: after a restart `response` and `latencies` are `{}` and `request.size` is that of
 //!   the head; `response` says what the client was told, also by the gateway itself, and its `status` is absent when it was nothing.
@@ -17,7 +18,8 @@ use serde_json::value::RawValue;
 
 use super::multi::{self, Multi};
 use super::request_size;
-use crate::facts::{AnswerFacts, CapturedBody, Latencies, RequestFacts, text_of};
+use crate::facts::{AnswerFacts, CapturedBody, Latencies, RequestFacts, is_false};
+use crate::percent::decode;
 
 /// Kong reads no more header lines and no more arguments than this.
 const MAX_LINES: usize = 100;
@@ -38,8 +40,12 @@ struct Request<'a> {
     uri: &'a str,
     request_uri: String,
     querystring: Multi<'a, Argument<'a>>,
+    #[serde(skip_serializing_if = "is_false")]
+    query_truncated: bool,
     size: String,
     headers: Multi<'a, &'a str>,
+    #[serde(skip_serializing_if = "is_false")]
+    headers_truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a CapturedBody>,
 }
@@ -53,6 +59,8 @@ struct Response<'a> {
     size: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<Multi<'a, &'a str>>,
+    #[serde(skip_serializing_if = "is_false")]
+    headers_truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a CapturedBody>,
 }
@@ -91,8 +99,10 @@ pub(super) fn message(
             uri,
             request_uri: format!("{scheme}://{host}:{port}{uri}"),
             querystring: Multi(arguments(uri)),
+            query_truncated: request.query_truncated,
             size: request_size(request, answer).to_string(),
             headers: multi::headers(&request.headers, MAX_LINES),
+            headers_truncated: request.headers_truncated,
             body: answer.and_then(|answer| answer.request_body.as_ref()),
         },
         response: answer.map(response).unwrap_or_default(),
@@ -108,6 +118,7 @@ fn response<'a>(answer: &'a AnswerFacts<'_>) -> Response<'a> {
         status: answer.status,
         size: Some(answer.size.to_string()),
         headers: Some(multi::headers(&answer.headers, MAX_LINES)),
+        headers_truncated: answer.headers_truncated,
         body: answer.response_body.as_ref(),
     }
 }
@@ -120,24 +131,4 @@ fn arguments(uri: &str) -> Vec<(Cow<'_, str>, Argument<'_>)> {
         None => (decode(argument), Argument::NoValue),
     });
     named.filter(|(name, _)| !name.is_empty()).collect()
-}
-
-/// Undoes percent-encoding; an escape that is none stays as it is. Bytes that are not UTF-8 are read as Latin-1.
-fn decode(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        let escaped = if first == b'%' { hex_pair(behind) } else { None };
-        bytes.push(escaped.unwrap_or(if first == b'+' { b' ' } else { first }));
-        rest = if escaped.is_some() { &behind[2..] } else { behind };
-    }
-    Cow::Owned(text_of(&bytes).into_owned())
-}
-
-fn hex_pair(text: &[u8]) -> Option<u8> {
-    let digit = |index: usize| text.get(index).and_then(|&byte| char::from(byte).to_digit(16));
-    Some((digit(0)? * 16 + digit(1)?) as u8)
 }

@@ -38,6 +38,8 @@ fn request() -> RequestFacts<'static> {
         uri: "/orders".into(),
         service_path: "/".into(),
         upstream_uri: "/".into(),
+        query_truncated: false,
+        headers_truncated: false,
         headers: lines(&[("host", "api.example.com"), ("content-type", "application/json")]),
         head_size: 100,
         client_ip: "10.0.0.1".into(),
@@ -50,6 +52,7 @@ fn answer() -> AnswerFacts<'static> {
     AnswerFacts {
         status: Some(201),
         headers: lines(&[("content-type", "application/json"), ("via", "retrohook")]),
+        headers_truncated: false,
         request_body_size: 43,
         size: 312,
         latencies: Latencies { kong: 1, proxy: 10, request: 12 },
@@ -168,7 +171,8 @@ fn a_header_value_that_is_not_utf_8_is_read_as_latin_1() {
     use http::header::{HeaderMap, HeaderValue};
     let mut headers = HeaderMap::new();
     headers.insert("x-latin", HeaderValue::from_bytes(b"caf\xe9").unwrap());
-    let view = crate::facts::HeadersView { headers: &headers, redact: &[] };
+    let redaction = crate::redaction::Redaction::default();
+    let view = crate::facts::HeadersView::new(&headers, &redaction);
     let written = serde_json::to_string(&view).unwrap();
     let request = RequestFacts { headers: serde_json::from_str(&written).unwrap(), ..request() };
     assert_eq!(parsed(&event(&request, Some(&answer())))["request"]["headers"], json!({"x-latin": "café"}));
@@ -281,6 +285,37 @@ fn cloudevents_strings_hold_nothing_that_the_specification_forbids() {
 }
 
 #[test]
+fn cloudevents_knows_each_non_character_and_its_neighbours() {
+    for (path, expected) in [
+        ("\u{fdcf}\u{fdf0}", "\u{fdcf}\u{fdf0}"),
+        ("\u{fdd0}", "%EF%B7%90"),
+        ("\u{fdef}", "%EF%B7%AF"),
+        ("\u{fffd}", "\u{fffd}"),
+        ("\u{fffe}", "%EF%BF%BE"),
+        ("\u{1fffd}\u{20000}", "\u{1fffd}\u{20000}"),
+        ("\u{1ffff}", "%F0%9F%BF%BF"),
+        (" \u{7f}\u{a0}", " %7F\u{a0}"),
+    ] {
+        let request = as_cloudevent(RequestFacts { service_path: path.into(), ..request() });
+        assert_eq!(parsed(&event(&request, None))["subject"], expected);
+    }
+}
+
+#[test]
+fn the_media_type_is_that_of_the_format() {
+    assert_eq!(Format::Kong08.content_type(), "application/json");
+    assert_eq!(Format::CloudEvents.content_type(), "application/cloudevents+json; charset=UTF-8");
+    assert_eq!(Format::default(), Format::Kong08);
+}
+
+#[test]
+fn a_time_that_cannot_be_written_is_left_out() {
+    let mut event = event(&as_cloudevent(request()), None);
+    event.body.recorded_at = Timestamp::from_micros(u64::MAX);
+    assert_eq!(parsed(&event).get("time"), None);
+}
+
+#[test]
 fn cloudevents_sequences_sort_as_texts() {
     let sequence = |position| {
         let mut event = event(&as_cloudevent(request()), None);
@@ -331,6 +366,33 @@ fn attributes_are_the_same_for_every_format() {
 }
 
 #[test]
+fn what_was_left_out_is_said_in_both_formats() {
+    let cut = RequestFacts { query_truncated: true, headers_truncated: true, ..request() };
+    let cut_answer = AnswerFacts { headers_truncated: true, ..answer() };
+    let said = |request: RequestFacts<'_>, answer: AnswerFacts<'_>| {
+        let kong = parsed(&event(&request, Some(&answer)));
+        let cloud = parsed(&event(&as_cloudevent(request), Some(&answer)))["data"].clone();
+        [kong, cloud].map(|message| {
+            let flag = |of: &str, name: &str| message[of].get(name).cloned();
+            [
+                flag("request", "query_truncated"),
+                flag("request", "headers_truncated"),
+                flag("response", "headers_truncated"),
+            ]
+        })
+    };
+    let (yes, no) = (Some(json!(true)), None);
+    assert_eq!(
+        said(cut, cut_answer),
+        [[yes.clone(), yes.clone(), yes.clone()], [yes.clone(), yes.clone(), yes]]
+    );
+    assert_eq!(
+        said(request(), answer()),
+        [[no.clone(), no.clone(), no.clone()], [no.clone(), no.clone(), no]]
+    );
+}
+
+#[test]
 fn kong_08_does_not_change_with_outcome_or_overlap() {
     let mut event = event(&request(), Some(&answer()));
     let before = message(&event);
@@ -368,6 +430,7 @@ prop_compose! {
         port in any::<u16>(),
         head_size in any::<u64>(),
         started_at in any::<u64>(),
+        (query_truncated, headers_truncated) in any::<(bool, bool)>(),
     ) -> RequestFacts<'static> {
         let [name, event_type, method, scheme, host, uri, service_path, upstream_uri] = texts;
         let format = if cloudevents { Format::CloudEvents } else { Format::Kong08 };
@@ -376,6 +439,7 @@ prop_compose! {
             method: method.into(), scheme: scheme.into(), host: host.into(), port,
             uri: format!("{uri}?{query}").into(),
             service_path: service_path.into(), upstream_uri: upstream_uri.into(), headers, head_size,
+            query_truncated, headers_truncated,
             client_ip: "::1".into(),
             started_at: Timestamp::from_micros(started_at),
             api: api(),
@@ -393,7 +457,7 @@ prop_compose! {
         response_body in any_body(),
     ) -> AnswerFacts<'static> {
         AnswerFacts {
-            status, headers,
+            status, headers, headers_truncated: false,
             request_body_size: sizes.0,
             size: sizes.1,
             latencies: Latencies { kong, proxy, request },

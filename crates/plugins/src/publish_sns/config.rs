@@ -3,19 +3,18 @@
 use event::arn::NameError;
 use event::capture::JsonRedaction;
 use event::envelope::Format;
+use event::redaction::{HeaderRedaction, Redaction, shown};
 use event::{Arn, TopicName};
-use http::header::HeaderName;
 use pipeline::{CheckContext, ConfigProblem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
+use super::capture::{Capture, MAX_CAPTURE};
 use super::key::KeyTemplate;
 use super::matcher::{self, Groups, MAX_ROUTES, Pattern};
 
-/// The largest cap of a captured body, in bytes.
-const MAX_CAPTURE: u32 = 1 << 20;
 /// The longest `resolve_after`, `exchange_timeout` and `store_timeout`, in milliseconds.
 const MAX_WAIT: u32 = 600_000;
 
@@ -122,37 +121,6 @@ pub(super) enum MatchOn {
     RequestUri,
 }
 
-/// Which bodies become part of the event, and what is kept out of it.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Capture {
-    /// Keep the request's body.
-    pub request_body: bool,
-    /// Keep the answer's body.
-    pub response_body: bool,
-    /// Bytes kept of each; the rest is counted only.
-    #[schemars(range(min = 1, max = MAX_CAPTURE))]
-    pub max_bytes: u32,
-    /// Headers whose values read `REDACTED` in every event of this rule, with captured bodies or without.
-    pub redact_headers: Vec<String>,
-    /// JSON Pointers into captured bodies (`/user/password`; `*` stands for any member or element). What they name reads `REDACTED`.
-    /// A body that is not one whole JSON document is then not kept at all.
-    pub redact_json: Vec<String>,
-}
-
-impl Default for Capture {
-    fn default() -> Self {
-        let headers = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
-        Self {
-            request_body: false,
-            response_body: false,
-            max_bytes: 65_536,
-            redact_headers: headers.map(str::to_owned).to_vec(),
-            redact_json: Vec::new(),
-        }
-    }
-}
-
 /// The shape of the message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(super) enum FormatName {
@@ -200,7 +168,7 @@ pub(super) struct Valid {
     pub topic: TopicName,
     pub patterns: Vec<Pattern>,
     pub key: KeyTemplate,
-    pub redact_headers: Vec<HeaderName>,
+    pub redaction: Redaction,
     pub redact_json: JsonRedaction,
 }
 
@@ -211,13 +179,16 @@ pub(super) fn read(value: &Value, region: &str, account: &str) -> Result<Valid, 
     problems.ranges(&config);
     problems.endpoints(&config);
     let topic = problems.topic(&config.topic_arn, region, account);
-    let redact_headers = problems.headers(&config.capture.redact_headers);
+    let mut redaction = problems.redaction(&config.capture);
     let redact_json = problems.pointers(&config.capture.redact_json);
     let patterns = problems.patterns(&config.routes);
-    let key = problems.key(&config.key, patterns.as_deref(), &redact_headers);
+    let key = problems.key(&config.key, patterns.as_deref(), &redaction.headers);
+    for header in key.iter().flat_map(KeyTemplate::headers) {
+        redaction.headers.open(header.clone());
+    }
     match (topic, patterns, key, problems.0.is_empty()) {
         (Some(topic), Some(patterns), Some(key), true) => {
-            Ok(Valid { config, topic, patterns, key, redact_headers, redact_json })
+            Ok(Valid { config, topic, patterns, key, redaction, redact_json })
         }
         _ => Err(problems.0),
     }
@@ -260,14 +231,28 @@ fn shape(error: serde_path_to_error::Error<serde_json::Error>) -> ConfigProblem 
             Segment::Unknown => pointer.push('?'),
         }
     }
-    problem(pointer, error.inner().to_string(), "see the schema of `publish-sns`")
+    problem(pointer, without_values(&error.inner().to_string()), "see the schema of `publish-sns`")
 }
 
+/// serde's words without the value that they quote, which may be a secret that belongs elsewhere.
+fn without_values(words: &str) -> String {
+    match words.split_once(", expected ") {
+        Some((quoted, expected)) if !quoted.contains("field `") => format!("expected {expected}"),
+        _ => words.to_owned(),
+    }
+}
+
+/// What is wrong with a `config`, as far as it is known.
 #[derive(Default)]
-struct Problems(Vec<ConfigProblem>);
+pub(super) struct Problems(Vec<ConfigProblem>);
 
 impl Problems {
-    fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn add(
+        &mut self,
+        pointer: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.0.push(problem(pointer, message, hint));
     }
 
@@ -301,7 +286,7 @@ impl Problems {
         {
             let hint =
                 "give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`";
-            self.add("/event_type", format!("`{}` is no event type", text.escape_debug()), hint);
+            self.add("/event_type", "this is not an event type", hint);
         }
     }
 
@@ -309,7 +294,7 @@ impl Problems {
         if let (Some(endpoint), Some(other)) = (&config.endpoint, &config.sns_endpoint)
             && endpoint != other
         {
-            let message = format!("`endpoint` is `{endpoint}`, but `sns_endpoint` is `{other}`");
+            let message = "`endpoint` and `sns_endpoint` are different";
             let hint = "they are two names of one option: keep one of them. `region` and `endpoint` are used with real SNS only, not with a topic of this gateway";
             self.add("/sns_endpoint", message, hint);
         }
@@ -321,10 +306,12 @@ impl Problems {
             Err(TopicError::Name(error)) => {
                 let local = Arn::topic(region, account, "profile-changes");
                 let hint = format!("give a topic's bare name, `profile-changes`, or its ARN, `{local}`");
+                let text = shown(text);
                 self.add("/topic_arn", format!("`{text}` names no topic: {error}"), hint);
                 None
             }
             Err(TopicError::Elsewhere) => {
+                let text = shown(text);
                 let message =
                     format!("`{text}` is not of this gateway's region `{region}` and account `{account}`");
                 let hint = "real SNS comes later: give the bare name of a topic of this gateway, or start it with the ARN's --region and --account-id";
@@ -332,35 +319,6 @@ impl Problems {
                 None
             }
         }
-    }
-
-    fn headers(&mut self, names: &[String]) -> Vec<HeaderName> {
-        let mut headers = Vec::with_capacity(names.len());
-        for (index, name) in names.iter().enumerate() {
-            match name.parse() {
-                Ok(header) => headers.push(header),
-                Err(_) => self.add(
-                    format!("/capture/redact_headers/{index}"),
-                    format!("`{}` is no header name", name.escape_debug()),
-                    "a header name has letters, digits and hyphens",
-                ),
-            }
-        }
-        headers
-    }
-
-    fn pointers(&mut self, pointers: &[String]) -> JsonRedaction {
-        let mut redaction = JsonRedaction::default();
-        for (index, pointer) in pointers.iter().enumerate() {
-            if let Err(error) = redaction.add(pointer) {
-                self.add(
-                    format!("/capture/redact_json/{index}"),
-                    format!("`{pointer}` is no JSON Pointer: {error}"),
-                    "`/user/password` names a member, `/users/*/token` one in every element",
-                );
-            }
-        }
-        redaction
     }
 
     fn patterns(&mut self, routes: &[RouteEntry]) -> Option<Vec<Pattern>> {
@@ -400,7 +358,7 @@ impl Problems {
         &mut self,
         template: &str,
         patterns: Option<&[Pattern]>,
-        redacted: &[HeaderName],
+        redacted: &HeaderRedaction,
     ) -> Option<KeyTemplate> {
         let key = match KeyTemplate::parse(template) {
             Ok(key) => key,
@@ -410,7 +368,7 @@ impl Problems {
                 return None;
             }
         };
-        for header in key.headers().filter(|header| redacted.contains(header)) {
+        for header in key.headers().filter(|header| redacted.names(header)) {
             let message = format!("the key would carry the redacted header `{header}`");
             self.add("/key", message, "keys are stored and sent as they are: take another header");
         }

@@ -1,4 +1,5 @@
-//! What a `config` may say and probably does not mean: options without effect, and matchers that see no path that they ask for.
+//! What a `config` may say and probably does not mean: options without effect, a key that makes a secret public, and matchers that see no
+//! path that they ask for.
 //!
 //! Only what can be shown is said. A matcher is judged by the texts that each of its matches begins with, as far as the regex crate's own
 //! parser can list them; a matcher that is not anchored at the begin, or begins in too many ways, is never doubted.
@@ -8,12 +9,14 @@ use regex_syntax::hir::Look;
 use regex_syntax::hir::literal::Extractor;
 use serde_json::Value;
 
+use super::capture;
 use super::config::{Config, MatchOn};
 
 /// All doubts about a `config` without problems that runs on these routes.
 pub(super) fn find(config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
     let Ok(config) = serde_json::from_value::<Config>(config.clone()) else { return Vec::new() };
     let mut doubts = without_effect(&config);
+    doubts.extend(capture::opened_by_key(&config).into_iter().map(opened));
     for (index, route) in config.routes.iter().enumerate() {
         let Some(beginnings) = beginnings(&route.matcher) else { continue };
         if let Some((message, hint)) = never(&beginnings, config.match_on, mounts) {
@@ -37,6 +40,16 @@ fn without_effect(config: &Config) -> Vec<ConfigProblem> {
         hint: "remove it; it belongs to topics of real SNS, which are not served yet".into(),
     };
     given.map(doubt).collect()
+}
+
+/// The key makes a header public that would be redacted.
+fn opened(header: String) -> ConfigProblem {
+    ConfigProblem {
+        pointer: "/key".into(),
+        message: format!("the key has the header `{header}`, which usually carries a secret"),
+        hint: "keys are stored and sent as they are, so the header is not redacted either: take another header if its value lets someone in"
+            .into(),
+    }
 }
 
 /// The texts with one of which every match begins, at the begin of what is matched; `None` if that cannot be told.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use event::facts::text_of;
 use event::record::MAX_KEY;
+use event::redaction::QueryRedaction;
 use http::HeaderMap;
 use http::header::HeaderName;
 use regex::{Captures, Regex};
@@ -29,6 +30,8 @@ pub(super) struct KeySource<'a> {
     pub service: &'a str,
     pub path: &'a str,
     pub headers: &'a HeaderMap,
+    /// What is left out of headers that hold a URL.
+    pub query: &'a QueryRedaction,
     /// Of the first entry that matched; only asked for if [`KeyTemplate::needs_groups`].
     pub groups: Option<Captures<'a>>,
 }
@@ -109,8 +112,9 @@ impl Part {
             Self::Group(index) => group(source.groups.as_ref().and_then(|groups| groups.get(*index)), key),
             Self::Named(name) => group(source.groups.as_ref().and_then(|groups| groups.name(name)), key),
             Self::Header(name) => {
-                let value = source.headers.get(name).map(|value| text_of(value.as_bytes()));
-                append(key, &value.unwrap_or_default());
+                if let Some(value) = source.headers.get(name) {
+                    append(key, &source.query.value(&text_of(value.as_bytes())));
+                }
             }
         }
     }

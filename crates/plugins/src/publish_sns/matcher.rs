@@ -41,7 +41,7 @@ impl Pattern {
             .filter(|_| method.bytes().any(|byte| byte.is_ascii_alphabetic()))
             .ok_or_else(|| BadPattern {
                 field: "method",
-                message: format!("`{}` is no HTTP method", method.escape_debug()),
+                message: "this is not an HTTP method".into(),
                 hint: "give one method, `PUT`; a request of any of several methods takes an entry for each",
             });
         let regex = regex.map_err(|error| BadPattern {

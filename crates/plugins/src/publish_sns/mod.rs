@@ -44,10 +44,17 @@
 //! `{header:name}`.
 //!
 //! ## Bodies and secrets
-//! Bodies are left out unless `capture.request_body` or `capture.response_body` asks for them, up to `capture.max_bytes` each. Values
-//! of `capture.redact_headers` read `REDACTED` in every event, with bodies or without (the 2016 plug-in published them). What
-//! `capture.redact_json` names in a captured body reads `REDACTED` too; a body that is not one whole JSON document is then not kept at
-//! all, because nobody can tell where in it the secrets are. Paths and queries are never redacted: keep secrets out of URLs.
+//! Headers and query parameters that usually carry a secret read `REDACTED` in every event, with bodies or without: whoever can read an
+//! event could send its request again (the 2016 plug-in published them; `capture.redact: none` does so still). Headers go by the words of
+//! their names (`authorization`, `auth`, `token`, `secret`, `password`, `apikey`, `api-key`, `cookie`), parameters by a list of names;
+//! `capture.redact_headers` and `capture.redact_query` replace what goes by default, and an entry `default` in them keeps it. A `key` that uses a
+//! header which is redacted by default alone makes it public, with a warning. Paths are never redacted: keep secrets out of them.
+//!
+//! Bodies are left out unless `capture.request_body` or `capture.response_body` asks for them, up to `capture.max_bytes` each. What
+//! `capture.redact_json` names in a captured body reads `REDACTED`; a body that is not one whole JSON document is then not kept at
+//! all, because nobody can say where in it the secrets are.
+//!
+//! Of headers an event has 16 KiB, of its query another 16 KiB: the longest headers and the last arguments are left out, and the event says so.
 //!
 //! ## From 2016
 //! `region` and `endpoint` (or `sns_endpoint`) belong to real SNS, which comes later. They are accepted, so that an old file loads, with a
@@ -61,6 +68,7 @@ use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
+mod capture;
 mod config;
 mod doubts;
 mod key;

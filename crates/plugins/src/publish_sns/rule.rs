@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use event::TopicId;
 use event::capture::{BodyCapture, JsonRedaction};
-use event::facts::{HeadersView, RequestView, RuleFacts};
+use event::facts::{HeadersView, RequestView, RuleFacts, bounded};
 use event::outcome::SuccessStatuses;
+use event::redaction::Redaction;
 use event::timestamp::Clock;
-use http::header::HeaderName;
 use pipeline::{BuildContext, ConfigProblem, Forward, Plugin, Watch};
 use serde::Serialize;
 use storage::Writer;
@@ -29,8 +29,8 @@ pub(super) struct Rule {
     pub resolve_after: Duration,
     pub exchange_timeout: Duration,
     pub store_timeout: Duration,
-    pub redact_headers: Vec<HeaderName>,
-    pub redact_json: JsonRedaction,
+    pub redaction: Redaction,
+    redact_json: Arc<JsonRedaction>,
     match_on: MatchOn,
     matcher: Matcher,
     /// One for each of the matcher's methods.
@@ -42,7 +42,7 @@ pub(super) struct Rule {
 
 impl Rule {
     pub fn new(valid: Valid, context: &BuildContext) -> Result<Self, ConfigProblem> {
-        let Valid { config, topic, patterns, key, redact_headers, redact_json } = valid;
+        let Valid { config, topic, patterns, key, redaction, redact_json } = valid;
         let topic = context.topics.get(topic.as_str()).copied().ok_or_else(|| ConfigProblem {
             pointer: "/topic_arn".into(),
             message: format!("there is no topic `{topic}`"),
@@ -74,8 +74,8 @@ impl Rule {
             resolve_after: Duration::from_millis(config.resolve_after.into()),
             exchange_timeout: Duration::from_millis(config.exchange_timeout.into()),
             store_timeout: Duration::from_millis(config.store_timeout.into()),
-            redact_headers,
-            redact_json,
+            redaction,
+            redact_json: Arc::new(redact_json),
             match_on: config.match_on,
             facts: facts.collect(),
             matcher,
@@ -94,28 +94,36 @@ impl Rule {
     }
 
     fn key(&self, forward: &Forward<'_>, place: usize) -> Arc<str> {
-        let groups =
-            if self.key.needs_groups() { self.matcher.captures(place, self.text(forward)) } else { None };
+        // What a group caught goes into the key, which is public: a secret of the query must not.
+        let text =
+            if self.key.needs_groups() { Some(self.redaction.query.uri(self.text(forward))) } else { None };
+        let groups = text.as_ref().and_then(|text| self.matcher.captures(place, text));
         let source = KeySource {
             service: &forward.route.service,
             path: forward.service_path,
             headers: forward.headers,
+            query: &self.redaction.query,
             groups,
         };
         self.key.render(&source).into()
     }
 
     fn request_facts(&self, forward: &Forward<'_>, place: usize) -> Arc<str> {
+        let headers = HeadersView::new(forward.headers, &self.redaction);
+        let (uri, uri_cut) = bounded(self.redaction.query.uri(forward.uri));
+        let (upstream_uri, upstream_cut) = bounded(self.redaction.query.uri(forward.upstream_uri));
         json(&RequestView {
             rule: &self.facts[place],
             method: forward.method.as_str(),
             scheme: forward.scheme,
             host: forward.host,
             port: forward.port,
-            uri: forward.uri,
+            uri: &uri,
             service_path: forward.service_path,
-            upstream_uri: forward.upstream_uri,
-            headers: HeadersView { headers: forward.headers, redact: &self.redact_headers },
+            upstream_uri: &upstream_uri,
+            query_truncated: uri_cut || upstream_cut,
+            headers: &headers,
+            headers_truncated: headers.is_truncated(),
             head_size: forward.head_size,
             client_ip: &forward.client_ip.to_string(),
             started_at: forward.started_at,
@@ -160,8 +168,8 @@ impl Plugin for PublishSns {
             key: rule.key(forward, place),
             started_at: forward.started_at,
             request: rule.request_facts(forward, place),
-            request_body: rule.capture_request.map(BodyCapture::new),
-            response_body: rule.capture_response.map(BodyCapture::new),
+            request_body: rule.capture_request.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
+            response_body: rule.capture_response.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
             stage: Stage::fresh(),
             rule: rule.clone(),
         }))

@@ -157,12 +157,13 @@ impl PublishWatch {
     }
 
     fn answer_facts(&mut self, answer: &Answer<'_>) -> Arc<str> {
-        let finish = |capture: BodyCapture| capture.finish(&self.rule.redact_json);
-        let request_body = self.request_body.take().map(finish);
-        let response_body = self.response_body.take().map(finish);
+        let request_body = self.request_body.take().map(BodyCapture::finish);
+        let response_body = self.response_body.take().map(BodyCapture::finish);
+        let headers = HeadersView::new(answer.headers, &self.rule.redaction);
         let view = AnswerView {
             status: answer.status,
-            headers: HeadersView { headers: answer.headers, redact: &self.rule.redact_headers },
+            headers: &headers,
+            headers_truncated: headers.is_truncated(),
             request_body_size: answer.request_body_size,
             size: answer.size,
             latencies: answer.latencies,

@@ -39,6 +39,9 @@ fn good_configurations_have_no_problems() {
         json!({"match_on": "request_uri", "event_type": "com.example.changed", "publish_unknown": false}),
         json!({"resolve_after": 0, "exchange_timeout": 600_000}),
         json!({"capture": {"request_body": true, "max_bytes": 1_048_576, "redact_json": ["/a/*/b"]}}),
+        json!({"capture": {"redact": "none", "redact_query": ["default", "session"], "redact_headers": []}}),
+        json!({"capture": {"redact": "secrets", "redact_query": null, "redact_headers": null}}),
+        json!({"key": "{header:Cookie}"}),
     ];
     for case in cases {
         assert_eq!(problems(&with(case.clone())), [""; 0], "{case}");
@@ -78,15 +81,15 @@ fn each_problem_says_where_what_and_what_to_do() {
         ),
         (
             json!({"endpoint": "http://a", "sns_endpoint": "http://b"}),
-            "/sns_endpoint: `endpoint` is `http://a`, but `sns_endpoint` is `http://b` (they are two names of one option: keep one of them. `region` and `endpoint` are used with real SNS only, not with a topic of this gateway)".into(),
+            "/sns_endpoint: `endpoint` and `sns_endpoint` are different (they are two names of one option: keep one of them. `region` and `endpoint` are used with real SNS only, not with a topic of this gateway)".into(),
         ),
         (
             json!({"routes": []}),
             "/routes: `routes` has 0 entries (give 1 to 10000 entries, `{ method: PUT, matcher: \"^/profiles/[^/]+$\" }`)".into(),
         ),
-        route("*", "/", "/routes/0/method: `*` is no HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
-        route("", "/", "/routes/0/method: `` is no HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
-        route("PUT,POST", "/", "/routes/0/method: `PUT,POST` is no HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
+        route("*", "/", "/routes/0/method: this is not an HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
+        route("", "/", "/routes/0/method: this is not an HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
+        route("PUT,POST", "/", "/routes/0/method: this is not an HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
         route("PUT", "(", "/routes/0/matcher: the matcher does not compile: unclosed group (matchers are regular expressions of the Rust crate `regex`: no look-around, no back-references)"),
         route("PUT", "(?=a)", "/routes/0/matcher: the matcher does not compile: look-around, including look-ahead and look-behind, is not supported (matchers are regular expressions of the Rust crate `regex`: no look-around, no back-references)"),
         route("PUT", "(?:a{1000}){1000}", "/routes/0/matcher: the matcher does not compile: Compiled regex exceeds size limit of 1048576 bytes. (matchers are regular expressions of the Rust crate `regex`: no look-around, no back-references)"),
@@ -96,10 +99,11 @@ fn each_problem_says_where_what_and_what_to_do() {
         (json!({"resolve_after": 600_001}), "/resolve_after: 600001 is out of range (give 0 to 600000 milliseconds)".into()),
         (json!({"exchange_timeout": 0}), "/exchange_timeout: 0 is out of range (give 1 to 600000 milliseconds)".into()),
         (json!({"store_timeout": 0}), "/store_timeout: 0 is out of range (give 1 to 600000 milliseconds)".into()),
-        (json!({"event_type": "a b"}), "/event_type: `a b` is no event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
-        (json!({"event_type": ""}), "/event_type: `` is no event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
-        (json!({"capture": {"redact_headers": ["cookie", "a b"]}}), "/capture/redact_headers/1: `a b` is no header name (a header name has letters, digits and hyphens)".into()),
-        (json!({"capture": {"redact_json": ["/a", "b"]}}), "/capture/redact_json/1: `b` is no JSON Pointer: a JSON Pointer begins with `/` (`/user/password` names a member, `/users/*/token` one in every element)".into()),
+        (json!({"event_type": "a b"}), "/event_type: this is not an event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
+        (json!({"event_type": ""}), "/event_type: this is not an event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
+        (json!({"capture": {"redact_headers": ["cookie", "a b"]}}), "/capture/redact_headers/1: this is not the name of a header (a header name has letters, digits and hyphens, and neither a colon nor a value behind it)".into()),
+        (json!({"capture": {"redact_query": ["token", "", "a=s3cr3t", "default"]}}), "/capture/redact_query/1: this is not the name of a query parameter (give the name alone, `token`, without `?`, `=` and value)\n/capture/redact_query/2: this is not the name of a query parameter (give the name alone, `token`, without `?`, `=` and value)".into()),
+        (json!({"capture": {"redact_json": ["/a", "b"]}}), "/capture/redact_json/1: this is not a JSON Pointer: a JSON Pointer begins with `/` (`/user/password` names a member, `/users/*/token` one in every element)".into()),
     ];
     each_is(cases);
 }
@@ -119,7 +123,7 @@ fn each_problem_of_a_key_says_what_and_what_to_do() {
         key("{header:a b}", "`a b` is no header name"),
         (json!({"key": "{3}"}), "/key: `{3}` names no group of the matcher of entry 0 of `routes` (add a group, `(…)`, to the matcher, or leave `{3}` out)".into()),
         (json!({"key": "{id}"}), "/key: `{id}` names no group of the matcher of entry 0 of `routes` (add a group, `(?<id>…)`, to the matcher, or leave `{id}` out)".into()),
-        (json!({"key": "{header:Cookie}"}), "/key: the key would carry the redacted header `cookie` (keys are stored and sent as they are: take another header)".into()),
+        (json!({"key": "{header:Cookie}", "capture": {"redact_headers": ["default", "cookie"]}}), "/key: the key would carry the redacted header `cookie` (keys are stored and sent as they are: take another header)".into()),
     ]);
 }
 
@@ -160,13 +164,11 @@ fn what_the_schema_would_refuse_is_a_problem_too() {
         (json!({"routes": [{"method": "PUT"}]}), format!("/routes/0: missing field `matcher` {hint}")),
         (
             json!({"capture": {"request_body": "yes"}}),
-            format!("/capture/request_body: invalid type: string \"yes\", expected a boolean {hint}"),
+            format!("/capture/request_body: expected a boolean {hint}"),
         ),
         (
             json!({"durability": "most"}),
-            format!(
-                "/durability: unknown variant `most`, expected one of `intent`, `strict`, `outcome`, `memory` {hint}"
-            ),
+            format!("/durability: expected one of `intent`, `strict`, `outcome`, `memory` {hint}"),
         ),
     ];
     for (options, expected) in cases {

@@ -38,6 +38,36 @@ fn options_without_effect() {
 }
 
 #[test]
+fn a_key_that_makes_a_secret_public() {
+    let said = |key: &str, capture: Value| {
+        let mut config = config("/a", "service_path");
+        config["key"] = key.into();
+        config["capture"] = capture;
+        let found = Kind.doubts(&config, &[]);
+        found.into_iter().map(|doubt| format!("{}: {}", doubt.pointer, doubt.message)).collect::<Vec<_>>()
+    };
+    let public =
+        |header: &str| format!("/key: the key has the header `{header}`, which usually carries a secret");
+    assert_eq!(
+        said("{header:X-Auth-User}-{header:cookie}", json!({})),
+        [public("x-auth-user"), public("cookie")]
+    );
+    assert_eq!(
+        said("{header:x-token}", json!({"redact_headers": ["default", "x-other"]})),
+        [public("x-token")]
+    );
+    for (key, capture) in [
+        ("{header:x-tenant}", json!({})),
+        ("{header:x-consumer-token}", json!({})),
+        ("{header:x-token}", json!({"redact": "none"})),
+        ("{header:x-token}", json!({"redact_headers": ["x-other"]})),
+        ("token", json!({})),
+    ] {
+        assert_eq!(said(key, capture), [""; 0], "{key}");
+    }
+}
+
+#[test]
 fn a_matcher_that_asks_for_what_was_stripped() {
     let stripped = [
         "/routes/0/matcher: matches only below `/profiles` repeated: `strip_path` takes `/profiles` away before the matcher looks",

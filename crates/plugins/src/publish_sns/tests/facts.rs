@@ -4,7 +4,7 @@ use bytes::Bytes;
 use event::Fate;
 use event::facts::{AnswerFacts, BodyEncoding, CapturedBody, RequestFacts, Text};
 use http::Method;
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use pipeline::{Forward, Wants};
 use serde_json::{Value, json};
 
@@ -164,22 +164,94 @@ fn bodies_are_cut_and_redacted_before_they_are_stored() {
     assert_eq!(answer.request_body, text("abcd", true, 6));
 }
 
+/// `name=value` of each, as the request's and the answer's facts have them.
+fn values(options: Value, headers: &HeaderMap) -> [String; 2] {
+    let text = |headers: &[(Text<'_>, Text<'_>)]| {
+        headers.iter().map(|(name, value)| [name, "=", value].concat()).collect::<Vec<_>>().join(" ")
+    };
+    let (request, answer) = facts(options, headers, (&[], &[]));
+    [text(&request.headers), text(&answer.headers)]
+}
+
 #[test]
 fn secret_headers_never_reach_the_facts() {
     let mut headers = HeaderMap::new();
-    for name in ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-token"] {
+    for name in ["authorization", "cookie", "x-api-key", "x-tenant", "x-consumer-token"] {
         headers.insert(name, HeaderValue::from_static("s3cr3t"));
     }
-    let values = |headers: &[(Text<'_>, Text<'_>)]| -> String {
-        headers.iter().map(|(name, value)| [&**name, "=", &**value, " "].concat()).collect()
+    for (capture, expected) in [
+        (json!({}), [true, true, true, false, false]),
+        (json!({"redact": "none"}), [false; 5]),
+        (json!({"redact_headers": ["X-Tenant"]}), [false, false, false, true, false]),
+        (json!({"redact": "none", "redact_headers": ["X-Tenant"]}), [false, false, false, true, false]),
+        (json!({"redact_headers": ["default", "X-Tenant"]}), [true, true, true, true, false]),
+        (json!({"redact": "none", "redact_headers": ["default"]}), [true, true, true, false, false]),
+        (json!({"redact_headers": []}), [false; 5]),
+        (json!({"redact_query": []}), [true, true, true, false, false]),
+    ] {
+        let line = |(name, is_secret): (&HeaderName, bool)| {
+            format!("{name}={}", if is_secret { "REDACTED" } else { "s3cr3t" })
+        };
+        let expected = headers.keys().zip(expected).map(line).collect::<Vec<_>>().join(" ");
+        assert_eq!(values(json!({"capture": capture}), &headers), [expected.clone(), expected], "{capture}");
+    }
+}
+
+#[test]
+fn a_header_of_the_key_is_not_redacted_by_default() {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-auth-user", HeaderValue::from_static("ada"));
+    headers.insert("x-auth", HeaderValue::from_static("s3cr3t"));
+    let expected = "x-auth-user=ada x-auth=REDACTED".to_owned();
+    assert_eq!(values(json!({"key": "{header:X-Auth-User}"}), &headers), [expected.clone(), expected]);
+    let expected = "x-auth-user=REDACTED x-auth=REDACTED".to_owned();
+    assert_eq!(values(json!({}), &headers), [expected.clone(), expected]);
+}
+
+/// What the request's facts say of its target, after a change of it.
+fn targets(options: Value, uri: &'static str) -> [String; 2] {
+    let bench = Bench::new(options);
+    let headers = HeaderMap::new();
+    let mut watch =
+        bench.watch_of(&headers, |forward| (forward.uri, forward.upstream_uri) = (uri, uri)).unwrap();
+    block_on(watch.intend().unwrap()).unwrap();
+    drop(watch);
+    let events = bench.events();
+    let request = events[0].request().unwrap();
+    [request.uri.to_string(), request.upstream_uri.to_string()]
+}
+
+#[test]
+fn secrets_of_the_query_never_reach_the_facts() {
+    let uri = "/v1/profiles/7?token=a&code=b&state=c&session=d";
+    for (capture, expected) in [
+        (json!({}), "/v1/profiles/7?token=REDACTED&code=REDACTED&state=c&session=d"),
+        (json!({"redact": "none"}), uri),
+        (json!({"redact_query": []}), uri),
+        (json!({"redact_query": ["session"]}), "/v1/profiles/7?token=a&code=b&state=c&session=REDACTED"),
+        (
+            json!({"redact": "none", "redact_query": ["default", "session"]}),
+            "/v1/profiles/7?token=REDACTED&code=REDACTED&state=c&session=REDACTED",
+        ),
+        (json!({"redact_headers": []}), "/v1/profiles/7?token=REDACTED&code=REDACTED&state=c&session=d"),
+    ] {
+        assert_eq!(targets(json!({"capture": capture}), uri), [expected, expected], "{capture}");
+    }
+}
+
+#[test]
+fn no_secret_gets_into_a_key_by_the_way() {
+    let key = |options: Value, uri: &'static str| {
+        let bench = Bench::new(options);
+        let mut headers = HeaderMap::new();
+        headers.insert("referer", HeaderValue::from_static("http://a.b/?token=s3cr3t"));
+        let mut watch = bench.watch_of(&headers, |forward| forward.uri = uri).unwrap();
+        block_on(watch.intend().unwrap()).unwrap();
+        drop(watch);
+        bench.events()[0].body.key.to_string()
     };
-    let all = "authorization=REDACTED proxy-authorization=REDACTED cookie=REDACTED set-cookie=REDACTED x-token=s3cr3t ";
-    let (request, answer) = facts(json!({}), &headers, (&[], &[]));
-    assert_eq!(values(&request.headers), all);
-    assert_eq!(values(&answer.headers), all);
-    let own =
-        "authorization=s3cr3t proxy-authorization=s3cr3t cookie=s3cr3t set-cookie=s3cr3t x-token=REDACTED ";
-    let (request, answer) = facts(json!({"capture": {"redact_headers": ["X-Token"]}}), &headers, (&[], &[]));
-    assert_eq!(values(&request.headers), own);
-    assert_eq!(values(&answer.headers), own);
+    let routes = json!([{"method": "PUT", "matcher": "^/v1/(.*)$"}]);
+    let options = json!({"key": "{1}", "match_on": "request_uri", "routes": routes});
+    assert_eq!(key(options, "/v1/profiles/7?x=1&token=s3cr3t"), "profiles/7?x=1&token=REDACTED");
+    assert_eq!(key(json!({"key": "{header:referer}"}), "/v1/profiles/7"), "http://a.b/?token=REDACTED");
 }

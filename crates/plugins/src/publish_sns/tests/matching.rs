@@ -1,5 +1,6 @@
 //! Which requests match, and which key they get.
 
+use event::redaction::QueryRedaction;
 use http::Method;
 use http::header::{HeaderMap, HeaderValue};
 
@@ -74,7 +75,9 @@ fn key(template: &str, path: &str, headers: &[(&'static str, &[u8])]) -> String 
         })
         .collect();
     let matcher = matcher(&[("PUT", "^/(?<kind>[a-z]+)/([^/]*)(/never)?")]);
-    let source = KeySource { service: "users", path, headers: &headers, groups: matcher.captures(0, path) };
+    let query = &QueryRedaction::of_secrets();
+    let groups = matcher.captures(0, path);
+    let source = KeySource { service: "users", path, headers: &headers, query, groups };
     KeyTemplate::parse(template).unwrap().render(&source)
 }
 
