@@ -4,12 +4,16 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 use url::{Host, Url};
 
 /// The longest URL of an endpoint, in bytes.
 pub const MAX_URL: usize = 2_048;
+
+/// The shortest value of a query that is looked for in an answer, in bytes: a shorter one may stand there by chance.
+const SHORTEST_SECRET: usize = 6;
 
 /// A webhook's URL in the parts that a sink needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,11 +107,43 @@ impl std::str::FromStr for Endpoint {
 /// of a queue is its own.
 pub fn shown(endpoint: &str) -> String {
     let Ok(url) = Url::parse(endpoint) else {
-        return endpoint.rsplit_once('@').map_or(endpoint, |(_, host)| host).to_owned();
+        let (endpoint, query) = match endpoint.find(['?', '#']) {
+            Some(mark) => (&endpoint[..mark], "?..."),
+            None => (endpoint, ""),
+        };
+        return endpoint.rsplit_once('@').map_or(endpoint, |(_, host)| host).to_owned() + query;
     };
     let authority = url.authority().rsplit_once('@').map_or(url.authority(), |(_, host)| host);
     let query = if url.query().is_some() { "?..." } else { "" };
     format!("{}://{authority}{}{query}", url.scheme(), url.path())
+}
+
+/// An endpoint's answer as it is kept: without the values of the endpoint's own query, which a page about an error may repeat.
+pub(crate) fn without_query(answer: Bytes, endpoint: &Endpoint) -> Bytes {
+    let arguments = endpoint.path.query().unwrap_or_default().split('&');
+    let values = arguments.map(|argument| argument.split_once('=').map_or(argument, |(_, value)| value));
+    let mut values: Vec<&[u8]> =
+        values.map(str::as_bytes).filter(|value| value.len() >= SHORTEST_SECRET).collect();
+    if values.is_empty() {
+        return answer;
+    }
+    // The longest first: one may be the begin of another.
+    values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
+    let mut kept = Vec::with_capacity(answer.len());
+    let mut rest = &answer[..];
+    while let Some((first, behind)) = rest.split_first() {
+        rest = match values.iter().find_map(|value| rest.strip_prefix(*value)) {
+            Some(behind) => {
+                kept.extend_from_slice(b"...");
+                behind
+            }
+            None => {
+                kept.push(*first);
+                behind
+            }
+        };
+    }
+    kept.into()
 }
 
 fn host(url: &Url) -> Result<(EndpointHost, String), EndpointError> {

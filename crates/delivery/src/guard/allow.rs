@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use event::redaction::shown;
 use url::Host;
 
 /// Exceptions from the guard. The default has none.
@@ -50,7 +51,7 @@ impl Allow {
             self.cidrs.push(Cidr::new(address, prefix, text)?);
             return Ok(());
         }
-        let wrong = || ParseAllowError::Name(text.to_owned());
+        let wrong = || ParseAllowError::Name(shown(text).into_owned());
         if prefix.is_some() {
             return Err(wrong());
         }
@@ -95,7 +96,7 @@ impl Cidr {
                 .parse()
                 .ok()
                 .filter(|prefix| *prefix <= longest)
-                .ok_or_else(|| ParseAllowError::Prefix(text.to_owned()))?,
+                .ok_or_else(|| ParseAllowError::Prefix(shown(text).into_owned()))?,
         };
         let cidr = Self { v4, bits: bits(address), prefix: prefix + 128 - longest };
         if cidr.bits & !cidr.mask() != 0 {

@@ -9,7 +9,7 @@ use storage::failpoint;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, without_query};
 use crate::signing::{SnsKey, SnsKeyError};
 use crate::sink::{AttemptReport, AttemptRequest, Failure, Sink};
 use crate::wire::cache::Messages;
@@ -71,7 +71,8 @@ impl Courier {
             body: outgoing.body,
             deadline: Instant::now() + self.timeout,
         };
-        self.sink.attempt(request).await
+        let report = self.sink.attempt(request).await;
+        AttemptReport { answer: without_query(report.answer, &self.endpoint), ..report }
     }
 
     /// Sends a request to confirm.
