@@ -15,6 +15,7 @@
 
 mod check;
 mod entities;
+mod hidden;
 mod ids;
 mod load;
 mod normalise;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use crate::hidden::Hidden;
 use crate::tree::{Place, Source, TreePath};
 
 /// One thing that is wrong.
@@ -73,7 +74,7 @@ impl Spot {
     }
 }
 
-/// Gathers problems and finds the place of each in its file.
+/// Gathers problems and finds the place of each in its file. None that leaves it shows a secret of the files.
 pub(crate) struct Problems<'a> {
     sources: &'a [Source],
     found: Vec<(usize, Problem)>,
@@ -131,6 +132,13 @@ impl<'a> Problems<'a> {
             return None;
         }
         self.found.sort_by_key(|(file, problem)| (*file, problem.place));
-        Some(Report { problems: self.found.into_iter().map(|(_, problem)| problem).collect() })
+        let hidden = Hidden::of(self.sources);
+        let told = self.found.into_iter().map(|(_, problem)| Problem {
+            path: hidden.shown(&problem.path),
+            message: hidden.shown(&problem.message),
+            hint: hidden.shown(&problem.hint),
+            ..problem
+        });
+        Some(Report { problems: told.collect() })
     }
 }

@@ -224,10 +224,11 @@ impl<'s> Walker<'s> {
             (None, Some(hint)) if not_yet => hint.to_owned(),
             _ => hint::one_of(&shown),
         };
-        let message = if not_yet {
-            format!("`{text}` is not supported yet")
-        } else {
-            format!("unknown value `{text}`")
+        let message = match (not_yet, close) {
+            (true, _) => format!("`{text}` is not supported yet"),
+            (false, Some(_)) => format!("unknown value `{text}`"),
+            // What is nothing like a known value may be a secret that belongs elsewhere.
+            (false, None) => "unknown value".to_owned(),
         };
         self.add(spot, message, hint);
     }

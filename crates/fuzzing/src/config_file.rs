@@ -1,8 +1,8 @@
 //! Configuration files: parse, check, compile.
 //!
 //! Read as: files behind one another, with a line `=== FILE` between them. What must hold: there is a configuration or a report of
-//! problems; each problem and warning names one of the files, a place in it and a remedy; and what the check lets through can be
-//! compiled and built.
+//! problems; each problem and warning names one of the files, a place in it and a remedy, and shows no secret of them; and what the check
+//! lets through can be compiled and built.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -49,11 +49,13 @@ pub fn target(data: &[u8]) {
     match config::check(&files, &options) {
         Ok(config) => {
             config.warnings.iter().for_each(|warning| is_well_told(warning, &files));
+            shows_no_secret(&config.warnings, text);
             compiles(&config);
         }
         Err(report) => {
             assert!(!report.problems.is_empty());
             report.problems.iter().for_each(|problem| is_well_told(problem, &files));
+            shows_no_secret(&report.problems, text);
         }
     }
 }
@@ -68,6 +70,30 @@ fn is_well_told(problem: &Problem, files: &[(&str, &str)]) {
     let length = line.checked_sub(1).and_then(|line| lines.get(line));
     let length = length.unwrap_or_else(|| panic!("line {line} of {}: {problem}", lines.len()));
     assert!((1..=length + 1).contains(&column), "column {column} of {length}: {problem}");
+}
+
+/// No problem has a text of the files in it that begins as a webhook's secret does, nor the plain value of a key that names a secret.
+fn shows_no_secret(problems: &[Problem], text: &str) {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+    let keys = text.match_indices("whsec_").map(|(at, begin)| {
+        let rest = &text[at + begin.len()..];
+        &rest[..rest.find(|c| !is_base64(c)).unwrap_or(rest.len())]
+    });
+    let values = text.lines().filter_map(|line| {
+        let (key, value) = line.split_once(": ")?;
+        let key = key.trim_start_matches([' ', '-']);
+        ["secret", "password", "token", "api_key"].contains(&key).then_some(value.trim())
+    });
+    // A shorter one, or one of letters alone, may stand in a message by chance.
+    let tells = |secret: &&str| {
+        secret.len() >= 8 && secret.chars().all(is_base64) && secret.chars().any(|c| c.is_ascii_digit())
+    };
+    for secret in keys.chain(values).filter(tells) {
+        let shown = problems.iter().find(|Problem { path, message, hint, .. }| {
+            [path, message, hint].into_iter().any(|text| text.contains(secret))
+        });
+        assert!(shown.is_none(), "{secret} is in {shown:?}");
+    }
 }
 
 fn compiles(config: &Config) {

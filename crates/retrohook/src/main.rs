@@ -23,7 +23,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _failpoints = storage::failpoint::setup();
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    match cli.command {
         Command::Run(args) => node::run(*args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
@@ -32,4 +36,15 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Says what is wrong with the command line, or the help that was asked for. clap quotes values, and one may be a misplaced secret.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        report::problem(event::redaction::shown(&error.render().to_string()).trim_end());
+    } else {
+        // Nobody may be reading; that is no reason to fail.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

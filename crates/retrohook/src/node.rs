@@ -271,7 +271,9 @@ fn check_hub_url(node: &NodeArgs) -> Result<(), StartError> {
     let usable = parsed.is_ok_and(|url| {
         matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())
     });
-    if usable { Ok(()) } else { Err(StartError::HubUrl(url.clone())) }
+    // A user in it would go to every subscriber.
+    let usable = usable && !url.contains('@');
+    if usable { Ok(()) } else { Err(StartError::HubUrl(event::redaction::shown(url).into_owned())) }
 }
 
 /// Bound sockets, printed as they are bound.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use testkit::client;
@@ -178,4 +179,60 @@ fn a_body_of_a_megabyte_is_redacted_as_it_arrives() {
     assert_eq!(rows.len(), 24_001);
     assert!(rows.iter().all(|row| row["card"] == "REDACTED"));
     assert!(!is_on_disk(&scene.setup.data_dir(), SECRET), "nor is it in the store");
+}
+
+/// What the program prints for these arguments, on both outputs.
+fn printed(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let mut command = Command::new(RETROHOOK);
+    let done = command.args(arguments).envs(environment.iter().copied()).output().expect("it can be started");
+    assert!(!done.status.success(), "{arguments:?}");
+    [done.stdout, done.stderr].map(|bytes| String::from_utf8(bytes).expect("text")).concat()
+}
+
+#[test]
+fn check_never_echoes_a_misplaced_secret() {
+    let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let file = place.path().join("gateway.yaml");
+    let rule = format!(
+        "topic_arn: {key}, durability: {key}, endpoint: \"http://me:{SECRET}@a.b\", sns_endpoint: {key}, event_type: \"a {key}\", \
+         key: \"{{{key}}}\", token: {SECRET}, routes: [{{ method: \"{key}=\", matcher: \"({key}\" }}, {SECRET}], \
+         capture: {{ redact_headers: [\"authorization: {SECRET}\"], redact_query: [\"token={SECRET}\"], redact_json: [\"{key}\"], \
+         redact: {key}, request_body: {SECRET} }}"
+    );
+    let text = format!(
+        "_format_version: \"3.0\"\n{key}: 1\nservices:\n- name: \"me:{SECRET}@host\"\n  url: \"http://me:{SECRET}@host/\"\n  enabled: {SECRET}\n  \
+         routes: [{{ paths: [{key}], methods: [{key}], hosts: [\"me:{SECRET}@a.b\"] }}]\n  plugins: [{{ name: publish-sns, config: {{ {rule} }} }}, \
+         {{ name: {key} }}]\ntopics:\n- name: t\n  subscriptions:\n  - {{ protocol: https, endpoint: \"https://me:{SECRET}@a.b/?token={SECRET}\" }}\n  \
+         - {{ protocol: https, endpoint: \"https://a.b/\", format: standard-webhooks, secret: {SECRET} }}\n  \
+         - {{ protocol: https, endpoint: \"https://a.b/\", format: {key}, secret: {key} }}\n  \
+         - {{ protocol: sqs, endpoint: {key} }}\n  - {{ protocol: {key}, endpoint: {SECRET}, secrets: {SECRET} }}\n"
+    );
+    fs::write(&file, text).expect("it can be written");
+    let file = file.to_str().expect("UTF-8");
+    for arguments in [&["check", file][..], &["run", "-c", file]] {
+        let said = printed(arguments, &[]);
+        assert!(said.contains("problems"), "{said}");
+        assert!(!said.contains(SECRET) && !said.contains(&key[6..]), "{said}");
+    }
+}
+
+#[test]
+fn the_command_line_never_echoes_a_misplaced_secret() {
+    let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let url = format!("http://me:{SECRET}@a.b/?token={SECRET}");
+    for arguments in [
+        &["run", "--proxy-listen", key][..],
+        &["run", "--hub-url", &url],
+        &["run", "--allow-endpoints", &url],
+        &["run", "--min-free", key],
+        &["run", "--workers", key],
+        &["run", "--log-format", key],
+        &["run", &url],
+        &["run", "--secret", key],
+        &[key],
+    ] {
+        let said = printed(arguments, &[("RETROHOOK_DATA_DIR", "/nowhere")]);
+        assert!(!said.contains(SECRET) && !said.contains(&key[6..]), "{arguments:?}: {said}");
+    }
 }

@@ -147,9 +147,10 @@ impl Reader<'_, '_> {
         let filled = serde_path_to_error::deserialize(Value::Object(node.to_json_without(without)));
         // The schema is made from the same struct: that it fits and the struct cannot be filled would be an error of ours.
         filled
-            .map_err(|error| {
+            .map_err(|error: serde_path_to_error::Error<serde_json::Error>| {
                 let hint = "the schema should have told this better: please report it as a bug";
-                self.problems.add(spot, format!("cannot be read: {error}"), hint);
+                // Not the error's own words, which quote values.
+                self.problems.add(spot, format!("cannot be read at `{}`", error.path()), hint);
             })
             .ok()
     }

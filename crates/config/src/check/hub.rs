@@ -244,6 +244,7 @@ impl Checker<'_> {
     fn claim(&mut self, spot: &Spot, identity: (String, Protocol, String), problems: &mut Problems<'_>) {
         if let Some(first) = self.taken.get(&identity) {
             let (topic, protocol, endpoint) = &identity;
+            let endpoint = delivery::endpoint::shown(endpoint);
             let message = format!(
                 "uniqueness violation: 'subscriptions' entity with topic '{topic}', protocol '{}' and endpoint '{endpoint}' already declared",
                 protocol.as_str()

@@ -163,7 +163,7 @@ pub(super) fn check_entity_name(spot: &Spot, name: Option<&str>, problems: &mut 
     let fits = |c: char| c.is_alphanumeric() || ".-_~".contains(c);
     if name.is_empty() || !name.chars().all(fits) {
         let hint = "the only accepted characters are letters, digits and . - _ ~";
-        problems.add(&spot.key("name"), format!("invalid value: {name:?}"), hint);
+        problems.add(&spot.key("name"), "invalid value", hint);
     }
 }
 
@@ -176,7 +176,7 @@ pub(super) fn check_tags(
     for (index, tag) in tags.into_iter().flatten().enumerate() {
         if tag.is_empty() || tag.chars().any(|c| c == ',' || c == '/' || c.is_control()) {
             let hint = "a tag is a printable text without `,` and `/`";
-            problems.add(&spot.key("tags").index(index), format!("invalid tag {tag:?}"), hint);
+            problems.add(&spot.key("tags").index(index), "invalid tag", hint);
         }
     }
     tags.cloned().unwrap_or_default()

@@ -110,7 +110,7 @@ fn check_path(spot: &Spot, path: &str, problems: &mut Problems<'_>) {
     if let Some(regex) = path.strip_prefix('~') {
         check_regex(spot, regex, problems);
     } else if !path.starts_with('/') {
-        let hint = format!("write \"/{path}\"");
+        let hint = "put a slash in front";
         problems.add(spot, "should start with: / (fixed path) or ~/ (regex path)", hint);
     } else if path.contains("//") {
         problems.add(
@@ -122,7 +122,7 @@ fn check_path(spot: &Spot, path: &str, problems: &mut Problems<'_>) {
         let hint = match bad {
             '?' | '#' => "a path ends before the query".to_owned(),
             _ if bad.is_ascii() && !bad.is_ascii_control() && bad != ' ' => {
-                format!("if it is a regular expression, write \"~{path}\"")
+                "if it is a regular expression, put a ~ in front".to_owned()
             }
             _ => "write it percent-encoded, as %xx".to_owned(),
         };
@@ -161,12 +161,11 @@ fn check_method(spot: &Spot, method: &str, problems: &mut Problems<'_>) {
     if !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase()) {
         return;
     }
-    let upper = method.to_ascii_uppercase();
-    let hint = match upper.bytes().all(|byte| byte.is_ascii_uppercase()) && !upper.is_empty() {
-        true => format!("methods are upper case: write {upper}"),
-        false => "a method is made of the letters A to Z".to_owned(),
+    let hint = match method.bytes().all(|byte| byte.is_ascii_alphabetic()) && !method.is_empty() {
+        true => "methods are upper case",
+        false => "a method is made of the letters A to Z",
     };
-    problems.add(spot, format!("invalid method {method:?}"), hint);
+    problems.add(spot, "invalid method", hint);
 }
 
 fn check_host(spot: &Spot, host: &str, problems: &mut Problems<'_>) {
@@ -187,5 +186,5 @@ fn check_host(spot: &Spot, host: &str, problems: &mut Problems<'_>) {
     } else {
         return;
     };
-    problems.add(spot, format!("invalid hostname: {host}"), hint);
+    problems.add(spot, "invalid hostname", hint);
 }

@@ -118,7 +118,7 @@ fn from_url(spot: &Spot, text: &str, problems: &mut Problems<'_>) -> Option<Addr
         return refuse(format!("`{scheme}` is not supported yet"), hint);
     }
     if scheme != "http" {
-        return refuse(format!("unknown protocol `{scheme}`"), example);
+        return refuse("a service is reached over http".into(), example);
     }
     let (authority, path) = rest.find('/').map_or((rest, None), |at| (&rest[..at], Some(&rest[at..])));
     if authority.is_empty() {
@@ -149,7 +149,7 @@ fn check_host(spot: &Spot, text: &str, problems: &mut Problems<'_>) -> Option<St
         Ok(host) => Some(plain_host(host)),
         Err(_) => {
             let hint = "a host is a name or an IP address, without port and path";
-            problems.add(spot, format!("invalid hostname: {text}"), hint);
+            problems.add(spot, "invalid hostname", hint);
             None
         }
     }
@@ -167,7 +167,7 @@ fn plain_host<S: AsRef<str>>(host: Host<S>) -> String {
 fn check_path(spot: &Spot, path: Option<&str>, problems: &mut Problems<'_>) {
     let Some(path) = path else { return };
     if !path.starts_with('/') {
-        problems.add(spot, "should start with: /", format!("write \"/{path}\""));
+        problems.add(spot, "should start with: /", "put a slash in front");
     } else if path.contains("//") {
         problems.add(spot, "must not have empty segments", "write one slash in the place of two");
     } else if let Some(bad) = foreign_character(path) {

@@ -12,6 +12,7 @@ mod fuzz;
 mod plugins;
 mod resolved;
 mod routes;
+mod secrets;
 mod services;
 mod structure;
 mod stub;

@@ -4,8 +4,8 @@ use crate::tree::{Kind, Node};
 
 /// The most edits between a misspelt word and the one that was meant.
 const MAX_EDITS: usize = 2;
-/// The longest text that a problem shows of a value, in characters.
-const MAX_SHOWN: usize = 60;
+/// The longest unit behind a number, in characters.
+const MAX_UNIT: usize = 3;
 
 /// A type of JSON Schema, in words.
 pub(super) fn type_name(name: &str) -> &'static str {
@@ -20,7 +20,8 @@ pub(super) fn type_name(name: &str) -> &'static str {
     }
 }
 
-/// What stands in the file, in words; of a secret only its type.
+/// What stands in the file, in words; of a secret only its type, and of a text only what can be none: one that stands where another type
+/// belongs may be anything.
 pub(super) fn found(node: &Node, secret: bool) -> String {
     match &node.kind {
         Kind::Null => "nothing".into(),
@@ -28,13 +29,12 @@ pub(super) fn found(node: &Node, secret: bool) -> String {
         Kind::Map(_) => "a mapping".into(),
         Kind::Bool(_) if secret => "a boolean".into(),
         Kind::Number(..) if secret => "a number".into(),
-        Kind::Text(_) if secret => "a string".into(),
         Kind::Bool(bool) => format!("the boolean {bool}"),
         Kind::Number(_, text) => format!("the number {text}"),
-        Kind::Text(text) => {
-            let cut = if text.chars().count() > MAX_SHOWN { "…" } else { "" };
-            format!("the string {:?}{cut}", text.chars().take(MAX_SHOWN).collect::<String>())
+        Kind::Text(text) if !secret && (is_yes_or_no(text) || is_amount(text)) => {
+            format!("the string {text:?}")
         }
+        Kind::Text(_) => "a string".into(),
     }
 }
 
@@ -66,6 +66,13 @@ pub(super) fn for_type(types: &[&str], node: &Node, secret: bool) -> String {
 
 fn is_yes_or_no(text: &str) -> bool {
     ["yes", "no", "on", "off", "true", "false"].contains(&text.to_ascii_lowercase().as_str())
+}
+
+/// `5`, `15s`, `512 KiB`: a number, perhaps with a unit, of the length that amounts have.
+fn is_amount(text: &str) -> bool {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+    let digits = text.len() - unit.len();
+    (1..=8).contains(&digits) && unit.len() <= MAX_UNIT && unit.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 /// What an unknown key may have been, else all that are known.

@@ -56,7 +56,7 @@ gateway.yaml:9:19: services[0].plugins[0].config.durability: unknown value `stri
   hint: did you mean `strict`?
 gateway.yaml:11:9: services[0].plugins[0].config.routes[0]: required field missing: `matcher`
   hint: add `matcher`: a regular expression
-gateway.yaml:12:9: services[0].plugins[0].config.routes[1]: expected a mapping, found the string "PUT"
+gateway.yaml:12:9: services[0].plugins[0].config.routes[1]: expected a mapping, found a string
   hint: write a mapping
 5 problems
 "#,

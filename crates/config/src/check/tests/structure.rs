@@ -154,13 +154,13 @@ gateway.yaml:3:9: services[0].name: expected a string, found the number 8
   hint: put it in quotes: "8"
 gateway.yaml:5:12: services[0].enabled: expected a boolean, found the string "yes"
   hint: YAML 1.2 has `true` and `false` only
-gateway.yaml:6:9: services[0].tags: expected a list, found the string "blue"
+gateway.yaml:6:9: services[0].tags: expected a list, found a string
   hint: a list stands in brackets, `[a, b]`, or has an element on each line after `- `
 gateway.yaml:7:17: services[0].read_timeout: expected an integer, found the string "5"
   hint: remove the quotes
 gateway.yaml:9:5: services[0].routes: expected a list, found a mapping
   hint: put `- ` in front of its first key
-gateway.yaml:10:3: services[1]: expected a mapping, found the string "web"
+gateway.yaml:10:3: services[1]: expected a mapping, found a string
   hint: write a mapping
 6 problems
 "#,

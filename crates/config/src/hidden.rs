@@ -1,0 +1,118 @@
+//! The secrets of files, so that no problem shows one: what stands under a key that names a secret, and the secret parts of URLs.
+//!
+//! Messages quote names and values. A secret that stands in a wrong place is a value like any other to the rule that refuses it, so what
+//! is said is looked through once more at the end.
+
+use std::collections::HashMap;
+
+use event::facts::REDACTED;
+use event::redaction::{self, QueryRedaction};
+
+use crate::tree::{Kind, Node, Source};
+
+/// The shortest secret that is looked for, in bytes: a shorter one may stand in a message by chance.
+const SHORTEST: usize = 6;
+
+/// The secrets of all files, by how they begin.
+pub(crate) struct Hidden<'s>(HashMap<&'s [u8], Vec<&'s str>>);
+
+impl<'s> Hidden<'s> {
+    pub(crate) fn of(sources: &'s [Source]) -> Self {
+        let mut hidden = Self(HashMap::new());
+        let query = QueryRedaction::of_secrets();
+        sources.iter().for_each(|source| hidden.gather(&source.root, false, &query));
+        hidden.0.values_mut().for_each(|secrets| {
+            // The longest first: one may be the begin of another.
+            secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+            secrets.dedup();
+        });
+        hidden
+    }
+
+    fn gather(&mut self, node: &'s Node, is_secret: bool, query: &QueryRedaction) {
+        match &node.kind {
+            Kind::Text(text) | Kind::Number(_, text) if is_secret => self.add(text),
+            Kind::Text(text) => query.secrets(text).into_iter().for_each(|secret| self.add(secret)),
+            Kind::List(items) => items.iter().for_each(|item| self.gather(item, is_secret, query)),
+            Kind::Map(entries) => {
+                for entry in entries {
+                    self.gather(&entry.value, is_secret || names_a_secret(&entry.key), query);
+                }
+            }
+            Kind::Null | Kind::Bool(_) | Kind::Number(..) => {}
+        }
+    }
+
+    fn add(&mut self, secret: &'s str) {
+        // A reference to a secret is none.
+        if let Some(begin) = secret.as_bytes().get(..SHORTEST)
+            && !secret.starts_with("{vault:")
+        {
+            self.0.entry(begin).or_default().push(secret);
+        }
+    }
+
+    /// A text with no secret of the files in it, nor what looks like one.
+    pub(crate) fn shown(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let known = rest.as_bytes().get(..SHORTEST).and_then(|begin| self.0.get(begin));
+            let secret = known.into_iter().flatten().find(|secret| rest.starts_with(**secret));
+            let taken = match secret {
+                Some(secret) => {
+                    out.push_str(REDACTED);
+                    secret.len()
+                }
+                None => {
+                    out.push(first);
+                    first.len_utf8()
+                }
+            };
+            rest = &rest[taken..];
+        }
+        redaction::shown(&out).into_owned()
+    }
+}
+
+/// Whether a key names a secret, in any of the ways to write words: `api_key`, `apiKey`, `API-KEY`, `secrets`.
+fn names_a_secret(key: &str) -> bool {
+    let mut name = String::with_capacity(key.len() + 4);
+    let mut before = '_';
+    for c in key.chars() {
+        if before.is_lowercase() && c.is_uppercase() {
+            name.push('_');
+        }
+        name.extend(c.to_lowercase());
+        before = c;
+    }
+    let singular = name.split(['_', '-']).map(|word| word.strip_suffix('s').unwrap_or(word));
+    redaction::names_a_secret(&name) || redaction::names_a_secret(&singular.collect::<Vec<_>>().join("_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_name_secrets_in_every_style() {
+        for key in [
+            "secret",
+            "secrets",
+            "password",
+            "Passwords",
+            "token",
+            "access_token",
+            "apiKey",
+            "api-keys",
+            "clientSecret",
+            "X-Auth",
+            "PASSWORD",
+        ] {
+            assert!(names_a_secret(key), "{key}");
+        }
+        for key in ["key", "key_names", "name", "endpoint", "author", "format", "secretary", "topic", ""] {
+            assert!(!names_a_secret(key), "{key}");
+        }
+    }
+}
