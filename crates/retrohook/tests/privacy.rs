@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use testkit::client;
 use testkit::scene::{Profiles, Scene};
 use testkit::server::{Server, Then, answer};
+use testkit::wait;
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 const SECRET: &str = "s3cr3t-v4lue";
@@ -235,4 +236,33 @@ fn the_command_line_never_echoes_a_misplaced_secret() {
         let said = printed(arguments, &[("RETROHOOK_DATA_DIR", "/nowhere")]);
         assert!(!said.contains(SECRET) && !said.contains(&key[6..]), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn the_secret_of_an_endpoint_is_shown_nowhere() {
+    let receiver = Server::start(([127, 0, 0, 1], 0).into(), |request, stream| {
+        // As a page about an error does.
+        answer(stream, 410, &[], format!("{} is gone", request.target).as_bytes())?;
+        Ok(Then::KeepOpen)
+    });
+    let receiver = receiver.expect("a free port");
+    let endpoint = format!("http://{}/hook?key={SECRET}&x=1", receiver.address());
+    let yaml = Profiles::default().yaml().replace("{receiver}", &endpoint);
+    let scene = Scene::start(RETROHOOK, &yaml);
+    scene.put("?a=1").expect("an answer");
+    let admin = scene.admin();
+    let dead = wait::until("a dead letter", || {
+        let list = admin.get("/retrohook/dead-letters").text();
+        list.contains("410").then_some(list)
+    });
+    let event = admin.events().remove(0)["id"].as_str().expect("an id").to_owned();
+    let event = admin.get(&format!("/retrohook/events/{event}")).text();
+    assert!(event.contains("is gone") && event.contains("key=..."), "the answer is kept: {event}");
+    let lists = ["/retrohook/subscriptions", "/metrics", "/status"].map(|path| admin.get(path).text());
+    assert!(lists[0].contains("/hook?..."), "{}", lists[0]);
+    for said in [dead, event].iter().chain(&lists) {
+        assert!(!said.contains(SECRET), "{said}");
+    }
+    let output = scene.gateway().output();
+    assert!(output.contains("dead letter") && !output.contains(SECRET), "{output}");
 }

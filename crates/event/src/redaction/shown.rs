@@ -65,11 +65,11 @@ fn of_word(word: &str) -> Cow<'_, str> {
 /// Whether a run of letters, digits and what base64 has besides is, or contains, what looks like a key.
 fn is_secret(run: &str) -> bool {
     let has_key = |key: &&str| run.find(key).is_some_and(|at| run.len() - at >= key.len() + REST_OF_KEY);
-    KEYS.iter().any(|key| has_key(&key)) || run.split(['/', '.', '=']).any(is_random)
+    KEYS.iter().any(has_key) || run.split(['/', '.', '=']).any(is_random)
 }
 
 fn is_random(part: &str) -> bool {
-    let count = |is: fn(&u8) -> bool| part.bytes().filter(|byte| is(byte)).count();
+    let count = |is: fn(&u8) -> bool| part.bytes().filter(is).count();
     let digits = count(u8::is_ascii_digit);
     let (capitals, small) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
     let is_hexadecimal = part.len() >= HEXADECIMAL && part.bytes().all(|byte| byte.is_ascii_hexdigit());
