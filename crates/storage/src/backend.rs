@@ -159,11 +159,17 @@ impl Committed {
 
 /// Reads beside the writer: each call is a short transaction of its own, never longer than a second. Blocking: call it off the
 /// runtime.
+///
+/// What fails has been tried twice, the second time with nothing cached. [`StoreError::Io`](crate::StoreError::Io) says that the disk
+/// did not give what was asked: it may the next time. [`StoreError::Damaged`](crate::StoreError::Damaged) says that it gave something
+/// that the store cannot have written: it will every time. One event that is damaged spoils no other: it can be stepped over, because its
+/// neighbours are read by their positions.
 pub trait Reader: Send + Sync + 'static {
     /// The last position of the log, whatever the topic; 0 for an empty log that never held one.
     fn head(&self) -> Result<Position>;
 
-    /// A topic's events after a position, in order, at most `limit` and about `max_bytes` of JSON (always at least one).
+    /// A topic's events after a position, in order, at most `limit` and about `max_bytes` of JSON (always at least one). An event that
+    /// cannot be read ends it: those before it are returned, and it is an error only where it is the first.
     fn events_after(
         &self,
         topic: TopicId,
@@ -181,7 +187,7 @@ pub trait Reader: Send + Sync + 'static {
     /// The event with an id.
     fn event(&self, id: EventId) -> Result<Option<Event>>;
 
-    /// Events, newest first, before a position.
+    /// Events, newest first, before a position. Those that are damaged are left out.
     fn events_before(&self, before: Option<Position>, limit: usize) -> Result<Vec<Event>>;
 
     /// All subscriptions, removed ones too.

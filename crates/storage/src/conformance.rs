@@ -15,6 +15,7 @@ use crate::entities::{Desired, DesiredSubscription, Entities, Protocol, Subscrip
 use crate::memory::{SAMPLE_TIME, sample_event};
 use crate::retention::{Housekept, Retention};
 
+mod damage;
 mod deliveries;
 mod entities;
 mod housekeeping;
@@ -26,6 +27,9 @@ mod transactions;
 pub trait Subject {
     /// Opens it. What was opened before is gone by then.
     fn open(&mut self) -> Open;
+
+    /// Damages the event at a position, behind the back of the open store.
+    fn damage(&mut self, position: Position);
 }
 
 /// An open store.
@@ -53,6 +57,7 @@ pub fn run<S: Subject + 'static>(fresh: impl Fn() -> S) {
         queues::CASES,
         housekeeping::CASES,
         transactions::CASES,
+        damage::CASES,
     ];
     let failed: Vec<&str> = all
         .into_iter()

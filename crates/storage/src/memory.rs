@@ -9,6 +9,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use event::Position;
+
 use crate::backend::{Backend, Committed, Opened, Reader, Tx};
 use crate::entities::Incarnation;
 use crate::retention::Retention;
@@ -100,6 +102,11 @@ impl Memory {
     /// Lets the next commit be; for a fault behind it.
     pub fn spare_next_commit(&self) {
         self.shared.gate().faults.push_back(None);
+    }
+
+    /// Makes an event one that cannot be read.
+    pub fn damage(&self, position: Position) {
+        self.shared.kept().state.damaged.edit().insert(position, ());
     }
 
     /// Makes every commit wait until the answer is dropped.

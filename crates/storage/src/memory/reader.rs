@@ -46,7 +46,11 @@ impl Reader for MemoryReader {
         let mut events: Vec<Event> = Vec::new();
         let mut bytes = 0;
         for event in of_topic.take(limit) {
-            self.faults.touch(event.position)?;
+            let whole = self.faults.touch(event.position).and(state.event_at(event.position).map(drop));
+            match whole {
+                Err(_) if !events.is_empty() => break,
+                whole => whole?,
+            }
             bytes += event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len());
             if bytes > max_bytes && !events.is_empty() {
                 break;
@@ -64,19 +68,23 @@ impl Reader for MemoryReader {
 
     fn event_at(&self, position: Position) -> Result<Option<Event>> {
         self.faults.touch(position)?;
-        Ok(self.state()?.events.get(&position).map(|event| (**event).clone()))
+        Ok(self.state()?.event_at(position)?.cloned())
     }
 
     fn event(&self, id: EventId) -> Result<Option<Event>> {
         let state = self.state()?;
-        let found = state.positions.get(&id).and_then(|position| state.events.get(position));
-        Ok(found.map(|event| (**event).clone()))
+        match state.positions.get(&id) {
+            Some(position) => Ok(state.event_at(*position)?.cloned()),
+            None => Ok(None),
+        }
     }
 
     fn events_before(&self, before: Option<Position>, limit: usize) -> Result<Vec<Event>> {
         let state = self.state()?;
         let before = before.unwrap_or(Position(i64::MAX));
-        Ok(state.events.range(..before).rev().take(limit).map(|(_, event)| (**event).clone()).collect())
+        let page = state.events.range(..before).rev().take(limit);
+        let whole = page.filter(|(position, _)| !state.damaged.contains_key(position));
+        Ok(whole.map(|(_, event)| (**event).clone()).collect())
     }
 
     fn subscriptions(&self) -> Result<Vec<Subscription>> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use event::{Event, EventId, Intent, NewEvent, Position, Timestamp, TopicId};
 
+use crate::StoreError;
 use crate::delivery::{Attempt, Delivery, DeliveryId};
 use crate::entities::{Incarnation, Protocol, QueueId, Subscription, SubscriptionId};
 
@@ -54,6 +55,8 @@ pub(super) struct State {
     pub(super) messages: Table<i64, Message>,
     pub(super) last_message: i64,
     pub(super) values: Table<String, Vec<u8>>,
+    /// Events that a test made unreadable.
+    pub(super) damaged: Table<Position, ()>,
 }
 
 #[derive(Clone)]
@@ -150,6 +153,14 @@ impl State {
 
     pub(super) fn topic_named(&self, name: &str) -> Option<TopicId> {
         self.topics.iter().find(|(_, known)| *known == name).map(|(id, _)| *id)
+    }
+
+    /// The event at a position, if it can be read.
+    pub(super) fn event_at(&self, position: Position) -> crate::Result<Option<&Event>> {
+        if self.damaged.contains_key(&position) {
+            return Err(StoreError::Damaged(format!("a test damaged the event at {position}")));
+        }
+        Ok(self.events.get(&position).map(|event| &**event))
     }
 
     /// The rows of a subscription, by position.

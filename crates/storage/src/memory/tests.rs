@@ -1,5 +1,7 @@
 //! The suite, and what only this store has: faults and blocked commits.
 
+use event::Position;
+
 use super::*;
 use crate::conformance::{self, Subject};
 use crate::memory;
@@ -12,6 +14,10 @@ impl Subject for Memory {
             reader: opened.reader,
             unclean: opened.unclean,
         }
+    }
+
+    fn damage(&mut self, position: Position) {
+        Memory::damage(self, position);
     }
 }
 

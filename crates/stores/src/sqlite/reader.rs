@@ -2,20 +2,23 @@
 //!
 //! A read of several statements is one short transaction. A transaction that stayed open would keep the log from being checkpointed,
 //! so nothing here holds one across calls; only the full check may take longer than a second.
+//!
+//! A read that fails is tried once more on a connection of its own, that has nothing in its cache. Only what is damaged then, too, and by no
+//! I/O error, is called damaged.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use event::{Event, EventId, Position, Timestamp, TopicId};
 use rusqlite::{Connection, OpenFlags, params};
-use storage::Result;
 use storage::backend::{Lag, Reader, StoreStats};
 use storage::delivery::{Attempt, Death, Delivery, DeliveryId};
 use storage::entities::{QueueId, Subscription, SubscriptionId};
 use storage::queue::{QueueDepth, QueuedMessage};
+use storage::{Result, StoreError};
 
 use super::journal::LEFT_OPEN;
 use super::rows::{self, EVENT};
-use super::statements::{Statements, failed};
+use super::statements::{Statements, failed, forget_last_error};
 use super::{Files, OTHER_CACHE, check, configure, dead_letters, deliveries, entities, queues};
 
 /// Connections that may be open at once; one more reader waits.
@@ -34,7 +37,7 @@ struct Pool {
     open: usize,
 }
 
-/// A connection that goes back when it is dropped, also by a panic.
+/// A place in the pool, given back when it is dropped, also by a panic; with its connection, if that has done its work.
 struct Lent<'r> {
     readers: &'r Readers,
     connection: Option<Connection>,
@@ -61,16 +64,30 @@ impl Readers {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `read` in one transaction.
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let mut lent = self.lend();
+    /// Runs `read` in one transaction; once more in another if it fails.
+    fn read<T>(&self, read: impl Fn(&Connection) -> Result<T>) -> Result<T> {
+        match self.read_once(self.lend(), &read) {
+            Err(StoreError::Damaged(_) | StoreError::Io { .. }) => {
+                let mut lent = self.lend();
+                lent.connection = None;
+                forget_last_error();
+                self.read_once(lent, &read)
+            }
+            answer => answer,
+        }
+    }
+
+    fn read_once<T>(&self, mut lent: Lent<'_>, read: &impl Fn(&Connection) -> Result<T>) -> Result<T> {
         let connection = match lent.connection.take() {
             Some(idle) => idle,
             None => connect(&self.files).map_err(failed("open the store for reading"))?,
         };
-        let connection = lent.connection.insert(connection);
         let transaction = connection.unchecked_transaction().map_err(failed("begin a read"))?;
-        read(&transaction)
+        // A connection on which a read has failed is closed.
+        let value = read(&transaction)?;
+        drop(transaction);
+        lent.connection = Some(connection);
+        Ok(value)
     }
 
     fn lend(&self) -> Lent<'_> {
@@ -129,10 +146,11 @@ impl Reader for Readers {
     }
 
     fn events_before(&self, before: Option<Position>, limit: usize) -> Result<Vec<Event>> {
-        let sql =
-            format!("SELECT {EVENT} FROM events e WHERE e.position < ?1 ORDER BY e.position DESC LIMIT ?2");
         let range = [before.map_or(i64::MAX, |before| before.0), limit as i64];
-        self.read(|database| database.list("read events", &sql, range, rows::event))
+        match self.read(|database| events_before(database, range)) {
+            Err(StoreError::Damaged(_)) => self.read(|database| whole_events_before(database, range)),
+            read => read,
+        }
     }
 
     fn subscriptions(&self) -> Result<Vec<Subscription>> {
@@ -244,6 +262,25 @@ impl Reader for Readers {
     }
 }
 
+fn events_before(database: &Connection, range: [i64; 2]) -> Result<Vec<Event>> {
+    let sql = format!("SELECT {EVENT} FROM events e WHERE e.position < ?1 ORDER BY e.position DESC LIMIT ?2");
+    database.list("read events", &sql, range, rows::event)
+}
+
+/// One by one: those that are damaged are left out.
+fn whole_events_before(database: &Connection, range: [i64; 2]) -> Result<Vec<Event>> {
+    let sql = "SELECT position FROM events WHERE position < ?1 ORDER BY position DESC LIMIT ?2";
+    let positions = database.list("read events", sql, range, |row| rows::position(row, 0))?;
+    let mut events = Vec::new();
+    for position in positions {
+        match queues::event_at(database, position) {
+            Err(StoreError::Damaged(_)) => {}
+            found => events.extend(found?),
+        }
+    }
+    Ok(events)
+}
+
 fn events_after(
     database: &Connection,
     topic: TopicId,
@@ -254,10 +291,11 @@ fn events_after(
     let sql = format!(
         "SELECT {EVENT} FROM events e WHERE e.topic = ?1 AND e.position > ?2 ORDER BY e.position LIMIT ?3"
     );
-    let read = || {
+    let mut events = Vec::new();
+    let read = |events: &mut Vec<Event>| {
         let mut statement = database.prepare_cached(&sql)?;
         let mut rows = statement.query(params![topic.0, after.0, limit as i64])?;
-        let (mut events, mut bytes) = (Vec::new(), 0);
+        let mut bytes = 0;
         while let Some(row) = rows.next()? {
             let event: Event = rows::event(row)?;
             bytes += event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len());
@@ -266,7 +304,12 @@ fn events_after(
             }
             events.push(event);
         }
-        Ok(events)
+        Ok(())
     };
-    read().map_err(failed("read a topic's events"))
+    match read(&mut events).map_err(failed("read a topic's events")) {
+        // What is whole before it comes first; the next read begins with it.
+        Err(_) if !events.is_empty() => Ok(events),
+        Err(error) => Err(error),
+        Ok(()) => Ok(events),
+    }
 }

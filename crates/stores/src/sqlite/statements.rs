@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 use rusqlite::{Connection, ErrorCode, Params, Row};
+use rustix::io::Errno;
 use storage::{Result, StoreError};
 
 /// How long a statement waits for another process, say a person's `sqlite3` shell.
@@ -72,9 +73,10 @@ impl Statements for Connection {
 pub(super) fn failed(operation: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
     move |error| match error.sqlite_error_code() {
         _ if is_full(&error) => StoreError::Full(format!("{operation}: {error}")),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreError::Damaged(format!("{operation}: {error}"))
-        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => match unread() {
+            Some(unread) => StoreError::io(operation, unread),
+            None => StoreError::Damaged(format!("{operation}: {error}")),
+        },
         _ if is_unreadable(&error) => StoreError::Damaged(format!("{operation}: {error}")),
         _ => StoreError::io(operation, error),
     }
@@ -96,6 +98,21 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
 /// full disk, and latches.
 fn is_over_quota() -> bool {
     io::Error::last_os_error().kind() == io::ErrorKind::QuotaExceeded
+}
+
+/// Why a page could not be read, if that is what has just failed: SQLite calls a disk that answers with an I/O error damage, as it does a page
+/// that was read and is wrong. As [`is_over_quota`] this asks the thread's last error, which may be an old one: where that matters,
+/// [`forget_last_error`] first.
+pub(super) fn unread() -> Option<io::Error> {
+    let error = io::Error::last_os_error();
+    let errno = Errno::from_io_error(&error)?;
+    // Those for which SQLite does it.
+    [Errno::IO, Errno::RANGE, Errno::NXIO].contains(&errno).then_some(error)
+}
+
+/// Makes the thread's last error one of its own, by a call that fails.
+pub(super) fn forget_last_error() {
+    let _ = std::fs::symlink_metadata("");
 }
 
 /// Whether a value is not what the schema says it is.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use event::{Event, NewEvent};
+use event::{Event, NewEvent, Position};
 use storage::backend::{Opened, Reader};
 use storage::conformance::{self, Open, Subject};
 use storage::memory::{sample_event, sample_id, sample_intent};
@@ -62,6 +62,11 @@ impl Subject for InTemp {
     fn open(&mut self) -> Open {
         let Opened { backend, reader, unclean, .. } = InTemp::open(self);
         Open { backend: Box::new(backend), reader, unclean }
+    }
+
+    fn damage(&mut self, position: Position) {
+        let sql = "UPDATE events SET request = CAST(x'ff' AS TEXT), intent = NULL WHERE position = ?1";
+        assert_eq!(shell(&self.files().database).execute(sql, [position.0]).unwrap(), 1);
     }
 }
 

@@ -1,0 +1,44 @@
+//! One event that is damaged spoils no other.
+
+use event::{Event, Position};
+
+use super::{Case, Store, cases};
+use crate::StoreError;
+use crate::memory::{sample_event, sample_id};
+
+pub(super) const CASES: &[Case] = cases![
+    a_read_ends_before_a_damaged_event_and_goes_on_after_it,
+    a_damaged_event_is_said_to_be_damaged_wherever_it_is_asked_for,
+];
+
+/// Samples 1 to `last`, the one in the middle damaged.
+fn damaged(store: &mut Store, last: u8) -> Vec<Position> {
+    let positions: Vec<Position> = (1..=last).map(|n| store.append(&sample_event(n))).collect();
+    store.subject.damage(positions[usize::from(last) / 2]);
+    positions
+}
+
+fn positions(events: &[Event]) -> Vec<Position> {
+    events.iter().map(|event| event.position).collect()
+}
+
+fn a_read_ends_before_a_damaged_event_and_goes_on_after_it(store: &mut Store) {
+    let all = damaged(store, 5);
+    let topic = sample_event(1).topic;
+    let after = |after| store.reader().events_after(topic, after, 9, usize::MAX);
+    assert_eq!(positions(&after(Position(0)).unwrap()), all[..2]);
+    let found = after(all[1]);
+    assert!(matches!(found, Err(StoreError::Damaged(_))), "{found:?}");
+    assert_eq!(positions(&after(all[2]).unwrap()), all[3..]);
+}
+
+fn a_damaged_event_is_said_to_be_damaged_wherever_it_is_asked_for(store: &mut Store) {
+    let all = damaged(store, 5);
+    for found in [store.reader().event_at(all[2]), store.reader().event(sample_id(3))] {
+        assert!(matches!(found, Err(StoreError::Damaged(_))), "{found:?}");
+    }
+    assert!(store.reader().event_at(all[3]).unwrap().is_some());
+    let newest_first = store.reader().events_before(None, 9).unwrap();
+    assert_eq!(positions(&newest_first), [all[4], all[3], all[1], all[0]]);
+    assert_eq!(store.reader().head().unwrap(), all[4]);
+}
