@@ -34,7 +34,7 @@ const LONG_BYTES: u64 = 64 << 20;
 /// A file that has grown beyond this, because readers were in the way, is cut when the log begins anew.
 const KEPT_BYTES: u64 = 32 << 20;
 /// A page in the log: with a header before it.
-const FRAME_BYTES: u64 = 24 + PAGE_BYTES as u64;
+pub(super) const FRAME_BYTES: u64 = 24 + PAGE_BYTES as u64;
 /// Commits before the tail is tried again that a reader or the thread was in the way of.
 const AGAIN_AFTER: u32 = 16;
 /// How long the writer waits for readers to leave the log.

@@ -1,12 +1,16 @@
 //! Who uses the data directory: one live process, and which of the earlier ones are dead.
 //!
-//! `lock` keeps a second live process out. Each incarnation holds a lock of its own besides, so that a hand-over at a restart, which
-//! passes `lock` on while the old process drains, can still tell the living from the dead. The kernel frees both when a process dies.
+//! Two locks keep a second live process out: that of the directory itself, which holds whatever becomes of the files in it, and that of
+//! the file `lock`, which processes of earlier versions look at. Each incarnation holds a lock of its own besides, so that a hand-over at a
+//! restart, which passes the first two on while the old process drains, can still tell the living from the dead. Where somebody has
+//! deleted the file of one, the folder of these files says whether anybody else lives: each process holds a share of its lock. The kernel
+//! frees all of them when a process dies.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -15,6 +19,9 @@ use storage::entities::Incarnation;
 /// The data directory in use by this process, until it is dropped.
 pub(super) struct DataDir {
     dir: PathBuf,
+    /// A share of the lock of `incarnations`: every process that uses the directory has one.
+    alive: OnceLock<File>,
+    _directory: File,
     _lock: File,
 }
 
@@ -26,12 +33,16 @@ pub(super) struct IncarnationLock {
 impl DataDir {
     /// `WouldBlock` if another process uses it.
     pub(super) fn claim(dir: &Path) -> Result<Self, TryLockError> {
-        Ok(Self { dir: dir.to_owned(), _lock: take(&dir.join("lock"))? })
+        let directory = File::open(dir).map_err(TryLockError::Error)?;
+        try_flock(&directory)?;
+        let lock = take(&dir.join("lock"))?;
+        Ok(Self { dir: dir.to_owned(), alive: OnceLock::new(), _directory: directory, _lock: lock })
     }
 
     /// Locks a new incarnation.
     pub(super) fn enter(&self, incarnation: Incarnation) -> Result<IncarnationLock, TryLockError> {
-        std::fs::create_dir_all(self.incarnations()).map_err(TryLockError::Error)?;
+        let alive = share(&incarnations(&self.dir)).map_err(TryLockError::Error)?;
+        let _ = self.alive.set(alive);
         Ok(IncarnationLock { _lock: take(&self.lock_of(incarnation))? })
     }
 
@@ -39,8 +50,17 @@ impl DataDir {
     pub(super) fn is_dead(&self, incarnation: Incarnation) -> bool {
         match File::open(self.lock_of(incarnation)) {
             Ok(file) => try_flock(&file).is_ok(),
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
+            Err(error) => error.kind() == io::ErrorKind::NotFound && self.is_alone(),
         }
+    }
+
+    /// Whether no other process uses the directory, whatever became of the lock files.
+    fn is_alone(&self) -> bool {
+        let Some(alive) = self.alive.get() else { return false };
+        let alone = try_flock(alive).is_ok();
+        // A try that failed has given up our share.
+        let shared = flock(alive, FlockOperation::NonBlockingLockShared).is_ok();
+        alone && shared
     }
 
     /// Removes the lock of an incarnation that nothing remembers any more. Best effort: one that stays is an empty file.
@@ -48,18 +68,25 @@ impl DataDir {
         let _ = std::fs::remove_file(self.lock_of(incarnation));
     }
 
-    fn incarnations(&self) -> PathBuf {
-        self.dir.join("incarnations")
-    }
-
     fn lock_of(&self, incarnation: Incarnation) -> PathBuf {
-        self.incarnations().join(format!("{}.lock", incarnation.0))
+        incarnations(&self.dir).join(format!("{}.lock", incarnation.0))
     }
+}
+
+fn incarnations(dir: &Path) -> PathBuf {
+    dir.join("incarnations")
 }
 
 /// Whether a run has ever begun in this directory: its locks come and go, their folder stays.
 pub(super) fn has_had_incarnations(dir: &Path) -> bool {
-    dir.join("incarnations").exists()
+    incarnations(dir).exists()
+}
+
+fn share(folder: &Path) -> io::Result<File> {
+    std::fs::create_dir_all(folder)?;
+    let folder = File::open(folder)?;
+    flock(&folder, FlockOperation::NonBlockingLockShared)?;
+    Ok(folder)
 }
 
 fn take(path: &Path) -> Result<File, TryLockError> {

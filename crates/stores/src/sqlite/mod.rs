@@ -1,7 +1,8 @@
 //! The durable store that needs nothing else installed: one SQLite database in the data directory.
 //!
 //! ```text
-//! DIR/lock                 held for life by the process that uses the directory (flock)
+//! DIR                      held for life by the process that uses the directory (flock), and so is
+//! DIR/lock
 //! DIR/incarnations/N.lock  held for life by incarnation N: recovery touches only those whose lock is free
 //! DIR/retrohook.db         the database: mode 0600, it holds customer data; -wal and -shm beside it
 //! ```
@@ -47,6 +48,7 @@ mod schema;
 mod space;
 mod statements;
 mod transaction;
+mod wal;
 
 pub use open::{OpenError, Options, inspect, open};
 

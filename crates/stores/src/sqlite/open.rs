@@ -13,15 +13,17 @@ use storage::StoreError;
 use storage::backend::{Opened, Reader};
 use storage::entities::Incarnation;
 
-use super::checkpoint::{self, Checkpoints, LogLength, Mode};
+use super::checkpoint::{self, Checkpoints, FRAME_BYTES, LogLength, Mode};
 use super::journal::NEXT_SEQ;
 use super::lock::{self, DataDir, IncarnationLock};
 use super::reader::{self, Readers};
 use super::rows::micros;
 use super::space::Space;
-use super::statements::{BUSY_TIMEOUT, is_full};
+use super::statements::{BUSY_TIMEOUT, is_full, unread};
 use super::transaction::Transaction;
-use super::{Files, Health, PAGE_BYTES, SqliteBackend, WRITE_CACHE, check, configure, schema, wall_clock};
+use super::{
+    Files, Health, PAGE_BYTES, SqliteBackend, WRITE_CACHE, check, configure, schema, wal, wall_clock,
+};
 
 /// Where the store is.
 #[derive(Clone, Debug)]
@@ -155,6 +157,9 @@ pub fn open(options: Options) -> Result<Opened<SqliteBackend>, OpenError> {
     let data_dir = Arc::new(claim(&files.dir)?);
     refuse_emptied(&files)?;
     let wal_left = files.wal_bytes() > 0;
+    if wal_left {
+        say_what_is_cut(&files);
+    }
     let mut database = open_database(&files)?;
     let unclean = wal_left || has_unended_run(&database).map_err(failing(&files, "read"))?;
     if unclean {
@@ -197,11 +202,73 @@ pub fn inspect(dir: &Path) -> Result<Arc<dyn Reader>, OpenError> {
 
 fn claim(dir: &Path) -> Result<DataDir, OpenError> {
     let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
+    make_directory(dir, sync_directory).map_err(unusable)?;
     DataDir::claim(dir).map_err(|error| match error {
         TryLockError::WouldBlock => OpenError::InUse { dir: dir.to_owned() },
         TryLockError::Error(source) => unusable(source),
     })
+}
+
+/// Makes a directory and all that are missing above it, each durable before what is in it: an entry that is not synced is gone after a
+/// power cut, and the store with it.
+pub(super) fn make_directory(dir: &Path, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    let named = dir.ancestors().take_while(|above| !above.as_os_str().is_empty());
+    let missing: Vec<&Path> = named.take_while(|above| !above.is_dir()).collect();
+    for above in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(above) {
+            // `..` behind a directory that was missing, or somebody was quicker.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && above.is_dir() => continue,
+            made => made?,
+        }
+        sync(parent(above))?;
+    }
+    Ok(())
+}
+
+fn parent(dir: &Path) -> &Path {
+    match dir.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        Some(_) => Path::new("."),
+        None => dir,
+    }
+}
+
+fn sync_directory(dir: &Path) -> io::Result<()> {
+    match File::open(dir) {
+        Ok(dir) => dir.sync_all(),
+        // Where one may write and not read.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            tracing::warn!(
+                dir = %dir.display(),
+                "a directory may not be read and is not synced: a power cut soon after this first start may lose the data directory"
+            );
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Says what of the log SQLite will pass over, and keeps a copy: the start that follows cuts the log.
+fn say_what_is_cut(files: &Files) {
+    let cut = match wal::cut(&files.wal) {
+        Ok(None) => return,
+        Ok(Some(cut)) => cut,
+        Err(error) => {
+            tracing::warn!(%error, file = %files.wal.display(), "the write-ahead log could not be looked over");
+            return;
+        }
+    };
+    let kept = files.dir.join(format!("retrohook.db-wal.damaged-{}", wall_clock().as_micros()));
+    let copied = std::fs::copy(&files.wal, &kept).and_then(|_| File::open(&kept)?.sync_all());
+    let copy = copied.map_or_else(|error| format!("none, {error}"), |()| kept.display().to_string());
+    tracing::error!(
+        damaged_frame = cut.damaged,
+        frames = cut.frames,
+        bytes = cut.frames * FRAME_BYTES,
+        commits = cut.commits,
+        copy,
+        "the write-ahead log is damaged in its middle: whole frames after the damaged one cannot be read, and what their commits          held may be lost (after a power cut the last of them may be one that nobody was told of); look at the disk"
+    );
 }
 
 /// An empty database is new only where nothing says that there was one: SQLite would delete the log of a lost one.
@@ -246,7 +313,9 @@ fn create_file(files: &Files) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         Err(error) => return Err(error),
     }
-    File::open(&files.dir)?.sync_all()
+    sync_directory(&files.dir)?;
+    // A first start that broke off may have made the directory and not synced its entry.
+    sync_directory(parent(&files.dir))
 }
 
 fn keep_log_at_close(database: &Connection, keep: bool) -> rusqlite::Result<()> {
@@ -325,9 +394,10 @@ pub(super) fn failing(files: &Files, operation: &'static str) -> impl Fn(rusqlit
     let Files { dir, database: file, .. } = files.clone();
     move |error| match error.sqlite_error_code() {
         _ if is_full(&error) => OpenError::Full { dir: dir.clone(), source: error.into() },
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            OpenError::Damaged { file: file.clone(), dir: dir.clone(), source: error.into() }
-        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => match unread() {
+            Some(unread) => OpenError::Database { operation, file: file.clone(), source: unread.into() },
+            None => OpenError::Damaged { file: file.clone(), dir: dir.clone(), source: error.into() },
+        },
         _ => OpenError::Database { operation, file: file.clone(), source: error.into() },
     }
 }

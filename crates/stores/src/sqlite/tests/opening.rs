@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use event::Position;
 use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE};
 use storage::entities::{SubscriptionId, SubscriptionState};
 
@@ -18,6 +17,39 @@ fn a_second_process_is_refused() {
     );
     drop(first);
     drop(store.open());
+}
+
+#[test]
+fn a_second_process_is_refused_whatever_becomes_of_the_files() {
+    let store = InTemp::new();
+    let first = store.open();
+    std::fs::remove_file(store.dir().join("lock")).unwrap();
+    std::fs::remove_dir_all(store.dir().join("incarnations")).unwrap();
+    assert!(store.refusal().contains("in use by another process"));
+    drop(first);
+    drop(store.open());
+}
+
+#[test]
+fn a_directory_is_durable_before_what_is_in_it() {
+    let store = InTemp::new();
+    let synced = std::cell::RefCell::new(Vec::new());
+    let below = |path: &str| store.0.path().join(path);
+    let make = |dir: &Path| {
+        open::make_directory(dir, |dir| {
+            synced.borrow_mut().push(dir.to_owned());
+            Ok(())
+        })
+        .unwrap();
+        synced.take()
+    };
+    assert_eq!(make(&below("a/b/../c")), [below(""), below("a"), below("a/b/..")].map(|dir| dir.join("")));
+    assert_eq!(make(&below("a/b/d")), [below("a/b")]);
+    assert_eq!(make(&below("a/b/d")), [PathBuf::new(); 0]);
+    let mode = std::fs::metadata(below("a/c")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o700);
+    let failing = open::make_directory(&below("a/e"), |_| Err(std::io::Error::other("no")));
+    assert!(failing.is_err());
 }
 
 #[test]

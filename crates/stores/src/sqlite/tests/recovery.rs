@@ -70,6 +70,105 @@ fn a_log_that_ends_in_the_middle_of_a_commit_loses_that_commit_alone() {
     assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
 }
 
+/// The length of the log's frames.
+const FRAME: u64 = 24 + 4_096;
+
+fn flip(file: &Path, at: u64) {
+    let file = OpenOptions::new().read(true).write(true).open(file).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x10], at).unwrap();
+}
+
+#[test]
+fn frames_after_a_damaged_one_are_counted() {
+    let whole = crashed();
+    let wal = whole.files().wal;
+    let frames = (whole.files().wal_bytes() - 32) / FRAME;
+    assert!(frames > 10);
+    assert_eq!(wal::cut(&wal).unwrap(), None);
+    let pristine = std::fs::read(&wal).unwrap();
+    let sizes = |frame: u64| &pristine[(32 + (frame - 1) * FRAME + 4) as usize..][..4];
+    let commits = |after: u64| (after + 1..=frames).filter(|frame| sizes(*frame) != [0; 4]).count() as u64;
+    // A byte of a page; of a frame's header, which spoils the checksum of the next one, too; of the log's header.
+    let page = |frame: u64| 32 + (frame - 1) * FRAME + 24 + 100;
+    for (at, damaged, spoiled) in [(page(3), 3, 0), (page(3) - 104, 3, 1), (page(1), 1, 0), (17, 0, 0)] {
+        std::fs::write(&wal, &pristine).unwrap();
+        flip(&wal, at);
+        let expected =
+            wal::Cut { damaged, frames: frames - damaged - spoiled, commits: commits(damaged + spoiled) };
+        assert_eq!(wal::cut(&wal).unwrap(), Some(expected), "byte {at}");
+    }
+    std::fs::write(&wal, &pristine).unwrap();
+    flip(&wal, page(frames));
+    assert_eq!(wal::cut(&wal).unwrap(), None, "a last frame that is torn is how a crash leaves it");
+    std::fs::write(&wal, &pristine[..pristine.len() - 100]).unwrap();
+    assert_eq!(wal::cut(&wal).unwrap(), None);
+    std::fs::write(&wal, "").unwrap();
+    assert_eq!(wal::cut(&wal).unwrap(), None);
+    std::fs::remove_file(&wal).unwrap();
+    assert_eq!(wal::cut(&wal).unwrap(), None);
+}
+
+#[test]
+fn what_an_earlier_round_of_the_log_left_is_no_part_of_it() {
+    let store = InTemp::new();
+    let mut opened = store.open();
+    for n in 1..10 {
+        write(&mut opened.backend, |tx| tx.append(&sample_event(n))).unwrap();
+    }
+    assert!(checkpoint::checkpoint(opened.backend.transaction.database(), Mode::Restart).unwrap());
+    write(&mut opened.backend, |tx| tx.append(&sample_event(11))).unwrap();
+    let copy = store.as_after_a_crash();
+    assert!(copy.files().wal_bytes() > 10 * FRAME, "the file keeps its length");
+    assert_eq!(wal::cut(&copy.files().wal).unwrap(), None);
+}
+
+#[test]
+fn a_log_that_is_damaged_in_its_middle_is_kept_aside() {
+    let store = crashed();
+    let wal = store.files().wal;
+    flip(&wal, 32 + 2 * FRAME + 100);
+    let damaged = std::fs::read(&wal).unwrap();
+    drop(store.open());
+    let entries = std::fs::read_dir(store.dir()).unwrap().map(|entry| entry.unwrap().path());
+    let aside: Vec<PathBuf> =
+        entries.filter(|path| path.to_string_lossy().contains("-wal.damaged-")).collect();
+    assert_eq!(aside.len(), 1);
+    assert_eq!(std::fs::read(&aside[0]).unwrap(), damaged);
+}
+
+/// A page that belongs to one large event alone.
+#[test]
+fn a_damaged_page_spoils_the_event_that_it_is_of_alone() {
+    let store = InTemp::new();
+    let mut opened = store.open();
+    let large: std::sync::Arc<str> = format!("{{\"x\":\"{}\"}}", "y".repeat(20_000)).into();
+    for n in 1..=4 {
+        let body = NewEvent { request: large.clone(), ..sample_event(n) };
+        write(&mut opened.backend, |tx| tx.append(&body)).unwrap();
+    }
+    opened.backend.close();
+    drop(opened);
+    let database = std::fs::read(store.files().database).unwrap();
+    let in_overflow: Vec<usize> = (1..database.len() / 4_096)
+        .filter(|page| database[page * 4_096 + 4..(page + 1) * 4_096].iter().all(|byte| *byte == b'y'))
+        .collect();
+    // A page number that is none, in the second event's chain: its pages follow those of the first.
+    let page = in_overflow[in_overflow.len() / 4 + 1];
+    let file = OpenOptions::new().write(true).open(store.files().database).unwrap();
+    file.write_all_at(&[0xff; 4], page as u64 * 4_096).unwrap();
+    let reader = inspect(&store.dir()).unwrap();
+    let whole = reader.events_before(None, 9).unwrap();
+    assert_eq!(whole.len(), 3, "{:?}", whole.iter().map(|event| event.position).collect::<Vec<_>>());
+    let lost = (1..=4).find(|n| whole.iter().all(|event| event.position.0 != *n)).unwrap();
+    let at = |position| reader.event_at(Position(position));
+    assert!(matches!(at(lost), Err(StoreError::Damaged(_))));
+    let topic = sample_event(1).topic;
+    let after = reader.events_after(topic, Position(lost), 9, usize::MAX).unwrap();
+    assert_eq!(after.len() as i64, 4 - lost);
+}
+
 #[test]
 fn a_damaged_database_is_refused_after_an_unclean_end() {
     let whole = crashed();
@@ -98,6 +197,20 @@ fn an_incarnation_whose_lock_is_held_lives() {
     drop(held);
     assert_eq!(write(&mut opened.backend, |tx| tx.recover(after(1), 9)).unwrap(), 1);
     assert!(!lock.exists());
+}
+
+#[test]
+fn an_incarnation_whose_lock_was_deleted_lives_while_anybody_else_does() {
+    let store = crashed();
+    let mut opened = store.open();
+    assert_eq!(opened.incarnation, Incarnation(2));
+    let others_share = std::fs::File::open(store.dir().join("incarnations")).unwrap();
+    rustix::fs::flock(&others_share, rustix::fs::FlockOperation::NonBlockingLockShared).unwrap();
+    for _ in 0..2 {
+        assert_eq!(write(&mut opened.backend, |tx| tx.recover(after(1), 9)).unwrap(), 0);
+    }
+    drop(others_share);
+    assert_eq!(write(&mut opened.backend, |tx| tx.recover(after(1), 9)).unwrap(), 1);
 }
 
 #[test]
