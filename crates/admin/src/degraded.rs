@@ -21,6 +21,7 @@ pub(crate) fn of(node: &Node) -> Vec<Degraded> {
     let mut found = Vec::new();
     deliveries(node, &mut found);
     signing_key(node, &mut found);
+    store(node, &mut found);
     found
 }
 
@@ -29,6 +30,21 @@ pub(crate) fn with(node: &Node, reads: Option<String>) -> Vec<Degraded> {
     let mut found = of(node);
     found.extend(reads.map(|cause| Degraded { part: "reads of the store".into(), cause }));
     found
+}
+
+/// The store, where room is short or gone.
+fn store(node: &Node, found: &mut Vec<Degraded>) {
+    let space = node.writer.space();
+    let cause = match &space.full {
+        Some(cause) => format!("matching requests are refused: {cause}"),
+        None if space.is_tight => {
+            "it is nearly full: delivered events go before their time, the oldest first; see --max-store, \
+             --min-free and the disk"
+                .into()
+        }
+        None => return,
+    };
+    found.push(Degraded { part: "store".into(), cause });
 }
 
 /// Subscriptions whose worker does not do what it should while the node goes on; or all of them.

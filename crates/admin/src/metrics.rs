@@ -168,6 +168,28 @@ impl Scrape {
         )
     }
 
+    fn space(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let writer = &self.node.writer;
+        let space = writer.space();
+        let full = "1 if the store takes no changes for want of space: matching requests are refused";
+        gauge(encoder, "retrohook_full", full, u64::from(space.full.is_some()))?;
+        for (name, help, bytes) in [
+            ("retrohook_store_used_bytes", "What the store holds", space.room.used),
+            ("retrohook_store_limit_bytes", "What it may hold (--max-store)", space.max_bytes),
+            ("retrohook_store_unused_bytes", "What its file has to spare", space.room.unused),
+            ("retrohook_disk_free_bytes", "What its disk has left", space.room.disk_free),
+            ("retrohook_disk_kept_free_bytes", "What is kept free there (--min-free)", space.min_free_bytes),
+        ] {
+            gauge(encoder, name, help, bytes)?;
+        }
+        counter(
+            encoder,
+            "retrohook_cleared_rows",
+            "Events and attempts that nobody was owed and that went before their time to make room",
+            writer.cleared(),
+        )
+    }
+
     fn store(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let writer = &self.node.writer;
         let stats = writer.stats();
@@ -201,6 +223,7 @@ impl Scrape {
             [&stats.micros],
         )?;
         histogram(encoder, "retrohook_commit_changes", "Changes in a commit", Values::Plain, [&stats.batch])?;
+        self.space(encoder)?;
         if let Some(Snapshot { store, .. }) = &self.snapshot {
             gauge(encoder, "retrohook_store_bytes", "The database", store.bytes)?;
             gauge(encoder, "retrohook_wal_bytes", "The write-ahead log", store.wal_bytes)?;

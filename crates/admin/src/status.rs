@@ -44,6 +44,7 @@ pub(crate) async fn status(State(node): State<Node>) -> Response {
             "open_intents": node.writer.open_intents(),
             "store_bytes": stats.map(|stats| stats.bytes),
             "wal_bytes": stats.map(|stats| stats.wal_bytes),
+            "space": space(&node),
         },
     });
     let code = if state == "latched" || node.deliveries.is_lost() {
@@ -52,6 +53,19 @@ pub(crate) async fn status(State(node): State<Node>) -> Response {
         StatusCode::OK
     };
     (code, axum::Json(body)).into_response()
+}
+
+/// What the store holds and what is left for it, in bytes; with the cause, if changes are refused.
+fn space(node: &Node) -> serde_json::Value {
+    let space = node.writer.space();
+    json!({
+        "used_bytes": space.room.used,
+        "limit_bytes": space.max_bytes,
+        "unused_bytes": space.room.unused,
+        "disk_free_bytes": space.room.disk_free,
+        "kept_free_bytes": space.min_free_bytes,
+        "cause": space.full.as_deref(),
+    })
 }
 
 const DRAINING: &str =

@@ -150,6 +150,10 @@ pub struct NodeArgs {
     /// Below this much free space on the data directory's disk, matching requests are refused: bytes, or with KiB, MiB, GiB, TiB.
     #[arg(long, value_name = "SIZE", env = "RETROHOOK_MIN_FREE", default_value = "256MiB", value_parser = size)]
     pub min_free: u64,
+    /// What the store may hold: bytes, or with KiB, MiB, GiB, TiB. From nine tenths of it on, delivered events go before their time; at the
+    /// limit, when all that is left is still owed, matching requests are refused.
+    #[arg(long, value_name = "SIZE", env = "RETROHOOK_MAX_STORE", default_value = "10GiB", value_parser = size)]
+    pub max_store: u64,
     /// How long requests may take to end after SIGTERM: seconds, or with s, m, h.
     #[arg(long, value_name = "TIME", env = "RETROHOOK_DRAIN_TIMEOUT", default_value = "30s", value_parser = seconds)]
     pub drain_timeout: u64,

@@ -451,6 +451,54 @@ fn a_quota_that_is_used_up_is_a_full_disk() {
     assert!(told.iter().all(|told| told.outcome() == "succeeded"), "{told:#?}");
 }
 
+/// SQLite calls a read that fails damage. It is none, and passes.
+#[test]
+fn a_disk_that_fails_reads_for_a_while_costs_nothing() {
+    let mut faulty = Faulty::start();
+    let eio = rustix::io::Errno::IO.raw_os_error();
+    faulty.scene.receiver.go_away();
+    for number in 0..5 {
+        assert_eq!(put(&faulty.scene, &format!("/mockbin/profile?away={number}")).status, 200);
+    }
+    let scene = &faulty.scene;
+    wait::until("all of them to wait for their next attempt", || {
+        let waiting = "retrohook_subscription_waiting{topic=\"changes\",subscription=\"1\"}";
+        (scene.admin().metric(waiting) == Some(5.0)).then_some(())
+    });
+    let listed = || scene.admin().get("/retrohook/events");
+    for _ in 0..20 {
+        faulty.control(&format!("enable name=posix/io/rw/pread,failinfo={eio},onetime"));
+        let answer = listed();
+        assert_eq!(answer.status, 200, "a read that failed is made again: {}", answer.text());
+        assert_eq!(put(scene, "/memory/profile?more").status, 200);
+    }
+    faulty.control(&format!("enable name=posix/io/rw/pread,failinfo={eio}"));
+    wait::until("reads to fail", || {
+        let answer = listed();
+        assert!(!answer.text().contains("damaged"), "{}", answer.text());
+        (answer.status == 503).then_some(())
+    });
+    faulty.scene.receiver.come_back();
+    let scene = &faulty.scene;
+    wait::until("deliveries to meet it", || {
+        scene.gateway().output().contains("Input/output error").then_some(())
+    });
+    faulty.control("disable name=posix/io/rw/pread");
+    wait::until("every event to be delivered", || {
+        let targets: std::collections::BTreeSet<_> = scene
+            .receiver
+            .messages()
+            .iter()
+            .filter_map(|message| message.json()["request"]["uri"].as_str().map(str::to_owned))
+            .filter(|uri| uri.contains("away="))
+            .collect();
+        (targets.len() == 5).then_some(())
+    });
+    let status = scene.admin().status().1;
+    assert_eq!(status["retrohook"]["degraded"], serde_json::json!([]), "{status}");
+    assert_eq!(put(scene, "/strict/profile?after").status, 200, "{}", scene.gateway().output());
+}
+
 #[test]
 fn a_held_answer_is_cut_when_its_outcome_cannot_be_kept() {
     for target in ["/strict/profile?script=wait", "/strict/profile?script=wait&status=204"] {

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId};
 use crate::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
 use crate::queue::{MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange};
-use crate::retention::{Housekept, Retention};
+use crate::retention::{Housekept, Retention, Room};
 
 /// One open write transaction. Each call sees the writes of the calls before it; none of them is durable before
 /// [`Backend::commit`] returned.
@@ -96,6 +96,10 @@ pub trait Tx {
 
     /// Deletes what nobody is owed and what is past its time, at most `budget` rows a call.
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept>;
+
+    /// Deletes events that nobody is owed, whatever their age, the oldest first, with their attempts; then attempts at deliveries that are
+    /// done. At most `budget` rows a call: when it says that there is no more, nothing is left to delete.
+    fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept>;
 }
 
 /// A store. One thread at a time writes through it: [`writer`](crate::writer) sees to that.
@@ -114,8 +118,8 @@ pub trait Backend: Send + 'static {
     /// Drops the open transaction, if there is one.
     fn rollback(&mut self);
 
-    /// Whether new intents may be taken: `Full` names the limit that is reached. May cache its answer for a while.
-    fn admit(&mut self, retention: &Retention) -> Result<()>;
+    /// What the store holds and what is left for it. May be a tenth of a second old, but never older than the last commit that made room.
+    fn room(&mut self) -> Result<Room>;
 
     /// Called by the writer between commits: a place for upkeep that must not run inside one (checkpoints).
     fn between_commits(&mut self) {}

@@ -13,7 +13,7 @@ use event::Position;
 
 use crate::backend::{Backend, Committed, Opened, Reader, Tx};
 use crate::entities::Incarnation;
-use crate::retention::Retention;
+use crate::retention::Room;
 use crate::{Result, StoreError};
 
 mod entities;
@@ -209,12 +209,8 @@ impl Backend for MemoryBackend {
         self.open = None;
     }
 
-    fn admit(&mut self, retention: &Retention) -> Result<()> {
-        let bytes = self.shared.state().bytes();
-        if bytes < retention.max_bytes {
-            return Ok(());
-        }
-        Err(StoreError::Full(format!("{bytes} bytes are kept, the limit is {}", retention.max_bytes)))
+    fn room(&mut self) -> Result<Room> {
+        Ok(Room { used: self.shared.state().bytes(), unused: 0, disk_free: u64::MAX })
     }
 
     fn close(&mut self) {

@@ -15,10 +15,15 @@
 //! 6. events older than `history` that nobody is owed go, oldest first, and their attempts with them;
 //! 7. of the attempts the oldest go, beyond `max_attempts`.
 //!
+//! [`Tx::make_room`](crate::Tx::make_room) is for a store that is nearly full ([`Retention::is_tight`]): it deletes events that nobody is owed
+//! whatever their age, the oldest first, with their attempts; then attempts at deliveries that are done.
+//!
 //! Rules 4 and 6 may take from pending and disabled subscriptions what they were owed. That is the one way in which something owed goes
 //! without a dead letter, so each is counted ([`Committed::lapsed`](crate::backend::Committed::lapsed)) and the writer tells of it.
 
 use std::time::Duration;
+
+use crate::{Result, StoreError};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MIB: u64 = 1 << 20;
@@ -43,7 +48,7 @@ pub struct Retention {
     pub pending_pin: Duration,
     /// Messages in queues are kept this long (the longest that SQS allows: they are owed).
     pub queue_message: Duration,
-    /// The database's size, in bytes, at which intents are refused.
+    /// What the store may hold, in bytes: then intents are refused.
     pub max_bytes: u64,
     /// The free space on the disk, in bytes, below which intents are refused.
     pub min_free_bytes: u64,
@@ -65,6 +70,52 @@ impl Default for Retention {
     }
 }
 
+/// What a store holds, and what is left for it, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// What it holds. What of its file is free to be used again does not count.
+    pub used: u64,
+    /// What of its file is free to be used again.
+    pub unused: u64,
+    /// What the disk has left for it; as large as can be for a store without a disk.
+    pub disk_free: u64,
+}
+
+impl Room {
+    /// What it can write before the disk is full.
+    fn free(self) -> u64 {
+        self.disk_free.saturating_add(self.unused)
+    }
+}
+
+impl Retention {
+    /// Whether new promises may be made.
+    ///
+    /// # Errors
+    /// `Full`, which names the limit that is reached.
+    pub fn admit(&self, room: Room) -> Result<()> {
+        let (used, limit) = (room.used, self.max_bytes);
+        if used >= limit {
+            return Err(StoreError::Full(format!(
+                "it holds {used} bytes, its limit (--max-store) is {limit}"
+            )));
+        }
+        let (free, reserve) = (room.free(), self.min_free_bytes);
+        if free < reserve {
+            return Err(StoreError::Full(format!(
+                "the disk has {free} bytes left for it, {reserve} are kept free (--min-free)"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether room is short: from nine tenths of the size limit on, and below twice what is kept free on the disk.
+    pub fn is_tight(&self, room: Room) -> bool {
+        room.used >= self.max_bytes - self.max_bytes / 10
+            || room.free() < self.min_free_bytes.saturating_mul(2)
+    }
+}
+
 /// What one slice of housekeeping did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Housekept {
@@ -72,4 +123,46 @@ pub struct Housekept {
     pub rows: u64,
     /// Whether it stopped at its budget with more left to do.
     pub more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(used: u64, unused: u64, disk_free: u64) -> Room {
+        Room { used, unused, disk_free }
+    }
+
+    #[test]
+    fn room_is_short_before_it_ends() {
+        let limits = Retention { max_bytes: 1_000, min_free_bytes: 100, ..Retention::default() };
+        for (room, is_tight, is_full) in [
+            (room(0, 0, 1_000), false, false),
+            (room(899, 0, 200), false, false),
+            (room(900, 0, 1_000), true, false),
+            (room(999, 0, 1_000), true, false),
+            (room(1_000, 0, 1_000), true, true),
+            (room(0, 0, 199), true, false),
+            (room(0, 0, 100), true, false),
+            (room(0, 0, 99), true, true),
+            // What its file has to spare is room, too.
+            (room(0, 150, 50), false, false),
+            (room(0, 50, 50), true, false),
+            (room(0, 49, 50), true, true),
+            (room(0, u64::MAX, u64::MAX), false, false),
+        ] {
+            assert_eq!((limits.is_tight(room), limits.admit(room).is_err()), (is_tight, is_full), "{room:?}");
+        }
+        let unlimited = Retention { max_bytes: u64::MAX, min_free_bytes: 0, ..Retention::default() };
+        assert!(!unlimited.is_tight(room(1 << 60, 0, 0)) && unlimited.admit(room(1 << 60, 0, 0)).is_ok());
+        let said = |room| limits.admit(room).unwrap_err().to_string();
+        assert_eq!(
+            said(room(1_000, 0, 0)),
+            "the store has no space left: it holds 1000 bytes, its limit (--max-store) is 1000"
+        );
+        assert_eq!(
+            said(room(0, 9, 90)),
+            "the store has no space left: the disk has 99 bytes left for it, 100 are kept free (--min-free)"
+        );
+    }
 }

@@ -5,7 +5,7 @@
 //! waits for begin no commit of their own for a millisecond.
 //!
 //! * The outcome of a request is behind its intent in the queue, so a batch never sees it the other way round.
-//! * `Full` refuses intents, and whoever asks [`Writer::admits`] because it needs no intent. An outcome that `Full` refused is kept and
+//! * Where room is short, history makes way ([`room`]); `Full` refuses intents only when that does not help, and whoever asks [`Writer::admits`] because it needs no intent. An outcome that `Full` refused is kept and
 //!   tried again until there is space: its event is owed. Whoever held an answer for it is told at once.
 //! * Whatever fails before the commit itself (another process holds the database's lock, say) is treated like `Full`; a change that
 //!   cannot be made fails alone.
@@ -22,7 +22,7 @@ use event::timestamp::Clock;
 use event::{Event, EventId, Intent, NewEvent, Position};
 
 use crate::backend::{Backend, Committed};
-use crate::retention::Retention;
+use crate::retention::{Housekept, Retention};
 use crate::vital::Vitals;
 use crate::{Feed, Result, StoreError, Tx, failpoint};
 
@@ -32,6 +32,7 @@ mod inbox;
 mod lapses;
 mod open_keys;
 mod receipt;
+mod room;
 mod stall;
 mod stats;
 
@@ -41,10 +42,12 @@ use inbox::{Found, Inbox, Outbox, Refused, inbox};
 use lapses::Lapses;
 use open_keys::OpenKeys;
 use receipt::{Reply, receipt};
+use room::{Gauge, Keeper};
 use stall::UnderWay;
 
 pub use bell::Bell;
 pub use receipt::Receipt;
+pub use room::Space;
 pub use stall::STALLED_AFTER;
 pub use stats::{Histogram, WriterStats};
 
@@ -78,7 +81,8 @@ pub struct Writer {
 struct Shared {
     /// Changes in the queue.
     latched: AtomicBool,
-    full: AtomicBool,
+    retention: Retention,
+    gauge: Gauge,
     open_intents: AtomicU64,
     under_way: UnderWay,
     stats: WriterStats,
@@ -107,7 +111,8 @@ impl Writer {
         let (queue, changes) = inbox(MAX_QUEUED);
         let shared = Arc::new(Shared {
             latched: AtomicBool::new(false),
-            full: AtomicBool::new(false),
+            retention: config.retention.clone(),
+            gauge: Gauge::default(),
             open_intents: AtomicU64::new(0),
             under_way: UnderWay::default(),
             stats: WriterStats::default(),
@@ -219,7 +224,7 @@ impl Writer {
             return Err(StoreError::Stalled(taken));
         }
         if self.is_full() {
-            return Err(StoreError::Full("the log tells more".into()));
+            return Err(self.shared.gauge.refuse());
         }
         if self.queue.is_full() {
             return Err(StoreError::Overloaded { limit: MAX_QUEUED });
@@ -234,7 +239,17 @@ impl Writer {
 
     /// Whether intents are refused for want of space, as of a second ago at most.
     pub fn is_full(&self) -> bool {
-        self.shared.full.load(Ordering::Relaxed)
+        self.shared.gauge.is_full()
+    }
+
+    /// How much room the store has.
+    pub fn space(&self) -> Space {
+        self.shared.gauge.space(&self.shared.retention)
+    }
+
+    /// Rows of history that went before their time to make room.
+    pub fn cleared(&self) -> u64 {
+        self.shared.gauge.cleared()
     }
 
     /// Intents of this process that are open.
@@ -264,6 +279,7 @@ struct Worker<B> {
     /// The last commit was put off: until one succeeds, each also writes [`PROBE`].
     short: bool,
     open: OpenKeys,
+    keeper: Keeper,
     latched: Option<Arc<str>>,
     stopping: bool,
     housekeeping_due: Instant,
@@ -283,9 +299,24 @@ impl Batch {
     }
 }
 
+/// What a commit does besides its changes.
+#[derive(Clone, Copy, Default)]
+struct Upkeep {
+    housekeep: bool,
+    make_room: bool,
+}
+
+impl Upkeep {
+    fn is_due(self) -> bool {
+        self.housekeep || self.make_room
+    }
+}
+
 /// What applying a batch brought, before its commit.
 #[derive(Default)]
 struct Applied {
+    /// Rows of history that make way.
+    cleared: u64,
     /// One for each settlement.
     positions: Vec<Option<Position>>,
     events: Vec<Arc<Event>>,
@@ -311,6 +342,7 @@ impl<B: Backend> Worker<B> {
             owed: VecDeque::new(),
             short: false,
             open: OpenKeys::default(),
+            keeper: Keeper::new(Instant::now()),
             latched: None,
             stopping: false,
             housekeeping_due: Instant::now() + HOUSEKEEPING_EVERY,
@@ -326,10 +358,10 @@ impl<B: Backend> Worker<B> {
                 self.refuse_all(&StoreError::Latched(cause));
                 continue;
             }
-            let housekeep = Instant::now() >= self.housekeeping_due;
-            if self.batch.len() > 0 || !self.owed.is_empty() || self.short || housekeep {
+            let upkeep = self.upkeep(Instant::now());
+            if self.batch.len() > 0 || !self.owed.is_empty() || self.short || upkeep.is_due() {
                 self.shared.under_way.begin();
-                self.commit_batch(housekeep);
+                self.commit_batch(upkeep);
                 self.config.backend.between_commits();
                 self.shared.under_way.end();
             }
@@ -340,12 +372,18 @@ impl<B: Backend> Worker<B> {
         self.config.backend.close();
     }
 
+    fn upkeep(&self, now: Instant) -> Upkeep {
+        Upkeep { housekeep: now >= self.housekeeping_due, make_room: self.keeper.is_due(now) }
+    }
+
     /// Waits for a change and takes all that are there, up to a batch's limit.
     fn gather(&mut self) {
         let patience = if self.latched.is_some() {
             HOUSEKEEPING_EVERY
         } else if self.owed.is_empty() && !self.short {
-            self.housekeeping_due.saturating_duration_since(Instant::now()).min(LOOK_EVERY)
+            let now = Instant::now();
+            let due = self.housekeeping_due.saturating_duration_since(now).min(LOOK_EVERY);
+            self.keeper.patience(now).map_or(due, |patience| due.min(patience))
         } else {
             RETRY_EVERY
         };
@@ -368,8 +406,11 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    fn commit_batch(&mut self, housekeep: bool) {
+    fn commit_batch(&mut self, upkeep: Upkeep) {
         self.refuse_when_full();
+        if let Some(cause) = self.latched.clone() {
+            return self.refuse_all(&StoreError::Latched(cause));
+        }
         for settlement in &mut self.batch.settlements {
             // Once, before the first try: what is open by the time of a retry did not overlap with it.
             if let (Some(id), Some(event)) = (settlement.intent(), settlement.event.as_mut()) {
@@ -378,15 +419,15 @@ impl<B: Backend> Worker<B> {
         }
         let again = self.owed.len().min(MAX_BATCH);
         self.batch.settlements.splice(0..0, self.owed.drain(..again));
-        self.commit_once(housekeep);
+        self.commit_once(upkeep);
     }
 
-    fn commit_once(&mut self, housekeep: bool) {
+    fn commit_once(&mut self, upkeep: Upkeep) {
         let began = Instant::now();
-        match self.apply_and_commit(housekeep) {
+        match self.apply_and_commit(upkeep) {
             Ok((applied, committed)) => self.succeeded(applied, &committed, began.elapsed()),
-            Err(Failed::OneChange(error)) if housekeep || !self.batch.transactions.is_empty() => {
-                self.commit_apart(&error, housekeep);
+            Err(Failed::OneChange(error)) if upkeep.is_due() || !self.batch.transactions.is_empty() => {
+                self.commit_apart(&error, upkeep);
             }
             Err(Failed::OneChange(error) | Failed::NothingWritten(error)) => self.put_off(&error),
             Err(Failed::WhoKnows(error)) => self.latch(&error),
@@ -395,26 +436,28 @@ impl<B: Backend> Worker<B> {
 
     /// Commits what requests brought without what others brought, and each of that by itself: a change that the store cannot make (it
     /// meets a damaged row, say) fails nobody but who asked for it.
-    fn commit_apart(&mut self, error: &StoreError, housekeep: bool) {
+    fn commit_apart(&mut self, error: &StoreError, upkeep: Upkeep) {
         self.config.backend.rollback();
         self.shared.stats.failed();
-        if self.batch.len() == 1 && !housekeep {
+        if self.batch.len() == 1 && !upkeep.is_due() {
             return self.refuse_all(error);
         }
         tracing::warn!(
             cause = describe(error),
             "a change could not be made: the batch is committed in parts"
         );
-        self.housekeeping_due = Instant::now() + HOUSEKEEPING_EVERY;
+        let now = Instant::now();
+        self.housekeeping_due = now + HOUSEKEEPING_EVERY;
+        self.keeper.searched(Housekept::default(), now);
         let transactions = std::mem::take(&mut self.batch.transactions);
         if self.batch.len() > 0 {
-            self.commit_once(false);
+            self.commit_once(Upkeep::default());
         }
         for transaction in transactions {
             self.batch.transactions.push(transaction);
             match self.latched.clone() {
                 Some(cause) => self.refuse_all(&StoreError::Latched(cause)),
-                None => self.commit_once(false),
+                None => self.commit_once(Upkeep::default()),
             }
         }
     }
@@ -422,8 +465,9 @@ impl<B: Backend> Worker<B> {
     fn refuse_when_full(&mut self) {
         let mut rings = Rings::default();
         if !self.batch.intents.is_empty()
-            && let Err(error) = self.look_for_room()
+            && let Err(error) = self.make_room_for_intents()
         {
+            self.note_refused(self.batch.intents.len());
             for (_, reply) in self.batch.intents.drain(..) {
                 reply.send(Err(error.clone()), &mut rings);
             }
@@ -436,7 +480,8 @@ impl<B: Backend> Worker<B> {
         if self.batch.settlements.iter().all(Settlement::is_owed) {
             return;
         }
-        let Err(error) = self.config.backend.admit(&self.config.retention) else { return };
+        let room = self.config.backend.room();
+        let Err(error) = room.and_then(|room| self.config.retention.admit(room)) else { return };
         let mut rings = Rings::default();
         for settlement in self.batch.settlements.extract_if(.., |settlement| !settlement.is_owed()) {
             self.shared.stats.dropped();
@@ -446,21 +491,9 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    /// Whether intents may be tried now. Whoever asks [`Writer::admits`] cannot try, and is refused until a commit has shown that there
-    /// is room.
-    fn look_for_room(&mut self) -> Result<()> {
-        let admitted = if self.owed.is_empty() {
-            self.config.backend.admit(&self.config.retention)
-        } else {
-            Err(StoreError::Full("outcomes are waiting for space".into()))
-        };
-        self.shared.full.store(admitted.is_err() || self.short, Ordering::Relaxed);
-        admitted
-    }
-
-    fn apply_and_commit(&mut self, housekeep: bool) -> Result<(Applied, Committed), Failed> {
+    fn apply_and_commit(&mut self, upkeep: Upkeep) -> Result<(Applied, Committed), Failed> {
         self.config.backend.begin().map_err(Failed::NothingWritten)?;
-        let applied = self.apply(housekeep).map_err(|error| match error {
+        let applied = self.apply(upkeep).map_err(|error| match error {
             StoreError::Full(_) => Failed::NothingWritten(error),
             _ => Failed::OneChange(error),
         })?;
@@ -473,7 +506,7 @@ impl<B: Backend> Worker<B> {
         Ok((applied, committed))
     }
 
-    fn apply(&mut self, housekeep: bool) -> Result<Applied> {
+    fn apply(&mut self, upkeep: Upkeep) -> Result<Applied> {
         let tx = self.config.backend.tx();
         for (intent, _) in &self.batch.intents {
             tx.insert_intent(intent)?;
@@ -488,8 +521,14 @@ impl<B: Backend> Worker<B> {
         if self.short {
             tx.put_value(PROBE, b"")?;
         }
-        if housekeep {
-            let done = tx.housekeep(&self.config.retention, self.config.clock.now(), HOUSEKEEPING_ROWS)?;
+        let (retention, now) = (&self.config.retention, self.config.clock.now());
+        if upkeep.make_room {
+            let done = tx.make_room(retention, now, Keeper::rows(self.batch.len()))?;
+            applied.cleared = done.rows;
+            self.keeper.searched(done, Instant::now());
+        }
+        if upkeep.housekeep {
+            let done = tx.housekeep(retention, now, HOUSEKEEPING_ROWS)?;
             if !done.more {
                 self.housekeeping_due = Instant::now() + HOUSEKEEPING_EVERY;
             }
@@ -503,6 +542,7 @@ impl<B: Backend> Worker<B> {
         self.open.turn_over(&self.batch);
         self.shared.open_intents.store(self.open.len() as u64, Ordering::Relaxed);
         self.shared.stats.committed(self.batch.len(), took);
+        self.note_cleared(applied.cleared);
         let mut rings = Rings::default();
         for (_, reply) in self.batch.intents.drain(..) {
             reply.send(Ok(()), &mut rings);
@@ -548,8 +588,8 @@ impl<B: Backend> Worker<B> {
         self.config.backend.rollback();
         self.shared.stats.failed();
         self.short = true;
-        self.shared.full.store(true, Ordering::Relaxed);
-        tracing::warn!(cause = describe(error), "a commit was put off");
+        self.note_put_off(error);
+        self.note_refused(self.batch.intents.len());
         let later = std::mem::take(&mut self.owed);
         let mut rings = Rings::default();
         for mut settlement in self.batch.settlements.drain(..) {

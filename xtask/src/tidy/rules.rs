@@ -116,6 +116,11 @@ pub const EXCEPTIONS: &[Exception] = &[
         reason: "how long a commit took and when housekeeping is due, on its own thread; never stored, decides no event",
     },
     Exception {
+        file: "crates/storage/src/writer/room.rs",
+        path: "Instant::now",
+        reason: "when a full store is looked at and said again, on the writer's thread; never stored, decides no event",
+    },
+    Exception {
         file: "crates/storage/src/writer/stall.rs",
         path: "Instant::now",
         reason: "how long the commit under way has taken, beside the writer's own measure; never stored, decides no event",

@@ -49,7 +49,8 @@ impl Ledger {
         clock: Arc<dyn Clock>,
         vitals: Vitals,
     ) -> Result<Self, StartError> {
-        let retention = Retention { min_free_bytes: node.min_free, ..Retention::default() };
+        let retention =
+            Retention { max_bytes: node.max_store, min_free_bytes: node.min_free, ..Retention::default() };
         let options = stores::sqlite::Options { dir: node.data_dir.clone() };
         let opened = stores::sqlite::open(options).map_err(|error| StartError::Store(error.into()))?;
         let feed = Feed::default();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use event::Position;
+use event::{NewEvent, Position, TopicId};
 
 use super::{Case, Store, after, cases, dead, event_of, pending, push, recorded_at, retry, row, to_queue};
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
@@ -31,6 +31,9 @@ pub(super) const CASES: &[Case] = cases![
     attempts_beyond_the_limit_go_oldest_first,
     a_budget_is_kept_and_more_is_told,
     nothing_to_do_is_no_rows,
+    room_is_made_of_the_oldest_whatever_its_age,
+    what_is_owed_makes_no_room,
+    attempts_at_what_is_done_make_room_at_last,
 ];
 
 /// Limits in seconds, each different, each far from the others.
@@ -331,4 +334,89 @@ fn nothing_to_do_is_no_rows(store: &mut Store) {
     assert_eq!(store.housekeep(&limits(), after(0)), 0);
     assert_eq!(store.housekeep(&limits(), after(10)), 1);
     assert_eq!(store.housekeep(&limits(), after(10)), 0);
+}
+
+/// Makes room until nothing is left to delete, a row at a time; what is left then.
+fn make_all_room(store: &mut Store, secs: u64) -> Vec<i64> {
+    for _ in 0..1_000 {
+        let done = store.write(|tx| tx.make_room(&limits(), after(secs), 1));
+        assert!(done.rows <= 1);
+        if !done.more {
+            assert_eq!(store.reader().check(true).unwrap(), [""; 0]);
+            return store.positions();
+        }
+    }
+    panic!("there is always more");
+}
+
+fn room_is_made_of_the_oldest_whatever_its_age(store: &mut Store) {
+    // Three topics that take turns, all as young as can be.
+    let positions: Vec<i64> = (1..=9)
+        .map(|n| store.append(&NewEvent { topic: TopicId(1 + i64::from(n % 3)), ..recorded_at(n, 0) }).0)
+        .collect();
+    for left in (1..9).rev() {
+        while store.positions().len() > left {
+            let done = store.write(|tx| tx.make_room(&limits(), after(0), 1));
+            assert!(done.rows <= 1 && done.more, "{done:?}");
+        }
+        assert_eq!(store.positions(), positions[9 - left..], "the oldest first, over all topics");
+    }
+    assert_eq!(make_all_room(store, 0), [0; 0]);
+    let more = store.append(&recorded_at(10, 0));
+    assert!(more.0 > positions[8]);
+    assert_eq!(make_all_room(store, 0), [0; 0], "what came since, too");
+    let nothing = store.write(|tx| tx.make_room(&limits(), after(0), 9));
+    assert_eq!((nothing.rows, nothing.more), (0, false));
+}
+
+fn what_is_owed_makes_no_room(store: &mut Store) {
+    let wanted = [push("/a"), pending("/b", "t"), to_queue("worker")];
+    let all = store.sync(&wanted).subscriptions;
+    let positions: Vec<Position> = (1..=6).map(|n| store.append(&recorded_at(n, 0))).collect();
+    let of = |left: &[usize]| left.iter().map(|n| positions[*n].0).collect::<Vec<_>>();
+    let message = |store: &mut Store| {
+        let queue = store.sync(&wanted).queues.remove(0).id;
+        let received = store.write(|tx| tx.receive(queue, 9, Duration::ZERO, after(0)));
+        received.into_iter().map(move |message| (queue, message.handle)).collect::<Vec<_>>()
+    };
+    // A message of each.
+    assert_eq!(make_all_room(store, 1), of(&[0, 1, 2, 3, 4, 5]));
+    for (queue, handle) in message(store).split_off(1) {
+        store.write(|tx| tx.delete_message(queue, handle));
+    }
+    // Unread by both.
+    assert_eq!(make_all_room(store, 1), of(&[0, 1, 2, 3, 4, 5]));
+    read_to(store, &all[0], positions[3]);
+    assert_eq!(make_all_room(store, 99), of(&[0, 1, 2, 3, 4, 5]), "the pending one is owed them for a while");
+    put(store, &row(&all[0], positions[1], retry(9_999)));
+    put(store, &row(&all[0], positions[2], dead(1)));
+    // The first has its message, two have rows, two are unread.
+    assert_eq!(make_all_room(store, 100), of(&[0, 1, 2, 4, 5]));
+    store.write(|tx| tx.remove_delivery(DeliveryId { subscription: all[0].id, position: positions[1] }));
+    assert_eq!(make_all_room(store, 100), of(&[0, 2, 4, 5]), "what was passed by and is released");
+    read_to(store, &all[0], positions[5]);
+    assert_eq!(make_all_room(store, 100), of(&[0, 2]));
+}
+
+fn attempts_at_what_is_done_make_room_at_last(store: &mut Store) {
+    let both = store.sync(&[push("/a"), push("/b")]).subscriptions;
+    let positions: Vec<Position> = (1..=3).map(|n| store.append(&recorded_at(n, 0))).collect();
+    for position in &positions {
+        for (subscription, number) in [(0, 1), (0, 2), (1, 1)] {
+            let one = attempt(&both[subscription], *position, number);
+            store.write(|tx| tx.record_attempt(&one));
+        }
+    }
+    read_to(store, &both[0], positions[1]);
+    read_to(store, &both[1], positions[2]);
+    put(store, &row(&both[0], positions[0], retry(9_999)));
+    // The first event waits for its retry, the second is done by both, the third is unread by the first.
+    assert_eq!(make_all_room(store, 0), [positions[0].0, positions[2].0]);
+    let attempts = |n: usize| {
+        let all = store.reader().attempts_at(positions[n]).unwrap();
+        all.iter().map(|one| (one.delivery.subscription, one.number)).collect::<Vec<_>>()
+    };
+    assert_eq!(attempts(0), [(both[0].id, 1), (both[0].id, 2)], "what is to come goes by them");
+    assert_eq!(attempts(1), []);
+    assert_eq!(attempts(2), [(both[0].id, 1), (both[0].id, 2)], "a success may be on record by them alone");
 }

@@ -91,9 +91,11 @@ fn entities_of_a_rolled_back_transaction_get_no_messages(store: &mut Store) {
 fn intents_are_refused_at_the_size_limit(store: &mut Store) {
     store.append(&sample_event(1));
     let roomy = Retention { min_free_bytes: 0, ..Retention::default() };
-    let backend = &mut store.opened().backend;
-    assert!(backend.admit(&roomy).is_ok());
-    let full = backend.admit(&Retention { max_bytes: 1, ..roomy });
+    let room = store.opened().backend.room().unwrap();
+    assert!(roomy.admit(room).is_ok() && !roomy.is_tight(room), "{room:?}");
+    let small = Retention { max_bytes: 1, ..roomy };
+    assert!(small.is_tight(room));
+    let full = small.admit(room);
     assert!(matches!(full, Err(StoreError::Full(_))), "{full:?}");
 }
 

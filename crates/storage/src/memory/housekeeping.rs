@@ -45,6 +45,43 @@ impl State {
         sweep.done
     }
 
+    pub(super) fn make_room(
+        &mut self,
+        retention: &Retention,
+        now: Timestamp,
+        budget: usize,
+        committed: &mut Committed,
+    ) -> Housekept {
+        let mut sweep = Sweep { now, left: budget, done: Housekept::default(), committed };
+        let pinned = now.minus(retention.pending_pin);
+        let any_age = Timestamp::from_micros(u64::MAX);
+        let cleared = self.drop_events(any_age, pinned, &mut sweep);
+        sweep.done.more = cleared.and_then(|()| self.drop_done_attempts(&mut sweep)).is_err();
+        sweep.done
+    }
+
+    /// Attempts at deliveries of which no more is to come.
+    fn drop_done_attempts(&mut self, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
+        let is_read = |subscription, position| {
+            let reader = self.subscriptions.get(&subscription);
+            reader.is_none_or(|reader| reader.subscription.cursor.done_to >= position)
+        };
+        let done: Vec<_> = self
+            .attempts
+            .keys()
+            .filter(|(position, subscription, _)| {
+                let row = DeliveryId { subscription: *subscription, position: *position };
+                !self.deliveries.contains_key(&row) && is_read(*subscription, *position)
+            })
+            .copied()
+            .collect();
+        for attempt in done {
+            sweep.spend()?;
+            self.attempts.edit().remove(&attempt);
+        }
+        Ok(())
+    }
+
     fn sweep(&mut self, retention: &Retention, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let before = |limit| sweep.now.minus(limit);
         let (grace, messages) = (before(retention.removed_grace), before(retention.queue_message));

@@ -193,6 +193,10 @@ impl Tx for Transaction {
         Ok(())
     }
 
+    fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
+        Ok(self.state.make_room(retention, now, budget, &mut self.committed))
+    }
+
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
         Ok(self.state.housekeep(retention, now, budget, &mut self.committed))
     }

@@ -18,6 +18,8 @@ use storage::retention::{Housekept, Retention, TOO_OLD};
 use super::rows::{self, micros};
 use super::statements::{Statements, failed};
 
+mod room;
+
 /// Events that are looked at for each row that may be deleted: looking is cheaper.
 const LOOKS_PER_ROW: usize = 4;
 /// Unused pages that are worth giving back to the file system (16 MiB); fewer are kept for what comes.
@@ -38,6 +40,8 @@ pub(super) struct Sweep {
     floors: HashMap<TopicId, Floors>,
     /// The last topic that this round is done with.
     passed: Option<TopicId>,
+    /// How far making room got.
+    round: room::Round,
 }
 
 /// How far a topic's push subscriptions have read; no bound where there is none.
@@ -292,12 +296,7 @@ impl Sweep {
             if let Step::Spent = slice.look() {
                 return Ok(Step::Spent);
             }
-            let sql = "SELECT min(topic) FROM events WHERE topic > ?1";
-            let passed = self.passed.map_or(i64::MIN, |topic| topic.0);
-            let next = slice
-                .database
-                .find("find the next topic", sql, [passed], |row| row.get::<_, Option<i64>>(0))?;
-            let Some(topic) = next.flatten().map(TopicId) else { break };
+            let Some(topic) = topic_after(slice.database, self.passed)? else { break };
             if let Step::Spent = self.advance_frontier(slice, topic)? {
                 return Ok(Step::Spent);
             }
@@ -315,11 +314,7 @@ impl Sweep {
                 return Ok(Step::Spent);
             }
             let frontier = self.frontiers.get(&topic).copied().unwrap_or_default();
-            let sql = "SELECT position, recorded_at FROM events WHERE topic = ?1 AND position > ?2
-                       ORDER BY position LIMIT 1";
-            let next = slice.database.find("look at an event", sql, [topic.0, frontier.0], |row| {
-                Ok((rows::position(row, 0)?, rows::time(row, 1)?))
-            })?;
+            let next = event_after(slice.database, topic, frontier)?;
             let Some((position, recorded_at)) = next else { return Ok(Step::Done) };
             if self.must_wait(slice, topic, position, recorded_at)? {
                 return Ok(Step::Done);
@@ -327,9 +322,15 @@ impl Sweep {
             if let Step::Spent = self.drop_unless_pinned(slice, topic, position)? {
                 return Ok(Step::Spent);
             }
-            self.frontiers.insert(topic, position);
-            self.furthest = self.furthest.max(position);
+            self.passed_by(topic, position);
         }
+    }
+
+    /// Up to here a topic has only what a row or a message pins.
+    fn passed_by(&mut self, topic: TopicId, position: Position) {
+        let frontier = self.frontiers.entry(topic).or_default();
+        *frontier = position.max(*frontier);
+        self.furthest = self.furthest.max(position);
     }
 
     /// Whether an event is too young, or a cursor has yet to read it.
@@ -393,6 +394,27 @@ impl Sweep {
                    RETURNING position";
         Ok(slice.take("drop old attempts", sql, [keep, slice.limit()])?.0)
     }
+}
+
+/// The next topic that has events.
+fn topic_after(database: &Connection, passed: Option<TopicId>) -> Result<Option<TopicId>> {
+    let sql = "SELECT min(topic) FROM events WHERE topic > ?1";
+    let passed = passed.map_or(i64::MIN, |topic| topic.0);
+    let next = database.find("find the next topic", sql, [passed], |row| row.get::<_, Option<i64>>(0))?;
+    Ok(next.flatten().map(TopicId))
+}
+
+/// The next event of a topic, and when it was recorded.
+fn event_after(
+    database: &Connection,
+    topic: TopicId,
+    frontier: Position,
+) -> Result<Option<(Position, Timestamp)>> {
+    let sql = "SELECT position, recorded_at FROM events WHERE topic = ?1 AND position > ?2
+               ORDER BY position LIMIT 1";
+    database.find("look at an event", sql, [topic.0, frontier.0], |row| {
+        Ok((rows::position(row, 0)?, rows::time(row, 1)?))
+    })
 }
 
 fn floors(database: &Connection, topic: TopicId) -> Result<Floors> {

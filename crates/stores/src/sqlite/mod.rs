@@ -29,7 +29,7 @@ use event::timestamp::Timestamp;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use storage::backend::{Backend, Committed, Tx};
-use storage::retention::Retention;
+use storage::retention::Room;
 use storage::{Result, StoreError};
 
 mod check;
@@ -119,6 +119,7 @@ impl Backend for SqliteBackend {
     fn commit(&mut self) -> Result<Committed> {
         let committed = self.transaction.commit();
         match &committed {
+            Ok(_) if std::mem::take(&mut self.transaction.makes_room) => self.space.forget(),
             Ok(_) => {}
             Err(StoreError::Full(_)) => self.checkpoints.make_room(),
             Err(_) => self.give_up(),
@@ -130,8 +131,8 @@ impl Backend for SqliteBackend {
         self.transaction.rollback();
     }
 
-    fn admit(&mut self, retention: &Retention) -> Result<()> {
-        self.space.admit(self.transaction.database(), &self.files.dir, retention)
+    fn room(&mut self) -> Result<Room> {
+        self.space.room(self.transaction.database(), &self.files.dir)
     }
 
     fn between_commits(&mut self) {

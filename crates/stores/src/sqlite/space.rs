@@ -1,10 +1,10 @@
-//! Whether there is room for more: the database's own limit and the disk's reserve.
+//! How much the database holds and what is left for it, measured now and then.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use storage::retention::Retention;
+use storage::retention::Room;
 use storage::{Result, StoreError};
 
 use super::statements::Statements;
@@ -14,48 +14,32 @@ const FRESH: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 pub(super) struct Space {
-    last: Option<(Instant, Measured)>,
-}
-
-/// In bytes.
-#[derive(Clone, Copy)]
-struct Measured {
-    /// What the database uses; pages that are free to be used again do not count.
-    used: u64,
-    /// What the disk has left for us.
-    free: u64,
+    last: Option<(Instant, Room)>,
 }
 
 impl Space {
-    pub(super) fn admit(&mut self, database: &Connection, dir: &Path, retention: &Retention) -> Result<()> {
-        let Measured { used, free } = self.measured(database, dir)?;
-        if used >= retention.max_bytes {
-            let limit = retention.max_bytes;
-            return Err(StoreError::Full(format!("the database has {used} bytes, its limit is {limit}")));
-        }
-        if free < retention.min_free_bytes {
-            let reserve = retention.min_free_bytes;
-            return Err(StoreError::Full(format!("the disk has {free} bytes left, {reserve} are kept free")));
-        }
-        Ok(())
-    }
-
-    fn measured(&mut self, database: &Connection, dir: &Path) -> Result<Measured> {
-        if let Some((at, measured)) = self.last
+    pub(super) fn room(&mut self, database: &Connection, dir: &Path) -> Result<Room> {
+        if let Some((at, room)) = self.last
             && at.elapsed() < FRESH
         {
-            return Ok(measured);
+            return Ok(room);
         }
-        let measured = measure(database, dir)?;
-        self.last = Some((Instant::now(), measured));
-        Ok(measured)
+        let room = measure(database, dir)?;
+        self.last = Some((Instant::now(), room));
+        Ok(room)
+    }
+
+    /// A commit made room.
+    pub(super) fn forget(&mut self) {
+        self.last = None;
     }
 }
 
-fn measure(database: &Connection, dir: &Path) -> Result<Measured> {
-    let sql = "SELECT (page_count - freelist_count) * page_size
+fn measure(database: &Connection, dir: &Path) -> Result<Room> {
+    let sql = "SELECT (page_count - freelist_count) * page_size, freelist_count * page_size
                FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()";
-    let used = database.find("measure the database", sql, [], |row| row.get(0))?.unwrap_or(0);
+    let bytes = database.find("measure the database", sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (used, unused) = bytes.unwrap_or_default();
     let disk = rustix::fs::statvfs(dir).map_err(|error| StoreError::io("measure the disk", error))?;
-    Ok(Measured { used, free: disk.f_bavail.saturating_mul(disk.f_frsize) })
+    Ok(Room { used, unused, disk_free: disk.f_bavail.saturating_mul(disk.f_frsize) })
 }

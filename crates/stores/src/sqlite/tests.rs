@@ -6,6 +6,7 @@ use event::{Event, NewEvent, Position};
 use storage::backend::{Opened, Reader};
 use storage::conformance::{self, Open, Subject};
 use storage::memory::{sample_event, sample_id, sample_intent};
+use storage::retention::Retention;
 use tempfile::TempDir;
 
 use super::*;

@@ -34,6 +34,8 @@ pub(super) struct Transaction {
     pub(super) routes: Routes,
     routes_changed: bool,
     pub(super) sweep: Sweep,
+    /// The open transaction deletes history before its time.
+    pub(super) makes_room: bool,
     pub(super) committed: Committed,
     /// Incarnations that the open transaction forgets.
     pub(super) forgotten: Vec<Incarnation>,
@@ -60,6 +62,7 @@ impl Transaction {
             routes,
             routes_changed: false,
             sweep: Sweep::default(),
+            makes_room: false,
             committed: Committed::default(),
             forgotten: Vec::new(),
         })
@@ -74,8 +77,14 @@ impl Transaction {
     }
 
     pub(super) fn commit(&mut self) -> Result<Committed> {
-        let noted = self.note_open_intents();
-        if let Err(error) = noted.and_then(|()| self.database.run("commit", "COMMIT", [])) {
+        // It only saves the next start some reading; but SQLite may have rolled everything back.
+        if let Err(error) = self.note_open_intents()
+            && self.database.is_autocommit()
+        {
+            self.rollback();
+            return Err(StoreError::Full(format!("nothing was committed: {error}")));
+        }
+        if let Err(error) = self.database.run("commit", "COMMIT", []) {
             self.rollback();
             return Err(error);
         }
@@ -231,6 +240,11 @@ impl Tx for Transaction {
     fn put_value(&mut self, name: &str, value: &[u8]) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO small_values (name, value) VALUES (?1, ?2)";
         self.database.run("write a value", sql, (name, value)).map(drop)
+    }
+
+    fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
+        self.makes_room = true;
+        self.sweep.make_room(&self.database, retention, now, budget, &mut self.committed)
     }
 
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {

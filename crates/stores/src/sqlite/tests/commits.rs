@@ -44,10 +44,10 @@ fn a_full_disk_takes_nothing_of_a_commit_and_leaves_the_store_usable() {
 #[test]
 fn intents_are_refused_below_the_disks_reserve() {
     let store = InTemp::new();
-    let mut backend = store.open().backend;
+    let room = store.open().backend.room().unwrap();
     let roomy = Retention { min_free_bytes: 0, ..Retention::default() };
-    assert!(backend.admit(&roomy).is_ok());
-    let refused = backend.admit(&Retention { min_free_bytes: u64::MAX, ..roomy });
+    assert!(roomy.admit(room).is_ok());
+    let refused = Retention { min_free_bytes: u64::MAX, ..roomy }.admit(room);
     assert!(matches!(&refused, Err(StoreError::Full(why)) if why.contains("kept free")), "{refused:?}");
 }
 
