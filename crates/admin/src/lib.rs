@@ -21,6 +21,7 @@ use gateway::stats::CoreStats;
 use hub::{Hub, HubError};
 use serde::Serialize;
 use storage::entities::{Queue, Subscription, SubscriptionId, Topic};
+use storage::throttle::Throttle;
 use storage::{Reader, StoreError, Writer};
 
 mod dead_letters;
@@ -196,7 +197,10 @@ impl From<HubError> for Error {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        tracing::warn!(%error, "the store did not do what the admin API asked");
+        static FAILED: Throttle = Throttle::new();
+        if let Some(times) = FAILED.happened() {
+            tracing::warn!(%error, times, "the store did not do what the admin API asked");
+        }
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
             message: error.to_string(),

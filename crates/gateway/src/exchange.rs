@@ -18,6 +18,7 @@ use hyper::body::{Body, Incoming};
 use hyper::ext::ReasonPhrase;
 use pipeline::{Answer, Wants, Watch};
 use storage::failpoint;
+use storage::throttle::Throttle;
 use tokio::task::AbortHandle;
 
 use crate::answer::Refusal;
@@ -275,7 +276,10 @@ pub(crate) async fn run(
     request: Request<UpstreamBody>,
 ) -> Result<Response<ClientBody>, BodyError> {
     if let Err(error) = exchange.intend().await {
-        tracing::warn!(id = %plan.id, %error, "a matching request was refused: its intent was not kept");
+        static REFUSED: Throttle = Throttle::new();
+        if let Some(times) = REFUSED.happened() {
+            tracing::warn!(id = %plan.id, %error, times, "a matching request was refused: its intent was not kept");
+        }
         core.stats.refused.fetch_add(1, Ordering::Relaxed);
         return Ok(plan.refuse(Refusal::StoreUnavailable));
     }

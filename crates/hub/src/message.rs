@@ -16,6 +16,7 @@ use event::{Event, Timestamp, TopicId};
 use futures_util::future::join_all;
 use storage::entities::{Entities, Protocol, QueueId, Subscription, SubscriptionId};
 use storage::queue::Received;
+use storage::throttle::Throttle;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -138,7 +139,10 @@ impl Hub {
             Ok(written) => written,
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
-                tracing::error!(event = %event.body.id, error, "a message could not be handed out");
+                static FAILED: Throttle = Throttle::new();
+                if let Some(times) = FAILED.happened() {
+                    tracing::error!(event = %event.body.id, error, times, "a message could not be handed out");
+                }
                 return None;
             }
         };

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
+use storage::throttle::Throttle;
 
 use super::Exchange;
 use super::hold::{Held, Unkept};
@@ -173,7 +174,10 @@ pub(crate) async fn durable_first(
 
 /// What cuts an answer whose outcome was not kept.
 pub(crate) fn cut(unkept: Unkept) -> BodyError {
-    tracing::warn!(error = %unkept, "an answer was cut: its outcome was not kept");
+    static CUT: Throttle = Throttle::new();
+    if let Some(times) = CUT.happened() {
+        tracing::warn!(error = %unkept, times, "an answer was cut: its outcome was not kept");
+    }
     BodyError::Unstored(unkept)
 }
 

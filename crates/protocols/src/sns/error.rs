@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use hub::HubError;
+use storage::throttle::Throttle;
 
 use super::{CONTENT_TYPE, NAMESPACE};
 use crate::body::BodyError;
@@ -66,11 +67,17 @@ impl From<HubError> for Error {
     fn from(error: HubError) -> Self {
         let cause = describe(&error);
         if error.is_transient() {
-            tracing::warn!(cause, "SNS is unavailable");
+            static UNAVAILABLE: Throttle = Throttle::new();
+            if let Some(times) = UNAVAILABLE.happened() {
+                tracing::warn!(cause, times, "SNS is unavailable");
+            }
             let text = "The service is unavailable for a while; try again later.";
             return Self::new("ServiceUnavailable", StatusCode::SERVICE_UNAVAILABLE, text);
         }
-        tracing::error!(cause, "an SNS action failed");
+        static FAILED: Throttle = Throttle::new();
+        if let Some(times) = FAILED.happened() {
+            tracing::error!(cause, times, "an SNS action failed");
+        }
         let text = "The request failed because of an internal error.";
         Self::new("InternalError", StatusCode::INTERNAL_SERVER_ERROR, text)
     }

@@ -7,6 +7,7 @@ use hub::HubError;
 use hub::queue::VisibilityError;
 use hub::receipt::HandleError;
 use serde::Serialize;
+use storage::throttle::Throttle;
 
 use super::{CONTENT_TYPE, QUERY_ERROR, SUPPORTED};
 use crate::body::BodyError;
@@ -203,17 +204,26 @@ impl From<HubError> for Error {
     fn from(error: HubError) -> Self {
         let cause = describe(&error);
         if let HubError::TooManyPolls { limit } = error {
-            tracing::warn!(limit, "a long poll was refused: too many wait");
+            static REFUSED: Throttle = Throttle::new();
+            if let Some(times) = REFUSED.happened() {
+                tracing::warn!(limit, times, "a long poll was refused: too many wait");
+            }
             return Self::new(
                 Kind::Throttled,
                 format!("As many as {limit} receives wait already; try again later."),
             );
         }
         if error.is_transient() {
-            tracing::warn!(cause, "SQS is unavailable");
+            static UNAVAILABLE: Throttle = Throttle::new();
+            if let Some(times) = UNAVAILABLE.happened() {
+                tracing::warn!(cause, times, "SQS is unavailable");
+            }
             return Self::new(Kind::Unavailable, "The service is unavailable for a while; try again later.");
         }
-        tracing::error!(cause, "an SQS action failed");
+        static FAILED: Throttle = Throttle::new();
+        if let Some(times) = FAILED.happened() {
+            tracing::error!(cause, times, "an SQS action failed");
+        }
         Self::internal()
     }
 }
