@@ -206,11 +206,85 @@ mod tests {
     fn drops_the_oldest_at_its_limit() {
         let feed = Feed::default();
         feed.start_after(Position(0));
-        for position in 1..=MAX_RECENT_EVENTS as i64 + 1 {
+        for position in 1..=MAX_RECENT_EVENTS as i64 {
             feed.push(vec![event(position, 1)], &[]);
         }
+        assert_eq!(
+            positions(feed.recent(TopicId(1), Position(0), 1)),
+            Some(vec![1]),
+            "as many as there may be"
+        );
+        feed.push(vec![event(MAX_RECENT_EVENTS as i64 + 1, 1)], &[]);
         assert_eq!(positions(feed.recent(TopicId(1), Position(0), 1)), None);
         assert_eq!(positions(feed.recent(TopicId(1), Position(1), 1)), Some(vec![2]));
+    }
+
+    fn sized(position: i64, request: usize, answer: usize) -> Arc<Event> {
+        let mut event = Arc::unwrap_or_clone(event(position, 1));
+        event.body.request = "x".repeat(request).into();
+        event.body.answer = (answer > 0).then(|| "x".repeat(answer).into());
+        Arc::new(event)
+    }
+
+    #[test]
+    fn drops_the_oldest_beyond_its_bytes() {
+        let feed = Feed::default();
+        feed.start_after(Position(0));
+        let half = MAX_RECENT_BYTES / 2;
+        let held = |after| positions(feed.recent(TopicId(1), Position(after), 9));
+        feed.push(vec![sized(1, half, 0), sized(2, half - 1, 1)], &[]);
+        assert_eq!(held(0), Some(vec![1, 2]), "as many as there may be");
+        feed.push(vec![sized(3, 0, 1)], &[]);
+        assert_eq!((held(0), held(1)), (None, Some(vec![2, 3])));
+        feed.push(vec![sized(4, half - 1, 0)], &[]);
+        assert_eq!(held(1), Some(vec![2, 3, 4]), "what was dropped counts no more");
+        feed.push(vec![sized(5, 1, 0)], &[]);
+        assert_eq!((held(1), held(2)), (None, Some(vec![3, 4, 5])));
+        feed.start_after(Position(5));
+        feed.push(vec![sized(6, half, 0), sized(7, half, 0)], &[]);
+        assert_eq!(held(5), Some(vec![6, 7]), "it starts anew");
+    }
+
+    #[test]
+    fn what_it_has_seen_is_nothing_new() {
+        let feed = Feed::default();
+        feed.start_after(Position(10));
+        let mut topic = feed.watch_topic(TopicId(1));
+        feed.push(vec![event(9, 1), event(10, 1)], &[]);
+        assert!(!topic.has_changed().unwrap());
+        feed.push(vec![event(11, 1), event(12, 1)], &[]);
+        assert_eq!(*topic.borrow_and_update(), Position(12));
+        feed.push(vec![event(12, 1)], &[]);
+        assert!(!topic.has_changed().unwrap());
+        assert_eq!(positions(feed.recent(TopicId(1), Position(10), 9)), Some(vec![11, 12]));
+    }
+
+    #[test]
+    fn what_it_did_not_see_must_be_read_from_the_log() {
+        let feed = Feed::default();
+        feed.start_after(Position(0));
+        let (mut topic, queue) = (feed.watch_topic(TopicId(1)), feed.watch_queue(QueueId(7)));
+        feed.push(vec![event(1, 1)], &[]);
+        feed.skip_to(&[(TopicId(1), Position(4)), (TopicId(2), Position(5))], &[QueueId(7)]);
+        assert_eq!(*topic.borrow_and_update(), Position(4));
+        assert!(queue.has_changed().unwrap());
+        let held = |after| positions(feed.recent(TopicId(1), Position(after), 9));
+        assert_eq!((held(4), held(5)), (None, Some(vec![])));
+        feed.push(vec![event(6, 1)], &[]);
+        assert_eq!(held(5), Some(vec![6]));
+        feed.skip_to(&[], &[QueueId(7)]);
+        assert_eq!(held(5), Some(vec![6]), "nothing was appended");
+    }
+
+    #[test]
+    fn says_that_deliveries_were_given_up() {
+        let feed = Feed::default();
+        let mut given_up = feed.watch_given_up();
+        assert!(!given_up.has_changed().unwrap());
+        feed.gave_up();
+        assert_eq!(*given_up.borrow_and_update(), 1);
+        feed.gave_up();
+        assert_eq!(*given_up.borrow_and_update(), 2);
     }
 
     #[test]

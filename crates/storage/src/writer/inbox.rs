@@ -234,6 +234,36 @@ mod tests {
     }
 
     #[test]
+    fn enough_things_are_not_gathered_any_more() {
+        let (outbox, inbox) = inbox(10);
+        for n in 1..=4 {
+            outbox.send(n, UNAWAITED).unwrap();
+        }
+        assert_eq!(taken(inbox.take(4, NOW, LONG)), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_was_waited_for_and_taken_hurries_nothing_after_it() {
+        let (outbox, inbox) = inbox(10);
+        outbox.send(1, AWAITED).unwrap();
+        assert_eq!(taken(inbox.take(9, NOW, LONG)), [1]);
+        outbox.send(2, UNAWAITED).unwrap();
+        let reader = std::thread::spawn(move || taken(inbox.take(9, LONG, LONG)));
+        outbox.send(3, UNAWAITED).unwrap();
+        outbox.send(4, AWAITED).unwrap();
+        assert_eq!(reader.join().unwrap(), [2, 3, 4]);
+    }
+
+    #[test]
+    fn what_is_in_it_is_dropped_with_its_reader() {
+        let (outbox, inbox) = inbox(10);
+        let thing = Arc::new(());
+        outbox.send(thing.clone(), AWAITED).unwrap();
+        drop(inbox);
+        assert_eq!(Arc::strong_count(&thing), 1);
+    }
+
+    #[test]
     fn ends_with_its_last_sender_and_not_before_it_is_empty() {
         let (outbox, inbox) = inbox(10);
         let other = outbox.clone();

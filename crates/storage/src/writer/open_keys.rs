@@ -58,3 +58,51 @@ impl OpenKeys {
         self.intents.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{sample_id, sample_intent};
+    use crate::writer::change::Claim;
+    use crate::writer::receipt::receipt;
+
+    fn intent(n: u8, key: &str) -> Intent {
+        Intent { key: key.into(), topic: TopicId(1), ..sample_intent(n) }
+    }
+
+    fn batch(opened: &[Intent], settled: &[u8]) -> Batch {
+        let settled = settled.iter().map(|n| Settlement {
+            claim: Claim::Intent(sample_id(*n)),
+            event: None,
+            reply: None,
+        });
+        Batch {
+            intents: opened.iter().map(|intent| (intent.clone(), receipt().0)).collect(),
+            settlements: settled.collect(),
+            transactions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_open_of_one_key_at_once_overlaps() {
+        let mut keys = OpenKeys::default();
+        let overlapped = |keys: &OpenKeys, all: &[u8]| {
+            all.iter().copied().filter(|n| keys.overlapped(sample_id(*n))).collect::<Vec<_>>()
+        };
+        keys.turn_over(&batch(&[intent(1, "a"), intent(9, "b")], &[]));
+        assert_eq!((keys.len(), overlapped(&keys, &[1, 9, 50])), (2, vec![]));
+        keys.turn_over(&batch(&[intent(2, "a")], &[]));
+        assert_eq!((keys.len(), overlapped(&keys, &[1, 2, 9])), (3, vec![1, 2]));
+        keys.turn_over(&batch(&[], &[1]));
+        assert_eq!((keys.len(), overlapped(&keys, &[1, 2])), (2, vec![2]), "it did overlap");
+        keys.turn_over(&batch(&[intent(3, "a")], &[2]));
+        assert_eq!(overlapped(&keys, &[3]), [0; 0], "what the batch settles was decided before");
+        keys.turn_over(&batch(&[Intent { topic: TopicId(2), ..intent(4, "a") }], &[]));
+        assert_eq!(overlapped(&keys, &[3, 4]), [0; 0], "the same key of another topic");
+        let before = keys.len();
+        keys.turn_over(&batch(&[intent(5, "c")], &[5, 77]));
+        assert_eq!(keys.len(), before, "given up in the batch that noted it");
+        keys.turn_over(&batch(&[], &[3, 4, 9]));
+        assert_eq!((keys.len(), keys.keys.len()), (0, 0));
+    }
+}

@@ -30,15 +30,41 @@ impl UnderWay {
 
     /// How long it has taken so far, if that is longer than `limit`.
     pub(super) fn longer_than(&self, limit: Duration) -> Option<Duration> {
-        let since = self.since.load(Ordering::Relaxed);
-        if since == 0 {
-            return None;
-        }
-        let taken = Duration::from_micros(self.now().saturating_sub(since));
-        (taken > limit).then_some(taken)
+        longer_than(limit, self.since.load(Ordering::Relaxed), self.now())
     }
 
     fn now(&self) -> u64 {
         self.origin.elapsed().as_micros() as u64
+    }
+}
+
+fn longer_than(limit: Duration, since: u64, now: u64) -> Option<Duration> {
+    if since == 0 {
+        return None;
+    }
+    let taken = Duration::from_micros(now.saturating_sub(since));
+    (taken > limit).then_some(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_commit_under_way_takes_long() {
+        let micros = Duration::from_micros;
+        assert_eq!(longer_than(micros(2), 0, 1_000), None, "none is under way");
+        assert_eq!(longer_than(micros(2), 5, 7), None, "as long as the limit");
+        assert_eq!(longer_than(micros(2), 5, 8), Some(micros(3)));
+        assert_eq!(longer_than(micros(0), 5, 4), None);
+        let under_way = UnderWay::default();
+        assert_eq!(under_way.longer_than(Duration::ZERO), None);
+        under_way.begin();
+        while under_way.longer_than(micros(1)).is_none() {
+            std::hint::spin_loop();
+        }
+        assert_eq!(under_way.longer_than(Duration::from_secs(3_600)), None);
+        under_way.end();
+        assert_eq!(under_way.longer_than(Duration::ZERO), None);
     }
 }

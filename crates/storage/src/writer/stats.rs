@@ -106,6 +106,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn counts_what_became_of_commits() {
+        let stats = WriterStats::default();
+        stats.committed(3, Duration::from_micros(70));
+        stats.committed(5, Duration::from_micros(30));
+        stats.failed();
+        stats.dropped();
+        stats.published(Outcome::Succeeded);
+        stats.published(Outcome::Unknown(event::UnknownReason::GatewayRestarted));
+        let counts = [&stats.commits, &stats.failures, &stats.dropped, &stats.succeeded, &stats.unknown];
+        assert_eq!(counts.map(|count| count.load(Ordering::Relaxed)), [2, 1, 1, 1, 1]);
+        assert_eq!((stats.batch.sum(), stats.micros.sum()), (8, 100));
+        assert_eq!(stats.lapsed_deliveries(), BTreeMap::new());
+        for _ in 0..2 {
+            stats.lapsed(&BTreeMap::from([(SubscriptionId(1), 2), (SubscriptionId(2), 3)]));
+        }
+        let lapsed = BTreeMap::from([(SubscriptionId(1), 4), (SubscriptionId(2), 6)]);
+        assert_eq!(stats.lapsed_deliveries(), lapsed);
+    }
+
+    #[test]
     fn puts_values_into_their_power_of_two() {
         let histogram = Histogram::default();
         for value in [0, 1, 2, 3, 4, 5, 1 << 40] {
