@@ -355,6 +355,44 @@ fn a_kill_loses_no_message_and_brings_no_deleted_one_back() {
 }
 
 #[test]
+fn a_queue_that_was_out_of_the_file_gets_what_it_missed_and_nothing_twice() {
+    let mut scene = Scene::start(PROGRAM, CONFIG);
+    let mut sqs = Sqs::start(scene.gateway());
+    for name in ["ann", "bob"] {
+        put(&scene, name);
+    }
+    let first = sqs.receive("raw", 1, 0);
+    sqs.delete("raw", &first[0]);
+    let both = scene.setup.config.clone();
+    let raw = "  - { protocol: sqs, endpoint: raw, raw_message_delivery: true }\n";
+    assert!(both.contains(raw));
+    scene.setup.config = both.replace(raw, "");
+    scene.take_gateway().terminate();
+    scene.start_gateway();
+    for name in ["eve", "joe"] {
+        put(&scene, name);
+    }
+    scene.kill_and_restart();
+    put(&scene, "kim");
+    scene.setup.config = both;
+    scene.take_gateway().terminate();
+    scene.start_gateway();
+    assert!(scene.gateway().output().contains("3 messages that queues had missed were sent"));
+    put(&scene, "lou");
+    sqs.reconnect(scene.gateway());
+    let messages = sqs.receive("raw", 10, 0);
+    let paths: Vec<_> = messages.iter().map(path).collect();
+    assert_eq!(paths, ["bob", "eve", "joe", "kim", "lou"].map(|name| format!("/profiles/{name}")));
+    for message in &messages {
+        sqs.delete("raw", message);
+    }
+    scene.kill_and_restart();
+    assert!(!scene.gateway().output().contains("had missed"));
+    sqs.reconnect(scene.gateway());
+    assert_eq!(sqs.receive("raw", 10, 0), [json!(null); 0]);
+}
+
+#[test]
 fn the_demo_happens_with_the_sdk_for_rust() {
     let output =
         Command::new(PROGRAM).args(["demo", "--once"]).stdin(Stdio::null()).output().expect("it starts");

@@ -21,6 +21,9 @@ use crate::cli::NodeArgs;
 /// Open intents that are turned into events in one commit of the recovery.
 const RECOVER_AT_ONCE: usize = 512;
 
+/// Messages that queues had missed and that are sent in one commit.
+const COPY_AT_ONCE: usize = 2_048;
+
 /// A node's store.
 pub struct Ledger {
     /// All writes.
@@ -67,9 +70,12 @@ impl Ledger {
         let recovered = recover(&writer, clock.now())?;
         let mut fresh = fresh(config.subscriptions.len())?;
         let desired = config.desired(&mut || fresh.pop().expect("there is one for each subscription"));
+        // What the last start did not come to the end of, and what this one brings back.
+        let mut copied = copy_missed(&writer)?;
         let before = opened.reader.subscriptions().map_err(|error| StartError::Store(error.into()))?;
         let entities = sync(&writer, desired, clock.now())?;
         say_who_is_confirmed(&before, &entities);
+        copied += copy_missed(&writer)?;
         warn_of_idle_subscriptions(&entities);
         let head = opened.reader.head().map_err(|error| StartError::Store(error.into()))?;
         feed.start_after(head);
@@ -80,6 +86,9 @@ impl Ledger {
         if recovered > 0 {
             let intents = if recovered == 1 { "1 open intent" } else { &format!("{recovered} open intents") };
             history.push_str(&format!(", {intents} became unknown"));
+        }
+        if copied > 0 {
+            history.push_str(&format!(", {copied} messages that queues had missed were sent"));
         }
         Ok(Self { writer, reader: opened.reader, feed, entities, retention, history, thread })
     }
@@ -171,6 +180,17 @@ fn recover(writer: &Writer, now: Timestamp) -> Result<usize, StartError> {
     let mut total = 0;
     loop {
         match wait(writer.transact(move |tx| tx.recover(now, RECOVER_AT_ONCE)))? {
+            0 => return Ok(total),
+            some => total += some,
+        }
+    }
+}
+
+/// Sends queues that are in the configuration again what they missed.
+fn copy_missed(writer: &Writer) -> Result<usize, StartError> {
+    let mut total = 0;
+    loop {
+        match wait(writer.transact(|tx| tx.copy_missed(COPY_AT_ONCE)))? {
             0 => return Ok(total),
             some => total += some,
         }

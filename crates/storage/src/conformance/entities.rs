@@ -1,6 +1,8 @@
 //! Topics, queues and subscriptions; cursors.
 
-use event::Position;
+use std::time::Duration;
+
+use event::{Position, TopicId};
 
 use super::{Case, Store, TOPIC, after, cases, event_of, pending, push, retry, row, to_queue, wanted};
 use crate::entities::{
@@ -8,6 +10,7 @@ use crate::entities::{
     SubscriptionState, Topic,
 };
 use crate::memory::sample_event;
+use crate::retention::Retention;
 
 pub(super) const CASES: &[Case] = cases![
     what_is_wanted_exists,
@@ -18,6 +21,9 @@ pub(super) const CASES: &[Case] = cases![
     a_new_subscription_starts_at_the_head_of_the_log,
     what_is_gone_is_marked_once_and_unmarked_when_it_is_back,
     a_removed_queue_subscription_gets_no_messages,
+    a_queue_that_is_back_gets_what_it_missed_once,
+    what_a_queue_misses_is_kept_until_it_is_back_or_its_grace_is_over,
+    a_disabled_queue_subscription_misses_nothing,
     a_disabled_queue_subscription_gets_no_messages,
     a_token_confirms,
     a_pending_subscription_stays_pending_across_syncs,
@@ -151,6 +157,102 @@ fn a_removed_queue_subscription_gets_no_messages(store: &mut Store) {
     store.sync_at(&[to_queue("worker")], after(2));
     store.append(&sample_event(4));
     assert_eq!(visible(store, queue), 2);
+}
+
+/// The positions of all messages of a queue, in its order.
+fn queued(store: &mut Store, queue: QueueId) -> Vec<Position> {
+    let received = store.write(|tx| tx.receive(queue, 100, Duration::ZERO, after(0)));
+    received.iter().map(|message| message.event.position).collect()
+}
+
+fn a_queue_that_is_back_gets_what_it_missed_once(store: &mut Store) {
+    let both = [to_queue("worker"), to_queue("other")];
+    let entities = store.sync(&both);
+    let queues: Vec<QueueId> = entities.queues.iter().map(|queue| queue.id).collect();
+    let topic = entities.topics[0].id;
+    let append = |store: &mut Store, n| store.append(&event_of(n, topic));
+    let consumed = append(store, 1);
+    let received = store.write(|tx| tx.receive(queues[0], 9, Duration::ZERO, after(0)));
+    assert!(store.write(|tx| tx.delete_message(queues[0], received[0].handle)));
+    let before = append(store, 2);
+    assert_eq!(store.write(|tx| tx.copy_missed(9)), 0, "nobody missed anything");
+    store.sync(&both[1..]);
+    let missed: Vec<Position> = (3..=5).map(|n| append(store, n)).collect();
+    store.append(&event_of(6, TopicId(topic.0 + 1)));
+    assert_eq!(store.write(|tx| tx.copy_missed(9)), 0, "it is not back yet");
+    store.reopen();
+    store.sync(&both);
+    let since = append(store, 7);
+    let (copied, committed) = store.write_and_tell(|tx| tx.copy_missed(2));
+    assert_eq!((copied, committed.queues), (2, vec![queues[0]]));
+    store.restart();
+    assert_eq!([9, 9].map(|limit| store.write(|tx| tx.copy_missed(limit))), [1, 0]);
+    assert_eq!(queued(store, queues[0]), [before, since, missed[0], missed[1], missed[2]]);
+    let all = [consumed, before, missed[0], missed[1], missed[2], since];
+    assert_eq!(queued(store, queues[1]), all);
+    // Again, and nothing comes meanwhile.
+    store.sync(&both[1..]);
+    store.sync(&both);
+    assert_eq!(store.write(|tx| tx.copy_missed(9)), 0);
+    // In the middle of copying it is removed once more.
+    store.sync(&both[1..]);
+    let more = [append(store, 8), append(store, 9)];
+    store.sync(&both);
+    assert_eq!(store.write(|tx| tx.copy_missed(1)), 1);
+    store.sync(&both[1..]);
+    store.sync(&both);
+    assert_eq!([9, 9].map(|limit| store.write(|tx| tx.copy_missed(limit))), [1, 0]);
+    assert_eq!(queued(store, queues[0])[5..], more);
+    assert_eq!(store.reader().check(true).unwrap(), [""; 0]);
+}
+
+fn what_a_queue_misses_is_kept_until_it_is_back_or_its_grace_is_over(store: &mut Store) {
+    let limits = Retention {
+        history: Duration::from_secs(10),
+        removed_grace: Duration::from_secs(1_000),
+        ..Retention::default()
+    };
+    let wanted = [to_queue("worker")];
+    let queue = store.sync(&wanted).queues[0].id;
+    let topic = store.sync(&wanted).topics[0].id;
+    store.sync_at(&[], after(50));
+    let missed = store.append(&event_of(1, topic));
+    store.housekeep(&limits, after(1_049));
+    assert_eq!(store.positions(), [missed.0]);
+    store.write(|tx| tx.make_room(&limits, after(1_049), 9));
+    assert_eq!(store.positions(), [missed.0], "it is owed");
+    store.sync(&wanted);
+    store.housekeep(&limits, after(1_049));
+    assert_eq!(store.write(|tx| tx.copy_missed(9)), 1);
+    assert_eq!(queued(store, queue), [missed]);
+    let handle = store.write(|tx| tx.receive(queue, 1, Duration::ZERO, after(0))).remove(0).handle;
+    store.write(|tx| tx.delete_message(queue, handle));
+    store.sync_at(&[], after(2_000));
+    let too_late = store.append(&event_of(2, topic));
+    store.housekeep(&limits, after(2_999));
+    assert_eq!(store.positions(), [too_late.0], "the first was sent and taken");
+    store.housekeep(&limits, after(3_000));
+    assert_eq!(store.positions(), [0; 0]);
+    store.append(&event_of(3, topic));
+    store.sync(&wanted);
+    assert_eq!(store.write(|tx| tx.copy_missed(9)), 0, "it begins as a new one");
+}
+
+fn a_disabled_queue_subscription_misses_nothing(store: &mut Store) {
+    let wanted = [to_queue("worker")];
+    let entities = store.sync(&wanted);
+    let (id, topic) = (entities.subscriptions[0].id, entities.topics[0].id);
+    store.write(|tx| tx.disable_subscription(id, None));
+    store.sync(&[]);
+    store.append(&event_of(1, topic));
+    store.sync(&wanted);
+    assert_eq!(store.write(|tx| tx.copy_missed(9)), 0);
+    store.sync(&[]);
+    store.append(&event_of(2, topic));
+    store.sync(&wanted);
+    store.write(|tx| tx.disable_subscription(id, None));
+    store.write(|tx| tx.enable_subscription(id));
+    assert_eq!(store.write(|tx| tx.copy_missed(9)), 0, "it was unsubscribed meanwhile");
 }
 
 fn a_disabled_queue_subscription_gets_no_messages(store: &mut Store) {

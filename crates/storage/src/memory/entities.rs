@@ -23,9 +23,17 @@ impl State {
                 entities.subscriptions.push(subscription);
             }
         }
+        let head = self.head;
         for subscriber in self.subscriptions.edit().values_mut() {
             let subscription = &mut subscriber.subscription;
             if !entities.subscriptions.iter().any(|wanted| wanted.id == subscription.id) {
+                if subscription.removed_at.is_none()
+                    && subscription.protocol == Protocol::Sqs
+                    && !subscription.state.is_disabled()
+                    && !std::mem::replace(&mut subscriber.has_gap, true)
+                {
+                    subscription.cursor = Cursor { dispatched_to: head, done_to: head };
+                }
                 subscription.removed_at.get_or_insert(now);
                 entities.removed.push(subscription.clone());
             }
@@ -56,6 +64,7 @@ impl State {
         let same = |known: &Subscription| {
             known.topic == topic && known.protocol == wanted.protocol && known.endpoint == wanted.endpoint
         };
+        let head = self.head;
         let mut subscribers = self.subscriptions.edit().values_mut();
         if let Some(known) = subscribers.find(|known| same(&known.subscription)) {
             let was_removed = known.subscription.removed_at.take().is_some();
@@ -63,6 +72,10 @@ impl State {
                 known.subscription.state = first_state(wanted);
                 known.subscription.uuid = wanted.uuid;
                 known.token.clone_from(&wanted.confirm_with);
+                known.has_gap = false;
+            }
+            if was_removed && known.has_gap {
+                known.subscription.cursor.dispatched_to = head;
             }
             if wanted.confirm_with.is_none() && !known.subscription.state.is_disabled() {
                 known.subscription.state = SubscriptionState::Confirmed;
@@ -81,8 +94,11 @@ impl State {
             removed_at: None,
             cursor: Cursor { dispatched_to: self.head, done_to: self.head },
         };
-        let subscriber =
-            Subscriber { subscription: subscription.clone(), token: wanted.confirm_with.clone() };
+        let subscriber = Subscriber {
+            subscription: subscription.clone(),
+            token: wanted.confirm_with.clone(),
+            has_gap: false,
+        };
         self.subscriptions.edit().insert(subscription.id, subscriber);
         subscription
     }
@@ -107,11 +123,11 @@ impl State {
     }
 
     fn readers_before(&self, topic: TopicId, position: Position) -> impl Iterator<Item = &Subscription> {
-        self.subscriptions.values().map(|subscriber| &subscriber.subscription).filter(move |subscription| {
-            subscription.topic == topic
-                && subscription.protocol != Protocol::Sqs
-                && subscription.cursor.done_to < position
-        })
+        let reads = |subscriber: &&Subscriber| {
+            subscriber.subscription.protocol != Protocol::Sqs || subscriber.has_gap
+        };
+        let readers = self.subscriptions.values().filter(reads).map(|subscriber| &subscriber.subscription);
+        readers.filter(move |known| known.topic == topic && known.cursor.done_to < position)
     }
 }
 

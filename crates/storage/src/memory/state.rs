@@ -70,6 +70,8 @@ pub(super) struct Subscriber {
     pub(super) subscription: Subscription,
     /// Kept after the confirmation too, so that a repeated one finds it.
     pub(super) token: Option<String>,
+    /// Of a queue: what came after its cursor's `done_to` was not sent; when it is back, up to `dispatched_to`.
+    pub(super) has_gap: bool,
 }
 
 /// The order in which attempts are shown: by event, subscription and number.
@@ -145,6 +147,45 @@ impl State {
             receive_count: 0,
         };
         self.messages.edit().insert(self.last_message, message);
+    }
+
+    /// The queues that got a message, one for each.
+    pub(super) fn copy_missed(&mut self, limit: usize) -> Vec<QueueId> {
+        let ended = |subscriber: &&Subscriber| {
+            let known = &subscriber.subscription;
+            subscriber.has_gap && known.removed_at.is_none() && !known.state.is_disabled()
+        };
+        let gaps: Vec<Subscription> = self
+            .subscriptions
+            .values()
+            .filter(ended)
+            .map(|subscriber| subscriber.subscription.clone())
+            .collect();
+        let mut sent = Vec::new();
+        for gap in gaps {
+            let left = limit - sent.len();
+            let Some(queue) = self.queue_named(&gap.endpoint).filter(|_| left > 0) else { continue };
+            let range = Position(gap.cursor.done_to.0 + 1)
+                ..=gap.cursor.dispatched_to.max(Position(gap.cursor.done_to.0 + 1));
+            let missed: Vec<_> = self
+                .events
+                .range(range)
+                .map(|(_, event)| (event.position, event.body.topic, event.body.recorded_at))
+                .filter(|(position, topic, _)| *topic == gap.topic && *position <= gap.cursor.dispatched_to)
+                .take(left)
+                .collect();
+            for (position, _, recorded_at) in &missed {
+                self.send(queue, gap.id, *position, *recorded_at);
+                sent.push(queue);
+            }
+            if let Some(subscriber) = self.subscriptions.edit().get_mut(&gap.id) {
+                subscriber.has_gap = missed.len() == left;
+                if let Some((last, ..)) = missed.last().filter(|_| subscriber.has_gap) {
+                    subscriber.subscription.cursor.done_to = *last;
+                }
+            }
+        }
+        sent
     }
 
     pub(super) fn queue_named(&self, name: &str) -> Option<QueueId> {

@@ -93,6 +93,12 @@ impl Tx for Transaction {
         Ok(self.state.sync(desired, now))
     }
 
+    fn copy_missed(&mut self, limit: usize) -> Result<usize> {
+        let queues = self.state.copy_missed(limit);
+        queues.iter().for_each(|queue| self.committed.sent(*queue));
+        Ok(queues.len())
+    }
+
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>> {
         let mut subscribers = self.state.subscriptions.edit().values_mut();
         let found = subscribers.find(|subscriber| subscriber.token.as_deref() == Some(token));
@@ -110,6 +116,7 @@ impl Tx for Transaction {
         Ok(self.state.subscriptions.edit().get_mut(&id).map(|subscriber| {
             if !subscriber.subscription.state.is_disabled() {
                 subscriber.token = token.map(str::to_owned);
+                subscriber.has_gap = false;
                 subscriber.subscription.state =
                     SubscriptionState::Disabled { token: subscriber.token.clone() };
             }

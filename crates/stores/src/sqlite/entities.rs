@@ -6,9 +6,11 @@ use event::{Position, Timestamp, TopicId};
 use rusqlite::{Connection, params};
 use storage::Result;
 use storage::entities::{
-    Cursor, Desired, DesiredSubscription, Entities, Queue, QueueId, Subscription, SubscriptionId, Topic,
+    Cursor, Desired, DesiredSubscription, Entities, Protocol, Queue, QueueId, Subscription, SubscriptionId,
+    Topic,
 };
 
+use super::gaps;
 use super::rows::{self, SUBSCRIPTION, micros};
 use super::statements::Statements;
 use super::transaction::{Routes, damaged};
@@ -47,6 +49,9 @@ pub(super) fn sync(database: &Connection, desired: &Desired, now: Timestamp) -> 
     for mut subscription in all(database)?.into_iter().filter(|known| !wanted.contains(&known.id)) {
         if subscription.removed_at.is_none() {
             mark_removed(database, subscription.id, Some(now))?;
+            if subscription.protocol == Protocol::Sqs && !subscription.state.is_disabled() {
+                gaps::begin(database, &mut subscription, head)?;
+            }
             subscription.removed_at = Some(now);
         }
         entities.removed.push(subscription);
@@ -103,7 +108,10 @@ fn ensure_subscription(
         Some((id, removed)) => {
             if removed {
                 mark_removed(database, id, None)?;
-                declare_anew(database, id, wanted)?;
+                if declare_anew(database, id, wanted)? {
+                    gaps::close(database, id)?;
+                }
+                gaps::end(database, id, head)?;
             }
             if wanted.confirm_with.is_none() {
                 confirm_pending(database, id)?;
@@ -137,11 +145,12 @@ fn first_state(wanted: &DesiredSubscription) -> &'static str {
 }
 
 /// A subscription that ended and was taken out of the configuration is back: whoever wrote it there again wants it to begin again.
-fn declare_anew(database: &Connection, id: SubscriptionId, wanted: &DesiredSubscription) -> Result<()> {
+/// Whether it had ended.
+fn declare_anew(database: &Connection, id: SubscriptionId, wanted: &DesiredSubscription) -> Result<bool> {
     let sql =
         "UPDATE subscriptions SET state = ?2, token = ?3, uuid = ?4 WHERE id = ?1 AND state = 'disabled'";
     let row = params![id.0, first_state(wanted), wanted.confirm_with, wanted.uuid.as_bytes()];
-    database.run("declare a subscription anew", sql, row).map(drop)
+    Ok(database.run("declare a subscription anew", sql, row)? > 0)
 }
 
 /// The configuration vouches for the endpoint now. The token stays: a late visit of its link is no error.
@@ -175,9 +184,10 @@ pub(super) fn confirm(database: &Connection, token: &str) -> Result<Option<Subsc
     find(database, id)
 }
 
-pub(super) fn disable(database: &Connection, id: SubscriptionId, token: Option<&str>) -> Result<()> {
+/// Whether it was not disabled before.
+pub(super) fn disable(database: &Connection, id: SubscriptionId, token: Option<&str>) -> Result<bool> {
     let sql = "UPDATE subscriptions SET state = 'disabled', token = ?2 WHERE id = ?1 AND state <> 'disabled'";
-    database.run("disable a subscription", sql, (id.0, token)).map(drop)
+    Ok(database.run("disable a subscription", sql, (id.0, token))? > 0)
 }
 
 pub(super) fn enable(database: &Connection, id: SubscriptionId) -> Result<()> {

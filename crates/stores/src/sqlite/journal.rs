@@ -11,7 +11,7 @@ use event::{EventId, Intent, NewEvent, Position, Timestamp, TopicId, UnknownReas
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, Error, Row, params};
 use storage::Result;
-use storage::entities::{Incarnation, QueueId};
+use storage::entities::{Incarnation, QueueId, SubscriptionId};
 
 use super::rows::{micros, position, text, time};
 use super::statements::{Statements, failed};
@@ -157,15 +157,25 @@ impl Transaction {
         };
         let routes = self.routes.get(&event.topic).map_or(&[][..], Vec::as_slice);
         for (subscription, queue) in routes {
-            let sql =
-                "INSERT INTO messages (queue, position, subscription, sent_at, visible_at, receive_count)
-                       VALUES (?1, ?2, ?3, ?4, 0, 0)";
-            let row = [queue.0, position.0, subscription.0, micros(event.recorded_at)];
-            self.database.run("send a message", sql, row)?;
+            self.send(*queue, *subscription, position, event.recorded_at)?;
         }
         let queues = routes.iter().map(|(_, queue): &(_, QueueId)| *queue);
         self.committed.appended(event.topic, position, queues);
         Ok(position)
+    }
+
+    /// Puts a message into a queue.
+    pub(super) fn send(
+        &self,
+        queue: QueueId,
+        subscription: SubscriptionId,
+        position: Position,
+        sent_at: Timestamp,
+    ) -> Result<()> {
+        let sql = "INSERT INTO messages (queue, position, subscription, sent_at, visible_at, receive_count)
+                   VALUES (?1, ?2, ?3, ?4, 0, 0)";
+        let row = [queue.0, position.0, subscription.0, micros(sent_at)];
+        self.database.run("send a message", sql, row).map(drop)
     }
 
     /// `None` if its id is in the log already. Found out by the insert itself, so that the usual case is one statement; a refused

@@ -37,6 +37,7 @@ mod checkpoint;
 mod dead_letters;
 mod deliveries;
 mod entities;
+mod gaps;
 mod housekeeping;
 mod journal;
 mod lock;

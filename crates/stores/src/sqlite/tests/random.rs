@@ -10,6 +10,7 @@ use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Cursor, Desired, DesiredSubscription, Protocol, QueueId, SubscriptionId};
 use storage::memory::{Memory, SAMPLE_TIME};
 use storage::queue::MessageHandle;
+use storage::retention::Housekept;
 use uuid::Uuid;
 
 use super::*;
@@ -52,6 +53,8 @@ enum Op {
     Hide { queue: i64, seq: i64, visibility: u64 },
     Value(u8),
     Housekeep { budget: usize },
+    MakeRoom { budget: usize },
+    CopyMissed(usize),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -82,6 +85,8 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(queue, seq, visibility)| Op::Hide { queue, seq, visibility }),
         1 => any::<u8>().prop_map(Op::Value),
         3 => (1..9usize).prop_map(|budget| Op::Housekeep { budget }),
+        1 => (1..9usize).prop_map(|budget| Op::MakeRoom { budget }),
+        2 => (1..4usize).prop_map(Op::CopyMissed),
     ]
 }
 
@@ -188,7 +193,9 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, now: Timestamp) -> String {
             told(tx.change_visibility(QueueId(*queue), handle, secs(*visibility), now))
         }
         Op::Value(value) => told(tx.put_value("value", &[*value])) + &told(tx.get_value("value")),
-        Op::Housekeep { budget } => housekeep(tx, *budget, now),
+        Op::Housekeep { budget } => to_the_end(*budget, || tx.housekeep(&limits(), now, *budget)),
+        Op::MakeRoom { budget } => to_the_end(*budget, || tx.make_room(&limits(), now, *budget)),
+        Op::CopyMissed(limit) => told(tx.copy_missed(*limit)),
     }
 }
 
@@ -197,10 +204,10 @@ fn told<T: Debug>(answer: storage::Result<T>) -> String {
 }
 
 /// To its end, which is a whole round without any rows: where a slice stops in between is a store's own affair.
-fn housekeep(tx: &mut dyn Tx, budget: usize, now: Timestamp) -> String {
+fn to_the_end(budget: usize, mut slice: impl FnMut() -> storage::Result<Housekept>) -> String {
     let (mut rows, mut rows_before) = (0, None);
     for _ in 0..1_000 {
-        let done = tx.housekeep(&limits(), now, budget).unwrap();
+        let done = slice().unwrap();
         assert!(done.rows <= budget as u64);
         rows += done.rows;
         if done.more {

@@ -1,0 +1,109 @@
+//! What queues missed while their subscriptions were out of the configuration.
+//!
+//! A queue's subscription has no cursor: each event is sent to it in the event's own commit. When it is removed, its cursor's columns begin to
+//! mean something, and a small value `queue-gap-ID` says so: what came after `done_to` was not sent. When it is back, `dispatched_to` says where
+//! the gap ends, because from then on all is sent again. [`Transaction::copy_missed`] sends the gap, a slice at a time, and moves `done_to` in
+//! the same commit, so that a crash neither loses a message nor sends one twice. Until it is closed, `done_to` keeps the gap's events as the
+//! cursor of a webhook does.
+
+use event::{Position, Timestamp, TopicId};
+use rusqlite::Connection;
+use storage::Result;
+use storage::entities::{Cursor, QueueId, Subscription, SubscriptionId};
+
+use super::rows;
+use super::statements::Statements;
+use super::transaction::Transaction;
+
+/// Whether the subscription of the outer row has a gap.
+pub(super) const HAS_GAP: &str =
+    "EXISTS (SELECT 1 FROM small_values v WHERE v.name = 'queue-gap-' || subscriptions.id)";
+
+struct Gap {
+    subscription: SubscriptionId,
+    topic: TopicId,
+    queue: QueueId,
+    after: Position,
+    until: Position,
+}
+
+fn name(id: SubscriptionId) -> String {
+    format!("queue-gap-{}", id.0)
+}
+
+/// A subscription is removed that was sent everything up to `head`. One that still has a gap goes on with it.
+pub(super) fn begin(database: &Connection, subscription: &mut Subscription, head: Position) -> Result<()> {
+    let sql = "INSERT INTO small_values (name, value) VALUES (?1, x'') ON CONFLICT DO NOTHING";
+    if database.run("note a gap", sql, [name(subscription.id)])? > 0 {
+        let sql = "UPDATE subscriptions SET dispatched_to = ?2, done_to = ?2 WHERE id = ?1";
+        database.run("begin a gap", sql, [subscription.id.0, head.0])?;
+        subscription.cursor = Cursor { dispatched_to: head, done_to: head };
+    }
+    Ok(())
+}
+
+/// A subscription is back: from `head` on it is sent everything. One that was removed by a version that kept no gaps has none.
+pub(super) fn end(database: &Connection, id: SubscriptionId, head: Position) -> Result<()> {
+    let sql = format!("UPDATE subscriptions SET dispatched_to = ?2 WHERE id = ?1 AND {HAS_GAP}");
+    database.run("end a gap", &sql, [id.0, head.0]).map(drop)
+}
+
+/// Nothing of it is owed any more, or all of it was sent.
+pub(super) fn close(database: &Connection, id: SubscriptionId) -> Result<()> {
+    database.run("close a gap", "DELETE FROM small_values WHERE name = ?1", [name(id)]).map(drop)
+}
+
+fn ended(database: &Connection) -> Result<Vec<Gap>> {
+    let sql = format!(
+        "SELECT id, topic, (SELECT q.id FROM queues q WHERE q.name = endpoint), done_to, dispatched_to FROM subscriptions
+         WHERE protocol = 'sqs' AND removed_at IS NULL AND state <> 'disabled' AND {HAS_GAP} ORDER BY id"
+    );
+    database.list("read the gaps", &sql, [], |row| {
+        Ok(Gap {
+            subscription: SubscriptionId(row.get(0)?),
+            topic: TopicId(row.get(1)?),
+            queue: QueueId(row.get(2)?),
+            after: rows::position(row, 3)?,
+            until: rows::position(row, 4)?,
+        })
+    })
+}
+
+impl Transaction {
+    pub(super) fn copy_missed(&mut self, limit: usize) -> Result<usize> {
+        let mut copied = 0;
+        for gap in ended(&self.database)? {
+            let left = limit - copied;
+            if left == 0 {
+                break;
+            }
+            let missed = missed(&self.database, &gap, left)?;
+            for (position, recorded_at) in &missed {
+                self.send(gap.queue, gap.subscription, *position, *recorded_at)?;
+            }
+            copied += missed.len();
+            if !missed.is_empty() {
+                self.committed.sent(gap.queue);
+            }
+            match missed.last() {
+                Some((last, _)) if missed.len() == left => {
+                    let sql = "UPDATE subscriptions SET done_to = ?2 WHERE id = ?1";
+                    self.database.run("move a gap", sql, [gap.subscription.0, last.0])?;
+                }
+                _ => close(&self.database, gap.subscription)?,
+            }
+        }
+        // What the gaps kept may go.
+        self.sweep.entities_changed();
+        Ok(copied)
+    }
+}
+
+fn missed(database: &Connection, gap: &Gap, limit: usize) -> Result<Vec<(Position, Timestamp)>> {
+    let sql = "SELECT position, recorded_at FROM events WHERE topic = ?1 AND position > ?2 AND position <= ?3
+               ORDER BY position LIMIT ?4";
+    let range = [gap.topic.0, gap.after.0, gap.until.0, limit as i64];
+    database.list("read what a queue missed", sql, range, |row| {
+        Ok((rows::position(row, 0)?, rows::time(row, 1)?))
+    })
+}
