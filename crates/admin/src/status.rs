@@ -94,7 +94,7 @@ fn hint(state: &str) -> &'static str {
             "the disk has not answered for seconds: matching requests get 503 until it does; see the disk of the data directory"
         }
         "full" => {
-            "the store takes no changes (no space, or somebody holds its lock): matching requests get 503 until it does; see --min-free, the data directory and the log"
+            "the store takes no changes: matching requests get 503 until it does, by itself; `space.cause` says why"
         }
         _ => "matching requests are taken",
     }

@@ -117,6 +117,9 @@ fn metrics_have_every_name_and_count() {
         "retrohook_commit_changes_sum",
         "retrohook_wal_bytes",
         "retrohook_store_bytes",
+        "retrohook_store_used_bytes",
+        "retrohook_store_limit_bytes",
+        "retrohook_disk_free_bytes",
         "retrohook_connections_total",
         "retrohook_upstream_connections_total",
     ];

@@ -137,6 +137,7 @@ fn every_subcommand_explains_itself_with_examples() {
         ("--allow-private-endpoints", "RETROHOOK_ALLOW_PRIVATE_ENDPOINTS", ""),
         ("--allow-endpoints", "RETROHOOK_ALLOW_ENDPOINTS", ""),
         ("--min-free", "RETROHOOK_MIN_FREE", "256MiB"),
+        ("--max-store", "RETROHOOK_MAX_STORE", "10GiB"),
         ("--log-format", "RETROHOOK_LOG_FORMAT", "text"),
     ];
     for (flag, variable, default) in flags {

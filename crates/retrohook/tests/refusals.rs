@@ -67,12 +67,39 @@ fn stopped(events: usize) -> Scene {
     scene
 }
 
+/// All that is made above the data directory is synced: else a power cut after the first start takes the directory with it.
+#[test]
+fn a_data_directory_is_made_with_all_that_is_missing_above_it() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    let below = scene.setup.data.path().join("a/b/data");
+    let trace = scene.setup.data.path().join("trace");
+    let strace = testkit::tools::find("STRACE", "strace").to_string_lossy().into_owned();
+    let words = ["-D", "-f", "-y", "-e", "trace=mkdir,mkdirat,fsync", "-o", trace.to_str().expect("UTF-8")];
+    scene.setup.wrapper = std::iter::once(strace).chain(words.map(str::to_owned)).collect();
+    scene.setup.flags.push(format!("--data-dir={}", below.display()));
+    scene.start_gateway();
+    let calls = std::fs::read_to_string(&trace).expect("a trace");
+    let at = |call: &str| calls.find(call).unwrap_or_else(|| panic!("no {call} in:\n{calls}"));
+    for made in ["a", "a/b", "a/b/data"] {
+        let made = scene.setup.data.path().join(made);
+        let above = made.parent().expect("there is one").display();
+        let mkdir = at(&format!("\"{}\"", made.display()));
+        let synced = calls[mkdir..].find(&format!("<{above}>)"));
+        assert!(synced.is_some(), "{above} is not synced after {} was made:\n{calls}", made.display());
+    }
+}
+
 #[test]
 fn a_second_process_on_the_same_data_is_refused() {
     let scene = Scene::start(RETROHOOK, &Profiles::default().yaml());
     let output = refused(&scene.setup);
     assert!(output.contains("in use by another process") && output.contains("--data-dir"), "{output}");
     assert!(output.contains(scene.setup.data_dir().to_str().expect("UTF-8")), "{output}");
+    // Whatever becomes of the files that say so.
+    std::fs::remove_file(scene.setup.data_dir().join("lock")).expect("it is there");
+    std::fs::remove_dir_all(scene.setup.data_dir().join("incarnations")).expect("they are there");
+    let output = refused(&scene.setup);
+    assert!(output.contains("in use by another process"), "{output}");
     assert_eq!(scene.put("").expect("the first lives on").status, 200);
     scene.told(1);
     let (well, output) = check(&scene.setup.data_dir());

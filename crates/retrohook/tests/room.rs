@@ -87,11 +87,9 @@ fn what_is_owed_fills_the_store_and_is_said_once() {
     wait::until("the line about it", || (lines(&scene, AGAIN) == 1).then_some(()));
     assert_eq!(lines(&scene, FULL), 1, "{}", scene.gateway().output());
     wait::until("all to be delivered", || {
-        let done = |message: &testkit::server::Request| {
-            message.header("x-retrohook-event-id").map(str::to_owned)
-        };
-        let ids: std::collections::BTreeSet<_> =
-            scene.receiver.messages().iter().filter_map(done).collect();
+        let done =
+            |message: &testkit::server::Request| message.header("x-retrohook-event-id").map(str::to_owned);
+        let ids: std::collections::BTreeSet<_> = scene.receiver.messages().iter().filter_map(done).collect();
         (ids.len() > taken).then_some(())
     });
 }

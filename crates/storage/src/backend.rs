@@ -40,6 +40,11 @@ pub trait Tx {
     /// a subscription names exists too.
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities>;
 
+    /// Sends queues what they missed while their subscriptions were out of the configuration, the oldest first: each event that came
+    /// meanwhile, once. Sends at most `limit` messages a call: call it until it returns 0. Until then those events are kept, and what is
+    /// published is sent besides.
+    fn copy_missed(&mut self, limit: usize) -> Result<usize>;
+
     /// Confirms the subscription that has this token, pending or disabled. `None` if there is none. Repeating it is no error.
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>>;
 
@@ -66,7 +71,8 @@ pub trait Tx {
     /// Records an attempt, in the place of one of the same delivery and number. Does nothing if its event is no longer in the store.
     fn record_attempt(&mut self, attempt: &Attempt) -> Result<()>;
 
-    /// Hands out up to `max` visible messages in the order in which they were sent and hides them for `visibility`.
+    /// Hands out up to `max` visible messages in the order in which they were sent and hides them for `visibility`. One whose event is
+    /// damaged is not handed out and is hidden for [`MAX_VISIBILITY`](crate::queue::MAX_VISIBILITY).
     fn receive(
         &mut self,
         queue: QueueId,
@@ -148,10 +154,13 @@ impl Committed {
             Some((_, last)) => *last = position,
             None => self.topics.push((topic, position)),
         }
-        for queue in queues {
-            if !self.queues.contains(&queue) {
-                self.queues.push(queue);
-            }
+        queues.for_each(|queue| self.sent(queue));
+    }
+
+    /// Notes that a queue got a message.
+    pub fn sent(&mut self, queue: QueueId) {
+        if !self.queues.contains(&queue) {
+            self.queues.push(queue);
         }
     }
 

@@ -6,6 +6,7 @@
 //!   after a failed commit and the retry of outcomes that a full disk refused.
 //! * [`feed`]: what was committed a moment ago and who is to be woken by it.
 //! * [`vital`]: the end of a thread that must live is noticed, the writer's and others'.
+//! * [`throttle`]: log lines that must not come for each request.
 //! * [`memory`]: the in-memory store, for tests and simulations.
 //!
 //! Knows no files, databases or wall clock.
@@ -21,6 +22,7 @@ pub mod feed;
 pub mod memory;
 pub mod queue;
 pub mod retention;
+pub mod throttle;
 pub mod vital;
 pub mod writer;
 

@@ -23,6 +23,7 @@ use event::{Event, EventId, Intent, NewEvent, Position};
 
 use crate::backend::{Backend, Committed};
 use crate::retention::{Housekept, Retention};
+use crate::throttle::Throttle;
 use crate::vital::Vitals;
 use crate::{Feed, Result, StoreError, Tx, failpoint};
 
@@ -442,10 +443,14 @@ impl<B: Backend> Worker<B> {
         if self.batch.len() == 1 && !upkeep.is_due() {
             return self.refuse_all(error);
         }
-        tracing::warn!(
-            cause = describe(error),
-            "a change could not be made: the batch is committed in parts"
-        );
+        static APART: Throttle = Throttle::new();
+        if let Some(times) = APART.happened() {
+            tracing::warn!(
+                cause = describe(error),
+                times,
+                "a change could not be made: the batch is committed in parts"
+            );
+        }
         let now = Instant::now();
         self.housekeeping_due = now + HOUSEKEEPING_EVERY;
         self.keeper.searched(Housekept::default(), now);

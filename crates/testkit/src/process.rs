@@ -76,7 +76,9 @@ impl Setup {
             self.wrapper.iter().map(String::as_str).chain([self.program.to_str().expect("UTF-8")]);
         let mut command = Command::new(words.next().expect("a program"));
         command.args(words).arg("run").arg("-c").arg(&config);
-        command.arg("--data-dir").arg(self.data_dir());
+        if !self.flags.iter().any(|flag| flag.starts_with("--data-dir")) {
+            command.arg("--data-dir").arg(self.data_dir());
+        }
         for listener in ["proxy", "admin", "hub"] {
             if !self.flags.iter().any(|flag| flag.starts_with(&format!("--{listener}-listen"))) {
                 command.arg(format!("--{listener}-listen=127.0.0.1:0"));

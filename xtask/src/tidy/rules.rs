@@ -116,6 +116,11 @@ pub const EXCEPTIONS: &[Exception] = &[
         reason: "how long a commit took and when housekeeping is due, on its own thread; never stored, decides no event",
     },
     Exception {
+        file: "crates/storage/src/throttle.rs",
+        path: "Instant::now",
+        reason: "when a log line was last written; decides nothing else",
+    },
+    Exception {
         file: "crates/storage/src/writer/room.rs",
         path: "Instant::now",
         reason: "when a full store is looked at and said again, on the writer's thread; never stored, decides no event",

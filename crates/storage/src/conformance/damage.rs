@@ -1,14 +1,17 @@
 //! One event that is damaged spoils no other.
 
+use std::time::Duration;
+
 use event::{Event, Position};
 
-use super::{Case, Store, cases};
+use super::{Case, Store, after, cases, to_queue};
 use crate::StoreError;
 use crate::memory::{sample_event, sample_id};
 
 pub(super) const CASES: &[Case] = cases![
     a_read_ends_before_a_damaged_event_and_goes_on_after_it,
     a_damaged_event_is_said_to_be_damaged_wherever_it_is_asked_for,
+    a_damaged_message_does_not_hold_up_its_queue,
 ];
 
 /// Samples 1 to `last`, the one in the middle damaged.
@@ -41,4 +44,18 @@ fn a_damaged_event_is_said_to_be_damaged_wherever_it_is_asked_for(store: &mut St
     let newest_first = store.reader().events_before(None, 9).unwrap();
     assert_eq!(positions(&newest_first), [all[4], all[3], all[1], all[0]]);
     assert_eq!(store.reader().head().unwrap(), all[4]);
+}
+
+fn a_damaged_message_does_not_hold_up_its_queue(store: &mut Store) {
+    let queue = store.sync(&[to_queue("worker")]).queues[0].id;
+    let all = damaged(store, 3);
+    let mut receive = |max| {
+        let received = store.write(|tx| tx.receive(queue, max, Duration::from_secs(60), after(0)));
+        received.iter().map(|message| message.event.position).collect::<Vec<_>>()
+    };
+    assert_eq!(receive(2), all[..1]);
+    assert_eq!(receive(2), all[2..]);
+    assert_eq!(receive(2), []);
+    let depth = store.reader().queue_depth(queue, after(61)).unwrap();
+    assert_eq!((depth.visible, depth.in_flight), (2, 1), "it is hidden for longer than the others");
 }

@@ -25,6 +25,10 @@ impl State {
             let event = self.events.get(&message.position).ok_or_else(|| {
                 StoreError::Damaged(format!("message {seq} points at no event ({})", message.position))
             })?;
+            if self.damaged.contains_key(&message.position) {
+                message.visible_at = hidden_until(MAX_VISIBILITY, now);
+                continue;
+            }
             message.receive_count += 1;
             message.received_at = Some(now);
             message.visible_at = hidden_until(visibility, now);

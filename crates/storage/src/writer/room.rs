@@ -177,8 +177,9 @@ impl Keeper {
             return;
         }
         self.said_at = Some(now);
+        let rows = std::mem::take(&mut self.unsaid);
         tracing::warn!(
-            rows = std::mem::take(&mut self.unsaid),
+            rows,
             "the store is nearly full: events and attempts that nobody is owed go before their time, the oldest first; make room on \
              the disk, or see --max-store and --min-free"
         );

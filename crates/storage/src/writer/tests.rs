@@ -15,6 +15,8 @@ use crate::memory::{
 };
 use crate::vital;
 
+mod room;
+
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 const TOPIC: TopicId = TopicId(1);
@@ -479,26 +481,6 @@ fn beyond_its_limit_the_queue_takes_only_outcomes() {
     assert!(outcomes.into_iter().all(|outcome| outcome.wait().is_ok()), "what is owed always gets in");
     assert_eq!(world.in_log(), [3, 4].map(sample_id));
     world.writer.admits().unwrap();
-}
-
-/// A store that is at its limit from the start.
-fn full() -> World {
-    World::with(SAMPLE_TIME, Retention { max_bytes: 0, ..Retention::default() })
-}
-
-#[test]
-fn at_its_limit_the_store_keeps_what_is_owed_and_nothing_else() {
-    let world = full();
-    assert!(matches!(world.writer.admits(), Err(StoreError::Full(_))), "before anybody asked for room");
-    assert!(matches!(world.writer.intend(sample_intent(1)).wait(), Err(StoreError::Full(_))));
-    let blocked = world.block();
-    let owed = [world.settle(2, "k"), world.writer.publish(sample_event(3))];
-    let offered = world.writer.offer(sample_event(4));
-    drop(blocked);
-    assert!(owed.into_iter().all(|receipt| receipt.wait().is_ok()));
-    assert!(matches!(offered.wait(), Err(StoreError::Full(_))));
-    assert_eq!(world.in_log(), [2, 3].map(sample_id));
-    assert_eq!(world.writer.stats().dropped.load(Ordering::Relaxed), 1);
 }
 
 #[test]

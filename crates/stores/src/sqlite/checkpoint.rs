@@ -20,6 +20,8 @@ use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags};
 use storage::failpoint;
 
+use storage::throttle::Throttle;
+
 use super::statements::BUSY_TIMEOUT;
 use super::{Files, Health, OTHER_CACHE, PAGE_BYTES, configure};
 
@@ -133,7 +135,10 @@ impl Checkpoints {
             Ok(true) => (self.commits, self.woken_at, self.cut) = (0, 0, false),
             Ok(false) => self.commits = TAIL_COMMITS - AGAIN_AFTER,
             Err(error) => {
-                tracing::warn!(%error, "the log could not be moved into the database; it grows until that works");
+                static FAILED: Throttle = Throttle::new();
+                if let Some(times) = FAILED.happened() {
+                    tracing::warn!(%error, times, "the log could not be moved into the database; it grows until that works");
+                }
                 self.commits = 0;
             }
         }
@@ -215,7 +220,10 @@ impl Passive {
                 return;
             }
             if let Err(error) = database.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-                tracing::warn!(%error, "a checkpoint failed; the log keeps what it has");
+                static FAILED: Throttle = Throttle::new();
+                if let Some(times) = FAILED.happened() {
+                    tracing::warn!(%error, times, "a checkpoint failed; the log keeps what it has");
+                }
             }
         }
     }

@@ -5,16 +5,17 @@
 //! ([`Sweep::released`]) and it is looked at again. The frontier halts at the first event that is too young or that a cursor has yet to
 //! read, so where nothing can go, one look a topic tells. After a start or a rollback the frontiers begin anew.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use event::{Position, Timestamp, TopicId};
 use rusqlite::{Connection, Params, params};
-use storage::Result;
 use storage::backend::Committed;
 use storage::entities::SubscriptionId;
 use storage::retention::{Housekept, Retention, TOO_OLD};
+use storage::{Result, StoreError};
 
+use super::gaps::{self, HAS_GAP};
 use super::rows::{self, micros};
 use super::statements::{Statements, failed};
 
@@ -42,6 +43,8 @@ pub(super) struct Sweep {
     passed: Option<TopicId>,
     /// How far making room got.
     round: room::Round,
+    /// Events that could not be deleted because they are damaged: they stay, and hold up no other.
+    damaged: HashSet<Position>,
 }
 
 /// How far a topic's push subscriptions have read; no bound where there is none.
@@ -141,6 +144,12 @@ impl Sweep {
         }
     }
 
+    /// The transaction was rolled back: all is to be looked at again.
+    pub(super) fn begin_anew(&mut self) {
+        let damaged = std::mem::take(&mut self.damaged);
+        *self = Self { damaged, ..Self::default() };
+    }
+
     /// Subscriptions came, went or changed their state: what the cursors allow is to be asked again.
     pub(super) fn entities_changed(&mut self) {
         self.floors.clear();
@@ -206,6 +215,7 @@ impl Sweep {
                 return Ok(Step::Spent);
             }
             slice.database.run("drop a subscription", "DELETE FROM subscriptions WHERE id = ?1", [id])?;
+            gaps::close(slice.database, SubscriptionId(id))?;
             slice.spend(1);
             self.entities_changed();
             if let Step::Spent = slice.step() {
@@ -356,8 +366,25 @@ impl Sweep {
         })
     }
 
-    /// Drops an event and its attempts if no row and no message pins it. `Spent` if the slice does not reach.
+    /// Drops an event and its attempts if no row and no message pins it. `Spent` if the slice does not reach. One that is damaged fails
+    /// once, and its transaction with it, because what of it was deleted by then nobody knows.
     fn drop_unless_pinned(
+        &mut self,
+        slice: &mut Slice<'_>,
+        topic: TopicId,
+        position: Position,
+    ) -> Result<Step> {
+        if self.damaged.contains(&position) {
+            return Ok(Step::Done);
+        }
+        let dropped = self.drop_whole_unless_pinned(slice, topic, position);
+        if let Err(StoreError::Damaged(_)) = dropped {
+            self.damaged.insert(position);
+        }
+        dropped
+    }
+
+    fn drop_whole_unless_pinned(
         &mut self,
         slice: &mut Slice<'_>,
         topic: TopicId,
@@ -418,8 +445,11 @@ fn event_after(
 }
 
 fn floors(database: &Connection, topic: TopicId) -> Result<Floors> {
-    let sql = "SELECT min(done_to) FROM subscriptions WHERE topic = ?1 AND protocol <> 'sqs' AND state = 'confirmed'";
-    let confirmed = database.find("read a topic's cursors", sql, [topic.0], |row| {
+    let sql = format!(
+        "SELECT min(done_to) FROM subscriptions WHERE topic = ?1 AND state = 'confirmed'
+         AND (protocol <> 'sqs' OR {HAS_GAP})"
+    );
+    let confirmed = database.find("read a topic's cursors", &sql, [topic.0], |row| {
         Ok(row.get::<_, Option<i64>>(0)?.map(Position))
     })?;
     let sql = "SELECT id, done_to FROM subscriptions INDEXED BY subscriptions_unconfirmed

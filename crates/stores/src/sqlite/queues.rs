@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use event::{Event, Position, Timestamp};
 use rusqlite::Connection;
-use storage::Result;
 use storage::entities::{QueueId, SubscriptionId};
 use storage::queue::{
     MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange, message_id,
 };
+use storage::throttle::Throttle;
+use storage::{Result, StoreError};
 
 use super::rows::{self, EVENT, micros};
 use super::statements::Statements;
@@ -50,7 +51,30 @@ pub(super) fn receive(
             position: rows::position(row, 5)?,
         })
     })?;
-    candidates.into_iter().map(|candidate| hand_out(database, candidate, visibility, now)).collect()
+    let mut received = Vec::new();
+    for candidate in candidates {
+        let seq = candidate.seq;
+        match hand_out(database, candidate, visibility, now) {
+            Err(StoreError::Damaged(why)) => set_aside(database, seq, &why, now)?,
+            handed_out => received.push(handed_out?),
+        }
+    }
+    Ok(received)
+}
+
+/// One message that is damaged must not keep its queue from all others. It is hidden for as long as can be, and tried again then.
+fn set_aside(database: &Connection, seq: i64, why: &str, now: Timestamp) -> Result<()> {
+    static DAMAGED: Throttle = Throttle::new();
+    if let Some(times) = DAMAGED.happened() {
+        tracing::error!(
+            message = seq,
+            why,
+            times,
+            "a message is damaged and is not handed out; the others of its queue are"
+        );
+    }
+    let sql = "UPDATE messages SET visible_at = ?2 WHERE seq = ?1";
+    database.run("set a message aside", sql, [seq, hidden_until(MAX_VISIBILITY, now)]).map(drop)
 }
 
 fn return_hidden(database: &Connection, queue: QueueId, now: Timestamp) -> Result<()> {

@@ -15,6 +15,7 @@ use storage::delivery::{Attempt, Delivery, DeliveryId};
 use storage::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
 use storage::queue::{MessageHandle, Received, VisibilityChange};
 use storage::retention::{Housekept, Retention};
+use storage::throttle::Throttle;
 use storage::{Result, StoreError};
 
 use super::housekeeping::Sweep;
@@ -22,7 +23,7 @@ use super::journal::OpenIntents;
 use super::lock::{DataDir, IncarnationLock};
 use super::rows::micros;
 use super::statements::Statements;
-use super::{deliveries, entities, queues};
+use super::{deliveries, entities, gaps, queues};
 
 pub(super) struct Transaction {
     pub(super) database: Connection,
@@ -101,10 +102,14 @@ impl Transaction {
         if !self.database.is_autocommit()
             && let Err(error) = self.database.run("roll back", "ROLLBACK", [])
         {
-            tracing::error!(%error, "a transaction was not rolled back");
+            static FAILED: Throttle = Throttle::new();
+            if let Some(times) = FAILED.happened() {
+                tracing::error!(%error, times, "a transaction was not rolled back");
+            }
         }
         self.intents.undo();
-        self.sweep = Sweep::default();
+        self.sweep.begin_anew();
+        self.makes_room = false;
         self.committed = Committed::default();
         self.forgotten.clear();
         if std::mem::take(&mut self.routes_changed) {
@@ -165,6 +170,10 @@ impl Tx for Transaction {
         Ok(entities)
     }
 
+    fn copy_missed(&mut self, limit: usize) -> Result<usize> {
+        Transaction::copy_missed(self, limit)
+    }
+
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>> {
         let confirmed = entities::confirm(&self.database, token)?;
         // A queue that was unsubscribed gets messages again.
@@ -177,7 +186,9 @@ impl Tx for Transaction {
         id: SubscriptionId,
         token: Option<&str>,
     ) -> Result<Option<Subscription>> {
-        entities::disable(&self.database, id, token)?;
+        if entities::disable(&self.database, id, token)? {
+            gaps::close(&self.database, id)?;
+        }
         self.reload_routes()?;
         entities::find(&self.database, id)
     }

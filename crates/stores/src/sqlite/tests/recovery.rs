@@ -165,8 +165,23 @@ fn a_damaged_page_spoils_the_event_that_it_is_of_alone() {
     let at = |position| reader.event_at(Position(position));
     assert!(matches!(at(lost), Err(StoreError::Damaged(_))));
     let topic = sample_event(1).topic;
-    let after = reader.events_after(topic, Position(lost), 9, usize::MAX).unwrap();
-    assert_eq!(after.len() as i64, 4 - lost);
+    let rest = reader.events_after(topic, Position(lost), 9, usize::MAX).unwrap();
+    assert_eq!(rest.len() as i64, 4 - lost);
+    // Housekeeping fails at it once, and goes around it then.
+    drop(reader);
+    let mut opened = store.open();
+    let long_after = after(1_000_000);
+    let mut housekeep = || {
+        write(&mut opened.backend, |tx| tx.housekeep(&Retention::default(), long_after, 64))
+            .map(|done| done.rows)
+    };
+    assert!(matches!(housekeep(), Err(StoreError::Damaged(_))));
+    assert_eq!(housekeep().unwrap(), 3);
+    assert_eq!(housekeep().unwrap(), 0);
+    let left: i64 = shell(&store.files().database)
+        .query_row("SELECT sum(position) FROM events", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, lost);
 }
 
 #[test]
