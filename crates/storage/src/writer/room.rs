@@ -16,8 +16,8 @@ use crate::backend::Backend;
 use crate::retention::{Housekept, Retention, Room};
 use crate::{Result, StoreError};
 
-/// Rows that a slice deletes: about a millisecond of it.
-const SLICE_ROWS: usize = 64;
+/// Rows that a slice deletes: well below a millisecond of it, and no more history than is needed.
+const SLICE_ROWS: usize = 16;
 /// Rows that are deleted besides for each change in the commit: so what is kept shrinks, whatever comes.
 const ROWS_A_CHANGE: usize = 2;
 /// Between two looks for something to delete when the last one found nothing.
@@ -382,6 +382,6 @@ mod tests {
         keeper.searched(Housekept::default(), second(2));
         assert!(!keeper.is_due(second(5)), "a long search for nothing");
         assert!(keeper.is_due(second(6)));
-        assert_eq!((Keeper::rows(0), Keeper::rows(100)), (64, 264));
+        assert_eq!((Keeper::rows(0), Keeper::rows(100)), (16, 216));
     }
 }
