@@ -199,7 +199,8 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         static FAILED: Throttle = Throttle::new();
         if let Some(times) = FAILED.happened() {
-            tracing::warn!(%error, times, "the store did not do what the admin API asked");
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, times, "the store did not do what the admin API asked");
         }
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,

@@ -523,7 +523,8 @@ fn a_disk_that_fails_reads_for_a_while_costs_nothing() {
     faulty.scene.receiver.come_back();
     let scene = &faulty.scene;
     wait::until("deliveries to meet it", || {
-        scene.gateway().output().contains("Input/output error").then_some(())
+        let degraded = scene.admin().status().1["retrohook"]["degraded"].to_string();
+        degraded.contains("waits for the store").then_some(())
     });
     faulty.control("disable name=posix/io/rw/pread");
     wait::until("every event to be delivered", || {
@@ -536,8 +537,10 @@ fn a_disk_that_fails_reads_for_a_while_costs_nothing() {
             .collect();
         (targets.len() == 5).then_some(())
     });
-    let status = scene.admin().status().1;
-    assert_eq!(status["retrohook"]["degraded"], serde_json::json!([]), "{status}");
+    wait::until("nothing to be degraded", || {
+        (scene.admin().status().1["retrohook"]["degraded"] == serde_json::json!([])).then_some(())
+    });
+    assert!(scene.gateway().output().contains("Input/output error"), "{}", scene.gateway().output());
     assert_eq!(put(scene, "/strict/profile?after").status, 200, "{}", scene.gateway().output());
 }
 
