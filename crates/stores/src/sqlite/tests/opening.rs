@@ -45,7 +45,7 @@ fn a_directory_is_durable_before_what_is_in_it() {
     };
     assert_eq!(make(&below("a/b/../c")), [below(""), below("a"), below("a/b/..")].map(|dir| dir.join("")));
     assert_eq!(make(&below("a/b/d")), [below("a/b")]);
-    assert_eq!(make(&below("a/b/d")), [PathBuf::new(); 0]);
+    assert!(make(&below("a/b/d")).is_empty());
     let mode = std::fs::metadata(below("a/c")).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o700);
     let failing = open::make_directory(&below("a/e"), |_| Err(std::io::Error::other("no")));
