@@ -12,11 +12,13 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // The things that are added again and again, each behind its port.
     ("stores", &["event", "storage"]),
     ("plugins", &["event", "storage", "pipeline"]),
-    ("sinks", &["event", "storage", "delivery"]),
+    // What the gateway's and the deliveries' clients have in common; knows nothing of either.
+    ("dialing", &[]),
+    ("sinks", &["event", "storage", "delivery", "dialing"]),
     ("protocols", &["event", "storage", "delivery", "hub"]),
     // The surroundings.
     ("config", &["event", "storage", "pipeline", "delivery", "hub"]),
-    ("gateway", &["event", "storage", "pipeline", "config"]),
+    ("gateway", &["event", "storage", "pipeline", "config", "dialing"]),
     // It tells what the cores count.
     ("admin", &["event", "storage", "pipeline", "delivery", "hub", "config", "gateway"]),
     ("dashboard", &["event", "storage", "delivery", "hub", "config"]),
@@ -27,6 +29,7 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "storage",
             "pipeline",
             "delivery",
+            "dialing",
             "hub",
             "stores",
             "plugins",
@@ -41,7 +44,18 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // The targets of the fuzzers; nothing depends on it.
     (
         "fuzzing",
-        &["event", "storage", "pipeline", "delivery", "hub", "plugins", "protocols", "config", "gateway"],
+        &[
+            "event",
+            "storage",
+            "pipeline",
+            "delivery",
+            "hub",
+            "plugins",
+            "sinks",
+            "protocols",
+            "config",
+            "gateway",
+        ],
     ),
     // It measures the binary from outside, beside others.
     ("bench", &[]),
