@@ -5,6 +5,7 @@
 //! the remedy, never what a name resolved to.
 //!
 //! The metadata addresses of clouds are refused under every flag, in every spelling that carries an IPv4 address inside an IPv6 one.
+//! Other link-local addresses, where clouds and orchestrators put more services of this kind, are opened by a CIDR alone.
 
 mod address;
 mod allow;
@@ -83,8 +84,8 @@ impl Rule {
     /// Whether `--allow-private-endpoints` opens it.
     fn opens_with_private(self) -> bool {
         match self {
-            Self::Loopback | Self::Private | Self::LinkLocal | Self::Shared | Self::Internal => true,
-            Self::Metadata | Self::Unspecified | Self::Multicast | Self::Reserved => false,
+            Self::Loopback | Self::Private | Self::Shared | Self::Internal => true,
+            Self::Metadata | Self::LinkLocal | Self::Unspecified | Self::Multicast | Self::Reserved => false,
         }
     }
 }

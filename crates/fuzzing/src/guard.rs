@@ -46,6 +46,8 @@ fn judge(address: IpAddr, allow: &Allow) {
     let plain = vet(address, &Allow::default());
     assert!(plain.is_err() || is_public(address), "{address} is open without a setting");
     assert!(plain.is_err() || open, "{address} is closed by {allow:?}");
+    let private = Allow::parse(true, []).expect("nothing is wrong with no value");
+    assert!(vet(address, &private).is_err() || !is_link_local(address), "{address} is open to all");
     let resolved = vet_resolved("hooks.example.com", [address], allow).is_ok();
     assert_eq!(resolved, open || (allow.names("hooks.example.com") && resolved), "{address}");
     assert!(!resolved || !is_metadata(address), "{address} is open to a name under {allow:?}");
@@ -56,7 +58,7 @@ fn judge(address: IpAddr, allow: &Allow) {
 }
 
 /// The IPv6 addresses that some mechanism takes for an IPv4 one.
-fn carriers(v4: Ipv4Addr) -> [Ipv6Addr; 7] {
+fn carriers(v4: Ipv4Addr) -> [Ipv6Addr; 8] {
     let [a, b, c, d] = v4.octets().map(u16::from);
     let (high, low) = (a << 8 | b, c << 8 | d);
     [
@@ -64,6 +66,7 @@ fn carriers(v4: Ipv4Addr) -> [Ipv6Addr; 7] {
         Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low),
         Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, high, low),
         Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+        Ipv6Addr::new(0x64, 0xff9b, 1, high, c, d << 8, 0, 0),
         Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1),
         Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, !high, !low),
         Ipv6Addr::new(0x2a00, 1, 2, 3, 0, 0x5efe, high, low),
@@ -72,14 +75,27 @@ fn carriers(v4: Ipv4Addr) -> [Ipv6Addr; 7] {
 
 /// The metadata services that everybody knows, beside the guard's own list.
 fn is_metadata(address: IpAddr) -> bool {
-    const V4: [[u8; 4]; 4] =
-        [[169, 254, 169, 254], [169, 254, 170, 2], [100, 100, 100, 200], [168, 63, 129, 16]];
+    const V4: [[u8; 4]; 6] = [
+        [169, 254, 169, 254],
+        [169, 254, 170, 2],
+        [169, 254, 42, 42],
+        [169, 254, 0, 23],
+        [100, 100, 100, 200],
+        [168, 63, 129, 16],
+    ];
     match address {
         IpAddr::V4(v4) => V4.contains(&v4.octets()),
         IpAddr::V6(v6) => {
-            v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
+            v6.segments()[..2] == [0xfd00, 0xec2]
                 || V4.iter().any(|octets| carriers((*octets).into()).contains(&v6))
         }
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
     }
 }
 

@@ -4,24 +4,47 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Allow, Blocked, Rule};
 
-/// Metadata services with an IPv4 address: AWS, Azure, GCP, OpenStack (169.254.169.254), ECS, EKS, AWS's resolver, Azure's wire
-/// server, Alibaba, Oracle classic.
-const METADATA_V4: [Ipv4Addr; 7] = [
+/// Services of clouds with an IPv4 address that hand out credentials, user data or what else is a machine's alone.
+const METADATA_V4: [Ipv4Addr; 14] = [
+    // AWS, Azure, GCP, Oracle, OpenStack, DigitalOcean, Hetzner and most others.
     Ipv4Addr::new(169, 254, 169, 254),
+    // AWS: credentials of ECS's tasks and of EKS's pods; resolver, clock, licences.
     Ipv4Addr::new(169, 254, 170, 2),
     Ipv4Addr::new(169, 254, 170, 23),
     Ipv4Addr::new(169, 254, 169, 253),
+    Ipv4Addr::new(169, 254, 169, 123),
+    Ipv4Addr::new(169, 254, 169, 250),
+    Ipv4Addr::new(169, 254, 169, 251),
+    // Azure's wire server.
     Ipv4Addr::new(168, 63, 129, 16),
+    // Scaleway.
+    Ipv4Addr::new(169, 254, 42, 42),
+    // Tencent.
+    Ipv4Addr::new(169, 254, 0, 23),
+    // Alibaba.
     Ipv4Addr::new(100, 100, 100, 200),
+    // Oracle classic.
     Ipv4Addr::new(192, 0, 0, 192),
+    // Equinix Metal.
+    Ipv4Addr::new(192, 80, 8, 124),
+    // AWS Lambda's extensions and telemetry.
+    Ipv4Addr::new(169, 254, 100, 1),
 ];
 
-/// Metadata services with an IPv6 address: AWS, EKS, AWS's resolver, GCP.
-const METADATA_V6: [Ipv6Addr; 4] = [
-    Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254),
-    Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x23),
-    Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x253),
-    Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254),
+/// The same with an IPv6 address, as networks.
+const METADATA_V6: [([u16; 8], u8); 6] = [
+    // AWS keeps the whole network for its services: metadata (::254), EKS (::23), resolver (::253), clock (::123), licences (::250).
+    ([0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0], 32),
+    // GCP.
+    ([0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254], 128),
+    // Scaleway.
+    ([0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x42], 128),
+    // Oracle.
+    ([0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe], 128),
+    // Linode.
+    ([0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1], 128),
+    // OpenStack.
+    ([0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe], 128),
 ];
 
 /// Refused IPv4 ranges; the first that fits is the rule.
@@ -87,7 +110,7 @@ fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => METADATA_V4.contains(&v4),
         IpAddr::V6(v6) => {
-            METADATA_V6.contains(&v6)
+            METADATA_V6.iter().any(|(base, prefix)| is_in(v6, *base, *prefix))
                 || embedded(v6).into_iter().flatten().any(|v4| METADATA_V4.contains(&v4))
         }
     }
@@ -109,11 +132,7 @@ fn rule_of_v4(address: Ipv4Addr) -> Option<Rule> {
 }
 
 fn rule_of_v6(address: Ipv6Addr) -> Option<Rule> {
-    let bits = address.to_bits();
-    let ranged = RANGES_V6.iter().find(|(base, prefix, _)| {
-        let base = Ipv6Addr::from(*base).to_bits();
-        (bits ^ base) >> (128 - u32::from(*prefix)) == 0
-    });
+    let ranged = RANGES_V6.iter().find(|(base, prefix, _)| is_in(address, *base, *prefix));
     if let Some((_, _, rule)) = ranged {
         return Some(*rule);
     }
@@ -124,16 +143,27 @@ fn rule_of_v6(address: Ipv6Addr) -> Option<Rule> {
     None
 }
 
+/// Whether an address is in the network `base`/`prefix`; `prefix` is not 0.
+fn is_in(address: Ipv6Addr, base: [u16; 8], prefix: u8) -> bool {
+    (address.to_bits() ^ Ipv6Addr::from(base).to_bits()) >> (128 - u32::from(prefix)) == 0
+}
+
 /// All IPv4 addresses that some mechanism would read out of an IPv6 one.
-fn embedded(address: Ipv6Addr) -> [Option<Ipv4Addr>; 6] {
+fn embedded(address: Ipv6Addr) -> [Option<Ipv4Addr>; 9] {
     let s = address.segments();
     let low = v4(s[6], s[7]);
     let compatible = (s[..6] == [0; 6]).then_some(low);
     let siit = (s[..6] == [0, 0, 0, 0, 0xffff, 0]).then_some(low);
-    let nat64_local = (s[..3] == [0x64, 0xff9b, 1]).then_some(low);
+    // A network of 64:ff9b:1::/48 may be a translator's, with a prefix of 48, 56, 64 or 96 bits (RFC 6052, section 2.2).
+    let local = s[..3] == [0x64, 0xff9b, 1];
+    let nat64_96 = local.then_some(low);
+    let nat64_48 = local.then(|| v4(s[3], s[4] << 8 | s[5] >> 8));
+    let nat64_56 = local.then(|| v4(s[3] << 8 | (s[4] & 0xff), s[5]));
+    let nat64_64 = local.then(|| v4(s[4] << 8 | s[5] >> 8, s[5] << 8 | s[6] >> 8));
     let six_to_four = (s[0] == 0x2002).then(|| v4(s[1], s[2]));
     let teredo = (s[..2] == [0x2001, 0]).then(|| v4(!s[6], !s[7]));
-    [nat64(address).or(nat64_local), compatible, siit, six_to_four, teredo, isatap(address)]
+    let well_known = nat64(address).or(nat64_96);
+    [well_known, nat64_48, nat64_56, nat64_64, compatible, siit, six_to_four, teredo, isatap(address)]
 }
 
 /// Of 64:ff9b::/96, the well-known prefix of translators.

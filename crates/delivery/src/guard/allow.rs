@@ -8,7 +8,7 @@ use url::Host;
 /// Exceptions from the guard. The default has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allow {
-    /// All private, loopback, link-local and internal endpoints.
+    /// All private, loopback and internal endpoints; not the link-local ones.
     pub private: bool,
     cidrs: Vec<Cidr>,
     names: Vec<String>,

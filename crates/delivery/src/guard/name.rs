@@ -5,8 +5,19 @@ use std::net::IpAddr;
 use super::{Allow, Blocked, Rule, vet};
 
 /// Names of metadata services.
-const METADATA: [&str; 5] =
-    ["metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"];
+const METADATA: [&str; 11] = [
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "instance-data",
+    "instance-data.ec2.internal",
+    "metadata.tencentyun.com",
+    "metadata.platformequinix.com",
+    "metadata.packet.net",
+    "api.metadata.cloud.ibm.com",
+    "metadata.azure.internal",
+    "rancher-metadata",
+];
 
 /// Names that `/etc/hosts` usually gives this host, beside `localhost`.
 const THIS_HOST: [&str; 4] = ["ip6-localhost", "ip6-loopback", "localhost.localdomain", "localhost6"];

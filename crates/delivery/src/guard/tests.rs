@@ -166,6 +166,32 @@ fn names_the_rule() {
 }
 
 #[test]
+fn link_local_addresses_are_opened_by_a_network_alone() {
+    let spellings = [
+        "169.254.1.1",
+        "0xa9fe0101",
+        "[::ffff:169.254.1.1]",
+        "[64:ff9b::a9fe:101]",
+        "[64:ff9b:1::a9fe:101]",
+        "[2002:a9fe:101::1]",
+        "[::169.254.1.1]",
+        "[fe80::1]",
+        "[febf::1]",
+    ];
+    for host in spellings {
+        assert!(check(host, &allow(true, &["169.254.1.2", "fe80::2", "receiver"])).is_err(), "{host} passed");
+    }
+    let text = check("169.254.1.1", &allow(true, &[])).unwrap_err();
+    assert!(text.contains("link-local") && text.ends_with("--allow-endpoints CIDR"), "{text}");
+    let link_local: IpAddr = "169.254.1.1".parse().unwrap();
+    assert!(vet_resolved("receiver", [link_local], &allow(true, &["receiver"])).is_err(), "nor by a name");
+    let opened = allow(false, &["169.254.1.0/24", "fe80::/64"]);
+    for host in ["169.254.1.1", "[::ffff:169.254.1.1]", "[64:ff9b::a9fe:101]", "[fe80::1]"] {
+        assert_eq!(check(host, &opened), Ok(()), "{host}");
+    }
+}
+
+#[test]
 fn private_opens_private_and_nothing_else() {
     let private = allow(true, &[]);
     for host in [
@@ -173,7 +199,6 @@ fn private_opens_private_and_nothing_else() {
         "[::1]",
         "10.1.2.3",
         "[fd12::1]",
-        "169.254.1.1",
         "100.64.0.1",
         "[64:ff9b::a00:1]",
         "localhost",
@@ -192,8 +217,33 @@ fn private_opens_private_and_nothing_else() {
 
 #[test]
 fn no_option_opens_a_metadata_service() {
-    let all = allow(true, &["0.0.0.0/0", "::/0", "metadata", "metadata.google.internal"]);
+    let all = allow(true, &["0.0.0.0/0", "::/0", "metadata", "metadata.google.internal", "fd00:ec2::254"]);
     for host in [
+        "169.254.169.123",
+        "169.254.169.250",
+        "169.254.169.251",
+        "169.254.42.42",
+        "169.254.0.23",
+        "169.254.100.1",
+        "192.80.8.124",
+        "[::ffff:169.254.42.42]",
+        "[64:ff9b::a9fe:17]",
+        "[64:ff9b:1:a9fe:2a:2a00::]",
+        "[64:ff9b:1:a9:fe:2a2a::]",
+        "[64:ff9b:1::a9:fe2a:2a00:0]",
+        "[2002:a9fe:17::]",
+        "[::169.254.0.23]",
+        "[fd00:ec2::123]",
+        "[fd00:ec2::253]",
+        "[fd00:ec2:0:1::1]",
+        "[fd00:42::42]",
+        "[fd00:c1::a9fe:a9fe]",
+        "[fd00:a9fe:a9fe::1]",
+        "[fe80::a9fe:a9fe]",
+        "metadata.tencentyun.com",
+        "metadata.platformequinix.com",
+        "api.metadata.cloud.ibm.com",
+        "rancher-metadata",
         "169.254.169.254",
         "169.254.170.2",
         "169.254.170.23",
