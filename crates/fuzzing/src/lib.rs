@@ -7,6 +7,7 @@
 //! To add one: a module with `pub fn target(data: &[u8])`, its line in [`TARGETS`], a folder with a seed, and
 //! `UPDATE_GENERATED=1 cargo test -p fuzzing`, which writes what cargo-fuzz wants.
 
+pub mod answer;
 pub mod capture;
 pub mod config_file;
 pub mod facts;
@@ -27,7 +28,8 @@ pub struct Target {
 }
 
 /// All targets. A target's name is that of its module.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
+    Target { name: "answer", run: answer::target },
     Target { name: "capture", run: capture::target },
     Target { name: "config_file", run: config_file::target },
     Target { name: "facts", run: facts::target },

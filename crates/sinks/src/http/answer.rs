@@ -1,40 +1,39 @@
-//! Answers off the wire, as RFC 9112 frames them: no I/O, every step bounded.
+//! Answers off the wire: no I/O, every step bounded.
 //!
-//! An answer is that of a POST on a connection that carries one request at a time. Whatever is unclear costs the connection, not the
-//! answer: its status is known by then.
-
-use std::mem::MaybeUninit;
+//! An answer is that of a POST on a connection that carries one request at a time. Its status line has to be HTTP/1: that alone decides
+//! what becomes of the delivery. What follows is framed as RFC 9112 says where it can be, and read leniently where it cannot: folded
+//! lines, spaces before a colon, lines without one, lengths that contradict each other, any number of lines. Whatever is not as the
+//! standard has it costs the connection, not the answer. A body whose end is unclear is not waited for.
 
 use bytes::{Buf as _, BytesMut};
-use httparse::{Header, ParserConfig, Status};
 
 use super::MAX_HEAD;
 
-/// Header lines of one answer.
-const MAX_LINES: usize = 100;
 /// The longest `Retry-After` that is passed on, in bytes.
 const MAX_RETRY_AFTER: usize = 64;
 /// The longest line of a chunked body (its size, or a trailer), in bytes.
 const MAX_LINE: usize = 4 << 10;
 /// Trailer lines of a chunked body.
 const MAX_TRAILERS: usize = 64;
+/// What every answer begins with, but for empty lines.
+const BEGINS: &[u8] = b"HTTP/1.";
 
 /// What a head says that matters.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub struct Head {
     /// 100 to 999.
-    pub(super) status: u16,
+    pub status: u16,
     /// As it came, if it is short text.
-    pub(super) retry_after: Option<String>,
+    pub retry_after: Option<String>,
     /// Where the body ends.
-    pub(super) framing: Framing,
+    pub framing: Framing,
     /// Whether another request may follow on the connection.
-    pub(super) keep: bool,
+    pub keep: bool,
 }
 
 /// What stands at the beginning of the bytes that have come.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub enum Parsed {
     /// Not yet a whole head.
     Partial,
     /// A 1xx answer of so many bytes; the real one follows.
@@ -44,79 +43,174 @@ pub(super) enum Parsed {
 }
 
 /// Why bytes are no answer; a text for people, that has nothing of the bytes in it.
-pub(super) type Invalid = &'static str;
+pub type Invalid = &'static str;
 
 /// Reads a head.
 ///
 /// # Errors
 /// If this is no answer and will never be one.
-pub(super) fn head(bytes: &[u8]) -> Result<Parsed, Invalid> {
-    let mut lines = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_LINES];
-    let mut response = httparse::Response::new(&mut []);
-    let config = ParserConfig::default();
-    let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, &mut lines);
-    let length = match parsed {
-        Ok(Status::Complete(length)) if length <= MAX_HEAD => length,
-        Ok(Status::Partial) if bytes.len() < MAX_HEAD => return Ok(Parsed::Partial),
-        Ok(_) => return Err("its head is too large"),
-        Err(httparse::Error::TooManyHeaders) => return Err("its head has too many lines"),
-        Err(_) => return Err("it is not HTTP/1"),
+pub fn head(bytes: &[u8]) -> Result<Parsed, Invalid> {
+    let mut lines = Lines { rest: bytes };
+    let first = loop {
+        match lines.next() {
+            // Some servers send an empty line behind the body of the answer before.
+            Some([]) => {}
+            Some(line) => break line,
+            None if may_begin(lines.rest) => return partial(bytes),
+            None => return Err("it does not begin with HTTP/1"),
+        }
     };
-    let status = response.code.filter(|status| *status >= 100).ok_or("it has no status")?;
+    let (is_exact, status) = status_line(first)?;
+    let mut fields = Fields::default();
+    loop {
+        match lines.next() {
+            Some([]) => break,
+            Some(line) => fields.read(line),
+            None => return partial(bytes),
+        }
+    }
+    let length = bytes.len() - lines.rest.len();
+    if length > MAX_HEAD {
+        return Err(TOO_LARGE);
+    }
     if matches!(status, 100 | 102..=199) {
         return Ok(Parsed::Interim(length));
     }
-    let mut framed = Framed::default();
-    for line in &*response.headers {
-        framed.read(line)?;
+    Ok(Parsed::Final(fields.head(status, is_exact), length))
+}
+
+const TOO_LARGE: Invalid = "its head is larger than 64 KiB";
+
+/// More is to come, if there is room for it.
+fn partial(bytes: &[u8]) -> Result<Parsed, Invalid> {
+    if bytes.len() < MAX_HEAD { Ok(Parsed::Partial) } else { Err(TOO_LARGE) }
+}
+
+/// Whether a line that has not come whole may be that of a status.
+fn may_begin(line: &[u8]) -> bool {
+    let known = line.len().min(BEGINS.len());
+    line[..known] == BEGINS[..known] || line == b"\r"
+}
+
+/// Whole lines without their ends: a line feed, with or without a carriage return before it.
+struct Lines<'b> {
+    rest: &'b [u8],
+}
+
+impl<'b> Iterator for Lines<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        let end = self.rest.iter().position(|byte| *byte == b'\n')?;
+        let (line, rest) = (&self.rest[..end], &self.rest[end + 1..]);
+        self.rest = rest;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
-    Ok(Parsed::Final(framed.head(status, response.version == Some(1)), length))
+}
+
+/// Whether it is HTTP/1.1 as the standard has it, and the status. The reason phrase may be missing, or be anything.
+fn status_line(line: &[u8]) -> Result<(bool, u16), Invalid> {
+    let rest = line.strip_prefix(BEGINS).ok_or("it does not begin with HTTP/1")?;
+    let [minor @ b'0'..=b'9', space @ (b' ' | b'\t'), rest @ ..] = rest else {
+        return Err("its first line is not HTTP/1");
+    };
+    let is_exact = *minor == b'1' && *space == b' ' && rest.first().is_some_and(u8::is_ascii_digit);
+    match trimmed(rest) {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..]
+            if rest.first().is_none_or(u8::is_ascii_whitespace) =>
+        {
+            let digit = |byte: &u8| u16::from(byte - b'0');
+            Ok((is_exact, digit(a) * 100 + digit(b) * 10 + digit(c)))
+        }
+        _ => Err("its first line has no status"),
+    }
+}
+
+/// Without the spaces and tabs around it.
+fn trimmed(text: &[u8]) -> &[u8] {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let begin = text.iter().position(|byte| !is_space(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_space(byte)).map_or(begin, |last| last + 1);
+    &text[begin..end]
 }
 
 /// What the lines say, as far as they were read.
 #[derive(Default)]
-struct Framed {
+struct Fields {
     length: Option<u64>,
     /// Whether there is a `Transfer-Encoding`, and its last coding is `chunked`.
     coded: Option<bool>,
     close: bool,
     retry_after: Option<String>,
+    /// Something is not as the standard has it.
+    odd: bool,
+    /// Where the body ends cannot be said.
+    unclear: bool,
+    /// The line before is one that says where the body ends.
+    framing_line: bool,
 }
 
-impl Framed {
-    fn read(&mut self, line: &Header<'_>) -> Result<(), Invalid> {
-        let is = |name: &str| line.name.eq_ignore_ascii_case(name);
-        if is("content-length") {
-            let length = length(line.value).ok_or("its Content-Length is no number")?;
-            if self.length.replace(length).is_some_and(|before| before != length) {
-                return Err("it has two lengths");
-            }
-        } else if is("transfer-encoding") {
-            self.coded =
-                Some(tokens(line.value).last().is_some_and(|last| last.eq_ignore_ascii_case(b"chunked")));
-        } else if is("connection") {
-            self.close |= tokens(line.value).any(|token| token.eq_ignore_ascii_case(b"close"));
-        } else if is("retry-after") && self.retry_after.is_none() && line.value.len() <= MAX_RETRY_AFTER {
-            self.retry_after =
-                std::str::from_utf8(line.value).ok().filter(|text| text.is_ascii()).map(str::to_owned);
+impl Fields {
+    fn read(&mut self, line: &[u8]) {
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            // What continues the line before. None of those that matter is ever that long.
+            self.odd = true;
+            self.unclear |= self.framing_line;
+            return;
         }
-        Ok(())
+        self.framing_line = false;
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            self.odd = true;
+            return;
+        };
+        let (written, value) = (&line[..colon], trimmed(&line[colon + 1..]));
+        let name = written.trim_ascii_end();
+        let is_token = |byte: &u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(byte);
+        let is_text = |byte: &u8| *byte == b'\t' || !byte.is_ascii_control();
+        self.odd |= name.len() != written.len()
+            || name.is_empty()
+            || !name.iter().all(is_token)
+            || !value.iter().all(is_text);
+        self.field(name, value);
     }
 
-    fn head(self, status: u16, is_http_11: bool) -> Head {
+    fn field(&mut self, name: &[u8], value: &[u8]) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        if is("content-length") {
+            self.framing_line = true;
+            match length(value) {
+                Some(length) => {
+                    self.unclear |= self.length.replace(length).is_some_and(|before| before != length)
+                }
+                None => self.unclear = true,
+            }
+        } else if is("transfer-encoding") {
+            self.framing_line = true;
+            self.coded = Some(tokens(value).last().is_some_and(|last| last.eq_ignore_ascii_case(b"chunked")));
+        } else if is("connection") {
+            self.close |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"close"));
+        } else if is("retry-after") && self.retry_after.is_none() && value.len() <= MAX_RETRY_AFTER {
+            self.retry_after =
+                std::str::from_utf8(value).ok().filter(|text| text.is_ascii()).map(str::to_owned);
+        }
+    }
+
+    fn head(self, status: u16, is_exact: bool) -> Head {
         let framing = match (status, self.coded, self.length) {
             (204 | 304, ..) => Framing::Length(0),
+            _ if self.unclear => Framing::Unclear,
             (_, Some(true), _) => Framing::Chunked(Chunk::Size),
             (_, None, Some(length)) => Framing::Length(length),
             (_, Some(false), _) | (_, None, None) => Framing::UntilClose,
         };
         // Two framings at once are how answers are smuggled: nothing else is read from such a connection.
-        let one_framing = self.coded.is_none() || self.length.is_none();
+        let one_framing = !self.unclear && (self.coded.is_none() || self.length.is_none());
         // So is a body where there can be none: it may follow all the same.
         let no_false_body =
             !matches!(status, 204 | 304) || self.coded.is_none() && self.length.is_none_or(|n| n == 0);
-        let keep = is_http_11
+        let keep = is_exact
             && !self.close
+            && !self.odd
             && one_framing
             && no_false_body
             && status != 101
@@ -125,11 +219,14 @@ impl Framed {
     }
 }
 
-/// Digits alone, as RFC 9110 has them.
+/// Digits alone, as RFC 9110 has them; several, if they are the same.
 fn length(value: &[u8]) -> Option<u64> {
-    let digits =
-        std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-    digits.parse().ok()
+    let mut numbers = tokens(value).map(|digits| {
+        let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        is_number.then(|| std::str::from_utf8(digits).ok()?.parse::<u64>().ok()).flatten()
+    });
+    let first = numbers.next()??;
+    numbers.all(|number| number == Some(first)).then_some(first)
 }
 
 fn tokens(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
@@ -138,18 +235,20 @@ fn tokens(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
 
 /// Where a body ends, and how much of it is still to come.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub enum Framing {
     /// After so many bytes.
     Length(u64),
     /// After the chunk of size 0 and its trailer.
     Chunked(Chunk),
     /// Where the connection ends.
     UntilClose,
+    /// Nobody knows: what has come already is taken, and nothing more is waited for.
+    Unclear,
 }
 
 /// What comes next in a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chunk {
+pub enum Chunk {
     /// A line with a size.
     Size,
     /// So many bytes.
@@ -164,7 +263,7 @@ pub(super) enum Chunk {
 
 impl Framing {
     /// Whether all of the body has been taken.
-    pub(super) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunk::End))
     }
 
@@ -173,14 +272,14 @@ impl Framing {
     ///
     /// # Errors
     /// If a chunk makes no sense: where the body ends is unknown.
-    pub(super) fn take(
-        &mut self,
-        bytes: &mut BytesMut,
-        mut content: impl FnMut(&[u8]),
-    ) -> Result<(), Invalid> {
+    pub fn take(&mut self, bytes: &mut BytesMut, mut content: impl FnMut(&[u8])) -> Result<(), Invalid> {
         match self {
             Self::Length(left) => *left -= take_data(bytes, *left, &mut content),
             Self::UntilClose => drop(take_data(bytes, u64::MAX, &mut content)),
+            Self::Unclear => {
+                take_data(bytes, u64::MAX, &mut content);
+                *self = Self::Length(0);
+            }
             Self::Chunked(chunk) => {
                 while let Some(next) = chunk.step(bytes, &mut content)? {
                     *chunk = next;
@@ -256,119 +355,4 @@ fn size(line: &[u8]) -> Result<u64, Invalid> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn final_head(lines: &str) -> Head {
-        let text = format!("HTTP/1.1 {lines}\r\n\r\n");
-        match head(text.as_bytes()) {
-            Ok(Parsed::Final(head, length)) if length == text.len() => head,
-            other => panic!("{text:?}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_head_tells_where_its_body_ends_and_whether_another_may_follow() {
-        use Framing::{Chunked, Length, UntilClose};
-        let cases = [
-            ("200 OK\r\nContent-Length: 5", Length(5), true),
-            ("200 OK\r\nContent-Length: 0", Length(0), true),
-            ("200 OK\r\ncontent-length: 5\r\ncontent-length: 5", Length(5), true),
-            ("200 OK\r\nContent-Length: 5\r\nConnection: keep-alive, Close", Length(5), false),
-            ("204 No Content", Length(0), true),
-            ("204 No Content\r\nContent-Length: 0", Length(0), true),
-            ("204 No Content\r\nContent-Length: 5", Length(0), false),
-            ("204 No Content\r\nTransfer-Encoding: chunked", Length(0), false),
-            ("304 Not Modified", Length(0), true),
-            ("200 OK\r\nTransfer-Encoding: chunked", Chunked(Chunk::Size), true),
-            ("200 OK\r\nTransfer-Encoding: gzip, Chunked", Chunked(Chunk::Size), true),
-            ("200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5", Chunked(Chunk::Size), false),
-            ("200 OK\r\nTransfer-Encoding: chunked, gzip", UntilClose, false),
-            ("200 OK\r\nTransfer-Encoding: xchunked\r\nContent-Length: 5", UntilClose, false),
-            ("200 OK", UntilClose, false),
-            ("101 Switching Protocols", UntilClose, false),
-        ];
-        for (lines, framing, keep) in cases {
-            let head = final_head(lines);
-            assert_eq!((head.framing, head.keep), (framing, keep), "{lines}");
-        }
-        let old = head(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n");
-        assert!(matches!(old, Ok(Parsed::Final(Head { keep: false, framing: Length(5), .. }, _))), "{old:?}");
-    }
-
-    #[test]
-    fn a_head_that_makes_no_sense_is_none() {
-        let long = format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(MAX_HEAD));
-        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(MAX_LINES + 1));
-        let cases = [
-            "SSH-2.0-OpenSSH\r\n",
-            "HTTP/2 200\r\n\r\n",
-            "HTTP/1.1 20\r\n\r\n",
-            "HTTP/1.1 099 Low\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
-            &long,
-            &many,
-        ];
-        for text in cases {
-            assert!(head(text.as_bytes()).is_err(), "{:?}", &text[..text.len().min(80)]);
-        }
-    }
-
-    #[test]
-    fn interim_heads_are_passed_over() {
-        assert_eq!(head(b"HTTP/1.1 100 Continue\r\n\r\nHTTP"), Ok(Parsed::Interim(25)));
-        assert_eq!(head(b"HTTP/1.1 100 Conti"), Ok(Parsed::Partial));
-        assert_eq!(head(b""), Ok(Parsed::Partial));
-    }
-
-    #[test]
-    fn retry_after_is_passed_on_if_it_is_short_text() {
-        assert_eq!(final_head("503 No\r\nRetry-After: 120").retry_after.as_deref(), Some("120"));
-        assert_eq!(final_head("503 No\r\nRetry-After: caf\u{e9}").retry_after, None);
-        let long = format!("503 No\r\nRetry-After: {}", "1".repeat(MAX_RETRY_AFTER + 1));
-        assert_eq!(final_head(&long).retry_after, None);
-    }
-
-    /// The content, and what is left, of bytes that come in pieces of `size`.
-    fn taken(mut framing: Framing, bytes: &[u8], size: usize) -> Result<(Vec<u8>, Vec<u8>, bool), Invalid> {
-        let (mut content, mut buffer) = (Vec::new(), BytesMut::new());
-        for piece in bytes.chunks(size) {
-            buffer.extend_from_slice(piece);
-            framing.take(&mut buffer, |data| content.extend_from_slice(data))?;
-        }
-        Ok((content, buffer.to_vec(), framing.has_ended()))
-    }
-
-    #[test]
-    fn a_body_is_the_same_in_any_pieces() {
-        let chunked = || Framing::Chunked(Chunk::Size);
-        for size in 1..40 {
-            let whole = b"5;a=b\r\nhello\r\nA \r\n0123456789\r\n0\r\nX: y\r\n\r\nHTTP";
-            assert_eq!(
-                taken(chunked(), whole, size),
-                Ok((b"hello0123456789".to_vec(), b"HTTP".to_vec(), true))
-            );
-            let open = b"5\r\nhello\r\n3\r\nab";
-            assert_eq!(taken(chunked(), open, size), Ok((b"helloab".to_vec(), vec![], false)));
-            assert_eq!(taken(Framing::Length(3), b"abcd", size), Ok((b"abc".to_vec(), b"d".to_vec(), true)));
-            assert_eq!(taken(Framing::UntilClose, b"abcd", size), Ok((b"abcd".to_vec(), vec![], false)));
-            let endless = [b'1'; MAX_LINE + 40];
-            let trailers = [&b"0\r\n"[..], &b"X: y\r\n".repeat(MAX_TRAILERS + 1)].concat();
-            for wrong in [
-                &b"g\r\n"[..],
-                b"\r\n",
-                b"5\nhello\r\n",
-                b"1\r\nhello",
-                b"ffffffffffffffff\r\n",
-                &endless,
-                &trailers,
-            ] {
-                assert!(taken(chunked(), wrong, size).is_err(), "{wrong:?}");
-            }
-        }
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@
 //! * Connections are kept for [`pool::MAX_IDLE`]. A kept one that turns out closed before anything of an answer came is replaced once;
 //!   receivers dedupe by id, so a request that did get through does no harm.
 
-mod answer;
+pub mod answer;
 mod connection;
 mod dial;
 pub mod pool;
