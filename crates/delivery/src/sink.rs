@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::time::Instant;
 
 use crate::endpoint::Endpoint;
 
@@ -15,8 +14,8 @@ pub use storage::delivery::MAX_ANSWER;
 
 /// Reaches endpoints. One attempt is one request; the worker decides what comes of it.
 pub trait Sink: Send + Sync + 'static {
-    /// Tries once. Never takes longer than the request's deadline, whatever the endpoint does; never follows a redirect; never
-    /// panics.
+    /// Tries once. Never takes longer than the request's timeout, whatever the endpoint does; never follows a redirect; never panics.
+    /// A sink may have the attempt wait for a free connection, and for the addresses of a name: then the timeout does not run.
     fn attempt(&self, request: AttemptRequest) -> Pin<Box<dyn Future<Output = AttemptReport> + Send + '_>>;
 }
 
@@ -29,8 +28,8 @@ pub struct AttemptRequest {
     pub headers: HeaderMap,
     /// What.
     pub body: Bytes,
-    /// When it is over: covers resolving, connecting, TLS, the answer's head and its body.
-    pub deadline: Instant,
+    /// How long it may take: covers connecting, TLS, the answer's head and its body.
+    pub timeout: Duration,
 }
 
 /// How an attempt went.
@@ -38,7 +37,7 @@ pub struct AttemptRequest {
 pub struct AttemptReport {
     /// The status, if there was an answer. Then it alone decides: what breaks off behind the head changes nothing.
     pub status: Option<u16>,
-    /// From the call to the end of what was read.
+    /// From the beginning to the end of what was read, without the wait for a free connection.
     pub took: Duration,
     /// The first bytes of the answer's body, at most [`MAX_ANSWER`].
     pub answer: Bytes,

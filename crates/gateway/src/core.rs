@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use dialing::Names;
 use event::timestamp::Clock;
 use event::{EventId, Timestamp};
 use tokio::sync::watch;
@@ -52,11 +53,12 @@ impl Core {
         stats: Arc<CoreStats>,
         shared: Shared,
         limits: Limits,
+        names: Names,
     ) -> Rc<Self> {
         Rc::new(Self {
             router,
             clock,
-            pool: Pool::new(stats.clone()),
+            pool: Pool::new(stats.clone(), names),
             stats,
             limits,
             closing: Cell::new(false),

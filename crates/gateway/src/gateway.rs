@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use dialing::Names;
 use event::timestamp::Clock;
 use storage::vital::Vitals;
 use tokio::runtime::{Builder, LocalOptions};
@@ -30,6 +31,8 @@ pub struct Config {
     pub workers: usize,
     /// What it takes of clients.
     pub limits: Limits,
+    /// Who finds the addresses of services; one for the whole process, so that no name is asked for twice.
+    pub names: Names,
 }
 
 /// A gateway whose sockets are bound: connections queue, nothing is served yet.
@@ -83,6 +86,7 @@ impl Gateway {
                 shared: shared.clone(),
                 deadline: running.deadline.clone(),
                 limits: self.config.limits,
+                names: self.config.names.clone(),
             };
             let name = format!("core-{index}");
             let vital = vitals.of(name.clone());
@@ -105,11 +109,12 @@ struct Parts {
     shared: Shared,
     deadline: Arc<OnceLock<Instant>>,
     limits: Limits,
+    names: Names,
 }
 
 fn run(parts: Parts) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    let core = Core::new(parts.router, parts.clock, parts.stats, parts.shared, parts.limits);
+    let core = Core::new(parts.router, parts.clock, parts.stats, parts.shared, parts.limits, parts.names);
     let result = runtime.block_on(serve(core.clone(), parts.listener, &parts.deadline));
     // What is still under way is dropped with the runtime, and settled by what was seen of it.
     core.closing.set(true);

@@ -10,12 +10,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use dialing::Names;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -123,6 +123,8 @@ pub(crate) struct Pool {
     kept: RefCell<HashMap<*const Service, Kept>>,
     stats: Arc<CoreStats>,
     failures: Seldom,
+    /// Those that the whole process knows.
+    names: Names,
 }
 
 /// What is kept of one service.
@@ -155,6 +157,9 @@ impl Lease {
             self.wire.closed_at_rest();
             return;
         }
+        if self.wire.is_old(since) {
+            return;
+        }
         let mut kept = self.pool.kept.borrow_mut();
         let idle = &mut kept.entry(Arc::as_ptr(&self.service)).or_default().idle;
         if idle.len() < MAX_IDLE {
@@ -164,8 +169,8 @@ impl Lease {
 }
 
 impl Pool {
-    pub fn new(stats: Arc<CoreStats>) -> Rc<Self> {
-        Rc::new(Self { kept: RefCell::default(), stats, failures: Seldom::default() })
+    pub fn new(stats: Arc<CoreStats>, names: Names) -> Rc<Self> {
+        Rc::new(Self { kept: RefCell::default(), stats, failures: Seldom::default(), names })
     }
 
     /// Closes idle connections that have grown too old, for as long as the core lives.
@@ -173,8 +178,11 @@ impl Pool {
         let mut ticks = tokio::time::interval(REAP_EVERY);
         loop {
             ticks.tick().await;
+            let now = Instant::now();
+            let usable =
+                |idle: &Idle| now.duration_since(idle.since) < MAX_IDLE_AGE && !idle.wire.is_old(now);
             for kept in self.kept.borrow_mut().values_mut() {
-                kept.idle.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < MAX_IDLE_AGE);
+                kept.idle.retain(|idle| !idle.sender.is_closed() && usable(idle));
             }
         }
     }
@@ -183,6 +191,9 @@ impl Pool {
     async fn take(self: &Rc<Self>, service: &Arc<Service>) -> Option<Lease> {
         loop {
             let Idle { mut sender, wire, .. } = self.pop(service)?;
+            if wire.wants_refresh() && dialing::literal(&service.host).is_none() {
+                self.names.refresh(&service.host);
+            }
             // One that still sends the body of a request that was answered early is not worth waiting for.
             if sender.is_ready()
                 || matches!(tokio::time::timeout(READY_WITHIN, sender.ready()).await, Ok(Ok(())))
@@ -199,17 +210,14 @@ impl Pool {
         let (now, habits) = (Instant::now(), habits.borrow());
         let usable = |idle: &Idle| {
             let age = now.duration_since(idle.since);
-            age < MAX_IDLE_AGE && habits.allow(now, age, idle.wire.answers())
+            age < MAX_IDLE_AGE && !idle.wire.is_old(now) && habits.allow(now, age, idle.wire.answers())
         };
         let at = idle.iter().rposition(usable)?;
         Some(idle.remove(at))
     }
 
     async fn connect(self: &Rc<Self>, service: &Arc<Service>) -> Result<Lease, Unsent> {
-        let connecting = connect(service);
-        let stream = tokio::time::timeout(service.connect_timeout, connecting)
-            .await
-            .map_err(|_| Unsent::ConnectTimeout)??;
+        let stream = connect(service, &self.names).await?;
         self.stats.upstream_connections.fetch_add(1, Ordering::Relaxed);
         let habits = self.kept.borrow_mut().entry(Arc::as_ptr(service)).or_default().habits.clone();
         let wire = Wire::new(stream, habits);
@@ -238,26 +246,21 @@ impl Pool {
     }
 }
 
-async fn connect(service: &Service) -> Result<TcpStream, Unsent> {
-    let mut last = Unsent::NameResolution;
-    for address in resolve(service).await.map_err(|_| Unsent::NameResolution)? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // Without it a head and a body that leave apart wait for each other's acknowledgement.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Err(_) => last = Unsent::Connect,
-        }
+/// A connection to the service. The wait for its name has a bound of its own; the service's timeout is for connecting alone.
+async fn connect(service: &Service, names: &Names) -> Result<TcpStream, Unsent> {
+    let addresses = match dialing::literal(&service.host) {
+        Some(address) => vec![address],
+        None => names.lookup(&service.host).await.map_err(|error| {
+            tracing::debug!(service = service.name, host = service.host, %error, "the name has no addresses");
+            Unsent::NameResolution
+        })?,
+    };
+    let connected = dialing::connect(&addresses, service.port, service.connect_timeout, || Some(())).await;
+    match connected {
+        Ok((stream, _)) => Ok(stream),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Unsent::ConnectTimeout),
+        Err(_) => Err(Unsent::Connect),
     }
-    Err(last)
-}
-
-async fn resolve(service: &Service) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(ip) = service.host.parse() {
-        return Ok(vec![SocketAddr::new(ip, service.port)]);
-    }
-    Ok(tokio::net::lookup_host((service.host.as_str(), service.port)).await?.collect())
 }
 
 /// Who else hears of a request: whether it may be sent twice.

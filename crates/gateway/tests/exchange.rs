@@ -160,8 +160,12 @@ impl Bench {
                 api: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
             },
         };
-        let config =
-            Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), workers: 2, limits: Limits::default() };
+        let config = Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            workers: 2,
+            limits: Limits::default(),
+            names: dialing::Names::system(),
+        };
         let gateway = Gateway::bind(config).unwrap();
         let router = Arc::new(Router::new(vec![route]).unwrap());
         let running = gateway.start(router, Arc::new(WallClock), &vital::vitals().0).unwrap();

@@ -130,7 +130,8 @@ pub struct NodeArgs {
     /// The region in ARNs.
     #[arg(long, value_name = "REGION", env = "RETROHOOK_REGION", default_value = "us-east-1", value_parser = region)]
     pub region: String,
-    /// Deliver to private and loopback addresses too. Metadata addresses stay closed.
+    /// Deliver to private and loopback addresses too. Link-local addresses stay closed (--allow-endpoints CIDR opens them), and so do
+    /// the metadata addresses of clouds, which nothing opens.
     #[arg(
         long,
         env = "RETROHOOK_ALLOW_PRIVATE_ENDPOINTS",

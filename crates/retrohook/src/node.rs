@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dialing::Names;
 use event::timestamp::Clock;
 use gateway::Gateway;
 use storage::vital::{self, Death, Deaths};
@@ -127,7 +128,8 @@ impl Node {
         refuse_unbuilt(&args.node)?;
         let allow = delivering::allowed(&args.node)?;
         check_hub_url(&args.node)?;
-        let sockets = Sockets::bind(&args.node)?;
+        let names = Names::system();
+        let sockets = Sockets::bind(&args.node, names.clone())?;
         let files = match args.config.len() {
             0 => "none: no routes, no topics (-c FILE)".to_owned(),
             _ => args.config.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "),
@@ -148,6 +150,7 @@ impl Node {
             &config,
             &ledger,
             allow,
+            names,
             hub_url.trim_end_matches('/'),
             clock.clone(),
         )?;
@@ -285,13 +288,13 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn bind(node: &NodeArgs) -> Result<Self, StartError> {
+    fn bind(node: &NodeArgs, names: Names) -> Result<Self, StartError> {
         let proxy = match node.proxy_listen {
             Listen::Off => None,
             Listen::On(address) => {
                 let workers = node.workers.map_or_else(cores, usize::from);
                 let limits = gateway::limits::Limits::default();
-                let config = gateway::gateway::Config { listen: address, workers, limits };
+                let config = gateway::gateway::Config { listen: address, workers, limits, names };
                 let setting = "--proxy-listen";
                 let listen = |source| StartError::Listen { setting, address, source };
                 Some(Gateway::bind(config).map_err(listen)?)

@@ -7,7 +7,6 @@ use event::Event;
 use event::timestamp::Clock;
 use storage::failpoint;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::endpoint::{Endpoint, without_query};
 use crate::signing::{SnsKey, SnsKeyError};
@@ -69,7 +68,7 @@ impl Courier {
             endpoint: self.endpoint.clone(),
             headers: outgoing.headers,
             body: outgoing.body,
-            deadline: Instant::now() + self.timeout,
+            timeout: self.timeout,
         };
         let report = self.sink.attempt(request).await;
         AttemptReport { answer: without_query(report.answer, &self.endpoint), ..report }

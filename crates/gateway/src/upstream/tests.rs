@@ -33,7 +33,11 @@ impl Scene {
             write_timeout: patience,
             read_timeout: patience,
         };
-        Self { listener, service: Arc::new(service), pool: Pool::new(Arc::new(CoreStats::default())) }
+        Self {
+            listener,
+            service: Arc::new(service),
+            pool: Pool::new(Arc::new(CoreStats::default()), dialing::Names::system()),
+        }
     }
 
     async fn ask(&self, method: &str, body: UpstreamBody, audience: Audience) -> Result<(), Failure> {

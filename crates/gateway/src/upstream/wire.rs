@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use dialing::Lifetime;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -22,6 +23,7 @@ use super::habits::Habits;
 /// What is known of one connection.
 pub(crate) struct Wire {
     stream: RefCell<TcpStream>,
+    life: RefCell<Lifetime>,
     habits: Rc<RefCell<Habits>>,
     /// Since its last answer ended; `None` while a request is under way.
     idle_since: Cell<Option<Instant>>,
@@ -48,6 +50,7 @@ impl Wire {
     pub fn new(stream: TcpStream, habits: Rc<RefCell<Habits>>) -> Rc<Self> {
         Rc::new(Self {
             stream: RefCell::new(stream),
+            life: RefCell::new(Lifetime::begin(Instant::now())),
             habits,
             idle_since: Cell::new(None),
             idle_before: Cell::new(Duration::ZERO),
@@ -60,6 +63,16 @@ impl Wire {
             blocked_since: Cell::new(None),
             unblocked_at: Cell::new(None),
         })
+    }
+
+    /// Whether it is not to be used for another request, so that a name that moves is followed.
+    pub fn is_old(&self, now: Instant) -> bool {
+        self.life.borrow().is_over(now)
+    }
+
+    /// Whether the service's name should be looked up anew, because this connection will soon be old. Says so once.
+    pub fn wants_refresh(&self) -> bool {
+        self.life.borrow_mut().wants_refresh(Instant::now())
     }
 
     /// A request is about to be given to hyper.

@@ -101,7 +101,8 @@ fn service(host: &str, port: u16) -> Service {
 }
 
 fn config() -> Config {
-    Config { listen: ANY, workers: 1, limits: Limits::default() }
+    let names = dialing::Names::system();
+    Config { listen: ANY, workers: 1, limits: Limits::default(), names }
 }
 
 /// A gateway of one core in front of one service.

@@ -20,6 +20,7 @@ use delivery::wire::sns::Names;
 use delivery::worker::{self, Confirmation, Order, Settings};
 use event::timestamp::Clock;
 use hub::{Hub, QueueSettings};
+use sinks::http::{Connections, HttpSink, Roots};
 use storage::entities::{Protocol, Subscription, SubscriptionId};
 use storage::writer::Bell;
 use storage::{Writer, failpoint};
@@ -57,13 +58,15 @@ impl Delivering {
         config: &config::Config,
         ledger: &Ledger,
         allow: Allow,
+        names: dialing::Names,
         hub_url: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let runtime = runtime()?;
         let messages = Messages::default();
         let key = KeyHolder::default();
-        let sink = sinks::http::HttpSink::build(sinks::http::Config::new(allow));
+        let connections = Connections::of_descriptors(descriptors());
+        let sink = HttpSink::build(sinks::http::Config { allow, names, connections, roots: Roots::System });
         let deps = worker::Deps {
             writer: ledger.writer.clone(),
             reader: ledger.reader.clone(),
@@ -135,6 +138,13 @@ fn run(
         runtime.shutdown_background();
     });
     thread.map_err(StartError::part("start the deliveries' thread"))
+}
+
+/// How many descriptors this process may have.
+fn descriptors() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    // No limit at all is none.
+    limit.current.unwrap_or(u64::MAX)
 }
 
 /// What `--allow-endpoints` and `--allow-private-endpoints` say.

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Buf as _, Bytes, BytesMut};
 use delivery::AttemptRequest;
 use delivery::sink::{AttemptError, Failure};
+use dialing::Lifetime;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::coop::unconstrained;
@@ -37,7 +38,7 @@ pub(super) struct Connection {
     /// The request, as far as it has not left.
     sending: Sending,
     address: IpAddr,
-    opened: Instant,
+    pub(super) life: Lifetime,
 }
 
 /// Why a request has no answer.
@@ -61,15 +62,12 @@ pub(super) enum End {
 impl Connection {
     pub(super) fn new(stream: impl Stream + 'static, address: IpAddr) -> Self {
         let (stream, buffer, sending) = (Box::new(stream), BytesMut::new(), Sending::default());
-        Self { stream, buffer, sending, address, opened: Instant::now() }
+        let life = Lifetime::begin(Instant::now().into_std());
+        Self { stream, buffer, sending, address, life }
     }
 
     pub(super) fn address(&self) -> IpAddr {
         self.address
-    }
-
-    pub(super) fn opened(&self) -> Instant {
-        self.opened
     }
 
     /// Whether nothing has come since the last answer: not even the end.

@@ -1,28 +1,34 @@
 //! A new connection to a vetted address.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use delivery::guard::{Blocked, vet, vet_name, vet_resolved};
 use delivery::sink::{AttemptError, Failure};
 use delivery::{Endpoint, EndpointHost, Scheme};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::{HttpSink, share};
+use super::{Attempt, HttpSink};
 
 impl HttpSink {
-    /// Dials the endpoint's addresses one after the other until one takes the connection.
+    /// Dials vetted addresses. Each that is tried beside another takes a turn of its own.
     pub(super) async fn dial(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
+        addresses: &[IpAddr],
         deadline: Instant,
     ) -> Result<Connection, AttemptError> {
-        let addresses = self.vetted(&endpoint.host).await?;
-        let (stream, address) = connect(&addresses, endpoint.port, deadline).await?;
-        // Without it a small request waits for the acknowledgement of the one before.
-        stream.set_nodelay(true).map_err(not_connected)?;
+        self.pool.shrink_to(self.turns.room_for_idle());
+        let within = deadline.saturating_duration_since(Instant::now());
+        let place = || {
+            let turn = self.turns.try_take(endpoint)?;
+            self.pool.shrink_to(self.turns.room_for_idle());
+            Some(turn)
+        };
+        let connected = dialing::connect(addresses, endpoint.port, within, place).await;
+        let (stream, address) = connected.map_err(not_connected)?;
         match endpoint.scheme {
             Scheme::Http => Ok(Connection::new(stream, address)),
             Scheme::Https => {
@@ -42,18 +48,42 @@ impl HttpSink {
         }
     }
 
-    async fn vetted(&self, host: &EndpointHost) -> Result<Vec<IpAddr>, AttemptError> {
-        let name = match host {
+    /// Has the name looked up in time for the connection that takes this one's place.
+    pub(super) fn refresh_name_of(&self, endpoint: &Endpoint, kept: &mut Connection) {
+        if kept.life.wants_refresh(Instant::now().into_std())
+            && let EndpointHost::Name(name) = &endpoint.host
+        {
+            self.names.refresh(&self.question(name));
+        }
+    }
+
+    /// All addresses of the endpoint, all of them vetted. Where a name has to be looked up, the attempt gives its turn to another, and
+    /// its deadline moves by what it waits.
+    pub(super) async fn addresses(&self, attempt: &mut Attempt<'_>) -> Result<Vec<IpAddr>, AttemptError> {
+        let endpoint = &attempt.request.endpoint;
+        let name = match &endpoint.host {
             EndpointHost::Address(address) => {
                 vet(*address, &self.allow).map_err(blocked)?;
-                return Ok(vec![*address]);
+                return Ok(vec![address.to_canonical()]);
             }
             EndpointHost::Name(name) => name,
         };
         vet_name(name, &self.allow).map_err(blocked)?;
-        let addresses = self.resolver.lookup(self.question(name)).await;
-        let addresses = addresses.ok().filter(|addresses| !addresses.is_empty()).ok_or_else(|| {
-            AttemptError { kind: Failure::Dns, text: "the endpoint's name could not be resolved".into() }
+        let question = self.question(name);
+        let addresses = match self.names.known(&question) {
+            Some(known) => known,
+            None => {
+                let asked = Instant::now();
+                drop(attempt.turn.take());
+                let found = self.names.lookup(&question).await;
+                attempt.turn = Some(self.turns.take(endpoint).await);
+                attempt.deadline += asked.elapsed();
+                found
+            }
+        };
+        let addresses = addresses.map_err(|error| AttemptError {
+            kind: Failure::Dns,
+            text: format!("the endpoint's name could not be resolved: {error}"),
         })?;
         vet_resolved(name, addresses.iter().copied(), &self.allow).map_err(blocked)?;
         Ok(addresses)
@@ -63,24 +93,6 @@ impl HttpSink {
     fn question(&self, name: &str) -> String {
         if self.allow.private || self.allow.names(name) { name.to_owned() } else { format!("{name}.") }
     }
-}
-
-/// Every address gets an equal share of the time that is left.
-async fn connect(
-    addresses: &[IpAddr],
-    port: u16,
-    deadline: Instant,
-) -> Result<(TcpStream, IpAddr), AttemptError> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for (tried, address) in addresses.iter().enumerate() {
-        let patience = share(deadline, addresses.len() - tried);
-        match timeout(patience, TcpStream::connect(SocketAddr::new(*address, port))).await {
-            Ok(Ok(stream)) => return Ok((stream, *address)),
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(not_connected(last))
 }
 
 /// The kind alone: the system's words could tell an address.

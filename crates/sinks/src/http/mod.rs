@@ -3,9 +3,11 @@
 //! * Every address is vetted when it is dialled, and again before an idle connection is used; one forbidden answer of DNS rejects all.
 //!   The connection goes to the vetted address, whatever DNS says next.
 //! * A redirect is an answer like any other. No proxies, no cookies, no compression.
-//! * Whatever the endpoint does, an attempt ends at its deadline: resolving, connecting, TLS, head and body all count. A head of more
-//!   than 64 KiB is no answer; of a body 64 KiB are read, then the connection is closed.
-//! * The answer's status decides: a body that breaks off, drips or never ends changes nothing.
+//! * Whatever the endpoint does, an attempt ends after its timeout: connecting, TLS, head and body all count. The wait for a free
+//!   connection ([`Connections`]) does not, nor does that for the addresses of a name, which has a bound of its own.
+//! * The answer's status decides, as its first line has it: the rest of a head is read leniently ([`answer`]), and a body that breaks
+//!   off, drips or never ends changes nothing. What is not as the standard has it costs the connection. A head of more than 64 KiB is no
+//!   answer; of a body 64 KiB are read, then the connection is closed.
 //! * An endpoint that answers with success before it has read the whole request still gets all of it.
 //! * Connections are kept for [`pool::MAX_IDLE`]. A kept one that turns out closed before anything of an answer came is replaced once;
 //!   receivers dedupe by id, so a request that did get through does no harm.
@@ -14,26 +16,27 @@ pub mod answer;
 mod connection;
 mod dial;
 pub mod pool;
-mod resolve;
 mod tls;
+mod turns;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use delivery::guard::Allow;
 use delivery::sink::{AttemptError, Failure, MAX_ANSWER};
 use delivery::{AttemptReport, AttemptRequest, Sink};
+use dialing::Names;
 use tokio::time::{Instant, timeout_at};
 
 use self::answer::Head;
 use self::connection::{Connection, End, SendError};
 use self::pool::{Pool, PoolKey};
+use self::turns::{Turn, Turns};
 
-pub use self::resolve::{Resolve, SystemResolver};
 pub use self::tls::Roots;
+pub use self::turns::Connections;
 
 /// The bytes of an answer's body that are read before the connection is closed.
 pub const MAX_BODY: usize = 64 << 10;
@@ -45,84 +48,96 @@ pub struct Config {
     /// Exceptions from the guard.
     pub allow: Allow,
     /// Who is asked for addresses.
-    pub resolver: Arc<dyn Resolve>,
+    pub names: Names,
+    /// How many connections there may be.
+    pub connections: Connections,
     /// Whose certificates are trusted.
     pub roots: Roots,
-}
-
-impl Config {
-    /// The system's resolver and roots.
-    pub fn new(allow: Allow) -> Self {
-        Self { allow, resolver: Arc::new(SystemResolver::default()), roots: Roots::System }
-    }
 }
 
 /// The sink. Its connections belong to the runtime that it is used in.
 pub struct HttpSink {
     allow: Allow,
-    resolver: Arc<dyn Resolve>,
+    names: Names,
     tls: tls::Client,
     pool: Pool,
+    turns: Turns,
 }
 
 impl HttpSink {
     /// Builds the sink. Certificates are read when the first `https` endpoint is called.
     pub fn build(config: Config) -> Self {
-        let Config { allow, resolver, roots } = config;
-        Self { allow, resolver, tls: tls::Client::new(roots), pool: Pool::default() }
+        let Config { allow, names, connections, roots } = config;
+        let (pool, turns) = (Pool::default(), Turns::new(connections));
+        Self { allow, names, tls: tls::Client::new(roots), pool, turns }
     }
 
     async fn exchange(&self, request: AttemptRequest) -> AttemptReport {
-        let began = Instant::now();
+        let turn = self.turns.take(&request.endpoint).await;
+        let mut attempt = Attempt::begin(&request, turn);
         let mut seen = Seen::default();
-        let ended = timeout_at(request.deadline, self.converse(&request, &mut seen)).await;
-        match (seen.status, ended) {
-            (Some(status), _) => AttemptReport {
+        match (self.converse(&mut attempt, &mut seen).await, seen.status) {
+            (_, Some(status)) => AttemptReport {
                 status: Some(status),
-                took: began.elapsed(),
+                took: attempt.took(),
                 answer: seen.first.freeze(),
                 error: None,
                 retry_after: seen.retry_after,
             },
-            (None, Ok(Err(error))) => failed(error, began),
-            (None, _) => {
-                let limit = request.deadline.saturating_duration_since(began);
-                let text = format!("no answer within {limit:?}");
-                failed(AttemptError { kind: Failure::Timeout, text }, began)
-            }
+            (Err(error), None) => AttemptReport::failed(error.kind, error.text, attempt.took()),
+            (Ok(()), None) => attempt.timed_out(),
         }
     }
 
     /// What was seen stands, wherever the deadline ends this.
-    async fn converse(&self, request: &AttemptRequest, seen: &mut Seen) -> Result<(), AttemptError> {
-        let (head, mut connection) = self.head(request).await?;
+    async fn converse(&self, attempt: &mut Attempt<'_>, seen: &mut Seen) -> Result<(), AttemptError> {
+        let request = attempt.request;
+        let Some((head, mut connection)) = self.head(attempt).await? else { return Ok(()) };
         seen.status = Some(head.status);
         seen.retry_after = head.retry_after;
-        let end = connection.read_body(head.framing, |data| seen.keep(data)).await;
-        if (200..300).contains(&head.status) {
-            connection.finish_sending().await;
-        }
+        let rest = async {
+            let end = connection.read_body(head.framing, |data| seen.keep(data)).await;
+            if (200..300).contains(&head.status) {
+                connection.finish_sending().await;
+            }
+            end
+        };
+        let end = timeout_at(attempt.deadline, rest).await;
         // What was not read of the request would be taken for the next one.
-        if end == End::Reached && head.keep && connection.is_sent() {
+        if end == Ok(End::Reached) && head.keep && connection.is_sent() {
             self.pool.keep(PoolKey::of(&request.endpoint), connection);
         }
         Ok(())
     }
 
-    async fn head(&self, request: &AttemptRequest) -> Result<(Head, Connection), AttemptError> {
-        let key = PoolKey::of(&request.endpoint);
-        if let Some(mut kept) = self.pool.take(&key)
-            && self.may_still_be_used(&request.endpoint, &kept)
-        {
-            match kept.send(request).await {
-                Ok(head) => return Ok((head, kept)),
-                Err(SendError::Unanswered(_)) => {}
-                Err(error @ SendError::Invalid(_)) => return Err(error.into()),
+    /// The answer's head, or nothing if the deadline came first.
+    async fn head(&self, attempt: &mut Attempt<'_>) -> Result<Option<(Head, Connection)>, AttemptError> {
+        let request = attempt.request;
+        if let Some(mut kept) = self.kept(request) {
+            match timeout_at(attempt.deadline, kept.send(request)).await {
+                Err(_) => return Ok(None),
+                Ok(Ok(head)) => return Ok(Some((head, kept))),
+                Ok(Err(SendError::Unanswered(_))) => {}
+                Ok(Err(error @ SendError::Invalid(_))) => return Err(error.into()),
             }
         }
-        let mut fresh = self.dial(&request.endpoint, request.deadline).await?;
-        let head = fresh.send(request).await?;
-        Ok((head, fresh))
+        let addresses = self.addresses(attempt).await?;
+        let fresh = async {
+            let mut fresh = self.dial(&request.endpoint, &addresses, attempt.deadline).await?;
+            let head = fresh.send(request).await?;
+            Ok((head, fresh))
+        };
+        match timeout_at(attempt.deadline, fresh).await {
+            Ok(answered) => answered.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// A connection that is open and may be used.
+    fn kept(&self, request: &AttemptRequest) -> Option<Connection> {
+        let mut kept = self.pool.take(&PoolKey::of(&request.endpoint))?;
+        self.refresh_name_of(&request.endpoint, &mut kept);
+        self.may_still_be_used(&request.endpoint, &kept).then_some(kept)
     }
 }
 
@@ -132,8 +147,29 @@ impl Sink for HttpSink {
     }
 }
 
-fn failed(error: AttemptError, began: Instant) -> AttemptReport {
-    AttemptReport::failed(error.kind, error.text, began.elapsed())
+/// An attempt that has its turn.
+struct Attempt<'r> {
+    request: &'r AttemptRequest,
+    began: Instant,
+    deadline: Instant,
+    /// `None` while it waits for the addresses of a name.
+    turn: Option<Turn>,
+}
+
+impl<'r> Attempt<'r> {
+    fn begin(request: &'r AttemptRequest, turn: Turn) -> Self {
+        let began = Instant::now();
+        Self { request, began, deadline: began + request.timeout, turn: Some(turn) }
+    }
+
+    fn took(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn timed_out(&self) -> AttemptReport {
+        let text = format!("no answer within {:?}", self.request.timeout);
+        AttemptReport::failed(Failure::Timeout, text, self.took())
+    }
 }
 
 /// What came of an answer.
@@ -150,11 +186,6 @@ impl Seen {
         let room = MAX_ANSWER - self.first.len();
         self.first.extend_from_slice(&data[..data.len().min(room)]);
     }
-}
-
-/// What is left until a deadline, shared among `parts`.
-fn share(deadline: Instant, parts: usize) -> Duration {
-    deadline.saturating_duration_since(Instant::now()) / u32::try_from(parts.max(1)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -11,8 +11,6 @@ use super::connection::Connection;
 
 /// An idle connection is closed after this long: below the idle time of common servers.
 pub const MAX_IDLE: Duration = Duration::from_secs(4);
-/// A connection is not used beyond this age, so that a change in DNS is heeded.
-pub const MAX_AGE: Duration = Duration::from_secs(60);
 /// Idle connections to one endpoint: as many as a subscription may have in flight. With fewer, a busy subscription would open and close
 /// a connection for most of its deliveries.
 pub const MAX_IDLE_PER_ENDPOINT: usize = delivery::window::MAX_IN_FLIGHT;
@@ -29,7 +27,11 @@ pub(super) struct PoolKey {
 
 impl PoolKey {
     pub(super) fn of(endpoint: &Endpoint) -> Self {
-        Self { scheme: endpoint.scheme, host: endpoint.host.clone(), port: endpoint.port }
+        let host = match &endpoint.host {
+            EndpointHost::Address(address) => EndpointHost::Address(address.to_canonical()),
+            EndpointHost::Name(name) => EndpointHost::Name(name.clone()),
+        };
+        Self { scheme: endpoint.scheme, host, port: endpoint.port }
     }
 }
 
@@ -55,16 +57,31 @@ impl Pool {
         let kept = idle.by_key.get_mut(key)?;
         while let Some((since, mut connection)) = kept.pop() {
             idle.total -= 1;
-            if since.elapsed() < MAX_IDLE && connection.is_quiet() {
+            if is_usable(since, &mut connection) {
                 return Some(connection);
             }
         }
         None
     }
 
+    /// Closes what has been idle longest until no more than `most` are idle.
+    pub(super) fn shrink_to(&self, most: usize) {
+        let mut idle = self.idle();
+        let idle = &mut *idle;
+        while idle.total > most {
+            // Of one endpoint, the one that was used last is taken first: the oldest is in front.
+            let since = |kept: &Vec<(Instant, Connection)>| kept.first().map(|(since, _)| *since);
+            let oldest =
+                idle.by_key.values_mut().filter(|kept| !kept.is_empty()).min_by_key(|kept| since(kept));
+            let Some(kept) = oldest else { return };
+            kept.remove(0);
+            idle.total -= 1;
+        }
+    }
+
     /// Keeps a connection whose last answer was read to its end, if there is room for it.
     pub(super) fn keep(&self, key: PoolKey, connection: Connection) {
-        if connection.opened().elapsed() >= MAX_AGE {
+        if connection.life.is_over(Instant::now().into_std()) {
             return;
         }
         let mut idle = self.idle();
@@ -92,6 +109,11 @@ impl Pool {
     }
 }
 
+fn is_usable(idle_since: Instant, connection: &mut Connection) -> bool {
+    let is_young = idle_since.elapsed() < MAX_IDLE && !connection.life.is_over(Instant::now().into_std());
+    is_young && connection.is_quiet()
+}
+
 /// Closes what is too old, until nothing is left.
 async fn reap(pool: std::sync::Weak<Mutex<Idle>>) {
     loop {
@@ -99,7 +121,7 @@ async fn reap(pool: std::sync::Weak<Mutex<Idle>>) {
         let Some(pool) = pool.upgrade() else { return };
         let mut idle = pool.lock().unwrap_or_else(PoisonError::into_inner);
         idle.by_key.retain(|_, kept| {
-            kept.retain_mut(|(since, connection)| since.elapsed() < MAX_IDLE && connection.is_quiet());
+            kept.retain_mut(|(since, connection)| is_usable(*since, connection));
             !kept.is_empty()
         });
         idle.total = idle.by_key.values().map(Vec::len).sum();

@@ -4,7 +4,7 @@ mod receiver;
 mod tls;
 
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -12,14 +12,13 @@ use http::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use self::receiver::{NO_CONTENT, Receiver, answer_early, read_request};
-use super::resolve::Lookup;
 use super::*;
 
 const PATIENT: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(300);
 
 fn sink(allow: Allow) -> HttpSink {
-    HttpSink::build(Config { allow, resolver: Arc::new(Names::default()), roots: Roots::Only(Vec::new()) })
+    HttpSink::build(config(allow, &Arc::new(Answers::default())))
 }
 
 fn private() -> Allow {
@@ -38,7 +37,7 @@ fn request(url: &str, timeout: Duration) -> AttemptRequest {
         endpoint: Arc::new(url.parse().unwrap()),
         headers,
         body: Bytes::from_static(b"{\"a\":1}"),
-        deadline: Instant::now() + timeout,
+        timeout,
     }
 }
 
@@ -49,17 +48,23 @@ fn kind(report: &AttemptReport) -> Option<Failure> {
 
 /// Answers from a list, one list a lookup; the last one repeats.
 #[derive(Default)]
-struct Names {
+struct Answers {
     answers: Vec<Vec<IpAddr>>,
     asked: Mutex<Vec<String>>,
     never: bool,
+    /// The first lookup ends when the other side is gone.
+    gate: Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
 
-impl Names {
+impl Answers {
     fn of(answers: &[&[&str]]) -> Arc<Self> {
+        Arc::new(Self::of_vec(answers))
+    }
+
+    fn of_vec(answers: &[&[&str]]) -> Self {
         let answers =
             answers.iter().map(|answer| answer.iter().map(|text| text.parse().unwrap()).collect()).collect();
-        Arc::new(Self { answers, ..Self::default() })
+        Self { answers, ..Self::default() }
     }
 
     fn asked(&self) -> Vec<String> {
@@ -67,26 +72,48 @@ impl Names {
     }
 }
 
-impl Resolve for Names {
-    fn lookup(&self, name: String) -> Lookup<'_> {
-        Box::pin(async move {
-            let turn = {
-                let mut asked = self.asked.lock().unwrap();
-                asked.push(name);
-                asked.len() - 1
-            };
-            if self.never {
-                std::future::pending::<()>().await;
+struct Asked(Arc<Answers>);
+
+impl dialing::Source for Asked {
+    fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, dialing::Unresolved> {
+        let Answers { answers, asked, gate, .. } = &*self.0;
+        let turn = {
+            let mut asked = asked.lock().unwrap();
+            asked.push(name.to_owned());
+            asked.len() - 1
+        };
+        if self.0.never {
+            loop {
+                std::thread::park();
             }
-            let answer = self.answers.get(turn).or(self.answers.last());
-            answer.cloned().ok_or_else(|| std::io::ErrorKind::NotFound.into())
-        })
+        }
+        if let Some(gate) = gate.lock().unwrap().take() {
+            let _ = gate.recv();
+        }
+        answers.get(turn).or(answers.last()).cloned().ok_or(dialing::Unresolved::NoSuchName)
     }
 }
 
-fn named_sink(allow: &[&str], names: &Arc<Names>) -> HttpSink {
+/// Every connection asks anew.
+const ALWAYS: dialing::Times = dialing::Times {
+    fresh: Duration::ZERO,
+    stale: Duration::ZERO,
+    wait: Duration::from_secs(2),
+    ..dialing::Times::DEFAULT
+};
+
+fn config(allow: Allow, answers: &Arc<Answers>) -> Config {
+    Config {
+        allow,
+        names: Names::new(Asked(answers.clone()), ALWAYS),
+        connections: Connections { max: 1_024, max_per_endpoint: 512 },
+        roots: Roots::Only(Vec::new()),
+    }
+}
+
+fn named_sink(allow: &[&str], names: &Arc<Answers>) -> HttpSink {
     let allow = Allow::parse(false, allow.iter().copied()).unwrap();
-    HttpSink::build(Config { allow, resolver: names.clone(), roots: Roots::Only(Vec::new()) })
+    HttpSink::build(config(allow, names))
 }
 
 #[tokio::test]
@@ -123,6 +150,17 @@ async fn uses_a_connection_again() {
         assert_eq!(sink.attempt(request(&receiver.url(), PATIENT)).await.status, Some(204));
     }
     assert_eq!((receiver.connections(), receiver.requests().len()), (1, 5));
+}
+
+#[tokio::test]
+async fn an_ipv4_address_in_ipv6_clothing_is_the_ipv4_address() {
+    let receiver = Receiver::answering(NO_CONTENT).await;
+    let sink = open_sink();
+    for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"] {
+        let url = receiver.url().replace("127.0.0.1", host);
+        assert_eq!(sink.attempt(request(&url, PATIENT)).await.status, Some(204), "{host}");
+    }
+    assert_eq!(receiver.connections(), 1, "so all share its connection");
 }
 
 #[tokio::test]
@@ -375,7 +413,7 @@ async fn nobody_there_is_a_failure_to_connect() {
 async fn forbidden_addresses_are_not_dialled() {
     let receiver = Receiver::answering(NO_CONTENT).await;
     let port = receiver.authority().split_once(':').unwrap().1.to_owned();
-    let names = Names::of(&[&["127.0.0.1"]]);
+    let names = Answers::of(&[&["127.0.0.1"]]);
     let sink = named_sink(&[], &names);
     for host in ["127.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "localhost", "hooks.example.com"] {
         let report = sink.attempt(request(&format!("http://{host}:{port}/"), PATIENT)).await;
@@ -391,7 +429,7 @@ async fn forbidden_addresses_are_not_dialled() {
 async fn one_forbidden_answer_rejects_all() {
     for answers in [["8.8.8.8", "10.0.0.1"], ["8.8.8.8", "::1"], ["2001:4860:4860::8888", "169.254.169.254"]]
     {
-        let names = Names::of(&[&answers]);
+        let names = Answers::of(&[&answers]);
         let report = named_sink(&[], &names).attempt(request("http://hooks.example.com/", SHORT)).await;
         assert_eq!(kind(&report), Some(Failure::Blocked), "{answers:?}");
     }
@@ -401,7 +439,7 @@ async fn one_forbidden_answer_rejects_all() {
 async fn what_a_name_resolves_to_is_vetted_at_every_connection() {
     let receiver = Receiver::answering("HTTP/1.1 204 OK\r\nConnection: close\r\n\r\n").await;
     let url = receiver.url().replace("127.0.0.1", "receiver");
-    let names = Names::of(&[&["127.0.0.1"], &["169.254.169.254"], &["224.0.0.1"]]);
+    let names = Answers::of(&[&["127.0.0.1"], &["169.254.169.254"], &["224.0.0.1"]]);
     let sink = named_sink(&["receiver"], &names);
     assert_eq!(sink.attempt(request(&url, PATIENT)).await.status, Some(204));
     for _ in 0..2 {
@@ -415,16 +453,16 @@ async fn goes_on_to_the_next_address() {
     let receiver = Receiver::answering(NO_CONTENT).await;
     let url = receiver.url().replace("127.0.0.1", "receiver");
     // Nobody listens on the second loopback address.
-    let names = Names::of(&[&["127.0.0.2", "127.0.0.1"]]);
+    let names = Answers::of(&[&["127.0.0.2", "127.0.0.1"]]);
     assert_eq!(named_sink(&["receiver"], &names).attempt(request(&url, PATIENT)).await.status, Some(204));
 }
 
 #[tokio::test]
 async fn dns_that_fails_or_hangs_is_a_failure_to_try_again() {
     for (names, expected) in [
-        (Names::of(&[]), Failure::Dns),
-        (Names::of(&[&[]]), Failure::Dns),
-        (Arc::new(Names { never: true, ..Names::default() }), Failure::Timeout),
+        (Answers::of(&[]), Failure::Dns),
+        (Answers::of(&[&[]]), Failure::Dns),
+        (Arc::new(Answers { never: true, ..Answers::default() }), Failure::Dns),
     ] {
         let report = named_sink(&[], &names).attempt(request("http://hooks.example.com/", SHORT)).await;
         assert_eq!(kind(&report), Some(expected));
@@ -432,7 +470,63 @@ async fn dns_that_fails_or_hangs_is_a_failure_to_try_again() {
 }
 
 #[tokio::test]
-async fn the_systems_resolver_knows_this_host() {
-    let found = SystemResolver::default().lookup("localhost".into()).await.unwrap();
-    assert!(!found.is_empty() && found.iter().all(IpAddr::is_loopback), "{found:?}");
+async fn the_wait_for_a_name_does_not_count() {
+    let receiver = Receiver::answering(NO_CONTENT).await;
+    let url = receiver.url().replace("127.0.0.1", "receiver");
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let names = Answers { gate: Mutex::new(Some(gate)), ..Answers::of_vec(&[&["127.0.0.1"]]) };
+    let sink = Arc::new(named_sink(&["receiver"], &Arc::new(names)));
+    let attempt = tokio::spawn({
+        let (sink, request) = (sink.clone(), request(&url, SHORT));
+        async move { sink.attempt(request).await }
+    });
+    // Twice its timeout.
+    tokio::time::sleep(2 * SHORT).await;
+    assert_eq!(sink.turns.taken(), 0, "it takes no place from others meanwhile");
+    drop(open);
+    assert_eq!(attempt.await.unwrap().status, Some(204));
+}
+
+#[tokio::test]
+async fn attempts_beyond_the_limit_wait_and_their_time_does_not_run() {
+    let hung = Receiver::scripted(|mut stream, log| async move {
+        log.push(read_request(&mut stream).await);
+        while !read_request(&mut stream).await.is_empty() {}
+    })
+    .await;
+    let good = Receiver::answering(NO_CONTENT).await;
+    let connections = Connections { max: 8, max_per_endpoint: 2 };
+    let names = Arc::new(Answers::default());
+    let sink = Arc::new(HttpSink::build(Config { connections, ..config(private(), &names) }));
+    let mut attempts = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let (sink, request) = (sink.clone(), request(&hung.url(), SHORT));
+        attempts.spawn(async move { sink.attempt(request).await });
+    }
+    hung.wait_for_requests(2).await;
+    for _ in 0..20 {
+        let report = sink.attempt(request(&good.url(), PATIENT)).await;
+        assert_eq!(report.status, Some(204), "others go on");
+    }
+    assert!(hung.connections() <= 4, "{}", hung.connections());
+    for report in attempts.join_all().await {
+        assert_eq!(kind(&report), Some(Failure::Timeout), "each had its time: {report:?}");
+    }
+    assert_eq!((hung.connections(), good.connections()), (6, 1));
+}
+
+#[tokio::test]
+async fn idle_connections_make_room_for_those_in_use() {
+    let mut receivers = Vec::new();
+    let connections = Connections { max: 3, max_per_endpoint: 2 };
+    let sink = HttpSink::build(Config { connections, ..config(private(), &Arc::new(Answers::default())) });
+    for _ in 0..6 {
+        let receiver = Receiver::answering(NO_CONTENT).await;
+        assert_eq!(sink.attempt(request(&receiver.url(), PATIENT)).await.status, Some(204));
+        assert!(sink.pool.len() <= 3, "{}", sink.pool.len());
+        receivers.push(receiver);
+    }
+    let last = &receivers[5];
+    sink.attempt(request(&last.url(), PATIENT)).await;
+    assert_eq!(last.connections(), 1, "the one that was used last is still there");
 }

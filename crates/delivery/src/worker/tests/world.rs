@@ -108,7 +108,7 @@ impl Sink for ScriptedSink {
                     (status, None)
                 }
                 Answer::Hang => {
-                    tokio::time::sleep_until(request.deadline).await;
+                    tokio::time::sleep(request.timeout).await;
                     return AttemptReport::failed(Failure::Timeout, "no answer", Duration::from_secs(15));
                 }
                 Answer::Panic => panic!("told to"),

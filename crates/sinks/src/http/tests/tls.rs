@@ -45,9 +45,8 @@ async fn receiver(acceptor: TlsAcceptor) -> Receiver {
 
 fn sink_trusting(roots: Vec<CertificateDer<'static>>) -> HttpSink {
     HttpSink::build(Config {
-        allow: private(),
-        resolver: Names::of(&[&["127.0.0.1"]]),
         roots: Roots::Only(roots),
+        ..config(private(), &Answers::of(&[&["127.0.0.1"]]))
     })
 }
 

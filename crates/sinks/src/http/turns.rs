@@ -1,0 +1,241 @@
+//! Whose turn it is: how many attempts may be under way, in all and at one endpoint.
+//!
+//! Every attempt has a descriptor, so their number has a limit. An attempt beyond it waits, and its timeout does not run. An endpoint may
+//! have as many turns as are free: so one that never answers takes half of them, a second one half of what is left, and there is one
+//! for an endpoint that has none as long as there are fewer endpoints than turns. Of those that wait, an endpoint that has the fewest turns goes first, and of its attempts the first.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use delivery::Endpoint;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// Between two log lines that say that attempts wait.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
+/// How many connections the sink may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// To all endpoints together, idle ones included; at least 1.
+    pub max: usize,
+    /// To one endpoint (a URL), in use; at least 1. Beside this an endpoint never has more than are free.
+    pub max_per_endpoint: usize,
+}
+
+impl Connections {
+    /// The most that the sink ever needs.
+    const MOST: usize = 4_096;
+
+    /// A quarter of the descriptors that the process may have, but no more than 4,096; half of that to one endpoint, but no more than a
+    /// subscription may have attempts under way.
+    pub fn of_descriptors(limit: u64) -> Self {
+        let quarter = usize::try_from(limit / 4).unwrap_or(usize::MAX);
+        let max = quarter.clamp(1, Self::MOST);
+        Self { max, max_per_endpoint: (max / 2).clamp(1, delivery::window::MAX_IN_FLIGHT) }
+    }
+}
+
+/// The turns; clones share them.
+#[derive(Clone)]
+pub(super) struct Turns {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    limits: Connections,
+    taken: usize,
+    waiting: usize,
+    endpoints: HashMap<Key, Share>,
+    said_at: Option<Instant>,
+}
+
+/// What one endpoint has. Present while it has something.
+#[derive(Default)]
+struct Share {
+    taken: usize,
+    /// Whom a turn is handed to, the first first. One that is closed waits no more.
+    waiting: VecDeque<oneshot::Sender<Turn>>,
+}
+
+/// An endpoint by what is called: scheme, host, port and path.
+#[derive(Clone)]
+struct Key(Arc<Endpoint>);
+
+impl Key {
+    fn parts(&self) -> impl PartialEq + Hash {
+        let endpoint = &*self.0;
+        (endpoint.scheme, &endpoint.host, endpoint.port, endpoint.path.as_str())
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.parts() == other.parts()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+/// Leave to have a connection to an endpoint; given back when dropped.
+pub(super) struct Turn {
+    turns: Turns,
+    key: Key,
+}
+
+impl Turns {
+    pub(super) fn new(limits: Connections) -> Self {
+        let limits = Connections { max: limits.max.max(1), max_per_endpoint: limits.max_per_endpoint.max(1) };
+        let (endpoints, said_at) = (HashMap::new(), None);
+        Self { state: Arc::new(Mutex::new(State { limits, taken: 0, waiting: 0, endpoints, said_at })) }
+    }
+
+    /// Waits for a turn.
+    pub(super) async fn take(&self, endpoint: &Arc<Endpoint>) -> Turn {
+        let key = Key(endpoint.clone());
+        let handed = {
+            let mut state = self.state();
+            let share = state.endpoints.entry(key.clone()).or_default();
+            let (taken, nobody_waits) = (share.taken, share.waiting.is_empty());
+            if nobody_waits && state.may_take(taken) {
+                state.take(&key);
+                None
+            } else {
+                let (hand, handed) = oneshot::channel();
+                state.wait(&key, hand);
+                Some(handed)
+            }
+        };
+        match handed {
+            None => Turn { turns: self.clone(), key },
+            Some(handed) => match handed.await {
+                Ok(turn) => turn,
+                // Whoever waits is handed a turn as long as these turns exist, and `self` keeps them.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    /// A turn more for an endpoint, if nobody waits for one.
+    pub(super) fn try_take(&self, endpoint: &Arc<Endpoint>) -> Option<Turn> {
+        let key = Key(endpoint.clone());
+        let mut state = self.state();
+        let taken = state.endpoints.get(&key).map_or(0, |share| share.taken);
+        (state.waiting == 0 && state.may_take(taken)).then(|| {
+            state.take(&key);
+            drop(state);
+            Turn { turns: self.clone(), key }
+        })
+    }
+
+    /// How many connections may be idle now.
+    pub(super) fn room_for_idle(&self) -> usize {
+        let state = self.state();
+        state.limits.max.saturating_sub(state.taken)
+    }
+
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> usize {
+        self.state().taken
+    }
+
+    fn give_back(&self, key: &Key) {
+        let mut granted = Vec::new();
+        {
+            let mut state = self.state();
+            state.give_back(key);
+            while let Some(next) = state.grant() {
+                granted.push(next);
+            }
+        }
+        for (hand, key) in granted {
+            // One that was given up at this moment gives its turn back as it is dropped.
+            drop(hand.send(Turn { turns: self.clone(), key }));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether an endpoint that has `taken` turns may have another.
+    fn may_take(&self, taken: usize) -> bool {
+        let free = self.limits.max.saturating_sub(self.taken);
+        taken < free.min(self.limits.max_per_endpoint)
+    }
+
+    fn take(&mut self, key: &Key) {
+        self.taken += 1;
+        self.endpoints.entry(key.clone()).or_default().taken += 1;
+    }
+
+    fn wait(&mut self, key: &Key, hand: oneshot::Sender<Turn>) {
+        self.waiting += 1;
+        let share = self.endpoints.entry(key.clone()).or_default();
+        share.waiting.push_back(hand);
+        let is_said = self.said_at.is_some_and(|at| at.elapsed() < SAY_EVERY);
+        if !is_said {
+            self.said_at = Some(Instant::now());
+            tracing::warn!(
+                host = %key.0.authority.to_str().unwrap_or_default(),
+                connections = share.taken,
+                all_connections = self.taken,
+                limit = self.limits.max,
+                "deliveries wait for a free connection: endpoints answer slowly or not at all; a higher LimitNOFILE allows more"
+            );
+        }
+    }
+
+    fn give_back(&mut self, key: &Key) {
+        self.taken -= 1;
+        if let Some(share) = self.endpoints.get_mut(key) {
+            share.taken -= 1;
+            if share.taken == 0 && share.waiting.is_empty() {
+                self.endpoints.remove(key);
+            }
+        }
+    }
+
+    /// Takes a turn for the next that waits, if there is one.
+    fn grant(&mut self) -> Option<(oneshot::Sender<Turn>, Key)> {
+        while self.waiting > 0 {
+            let waiting = self.endpoints.iter_mut().filter(|(_, share)| !share.waiting.is_empty());
+            let (key, share) = waiting.min_by_key(|(_, share)| share.taken)?;
+            let (key, taken) = (key.clone(), share.taken);
+            let is_closed = share.waiting.front().is_some_and(oneshot::Sender::is_closed);
+            if !is_closed && !self.may_take(taken) {
+                return None;
+            }
+            let share = self.endpoints.get_mut(&key)?;
+            let hand = share.waiting.pop_front()?;
+            self.waiting -= 1;
+            if !is_closed {
+                self.take(&key);
+                return Some((hand, key));
+            }
+            if share.taken == 0 && share.waiting.is_empty() {
+                self.endpoints.remove(&key);
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.give_back(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests;
