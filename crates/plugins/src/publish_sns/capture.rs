@@ -10,6 +10,8 @@ use super::key::KeyTemplate;
 
 /// The largest cap of a captured body, in bytes.
 pub(super) const MAX_CAPTURE: u32 = 1 << 20;
+/// The most JSON Pointers: each is held against every member and element that it may lead to, while the body arrives.
+const MAX_POINTERS: u32 = 100;
 /// In a list of what is redacted: what would be redacted without the list.
 const DEFAULTS: &str = "default";
 
@@ -37,6 +39,7 @@ pub(super) struct Capture {
     pub redact_query: Option<Vec<String>>,
     /// JSON Pointers into captured bodies (`/user/password`; `*` stands for any member or element). What they name reads `REDACTED`.
     /// A body that is not one whole JSON document is then not kept at all.
+    #[schemars(length(max = MAX_POINTERS))]
     pub redact_json: Vec<String>,
 }
 
@@ -120,6 +123,14 @@ impl Problems {
 
     pub(super) fn pointers(&mut self, pointers: &[String]) -> JsonRedaction {
         let mut redaction = JsonRedaction::default();
+        if pointers.len() > MAX_POINTERS as usize {
+            let message = format!("`redact_json` has {} entries", pointers.len());
+            let hint = format!(
+                "give at most {MAX_POINTERS}; `*` stands for any member, and a pointer to a member redacts all in it"
+            );
+            self.add("/capture/redact_json", message, hint);
+            return redaction;
+        }
         for (index, pointer) in pointers.iter().enumerate() {
             if let Err(error) = redaction.add(pointer) {
                 self.add(

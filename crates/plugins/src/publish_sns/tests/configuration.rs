@@ -42,6 +42,7 @@ fn good_configurations_have_no_problems() {
         json!({"capture": {"redact": "none", "redact_query": ["default", "session"], "redact_headers": []}}),
         json!({"capture": {"redact": "secrets", "redact_query": null, "redact_headers": null}}),
         json!({"key": "{header:Cookie}"}),
+        json!({"capture": {"redact_json": vec!["/a"; 100]}}),
     ];
     for case in cases {
         assert_eq!(problems(&with(case.clone())), [""; 0], "{case}");
@@ -102,6 +103,10 @@ fn each_problem_says_where_what_and_what_to_do() {
         (json!({"event_type": "a b"}), "/event_type: this is not an event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
         (json!({"event_type": ""}), "/event_type: this is not an event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
         (json!({"capture": {"redact_headers": ["cookie", "a b"]}}), "/capture/redact_headers/1: this is not the name of a header (a header name has letters, digits and hyphens, and neither a colon nor a value behind it)".into()),
+        (
+            json!({"capture": {"redact_json": vec!["/a"; 101]}}),
+            "/capture/redact_json: `redact_json` has 101 entries (give at most 100; `*` stands for any member, and a pointer to a member redacts all in it)".into(),
+        ),
         (json!({"capture": {"redact_query": ["token", "", "a=s3cr3t", "default"]}}), "/capture/redact_query/1: this is not the name of a query parameter (give the name alone, `token`, without `?`, `=` and value)\n/capture/redact_query/2: this is not the name of a query parameter (give the name alone, `token`, without `?`, `=` and value)".into()),
         (json!({"capture": {"redact_json": ["/a", "b"]}}), "/capture/redact_json/1: this is not a JSON Pointer: a JSON Pointer begins with `/` (`/user/password` names a member, `/users/*/token` one in every element)".into()),
     ];
