@@ -1,4 +1,4 @@
-//! Debian's fault injection and tracing tools, unpacked beside the build results: nothing is installed, root is not needed.
+//! Debian's fault injection and tracing tools and nginx, unpacked beside the build results: nothing is installed, root is not needed.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -17,21 +17,33 @@ pub struct Debian {
     pub fiu_ctrl: PathBuf,
     /// The folder of the libraries that `fiu-run` loads.
     pub fiu_lib: PathBuf,
+    /// A service that routes decoded paths.
+    pub nginx: PathBuf,
 }
 
-/// libfiu always; strace, with the library it may need, only where the machine has none.
-fn packages(strace_installed: bool) -> &'static [&'static str] {
-    if strace_installed {
-        &["fiu-utils", "libfiu0"]
-    } else {
-        &["fiu-utils", "libfiu0", "libunwind8", "strace"]
+/// What the machine has already.
+#[derive(Clone, Default)]
+struct Installed {
+    strace: Option<PathBuf>,
+    nginx: Option<PathBuf>,
+}
+
+/// libfiu always; strace and nginx, with the libraries they may need, only where the machine has none.
+fn packages(installed: &Installed) -> Vec<&'static str> {
+    let mut packages = vec!["fiu-utils", "libfiu0"];
+    if installed.strace.is_none() {
+        packages.extend(["libunwind8", "strace"]);
     }
+    if installed.nginx.is_none() {
+        packages.extend(["libpcre2-8-0", "nginx"]);
+    }
+    packages
 }
 
 /// Unpacks the packages unless they are there.
 pub fn set_up(tools: &Path, python: &Path) -> Result<Debian, String> {
-    let installed = on_path("strace");
-    let packages = packages(installed.is_some());
+    let installed = Installed { strace: on_path("strace"), nginx: on_path("nginx") };
+    let packages = packages(&installed);
     let folder = tools.join("debian");
     let found = |folder: &Path| locate(folder, installed.clone());
     let release = std::fs::read_to_string("/etc/debian_version").unwrap_or_default();
@@ -49,7 +61,7 @@ pub fn set_up(tools: &Path, python: &Path) -> Result<Debian, String> {
     empty_folder(&archives)?;
     let lost = "the black-box tests that make disks fail and look at system calls cannot run without them; all other \
                 steps can";
-    download(tools, &archives, packages, lost)?;
+    download(tools, &archives, &packages, lost)?;
     unpack(&archives, &folder)?;
     wrap(&folder)?;
     let debian = found(&folder).ok_or("The Debian packages do not hold what they should hold.")?;
@@ -128,6 +140,10 @@ fn wrap(folder: &Path) -> Result<(), String> {
         inside(&preload)
     );
     script(&folder.join("bin/fiu-run"), &fiu)?;
+    if let Some(libpcre) = find(&folder.join("usr/lib"), "libpcre2-8.so.0") {
+        let nginx = format!("{head}{}exec \"$here/usr/sbin/nginx\" \"$@\"\n", library(&inside(&libpcre)));
+        script(&folder.join("bin/nginx"), &nginx)?;
+    }
     if let Some(libunwind) = find(&folder.join("usr/lib"), "libunwind.so.8") {
         // `-E` takes the variable from the traced program again.
         let strace = format!(
@@ -149,13 +165,14 @@ pub(super) fn script(file: &Path, text: &str) -> Result<(), String> {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).map_err(unwritable)
 }
 
-fn locate(folder: &Path, strace: Option<PathBuf>) -> Option<Debian> {
-    let strace = strace.unwrap_or_else(|| folder.join("bin/strace"));
+fn locate(folder: &Path, installed: Installed) -> Option<Debian> {
+    let strace = installed.strace.unwrap_or_else(|| folder.join("bin/strace"));
+    let nginx = installed.nginx.unwrap_or_else(|| folder.join("bin/nginx"));
     let fiu_run = folder.join("bin/fiu-run");
     let fiu_ctrl = folder.join("usr/bin/fiu-ctrl");
     let fiu_lib = find(&folder.join("usr/lib"), "fiu_posix_preload.so")?.parent()?.to_path_buf();
-    let there = [&strace, &fiu_run, &fiu_ctrl].iter().all(|file| file.is_file());
-    there.then_some(Debian { strace, fiu_run, fiu_ctrl, fiu_lib })
+    let there = [&strace, &fiu_run, &fiu_ctrl, &nginx].iter().all(|file| file.is_file());
+    there.then_some(Debian { strace, fiu_run, fiu_ctrl, fiu_lib, nginx })
 }
 
 /// The file of this name, however deep: releases of Debian put libraries into different folders.
@@ -189,6 +206,8 @@ raise SystemExit('fsync did not fail')";
             "strace may not trace here (a container without ptrace?): black-box tests need it.\n{problem}"
         )
     })?;
+    quiet(Command::new(&debian.nginx).arg("-v"))
+        .map_err(|problem| format!("nginx does not start here.\n{problem}"))?;
     quiet(Command::new("unshare").args(["-Urm", "true"])).map(drop).map_err(|problem| {
         format!("No mount namespace without root here: the test of a full disk needs one.\n{problem}")
     })
@@ -209,8 +228,11 @@ mod tests {
     }
 
     #[test]
-    fn an_installed_strace_is_not_fetched() {
-        assert!(!packages(true).contains(&"strace"));
-        assert!(packages(false).contains(&"strace"));
+    fn what_is_installed_is_not_fetched() {
+        let some = || Some(PathBuf::from("/usr/bin/it"));
+        let all = packages(&Installed::default());
+        assert!(all.contains(&"strace") && all.contains(&"nginx"));
+        let none = packages(&Installed { strace: some(), nginx: some() });
+        assert_eq!(none, ["fiu-utils", "libfiu0"]);
     }
 }

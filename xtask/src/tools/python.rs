@@ -1,4 +1,4 @@
-//! A virtual environment with the pinned Python clients.
+//! A virtual environment with the pinned Python clients and services.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,8 @@ use super::{Stamp, empty_folder};
 use crate::process::quiet;
 
 /// The imports that the tests make.
-const SELF_CHECK: &str = "import boto3, cloudevents, cryptography, sns_message_validator, standardwebhooks";
+const SELF_CHECK: &str =
+    "import boto3, cloudevents, cryptography, django, flask, sns_message_validator, standardwebhooks";
 
 /// Makes the environment unless it is there; the path of its interpreter.
 pub fn set_up(requirements: &Path, tools: &Path) -> Result<PathBuf, String> {
