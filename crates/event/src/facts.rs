@@ -43,20 +43,23 @@ pub struct RequestView<'a> {
     pub method: &'a str,
     /// `http` or `https`, of the listener.
     pub scheme: &'a str,
-    /// Of the Host header: lower case, no port.
+    /// Of the Host header: lower case, no port. The address that the client connected to if there was none (HTTP/1.0).
     pub host: &'a str,
     /// The listener's port.
     pub port: u16,
     /// The raw request target, with the query but for its secrets.
     pub uri: &'a str,
-    /// The normalised path after `strip_path`, before the service's own path.
+    /// The normalised path after `strip_path`, before the service's own path, in the reading that matched.
     pub service_path: &'a str,
     /// Path and query as sent to the upstream, but for the query's secrets.
     pub upstream_uri: &'a str,
     /// A query was longer than [`MAX_QUERY`] and is not there as a whole.
     #[serde(skip_serializing_if = "is_false")]
     pub query_truncated: bool,
-    /// The client's headers, in order.
+    /// The Host as sent to the upstream.
+    pub upstream_host: &'a str,
+    /// The headers as sent to the upstream, in no order: with what plug-ins set, without what concerned the client's connection and without
+    /// what the gateway itself sets. The Host is the client's.
     pub headers: &'a HeadersView<'a>,
     /// Some headers were left out: [`HeadersView::is_truncated`].
     #[serde(skip_serializing_if = "is_false")]
@@ -86,6 +89,9 @@ pub struct RequestFacts<'a> {
     pub upstream_uri: Text<'a>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub query_truncated: bool,
+    /// Absent in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_host: Option<Text<'a>>,
     pub headers: Vec<(Text<'a>, Text<'a>)>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub headers_truncated: bool,

@@ -76,6 +76,7 @@ fn request<'a>(input: &mut Input<'_>, api: &'a OnceCell<Box<RawValue>>, format: 
         upstream_uri: input.line().into(),
         query_truncated: false,
         headers_truncated: false,
+        upstream_host: None,
         head_size: input.number(),
         client_ip: input.line().into(),
         started_at: Timestamp::from_micros(input.number()),

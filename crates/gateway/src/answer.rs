@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use event::EventId;
-use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{
+    ACCEPT, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
 use http::{Response, StatusCode};
 
 /// Why the gateway answers itself.
@@ -10,6 +12,12 @@ use http::{Response, StatusCode};
 pub enum Refusal {
     /// The request cannot be understood.
     BadRequest,
+    /// The method is one that is never forwarded.
+    MethodNotAllowed,
+    /// Services read the path in different ways.
+    AmbiguousPath,
+    /// The request has passed through this node too often.
+    Looping,
     /// No route matches.
     NoRoute,
     /// The route leads nowhere.
@@ -34,7 +42,9 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 impl Refusal {
     fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::AmbiguousPath => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Looping => StatusCode::LOOP_DETECTED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::NoService | Self::NameResolution | Self::StoreUnavailable | Self::TooManyExchanges => {
@@ -48,6 +58,11 @@ impl Refusal {
     fn message(self) -> &'static str {
         match self {
             Self::BadRequest => "Bad request",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::AmbiguousPath => "The path can be read in more than one way",
+            Self::Looping => {
+                "The request has passed through this gateway too often: a Service leads back to it"
+            }
             Self::NoRoute => "no Route matched with those values",
             Self::NoService => "no Service found with those values",
             Self::NameResolution => "name resolution failed",
@@ -74,7 +89,10 @@ impl Refusal {
         if matches!(self, Self::StoreUnavailable | Self::TooManyExchanges) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
         }
-        if matches!(self, Self::BadRequest | Self::RequestTimeout) {
+        if self == Self::MethodNotAllowed {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(pipeline::method::ALLOWED));
+        }
+        if matches!(self, Self::BadRequest | Self::MethodNotAllowed | Self::RequestTimeout) {
             // Where the next request would begin is not known for sure.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -34,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener) {
     let places = Arc::new(Semaphore::new(core.limits.connections.max(1)));
     let mut serving = JoinSet::new();
-    let port = listener.local_addr().map_or(0, |address| address.port());
+    let address = listener.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
     let failures = Seldom::default();
     let mut draining = pin!(core.draining());
     loop {
@@ -50,8 +50,10 @@ pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener) {
                 failpoint::hit(failpoint::CORE_TURN);
                 core.stats.connections.fetch_add(1, Ordering::Relaxed);
                 let core = core.clone();
+                let local = stream.local_addr().unwrap_or(address);
+                let origin = Origin { peer: canonical(peer), local: canonical(local) };
                 serving.spawn_local(async move {
-                    serve_connection(core, stream, Origin { peer, port }).await;
+                    serve_connection(core, stream, origin).await;
                     drop(place);
                 });
             }
@@ -65,6 +67,11 @@ pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener) {
     }
     drop(listener);
     while serving.join_next().await.is_some() {}
+}
+
+/// A client that comes over IPv4 is known by its IPv4 address, also where the listener takes both (`[::]`).
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 async fn accept_one(

@@ -9,8 +9,11 @@ use std::time::Duration;
 use dialing::Names;
 use event::timestamp::Clock;
 use event::{EventId, Timestamp};
+use http::HeaderValue;
 use tokio::sync::watch;
 
+use crate::front::Front;
+use crate::hops;
 use crate::limits::Limits;
 use crate::read_ahead::Budget;
 use crate::router::Router;
@@ -26,6 +29,9 @@ pub(crate) struct Core {
     pub stats: Arc<CoreStats>,
     pub pool: Rc<Pool>,
     pub limits: Limits,
+    pub front: Front,
+    /// What says that a request has passed through this node and no other.
+    pub first_pass: Option<HeaderValue>,
     /// The drain deadline has passed: whatever is dropped from now on was cut off by it.
     pub closing: Cell<bool>,
     /// For bodies that are not whole yet.
@@ -54,6 +60,7 @@ impl Core {
         shared: Shared,
         limits: Limits,
         names: Names,
+        front: Front,
     ) -> Rc<Self> {
         Rc::new(Self {
             router,
@@ -61,6 +68,8 @@ impl Core {
             pool: Pool::new(stats.clone(), names),
             stats,
             limits,
+            first_pass: hops::next(&front.node, None).ok(),
+            front,
             closing: Cell::new(false),
             read_ahead: shared.read_ahead,
             drain: shared.drain,

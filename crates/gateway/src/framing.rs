@@ -5,6 +5,7 @@
 //! answer. What it lets through and another hop may read differently is refused here, with 400 and the end of the connection.
 
 use std::borrow::Cow;
+use std::net::Ipv6Addr;
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Uri, Version};
@@ -41,18 +42,14 @@ fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// A name or an address, and a port if it has one: no user, no list, nothing of a path.
+/// A name or an address, and a port if it has one: no user, no list, no escape, nothing of a path. So it makes a URL.
 fn is_host(text: &str) -> bool {
     let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) => {
-            let numbers = !address.is_empty()
-                && address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
-            (numbers, port)
-        }
+        Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
         None => {
             let end = text.find(':').unwrap_or(text.len());
             let (name, port) = text.split_at(end);
-            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte);
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte);
             (!name.is_empty() && name.bytes().all(allowed), port)
         }
     };
@@ -72,7 +69,8 @@ mod tests {
             assert!(is_host(host), "{host}");
         }
         let others = [
-            "", ":80", "a:", "a:b", "a:123456", "a b", "a,b", "a/b", "u@a", "[]", "[::1", "[::1]80", "a:1:2",
+            "", ":80", "a:", "a:b", "a:123456", "a b", "a,b", "a/b", "u@a", "a%zz", "[]", "[..]", "[1]",
+            "[::1", "[::1]80", "a:1:2",
         ];
         for host in others {
             assert!(!is_host(host), "{host}");

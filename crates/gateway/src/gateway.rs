@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::connection;
 use crate::core::{Core, Shared};
+use crate::front::Front;
 use crate::limits::Limits;
 use crate::listener;
 use crate::read_ahead::Budget;
@@ -33,6 +34,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who finds the addresses of services; one for the whole process, so that no name is asked for twice.
     pub names: Names,
+    /// What it takes requests for.
+    pub front: Front,
 }
 
 /// A gateway whose sockets are bound: connections queue, nothing is served yet.
@@ -87,6 +90,7 @@ impl Gateway {
                 deadline: running.deadline.clone(),
                 limits: self.config.limits,
                 names: self.config.names.clone(),
+                front: self.config.front.clone(),
             };
             let name = format!("core-{index}");
             let vital = vitals.of(name.clone());
@@ -110,11 +114,20 @@ struct Parts {
     deadline: Arc<OnceLock<Instant>>,
     limits: Limits,
     names: Names,
+    front: Front,
 }
 
 fn run(parts: Parts) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    let core = Core::new(parts.router, parts.clock, parts.stats, parts.shared, parts.limits, parts.names);
+    let core = Core::new(
+        parts.router,
+        parts.clock,
+        parts.stats,
+        parts.shared,
+        parts.limits,
+        parts.names,
+        parts.front,
+    );
     let result = runtime.block_on(serve(core.clone(), parts.listener, &parts.deadline));
     // What is still under way is dropped with the runtime, and settled by what was seen of it.
     core.closing.set(true);

@@ -12,6 +12,8 @@ use http::header::{
 };
 use http::response::Parts;
 
+use crate::hops::HOPS;
+
 /// The request's id, 32 hexadecimal digits; to the upstream and to the client.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-kong-request-id");
 /// Milliseconds to the upstream's head.
@@ -38,7 +40,7 @@ pub const NAME: &str = concat!("retrohook/", env!("CARGO_PKG_VERSION"));
 const VIA_VALUE: HeaderValue = HeaderValue::from_static(concat!("1.1 retrohook/", env!("CARGO_PKG_VERSION")));
 const SERVER_VALUE: HeaderValue = HeaderValue::from_static(NAME);
 
-/// Headers that the gateway sets itself: a client's `Connection` header cannot nominate them for removal.
+/// Headers that the gateway sets itself, whatever a client sends. Of the two that are lists it keeps what came.
 const OURS: [HeaderName; 10] = [
     FORWARDED_FOR,
     FORWARDED_PROTO,
@@ -49,8 +51,26 @@ const OURS: [HeaderName; 10] = [
     REAL_IP,
     REQUEST_ID,
     VIA,
-    HOST,
+    HOPS,
 ];
+
+/// What begins the names of headers that say who the client is: only plug-ins may say that.
+const IDENTITY: [&str; 4] = ["x-consumer-", "x-credential-", "x-authenticated-", "x-anonymous-"];
+
+/// What begins the names, in hyphens, that a client may not send with underscores: a CGI server reads both spellings as one name.
+const NEVER_WITH_UNDERSCORES: [&str; 6] =
+    ["x-forwarded-", "x-real-ip", "x-kong-", "x-retrohook-", "content-length", "transfer-encoding"];
+
+/// What a client's headers said that the upstream hears from the gateway alone.
+#[derive(Debug, Default)]
+pub struct FromClient {
+    forwarded_for: Option<HeaderValue>,
+    via: Option<HeaderValue>,
+    /// Trailers are understood.
+    trailers: bool,
+    /// Which nodes it has passed through.
+    pub hops: Option<HeaderValue>,
+}
 
 /// What the upstream is told about the client's request.
 pub struct ForwardedBy<'a> {
@@ -62,7 +82,7 @@ pub struct ForwardedBy<'a> {
     pub scheme: &'static str,
     /// The listener's port.
     pub port: u16,
-    /// The client's Host without port; empty if there was none.
+    /// The client's Host without port; the address that it connected to if there was none.
     pub host: &'a str,
     /// The normalised request path, without the query.
     pub path: &'a str,
@@ -70,38 +90,73 @@ pub struct ForwardedBy<'a> {
     pub prefix: Option<&'a str>,
     /// The upstream's Host, unless the client's is kept.
     pub upstream_host: Option<&'a HeaderValue>,
+    /// Which nodes it has passed through, this one included.
+    pub hops: HeaderValue,
 }
 
-/// Turns a client's headers into the upstream's.
-pub fn to_upstream(headers: &mut HeaderMap, by: &ForwardedBy<'_>) {
-    let trailers = headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+/// Takes out of a client's headers what concerns its connection alone, what it cannot know and what the gateway says itself. What is left is
+/// what plug-ins may look at, events say and the upstream gets; the Host is still the client's.
+pub fn take(headers: &mut HeaderMap) -> FromClient {
+    let mut taken = FromClient {
+        trailers: headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")),
+        ..FromClient::default()
+    };
+    let names: Vec<HeaderName> = headers.keys().filter(|name| !is_the_clients(name)).cloned().collect();
+    for name in names {
+        if name == FORWARDED_FOR {
+            taken.forwarded_for = joined(headers, &name);
+        } else if name == VIA {
+            taken.via = joined(headers, &name);
+        } else if name == HOPS {
+            taken.hops = joined(headers, &name);
+        }
+        headers.remove(&name);
+    }
     remove_hop_by_hop(headers);
     headers.remove(PROXY);
     // hyper has answered the expectation before it read the body.
     headers.remove(EXPECT);
-    if trailers {
+    taken
+}
+
+/// Whether a client may say this of itself.
+fn is_the_clients(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    if text.contains('_') {
+        let hyphens = text.replace('_', "-");
+        let taken = IDENTITY.iter().chain(&NEVER_WITH_UNDERSCORES);
+        return !taken.into_iter().any(|begin| hyphens.starts_with(begin));
+    }
+    if !text.starts_with("x-") {
+        return *name != VIA;
+    }
+    !OURS.contains(name) && !IDENTITY.iter().any(|begin| text.starts_with(begin))
+}
+
+/// Turns headers that went through [`take`] and the plug-ins into the upstream's.
+pub fn to_upstream(headers: &mut HeaderMap, client: FromClient, by: ForwardedBy<'_>) {
+    if client.trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     if let Some(host) = by.upstream_host {
         headers.insert(HOST, host.clone());
     }
-
     let mut ip = Text::new();
     // Writing an address into a buffer that is large enough for any cannot fail.
     let _ = write!(ip, "{}", by.client_ip);
-    let client = ip.value();
-    append_list(headers, FORWARDED_FOR, &client);
-    headers.insert(REAL_IP, client);
+    let ip = ip.value();
+    headers.insert(FORWARDED_FOR, appended(client.forwarded_for, &ip));
+    headers.insert(REAL_IP, ip);
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(by.scheme));
     insert_text(headers, FORWARDED_HOST, by.host);
     headers.insert(FORWARDED_PORT, HeaderValue::from(by.port));
     insert_text(headers, FORWARDED_PATH, by.path);
-    match by.prefix {
-        Some(prefix) => insert_text(headers, FORWARDED_PREFIX, prefix),
-        None => drop(headers.remove(FORWARDED_PREFIX)),
+    if let Some(prefix) = by.prefix {
+        insert_text(headers, FORWARDED_PREFIX, prefix);
     }
-    append_list(headers, VIA, &VIA_VALUE);
+    headers.insert(VIA, appended(client.via, &VIA_VALUE));
     headers.insert(REQUEST_ID, request_id(by.id));
+    headers.insert(HOPS, by.hops);
 }
 
 /// Turns the head of an upstream's answer into the client's.
@@ -114,7 +169,8 @@ pub fn to_client(head: &mut Parts, id: EventId, upstream: Duration, gateway: Dur
     if !headers.contains_key(SERVER) {
         headers.insert(SERVER, SERVER_VALUE);
     }
-    append_list(headers, VIA, &VIA_VALUE);
+    let via = joined(headers, &VIA);
+    headers.insert(VIA, appended(via, &VIA_VALUE));
     headers.insert(UPSTREAM_LATENCY, millis(upstream));
     headers.insert(PROXY_LATENCY, millis(gateway));
     headers.insert(REQUEST_ID, request_id(id));
@@ -156,7 +212,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         headers.remove(CONNECTION);
         for name in nominated {
             // Content-Length frames the message: naming it is an attack, not a wish.
-            if name != CONTENT_LENGTH && !OURS.contains(&name) {
+            if name != CONTENT_LENGTH && name != HOST {
                 headers.remove(name);
             }
         }
@@ -166,22 +222,19 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Appends to a comma-separated list, joining several headers of the name into one.
-fn append_list(headers: &mut HeaderMap, name: HeaderName, item: &HeaderValue) {
-    if !headers.contains_key(&name) {
-        headers.insert(name, item.clone());
-        return;
-    }
-    let mut list: Vec<u8> = Vec::new();
-    for value in headers.get_all(&name) {
-        list.extend_from_slice(value.as_bytes());
-        list.extend_from_slice(b", ");
-    }
-    list.extend_from_slice(item.as_bytes());
-    // Made of header values and commas: always a header value.
-    if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(list)) {
-        headers.insert(name, value);
-    }
+/// All values of a name as one list.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?.clone();
+    Some(values.fold(first, |list, value| appended(Some(list), value)))
+}
+
+/// A comma-separated list with one more item.
+fn appended(list: Option<HeaderValue>, item: &HeaderValue) -> HeaderValue {
+    let Some(list) = list else { return item.clone() };
+    let bytes = [list.as_bytes(), b", ", item.as_bytes()].concat();
+    // Made of header values and a comma: always a header value.
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(bytes)).unwrap_or(list)
 }
 
 fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
@@ -259,16 +312,28 @@ mod tests {
             ("te", "trailers"),
             ("upgrade", "h2c"),
             ("x-hop", "1"),
+            ("x-kept", "1"),
             ("x-forwarded-for", "1.1.1.1"),
             ("x-forwarded-prefix", "/claimed"),
             ("via", "1.0 fred"),
+            ("via", "1.1 barney"),
             ("x-real-ip", "9.9.9.9"),
+            ("x-kong-request-id", "claimed"),
+            ("x-consumer-username", "root"),
+            ("x-credential-identifier", "root"),
+            ("x-authenticated-groups", "root"),
+            ("x-anonymous-consumer", "false"),
+            ("proxy", "httpoxy"),
+            ("expect", "100-continue"),
         ]);
         let host = HeaderValue::from_static("127.0.0.1:9000");
         let id = EventId::v7(Timestamp::from_millis(0), [0; 10]);
+        let client = take(&mut map);
+        assert_eq!(lines(&map), ["content-length: 2", "host: api.example.com", "x-kept: 1"]);
         to_upstream(
             &mut map,
-            &ForwardedBy {
+            client,
+            ForwardedBy {
                 id,
                 client_ip: "10.0.0.1".parse().unwrap(),
                 scheme: "http",
@@ -277,6 +342,7 @@ mod tests {
                 path: "/mockbin/x",
                 prefix: None,
                 upstream_host: Some(&host),
+                hops: HeaderValue::from_static("0123456789abcdef;1"),
             },
         );
         assert_eq!(
@@ -285,16 +351,45 @@ mod tests {
                 "content-length: 2",
                 "host: 127.0.0.1:9000",
                 "te: trailers",
-                &format!("via: 1.0 fred, 1.1 {NAME}"),
+                &format!("via: 1.0 fred, 1.1 barney, 1.1 {NAME}"),
                 "x-forwarded-for: 1.1.1.1, 10.0.0.1",
                 "x-forwarded-host: api.example.com",
                 "x-forwarded-path: /mockbin/x",
                 "x-forwarded-port: 8000",
                 "x-forwarded-proto: http",
+                "x-kept: 1",
                 "x-kong-request-id: 00000000000070008000000000000000",
                 "x-real-ip: 10.0.0.1",
+                "x-retrohook-hops: 0123456789abcdef;1",
             ]
         );
+    }
+
+    #[test]
+    fn an_underscore_is_no_second_spelling_of_a_name_that_is_not_the_clients() {
+        let dropped = [
+            "x_real_ip",
+            "x_real-ip",
+            "x_forwarded_for",
+            "x-forwarded_proto",
+            "x_kong_request_id",
+            "x_retrohook_hops",
+            "x_consumer_username",
+            "x-credential_identifier",
+            "x_authenticated_groups",
+            "content_length",
+            "transfer_encoding",
+        ];
+        for name in dropped {
+            let mut map = headers(&[(name, "1")]);
+            take(&mut map);
+            assert!(map.is_empty(), "{name}");
+        }
+        for name in ["x_tenant", "_", "x_kongs", "content_type", "x-kong-debug", "x-real"] {
+            let mut map = headers(&[(name, "1")]);
+            take(&mut map);
+            assert_eq!(map.len(), 1, "{name}");
+        }
     }
 
     #[test]

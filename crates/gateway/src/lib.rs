@@ -15,8 +15,10 @@ mod connection;
 mod core;
 mod exchange;
 mod framing;
+pub mod front;
 pub mod gateway;
 mod headers;
+mod hops;
 pub mod limits;
 pub mod listener;
 pub mod path;
@@ -31,3 +33,4 @@ mod upstream;
 
 pub use gateway::{Gateway, Running};
 pub use headers::NAME;
+pub use hops::NodeId;

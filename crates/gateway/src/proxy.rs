@@ -1,6 +1,6 @@
 //! Serving one request: route, plug-ins, upstream, answer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use config::normalise;
 use event::EventId;
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
+use pipeline::method::MethodProblem;
 use pipeline::{Access, Forward, RequestHead, Verdict, Watch};
 
 use crate::answer::{Refusal, accept_of};
@@ -23,10 +23,12 @@ use crate::core::Core;
 use crate::exchange::detach::Detach;
 use crate::exchange::{self, Exchange, Plan, refusal_of, refusal_of_lost};
 use crate::framing::host_of;
-use crate::headers::{self, ForwardedBy};
+use crate::front::{self, Found, Reading, Unrouted};
+use crate::headers::{self, ForwardedBy, FromClient};
+use crate::hops::{self, Looping};
 use crate::path;
 use crate::read_ahead::{Ahead, read_ahead};
-use crate::router::{Match, without_port};
+use crate::router::without_port;
 use crate::table::Service;
 use crate::upstream::{self, Audience, Failure, Progress};
 
@@ -34,18 +36,67 @@ use crate::upstream::{self, Audience, Failure, Progress};
 #[derive(Clone, Copy)]
 pub(crate) struct Origin {
     pub peer: SocketAddr,
-    pub port: u16,
+    /// Where the client connected to.
+    pub local: SocketAddr,
 }
 
 /// What the upstream will be asked, before its headers are made.
 struct Target {
     service: Arc<Service>,
     path_and_query: PathAndQuery,
+    /// That the client asked, without port: as others are told it.
     host: String,
     request_path: String,
     prefix: Option<usize>,
-    preserve_host: bool,
+    /// The upstream does not see the client's Host.
+    replaces_host: bool,
     request_buffering: bool,
+}
+
+impl Target {
+    /// Asks the plug-ins of the route, in order, for the one watch that there may be.
+    fn watch(
+        &self,
+        origin: Origin,
+        head: &RequestHead,
+        found: &Found<'_, '_>,
+        head_size: u64,
+    ) -> Option<Box<dyn Watch>> {
+        let Found { route, plain, others } = found;
+        if route.chain.is_empty() {
+            return None;
+        }
+        let service_path = |reading: &Reading<'_>| {
+            path::service_path(&reading.path, reading.matched, route.strip_path).into_owned()
+        };
+        let service_paths: Vec<String> = others.iter().map(service_path).collect();
+        let others: Vec<_> = others
+            .iter()
+            .zip(&service_paths)
+            .map(|(other, service_path)| pipeline::Reading { request_path: &other.path, service_path })
+            .collect();
+        let upstream_host =
+            if self.replaces_host { Some(&self.service.host_header) } else { head.headers.get(HOST) };
+        let forward = Forward {
+            id: head.id,
+            started_at: head.started_at,
+            method: &head.method,
+            scheme: "http",
+            host: &self.host,
+            port: origin.local.port(),
+            uri: head.uri.path_and_query().map_or("/", PathAndQuery::as_str),
+            request_path: &plain.path,
+            service_path: &path::service_path(&plain.path, plain.matched, route.strip_path),
+            others: &others,
+            upstream_uri: self.path_and_query.as_str(),
+            upstream_host: upstream_host.and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            headers: &head.headers,
+            head_size,
+            client_ip: origin.peer.ip(),
+            route: &route.facts,
+        };
+        route.chain.iter().find_map(|plugin| plugin.watch(&forward))
+    }
 }
 
 /// Serves one request.
@@ -100,6 +151,8 @@ fn own_answer(
 struct Routed {
     origin: Origin,
     head: RequestHead,
+    client: FromClient,
+    hops: HeaderValue,
     target: Target,
     watch: Option<Box<dyn Watch>>,
 }
@@ -110,6 +163,23 @@ enum Early {
     Answered(Response<Bytes>),
 }
 
+impl From<Unrouted> for Early {
+    fn from(unrouted: Unrouted) -> Self {
+        Self::Refused(match unrouted {
+            Unrouted::Method(MethodProblem::NotForwarded) => Refusal::MethodNotAllowed,
+            Unrouted::Method(MethodProblem::Malformed) | Unrouted::Path => Refusal::BadRequest,
+            Unrouted::Ambiguous => Refusal::AmbiguousPath,
+            Unrouted::NoRoute => Refusal::NoRoute,
+        })
+    }
+}
+
+impl From<Looping> for Early {
+    fn from(_: Looping) -> Self {
+        Self::Refused(Refusal::Looping)
+    }
+}
+
 impl Routed {
     async fn find(
         core: &Rc<Core>,
@@ -117,22 +187,27 @@ impl Routed {
         version: Version,
         mut head: RequestHead,
     ) -> Result<Self, Early> {
-        let host = host_of(version, &head.headers, &head.uri).map_err(Early::Refused)?;
+        front::check_method(&head.method)?;
+        let mut host = host_of(version, &head.headers, &head.uri).map_err(Early::Refused)?;
         if let Some(authority) = head.uri.authority() {
             let authority = HeaderValue::from_str(authority.as_str());
             head.headers.insert(HOST, authority.map_err(|_| Early::Refused(Refusal::BadRequest))?);
         }
-        let request_path = normalise(head.uri.path()).into_owned();
-        if !request_path.starts_with('/') {
-            return Err(Early::Refused(Refusal::BadRequest));
-        }
-        let host_if_any = Some(host.as_str()).filter(|host| !host.is_empty());
-        let found = core.router.find(&head.method, host_if_any, origin.port, &request_path);
-        let Some(Match { route, matched }) = found else {
-            return Err(Early::Refused(Refusal::NoRoute));
-        };
+        // Plug-ins may change the head meanwhile.
+        let uri = head.uri.clone();
+        let port = origin.local.port();
+        let named = Some(host.as_str()).filter(|host| !host.is_empty());
+        let policy = core.front.ambiguous_paths;
+        let found = front::find(&core.router, policy, &head.method, named, port, uri.path())?;
+        let Found { route, plain, .. } = &found;
         let Some(service) = &route.service else { return Err(Early::Refused(Refusal::NoService)) };
 
+        let size = head_size(&head);
+        let client = headers::take(&mut head.headers);
+        let hops = match (&client.hops, &core.first_pass) {
+            (None, Some(first)) => first.clone(),
+            (came, _) => hops::next(&core.front.node, came.as_ref())?,
+        };
         for plugin in route.chain.iter() {
             let verdict = match plugin.access(&mut head) {
                 Access::Ready(verdict) => verdict,
@@ -143,41 +218,25 @@ impl Routed {
             }
         }
 
-        let upstream = path::upstream_path(&service.path, &request_path, matched, route.strip_path);
-        let path_and_query =
-            path_and_query(&head.uri, &upstream).ok_or(Early::Refused(Refusal::BadRequest))?;
-        let mut watch = None;
-        for plugin in route.chain.iter() {
-            watch = watch.or_else(|| {
-                plugin.watch(&Forward {
-                    id: head.id,
-                    started_at: head.started_at,
-                    method: &head.method,
-                    scheme: "http",
-                    host: without_port(&host),
-                    port: origin.port,
-                    uri: head.uri.path_and_query().map_or("/", PathAndQuery::as_str),
-                    request_path: &request_path,
-                    service_path: &path::service_path(&request_path, matched, route.strip_path),
-                    upstream_uri: path_and_query.as_str(),
-                    headers: &head.headers,
-                    head_size: head_size(&head),
-                    client_ip: origin.peer.ip(),
-                    route: &route.facts,
-                })
-            });
+        let upstream = path::upstream_path(&service.path, &plain.path, plain.matched, route.strip_path);
+        let path_and_query = path_and_query(&uri, &upstream).ok_or(Early::Refused(Refusal::BadRequest))?;
+        // HTTP/1.0 may come without a Host; what we send, and what others are told, may not.
+        let replaces_host = !route.preserve_host || host.is_empty();
+        if host.is_empty() {
+            host = address_as_host(origin.local.ip());
         }
-        let prefix = (route.strip_path && matched > 1).then_some(matched);
+        host.truncate(without_port(&host).len());
         let target = Target {
             service: service.clone(),
             path_and_query,
             host,
-            request_path,
-            prefix,
-            preserve_host: route.preserve_host,
+            request_path: plain.path.clone().into_owned(),
+            prefix: (route.strip_path && plain.matched > 1).then_some(plain.matched),
+            replaces_host,
             request_buffering: route.request_buffering,
         };
-        Ok(Self { origin, head, target, watch })
+        let watch = target.watch(origin, &head, &found, size);
+        Ok(Self { origin, head, client, hops, target, watch })
     }
 
     async fn forward(
@@ -196,20 +255,20 @@ impl Routed {
 
     /// The upstream's request. Its headers are the client's, changed in place.
     fn into_request(self, body: UpstreamBody) -> Request<UpstreamBody> {
-        let Self { origin, mut head, target, .. } = self;
-        // HTTP/1.0 may come without one; what we send may not.
-        let replaces_host = !target.preserve_host || target.host.is_empty();
+        let Self { origin, mut head, client, hops, target, .. } = self;
         headers::to_upstream(
             &mut head.headers,
-            &ForwardedBy {
+            client,
+            ForwardedBy {
                 id: head.id,
                 client_ip: origin.peer.ip(),
                 scheme: "http",
-                port: origin.port,
-                host: without_port(&target.host),
+                port: origin.local.port(),
+                host: &target.host,
                 path: &target.request_path,
                 prefix: target.prefix.map(|matched| &target.request_path[..matched]),
-                upstream_host: replaces_host.then_some(&target.service.host_header),
+                upstream_host: target.replaces_host.then_some(&target.service.host_header),
+                hops,
             },
         );
         if body.size_hint().exact().is_none() {
@@ -296,6 +355,14 @@ impl Routed {
         let request = self.into_request(body);
         let running = exchange::run(core.clone(), exchange.clone(), plan, request);
         Detach::new(core, exchange, running).await
+    }
+}
+
+/// An address as it stands in a Host header.
+fn address_as_host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
     }
 }
 

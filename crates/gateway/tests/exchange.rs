@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use event::outcome::{SuccessStatuses, decide};
 use event::timestamp::Clock;
 use event::{Decision, Fate, Timestamp, UnknownReason};
+use gateway::front::Front;
 use gateway::gateway::Config;
 use gateway::limits::Limits;
 use gateway::router::Router;
@@ -165,6 +166,7 @@ impl Bench {
             workers: 2,
             limits: Limits::default(),
             names: dialing::Names::system(),
+            front: Front::default(),
         };
         let gateway = Gateway::bind(config).unwrap();
         let router = Arc::new(Router::new(vec![route]).unwrap());

@@ -19,6 +19,11 @@ impl Chain {
         Self { plugins: plugins.into_iter().map(|(_, plugin)| plugin).collect() }
     }
 
+    /// Whether nothing runs.
+    pub fn is_empty(&self) -> bool {
+        self.plugins.is_empty()
+    }
+
     /// The plug-ins in order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Plugin>> {
         self.plugins.iter()

@@ -14,10 +14,12 @@
 
 pub mod chain;
 pub mod kind;
+pub mod method;
 pub mod plugin;
+pub mod reading;
 pub mod watch;
 
 pub use chain::Chain;
 pub use kind::{BuildContext, CheckContext, ConfigProblem, Mount, PluginKind};
 pub use plugin::{Access, Plugin, RequestHead, Verdict};
-pub use watch::{Answer, Forward, Hold, RouteFacts, Wants, Watch};
+pub use watch::{Answer, Forward, Hold, Reading, RouteFacts, Wants, Watch};

@@ -39,7 +39,8 @@ pub struct RequestHead {
     pub method: Method,
     /// The raw request target.
     pub uri: Uri,
-    /// The client's headers; what `access` changes is forwarded.
+    /// The client's headers without those that concern one connection and those that only the gateway sets; what `access` changes is
+    /// forwarded.
     pub headers: HeaderMap,
     /// The peer.
     pub peer: SocketAddr,

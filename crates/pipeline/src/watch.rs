@@ -23,7 +23,7 @@ pub struct Forward<'a> {
     pub method: &'a Method,
     /// `http` or `https`, of the listener.
     pub scheme: &'static str,
-    /// Of the Host header: lower case, without port; empty if there is none.
+    /// Of the Host header: lower case, without port. The address that the client connected to if there is none (HTTP/1.0).
     pub host: &'a str,
     /// The listener's port.
     pub port: u16,
@@ -33,9 +33,14 @@ pub struct Forward<'a> {
     pub request_path: &'a str,
     /// The normalised path after `strip_path`, before the service's own path.
     pub service_path: &'a str,
+    /// The path in the readings of services that decode what separates segments, the preferred first. Empty for nearly every path.
+    pub others: &'a [Reading<'a>],
     /// Path and query as sent to the upstream.
     pub upstream_uri: &'a str,
-    /// The client's headers, with what plug-ins changed.
+    /// The Host as sent to the upstream.
+    pub upstream_host: &'a str,
+    /// The headers as sent to the upstream, with what plug-ins changed: without those that concern one connection and those that only
+    /// the gateway sets. The Host is the client's.
     pub headers: &'a HeaderMap,
     /// Request line and headers as the client sent them, in bytes; nearly, when they were not in canonical form.
     pub head_size: u64,
@@ -43,6 +48,15 @@ pub struct Forward<'a> {
     pub client_ip: IpAddr,
     /// Where it goes.
     pub route: &'a RouteFacts,
+}
+
+/// A path as a service may read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading<'a> {
+    /// The request path.
+    pub request_path: &'a str,
+    /// The path after `strip_path`, before the service's own path.
+    pub service_path: &'a str,
 }
 
 /// What the facts of an event say of service and route; made once from the configuration.

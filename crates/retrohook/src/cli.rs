@@ -121,6 +121,10 @@ pub struct NodeArgs {
     /// The address that messages name for confirmation, unsubscription and the certificate; the hub's own if not given.
     #[arg(long, value_name = "URL", env = "RETROHOOK_HUB_URL")]
     pub hub_url: Option<String>,
+    /// What becomes of a request whose path services read in different ways (`%2F`, `%5C`, a backslash, dots behind them): `match` forwards it
+    /// and asks rules of every reading, `refuse` answers 400. If the readings lead to different routes, the answer is 400 in any case.
+    #[arg(long, value_name = "WHAT", env = "RETROHOOK_AMBIGUOUS_PATHS", default_value = "match")]
+    pub ambiguous_paths: AmbiguousPaths,
     /// Threads that serve requests; one a core if not given.
     #[arg(long, value_name = "N", env = "RETROHOOK_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
@@ -195,6 +199,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// What becomes of a path that services read in different ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AmbiguousPaths {
+    /// It is forwarded, and rules are asked of every reading.
+    Match,
+    /// It is answered with 400.
+    Refuse,
 }
 
 /// Where a listener listens.

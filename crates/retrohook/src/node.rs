@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use dialing::Names;
 use event::timestamp::Clock;
 use gateway::Gateway;
+use gateway::front::Front;
 use storage::vital::{self, Death, Deaths};
 
-use crate::cli::{Listen, NodeArgs, RunArgs};
+use crate::cli::{AmbiguousPaths, Listen, NodeArgs, RunArgs};
 use crate::clock::WallClock;
 use crate::{check, logs, output, report};
 
@@ -294,7 +295,8 @@ impl Sockets {
             Listen::On(address) => {
                 let workers = node.workers.map_or_else(cores, usize::from);
                 let limits = gateway::limits::Limits::default();
-                let config = gateway::gateway::Config { listen: address, workers, limits, names };
+                let front = Front { ambiguous_paths: ambiguous_paths(node), ..Front::default() };
+                let config = gateway::gateway::Config { listen: address, workers, limits, names, front };
                 let setting = "--proxy-listen";
                 let listen = |source| StartError::Listen { setting, address, source };
                 Some(Gateway::bind(config).map_err(listen)?)
@@ -333,6 +335,13 @@ fn one(listen: Listen, setting: &'static str) -> Result<Option<TcpListener>, Sta
     let bound = gateway::listener::bind(address, 1);
     let mut listeners = bound.map_err(|source| StartError::Listen { setting, address, source })?;
     Ok(listeners.pop())
+}
+
+fn ambiguous_paths(node: &NodeArgs) -> gateway::front::AmbiguousPaths {
+    match node.ambiguous_paths {
+        AmbiguousPaths::Match => gateway::front::AmbiguousPaths::Match,
+        AmbiguousPaths::Refuse => gateway::front::AmbiguousPaths::Refuse,
+    }
 }
 
 fn cores() -> usize {

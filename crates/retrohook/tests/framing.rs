@@ -183,7 +183,7 @@ fn what_is_ambiguous_is_refused_and_ends_the_connection() {
         "POST http://user@test.example.com/plain HTTP/1.1",
         "POST plain HTTP/1.1",
         "POST * HTTP/1.1",
-        "CONNECT test.example.com:80 HTTP/1.1",
+        "post /plain HTTP/1.1",
     ] {
         let request = format!("{line}\r\n{HOST}\r\n");
         let Seen { answers, forwarded } = send(&gateway, &upstream, request.as_bytes());

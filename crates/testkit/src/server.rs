@@ -214,6 +214,19 @@ pub(crate) fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<b
     Ok(read > 0)
 }
 
+/// Reads until `mark` has come; `false` at the end.
+///
+/// # Errors
+/// If the connection is reset.
+pub fn fill_until(stream: &mut TcpStream, buffer: &mut Vec<u8>, mark: &[u8]) -> io::Result<bool> {
+    while !buffer.windows(mark.len()).any(|window| window == mark) {
+        if !fill(stream, buffer)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Writes a whole answer with a Content-Length.
 ///
 /// # Errors

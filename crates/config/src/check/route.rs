@@ -1,6 +1,7 @@
 //! Kong's rules for routes.
 
 use event::Timestamp;
+use pipeline::method::{self, MethodProblem};
 use regex::Regex;
 use url::Host;
 use uuid::Uuid;
@@ -158,6 +159,11 @@ fn check_regex(spot: &Spot, regex: &str, problems: &mut Problems<'_>) {
 }
 
 fn check_method(spot: &Spot, method: &str, problems: &mut Problems<'_>) {
+    if let Some(problem @ MethodProblem::NotForwarded) = method::problem(method) {
+        let hint = "remove it from `methods`";
+        problems.add(spot, format!("`{method}` never matches: {problem}"), hint);
+        return;
+    }
     if !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase()) {
         return;
     }

@@ -3,7 +3,7 @@
 //! | attribute | from |
 //! |---|---|
 //! | `id` | the event's id |
-//! | `source` | `//<host>/<owner>`: the host that the client asked, and the service or route that the rule stands on; `/<owner>` for a request without Host |
+//! | `source` | `//<host>/<owner>`: the host that the client asked (the address, if it named none), and the service or route that the rule stands on |
 //! | `type` | the rule's `event_type` |
 //! | `subject` | the service path |
 //! | `time` | the publish time: when the outcome was settled |

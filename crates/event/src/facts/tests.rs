@@ -32,6 +32,7 @@ fn what_a_view_writes_the_facts_read() {
         service_path: "/profiles/7",
         upstream_uri: "/v1/profiles/7?x=1",
         query_truncated: false,
+        upstream_host: "profiles.internal:8080",
         headers: &kept,
         headers_truncated: false,
         head_size: 79,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use event::outcome::{SuccessStatuses, decide};
 use event::timestamp::Clock;
 use event::{Decision, Fate, Timestamp};
+use gateway::front::Front;
 use gateway::gateway::Config;
 use gateway::limits::Limits;
 use gateway::router::Router;
@@ -102,7 +103,7 @@ fn service(host: &str, port: u16) -> Service {
 
 fn config() -> Config {
     let names = dialing::Names::system();
-    Config { listen: ANY, workers: 1, limits: Limits::default(), names }
+    Config { listen: ANY, workers: 1, limits: Limits::default(), names, front: Front::default() }
 }
 
 /// A gateway of one core in front of one service.

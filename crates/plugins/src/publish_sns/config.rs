@@ -86,7 +86,7 @@ pub(super) struct Config {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RouteEntry {
-    /// One HTTP method; `put` is read as `PUT`.
+    /// One HTTP method that the gateway forwards, so neither `CONNECT` nor `TRACE`; `put` is read as `PUT`.
     #[schemars(length(min = 1))]
     pub method: String,
     /// A regular expression of the Rust crate `regex`; it may match anywhere in the text, so anchor it with `^` and `$`.
@@ -117,7 +117,7 @@ pub(super) enum MatchOn {
     ServicePath,
     /// The normalised path that the client asked for.
     RequestPath,
-    /// The raw request target with its query, as in 2016: `%70` and `//` are not normalised and can dodge a matcher.
+    /// The request target with its query, as in 2016: as the client sent it, and with its path normalised.
     RequestUri,
 }
 

@@ -4,6 +4,7 @@
 //! Only what can be shown is said. A matcher is judged by the texts that each of its matches begins with, as far as the regex crate's own
 //! parser can list them; a matcher that is not anchored at the begin, or begins in too many ways, is never doubted.
 
+use pipeline::reading::{Loosening, loosened};
 use pipeline::{ConfigProblem, Mount};
 use regex_syntax::hir::Look;
 use regex_syntax::hir::literal::Extractor;
@@ -113,8 +114,11 @@ enum Missed {
 /// `None` if a usual request with this path may be matched.
 fn missed(beginnings: &[Vec<u8>], path: &str, strips: bool) -> Option<Missed> {
     let seen = if strips || path.starts_with('~') { "/" } else { path };
-    let is_foreign =
-        |text: &Vec<u8>| !text.starts_with(seen.as_bytes()) && !seen.as_bytes().starts_with(text);
+    // Matchers are asked of looser readings, too.
+    let loosest = loosened(seen, Loosening::FULL);
+    let agrees =
+        |text: &Vec<u8>, seen: &str| text.starts_with(seen.as_bytes()) || seen.as_bytes().starts_with(text);
+    let is_foreign = |text: &Vec<u8>| !agrees(text, seen) && !agrees(text, &loosest);
     if beginnings.iter().all(is_foreign) {
         return Some(Missed::Foreign);
     }

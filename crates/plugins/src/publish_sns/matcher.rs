@@ -9,6 +9,7 @@
 //! the set itself may be. Which of several entries matched is asked only for a key that uses groups.
 
 use http::Method;
+use pipeline::method;
 use regex::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 /// The most entries of a rule.
@@ -36,14 +37,7 @@ pub(super) struct BadPattern {
 impl Pattern {
     pub fn new(method: &str, matcher: &str) -> Result<Self, Vec<BadPattern>> {
         let regex = RegexBuilder::new(matcher).size_limit(MAX_REGEX).build();
-        let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes())
-            .ok()
-            .filter(|_| method.bytes().any(|byte| byte.is_ascii_alphabetic()))
-            .ok_or_else(|| BadPattern {
-                field: "method",
-                message: "this is not an HTTP method".into(),
-                hint: "give one method, `PUT`; a request of any of several methods takes an entry for each",
-            });
+        let method = self::method(method);
         let regex = regex.map_err(|error| BadPattern {
             field: "matcher",
             message: format!("the matcher does not compile: {}", one_line(&error)),
@@ -57,6 +51,24 @@ impl Pattern {
 
     pub fn regex(&self) -> &Regex {
         &self.regex
+    }
+}
+
+/// `put` is read as `PUT`, as in 2016. A method that the gateway itself refuses would never match.
+fn method(text: &str) -> Result<Method, BadPattern> {
+    let upper = text.to_ascii_uppercase();
+    let bad = |message, hint| BadPattern { field: "method", message, hint };
+    let is_method = upper.bytes().any(|byte| byte.is_ascii_uppercase());
+    match (Method::from_bytes(upper.as_bytes()), method::problem(&upper)) {
+        (Ok(method), None) if is_method => Ok(method),
+        (Ok(_), Some(problem)) if is_method => Err(bad(
+            format!("this never matches: {problem}"),
+            "give a method that is forwarded: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or one of your own",
+        )),
+        _ => Err(bad(
+            "this is not an HTTP method".into(),
+            "give one method, `PUT`; a request of any of several methods takes an entry for each",
+        )),
     }
 }
 
@@ -116,10 +128,14 @@ impl Matcher {
         self.methods.iter().map(|entry| &entry.method)
     }
 
-    /// The place of the method among [`methods`](Self::methods), if one of its entries matches. Allocates nothing.
-    pub fn find(&self, method: &Method, text: &str) -> Option<usize> {
-        let place = self.methods.iter().position(|entry| entry.method == method)?;
-        self.methods[place].set.is_match(text).then_some(place)
+    /// The place of the method among [`methods`](Self::methods), if it has entries.
+    pub fn place(&self, method: &Method) -> Option<usize> {
+        self.methods.iter().position(|entry| entry.method == method)
+    }
+
+    /// Whether an entry of the method at `place` matches. Allocates nothing.
+    pub fn is_match(&self, place: usize, text: &str) -> bool {
+        self.methods[place].set.is_match(text)
     }
 
     /// The groups of the first entry of the method at `place` that matches.

@@ -18,6 +18,9 @@
 //! is the *service path*: normalised (`/%70rofile`, `//` and `/./` do not dodge a rule), without what `strip_path` took away and
 //! without the path of the service's URL. One rule makes one event, however many of its entries match.
 //!
+//! Services read one path in many ways, so an entry is asked of all of them: with `%2F`, `%5C` and `\` as slashes and the dots after them
+//! resolved; then with every escape decoded, without what is often ignored at the end, without parameters (`;a=b`) and decoded twice. `POST` with `X-HTTP-Method-Override: PUT` is asked as `PUT`, too. What the service answers decides whether there is an event.
+//!
 //! ## What becomes of a matching request
 //! The upstream's own status decides: a success (2xx, or one of `statuses`) makes an event `succeeded`, any other answer none. A
 //! request that was sent and never answered makes an event `unknown` with a reason, unless `publish_unknown` is false; consumers that
@@ -74,6 +77,7 @@ mod doubts;
 mod key;
 mod matcher;
 mod rule;
+mod spelling;
 mod watch;
 
 const NAME: &str = "publish-sns";

@@ -17,6 +17,7 @@ use super::NAME;
 use super::config::{Durability, MatchOn, Valid};
 use super::key::{KeySource, KeyTemplate};
 use super::matcher::{self, Groups, Matcher};
+use super::spelling::{self, Spelling};
 use super::watch::{PublishWatch, Stage};
 
 pub(super) struct Rule {
@@ -85,22 +86,14 @@ impl Rule {
         })
     }
 
-    fn text<'a>(&self, forward: &Forward<'a>) -> &'a str {
-        match self.match_on {
-            MatchOn::ServicePath => forward.service_path,
-            MatchOn::RequestPath => forward.request_path,
-            MatchOn::RequestUri => forward.uri,
-        }
-    }
-
-    fn key(&self, forward: &Forward<'_>, place: usize) -> Arc<str> {
+    fn key(&self, forward: &Forward<'_>, spelling: &Spelling<'_>) -> Arc<str> {
         // What a group caught goes into the key, which is public: a secret of the query must not.
         let text =
-            if self.key.needs_groups() { Some(self.redaction.query.uri(self.text(forward))) } else { None };
-        let groups = text.as_ref().and_then(|text| self.matcher.captures(place, text));
+            if self.key.needs_groups() { Some(self.redaction.query.uri(&spelling.text)) } else { None };
+        let groups = text.as_ref().and_then(|text| self.matcher.captures(spelling.place, text));
         let source = KeySource {
             service: &forward.route.service,
-            path: forward.service_path,
+            path: &spelling.service_path,
             headers: forward.headers,
             query: &self.redaction.query,
             groups,
@@ -108,19 +101,20 @@ impl Rule {
         self.key.render(&source).into()
     }
 
-    fn request_facts(&self, forward: &Forward<'_>, place: usize) -> Arc<str> {
+    fn request_facts(&self, forward: &Forward<'_>, spelling: &Spelling<'_>) -> Arc<str> {
         let headers = HeadersView::new(forward.headers, &self.redaction);
         let (uri, uri_cut) = bounded(self.redaction.query.uri(forward.uri));
         let (upstream_uri, upstream_cut) = bounded(self.redaction.query.uri(forward.upstream_uri));
         json(&RequestView {
-            rule: &self.facts[place],
+            rule: &self.facts[spelling.place],
             method: forward.method.as_str(),
             scheme: forward.scheme,
             host: forward.host,
             port: forward.port,
             uri: &uri,
-            service_path: forward.service_path,
+            service_path: &spelling.service_path,
             upstream_uri: &upstream_uri,
+            upstream_host: forward.upstream_host,
             query_truncated: uri_cut || upstream_cut,
             headers: &headers,
             headers_truncated: headers.is_truncated(),
@@ -162,12 +156,12 @@ impl Plugin for PublishSns {
 
     fn watch(&self, forward: &Forward<'_>) -> Option<Box<dyn Watch>> {
         let Self(rule) = self;
-        let place = rule.matcher.find(forward.method, rule.text(forward))?;
+        let spelling = spelling::find(&rule.matcher, rule.match_on, forward)?;
         Some(Box::new(PublishWatch {
             id: forward.id,
-            key: rule.key(forward, place),
+            key: rule.key(forward, &spelling),
             started_at: forward.started_at,
-            request: rule.request_facts(forward, place),
+            request: rule.request_facts(forward, &spelling),
             request_body: rule.capture_request.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
             response_body: rule.capture_response.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
             stage: Stage::fresh(),

@@ -59,7 +59,7 @@ fn the_facts_say_what_was_asked_and_answered() {
         "rule": {"name": "users/publish-sns", "format": "kong-0.8", "event_type": "users.put"},
         "method": "PUT", "scheme": "http", "host": "localhost", "port": 8000,
         "uri": "/v1/profiles/7?x=1", "service_path": "/profiles/7", "upstream_uri": "/api/profiles/7?x=1",
-        "headers": [], "head_size": 99, "client_ip": "127.0.0.1", "started_at": 1_700_000_000_000_000_u64,
+        "upstream_host": "users.internal:8080", "headers": [], "head_size": 99, "client_ip": "127.0.0.1", "started_at": 1_700_000_000_000_000_u64,
         "api": {"name": "users"},
     });
     assert_eq!(serde_json::to_value(request).unwrap(), expected);
@@ -101,8 +101,10 @@ fn the_matcher_sees_the_text_that_match_on_names() {
         ("request_path", "^/v1/profiles/7$", doubled, true),
         ("request_path", "^/profiles/7$", unchanged, false),
         ("request_uri", r"^/v1/profiles/7\?x=1$", unchanged, true),
-        ("request_uri", "profiles/7", escaped, false),
-        ("request_uri", "^/v1/profiles/7", doubled, false),
+        ("request_uri", "profiles/7", escaped, true),
+        ("request_uri", "^/v1/%70rofiles/7", escaped, true),
+        ("request_uri", r"^/v1/profiles/7\?x=1$", doubled, true),
+        ("request_uri", "^/v1//profiles", doubled, true),
     ];
     for (match_on, matcher, change, expected) in cases {
         let routes = json!([{"method": "PUT", "matcher": matcher}]);

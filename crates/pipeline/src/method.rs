@@ -1,0 +1,53 @@
+//! Which methods the gateway forwards. A route or a rule that asks for any other never matches.
+
+use std::fmt;
+
+/// The methods that a refused one may be replaced by, as an `Allow` header lists them. Others of the right form are forwarded, too.
+pub const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// Why the gateway does not forward a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MethodProblem {
+    /// It is not made of `A` to `Z`, `-` and `_` alone. Some servers fold `put` to `PUT` and execute it, and no rule would see that.
+    Malformed,
+    /// `CONNECT` and `TRACE`: a server may read no body after them, and take what follows the head for the next request.
+    NotForwarded,
+}
+
+impl fmt::Display for MethodProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => {
+                "the gateway answers a method that has anything except A to Z, `-` and `_` with 400"
+            }
+            Self::NotForwarded => "the gateway answers CONNECT and TRACE with 405",
+        })
+    }
+}
+
+/// What keeps the gateway from forwarding this method; `None` if nothing does.
+pub fn problem(method: &str) -> Option<MethodProblem> {
+    let is_allowed = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_');
+    if method.is_empty() || !method.bytes().all(is_allowed) {
+        return Some(MethodProblem::Malformed);
+    }
+    matches!(method, "CONNECT" | "TRACE").then_some(MethodProblem::NotForwarded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_upper_case_and_need_no_tunnel() {
+        for method in ["GET", "PUT", "M-SEARCH", "A_B", "PRI"] {
+            assert_eq!(problem(method), None, "{method}");
+        }
+        for method in ["put", "Put", "", "GET1", "P.UT", "PUT\u{e4}"] {
+            assert_eq!(problem(method), Some(MethodProblem::Malformed), "{method}");
+        }
+        for method in ["CONNECT", "TRACE"] {
+            assert_eq!(problem(method), Some(MethodProblem::NotForwarded), "{method}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What services read in one path, so that no spelling of it dodges a rule.
+//!
+//! A path comes in normal form: unreserved characters decoded, escapes in upper case, slashes merged, dot segments removed. Most services
+//! decode it once more than that before they route: `%2F` becomes a slash, and the dots after it become a way up. [`others`] lists the
+//! paths that they may come to. All of them are routed, because a service behind another route may be meant.
+//!
+//! [`loosened`] goes further, for a rule whose route is known: what services are seen to do is done in every combination, the mildest first. A
+//! match more is harmless (the service's answer decides whether there is an event), a match less is a lost event.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// What a service does on its way from the path as it stands to the path that it routes by.
+#[derive(Clone, Copy)]
+struct Habits {
+    /// A segment that is empty or of dots may have parameters: `..;a=b`.
+    parameters: bool,
+    /// Slashes are merged before dot segments are removed; else `..` takes an empty segment away.
+    merges: bool,
+}
+
+/// The paths that services come to that decode what separates segments, each but once and without the path as it stands. The first is that
+/// of `%2F`, `%5C` and `\` read as slashes. Empty, and not even allocated, for a path without any of these.
+pub fn others(normal: &str) -> Vec<String> {
+    let mut others = Vec::new();
+    if !is_ambiguous(normal) {
+        return others;
+    }
+    let mut add = |reading: String| {
+        if reading != normal && !others.contains(&reading) {
+            others.push(reading);
+        }
+    };
+    let spelt = spelt(normal);
+    // A servlet cuts parameters first, with all that is escaped in them.
+    let bare = without_parameters(&spelt);
+    for spelling in [&*spelt, &*bare, normal] {
+        let decoded = spelling.replace("%2F", "/");
+        for path in [&with_slashes(&decoded), &decoded] {
+            for parameters in [false, true] {
+                for merges in [true, false] {
+                    add(remove_dots(path, Habits { parameters, merges }));
+                }
+            }
+        }
+        // To many the dots then mean nothing, nor do slashes at the end.
+        let cut = decoded.trim_end_matches('/');
+        if !cut.is_empty() {
+            add(cut.to_owned());
+        }
+        add(decoded);
+    }
+    others
+}
+
+/// Whether a path in normal form has anything that services read differently before they route. One look at each byte.
+fn is_ambiguous(path: &str) -> bool {
+    if path.bytes().all(|byte| is_plain(byte) && !matches!(byte, b'%' | b';')) {
+        return false;
+    }
+    let separators = ["%2F", "%5C", "/.;", "/..;"];
+    !path.bytes().all(is_plain) || separators.iter().any(|part| path.contains(part))
+}
+
+/// What RFC 3986 lets stand in a path.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/-._~%:@!$&'()*+,;=".contains(&byte)
+}
+
+/// The path as RFC 3986 wants it written, except for backslashes: clients that send a letter as it is and those that escape it mean the
+/// same.
+fn spelt(path: &str) -> Cow<'_, str> {
+    let stays = |byte: u8| is_plain(byte) || byte == b'\\';
+    if path.bytes().all(stays) {
+        return Cow::Borrowed(path);
+    }
+    let mut spelt = String::with_capacity(path.len() + 16);
+    for byte in path.bytes() {
+        if stays(byte) {
+            spelt.push(char::from(byte));
+        } else {
+            // Writing into a string never fails.
+            let _ = write!(spelt, "%{byte:02X}");
+        }
+    }
+    Cow::Owned(spelt)
+}
+
+fn with_slashes(path: &str) -> String {
+    path.replace("%5C", "/").replace('\\', "/")
+}
+
+/// Removes dot segments, and in any case ends with merged slashes.
+fn remove_dots(path: &str, habits: Habits) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut ends_open = false;
+    for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
+        let bare = match segment.split_once(';') {
+            Some((bare @ ("" | "." | ".."), _)) if habits.parameters => bare,
+            _ => segment,
+        };
+        ends_open = matches!(bare, "" | "." | "..");
+        match bare {
+            "." => {}
+            ".." => drop(kept.pop()),
+            "" if habits.merges => {}
+            _ => kept.push(segment),
+        }
+    }
+    join(kept.into_iter(), ends_open)
+}
+
+fn join<'s>(segments: impl Iterator<Item = &'s str>, ends_open: bool) -> String {
+    let mut path = String::new();
+    for segment in segments.filter(|segment| !segment.is_empty()) {
+        path.push('/');
+        path.push_str(segment);
+    }
+    if ends_open || path.is_empty() {
+        path.push('/');
+    }
+    path
+}
+
+/// What is done to a path to loosen it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loosening {
+    /// Every escape is decoded: Flask, Django, Go, nginx.
+    decoded: bool,
+    /// What is often ignored is cut: slashes at the end (Express), dots and spaces at the end of segments (file systems of Windows).
+    trimmed: bool,
+    /// Parameters of segments are cut: `/a;b=c` is `/a` (servlets, Python's `urlparse`).
+    bare: bool,
+    /// Escapes within escapes are decoded, and backslashes in them are slashes: two decoders in a row.
+    twice: bool,
+}
+
+impl Loosening {
+    /// All that is ever done.
+    pub const FULL: Self = Self { decoded: true, trimmed: true, bare: true, twice: true };
+}
+
+/// How a path can be loosened to any effect, the mildest first; none for most paths, which costs one look at each byte.
+pub fn loosenings(path: &str) -> impl Iterator<Item = Loosening> + use<> {
+    let is_odd = can_be_loosened(path);
+    let useful = Loosening {
+        decoded: path.contains('%'),
+        trimmed: is_odd,
+        bare: path.contains(';') || path.contains("%25"),
+        twice: path.contains("%25") || path.contains('\\'),
+    };
+    let combinations = if is_odd { 1..16_u8 } else { 0..0 };
+    combinations.filter_map(move |bits| {
+        let has = |bit: u8| bits & bit != 0;
+        let loosening = Loosening { decoded: has(1), trimmed: has(2), bare: has(4), twice: has(8) };
+        let pairs = [
+            (loosening.decoded, useful.decoded),
+            (loosening.trimmed, useful.trimmed),
+            (loosening.bare, useful.bare),
+            (loosening.twice, useful.twice && loosening.decoded),
+        ];
+        pairs.iter().all(|(done, useful)| *useful || !done).then_some(loosening)
+    })
+}
+
+fn can_be_loosened(path: &str) -> bool {
+    let is_odd = |byte: u8| matches!(byte, b'%' | b';' | b'\\');
+    path.bytes().any(is_odd) || (path.len() > 1 && path.ends_with(['/', '.'])) || path.contains("./")
+}
+
+/// Escapes within escapes are decoded so many times at most; what is left is no path that anybody routes by.
+const DECODES: usize = 4;
+
+/// The path, loosened.
+pub fn loosened(path: &str, how: Loosening) -> String {
+    let mut text = if how.bare { without_parameters(path) } else { path.to_owned() };
+    if how.decoded {
+        text = decode(&text);
+    }
+    if how.twice {
+        for _ in 1..DECODES {
+            text = decode(&text);
+        }
+        text = with_slashes(&text);
+        if how.bare {
+            text = without_parameters(&text);
+        }
+    }
+    text = remove_dots(&text, Habits { parameters: false, merges: true });
+    if how.trimmed {
+        trim(&mut text);
+    }
+    text
+}
+
+/// Cuts slashes off the end, and dots and spaces (of all kinds: `$` of many regex engines also matches before a line feed) off the end of
+/// each segment. A path of nothing else is `/`.
+fn trim(path: &mut String) {
+    let ignored = |c: char| c == '.' || c.is_whitespace() || c.is_control();
+    if path.len() > 1 && path.ends_with('/') || path.contains(ignored) {
+        *path = join(path.split('/').map(|segment| segment.trim_end_matches(ignored)), false);
+    }
+}
+
+fn without_parameters(path: &str) -> String {
+    let bare = |segment: &str| segment.split(';').next().unwrap_or_default().len();
+    let segments: Vec<&str> = path.split('/').map(|segment| &segment[..bare(segment)]).collect();
+    segments.join("/")
+}
+
+/// Decodes every escape whose bytes are UTF-8 together; others stay as they are.
+fn decode(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let escaped = if first == b'%' { hex_pair(behind) } else { None };
+        bytes.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() { &behind[2..] } else { behind };
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| decode_ascii(path))
+}
+
+/// The same for a path that would not be UTF-8: only escapes of ASCII are decoded.
+fn decode_ascii(path: &str) -> String {
+    let mut decoded = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        decoded.push_str(&rest[..at]);
+        match hex_pair(&rest.as_bytes()[at + 1..]).filter(u8::is_ascii) {
+            Some(byte) => {
+                decoded.push(char::from(byte));
+                rest = &rest[at + 3..];
+            }
+            None => {
+                decoded.push('%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    decoded.push_str(rest);
+    decoded
+}
+
+fn hex_pair(text: &[u8]) -> Option<u8> {
+    let digit = |index: usize| text.get(index).and_then(|&byte| char::from(byte).to_digit(16));
+    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! In which spelling of a request a rule matches.
+//!
+//! A rule is asked of the path in every reading that a service may have of it ([`pipeline::reading`]): first those that the gateway routed,
+//! then ever looser ones. A match more costs an intent, and an event only if the service answers with success; a match less loses an event.
+//! Key and groups come from the first that matches, so that two spellings of one path have one key.
+
+use std::borrow::Cow;
+use std::iter::once;
+
+use http::{HeaderMap, Method};
+use pipeline::reading::{Loosening, loosened, loosenings};
+use pipeline::{Forward, Reading};
+
+use super::config::MatchOn;
+use super::matcher::Matcher;
+
+/// A spelling of a request in which a rule matches.
+pub(super) struct Spelling<'a> {
+    /// The method's place in the matcher.
+    pub place: usize,
+    /// What the matcher matches in.
+    pub text: Cow<'a, str>,
+    /// The service path in this spelling.
+    pub service_path: Cow<'a, str>,
+}
+
+/// Headers that make many services execute a `POST` as if it had another method.
+const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+/// The argument of a query that does the same.
+const OVERRIDE_ARGUMENT: &str = "_method=";
+
+/// The first spelling in which one of the entries matches.
+pub(super) fn find<'a>(matcher: &Matcher, match_on: MatchOn, forward: &Forward<'a>) -> Option<Spelling<'a>> {
+    let asked = matcher.place(forward.method).and_then(|place| find_at(place, matcher, match_on, forward));
+    if asked.is_some() || forward.method != Method::POST {
+        return asked;
+    }
+    let methods = overrides(forward.headers, forward.uri);
+    methods
+        .filter_map(|method| matcher.place(&method))
+        .find_map(|place| find_at(place, matcher, match_on, forward))
+}
+
+/// Whatever else a service may execute this `POST` as.
+fn overrides<'a>(headers: &'a HeaderMap, uri: &'a str) -> impl Iterator<Item = Method> + 'a {
+    let query = uri.split_once('?').map_or("", |(_, query)| query);
+    let arguments = query.split('&').filter_map(|argument| argument.strip_prefix(OVERRIDE_ARGUMENT));
+    let values =
+        OVERRIDES.iter().flat_map(|name| headers.get_all(*name)).filter_map(|value| value.to_str().ok());
+    values
+        .chain(arguments)
+        .filter_map(|name| Method::from_bytes(name.trim().to_ascii_uppercase().as_bytes()).ok())
+}
+
+fn find_at<'a>(
+    place: usize,
+    matcher: &Matcher,
+    match_on: MatchOn,
+    forward: &Forward<'a>,
+) -> Option<Spelling<'a>> {
+    let plain = Reading { request_path: forward.request_path, service_path: forward.service_path };
+    let matches = |text: &str| matcher.is_match(place, text);
+    let readings = || forward.others.iter().copied().chain(once(plain));
+    for reading in readings() {
+        let text = text_of(match_on, reading.request_path.into(), reading.service_path.into(), forward.uri);
+        if matches(&text) {
+            let service_path = reading.service_path.into();
+            return Some(Spelling { place, text, service_path });
+        }
+    }
+    if match_on == MatchOn::RequestUri && path_of(forward.uri) != forward.request_path && matches(forward.uri)
+    {
+        return Some(Spelling { place, text: forward.uri.into(), service_path: forward.service_path.into() });
+    }
+    for (reading, how) in
+        readings().flat_map(|reading| loosenings(reading.request_path).map(move |how| (reading, how)))
+    {
+        let text = loosened_text(match_on, reading, how, forward.uri);
+        if matches(&text) {
+            let service_path = loosened(reading.service_path, how).into();
+            return Some(Spelling { place, text, service_path });
+        }
+    }
+    None
+}
+
+fn loosened_text<'a>(match_on: MatchOn, reading: Reading<'_>, how: Loosening, uri: &'a str) -> Cow<'a, str> {
+    let path = match match_on {
+        MatchOn::ServicePath => reading.service_path,
+        MatchOn::RequestPath | MatchOn::RequestUri => reading.request_path,
+    };
+    let path: Cow<'a, str> = loosened(path, how).into();
+    text_of(match_on, path.clone(), path, uri)
+}
+
+/// What the matcher is to see of a reading.
+fn text_of<'a>(
+    match_on: MatchOn,
+    request_path: Cow<'a, str>,
+    service_path: Cow<'a, str>,
+    uri: &'a str,
+) -> Cow<'a, str> {
+    match match_on {
+        MatchOn::ServicePath => service_path,
+        MatchOn::RequestPath => request_path,
+        MatchOn::RequestUri if path_of(uri) == request_path => uri.into(),
+        MatchOn::RequestUri => Cow::Owned(format!("{request_path}{}", &uri[path_of(uri).len()..])),
+    }
+}
+
+/// A request target without its query.
+fn path_of(uri: &str) -> &str {
+    uri.split_once('?').map_or(uri, |(path, _)| path)
+}
