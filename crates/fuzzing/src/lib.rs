@@ -17,6 +17,7 @@ pub mod names;
 pub mod path;
 pub mod protocol;
 pub mod render;
+pub mod spelling;
 mod tree;
 
 /// A target and its name.
@@ -28,7 +29,7 @@ pub struct Target {
 }
 
 /// All targets. A target's name is that of its module.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "answer", run: answer::target },
     Target { name: "capture", run: capture::target },
     Target { name: "config_file", run: config_file::target },
@@ -38,6 +39,7 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "path", run: path::target },
     Target { name: "protocol", run: protocol::target },
     Target { name: "render", run: render::target },
+    Target { name: "spelling", run: spelling::target },
 ];
 
 #[cfg(test)]
