@@ -24,6 +24,7 @@ mod due;
 mod flight;
 mod handle;
 mod handshake;
+mod lines;
 mod recovery;
 mod redeliver;
 mod settle;
@@ -45,6 +46,7 @@ use self::changes::Changes;
 use self::due::Due;
 use self::flight::Flight;
 use self::handle::Command;
+use self::lines::Lines;
 use self::source::Source;
 use crate::budget::{Budget, Share};
 use crate::drain::Drain;
@@ -238,6 +240,7 @@ pub(crate) struct Worker {
     gather_until: Option<Instant>,
     /// The last attempt failed: told once, not for every event.
     failing: bool,
+    lines: Lines,
     /// The endpoint was told that its subscription has ended; or it had ended before this process began.
     end_is_told: bool,
 }
@@ -284,6 +287,7 @@ impl Worker {
             changes: Changes::default(),
             gather_until: None,
             failing: false,
+            lines: Lines::default(),
             end_is_told,
             deps,
         }

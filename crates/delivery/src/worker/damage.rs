@@ -78,11 +78,14 @@ impl Worker {
     /// Makes a dead letter of an event that cannot be read. Where the store cannot even keep that, the log line is all that is left of it.
     pub(super) async fn set_aside(&mut self, unreadable: &Unreadable) -> Result<(), Stop> {
         let Unreadable { position, why } = unreadable;
-        tracing::error!(
-            %position,
-            why,
-            "the store cannot read an event: its delivery is set aside; `retrohook check --data` says more"
-        );
+        if let Some(times) = self.lines.set_aside.happened() {
+            tracing::error!(
+                %position,
+                why,
+                times,
+                "the store cannot read an event: its delivery is set aside; `retrohook check --data` says more"
+            );
+        }
         self.shared.count_set_aside();
         self.shared.count_dead();
         let now = self.now();
@@ -104,7 +107,9 @@ impl Worker {
                 }
             }
         }
-        tracing::error!(%position, "the store cannot keep a dead letter for the event either: it is skipped");
+        if let Some(times) = self.lines.skipped.happened() {
+            tracing::error!(%position, times, "the store cannot keep a dead letter for the event either: it is skipped");
+        }
         Ok(())
     }
 }

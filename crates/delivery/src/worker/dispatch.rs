@@ -77,8 +77,10 @@ impl Worker {
 
     /// Notes a dead letter.
     pub(super) fn bury(&mut self, delivery: Delivery) {
-        if let DeliveryState::Dead { reason, .. } = &delivery.state {
-            tracing::warn!(position = %delivery.id.position, reason, "dead letter");
+        if let DeliveryState::Dead { reason, .. } = &delivery.state
+            && let Some(times) = self.lines.dead_letter.happened()
+        {
+            tracing::warn!(position = %delivery.id.position, reason, times, "dead letter");
         }
         self.shared.count_dead();
         self.changes.put(delivery);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event::{Event, Position, Timestamp};
+use storage::throttle::Throttle;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -166,6 +167,9 @@ impl Flight {
 
 /// A panic in a sink is a failed attempt like any other.
 pub(super) fn broken_off(error: &JoinError) -> AttemptReport {
-    tracing::error!(%error, "an attempt broke off");
+    static BROKEN_OFF: Throttle = Throttle::new();
+    if let Some(times) = BROKEN_OFF.happened() {
+        tracing::error!(%error, times, "an attempt broke off");
+    }
     AttemptReport::failed(Failure::Internal, "the attempt broke off", Duration::ZERO)
 }

@@ -21,7 +21,9 @@ impl Worker {
         match arrival {
             Arrival::Report(report) => self.settle_report(&trip, &report),
             Arrival::Unsendable(reason) => {
-                tracing::error!(%position, ?took, reason, "an event cannot be sent");
+                if let Some(times) = self.lines.unsendable.happened() {
+                    tracing::error!(%position, ?took, reason, times, "an event cannot be sent");
+                }
                 self.kill(&trip, reason);
             }
         }
@@ -78,10 +80,13 @@ impl Worker {
         let asked = asked_wait(report, now);
         match self.settings.policy.next(trip.number, trip.since, now, asked, jitter) {
             Next::Retry(at) => {
-                if !std::mem::replace(&mut self.failing, true) {
+                if !std::mem::replace(&mut self.failing, true)
+                    && let Some(times) = self.lines.failing.happened()
+                {
                     tracing::warn!(
                         error = describe(report),
                         next_at = %at,
+                        times,
                         "deliveries fail: they are tried again"
                     );
                 }
