@@ -52,7 +52,7 @@ fn history_makes_way_and_requests_go_on() {
     assert!((5..100).contains(&left.len()), "{}", left.len());
     let newest = left.last().expect("there are some")["request"]["uri"].as_str().expect("a target");
     assert!(newest.starts_with(&format!("/mockbin/profile?{ALL}&")), "the oldest go first");
-    assert_eq!(lines(&scene, "the store is nearly full"), 1, "{}", scene.gateway().output());
+    wait::until("the line about it", || (lines(&scene, "the store is nearly full") == 1).then_some(()));
     assert_eq!(scene.receiver.messages().len(), ALL, "each was delivered once");
 }
 
@@ -78,13 +78,14 @@ fn what_is_owed_fills_the_store_and_is_said_once() {
     assert!(status["degraded"].to_string().contains("matching requests are refused"), "{status}");
     assert_eq!(admin.metric("retrohook_full"), Some(1.0));
     assert_eq!(admin.events().len(), taken, "nothing that is owed went");
+    wait::until("the line about it", || (lines(&scene, FULL) > 0).then_some(()));
     assert_eq!((lines(&scene, FULL), lines(&scene, AGAIN)), (1, 0), "{}", scene.gateway().output());
     let refusals = lines(&scene, "was refused");
     assert!(refusals < 30, "{refusals} lines for 31 refusals");
 
     scene.receiver.set(Mood::Answers(200));
     wait::until("matching requests to be taken again", || (put(&scene, 2_000).status == 200).then_some(()));
-    wait::until("the line about it", || (lines(&scene, AGAIN) == 1).then_some(()));
+    wait::until("the line about its end", || (lines(&scene, AGAIN) == 1).then_some(()));
     assert_eq!(lines(&scene, FULL), 1, "{}", scene.gateway().output());
     wait::until("all to be delivered", || {
         let done =
@@ -97,7 +98,7 @@ fn what_is_owed_fills_the_store_and_is_said_once() {
 #[test]
 fn a_start_without_room_says_so_and_names_the_cause() {
     let scene = scene(&["--min-free=1000TiB"]);
-    assert_eq!(lines(&scene, FULL), 1, "{}", scene.gateway().output());
+    wait::until("the line about it", || (lines(&scene, FULL) == 1).then_some(()));
     assert_eq!(put(&scene, 1).status, 503);
     let status = scene.admin().status().1["retrohook"].take();
     let cause = status["space"]["cause"].as_str().expect("a cause");
