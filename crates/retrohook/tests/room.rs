@@ -13,8 +13,9 @@ const AGAIN: &str = "the store takes changes again";
 
 fn scene(flags: &[&str]) -> Scene {
     let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
-    scene.setup.flags.retain(|flag| !flag.starts_with("--min-free"));
-    scene.setup.flags.push("--min-free=0".into());
+    if flags.iter().any(|flag| flag.starts_with("--min-free")) {
+        scene.setup.flags.retain(|flag| !flag.starts_with("--min-free"));
+    }
     scene.setup.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
     scene.start_gateway();
     scene

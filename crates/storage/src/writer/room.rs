@@ -252,12 +252,10 @@ impl<B: Backend> Worker<B> {
         } else {
             Err(StoreError::Full("outcomes are waiting for space".into()))
         };
-        match &admitted {
-            Err(error) => self.note_full(Some(describe(error).into()), true),
-            // What put the last commit off is still the cause.
-            Ok(()) if self.short => self.note_full(self.shared.gauge.cause(), true),
-            Ok(()) => self.note_full(None, true),
-        }
+        // While a commit is put off, what did that is the cause; all else follows from it.
+        let put_off_by = self.shared.gauge.cause().filter(|_| self.short);
+        let cause = put_off_by.or_else(|| admitted.as_ref().err().map(|error| describe(error).into()));
+        self.note_full(cause, true);
         admitted
     }
 
