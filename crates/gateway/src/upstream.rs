@@ -217,7 +217,7 @@ impl Pool {
     }
 
     async fn connect(self: &Rc<Self>, service: &Arc<Service>) -> Result<Lease, Unsent> {
-        let stream = connect(service, &self.names).await?;
+        let stream = self.dial(service).await?;
         self.stats.upstream_connections.fetch_add(1, Ordering::Relaxed);
         let habits = self.kept.borrow_mut().entry(Arc::as_ptr(service)).or_default().habits.clone();
         let wire = Wire::new(stream, habits);
@@ -234,6 +234,31 @@ impl Pool {
         Ok(Lease { sender, wire, service: service.clone(), pool: self.clone() })
     }
 
+    /// A stream to the service. The wait for its name has a bound of its own; the service's timeout is for connecting alone.
+    async fn dial(&self, service: &Service) -> Result<TcpStream, Unsent> {
+        let addresses = match dialing::literal(&service.host) {
+            Some(address) => vec![address],
+            None => self.names.lookup(&service.host).await.map_err(|error| {
+                self.unsent(service, &error, "the name of a service has no addresses");
+                Unsent::NameResolution
+            })?,
+        };
+        let dialled = dialing::connect(&addresses, service.port, service.connect_timeout, || Some(())).await;
+        let (stream, _) = dialled.map_err(|error| {
+            self.unsent(service, &error, "a service takes no connection");
+            if error.kind() == io::ErrorKind::TimedOut { Unsent::ConnectTimeout } else { Unsent::Connect }
+        })?;
+        Ok(stream)
+    }
+
+    /// Says in the log why nothing was sent; at most once a second, whatever the failures are.
+    fn unsent(&self, service: &Service, error: &(dyn std::error::Error + 'static), what: &str) {
+        if let Some(times) = self.failures.happened(Instant::now()) {
+            let Service { name, host, port, .. } = service;
+            tracing::warn!(service = %name, %host, port, error, times, "{what}");
+        }
+    }
+
     /// The failure, said in the log; what a client did is not worth a line.
     fn failed(&self, service: &Service, lost: Lost, error: Option<&hyper::Error>) -> Failure {
         if !lost.is_the_clients()
@@ -243,23 +268,6 @@ impl Pool {
             tracing::warn!(service = %service.name, error = %lost, cause, times, "a service gave no valid answer");
         }
         Failure::Lost(lost)
-    }
-}
-
-/// A connection to the service. The wait for its name has a bound of its own; the service's timeout is for connecting alone.
-async fn connect(service: &Service, names: &Names) -> Result<TcpStream, Unsent> {
-    let addresses = match dialing::literal(&service.host) {
-        Some(address) => vec![address],
-        None => names.lookup(&service.host).await.map_err(|error| {
-            tracing::debug!(service = service.name, host = service.host, %error, "the name has no addresses");
-            Unsent::NameResolution
-        })?,
-    };
-    let connected = dialing::connect(&addresses, service.port, service.connect_timeout, || Some(())).await;
-    match connected {
-        Ok((stream, _)) => Ok(stream),
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Unsent::ConnectTimeout),
-        Err(_) => Err(Unsent::Connect),
     }
 }
 

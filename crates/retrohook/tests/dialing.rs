@@ -175,7 +175,7 @@ impl Hole {
 #[test]
 fn an_endpoint_whose_name_server_hangs_delays_no_other() {
     let _silent =
-        UdpSocket::bind(local(53, 53)).expect("port 53 of 127.0.0.53, to be a name server that hangs");
+        UdpSocket::bind(local(9, 53)).expect("port 53 of 127.0.0.9, to be a name server that hangs");
     // It closes every connection, so that each delivery needs another.
     let server = Server::start(local(1, 0), |_, stream| {
         answer(stream, 200, &[("connection", "close")], b"")?;
@@ -189,7 +189,7 @@ fn an_endpoint_whose_name_server_hangs_delays_no_other() {
     let yaml = yaml.replace("  subscriptions:\n", &format!("  subscriptions:\n{hanging}"));
     let mut scene = Scene::prepare(PROGRAM, &yaml.replace("{receiver}", &good));
     scene.setup.flags.push("--allow-endpoints=good.test".into());
-    let _names = OwnNames::new(&mut scene, "127.0.0.1 good.test\n", "nameserver 127.0.0.53\n");
+    let _names = OwnNames::new(&mut scene, "127.0.0.1 good.test\n", "nameserver 127.0.0.9\n");
     scene.start_gateway();
     for sequence in 1..=20 {
         put(&scene);
@@ -204,6 +204,23 @@ fn an_endpoint_whose_name_server_hangs_delays_no_other() {
     let listed = subscriptions(&scene);
     let hanging = listed.iter().filter(|listed| listed["endpoint"] != good.as_str());
     assert_eq!(hanging.filter(|listed| listed["last_attempt"]["status"] == 200).count(), 0);
+}
+
+/// Nobody listens on port 53 of 127.0.0.8.
+#[test]
+fn a_service_without_an_address_is_said_in_the_log_with_its_cause() {
+    let yaml = Profiles::default().yaml().replace("{upstream}", "svc.example:9");
+    let mut scene = Scene::prepare(PROGRAM, &yaml);
+    let _names = OwnNames::new(&mut scene, "", "nameserver 127.0.0.8\n");
+    scene.start_gateway();
+    let refused = scene.put("").expect("an answer");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    wait::until("the log line", || {
+        let output = scene.gateway().output();
+        let line = output.lines().find(|line| line.contains("the name of a service has no addresses"))?;
+        assert!(line.contains("svc.example") && line.contains("the name servers gave no answer"), "{line}");
+        Some(())
+    });
 }
 
 /// A subscription to raw messages, a line of the file.
