@@ -1,7 +1,8 @@
 //! What operators ask a node, over HTTP: `/status` and `/metrics` as Kong's, events, subscriptions and dead
 //! letters under `/retrohook/`.
 //!
-//! Every read of the store runs off the runtime, in a short transaction of its own. An error is one JSON object, `message` and `hint`.
+//! Every read of the store runs off the runtime, in a short transaction of its own, few at once. An error is one JSON object, `message`
+//! and `hint`.
 //! Kong's entities are not served yet.
 
 use std::collections::HashMap;
@@ -29,9 +30,12 @@ mod degraded;
 mod events;
 mod metrics;
 mod page;
+mod reads;
 mod status;
 mod subscriptions;
 
+pub use reads::Reads;
+use reads::read;
 pub use subscriptions::Form;
 
 /// What a subscription is behind by is counted so far and no further: each read of the store stays short (at most a tenth of a second),
@@ -43,6 +47,8 @@ const MAX_COUNTED: u64 = 100_000;
 pub struct Node {
     /// The store's reads.
     pub reader: Arc<dyn Reader>,
+    /// How many of them run at once.
+    pub reads: Arc<Reads>,
     /// The store's writer.
     pub writer: Writer,
     /// Every core's counts.
@@ -91,6 +97,7 @@ pub fn router(node: Node) -> Router {
         .route("/retrohook/dead-letters", get(dead_letters::list))
         .route("/retrohook/dead-letters/{subscription}/redrive", post(dead_letters::redrive_all))
         .route("/retrohook/dead-letters/{subscription}/{sequence}/redrive", post(dead_letters::redrive_one))
+        .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(node)
 }
@@ -135,6 +142,20 @@ async fn not_found() -> Error {
         message: "there is nothing at this path".into(),
         hint: "GET / lists the paths".into(),
     }
+}
+
+/// The router adds which methods there are.
+async fn method_not_allowed() -> Error {
+    Error {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        message: "this path does not take this method".into(),
+        hint: "the answer's header `Allow` has those that it takes".into(),
+    }
+}
+
+/// An answer to a request that does not reach the API.
+pub fn refusal(status: StatusCode, message: &str, hint: &str) -> Response {
+    Error { status, message: message.into(), hint: hint.into() }.into_response()
 }
 
 /// What the API answers when it cannot do what was asked.
@@ -208,17 +229,6 @@ impl From<StoreError> for Error {
             hint: "look at /status and the log".into(),
         }
     }
-}
-
-/// Runs a read of the store off the runtime.
-async fn read<T, F>(node: &Node, read: F) -> Result<T, Error>
-where
-    T: Send + 'static,
-    F: FnOnce(&dyn Reader) -> storage::Result<T> + Send + 'static,
-{
-    let reader = node.reader.clone();
-    let done = tokio::task::spawn_blocking(move || read(&*reader)).await;
-    Ok(done.map_err(|_| StoreError::Closed)??)
 }
 
 /// A topic's name; its number if the configuration no longer names it.

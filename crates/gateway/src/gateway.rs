@@ -19,7 +19,6 @@ use crate::connection;
 use crate::core::{Core, Shared};
 use crate::front::Front;
 use crate::limits::Limits;
-use crate::listener;
 use crate::read_ahead::Budget;
 use crate::router::Router;
 use crate::stats::CoreStats;
@@ -51,7 +50,7 @@ impl Gateway {
     /// # Errors
     /// If the address cannot be bound.
     pub fn bind(config: Config) -> io::Result<Self> {
-        let listeners = listener::bind(config.listen, config.workers.max(1))?;
+        let listeners = listener::bind::tcp(config.listen, config.workers.max(1))?;
         let address = match listeners.first() {
             Some(first) => first.local_addr()?,
             None => config.listen,

@@ -1,6 +1,6 @@
 //! The data path: listeners, router, exchanges and the upstream pool, one thread and one runtime a core.
 //!
-//! * [`listener`] binds one `SO_REUSEPORT` socket a core, after a probe against a second process.
+//! * [`Gateway::bind`] binds one `SO_REUSEPORT` socket a core, after a probe against a second process.
 //! * [`proxy`](self) serves a request: route, plug-ins, upstream, answer. A request that no plug-in watches is relayed directly and
 //!   ends with its client.
 //! * `exchange` follows a watched one to its outcome.
@@ -20,7 +20,6 @@ pub mod gateway;
 mod headers;
 mod hops;
 pub mod limits;
-pub mod listener;
 pub mod path;
 mod proxy;
 mod read_ahead;

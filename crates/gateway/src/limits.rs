@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Limits {
     /// Exchanges with an open intent that may be under way at once, on all cores together; one more is answered with 503.
     pub exchanges: usize,
-    /// Connections that one core serves at once, at least 1; at the limit it leaves the rest in the kernel's queue.
+    /// Connections that one core serves at once, at least 1; one more takes the place of one that asks nothing, or waits for one.
     pub connections: usize,
     /// The largest head of a request, in bytes, at least 8 KiB; a larger one is answered with 431.
     pub head_size: usize,

@@ -5,15 +5,22 @@
 
 use axum::extract::Request;
 use axum::response::Response;
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{ALLOW, AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::body::{self, BodyError, MAX_BODY, MAX_PUBLIC_BODY};
+use crate::body::{BodyError, MAX_BODY, MAX_PUBLIC_BODY, Whole};
 use crate::query::Parameters;
 use crate::reply::{Reply, RequestId};
 use crate::{Shared, Surface, sns, sqs};
+
+/// The methods of the Query protocol, the links in messages among them. HEAD and OPTIONS are not: link checkers and browsers send them
+/// without anybody's wish to confirm or to unsubscribe.
+const OF_QUERY: &str = "GET, POST";
+/// The method of actions in JSON.
+const OF_JSON: &str = "POST";
+/// The methods of files.
+const OF_FILES: &str = "GET, HEAD";
 
 /// Answered in the Query protocol to a request that names no action.
 const NO_ACTION: &str = "<UnknownOperationException/>";
@@ -41,11 +48,11 @@ pub(crate) async fn answer(shared: &Shared, request: Request) -> Response {
         Surface::Public => MAX_PUBLIC_BODY,
     };
     let body = match parts.method {
-        Method::POST => body::read(body, limit).await,
-        _ => Ok(Bytes::new()),
+        Method::POST => shared.bodies.read(body, limit).await,
+        _ => Ok(Whole::empty()),
     };
     let reply = match body {
-        Ok(body) => call(shared, &parts, &body, id).await,
+        Ok(body) => call(shared, &parts, &body.bytes, id).await,
         Err(error) => refuse_body(&parts.headers, error, id),
     };
     reply.into_response(id)
@@ -56,7 +63,11 @@ async fn call(shared: &Shared, parts: &Parts, body: &[u8], id: RequestId) -> Rep
     let form = if target.is_some() { &[][..] } else { body };
     let parameters = Parameters::parse(parts.uri.query().unwrap_or_default(), form);
     let public = shared.surface == Surface::Public;
-    match classify(parts, target, &parameters) {
+    let meant = classify(parts, target, &parameters);
+    if let Some(allowed) = meant.refuses(&parts.method) {
+        return refuse_method(&parts.headers, &parts.method, allowed, id);
+    }
+    match meant {
         Call::Json { operation: Some(operation) } if !public => {
             let context =
                 sqs::Context { hub: &shared.hub, origin: &origin(shared, parts), path: parts.uri.path() };
@@ -67,6 +78,31 @@ async fn call(shared: &Shared, parts: &Parts, body: &[u8], id: RequestId) -> Rep
         Call::SnsQuery { action } => sns::answer(&shared.hub, action, &parameters, id).await,
         Call::File { name } => sns::certificate::answer(&shared.hub, name, id),
         Call::NoAction => Reply::new(StatusCode::NOT_FOUND, sns::CONTENT_TYPE, NO_ACTION),
+    }
+}
+
+fn refuse_method(headers: &HeaderMap, method: &Method, allowed: &'static str, id: RequestId) -> Reply {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let message = format!("{method} is not a method for this request: use one of {allowed}.");
+    refuse(headers, status, message, id).with_header(ALLOW, allowed)
+}
+
+pub(crate) fn is_link(head: &Parts) -> bool {
+    let parameters = Parameters::parse(head.uri.query().unwrap_or_default(), &[]);
+    let is_link = matches!(parameters.get("Action"), Some("ConfirmSubscription" | "Unsubscribe"));
+    head.method == Method::GET && target(&head.headers).is_none() && is_link
+}
+
+pub(crate) fn refusal(head: &Parts, status: StatusCode, message: &str) -> Response {
+    let id = RequestId::random();
+    refuse(&head.headers, status, message.to_owned(), id).into_response(id)
+}
+
+/// Refuses a request whatever it asks for, in the form of the protocol that it speaks.
+fn refuse(headers: &HeaderMap, status: StatusCode, message: String, id: RequestId) -> Reply {
+    match target(headers) {
+        Some(_) => sqs::Error::refused(message).into_reply().with_status(status),
+        None => sns::Error::refused(status, message).into_reply(id),
     }
 }
 
@@ -93,10 +129,25 @@ fn classify<'a>(parts: &'a Parts, target: Option<&'a str>, parameters: &'a Param
             Service::Sqs => Call::SqsQuery { action },
         };
     }
-    let reads = matches!(parts.method, Method::GET | Method::HEAD);
     match path.strip_prefix('/') {
-        Some(name) if reads && name.ends_with(".pem") => Call::File { name },
+        Some(name) if name.ends_with(".pem") => Call::File { name },
         _ => Call::NoAction,
+    }
+}
+
+impl Call<'_> {
+    /// The methods that it takes, if it does not take this one.
+    fn refuses(&self, method: &Method) -> Option<&'static str> {
+        let (takes, allowed) = match self {
+            Self::Json { .. } => (*method == Method::POST, OF_JSON),
+            Self::SnsQuery { .. } | Self::SqsQuery { .. } => {
+                (matches!(*method, Method::GET | Method::POST), OF_QUERY)
+            }
+            Self::File { .. } => (matches!(*method, Method::GET | Method::HEAD), OF_FILES),
+            // There is nothing here, whatever the method.
+            Self::NoAction => (true, ""),
+        };
+        (!takes).then_some(allowed)
     }
 }
 
@@ -191,7 +242,12 @@ mod tests {
         let name = "SimpleNotificationService-0.pem";
         check(&format!("GET /{name}"), &[], "", Call::File { name });
         check(&format!("HEAD /{name}"), &[], "", Call::File { name });
-        check(&format!("POST /{name}"), &[], "", Call::NoAction);
+        for (method, expected) in
+            [("GET", None), ("HEAD", None), ("POST", Some(OF_FILES)), ("OPTIONS", Some(OF_FILES))]
+        {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(Call::File { name }.refuses(&method), expected, "{method}");
+        }
         check("GET /", &[], "", Call::NoAction);
         check("GET /000000000000/q", &[], "", Call::NoAction);
     }

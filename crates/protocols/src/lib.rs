@@ -14,6 +14,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use http::StatusCode;
+use http::request::Parts;
 use hub::Hub;
 
 pub mod body;
@@ -25,10 +27,18 @@ pub mod sqs;
 mod xml;
 
 /// What the routers are told when they are built.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The address in queue URLs, without a slash at its end; each request's own Host where it is `None`.
     pub queue_base_url: Option<String>,
+    /// What the bodies of requests that are larger than 16 KiB may hold together, in bytes; one more is answered with 503.
+    pub body_budget: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { queue_base_url: None, body_budget: body::BODY_BUDGET }
+    }
 }
 
 /// What a listener serves.
@@ -44,6 +54,7 @@ struct Shared {
     hub: Hub,
     options: Options,
     surface: Surface,
+    bodies: body::Budget,
 }
 
 /// Everything that is spoken here, for `--hub-listen`.
@@ -58,11 +69,26 @@ pub fn public_router(hub: Hub) -> Router {
 
 fn with_surface(hub: Hub, options: Options, surface: Surface) -> Router {
     // Which action is meant stands in headers, queries and forms, not in paths: `dispatch` reads them all in one place.
-    Router::new().fallback(answer).with_state(Arc::new(Shared { hub, options, surface }))
+    Router::new().fallback(answer).with_state(Arc::new(Shared {
+        bodies: body::Budget::new(options.body_budget),
+        hub,
+        options,
+        surface,
+    }))
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     dispatch::answer(&shared, request).await
+}
+
+/// Whether a request is one of SNS's links, which people follow from their mail: to confirm, or to unsubscribe.
+pub fn is_link(head: &Parts) -> bool {
+    dispatch::is_link(head)
+}
+
+/// An answer to a request that does not reach the router, in the form of the protocol that it speaks.
+pub fn refusal(head: &Parts, status: StatusCode, message: &str) -> Response {
+    dispatch::refusal(head, status, message)
 }
 
 #[cfg(test)]

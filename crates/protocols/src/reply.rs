@@ -42,6 +42,11 @@ impl Reply {
         Self { status, content_type, headers: HeaderMap::new(), body: body.into() }
     }
 
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
     pub fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.insert(name, HeaderValue::from_static(value));
         self

@@ -147,6 +147,23 @@ mod surfaces {
     }
 
     #[tokio::test]
+    async fn a_body_for_which_there_is_no_room_is_unavailable() {
+        let stage = Stage::new().await;
+        let options = Options { body_budget: 8 << 10, ..Options::default() };
+        let router = crate::router(stage.hub.clone(), options);
+        let site = Site::serve(stage, router).await;
+        let headers = ["x-amz-target: AmazonSQS.ListQueues"];
+        let padded = |kib: usize| format!("{{}}{}", " ".repeat((kib << 10) - 2));
+        assert_eq!(site.send("POST", "/", &headers, &padded(24)).await.status, 200);
+        let refused = site.send("POST", "/", &headers, &padded(40)).await;
+        assert_eq!(refused.status, 503);
+        assert_eq!(refused.header("x-amzn-query-error"), Some("ServiceUnavailable;Receiver"));
+        let refused = site.post_form("/", &padded(40)).await;
+        assert_eq!(refused.status, 503);
+        assert!(refused.body.contains("<Code>ServiceUnavailable</Code>"), "{}", refused.body);
+    }
+
+    #[tokio::test]
     async fn bodies_have_a_deadline() {
         let site = Site::all().await;
         let mut stream = TcpStream::connect(site.address).await.unwrap();

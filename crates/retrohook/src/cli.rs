@@ -1,14 +1,15 @@
 //! The command line and the environment: subcommands and node settings.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use listener::guard::{HostPattern, Origin};
 
+mod listen;
 mod value;
 
+pub use listen::Listen;
 use value::{account_id, misplaced_file, region, seconds, size, switch};
 
 /// An API gateway that gives webhooks to any HTTP service that has none.
@@ -103,7 +104,7 @@ pub struct NodeArgs {
     /// The proxy with TLS. Not built yet: `off`.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_PROXY_TLS_LISTEN", default_value = "off")]
     pub proxy_tls_listen: Listen,
-    /// Status, metrics, events and deliveries.
+    /// Status, metrics, events and deliveries: an address, `unix:/path/of/a.sock` for a Unix socket, or `off`.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_ADMIN_LISTEN", default_value = "127.0.0.1:8001")]
     pub admin_listen: Listen,
     /// The dashboard. Not built yet: `off`.
@@ -112,7 +113,7 @@ pub struct NodeArgs {
     /// Kong's 0.x Admin API, for kongfig. Not built yet: `off`.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_LEGACY_ADMIN_LISTEN", default_value = "off")]
     pub legacy_admin_listen: Listen,
-    /// SNS and SQS.
+    /// SNS and SQS: an address, `unix:/path/of/a.sock`, or `off`.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_HUB_LISTEN", default_value = "127.0.0.1:4566")]
     pub hub_listen: Listen,
     /// Confirmation, unsubscription and the signing certificate alone, for endpoints elsewhere.
@@ -125,6 +126,13 @@ pub struct NodeArgs {
     /// and asks rules of every reading, `refuse` answers 400. If the readings lead to different routes, the answer is 400 in any case.
     #[arg(long, value_name = "WHAT", env = "RETROHOOK_AMBIGUOUS_PATHS", default_value = "match")]
     pub ambiguous_paths: AmbiguousPaths,
+    /// A host name by which admin and hub are asked; `.example.com` for a domain with its subdomains; may be repeated. Addresses,
+    /// localhost, names without a dot, this machine's name and the host of --hub-url are accepted anyway.
+    #[arg(long, value_name = "NAME", env = "RETROHOOK_ALLOW_HOST", value_delimiter = ',')]
+    pub allow_host: Vec<HostPattern>,
+    /// Where pages may come from that ask admin and hub, if not from these themselves: https://admin.example.com; may be repeated.
+    #[arg(long, value_name = "ORIGIN", env = "RETROHOOK_ALLOW_ORIGIN", value_delimiter = ',')]
+    pub allow_origin: Vec<Origin>,
     /// Threads that serve requests; one a core if not given.
     #[arg(long, value_name = "N", env = "RETROHOOK_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
@@ -210,31 +218,6 @@ pub enum AmbiguousPaths {
     Refuse,
 }
 
-/// Where a listener listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// Nowhere.
-    Off,
-    /// There; port 0 picks a free one.
-    On(SocketAddr),
-}
-
-impl FromStr for Listen {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" {
-            return Ok(Self::Off);
-        }
-        let advice = || {
-            format!(
-                "`{text}` is no IP address with port (names are not resolved): write it like 127.0.0.1:8000, [::1]:8000, or off"
-            )
-        };
-        text.parse().map(Self::On).map_err(|_| advice())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,11 +226,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn listeners_teach_what_is_wrong() {
-        assert_eq!("off".parse(), Ok(Listen::Off));
-        assert!("8000".parse::<Listen>().unwrap_err().contains("127.0.0.1:8000"));
     }
 }

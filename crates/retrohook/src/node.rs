@@ -5,31 +5,35 @@
 //! store closes.
 
 use std::error::Error;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dialing::Names;
 use event::timestamp::Clock;
-use gateway::Gateway;
-use gateway::front::Front;
+use listener::unix::UnixError;
 use storage::vital::{self, Death, Deaths};
 
-use crate::cli::{AmbiguousPaths, Listen, NodeArgs, RunArgs};
+use crate::cli::{Listen, NodeArgs, RunArgs};
 use crate::clock::WallClock;
 use crate::{check, logs, output, report};
 
 mod delivering;
+mod descriptors;
 mod ledger;
 mod reach;
 mod serving;
 mod signals;
+mod sockets;
 
-use delivering::Delivering;
+use delivering::{Calls, Delivering};
+use descriptors::Descriptors;
 use ledger::{CloseError, Ledger};
-use serving::Serving;
+use serving::{Listeners, Serving};
 use signals::{Ending, Signals};
+use sockets::Sockets;
 
 /// Why a node does not start. Each names the setting that is to be changed.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +52,20 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// A listener's Unix socket cannot be bound.
+    #[error("cannot listen on unix:{path} ({setting})")]
+    ListenUnix {
+        /// The flag.
+        setting: &'static str,
+        /// Its value.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: UnixError,
+    },
+    /// A Unix socket for the data path.
+    #[error("{0} takes no Unix socket: give it an IP address with port, like 127.0.0.1:8000")]
+    NoUnix(&'static str),
     /// A listener that is not built yet was asked for.
     #[error("{0} is not built yet: leave it `off`")]
     NotBuilt(&'static str),
@@ -130,7 +148,11 @@ impl Node {
         let allow = delivering::allowed(&args.node)?;
         check_hub_url(&args.node)?;
         let names = Names::system();
-        let sockets = Sockets::bind(&args.node, names.clone())?;
+        let descriptors = Descriptors::raise(args.node.workers.map_or_else(cores, usize::from));
+        let sockets = Sockets::bind(&args.node, &descriptors, names.clone())?;
+        for warning in sockets.warnings().into_iter().chain(descriptors.warning()) {
+            report::problem(&format!("warning: {warning}"));
+        }
         let files = match args.config.len() {
             0 => "none: no routes, no topics (-c FILE)".to_owned(),
             _ => args.config.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "),
@@ -142,19 +164,13 @@ impl Node {
         report::entry("data", &format!("{} ({})", args.node.data_dir.display(), ledger.history));
 
         let hub_url = args.node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
-        let is_served = sockets.hub.is_some() || sockets.hub_public.is_some();
+        let is_served = sockets.hub_is_served();
         for warning in reach::warnings(&config, reach::Reach { hub_url: &hub_url, is_served }) {
             report::problem(&format!("warning: {warning}"));
         }
-        let delivering = Delivering::start(
-            &args.node,
-            &config,
-            &ledger,
-            allow,
-            names,
-            hub_url.trim_end_matches('/'),
-            clock.clone(),
-        )?;
+        let calls = Calls { allow, names, descriptors: &descriptors };
+        let hub_url = hub_url.trim_end_matches('/');
+        let delivering = Delivering::start(&args.node, &config, &ledger, calls, hub_url, clock.clone())?;
 
         let router = serving::router(&args.node, &config, &ledger, clock.clone())?;
         let gateway = match sockets.proxy {
@@ -166,15 +182,9 @@ impl Node {
             None => None,
         };
         let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
-        let serving = Serving::start(
-            &ledger,
-            &delivering,
-            cores,
-            clock,
-            sockets.admin,
-            sockets.hub,
-            sockets.hub_public,
-        )?;
+        let listeners = Listeners { admin: sockets.admin, hub: sockets.hub, hub_public: sockets.hub_public };
+        let shared = serving::Shared { vitals: &vitals, descriptors: &descriptors };
+        let serving = Serving::start(&args.node, &ledger, &delivering, cores, clock, listeners, &shared)?;
         let signals = Signals::listen();
         report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
         let drain_timeout = Duration::from_secs(args.node.drain_timeout);
@@ -259,11 +269,11 @@ fn load(args: &RunArgs) -> Result<config::Config, StartError> {
 
 fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
     let unbuilt = [
-        (node.proxy_tls_listen, "--proxy-tls-listen"),
-        (node.dashboard_listen, "--dashboard-listen"),
-        (node.legacy_admin_listen, "--legacy-admin-listen"),
+        (&node.proxy_tls_listen, "--proxy-tls-listen"),
+        (&node.dashboard_listen, "--dashboard-listen"),
+        (&node.legacy_admin_listen, "--legacy-admin-listen"),
     ];
-    match unbuilt.into_iter().find(|(listen, _)| *listen != Listen::Off) {
+    match unbuilt.into_iter().find(|(listen, _)| **listen != Listen::Off) {
         Some((_, setting)) => Err(StartError::NotBuilt(setting)),
         None => Ok(()),
     }
@@ -278,70 +288,6 @@ fn check_hub_url(node: &NodeArgs) -> Result<(), StartError> {
     // A user in it would go to every subscriber.
     let usable = usable && !url.contains('@');
     if usable { Ok(()) } else { Err(StartError::HubUrl(event::redaction::shown(url).into_owned())) }
-}
-
-/// Bound sockets, printed as they are bound.
-struct Sockets {
-    proxy: Option<Gateway>,
-    admin: Option<TcpListener>,
-    hub: Option<TcpListener>,
-    hub_public: Option<TcpListener>,
-}
-
-impl Sockets {
-    fn bind(node: &NodeArgs, names: Names) -> Result<Self, StartError> {
-        let proxy = match node.proxy_listen {
-            Listen::Off => None,
-            Listen::On(address) => {
-                let workers = node.workers.map_or_else(cores, usize::from);
-                let limits = gateway::limits::Limits::default();
-                let front = Front { ambiguous_paths: ambiguous_paths(node), ..Front::default() };
-                let config = gateway::gateway::Config { listen: address, workers, limits, names, front };
-                let setting = "--proxy-listen";
-                let listen = |source| StartError::Listen { setting, address, source };
-                Some(Gateway::bind(config).map_err(listen)?)
-            }
-        };
-        let listening = |address: Option<SocketAddr>| {
-            address.map_or_else(|| "off".to_owned(), |address| format!("http://{address}"))
-        };
-        report::entry("proxy", &listening(proxy.as_ref().map(Gateway::address)));
-        let admin = one(node.admin_listen, "--admin-listen")?;
-        report::entry("admin", &listening(admin.as_ref().and_then(|listener| listener.local_addr().ok())));
-        let hub = one(node.hub_listen, "--hub-listen")?;
-        report::entry("hub", &listening(hub.as_ref().and_then(|listener| listener.local_addr().ok())));
-        let hub_public = one(node.hub_public_listen, "--hub-public-listen")?;
-        report::entry(
-            "hub-public",
-            &listening(hub_public.as_ref().and_then(|listener| listener.local_addr().ok())),
-        );
-        Ok(Self { proxy, admin, hub, hub_public })
-    }
-
-    /// What messages name if nothing else is said: the public listener, else the hub's own.
-    fn hub_url(&self) -> String {
-        let listener = self.hub_public.as_ref().or(self.hub.as_ref());
-        let address = listener.and_then(|listener| listener.local_addr().ok());
-        let address = address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 4566)));
-        if address.ip().is_unspecified() {
-            return format!("http://127.0.0.1:{}", address.port());
-        }
-        format!("http://{address}")
-    }
-}
-
-fn one(listen: Listen, setting: &'static str) -> Result<Option<TcpListener>, StartError> {
-    let Listen::On(address) = listen else { return Ok(None) };
-    let bound = gateway::listener::bind(address, 1);
-    let mut listeners = bound.map_err(|source| StartError::Listen { setting, address, source })?;
-    Ok(listeners.pop())
-}
-
-fn ambiguous_paths(node: &NodeArgs) -> gateway::front::AmbiguousPaths {
-    match node.ambiguous_paths {
-        AmbiguousPaths::Match => gateway::front::AmbiguousPaths::Match,
-        AmbiguousPaths::Refuse => gateway::front::AmbiguousPaths::Refuse,
-    }
 }
 
 fn cores() -> usize {

@@ -212,7 +212,11 @@ fn a_queues_message_is_queued_then_received_then_deleted() {
     let sqs = |action: &str, mut call: Value| {
         call["QueueUrl"] = format!("http://{hub}/000000000000/worker").into();
         let target = format!("AmazonSQS.{action}");
-        let headers = [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", target.as_str())];
+        let headers = [
+            ("host", "localhost"),
+            ("content-type", "application/x-amz-json-1.0"),
+            ("x-amz-target", target.as_str()),
+        ];
         let answer =
             client::send(hub, "POST", "/", &headers, call.to_string().as_bytes()).expect("an answer");
         assert_eq!(answer.status, 200, "{}", answer.text());

@@ -25,7 +25,8 @@ impl Admin {
     /// If there is no answer.
     #[track_caller]
     pub fn get(&self, path: &str) -> Answer {
-        client::send(self.address, "GET", path, &[], b"").expect("the admin API answers")
+        client::send(self.address, "GET", path, &[("host", &self.address.to_string())], b"")
+            .expect("the admin API answers")
     }
 
     /// Posts to a path.
@@ -34,7 +35,8 @@ impl Admin {
     /// If there is no answer.
     #[track_caller]
     pub fn post(&self, path: &str) -> Answer {
-        client::send(self.address, "POST", path, &[], b"").expect("the admin API answers")
+        client::send(self.address, "POST", path, &[("host", &self.address.to_string())], b"")
+            .expect("the admin API answers")
     }
 
     /// All events in the order of the log.

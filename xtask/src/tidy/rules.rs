@@ -17,8 +17,9 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("sinks", &["event", "storage", "delivery", "dialing"]),
     ("protocols", &["event", "storage", "delivery", "hub"]),
     // The surroundings.
+    ("listener", &["storage"]),
     ("config", &["event", "storage", "pipeline", "delivery", "hub"]),
-    ("gateway", &["event", "storage", "pipeline", "config", "dialing"]),
+    ("gateway", &["event", "storage", "pipeline", "config", "dialing", "listener"]),
     // It tells what the cores count.
     ("admin", &["event", "storage", "pipeline", "delivery", "hub", "config", "gateway"]),
     ("dashboard", &["event", "storage", "delivery", "hub", "config"]),
@@ -36,6 +37,7 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "sinks",
             "protocols",
             "config",
+            "listener",
             "gateway",
             "admin",
             "dashboard",

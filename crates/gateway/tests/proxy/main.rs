@@ -410,19 +410,30 @@ fn one_exchange_too_many_is_refused_until_another_ends() {
 }
 
 #[test]
-fn one_connection_too_many_waits_until_another_ends() {
+fn one_connection_too_many_takes_the_place_of_one_that_asks_nothing() {
     let (_upstream, running) = limited(Limits { connections: 1, ..Limits::default() });
     let mut first = Client::connect(running.address()).unwrap();
     assert_eq!(first.send("GET", "/", &[], b"").unwrap().status, 200);
+    let mut second = Client::connect(running.address()).unwrap();
+    assert_eq!(second.send("GET", "/", &[], b"").unwrap().status, 200);
+    assert_eq!(first.rest().unwrap(), b"", "it asked nothing");
+}
+
+#[test]
+fn one_connection_too_many_waits_while_the_others_are_answered() {
+    let (upstream, running) = limited(Limits { connections: 1, ..Limits::default() });
+    let mut first = Client::connect(running.address()).unwrap();
+    first.write(&client::request("GET", "/?script=wait", &[], b"")).unwrap();
+    testkit::wait::until("the upstream to be asked", || (!upstream.executed().is_empty()).then_some(()));
 
     let mut second = TcpStream::connect(running.address()).unwrap();
     second.write_all(&client::request("GET", "/", &[], b"")).unwrap();
     second.set_read_timeout(Some(SHORT)).unwrap();
     let waits = second.read(&mut [0]).unwrap_err();
     assert!(matches!(waits.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{waits}");
-    assert_eq!(first.send("GET", "/", &[], b"").unwrap().status, 200, "the first is served as before");
+    upstream.release();
+    assert_eq!(first.answer().unwrap().status, 200, "the first is served as before");
 
-    first.fin().unwrap();
     second.set_read_timeout(None).unwrap();
     let mut status = [0; 12];
     second.read_exact(&mut status).unwrap();

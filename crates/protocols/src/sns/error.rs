@@ -42,6 +42,17 @@ impl Error {
         Self::new("ValidationError", StatusCode::BAD_REQUEST, text)
     }
 
+    /// Of a request that is refused before its action is looked at.
+    pub(crate) fn refused(status: StatusCode, message: String) -> Self {
+        let code = match status {
+            StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
+            StatusCode::MISDIRECTED_REQUEST => "MisdirectedRequest",
+            StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailable",
+            _ => "AccessDenied",
+        };
+        Self::new(code, status, message)
+    }
+
     pub(super) fn unknown_action(action: &str) -> Self {
         let text = format!(
             "The action {action} is not valid for this endpoint. Of SNS there are ConfirmSubscription and Unsubscribe; publishing \
@@ -88,6 +99,7 @@ impl From<BodyError> for Error {
         let (code, status) = match error {
             BodyError::TooLarge { .. } => ("RequestEntityTooLarge", StatusCode::PAYLOAD_TOO_LARGE),
             BodyError::TooSlow => ("RequestTimeout", StatusCode::REQUEST_TIMEOUT),
+            BodyError::NoRoom => ("ServiceUnavailable", StatusCode::SERVICE_UNAVAILABLE),
             BodyError::BrokeOff => ("MalformedInput", StatusCode::BAD_REQUEST),
         };
         Self::new(code, status, error.to_string())

@@ -35,6 +35,7 @@ pub(super) enum Kind {
     EntryIdsNotDistinct,
     Throttled,
     UnknownOperation,
+    Refused,
     Malformed,
     BodyTooLarge,
     BodyTooSlow,
@@ -96,6 +97,7 @@ impl Kind {
             Self::UnknownOperation => {
                 ("com.amazon.coral.service#UnknownOperationException", "InvalidAction;Sender", 400)
             }
+            Self::Refused => ("com.amazon.coral.service#AccessDeniedException", "AccessDenied;Sender", 403),
             Self::Malformed => {
                 ("com.amazon.coral.service#SerializationException", "MalformedInput;Sender", 400)
             }
@@ -139,6 +141,11 @@ impl Error {
         let supported = SUPPORTED.join(", ");
         let text = format!("The operation {operation} is not supported here; of SQS there are {supported}.");
         Self::new(Kind::UnknownOperation, text)
+    }
+
+    /// Of a request that is refused before its action is looked at; the status is the caller's.
+    pub(crate) fn refused(message: String) -> Self {
+        Self::new(Kind::Refused, message)
     }
 
     pub(super) fn malformed(why: &str) -> Self {
@@ -233,6 +240,7 @@ impl From<BodyError> for Error {
         let kind = match error {
             BodyError::TooLarge { .. } => Kind::BodyTooLarge,
             BodyError::TooSlow => Kind::BodyTooSlow,
+            BodyError::NoRoom => Kind::Unavailable,
             BodyError::BrokeOff => Kind::Malformed,
         };
         Self::new(kind, error.to_string())

@@ -198,7 +198,7 @@ async fn queue_urls_follow_the_host_or_the_option() {
     let site = Site::all().await;
     let url = format!("http://hub.test:4566/000000000000/{QUEUE}");
     assert_eq!(site.output("GetQueueUrl", json!({ "QueueName": QUEUE })).await, json!({ "QueueUrl": url }));
-    let base = Options { queue_base_url: Some("https://queues.example.com".into()) };
+    let base = Options { queue_base_url: Some("https://queues.example.com".into()), ..Options::default() };
     let stage = Stage::new().await;
     let router = crate::router(stage.hub.clone(), base);
     let site = Site::serve(stage, router).await;

@@ -29,8 +29,19 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::StartError;
+use super::descriptors::Descriptors;
 use super::ledger::Ledger;
 use crate::cli::NodeArgs;
+
+/// What bounds the calls to endpoints.
+pub struct Calls<'a> {
+    /// Where they may go.
+    pub allow: Allow,
+    /// What names mean.
+    pub names: dialing::Names,
+    /// How many connections there may be.
+    pub descriptors: &'a Descriptors,
+}
 
 /// Running deliveries, and the hub that confirms and ends them.
 pub struct Delivering {
@@ -57,15 +68,15 @@ impl Delivering {
         node: &NodeArgs,
         config: &config::Config,
         ledger: &Ledger,
-        allow: Allow,
-        names: dialing::Names,
+        calls: Calls<'_>,
         hub_url: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let runtime = runtime()?;
         let messages = Messages::default();
         let key = KeyHolder::default();
-        let connections = Connections::of_descriptors(descriptors());
+        let Calls { allow, names, descriptors } = calls;
+        let connections = Connections::within(descriptors.deliveries);
         let sink = HttpSink::build(sinks::http::Config { allow, names, connections, roots: Roots::System });
         let deps = worker::Deps {
             writer: ledger.writer.clone(),
@@ -89,7 +100,7 @@ impl Delivering {
             sns_key: key.subscribe(),
             drain: polls_end,
         };
-        let hub_config = hub_config(node, config, ledger, hub_url);
+        let hub_config = hub_config(node, config, ledger, hub_url, descriptors);
         let hub = runtime
             .block_on(Hub::build(hub_config, ledger.entities.clone(), hub_deps))
             .map_err(StartError::part("build the hub"))?;
@@ -140,13 +151,6 @@ fn run(
     thread.map_err(StartError::part("start the deliveries' thread"))
 }
 
-/// How many descriptors this process may have.
-fn descriptors() -> u64 {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    // No limit at all is none.
-    limit.current.unwrap_or(u64::MAX)
-}
-
 /// What `--allow-endpoints` and `--allow-private-endpoints` say.
 ///
 /// # Errors
@@ -162,7 +166,13 @@ fn runtime() -> Result<Runtime, StartError> {
     runtime.map_err(StartError::part("make a runtime"))
 }
 
-fn hub_config(node: &NodeArgs, config: &config::Config, ledger: &Ledger, hub_url: &str) -> hub::Config {
+fn hub_config(
+    node: &NodeArgs,
+    config: &config::Config,
+    ledger: &Ledger,
+    hub_url: &str,
+    descriptors: &Descriptors,
+) -> hub::Config {
     let queues = config.queues.iter().map(|queue| {
         let settings =
             QueueSettings { visibility: queue.visibility_timeout, receive_wait: queue.receive_wait_time };
@@ -174,7 +184,7 @@ fn hub_config(node: &NodeArgs, config: &config::Config, ledger: &Ledger, hub_url
         hub_url: hub_url.to_owned(),
         queues: queues.collect::<HashMap<_, _>>(),
         raw: raw.map(|(stored, _)| stored.id).collect::<HashSet<SubscriptionId>>(),
-        max_long_polls: hub::settings::MAX_LONG_POLLS,
+        max_long_polls: descriptors.of_control().long_polls,
     }
 }
 

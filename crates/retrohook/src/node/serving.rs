@@ -1,7 +1,6 @@
-//! The listeners beside the data path: admin, hub and the hub's public part, on one thread; and the router of the data path.
+//! The listeners beside the data path: admin on one thread, hub and the hub's public part on another; and the router of the data path.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -11,12 +10,20 @@ use admin::Node;
 use event::timestamp::Clock;
 use gateway::router::Router;
 use gateway::stats::CoreStats;
+use listener::connection::Limits;
+use listener::guard::{self, Guard, HostPattern};
+use listener::surface::{self, Surface};
 use pipeline::{BuildContext, ConfigProblem, Plugin};
+use storage::vital::{Vital, Vitals};
+use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::StartError;
 use super::delivering::Delivering;
+use super::descriptors::Descriptors;
 use super::ledger::Ledger;
+use super::sockets::Socket;
 use crate::cli::NodeArgs;
 
 /// Compiles the routes and makes their plug-ins.
@@ -52,64 +59,95 @@ pub fn router(
     gateway::compile::compile(config, build).map_err(StartError::part("compile the configuration"))
 }
 
+/// Bound listeners; those that are off are `None`.
+pub struct Listeners {
+    /// For operators.
+    pub admin: Option<Socket>,
+    /// SNS and SQS.
+    pub hub: Option<Socket>,
+    /// What endpoints elsewhere may ask.
+    pub hub_public: Option<Socket>,
+}
+
+/// What all parts of the process share.
+pub struct Shared<'a> {
+    /// Where the end of a thread is reported.
+    pub vitals: &'a Vitals,
+    /// How many connections there may be.
+    pub descriptors: &'a Descriptors,
+}
+
 /// Running listeners.
 pub struct Serving {
     /// How long requests may take to end, once they are to end.
     drain: watch::Sender<Option<Duration>>,
     /// What the admin port tells.
     draining: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    threads: Vec<JoinHandle<()>>,
 }
 
+/// What each connection may hold, as on the data path.
+const LIMITS: Limits = Limits {
+    head_size: 64 << 10,
+    headers: 128,
+    head_timeout: Duration::from_secs(60),
+    write_timeout: Some(Duration::from_secs(60)),
+    drain_grace: Duration::from_secs(1),
+};
+/// Threads of each listener's runtime for what blocks, which is reads of the store; more of them wait.
+const BLOCKING_THREADS: usize = 16;
+
 impl Serving {
-    /// Serves what is bound.
+    /// Serves what is bound. Admin has a thread of its own, so that no client of the hub can keep operators from it.
     ///
     /// # Errors
     /// If the operating system gives no thread or runtime.
     pub fn start(
+        node: &NodeArgs,
         ledger: &Ledger,
         delivering: &Delivering,
         cores: Vec<Arc<CoreStats>>,
         clock: Arc<dyn Clock>,
-        admin: Option<TcpListener>,
-        hub: Option<TcpListener>,
-        hub_public: Option<TcpListener>,
+        listeners: Listeners,
+        shared: &Shared<'_>,
     ) -> Result<Self, StartError> {
         let draining = Arc::new(AtomicBool::new(false));
-        let node = Node {
-            reader: ledger.reader.clone(),
-            writer: ledger.writer.clone(),
-            cores: Arc::new(cores),
-            deliveries: delivering.deliveries.clone(),
-            hub: delivering.hub.clone(),
-            key: delivering.key.clone(),
-            topics: Arc::new(ledger.entities.topics.clone()),
-            queues: Arc::new(ledger.entities.queues.clone()),
-            subscriptions: Arc::new(ledger.entities.subscriptions.clone()),
-            forms: delivering.forms.clone(),
-            ready_at: clock.now(),
-            clock,
-            draining: draining.clone(),
-        };
-        let listeners = [
-            (admin, admin::router(node)),
-            (hub, protocols::router(delivering.hub.clone(), protocols::Options::default())),
-            (hub_public, protocols::public_router(delivering.hub.clone())),
-        ];
+        let share = shared.descriptors.of_control();
+        let guard =
+            |socket: &Socket| Guard { hosts: hosts(node, socket), origins: node.allow_origin.clone() };
+        let admin = listeners.admin.map(|socket| {
+            let surface = Surface {
+                name: "admin",
+                guard: guard(&socket),
+                is_link: |_| false,
+                refuse: |_, refusal| admin::refusal(refusal.status, &refusal.message, &refusal.hint),
+                reads_bodies: false,
+                connections: share.admin,
+                limits: LIMITS,
+            };
+            (socket, surface, admin::router(admin_node(ledger, delivering, cores, clock, draining.clone())))
+        });
+        let hub = listeners.hub.map(|socket| {
+            let surface = hub_surface("hub", guard(&socket), share.hub);
+            (socket, surface, protocols::router(delivering.hub.clone(), protocols::Options::default()))
+        });
+        let hub_public = listeners.hub_public.map(|socket| {
+            // Whoever is sent a message may ask it, by whatever name leads there.
+            let guard = Guard { hosts: None, ..guard(&socket) };
+            let surface = hub_surface("hub-public", guard, share.hub_public);
+            (socket, surface, protocols::public_router(delivering.hub.clone()))
+        });
         let (drain, drained) = watch::channel(None);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(StartError::part("make a runtime"))?;
-        let thread = std::thread::Builder::new()
-            .name("control".into())
-            .spawn(move || {
-                runtime.block_on(serve(listeners, drained));
-                // A read that a hung disk holds is nobody's any more.
-                runtime.shutdown_background();
-            })
-            .map_err(StartError::part("start the control thread"))?;
-        Ok(Self { drain, draining, thread })
+        let mut threads = Vec::new();
+        for (name, served) in [
+            ("admin", admin.into_iter().collect()),
+            ("hub", hub.into_iter().chain(hub_public).collect::<Vec<_>>()),
+        ] {
+            if !served.is_empty() {
+                threads.push(thread(name, served, shared.vitals.of(name), drained.clone())?);
+            }
+        }
+        Ok(Self { drain, draining, threads })
     }
 
     /// Tells whoever asks that this node stops; serves on.
@@ -120,39 +158,137 @@ impl Serving {
     /// Lets requests end, at most for `patience`, and stops. Long polls must have been ended.
     pub fn stop(self, patience: Duration) {
         self.drain.send_replace(Some(patience));
-        if self.thread.join().is_err() {
-            tracing::error!("the control thread panicked");
+        for thread in self.threads {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                tracing::error!(thread = name, "a thread panicked");
+            }
         }
     }
 }
 
-async fn serve<const N: usize>(
-    listeners: [(Option<TcpListener>, axum::Router); N],
-    mut drained: watch::Receiver<Option<Duration>>,
-) {
-    let mut serving = tokio::task::JoinSet::new();
-    for (listener, router) in listeners {
-        let Some(listener) = listener else { continue };
-        match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => {
-                let mut drained = drained.clone();
-                let end = async move {
-                    // A sender that is gone is a drain, too.
-                    let _ = drained.wait_for(Option::is_some).await;
-                };
-                serving.spawn(axum::serve(listener, router).with_graceful_shutdown(end).into_future());
+fn admin_node(
+    ledger: &Ledger,
+    delivering: &Delivering,
+    cores: Vec<Arc<CoreStats>>,
+    clock: Arc<dyn Clock>,
+    draining: Arc<AtomicBool>,
+) -> Node {
+    Node {
+        reader: ledger.reader.clone(),
+        reads: Arc::default(),
+        writer: ledger.writer.clone(),
+        cores: Arc::new(cores),
+        deliveries: delivering.deliveries.clone(),
+        hub: delivering.hub.clone(),
+        key: delivering.key.clone(),
+        topics: Arc::new(ledger.entities.topics.clone()),
+        queues: Arc::new(ledger.entities.queues.clone()),
+        subscriptions: Arc::new(ledger.entities.subscriptions.clone()),
+        forms: delivering.forms.clone(),
+        ready_at: clock.now(),
+        clock,
+        draining,
+    }
+}
+
+fn hub_surface(name: &'static str, guard: Guard, connections: usize) -> Surface<axum::body::Body> {
+    Surface {
+        name,
+        guard,
+        is_link: protocols::is_link,
+        refuse: |head, refusal| {
+            protocols::refusal(head, refusal.status, &format!("{}: {}", refusal.message, refusal.hint))
+        },
+        reads_bodies: true,
+        connections,
+        limits: LIMITS,
+    }
+}
+
+/// Hosts beside those that are always accepted; `None` where any is, because no browser reaches a Unix socket.
+fn hosts(node: &NodeArgs, socket: &Socket) -> Option<Vec<HostPattern>> {
+    socket.address()?;
+    let machine = rustix::system::uname();
+    let machine = machine.nodename().to_str().ok().map(HostPattern::exactly);
+    let hub_url = node.hub_url.as_deref().and_then(guard::host_of);
+    Some(node.allow_host.iter().cloned().chain(machine).chain(hub_url).collect())
+}
+
+type Served = (Socket, Surface<axum::body::Body>, axum::Router);
+
+/// Serves listeners on a thread with a runtime of its own.
+fn thread(
+    name: &'static str,
+    served: Vec<Served>,
+    vital: Vital,
+    drained: watch::Receiver<Option<Duration>>,
+) -> Result<JoinHandle<()>, StartError> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(BLOCKING_THREADS).thread_name(format!("{name}-blocking"));
+    let run = move || match builder.build_local(LocalOptions::default()) {
+        Ok(runtime) => {
+            runtime.block_on(serve(served, drained.clone()));
+            if drained.borrow().is_some() {
+                vital.ends_in_order();
             }
-            Err(error) => tracing::error!(%error, "a listener cannot be served"),
+            // A read that a hung disk holds is nobody's any more.
+            runtime.shutdown_background();
         }
+        Err(error) => tracing::error!(listener = name, %error, "there is no runtime to serve it"),
+    };
+    std::thread::Builder::new().name(name.into()).spawn(run).map_err(StartError::part("start a thread"))
+}
+
+async fn serve(served: Vec<Served>, mut drained: watch::Receiver<Option<Duration>>) {
+    let (begin, begun) = watch::channel(false);
+    let mut serving = JoinSet::new();
+    for (socket, surface, router) in served {
+        serving.spawn_local(serve_one(socket, surface, router, begun.clone()));
     }
     let out_of_patience = async {
+        // A sender that is gone is a drain, too.
         let patience = drained.wait_for(Option::is_some).await.ok().and_then(|patience| *patience);
+        begin.send_replace(true);
         tokio::time::sleep(patience.unwrap_or_default()).await;
     };
-    let all_ended = async { while serving.join_next().await.is_some() {} };
+    let all_ended = async {
+        while let Some(ended) = serving.join_next().await {
+            // A listener that panics is a panic of the thread, which is noticed.
+            if let Err(error) = ended
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    };
     // A peer that never ends its request does not keep the node from stopping.
     tokio::select! {
         () = all_ended => {}
         () = out_of_patience => {}
+    }
+}
+
+async fn serve_one(
+    socket: Socket,
+    surface: Surface<axum::body::Body>,
+    router: axum::Router,
+    drain: watch::Receiver<bool>,
+) {
+    let name = surface.name;
+    let failed = |error| tracing::error!(listener = name, %error, "a listener cannot be served");
+    match socket {
+        Socket::Tcp(socket) => match tokio::net::TcpListener::from_std(socket) {
+            Ok(listener) => surface::serve(listener, surface, router, drain).await,
+            Err(error) => failed(error),
+        },
+        Socket::Unix(bound) => {
+            // The file goes when nothing is served there any more.
+            let (socket, _file) = bound.into_parts();
+            match tokio::net::UnixListener::from_std(socket) {
+                Ok(listener) => surface::serve(listener, surface, router, drain).await,
+                Err(error) => failed(error),
+            }
+        }
     }
 }

@@ -29,11 +29,10 @@ impl Connections {
     /// The most that the sink ever needs.
     const MOST: usize = 4_096;
 
-    /// A quarter of the descriptors that the process may have, but no more than 4,096; half of that to one endpoint, but no more than a
-    /// subscription may have attempts under way.
-    pub fn of_descriptors(limit: u64) -> Self {
-        let quarter = usize::try_from(limit / 4).unwrap_or(usize::MAX);
-        let max = quarter.clamp(1, Self::MOST);
+    /// As many as there are descriptors for deliveries, but no more than 4,096; half of that to one endpoint, but no more than a subscription
+    /// may have attempts under way.
+    pub fn within(descriptors: usize) -> Self {
+        let max = descriptors.clamp(1, Self::MOST);
         Self { max, max_per_endpoint: (max / 2).clamp(1, delivery::window::MAX_IN_FLIGHT) }
     }
 }

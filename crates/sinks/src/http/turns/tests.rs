@@ -93,8 +93,8 @@ fn who_gave_up_waiting_is_passed_over() {
 
 #[test]
 fn the_limits_come_from_the_descriptors() {
-    let of = |limit| Connections::of_descriptors(limit);
-    assert_eq!(of(1_024), Connections { max: 256, max_per_endpoint: 128 });
-    assert_eq!(of(u64::MAX), Connections { max: 4_096, max_per_endpoint: 256 });
+    let of = Connections::within;
+    assert_eq!(of(256), Connections { max: 256, max_per_endpoint: 128 });
+    assert_eq!(of(usize::MAX), Connections { max: 4_096, max_per_endpoint: 256 });
     assert_eq!(of(0), Connections { max: 1, max_per_endpoint: 1 });
 }

@@ -1,4 +1,4 @@
-//! Listening sockets: one a core on the same address, and never beside another process.
+//! Listening on TCP: one socket a core on the same address, and never beside another process.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -14,7 +14,7 @@ const BACKLOG: i32 = 1_024;
 ///
 /// # Errors
 /// If the address cannot be bound; `AddrInUse` if anybody listens there.
-pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+pub fn tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     if address.port() != 0 {
         let probe = socket(address)?;
         probe.bind(&address.into())?;
@@ -49,12 +49,12 @@ mod tests {
     #[test]
     fn several_sockets_share_a_free_port_and_a_second_bind_is_refused() {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listeners = bind(any, 3).unwrap();
+        let listeners = tcp(any, 3).unwrap();
         let address = listeners[0].local_addr().unwrap();
         assert_ne!(address.port(), 0);
         assert!(listeners.iter().all(|listener| listener.local_addr().unwrap() == address));
-        assert_eq!(bind(address, 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(tcp(address, 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(listeners);
-        assert!(bind(address, 1).is_ok());
+        assert!(tcp(address, 1).is_ok());
     }
 }

@@ -1,0 +1,127 @@
+//! One HTTP/1.1 connection: its head in time, its answer taken in time, and its end.
+//!
+//! A connection ends by itself, when it is asked to leave because others want its place, or when the drain begins. In a drain the request
+//! under way is answered; a connection on which no request has been read whole is closed after a short grace.
+
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::places::{Asked, Place, Seat};
+
+mod stream;
+
+use stream::Seated;
+
+/// The least room for a head that hyper takes, in bytes.
+const MIN_HEAD: usize = 8 << 10;
+
+/// What a client may make a connection hold, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest head of a request, in bytes, at least 8 KiB; a larger one is answered with 431.
+    pub head_size: usize,
+    /// Headers in a request; more are answered with 431.
+    pub headers: usize,
+    /// For the whole head of a request to arrive; and how long a connection may be idle between two. Then it is closed.
+    pub head_timeout: Duration,
+    /// How long bytes of an answer may wait for the client to take any of them; then the connection is closed. Without end if `None`.
+    pub write_timeout: Option<Duration>,
+    /// At a drain: how long a connection may take to have a request read whole; then it is closed.
+    pub drain_grace: Duration,
+}
+
+/// Serves a connection until its end.
+///
+/// `answer` has to call [`Seat::begin_answer`] when the request has been read as far as it must be: until then the connection may be
+/// closed without an answer.
+pub async fn serve<T, F, Fut, B, E>(stream: T, place: Place, limits: &Limits, answer: F)
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    F: Fn(Request<Incoming>, Rc<Seat>) -> Fut,
+    Fut: Future<Output = Result<Response<B>, E>>,
+    B: Body + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let seat = place.seat();
+    let service = service_fn(|request| {
+        let (answering, claim) = (answer(request, seat.clone()), Claim(seat.clone()));
+        async move { Ok::<_, E>(answering.await?.map(|body| Claimed { body, _claim: claim })) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.head_size.max(MIN_HEAD))
+        .serve_connection(TokioIo::new(Seated::new(stream, seat.clone(), limits.write_timeout)), service);
+    let mut connection = pin!(connection);
+    loop {
+        tokio::select! {
+            biased;
+            // A client that broke off is no news.
+            _ = connection.as_mut() => return,
+            asked = seat.asked() => match asked {
+                Asked::ToEnd => break,
+                Asked::ToLeave if seat.may_leave() => return,
+                Asked::ToLeave => seat.stay(),
+            },
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    loop {
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => return,
+            () = tokio::time::sleep(limits.drain_grace) => {
+                if seat.is_silent() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The client's claim to its answer, which ends when the answer has been handed over or was given up.
+struct Claim(Rc<Seat>);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.end_answer();
+    }
+}
+
+/// An answer's body with the claim to it.
+struct Claimed<B> {
+    body: B,
+    _claim: Claim,
+}
+
+impl<B: Body + Unpin> Body for Claimed<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

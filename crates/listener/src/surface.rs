@@ -1,0 +1,142 @@
+//! A router behind a listener: the guard before it, the headers that every answer has, and the places of its connections.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tower_service::Service;
+
+use crate::accept::{Listener, accept};
+use crate::connection::{self, Limits};
+use crate::guard::{Guard, Refusal};
+use crate::places::Places;
+
+/// What a listener serves, beside its router.
+pub struct Surface<B> {
+    /// Its name in log lines: `admin`.
+    pub name: &'static str,
+    /// Who may ask.
+    pub guard: Guard,
+    /// Whether a request is a link that people follow from elsewhere.
+    pub is_link: fn(&Parts) -> bool,
+    /// A refusal in the form of what is spoken here.
+    pub refuse: fn(&Parts, &Refusal) -> Response<B>,
+    /// Whether requests are answered only once their body is there.
+    pub reads_bodies: bool,
+    /// Connections at once; one more takes the place of one that asks nothing.
+    pub connections: usize,
+    /// Of each connection.
+    pub limits: Limits,
+}
+
+/// Headers of every answer, unless it has its own: it is no page, is shown in no frame, and is kept by nobody.
+const HARDENING: [(HeaderName, HeaderValue); 3] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// Serves until the drain begins. Returns when the last connection has ended.
+pub async fn serve<L, R, B>(listener: L, surface: Surface<B>, router: R, mut drain: watch::Receiver<bool>)
+where
+    L: Listener,
+    L::Stream: AsyncRead + AsyncWrite + Unpin,
+    R: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + 'static,
+    B: Body + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let places = Places::new(surface.connections);
+    let name = surface.name;
+    let surface = Rc::new(surface);
+    let drain = async move {
+        // A sender that is gone is a drain, too.
+        let _ = drain.wait_for(|begun| *begun).await;
+    };
+    accept(listener, name, places, drain, move |stream, _, place| {
+        let (surface, router) = (surface.clone(), router.clone());
+        async move {
+            let limits = surface.limits;
+            connection::serve(stream, place, &limits, |request, seat| {
+                let body_is_read = body_is_read(&surface, &request);
+                match &body_is_read {
+                    Some(flag) => seat.begin_answer_when(flag.clone()),
+                    None => seat.begin_answer(),
+                }
+                let request = request.map(|body| RequestBody { body, is_whole: body_is_read });
+                answer(surface.clone(), router.clone(), request)
+            })
+            .await;
+        }
+    })
+    .await;
+}
+
+/// Set when the body of a request has been read; `None` if there is nothing to wait for.
+fn body_is_read<B>(surface: &Surface<B>, request: &Request<Incoming>) -> Option<Arc<AtomicBool>> {
+    (surface.reads_bodies && !request.body().is_end_stream()).then(Arc::default)
+}
+
+async fn answer<R, B>(
+    surface: Rc<Surface<B>>,
+    mut router: R,
+    request: Request<RequestBody>,
+) -> Result<Response<B>, Infallible>
+where
+    R: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+{
+    let (head, body) = request.into_parts();
+    let mut answer = match surface.guard.judge(&head, (surface.is_link)(&head)) {
+        Ok(()) => router.call(Request::from_parts(head, body)).await?,
+        Err(refusal) => (surface.refuse)(&head, &refusal),
+    };
+    for (name, value) in HARDENING {
+        answer.headers_mut().entry(name).or_insert(value);
+    }
+    Ok(answer)
+}
+
+/// A request's body, which notes that all of it has been read.
+pub struct RequestBody {
+    body: Incoming,
+    is_whole: Option<Arc<AtomicBool>>,
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if (frame.is_none() || self.body.is_end_stream())
+            && let Some(is_whole) = &self.is_whole
+        {
+            is_whole.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Listening on a Unix socket that only its owner can use.
+//!
+//! The file of a process that died is replaced, that of one that lives is not. Its mode is 0600 before anybody can connect. It is removed
+//! when the listener ends, unless somebody has put another in its place.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// The longest path that the kernel takes, in bytes.
+pub const MAX_PATH: usize = 107;
+/// Connections that the kernel queues for a listener.
+const BACKLOG: i32 = 1_024;
+
+/// Why a Unix socket cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum UnixError {
+    /// The kernel takes no such long path.
+    #[error(
+        "the path has {length} bytes and the system takes at most {MAX_PATH}: use a shorter one, like /run/retrohook/admin.sock"
+    )]
+    TooLong {
+        /// Of the path, in bytes.
+        length: usize,
+    },
+    /// There is a file that is not a socket.
+    #[error("a file is there already and it is not a socket: remove it or choose another path")]
+    NotASocket,
+    /// Somebody listens there.
+    #[error("another process listens there")]
+    Alive,
+    /// The operating system refuses.
+    #[error(
+        "the system refuses: {0} (the directory has to exist, and this user has to be allowed to write to it)"
+    )]
+    System(#[from] io::Error),
+}
+
+/// A listener with its file.
+#[derive(Debug)]
+pub struct Bound {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+impl Bound {
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// The listener, not blocking, and its file, which is removed when it is dropped.
+    pub fn into_parts(self) -> (UnixListener, SocketFile) {
+        (self.listener, self.file)
+    }
+}
+
+/// The file of a socket; removed when dropped.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device and inode, by which it is known.
+    identity: (u64, u64),
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody may have put another file there.
+        let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity);
+        if is_ours && let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket's file: the next start will");
+        }
+    }
+}
+
+/// Binds a socket to a path and listens.
+///
+/// # Errors
+/// If the path is too long, taken by a process that lives or by another kind of file, or if the operating system refuses.
+pub fn bind(path: &Path) -> Result<Bound, UnixError> {
+    let length = path.as_os_str().len();
+    if length > MAX_PATH {
+        return Err(UnixError::TooLong { length });
+    }
+    // Of two processes that start at once and find the file of a dead one, the second must not remove what the first has just made.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = File::open(parent)?;
+    flock(&directory, FlockOperation::LockExclusive).map_err(io::Error::from)?;
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Nobody can connect before `listen`, so the mode is right from the first connection on.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    let file = SocketFile { path: path.to_owned(), identity: identity(&fs::symlink_metadata(path)?) };
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(Bound { listener: UnixListener::from(socket), file })
+}
+
+fn remove_stale(path: &Path) -> Result<(), UnixError> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if !found.file_type().is_socket() {
+        return Err(UnixError::NotASocket);
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(fs::remove_file(path)?),
+        // It may have gone between the two calls.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // Whether its queue is full or we may not connect: somebody may live there.
+        Ok(_) | Err(_) => Err(UnixError::Alive),
+    }
+}
+
+fn identity(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_private_and_goes_with_the_listener() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let bound = bind(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(bound);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_dead_ones_file_is_replaced_and_a_living_ones_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        // A listener of the standard library leaves its file behind.
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        let living = bind(&path).unwrap();
+        assert!(matches!(bind(&path), Err(UnixError::Alive)));
+        assert!(UnixStream::connect(&path).is_ok(), "the refused one has removed nothing");
+        // One that was put in its place is not removed.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        drop(living);
+        assert!(path.exists());
+        assert!(matches!(bind(&path), Err(UnixError::NotASocket)));
+    }
+
+    #[test]
+    fn a_path_that_the_kernel_would_not_take_is_refused_in_words() {
+        let error = bind(Path::new(&format!("/tmp/{}", "x".repeat(200)))).unwrap_err();
+        assert!(error.to_string().contains("205 bytes") && error.to_string().contains("107"), "{error}");
+        let error = bind(Path::new("/nowhere/at/all.sock")).unwrap_err();
+        assert!(error.to_string().contains("directory"), "{error}");
+    }
+}

@@ -1,0 +1,154 @@
+//! The sockets of a node, bound before anything else is started, and printed as they are bound.
+
+use std::net::{SocketAddr, TcpListener};
+
+use dialing::Names;
+use gateway::Gateway;
+use gateway::front::Front;
+use listener::{bind, unix};
+
+use super::descriptors::Descriptors;
+use super::{StartError, cores};
+use crate::cli::{AmbiguousPaths, Listen, NodeArgs};
+use crate::report;
+
+/// Bound sockets.
+pub struct Sockets {
+    /// The data path.
+    pub proxy: Option<Gateway>,
+    /// For operators.
+    pub admin: Option<Socket>,
+    /// SNS and SQS.
+    pub hub: Option<Socket>,
+    /// What endpoints elsewhere may ask.
+    pub hub_public: Option<Socket>,
+}
+
+/// A bound socket beside the data path.
+pub enum Socket {
+    /// Of an address.
+    Tcp(TcpListener),
+    /// Of a path.
+    Unix(unix::Bound),
+}
+
+impl Socket {
+    fn bind(listen: &Listen, setting: &'static str) -> Result<Option<Self>, StartError> {
+        match listen {
+            Listen::Off => Ok(None),
+            Listen::On(address) => {
+                let bound = bind::tcp(*address, 1);
+                let mut listeners =
+                    bound.map_err(|source| StartError::Listen { setting, address: *address, source })?;
+                Ok(listeners.pop().map(Self::Tcp))
+            }
+            Listen::Unix(path) => {
+                let failed = |source| StartError::ListenUnix { setting, path: path.clone(), source };
+                Ok(Some(Self::Unix(unix::bind(path).map_err(failed)?)))
+            }
+        }
+    }
+
+    /// Where it listens; `None` for a Unix socket.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// As it is printed.
+    fn shown(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener
+                .local_addr()
+                .map_or_else(|_| "unknown".to_owned(), |address| format!("http://{address}")),
+            Self::Unix(bound) => format!("unix:{}", bound.path().display()),
+        }
+    }
+}
+
+impl Sockets {
+    /// Binds all of them.
+    ///
+    /// # Errors
+    /// Names the first that cannot be bound, and its setting.
+    pub fn bind(node: &NodeArgs, descriptors: &Descriptors, names: Names) -> Result<Self, StartError> {
+        let proxy = proxy(node, descriptors, names)?;
+        let off = || "off".to_owned();
+        report::entry(
+            "proxy",
+            &proxy.as_ref().map_or_else(off, |gateway| format!("http://{}", gateway.address())),
+        );
+        let one =
+            |name: &str, listen: &Listen, setting: &'static str| -> Result<Option<Socket>, StartError> {
+                let socket = Socket::bind(listen, setting)?;
+                report::entry(name, &socket.as_ref().map_or_else(off, Socket::shown));
+                Ok(socket)
+            };
+        let admin = one("admin", &node.admin_listen, "--admin-listen")?;
+        let hub = one("hub", &node.hub_listen, "--hub-listen")?;
+        let hub_public = one("hub-public", &node.hub_public_listen, "--hub-public-listen")?;
+        Ok(Self { proxy, admin, hub, hub_public })
+    }
+
+    /// What messages name if nothing else is said: the public listener, else the hub's own. A Unix socket has no name for messages.
+    pub fn hub_url(&self) -> String {
+        let addresses = [&self.hub_public, &self.hub].map(|socket| socket.as_ref().and_then(Socket::address));
+        let address = addresses.into_iter().flatten().next();
+        let address = address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 4566)));
+        if address.ip().is_unspecified() {
+            return format!("http://127.0.0.1:{}", address.port());
+        }
+        format!("http://{address}")
+    }
+
+    /// Whether endpoints can ask the hub or its public part over the network.
+    pub fn hub_is_served(&self) -> bool {
+        [&self.hub_public, &self.hub].iter().any(|socket| socket.as_ref().and_then(Socket::address).is_some())
+    }
+
+    /// Warnings of what listens beyond this machine and asks for no password.
+    pub fn warnings(&self) -> Vec<String> {
+        let open = |socket: &Option<Socket>, setting: &str, what: &str| {
+            let address = socket.as_ref().and_then(Socket::address)?;
+            let beyond = !address.ip().to_canonical().is_loopback();
+            beyond.then(|| {
+                format!(
+                    "{setting} {address} is open to other machines and asks for no password: whoever reaches it can {what}\n  \
+                     hint: listen on 127.0.0.1 or on a Unix socket ({setting} unix:/path/of/a.sock), or let only those reach it who may"
+                )
+            })
+        };
+        let admin = open(&self.admin, "--admin-listen", "read all events and send deliveries again");
+        let hub = open(&self.hub, "--hub-listen", "receive and delete the messages of all queues");
+        admin.into_iter().chain(hub).collect()
+    }
+}
+
+fn proxy(node: &NodeArgs, descriptors: &Descriptors, names: Names) -> Result<Option<Gateway>, StartError> {
+    let setting = "--proxy-listen";
+    let address = match &node.proxy_listen {
+        Listen::Off => return Ok(None),
+        Listen::Unix(_) => return Err(StartError::NoUnix(setting)),
+        Listen::On(address) => *address,
+    };
+    let workers = node.workers.map_or_else(cores, usize::from);
+    let share = descriptors.of_proxy(workers);
+    let limits = gateway::limits::Limits {
+        connections: share.connections,
+        exchanges: share.exchanges,
+        ..gateway::limits::Limits::default()
+    };
+    let front = Front { ambiguous_paths: ambiguous_paths(node), ..Front::default() };
+    let config = gateway::gateway::Config { listen: address, workers, limits, names, front };
+    let listen = |source| StartError::Listen { setting, address, source };
+    Ok(Some(Gateway::bind(config).map_err(listen)?))
+}
+
+fn ambiguous_paths(node: &NodeArgs) -> gateway::front::AmbiguousPaths {
+    match node.ambiguous_paths {
+        AmbiguousPaths::Match => gateway::front::AmbiguousPaths::Match,
+        AmbiguousPaths::Refuse => gateway::front::AmbiguousPaths::Refuse,
+    }
+}
