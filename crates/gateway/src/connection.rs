@@ -33,7 +33,8 @@ pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener) {
         async move {
             connection::serve(stream, place, &limits, |request, seat| {
                 seat.begin_answer();
-                serve(core.clone(), origin, request)
+                // On the heap only while there is a request: hyper would hold room for one in every idle connection.
+                Box::pin(serve(core.clone(), origin, request))
             })
             .await;
         }

@@ -16,7 +16,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use dialing::Names;
-use http::{Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -179,10 +180,15 @@ impl Pool {
         loop {
             ticks.tick().await;
             let now = Instant::now();
-            let usable =
-                |idle: &Idle| now.duration_since(idle.since) < MAX_IDLE_AGE && !idle.wire.is_old(now);
-            for kept in self.kept.borrow_mut().values_mut() {
-                kept.idle.retain(|idle| !idle.sender.is_closed() && usable(idle));
+            for Kept { idle, habits } in self.kept.borrow_mut().values_mut() {
+                let mut habits = habits.borrow_mut();
+                idle.retain(|idle| {
+                    let (age, open) = (now.duration_since(idle.since), !idle.sender.is_closed());
+                    if open {
+                        habits.stayed(age, idle.wire.answers());
+                    }
+                    open && age < MAX_IDLE_AGE && !idle.wire.is_old(now)
+                });
             }
         }
     }
@@ -342,7 +348,12 @@ async fn ask_on(
         Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
             return Err(Refused::Lost(Lost::Switched, None));
         }
-        Ok(answer) => return Ok(answer),
+        Ok(answer) => {
+            if announces_the_end(&answer) {
+                lease.wire.will_be_closed();
+            }
+            return Ok(answer);
+        }
         Err(error) => error,
     };
     if let Some(request) = error.take_message() {
@@ -362,6 +373,12 @@ async fn ask_on(
         None => Lost::Reset,
     };
     Err(Refused::Lost(lost, Some(error)))
+}
+
+/// Whether the connection ends with this answer, and says so: such an end shows nothing.
+fn announces_the_end(answer: &Response<Incoming>) -> bool {
+    let close = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+    answer.version() < Version::HTTP_11 || answer.headers().get(CONNECTION).is_some_and(close)
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 /// A connection that is closed within this time of its last answer was closed because of that answer, not because it was idle.
 const AT_ONCE: Duration = Duration::from_millis(10);
+/// A connection that is open for so long after an answer was not closed because of it.
+const STAYS: Duration = Duration::from_millis(500);
 /// What is not seen again for so long is forgotten: the upstream may have another configuration by now.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
@@ -50,6 +52,16 @@ impl Habits {
             // A restart closes connections of every age at once: two that are alike by chance do not raise what is known.
             let known = Shown::still(self.idle, now).unwrap_or(idle);
             self.idle = Some(Shown { limit: known.min(idle).min(last.idle), seen: now });
+        }
+    }
+
+    /// A connection that has given so many answers and been idle for so long is open still: what says otherwise does not hold.
+    pub fn stayed(&mut self, idle: Duration, answers: u32) {
+        if self.answers.is_some_and(|shown| answers >= shown.limit && idle >= STAYS) {
+            self.answers = None;
+        }
+        if self.idle.is_some_and(|shown| idle > shown.limit / 4 * 5) {
+            self.idle = None;
         }
     }
 
@@ -112,5 +124,24 @@ mod tests {
         assert!(!habits.allow(now, millis(0), 3));
         assert!(habits.allow(now, millis(500), 2), "it says nothing about ages");
         assert!(habits.allow(now + REMEMBERED, millis(0), 3));
+    }
+    #[test]
+    fn a_connection_that_stays_open_disproves_what_was_learnt() {
+        let (now, mut habits) = (Instant::now(), Habits::default());
+        for _ in 0..2 {
+            habits.closed(now, millis(0), 1);
+        }
+        habits.stayed(millis(5), 1);
+        assert!(!habits.allow(now, millis(0), 1), "it may be closed yet");
+        habits.stayed(STAYS, 1);
+        assert!(habits.allow(now, millis(0), 1));
+
+        for _ in 0..2 {
+            habits.closed(now, millis(1_000), 1);
+        }
+        habits.stayed(millis(1_200), 1);
+        assert!(!habits.allow(now, millis(800), 1), "that is not long enough to be sure");
+        habits.stayed(millis(1_300), 1);
+        assert!(habits.allow(now, millis(800), 1));
     }
 }

@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::net::{TcpListener as StdListener, TcpStream as StdStream};
 
 use bytes::Bytes;
-use http::HeaderValue;
 use http_body_util::BodyExt;
 use tokio::runtime::{Builder, LocalOptions};
 

@@ -30,7 +30,7 @@ pub(crate) struct Wire {
     /// How long it had been idle before the request that is under way.
     idle_before: Cell<Duration>,
     answers: Cell<u32>,
-    /// Its close by the upstream has been noted.
+    /// Its close by the upstream has been noted, or was announced.
     closed: Cell<bool>,
     /// The next write is the first of a request.
     begins: Cell<bool>,
@@ -126,6 +126,11 @@ impl Wire {
     /// The upstream closed the connection instead of answering the request that is under way.
     pub fn closed_on_reuse(&self) {
         self.note_close(self.idle_before.get());
+    }
+
+    /// The upstream said that it closes the connection.
+    pub fn will_be_closed(&self) {
+        self.closed.set(true);
     }
 
     /// The connection ended together with its last answer.
