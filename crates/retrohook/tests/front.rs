@@ -148,7 +148,7 @@ fn check_refuses_methods_that_the_gateway_refuses() {
         assert!(!ok && problems.contains(&format!("`{method}` never matches")), "{method}: {problems}");
     }
     let (ok, problems) = check(route("put"));
-    assert!(!ok && problems.contains("write PUT"), "{problems}");
+    assert!(!ok && problems.contains("methods are upper case"), "{problems}");
     for config in [rule("put"), rule("M-SEARCH"), route("PURGE")] {
         let (ok, problems) = check(config);
         assert!(ok, "{problems}");
