@@ -8,7 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
 use delivery::worker::{Handle, RedeliverError, Redrive};
-use event::{EventId, Position, Timestamp};
+use event::{EventId, Position, Stamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use storage::delivery::{Death, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Subscription, SubscriptionId};
@@ -39,7 +39,7 @@ pub(crate) struct DeadLetters {
     next_before: Option<Place>,
 }
 
-/// A place among dead letters: `<microseconds>-<subscription>-<sequence>`.
+/// A place among dead letters, by the store's clock: `<microseconds>-<subscription>-<sequence>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place(Death);
 
@@ -57,7 +57,7 @@ impl FromStr for Place {
         let mut parts = text.splitn(3, '-').map(str::parse::<u64>);
         let mut next =
             || parts.next().and_then(Result::ok).ok_or("`before` is `next_before` of another page");
-        let at = Timestamp::from_micros(next()?);
+        let at = Stamp::from_micros(next()?);
         let mut number = || next().map(u64::cast_signed);
         let (subscription, position) = (SubscriptionId(number()?), Position(number()?));
         Ok(Self(Death { at, id: DeliveryId { subscription, position } }))
@@ -161,7 +161,7 @@ pub(crate) async fn redrive_all(
 ) -> Result<Json<serde_json::Value>, Error> {
     let worker = worker(&node, SubscriptionId(subscription))?;
     // One that dies again meanwhile is not sent a third time.
-    let until = node.clock.now();
+    let until = node.writer.clock().now();
     let (mut redriven, mut after) = (0, None);
     loop {
         let part = worker.redrive(Redrive { after, until }).await?;
@@ -211,7 +211,7 @@ impl View {
     fn new(node: &Node, subscription: Option<&Subscription>, row: Delivery, event: Option<EventId>) -> Self {
         let DeliveryId { subscription: id, position } = row.id;
         let (reason, died_at) = match row.state {
-            DeliveryState::Dead { reason, at } => (reason, at.to_string()),
+            DeliveryState::Dead { reason, died_at, .. } => (reason, died_at.to_string()),
             DeliveryState::Retry { .. } | DeliveryState::Behind => Default::default(),
         };
         Self {
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_place_reads_back_and_garbage_does_not() {
         let id = DeliveryId { subscription: SubscriptionId(3), position: Position(17) };
-        let place = Place(Death { at: Timestamp::from_micros(1_764_147_209_000_001), id });
+        let place = Place(Death { at: Stamp::from_micros(1_764_147_209_000_001), id });
         assert_eq!(place.to_string(), "1764147209000001-3-17");
         assert_eq!(place.to_string().parse(), Ok(place));
         for garbage in ["", "1", "1-2", "1-2-x", "-1-2-3", "1-2-3-4"] {

@@ -2,10 +2,18 @@
 //!
 //! Each part keeps its own state; this module only asks. One function for each kind of part, listed in [`of`].
 
+use std::time::Duration;
+
 use delivery::worker::WorkerState;
 use serde::Serialize;
+use storage::clock::{Jumps, in_words};
 
 use crate::Node;
+
+/// A wall clock that was set is worth a look for so long.
+const JUMP_IS_NEWS: Duration = Duration::from_secs(3_600);
+/// A wall clock that moved by less than this is as right as it was.
+const MOVED: f64 = 60.0;
 
 /// One part that is degraded.
 #[derive(Debug, Serialize)]
@@ -22,6 +30,7 @@ pub(crate) fn of(node: &Node) -> Vec<Degraded> {
     deliveries(node, &mut found);
     signing_key(node, &mut found);
     store(node, &mut found);
+    wall_clock(node, &mut found);
     found
 }
 
@@ -69,4 +78,22 @@ fn signing_key(node: &Node, found: &mut Vec<Degraded>) {
         let cause = format!("there is none, and deliveries in SNS's form wait; it is tried again: {cause}");
         found.push(Degraded { part: "signing key".into(), cause });
     }
+}
+
+/// The wall clock, for an hour after it was set to where it had not been: nobody here knows which of the two times is right.
+fn wall_clock(node: &Node, found: &mut Vec<Degraded>) {
+    let clock = node.writer.clock();
+    let Jumps { last: Some(jump), moved, .. } = clock.jumps() else { return };
+    if moved.abs() < MOVED || clock.now().since(jump.stamp) > JUMP_IS_NEWS {
+        return;
+    }
+    let direction = if moved < 0.0 { "back" } else { "forward" };
+    found.push(Degraded {
+        part: "wall clock".into(),
+        cause: format!(
+            "it was set {direction} by {} since this process began, or since the store was last used: times that are shown and sent \
+             follow it, and nothing is deleted, given up or put off because of it; see what sets it (NTP)",
+            in_words(moved)
+        ),
+    });
 }

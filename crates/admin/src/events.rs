@@ -65,7 +65,7 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
     let current = read(&node, |reader| reader.subscriptions()).await?;
     // A subscription owns events from the commit that made it.
     let is_owed = |subscription: &&Subscription| {
-        subscription.topic == event.body.topic && subscription.created_at <= event.body.recorded_at
+        subscription.topic == event.body.topic && subscription.created <= event.stamp
     };
     let mut by_subscription: BTreeMap<SubscriptionId, (Option<Delivery>, Vec<Attempt>)> = BTreeMap::new();
     for subscription in current.iter().filter(is_owed) {
@@ -87,7 +87,7 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
                 Some(queue) => message_state(queue, message),
                 None => delivery_state(subscription, position, row.as_ref()),
             };
-            DeliveryView::new(id, subscription, state, row, attempts)
+            DeliveryView::new(&node, (id, subscription), state, row, attempts)
         })
         .collect();
     Ok(Json(Detail { event: EventView::new(&node, event), deliveries }))
@@ -182,14 +182,14 @@ struct DeliveryView {
 
 impl DeliveryView {
     fn new(
-        id: SubscriptionId,
-        subscription: Option<&Subscription>,
+        node: &Node,
+        (id, subscription): (SubscriptionId, Option<&Subscription>),
         state: &'static str,
         row: Option<Delivery>,
         attempts: Vec<Attempt>,
     ) -> Self {
         let (reason, next_attempt_at) = match row.map(|row| row.state) {
-            Some(DeliveryState::Retry { at }) => (None, Some(at.to_string())),
+            Some(DeliveryState::Retry { at }) => (None, Some(node.writer.clock().shown(at).to_string())),
             Some(DeliveryState::Dead { reason, .. }) => (Some(reason), None),
             Some(DeliveryState::Behind) | None => (None, None),
         };

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -16,8 +17,7 @@ use axum::routing::{get, post};
 use delivery::Deliveries;
 use delivery::signing::KeyHolder;
 use delivery::worker::RedeliverError;
-use event::timestamp::Clock;
-use event::{Timestamp, TopicId};
+use event::TopicId;
 use gateway::stats::CoreStats;
 use hub::{Hub, HubError};
 use serde::Serialize;
@@ -67,10 +67,8 @@ pub struct Node {
     pub subscriptions: Arc<Vec<Subscription>>,
     /// What else the configuration says of them.
     pub forms: Arc<HashMap<SubscriptionId, Form>>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
     /// When this process was ready.
-    pub ready_at: Timestamp,
+    pub ready_at: Instant,
     /// Set when this process was told to stop.
     pub draining: Arc<AtomicBool>,
 }

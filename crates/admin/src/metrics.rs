@@ -61,7 +61,7 @@ struct Subscriber {
 impl Snapshot {
     async fn take(node: &Node) -> Result<Self, Error> {
         let (declared, topics) = (node.subscriptions.clone(), node.topics.clone());
-        let (queues, now) = (node.queues.clone(), node.clock.now());
+        let (queues, now) = (node.queues.clone(), node.writer.clock().now());
         read(node, move |reader| {
             let mut subscriptions = Vec::new();
             for known in reader.subscriptions()? {
@@ -120,7 +120,7 @@ impl Collector for Scrape {
         )?;
         let Some(snapshot) = &self.snapshot else { return Ok(()) };
         self.subscriptions(snapshot, &mut encoder)?;
-        Self::queues(snapshot, &mut encoder)
+        self.queues(snapshot, &mut encoder)
     }
 }
 
@@ -239,7 +239,22 @@ impl Scrape {
             "retrohook_latched",
             "1 after a commit failed for good",
             u64::from(writer.is_latched()),
-        )
+        )?;
+        self.clock(encoder)
+    }
+
+    fn clock(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let jumps = self.node.writer.clock().jumps();
+        counter(
+            encoder,
+            "retrohook_clock_jumps",
+            "Times that the wall clock was seen to be set",
+            jumps.count,
+        )?;
+        let name = "retrohook_clock_moved_seconds";
+        let help =
+            "How far the wall clock was set since this process began, all jumps together; negative for back";
+        encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&jumps.moved)
     }
 
     fn deliveries(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
@@ -340,7 +355,7 @@ impl Scrape {
     }
 
     fn lags(&self, snapshot: &Snapshot, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
-        let now = self.node.clock.now();
+        let now = self.node.writer.clock().now();
         let lags = || {
             let all = snapshot.subscriptions.iter();
             all.filter_map(|known| Some((known.labels(), known.lag?)))
@@ -367,12 +382,29 @@ impl Scrape {
         Ok(())
     }
 
-    fn queues(snapshot: &Snapshot, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+    fn queues(&self, snapshot: &Snapshot, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let mut family =
             Family::gauges(encoder, "retrohook_queue_messages", "Messages in queues, by visibility")?;
         for (queue, depth) in &snapshot.queues {
             family.gauge(&[("queue", queue), ("state", "visible")], depth.visible as f64)?;
             family.gauge(&[("queue", queue), ("state", "in_flight")], depth.in_flight as f64)?;
+        }
+        let expired = self.node.writer.stats().expired_messages();
+        let mut family = Family::counters(
+            encoder,
+            "retrohook_queue_expired_messages",
+            "Messages that nobody received and deleted within their queue's message_retention_period",
+        )?;
+        for (queue, _) in &snapshot.queues {
+            family.counter(&[("queue", queue)], expired.get(queue).copied().unwrap_or_default())?;
+        }
+        let now = self.node.writer.clock().now();
+        let name = "retrohook_queue_oldest_message_seconds";
+        let mut family =
+            Family::gauges(encoder, name, "Age of the oldest message of a queue; 0 if there is none")?;
+        for (queue, depth) in &snapshot.queues {
+            let age = depth.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
+            family.gauge(&[("queue", queue)], age)?;
         }
         Ok(())
     }

@@ -40,7 +40,8 @@ pub(crate) async fn status(State(node): State<Node>) -> Response {
             "store": state,
             "hint": if node.is_draining() { DRAINING } else { hint(state) },
             "degraded": degraded::with(&node, reads),
-            "up_seconds": node.clock.now().since(node.ready_at).as_secs(),
+            "up_seconds": node.ready_at.elapsed().as_secs(),
+            "clock": clock(&node),
             "open_intents": node.writer.open_intents(),
             "store_bytes": stats.map(|stats| stats.bytes),
             "wal_bytes": stats.map(|stats| stats.wal_bytes),
@@ -66,6 +67,19 @@ fn space(node: &Node) -> serde_json::Value {
         "kept_free_bytes": space.min_free_bytes,
         "cause": space.full.as_deref(),
     })
+}
+
+/// The wall clock, and how it was set since this process began.
+fn clock(node: &Node) -> serde_json::Value {
+    let (clock, jumps) = (node.writer.clock(), node.writer.clock().jumps());
+    let last = jumps.last.map(|jump| {
+        json!({
+            "seconds": jump.seconds,
+            "to": jump.to.to_string(),
+            "seconds_ago": clock.now().since(jump.stamp).as_secs(),
+        })
+    });
+    json!({ "wall": clock.wall().to_string(), "jumps": jumps.count, "moved_seconds": jumps.moved, "last_jump": last })
 }
 
 const DRAINING: &str =

@@ -5,7 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
 use delivery::worker::{Handle, LastAttempt};
-use event::Timestamp;
+use event::Stamp;
 use serde::{Deserialize, Serialize};
 use storage::Reader;
 use storage::backend::Lag;
@@ -146,7 +146,7 @@ impl Seen {
             .queues
             .iter()
             .find(|queue| subscription.protocol == Protocol::Sqs && queue.name == subscription.endpoint);
-        let depth = queue.map(|queue| reader.queue_depth(queue.id, node.clock.now())).transpose()?;
+        let depth = queue.map(|queue| reader.queue_depth(queue.id, node.writer.clock().now())).transpose()?;
         Ok(Self { lag: reader.lag(subscription.id, MAX_COUNTED)?, depth, subscription })
     }
 }
@@ -244,8 +244,8 @@ struct Links {
 impl View {
     fn new(node: &Node, seen: Seen) -> Self {
         let Seen { subscription: known, lag, depth } = seen;
-        let age = |oldest: Option<Timestamp>| {
-            oldest.map_or(0.0, |oldest| node.clock.now().since(oldest).as_secs_f64())
+        let age = |oldest: Option<Stamp>| {
+            oldest.map_or(0.0, |oldest| node.writer.clock().now().since(oldest).as_secs_f64())
         };
         let progress = if known.protocol == Protocol::Sqs {
             let QueueDepth { visible, in_flight, oldest } = depth.unwrap_or_default();

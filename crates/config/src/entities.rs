@@ -112,6 +112,8 @@ pub struct Queue {
     pub visibility_timeout: Duration,
     /// How long a receive waits for a message.
     pub receive_wait_time: Duration,
+    /// How long a message is kept.
+    pub message_retention_period: Duration,
 }
 
 /// Who hears of each event of a topic.
@@ -182,6 +184,11 @@ impl Config {
         Desired {
             topics: self.topics.clone(),
             queues: self.queues.iter().map(|queue| queue.name.clone()).collect(),
+            message_retention: self
+                .queues
+                .iter()
+                .map(|queue| (queue.name.clone(), queue.message_retention_period))
+                .collect(),
             subscriptions: subscriptions.collect(),
         }
     }

@@ -160,7 +160,7 @@ mod tests {
         let mut body = sample_event(1);
         body.request = "x".repeat(facts).into();
         body.answer = None;
-        Event { position: Position(1), body }
+        Event { position: Position(1), stamp: event::Stamp::default(), body }
     }
 
     /// Facts of an event that costs so many bytes.

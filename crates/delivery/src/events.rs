@@ -71,7 +71,28 @@ mod tests {
     use super::*;
 
     fn event(position: i64) -> Event {
-        Event { position: Position(position), body: sample_event(1) }
+        Event { position: Position(position), stamp: event::Stamp::default(), body: sample_event(1) }
+    }
+
+    #[test]
+    fn what_somebody_holds_is_not_read_again() {
+        let memory = storage::memory::Memory::default();
+        let faults = Arc::new(storage::memory::ReadFaults::default());
+        let reader = memory.reader_with(faults.clone());
+        let mut opened = memory.open();
+        let backend: &mut dyn storage::backend::Backend = &mut opened.backend;
+        backend.begin(event::Stamp::default()).unwrap();
+        let position = backend.tx().append(&sample_event(1)).unwrap();
+        backend.commit().unwrap();
+        let events = Events::default();
+        assert!(events.at(&*reader, Position(99)).unwrap().is_none());
+        let held = events.at(&*reader, position).unwrap().unwrap();
+        assert_eq!((held.position, held.body.clone()), (position, sample_event(1)));
+        faults.fail_next(storage::StoreError::Closed);
+        assert!(Arc::ptr_eq(&held, &events.at(&*reader, position).unwrap().unwrap()));
+        drop(held);
+        assert!(events.at(&*reader, position).is_err(), "nobody holds it any more");
+        assert!(events.at(&*reader, position).unwrap().is_some());
     }
 
     #[test]

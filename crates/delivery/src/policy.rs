@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use event::Timestamp;
+use event::{Stamp, Timestamp};
 
 use crate::sink::AttemptReport;
 
@@ -65,7 +65,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Try again, not before.
-    Retry(Timestamp),
+    Retry(Stamp),
     /// Give it up.
     Exhausted,
 }
@@ -98,8 +98,8 @@ impl Policy {
     pub fn next(
         &self,
         attempts: u32,
-        since: Timestamp,
-        now: Timestamp,
+        since: Stamp,
+        now: Stamp,
         retry_after: Option<Duration>,
         jitter: f64,
     ) -> Next {

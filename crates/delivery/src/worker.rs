@@ -34,8 +34,8 @@ mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::Timestamp;
 use event::timestamp::Clock;
+use event::{Stamp, Timestamp};
 use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
 use storage::{Feed, Reader, StoreError, Writer, failpoint};
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
@@ -163,7 +163,7 @@ pub struct Deps {
     pub reader: Arc<dyn Reader>,
     /// What was committed a moment ago.
     pub feed: Feed,
-    /// The time.
+    /// The wall clock, for times that are shown or sent; what ages is measured with the writer's.
     pub clock: Arc<dyn Clock>,
     /// Reaches endpoints.
     pub sink: Arc<dyn Sink>,
@@ -410,7 +410,7 @@ impl Worker {
         if self.room().retries > 0
             && let Some(at) = self.due.look_at()
         {
-            until = until.min(now + at.since(self.deps.clock.now()));
+            until = until.min(now + at.since(self.now()));
         }
         until
     }
@@ -449,7 +449,12 @@ impl Worker {
         }
     }
 
-    fn now(&self) -> Timestamp {
+    /// The store's clock.
+    fn now(&self) -> Stamp {
+        self.deps.writer.clock().now()
+    }
+
+    fn wall(&self) -> Timestamp {
         self.deps.clock.now()
     }
 }

@@ -18,4 +18,4 @@ pub use arn::{Arn, TopicName};
 pub use id::EventId;
 pub use outcome::{Decision, Fate, Outcome, UnknownReason};
 pub use record::{Event, Intent, NewEvent, Position, TopicId};
-pub use timestamp::Timestamp;
+pub use timestamp::{Stamp, Timestamp};

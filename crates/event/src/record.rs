@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{AnswerFacts, RequestFacts};
-use crate::{EventId, Outcome, Timestamp, UnknownReason};
+use crate::{EventId, Outcome, Stamp, Timestamp, UnknownReason};
 
 /// The store's number of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,6 +87,8 @@ pub struct NewEvent {
 pub struct Event {
     /// Its place; the `sequence` of its deliveries.
     pub position: Position,
+    /// When it entered the log, by the store's clock: its age is measured from here.
+    pub stamp: Stamp,
     /// What was appended.
     pub body: NewEvent,
 }

@@ -1,4 +1,4 @@
-//! Points in time: microseconds since the Unix epoch, as the log stores them.
+//! Points in time, in microseconds: on the wall clock, for whoever reads them, and on the store's own clock, for whatever ages.
 
 use std::fmt;
 use std::time::Duration;
@@ -55,7 +55,42 @@ impl Timestamp {
         Self(self.0.saturating_sub(by.as_micros() as u64))
     }
 
-    /// How long after `earlier` this is; zero if it is not after it (clocks step back).
+    /// How long after `earlier` this is; zero if it is not after it (clocks step back). Only for what was said by others, as in
+    /// `Retry-After`: no age, due time or limit is measured on the wall clock. They are [`Stamp`]s.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A moment on the store's own clock (`storage::clock`), in microseconds. It reads like a wall time of a machine whose clock was never
+/// set, but only differences of stamps mean anything: ages, due times and limits are measured with them, and none is ever shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp(u64);
+
+impl Stamp {
+    /// From the number that a store keeps.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// As a store keeps it.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// This moment plus `by`; saturates at the end of the range.
+    #[must_use]
+    pub const fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(by.as_micros() as u64))
+    }
+
+    /// This moment less `by`; saturates at zero.
+    #[must_use]
+    pub const fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(by.as_micros() as u64))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it: what lies ahead counts as now.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
@@ -70,10 +105,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Where the time comes from: the wall clock in a running gateway, a simulated one in tests.
+/// Where the time comes from: the machine's clocks in a running gateway, simulated ones in tests.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
+    /// The wall clock: for times that are shown or sent. Anybody may set it, so nothing is measured with it.
     fn now(&self) -> Timestamp;
+
+    /// How long the machine has been up, asleep or awake. Nobody sets this clock and it never goes back: the difference of two readings
+    /// of one process is the time that passed in between.
+    fn uptime(&self) -> Duration;
 }
 
 #[cfg(test)]
@@ -107,5 +146,14 @@ mod tests {
     fn a_time_that_cannot_be_written_is_an_error_and_no_panic() {
         use std::fmt::Write;
         assert!(write!(String::new(), "{}", Timestamp::from_micros(u64::MAX)).is_err());
+    }
+
+    #[test]
+    fn a_stamp_ahead_counts_as_now() {
+        let now = Stamp::from_micros(5_000_000);
+        assert_eq!(now.since(now.plus(Duration::from_secs(9))), Duration::ZERO);
+        assert_eq!(now.since(now.minus(Duration::from_secs(2))), Duration::from_secs(2));
+        assert_eq!(now.minus(Duration::from_secs(6)), Stamp::from_micros(0));
+        assert_eq!(Stamp::from_micros(u64::MAX).plus(Duration::from_secs(1)), Stamp::from_micros(u64::MAX));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use config::{Config, Options, Place, Problem};
 use event::timestamp::Clock;
@@ -36,6 +37,10 @@ struct Stopped;
 impl Clock for Stopped {
     fn now(&self) -> Timestamp {
         NOW
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

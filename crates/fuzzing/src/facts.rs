@@ -55,5 +55,5 @@ fn event(request: &str, answer: Option<&str>) -> Event {
         request: request.into(),
         answer: answer.map(Into::into),
     };
-    Event { position: Position(9), body }
+    Event { position: Position(9), stamp: event::Stamp::default(), body }
 }

@@ -45,7 +45,7 @@ pub fn target(data: &[u8]) {
         request: json(serde_json::to_string(&request)),
         answer: answer.as_ref().map(|answer| json(serde_json::to_string(answer))),
     };
-    let event = Event { position, body };
+    let event = Event { position, stamp: event::Stamp::default(), body };
     let rendered = render(&event).expect("facts that read can be rendered");
     let attributes = attributes(&event, &rendered.rule);
     for (name, attribute) in &attributes {

@@ -117,6 +117,10 @@ impl Clock for Stopped {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(0)
     }
+
+    fn uptime(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
 }
 
 fn rule() -> Arc<dyn Plugin> {

@@ -127,7 +127,7 @@ impl Hub {
     pub async fn depth(&self, queue: &Queue) -> Result<QueueDepth> {
         const OPERATION: &str = "count the messages of a queue";
         let (reader, id, now) =
-            (self.shared.deps.reader.clone(), queue.shared.id, self.shared.deps.clock.now());
+            (self.shared.deps.reader.clone(), queue.shared.id, self.shared.deps.writer.clock().now());
         tokio::task::spawn_blocking(move || reader.queue_depth(id, now))
             .await
             .map_err(|_| HubError::BrokeOff { operation: OPERATION })?
@@ -219,7 +219,7 @@ impl Hub {
         queue: &Queue,
         changes: &[ChangeVisibility<'_>],
     ) -> Result<Vec<Result<(), VisibilityError>>> {
-        let (id, clock) = (queue.shared.id, self.shared.deps.clock.clone());
+        let id = queue.shared.id;
         let read: Vec<_> =
             changes.iter().map(|change| self.shared.receipts.read(id, change.handle)).collect();
         let valid: Vec<(MessageHandle, Duration)> = read
@@ -232,9 +232,8 @@ impl Hub {
             .deps
             .writer
             .transact(move |tx| {
-                let now = clock.now();
                 let change = |(handle, visibility): &(MessageHandle, Duration)| {
-                    tx.change_visibility(id, *handle, *visibility, now)
+                    tx.change_visibility(id, *handle, *visibility)
                 };
                 valid.iter().map(change).collect::<storage::Result<Vec<_>>>()
             })

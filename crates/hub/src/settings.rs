@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use storage::entities::SubscriptionId;
+use storage::retention::Retention;
 
 use crate::Names;
 
@@ -32,11 +33,17 @@ pub struct QueueSettings {
     pub visibility: Duration,
     /// How long a receive waits for a message.
     pub receive_wait: Duration,
+    /// How long a message is kept; the store does it.
+    pub retention: Duration,
 }
 
 impl Default for QueueSettings {
-    /// SQS's own.
+    /// SQS's own; but messages are owed, so they are kept for as long as SQS can.
     fn default() -> Self {
-        Self { visibility: Duration::from_secs(30), receive_wait: Duration::ZERO }
+        Self {
+            visibility: Duration::from_secs(30),
+            receive_wait: Duration::ZERO,
+            retention: Retention::default().queue_message,
+        }
     }
 }

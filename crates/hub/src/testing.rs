@@ -40,20 +40,33 @@ pub const REGION: &str = "us-east-1";
 static KEY: LazyLock<Arc<SnsKey>> =
     LazyLock::new(|| Arc::new(SnsKey::generate().expect("a key can be made")));
 
-/// A time that only tests move.
-pub struct HandClock(Mutex<Timestamp>);
+/// Clocks that only tests move: the wall clock and the uptime.
+pub struct HandClock(Mutex<(Timestamp, Duration)>);
 
 impl HandClock {
-    /// Moves the time on.
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new((SAMPLE_TIME, Duration::ZERO))))
+    }
+
+    /// Time passes.
     pub fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *now = now.plus(by);
+        let mut clocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *clocks = (clocks.0.plus(by), clocks.1 + by);
+    }
+
+    /// Somebody sets the wall clock.
+    pub fn set_wall(&self, wall: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = wall;
     }
 }
 
 impl Clock for HandClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn uptime(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }
 
@@ -86,7 +99,7 @@ impl Stage {
     pub async fn with_max_long_polls(max_long_polls: usize) -> Self {
         let memory = Memory::default();
         let Opened { backend, reader, .. } = memory.open();
-        let (feed, clock) = (Feed::default(), Arc::new(HandClock(Mutex::new(SAMPLE_TIME))));
+        let (feed, clock) = (Feed::default(), HandClock::new());
         let retention = Retention::default();
         let vitals = storage::vital::vitals().0;
         let config = writer::Config { backend, feed: feed.clone(), clock: clock.clone(), retention, vitals };
@@ -158,13 +171,18 @@ fn desired() -> Desired {
             subscription(2, Protocol::Sqs, RAW_QUEUE, None),
             subscription(3, Protocol::Http, WEBHOOK, Some(TOKEN)),
         ],
+        ..Desired::default()
     }
 }
 
 async fn build(entities: &Entities, max_long_polls: usize, deps: Deps) -> Hub {
     let is_raw = |known: &&Subscription| known.endpoint == RAW_QUEUE;
     let raw = entities.subscriptions.iter().filter(is_raw).map(|known| known.id).collect();
-    let settings = QueueSettings { visibility: Duration::from_secs(60), receive_wait: Duration::ZERO };
+    let settings = QueueSettings {
+        visibility: Duration::from_secs(60),
+        retention: Duration::from_secs(600),
+        ..QueueSettings::default()
+    };
     let config = Config {
         names: Names { region: REGION.into(), account: ACCOUNT.into() },
         hub_url: HUB_URL.into(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use event::envelope;
+use event::timestamp::Clock;
 use serde_json::Value;
 use storage::entities::SubscriptionState;
 use storage::memory::{CommitFault, sample_event};
@@ -68,7 +69,8 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 fn rendered(n: u8) -> envelope::Rendered {
     let position = event::Position(1);
-    envelope::render(&event::Event { position, body: sample_event(n) }).unwrap()
+    envelope::render(&event::Event { position, stamp: event::Stamp::default(), body: sample_event(n) })
+        .unwrap()
 }
 
 #[tokio::test]
@@ -100,7 +102,8 @@ async fn a_raw_message_is_the_text_with_its_attributes() {
     stage.publish(1).await;
     let message = stage.receive_one(RAW_QUEUE).await;
     let expected = rendered(1);
-    let event = event::Event { position: event::Position(1), body: sample_event(1) };
+    let event =
+        event::Event { position: event::Position(1), stamp: event::Stamp::default(), body: sample_event(1) };
     let attributes = envelope::attributes(&event, &expected.rule);
     assert_eq!((message.body, message.attributes), (expected.message, attributes));
 }
@@ -122,6 +125,24 @@ async fn a_received_message_is_hidden_for_the_queues_own_time() {
     assert_eq!(stage.receive(RAW_QUEUE).await, [], "its own time is 60 s");
     stage.clock.advance(Duration::from_secs(30));
     assert_eq!(stage.receive_one(RAW_QUEUE).await.message_id, raw.message_id);
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_set_hides_no_message_and_shows_none() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let stage = Stage::new().await;
+    let right = stage.clock.now();
+    stage.publish(1).await;
+    stage.clock.set_wall(right.plus(30 * DAY));
+    let first = stage.receive_one(QUEUE).await;
+    assert_eq!(first.first_received_at, right.plus(30 * DAY), "a time for people");
+    assert_eq!(stage.change(QUEUE, &first.handle, 20).await, Ok(()));
+    for wall in [right, right.plus(400 * DAY), right.minus(DAY)] {
+        stage.clock.set_wall(wall);
+        assert_eq!(stage.receive(QUEUE).await, []);
+    }
+    stage.clock.advance(Duration::from_secs(20));
+    assert_eq!(stage.receive_one(QUEUE).await.message_id, first.message_id);
 }
 
 #[tokio::test]

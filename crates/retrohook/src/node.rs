@@ -184,7 +184,7 @@ impl Node {
         let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
         let listeners = Listeners { admin: sockets.admin, hub: sockets.hub, hub_public: sockets.hub_public };
         let shared = serving::Shared { vitals: &vitals, descriptors: &descriptors };
-        let serving = Serving::start(&args.node, &ledger, &delivering, cores, clock, listeners, &shared)?;
+        let serving = Serving::start(&args.node, &ledger, &delivering, cores, listeners, &shared)?;
         let signals = Signals::listen();
         report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
         let drain_timeout = Duration::from_secs(args.node.drain_timeout);

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use event::{Event, EventId, Intent, NewEvent, Position, Timestamp, TopicId};
+use event::{Event, EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
 
 use crate::Result;
+use crate::clock::Record;
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId};
 use crate::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
 use crate::queue::{MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange};
@@ -15,6 +16,9 @@ use crate::retention::{Housekept, Retention, Room};
 /// [`Backend::commit`] returned.
 ///
 /// An error means that the store itself failed: the whole transaction is rolled back. Refusals that a caller must handle are values.
+///
+/// A transaction has one moment on the store's clock, given to [`Backend::begin`]: what it writes has that stamp, and what it judges by
+/// age is judged by it. A `now` that a call takes is the wall clock, for times that are shown.
 pub trait Tx {
     /// Notes that a request is about to be forwarded, under the backend's own incarnation. An id that is open already stays as it is; one
     /// that is in the log must not be given.
@@ -71,8 +75,9 @@ pub trait Tx {
     /// Records an attempt, in the place of one of the same delivery and number. Does nothing if its event is no longer in the store.
     fn record_attempt(&mut self, attempt: &Attempt) -> Result<()>;
 
-    /// Hands out up to `max` visible messages in the order in which they were sent and hides them for `visibility`. One whose event is
-    /// damaged is not handed out and is hidden for [`MAX_VISIBILITY`](crate::queue::MAX_VISIBILITY).
+    /// Hands out up to `max` visible messages in the order in which they were sent and hides them for `visibility`. A message that is
+    /// hidden for longer than [`MAX_VISIBILITY`](crate::queue::MAX_VISIBILITY) from now on is visible: no receive hides one for so long. One whose
+    /// event is damaged is not handed out and is hidden for that long.
     fn receive(
         &mut self,
         queue: QueueId,
@@ -84,14 +89,13 @@ pub trait Tx {
     /// Deletes a message, whichever receive of it the handle names (SQS's standard queues). `false` if it was gone.
     fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool>;
 
-    /// Hides a message for `visibility` from `now` on, whichever receive of it the handle names; zero makes it visible at once. The
+    /// Hides a message for `visibility` from now on, whichever receive of it the handle names; zero makes it visible at once. The
     /// limit counts from its last receive.
     fn change_visibility(
         &mut self,
         queue: QueueId,
         handle: MessageHandle,
         visibility: Duration,
-        now: Timestamp,
     ) -> Result<VisibilityChange>;
 
     /// A value of the table of small things (signing key, schema notes), by name.
@@ -99,6 +103,9 @@ pub trait Tx {
 
     /// Sets a value of the table of small things.
     fn put_value(&mut self, name: &str, value: &[u8]) -> Result<()>;
+
+    /// Keeps the clock, for the next start.
+    fn keep_clock(&mut self, record: &Record) -> Result<()>;
 
     /// Deletes what nobody is owed and what is past its time, at most `budget` rows a call.
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept>;
@@ -110,8 +117,12 @@ pub trait Tx {
 
 /// A store. One thread at a time writes through it: [`writer`](crate::writer) sees to that.
 pub trait Backend: Send + 'static {
-    /// Opens a transaction.
-    fn begin(&mut self) -> Result<()>;
+    /// What was kept of the clock when the store was opened; its stamp is behind none that a commit of the last run gave an event or a
+    /// message. `None` if nothing was kept yet.
+    fn kept_clock(&self) -> Option<Record>;
+
+    /// Opens a transaction at a moment on the store's clock, never before that of the last one.
+    fn begin(&mut self, now: Stamp) -> Result<()>;
 
     /// The open transaction.
     fn tx(&mut self) -> &mut dyn Tx;
@@ -145,6 +156,8 @@ pub struct Committed {
     pub lapsed: BTreeMap<SubscriptionId, u64>,
     /// Waiting deliveries that housekeeping made dead letters.
     pub given_up: u64,
+    /// Messages that housekeeping deleted because their queue's retention was over, by the queue's name.
+    pub expired: BTreeMap<String, u64>,
 }
 
 impl Committed {
@@ -207,23 +220,27 @@ pub trait Reader: Send + Sync + 'static {
     fn subscriptions(&self) -> Result<Vec<Subscription>>;
 
     /// Rows in state `Retry` of a subscription that are due at `now`, the earliest first, equals by position.
-    fn due_deliveries(
-        &self,
-        subscription: SubscriptionId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Delivery>>;
+    fn due_deliveries(&self, subscription: SubscriptionId, now: Stamp, limit: usize)
+    -> Result<Vec<Delivery>>;
 
     /// When the earliest `Retry` row of a subscription is due.
-    fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Timestamp>>;
+    fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Stamp>>;
+
+    /// Rows in state `Retry` of a subscription that are due after a moment, the last first.
+    fn retries_after(
+        &self,
+        subscription: SubscriptionId,
+        after: Stamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>>;
 
     /// Rows in state `Retry` of a subscription that are due after `after` and up to `until` and whose last attempt is not on record: it
     /// was under way when the row was written. The earliest first, equals by position.
     fn leased_deliveries(
         &self,
         subscription: SubscriptionId,
-        after: Timestamp,
-        until: Timestamp,
+        after: Stamp,
+        until: Stamp,
         limit: usize,
     ) -> Result<Vec<Delivery>>;
 
@@ -261,7 +278,7 @@ pub trait Reader: Send + Sync + 'static {
         &self,
         of: SubscriptionId,
         after: Option<Death>,
-        until: Timestamp,
+        until: Stamp,
         limit: usize,
     ) -> Result<Vec<Delivery>>;
 
@@ -282,7 +299,7 @@ pub trait Reader: Send + Sync + 'static {
     fn lag(&self, subscription: SubscriptionId, at_most: u64) -> Result<Lag>;
 
     /// How full a queue is.
-    fn queue_depth(&self, queue: QueueId, now: Timestamp) -> Result<QueueDepth>;
+    fn queue_depth(&self, queue: QueueId, now: Stamp) -> Result<QueueDepth>;
 
     /// Sizes and counts for the metrics.
     fn stats(&self) -> Result<StoreStats>;
@@ -302,8 +319,8 @@ pub struct Lag {
     pub behind: u64,
     /// Rows that are dead.
     pub dead: u64,
-    /// The publish time of the oldest event that is unread or waits.
-    pub oldest: Option<Timestamp>,
+    /// When the oldest event that is unread or waits entered the log.
+    pub oldest: Option<Stamp>,
 }
 
 /// Sizes and counts for the metrics.

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::{NewEvent, Position, Timestamp, TopicId};
+use event::{NewEvent, Position, Stamp, Timestamp, TopicId};
 use uuid::Uuid;
 
 use crate::backend::{Backend, Committed, Reader, Tx};
@@ -72,12 +72,14 @@ pub fn run<S: Subject + 'static>(fresh: impl Fn() -> S) {
 struct Store {
     subject: Box<dyn Subject>,
     open: Option<Open>,
+    /// The moment of the transactions that come.
+    now: Stamp,
 }
 
 impl Store {
     fn new(mut subject: impl Subject + 'static) -> Self {
         let open = Some(subject.open());
-        Self { subject: Box::new(subject), open }
+        Self { subject: Box::new(subject), open, now: stamp(0) }
     }
 
     fn opened(&mut self) -> &mut Open {
@@ -95,8 +97,9 @@ impl Store {
 
     /// Commits what `change` does, and what the commit tells.
     fn write_and_tell<T>(&mut self, change: impl FnOnce(&mut dyn Tx) -> crate::Result<T>) -> (T, Committed) {
+        let now = self.now;
         let backend = &mut self.opened().backend;
-        backend.begin().unwrap();
+        backend.begin(now).unwrap();
         let value = change(backend.tx()).unwrap();
         (value, backend.commit().unwrap())
     }
@@ -113,8 +116,15 @@ impl Store {
         self.open = Some(self.subject.open());
     }
 
+    /// So many seconds after the beginning, on the store's clock.
+    fn at(&mut self, secs: u64) -> &mut Self {
+        self.now = stamp(secs);
+        self
+    }
+
+    /// At the moment at which it was recorded.
     fn append(&mut self, event: &NewEvent) -> Position {
-        self.write(|tx| tx.append(event))
+        self.at(secs_of(event.recorded_at)).write(|tx| tx.append(event))
     }
 
     fn sync(&mut self, subscriptions: &[DesiredSubscription]) -> Entities {
@@ -123,7 +133,7 @@ impl Store {
 
     fn sync_at(&mut self, subscriptions: &[DesiredSubscription], now: Timestamp) -> Entities {
         let desired = Desired { subscriptions: subscriptions.to_vec(), ..Desired::default() };
-        self.write(|tx| tx.sync_entities(&desired, now))
+        self.at(secs_of(now)).write(|tx| tx.sync_entities(&desired, now))
     }
 
     /// A confirmed push subscription to the topic of the samples.
@@ -139,7 +149,8 @@ impl Store {
     fn housekeep(&mut self, retention: &Retention, now: Timestamp) -> u64 {
         let mut rows = 0;
         for _ in 0..1_000 {
-            let Housekept { rows: done, more } = self.write(|tx| tx.housekeep(retention, now, 3));
+            let Housekept { rows: done, more } =
+                self.at(secs_of(now)).write(|tx| tx.housekeep(retention, now, 3));
             assert!(done <= 3, "{done} rows are over the budget");
             rows += done;
             if !more {
@@ -195,22 +206,31 @@ fn after(secs: u64) -> Timestamp {
     SAMPLE_TIME.plus(Duration::from_secs(secs))
 }
 
+/// The store's clock so many seconds after the beginning: far from the wall clock, so that a store that takes one for the other fails.
+fn stamp(secs: u64) -> Stamp {
+    Stamp::from_micros(5 * SAMPLE_TIME.as_micros()).plus(Duration::from_secs(secs))
+}
+
+fn secs_of(wall: Timestamp) -> u64 {
+    wall.since(SAMPLE_TIME).as_secs()
+}
+
 fn row(subscription: &Subscription, position: Position, state: DeliveryState) -> Delivery {
     Delivery {
         id: DeliveryId { subscription: subscription.id, position },
         key: "k".into(),
         state,
         attempts: 1,
-        since: SAMPLE_TIME,
+        since: stamp(0),
     }
 }
 
 fn retry(secs: u64) -> DeliveryState {
-    DeliveryState::Retry { at: after(secs) }
+    DeliveryState::Retry { at: stamp(secs) }
 }
 
 fn dead(secs: u64) -> DeliveryState {
-    DeliveryState::Dead { reason: "410 Gone".into(), at: after(secs) }
+    DeliveryState::Dead { reason: "410 Gone".into(), at: stamp(secs), died_at: after(secs) }
 }
 
 /// `name` and the function of that name, for a list of cases.

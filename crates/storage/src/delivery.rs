@@ -3,7 +3,7 @@
 //! A delivery that succeeds at once is nothing but the cursor moving over it. A row exists for one that waits for a retry, takes long,
 //! waits behind another of its key, or is dead.
 
-use event::{EventId, Position, Timestamp};
+use event::{EventId, Position, Stamp, Timestamp};
 
 use crate::entities::SubscriptionId;
 
@@ -28,7 +28,7 @@ pub struct Delivery {
     /// Attempts begun so far.
     pub attempts: u32,
     /// When it was first attempted, or would have been: delivery policies count from here.
-    pub since: Timestamp,
+    pub since: Stamp,
 }
 
 /// What a delivery with a row waits for.
@@ -37,7 +37,7 @@ pub enum DeliveryState {
     /// The next attempt, not before `at`. A slow attempt under way is a retry at the end of its deadline: so a crash repeats it.
     Retry {
         /// When.
-        at: Timestamp,
+        at: Stamp,
     },
     /// An earlier delivery of the same key (FIFO): a pointer row.
     Behind,
@@ -45,8 +45,10 @@ pub enum DeliveryState {
     Dead {
         /// Why, in words for people.
         reason: String,
-        /// Since when.
-        at: Timestamp,
+        /// Since when, on the store's clock: it is kept for so long from here.
+        at: Stamp,
+        /// When that was, for people.
+        died_at: Timestamp,
     },
 }
 
@@ -54,7 +56,7 @@ pub enum DeliveryState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Death {
     /// When.
-    pub at: Timestamp,
+    pub at: Stamp,
     /// Which.
     pub id: DeliveryId,
 }

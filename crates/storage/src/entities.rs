@@ -3,9 +3,10 @@
 //! What the configuration file says of a subscription (format, secret, policy) stays in the file; the store keeps who it is, where it
 //! came in and how far it got. A secret is never stored.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use event::{Position, Timestamp, TopicId};
+use event::{Position, Stamp, Timestamp, TopicId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -53,6 +54,8 @@ pub struct Desired {
     pub topics: Vec<String>,
     /// Names of queues.
     pub queues: Vec<String>,
+    /// How long queues keep a message, by name; `Retention::queue_message` for those that are not here.
+    pub message_retention: HashMap<String, Duration>,
     /// Subscriptions, each to a topic of `topics`.
     pub subscriptions: Vec<DesiredSubscription>,
 }
@@ -137,9 +140,11 @@ pub struct Subscription {
     pub endpoint: String,
     /// Whether it may be delivered to.
     pub state: SubscriptionState,
-    /// When it was first seen; it owns events from that commit on.
+    /// When it was first seen, for people.
     pub created_at: Timestamp,
-    /// When the configuration stopped naming it.
+    /// That moment on the store's clock; it owns events from that commit on.
+    pub created: Stamp,
+    /// When the configuration stopped naming it, for people.
     pub removed_at: Option<Timestamp>,
     /// How far it got. Meaningless for `sqs`: a queue has its message from the publish's own commit.
     pub cursor: Cursor,

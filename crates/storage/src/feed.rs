@@ -180,7 +180,7 @@ mod tests {
     fn event(position: i64, topic: i64) -> Arc<Event> {
         let mut body = sample_event(position as u8);
         body.topic = TopicId(topic);
-        Arc::new(Event { position: Position(position), body })
+        Arc::new(Event { position: Position(position), stamp: event::Stamp::default(), body })
     }
 
     fn positions(recent: Recent) -> Option<Vec<i64>> {

@@ -4,6 +4,7 @@
 //!   are what a store implements; `conformance` (feature of that name) is the suite it must pass.
 //! * [`writer`]: the one thread that writes, in group commits, over any backend. It owns the order of intents and outcomes, the latch
 //!   after a failed commit and the retry of outcomes that a full disk refused.
+//! * [`clock`]: the store's own clock, with which ages are measured.
 //! * [`feed`]: what was committed a moment ago and who is to be woken by it.
 //! * [`vital`]: the end of a thread that must live is noticed, the writer's and others'.
 //! * [`throttle`]: log lines that must not come for each request.
@@ -12,6 +13,7 @@
 //! Knows no files, databases or wall clock.
 
 pub mod backend;
+pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod delivery;

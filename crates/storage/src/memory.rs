@@ -9,9 +9,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use event::Position;
+use event::{Position, Stamp};
 
 use crate::backend::{Backend, Committed, Opened, Reader, Tx};
+use crate::clock::Record;
 use crate::entities::Incarnation;
 use crate::retention::Room;
 use crate::{Result, StoreError};
@@ -92,6 +93,11 @@ impl Memory {
     /// A reader of its own whose reads can be made to fail.
     pub fn reader_with(&self, faults: Arc<ReadFaults>) -> Arc<dyn Reader> {
         Arc::new(MemoryReader { shared: self.shared.clone(), faults })
+    }
+
+    /// What is kept of the clock.
+    pub fn kept_clock(&self) -> Option<Record> {
+        self.shared.kept().state.kept_clock()
     }
 
     /// Makes the next commit fail; calls add up, one commit each.
@@ -187,10 +193,14 @@ pub struct MemoryBackend {
 }
 
 impl Backend for MemoryBackend {
-    fn begin(&mut self) -> Result<()> {
+    fn kept_clock(&self) -> Option<Record> {
+        self.shared.kept().state.kept_clock()
+    }
+
+    fn begin(&mut self, now: Stamp) -> Result<()> {
         let kept = self.shared.kept();
         let dead = kept.state.incarnations().filter(|known| !kept.live.contains(known)).collect();
-        self.open = Some(Transaction::new(kept.state.clone(), self.incarnation, dead));
+        self.open = Some(Transaction::new(kept.state.clone(), now, self.incarnation, dead));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use event::{Event, EventId, Timestamp};
+use event::{Event, EventId, Stamp, Timestamp};
 use uuid::Uuid;
 
 /// A message as a receive hands it out.
@@ -64,7 +64,7 @@ pub struct QueueDepth {
     /// Received, not deleted, still hidden.
     pub in_flight: u64,
     /// When the oldest message entered.
-    pub oldest: Option<Timestamp>,
+    pub oldest: Option<Stamp>,
 }
 
 /// A message in a queue, as somebody sees it who only looks.

@@ -8,7 +8,8 @@
 //!
 //! [`Tx::housekeep`](crate::Tx::housekeep) does this, in this order:
 //! 1. a subscription removed longer ago than `removed_grace` goes, its deliveries' rows first (messages in queues stay);
-//! 2. messages older than `queue_message` go;
+//! 2. messages older than their queue's retention go (`queue_message` where it has none), unless they are hidden: a worker has those in
+//!    hand, and they go when it gives them back;
 //! 3. rows that have been dead for `dead_letter` go;
 //! 4. rows of pending and disabled subscriptions go when their event is older than `pending_pin`, unless they are dead;
 //! 5. rows that wait since longer ago than `max_age` become dead, with [`TOO_OLD`] as their reason;
@@ -18,8 +19,12 @@
 //! [`Tx::make_room`](crate::Tx::make_room) is for a store that is nearly full ([`Retention::is_tight`]): it deletes events that nobody is owed
 //! whatever their age, the oldest first, with their attempts; then attempts at deliveries that are done.
 //!
-//! Rules 4 and 6 may take from pending and disabled subscriptions what they were owed. That is the one way in which something owed goes
-//! without a dead letter, so each is counted ([`Committed::lapsed`](crate::backend::Committed::lapsed)) and the writer tells of it.
+//! Ages are those of the [store's clock](crate::clock): a row that is stamped ahead of it counts as new.
+//!
+//! Rule 2 takes what a queue was owed; each message is counted ([`Committed::expired`](crate::backend::Committed::expired)). Rules 4 and 6
+//! may take from pending and disabled subscriptions what they were owed; each delivery is counted
+//! ([`Committed::lapsed`](crate::backend::Committed::lapsed)). Nothing else that is owed goes without a dead letter, and the writer says
+//! what went.
 
 use std::time::Duration;
 
@@ -46,7 +51,7 @@ pub struct Retention {
     pub removed_grace: Duration,
     /// A pending or disabled subscription pins events no longer than this.
     pub pending_pin: Duration,
-    /// Messages in queues are kept this long (the longest that SQS allows: they are owed).
+    /// Messages are kept this long in queues that do not say otherwise (the longest that SQS allows: they are owed).
     pub queue_message: Duration,
     /// What the store may hold, in bytes: then intents are refused.
     pub max_bytes: u64,

@@ -19,9 +19,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use event::timestamp::Clock;
-use event::{Event, EventId, Intent, NewEvent, Position};
+use event::{Event, EventId, Intent, NewEvent, Position, Stamp};
 
 use crate::backend::{Backend, Committed};
+use crate::clock::{KEEP_EVERY, StoreClock};
+use crate::entities::SubscriptionId;
 use crate::retention::{Housekept, Retention};
 use crate::throttle::Throttle;
 use crate::vital::Vitals;
@@ -36,6 +38,7 @@ mod receipt;
 mod room;
 mod stall;
 mod stats;
+mod wall;
 
 use bell::Rings;
 use change::{Change, Claim, Closure, Settlement, Transaction};
@@ -87,6 +90,7 @@ struct Shared {
     open_intents: AtomicU64,
     under_way: UnderWay,
     stats: WriterStats,
+    clock: StoreClock,
 }
 
 /// What the writer is built from.
@@ -95,7 +99,7 @@ pub struct Config<B> {
     pub backend: B,
     /// Where commits are told.
     pub feed: Feed,
-    /// For housekeeping and publish times.
+    /// What the store's own clock is made of, and the times that are shown.
     pub clock: Arc<dyn Clock>,
     /// The limits.
     pub retention: Retention,
@@ -110,6 +114,8 @@ impl Writer {
     /// If the operating system gives no thread.
     pub fn spawn<B: Backend>(config: Config<B>) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, changes) = inbox(MAX_QUEUED);
+        let (clock, gap) = StoreClock::resume(config.backend.kept_clock(), config.clock.clone());
+        wall::tell_gap(gap);
         let shared = Arc::new(Shared {
             latched: AtomicBool::new(false),
             retention: config.retention.clone(),
@@ -117,6 +123,7 @@ impl Writer {
             open_intents: AtomicU64::new(0),
             under_way: UnderWay::default(),
             stats: WriterStats::default(),
+            clock,
         });
         let mut worker = Worker::new(config, changes, shared.clone());
         // The first one who asks is told how it is.
@@ -263,6 +270,11 @@ impl Writer {
         &self.shared.stats
     }
 
+    /// The store's own clock.
+    pub fn clock(&self) -> &StoreClock {
+        &self.shared.clock
+    }
+
     /// Lets the writer finish what is queued and close the store. Join its thread afterwards.
     pub fn stop(&self) {
         // A writer that is gone has stopped already.
@@ -284,7 +296,10 @@ struct Worker<B> {
     latched: Option<Arc<str>>,
     stopping: bool,
     housekeeping_due: Instant,
-    lapses: Lapses,
+    lapses: Lapses<SubscriptionId>,
+    expired: Lapses<String>,
+    /// When the clock was last kept by this process.
+    clock_kept: Option<Stamp>,
 }
 
 #[derive(Default)]
@@ -321,6 +336,8 @@ struct Applied {
     /// One for each settlement.
     positions: Vec<Option<Position>>,
     events: Vec<Arc<Event>>,
+    /// The moment, if it also keeps the clock.
+    keeps_clock: Option<Stamp>,
 }
 
 /// Why a batch was not committed.
@@ -348,6 +365,8 @@ impl<B: Backend> Worker<B> {
             stopping: false,
             housekeeping_due: Instant::now() + HOUSEKEEPING_EVERY,
             lapses: Lapses::default(),
+            expired: Lapses::default(),
+            clock_kept: None,
         }
     }
 
@@ -355,6 +374,9 @@ impl<B: Backend> Worker<B> {
         while !self.stopping {
             self.gather();
             failpoint::hit(failpoint::WRITER_TURN);
+            if let Some(jump) = self.shared.clock.look() {
+                wall::tell_jump(jump);
+            }
             if let Some(cause) = self.latched.clone() {
                 self.refuse_all(&StoreError::Latched(cause));
                 continue;
@@ -370,11 +392,28 @@ impl<B: Backend> Worker<B> {
             let _ = self.look_for_room();
         }
         lapses::tell(self.lapses.take_all());
+        lapses::tell_expired(self.expired.take_all());
+        if self.latched.is_none()
+            && let Err(error) = self.keep_clock_at_the_end()
+        {
+            self.config.backend.rollback();
+            tracing::warn!(
+                cause = describe(&error),
+                "the store's clock was not kept: the next start goes on from up to a minute before"
+            );
+        }
         self.config.backend.close();
     }
 
     fn upkeep(&self, now: Instant) -> Upkeep {
         Upkeep { housekeep: now >= self.housekeeping_due, make_room: self.keeper.is_due(now) }
+    }
+
+    fn keep_clock_at_the_end(&mut self) -> Result<()> {
+        let record = self.shared.clock.record();
+        self.config.backend.begin(record.stamp)?;
+        self.config.backend.tx().keep_clock(&record)?;
+        self.config.backend.commit().map(drop)
     }
 
     /// Waits for a change and takes all that are there, up to a batch's limit.
@@ -497,8 +536,9 @@ impl<B: Backend> Worker<B> {
     }
 
     fn apply_and_commit(&mut self, upkeep: Upkeep) -> Result<(Applied, Committed), Failed> {
-        self.config.backend.begin().map_err(Failed::NothingWritten)?;
-        let applied = self.apply(upkeep).map_err(|error| match error {
+        let now = self.shared.clock.now();
+        self.config.backend.begin(now).map_err(Failed::NothingWritten)?;
+        let applied = self.apply(upkeep, now).map_err(|error| match error {
             StoreError::Full(_) => Failed::NothingWritten(error),
             _ => Failed::OneChange(error),
         })?;
@@ -511,14 +551,14 @@ impl<B: Backend> Worker<B> {
         Ok((applied, committed))
     }
 
-    fn apply(&mut self, upkeep: Upkeep) -> Result<Applied> {
+    fn apply(&mut self, upkeep: Upkeep, now: Stamp) -> Result<Applied> {
         let tx = self.config.backend.tx();
         for (intent, _) in &self.batch.intents {
             tx.insert_intent(intent)?;
         }
         let mut applied = Applied::default();
         for settlement in &self.batch.settlements {
-            applied.positions.push(settle(tx, settlement, &mut applied.events)?);
+            applied.positions.push(settle(tx, settlement, now, &mut applied.events)?);
         }
         for transaction in &mut self.batch.transactions {
             transaction.apply(tx)?;
@@ -526,14 +566,18 @@ impl<B: Backend> Worker<B> {
         if self.short {
             tx.put_value(PROBE, b"")?;
         }
-        let (retention, now) = (&self.config.retention, self.config.clock.now());
+        if self.clock_kept.is_none_or(|kept| now.since(kept) >= KEEP_EVERY) {
+            tx.keep_clock(&self.shared.clock.record())?;
+            applied.keeps_clock = Some(now);
+        }
+        let (retention, wall) = (&self.config.retention, self.config.clock.now());
         if upkeep.make_room {
-            let done = tx.make_room(retention, now, Keeper::rows(self.batch.len()))?;
+            let done = tx.make_room(retention, wall, Keeper::rows(self.batch.len()))?;
             applied.cleared = done.rows;
             self.keeper.searched(done, Instant::now());
         }
         if upkeep.housekeep {
-            let done = tx.housekeep(retention, now, HOUSEKEEPING_ROWS)?;
+            let done = tx.housekeep(retention, wall, HOUSEKEEPING_ROWS)?;
             if !done.more {
                 self.housekeeping_due = Instant::now() + HOUSEKEEPING_EVERY;
             }
@@ -543,6 +587,7 @@ impl<B: Backend> Worker<B> {
 
     fn succeeded(&mut self, applied: Applied, committed: &Committed, took: Duration) {
         self.short = false;
+        self.clock_kept = applied.keeps_clock.or(self.clock_kept);
         // The counts before the answers: whoever has an answer finds itself counted.
         self.open.turn_over(&self.batch);
         self.shared.open_intents.store(self.open.len() as u64, Ordering::Relaxed);
@@ -578,9 +623,12 @@ impl<B: Backend> Worker<B> {
     fn housekept(&mut self, committed: &Committed) {
         self.lapses.note(&committed.lapsed);
         self.shared.stats.lapsed(&committed.lapsed);
+        self.expired.note(&committed.expired);
+        self.shared.stats.expired(&committed.expired);
         let now = Instant::now();
         if self.housekeeping_due > now {
             lapses::tell(self.lapses.take_due(now));
+            lapses::tell_expired(self.expired.take_due(now));
         }
         if committed.given_up > 0 {
             self.config.feed.gave_up();
@@ -645,6 +693,7 @@ impl<B: Backend> Worker<B> {
 fn settle(
     tx: &mut dyn Tx,
     settlement: &Settlement,
+    now: Stamp,
     events: &mut Vec<Arc<Event>>,
 ) -> Result<Option<Position>> {
     let Some(body) = &settlement.event else {
@@ -657,7 +706,7 @@ fn settle(
     let position = tx.append(body)?;
     // An id that is in the log already has an old position: that event is nothing new to the feed.
     if events.last().is_none_or(|last| last.position < position) {
-        events.push(Arc::new(Event { position, body: body.clone() }));
+        events.push(Arc::new(Event { position, stamp: now, body: body.clone() }));
     }
     Ok(Some(position))
 }

@@ -1,4 +1,4 @@
-//! Debian's fault injection and tracing tools and nginx, unpacked beside the build results: nothing is installed, root is not needed.
+//! Debian's fault injection, time and tracing tools and nginx, unpacked beside the build results: nothing is installed, root is not needed.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ pub struct Debian {
     pub fiu_ctrl: PathBuf,
     /// The folder of the libraries that `fiu-run` loads.
     pub fiu_lib: PathBuf,
+    /// The library that gives a program another wall clock.
+    pub faketime_lib: PathBuf,
     /// A service that routes decoded paths.
     pub nginx: PathBuf,
 }
@@ -28,9 +30,12 @@ struct Installed {
     nginx: Option<PathBuf>,
 }
 
-/// libfiu always; strace and nginx, with the libraries they may need, only where the machine has none.
+/// The one for programs with threads.
+const FAKETIME: &str = "libfaketimeMT.so.1";
+
+/// libfiu and libfaketime always; strace and nginx, with the libraries they may need, only where the machine has none.
 fn packages(installed: &Installed) -> Vec<&'static str> {
-    let mut packages = vec!["fiu-utils", "libfiu0"];
+    let mut packages = vec!["fiu-utils", "libfaketime", "libfiu0"];
     if installed.strace.is_none() {
         packages.extend(["libunwind8", "strace"]);
     }
@@ -171,8 +176,9 @@ fn locate(folder: &Path, installed: Installed) -> Option<Debian> {
     let fiu_run = folder.join("bin/fiu-run");
     let fiu_ctrl = folder.join("usr/bin/fiu-ctrl");
     let fiu_lib = find(&folder.join("usr/lib"), "fiu_posix_preload.so")?.parent()?.to_path_buf();
+    let faketime_lib = find(&folder.join("usr/lib"), FAKETIME)?;
     let there = [&strace, &fiu_run, &fiu_ctrl, &nginx].iter().all(|file| file.is_file());
-    there.then_some(Debian { strace, fiu_run, fiu_ctrl, fiu_lib, nginx })
+    there.then_some(Debian { strace, fiu_run, fiu_ctrl, fiu_lib, faketime_lib, nginx })
 }
 
 /// The file of this name, however deep: releases of Debian put libraries into different folders.
@@ -185,7 +191,7 @@ pub(super) fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     entries.flatten().filter(|entry| entry.path().is_dir()).find_map(|entry| find(&entry.path(), name))
 }
 
-/// What the tests build on: an fsync that fails when told to, a traced program, and a mount namespace without root.
+/// What the tests build on: an fsync that fails when told to, another wall clock, a traced program, and a mount namespace without root.
 fn self_check(debian: &Debian, python: &Path) -> Result<(), String> {
     const FSYNC_FAILS: &str = "\
 import os, tempfile
@@ -201,6 +207,13 @@ raise SystemExit('fsync did not fail')";
         .arg(python)
         .args(["-c", FSYNC_FAILS]);
     quiet(&mut fsync).map_err(|problem| format!("libfiu does not make fsync fail here.\n{problem}"))?;
+    let mut years_ago = Command::new(python);
+    years_ago
+        .args(["-c", "import time; raise SystemExit(0 if time.time() < 1e9 else 'the clock is right')"])
+        .env("LD_PRELOAD", &debian.faketime_lib)
+        .env("FAKETIME", "@2000-01-01 00:00:00");
+    quiet(&mut years_ago)
+        .map_err(|problem| format!("libfaketime does not set the clock here.\n{problem}"))?;
     quiet(Command::new(&debian.strace).args(["-f", "-o", "/dev/null", "true"])).map_err(|problem| {
         format!(
             "strace may not trace here (a container without ptrace?): black-box tests need it.\n{problem}"
@@ -233,6 +246,6 @@ mod tests {
         let all = packages(&Installed::default());
         assert!(all.contains(&"strace") && all.contains(&"nginx"));
         let none = packages(&Installed { strace: some(), nginx: some() });
-        assert_eq!(none, ["fiu-utils", "libfiu0"]);
+        assert_eq!(none, ["fiu-utils", "libfaketime", "libfiu0"]);
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn check_all(
         name: raw.name.clone(),
         visibility_timeout: Duration::from_secs(raw.visibility_timeout.into()),
         receive_wait_time: Duration::from_secs(raw.receive_wait_time.into()),
+        message_retention_period: Duration::from_secs(raw.message_retention_period.into()),
     };
     let mut checker = Checker { names, options, taken: HashMap::new() };
     let subscriptions = declared.subscriptions.iter();

@@ -16,8 +16,7 @@ const RETRIES: &str =
     "remove the key: a delivery is tried for three days; `timeout` and `max_in_flight` can be set";
 const QUEUE_REDRIVE: &str = "remove the key: a message is handed out until it is deleted; its receive count is in ApproximateReceiveCount";
 const FIFO_QUEUE: &str = "queues are standard ones: remove the key";
-const RETENTION: &str = "a message is kept for 14 days: remove the key";
-const QUEUE_ATTRIBUTE: &str = "queues have `visibility_timeout` and `receive_wait_time` only: remove the key";
+const QUEUE_ATTRIBUTE: &str = "queues have `visibility_timeout`, `receive_wait_time` and `message_retention_period` only: remove the key";
 
 /// Where events are published.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -206,6 +205,10 @@ pub(crate) struct Queue {
     #[serde(default)]
     #[schemars(range(min = 0, max = 20))]
     pub(crate) receive_wait_time: u32,
+    /// How long a message is kept that nobody receives and deletes, in seconds. What goes is counted and said in a log line.
+    #[serde(default = "fortnight")]
+    #[schemars(range(min = 60, max = 1209600))]
+    pub(crate) message_retention_period: u32,
     /// A remark.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,
@@ -243,10 +246,6 @@ pub(crate) struct Queue {
     maximum_message_size: NotYet,
     /// SQS's.
     #[serde(default)]
-    #[schemars(extend("x-not-yet" = RETENTION))]
-    message_retention_period: NotYet,
-    /// SQS's.
-    #[serde(default)]
     #[schemars(extend("x-not-yet" = QUEUE_ATTRIBUTE))]
     policy: NotYet,
     /// SQS's.
@@ -265,4 +264,8 @@ pub(crate) struct Queue {
 
 fn half_minute() -> u32 {
     30
+}
+
+fn fortnight() -> u32 {
+    1_209_600
 }

@@ -67,7 +67,11 @@ mod tests {
     use super::*;
 
     fn event(position: i64) -> Arc<Event> {
-        Arc::new(Event { position: Position(position), body: sample_event(1) })
+        Arc::new(Event {
+            position: Position(position),
+            stamp: event::Stamp::default(),
+            body: sample_event(1),
+        })
     }
 
     #[test]
@@ -88,7 +92,13 @@ mod tests {
         let mut large = sample_event(1);
         large.request = large.request.replace("/profiles/1", &"p".repeat(1 << 20)).into();
         for position in 1..=20 {
-            messages.get(&Arc::new(Event { position: Position(position), body: large.clone() })).unwrap();
+            messages
+                .get(&Arc::new(Event {
+                    position: Position(position),
+                    stamp: event::Stamp::default(),
+                    body: large.clone(),
+                }))
+                .unwrap();
         }
         let kept = messages.kept();
         assert!(kept.bytes <= MAX_BYTES && kept.order.len() < 20);

@@ -27,7 +27,10 @@ fn recipient(format: WireFormat) -> Recipient {
 fn message(change: impl FnOnce(&mut event::NewEvent)) -> Arc<Message> {
     let mut body = sample_event(7);
     change(&mut body);
-    Arc::new(Message::render(Arc::new(Event { position: Position(42), body })).unwrap())
+    Arc::new(
+        Message::render(Arc::new(Event { position: Position(42), stamp: event::Stamp::default(), body }))
+            .unwrap(),
+    )
 }
 
 fn cloud_event(body: &mut event::NewEvent) {

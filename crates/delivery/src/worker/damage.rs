@@ -92,7 +92,7 @@ impl Worker {
         let row = Delivery {
             id: DeliveryId { subscription: self.id, position: *position },
             key: String::new(),
-            state: DeliveryState::Dead { reason: reason(why), at: now },
+            state: DeliveryState::Dead { reason: reason(why), at: now, died_at: self.wall() },
             attempts: 0,
             since: now,
         };

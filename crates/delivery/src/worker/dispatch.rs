@@ -60,9 +60,10 @@ impl Worker {
         let now = self.now();
         let position = event.position;
         self.window.begin(position);
-        if now.since(event.body.recorded_at) > self.deps.max_age {
+        if now.since(event.stamp) > self.deps.max_age {
             let reason = format!("older than {} before its first attempt", in_words(self.deps.max_age));
-            let delivery = self.row(&event, DeliveryState::Dead { reason, at: now }, 0, now);
+            let dead = DeliveryState::Dead { reason, at: now, died_at: self.wall() };
+            let delivery = self.row(&event, dead, 0, now);
             self.bury(delivery);
             self.window.settle(position);
             return None;
@@ -72,7 +73,8 @@ impl Worker {
             self.window.settle(position);
             return None;
         }
-        Some(Departure { event, charge, number: 1, since: now, began_at: now, row: Row::None })
+        let began_at = self.wall();
+        Some(Departure { event, charge, number: 1, since: now, began: now, began_at, row: Row::None })
     }
 
     /// Notes a dead letter.
@@ -91,7 +93,7 @@ impl Worker {
         event: &Event,
         state: DeliveryState,
         attempts: u32,
-        since: event::Timestamp,
+        since: event::Stamp,
     ) -> Delivery {
         let id = DeliveryId { subscription: self.id, position: event.position };
         Delivery { id, key: event.body.key.to_string(), state, attempts, since }

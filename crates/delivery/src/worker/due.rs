@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::Timestamp;
+use event::Stamp;
 use storage::delivery::{Delivery, DeliveryState};
 use storage::{Reader, StoreError};
 
@@ -25,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Due {
     /// When the earliest row may be due; `None` if no row waits.
-    look_at: Option<Timestamp>,
+    look_at: Option<Stamp>,
     /// Keys whose head is done by the changes that are not yet committed.
     releasing: Vec<Arc<str>>,
     /// Keys whose first row may go.
@@ -35,11 +35,11 @@ pub(super) struct Due {
 }
 
 impl Due {
-    pub(super) fn look_at(&self) -> Option<Timestamp> {
+    pub(super) fn look_at(&self) -> Option<Stamp> {
         self.look_at
     }
 
-    pub(super) fn look_no_later_than(&mut self, at: Timestamp) {
+    pub(super) fn look_no_later_than(&mut self, at: Stamp) {
         self.look_at = Some(self.look_at.map_or(at, |look| look.min(at)));
     }
 
@@ -198,7 +198,7 @@ impl Worker {
     }
 
     /// New events go on; the rows are looked at again after a while.
-    fn due_rows_are_damaged(&mut self, why: String, now: Timestamp) {
+    fn due_rows_are_damaged(&mut self, why: String, now: Stamp) {
         if !std::mem::replace(&mut self.due.is_damaged, true) {
             tracing::error!(
                 why,
@@ -228,7 +228,7 @@ impl Worker {
         };
         if let Some(reason) = reason {
             let key = row.key.clone();
-            row.state = DeliveryState::Dead { reason, at: now };
+            row.state = DeliveryState::Dead { reason, at: now, died_at: self.wall() };
             self.bury(row);
             self.head_done(&key);
             return None;
@@ -241,7 +241,8 @@ impl Worker {
         let (number, since) = (row.attempts, row.since);
         self.changes.put(row);
         self.due.look_no_later_than(at);
-        Some(Departure { event, charge, number, since, began_at: now, row: Row::Stored })
+        let began_at = self.wall();
+        Some(Departure { event, charge, number, since, began: now, began_at, row: Row::Stored })
     }
 }
 
@@ -251,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_earliest_look_counts() {
-        let at = Timestamp::from_millis;
+        let at = Stamp::from_micros;
         let mut due = Due::default();
         assert_eq!(due.look_at(), None);
         for (wanted, expected) in [(50, 50), (70, 50), (30, 30), (30, 30)] {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::{Event, Position, Timestamp};
+use event::{Event, Position, Stamp, Timestamp};
 use storage::throttle::Throttle;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -24,7 +24,9 @@ pub(super) struct Departure {
     /// Which attempt.
     pub(super) number: u32,
     /// When the first attempt was.
-    pub(super) since: Timestamp,
+    pub(super) since: Stamp,
+    pub(super) began: Stamp,
+    /// The wall time of that, for the record.
     pub(super) began_at: Timestamp,
     pub(super) row: Row,
 }

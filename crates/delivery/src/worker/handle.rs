@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use event::{Position, Timestamp};
+use event::{Position, Stamp, Timestamp};
 use storage::delivery::Death;
 use storage::entities::SubscriptionId;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -253,7 +253,7 @@ pub struct Redrive {
     /// The last one of the part before.
     pub after: Option<Death>,
     /// What dies later is not meant.
-    pub until: Timestamp,
+    pub until: Stamp,
 }
 
 /// A part of a redrive.

@@ -102,7 +102,7 @@ impl Worker {
                 kind: ConfirmationKind::Unsubscription,
                 id: uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid(),
                 token,
-                at: self.now(),
+                at: self.wall(),
             };
             if self.send_until_taken(&confirmation).await? == Sent::StateChanged {
                 return Ok(());
@@ -152,11 +152,11 @@ impl Worker {
         began: Instant,
         report: &AttemptReport,
     ) -> Option<Instant> {
-        // The wall clock may jump: what counts is how long this has been tried.
         let now = self.now();
         let since = now.minus(began.elapsed());
         let jitter = fastrand::f64().mul_add(2.0, -1.0);
-        let next = self.settings.policy.next(attempts, since, now, asked_wait(report, now), jitter);
+        let asked = asked_wait(report, self.wall());
+        let next = self.settings.policy.next(attempts, since, now, asked, jitter);
         let (kind, error) = (kind.as_str(), describe(report));
         match next {
             Next::Retry(at) => {

@@ -3,13 +3,15 @@
 //! Every position in `(done_to, dispatched_to]` that has neither a row nor a recorded success may or may not have been delivered; it
 //! becomes a row whose next attempt is at least the second, and the cursor closes over it. A row whose last attempt is not on record was
 //! leased to the dead process: it is due at once, and its next attempt has the same number. What ended with a process says nothing about
-//! the endpoint: were it counted, one refusal after some crashes would be followed by a wait of hours. Then all goes the ordinary way of
-//! rows.
+//! the endpoint: were it counted, one refusal after some crashes would be followed by a wait of hours. Every other retry is due at once,
+//! too, spread over a few seconds: nobody knows how long the process was gone, and whoever starts it again wants to see what works now.
+//! Then all goes the ordinary way of rows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use event::{Event, Position, Timestamp, TopicId};
+use event::{Event, Position, Stamp, TopicId};
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Cursor, SubscriptionId};
 use storage::{Reader, StoreError};
@@ -22,6 +24,8 @@ use crate::window::Window;
 /// Events that are read at once.
 const CHUNK: usize = 256;
 const CHUNK_BYTES: usize = 4 << 20;
+/// Retries that waited when the process ended are spread over so long.
+const RESUME_WITHIN: Duration = Duration::from_secs(5);
 /// Rows that are changed in one commit.
 pub(super) const ROWS_AT_ONCE: usize = 1_024;
 
@@ -50,6 +54,7 @@ impl Worker {
         self.source.start_after(cursor.dispatched_to);
         self.commit().await?;
         self.break_leases(now).await?;
+        self.bring_retries_forward(now).await?;
         match order {
             Order::Fifo => self.take_up_keys(keys).await?,
             Order::Any => self.free_followers().await?,
@@ -74,7 +79,7 @@ impl Worker {
     }
 
     /// Nobody is at work on what the dead process had under way.
-    async fn break_leases(&mut self, now: Timestamp) -> Result<(), Stop> {
+    async fn break_leases(&mut self, now: Stamp) -> Result<(), Stop> {
         let (id, until) = (self.id, now.plus(MAX_TIMEOUT + LEASE_MARGIN));
         loop {
             let leased = self
@@ -92,6 +97,27 @@ impl Worker {
             for row in leased {
                 let attempts = row.attempts.saturating_sub(1).max(1);
                 self.changes.put(Delivery { state: DeliveryState::Retry { at: now }, attempts, ..row });
+            }
+            self.commit().await?;
+        }
+    }
+
+    /// What waits for a retry has waited for long enough.
+    async fn bring_retries_forward(&mut self, now: Stamp) -> Result<(), Stop> {
+        let (id, soon) = (self.id, now.plus(RESUME_WITHIN));
+        loop {
+            let later = self
+                .read_around(move |reader, damage| match reader.retries_after(id, soon, ROWS_AT_ONCE) {
+                    Err(StoreError::Damaged(_)) if damage == Damage::IsSetAside => Ok(Vec::new()),
+                    later => later,
+                })
+                .await?;
+            if later.is_empty() {
+                return Ok(());
+            }
+            for row in later {
+                let at = now.plus(RESUME_WITHIN.mul_f64(fastrand::f64()));
+                self.changes.put(Delivery { state: DeliveryState::Retry { at }, ..row });
             }
             self.commit().await?;
         }
@@ -119,7 +145,7 @@ struct Gap {
     id: SubscriptionId,
     topic: TopicId,
     cursor: Cursor,
-    now: Timestamp,
+    now: Stamp,
 }
 
 impl Gap {
@@ -156,7 +182,7 @@ fn unfinished(
     reader: &dyn Reader,
     subscription: SubscriptionId,
     event: &Event,
-    now: Timestamp,
+    now: Stamp,
     damage: Damage,
 ) -> storage::Result<Option<Delivery>> {
     let id = DeliveryId { subscription, position: event.position };
@@ -177,6 +203,6 @@ fn unfinished(
         key: event.body.key.to_string(),
         state: DeliveryState::Retry { at: now },
         attempts: attempts.iter().map(|attempt| attempt.number).max().unwrap_or(1),
-        since: attempts.iter().map(|attempt| attempt.at).min().unwrap_or(now),
+        since: now,
     }))
 }

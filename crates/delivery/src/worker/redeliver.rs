@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use event::{Position, Timestamp};
+use event::{Position, Stamp};
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
 
 use super::damage::event_at;
@@ -45,7 +45,7 @@ impl Worker {
     }
 
     /// Due now, or behind what its key has under way. It is not the head of its key yet.
-    fn state_of_redelivery(&mut self, key: &Arc<str>, now: Timestamp) -> DeliveryState {
+    fn state_of_redelivery(&mut self, key: &Arc<str>, now: Stamp) -> DeliveryState {
         let follows = self.settings.order == Order::Fifo && self.keys.admit(key) == Admit::Behind;
         if follows { DeliveryState::Behind } else { DeliveryState::Retry { at: now } }
     }

@@ -60,7 +60,7 @@ impl Worker {
     /// For people who look.
     pub(super) fn note_last(&self, position: Option<Position>, number: u32, report: &AttemptReport) {
         let error = (classify(report) != Verdict::Delivered).then(|| describe(report));
-        self.shared.set_last(LastAttempt { at: self.now(), position, number, status: report.status, error });
+        self.shared.set_last(LastAttempt { at: self.wall(), position, number, status: report.status, error });
     }
 
     fn delivered(&mut self, trip: &Departure) {
@@ -75,17 +75,18 @@ impl Worker {
     }
 
     fn failed(&mut self, trip: &Departure, report: &AttemptReport) -> Option<Timestamp> {
-        let now = self.now();
+        let (now, wall) = (self.now(), self.wall());
         let jitter = fastrand::f64().mul_add(2.0, -1.0);
-        let asked = asked_wait(report, now);
+        let asked = asked_wait(report, wall);
         match self.settings.policy.next(trip.number, trip.since, now, asked, jitter) {
             Next::Retry(at) => {
+                let next_at = wall.plus(at.since(now));
                 if !std::mem::replace(&mut self.failing, true)
                     && let Some(times) = self.lines.failing.happened()
                 {
                     tracing::warn!(
                         error = describe(report),
-                        next_at = %at,
+                        %next_at,
                         times,
                         "deliveries fail: they are tried again"
                     );
@@ -93,7 +94,7 @@ impl Worker {
                 let row = self.row(&trip.event, DeliveryState::Retry { at }, trip.number, trip.since);
                 self.changes.put(row);
                 self.due.look_no_later_than(at);
-                Some(at)
+                Some(next_at)
             }
             Next::Exhausted => {
                 let tried_for = in_words(now.since(trip.since));
@@ -107,7 +108,7 @@ impl Worker {
     }
 
     fn kill(&mut self, trip: &Departure, reason: String) {
-        let dead = DeliveryState::Dead { reason, at: self.now() };
+        let dead = DeliveryState::Dead { reason, at: self.now(), died_at: self.wall() };
         let row = self.row(&trip.event, dead, trip.number, trip.since);
         self.bury(row);
         self.head_done(&trip.event.body.key);
@@ -123,7 +124,7 @@ impl Worker {
     /// Gives rows to first attempts that take long, so that they do not pin the cursor.
     pub(super) fn give_rows_to_slow_ones(&mut self) {
         while let Some(trip) = self.flight.next_slow(Instant::now()) {
-            let at = trip.began_at.plus(self.settings.timeout + LEASE_MARGIN);
+            let at = trip.began.plus(self.settings.timeout + LEASE_MARGIN);
             let position = trip.event.position;
             let row = storage::delivery::Delivery {
                 id: DeliveryId { subscription: self.id, position },

@@ -155,7 +155,7 @@ async fn a_slow_attempt_gets_a_row_and_the_others_go_on() {
     world.until("the row", |world| world.row(slow).is_some()).await;
     assert_eq!(world.done_to(), quick);
     assert!(
-        matches!(world.row(slow).unwrap().state, DeliveryState::Retry { at } if at > world.now().plus(15 * SECOND))
+        matches!(world.row(slow).unwrap().state, DeliveryState::Retry { at } if at > world.stamp().plus(15 * SECOND))
     );
 
     world.script(|_| OK);
@@ -312,7 +312,7 @@ async fn a_slow_attempts_row_is_due_when_it_must_have_ended() {
     world.start(0, Settings { timeout: 10 * SECOND, ..raw() });
     let position = world.publish("a").await;
     world.until("the call", |world| world.attempts().len() == 1).await;
-    let call = world.now();
+    let call = world.stamp();
     world.advance(SLOW).await;
     world.until("the row", |world| world.row(position).is_some()).await;
     let row = world.row(position).unwrap();
@@ -347,5 +347,10 @@ async fn a_sink_that_panics_is_tried_again() {
 impl World {
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// On the store's clock.
+    fn stamp(&self) -> event::Stamp {
+        self.writer.clock().now()
     }
 }

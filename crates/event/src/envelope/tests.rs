@@ -71,6 +71,7 @@ fn event(request: &RequestFacts<'_>, answer: Option<&AnswerFacts<'_>>) -> Event 
     let json = |text: serde_json::Result<String>| -> Arc<str> { text.unwrap().into() };
     Event {
         position: Position(42),
+        stamp: crate::Stamp::default(),
         body: NewEvent {
             id: EventId::v7(Timestamp::from_millis(0x0123_4567_89ab), [0xff; 10]),
             topic: TopicId(1),

@@ -37,6 +37,10 @@ impl Clock for WallClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64)
     }
+
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Watches every PUT, and keeps nothing.

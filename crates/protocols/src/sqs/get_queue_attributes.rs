@@ -10,7 +10,7 @@ use super::error::Kind;
 use super::{Context, Error};
 
 /// Attributes of SQS that no queue of ours has: asked for by name, they are left out.
-const UNSET: [&str; 12] = [
+const UNSET: [&str; 11] = [
     "ContentBasedDeduplication",
     "CreatedTimestamp",
     "DeduplicationScope",
@@ -19,7 +19,6 @@ const UNSET: [&str; 12] = [
     "KmsDataKeyReusePeriodSeconds",
     "KmsMasterKeyId",
     "LastModifiedTimestamp",
-    "MessageRetentionPeriod",
     "Policy",
     "RedriveAllowPolicy",
     "RedrivePolicy",
@@ -49,6 +48,7 @@ pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<Output,
         ("ApproximateNumberOfMessagesNotVisible", depth.in_flight.to_string()),
         ("DelaySeconds", "0".into()),
         ("MaximumMessageSize", "1048576".into()),
+        ("MessageRetentionPeriod", settings.retention.as_secs().to_string()),
         ("QueueArn", context.hub.names().queue_arn(queue.name()).to_string()),
         ("ReceiveMessageWaitTimeSeconds", settings.receive_wait.as_secs().to_string()),
         ("SqsManagedSseEnabled", "false".into()),

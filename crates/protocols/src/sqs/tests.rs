@@ -408,6 +408,7 @@ async fn attributes_are_strings() {
         "ApproximateNumberOfMessagesNotVisible": "1",
         "DelaySeconds": "0",
         "MaximumMessageSize": "1048576",
+        "MessageRetentionPeriod": "1209600",
         "QueueArn": format!("arn:aws:sqs:us-east-1:000000000000:{QUEUE}"),
         "ReceiveMessageWaitTimeSeconds": "0",
         "SqsManagedSseEnabled": "false",

@@ -174,8 +174,11 @@ fn hub_config(
     descriptors: &Descriptors,
 ) -> hub::Config {
     let queues = config.queues.iter().map(|queue| {
-        let settings =
-            QueueSettings { visibility: queue.visibility_timeout, receive_wait: queue.receive_wait_time };
+        let settings = QueueSettings {
+            visibility: queue.visibility_timeout,
+            receive_wait: queue.receive_wait_time,
+            retention: queue.message_retention_period,
+        };
         (queue.name.clone(), settings)
     });
     let raw = pairs(config, ledger).filter(|(_, wanted)| wanted.raw_message_delivery);

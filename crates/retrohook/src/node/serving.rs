@@ -107,7 +107,6 @@ impl Serving {
         ledger: &Ledger,
         delivering: &Delivering,
         cores: Vec<Arc<CoreStats>>,
-        clock: Arc<dyn Clock>,
         listeners: Listeners,
         shared: &Shared<'_>,
     ) -> Result<Self, StartError> {
@@ -125,7 +124,7 @@ impl Serving {
                 connections: share.admin,
                 limits: LIMITS,
             };
-            (socket, surface, admin::router(admin_node(ledger, delivering, cores, clock, draining.clone())))
+            (socket, surface, admin::router(admin_node(ledger, delivering, cores, draining.clone())))
         });
         let hub = listeners.hub.map(|socket| {
             let surface = hub_surface("hub", guard(&socket), share.hub);
@@ -171,7 +170,6 @@ fn admin_node(
     ledger: &Ledger,
     delivering: &Delivering,
     cores: Vec<Arc<CoreStats>>,
-    clock: Arc<dyn Clock>,
     draining: Arc<AtomicBool>,
 ) -> Node {
     Node {
@@ -186,8 +184,7 @@ fn admin_node(
         queues: Arc::new(ledger.entities.queues.clone()),
         subscriptions: Arc::new(ledger.entities.subscriptions.clone()),
         forms: delivering.forms.clone(),
-        ready_at: clock.now(),
-        clock,
+        ready_at: std::time::Instant::now(),
         draining,
     }
 }

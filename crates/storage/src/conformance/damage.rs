@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use event::{Event, Position};
 
-use super::{Case, Store, after, cases, to_queue};
+use super::{Case, Store, after, cases, stamp, to_queue};
 use crate::StoreError;
 use crate::memory::{sample_event, sample_id};
 
@@ -56,6 +56,6 @@ fn a_damaged_message_does_not_hold_up_its_queue(store: &mut Store) {
     assert_eq!(receive(2), all[..1]);
     assert_eq!(receive(2), all[2..]);
     assert_eq!(receive(2), []);
-    let depth = store.reader().queue_depth(queue, after(61)).unwrap();
+    let depth = store.reader().queue_depth(queue, stamp(61)).unwrap();
     assert_eq!((depth.visible, depth.in_flight), (2, 1), "it is hidden for longer than the others");
 }

@@ -1,10 +1,8 @@
 //! Rows of deliveries, attempts and lag.
 
-use std::time::Duration;
-
 use event::Position;
 
-use super::{Case, Store, after, cases, dead, event_of, push, recorded_at, retry, row, to_queue};
+use super::{Case, Store, after, cases, dead, event_of, push, recorded_at, retry, row, stamp, to_queue};
 use crate::backend::Lag;
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, MAX_ANSWER};
 use crate::entities::{Cursor, Subscription, SubscriptionId};
@@ -14,6 +12,7 @@ pub(super) const CASES: &[Case] = cases![
     a_row_is_inserted_replaced_and_removed,
     a_row_needs_its_event_and_its_subscription,
     due_rows_come_earliest_first,
+    retries_after_a_moment_come_last_first,
     leased_rows_are_those_without_a_record_of_their_last_attempt,
     waiting_rows_come_by_position,
     blocked_keys_are_those_of_rows_that_are_not_dead,
@@ -47,7 +46,7 @@ fn a_row_is_inserted_replaced_and_removed(store: &mut Store) {
     let id = DeliveryId { subscription: subscription.id, position };
     let states = [retry(4), DeliveryState::Behind, dead(5), retry(6)];
     for (state, attempts) in states.into_iter().zip(1..) {
-        let delivery = Delivery { attempts, since: after(2), ..row(&subscription, position, state) };
+        let delivery = Delivery { attempts, since: stamp(2), ..row(&subscription, position, state) };
         put(store, &delivery);
         store.reopen();
         assert_eq!(store.reader().delivery(id).unwrap(), Some(delivery));
@@ -86,7 +85,7 @@ fn leased_rows_are_those_without_a_record_of_their_last_attempt(store: &mut Stor
     put(store, &row(&second, positions[1], retry(8)));
     store.write(|tx| tx.record_attempt(&attempt(&second, positions[0], 1)));
     let leased = |limit| {
-        let rows = store.reader().leased_deliveries(first.id, after(5), after(12), limit).unwrap();
+        let rows = store.reader().leased_deliveries(first.id, stamp(5), stamp(12), limit).unwrap();
         rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
     };
     assert_eq!(leased(9), [positions[2], positions[5], positions[0]]);
@@ -119,15 +118,32 @@ fn due_rows_come_earliest_first(store: &mut Store) {
     }
     put(store, &row(&second, positions[0], retry(2)));
     let due = |secs, limit| {
-        let rows = store.reader().due_deliveries(first.id, after(secs), limit).unwrap();
+        let rows = store.reader().due_deliveries(first.id, stamp(secs), limit).unwrap();
         rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
     };
     assert_eq!(due(5, 9), [positions[1], positions[5], positions[0]]);
     assert_eq!(due(5, 2), [positions[1], positions[5]]);
     assert_eq!(due(2, 9), []);
-    assert_eq!(store.reader().next_due(first.id).unwrap(), Some(after(3)));
-    assert_eq!(store.reader().next_due(second.id).unwrap(), Some(after(2)));
+    assert_eq!(store.reader().next_due(first.id).unwrap(), Some(stamp(3)));
+    assert_eq!(store.reader().next_due(second.id).unwrap(), Some(stamp(2)));
     assert_eq!(store.reader().next_due(SubscriptionId(99)).unwrap(), None);
+}
+
+fn retries_after_a_moment_come_last_first(store: &mut Store) {
+    let (first, second) = two_subscriptions(store);
+    let positions: Vec<Position> = (1..=6).map(|n| store.append(&sample_event(n))).collect();
+    let states = [retry(5), retry(3), dead(9), DeliveryState::Behind, retry(9), retry(9)];
+    for (position, state) in positions.iter().zip(states) {
+        put(store, &row(&first, *position, state));
+    }
+    put(store, &row(&second, positions[0], retry(8)));
+    let later = |secs, limit| {
+        let rows = store.reader().retries_after(first.id, stamp(secs), limit).unwrap();
+        rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
+    };
+    assert_eq!(later(3, 9), [positions[5], positions[4], positions[0]]);
+    assert_eq!(later(3, 2), [positions[5], positions[4]]);
+    assert_eq!(later(9, 9), []);
 }
 
 fn blocked_keys_are_those_of_rows_that_are_not_dead(store: &mut Store) {
@@ -201,7 +217,7 @@ fn dead_letters_come_last_first_a_page_at_a_time(store: &mut Store) {
 fn the_first_dead_letters_of_a_subscription_come_first(store: &mut Store) {
     let ((first, _), positions) = graveyard(store);
     let page = |after_death, until, limit| {
-        let rows = store.reader().dead_letters_until(first.id, after_death, after(until), limit).unwrap();
+        let rows = store.reader().dead_letters_until(first.id, after_death, stamp(until), limit).unwrap();
         rows.iter().map(|row| (row.id.position, row.death())).collect::<Vec<_>>()
     };
     let all = page(None, 7, 9);
@@ -276,16 +292,16 @@ fn lag_counts_what_is_unread_waits_and_is_dead(store: &mut Store) {
         let done_to = positions[3];
         tx.advance_cursor(subscription.id, Cursor { dispatched_to: done_to, done_to })
     });
-    let unread = Lag { unread: 2, waiting: 0, behind: 0, dead: 0, oldest: Some(after(5)) };
+    let unread = Lag { unread: 2, waiting: 0, behind: 0, dead: 0, oldest: Some(stamp(5)) };
     assert_eq!(store.reader().lag(subscription.id, 100).unwrap(), unread);
     put(store, &row(&subscription, positions[0], dead(1)));
     put(store, &row(&subscription, positions[1], retry(1)));
     put(store, &row(&subscription, positions[2], DeliveryState::Behind));
-    let behind = Lag { unread: 2, waiting: 2, behind: 1, dead: 1, oldest: Some(after(2)) };
+    let behind = Lag { unread: 2, waiting: 2, behind: 1, dead: 1, oldest: Some(stamp(2)) };
     assert_eq!(store.reader().lag(subscription.id, 100).unwrap(), behind);
     assert_eq!(store.reader().lag(to_queue.id, 100).unwrap(), Lag::default(), "a queue has its own depth");
-    let depth = store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap();
-    assert_eq!(depth.oldest, Some(super::SAMPLE_TIME.plus(Duration::from_secs(1))));
+    let depth = store.reader().queue_depth(entities.queues[0].id, stamp(0)).unwrap();
+    assert_eq!(depth.oldest, Some(stamp(1)));
 }
 
 fn lag_counts_no_further_than_it_is_asked_to(store: &mut Store) {
@@ -305,6 +321,6 @@ fn lag_counts_no_further_than_it_is_asked_to(store: &mut Store) {
     // The oldest is what it is, however little is counted.
     for (at_most, count) in [(1, 1), (2, 2), (3, 3), (4, 3), (u64::MAX, 3)] {
         let counted = store.reader().lag(subscription.id, at_most).unwrap();
-        assert_eq!(counted, lag(count, Some(after(4))), "at most {at_most}");
+        assert_eq!(counted, lag(count, Some(stamp(4))), "at most {at_most}");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use event::{Position, TopicId};
 
-use super::{Case, Store, TOPIC, after, cases, event_of, pending, push, retry, row, to_queue, wanted};
+use super::{Case, Store, TOPIC, after, cases, event_of, pending, push, retry, row, stamp, to_queue, wanted};
 use crate::entities::{
     Cursor, Desired, DesiredSubscription, Protocol, Queue, QueueId, Subscription, SubscriptionId,
     SubscriptionState, Topic,
@@ -44,6 +44,7 @@ fn what_is_wanted_exists(store: &mut Store) {
         topics: vec!["a".into(), "b".into()],
         queues: vec!["q".into()],
         subscriptions: vec![DesiredSubscription { topic: "b".into(), ..push("/x") }],
+        ..Desired::default()
     };
     let entities = store.write(|tx| tx.sync_entities(&desired, after(3)));
     let names: Vec<&str> = entities.topics.iter().map(|topic| &*topic.name).collect();
@@ -64,7 +65,7 @@ fn what_only_a_subscription_names_exists_too(store: &mut Store) {
     assert_eq!(entities.topics, [Topic { id: entities.topics[0].id, name: TOPIC.into() }]);
     assert_eq!(entities.queues[0].name, "worker");
     store.append(&sample_event(1));
-    assert_eq!(store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap().visible, 1);
+    assert_eq!(store.reader().queue_depth(entities.queues[0].id, stamp(0)).unwrap().visible, 1);
 }
 
 fn what_is_wanted_twice_exists_once(store: &mut Store) {
@@ -72,11 +73,12 @@ fn what_is_wanted_twice_exists_once(store: &mut Store) {
         topics: vec![TOPIC.into(), TOPIC.into()],
         queues: vec!["worker".into(), "worker".into()],
         subscriptions: vec![to_queue("worker"), to_queue("worker")],
+        ..Desired::default()
     };
     let entities = store.write(|tx| tx.sync_entities(&desired, after(0)));
     assert_eq!((entities.topics.len(), entities.queues.len(), entities.subscriptions.len()), (1, 1, 1));
     store.append(&sample_event(1));
-    assert_eq!(store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap().visible, 1);
+    assert_eq!(store.reader().queue_depth(entities.queues[0].id, stamp(0)).unwrap().visible, 1);
 }
 
 fn numbers_stay_across_reopening(store: &mut Store) {
@@ -88,10 +90,10 @@ fn numbers_stay_across_reopening(store: &mut Store) {
     assert_eq!(first.queues, second.queues);
     assert_eq!(first.subscriptions, second.subscriptions);
     store.append(&sample_event(1));
-    assert_eq!(store.reader().queue_depth(first.queues[0].id, after(0)).unwrap().visible, 1);
+    assert_eq!(store.reader().queue_depth(first.queues[0].id, stamp(0)).unwrap().visible, 1);
     store.reopen();
     store.append(&sample_event(2));
-    let depth = store.reader().queue_depth(first.queues[0].id, after(0)).unwrap();
+    let depth = store.reader().queue_depth(first.queues[0].id, stamp(0)).unwrap();
     assert_eq!(depth.visible, 2, "what is subscribed is known from the start, before any sync");
 }
 
@@ -146,7 +148,7 @@ fn what_is_gone_is_marked_once_and_unmarked_when_it_is_back(store: &mut Store) {
 fn a_removed_queue_subscription_gets_no_messages(store: &mut Store) {
     let queue = store.sync(&[to_queue("worker")]).queues[0].id;
     let visible =
-        |store: &Store, queue: QueueId| store.reader().queue_depth(queue, after(0)).unwrap().visible;
+        |store: &Store, queue: QueueId| store.reader().queue_depth(queue, stamp(0)).unwrap().visible;
     store.append(&sample_event(1));
     store.sync_at(&[], after(1));
     store.append(&sample_event(2));
@@ -219,7 +221,7 @@ fn what_a_queue_misses_is_kept_until_it_is_back_or_its_grace_is_over(store: &mut
     let missed = store.append(&event_of(1, topic));
     store.housekeep(&limits, after(1_049));
     assert_eq!(store.positions(), [missed.0]);
-    store.write(|tx| tx.make_room(&limits, after(1_049), 9));
+    store.at(1_049).write(|tx| tx.make_room(&limits, after(1_049), 9));
     assert_eq!(store.positions(), [missed.0], "it is owed");
     store.sync(&wanted);
     store.housekeep(&limits, after(1_049));
@@ -259,7 +261,7 @@ fn a_disabled_queue_subscription_gets_no_messages(store: &mut Store) {
     let entities = store.sync(&[to_queue("worker")]);
     store.write(|tx| tx.disable_subscription(entities.subscriptions[0].id, None));
     store.append(&event_of(1, entities.topics[0].id));
-    assert_eq!(store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap().visible, 0);
+    assert_eq!(store.reader().queue_depth(entities.queues[0].id, stamp(0)).unwrap().visible, 0);
 }
 
 fn a_token_confirms(store: &mut Store) {
@@ -310,7 +312,7 @@ fn the_token_of_a_disabled_subscription_brings_it_back(store: &mut Store) {
         }
     }
     store.append(&sample_event(1));
-    assert_eq!(store.reader().queue_depth(queue, after(0)).unwrap().visible, 1);
+    assert_eq!(store.reader().queue_depth(queue, stamp(0)).unwrap().visible, 1);
 }
 
 fn a_disabled_subscription_is_enabled_where_it_was(store: &mut Store) {
@@ -337,7 +339,7 @@ fn a_queue_gets_messages_again_when_its_subscription_is_enabled(store: &mut Stor
     store.append(&event_of(1, topic));
     store.write(|tx| tx.enable_subscription(id));
     store.append(&event_of(2, topic));
-    assert_eq!(store.reader().queue_depth(entities.queues[0].id, after(0)).unwrap().visible, 1);
+    assert_eq!(store.reader().queue_depth(entities.queues[0].id, stamp(0)).unwrap().visible, 1);
 }
 
 fn a_pending_subscription_is_enabled_where_it_was(store: &mut Store) {

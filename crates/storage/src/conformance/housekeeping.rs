@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use event::{NewEvent, Position, TopicId};
+use event::{NewEvent, Position, Timestamp, TopicId};
 
-use super::{Case, Store, after, cases, dead, event_of, pending, push, recorded_at, retry, row, to_queue};
+use super::{
+    Case, Store, after, cases, dead, event_of, pending, push, recorded_at, retry, row, stamp, to_queue,
+};
+use crate::clock::Record;
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
-use crate::entities::{Cursor, Subscription};
-use crate::memory::sample_id;
+use crate::entities::{Cursor, Desired, Subscription};
+use crate::memory::{sample_event, sample_id};
 use crate::retention::{Retention, TOO_OLD};
 
 pub(super) const CASES: &[Case] = cases![
@@ -25,6 +28,10 @@ pub(super) const CASES: &[Case] = cases![
     a_delivery_past_its_age_becomes_a_dead_letter,
     a_dead_letter_pins_its_event_for_its_time,
     a_message_pins_its_event_and_goes_past_its_time,
+    each_queue_keeps_its_messages_for_its_own_time_and_what_goes_is_counted,
+    a_message_that_a_worker_has_in_hand_goes_when_it_comes_back,
+    what_the_wall_clock_says_ages_nothing,
+    the_clock_is_kept_and_is_behind_no_event_or_message,
     what_is_released_late_goes_too,
     one_topic_does_not_hold_up_another,
     attempts_go_with_their_event,
@@ -174,7 +181,7 @@ fn rows_of_unreachable_subscriptions_go_with_their_pin(store: &mut Store) {
 fn told(store: &mut Store, secs: u64) -> (Vec<(i64, u64)>, u64) {
     let (mut lapsed, mut given_up) = (BTreeMap::<i64, u64>::new(), 0);
     loop {
-        let (done, committed) = store.write_and_tell(|tx| tx.housekeep(&limits(), after(secs), 3));
+        let (done, committed) = store.at(secs).write_and_tell(|tx| tx.housekeep(&limits(), after(secs), 3));
         for (subscription, count) in committed.lapsed {
             *lapsed.entry(subscription.0).or_default() += count;
         }
@@ -229,14 +236,14 @@ fn a_delivery_past_its_age_becomes_a_dead_letter(store: &mut Store) {
     let subscription = store.push_subscription();
     let positions: Vec<Position> = (1..=2).map(|n| store.append(&recorded_at(n, 0))).collect();
     read_to(store, &subscription, positions[1]);
-    let waiting = Delivery { since: after(7), attempts: 3, ..row(&subscription, positions[0], retry(9_999)) };
-    let behind = Delivery { since: after(8), ..row(&subscription, positions[1], DeliveryState::Behind) };
+    let waiting = Delivery { since: stamp(7), attempts: 3, ..row(&subscription, positions[0], retry(9_999)) };
+    let behind = Delivery { since: stamp(8), ..row(&subscription, positions[1], DeliveryState::Behind) };
     put(store, &waiting);
     put(store, &behind);
     keep(store, 5_006);
     assert_eq!(store.reader().delivery(waiting.id).unwrap(), Some(waiting.clone()));
     keep(store, 5_007);
-    let given_up = DeliveryState::Dead { reason: TOO_OLD.into(), at: after(5_007) };
+    let given_up = DeliveryState::Dead { reason: TOO_OLD.into(), at: stamp(5_007), died_at: after(5_007) };
     assert_eq!(store.reader().delivery(waiting.id).unwrap(), Some(Delivery { state: given_up, ..waiting }));
     assert_eq!(store.reader().delivery(behind.id).unwrap(), Some(behind));
     assert_eq!(store.reader().next_due(subscription.id).unwrap(), None);
@@ -259,8 +266,109 @@ fn a_message_pins_its_event_and_goes_past_its_time(store: &mut Store) {
     let second = store.append(&recorded_at(2, 30));
     assert_eq!(keep(store, 1_999), [first.0, second.0]);
     assert_eq!(keep(store, 2_000), [second.0]);
-    assert_eq!(store.reader().queue_depth(queue, after(2_000)).unwrap().visible, 1);
+    assert_eq!(store.reader().queue_depth(queue, stamp(2_000)).unwrap().visible, 1);
     assert_eq!(keep(store, 2_030), [0; 0]);
+}
+
+fn each_queue_keeps_its_messages_for_its_own_time_and_what_goes_is_counted(store: &mut Store) {
+    let sync = |store: &mut Store, short: u64| {
+        let desired = Desired {
+            subscriptions: vec![to_queue("long"), to_queue("short")],
+            message_retention: [("short".to_owned(), Duration::from_secs(short))].into(),
+            ..Desired::default()
+        };
+        store.write(|tx| tx.sync_entities(&desired, after(0))).queues
+    };
+    let queues = sync(store, 60);
+    for n in 0..5 {
+        store.append(&recorded_at(n, n.into()));
+    }
+    let expired = |store: &mut Store, secs: u64| {
+        let mut expired = BTreeMap::<String, u64>::new();
+        loop {
+            let (done, committed) =
+                store.at(secs).write_and_tell(|tx| tx.housekeep(&limits(), after(secs), 2));
+            for (queue, count) in committed.expired {
+                *expired.entry(queue).or_default() += count;
+            }
+            if !done.more {
+                return expired.into_iter().collect::<Vec<_>>();
+            }
+        }
+    };
+    let depth =
+        |store: &Store, n: usize| store.reader().queue_depth(queues[n].id, stamp(62)).unwrap().visible;
+    assert_eq!(expired(store, 59), []);
+    assert_eq!(expired(store, 62), [("short".to_owned(), 3)]);
+    assert_eq!((depth(store, 0), depth(store, 1)), (5, 2));
+    sync(store, 1_000);
+    store.reopen();
+    assert_eq!(expired(store, 999), [], "as it is configured now");
+    assert_eq!(expired(store, 2_001), [("long".to_owned(), 2), ("short".to_owned(), 2)]);
+}
+
+fn a_message_that_a_worker_has_in_hand_goes_when_it_comes_back(store: &mut Store) {
+    let queue = store.sync(&[to_queue("worker")]).queues[0].id;
+    let positions: Vec<Position> = (1..=2).map(|n| store.append(&recorded_at(n, 0))).collect();
+    let hour = Duration::from_secs(3_600);
+    store.at(1_990).write(|tx| tx.receive(queue, 1, hour, after(1_990)));
+    assert_eq!(keep(store, 2_100), [positions[0].0], "it is still hidden");
+    assert_eq!(keep(store, 5_589), [positions[0].0]);
+    assert_eq!(keep(store, 5_590), [0; 0]);
+}
+
+/// Every rule with a wall clock that is years off: nothing goes before its time has passed.
+fn what_the_wall_clock_says_ages_nothing(store: &mut Store) {
+    let wild = [Timestamp::default(), after(40 * 86_400), after(10_000 * 86_400)];
+    let entities = store.sync(&[push("/a"), pending("/b", "t"), push("/c"), to_queue("worker")]);
+    let (confirmed, queue) = (entities.subscriptions[0].clone(), entities.queues[0].id);
+    let mut positions = Vec::new();
+    for (n, wall) in (1..).zip(wild) {
+        let event = NewEvent { recorded_at: wall, ..sample_event(n) };
+        positions.push(store.at(0).write(|tx| tx.append(&event)));
+    }
+    let all = store.positions();
+    read_to(store, &confirmed, positions[2]);
+    put(store, &row(&confirmed, positions[0], retry(9_999)));
+    let buried = DeliveryState::Dead { reason: "410 Gone".into(), at: stamp(0), died_at: wild[0] };
+    put(store, &row(&confirmed, positions[1], buried));
+    for wall in wild {
+        let received = store.at(1).write(|tx| tx.receive(queue, 1, Duration::from_secs(30), wall));
+        assert_eq!(received.len(), 1);
+        store.at(1).write(|tx| tx.sync_entities(&desired_without_c(), wall));
+        while store.at(9).write(|tx| tx.housekeep(&limits(), wall, 3)).more {}
+        assert_eq!(store.positions(), all);
+        assert_eq!(store.reader().deliveries_at(positions[0]).unwrap().len(), 1);
+        assert_eq!(store.subscription(entities.subscriptions[2].id).unwrap().removed_at, Some(wild[0]));
+    }
+    let depth = store.reader().queue_depth(queue, stamp(31)).unwrap();
+    assert_eq!(
+        (depth.visible, depth.oldest),
+        (3, Some(stamp(0))),
+        "hidden for their visibility and no longer"
+    );
+    assert_eq!(store.reader().lag(confirmed.id, 9).unwrap().oldest, Some(stamp(0)));
+    // Its own time passes, and all goes in its turn.
+    store.at(1).write(|tx| tx.confirm_subscription("t"));
+    read_to(store, &entities.subscriptions[1], positions[2]);
+    assert_eq!(keep(store, 30_000), all[..1], "given up by now, it is a dead letter");
+    assert_eq!(store.subscription(entities.subscriptions[2].id), None);
+    assert_eq!(keep(store, 50_000), [0; 0]);
+}
+
+fn desired_without_c() -> Desired {
+    Desired { subscriptions: vec![push("/a"), pending("/b", "t"), to_queue("worker")], ..Desired::default() }
+}
+
+fn the_clock_is_kept_and_is_behind_no_event_or_message(store: &mut Store) {
+    let record = Record { stamp: stamp(100), wall: after(7), advanced: Duration::from_secs(3) };
+    store.at(100).write(|tx| tx.keep_clock(&record));
+    store.restart();
+    assert_eq!(store.opened().backend.kept_clock(), Some(record));
+    store.sync(&[to_queue("worker")]);
+    store.at(150).write(|tx| tx.append(&sample_event(1)));
+    store.restart();
+    assert_eq!(store.opened().backend.kept_clock(), Some(Record { stamp: stamp(150), ..record }));
 }
 
 fn what_is_released_late_goes_too(store: &mut Store) {
@@ -271,7 +379,7 @@ fn what_is_released_late_goes_too(store: &mut Store) {
     read_to(store, &subscription, positions[4]);
     put(store, &row(&subscription, positions[1], retry(1)));
     assert_eq!(keep(store, 500), all, "all are owed to the queue");
-    let received = store.write(|tx| tx.receive(queue, 4, Duration::from_secs(30), after(500)));
+    let received = store.at(500).write(|tx| tx.receive(queue, 4, Duration::from_secs(30), after(500)));
     for one in [&received[3], &received[1], &received[0]] {
         store.write(|tx| tx.delete_message(queue, one.handle));
     }
@@ -320,7 +428,7 @@ fn a_budget_is_kept_and_more_is_told(store: &mut Store) {
     for n in 1..=5 {
         store.append(&recorded_at(n, 0));
     }
-    let step = store.write(|tx| tx.housekeep(&limits(), after(10), 2));
+    let step = store.at(10).write(|tx| tx.housekeep(&limits(), after(10), 2));
     assert_eq!((step.rows, step.more), (2, true));
     assert_eq!(store.positions().len(), 3, "the oldest first");
     let none = store.write(|tx| tx.housekeep(&limits(), after(10), 0));
@@ -339,7 +447,7 @@ fn nothing_to_do_is_no_rows(store: &mut Store) {
 /// Makes room until nothing is left to delete, a row at a time; what is left then.
 fn make_all_room(store: &mut Store, secs: u64) -> Vec<i64> {
     for _ in 0..1_000 {
-        let done = store.write(|tx| tx.make_room(&limits(), after(secs), 1));
+        let done = store.at(secs).write(|tx| tx.make_room(&limits(), after(secs), 1));
         assert!(done.rows <= 1);
         if !done.more {
             assert_eq!(store.reader().check(true).unwrap(), [""; 0]);
@@ -356,7 +464,7 @@ fn room_is_made_of_the_oldest_whatever_its_age(store: &mut Store) {
         .collect();
     for left in (1..9).rev() {
         while store.positions().len() > left {
-            let done = store.write(|tx| tx.make_room(&limits(), after(0), 1));
+            let done = store.at(0).write(|tx| tx.make_room(&limits(), after(0), 1));
             assert!(done.rows <= 1 && done.more, "{done:?}");
         }
         assert_eq!(store.positions(), positions[9 - left..], "the oldest first, over all topics");
@@ -365,7 +473,7 @@ fn room_is_made_of_the_oldest_whatever_its_age(store: &mut Store) {
     let more = store.append(&recorded_at(10, 0));
     assert!(more.0 > positions[8]);
     assert_eq!(make_all_room(store, 0), [0; 0], "what came since, too");
-    let nothing = store.write(|tx| tx.make_room(&limits(), after(0), 9));
+    let nothing = store.at(0).write(|tx| tx.make_room(&limits(), after(0), 9));
     assert_eq!((nothing.rows, nothing.more), (0, false));
 }
 

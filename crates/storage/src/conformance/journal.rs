@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use event::{Event, NewEvent, Outcome, Position, TopicId, UnknownReason};
 
-use super::{Case, Store, after, cases, event_of, to_queue};
+use super::{Case, Store, after, cases, event_of, secs_of, stamp, to_queue};
 use crate::memory::{sample_event, sample_id, sample_intent};
 use crate::retention::Retention;
 
@@ -56,7 +56,7 @@ fn an_event_is_appended_as_it_was_given(store: &mut Store) {
     bodies.push(NewEvent { overlapped: true, answer: None, key: "ä'\"\0".into(), ..sample_event(100) });
     for body in bodies {
         let position = store.append(&body);
-        let expected = Some(Event { position, body: body.clone() });
+        let expected = Some(Event { position, stamp: stamp(secs_of(body.recorded_at)), body: body.clone() });
         assert_eq!(store.reader().event(body.id).unwrap(), expected);
         assert_eq!(store.reader().event_at(position).unwrap(), expected);
         assert_eq!(store.reader().head().unwrap(), position);
@@ -75,7 +75,7 @@ fn an_event_of_a_known_id_is_not_appended_again(store: &mut Store) {
     });
     assert_eq!(again, first);
     assert_eq!(store.positions().len(), 1);
-    assert_eq!(store.reader().queue_depth(queue, after(0)).unwrap().visible, 1, "and sent to no queue again");
+    assert_eq!(store.reader().queue_depth(queue, stamp(0)).unwrap().visible, 1, "and sent to no queue again");
 }
 
 fn positions_grow_by_commit_and_not_by_id(store: &mut Store) {
@@ -117,7 +117,7 @@ fn an_append_sends_to_every_subscribed_queue_in_its_own_transaction(store: &mut 
     let entities = store.sync(&[to_queue("one"), to_queue("two")]);
     let queues: Vec<_> = entities.queues.iter().map(|queue| queue.id).collect();
     let backend = &mut store.opened().backend;
-    backend.begin().unwrap();
+    backend.begin(stamp(0)).unwrap();
     let position = backend.tx().append(&sample_event(1)).unwrap();
     let inside = backend.tx().receive(queues[0], 9, Duration::ZERO, after(0)).unwrap();
     assert_eq!(inside.len(), 1, "the transaction sees it already");
@@ -125,10 +125,10 @@ fn an_append_sends_to_every_subscribed_queue_in_its_own_transaction(store: &mut 
     assert_eq!(committed.topics, [(TopicId(1), position)]);
     assert_eq!(committed.queues, queues);
     for queue in queues {
-        assert_eq!(store.reader().queue_depth(queue, after(0)).unwrap().visible, 1);
+        assert_eq!(store.reader().queue_depth(queue, stamp(0)).unwrap().visible, 1);
     }
     let backend = &mut store.opened().backend;
-    backend.begin().unwrap();
+    backend.begin(stamp(0)).unwrap();
     backend.tx().append(&sample_event(1)).unwrap();
     let elsewhere = backend.tx().append(&event_of(2, TopicId(99))).unwrap();
     let committed = backend.commit().unwrap();
@@ -223,7 +223,7 @@ fn recovered_intents_reach_queues(store: &mut Store) {
     store.write(|tx| tx.insert_intent(&sample_intent(1)));
     store.restart();
     store.write(|tx| tx.recover(after(9), 9));
-    assert_eq!(store.reader().queue_depth(queue, after(9)).unwrap().visible, 1);
+    assert_eq!(store.reader().queue_depth(queue, stamp(9)).unwrap().visible, 1);
 }
 
 fn intents_survive_an_orderly_close(store: &mut Store) {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Case, Store, after, cases, recorded_at, to_queue};
+use super::{Case, Store, after, cases, recorded_at, stamp, to_queue};
 use crate::entities::QueueId;
 use crate::memory::{sample_event, sample_id};
 use crate::queue::{MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange};
@@ -20,6 +20,7 @@ pub(super) const CASES: &[Case] = cases![
     visibility_changes_from_now_on,
     zero_visibility_shows_a_message_at_once,
     visibility_ends_at_the_limit_of_the_last_receive,
+    a_message_that_is_hidden_beyond_the_limit_is_visible,
     message_ids_differ_between_queues_and_stay,
     depth_tells_the_visible_from_those_in_flight,
     an_events_messages_are_those_that_are_still_there,
@@ -36,7 +37,7 @@ fn queue(store: &mut Store, messages: u8) -> QueueId {
 }
 
 fn receive(store: &mut Store, queue: QueueId, max: usize, secs: u64) -> Vec<Received> {
-    store.write(|tx| tx.receive(queue, max, HALF_MINUTE, after(secs)))
+    store.at(secs).write(|tx| tx.receive(queue, max, HALF_MINUTE, after(secs)))
 }
 
 /// The samples that were received.
@@ -103,7 +104,7 @@ fn a_receipt_is_good_for_its_own_queue_only(store: &mut Store) {
     store.append(&sample_event(1));
     let handle = receive(store, queues[0].id, 1, 10)[0].handle;
     assert!(!store.write(|tx| tx.delete_message(queues[1].id, handle)));
-    let change = store.write(|tx| tx.change_visibility(queues[1].id, handle, HALF_MINUTE, after(10)));
+    let change = store.at(10).write(|tx| tx.change_visibility(queues[1].id, handle, HALF_MINUTE));
     assert_eq!(change, VisibilityChange::Gone);
     assert!(store.write(|tx| tx.delete_message(queues[0].id, handle)));
     assert_eq!(receive(store, queues[1].id, 9, 10).len(), 1);
@@ -124,21 +125,21 @@ fn numbers_of_messages_are_never_used_twice(store: &mut Store) {
 fn visibility_changes_from_now_on(store: &mut Store) {
     let queue = queue(store, 1);
     let handle = receive(store, queue, 1, 10)[0].handle;
-    let change = store.write(|tx| tx.change_visibility(queue, handle, HALF_MINUTE * 2, after(20)));
+    let change = store.at(20).write(|tx| tx.change_visibility(queue, handle, HALF_MINUTE * 2));
     assert_eq!(change, VisibilityChange::Changed);
     assert_eq!(receive(store, queue, 1, 79).len(), 0);
     assert_eq!(receive(store, queue, 1, 80).len(), 1);
     let gone = MessageHandle { seq: handle.seq + 1, receive_count: 1 };
-    let change = store.write(|tx| tx.change_visibility(queue, gone, HALF_MINUTE, after(80)));
+    let change = store.at(80).write(|tx| tx.change_visibility(queue, gone, HALF_MINUTE));
     assert_eq!(change, VisibilityChange::Gone);
 }
 
 fn zero_visibility_shows_a_message_at_once(store: &mut Store) {
     let queue = queue(store, 2);
     let handle = receive(store, queue, 1, 10)[0].handle;
-    store.write(|tx| tx.change_visibility(queue, handle, Duration::ZERO, after(10)));
+    store.at(10).write(|tx| tx.change_visibility(queue, handle, Duration::ZERO));
     assert_eq!(samples(&receive(store, queue, 2, 10)), [1, 2], "in its place");
-    let unhidden = store.write(|tx| tx.receive(queue, 9, Duration::ZERO, after(100)));
+    let unhidden = store.at(100).write(|tx| tx.receive(queue, 9, Duration::ZERO, after(100)));
     assert_eq!(unhidden.len(), 2);
     assert_eq!(receive(store, queue, 9, 100).len(), 2);
 }
@@ -146,7 +147,7 @@ fn zero_visibility_shows_a_message_at_once(store: &mut Store) {
 fn visibility_ends_at_the_limit_of_the_last_receive(store: &mut Store) {
     let queue = queue(store, 1);
     let change = |store: &mut Store, handle, visibility, secs| {
-        store.write(|tx| tx.change_visibility(queue, handle, visibility, after(secs)))
+        store.at(secs).write(|tx| tx.change_visibility(queue, handle, visibility))
     };
     let first = receive(store, queue, 1, 10)[0].handle;
     assert_eq!(change(store, first, MAX_VISIBILITY, 10), VisibilityChange::Changed);
@@ -158,6 +159,17 @@ fn visibility_ends_at_the_limit_of_the_last_receive(store: &mut Store) {
     let second = receive(store, queue, 1, again)[0].handle;
     assert_eq!(change(store, second, MAX_VISIBILITY, again), VisibilityChange::Changed);
     assert_eq!(change(store, first, MAX_VISIBILITY, again), VisibilityChange::Changed);
+}
+
+/// The clock is behind what a receive was given: as nothing can be hidden for so long, it is not.
+fn a_message_that_is_hidden_beyond_the_limit_is_visible(store: &mut Store) {
+    const THIRTY_DAYS: u64 = 30 * 86_400;
+    let queue = queue(store, 2);
+    assert_eq!(receive(store, queue, 1, THIRTY_DAYS).len(), 1);
+    assert_eq!(store.reader().queue_depth(queue, stamp(20)).unwrap().visible, 2);
+    assert_eq!(samples(&receive(store, queue, 9, 20)), [1, 2]);
+    assert_eq!(receive(store, queue, 9, 20).len(), 0);
+    assert_eq!(samples(&receive(store, queue, 9, 50)), [1, 2]);
 }
 
 fn message_ids_differ_between_queues_and_stay(store: &mut Store) {
@@ -173,13 +185,13 @@ fn message_ids_differ_between_queues_and_stay(store: &mut Store) {
 fn depth_tells_the_visible_from_those_in_flight(store: &mut Store) {
     let queue = queue(store, 3);
     let handle = receive(store, queue, 1, 10)[0].handle;
-    let depth = |store: &Store, secs| store.reader().queue_depth(queue, after(secs)).unwrap();
-    let oldest = Some(after(1));
+    let depth = |store: &Store, secs| store.reader().queue_depth(queue, stamp(secs)).unwrap();
+    let oldest = Some(stamp(1));
     assert_eq!(depth(store, 10), QueueDepth { visible: 2, in_flight: 1, oldest });
     assert_eq!(depth(store, 40), QueueDepth { visible: 3, in_flight: 0, oldest });
     store.write(|tx| tx.delete_message(queue, handle));
-    assert_eq!(depth(store, 40), QueueDepth { visible: 2, in_flight: 0, oldest: Some(after(2)) });
-    assert_eq!(store.reader().queue_depth(QueueId(99), after(0)).unwrap(), QueueDepth::default());
+    assert_eq!(depth(store, 40), QueueDepth { visible: 2, in_flight: 0, oldest: Some(stamp(2)) });
+    assert_eq!(store.reader().queue_depth(QueueId(99), stamp(0)).unwrap(), QueueDepth::default());
 }
 
 fn an_events_messages_are_those_that_are_still_there(store: &mut Store) {

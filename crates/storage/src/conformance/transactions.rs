@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Case, Store, after, cases, dead, push, retry, row, to_queue};
+use super::{Case, Store, after, cases, dead, push, retry, row, stamp, to_queue};
 use crate::StoreError;
 use crate::delivery::DeliveryId;
 use crate::entities::{Cursor, Desired};
@@ -27,7 +27,7 @@ fn a_rollback_leaves_nothing(store: &mut Store) {
     let handle = store.write(|tx| tx.receive(queue, 1, Duration::from_secs(30), after(0)))[0].handle;
 
     let backend = &mut store.opened().backend;
-    backend.begin().unwrap();
+    backend.begin(stamp(100_000_000)).unwrap();
     let tx = backend.tx();
     tx.remove_intent(sample_id(2)).unwrap();
     tx.insert_intent(&sample_intent(3)).unwrap();
@@ -46,19 +46,19 @@ fn a_rollback_leaves_nothing(store: &mut Store) {
     assert_eq!(store.reader().head().unwrap(), position);
     assert_eq!(store.subscription(subscription.id), Some(subscription.clone()));
     assert_eq!(store.reader().deliveries_at(position).unwrap(), [row(&subscription, position, retry(1))]);
-    assert_eq!(store.reader().queue_depth(queue, after(0)).unwrap().in_flight, 1);
+    assert_eq!(store.reader().queue_depth(queue, stamp(0)).unwrap().in_flight, 1);
     assert_eq!(store.write(|tx| tx.get_value("name")), None);
     assert!(!store.write(|tx| tx.remove_intent(sample_id(3))), "its insert was rolled back");
     assert!(store.write(|tx| tx.remove_intent(sample_id(2))), "its removal was rolled back");
     store.write(|tx| tx.insert_intent(&sample_intent(3)));
     assert!(store.write(|tx| tx.remove_intent(sample_id(3))));
     assert!(store.append(&sample_event(5)) > position);
-    assert_eq!(store.reader().queue_depth(queue, after(0)).unwrap().visible, 1);
+    assert_eq!(store.reader().queue_depth(queue, stamp(0)).unwrap().visible, 1);
 }
 
 fn what_is_not_committed_is_read_by_nobody(store: &mut Store) {
     let backend = &mut store.opened().backend;
-    backend.begin().unwrap();
+    backend.begin(stamp(0)).unwrap();
     backend.tx().append(&sample_event(1)).unwrap();
     assert_eq!(store.reader().event(sample_id(1)).unwrap(), None);
     let committed = store.opened().backend.commit().unwrap();
@@ -68,10 +68,10 @@ fn what_is_not_committed_is_read_by_nobody(store: &mut Store) {
 
 fn an_empty_transaction_brings_nothing(store: &mut Store) {
     let backend = &mut store.opened().backend;
-    backend.begin().unwrap();
+    backend.begin(stamp(0)).unwrap();
     backend.tx().append(&sample_event(1)).unwrap();
     backend.rollback();
-    backend.begin().unwrap();
+    backend.begin(stamp(0)).unwrap();
     let committed = backend.commit().unwrap();
     assert!(committed.topics.is_empty() && committed.queues.is_empty());
     backend.between_commits();
@@ -80,10 +80,10 @@ fn an_empty_transaction_brings_nothing(store: &mut Store) {
 fn entities_of_a_rolled_back_transaction_get_no_messages(store: &mut Store) {
     let desired = Desired { subscriptions: vec![to_queue("worker")], ..Desired::default() };
     let backend = &mut store.opened().backend;
-    backend.begin().unwrap();
+    backend.begin(stamp(0)).unwrap();
     backend.tx().sync_entities(&desired, after(0)).unwrap();
     backend.rollback();
-    backend.begin().unwrap();
+    backend.begin(stamp(0)).unwrap();
     backend.tx().append(&sample_event(1)).unwrap();
     assert_eq!(backend.commit().unwrap().queues, []);
 }

@@ -1,6 +1,6 @@
 //! Topics, queues and subscriptions as the configuration wants them.
 
-use event::{Position, Timestamp, TopicId};
+use event::{Position, Stamp, Timestamp, TopicId};
 
 use super::state::{State, Subscriber};
 use crate::entities::{
@@ -9,16 +9,22 @@ use crate::entities::{
 };
 
 impl State {
-    pub(super) fn sync(&mut self, desired: &Desired, now: Timestamp) -> Entities {
+    pub(super) fn sync(&mut self, desired: &Desired, (wall, now): (Timestamp, Stamp)) -> Entities {
         let mut entities = Entities::default();
         for name in desired.topic_names() {
             entities.topics.push(Topic { id: self.ensure_topic(name), name: name.to_owned() });
         }
         for name in desired.queue_names() {
-            entities.queues.push(Queue { id: self.ensure_queue(name), name: name.to_owned() });
+            let id = self.ensure_queue(name);
+            let table = self.message_retention.edit();
+            match desired.message_retention.get(name) {
+                Some(retention) => table.insert(id, *retention),
+                None => table.remove(&id),
+            };
+            entities.queues.push(Queue { id, name: name.to_owned() });
         }
         for wanted in &desired.subscriptions {
-            let subscription = self.ensure_subscription(wanted, now);
+            let subscription = self.ensure_subscription(wanted, (wall, now));
             if !entities.subscriptions.iter().any(|known| known.id == subscription.id) {
                 entities.subscriptions.push(subscription);
             }
@@ -34,7 +40,8 @@ impl State {
                 {
                     subscription.cursor = Cursor { dispatched_to: head, done_to: head };
                 }
-                subscription.removed_at.get_or_insert(now);
+                subscription.removed_at.get_or_insert(wall);
+                subscriber.removed.get_or_insert(now);
                 entities.removed.push(subscription.clone());
             }
         }
@@ -59,7 +66,11 @@ impl State {
         })
     }
 
-    fn ensure_subscription(&mut self, wanted: &DesiredSubscription, now: Timestamp) -> Subscription {
+    fn ensure_subscription(
+        &mut self,
+        wanted: &DesiredSubscription,
+        (wall, now): (Timestamp, Stamp),
+    ) -> Subscription {
         let topic = self.ensure_topic(&wanted.topic);
         let same = |known: &Subscription| {
             known.topic == topic && known.protocol == wanted.protocol && known.endpoint == wanted.endpoint
@@ -68,6 +79,7 @@ impl State {
         let mut subscribers = self.subscriptions.edit().values_mut();
         if let Some(known) = subscribers.find(|known| same(&known.subscription)) {
             let was_removed = known.subscription.removed_at.take().is_some();
+            known.removed = None;
             if was_removed && known.subscription.state.is_disabled() {
                 known.subscription.state = first_state(wanted);
                 known.subscription.uuid = wanted.uuid;
@@ -90,12 +102,14 @@ impl State {
             protocol: wanted.protocol,
             endpoint: wanted.endpoint.clone(),
             state: first_state(wanted),
-            created_at: now,
+            created_at: wall,
+            created: now,
             removed_at: None,
             cursor: Cursor { dispatched_to: self.head, done_to: self.head },
         };
         let subscriber = Subscriber {
             subscription: subscription.clone(),
+            removed: None,
             token: wanted.confirm_with.clone(),
             has_gap: false,
         };
@@ -104,17 +118,16 @@ impl State {
     }
 
     /// Whether a push subscription of the topic has yet to read the position. Pending and disabled ones count only if the event was
-    /// recorded after `pinned_since`.
+    /// stamped after `pinned_since`.
     pub(super) fn is_unread(
         &self,
         topic: TopicId,
         position: Position,
-        recorded_at: Timestamp,
-        pinned_since: Timestamp,
+        stamp: Stamp,
+        pinned_since: Stamp,
     ) -> bool {
-        self.readers_before(topic, position).any(|subscription| {
-            subscription.state == SubscriptionState::Confirmed || recorded_at > pinned_since
-        })
+        self.readers_before(topic, position)
+            .any(|subscription| subscription.state == SubscriptionState::Confirmed || stamp > pinned_since)
     }
 
     /// Push subscriptions of the topic that have yet to read the position.

@@ -1,17 +1,20 @@
 //! The rules of [`retention`](crate::retention), as plain walks over the tables.
 
-use event::{Event, Position, Timestamp};
+use std::time::Duration;
+
+use event::{Event, Position, Stamp, Timestamp};
 
 use super::state::State;
 use super::transaction::waits;
 use crate::backend::Committed;
 use crate::delivery::{DeliveryId, DeliveryState};
-use crate::entities::{SubscriptionId, SubscriptionState};
+use crate::entities::{QueueId, SubscriptionId, SubscriptionState};
 use crate::retention::{Housekept, Retention, TOO_OLD};
 
 /// How much one call may still do, and what its commit tells.
 struct Sweep<'c> {
-    now: Timestamp,
+    wall: Timestamp,
+    now: Stamp,
     left: usize,
     done: Housekept,
     committed: &'c mut Committed,
@@ -36,11 +39,11 @@ impl State {
     pub(super) fn housekeep(
         &mut self,
         retention: &Retention,
-        now: Timestamp,
+        (wall, now): (Timestamp, Stamp),
         budget: usize,
         committed: &mut Committed,
     ) -> Housekept {
-        let mut sweep = Sweep { now, left: budget, done: Housekept::default(), committed };
+        let mut sweep = Sweep { wall, now, left: budget, done: Housekept::default(), committed };
         sweep.done.more = self.sweep(retention, &mut sweep).is_err();
         sweep.done
     }
@@ -48,13 +51,13 @@ impl State {
     pub(super) fn make_room(
         &mut self,
         retention: &Retention,
-        now: Timestamp,
+        (wall, now): (Timestamp, Stamp),
         budget: usize,
         committed: &mut Committed,
     ) -> Housekept {
-        let mut sweep = Sweep { now, left: budget, done: Housekept::default(), committed };
+        let mut sweep = Sweep { wall, now, left: budget, done: Housekept::default(), committed };
         let pinned = now.minus(retention.pending_pin);
-        let any_age = Timestamp::from_micros(u64::MAX);
+        let any_age = Stamp::from_micros(u64::MAX);
         let cleared = self.drop_events(any_age, pinned, &mut sweep);
         sweep.done.more = cleared.and_then(|()| self.drop_done_attempts(&mut sweep)).is_err();
         sweep.done
@@ -84,11 +87,11 @@ impl State {
 
     fn sweep(&mut self, retention: &Retention, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let before = |limit| sweep.now.minus(limit);
-        let (grace, messages) = (before(retention.removed_grace), before(retention.queue_message));
+        let grace = before(retention.removed_grace);
         let (dead, pinned) = (before(retention.dead_letter), before(retention.pending_pin));
         let (age, history) = (before(retention.max_age), before(retention.history));
         self.drop_removed(grace, sweep)?;
-        self.drop_messages(messages, sweep)?;
+        self.drop_messages(retention.queue_message, sweep)?;
         self.drop_dead(dead, sweep)?;
         self.drop_unreachable(pinned, sweep)?;
         self.give_up(age, sweep)?;
@@ -96,11 +99,12 @@ impl State {
         self.drop_attempts(retention.max_attempts, sweep)
     }
 
-    fn drop_removed(&mut self, until: Timestamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
-        let subscriptions = self.subscriptions.values().map(|subscriber| &subscriber.subscription);
-        let gone: Vec<SubscriptionId> = subscriptions
-            .filter(|known| known.removed_at.is_some_and(|at| at <= until))
-            .map(|known| known.id)
+    fn drop_removed(&mut self, until: Stamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
+        let gone: Vec<SubscriptionId> = self
+            .subscriptions
+            .values()
+            .filter(|known| known.removed.is_some_and(|at| at <= until))
+            .map(|known| known.subscription.id)
             .collect();
         for id in gone {
             let rows: Vec<DeliveryId> = self.rows_of(id).map(|row| row.id).collect();
@@ -119,18 +123,26 @@ impl State {
         Ok(())
     }
 
-    fn drop_messages(&mut self, until: Timestamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
-        let old = |message: &super::state::Message| message.sent_at <= until;
-        let seqs: Vec<i64> =
-            self.messages.iter().take_while(|(_, message)| old(message)).map(|(seq, _)| *seq).collect();
-        for seq in seqs {
-            sweep.spend()?;
-            self.messages.edit().remove(&seq);
+    fn drop_messages(&mut self, default: Duration, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
+        let queues: Vec<(QueueId, String)> =
+            self.queues.iter().map(|(id, name)| (*id, name.clone())).collect();
+        for (id, name) in queues {
+            let until = sweep.now.minus(self.message_retention.get(&id).copied().unwrap_or(default));
+            let expired = |message: &super::state::Message| {
+                message.queue == id && message.is_visible(sweep.now) && message.stamp <= until
+            };
+            let seqs: Vec<i64> =
+                self.messages.iter().filter(|(_, message)| expired(message)).map(|(seq, _)| *seq).collect();
+            for seq in seqs {
+                sweep.spend()?;
+                self.messages.edit().remove(&seq);
+                *sweep.committed.expired.entry(name.clone()).or_default() += 1;
+            }
         }
         Ok(())
     }
 
-    fn drop_dead(&mut self, until: Timestamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
+    fn drop_dead(&mut self, until: Stamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let rows = self.deliveries.values().filter_map(|row| match &row.state {
             DeliveryState::Dead { at, .. } if *at <= until => Some(row.id),
             _ => None,
@@ -138,13 +150,13 @@ impl State {
         self.drop_rows(rows.collect(), sweep)
     }
 
-    fn drop_unreachable(&mut self, until: Timestamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
+    fn drop_unreachable(&mut self, until: Stamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let unreachable = |id| {
             self.subscriptions
                 .get(&id)
                 .is_some_and(|known| known.subscription.state != SubscriptionState::Confirmed)
         };
-        let old = |position| self.events.get(&position).is_none_or(|event| event.body.recorded_at <= until);
+        let old = |position| self.events.get(&position).is_none_or(|event| event.stamp <= until);
         let rows = self
             .deliveries
             .values()
@@ -161,7 +173,7 @@ impl State {
         Ok(())
     }
 
-    fn give_up(&mut self, until: Timestamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
+    fn give_up(&mut self, until: Stamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let rows: Vec<DeliveryId> = self
             .deliveries
             .values()
@@ -172,19 +184,15 @@ impl State {
             sweep.spend()?;
             sweep.committed.given_up += 1;
             if let Some(row) = self.deliveries.edit().get_mut(&id) {
-                row.state = DeliveryState::Dead { reason: TOO_OLD.into(), at: sweep.now };
+                row.state =
+                    DeliveryState::Dead { reason: TOO_OLD.into(), at: sweep.now, died_at: sweep.wall };
             }
         }
         Ok(())
     }
 
-    fn drop_events(
-        &mut self,
-        until: Timestamp,
-        pinned_since: Timestamp,
-        sweep: &mut Sweep<'_>,
-    ) -> Result<(), Spent> {
-        let old = self.events.values().filter(|event| event.body.recorded_at <= until);
+    fn drop_events(&mut self, until: Stamp, pinned_since: Stamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
+        let old = self.events.values().filter(|event| event.stamp <= until);
         let free: Vec<_> = old
             .filter(|event| !self.is_owed(event, pinned_since))
             .map(|event| (event.position, event.body.id, event.body.topic))
@@ -206,9 +214,9 @@ impl State {
         Ok(())
     }
 
-    fn is_owed(&self, event: &Event, pinned_since: Timestamp) -> bool {
+    fn is_owed(&self, event: &Event, pinned_since: Stamp) -> bool {
         let position: Position = event.position;
-        self.is_unread(event.body.topic, position, event.body.recorded_at, pinned_since)
+        self.is_unread(event.body.topic, position, event.stamp, pinned_since)
             || self.deliveries.keys().any(|row| row.position == position)
             || self.messages.values().any(|message| message.position == position)
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use event::Timestamp;
+use event::{Stamp, Timestamp};
 
-use super::state::State;
+use super::state::{Message, State};
 use crate::entities::QueueId;
 use crate::queue::{MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange, message_id};
 use crate::{Result, StoreError};
@@ -15,9 +15,9 @@ impl State {
         queue: QueueId,
         max: usize,
         visibility: Duration,
-        now: Timestamp,
+        (wall, now): (Timestamp, Stamp),
     ) -> Result<Vec<Received>> {
-        let visible = |message: &super::state::Message| message.queue == queue && message.visible_at <= now;
+        let visible = |message: &Message| message.queue == queue && message.is_visible(now);
         let mut received = Vec::new();
         for (seq, message) in
             self.messages.edit().iter_mut().filter(|(_, message)| visible(message)).take(max)
@@ -38,7 +38,7 @@ impl State {
                 event: (**event).clone(),
                 subscription: message.subscription,
                 sent_at: message.sent_at,
-                first_received_at: *message.first_received_at.get_or_insert(now),
+                first_received_at: *message.first_received_at.get_or_insert(wall),
                 receive_count: message.receive_count,
             });
         }
@@ -58,7 +58,7 @@ impl State {
         queue: QueueId,
         handle: MessageHandle,
         visibility: Duration,
-        now: Timestamp,
+        now: Stamp,
     ) -> VisibilityChange {
         let found = self.messages.edit().get_mut(&handle.seq).filter(|message| message.queue == queue);
         let Some(message) = found else { return VisibilityChange::Gone };
@@ -70,11 +70,11 @@ impl State {
         VisibilityChange::Changed
     }
 
-    pub(super) fn queue_depth(&self, queue: QueueId, now: Timestamp) -> QueueDepth {
+    pub(super) fn queue_depth(&self, queue: QueueId, now: Stamp) -> QueueDepth {
         let mut depth = QueueDepth::default();
         for message in self.messages.values().filter(|message| message.queue == queue) {
-            depth.oldest.get_or_insert(message.sent_at);
-            if message.visible_at <= now {
+            depth.oldest.get_or_insert(message.stamp);
+            if message.is_visible(now) {
                 depth.visible += 1;
             } else {
                 depth.in_flight += 1;
@@ -84,7 +84,14 @@ impl State {
     }
 }
 
-/// Zero is visible at once, also for a clock that steps back.
-fn hidden_until(visibility: Duration, now: Timestamp) -> Timestamp {
-    if visibility.is_zero() { Timestamp::default() } else { now.plus(visibility) }
+impl Message {
+    /// Whether a receive may take it.
+    pub(super) fn is_visible(&self, now: Stamp) -> bool {
+        self.visible_at <= now || self.visible_at > now.plus(MAX_VISIBILITY)
+    }
+}
+
+/// Zero is visible at once.
+fn hidden_until(visibility: Duration, now: Stamp) -> Stamp {
+    if visibility.is_zero() { Stamp::default() } else { now.plus(visibility) }
 }

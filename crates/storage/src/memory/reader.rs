@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use event::{Event, EventId, Position, Timestamp, TopicId};
+use event::{Event, EventId, Position, Stamp, TopicId};
 
 use super::Shared;
 use super::faults::ReadFaults;
@@ -95,25 +95,38 @@ impl Reader for MemoryReader {
     fn due_deliveries(
         &self,
         subscription: SubscriptionId,
-        now: Timestamp,
+        now: Stamp,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
         let state = self.state()?;
-        let mut due: Vec<(Timestamp, &Delivery)> =
+        let mut due: Vec<(Stamp, &Delivery)> =
             state.rows_of(subscription).filter_map(retry_at).filter(|(at, _)| *at <= now).collect();
         due.sort_by_key(|(at, row)| (*at, row.id.position));
         Ok(due.into_iter().take(limit).map(|(_, row)| row.clone()).collect())
     }
 
-    fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Timestamp>> {
+    fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Stamp>> {
         Ok(self.state()?.rows_of(subscription).filter_map(retry_at).map(|(at, _)| at).min())
+    }
+
+    fn retries_after(
+        &self,
+        subscription: SubscriptionId,
+        after: Stamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        let state = self.state()?;
+        let mut retries: Vec<(Stamp, &Delivery)> =
+            state.rows_of(subscription).filter_map(retry_at).filter(|(at, _)| *at > after).collect();
+        retries.sort_by_key(|(at, row)| (*at, row.id.position));
+        Ok(retries.into_iter().rev().take(limit).map(|(_, row)| row.clone()).collect())
     }
 
     fn leased_deliveries(
         &self,
         subscription: SubscriptionId,
-        after: Timestamp,
-        until: Timestamp,
+        after: Stamp,
+        until: Stamp,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
         let state = self.state()?;
@@ -122,7 +135,7 @@ impl Reader for MemoryReader {
                 (row.id.position, row.id.subscription, 0)..=(row.id.position, row.id.subscription, u32::MAX);
             state.attempts.range(ids).next_back().map_or(0, |((.., number), _)| *number)
         };
-        let mut leased: Vec<(Timestamp, &Delivery)> = state
+        let mut leased: Vec<(Stamp, &Delivery)> = state
             .rows_of(subscription)
             .filter_map(retry_at)
             .filter(|(at, row)| *at > after && *at <= until && row.attempts > recorded(row))
@@ -176,7 +189,7 @@ impl Reader for MemoryReader {
         &self,
         of: SubscriptionId,
         after: Option<Death>,
-        until: Timestamp,
+        until: Stamp,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
         let state = self.state()?;
@@ -217,7 +230,7 @@ impl Reader for MemoryReader {
         Ok(self.state()?.lag(subscription, usize::try_from(at_most).unwrap_or(usize::MAX)))
     }
 
-    fn queue_depth(&self, queue: QueueId, now: Timestamp) -> Result<QueueDepth> {
+    fn queue_depth(&self, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
         Ok(self.state()?.queue_depth(queue, now))
     }
 
@@ -243,7 +256,7 @@ impl Reader for MemoryReader {
     }
 }
 
-fn retry_at(row: &Delivery) -> Option<(Timestamp, &Delivery)> {
+fn retry_at(row: &Delivery) -> Option<(Stamp, &Delivery)> {
     match row.state {
         DeliveryState::Retry { at } => Some((at, row)),
         _ => None,
@@ -282,9 +295,7 @@ impl State {
             waiting: waiting.len() as u64,
             behind: waiting.iter().filter(|row| row.state == DeliveryState::Behind).count() as u64,
             dead: self.rows_of(id).filter(|row| !waits(row)).take(at_most).count() as u64,
-            oldest: oldest
-                .and_then(|position| self.events.get(&position))
-                .map(|event| event.body.recorded_at),
+            oldest: oldest.and_then(|position| self.events.get(&position)).map(|event| event.stamp),
         }
     }
 }

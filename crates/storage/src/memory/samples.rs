@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn samples_are_facts_that_read_back() {
-        let event = Event { position: Position(1), body: sample_event(7) };
+        let event = Event { position: Position(1), stamp: event::Stamp::default(), body: sample_event(7) };
         assert_eq!(&*event.request().unwrap().service_path, "/profiles/7");
         assert_eq!(event.answer().unwrap().unwrap().status, Some(204));
         assert_eq!(sample_intent(7).id, event.body.id);

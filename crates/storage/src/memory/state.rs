@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
-use event::{Event, EventId, Intent, NewEvent, Position, Timestamp, TopicId};
+use event::{Event, EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
 
 use crate::StoreError;
+use crate::clock::Record;
 use crate::delivery::{Attempt, Delivery, DeliveryId};
 use crate::entities::{Incarnation, Protocol, QueueId, Subscription, SubscriptionId};
 
@@ -47,6 +49,8 @@ pub(super) struct State {
     pub(super) head: Position,
     pub(super) topics: Table<TopicId, String>,
     pub(super) queues: Table<QueueId, String>,
+    /// How long a queue keeps a message, if it says so itself.
+    pub(super) message_retention: Table<QueueId, Duration>,
     pub(super) subscriptions: Table<SubscriptionId, Subscriber>,
     pub(super) last_subscription: i64,
     pub(super) deliveries: Table<DeliveryId, Delivery>,
@@ -57,6 +61,7 @@ pub(super) struct State {
     pub(super) values: Table<String, Vec<u8>>,
     /// Events that a test made unreadable.
     pub(super) damaged: Table<Position, ()>,
+    pub(super) clock: Option<Record>,
 }
 
 #[derive(Clone)]
@@ -68,6 +73,8 @@ pub(super) struct OpenIntent {
 #[derive(Clone)]
 pub(super) struct Subscriber {
     pub(super) subscription: Subscription,
+    /// When it was removed, on the store's clock.
+    pub(super) removed: Option<Stamp>,
     /// Kept after the confirmation too, so that a repeated one finds it.
     pub(super) token: Option<String>,
     /// Of a queue: what came after its cursor's `done_to` was not sent; when it is back, up to `dispatched_to`.
@@ -90,9 +97,11 @@ pub(super) struct Message {
     pub(super) position: Position,
     pub(super) subscription: SubscriptionId,
     pub(super) sent_at: Timestamp,
-    pub(super) visible_at: Timestamp,
+    /// When it was sent, on the store's clock.
+    pub(super) stamp: Stamp,
+    pub(super) visible_at: Stamp,
     pub(super) first_received_at: Option<Timestamp>,
-    pub(super) received_at: Option<Timestamp>,
+    pub(super) received_at: Option<Stamp>,
     pub(super) receive_count: u32,
 }
 
@@ -109,17 +118,21 @@ impl State {
     }
 
     /// The position of the event, and the queues that got a message of it; `None` if its id is in the log already.
-    pub(super) fn append(&mut self, body: &NewEvent) -> Result<(Position, Vec<QueueId>), Position> {
+    pub(super) fn append(
+        &mut self,
+        body: &NewEvent,
+        now: Stamp,
+    ) -> Result<(Position, Vec<QueueId>), Position> {
         if let Some(position) = self.positions.get(&body.id) {
             return Err(*position);
         }
         let position = Position(self.head.0 + 1);
         self.head = position;
         self.positions.edit().insert(body.id, position);
-        self.events.edit().insert(position, Arc::new(Event { position, body: body.clone() }));
+        self.events.edit().insert(position, Arc::new(Event { position, stamp: now, body: body.clone() }));
         let subscribed = self.subscribed_queues(body.topic);
         for (subscription, queue) in &subscribed {
-            self.send(*queue, *subscription, position, body.recorded_at);
+            self.send(*queue, *subscription, position, (body.recorded_at, now));
         }
         Ok((position, subscribed.into_iter().map(|(_, queue)| queue).collect()))
     }
@@ -134,14 +147,21 @@ impl State {
         live.filter_map(|known| Some((known.id, self.queue_named(&known.endpoint)?))).collect()
     }
 
-    fn send(&mut self, queue: QueueId, subscription: SubscriptionId, position: Position, sent_at: Timestamp) {
+    fn send(
+        &mut self,
+        queue: QueueId,
+        subscription: SubscriptionId,
+        position: Position,
+        (sent_at, stamp): (Timestamp, Stamp),
+    ) {
         self.last_message += 1;
         let message = Message {
             queue,
             position,
             subscription,
             sent_at,
-            visible_at: Timestamp::default(),
+            stamp,
+            visible_at: Stamp::default(),
             first_received_at: None,
             received_at: None,
             receive_count: 0,
@@ -150,7 +170,7 @@ impl State {
     }
 
     /// The queues that got a message, one for each.
-    pub(super) fn copy_missed(&mut self, limit: usize) -> Vec<QueueId> {
+    pub(super) fn copy_missed(&mut self, limit: usize, now: Stamp) -> Vec<QueueId> {
         let ended = |subscriber: &&Subscriber| {
             let known = &subscriber.subscription;
             subscriber.has_gap && known.removed_at.is_none() && !known.state.is_disabled()
@@ -175,7 +195,7 @@ impl State {
                 .take(left)
                 .collect();
             for (position, _, recorded_at) in &missed {
-                self.send(queue, gap.id, *position, *recorded_at);
+                self.send(queue, gap.id, *position, (*recorded_at, now));
                 sent.push(queue);
             }
             if let Some(subscriber) = self.subscriptions.edit().get_mut(&gap.id) {
@@ -208,6 +228,14 @@ impl State {
     pub(super) fn rows_of(&self, id: SubscriptionId) -> impl DoubleEndedIterator<Item = &Delivery> + '_ {
         let name = |position| DeliveryId { subscription: id, position: Position(position) };
         self.deliveries.range(name(i64::MIN)..=name(i64::MAX)).map(|(_, row)| row)
+    }
+
+    /// What was kept of the clock, not behind the last event and the last message.
+    pub(super) fn kept_clock(&self) -> Option<Record> {
+        let last_event = self.events.values().next_back().map(|event| event.stamp);
+        let last_message = self.messages.values().next_back().map(|message| message.stamp);
+        let last = last_event.max(last_message).unwrap_or_default();
+        self.clock.map(|kept| Record { stamp: kept.stamp.max(last), ..kept })
     }
 
     /// What the log holds, in bytes.

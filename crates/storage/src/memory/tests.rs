@@ -33,7 +33,7 @@ fn a_commit_that_fails_keeps_nothing_and_the_next_one_succeeds() {
     store.fail_next_commit(CommitFault::Full);
     store.fail_next_commit(CommitFault::Io);
     let mut commit = || {
-        backend.begin().unwrap();
+        backend.begin(event::Stamp::default()).unwrap();
         backend.tx().append(&memory::sample_event(1)).unwrap();
         backend.commit().map(drop)
     };
@@ -50,7 +50,7 @@ fn a_blocked_commit_is_seen_by_nobody_until_it_is_released() {
     let Opened { mut backend, reader, .. } = store.open();
     let blocked = store.block_commits();
     let commit = std::thread::spawn(move || {
-        backend.begin().unwrap();
+        backend.begin(event::Stamp::default()).unwrap();
         backend.tx().append(&memory::sample_event(1)).unwrap();
         backend.commit().map(drop)
     });

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use event::{EventId, Intent, NewEvent, Position, Timestamp};
+use event::{EventId, Intent, NewEvent, Position, Stamp, Timestamp};
 
 use super::state::{OpenIntent, Recorded, State};
 use crate::Result;
 use crate::backend::{Committed, Tx};
+use crate::clock::Record;
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use crate::entities::{
     Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId, SubscriptionState,
@@ -17,14 +18,15 @@ use crate::retention::{Housekept, Retention};
 pub(super) struct Transaction {
     pub(super) state: State,
     pub(super) committed: Committed,
+    now: Stamp,
     incarnation: Incarnation,
     /// Incarnations that have no backend any more.
     dead: Vec<Incarnation>,
 }
 
 impl Transaction {
-    pub(super) fn new(state: State, incarnation: Incarnation, dead: Vec<Incarnation>) -> Self {
-        Self { state, committed: Committed::default(), incarnation, dead }
+    pub(super) fn new(state: State, now: Stamp, incarnation: Incarnation, dead: Vec<Incarnation>) -> Self {
+        Self { state, committed: Committed::default(), now, incarnation, dead }
     }
 
     fn recover_one(&mut self, intent: &Intent, now: Timestamp) -> Result<()> {
@@ -57,7 +59,7 @@ impl Tx for Transaction {
 
     fn append(&mut self, event: &NewEvent) -> Result<Position> {
         self.remove_intent(event.id)?;
-        match self.state.append(event) {
+        match self.state.append(event, self.now) {
             Ok((position, queues)) => {
                 self.committed.appended(event.topic, position, queues.into_iter());
                 Ok(position)
@@ -90,11 +92,11 @@ impl Tx for Transaction {
     }
 
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities> {
-        Ok(self.state.sync(desired, now))
+        Ok(self.state.sync(desired, (now, self.now)))
     }
 
     fn copy_missed(&mut self, limit: usize) -> Result<usize> {
-        let queues = self.state.copy_missed(limit);
+        let queues = self.state.copy_missed(limit, self.now);
         queues.iter().for_each(|queue| self.committed.sent(*queue));
         Ok(queues.len())
     }
@@ -174,7 +176,7 @@ impl Tx for Transaction {
         visibility: Duration,
         now: Timestamp,
     ) -> Result<Vec<Received>> {
-        self.state.receive(queue, max, visibility, now)
+        self.state.receive(queue, max, visibility, (now, self.now))
     }
 
     fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool> {
@@ -186,9 +188,8 @@ impl Tx for Transaction {
         queue: QueueId,
         handle: MessageHandle,
         visibility: Duration,
-        now: Timestamp,
     ) -> Result<VisibilityChange> {
-        Ok(self.state.change_visibility(queue, handle, visibility, now))
+        Ok(self.state.change_visibility(queue, handle, visibility, self.now))
     }
 
     fn get_value(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
@@ -201,11 +202,16 @@ impl Tx for Transaction {
     }
 
     fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
-        Ok(self.state.make_room(retention, now, budget, &mut self.committed))
+        Ok(self.state.make_room(retention, (now, self.now), budget, &mut self.committed))
+    }
+
+    fn keep_clock(&mut self, record: &Record) -> Result<()> {
+        self.state.clock = Some(*record);
+        Ok(())
     }
 
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
-        Ok(self.state.housekeep(retention, now, budget, &mut self.committed))
+        Ok(self.state.housekeep(retention, (now, self.now), budget, &mut self.committed))
     }
 }
 

@@ -24,6 +24,8 @@ pub struct WriterStats {
     pub dropped: AtomicU64,
     /// What pending and disabled subscriptions were owed and are owed no more.
     lapsed: Mutex<BTreeMap<SubscriptionId, u64>>,
+    /// What queues were owed and lost to their retention.
+    expired: Mutex<BTreeMap<String, u64>>,
     /// Changes in a commit.
     pub batch: Histogram,
     /// From begin to durable, in microseconds.
@@ -62,6 +64,21 @@ impl WriterStats {
     /// Deliveries that pending and disabled subscriptions were owed and are owed no more, by subscription.
     pub fn lapsed_deliveries(&self) -> BTreeMap<SubscriptionId, u64> {
         self.lapsed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn expired(&self, more: &BTreeMap<String, u64>) {
+        if more.is_empty() {
+            return;
+        }
+        let mut expired = self.expired.lock().unwrap_or_else(PoisonError::into_inner);
+        for (queue, count) in more {
+            *expired.entry(queue.clone()).or_default() += count;
+        }
+    }
+
+    /// Messages that were deleted because their queue's retention was over, by the queue's name.
+    pub fn expired_messages(&self) -> BTreeMap<String, u64> {
+        self.expired.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn failed(&self) {

@@ -21,17 +21,43 @@ mod room;
 const PATIENCE: Duration = Duration::from_secs(20);
 const TOPIC: TopicId = TopicId(1);
 
-struct At(Timestamp);
+/// The wall clock and the uptime, in microseconds.
+struct At {
+    wall: AtomicU64,
+    uptime: AtomicU64,
+}
+
+impl At {
+    fn new(now: Timestamp) -> Arc<Self> {
+        Arc::new(Self { wall: now.as_micros().into(), uptime: 1.into() })
+    }
+
+    /// Time passes.
+    fn pass(&self, by: Duration) {
+        self.uptime.fetch_add(by.as_micros() as u64, Ordering::SeqCst);
+        self.wall.fetch_add(by.as_micros() as u64, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the wall clock.
+    fn set(&self, wall: Timestamp) {
+        self.wall.store(wall.as_micros(), Ordering::SeqCst);
+    }
+}
 
 impl Clock for At {
     fn now(&self) -> Timestamp {
-        self.0
+        Timestamp::from_micros(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.uptime.load(Ordering::SeqCst))
     }
 }
 
 /// A writer over a store of its own; stopped and joined when dropped.
 struct World {
     store: Memory,
+    clock: Arc<At>,
     writer: Writer,
     feed: Feed,
     reader: Arc<dyn Reader>,
@@ -55,10 +81,11 @@ impl World {
         let Opened { backend, reader, .. } = store.open();
         let feed = Feed::default();
         feed.start_after(reader.head().unwrap());
-        let clock = Arc::new(At(now));
-        let config = Config { backend, feed: feed.clone(), clock, retention, vitals: vital::vitals().0 };
+        let clock = At::new(now);
+        let vitals = vital::vitals().0;
+        let config = Config { backend, feed: feed.clone(), clock: clock.clone(), retention, vitals };
         let (writer, thread) = Writer::spawn(config).unwrap();
-        Self { store, writer, feed, reader, thread: Some(thread) }
+        Self { store, clock, writer, feed, reader, thread: Some(thread) }
     }
 
     /// Commits wait, and one does: what is handed in now shares the next batch.
@@ -339,8 +366,9 @@ fn a_full_store_is_tried_again_at_leisure() {
 
 #[test]
 fn a_full_store_is_tidied_at_once() {
-    let world = World::at(SAMPLE_TIME.plus(Duration::from_secs(1_000_000)));
+    let world = World::new();
     world.writer.publish(sample_event(1)).wait().unwrap();
+    world.clock.pass(Duration::from_secs(1_000_000));
     world.store.fail_next_commit(CommitFault::Full);
     assert!(world.writer.intend(sample_intent(2)).wait().is_err());
     wait_until("housekeeping made room", || world.in_log().is_empty());
@@ -348,7 +376,7 @@ fn a_full_store_is_tidied_at_once() {
 
 #[test]
 fn what_lapses_is_counted_by_subscription() {
-    let (mut early, retention) = (World::new(), Retention::default());
+    let (world, retention) = (World::new(), Retention::default());
     let wanted = |endpoint: &str, token: Option<&str>| DesiredSubscription {
         topic: "t".into(),
         protocol: Protocol::Http,
@@ -358,18 +386,17 @@ fn what_lapses_is_counted_by_subscription() {
     };
     let subscriptions = vec![wanted("http://a", Some("t")), wanted("http://b", None)];
     let desired = Desired { subscriptions, ..Desired::default() };
-    let entities = early.writer.transact(move |tx| tx.sync_entities(&desired, SAMPLE_TIME)).wait().unwrap();
+    let entities = world.writer.transact(move |tx| tx.sync_entities(&desired, SAMPLE_TIME)).wait().unwrap();
     let (pending, confirmed) = (entities.subscriptions[0].id, entities.subscriptions[1].id);
-    let events = [1, 2].map(|n| early.settle(n, "a").wait().unwrap().unwrap());
+    let events = [1, 2].map(|n| world.settle(n, "a").wait().unwrap().unwrap());
     let all = crate::entities::Cursor { dispatched_to: events[1], done_to: events[1] };
-    early.writer.transact(move |tx| tx.advance_cursor(confirmed, all)).wait().unwrap();
-    early.stop();
-    let later = SAMPLE_TIME.plus(retention.pending_pin + Duration::from_secs(3_600));
-    let late = World::over(early.store.clone(), later, retention);
-    assert!(late.writer.stats().lapsed_deliveries().is_empty());
-    wait_until("housekeeping", || late.in_log().is_empty());
+    world.writer.transact(move |tx| tx.advance_cursor(confirmed, all)).wait().unwrap();
+    world.clock.pass(retention.pending_pin + Duration::from_secs(3_600));
+    assert!(world.writer.stats().lapsed_deliveries().is_empty());
+    tidy(&world);
+    wait_until("housekeeping", || world.in_log().is_empty());
     wait_until("the count", || {
-        let lapsed = late.writer.stats().lapsed_deliveries();
+        let lapsed = world.writer.stats().lapsed_deliveries();
         lapsed.into_iter().collect::<Vec<_>>() == [(pending, 2)]
     });
 }
@@ -431,7 +458,7 @@ fn the_thread_ends_when_nobody_has_a_handle() {
     let Opened { backend, reader, .. } = store.open();
     let feed = Feed::default();
     let (vitals, mut deaths) = vital::vitals();
-    let clock = Arc::new(At(SAMPLE_TIME));
+    let clock = At::new(SAMPLE_TIME);
     let config = Config { backend, feed, clock, retention: Retention::default(), vitals };
     let (writer, thread) = Writer::spawn(config).unwrap();
     drop(writer.publish(sample_event(1)));
@@ -447,7 +474,7 @@ fn a_panic_of_the_thread_is_a_death_and_leaves_nobody_waiting() {
     let store = Memory::default();
     let Opened { backend, .. } = store.open();
     let (vitals, mut deaths) = vital::vitals();
-    let clock = Arc::new(At(SAMPLE_TIME));
+    let clock = At::new(SAMPLE_TIME);
     let config = Config { backend, feed: Feed::default(), clock, retention: Retention::default(), vitals };
     let (writer, thread) = Writer::spawn(config).unwrap();
     let refused = writer.transact(|_| -> Result<()> { std::panic::resume_unwind(Box::new("a bug")) }).wait();
@@ -695,4 +722,66 @@ fn no_wake_up_is_lost() {
             scope.spawn(move || run(writer));
         }
     });
+}
+
+/// Makes housekeeping due: a commit that finds no room is followed by one that tidies.
+fn tidy(world: &World) {
+    world.store.fail_next_commit(CommitFault::Full);
+    assert!(world.writer.intend(sample_intent(200)).wait().is_err());
+}
+
+fn to_queue() -> Desired {
+    let subscription = DesiredSubscription {
+        topic: "t".into(),
+        protocol: Protocol::Sqs,
+        endpoint: "worker".into(),
+        confirm_with: None,
+        uuid: uuid::Uuid::nil(),
+    };
+    Desired { subscriptions: vec![subscription], ..Desired::default() }
+}
+
+#[test]
+fn a_wall_clock_that_is_set_deletes_nothing_and_is_counted() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let world = World::new();
+    world.writer.transact(|tx| tx.sync_entities(&to_queue(), SAMPLE_TIME)).wait().unwrap();
+    world.settle(1, "a").wait().unwrap();
+    for wall in
+        [SAMPLE_TIME.plus(15 * DAY), SAMPLE_TIME, SAMPLE_TIME.minus(20 * DAY), SAMPLE_TIME.plus(400 * DAY)]
+    {
+        world.clock.set(wall);
+        tidy(&world);
+        let failures = world.failures();
+        wait_until("a commit that tidies", || world.commits() > failures);
+        assert_eq!(world.in_log(), [sample_id(1)]);
+    }
+    wait_until("the jumps are seen", || world.writer.clock().jumps().count == 4);
+    assert_eq!(world.writer.clock().jumps().moved, 400.0 * 86_400.0);
+    assert!(world.writer.stats().expired_messages().is_empty());
+    // What passes is time.
+    world.clock.pass(15 * DAY);
+    tidy(&world);
+    wait_until("the message's end", || world.in_log().is_empty());
+    // It is counted a moment after its commit.
+    wait_until("its count", || world.writer.stats().expired_messages() == [("worker".to_owned(), 1)].into());
+}
+
+#[test]
+fn the_clock_is_kept_by_the_first_commit_once_a_minute_and_at_the_end() {
+    let mut world = World::new();
+    let kept = |world: &World| world.store.kept_clock().map(|record| record.stamp.as_micros());
+    assert_eq!(kept(&world), None);
+    world.writer.transact(|_| Ok(())).wait().unwrap();
+    let began = SAMPLE_TIME.as_micros();
+    assert_eq!(kept(&world), Some(began));
+    world.clock.pass(Duration::from_secs(59));
+    world.writer.transact(|_| Ok(())).wait().unwrap();
+    assert_eq!(kept(&world), Some(began));
+    world.clock.pass(Duration::from_secs(1));
+    world.writer.transact(|_| Ok(())).wait().unwrap();
+    assert_eq!(kept(&world), Some(began + 60_000_000));
+    world.clock.pass(Duration::from_secs(7));
+    world.stop();
+    assert_eq!(kept(&world), Some(began + 67_000_000));
 }

@@ -1,12 +1,12 @@
 //! Dead letters, by the time of their death. Both orders are those of an index, so that a page costs what it holds.
 
-use event::Timestamp;
+use event::Stamp;
 use rusqlite::{Connection, params};
 use storage::Result;
 use storage::delivery::{Death, Delivery};
 use storage::entities::SubscriptionId;
 
-use super::rows::{self, DELIVERY, micros};
+use super::rows::{self, DELIVERY, ticks};
 use super::statements::Statements;
 
 /// The last that died first.
@@ -44,7 +44,7 @@ pub(super) fn oldest(
     database: &Connection,
     of: SubscriptionId,
     after: Option<Death>,
-    until: Timestamp,
+    until: Stamp,
     limit: usize,
 ) -> Result<Vec<Delivery>> {
     let (at, _, position) = place(after, i64::MIN);
@@ -53,12 +53,12 @@ pub(super) fn oldest(
          WHERE subscription = ?1 AND state = 'dead' AND (at, position) > (?2, ?3) AND at <= ?4
          ORDER BY at, position LIMIT ?5"
     );
-    let range = params![of.0, at, position, micros(until), limit as i64];
+    let range = params![of.0, at, position, ticks(until), limit as i64];
     database.list("read the oldest dead letters", &sql, range, rows::delivery)
 }
 
 fn place(death: Option<Death>, without: i64) -> (i64, i64, i64) {
     death.map_or((without, without, without), |death| {
-        (micros(death.at), death.id.subscription.0, death.id.position.0)
+        (ticks(death.at), death.id.subscription.0, death.id.position.0)
     })
 }

@@ -1,6 +1,6 @@
 //! Rows of deliveries, and attempts: both only for events that are in the log, so that nothing ever points at nothing.
 
-use event::{Position, Timestamp, TopicId};
+use event::{Position, Stamp, TopicId};
 use rusqlite::{Connection, params};
 use storage::Result;
 use storage::backend::Lag;
@@ -8,18 +8,20 @@ use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Protocol, SubscriptionId};
 
 use super::entities;
-use super::rows::{self, DELIVERY, micros};
+use super::rows::{self, DELIVERY, EVENT_STAMP, micros, ticks};
 use super::statements::Statements;
 
 pub(super) fn put(database: &Connection, delivery: &Delivery) -> Result<()> {
-    let (state, at, reason) = match &delivery.state {
-        DeliveryState::Retry { at } => ("retry", Some(micros(*at)), None),
-        DeliveryState::Behind => ("behind", None, None),
-        DeliveryState::Dead { reason, at } => ("dead", Some(micros(*at)), Some(reason)),
+    let (state, at, reason, died_at) = match &delivery.state {
+        DeliveryState::Retry { at } => ("retry", Some(ticks(*at)), None, None),
+        DeliveryState::Behind => ("behind", None, None, None),
+        DeliveryState::Dead { reason, at, died_at } => {
+            ("dead", Some(ticks(*at)), Some(reason), Some(micros(*died_at)))
+        }
     };
-    let sql =
-        "INSERT OR REPLACE INTO deliveries (subscription, position, key, state, at, reason, attempts, since)
-               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+    let sql = "INSERT OR REPLACE INTO deliveries
+               (subscription, position, key, state, at, reason, attempts, since, died_at)
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
                WHERE EXISTS (SELECT 1 FROM events WHERE position = ?2)
                  AND EXISTS (SELECT 1 FROM subscriptions WHERE id = ?1)";
     let row = params![
@@ -30,7 +32,8 @@ pub(super) fn put(database: &Connection, delivery: &Delivery) -> Result<()> {
         at,
         reason,
         delivery.attempts,
-        micros(delivery.since),
+        ticks(delivery.since),
+        died_at,
     ];
     database.run("write a delivery", sql, row).map(drop)
 }
@@ -66,29 +69,43 @@ pub(super) fn record_attempt(database: &Connection, attempt: &Attempt) -> Result
 pub(super) fn due(
     database: &Connection,
     subscription: SubscriptionId,
-    now: Timestamp,
+    now: Stamp,
     limit: usize,
 ) -> Result<Vec<Delivery>> {
     let sql = format!(
         "SELECT {DELIVERY} FROM deliveries WHERE subscription = ?1 AND state = 'retry' AND at <= ?2
          ORDER BY at, position LIMIT ?3"
     );
-    let range = [subscription.0, micros(now), limit as i64];
+    let range = [subscription.0, ticks(now), limit as i64];
     database.list("read due deliveries", &sql, range, rows::delivery)
 }
 
-pub(super) fn next_due(database: &Connection, subscription: SubscriptionId) -> Result<Option<Timestamp>> {
+pub(super) fn next_due(database: &Connection, subscription: SubscriptionId) -> Result<Option<Stamp>> {
     let sql = "SELECT min(at) FROM deliveries WHERE subscription = ?1 AND state = 'retry'";
     let next =
-        database.find("read what is due next", sql, [subscription.0], |row| rows::optional_time(row, 0))?;
+        database.find("read what is due next", sql, [subscription.0], |row| rows::optional_stamp(row, 0))?;
     Ok(next.flatten())
+}
+
+pub(super) fn retries_after(
+    database: &Connection,
+    subscription: SubscriptionId,
+    after: Stamp,
+    limit: usize,
+) -> Result<Vec<Delivery>> {
+    let sql = format!(
+        "SELECT {DELIVERY} FROM deliveries WHERE subscription = ?1 AND state = 'retry' AND at > ?2
+         ORDER BY at DESC, position DESC LIMIT ?3"
+    );
+    let range = [subscription.0, ticks(after), limit as i64];
+    database.list("read later deliveries", &sql, range, rows::delivery)
 }
 
 pub(super) fn leased(
     database: &Connection,
     subscription: SubscriptionId,
-    after: Timestamp,
-    until: Timestamp,
+    after: Stamp,
+    until: Stamp,
     limit: usize,
 ) -> Result<Vec<Delivery>> {
     let sql = format!(
@@ -97,7 +114,7 @@ pub(super) fn leased(
            (SELECT max(number) FROM attempts a WHERE a.position = d.position AND a.subscription = d.subscription), 0)
          ORDER BY at, position LIMIT ?4"
     );
-    let range = [subscription.0, micros(after), micros(until), limit as i64];
+    let range = [subscription.0, ticks(after), ticks(until), limit as i64];
     database.list("read leased deliveries", &sql, range, rows::delivery)
 }
 
@@ -170,7 +187,7 @@ pub(super) fn lag(database: &Connection, id: SubscriptionId, at_most: u64) -> Re
                 WHERE subscription = ?1 AND state = 'dead' LIMIT ?2)";
     let dead = counted(database, sql, [id.0, at_most])?;
     let oldest = match unread.first.into_iter().chain(waiting.first).min() {
-        Some(position) => recorded_at(database, position)?,
+        Some(position) => stamp_of(database, position)?,
         None => None,
     };
     Ok(Lag { unread: unread.all, waiting: waiting.all, behind: waiting.behind, dead: dead.all, oldest })
@@ -191,7 +208,7 @@ fn counted(database: &Connection, sql: &str, range: impl rusqlite::Params) -> Re
     Ok(found.unwrap_or_default())
 }
 
-fn recorded_at(database: &Connection, position: i64) -> Result<Option<Timestamp>> {
-    let sql = "SELECT recorded_at FROM events WHERE position = ?1";
-    database.find("read a publish time", sql, [position], |row| rows::time(row, 0))
+fn stamp_of(database: &Connection, position: i64) -> Result<Option<Stamp>> {
+    let sql = format!("SELECT {EVENT_STAMP} FROM events e WHERE e.position = ?1");
+    database.find("read an event's stamp", &sql, [position], |row| rows::stamp(row, 0))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use event::{Position, Timestamp, TopicId};
+use event::{Position, Stamp, Timestamp, TopicId};
 use rusqlite::{Connection, params};
 use storage::Result;
 use storage::entities::{
@@ -11,7 +11,7 @@ use storage::entities::{
 };
 
 use super::gaps;
-use super::rows::{self, SUBSCRIPTION, micros};
+use super::rows::{self, SUBSCRIPTION, micros, ticks};
 use super::statements::Statements;
 use super::transaction::{Routes, damaged};
 
@@ -29,30 +29,37 @@ pub(super) fn routes(database: &Connection) -> Result<Routes> {
     Ok(routes)
 }
 
-pub(super) fn sync(database: &Connection, desired: &Desired, now: Timestamp) -> Result<Entities> {
+pub(super) fn sync(
+    database: &Connection,
+    desired: &Desired,
+    (wall, now): (Timestamp, Stamp),
+) -> Result<Entities> {
     let mut entities = Entities::default();
     for name in desired.topic_names() {
         entities.topics.push(Topic { id: ensure_topic(database, name)?, name: name.to_owned() });
     }
     for name in desired.queue_names() {
         let id = QueueId(ensure_name(database, &QUEUES, name)?);
+        let retention = desired.message_retention.get(name).map(|kept| kept.as_micros() as i64);
+        let sql = "UPDATE queues SET retention = ?2 WHERE id = ?1 AND retention IS NOT ?2";
+        database.run("set a queue's retention", sql, (id.0, retention))?;
         entities.queues.push(Queue { id, name: name.to_owned() });
     }
     let head = head(database)?;
     let mut wanted = HashSet::new();
     for subscription in &desired.subscriptions {
-        let kept = ensure_subscription(database, subscription, head, now)?;
+        let kept = ensure_subscription(database, subscription, head, (wall, now))?;
         if wanted.insert(kept.id) {
             entities.subscriptions.push(kept);
         }
     }
     for mut subscription in all(database)?.into_iter().filter(|known| !wanted.contains(&known.id)) {
         if subscription.removed_at.is_none() {
-            mark_removed(database, subscription.id, Some(now))?;
+            mark_removed(database, subscription.id, Some((wall, now)))?;
             if subscription.protocol == Protocol::Sqs && !subscription.state.is_disabled() {
                 gaps::begin(database, &mut subscription, head)?;
             }
-            subscription.removed_at = Some(now);
+            subscription.removed_at = Some(wall);
         }
         entities.removed.push(subscription);
     }
@@ -94,7 +101,7 @@ fn ensure_subscription(
     database: &Connection,
     wanted: &DesiredSubscription,
     head: Position,
-    now: Timestamp,
+    (wall, now): (Timestamp, Stamp),
 ) -> Result<Subscription> {
     let topic = ensure_topic(database, &wanted.topic)?;
     let protocol = wanted.protocol.as_str();
@@ -120,8 +127,8 @@ fn ensure_subscription(
         }
         None => {
             let sql = "INSERT INTO subscriptions
-                       (uuid, topic, protocol, endpoint, state, token, created_at, dispatched_to, done_to)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)";
+                       (uuid, topic, protocol, endpoint, state, token, created_at, created, dispatched_to, done_to)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)";
             let row = params![
                 wanted.uuid.as_bytes(),
                 topic.0,
@@ -129,7 +136,8 @@ fn ensure_subscription(
                 wanted.endpoint,
                 first_state(wanted),
                 wanted.confirm_with,
-                micros(now),
+                micros(wall),
+                ticks(now),
                 head.0,
             ];
             database.run("add a subscription", sql, row)?;
@@ -159,9 +167,10 @@ fn confirm_pending(database: &Connection, id: SubscriptionId) -> Result<()> {
     database.run("confirm a pending subscription", sql, [id.0]).map(drop)
 }
 
-fn mark_removed(database: &Connection, id: SubscriptionId, at: Option<Timestamp>) -> Result<()> {
-    let sql = "UPDATE subscriptions SET removed_at = ?2 WHERE id = ?1";
-    database.run("mark a subscription", sql, (id.0, at.map(micros))).map(drop)
+fn mark_removed(database: &Connection, id: SubscriptionId, at: Option<(Timestamp, Stamp)>) -> Result<()> {
+    let sql = "UPDATE subscriptions SET removed_at = ?2, removed = ?3 WHERE id = ?1";
+    let (wall, now) = at.unzip();
+    database.run("mark a subscription", sql, (id.0, wall.map(micros), now.map(ticks))).map(drop)
 }
 
 /// All subscriptions, by number.

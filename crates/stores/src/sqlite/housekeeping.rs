@@ -7,22 +7,26 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use event::{Position, Timestamp, TopicId};
+use event::{Position, Stamp, Timestamp, TopicId};
 use rusqlite::{Connection, Params, params};
 use storage::backend::Committed;
-use storage::entities::SubscriptionId;
+use storage::entities::{QueueId, SubscriptionId};
 use storage::retention::{Housekept, Retention, TOO_OLD};
 use storage::{Result, StoreError};
 
 use super::gaps::{self, HAS_GAP};
-use super::rows::{self, micros};
+use super::queues;
+use super::rows::{self, EVENT_STAMP, micros, ticks};
 use super::statements::{Statements, failed};
 
 mod room;
 
 /// Events that are looked at for each row that may be deleted: looking is cheaper.
 const LOOKS_PER_ROW: usize = 4;
+/// Looks that a queue costs.
+const LOOKS_PER_QUEUE: usize = 4;
 /// Unused pages that are worth giving back to the file system (16 MiB); fewer are kept for what comes.
 const SPARE_PAGES: i64 = 4_096;
 /// Pages that are given back for each row of the budget, when there is nothing else to do.
@@ -45,6 +49,10 @@ pub(super) struct Sweep {
     round: room::Round,
     /// Events that could not be deleted because they are damaged: they stay, and hold up no other.
     damaged: HashSet<Position>,
+    /// The last queue that this round is done with.
+    passed_queue: Option<i64>,
+    /// Whether this round is done with all queues.
+    queues_done: bool,
 }
 
 /// How far a topic's push subscriptions have read; no bound where there is none.
@@ -69,9 +77,10 @@ impl Floors {
 /// The times before which things go, what one call may still do, and what its commit tells.
 struct Slice<'d> {
     database: &'d Connection,
-    now: Timestamp,
-    history: Timestamp,
-    pinned_since: Timestamp,
+    wall: Timestamp,
+    now: Stamp,
+    history: Stamp,
+    pinned_since: Stamp,
     rows_left: usize,
     looks_left: usize,
     done: Housekept,
@@ -159,12 +168,13 @@ impl Sweep {
         &mut self,
         database: &Connection,
         retention: &Retention,
-        now: Timestamp,
+        (wall, now): (Timestamp, Stamp),
         budget: usize,
         committed: &mut Committed,
     ) -> Result<Housekept> {
         let mut slice = Slice {
             database,
+            wall,
             now,
             history: now.minus(retention.history),
             pinned_since: now.minus(retention.pending_pin),
@@ -189,6 +199,7 @@ impl Sweep {
                 return Ok(Step::Spent);
             }
         }
+        self.queues_done = false;
         Ok(Step::Done)
     }
 
@@ -199,9 +210,9 @@ impl Sweep {
     }
 
     fn drop_removed(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
-        let until = micros(slice.now.minus(retention.removed_grace));
+        let until = ticks(slice.now.minus(retention.removed_grace));
         loop {
-            let sql = "SELECT id FROM subscriptions WHERE removed_at <= ?1 ORDER BY removed_at, id LIMIT 1";
+            let sql = "SELECT id FROM subscriptions WHERE removed_at IS NOT NULL AND removed <= ?1 ORDER BY removed, id LIMIT 1";
             let gone = slice
                 .database
                 .find("find removed subscriptions", sql, [until], |row| row.get::<_, i64>(0))?;
@@ -224,17 +235,40 @@ impl Sweep {
         }
     }
 
+    /// Once a round: a slice that has looks left after the queues must get to the events.
     fn drop_messages(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
-        let until = micros(slice.now.minus(retention.queue_message));
-        let sql = "DELETE FROM messages WHERE sent_at <= ?1 AND seq IN
-                   (SELECT seq FROM messages ORDER BY seq LIMIT ?2) RETURNING position";
-        let (step, positions) = slice.take("drop messages", sql, [until, slice.limit()])?;
-        self.release(positions);
-        Ok(step)
+        while !self.queues_done {
+            if slice.looks_left < LOOKS_PER_QUEUE {
+                return Ok(Step::Spent);
+            }
+            slice.looks_left -= LOOKS_PER_QUEUE;
+            let sql = "SELECT id, name, retention FROM queues WHERE id > ?1 ORDER BY id LIMIT 1";
+            let passed = self.passed_queue.unwrap_or(i64::MIN);
+            let next = slice.database.find("find the next queue", sql, [passed], |row| {
+                Ok((QueueId(row.get(0)?), row.get::<_, String>(1)?, row.get::<_, Option<u64>>(2)?))
+            })?;
+            let Some((queue, name, own)) = next else {
+                (self.passed_queue, self.queues_done) = (None, true);
+                break;
+            };
+            let kept = own.map_or(retention.queue_message, Duration::from_micros);
+            let (gone, more) =
+                queues::expire(slice.database, queue, slice.now, slice.now.minus(kept), slice.limit())?;
+            if !gone.is_empty() {
+                *slice.committed.expired.entry(name).or_default() += gone.len() as u64;
+            }
+            slice.spend(gone.len());
+            self.release(gone);
+            if more {
+                return Ok(Step::Spent);
+            }
+            self.passed_queue = Some(queue.0);
+        }
+        Ok(Step::Done)
     }
 
     fn drop_dead(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
-        let until = micros(slice.now.minus(retention.dead_letter));
+        let until = ticks(slice.now.minus(retention.dead_letter));
         let sql = "DELETE FROM deliveries WHERE (subscription, position) IN
                    (SELECT subscription, position FROM deliveries WHERE state = 'dead' AND at <= ?1
                     ORDER BY at LIMIT ?2) RETURNING position";
@@ -245,14 +279,16 @@ impl Sweep {
 
     fn drop_unreachable(&mut self, slice: &mut Slice<'_>, _: &Retention) -> Result<Step> {
         // CROSS JOIN: the few subscriptions that are not confirmed come first, whatever the planner thinks of the rest.
-        let sql = "DELETE FROM deliveries WHERE (subscription, position) IN
+        let sql = format!(
+            "DELETE FROM deliveries WHERE (subscription, position) IN
                    (SELECT d.subscription, d.position
                     FROM subscriptions s CROSS JOIN deliveries d INDEXED BY deliveries_waiting CROSS JOIN events e
                     WHERE s.state <> 'confirmed' AND d.subscription = s.id AND d.state <> 'dead'
-                      AND e.position = d.position AND e.recorded_at <= ?1 LIMIT ?2)
-                   RETURNING position, subscription, (SELECT done_to FROM subscriptions WHERE id = subscription)";
-        let range = [micros(slice.pinned_since), slice.limit()];
-        let dropped = slice.database.list("drop unreachable deliveries", sql, range, |row| {
+                      AND e.position = d.position AND {EVENT_STAMP} <= ?1 LIMIT ?2)
+                   RETURNING position, subscription, (SELECT done_to FROM subscriptions WHERE id = subscription)"
+        );
+        let range = [ticks(slice.pinned_since), slice.limit()];
+        let dropped = slice.database.list("drop unreachable deliveries", &sql, range, |row| {
             Ok((rows::position(row, 0)?, SubscriptionId(row.get(1)?), rows::position(row, 2)?))
         })?;
         slice.spend(dropped.len());
@@ -267,12 +303,12 @@ impl Sweep {
     }
 
     fn give_up(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
-        let until = micros(slice.now.minus(retention.max_age));
+        let until = ticks(slice.now.minus(retention.max_age));
         let sql =
-            "UPDATE deliveries SET state = 'dead', at = ?1, reason = ?2 WHERE (subscription, position) IN
+            "UPDATE deliveries SET state = 'dead', at = ?1, died_at = ?5, reason = ?2 WHERE (subscription, position) IN
                    (SELECT subscription, position FROM deliveries WHERE state <> 'dead' AND since <= ?3
                     ORDER BY since LIMIT ?4) RETURNING position";
-        let range = params![micros(slice.now), TOO_OLD, until, slice.limit()];
+        let range = params![ticks(slice.now), TOO_OLD, until, slice.limit(), micros(slice.wall)];
         let (step, positions) = slice.take("give deliveries up", sql, range)?;
         slice.committed.given_up += positions.len() as u64;
         Ok(step)
@@ -284,13 +320,13 @@ impl Sweep {
                 self.released.push(position);
                 return Ok(Step::Spent);
             }
-            let sql = "SELECT topic, recorded_at FROM events WHERE position = ?1";
-            let found = slice.database.find("look at an event", sql, [position.0], |row| {
-                Ok((TopicId(row.get(0)?), rows::time(row, 1)?))
+            let sql = format!("SELECT e.topic, {EVENT_STAMP} FROM events e WHERE e.position = ?1");
+            let found = slice.database.find("look at an event", &sql, [position.0], |row| {
+                Ok((TopicId(row.get(0)?), rows::stamp(row, 1)?))
             })?;
-            let Some((topic, recorded_at)) = found else { continue };
-            if self.must_wait(slice, topic, position, recorded_at)? {
-                // Only with a clock that stepped back: the frontier comes by again.
+            let Some((topic, stamp)) = found else { continue };
+            if self.must_wait(slice, topic, position, stamp)? {
+                // Only if a disabled subscription was enabled since: the frontier comes by again.
                 let before = Position(position.0 - 1);
                 self.frontiers.entry(topic).and_modify(|frontier| *frontier = before.min(*frontier));
             } else if let Step::Spent = self.drop_unless_pinned(slice, topic, position)? {
@@ -325,8 +361,8 @@ impl Sweep {
             }
             let frontier = self.frontiers.get(&topic).copied().unwrap_or_default();
             let next = event_after(slice.database, topic, frontier)?;
-            let Some((position, recorded_at)) = next else { return Ok(Step::Done) };
-            if self.must_wait(slice, topic, position, recorded_at)? {
+            let Some((position, stamp)) = next else { return Ok(Step::Done) };
+            if self.must_wait(slice, topic, position, stamp)? {
                 return Ok(Step::Done);
             }
             if let Step::Spent = self.drop_unless_pinned(slice, topic, position)? {
@@ -349,13 +385,13 @@ impl Sweep {
         slice: &Slice<'_>,
         topic: TopicId,
         position: Position,
-        recorded_at: Timestamp,
+        stamp: Stamp,
     ) -> Result<bool> {
-        if recorded_at > slice.history {
+        if stamp > slice.history {
             return Ok(true);
         }
         let floors = self.floors(slice.database, topic)?;
-        let pinned = recorded_at > slice.pinned_since && floors.unread_by(position).next().is_some();
+        let pinned = stamp > slice.pinned_since && floors.unread_by(position).next().is_some();
         Ok(floors.holds(position) || pinned)
     }
 
@@ -436,11 +472,13 @@ fn event_after(
     database: &Connection,
     topic: TopicId,
     frontier: Position,
-) -> Result<Option<(Position, Timestamp)>> {
-    let sql = "SELECT position, recorded_at FROM events WHERE topic = ?1 AND position > ?2
-               ORDER BY position LIMIT 1";
-    database.find("look at an event", sql, [topic.0, frontier.0], |row| {
-        Ok((rows::position(row, 0)?, rows::time(row, 1)?))
+) -> Result<Option<(Position, Stamp)>> {
+    let sql = format!(
+        "SELECT e.position, {EVENT_STAMP} FROM events e WHERE e.topic = ?1 AND e.position > ?2
+         ORDER BY e.position LIMIT 1"
+    );
+    database.find("look at an event", &sql, [topic.0, frontier.0], |row| {
+        Ok((rows::position(row, 0)?, rows::stamp(row, 1)?))
     })
 }
 

@@ -13,7 +13,7 @@ use rusqlite::{Connection, Error, Row, params};
 use storage::Result;
 use storage::entities::{Incarnation, QueueId, SubscriptionId};
 
-use super::rows::{micros, position, text, time};
+use super::rows::{micros, position, text, ticks, time};
 use super::statements::{Statements, failed};
 use super::transaction::{Transaction, damaged};
 
@@ -172,9 +172,10 @@ impl Transaction {
         position: Position,
         sent_at: Timestamp,
     ) -> Result<()> {
-        let sql = "INSERT INTO messages (queue, position, subscription, sent_at, visible_at, receive_count)
-                   VALUES (?1, ?2, ?3, ?4, 0, 0)";
-        let row = [queue.0, position.0, subscription.0, micros(sent_at)];
+        let sql =
+            "INSERT INTO messages (queue, position, subscription, sent_at, visible_at, receive_count, stamp)
+                   VALUES (?1, ?2, ?3, ?4, 0, 0, ?5)";
+        let row = [queue.0, position.0, subscription.0, micros(sent_at), ticks(self.now)];
         self.database.run("send a message", sql, row).map(drop)
     }
 
@@ -182,8 +183,8 @@ impl Transaction {
     /// insert uses up no position.
     fn insert_event(&self, event: &NewEvent, asked: Asked) -> Result<Option<Position>> {
         let sql =
-            "INSERT INTO events (id, topic, recorded_at, outcome, reason, overlapped, key, intent, request, answer)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+            "INSERT INTO events (id, topic, recorded_at, outcome, reason, overlapped, key, intent, request, answer, stamp)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let (intent, request) = match asked {
             Asked::At(seq) => (Some(seq), None),
             Asked::Inline => (None, Some(&event.request)),
@@ -199,6 +200,7 @@ impl Transaction {
             intent,
             request,
             event.answer,
+            ticks(self.now),
         ];
         match self.database.prepare_cached(sql).and_then(|mut statement| statement.execute(row)) {
             Ok(_) => Ok(Some(Position(self.database.last_insert_rowid()))),

@@ -7,8 +7,8 @@
 //! DIR/retrohook.db         the database: mode 0600, it holds customer data; -wal and -shm beside it
 //! ```
 //!
-//! What is stored: the tables of [`schema`], readable with the `sqlite3` shell: facts are JSON text, times are microseconds since 1970,
-//! ids are 16-byte blobs.
+//! What is stored: the tables of [`schema`], readable with the `sqlite3` shell: facts are JSON text, times are microseconds since 1970, stamps are
+//! those of the store's own clock, ids are 16-byte blobs.
 //!
 //! What makes an update atomic: one SQLite transaction in WAL mode with `synchronous=FULL`; a commit returns after its fsync. After an
 //! fsync that failed the next one may report success (the kernel forgets), so a commit that fails otherwise than for want of space is
@@ -25,10 +25,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use event::timestamp::Timestamp;
+use event::timestamp::{Stamp, Timestamp};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use storage::backend::{Backend, Committed, Tx};
+use storage::clock::Record;
 use storage::retention::Room;
 use storage::{Result, StoreError};
 
@@ -62,6 +63,8 @@ use transaction::Transaction;
 /// The write side. Its fields are dropped in this order: the locks last.
 pub struct SqliteBackend {
     transaction: Transaction,
+    /// As of the start.
+    kept_clock: Option<Record>,
     checkpoints: Checkpoints,
     log: LogLength,
     space: Space,
@@ -109,8 +112,12 @@ impl Files {
 }
 
 impl Backend for SqliteBackend {
-    fn begin(&mut self) -> Result<()> {
-        self.transaction.begin()
+    fn kept_clock(&self) -> Option<Record> {
+        self.kept_clock
+    }
+
+    fn begin(&mut self, now: Stamp) -> Result<()> {
+        self.transaction.begin(now)
     }
 
     fn tx(&mut self) -> &mut dyn Tx {

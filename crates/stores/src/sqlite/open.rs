@@ -6,18 +6,20 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use storage::StoreError;
 use storage::backend::{Opened, Reader};
+use storage::clock::Record;
 use storage::entities::Incarnation;
 
 use super::checkpoint::{self, Checkpoints, FRAME_BYTES, LogLength, Mode};
 use super::journal::NEXT_SEQ;
 use super::lock::{self, DataDir, IncarnationLock};
 use super::reader::{self, Readers};
-use super::rows::micros;
+use super::rows::{self, micros};
 use super::space::Space;
 use super::statements::{BUSY_TIMEOUT, is_full, unread};
 use super::transaction::Transaction;
@@ -165,6 +167,7 @@ pub fn open(options: Options) -> Result<Opened<SqliteBackend>, OpenError> {
     if unclean {
         look_over(&database, &files)?;
     }
+    let kept_clock = kept_clock(&database).map_err(failing(&files, "read"))?;
     let (incarnation, alive) = enter(&database, &data_dir, &files)?;
     let log = LogLength::default();
     log.follow(&mut database).map_err(failing(&files, "set up"))?;
@@ -175,6 +178,7 @@ pub fn open(options: Options) -> Result<Opened<SqliteBackend>, OpenError> {
     let reader = Readers::new(files.clone());
     let backend = SqliteBackend {
         transaction,
+        kept_clock,
         checkpoints,
         log,
         space: Space::default(),
@@ -343,6 +347,18 @@ fn identify(database: &Connection, files: &Files) -> Result<i32, OpenError> {
 fn has_unended_run(database: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM incarnations WHERE ended_at IS NULL)";
     database.query_row(sql, [], |row| row.get(0))
+}
+
+/// What was kept of the clock, not behind the last event and the last message.
+fn kept_clock(database: &Connection) -> rusqlite::Result<Option<Record>> {
+    let sql = "SELECT max(stamp, ifnull((SELECT stamp FROM events ORDER BY position DESC LIMIT 1), 0),
+                      ifnull((SELECT stamp FROM messages ORDER BY seq DESC LIMIT 1), 0)), wall, advanced
+               FROM clock";
+    let read = |row: &rusqlite::Row<'_>| {
+        let advanced = Duration::from_micros(row.get(2)?);
+        Ok(Record { stamp: rows::stamp(row, 0)?, wall: rows::time(row, 1)?, advanced })
+    };
+    database.query_row(sql, [], read).optional()
 }
 
 /// After an unclean end: first everything into the database, then a bounded look for damage.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use event::{Event, Position, Timestamp};
+use event::{Event, Position, Stamp, Timestamp};
 use rusqlite::Connection;
 use storage::entities::{QueueId, SubscriptionId};
 use storage::queue::{
@@ -14,7 +14,7 @@ use storage::queue::{
 use storage::throttle::Throttle;
 use storage::{Result, StoreError};
 
-use super::rows::{self, EVENT, micros};
+use super::rows::{self, EVENT, MESSAGE_STAMP, micros, ticks};
 use super::statements::Statements;
 use super::transaction::damaged;
 
@@ -36,9 +36,9 @@ pub(super) fn receive(
     queue: QueueId,
     max: usize,
     visibility: Duration,
-    now: Timestamp,
+    (wall, now): (Timestamp, Stamp),
 ) -> Result<Vec<Received>> {
-    return_hidden(database, queue, now)?;
+    return_hidden(database, queue, now, MAX_RETURNED)?;
     let sql = "SELECT seq, subscription, sent_at, first_received_at, receive_count, position FROM messages
                WHERE queue = ?1 AND visible_at = 0 ORDER BY seq LIMIT ?2";
     let candidates = database.list("receive messages", sql, [queue.0, max as i64], |row| {
@@ -54,7 +54,7 @@ pub(super) fn receive(
     let mut received = Vec::new();
     for candidate in candidates {
         let seq = candidate.seq;
-        match hand_out(database, candidate, visibility, now) {
+        match hand_out(database, candidate, visibility, (wall, now)) {
             Err(StoreError::Damaged(why)) => set_aside(database, seq, &why, now)?,
             handed_out => received.push(handed_out?),
         }
@@ -63,7 +63,7 @@ pub(super) fn receive(
 }
 
 /// One message that is damaged must not keep its queue from all others. It is hidden for as long as can be, and tried again then.
-fn set_aside(database: &Connection, seq: i64, why: &str, now: Timestamp) -> Result<()> {
+fn set_aside(database: &Connection, seq: i64, why: &str, now: Stamp) -> Result<()> {
     static DAMAGED: Throttle = Throttle::new();
     if let Some(times) = DAMAGED.happened() {
         tracing::error!(
@@ -77,34 +77,57 @@ fn set_aside(database: &Connection, seq: i64, why: &str, now: Timestamp) -> Resu
     database.run("set a message aside", sql, [seq, hidden_until(MAX_VISIBILITY, now)]).map(drop)
 }
 
-fn return_hidden(database: &Connection, queue: QueueId, now: Timestamp) -> Result<()> {
+/// Shows what was hidden for long enough, or for longer than anything can be: at most `limit` messages of each. How many there were.
+fn return_hidden(database: &Connection, queue: QueueId, now: Stamp, limit: i64) -> Result<usize> {
     let sql = "UPDATE messages SET visible_at = 0 WHERE seq IN
                (SELECT seq FROM messages WHERE queue = ?1 AND visible_at > 0 AND visible_at <= ?2
                 ORDER BY visible_at LIMIT ?3)";
-    database.run("show messages again", sql, [queue.0, micros(now), MAX_RETURNED]).map(drop)
+    let over = database.run("show messages again", sql, [queue.0, ticks(now), limit])?;
+    let sql = "UPDATE messages SET visible_at = 0 WHERE seq IN
+               (SELECT seq FROM messages WHERE queue = ?1 AND visible_at > ?2 ORDER BY visible_at LIMIT ?3)";
+    let beyond = [queue.0, ticks(now.plus(MAX_VISIBILITY)), limit];
+    Ok(over + database.run("show messages that are hidden beyond the limit", sql, beyond)?)
+}
+
+/// Deletes up to `limit` messages of a queue that are at least as old as `until` and that no worker has in hand. Their positions, and
+/// whether there may be more.
+pub(super) fn expire(
+    database: &Connection,
+    queue: QueueId,
+    now: Stamp,
+    until: Stamp,
+    limit: i64,
+) -> Result<(Vec<Position>, bool)> {
+    let returned = return_hidden(database, queue, now, limit)?;
+    let sql = format!(
+        "DELETE FROM messages WHERE seq IN
+         (SELECT m.seq FROM (SELECT seq, stamp, sent_at FROM messages
+                             WHERE queue = ?1 AND visible_at = 0 ORDER BY seq LIMIT ?3) m
+          WHERE {MESSAGE_STAMP} <= ?2)
+         RETURNING position"
+    );
+    let range = [queue.0, ticks(until), limit];
+    let gone = database.list("delete messages past their time", &sql, range, |row| rows::position(row, 0))?;
+    let more = returned as i64 >= limit || gone.len() as i64 >= limit;
+    Ok((gone, more))
 }
 
 fn hand_out(
     database: &Connection,
     candidate: Candidate,
     visibility: Duration,
-    now: Timestamp,
+    (wall, now): (Timestamp, Stamp),
 ) -> Result<Received> {
     let Candidate { seq, position, .. } = candidate;
     let event = event_at(database, position)?
         .ok_or_else(|| damaged(format!("message {seq} points at no event ({position})")))?;
-    let first_received_at = candidate.first_received_at.unwrap_or(now);
+    let first_received_at = candidate.first_received_at.unwrap_or(wall);
     let receive_count = candidate.receive_count + 1;
     let sql =
         "UPDATE messages SET visible_at = ?2, first_received_at = ?3, received_at = ?4, receive_count = ?5
                WHERE seq = ?1";
-    let row = [
-        seq,
-        hidden_until(visibility, now),
-        micros(first_received_at),
-        micros(now),
-        i64::from(receive_count),
-    ];
+    let row =
+        [seq, hidden_until(visibility, now), micros(first_received_at), ticks(now), i64::from(receive_count)];
     database.run("hide a message", sql, row)?;
     Ok(Received {
         handle: MessageHandle { seq, receive_count },
@@ -118,8 +141,8 @@ fn hand_out(
 }
 
 /// As the column holds it: 0 is visible at once.
-fn hidden_until(visibility: Duration, now: Timestamp) -> i64 {
-    if visibility.is_zero() { 0 } else { micros(now.plus(visibility)) }
+fn hidden_until(visibility: Duration, now: Stamp) -> i64 {
+    if visibility.is_zero() { 0 } else { ticks(now.plus(visibility)) }
 }
 
 pub(super) fn event_at(database: &Connection, position: Position) -> Result<Option<Event>> {
@@ -144,11 +167,11 @@ pub(super) fn change_visibility(
     queue: QueueId,
     handle: MessageHandle,
     visibility: Duration,
-    now: Timestamp,
+    now: Stamp,
 ) -> Result<VisibilityChange> {
     let sql = "SELECT received_at FROM messages WHERE seq = ?1 AND queue = ?2";
     let found =
-        database.find("find a message", sql, [handle.seq, queue.0], |row| rows::optional_time(row, 0))?;
+        database.find("find a message", sql, [handle.seq, queue.0], |row| rows::optional_stamp(row, 0))?;
     let Some(received_at) = found else { return Ok(VisibilityChange::Gone) };
     if now.plus(visibility) > received_at.unwrap_or(now).plus(MAX_VISIBILITY) {
         return Ok(VisibilityChange::BeyondLimit);
@@ -165,14 +188,15 @@ pub(super) fn messages_at(database: &Connection, position: Position) -> Result<V
     })
 }
 
-pub(super) fn depth(database: &Connection, queue: QueueId, now: Timestamp) -> Result<QueueDepth> {
-    let sql =
-        "SELECT count(*), count(*) FILTER (WHERE visible_at <= ?2), min(seq) FROM messages WHERE queue = ?1";
-    let counted = database.find("count messages", sql, [queue.0, micros(now)], |row| {
+pub(super) fn depth(database: &Connection, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
+    let sql = "SELECT count(*), count(*) FILTER (WHERE visible_at <= ?2 OR visible_at > ?3), min(seq)
+               FROM messages WHERE queue = ?1";
+    let range = [queue.0, ticks(now), ticks(now.plus(MAX_VISIBILITY))];
+    let counted = database.find("count messages", sql, range, |row| {
         Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get::<_, Option<i64>>(2)?))
     })?;
     let Some((all, visible, Some(first))) = counted else { return Ok(QueueDepth::default()) };
-    let sql = "SELECT sent_at FROM messages WHERE seq = ?1";
-    let oldest = database.find("read the oldest message", sql, [first], |row| rows::time(row, 0))?;
+    let sql = format!("SELECT {MESSAGE_STAMP} FROM messages m WHERE m.seq = ?1");
+    let oldest = database.find("read the oldest message", &sql, [first], |row| rows::stamp(row, 0))?;
     Ok(QueueDepth { visible, in_flight: all - visible, oldest })
 }

@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use event::{Event, EventId, Position, Timestamp, TopicId};
+use event::{Event, EventId, Position, Stamp, TopicId};
 use rusqlite::{Connection, OpenFlags, params};
 use storage::backend::{Lag, Reader, StoreStats};
 use storage::delivery::{Attempt, Death, Delivery, DeliveryId};
@@ -160,21 +160,30 @@ impl Reader for Readers {
     fn due_deliveries(
         &self,
         subscription: SubscriptionId,
-        now: Timestamp,
+        now: Stamp,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
         self.read(|database| deliveries::due(database, subscription, now, limit))
     }
 
-    fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Timestamp>> {
+    fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Stamp>> {
         self.read(|database| deliveries::next_due(database, subscription))
+    }
+
+    fn retries_after(
+        &self,
+        subscription: SubscriptionId,
+        after: Stamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        self.read(|database| deliveries::retries_after(database, subscription, after, limit))
     }
 
     fn leased_deliveries(
         &self,
         subscription: SubscriptionId,
-        after: Timestamp,
-        until: Timestamp,
+        after: Stamp,
+        until: Stamp,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
         self.read(|database| deliveries::leased(database, subscription, after, until, limit))
@@ -215,7 +224,7 @@ impl Reader for Readers {
         &self,
         of: SubscriptionId,
         after: Option<Death>,
-        until: Timestamp,
+        until: Stamp,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
         self.read(|database| dead_letters::oldest(database, of, after, until, limit))
@@ -241,7 +250,7 @@ impl Reader for Readers {
         self.read(|database| deliveries::lag(database, subscription, at_most))
     }
 
-    fn queue_depth(&self, queue: QueueId, now: Timestamp) -> Result<QueueDepth> {
+    fn queue_depth(&self, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
         self.read(|database| queues::depth(database, queue, now))
     }
 

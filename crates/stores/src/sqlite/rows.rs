@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use event::{Event, EventId, NewEvent, Outcome, Position, Timestamp, TopicId};
+use event::{Event, EventId, NewEvent, Outcome, Position, Stamp, Timestamp, TopicId};
 use rusqlite::Row;
 use rusqlite::types::{FromSqlError, Type};
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
@@ -12,14 +12,20 @@ use uuid::Uuid;
 /// The columns that [`event`] reads, of a table named `e`.
 pub(super) const EVENT: &str =
     "e.position, e.id, e.topic, e.recorded_at, e.outcome, e.reason, e.overlapped, e.key,
-    ifnull(e.request, (SELECT i.request FROM intents i WHERE i.seq = e.intent)), e.answer";
+    ifnull(e.request, (SELECT i.request FROM intents i WHERE i.seq = e.intent)), e.answer,
+    ifnull(e.stamp, min(e.recorded_at, (SELECT began FROM clock)))";
+
+/// The stamp of an event `e`: see version 4 of the schema.
+pub(super) const EVENT_STAMP: &str = "ifnull(e.stamp, min(e.recorded_at, (SELECT began FROM clock)))";
+
+/// The stamp of a message `m`: see version 4 of the schema.
+pub(super) const MESSAGE_STAMP: &str = "ifnull(m.stamp, min(m.sent_at, (SELECT began FROM clock)))";
 
 /// The columns that [`subscription`] reads.
-pub(super) const SUBSCRIPTION: &str =
-    "id, uuid, topic, protocol, endpoint, state, token, created_at, removed_at, dispatched_to, done_to";
+pub(super) const SUBSCRIPTION: &str = "id, uuid, topic, protocol, endpoint, state, token, created_at, removed_at, dispatched_to, done_to, created";
 
 /// The columns that [`delivery`] reads.
-pub(super) const DELIVERY: &str = "subscription, position, key, state, at, reason, attempts, since";
+pub(super) const DELIVERY: &str = "subscription, position, key, state, at, reason, attempts, since, died_at";
 
 /// As a column holds it; the end of the range is far enough off.
 pub(super) fn micros(at: Timestamp) -> i64 {
@@ -32,6 +38,19 @@ pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> 
 
 pub(super) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     Ok(row.get::<_, Option<u64>>(column)?.map(Timestamp::from_micros))
+}
+
+/// A stamp, as a column holds it.
+pub(super) fn ticks(at: Stamp) -> i64 {
+    i64::try_from(at.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn stamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Stamp> {
+    Ok(Stamp::from_micros(row.get(column)?))
+}
+
+pub(super) fn optional_stamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Stamp>> {
+    Ok(row.get::<_, Option<u64>>(column)?.map(Stamp::from_micros))
 }
 
 pub(super) fn position(row: &Row<'_>, column: usize) -> rusqlite::Result<Position> {
@@ -62,7 +81,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         request: text(row, 8)?,
         answer,
     };
-    Ok(Event { position: position(row, 0)?, body })
+    Ok(Event { position: position(row, 0)?, stamp: stamp(row, 10)?, body })
 }
 
 /// Reads [`SUBSCRIPTION`].
@@ -81,6 +100,7 @@ pub(super) fn subscription(row: &Row<'_>) -> rusqlite::Result<Subscription> {
         endpoint: row.get(4)?,
         state,
         created_at: time(row, 7)?,
+        created: stamp(row, 11)?,
         removed_at: optional_time(row, 8)?,
         cursor: Cursor { dispatched_to: position(row, 9)?, done_to: position(row, 10)? },
     })
@@ -96,11 +116,12 @@ fn protocol(row: &Row<'_>, column: usize) -> rusqlite::Result<Protocol> {
 /// Reads [`DELIVERY`].
 pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     let state = match row.get_ref(3)?.as_str().map_err(|error| unreadable(3, error))? {
-        "retry" => DeliveryState::Retry { at: time(row, 4)? },
+        "retry" => DeliveryState::Retry { at: stamp(row, 4)? },
         "behind" => DeliveryState::Behind,
         _ => DeliveryState::Dead {
             reason: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
-            at: time(row, 4)?,
+            at: stamp(row, 4)?,
+            died_at: time(row, 8)?,
         },
     };
     Ok(Delivery {
@@ -108,7 +129,7 @@ pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         key: row.get(2)?,
         state,
         attempts: row.get(6)?,
-        since: time(row, 7)?,
+        since: stamp(row, 7)?,
     })
 }
 

@@ -1,7 +1,8 @@
 //! The tables, and how a database of an older version becomes one of this.
 //!
 //! `user_version` is the number of migrations that a database has had, `application_id` says that it is ours. Each migration is one
-//! transaction with both in it: a crash leaves the old version or the new one. Times are microseconds since 1970.
+//! transaction with both in it: a crash leaves the old version or the new one. Times are microseconds since 1970; stamps are microseconds
+//! of the store's own clock (`storage::clock`), which began at the wall clock's time.
 
 use rusqlite::Connection;
 
@@ -12,7 +13,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5265_7472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// What each version adds to the one before. Never change one that was released: add one.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 /// Brings the database to [`VERSION`].
 pub(super) fn migrate(database: &Connection, version: i32) -> rusqlite::Result<()> {
@@ -186,4 +187,41 @@ DROP TABLE events;
 ALTER TABLE events_of_v3 RENAME TO events;
 CREATE UNIQUE INDEX events_id ON events (id);
 CREATE INDEX events_topic ON events (topic, position);
+";
+
+/// Version 4: what ages carries a stamp of the store's own clock.
+///
+/// * `clock`: one row, what was kept of the clock. `began` is when it began: rows that are older have no stamp of their own.
+/// * `events.stamp`, `messages.stamp`: when they came. Where it is missing, the row is older than the clock, and its wall time stands for
+///   it, but never one after the clock began: whatever was stamped ahead counts as new. So a log of gigabytes is not written anew.
+/// * `deliveries`: `at` and `since` are stamps from now on; `died_at` is the wall time of a death.
+/// * `messages`: `visible_at` and `received_at` are stamps from now on.
+/// * `subscriptions`: `created` and `removed` are stamps beside the wall times `created_at` and `removed_at`.
+/// * `queues.retention`: how long the queue keeps a message, in microseconds; missing where it does not say so.
+///
+/// The clock begins at the wall clock's time. So a row's stamp, the clock less its age, is its wall time; an age below zero counts as zero,
+/// and none is more than the limit that applies to it, nor a wait longer than the longest that there is.
+const V4: &str = "
+CREATE TABLE clock (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  stamp INTEGER NOT NULL,
+  wall INTEGER NOT NULL,
+  advanced INTEGER NOT NULL,
+  began INTEGER NOT NULL
+) STRICT;
+INSERT INTO clock SELECT 1, now, now, 0, now FROM (SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now);
+ALTER TABLE events ADD COLUMN stamp INTEGER;
+ALTER TABLE messages ADD COLUMN stamp INTEGER;
+ALTER TABLE deliveries ADD COLUMN died_at INTEGER;
+ALTER TABLE subscriptions ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE subscriptions ADD COLUMN removed INTEGER;
+ALTER TABLE queues ADD COLUMN retention INTEGER;
+UPDATE deliveries SET died_at = at, at = max(min(at, (SELECT began FROM clock)), (SELECT began FROM clock) - 1209600000000)
+  WHERE state = 'dead';
+UPDATE deliveries SET at = min(at, (SELECT began FROM clock) + 86400000000) WHERE state = 'retry';
+UPDATE deliveries SET since = max(min(since, (SELECT began FROM clock)), (SELECT began FROM clock) - 604800000000);
+UPDATE messages SET visible_at = min(visible_at, (SELECT began FROM clock) + 43200000000),
+  received_at = min(received_at, (SELECT began FROM clock)) WHERE visible_at > 0;
+UPDATE subscriptions SET created = min(created_at, (SELECT began FROM clock)),
+  removed = max(min(removed_at, (SELECT began FROM clock)), (SELECT began FROM clock) - 86400000000);
 ";

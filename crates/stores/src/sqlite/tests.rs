@@ -76,7 +76,16 @@ fn write<T>(
     backend: &mut SqliteBackend,
     change: impl FnOnce(&mut dyn Tx) -> storage::Result<T>,
 ) -> storage::Result<T> {
-    backend.begin()?;
+    write_at(backend, Stamp::default(), change)
+}
+
+/// The same at a moment.
+fn write_at<T>(
+    backend: &mut SqliteBackend,
+    now: Stamp,
+    change: impl FnOnce(&mut dyn Tx) -> storage::Result<T>,
+) -> storage::Result<T> {
+    backend.begin(now)?;
     let value = change(backend.tx());
     if value.is_err() {
         backend.rollback();

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::{EventId, Intent, NewEvent, Position, Timestamp, TopicId};
+use event::{EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
 use rusqlite::Connection;
 use storage::backend::{Committed, Tx};
+use storage::clock::Record;
 use storage::delivery::{Attempt, Delivery, DeliveryId};
 use storage::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
 use storage::queue::{MessageHandle, Received, VisibilityChange};
@@ -21,12 +22,14 @@ use storage::{Result, StoreError};
 use super::housekeeping::Sweep;
 use super::journal::OpenIntents;
 use super::lock::{DataDir, IncarnationLock};
-use super::rows::micros;
+use super::rows::{micros, ticks};
 use super::statements::Statements;
 use super::{deliveries, entities, gaps, queues};
 
 pub(super) struct Transaction {
     pub(super) database: Connection,
+    /// The moment of the open transaction.
+    pub(super) now: Stamp,
     pub(super) incarnation: Incarnation,
     pub(super) data_dir: Arc<DataDir>,
     _alive: IncarnationLock,
@@ -56,6 +59,7 @@ impl Transaction {
         let intents = OpenIntents::read(&database)?;
         Ok(Self {
             database,
+            now: Stamp::default(),
             incarnation,
             data_dir,
             _alive: alive,
@@ -73,7 +77,8 @@ impl Transaction {
         &self.database
     }
 
-    pub(super) fn begin(&mut self) -> Result<()> {
+    pub(super) fn begin(&mut self, now: Stamp) -> Result<()> {
+        self.now = now;
         self.database.run("begin", "BEGIN IMMEDIATE", []).map(drop)
     }
 
@@ -165,7 +170,7 @@ impl Tx for Transaction {
     }
 
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities> {
-        let entities = entities::sync(&self.database, desired, now)?;
+        let entities = entities::sync(&self.database, desired, (now, self.now))?;
         self.reload_routes()?;
         Ok(entities)
     }
@@ -224,7 +229,7 @@ impl Tx for Transaction {
         visibility: Duration,
         now: Timestamp,
     ) -> Result<Vec<Received>> {
-        queues::receive(&self.database, queue, max, visibility, now)
+        queues::receive(&self.database, queue, max, visibility, (now, self.now))
     }
 
     fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool> {
@@ -238,9 +243,8 @@ impl Tx for Transaction {
         queue: QueueId,
         handle: MessageHandle,
         visibility: Duration,
-        now: Timestamp,
     ) -> Result<VisibilityChange> {
-        queues::change_visibility(&self.database, queue, handle, visibility, now)
+        queues::change_visibility(&self.database, queue, handle, visibility, self.now)
     }
 
     fn get_value(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
@@ -255,11 +259,21 @@ impl Tx for Transaction {
 
     fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
         self.makes_room = true;
-        self.sweep.make_room(&self.database, retention, now, budget, &mut self.committed)
+        let moment = (now, self.now);
+        self.sweep.make_room(&self.database, retention, moment, budget, &mut self.committed)
+    }
+
+    fn keep_clock(&mut self, record: &Record) -> Result<()> {
+        let sql = "UPDATE clock SET stamp = ?1, wall = ?2, advanced = ?3";
+        let advanced = record.advanced.as_micros() as i64;
+        self.database
+            .run("keep the clock", sql, (ticks(record.stamp), micros(record.wall), advanced))
+            .map(drop)
     }
 
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
-        self.sweep.housekeep(&self.database, retention, now, budget, &mut self.committed)
+        let moment = (now, self.now);
+        self.sweep.housekeep(&self.database, retention, moment, budget, &mut self.committed)
     }
 }
 

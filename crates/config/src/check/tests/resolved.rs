@@ -56,6 +56,7 @@ fn the_complete_configuration_of_the_design() {
     assert_eq!((sqs.protocol, sqs.endpoint.as_str(), sqs.confirm), (Protocol::Sqs, "profile-worker", false));
     assert_eq!(config.queues[0].visibility_timeout, Duration::from_secs(30));
     assert_eq!(config.queues[0].receive_wait_time, Duration::ZERO);
+    assert_eq!(config.queues[0].message_retention_period, Duration::from_secs(14 * 86_400));
 }
 
 #[test]

@@ -27,14 +27,16 @@ fn queues_out_of_range() {
     check(
         &[r#"
 _format_version: "3.0"
-queues: [{ name: q, visibility_timeout: 43201, receive_wait_time: 21 }]
+queues: [{ name: q, visibility_timeout: 43201, receive_wait_time: 21 }, { name: r, message_retention_period: 59 }]
 "#],
         r#"
 gateway.yaml:2:41: queues[0].visibility_timeout: value should be between 0 and 43200
   hint: 43201 is too large
 gateway.yaml:2:67: queues[0].receive_wait_time: value should be between 0 and 20
   hint: 21 is too large
-2 problems
+gateway.yaml:2:110: queues[1].message_retention_period: value should be between 60 and 1209600
+  hint: 59 is too small
+3 problems
 "#,
     );
 }
@@ -252,7 +254,7 @@ topics:
   - { protocol: sqs, endpoint: q, filter_policy: { a: [b] } }
   - { protocol: http, endpoint: "http://x", RedrivePolicy: { deadLetterTargetArn: q }, filter_polcy: {} }
   - { protocol: http, endpoint: "http://y", filter_policy: {} }
-queues: [{ name: q, redrive_policy: { maxReceiveCount: 3 }, MessageRetentionPeriod: 60 }]
+queues: [{ name: q, redrive_policy: { maxReceiveCount: 3 }, DelaySeconds: 60 }]
 "#],
         r#"
 gateway.yaml:4:20: topics[0].delivery_policy: not supported yet
@@ -267,8 +269,8 @@ gateway.yaml:8:88: topics[0].subscriptions[1].filter_polcy: unknown field `filte
   hint: known fields: topic, protocol, endpoint, raw_message_delivery, format, secret, secrets, confirm, fifo, timeout, max_in_flight, _comment
 gateway.yaml:10:37: queues[0].redrive_policy: not supported yet
   hint: remove the key: a message is handed out until it is deleted; its receive count is in ApproximateReceiveCount
-gateway.yaml:10:61: queues[0].MessageRetentionPeriod: not supported yet
-  hint: a message is kept for 14 days: remove the key
+gateway.yaml:10:61: queues[0].DelaySeconds: not supported yet
+  hint: queues have `visibility_timeout`, `receive_wait_time` and `message_retention_period` only: remove the key
 7 problems
 "#,
     );

@@ -92,24 +92,6 @@ async fn crashes_make_no_wait_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_an_endpoint_asked_for_survives() {
-    let mut world = World::new(1).await;
-    world.script(|_| Answer::RetryAfter(503, "30"));
-    world.start(0, raw());
-    let position = world.publish("a").await;
-    world.until("the row", |world| world.row(position).is_some()).await;
-    world.crash().await;
-    world.script(|_| OK);
-    world.start(0, raw());
-    world.barrier().await;
-    world.advance(25 * SECOND).await;
-    world.barrier().await;
-    assert_eq!(world.attempts(), [(position, 1)]);
-    world.advance(6 * SECOND).await;
-    world.until("attempt 2", |world| world.attempts() == [(position, 1), (position, 2)]).await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_retry_survives() {
     let mut world = World::new(1).await;
     world.script(|_| Answer::Status(503));
@@ -191,4 +173,53 @@ async fn keys_keep_their_order_in_a_storm() {
     for seed in 100..112 {
         storm(seed, fifo()).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_that_wait_are_due_at_a_start() {
+    for settings in [raw(), fifo()] {
+        let mut world = World::new(1).await;
+        world.script(|_| Answer::RetryAfter(503, "36000"));
+        world.start(0, settings.clone());
+        let mut positions = Vec::new();
+        for n in 0..20 {
+            positions.push(world.publish(&n.to_string()).await);
+        }
+        world
+            .until("the failures", |world| positions.iter().all(|one| world.recorded(*one).len() == 1))
+            .await;
+        world.crash().await;
+        world.script(|_| OK);
+        world.start(0, settings);
+        let restarted = world.now();
+        while world.delivered().len() < positions.len() {
+            assert!(world.now().since(restarted) < 20 * SECOND, "{:?} were delivered", world.delivered());
+            world.advance(SECOND / 10).await;
+            world.barrier().await;
+        }
+        assert!(world.attempts()[20..].iter().all(|(_, number)| *number == 2), "each failure counts once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_puts_no_retry_off_and_gives_none_up() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut world = World::new(1).await;
+    world.set_wall_ahead(30 * DAY);
+    world.script(|_| Answer::Status(500));
+    world.start(0, raw());
+    let position = world.publish("a").await;
+    world.until("the failure", |world| world.recorded(position).len() == 1).await;
+    let next_at = world.recorded(position)[0].next_at.unwrap();
+    assert!(next_at.since(world.now()) < 6 * SECOND, "a time for people is the wall clock's");
+    for ahead in [Duration::ZERO, 8 * DAY, 400 * DAY, Duration::ZERO] {
+        world.set_wall_ahead(ahead);
+        world.barrier().await;
+        assert!(!world.is_dead(position));
+    }
+    let young = world.publish_with("b", |event| event.recorded_at = Timestamp::default()).await;
+    world.script(|_| OK);
+    world.advance(6 * SECOND).await;
+    world.until("both", |world| world.delivered().len() == 2).await;
+    assert!(world.row(young).is_none() && world.row(position).is_none());
 }

@@ -134,7 +134,7 @@ async fn followers_are_freed_a_part_at_a_time() {
     for _ in 0..parts {
         positions.push(world.publish("a").await);
     }
-    let (rows, now) = (positions.clone(), world.now());
+    let (rows, now) = (positions.clone(), world.stamp());
     let behind = move |tx: &mut dyn storage::Tx| {
         for position in &rows {
             tx.put_delivery(&storage::delivery::Delivery {

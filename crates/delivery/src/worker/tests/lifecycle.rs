@@ -451,7 +451,7 @@ async fn dead_letters_are_redriven_together_and_each_once() {
         }
         world.until("the deaths", |world| dead.iter().all(|position| world.is_dead(*position))).await;
         world.script(|call| if call.position == 1 { Answer::Status(410) } else { OK });
-        let until = world.now();
+        let until = world.stamp();
         world.advance(SECOND).await;
         let redriven = handle.redrive(Redrive { after: None, until }).await.unwrap();
         assert_eq!(redriven, Redriven { count: 3, next: None });
@@ -467,7 +467,7 @@ async fn dead_letters_are_redriven_together_and_each_once() {
 async fn many_dead_letters_are_redriven_in_parts() {
     let count = ROWS_AT_ONCE + 5;
     let mut world = World::new(1).await;
-    let (id, now) = (world.subscriptions[0].id, world.now());
+    let (id, now, world_time) = (world.subscriptions[0].id, world.stamp(), world.now());
     let mut positions = Vec::new();
     for _ in 0..count {
         positions.push(world.publish("a").await);
@@ -478,7 +478,7 @@ async fn many_dead_letters_are_redriven_in_parts() {
             tx.put_delivery(&storage::delivery::Delivery {
                 id: storage::delivery::DeliveryId { subscription: id, position: Position(*position) },
                 key: "a".into(),
-                state: DeliveryState::Dead { reason: "told to".into(), at: now },
+                state: DeliveryState::Dead { reason: "told to".into(), at: now, died_at: world_time },
                 attempts: 1,
                 since: now,
             })?;

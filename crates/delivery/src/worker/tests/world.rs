@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,22 +33,37 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What the writer gets for a commit, in real time.
 const MOMENT: Duration = Duration::from_micros(500);
 
-/// Stands until it is moved; panics in a task if it was told to.
-pub(super) struct TestClock(AtomicU64, AtomicU64);
+/// Stands until it is moved; panics in a task if it was told to. Times are in microseconds.
+#[derive(Default)]
+pub(super) struct TestClock {
+    passed: AtomicU64,
+    /// How far the wall clock is set forward.
+    ahead: AtomicU64,
+    panics: AtomicU64,
+}
 
 impl TestClock {
     /// Makes the next calls panic, of those from tasks: workers and attempts.
     pub(super) fn panic_next(&self, times: u64) {
-        self.1.store(times, Ordering::SeqCst);
+        self.panics.store(times, Ordering::SeqCst);
+    }
+
+    fn panic_if_told(&self) {
+        let order = Ordering::SeqCst;
+        let told_to = || self.panics.fetch_update(order, order, |left| left.checked_sub(1)).is_ok();
+        assert!(tokio::task::try_id().is_none() || !told_to(), "the clock was told to");
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        let order = Ordering::SeqCst;
-        let told_to = || self.1.fetch_update(order, order, |left| left.checked_sub(1)).is_ok();
-        assert!(tokio::task::try_id().is_none() || !told_to(), "the clock was told to");
-        Timestamp::from_micros(self.0.load(order))
+        self.panic_if_told();
+        Timestamp::from_micros(self.passed.load(Ordering::SeqCst) + self.ahead.load(Ordering::SeqCst))
+    }
+
+    fn uptime(&self) -> Duration {
+        self.panic_if_told();
+        Duration::from_micros(self.passed.load(Ordering::SeqCst))
     }
 }
 
@@ -136,6 +152,7 @@ pub(super) struct World {
     pub(super) faults: Arc<ReadFaults>,
     pub(super) budget: Budget,
     pub(super) writer: Writer,
+    thread: Option<JoinHandle<()>>,
     pub(super) feed: Feed,
     pub(super) deliveries: Deliveries,
     pub(super) subscriptions: Vec<Subscription>,
@@ -155,14 +172,14 @@ impl World {
         let (still, moves) = mpsc::channel();
         tokio::task::spawn_blocking(move || moves.recv());
         let memory = Memory::default();
-        let clock = Arc::new(TestClock(AtomicU64::new(SAMPLE_TIME.as_micros()), AtomicU64::new(0)));
+        let clock = Arc::new(TestClock { passed: SAMPLE_TIME.as_micros().into(), ..TestClock::default() });
         let sink = Arc::new(ScriptedSink {
             script: Mutex::new(Box::new(|_| OK)),
             calls: Mutex::default(),
             ended: Mutex::default(),
         });
         let sns_key = watch::channel(None).0;
-        let (writer, reader, feed) = open(&memory, &clock);
+        let (writer, thread, reader, feed) = open(&memory, &clock);
         let desired = desired(subscriptions, confirm_with);
         let now = clock.now();
         let entities = writer.transact(move |tx| tx.sync_entities(&desired, now)).await.unwrap();
@@ -181,6 +198,7 @@ impl World {
             faults,
             budget,
             writer,
+            thread: Some(thread),
             feed,
             deliveries,
             subscriptions,
@@ -224,7 +242,11 @@ impl World {
         self.deliveries = Deliveries::new(self.deps());
         let writer = self.writer.clone();
         writer.stop();
-        (self.writer, self.reader, self.feed) = open(&self.memory, &self.clock);
+        // Two writers must not commit to one store.
+        let thread = self.thread.take().unwrap();
+        tokio::task::spawn_blocking(move || thread.join()).await.unwrap().unwrap();
+        let (writer, thread, reader, feed) = open(&self.memory, &self.clock);
+        (self.writer, self.thread, self.reader, self.feed) = (writer, Some(thread), reader, feed);
         self.deliveries = Deliveries::new(self.deps());
         self.barrier().await;
     }
@@ -256,14 +278,19 @@ impl World {
         self.writer.publish(event).await.unwrap().unwrap().0
     }
 
+    /// Sets the wall clock so far forward of the right time.
+    pub(super) fn set_wall_ahead(&self, by: Duration) {
+        self.clock.ahead.store(u64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
     pub(super) async fn advance(&self, by: Duration) {
-        self.clock.0.fetch_add(u64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+        self.clock.passed.fetch_add(u64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
         tokio::time::advance(by).await;
     }
 
     /// Moves the clock alone: no timer hears of it.
     pub(super) fn clock_forward(&self, by: Duration) {
-        self.clock.0.fetch_add(u64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+        self.clock.passed.fetch_add(u64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
     }
 
     /// Waits for a condition, in real time.
@@ -365,11 +392,11 @@ pub(super) fn fifo() -> Settings {
     Settings { order: super::Order::Fifo, ..raw() }
 }
 
-fn open(memory: &Memory, clock: &Arc<TestClock>) -> (Writer, Arc<dyn Reader>, Feed) {
+fn open(memory: &Memory, clock: &Arc<TestClock>) -> (Writer, JoinHandle<()>, Arc<dyn Reader>, Feed) {
     let opened = memory.open();
     let feed = Feed::default();
     feed.start_after(opened.reader.head().unwrap());
-    let (writer, _) = Writer::spawn(storage::writer::Config {
+    let (writer, thread) = Writer::spawn(storage::writer::Config {
         backend: opened.backend,
         feed: feed.clone(),
         clock: clock.clone(),
@@ -377,7 +404,7 @@ fn open(memory: &Memory, clock: &Arc<TestClock>) -> (Writer, Arc<dyn Reader>, Fe
         vitals: storage::vital::vitals().0,
     })
     .unwrap();
-    (writer, opened.reader, feed)
+    (writer, thread, opened.reader, feed)
 }
 
 fn deps(
@@ -415,5 +442,6 @@ fn desired(subscriptions: usize, confirm_with: Option<&str>) -> Desired {
         topics: vec!["t".into()],
         queues: Vec::new(),
         subscriptions: (0..subscriptions).map(subscription).collect(),
+        ..Desired::default()
     }
 }

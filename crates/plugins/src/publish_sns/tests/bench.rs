@@ -30,6 +30,10 @@ impl Clock for Stopped {
     fn now(&self) -> Timestamp {
         NOW
     }
+
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 pub struct Bench {

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeSet;
 
-use event::{Position, Timestamp, TopicId};
+use event::{Position, Stamp, Timestamp, TopicId};
 use rusqlite::Connection;
 use storage::Result;
 use storage::backend::Committed;
 use storage::retention::{Housekept, Retention};
 
 use super::{LOOKS_PER_ROW, Slice, Step, Sweep};
-use crate::sqlite::rows;
+use crate::sqlite::rows::{self, EVENT_STAMP};
 use crate::sqlite::statements::Statements;
 
 /// How far a round got.
@@ -34,14 +34,15 @@ impl Sweep {
         &mut self,
         database: &Connection,
         retention: &Retention,
-        now: Timestamp,
+        (wall, now): (Timestamp, Stamp),
         budget: usize,
         committed: &mut Committed,
     ) -> Result<Housekept> {
         let mut slice = Slice {
             database,
+            wall,
             now,
-            history: Timestamp::from_micros(u64::MAX),
+            history: Stamp::from_micros(u64::MAX),
             pinned_since: now.minus(retention.pending_pin),
             rows_left: budget,
             looks_left: budget * LOOKS_PER_ROW,
@@ -93,11 +94,11 @@ impl Sweep {
             if let Step::Spent = slice.look() {
                 return Ok(Step::Spent);
             }
-            let sql = "SELECT recorded_at FROM events WHERE position = ?1";
+            let sql = format!("SELECT {EVENT_STAMP} FROM events e WHERE e.position = ?1");
             let found =
-                slice.database.find("look at an event", sql, [position.0], |row| rows::time(row, 0))?;
-            if let Some(recorded_at) = found {
-                if self.must_wait(slice, topic, position, recorded_at)? {
+                slice.database.find("look at an event", &sql, [position.0], |row| rows::stamp(row, 0))?;
+            if let Some(stamp) = found {
+                if self.must_wait(slice, topic, position, stamp)? {
                     self.round.next.remove(&(position, topic));
                     continue;
                 }

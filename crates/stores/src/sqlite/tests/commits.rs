@@ -57,7 +57,7 @@ fn after_a_commit_that_failed_nothing_is_checkpointed_and_the_end_is_unclean() {
     let mut opened = store.open();
     write(&mut opened.backend, |tx| tx.append(&sample_event(1))).unwrap();
     let before = store.files().wal_bytes();
-    opened.backend.begin().unwrap();
+    opened.backend.begin(Stamp::default()).unwrap();
     // Behind the store's back, so that its commit fails.
     opened.backend.transaction.database().execute_batch("ROLLBACK").unwrap();
     let failed = opened.backend.commit();
@@ -115,7 +115,7 @@ fn more_readers_than_connections_take_turns() {
     let store = InTemp::new();
     let Opened { mut backend, reader, .. } = store.open();
     write(&mut backend, |tx| tx.append(&sample_event(1))).unwrap();
-    let expected = Event { position: event::Position(1), body: sample_event(1) };
+    let expected = Event { position: event::Position(1), stamp: Stamp::default(), body: sample_event(1) };
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
@@ -135,9 +135,10 @@ fn unused_pages_go_back_to_the_file_system() {
         write(&mut backend, |tx| tx.append(&large(n, 300_000))).unwrap();
     }
     let before = reader.stats().unwrap().bytes;
-    let now = sample_event(200).recorded_at.plus(std::time::Duration::from_secs(1_000_000));
+    let wall = sample_event(200).recorded_at;
     for _ in 0..20 {
-        write(&mut backend, |tx| tx.housekeep(&Retention::default(), now, 64)).unwrap();
+        let much_later = Stamp::from_micros(1_000_000_000_000);
+        write_at(&mut backend, much_later, |tx| tx.housekeep(&Retention::default(), wall, 64)).unwrap();
     }
     assert_eq!(samples(&*reader, 100), [0; 0]);
     let stats = reader.stats().unwrap();

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE};
+use storage::delivery::DeliveryState;
 use storage::entities::{SubscriptionId, SubscriptionState};
 
 use super::*;
@@ -109,7 +110,7 @@ fn a_newer_schema_is_refused() {
     shell(&store.files().database).execute_batch("PRAGMA user_version = 99").unwrap();
     assert_eq!(
         store.refusal(),
-        "TMP/data/retrohook.db has schema 99 of a newer version, this one knows 3; it was left as it is: start the \
+        "TMP/data/retrohook.db has schema 99 of a newer version, this one knows 4; it was left as it is: start the \
          newer version"
     );
 }
@@ -157,6 +158,59 @@ fn a_database_of_version_1_becomes_one_of_this() {
     let version: i32 =
         shell(&store.files().database).pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, schema::VERSION);
+}
+
+/// Times of a store of version 3 against the clock that it gets: the past is as old as it was, and what lies ahead is new.
+#[test]
+fn rows_of_version_3_are_stamped_with_the_clock_less_their_age() {
+    let store = of_version_1();
+    let now = wall_clock().as_micros() as i64;
+    let (hour, day) = (3_600_000_000i64, 86_400_000_000i64);
+    let old = shell(&store.files().database);
+    old.execute_batch(schema::MIGRATIONS[1]).unwrap();
+    old.execute_batch(schema::MIGRATIONS[2]).unwrap();
+    old.execute_batch(&format!(
+        "PRAGMA user_version = 3;
+         INSERT INTO queues VALUES (1, 'q');
+         UPDATE subscriptions SET removed_at = {now} - {hour} WHERE id = 2;
+         INSERT INTO subscriptions VALUES (3, zeroblob(16), 1, 'sqs', 'q', 'confirmed', NULL, 5, {now} + 9 * {day}, 0, 0);
+         INSERT INTO events SELECT 10 + value, randomblob(16), 1, {now} + (value - 1) * 40 * {day}, 'succeeded', NULL, 0, 'k',
+           NULL, '{{}}', NULL FROM (SELECT 0 AS value UNION SELECT 1 UNION SELECT 2);
+         INSERT INTO messages (queue, position, subscription, sent_at, visible_at, first_received_at, received_at, receive_count)
+           SELECT 1, position, 3, recorded_at, 0, NULL, NULL, 0 FROM events WHERE position >= 10;
+         UPDATE messages SET visible_at = {now} + 30 * {day}, received_at = {now} + 30 * {day} WHERE position = 12;
+         INSERT INTO deliveries VALUES (2, 10, 'k', 'retry', {now} + 30 * {day}, NULL, 1, {now} - 30 * {day}),
+           (2, 11, 'k', 'retry', {now} + {hour}, NULL, 1, {now} + 30 * {day}),
+           (2, 12, 'k', 'dead', {now} + 30 * {day}, 'gone', 1, {now});"
+    ))
+    .unwrap();
+    drop(old);
+    let opened = store.open();
+    let began = opened.backend.kept_clock().unwrap().stamp;
+    let ago = |at: Stamp| {
+        let (ahead, behind) = (at.since(began).as_secs() as i64, began.since(at).as_secs() as i64);
+        // The migration came a moment after the rows.
+        (ahead - behind + 60).div_euclid(3_600)
+    };
+    let event = |position| ago(opened.reader.event_at(Position(position)).unwrap().unwrap().stamp);
+    assert_eq!((event(10), event(11), event(12)), (-40 * 24, 0, 0));
+    let rows = |position| opened.reader.deliveries_at(Position(position)).unwrap().remove(0);
+    let due = |position| match rows(position).state {
+        DeliveryState::Retry { at } | DeliveryState::Dead { at, .. } => ago(at),
+        DeliveryState::Behind => panic!("it was none"),
+    };
+    assert_eq!((due(10), due(11), due(12)), (24, 1, 0));
+    assert_eq!((ago(rows(10).since), ago(rows(11).since)), (-7 * 24, 0));
+    let depth = opened.reader.queue_depth(storage::entities::QueueId(1), began).unwrap();
+    assert_eq!((depth.visible, depth.in_flight, depth.oldest.map(ago)), (2, 1, Some(-40 * 24)));
+    let later = began.plus(storage::queue::MAX_VISIBILITY);
+    assert_eq!(opened.reader.queue_depth(storage::entities::QueueId(1), later).unwrap().visible, 3);
+    let removed = |id: i64| -> i64 {
+        let sql = "SELECT removed FROM subscriptions WHERE id = ?1";
+        shell(&store.files().database).query_row(sql, [id], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(ago(Stamp::from_micros(removed(2) as u64)), -1);
+    assert_eq!(ago(Stamp::from_micros(removed(3) as u64)), 0);
 }
 
 #[test]
@@ -271,7 +325,7 @@ fn a_look_at_an_older_version_says_what_to_do() {
         let refused = inspect(&store.dir()).err().expect("its tables are others").to_string();
         let refused = refused.replace(store.0.path().to_str().unwrap(), "TMP");
         let expected = format!(
-            "TMP/data/retrohook.db has schema {version} of an older version, this one knows 3; it was left as it is: a start \
+            "TMP/data/retrohook.db has schema {version} of an older version, this one knows 4; it was left as it is: a start \
              with this version brings it up to date"
         );
         assert_eq!(refused, expected);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
-use event::{Intent, Position, TopicId};
+use event::{Intent, Position, Stamp, TopicId};
 use proptest::prelude::*;
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Cursor, Desired, DesiredSubscription, Protocol, QueueId, SubscriptionId};
@@ -111,6 +111,7 @@ fn desired(chosen: u8) -> Desired {
     Desired {
         topics: vec!["one".into(), "two".into()],
         queues: vec!["queue-0".into(), "queue-1".into()],
+        message_retention: [("queue-1".to_owned(), Duration::from_secs(u64::from(chosen)))].into(),
         subscriptions: (0..8).filter(|bit| chosen & (1 << bit) != 0).map(subscription).collect(),
     }
 }
@@ -134,7 +135,7 @@ fn delivery_id((subscription, position): (i64, i64)) -> DeliveryId {
 }
 
 /// Does it and tells what was answered. `head` is the log's: a cursor past it is damage.
-fn apply(tx: &mut dyn Tx, op: &Op, head: Position, now: Timestamp) -> String {
+fn apply(tx: &mut dyn Tx, op: &Op, head: Position, (now, moment): (Timestamp, Stamp)) -> String {
     let secs = Duration::from_secs;
     match op {
         Op::Wait(_) => String::new(),
@@ -163,12 +164,12 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, now: Timestamp) -> String {
             id: delivery_id(*id),
             key: key.to_string(),
             state: match state {
-                0 => DeliveryState::Retry { at: now.plus(secs(*due)) },
+                0 => DeliveryState::Retry { at: moment.plus(secs(*due)) },
                 1 => DeliveryState::Behind,
-                _ => DeliveryState::Dead { reason: "gone".into(), at: now },
+                _ => DeliveryState::Dead { reason: "gone".into(), at: moment, died_at: now },
             },
             attempts: 1,
-            since: now,
+            since: moment,
         })),
         Op::Remove(id) => told(tx.remove_delivery(delivery_id(*id))),
         Op::Attempt { id, number } => told(tx.record_attempt(&Attempt {
@@ -190,7 +191,7 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, now: Timestamp) -> String {
         }
         Op::Hide { queue, seq, visibility } => {
             let handle = MessageHandle { seq: *seq, receive_count: 1 };
-            told(tx.change_visibility(QueueId(*queue), handle, secs(*visibility), now))
+            told(tx.change_visibility(QueueId(*queue), handle, secs(*visibility)))
         }
         Op::Value(value) => told(tx.put_value("value", &[*value])) + &told(tx.get_value("value")),
         Op::Housekeep { budget } => to_the_end(*budget, || tx.housekeep(&limits(), now, *budget)),
@@ -222,7 +223,7 @@ fn to_the_end(budget: usize, mut slice: impl FnMut() -> storage::Result<Housekep
 }
 
 /// All that a reader can see.
-fn seen(reader: &dyn Reader, now: Timestamp) -> Vec<String> {
+fn seen(reader: &dyn Reader, now: Stamp) -> Vec<String> {
     let mut seen = vec![
         told(reader.head()),
         told(reader.events_before(None, 1_000)),
@@ -241,6 +242,7 @@ fn seen(reader: &dyn Reader, now: Timestamp) -> Vec<String> {
         seen.extend([2, 1_000].map(|at_most| told(reader.lag(id, at_most))));
         seen.push(told(reader.next_due(id)));
         seen.push(told(reader.due_deliveries(id, now, 3)));
+        seen.push(told(reader.retries_after(id, now, 3)));
         seen.push(told(reader.leased_deliveries(id, now, now.plus(Duration::from_secs(30)), 3)));
         let page = told(reader.dead_letters(Some(id), None, 2));
         let last = reader.dead_letters(Some(id), None, 2).unwrap().last().and_then(Delivery::death);
@@ -259,6 +261,10 @@ fn seen(reader: &dyn Reader, now: Timestamp) -> Vec<String> {
         seen.push(told(reader.queue_depth(queue, now)));
     }
     seen
+}
+
+fn stamp(wall: Timestamp) -> Stamp {
+    Stamp::from_micros(wall.as_micros() * 3)
 }
 
 /// Both stores and the time that they share.
@@ -333,14 +339,16 @@ impl Pair {
         let ops: Vec<&Op> = ops.iter().filter(|op| self.ids.may_be(op)).collect();
         let answers = self.both().map(|open| {
             let (head, mut now) = (open.reader.head().unwrap(), began);
-            open.backend.begin().unwrap();
+            // All of a transaction is of one moment, which is far from the wall clock's.
+            let moment = stamp(began);
+            open.backend.begin(moment).unwrap();
             let answers: Vec<String> = ops
                 .iter()
                 .map(|op| {
                     if let Op::Wait(secs) = op {
                         now = now.plus(Duration::from_secs(*secs));
                     }
-                    apply(open.backend.tx(), op, head, now)
+                    apply(open.backend.tx(), op, head, (now, moment))
                 })
                 .collect();
             (answers, now)
@@ -366,7 +374,7 @@ impl Pair {
     }
 
     fn compare(&mut self) {
-        let now = self.now;
+        let now = stamp(self.now);
         let [sqlite, memory] = self.both().map(|open| seen(&*open.reader, now));
         assert_eq!(sqlite, memory);
         for open in self.both() {

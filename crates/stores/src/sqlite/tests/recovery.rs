@@ -172,7 +172,8 @@ fn a_damaged_page_spoils_the_event_that_it_is_of_alone() {
     let mut opened = store.open();
     let long_after = after(1_000_000);
     let mut housekeep = || {
-        write(&mut opened.backend, |tx| tx.housekeep(&Retention::default(), long_after, 64))
+        let much_later = Stamp::from_micros(1_000_000_000_000);
+        write_at(&mut opened.backend, much_later, |tx| tx.housekeep(&Retention::default(), long_after, 64))
             .map(|done| done.rows)
     };
     assert!(matches!(housekeep(), Err(StoreError::Damaged(_))));
@@ -232,7 +233,7 @@ fn an_incarnation_whose_lock_was_deleted_lives_while_anybody_else_does() {
 fn a_recovery_that_is_rolled_back_forgets_nothing() {
     let store = crashed();
     let mut opened = store.open();
-    opened.backend.begin().unwrap();
+    opened.backend.begin(Stamp::default()).unwrap();
     assert_eq!(opened.backend.tx().recover(after(1), 9).unwrap(), 1);
     opened.backend.rollback();
     assert_eq!(write(&mut opened.backend, |tx| tx.recover(after(1), 9)).unwrap(), 1);
@@ -244,8 +245,8 @@ fn the_check_finds_what_points_at_nothing() {
     let opened = store.open();
     shell(&store.files().database)
         .execute_batch(
-            "INSERT INTO messages VALUES (7, 1, 4, 1, 0, 0, NULL, NULL, 0);
-             INSERT INTO deliveries VALUES (3, 5, 'k', 'behind', NULL, NULL, 0, 0);
+            "INSERT INTO messages VALUES (7, 1, 4, 1, 0, 0, NULL, NULL, 0, 0);
+             INSERT INTO deliveries VALUES (3, 5, 'k', 'behind', NULL, NULL, 0, 0, NULL);
              INSERT INTO attempts VALUES (1, 6, 1, 1, zeroblob(16), 0, 0, NULL, NULL, x'', NULL);
              INSERT INTO intents VALUES (1, 99, zeroblob(16), 1, 'k', 1, 0, '{}');",
         )

@@ -1,0 +1,150 @@
+//! The clock under wall clocks that are set, machines that are off, and starts that follow each other.
+
+use std::sync::Mutex;
+
+use super::*;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_secs(60);
+const WALL: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// A machine: its wall clock and how long it has been up.
+struct Machine(Mutex<(Timestamp, Duration)>);
+
+impl Machine {
+    fn new(wall: Timestamp) -> Arc<Self> {
+        Arc::new(Self(Mutex::new((wall, 1_000 * DAY))))
+    }
+
+    /// Time passes.
+    fn pass(&self, by: Duration) {
+        let mut clocks = self.0.lock().unwrap();
+        *clocks = (clocks.0.plus(by), clocks.1 + by);
+    }
+
+    /// Somebody sets the wall clock.
+    fn set(&self, change: impl FnOnce(Timestamp) -> Timestamp) {
+        let mut clocks = self.0.lock().unwrap();
+        clocks.0 = change(clocks.0);
+    }
+}
+
+impl Clock for Machine {
+    fn now(&self) -> Timestamp {
+        self.0.lock().unwrap().0
+    }
+
+    fn uptime(&self) -> Duration {
+        self.0.lock().unwrap().1
+    }
+}
+
+fn kept(clock: &StoreClock) -> Option<Record> {
+    Some(clock.record())
+}
+
+#[test]
+fn a_new_store_begins_at_the_wall_clocks_time() {
+    let (clock, gap) = StoreClock::resume(None, Machine::new(WALL));
+    assert_eq!((clock.now().as_micros(), gap), (WALL.as_micros(), Gap::Whole));
+}
+
+#[test]
+fn only_time_that_passes_moves_it_while_a_process_lives() {
+    let machine = Machine::new(WALL);
+    let (clock, _) = StoreClock::resume(None, machine.clone());
+    let began = clock.now();
+    for wall in [WALL.plus(15 * DAY), WALL.minus(35 * DAY), Timestamp::default()] {
+        machine.set(|_| wall);
+        assert_eq!(clock.now(), began);
+    }
+    machine.pass(3 * DAY);
+    assert_eq!(clock.now().since(began), 3 * DAY);
+}
+
+#[test]
+fn a_start_advances_it_by_the_time_that_the_machine_was_off_up_to_an_hour() {
+    for (off, advanced) in [
+        (Duration::ZERO, Duration::ZERO),
+        (59 * MINUTE, 59 * MINUTE),
+        (61 * MINUTE, MAX_GAP),
+        (400 * DAY, MAX_GAP),
+    ] {
+        let (clock, _) = StoreClock::resume(None, Machine::new(WALL));
+        let (next, gap) = StoreClock::resume(kept(&clock), Machine::new(WALL.plus(off)));
+        assert_eq!(next.now().since(clock.now()), advanced, "{off:?}");
+        let cut = Gap::Cut { passed: off, advanced };
+        assert_eq!(gap, if off == advanced { Gap::Whole } else { cut });
+        assert_eq!(next.jumps().count, 0);
+    }
+}
+
+#[test]
+fn a_wall_clock_behind_the_last_use_moves_nothing_back_and_is_noticed() {
+    let (clock, _) = StoreClock::resume(None, Machine::new(WALL));
+    let (next, gap) = StoreClock::resume(kept(&clock), Machine::new(WALL.minus(20 * DAY)));
+    assert_eq!((next.now(), gap), (clock.now(), Gap::Behind(20 * DAY)));
+    assert_eq!(next.jumps().last.map(|jump| jump.seconds), Some(-20.0 * 86_400.0));
+}
+
+#[test]
+fn starts_that_follow_each_other_advance_it_by_a_day_in_all() {
+    let (clock, _) = StoreClock::resume(None, Machine::new(WALL));
+    let began = clock.now();
+    let (mut record, mut wall) = (clock.record(), WALL);
+    for _ in 0..100 {
+        wall = wall.plus(30 * DAY);
+        record = StoreClock::resume(Some(record), Machine::new(wall)).0.record();
+    }
+    assert_eq!(record.stamp.since(began), MAX_GAPS);
+    // A process that lives for an hour ends the series.
+    let machine = Machine::new(wall);
+    let (lived, _) = StoreClock::resume(Some(record), machine.clone());
+    machine.pass(SETTLED - Duration::from_secs(1));
+    assert_eq!(lived.record().advanced, MAX_GAPS);
+    machine.pass(Duration::from_secs(1));
+    assert_eq!(lived.record().advanced, Duration::ZERO);
+    let (next, _) = StoreClock::resume(kept(&lived), Machine::new(wall.plus(30 * DAY)));
+    assert_eq!(next.now().since(lived.now()), MAX_GAP);
+}
+
+#[test]
+fn a_wall_clock_that_is_set_is_noticed_once_and_slewing_is_not() {
+    let machine = Machine::new(WALL);
+    let (clock, _) = StoreClock::resume(None, machine.clone());
+    machine.pass(MINUTE);
+    assert_eq!(clock.look(), None);
+    machine.set(|wall| wall.plus(15 * DAY));
+    machine.pass(Duration::from_secs(1));
+    let jump = clock.look().unwrap();
+    assert_eq!((jump.seconds, jump.to), (15.0 * 86_400.0, machine.now()));
+    assert_eq!(clock.look(), None);
+    machine.set(|wall| wall.minus(15 * DAY));
+    assert_eq!(clock.look().map(|jump| jump.seconds), Some(-15.0 * 86_400.0));
+    assert_eq!((clock.jumps().count, clock.jumps().moved), (2, 0.0));
+    for _ in 0..100 {
+        machine.pass(Duration::from_secs(1));
+        machine.set(|wall| wall.plus(Duration::from_millis(900)));
+        assert_eq!(clock.look(), None, "a clock that is slewed is not set");
+    }
+}
+
+#[test]
+fn a_moment_is_shown_by_the_wall_clock_of_now() {
+    let machine = Machine::new(WALL);
+    let (clock, _) = StoreClock::resume(None, machine.clone());
+    let due = clock.now().plus(2 * MINUTE);
+    assert_eq!(clock.shown(due), WALL.plus(2 * MINUTE));
+    machine.set(|wall| wall.plus(DAY));
+    machine.pass(3 * MINUTE);
+    assert_eq!(clock.shown(due), WALL.plus(DAY + 2 * MINUTE));
+}
+
+#[test]
+fn says_how_far_a_clock_is_off() {
+    for (seconds, words) in
+        [(-15.0 * 86_400.0, "15 days"), (7_300.0, "2 hours"), (150.0, "2 minutes"), (-7.0, "7 seconds")]
+    {
+        assert_eq!(in_words(seconds), words);
+    }
+}
