@@ -234,10 +234,11 @@ impl Writer {
         if self.is_full() {
             return Err(self.shared.gauge.refuse());
         }
-        if self.queue.is_full() {
-            return Err(StoreError::Overloaded { limit: MAX_QUEUED });
+        match self.queue.refuses() {
+            None => Ok(()),
+            Some(Refused::Full) => Err(StoreError::Overloaded { limit: MAX_QUEUED }),
+            Some(Refused::Closed) => Err(StoreError::Closed),
         }
-        Ok(())
     }
 
     /// How long the commit under way has taken, if that is longer than [`STALLED_AFTER`].

@@ -128,9 +128,13 @@ impl<T> Outbox<T> {
         Ok(())
     }
 
-    /// Whether it takes only what is owed.
-    pub(super) fn is_full(&self) -> bool {
-        self.0.state().things.len() >= self.0.limit
+    /// Why it would not take a thing that is not owed; `None` if it would.
+    pub(super) fn refuses(&self) -> Option<Refused> {
+        let state = self.0.state();
+        if state.reader == Reader::Gone {
+            return Some(Refused::Closed);
+        }
+        (state.things.len() >= self.0.limit).then_some(Refused::Full)
     }
 }
 
@@ -208,11 +212,11 @@ mod tests {
         let (outbox, inbox) = inbox(2);
         outbox.send(1, AWAITED).unwrap();
         outbox.send(2, UNAWAITED).unwrap();
-        assert!(outbox.is_full());
+        assert_eq!(outbox.refuses(), Some(Refused::Full));
         assert_eq!(outbox.send(3, AWAITED), Err(Refused::Full));
         outbox.send(4, Urgency { owed: true, ..UNAWAITED }).unwrap();
         assert_eq!(taken(inbox.take(9, LONG, LONG)), [1, 2, 4]);
-        assert!(!outbox.is_full());
+        assert_eq!(outbox.refuses(), None);
         drop(inbox);
         assert_eq!(outbox.send(5, AWAITED), Err(Refused::Closed));
     }
