@@ -35,3 +35,29 @@ impl Drain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_signal_can_only_shorten_the_deadline() {
+        let (signal, mut drain) = drain();
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        for (asked, deadline) in [(20, 20), (30, 20), (10, 10)] {
+            signal.start(at(asked));
+            assert_eq!(drain.started().await, at(deadline), "{asked}");
+            assert_eq!(drain.clone().started().await, at(deadline), "every clone hears it");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_that_is_gone_has_been_given() {
+        let (signal, mut drain) = drain();
+        drop(signal);
+        assert_eq!(drain.started().await, Instant::now());
+    }
+}

@@ -52,6 +52,40 @@ fn refuses_what_is_no_endpoint() {
     assert_eq!(parse(&format!("http://{}/", "a".repeat(3_000))), Err(EndpointError::TooLong));
 }
 
+#[test]
+fn the_longest_that_is_taken() {
+    let url = |length: usize| format!("http://a.com/{}", "x".repeat(length - "http://a.com/".len()));
+    assert!(parse(&url(MAX_URL)).is_ok());
+    assert_eq!(parse(&url(MAX_URL + 1)), Err(EndpointError::TooLong));
+    let label = |length: usize| "a".repeat(length);
+    assert!(parse(&format!("http://{}.com/", label(63))).is_ok());
+    // Three labels of 63 with their dots are 192; the fourth makes it 253 or 254.
+    let name = |last: usize| format!("http://{0}.{0}.{0}.{1}/", label(63), label(last));
+    assert!(parse(&name(61)).is_ok());
+    assert_eq!(parse(&name(62)), Err(EndpointError::Host));
+    assert!(parse("http://a_b-c1.com/").is_ok());
+}
+
+#[test]
+fn an_escape_is_decoded_where_it_is_one() {
+    for (text, expected) in [
+        ("", ""),
+        ("plain", "plain"),
+        ("%41", "A"),
+        ("a%41b", "aAb"),
+        ("%4", "%4"),
+        ("%", "%"),
+        ("%zz%41", "%zzA"),
+        ("%2541", "%41"),
+    ] {
+        assert_eq!(percent_decoded(text), expected.as_bytes(), "{text}");
+    }
+    let user_alone = parse("http://user@a.com/").unwrap().authorization.unwrap();
+    assert_eq!(user_alone, format!("Basic {}", STANDARD.encode("user:")));
+    let password_alone = parse("http://:secret@a.com/").unwrap().authorization.unwrap();
+    assert_eq!(password_alone, format!("Basic {}", STANDARD.encode(":secret")));
+}
+
 /// Whatever the spelling, the host that is vetted is the one that is dialled.
 #[test]
 fn is_not_confused_about_the_host() {

@@ -30,6 +30,10 @@ fn refuses_bad_secrets_and_prints_none() {
     assert_eq!(error("whsec_!"), ParseSecretError::Base64);
     assert_eq!(error("whsec_c2hvcnQ="), ParseSecretError::Length(5));
     assert_eq!(error(&STANDARD.encode([7; 65])), ParseSecretError::Length(65));
+    assert_eq!(error(&STANDARD.encode([7; 23])), ParseSecretError::Length(23));
+    for length in [24, 64] {
+        assert!(STANDARD.encode(vec![7; length]).parse::<Secret>().is_ok(), "{length}");
+    }
     assert_eq!(format!("{:?}", VECTOR.parse::<Secret>().unwrap()), "Secret(…)");
 }
 

@@ -84,3 +84,30 @@ fn a_damaged_event_among_retries_is_set_aside_and_the_others_are_tried() {
     assert_eq!(sequences, ["1", "3"]);
     check_what_is_said(&scene, 2);
 }
+
+#[test]
+fn a_stored_signing_key_that_cannot_be_read_is_said_until_it_is_mended() {
+    let mut scene = scene("");
+    put(&scene);
+    scene.receiver.wait_for(1);
+    scene.take_gateway().terminate();
+    let file = database(&scene.setup.data_dir());
+    let open = || rusqlite::Connection::open(&file).expect("the database");
+    let sql = "UPDATE small_values SET value = CAST('no key' AS BLOB) WHERE name = 'sns-signing-key'";
+    assert_eq!(open().execute(sql, []).expect("it can be written"), 1);
+    scene.start_gateway();
+    put(&scene);
+    let admin = scene.admin();
+    wait::until("the key to be said to be missing", || {
+        let (code, status) = admin.status();
+        assert_eq!(code, 200, "{status}");
+        let all = status["retrohook"]["degraded"].as_array().expect("a list").clone();
+        let key = all.into_iter().find(|one| one["part"] == "signing key")?;
+        key["cause"].as_str().is_some_and(|cause| cause.contains("cannot be read")).then_some(())
+    });
+    assert_eq!(scene.receiver.messages().len(), 1, "what is to be signed waits");
+    let sql = "DELETE FROM small_values WHERE name = 'sns-signing-key'";
+    assert_eq!(open().execute(sql, []).expect("it can be written"), 1);
+    scene.receiver.wait_for(2);
+    wait::until("all to be well", || (admin.status().1["retrohook"]["degraded"] == json!([])).then_some(()));
+}

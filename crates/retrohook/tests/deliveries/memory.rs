@@ -62,7 +62,7 @@ fn endpoints_that_hang_hold_a_bounded_number_of_bytes() {
         let ids = all.iter().filter_map(|message| message.header("x-retrohook-event-id").map(str::to_owned));
         ids.collect::<std::collections::BTreeSet<_>>().len()
     };
-    wait::within(2 * wait::SOON, "all events at the healthy endpoint", || {
+    wait::within(4 * wait::SOON, "all events at the healthy endpoint", || {
         most = most.max(held());
         (ids(&healthy) == EVENTS).then_some(())
     });
