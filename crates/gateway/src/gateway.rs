@@ -23,6 +23,9 @@ use crate::read_ahead::Budget;
 use crate::router::Router;
 use crate::stats::CoreStats;
 
+/// Between two beginnings of what shares the wake-ups of a core, if it panics.
+const RING_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// What the gateway is built from.
 pub struct Config {
     /// Where it listens; port 0 takes a free one.
@@ -136,9 +139,10 @@ fn run(parts: Parts) -> io::Result<()> {
 
 async fn serve(core: Rc<Core>, listener: TcpListener, deadline: &OnceLock<Instant>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    // Without any of these a core is of no use: the end of one ends it.
+    // Without accepting and reaping a core is of no use: the end of one ends it.
     let mut reaping = tokio::task::spawn_local(core.pool.clone().reap());
-    let mut ringing = tokio::task::spawn_local(storage::writer::Bell::serve());
+    // Without it wake-ups cost more, and nothing else.
+    tokio::task::spawn_local(share_wake_ups());
     let mut accepting = tokio::task::spawn_local(connection::accept(core.clone(), listener));
     let deadline = async {
         // If nobody is left to drain us there is no deadline: stop at once.
@@ -155,7 +159,14 @@ async fn serve(core: Rc<Core>, listener: TcpListener, deadline: &OnceLock<Instan
         ended = ended => ended,
         () = deadline => Ok(()),
         failed = ended_for_ever(&mut reaping) => Err(failed),
-        failed = ended_for_ever(&mut ringing) => Err(failed),
+    }
+}
+
+/// Answers the thread's bell for as long as the core lives. A panic, which would be a bug, costs wake-ups of their own for a while.
+async fn share_wake_ups() {
+    while let Err(error) = tokio::task::spawn_local(storage::writer::Bell::serve()).await {
+        tracing::error!(%error, "what shares the wake-ups of a core ended: it is started again after a wait");
+        tokio::time::sleep(RING_AGAIN_AFTER).await;
     }
 }
 

@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use storage::failpoint;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tower_service::Service;
@@ -48,7 +49,7 @@ const HARDENING: [(HeaderName, HeaderValue); 3] = [
 ];
 
 /// Serves until the drain begins. Returns when the last connection has ended.
-pub async fn serve<L, R, B>(listener: L, surface: Surface<B>, router: R, mut drain: watch::Receiver<bool>)
+pub async fn serve<L, R, B>(listener: L, surface: Rc<Surface<B>>, router: R, mut drain: watch::Receiver<bool>)
 where
     L: Listener,
     L::Stream: AsyncRead + AsyncWrite + Unpin,
@@ -58,12 +59,12 @@ where
 {
     let places = Places::new(surface.connections);
     let name = surface.name;
-    let surface = Rc::new(surface);
     let drain = async move {
         // A sender that is gone is a drain, too.
         let _ = drain.wait_for(|begun| *begun).await;
     };
     accept(listener, name, places, drain, move |stream, _, place| {
+        failpoint::hit(failpoint::CONTROL_TURN);
         let (surface, router) = (surface.clone(), router.clone());
         async move {
             let limits = surface.limits;

@@ -54,9 +54,12 @@ impl Bound {
         &self.file.path
     }
 
-    /// The listener, not blocking, and its file, which is removed when it is dropped.
-    pub fn into_parts(self) -> (UnixListener, SocketFile) {
-        (self.listener, self.file)
+    /// One more descriptor of the listener, not blocking. The file is removed when this, from which it comes, is dropped.
+    ///
+    /// # Errors
+    /// If the operating system gives no descriptor.
+    pub fn listener(&self) -> io::Result<UnixListener> {
+        self.listener.try_clone()
     }
 }
 

@@ -141,6 +141,7 @@ struct Parts {
 impl Node {
     fn start(args: RunArgs) -> Result<Self, StartError> {
         let began = Instant::now();
+        let mut signals = Signals::listen();
         report::line(&format!("retrohook {}", env!("CARGO_PKG_VERSION")));
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let config = load(&args)?;
@@ -185,7 +186,7 @@ impl Node {
         let listeners = Listeners { admin: sockets.admin, hub: sockets.hub, hub_public: sockets.hub_public };
         let shared = serving::Shared { vitals: &vitals, descriptors: &descriptors };
         let serving = Serving::start(&args.node, &ledger, &delivering, cores, listeners, &shared)?;
-        let signals = Signals::listen();
+        signals.drain_too();
         report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
         let drain_timeout = Duration::from_secs(args.node.drain_timeout);
         let parts = Parts { gateway, serving, delivering, ledger };

@@ -112,6 +112,20 @@ fn signals_that_mean_nothing_here_are_noted_and_kill_nothing() {
     assert_eq!(scene.take_gateway().terminate().code(), Some(0));
 }
 
+/// A start that takes a while, as after a crash, is one in which a terminal may be closed, too.
+#[test]
+fn a_hangup_while_starting_kills_nothing() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    // The first change is what the start itself writes.
+    scene.setup.env.push(("FAILPOINTS".into(), "before-commit=1*return->1*sleep(1500)".into()));
+    let process = scene.setup.start_without_waiting();
+    wait::until("the start to write", || process.output().contains("before-commit").then_some(()));
+    process.signal(Signal::HUP);
+    wait::until("the start to end", || process.listeners().contains_key("ready").then_some(()));
+    wait::until("a note of it", || process.output().contains("SIGHUP").then_some(()));
+    assert_eq!(process.terminate().code(), Some(0));
+}
+
 #[test]
 fn quit_drains_as_term_does() {
     let mut scene = scene();
@@ -171,6 +185,28 @@ fn the_death_of_the_writer_ends_the_process() {
     let events = scene.admin().events();
     assert!(events.len() >= executed, "{executed} were executed: {events:#?}");
     put(&scene);
+}
+
+#[test]
+fn a_panic_of_a_listener_costs_its_connections_alone() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    // The first connections are the test's own.
+    scene.setup.env.push(("FAILPOINTS".into(), "control-turn=1*off->1*panic".into()));
+    scene.start_gateway();
+    put(&scene);
+    let address = scene.gateway().address("admin");
+    let ready = || {
+        client::send(address, "GET", "/status/ready", &[("host", &address.to_string())], b"")
+            .map(|answer| answer.status)
+    };
+    wait::until("the panic", || {
+        // It may be answered, broken off, or not yet accepted.
+        drop(ready());
+        scene.gateway().output().contains("a listener panicked, and is served again").then_some(())
+    });
+    put(&scene);
+    wait::until("the listener to be served again", || (ready().ok()? == 200).then_some(()));
+    assert_eq!(scene.take_gateway().terminate().code(), Some(0));
 }
 
 #[test]

@@ -85,9 +85,12 @@ fn a_worker_that_panics_is_named_and_started_again_and_loses_nothing() {
             let after = worker(&scene);
             (after["state"] == "running").then_some(after)
         });
-        assert_eq!((&after["restarts"], after.get("trouble")), (&json!(3), None), "{after}");
+        assert_eq!(after.get("trouble"), None, "{after}");
+        // Of several attempts at once more than one may panic in one life.
+        let restarts = after["restarts"].as_u64().expect("a number");
+        assert!((1..=3).contains(&restarts), "{after}");
         let series = r#"retrohook_worker_restarts_total{subscription="1"}"#;
-        assert_eq!(scene.admin().metric(series), Some(3.0));
+        assert_eq!(scene.admin().metric(series), Some(restarts as f64));
         let messages = scene.receiver.messages().len();
         assert!(messages <= 6 + repeated * 6, "{messages} messages of 6 events");
         wait::until("each to be noted", || {

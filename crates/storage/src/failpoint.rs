@@ -26,7 +26,7 @@ pub const CORE_TURN: &str = "core-turn";
 pub const WRITER_TURN: &str = "writer-turn";
 /// The thread that checkpoints was woken.
 pub const CHECKPOINT_TURN: &str = "checkpoint-turn";
-/// The control thread has accepted a connection.
+/// A listener of admin or hub has accepted a connection.
 pub const CONTROL_TURN: &str = "control-turn";
 /// The thread of the deliveries begins.
 pub const DELIVERIES: &str = "deliveries";

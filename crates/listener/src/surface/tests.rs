@@ -101,7 +101,7 @@ impl Stage {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (drain, draining) = watch::channel(false);
-        let serving = tokio::task::spawn_local(serve(listener, surface, Router(ends), draining));
+        let serving = tokio::task::spawn_local(serve(listener, Rc::new(surface), Router(ends), draining));
         Self { address, drain, serving, ended }
     }
 

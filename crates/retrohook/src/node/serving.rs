@@ -1,6 +1,7 @@
 //! The listeners beside the data path: admin on one thread, hub and the hub's public part on another; and the router of the data path.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -18,6 +19,7 @@ use storage::vital::{Vital, Vitals};
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::StartError;
 use super::delivering::Delivering;
@@ -94,6 +96,8 @@ const LIMITS: Limits = Limits {
     write_timeout: Some(Duration::from_secs(60)),
     drain_grace: Duration::from_secs(1),
 };
+/// Between two beginnings of a listener that panics.
+const SERVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Threads of each listener's runtime for what blocks, which is reads of the store; more of them wait.
 const BLOCKING_THREADS: usize = 16;
 
@@ -241,7 +245,7 @@ async fn serve(served: Vec<Served>, mut drained: watch::Receiver<Option<Duration
     let (begin, begun) = watch::channel(false);
     let mut serving = JoinSet::new();
     for (socket, surface, router) in served {
-        serving.spawn_local(serve_one(socket, surface, router, begun.clone()));
+        serving.spawn_local(keep_serving(socket, Rc::new(surface), router, begun.clone()));
     }
     let out_of_patience = async {
         // A sender that is gone is a drain, too.
@@ -251,7 +255,7 @@ async fn serve(served: Vec<Served>, mut drained: watch::Receiver<Option<Duration
     };
     let all_ended = async {
         while let Some(ended) = serving.join_next().await {
-            // A listener that panics is a panic of the thread, which is noticed.
+            // What keeps a listener served has no right to panic: its panic is the thread's, which is noticed.
             if let Err(error) = ended
                 && let Ok(panic) = error.try_into_panic()
             {
@@ -266,26 +270,49 @@ async fn serve(served: Vec<Served>, mut drained: watch::Receiver<Option<Duration
     }
 }
 
-async fn serve_one(
+/// Serves a listener until the drain. A panic, which would be a bug, costs the connections that it had: it is served again in a moment,
+/// because what operators and workers use must not take the data path with it.
+async fn keep_serving(
     socket: Socket,
-    surface: Surface<axum::body::Body>,
+    surface: Rc<Surface<axum::body::Body>>,
     router: axum::Router,
     drain: watch::Receiver<bool>,
 ) {
     let name = surface.name;
-    let failed = |error| tracing::error!(listener = name, %error, "a listener cannot be served");
-    match socket {
-        Socket::Tcp(socket) => match tokio::net::TcpListener::from_std(socket) {
-            Ok(listener) => surface::serve(listener, surface, router, drain).await,
-            Err(error) => failed(error),
-        },
-        Socket::Unix(bound) => {
-            // The file goes when nothing is served there any more.
-            let (socket, _file) = bound.into_parts();
-            match tokio::net::UnixListener::from_std(socket) {
-                Ok(listener) => surface::serve(listener, surface, router, drain).await,
-                Err(error) => failed(error),
+    loop {
+        let began = Instant::now();
+        let serving = match serving_task(&socket, surface.clone(), router.clone(), drain.clone()) {
+            Ok(serving) => serving.await,
+            Err(error) => {
+                tracing::error!(listener = name, %error, "a listener cannot be served; it is tried again");
+                tokio::time::sleep(SERVE_AGAIN_AFTER).await;
+                continue;
             }
-        }
+        };
+        let Err(_) = serving else { return };
+        tracing::error!(
+            listener = name,
+            "a listener panicked, and is served again; this is a bug in Retrohook"
+        );
+        tokio::time::sleep(SERVE_AGAIN_AFTER.saturating_sub(began.elapsed())).await;
     }
+}
+
+/// A task that serves a listener, so that its panic ends nothing else.
+fn serving_task(
+    socket: &Socket,
+    surface: Rc<Surface<axum::body::Body>>,
+    router: axum::Router,
+    drain: watch::Receiver<bool>,
+) -> std::io::Result<tokio::task::JoinHandle<()>> {
+    Ok(match socket {
+        Socket::Tcp(socket) => {
+            let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
+            tokio::task::spawn_local(surface::serve(listener, surface, router, drain))
+        }
+        Socket::Unix(bound) => {
+            let listener = tokio::net::UnixListener::from_std(bound.listener()?)?;
+            tokio::task::spawn_local(surface::serve(listener, surface, router, drain))
+        }
+    })
 }

@@ -14,7 +14,8 @@ use crate::{output, report};
 /// How long the last lines may take to be written when a second signal ends the process.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// Listens from when it is made, so that no signal that comes after it has the system's own effect, which is to kill.
+/// Listens from when it is made for signals that must not kill, and from [`Signals::drain_too`] on for those that drain: until then, while
+/// the node starts, the latter have the system's own effect, which is to kill.
 pub struct Signals(Option<(Runtime, Listening)>);
 
 /// Why a node ends.
@@ -34,6 +35,13 @@ impl Signals {
         };
         let signals = runtime.block_on(async { Listening::new() });
         Self(Some((runtime, signals)))
+    }
+
+    /// The node serves: from now on a signal that asks it to end drains it.
+    pub fn drain_too(&mut self) {
+        if let Some((runtime, signals)) = &mut self.0 {
+            runtime.block_on(async { signals.drain_too() });
+        }
     }
 
     /// Waits for the first signal that drains, or for the death of a part; from then on such a signal ends the process.
@@ -74,6 +82,7 @@ fn end_now() -> ! {
 /// Linux's number of the signal that comes when a file would grow beyond the process's limit.
 const XFSZ: i32 = 25;
 
+#[derive(Default)]
 struct Listening {
     terminate: Option<Signal>,
     interrupt: Option<Signal>,
@@ -86,22 +95,19 @@ struct Listening {
 
 impl Listening {
     fn new() -> Self {
-        let listen = |kind| match signal(kind) {
-            Ok(signal) => Some(signal),
-            Err(error) => {
-                tracing::warn!(%error, ?kind, "a signal cannot be listened for: it has the system's own effect");
-                None
-            }
-        };
         Self {
-            terminate: listen(SignalKind::terminate()),
-            interrupt: listen(SignalKind::interrupt()),
-            quit: listen(SignalKind::quit()),
             hangup: listen(SignalKind::hangup()),
             user1: listen(SignalKind::user_defined1()),
             user2: listen(SignalKind::user_defined2()),
             file_size: listen(SignalKind::from_raw(XFSZ)),
+            ..Self::default()
         }
+    }
+
+    fn drain_too(&mut self) {
+        self.terminate = listen(SignalKind::terminate());
+        self.interrupt = listen(SignalKind::interrupt());
+        self.quit = listen(SignalKind::quit());
     }
 
     /// Resolves at a signal that drains; notes the others.
@@ -121,6 +127,16 @@ impl Listening {
                     tracing::warn!("SIGXFSZ: a file has reached the size that this process may write (`ulimit -f`)");
                 }
             }
+        }
+    }
+}
+
+fn listen(kind: SignalKind) -> Option<Signal> {
+    match signal(kind) {
+        Ok(signal) => Some(signal),
+        Err(error) => {
+            tracing::warn!(%error, ?kind, "a signal cannot be listened for: it has the system's own effect");
+            None
         }
     }
 }
