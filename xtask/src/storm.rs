@@ -9,12 +9,13 @@ use crate::test::FEATURES;
 pub struct Options {
     kills: u32,
     seed: Option<u64>,
+    weather: Option<String>,
 }
 
 impl Options {
     /// Reads `--kills N` and `--seed S`.
     pub fn parse(words: &[&str]) -> Result<Self, String> {
-        let mut options = Self { kills: 0, seed: None };
+        let mut options = Self { kills: 0, seed: None, weather: None };
         let mut rest = words;
         while let [first, tail @ ..] = rest {
             let (name, value, tail) = match (first.split_once('='), tail) {
@@ -25,6 +26,8 @@ impl Options {
             let number = || format!("`{value}` is no number for {name}");
             match name {
                 "--kills" => options.kills = value.parse().map_err(|_| number())?,
+                "--weather" if WEATHER.contains(&value) => options.weather = Some(value.to_owned()),
+                "--weather" => return Err(format!("`{value}` is no weather; {KNOWN}")),
                 "--seed" => options.seed = Some(value.parse().map_err(|_| number())?),
                 _ => return Err(format!("`storm` knows no `{name}`; {KNOWN}")),
             }
@@ -34,7 +37,10 @@ impl Options {
     }
 }
 
-const KNOWN: &str = "it knows --kills N and --seed S";
+const KNOWN: &str = "it knows --kills N, --seed S and --weather calm, nobody-reads or clock-jumps";
+
+/// What the process has to bear besides: see `testkit::storm::Weather`.
+const WEATHER: [&str; 3] = ["calm", "nobody-reads", "clock-jumps"];
 
 /// The test that is a storm.
 const TEST: &str = "nothing_is_lost_or_invented_through_a_storm_of_kills";
@@ -48,6 +54,9 @@ pub fn run(places: &Places, options: &Options) -> bool {
         .env("RETROHOOK_STORM_KILLS", options.kills.to_string());
     if let Some(seed) = options.seed {
         command.env("RETROHOOK_STORM_SEED", seed.to_string());
+    }
+    if let Some(weather) = &options.weather {
+        command.env("RETROHOOK_STORM_WEATHER", weather);
     }
     match show(&mut command) {
         Ok(finished) => finished.ok,
@@ -64,14 +73,24 @@ mod tests {
 
     #[test]
     fn reads_kills_and_seed() {
-        let both = Ok(Options { kills: 500, seed: Some(7) });
-        assert_eq!(Options::parse(&["--kills", "500", "--seed=7"]), both);
-        assert_eq!(Options::parse(&["--kills=3"]), Ok(Options { kills: 3, seed: None }));
+        let options = |kills, seed, weather: Option<&str>| {
+            Ok(Options { kills, seed, weather: weather.map(str::to_owned) })
+        };
+        assert_eq!(Options::parse(&["--kills", "500", "--seed=7"]), options(500, Some(7), None));
+        let jumps = options(3, None, Some("clock-jumps"));
+        assert_eq!(Options::parse(&["--kills=3", "--weather", "clock-jumps"]), jumps);
     }
 
     #[test]
     fn refuses_what_is_no_storm() {
-        for words in [&[][..], &["--kills"], &["--kills", "many"], &["--kills=0"], &["--speed", "3"]] {
+        for words in [
+            &[][..],
+            &["--kills"],
+            &["--kills", "many"],
+            &["--kills=0"],
+            &["--speed", "3"],
+            &["--kills=3", "--weather=rain"],
+        ] {
             assert!(Options::parse(words).is_err(), "{words:?}");
         }
     }

@@ -23,10 +23,14 @@ use crate::wait::{self, pause};
 mod subscribers;
 mod traffic;
 pub mod verdict;
+mod weather;
 
 use subscribers::{Manner, QueueReader, Webhook};
 use traffic::Traffic;
 use verdict::{Outcome, Records};
+use weather::Jumps;
+
+pub use weather::Weather;
 
 /// How long a named point may take to be reached before the process is killed where it is.
 const POINT_PATIENCE: Duration = Duration::from_secs(5);
@@ -47,6 +51,8 @@ pub struct Plan {
     pub seed: u64,
     /// What the gateway is made to do.
     pub rules: Rules,
+    /// What else it has to bear.
+    pub weather: Weather,
 }
 
 /// What the gateway is made to do. It is always judged by the promises of `intent` and `strict`.
@@ -118,13 +124,14 @@ pub fn run(plan: &Plan) -> Report {
     let (webhook, ordered) = (Webhook::start(Manner::Moody), Webhook::start(Manner::Steady));
     let mut setup = Setup::new(&plan.program, config(plan.rules, &upstream, &webhook, &ordered));
     setup.env.push(("RETROHOOK_LOG".into(), "warn".into()));
+    let jumps = (plan.weather == Weather::ClockJumps).then(|| Jumps::start(&mut setup, plan.seed));
     let target = Target::default();
     let traffic = Traffic::start(CLIENTS, &target, &mut rng);
     let queue = QueueReader::start(&target);
     let mut report = Report::default();
     for kill in 0..plan.kills {
-        let aim = choose(kill, &mut rng);
-        let mut process = start(&setup, aim);
+        let aim = choose(kill, plan.weather, &mut rng);
+        let mut process = start(&setup, plan.weather, aim);
         if live_until(aim, &mut process, &target) == End::AtPoint
             && let Aim::Point(name, _) = aim
         {
@@ -135,8 +142,18 @@ pub fn run(plan: &Plan) -> Report {
         target.set(None);
         note_panics(&process.kill(), &mut report);
     }
-    let process = setup.start();
+    let mut last = setup.again();
+    plan.weather.apply(&mut last);
+    let process = last.start();
     target.set(Some(addresses(&process)));
+    if jumps.is_some() {
+        // One that was never seen would prove nothing.
+        wait::until("a jump of the clock", || {
+            let (_, status) = process.admin().status();
+            (status["retrohook"]["clock"]["jumps"].as_u64()? > 0).then_some(())
+        });
+    }
+    drop(jumps);
     let sent = traffic.stop();
     drain(&process, |log| {
         let of = |known: BTreeSet<String>| log.difference(&known).cloned().collect();
@@ -154,8 +171,8 @@ pub fn run(plan: &Plan) -> Report {
 }
 
 /// Half of the kills at a random moment, half at the points in turn.
-fn choose(kill: u32, rng: &mut fastrand::Rng) -> Aim {
-    if kill.is_multiple_of(2) {
+fn choose(kill: u32, weather: Weather, rng: &mut fastrand::Rng) -> Aim {
+    if kill.is_multiple_of(2) || weather == Weather::NobodyReads {
         return Aim::Moment(Duration::from_millis(rng.u64(20..700)));
     }
     let name = failpoint::ALL[kill as usize / 2 % failpoint::ALL.len()];
@@ -164,8 +181,9 @@ fn choose(kill: u32, rng: &mut fastrand::Rng) -> Aim {
     Aim::Point(name, rng.u32(passes))
 }
 
-fn start(setup: &Setup, aim: Aim) -> Process {
+fn start(setup: &Setup, weather: Weather, aim: Aim) -> Process {
     let mut setup = setup.again();
+    weather.apply(&mut setup);
     if let Aim::Point(name, skip) = aim {
         setup.env.push(("FAILPOINTS".into(), format!("{name}={skip}*off->1*return->pause")));
     }

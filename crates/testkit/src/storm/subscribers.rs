@@ -177,7 +177,11 @@ impl Worker {
 
 fn call(client: &mut Client, operation: &str, input: &Value) -> io::Result<Value> {
     let target = format!("AmazonSQS.{operation}");
-    let headers = [("x-amz-target", target.as_str()), ("content-type", "application/x-amz-json-1.0")];
+    let headers = [
+        ("host", "localhost"),
+        ("x-amz-target", target.as_str()),
+        ("content-type", "application/x-amz-json-1.0"),
+    ];
     let answer = client.send("POST", "/", &headers, input.to_string().as_bytes())?;
     if answer.status != 200 {
         return Err(io::Error::other(answer.text()));
