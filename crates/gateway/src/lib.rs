@@ -24,7 +24,6 @@ pub mod path;
 mod proxy;
 mod read_ahead;
 pub mod router;
-mod seldom;
 mod stall;
 pub mod stats;
 pub mod table;

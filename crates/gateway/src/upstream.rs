@@ -22,10 +22,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use storage::failpoint;
+use storage::throttle::Throttle;
 use tokio::net::TcpStream;
 
 use crate::body::UpstreamBody;
-use crate::seldom::Seldom;
 use crate::stats::CoreStats;
 use crate::table::Service;
 
@@ -123,7 +123,7 @@ impl Progress {
 pub(crate) struct Pool {
     kept: RefCell<HashMap<*const Service, Kept>>,
     stats: Arc<CoreStats>,
-    failures: Seldom,
+    failures: Throttle,
     /// Those that the whole process knows.
     names: Names,
 }
@@ -171,7 +171,7 @@ impl Lease {
 
 impl Pool {
     pub fn new(stats: Arc<CoreStats>, names: Names) -> Rc<Self> {
-        Rc::new(Self { kept: RefCell::default(), stats, failures: Seldom::default(), names })
+        Rc::new(Self { kept: RefCell::default(), stats, failures: Throttle::new(), names })
     }
 
     /// Closes idle connections that have grown too old, for as long as the core lives.
@@ -259,7 +259,7 @@ impl Pool {
 
     /// Says in the log why nothing was sent; at most once a second, whatever the failures are.
     fn unsent(&self, service: &Service, error: &(dyn std::error::Error + 'static), what: &str) {
-        if let Some(times) = self.failures.happened(Instant::now()) {
+        if let Some(times) = self.failures.happened() {
             let Service { name, host, port, .. } = service;
             tracing::warn!(service = %name, %host, port, error, times, "{what}");
         }
@@ -268,7 +268,7 @@ impl Pool {
     /// The failure, said in the log; what a client did is not worth a line.
     fn failed(&self, service: &Service, lost: Lost, error: Option<&hyper::Error>) -> Failure {
         if !lost.is_the_clients()
-            && let Some(times) = self.failures.happened(Instant::now())
+            && let Some(times) = self.failures.happened()
         {
             let cause = error.map(|error| error as &dyn std::error::Error);
             tracing::warn!(service = %service.name, error = %lost, cause, times, "a service gave no valid answer");

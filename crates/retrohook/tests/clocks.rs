@@ -3,13 +3,13 @@
 //! The gateway runs under libfaketime, which is told by a file how far the wall clock is off. A jump counts as over when the gateway has
 //! seen it and has committed a few times since, which housekeeping does every five seconds whatever else happens.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::receiver::Mood;
 use testkit::scene::Scene;
-use testkit::{client, tools, wait};
+use testkit::wall_clock::WallClock;
+use testkit::{client, wait};
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,49 +39,23 @@ queues:
 /// The arrangement, with a wall clock that can be set.
 struct World {
     scene: Scene,
+    clock: WallClock,
 }
 
 impl World {
-    fn prepare() -> Self {
-        let mut scene = Scene::prepare(RETROHOOK, CONFIG);
-        let library = tools::find("FAKETIME_LIB", "libfaketimeMT.so.1");
-        let file = scene.setup.data.path().join("clock");
-        for (name, value) in [
-            ("LD_PRELOAD", library.to_str().expect("UTF-8")),
-            ("FAKETIME_TIMESTAMP_FILE", file.to_str().expect("UTF-8")),
-            ("FAKETIME_NO_CACHE", "1"),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-        ] {
-            scene.setup.env.push((name.into(), value.into()));
-        }
-        let world = Self { scene };
-        world.write("+0");
-        world
-    }
-
     fn start(offset: &str) -> Self {
-        let mut world = Self::prepare();
-        world.write(offset);
-        world.scene.start_gateway();
-        world
-    }
-
-    fn file(&self) -> PathBuf {
-        self.scene.setup.data.path().join("clock")
-    }
-
-    /// In one step: the gateway may read it at any time.
-    fn write(&self, offset: &str) {
-        let new = self.file().with_extension("new");
-        std::fs::write(&new, format!("{offset}\n")).expect("the offset is written");
-        std::fs::rename(new, self.file()).expect("the offset is put in place");
+        let mut scene = Scene::prepare(RETROHOOK, CONFIG);
+        let clock = WallClock::of(&mut scene.setup);
+        clock.set(offset);
+        scene.start_gateway();
+        Self { scene, clock }
     }
 
     /// Sets the wall clock so far off the right time, and waits until it can have had its effect.
     #[track_caller]
     fn set(&self, offset: &str) {
         let before = self.jumps();
-        self.write(offset);
+        self.clock.set(offset);
         wait::within(PATIENCE, "the jump to be seen", || (self.jumps() > before).then_some(()));
         self.housekeeping();
     }
@@ -95,11 +69,11 @@ impl World {
     }
 
     fn jumps(&self) -> u64 {
-        self.clock()["jumps"].as_u64().expect("a number")
+        self.clock_status()["jumps"].as_u64().expect("a number")
     }
 
     #[track_caller]
-    fn clock(&self) -> Value {
+    fn clock_status(&self) -> Value {
         self.scene.admin().status().1["retrohook"]["clock"].clone()
     }
 
@@ -214,7 +188,7 @@ fn a_machine_that_boots_with_its_clock_behind_loses_nothing() {
     world.put_in_vain();
     world.scene.take_gateway().terminate();
     for offset in ["-20d", "+40d"] {
-        world.write(offset);
+        world.clock.set(offset);
         world.scene.start_gateway();
         world.housekeeping();
         world.set("+0");
@@ -226,7 +200,7 @@ fn a_machine_that_boots_with_its_clock_behind_loses_nothing() {
         assert_eq!(world.scene.admin().events().len(), 1);
         world.scene.take_gateway().kill();
     }
-    world.write("-20d");
+    world.clock.set("-20d");
     world.scene.start_gateway();
     let output = world.scene.gateway().output();
     assert!(
@@ -267,7 +241,7 @@ fn retries_that_wait_are_due_at_a_start() {
     });
     world.scene.receiver.set(Mood::Answers(204));
     world.scene.take_gateway().kill();
-    world.write("+0");
+    world.clock.set("+0");
     world.scene.start_gateway();
     wait::within(Duration::from_secs(20), "the delivery", || {
         (world.subscription(1)["retrying"] == 0).then_some(())
@@ -285,7 +259,7 @@ fn a_message_past_its_queues_time_is_counted_and_said() {
     assert_eq!(world.sqs("GetQueueAttributes", &asked)["Attributes"]["MessageRetentionPeriod"], "1209600");
     world.scene.take_gateway().terminate();
     // The machine was off for an hour, as far as anybody can say.
-    world.write("+1h");
+    world.clock.set("+1h");
     world.scene.start_gateway();
     let series = r#"retrohook_queue_expired_messages_total{queue="minute"}"#;
     wait::within(PATIENCE, "the message to go", || (world.metric(series) == 1.0).then_some(()));

@@ -12,3 +12,4 @@ pub mod storm;
 pub mod tools;
 pub mod upstream;
 pub mod wait;
+pub mod wall_clock;
