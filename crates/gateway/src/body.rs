@@ -73,8 +73,16 @@ impl UpstreamBody {
 }
 
 impl StreamedBody {
+    fn is_over(&self) -> bool {
+        self.ahead.is_empty() && self.rest.is_end_stream()
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(bytes) = self.ahead.pop_front() {
+            // The budget may have ended with the last piece: then there is nothing to poll for.
+            if self.is_over() {
+                self.progress.body_ended();
+            }
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
         let Poll::Ready(frame) = Pin::new(&mut self.rest).poll_frame(cx) else {
@@ -122,7 +130,7 @@ impl Body for UpstreamBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
-            Self::Stream(body) => body.ahead.is_empty() && body.rest.is_end_stream(),
+            Self::Stream(body) => body.is_over(),
         }
     }
 

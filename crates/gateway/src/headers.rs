@@ -57,9 +57,18 @@ const OURS: [HeaderName; 10] = [
 /// What begins the names of headers that say who the client is: only plug-ins may say that.
 const IDENTITY: [&str; 4] = ["x-consumer-", "x-credential-", "x-authenticated-", "x-anonymous-"];
 
-/// What begins the names, in hyphens, that a client may not send with underscores: a CGI server reads both spellings as one name.
-const NEVER_WITH_UNDERSCORES: [&str; 6] =
-    ["x-forwarded-", "x-real-ip", "x-kong-", "x-retrohook-", "content-length", "transfer-encoding"];
+/// What begins the names, in hyphens, that a client may not send with underscores: a CGI server reads both spellings as one name. The last
+/// two begin those that say which method a `POST` stands for, which rules read with hyphens alone.
+const NEVER_WITH_UNDERSCORES: [&str; 8] = [
+    "x-forwarded-",
+    "x-real-ip",
+    "x-kong-",
+    "x-retrohook-",
+    "content-length",
+    "transfer-encoding",
+    "x-http-method",
+    "x-method-override",
+];
 
 /// What a client's headers said that the upstream hears from the gateway alone.
 #[derive(Debug, Default)]
@@ -379,6 +388,9 @@ mod tests {
             "x_authenticated_groups",
             "content_length",
             "transfer_encoding",
+            "x_http_method_override",
+            "x-http_method",
+            "x_method_override",
         ];
         for name in dropped {
             let mut map = headers(&[(name, "1")]);

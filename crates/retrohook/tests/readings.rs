@@ -176,9 +176,10 @@ fn a_post_that_stands_for_a_put_matches_as_one() {
         ("POST", "/mockbin/profile/2", &[("X-HTTP-Method", "put")], 2),
         ("POST", "/mockbin/profile/2", &[("X-Method-Override", "DELETE"), ("X-Method-Override", "PUT")], 3),
         ("POST", "/mockbin/profile/2?a=b&_method=PUT", &[], 4),
-        ("POST", "/mockbin/profile/2", &[], 4),
-        ("GET", "/mockbin/profile/2", &[("X-HTTP-Method-Override", "PUT")], 4),
-        ("POST", "/mockbin/profile/2", &[("X-HTTP-Method-Override", "P\u{e4}T")], 4),
+        ("POST", "/mockbin/profile/2?a=b&%5Fmethod=%50ut", &[], 5),
+        ("POST", "/mockbin/profile/2", &[], 5),
+        ("GET", "/mockbin/profile/2", &[("X-HTTP-Method-Override", "PUT")], 5),
+        ("POST", "/mockbin/profile/2", &[("X-HTTP-Method-Override", "P\u{e4}T")], 5),
     ] {
         assert_eq!(scene.send(method, target, headers), 200, "{method} {target} {headers:?}");
         assert_eq!(scene.keys().len(), events, "{method} {target} {headers:?}");

@@ -26,8 +26,8 @@ pub(super) struct Spelling<'a> {
 
 /// Headers that make many services execute a `POST` as if it had another method.
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
-/// The argument of a query that does the same.
-const OVERRIDE_ARGUMENT: &str = "_method=";
+/// The argument of a query that does the same, however it is escaped.
+const OVERRIDE_ARGUMENT: &str = "_method";
 
 /// The first spelling in which one of the entries matches.
 pub(super) fn find<'a>(matcher: &Matcher, match_on: MatchOn, forward: &Forward<'a>) -> Option<Spelling<'a>> {
@@ -44,10 +44,12 @@ pub(super) fn find<'a>(matcher: &Matcher, match_on: MatchOn, forward: &Forward<'
 /// Whatever else a service may execute this `POST` as.
 fn overrides<'a>(headers: &'a HeaderMap, uri: &'a str) -> impl Iterator<Item = Method> + 'a {
     let query = uri.split_once('?').map_or("", |(_, query)| query);
-    let arguments = query.split('&').filter_map(|argument| argument.strip_prefix(OVERRIDE_ARGUMENT));
+    let arguments = url::form_urlencoded::parse(query.as_bytes());
+    let arguments = arguments.filter(|(name, _)| name == OVERRIDE_ARGUMENT).map(|(_, value)| value);
     let values =
         OVERRIDES.iter().flat_map(|name| headers.get_all(*name)).filter_map(|value| value.to_str().ok());
     values
+        .map(Cow::Borrowed)
         .chain(arguments)
         .filter_map(|name| Method::from_bytes(name.trim().to_ascii_uppercase().as_bytes()).ok())
 }
