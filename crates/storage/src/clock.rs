@@ -45,6 +45,16 @@ pub struct Record {
     pub advanced: Duration,
 }
 
+impl Record {
+    /// The record as it would have been kept with the last row that has a stamp. The wall clock went on for as long: a start must not add
+    /// that time once more.
+    #[must_use]
+    pub fn not_behind(self, last: Stamp) -> Self {
+        let missed = last.since(self.stamp);
+        Self { stamp: self.stamp.plus(missed), wall: self.wall.plus(missed), ..self }
+    }
+}
+
 /// The clock of an open store; clones are the same clock.
 #[derive(Clone)]
 pub struct StoreClock {

@@ -81,6 +81,7 @@ impl Worker {
     /// Nobody is at work on what the dead process had under way.
     async fn break_leases(&mut self, now: Stamp) -> Result<(), Stop> {
         let (id, until) = (self.id, now.plus(MAX_TIMEOUT + LEASE_MARGIN));
+        let mut first = None;
         loop {
             let leased = self
                 .read_around(move |reader, damage| {
@@ -91,9 +92,12 @@ impl Worker {
                     }
                 })
                 .await?;
-            if leased.is_empty() {
+            let next = leased.first().map(|row| row.id);
+            // As in `bring_retries_forward`.
+            if next.is_none() || next == first {
                 return Ok(());
             }
+            first = next;
             for row in leased {
                 let attempts = row.attempts.saturating_sub(1).max(1);
                 self.changes.put(Delivery { state: DeliveryState::Retry { at: now }, attempts, ..row });
@@ -105,6 +109,7 @@ impl Worker {
     /// What waits for a retry has waited for long enough.
     async fn bring_retries_forward(&mut self, now: Stamp) -> Result<(), Stop> {
         let (id, soon) = (self.id, now.plus(RESUME_WITHIN));
+        let mut first = None;
         loop {
             let later = self
                 .read_around(move |reader, damage| match reader.retries_after(id, soon, ROWS_AT_ONCE) {
@@ -112,9 +117,12 @@ impl Worker {
                     later => later,
                 })
                 .await?;
-            if later.is_empty() {
+            let next = later.first().map(|row| row.id);
+            // A row whose event is missing cannot be written: those that stand where they stood are left to their time.
+            if next.is_none() || next == first {
                 return Ok(());
             }
+            first = next;
             for row in later {
                 let at = now.plus(RESUME_WITHIN.mul_f64(fastrand::f64()));
                 self.changes.put(Delivery { state: DeliveryState::Retry { at }, ..row });

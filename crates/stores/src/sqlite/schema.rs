@@ -199,7 +199,8 @@ CREATE INDEX events_topic ON events (topic, position);
 /// * `subscriptions`: `created` and `removed` are stamps beside the wall times `created_at` and `removed_at`.
 /// * `queues.retention`: how long the queue keeps a message, in microseconds; missing where it does not say so.
 ///
-/// The clock begins at the wall clock's time. So a row's stamp, the clock less its age, is its wall time; an age below zero counts as zero,
+/// The clock begins at the wall clock's time, but no more than an hour after the last time that the store itself has, as at any start: a
+/// wall clock that is wrong at this one costs no more than at another. So a row's stamp, the clock less its age, is its wall time; an age below zero counts as zero,
 /// and none is more than the limit that applies to it, nor a wait longer than the longest that there is.
 const V4: &str = "
 CREATE TABLE clock (
@@ -209,7 +210,11 @@ CREATE TABLE clock (
   advanced INTEGER NOT NULL,
   began INTEGER NOT NULL
 ) STRICT;
-INSERT INTO clock SELECT 1, now, now, 0, now FROM (SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now);
+INSERT INTO clock SELECT 1, began, now, 0, began FROM (SELECT now, min(now, ifnull(last + 3600000000, now)) AS began FROM (
+  SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now, (SELECT max(at) FROM (
+    SELECT max(started_at) AS at FROM incarnations UNION ALL SELECT max(ended_at) FROM incarnations
+    UNION ALL SELECT at FROM (SELECT recorded_at AS at FROM events ORDER BY position DESC LIMIT 1)
+    UNION ALL SELECT at FROM (SELECT at FROM attempts ORDER BY seq DESC LIMIT 1))) AS last));
 ALTER TABLE events ADD COLUMN stamp INTEGER;
 ALTER TABLE messages ADD COLUMN stamp INTEGER;
 ALTER TABLE deliveries ADD COLUMN died_at INTEGER;
