@@ -194,3 +194,46 @@ pub struct Cursor {
     /// Everything up to here was delivered or has a row of its own.
     pub done_to: Position,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_once_and_those_that_only_subscriptions_have_last() {
+        let wanted = |topic: &str, protocol, endpoint: &str| DesiredSubscription {
+            topic: topic.into(),
+            protocol,
+            endpoint: endpoint.into(),
+            confirm_with: None,
+            uuid: Uuid::nil(),
+        };
+        let desired = Desired {
+            topics: vec!["b".into(), "a".into(), "b".into()],
+            queues: vec!["y".into()],
+            subscriptions: vec![
+                wanted("c", Protocol::Http, "http://a"),
+                wanted("a", Protocol::Sqs, "x"),
+                wanted("a", Protocol::Https, "https://a"),
+                wanted("c", Protocol::Sqs, "y"),
+            ],
+            ..Desired::default()
+        };
+        assert_eq!(desired.topic_names(), ["b", "a", "c"]);
+        assert_eq!(desired.queue_names(), ["y", "x"]);
+    }
+
+    /// They stand in databases and in answers.
+    #[test]
+    fn words_of_protocols_and_states_stay() {
+        let protocols = [Protocol::Http, Protocol::Https, Protocol::Sqs];
+        assert_eq!(protocols.map(Protocol::as_str), ["http", "https", "sqs"]);
+        let states = [
+            SubscriptionState::Pending { token: "t".into() },
+            SubscriptionState::Confirmed,
+            SubscriptionState::Disabled { token: None },
+        ];
+        assert_eq!(states.each_ref().map(SubscriptionState::as_str), ["pending", "confirmed", "disabled"]);
+        assert_eq!(states.each_ref().map(SubscriptionState::is_disabled), [false, false, true]);
+    }
+}

@@ -75,3 +75,25 @@ pub struct QueuedMessage {
     /// How often it has been received.
     pub receive_count: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::sample_id;
+
+    #[test]
+    fn message_ids_are_of_the_event_and_the_number_and_are_uuids_of_version_8() {
+        let ids: Vec<Uuid> =
+            [(1, 1), (1, 2), (2, 1), (2, 2)].map(|(event, seq)| message_id(sample_id(event), seq)).into();
+        let different: std::collections::HashSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), 4, "{ids:?}");
+        assert_eq!(message_id(sample_id(1), 1), ids[0], "the same at each receive");
+        assert!(ids.iter().all(|id| id.get_version_num() == 8));
+        // The first half is the event's, whatever the number: ids of one event stand together.
+        let event = Uuid::from_bytes(*sample_id(1).as_bytes());
+        assert_eq!(ids[0].as_bytes()[..6], event.as_bytes()[..6]);
+        // Numbers that are neighbours do not make neighbours.
+        let low = |id: &Uuid| id.as_u128() as u64;
+        assert!((low(&ids[0]) ^ low(&ids[1])).count_ones() > 8);
+    }
+}

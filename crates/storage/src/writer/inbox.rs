@@ -217,8 +217,12 @@ mod tests {
         outbox.send(4, Urgency { owed: true, ..UNAWAITED }).unwrap();
         assert_eq!(taken(inbox.take(9, LONG, LONG)), [1, 2, 4]);
         assert_eq!(outbox.refuses(), None);
+        outbox.send(5, AWAITED).unwrap();
+        assert_eq!(outbox.refuses(), None, "one more is taken");
+        outbox.send(6, AWAITED).unwrap();
         drop(inbox);
-        assert_eq!(outbox.send(5, AWAITED), Err(Refused::Closed));
+        assert_eq!(outbox.refuses(), Some(Refused::Closed), "however full it was");
+        assert_eq!(outbox.send(7, AWAITED), Err(Refused::Closed));
     }
 
     #[test]

@@ -140,6 +140,21 @@ mod tests {
         }
         let lapsed = BTreeMap::from([(SubscriptionId(1), 4), (SubscriptionId(2), 6)]);
         assert_eq!(stats.lapsed_deliveries(), lapsed);
+        for _ in 0..2 {
+            stats.expired(&BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 3)]));
+        }
+        let expired = BTreeMap::from([("a".to_owned(), 4), ("b".to_owned(), 6)]);
+        assert_eq!(stats.expired_messages(), expired);
+    }
+
+    #[test]
+    fn the_last_bucket_has_no_bound() {
+        let histogram = Histogram::default();
+        let last = 1u64 << (BUCKETS - 2);
+        histogram.observe(last);
+        histogram.observe(last + 1);
+        let filled: Vec<_> = histogram.buckets().filter(|(_, count)| *count > 0).collect();
+        assert_eq!((filled, histogram.buckets().count()), (vec![(Some(last), 1), (None, 1)], BUCKETS));
     }
 
     #[test]
