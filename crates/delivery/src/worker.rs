@@ -454,6 +454,11 @@ impl Worker {
         self.deps.writer.clock().now()
     }
 
+    /// How much of the time since a moment counts towards a limit.
+    fn age(&self, since: Stamp) -> Duration {
+        self.deps.writer.clock().lived_since(since)
+    }
+
     fn wall(&self) -> Timestamp {
         self.deps.clock.now()
     }

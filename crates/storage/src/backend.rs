@@ -6,7 +6,7 @@ use std::time::Duration;
 use event::{Event, EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
 
 use crate::Result;
-use crate::clock::Record;
+use crate::clock::{Record, Trace};
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId};
 use crate::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
 use crate::queue::{MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange};
@@ -104,6 +104,9 @@ pub trait Tx {
     /// Sets a value of the table of small things.
     fn put_value(&mut self, name: &str, value: &[u8]) -> Result<()>;
 
+    /// What the transaction has changed so far, as far as it concerns the clock. It may say more than it was, never less.
+    fn trace(&self) -> Trace;
+
     /// Keeps the clock, for the next start.
     fn keep_clock(&mut self, record: &Record) -> Result<()>;
 
@@ -117,8 +120,8 @@ pub trait Tx {
 
 /// A store. One thread at a time writes through it: [`writer`](crate::writer) sees to that.
 pub trait Backend: Send + 'static {
-    /// What was kept of the clock when the store was opened; its stamp is behind none that a commit of the last run gave an event or a
-    /// message. `None` if nothing was kept yet.
+    /// What was kept of the clock when the store was opened; its stamp is behind none that a commit of the last run gave the last event or
+    /// the last message. `None` if nothing was kept yet.
     fn kept_clock(&self) -> Option<Record>;
 
     /// Opens a transaction at a moment on the store's clock, never before that of the last one.

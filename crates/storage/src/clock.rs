@@ -3,11 +3,11 @@
 //! It never goes back. While a process lives it advances with the time that the machine is up. At a start it advances by the wall time
 //! since its last kept value, because nothing else tells how long the machine was off, but only by [`MAX_GAP`], and by [`MAX_GAPS`] in
 //! all until a process has lived for [`SETTLED`]: a wall clock that is years ahead at a boot costs an hour, and starts that follow each
-//! other cost a day at most.
+//! other cost a day at most. What a start adds is [`Assumed`], and counts towards no limit of what is owed: nobody knows that it passed.
 //!
-//! What is kept: every row that a commit writes has the commit's own stamp, which the next start does not fall behind; beside them one
-//! [`Record`], written at least every [`KEEP_EVERY`], by the first commit of a process and by the last. So no commit costs a page more
-//! than it would without a clock.
+//! What is kept: a start resumes behind no stamp of a durable row. The last event and the last message keep their own; a commit that
+//! leaves any other stamp writes a [`Record`] ([`Keeping`]), and so does one that leaves none if a second has passed since. So the
+//! commits of requests cost no page more than they would without a clock.
 //!
 //! The wall clock is watched: one that moves otherwise than the machine's uptime was set by somebody. That is noticed
 //! ([`StoreClock::look`]), counted and said, and it changes nothing here.
@@ -18,6 +18,12 @@ use std::time::Duration;
 use event::timestamp::Clock;
 use event::{Stamp, Timestamp};
 
+mod assumed;
+mod keeping;
+
+pub use assumed::Assumed;
+pub use keeping::{Keeping, Trace};
+
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The most that the clock advances at one start.
@@ -26,8 +32,10 @@ pub const MAX_GAP: Duration = HOUR;
 pub const MAX_GAPS: Duration = Duration::from_secs(24 * 3_600);
 /// A process that has lived so long is no part of a series of failed starts.
 pub const SETTLED: Duration = HOUR;
-/// Between two commits that write the record.
+/// Between two commits that write the record, whatever they change.
 pub const KEEP_EVERY: Duration = Duration::from_secs(60);
+/// What the clock may lose in a crash after a commit that left no stamp.
+pub const KEEP_WITHIN: Duration = Duration::from_secs(1);
 /// How far the wall clock moves between two looks before it counts as set: more than a leap second, less than anything that could matter.
 pub const JUMP: Duration = Duration::from_secs(5);
 
@@ -35,7 +43,7 @@ pub const JUMP: Duration = Duration::from_secs(5);
 const ONE_MOMENT: Duration = Duration::from_millis(100);
 
 /// What a store keeps of its clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The clock.
     pub stamp: Stamp,
@@ -43,6 +51,8 @@ pub struct Record {
     pub wall: Timestamp,
     /// How far starts have advanced the clock since a process last lived for [`SETTLED`].
     pub advanced: Duration,
+    /// What all starts have added to the clock, as far as anything is kept that it concerns.
+    pub assumed: Assumed,
 }
 
 impl Record {
@@ -68,12 +78,14 @@ struct Shared {
 }
 
 /// How a process began.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Start {
     stamp: Stamp,
     uptime: Duration,
     /// As of this start, it included.
     advanced: Duration,
+    /// As of this start, it included.
+    assumed: Assumed,
 }
 
 /// What is known of the wall clock.
@@ -143,6 +155,16 @@ impl StoreClock {
         self.shared.start.at(self.shared.clock.uptime())
     }
 
+    /// How much of the time since a moment a process was there for: what counts towards a limit.
+    pub fn lived_since(&self, moment: Stamp) -> Duration {
+        self.assumed().lived(moment, self.now())
+    }
+
+    /// What starts have added to the clock, this one included.
+    pub fn assumed(&self) -> &Assumed {
+        &self.shared.start.assumed
+    }
+
     /// The wall clock now.
     pub fn wall(&self) -> Timestamp {
         self.shared.clock.now()
@@ -163,6 +185,7 @@ impl StoreClock {
             stamp: now,
             wall: self.wall(),
             advanced: if settled { Duration::ZERO } else { start.advanced },
+            assumed: start.assumed.clone(),
         }
     }
 
@@ -220,7 +243,8 @@ fn read(clock: &dyn Clock) -> (Timestamp, Duration) {
 fn start(kept: Option<Record>, wall: Timestamp, uptime: Duration) -> (Start, Gap) {
     let Some(kept) = kept else {
         let stamp = Stamp::from_micros(wall.as_micros());
-        return (Start { stamp, uptime, advanced: Duration::ZERO }, Gap::Whole);
+        let start = Start { stamp, uptime, advanced: Duration::ZERO, assumed: Assumed::default() };
+        return (start, Gap::Whole);
     };
     let passed = wall.since(kept.wall);
     let by = passed.min(MAX_GAP).min(MAX_GAPS.saturating_sub(kept.advanced));
@@ -231,7 +255,9 @@ fn start(kept: Option<Record>, wall: Timestamp, uptime: Duration) -> (Start, Gap
     } else {
         Gap::Whole
     };
-    (Start { stamp: kept.stamp.plus(by), uptime, advanced: kept.advanced + by }, gap)
+    let stamp = kept.stamp.plus(by);
+    let assumed = kept.assumed.and(kept.stamp, stamp);
+    (Start { stamp, uptime, advanced: kept.advanced + by, assumed }, gap)
 }
 
 /// How far the wall clock moved beyond the time that passed, in seconds.

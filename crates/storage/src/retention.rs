@@ -19,7 +19,8 @@
 //! [`Tx::make_room`](crate::Tx::make_room) is for a store that is nearly full ([`Retention::is_tight`]): it deletes events that nobody is owed
 //! whatever their age, the oldest first, with their attempts; then attempts at deliveries that are done.
 //!
-//! Ages are those of the [store's clock](crate::clock): a row that is stamped ahead of it counts as new.
+//! Ages are those of the [store's clock](crate::clock), without the time that starts [assumed](Retention::assumed): a row that is stamped
+//! ahead of it counts as new.
 //!
 //! Rule 2 takes what a queue was owed; each message is counted ([`Committed::expired`](crate::backend::Committed::expired)). Rules 4 and 6
 //! may take from pending and disabled subscriptions what they were owed; each delivery is counted
@@ -28,6 +29,9 @@
 
 use std::time::Duration;
 
+use event::Stamp;
+
+use crate::clock::Assumed;
 use crate::{Result, StoreError};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -57,6 +61,8 @@ pub struct Retention {
     pub max_bytes: u64,
     /// The free space on the disk, in bytes, below which intents are refused.
     pub min_free_bytes: u64,
+    /// Time that counts towards none of these limits. The writer sets it.
+    pub assumed: Assumed,
 }
 
 impl Default for Retention {
@@ -71,6 +77,7 @@ impl Default for Retention {
             queue_message: 14 * DAY,
             max_bytes: 10_240 * MIB,
             min_free_bytes: 256 * MIB,
+            assumed: Assumed::default(),
         }
     }
 }
@@ -94,6 +101,11 @@ impl Room {
 }
 
 impl Retention {
+    /// The last stamp that is past a limit at `now`.
+    pub fn past(&self, limit: Duration, now: Stamp) -> Stamp {
+        self.assumed.before(now, limit)
+    }
+
     /// Whether new promises may be made.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use event::timestamp::Clock;
 use event::{Event, EventId, Intent, NewEvent, Position, Stamp};
 
 use crate::backend::{Backend, Committed};
-use crate::clock::{KEEP_EVERY, StoreClock};
+use crate::clock::{Keeping, StoreClock, Trace};
 use crate::entities::SubscriptionId;
 use crate::retention::{Housekept, Retention};
 use crate::throttle::Throttle;
@@ -112,10 +112,11 @@ impl Writer {
     ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub fn spawn<B: Backend>(config: Config<B>) -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub fn spawn<B: Backend>(mut config: Config<B>) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, changes) = inbox(MAX_QUEUED);
         let (clock, gap) = StoreClock::resume(config.backend.kept_clock(), config.clock.clone());
         wall::tell_gap(gap);
+        config.retention.assumed = clock.assumed().clone();
         let shared = Arc::new(Shared {
             latched: AtomicBool::new(false),
             retention: config.retention.clone(),
@@ -299,8 +300,7 @@ struct Worker<B> {
     housekeeping_due: Instant,
     lapses: Lapses<SubscriptionId>,
     expired: Lapses<String>,
-    /// When the clock was last kept by this process.
-    clock_kept: Option<Stamp>,
+    keeping: Keeping,
 }
 
 #[derive(Default)]
@@ -337,8 +337,11 @@ struct Applied {
     /// One for each settlement.
     positions: Vec<Option<Position>>,
     events: Vec<Arc<Event>>,
-    /// The moment, if it also keeps the clock.
-    keeps_clock: Option<Stamp>,
+    /// The moment.
+    now: Stamp,
+    trace: Trace,
+    /// It writes the clock's record, too.
+    keeps_clock: bool,
 }
 
 /// Why a batch was not committed.
@@ -367,7 +370,7 @@ impl<B: Backend> Worker<B> {
             housekeeping_due: Instant::now() + HOUSEKEEPING_EVERY,
             lapses: Lapses::default(),
             expired: Lapses::default(),
-            clock_kept: None,
+            keeping: Keeping::default(),
         }
     }
 
@@ -377,6 +380,7 @@ impl<B: Backend> Worker<B> {
             failpoint::hit(failpoint::WRITER_TURN);
             if let Some(jump) = self.shared.clock.look() {
                 wall::tell_jump(jump);
+                self.keeping.begin_anew();
             }
             if let Some(cause) = self.latched.clone() {
                 self.refuse_all(&StoreError::Latched(cause));
@@ -400,7 +404,7 @@ impl<B: Backend> Worker<B> {
             self.config.backend.rollback();
             tracing::warn!(
                 cause = describe(&error),
-                "the store's clock was not kept: the next start goes on from up to a minute before"
+                "the store's clock was not kept at the end: the next start goes on from the last change"
             );
         }
         self.config.backend.close();
@@ -557,7 +561,7 @@ impl<B: Backend> Worker<B> {
         for (intent, _) in &self.batch.intents {
             tx.insert_intent(intent)?;
         }
-        let mut applied = Applied::default();
+        let mut applied = Applied { now, ..Applied::default() };
         for settlement in &self.batch.settlements {
             applied.positions.push(settle(tx, settlement, now, &mut applied.events)?);
         }
@@ -566,10 +570,6 @@ impl<B: Backend> Worker<B> {
         }
         if self.short {
             tx.put_value(PROBE, b"")?;
-        }
-        if self.clock_kept.is_none_or(|kept| now.since(kept) >= KEEP_EVERY) {
-            tx.keep_clock(&self.shared.clock.record())?;
-            applied.keeps_clock = Some(now);
         }
         let (retention, wall) = (&self.config.retention, self.config.clock.now());
         if upkeep.make_room {
@@ -583,12 +583,21 @@ impl<B: Backend> Worker<B> {
                 self.housekeeping_due = Instant::now() + HOUSEKEEPING_EVERY;
             }
         }
+        applied.trace = tx.trace();
+        applied.keeps_clock = self.keeping.is_due(applied.trace, now);
+        if applied.keeps_clock {
+            tx.keep_clock(&self.shared.clock.record())?;
+        }
         Ok(applied)
     }
 
     fn succeeded(&mut self, applied: Applied, committed: &Committed, took: Duration) {
         self.short = false;
-        self.clock_kept = applied.keeps_clock.or(self.clock_kept);
+        if applied.keeps_clock {
+            self.keeping.wrote(applied.now);
+        } else {
+            self.keeping.passed(applied.trace, applied.now);
+        }
         // The counts before the answers: whoever has an answer finds itself counted.
         self.open.turn_over(&self.batch);
         self.shared.open_intents.store(self.open.len() as u64, Ordering::Relaxed);

@@ -60,7 +60,7 @@ impl Worker {
         let now = self.now();
         let position = event.position;
         self.window.begin(position);
-        if now.since(event.stamp) > self.deps.max_age {
+        if self.age(event.stamp) > self.deps.max_age {
             let reason = format!("older than {} before its first attempt", in_words(self.deps.max_age));
             let dead = DeliveryState::Dead { reason, at: now, died_at: self.wall() };
             let delivery = self.row(&event, dead, 0, now);

@@ -219,7 +219,7 @@ impl Worker {
                 Some(reason(&unreadable.why))
             }
             // The delivery's age, not the event's: one that somebody asked for again is young.
-            Some(_) if now.since(row.since) > self.deps.max_age => Some(format!(
+            Some(_) if self.age(row.since) > self.deps.max_age => Some(format!(
                 "older than {} before attempt {}",
                 in_words(self.deps.max_age),
                 row.attempts + 1

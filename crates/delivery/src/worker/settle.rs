@@ -78,7 +78,8 @@ impl Worker {
         let (now, wall) = (self.now(), self.wall());
         let jitter = fastrand::f64().mul_add(2.0, -1.0);
         let asked = asked_wait(report, wall);
-        match self.settings.policy.next(trip.number, trip.since, now, asked, jitter) {
+        let tried_for = self.age(trip.since);
+        match self.settings.policy.next(trip.number, now.minus(tried_for), now, asked, jitter) {
             Next::Retry(at) => {
                 let next_at = wall.plus(at.since(now));
                 if !std::mem::replace(&mut self.failing, true)
@@ -97,7 +98,7 @@ impl Worker {
                 Some(next_at)
             }
             Next::Exhausted => {
-                let tried_for = in_words(now.since(trip.since));
+                let tried_for = in_words(tried_for);
                 let last = describe(report);
                 let reason =
                     format!("gave up after {} attempts in {tried_for}; the last: {last}", trip.number);

@@ -5,6 +5,7 @@ mod fifo;
 mod lifecycle;
 mod memory;
 mod reads;
+mod starts;
 mod supervision;
 mod world;
 

@@ -108,6 +108,85 @@ fn starts_that_follow_each_other_advance_it_by_a_day_in_all() {
     assert_eq!(next.now().since(lived.now()), MAX_GAP);
 }
 
+/// What starts add is remembered, so that no limit counts it.
+#[test]
+fn what_starts_add_has_not_been_lived_through() {
+    let machine = Machine::new(WALL);
+    let (clock, _) = StoreClock::resume(None, machine.clone());
+    let began = clock.now();
+    machine.pass(5 * MINUTE);
+    assert_eq!((clock.lived_since(began), clock.assumed()), (5 * MINUTE, &Assumed::default()));
+    let (mut record, mut wall) = (clock.record(), machine.now());
+    for start in 1..=30u32 {
+        wall = wall.plus(DAY);
+        let machine = Machine::new(wall);
+        let (next, _) = StoreClock::resume(Some(record), machine.clone());
+        assert_eq!(next.now().since(began), (5 + start) * MINUTE - MINUTE + (start * MAX_GAP).min(MAX_GAPS));
+        assert_eq!(next.lived_since(began), (4 + start) * MINUTE);
+        machine.pass(MINUTE);
+        assert_eq!(next.lived_since(began), (5 + start) * MINUTE);
+        (record, wall) = (next.record(), machine.now());
+    }
+}
+
+#[test]
+fn a_record_that_is_behind_the_last_row_goes_on_to_it() {
+    let machine = Machine::new(WALL);
+    let (clock, _) = StoreClock::resume(None, machine.clone());
+    let record = clock.record();
+    assert_eq!(record.clone().not_behind(Stamp::default()), record);
+    machine.pass(MINUTE);
+    assert_eq!(record.clone().not_behind(clock.now()), clock.record());
+    let (next, gap) = StoreClock::resume(Some(record.not_behind(clock.now())), machine.clone());
+    assert_eq!((next.now(), gap), (clock.now(), Gap::Whole));
+}
+
+#[test]
+fn a_step_of_five_seconds_is_a_jump() {
+    for (millis, is_jump) in [(4_999, false), (5_000, true)] {
+        let by = Duration::from_millis(millis);
+        for change in [Timestamp::plus, Timestamp::minus] {
+            let machine = Machine::new(WALL);
+            let (clock, _) = StoreClock::resume(None, machine.clone());
+            machine.set(|wall| change(wall, by));
+            assert_eq!(clock.look().is_some(), is_jump, "{by:?}");
+        }
+        let record = StoreClock::resume(None, Machine::new(WALL)).0.record();
+        let (next, gap) = StoreClock::resume(Some(record), Machine::new(WALL.minus(by)));
+        assert_eq!((gap, next.jumps().count), (Gap::Behind(by), u64::from(is_jump)));
+        let moved = if is_jump { -5.0 } else { 0.0 };
+        assert_eq!((next.jumps().moved, next.look()), (moved, None), "it is counted once");
+    }
+}
+
+/// A machine that stops the process for a second between the first readings.
+#[test]
+fn both_clocks_are_read_at_one_moment() {
+    struct Stops(Mutex<(u32, Duration)>);
+    impl Stops {
+        fn pass(&self) -> Duration {
+            let mut readings = self.0.lock().unwrap();
+            readings.0 += 1;
+            let by = if readings.0 <= 4 { Duration::from_secs(10) } else { Duration::from_millis(1) };
+            readings.1 += by;
+            readings.1
+        }
+    }
+    impl Clock for Stops {
+        fn now(&self) -> Timestamp {
+            WALL.plus(self.pass())
+        }
+
+        fn uptime(&self) -> Duration {
+            self.pass()
+        }
+    }
+    let (wall, uptime) = read(&Stops(Mutex::new((0, Duration::ZERO))));
+    assert_eq!(uptime.saturating_sub(wall.since(WALL)), Duration::from_millis(1));
+    let (wall, uptime) = read(&Stops(Mutex::new((4, Duration::ZERO))));
+    assert_eq!((wall.since(WALL), uptime), (Duration::from_millis(2), Duration::from_millis(3)));
+}
+
 #[test]
 fn a_wall_clock_that_is_set_is_noticed_once_and_slewing_is_not() {
     let machine = Machine::new(WALL);
@@ -142,9 +221,17 @@ fn a_moment_is_shown_by_the_wall_clock_of_now() {
 
 #[test]
 fn says_how_far_a_clock_is_off() {
-    for (seconds, words) in
-        [(-15.0 * 86_400.0, "15 days"), (7_300.0, "2 hours"), (150.0, "2 minutes"), (-7.0, "7 seconds")]
-    {
+    for (seconds, words) in [
+        (-15.0 * 86_400.0, "15 days"),
+        (2.0 * 86_400.0, "2 days"),
+        (2.0 * 86_400.0 - 1.0, "48 hours"),
+        (7_300.0, "2 hours"),
+        (7_200.0, "2 hours"),
+        (7_199.0, "120 minutes"),
+        (120.0, "2 minutes"),
+        (119.0, "119 seconds"),
+        (-7.0, "7 seconds"),
+    ] {
         assert_eq!(in_words(seconds), words);
     }
 }

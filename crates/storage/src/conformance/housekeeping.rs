@@ -8,7 +8,7 @@ use event::{NewEvent, Position, Timestamp, TopicId};
 use super::{
     Case, Store, after, cases, dead, event_of, pending, push, recorded_at, retry, row, stamp, to_queue,
 };
-use crate::clock::Record;
+use crate::clock::{Assumed, Record};
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use crate::entities::{Cursor, Desired, Subscription};
 use crate::memory::{sample_event, sample_id};
@@ -31,6 +31,7 @@ pub(super) const CASES: &[Case] = cases![
     each_queue_keeps_its_messages_for_its_own_time_and_what_goes_is_counted,
     a_message_that_a_worker_has_in_hand_goes_when_it_comes_back,
     what_the_wall_clock_says_ages_nothing,
+    what_starts_assumed_counts_towards_no_limit,
     the_clock_is_kept_and_is_behind_no_event_or_message,
     what_is_released_late_goes_too,
     one_topic_does_not_hold_up_another,
@@ -360,11 +361,62 @@ fn desired_without_c() -> Desired {
     Desired { subscriptions: vec![push("/a"), pending("/b", "t"), to_queue("worker")], ..Desired::default() }
 }
 
+/// Every rule, over a start that added an hour to the clock: each limit ends an hour later for what was there before, and not for the rest.
+fn what_starts_assumed_counts_towards_no_limit(store: &mut Store) {
+    let assumed = Assumed::default().and(stamp(5), stamp(3_605));
+    let limits = Retention { assumed, ..limits() };
+    let keep = |store: &mut Store, secs: u64| {
+        store.housekeep(&limits, after(secs));
+        store.positions()
+    };
+    let wanted = [push("/a"), pending("/b", "t"), to_queue("worker"), push("/c")];
+    let all = store.sync(&wanted).subscriptions;
+    store.sync_at(&wanted[..3], after(0));
+    let events: Vec<Position> = (1..=4).map(|n| store.append(&recorded_at(n, 0))).collect();
+    let topic = TopicId(all[0].topic.0 + 1);
+    let unowed = store.append(&event_of(5, topic)).0;
+    for (subscription, read) in [(&all[0], 3), (&all[1], 0)] {
+        read_to(store, subscription, events[read]);
+    }
+    put(store, &row(&all[0], events[0], retry(99_999)));
+    put(store, &row(&all[0], events[1], dead(0)));
+    put(store, &row(&all[1], events[2], retry(99_999)));
+    let late = store.append(&NewEvent { topic, ..recorded_at(6, 3_605) }).0;
+
+    let owed: Vec<i64> = events.iter().map(|position| position.0).collect();
+    assert_eq!(keep(store, 3_609), [&owed[..], &[unowed, late]].concat(), "history");
+    assert_eq!(keep(store, 3_610), [&owed[..], &[late]].concat());
+    assert_eq!(keep(store, 3_615), owed, "what came after the start is older by what passed alone");
+    let rows = |store: &Store, n: usize| store.reader().deliveries_at(events[n]).unwrap().len();
+    store.at(3_699).write(|tx| tx.make_room(&limits, after(3_699), 99));
+    assert_eq!((keep(store, 3_699), rows(store, 2)), (owed.clone(), 1), "pending");
+    keep(store, 3_700);
+    assert_eq!(rows(store, 2), 0);
+    keep(store, 4_599);
+    assert!(store.subscription(all[3].id).is_some(), "removed");
+    keep(store, 4_600);
+    assert_eq!(store.subscription(all[3].id), None);
+    assert_eq!(keep(store, 5_599), owed, "messages");
+    assert_eq!(keep(store, 5_600), owed[..2]);
+    let is_dead = |store: &Store| {
+        let row = store.reader().deliveries_at(events[0]).unwrap().remove(0);
+        matches!(row.state, DeliveryState::Dead { .. })
+    };
+    keep(store, 8_599);
+    assert!(!is_dead(store), "the age limit");
+    keep(store, 8_600);
+    assert!(is_dead(store));
+    assert_eq!(keep(store, 23_599), owed[..2], "dead letters");
+    assert_eq!(keep(store, 23_600), owed[..1]);
+    assert_eq!(keep(store, 28_600), [0; 0], "one that died after the start has its own time");
+}
+
 fn the_clock_is_kept_and_is_behind_no_event_or_message(store: &mut Store) {
-    let record = Record { stamp: stamp(100), wall: after(7), advanced: Duration::from_secs(3) };
+    let assumed = Assumed::default().and(stamp(20), stamp(30)).and(stamp(40), stamp(50));
+    let record = Record { stamp: stamp(100), wall: after(7), advanced: Duration::from_secs(3), assumed };
     store.at(100).write(|tx| tx.keep_clock(&record));
     store.restart();
-    assert_eq!(store.opened().backend.kept_clock(), Some(record));
+    assert_eq!(store.opened().backend.kept_clock(), Some(record.clone()));
     store.sync(&[to_queue("worker")]);
     store.at(150).write(|tx| tx.append(&sample_event(1)));
     store.restart();

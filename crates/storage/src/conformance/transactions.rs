@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
-use super::{Case, Store, after, cases, dead, push, retry, row, stamp, to_queue};
+use event::Position;
+
+use super::{Case, Store, after, cases, dead, event_of, push, retry, row, stamp, to_queue};
 use crate::StoreError;
+use crate::backend::Tx;
+use crate::clock::Trace;
 use crate::delivery::DeliveryId;
 use crate::entities::{Cursor, Desired};
 use crate::memory::{sample_event, sample_id, sample_intent};
+use crate::queue::VisibilityChange;
 use crate::retention::Retention;
 
 pub(super) const CASES: &[Case] = cases![
+    what_a_transaction_leaves_says_whether_the_clock_must_be_kept,
     a_rollback_leaves_nothing,
     what_is_not_committed_is_read_by_nobody,
     an_empty_transaction_brings_nothing,
@@ -111,4 +117,56 @@ fn a_sound_store_has_no_findings(store: &mut Store) {
     assert_eq!(store.reader().check(true).unwrap().len(), 1, "a cursor past the log's end is a finding");
     let stats = store.reader().stats().unwrap();
     assert!(stats.bytes > 0);
+}
+
+fn what_a_transaction_leaves_says_whether_the_clock_must_be_kept(store: &mut Store) {
+    use Trace::{Appended, Nothing, Stamped, Unstamped};
+    let entities = store.sync(&[push("/a"), to_queue("worker")]);
+    let (subscription, queue) = (entities.subscriptions[0].clone(), entities.queues[0].id);
+    let mut trace = |secs: u64, change: &mut dyn FnMut(&mut dyn Tx)| {
+        store.at(secs).write(|tx| {
+            change(tx);
+            Ok(tx.trace())
+        })
+    };
+    let limits = Retention::default();
+    assert_eq!(trace(1, &mut |_| ()), Nothing);
+    assert_eq!(trace(1, &mut |tx| assert_eq!(tx.get_value("name").unwrap(), None)), Nothing);
+    let second = Duration::from_secs(1);
+    let mut handle = None;
+    let mut receive = |tx: &mut dyn Tx| {
+        handle =
+            tx.receive(queue, 1, second, after(1)).unwrap().first().map(|message| message.handle).or(handle);
+    };
+    assert_eq!(trace(1, &mut receive), Nothing, "there was no message");
+    assert_eq!(trace(1, &mut |tx| assert_eq!(tx.housekeep(&limits, after(1), 9).unwrap().rows, 0)), Nothing);
+    assert_eq!(trace(1, &mut |tx| tx.put_value("name", b"value").unwrap()), Unstamped);
+    assert_eq!(trace(1, &mut |tx| tx.insert_intent(&sample_intent(1)).unwrap()), Unstamped);
+    let mut position = Position::default();
+    assert_eq!(trace(1, &mut |tx| position = tx.append(&event_of(1, subscription.topic)).unwrap()), Appended);
+    assert_eq!(trace(1, &mut receive), Stamped);
+    let handle = handle.unwrap();
+    let to = Cursor { dispatched_to: position, done_to: position };
+    assert_eq!(trace(1, &mut |tx| tx.advance_cursor(subscription.id, to).unwrap()), Unstamped);
+    let waiting = row(&subscription, position, retry(9));
+    assert_eq!(trace(1, &mut |tx| tx.put_delivery(&waiting).unwrap()), Stamped);
+    let mut hide = |tx: &mut dyn Tx| {
+        assert_eq!(tx.change_visibility(queue, handle, second).unwrap(), VisibilityChange::Changed)
+    };
+    assert_eq!(trace(1, &mut hide), Stamped);
+    assert_eq!(trace(1, &mut |tx| assert!(tx.delete_message(queue, handle).unwrap())), Unstamped);
+    let mut all = |tx: &mut dyn Tx| {
+        tx.put_delivery(&waiting).unwrap();
+        tx.append(&event_of(2, subscription.topic)).unwrap();
+        tx.put_value("name", b"another").unwrap();
+    };
+    assert_eq!(trace(1, &mut all), Appended, "the event has the moment of all of it");
+    let long = limits.max_age.as_secs() + 100;
+    assert_eq!(
+        trace(long, &mut |tx| assert_eq!(tx.housekeep(&limits, after(long), 9).unwrap().rows, 1)),
+        Stamped
+    );
+    let desired = Desired::default();
+    assert_eq!(trace(long, &mut |tx| drop(tx.sync_entities(&desired, after(long)).unwrap())), Stamped);
+    assert_eq!(trace(long, &mut |tx| tx.remove_delivery(waiting.id).unwrap()), Unstamped);
 }

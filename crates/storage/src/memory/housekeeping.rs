@@ -1,7 +1,5 @@
 //! The rules of [`retention`](crate::retention), as plain walks over the tables.
 
-use std::time::Duration;
-
 use event::{Event, Position, Stamp, Timestamp};
 
 use super::state::State;
@@ -56,7 +54,7 @@ impl State {
         committed: &mut Committed,
     ) -> Housekept {
         let mut sweep = Sweep { wall, now, left: budget, done: Housekept::default(), committed };
-        let pinned = now.minus(retention.pending_pin);
+        let pinned = retention.past(retention.pending_pin, now);
         let any_age = Stamp::from_micros(u64::MAX);
         let cleared = self.drop_events(any_age, pinned, &mut sweep);
         sweep.done.more = cleared.and_then(|()| self.drop_done_attempts(&mut sweep)).is_err();
@@ -86,12 +84,12 @@ impl State {
     }
 
     fn sweep(&mut self, retention: &Retention, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
-        let before = |limit| sweep.now.minus(limit);
+        let before = |limit| retention.past(limit, sweep.now);
         let grace = before(retention.removed_grace);
         let (dead, pinned) = (before(retention.dead_letter), before(retention.pending_pin));
         let (age, history) = (before(retention.max_age), before(retention.history));
         self.drop_removed(grace, sweep)?;
-        self.drop_messages(retention.queue_message, sweep)?;
+        self.drop_messages(retention, sweep)?;
         self.drop_dead(dead, sweep)?;
         self.drop_unreachable(pinned, sweep)?;
         self.give_up(age, sweep)?;
@@ -123,11 +121,12 @@ impl State {
         Ok(())
     }
 
-    fn drop_messages(&mut self, default: Duration, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
+    fn drop_messages(&mut self, retention: &Retention, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let queues: Vec<(QueueId, String)> =
             self.queues.iter().map(|(id, name)| (*id, name.clone())).collect();
         for (id, name) in queues {
-            let until = sweep.now.minus(self.message_retention.get(&id).copied().unwrap_or(default));
+            let own = self.message_retention.get(&id).copied();
+            let until = retention.past(own.unwrap_or(retention.queue_message), sweep.now);
             let expired = |message: &super::state::Message| {
                 message.queue == id && message.is_visible(sweep.now) && message.stamp <= until
             };

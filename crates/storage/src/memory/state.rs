@@ -235,7 +235,7 @@ impl State {
         let last_event = self.events.values().next_back().map(|event| event.stamp);
         let last_message = self.messages.values().next_back().map(|message| message.stamp);
         let last = last_event.max(last_message).unwrap_or_default();
-        self.clock.map(|kept| kept.not_behind(last))
+        self.clock.clone().map(|kept| kept.not_behind(last))
     }
 
     /// What the log holds, in bytes.

@@ -7,7 +7,7 @@ use event::{EventId, Intent, NewEvent, Position, Stamp, Timestamp};
 use super::state::{OpenIntent, Recorded, State};
 use crate::Result;
 use crate::backend::{Committed, Tx};
-use crate::clock::Record;
+use crate::clock::{Record, Trace};
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use crate::entities::{
     Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId, SubscriptionState,
@@ -19,6 +19,7 @@ pub(super) struct Transaction {
     pub(super) state: State,
     pub(super) committed: Committed,
     now: Stamp,
+    trace: Trace,
     incarnation: Incarnation,
     /// Incarnations that have no backend any more.
     dead: Vec<Incarnation>,
@@ -26,7 +27,12 @@ pub(super) struct Transaction {
 
 impl Transaction {
     pub(super) fn new(state: State, now: Stamp, incarnation: Incarnation, dead: Vec<Incarnation>) -> Self {
-        Self { state, committed: Committed::default(), now, incarnation, dead }
+        Self { state, committed: Committed::default(), now, trace: Trace::Nothing, incarnation, dead }
+    }
+
+    /// It stamps dead letters, and may take the last event.
+    fn note_housekept(&mut self, done: Housekept) {
+        self.trace.note(if done.rows > 0 { Trace::Stamped } else { Trace::Nothing });
     }
 
     fn recover_one(&mut self, intent: &Intent, now: Timestamp) -> Result<()> {
@@ -46,6 +52,7 @@ impl Tx for Transaction {
         self.state.last_intent += 1;
         let open = OpenIntent { incarnation: self.incarnation, intent: intent.clone() };
         self.state.intents.edit().insert(self.state.last_intent, open);
+        self.trace.note(Trace::Unstamped);
         Ok(())
     }
 
@@ -54,6 +61,7 @@ impl Tx for Transaction {
             |(_, open): &(&i64, &OpenIntent)| open.incarnation == self.incarnation && open.intent.id == id;
         let Some(seq) = self.state.intents.iter().find(mine).map(|(seq, _)| *seq) else { return Ok(false) };
         self.state.intents.edit().remove(&seq);
+        self.trace.note(Trace::Unstamped);
         Ok(true)
     }
 
@@ -61,6 +69,7 @@ impl Tx for Transaction {
         self.remove_intent(event.id)?;
         match self.state.append(event, self.now) {
             Ok((position, queues)) => {
+                self.trace.note(Trace::Appended);
                 self.committed.appended(event.topic, position, queues.into_iter());
                 Ok(position)
             }
@@ -87,21 +96,25 @@ impl Tx for Transaction {
                 self.recover_one(&intent, now)?;
             }
             self.state.incarnations.edit().remove(&incarnation);
+            self.trace.note(Trace::Unstamped);
         }
         Ok(recovered)
     }
 
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities> {
+        self.trace.note(Trace::Stamped);
         Ok(self.state.sync(desired, (now, self.now)))
     }
 
     fn copy_missed(&mut self, limit: usize) -> Result<usize> {
         let queues = self.state.copy_missed(limit, self.now);
+        self.trace.note(if queues.is_empty() { Trace::Unstamped } else { Trace::Appended });
         queues.iter().for_each(|queue| self.committed.sent(*queue));
         Ok(queues.len())
     }
 
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>> {
+        self.trace.note(Trace::Unstamped);
         let mut subscribers = self.state.subscriptions.edit().values_mut();
         let found = subscribers.find(|subscriber| subscriber.token.as_deref() == Some(token));
         Ok(found.map(|subscriber| {
@@ -115,6 +128,7 @@ impl Tx for Transaction {
         id: SubscriptionId,
         token: Option<&str>,
     ) -> Result<Option<Subscription>> {
+        self.trace.note(Trace::Unstamped);
         Ok(self.state.subscriptions.edit().get_mut(&id).map(|subscriber| {
             if !subscriber.subscription.state.is_disabled() {
                 subscriber.token = token.map(str::to_owned);
@@ -127,6 +141,7 @@ impl Tx for Transaction {
     }
 
     fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>> {
+        self.trace.note(Trace::Unstamped);
         Ok(self.state.subscriptions.edit().get_mut(&id).map(|subscriber| {
             subscriber.subscription.state = SubscriptionState::Confirmed;
             subscriber.subscription.clone()
@@ -134,6 +149,7 @@ impl Tx for Transaction {
     }
 
     fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()> {
+        self.trace.note(Trace::Unstamped);
         if let Some(subscriber) = self.state.subscriptions.edit().get_mut(&id) {
             let cursor = &mut subscriber.subscription.cursor;
             cursor.dispatched_to = cursor.dispatched_to.max(to.dispatched_to);
@@ -147,12 +163,14 @@ impl Tx for Transaction {
         if self.state.events.contains_key(&id.position)
             && self.state.subscriptions.contains_key(&id.subscription)
         {
+            self.trace.note(Trace::Stamped);
             self.state.deliveries.edit().insert(id, delivery.clone());
         }
         Ok(())
     }
 
     fn remove_delivery(&mut self, id: DeliveryId) -> Result<()> {
+        self.trace.note(Trace::Unstamped);
         self.state.deliveries.edit().remove(&id);
         Ok(())
     }
@@ -162,6 +180,7 @@ impl Tx for Transaction {
         if !self.state.events.contains_key(&position) {
             return Ok(());
         }
+        self.trace.note(Trace::Unstamped);
         let id = (position, subscription, attempt.number);
         let last = self.state.attempts.values().map(|recorded| recorded.seq).max().unwrap_or(0);
         let seq = self.state.attempts.get(&id).map_or(last + 1, |recorded| recorded.seq);
@@ -176,10 +195,13 @@ impl Tx for Transaction {
         visibility: Duration,
         now: Timestamp,
     ) -> Result<Vec<Received>> {
-        self.state.receive(queue, max, visibility, (now, self.now))
+        let received = self.state.receive(queue, max, visibility, (now, self.now))?;
+        self.trace.note(if received.is_empty() { Trace::Nothing } else { Trace::Stamped });
+        Ok(received)
     }
 
     fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool> {
+        self.trace.note(Trace::Unstamped);
         Ok(self.state.delete_message(queue, handle))
     }
 
@@ -189,6 +211,7 @@ impl Tx for Transaction {
         handle: MessageHandle,
         visibility: Duration,
     ) -> Result<VisibilityChange> {
+        self.trace.note(Trace::Stamped);
         Ok(self.state.change_visibility(queue, handle, visibility, self.now))
     }
 
@@ -197,21 +220,30 @@ impl Tx for Transaction {
     }
 
     fn put_value(&mut self, name: &str, value: &[u8]) -> Result<()> {
+        self.trace.note(Trace::Unstamped);
         self.state.values.edit().insert(name.to_owned(), value.to_owned());
         Ok(())
     }
 
     fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
-        Ok(self.state.make_room(retention, (now, self.now), budget, &mut self.committed))
+        let done = self.state.make_room(retention, (now, self.now), budget, &mut self.committed);
+        self.note_housekept(done);
+        Ok(done)
+    }
+
+    fn trace(&self) -> Trace {
+        self.trace
     }
 
     fn keep_clock(&mut self, record: &Record) -> Result<()> {
-        self.state.clock = Some(*record);
+        self.state.clock = Some(record.clone());
         Ok(())
     }
 
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
-        Ok(self.state.housekeep(retention, (now, self.now), budget, &mut self.committed))
+        let done = self.state.housekeep(retention, (now, self.now), budget, &mut self.committed);
+        self.note_housekept(done);
+        Ok(done)
     }
 }
 

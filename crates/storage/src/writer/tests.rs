@@ -15,6 +15,7 @@ use crate::memory::{
 };
 use crate::vital;
 
+mod clock;
 mod room;
 
 /// How long a test waits for what must come.
@@ -728,60 +729,4 @@ fn no_wake_up_is_lost() {
 fn tidy(world: &World) {
     world.store.fail_next_commit(CommitFault::Full);
     assert!(world.writer.intend(sample_intent(200)).wait().is_err());
-}
-
-fn to_queue() -> Desired {
-    let subscription = DesiredSubscription {
-        topic: "t".into(),
-        protocol: Protocol::Sqs,
-        endpoint: "worker".into(),
-        confirm_with: None,
-        uuid: uuid::Uuid::nil(),
-    };
-    Desired { subscriptions: vec![subscription], ..Desired::default() }
-}
-
-#[test]
-fn a_wall_clock_that_is_set_deletes_nothing_and_is_counted() {
-    const DAY: Duration = Duration::from_secs(86_400);
-    let world = World::new();
-    world.writer.transact(|tx| tx.sync_entities(&to_queue(), SAMPLE_TIME)).wait().unwrap();
-    world.settle(1, "a").wait().unwrap();
-    for wall in
-        [SAMPLE_TIME.plus(15 * DAY), SAMPLE_TIME, SAMPLE_TIME.minus(20 * DAY), SAMPLE_TIME.plus(400 * DAY)]
-    {
-        world.clock.set(wall);
-        tidy(&world);
-        let failures = world.failures();
-        wait_until("a commit that tidies", || world.commits() > failures);
-        assert_eq!(world.in_log(), [sample_id(1)]);
-    }
-    wait_until("the jumps are seen", || world.writer.clock().jumps().count == 4);
-    assert_eq!(world.writer.clock().jumps().moved, 400.0 * 86_400.0);
-    assert!(world.writer.stats().expired_messages().is_empty());
-    // What passes is time.
-    world.clock.pass(15 * DAY);
-    tidy(&world);
-    wait_until("the message's end", || world.in_log().is_empty());
-    // It is counted a moment after its commit.
-    wait_until("its count", || world.writer.stats().expired_messages() == [("worker".to_owned(), 1)].into());
-}
-
-#[test]
-fn the_clock_is_kept_by_the_first_commit_once_a_minute_and_at_the_end() {
-    let mut world = World::new();
-    let kept = |world: &World| world.store.kept_clock().map(|record| record.stamp.as_micros());
-    assert_eq!(kept(&world), None);
-    world.writer.transact(|_| Ok(())).wait().unwrap();
-    let began = SAMPLE_TIME.as_micros();
-    assert_eq!(kept(&world), Some(began));
-    world.clock.pass(Duration::from_secs(59));
-    world.writer.transact(|_| Ok(())).wait().unwrap();
-    assert_eq!(kept(&world), Some(began));
-    world.clock.pass(Duration::from_secs(1));
-    world.writer.transact(|_| Ok(())).wait().unwrap();
-    assert_eq!(kept(&world), Some(began + 60_000_000));
-    world.clock.pass(Duration::from_secs(7));
-    world.stop();
-    assert_eq!(kept(&world), Some(began + 67_000_000));
 }

@@ -9,6 +9,7 @@
 use event::{Position, Timestamp, TopicId};
 use rusqlite::Connection;
 use storage::Result;
+use storage::clock::Trace;
 use storage::entities::{Cursor, QueueId, Subscription, SubscriptionId};
 
 use super::rows;
@@ -83,6 +84,7 @@ impl Transaction {
             }
             copied += missed.len();
             if !missed.is_empty() {
+                self.stamped.note(Trace::Appended);
                 self.committed.sent(gap.queue);
             }
             match missed.last() {

@@ -176,8 +176,8 @@ impl Sweep {
             database,
             wall,
             now,
-            history: now.minus(retention.history),
-            pinned_since: now.minus(retention.pending_pin),
+            history: retention.past(retention.history, now),
+            pinned_since: retention.past(retention.pending_pin, now),
             rows_left: budget,
             looks_left: budget * LOOKS_PER_ROW,
             done: Housekept::default(),
@@ -210,7 +210,7 @@ impl Sweep {
     }
 
     fn drop_removed(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
-        let until = ticks(slice.now.minus(retention.removed_grace));
+        let until = ticks(retention.past(retention.removed_grace, slice.now));
         loop {
             let sql = "SELECT id FROM subscriptions WHERE removed_at IS NOT NULL AND removed <= ?1 ORDER BY removed, id LIMIT 1";
             let gone = slice
@@ -252,8 +252,8 @@ impl Sweep {
                 break;
             };
             let kept = own.map_or(retention.queue_message, Duration::from_micros);
-            let (gone, more) =
-                queues::expire(slice.database, queue, slice.now, slice.now.minus(kept), slice.limit())?;
+            let until = retention.past(kept, slice.now);
+            let (gone, more) = queues::expire(slice.database, queue, slice.now, until, slice.limit())?;
             if !gone.is_empty() {
                 *slice.committed.expired.entry(name).or_default() += gone.len() as u64;
             }
@@ -268,7 +268,7 @@ impl Sweep {
     }
 
     fn drop_dead(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
-        let until = ticks(slice.now.minus(retention.dead_letter));
+        let until = ticks(retention.past(retention.dead_letter, slice.now));
         let sql = "DELETE FROM deliveries WHERE (subscription, position) IN
                    (SELECT subscription, position FROM deliveries WHERE state = 'dead' AND at <= ?1
                     ORDER BY at LIMIT ?2) RETURNING position";
@@ -303,7 +303,7 @@ impl Sweep {
     }
 
     fn give_up(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
-        let until = ticks(slice.now.minus(retention.max_age));
+        let until = ticks(retention.past(retention.max_age, slice.now));
         let sql =
             "UPDATE deliveries SET state = 'dead', at = ?1, died_at = ?5, reason = ?2 WHERE (subscription, position) IN
                    (SELECT subscription, position FROM deliveries WHERE state <> 'dead' AND since <= ?3

@@ -11,6 +11,7 @@ use event::{EventId, Intent, NewEvent, Position, Timestamp, TopicId, UnknownReas
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, Error, Row, params};
 use storage::Result;
+use storage::clock::Trace;
 use storage::entities::{Incarnation, QueueId, SubscriptionId};
 
 use super::rows::{micros, position, text, ticks, time};
@@ -159,6 +160,7 @@ impl Transaction {
         for (subscription, queue) in routes {
             self.send(*queue, *subscription, position, event.recorded_at)?;
         }
+        self.stamped.note(Trace::Appended);
         let queues = routes.iter().map(|(_, queue): &(_, QueueId)| *queue);
         self.committed.appended(event.topic, position, queues);
         Ok(position)

@@ -113,7 +113,7 @@ impl Files {
 
 impl Backend for SqliteBackend {
     fn kept_clock(&self) -> Option<Record> {
-        self.kept_clock
+        self.kept_clock.clone()
     }
 
     fn begin(&mut self, now: Stamp) -> Result<()> {

@@ -352,11 +352,12 @@ fn has_unended_run(database: &Connection) -> rusqlite::Result<bool> {
 /// What was kept of the clock, not behind the last event and the last message.
 fn kept_clock(database: &Connection) -> rusqlite::Result<Option<Record>> {
     let sql = "SELECT max(ifnull((SELECT stamp FROM events ORDER BY position DESC LIMIT 1), 0),
-                      ifnull((SELECT stamp FROM messages ORDER BY seq DESC LIMIT 1), 0)), stamp, wall, advanced
+                      ifnull((SELECT stamp FROM messages ORDER BY seq DESC LIMIT 1), 0)), stamp, wall, advanced, assumed
                FROM clock";
     let read = |row: &rusqlite::Row<'_>| {
         let advanced = Duration::from_micros(row.get(3)?);
-        let record = Record { stamp: rows::stamp(row, 1)?, wall: rows::time(row, 2)?, advanced };
+        let assumed = rows::assumed(row, 4)?;
+        let record = Record { stamp: rows::stamp(row, 1)?, wall: rows::time(row, 2)?, advanced, assumed };
         Ok(record.not_behind(rows::stamp(row, 0)?))
     };
     database.query_row(sql, [], read).optional()

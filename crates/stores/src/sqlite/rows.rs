@@ -5,6 +5,7 @@ use std::sync::Arc;
 use event::{Event, EventId, NewEvent, Outcome, Position, Stamp, Timestamp, TopicId};
 use rusqlite::Row;
 use rusqlite::types::{FromSqlError, Type};
+use storage::clock::Assumed;
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Cursor, Protocol, Subscription, SubscriptionId, SubscriptionState};
 use uuid::Uuid;
@@ -51,6 +52,12 @@ pub(super) fn stamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Stamp> {
 
 pub(super) fn optional_stamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Stamp>> {
     Ok(row.get::<_, Option<u64>>(column)?.map(Stamp::from_micros))
+}
+
+/// The time that starts added to the store's clock.
+pub(super) fn assumed(row: &Row<'_>, column: usize) -> rusqlite::Result<Assumed> {
+    let text = row.get_ref(column)?.as_str().map_err(|error| unreadable(column, error))?;
+    text.parse().map_err(|error| unreadable(column, error))
 }
 
 pub(super) fn position(row: &Row<'_>, column: usize) -> rusqlite::Result<Position> {

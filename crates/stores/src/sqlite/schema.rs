@@ -191,7 +191,8 @@ CREATE INDEX events_topic ON events (topic, position);
 
 /// Version 4: what ages carries a stamp of the store's own clock.
 ///
-/// * `clock`: one row, what was kept of the clock. `began` is when it began: rows that are older have no stamp of their own.
+/// * `clock`: one row, what was kept of the clock. `began` is when it began: rows that are older have no stamp of their own. `assumed` has
+///   the spans that starts added to it (`storage::clock::Assumed`).
 /// * `events.stamp`, `messages.stamp`: when they came. Where it is missing, the row is older than the clock, and its wall time stands for
 ///   it, but never one after the clock began: whatever was stamped ahead counts as new. So a log of gigabytes is not written anew.
 /// * `deliveries`: `at` and `since` are stamps from now on; `died_at` is the wall time of a death.
@@ -208,9 +209,11 @@ CREATE TABLE clock (
   stamp INTEGER NOT NULL,
   wall INTEGER NOT NULL,
   advanced INTEGER NOT NULL,
-  began INTEGER NOT NULL
+  began INTEGER NOT NULL,
+  assumed TEXT NOT NULL
 ) STRICT;
-INSERT INTO clock SELECT 1, began, now, 0, began FROM (SELECT now, min(now, ifnull(last + 3600000000, now)) AS began FROM (
+INSERT INTO clock SELECT 1, began, now, 0, began, CASE WHEN last < began THEN last || '-' || began ELSE '' END
+FROM (SELECT now, last, min(now, ifnull(last + 3600000000, now)) AS began FROM (
   SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now, (SELECT max(at) FROM (
     SELECT max(started_at) AS at FROM incarnations UNION ALL SELECT max(ended_at) FROM incarnations
     UNION ALL SELECT at FROM (SELECT recorded_at AS at FROM events ORDER BY position DESC LIMIT 1)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use event::{EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
 use rusqlite::Connection;
 use storage::backend::{Committed, Tx};
-use storage::clock::Record;
+use storage::clock::{Record, Trace};
 use storage::delivery::{Attempt, Delivery, DeliveryId};
 use storage::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
 use storage::queue::{MessageHandle, Received, VisibilityChange};
@@ -30,6 +30,10 @@ pub(super) struct Transaction {
     pub(super) database: Connection,
     /// The moment of the open transaction.
     pub(super) now: Stamp,
+    /// What of it leaves stamps.
+    pub(super) stamped: Trace,
+    /// Rows that this connection had changed when it began.
+    changes_before: u64,
     pub(super) incarnation: Incarnation,
     pub(super) data_dir: Arc<DataDir>,
     _alive: IncarnationLock,
@@ -60,6 +64,8 @@ impl Transaction {
         Ok(Self {
             database,
             now: Stamp::default(),
+            stamped: Trace::Nothing,
+            changes_before: 0,
             incarnation,
             data_dir,
             _alive: alive,
@@ -78,7 +84,8 @@ impl Transaction {
     }
 
     pub(super) fn begin(&mut self, now: Stamp) -> Result<()> {
-        self.now = now;
+        (self.now, self.stamped) = (now, Trace::Nothing);
+        self.changes_before = self.database.total_changes();
         self.database.run("begin", "BEGIN IMMEDIATE", []).map(drop)
     }
 
@@ -170,6 +177,7 @@ impl Tx for Transaction {
     }
 
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities> {
+        self.stamped.note(Trace::Stamped);
         let entities = entities::sync(&self.database, desired, (now, self.now))?;
         self.reload_routes()?;
         Ok(entities)
@@ -209,6 +217,7 @@ impl Tx for Transaction {
     }
 
     fn put_delivery(&mut self, delivery: &Delivery) -> Result<()> {
+        self.stamped.note(Trace::Stamped);
         deliveries::put(&self.database, delivery)
     }
 
@@ -229,6 +238,7 @@ impl Tx for Transaction {
         visibility: Duration,
         now: Timestamp,
     ) -> Result<Vec<Received>> {
+        self.stamped.note(Trace::Stamped);
         queues::receive(&self.database, queue, max, visibility, (now, self.now))
     }
 
@@ -244,6 +254,7 @@ impl Tx for Transaction {
         handle: MessageHandle,
         visibility: Duration,
     ) -> Result<VisibilityChange> {
+        self.stamped.note(Trace::Stamped);
         queues::change_visibility(&self.database, queue, handle, visibility, self.now)
     }
 
@@ -259,19 +270,28 @@ impl Tx for Transaction {
 
     fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
         self.makes_room = true;
+        self.stamped.note(Trace::Stamped);
         let moment = (now, self.now);
         self.sweep.make_room(&self.database, retention, moment, budget, &mut self.committed)
     }
 
+    fn trace(&self) -> Trace {
+        if self.database.total_changes() == self.changes_before {
+            return Trace::Nothing;
+        }
+        self.stamped.max(Trace::Unstamped)
+    }
+
     fn keep_clock(&mut self, record: &Record) -> Result<()> {
-        let sql = "UPDATE clock SET stamp = ?1, wall = ?2, advanced = ?3";
+        let sql = "UPDATE clock SET stamp = ?1, wall = ?2, advanced = ?3, assumed = ?4";
         let advanced = record.advanced.as_micros() as i64;
-        self.database
-            .run("keep the clock", sql, (ticks(record.stamp), micros(record.wall), advanced))
-            .map(drop)
+        let row = (ticks(record.stamp), micros(record.wall), advanced, record.assumed.to_string());
+        self.database.run("keep the clock", sql, row).map(drop)
     }
 
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
+        // It stamps dead letters, and may take the last event.
+        self.stamped.note(Trace::Stamped);
         let moment = (now, self.now);
         self.sweep.housekeep(&self.database, retention, moment, budget, &mut self.committed)
     }

@@ -238,6 +238,12 @@ impl World {
 
     /// The process dies and comes back, its workers not yet started.
     pub(super) async fn crash(&mut self) {
+        self.die().await;
+        self.come_back().await;
+    }
+
+    /// The process dies.
+    pub(super) async fn die(&mut self) {
         // What was queued before the crash may or may not have been committed; here it was.
         self.deliveries = Deliveries::new(self.deps());
         let writer = self.writer.clone();
@@ -245,6 +251,10 @@ impl World {
         // Two writers must not commit to one store.
         let thread = self.thread.take().unwrap();
         tokio::task::spawn_blocking(move || thread.join()).await.unwrap().unwrap();
+    }
+
+    /// It comes back, its workers not yet started.
+    pub(super) async fn come_back(&mut self) {
         let (writer, thread, reader, feed) = open(&self.memory, &self.clock);
         (self.writer, self.thread, self.reader, self.feed) = (writer, Some(thread), reader, feed);
         self.deliveries = Deliveries::new(self.deps());

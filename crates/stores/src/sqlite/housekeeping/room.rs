@@ -43,7 +43,7 @@ impl Sweep {
             wall,
             now,
             history: Stamp::from_micros(u64::MAX),
-            pinned_since: now.minus(retention.pending_pin),
+            pinned_since: retention.past(retention.pending_pin, now),
             rows_left: budget,
             looks_left: budget * LOOKS_PER_ROW,
             done: Housekept::default(),

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use std::time::Duration;
+
 use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE};
 use storage::delivery::DeliveryState;
 use storage::entities::{SubscriptionId, SubscriptionState};
@@ -160,18 +162,68 @@ fn a_database_of_version_1_becomes_one_of_this() {
     assert_eq!(version, schema::VERSION);
 }
 
-/// Times of a store of version 3 against the clock that it gets: the past is as old as it was, and what lies ahead is new.
-#[test]
-fn rows_of_version_3_are_stamped_with_the_clock_less_their_age() {
+/// A store as version 3 left it, with what a test puts there.
+fn of_version_3(rows: &str) -> InTemp {
     let store = of_version_1();
-    let now = wall_clock().as_micros() as i64;
-    let (hour, day) = (3_600_000_000i64, 86_400_000_000i64);
     let old = shell(&store.files().database);
     old.execute_batch(schema::MIGRATIONS[1]).unwrap();
     old.execute_batch(schema::MIGRATIONS[2]).unwrap();
-    old.execute_batch(&format!(
-        "PRAGMA user_version = 3;
-         INSERT INTO queues VALUES (1, 'q');
+    old.execute_batch(&format!("PRAGMA user_version = 3; {rows}")).unwrap();
+    store
+}
+
+/// The wall clock of the first start with a clock counts for as much as that of any other.
+#[test]
+fn the_clock_begins_an_hour_after_the_last_time_of_the_store_at_most() {
+    let now = wall_clock();
+    let (minute, hour) = (Duration::from_secs(60), storage::clock::MAX_GAP);
+    let long_ago = now.minus(9 * hour);
+    for (rows, last) in [
+        (format!("UPDATE incarnations SET started_at = {}", long_ago.as_micros()), long_ago),
+        (format!("UPDATE incarnations SET ended_at = {}", long_ago.as_micros()), long_ago),
+        (format!("UPDATE events SET recorded_at = {}", long_ago.as_micros()), long_ago),
+        (
+            format!(
+                "INSERT INTO attempts VALUES (1, 1, 1, 1, zeroblob(16), {}, 0, NULL, NULL, x'', NULL)",
+                long_ago.as_micros()
+            ),
+            long_ago,
+        ),
+        (format!("UPDATE events SET recorded_at = {}", now.minus(minute).as_micros()), now.minus(minute)),
+    ] {
+        let record = of_version_3(&rows).open().backend.kept_clock().unwrap();
+        let (began, last) = (record.stamp, Stamp::from_micros(last.as_micros()));
+        let added = began.since(last);
+        if last.as_micros() == long_ago.as_micros() {
+            assert_eq!(added, hour, "{rows}");
+        } else {
+            assert!(added >= minute && added < 2 * minute, "{rows}: {added:?}");
+        }
+        assert_eq!(
+            record.assumed,
+            storage::clock::Assumed::default().and(last, began),
+            "and no limit counts it"
+        );
+        assert!(
+            record.wall >= now && record.wall.since(now) < minute,
+            "what passes from now on is not added twice"
+        );
+        assert_eq!(record.advanced, Duration::ZERO);
+    }
+    // Times that lie ahead add nothing.
+    let ahead = of_version_3(&format!("UPDATE events SET recorded_at = {}", now.plus(9 * hour).as_micros()));
+    let record = ahead.open().backend.kept_clock().unwrap();
+    assert_eq!(record.stamp.as_micros(), record.wall.as_micros());
+    assert_eq!(record.assumed, storage::clock::Assumed::default());
+}
+
+/// Times of a store of version 3 against the clock that it gets: the past is as old as it was, and what lies ahead is new.
+#[test]
+fn rows_of_version_3_are_stamped_with_the_clock_less_their_age() {
+    let now = wall_clock().as_micros() as i64;
+    let (hour, day) = (3_600_000_000i64, 86_400_000_000i64);
+    let store = of_version_3(&format!(
+        "INSERT INTO queues VALUES (1, 'q');
          UPDATE subscriptions SET removed_at = {now} - {hour} WHERE id = 2;
          INSERT INTO subscriptions VALUES (3, zeroblob(16), 1, 'sqs', 'q', 'confirmed', NULL, 5, {now} + 9 * {day}, 0, 0);
          INSERT INTO events SELECT 10 + value, randomblob(16), 1, {now} + (value - 1) * 40 * {day}, 'succeeded', NULL, 0, 'k',
@@ -182,9 +234,7 @@ fn rows_of_version_3_are_stamped_with_the_clock_less_their_age() {
          INSERT INTO deliveries VALUES (2, 10, 'k', 'retry', {now} + 30 * {day}, NULL, 1, {now} - 30 * {day}),
            (2, 11, 'k', 'retry', {now} + {hour}, NULL, 1, {now} + 30 * {day}),
            (2, 12, 'k', 'dead', {now} + 30 * {day}, 'gone', 1, {now});"
-    ))
-    .unwrap();
-    drop(old);
+    ));
     let opened = store.open();
     let began = opened.backend.kept_clock().unwrap().stamp;
     let ago = |at: Stamp| {

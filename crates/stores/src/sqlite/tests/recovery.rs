@@ -3,8 +3,14 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use event::timestamp::Clock;
 use event::{Intent, Outcome};
-use storage::entities::Incarnation;
+use storage::clock::StoreClock;
+use storage::entities::{Desired, DesiredSubscription, Incarnation, Protocol};
+use storage::writer::{Config, Writer};
 
 use super::*;
 
@@ -305,4 +311,63 @@ fn open_intents_are_found_without_the_settled_ones_before_them() {
         }
         assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
     }
+}
+
+/// A machine whose wall clock stands still.
+struct Machine {
+    wall: Timestamp,
+    uptime: AtomicU64,
+}
+
+impl Machine {
+    fn new(wall: Timestamp) -> Arc<Self> {
+        Arc::new(Self { wall, uptime: AtomicU64::new(1) })
+    }
+}
+
+impl Clock for Machine {
+    fn now(&self) -> Timestamp {
+        self.wall
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_secs(self.uptime.load(Ordering::SeqCst))
+    }
+}
+
+/// What was hidden within the minute before a power cut stays hidden for its timeout, even if the machine comes back in the past.
+#[test]
+fn a_power_cut_leaves_no_row_ahead_of_the_clock() {
+    let store = InTemp::new();
+    let Opened { backend, .. } = store.open();
+    let machine = Machine::new(after(0));
+    let (clock, vitals) = (machine.clone(), storage::vital::vitals().0);
+    let config =
+        Config { backend, feed: storage::Feed::default(), clock, retention: Retention::default(), vitals };
+    let (writer, thread) = Writer::spawn(config).unwrap();
+    let subscription = DesiredSubscription {
+        topic: "t".into(),
+        protocol: Protocol::Sqs,
+        endpoint: "worker".into(),
+        confirm_with: None,
+        uuid: uuid::Uuid::nil(),
+    };
+    let desired = Desired { subscriptions: vec![subscription], ..Desired::default() };
+    let entities = writer.transact(move |tx| tx.sync_entities(&desired, after(0))).wait().unwrap();
+    let queue = entities.queues[0].id;
+    writer.publish(sample_event(1)).wait().unwrap();
+    machine.uptime.fetch_add(40, Ordering::SeqCst);
+    let visibility = Duration::from_secs(30);
+    let received = writer.transact(move |tx| tx.receive(queue, 1, visibility, after(0))).wait().unwrap();
+    assert_eq!(received.len(), 1);
+    let hidden_at = writer.clock().now();
+
+    let store = store.as_after_a_crash();
+    let Opened { backend, reader, .. } = store.open();
+    let (resumed, _) = StoreClock::resume(backend.kept_clock(), Machine::new(Timestamp::default()));
+    assert_eq!(resumed.now(), hidden_at);
+    let visible = |at: Stamp| reader.queue_depth(queue, at).unwrap().visible;
+    assert_eq!((visible(resumed.now()), visible(resumed.now().plus(visibility))), (0, 1));
+    writer.stop();
+    thread.join().unwrap();
 }
