@@ -236,6 +236,72 @@ fn the_full_check_finds_what_a_start_does_not_look_for() {
     unchanged(&dir, &before);
 }
 
+/// Makes the store one of the version before the store's own clock.
+fn make_version_3(dir: &Path) {
+    let old = rusqlite::Connection::open(database(dir)).expect("our database");
+    old.execute_batch(
+        "DROP TABLE clock; PRAGMA user_version = 3;
+         ALTER TABLE events DROP COLUMN stamp;
+         ALTER TABLE messages DROP COLUMN stamp;
+         ALTER TABLE deliveries DROP COLUMN died_at;
+         ALTER TABLE subscriptions DROP COLUMN created;
+         ALTER TABLE subscriptions DROP COLUMN removed;
+         ALTER TABLE queues DROP COLUMN retention;",
+    )
+    .expect("it was of this version");
+}
+
+#[test]
+fn a_start_that_brings_a_store_up_to_date_says_so_and_loses_nothing() {
+    let mut scene = stopped(5);
+    let dir = scene.setup.data_dir();
+    make_version_3(&dir);
+    let (well, output) = check(&dir);
+    assert!(!well && output.contains("no damage") && output.contains("up to date"), "{output}");
+    scene.start_gateway();
+    assert_eq!(scene.admin().wait_for_events(5).len(), 5);
+    let output = scene.gateway().output();
+    let line = |words: &str| {
+        output
+            .lines()
+            .find(|line| line.contains(words))
+            .unwrap_or_else(|| panic!("no `{words}` in:\n{output}"))
+    };
+    let begun = line("brought up to date before anything is served");
+    assert!(begun.contains("from=3") && begun.contains("bytes="), "{begun}");
+    assert!(line("the database is up to date").contains("millis="), "{output}");
+    scene.take_gateway().terminate();
+    let (well, output) = check(&dir);
+    assert!(well, "{output}");
+    scene.start_gateway();
+    assert!(!scene.gateway().output().contains("up to date"), "once");
+}
+
+/// The start and the check must not send people back and forth.
+#[test]
+fn a_damaged_store_of_an_older_version_is_refused_and_its_check_says_why() {
+    let scene = stopped(40);
+    let dir = scene.setup.data_dir();
+    make_version_3(&dir);
+    let file = database(&dir);
+    let root: u64 = rusqlite::Connection::open(&file)
+        .and_then(|old| {
+            old.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'events'", [], |row| {
+                row.get::<_, i64>(0)
+            })
+        })
+        .expect("its first page")
+        .unsigned_abs();
+    write_at(&file, (root - 1) * 4_096, &[0x5a; 64]);
+    let before = std::fs::read(&file).expect("the database");
+    let output = refused(&scene.setup);
+    assert!(output.contains("damaged") && output.contains("retrohook check --data"), "{output}");
+    let (well, output) = check(&dir);
+    assert!(!well && output.contains(".recover") && output.contains("restore a backup"), "{output}");
+    assert!(!output.contains("a start with this version") && !output.contains("retrohook check"), "{output}");
+    assert!(std::fs::read(&file).expect("the database") == before, "not a byte may change");
+}
+
 #[test]
 fn damage_behind_an_unclean_end_is_refused() {
     let mut scene = stopped(40);

@@ -70,7 +70,7 @@ const WHOLE_TABLES: &[Invariant] = &[
 pub(super) fn findings(database: &Connection, full: bool) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     if full {
-        findings.extend(told(database, "PRAGMA integrity_check")?);
+        findings.extend(damage(database)?);
     } else if size(database)? < SMALL {
         findings.extend(told(database, "PRAGMA quick_check(1)")?);
     }
@@ -81,6 +81,11 @@ pub(super) fn findings(database: &Connection, full: bool) -> Result<Vec<String>>
         findings.extend(broken.iter().map(|number| invariant.sentence.replace("{}", &number.to_string())));
     }
     Ok(findings)
+}
+
+/// What SQLite itself finds in the whole database, whatever its version.
+pub(super) fn damage(database: &Connection) -> Result<Vec<String>> {
+    told(database, "PRAGMA integrity_check")
 }
 
 /// What SQLite finds.

@@ -60,14 +60,13 @@ pub enum OpenError {
     },
     /// The file is no database, or a broken one.
     #[error(
-        "{} is damaged or no SQLite database; it was left as it is: `retrohook check --data {}` tells more",
-        file.display(), dir.display()
+        "{} is damaged or no SQLite database; it was left as it is{}", file.display(), whence_more(dir.as_deref())
     )]
     Damaged {
         /// The database.
         file: PathBuf,
-        /// The directory that it is in.
-        dir: PathBuf,
+        /// The directory whose check says more; `None` where this is that check.
+        dir: Option<PathBuf>,
         /// What was found.
         #[source]
         source: Box<dyn Error + Send + Sync>,
@@ -115,8 +114,8 @@ pub enum OpenError {
     },
     /// The file was written by an older version, and only a start may change it.
     #[error(
-        "{} has schema {found} of an older version, this one knows {}; it was left as it is: a start with this version brings it \
-         up to date",
+        "{} has schema {found} of an older version, this one knows {}; SQLite finds no damage in it, and it was left as it is: a \
+         start with this version brings it up to date",
         file.display(), schema::VERSION
     )]
     Older {
@@ -148,6 +147,10 @@ pub enum OpenError {
     /// The system gave no thread.
     #[error("cannot start the thread that checkpoints")]
     Thread(#[source] io::Error),
+}
+
+fn whence_more(dir: Option<&Path>) -> String {
+    dir.map_or_else(String::new, |dir| format!(": `retrohook check --data {}` tells more", dir.display()))
 }
 
 /// Opens the store of a directory as a new incarnation, for as long as the answer lives.
@@ -194,13 +197,24 @@ pub fn open(options: Options) -> Result<Opened<SqliteBackend>, OpenError> {
 /// # Errors
 /// If there is no database of ours that this version can read.
 pub fn inspect(dir: &Path) -> Result<Arc<dyn Reader>, OpenError> {
-    let files = Files::of(dir.to_owned());
+    look_into(Files::of(dir.to_owned())).map_err(|error| match error {
+        OpenError::Damaged { file, source, .. } => OpenError::Damaged { file, source, dir: None },
+        other => other,
+    })
+}
+
+fn look_into(files: Files) -> Result<Arc<dyn Reader>, OpenError> {
     refuse_emptied(&files)?;
     let database = reader::connect(&files).map_err(failing(&files, "open"))?;
     match identify(&database, &files)? {
         schema::VERSION => Ok(Readers::new(files)),
         0 => Err(OpenError::Foreign { file: files.database }),
-        found => Err(OpenError::Older { file: files.database, found }),
+        // A start that meets damage while it brings it up to date sends people here, so here they must be told of it.
+        found => {
+            let findings = check::damage(&database).map_err(|error| stored(&files, "check", error))?;
+            refuse_damaged(findings, &files)?;
+            Err(OpenError::Older { file: files.database, found })
+        }
     }
 }
 
@@ -292,19 +306,19 @@ fn refuse_emptied(files: &Files) -> Result<(), OpenError> {
 fn open_database(files: &Files) -> Result<Connection, OpenError> {
     create_file(files).map_err(|source| OpenError::Directory { dir: files.dir.clone(), source })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(&files.database, flags).map_err(failing(files, "open"))?;
+    let mut database = Connection::open_with_flags(&files.database, flags).map_err(failing(files, "open"))?;
     // What is refused here is left as it is; closing would move its log into it.
     keep_log_at_close(&database, true).map_err(failing(files, "open"))?;
     let version = identify(&database, files)?;
     keep_log_at_close(&database, false).map_err(failing(files, "open"))?;
-    let set_up = || {
+    let mut set_up = || {
         if version == 0 {
             database.pragma_update(None, "page_size", PAGE_BYTES)?;
             database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         }
         configure(&database, WRITE_CACHE)?;
         database.pragma_update(None, "journal_mode", "WAL")?;
-        schema::migrate(&database, version)
+        schema::migrate(&mut database, version)
     };
     set_up().map_err(failing(files, "set up"))?;
     Ok(database)
@@ -366,12 +380,15 @@ fn kept_clock(database: &Connection) -> rusqlite::Result<Option<Record>> {
 /// After an unclean end: first everything into the database, then a bounded look for damage.
 fn look_over(database: &Connection, files: &Files) -> Result<(), OpenError> {
     move_log(database, files)?;
-    let findings = check::findings(database, false).map_err(|error| stored(files, "check", error))?;
+    refuse_damaged(check::findings(database, false).map_err(|error| stored(files, "check", error))?, files)
+}
+
+fn refuse_damaged(findings: Vec<String>, files: &Files) -> Result<(), OpenError> {
     if findings.is_empty() {
         return Ok(());
     }
     let source = findings.join("; ").into();
-    Err(OpenError::Damaged { file: files.database.clone(), dir: files.dir.clone(), source })
+    Err(OpenError::Damaged { file: files.database.clone(), dir: Some(files.dir.clone()), source })
 }
 
 /// Moves the whole log into the database. Not all of it is not enough: what a failed sync left of it may stand in the kernel's cache
@@ -414,7 +431,7 @@ pub(super) fn failing(files: &Files, operation: &'static str) -> impl Fn(rusqlit
         _ if is_full(&error) => OpenError::Full { dir: dir.clone(), source: error.into() },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => match unread() {
             Some(unread) => OpenError::Database { operation, file: file.clone(), source: unread.into() },
-            None => OpenError::Damaged { file: file.clone(), dir: dir.clone(), source: error.into() },
+            None => OpenError::Damaged { file: file.clone(), dir: Some(dir.clone()), source: error.into() },
         },
         _ => OpenError::Database { operation, file: file.clone(), source: error.into() },
     }
@@ -423,7 +440,7 @@ pub(super) fn failing(files: &Files, operation: &'static str) -> impl Fn(rusqlit
 fn stored(files: &Files, operation: &'static str, error: StoreError) -> OpenError {
     let Files { dir, database: file, .. } = files.clone();
     match error {
-        StoreError::Damaged(_) => OpenError::Damaged { file, dir, source: error.into() },
+        StoreError::Damaged(_) => OpenError::Damaged { file, dir: Some(dir), source: error.into() },
         _ => OpenError::Database { operation, file, source: error.into() },
     }
 }

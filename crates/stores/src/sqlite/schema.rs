@@ -4,6 +4,8 @@
 //! transaction with both in it: a crash leaves the old version or the new one. Times are microseconds since 1970; stamps are microseconds
 //! of the store's own clock (`storage::clock`), which began at the wall clock's time.
 
+use std::time::{Duration, Instant};
+
 use rusqlite::Connection;
 
 /// "Retr", in the header of every database of ours.
@@ -15,8 +17,47 @@ pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 /// What each version adds to the one before. Never change one that was released: add one.
 pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
-/// Brings the database to [`VERSION`].
-pub(super) fn migrate(database: &Connection, version: i32) -> rusqlite::Result<()> {
+/// Between two lines about a migration that takes long.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+/// Instructions of SQLite's machine between two looks at the time: some tens of milliseconds.
+const LOOK_EVERY: i32 = 1_000_000;
+
+/// Brings the database to [`VERSION`]. One that is not new may be large: what is done is said, and that it goes on.
+pub(super) fn migrate(database: &mut Connection, version: i32) -> rusqlite::Result<()> {
+    if version == 0 || version == VERSION {
+        return upgrade(database, version);
+    }
+    let began = Instant::now();
+    let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+    let bytes: i64 = database.query_row(sql, [], |row| row.get(0))?;
+    tracing::info!(
+        from = version,
+        to = VERSION,
+        bytes,
+        "the database has the schema of an older version and is brought up to date before anything is served: do not stop it for that; \
+         one that is stopped begins again, and nothing is lost"
+    );
+    let mut said = began;
+    database.progress_handler(
+        LOOK_EVERY,
+        Some(move || {
+            if said.elapsed() >= SAY_EVERY {
+                said = Instant::now();
+                tracing::info!(
+                    seconds = began.elapsed().as_secs(),
+                    "the database is still being brought up to date"
+                );
+            }
+            false
+        }),
+    )?;
+    upgrade(database, version)?;
+    database.progress_handler(0, None::<fn() -> bool>)?;
+    tracing::info!(millis = began.elapsed().as_millis() as u64, "the database is up to date");
+    Ok(())
+}
+
+fn upgrade(database: &Connection, version: i32) -> rusqlite::Result<()> {
     for (migration, to) in MIGRATIONS.iter().zip(1i32..).filter(|(_, to)| *to > version) {
         let whole = format!(
             "BEGIN IMMEDIATE; {migration} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {to}; COMMIT;"
@@ -200,10 +241,23 @@ CREATE INDEX events_topic ON events (topic, position);
 /// * `subscriptions`: `created` and `removed` are stamps beside the wall times `created_at` and `removed_at`.
 /// * `queues.retention`: how long the queue keeps a message, in microseconds; missing where it does not say so.
 ///
+/// The columns of the three tables that may be large are written into the schema, as `ALTER TABLE` itself does it: that reads every row of
+/// a STRICT table afterwards, although a column that is missing in a row is NULL, which no type forbids. The statements after it name each of
+/// the columns, so that they fail, and all with them, should one not be there.
+///
 /// The clock begins at the wall clock's time, but no more than an hour after the last time that the store itself has, as at any start: a
-/// wall clock that is wrong at this one costs no more than at another. So a row's stamp, the clock less its age, is its wall time; an age below zero counts as zero,
-/// and none is more than the limit that applies to it, nor a wait longer than the longest that there is.
+/// wall clock that is wrong at this one costs no more than at another, and what lies between counts towards no limit. So a row's stamp, the
+/// clock less its age, is its wall time; an age below zero counts as zero, and none is more than the limit that applies to it, nor a wait
+/// longer than the longest that there is. Only rows that this changes are written.
 const V4: &str = "
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = replace(sql, 'answer TEXT,', 'answer TEXT, stamp INTEGER,')
+  WHERE type = 'table' AND name = 'events';
+UPDATE sqlite_schema SET sql = replace(sql, 'receive_count INTEGER NOT NULL', 'receive_count INTEGER NOT NULL, stamp INTEGER')
+  WHERE type = 'table' AND name = 'messages';
+UPDATE sqlite_schema SET sql = replace(sql, 'since INTEGER NOT NULL,', 'since INTEGER NOT NULL, died_at INTEGER,')
+  WHERE type = 'table' AND name = 'deliveries';
+PRAGMA writable_schema = RESET;
 CREATE TABLE clock (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   stamp INTEGER NOT NULL,
@@ -218,18 +272,21 @@ FROM (SELECT now, last, min(now, ifnull(last + 3600000000, now)) AS began FROM (
     SELECT max(started_at) AS at FROM incarnations UNION ALL SELECT max(ended_at) FROM incarnations
     UNION ALL SELECT at FROM (SELECT recorded_at AS at FROM events ORDER BY position DESC LIMIT 1)
     UNION ALL SELECT at FROM (SELECT at FROM attempts ORDER BY seq DESC LIMIT 1))) AS last));
-ALTER TABLE events ADD COLUMN stamp INTEGER;
-ALTER TABLE messages ADD COLUMN stamp INTEGER;
-ALTER TABLE deliveries ADD COLUMN died_at INTEGER;
 ALTER TABLE subscriptions ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE subscriptions ADD COLUMN removed INTEGER;
 ALTER TABLE queues ADD COLUMN retention INTEGER;
-UPDATE deliveries SET died_at = at, at = max(min(at, (SELECT began FROM clock)), (SELECT began FROM clock) - 1209600000000)
-  WHERE state = 'dead';
-UPDATE deliveries SET at = min(at, (SELECT began FROM clock) + 86400000000) WHERE state = 'retry';
-UPDATE deliveries SET since = max(min(since, (SELECT began FROM clock)), (SELECT began FROM clock) - 604800000000);
+UPDATE events SET stamp = NULL WHERE position < 0;
+UPDATE messages SET stamp = NULL WHERE seq < 0;
+UPDATE deliveries SET
+  died_at = CASE state WHEN 'dead' THEN at END,
+  at = CASE state WHEN 'dead' THEN max(min(at, began), began - 1209600000000) WHEN 'retry' THEN min(at, began + 86400000000) END,
+  since = max(min(since, began), began - 604800000000)
+  FROM clock
+  WHERE state = 'dead' OR at > began + 86400000000 OR since NOT BETWEEN began - 604800000000 AND began;
 UPDATE messages SET visible_at = min(visible_at, (SELECT began FROM clock) + 43200000000),
-  received_at = min(received_at, (SELECT began FROM clock)) WHERE visible_at > 0;
+  received_at = min(received_at, (SELECT began FROM clock))
+  WHERE seq IN (SELECT m.seq FROM queues q CROSS JOIN messages m INDEXED BY messages_visible
+                WHERE m.queue = q.id AND m.visible_at > 0);
 UPDATE subscriptions SET created = min(created_at, (SELECT began FROM clock)),
   removed = max(min(removed_at, (SELECT began FROM clock)), (SELECT began FROM clock) - 86400000000);
 ";

@@ -217,6 +217,50 @@ fn the_clock_begins_an_hour_after_the_last_time_of_the_store_at_most() {
     assert_eq!(record.assumed, storage::clock::Assumed::default());
 }
 
+/// The columns that are written into the schema are those that `ALTER TABLE` would have added.
+#[test]
+fn a_store_that_was_brought_up_to_date_has_every_column() {
+    let store = of_version_3("");
+    let beside = shell(&store.files().database);
+    beside.query_row("SELECT count(*) FROM events", [], |_| Ok(())).unwrap();
+    drop(store.open());
+    for (table, added) in [("events", "stamp"), ("messages", "stamp"), ("deliveries", "died_at")] {
+        let sql =
+            "SELECT name, type, \"notnull\", dflt_value FROM pragma_table_info(?1) ORDER BY cid DESC LIMIT 1";
+        let last: (String, String, bool, Option<String>) = beside
+            .query_row(sql, [table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            .unwrap();
+        assert_eq!(last, (added.to_owned(), "INTEGER".to_owned(), false, None), "{table}");
+        let sql = "SELECT sql LIKE '% STRICT%' FROM sqlite_schema WHERE name = ?1";
+        assert!(beside.query_row(sql, [table], |row| row.get::<_, bool>(0)).unwrap());
+    }
+    assert!(beside.execute("UPDATE events SET stamp = 'x'", []).is_err(), "it is as strict as the rest");
+    assert_eq!(inspect(&store.dir()).unwrap().check(true).unwrap(), [""; 0]);
+}
+
+/// A start sends people to the check, and the check must not send them back.
+#[test]
+fn a_look_at_a_damaged_store_of_an_older_version_says_what_is_damaged() {
+    let store = of_version_3("DELETE FROM deliveries");
+    let database = shell(&store.files().database);
+    let page: u64 = database
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'events'", [], |row| row.get(0))
+        .unwrap();
+    drop(database);
+    let mut bytes = std::fs::read(store.files().database).unwrap();
+    let size = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
+    bytes[(page as usize - 1) * size..][..64].fill(0x5a);
+    std::fs::write(store.files().database, &bytes).unwrap();
+    assert!(store.refusal().contains("damaged") && store.refusal().contains("retrohook check --data"));
+    let found = inspect(&store.dir()).err().unwrap();
+    assert_eq!(
+        found.to_string().replace(store.0.path().to_str().unwrap(), "TMP"),
+        "TMP/data/retrohook.db is damaged or no SQLite database; it was left as it is"
+    );
+    assert!(std::error::Error::source(&found).is_some(), "what was found");
+    assert!(std::fs::read(store.files().database).unwrap() == bytes);
+}
+
 /// Times of a store of version 3 against the clock that it gets: the past is as old as it was, and what lies ahead is new.
 #[test]
 fn rows_of_version_3_are_stamped_with_the_clock_less_their_age() {
@@ -375,8 +419,8 @@ fn a_look_at_an_older_version_says_what_to_do() {
         let refused = inspect(&store.dir()).err().expect("its tables are others").to_string();
         let refused = refused.replace(store.0.path().to_str().unwrap(), "TMP");
         let expected = format!(
-            "TMP/data/retrohook.db has schema {version} of an older version, this one knows 4; it was left as it is: a start \
-             with this version brings it up to date"
+            "TMP/data/retrohook.db has schema {version} of an older version, this one knows 4; SQLite finds no damage in it, and \
+             it was left as it is: a start with this version brings it up to date"
         );
         assert_eq!(refused, expected);
     }
