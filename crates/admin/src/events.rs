@@ -10,11 +10,15 @@ use delivery::worker::RedeliverError;
 use event::{Event, EventId, Position};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use storage::EventPage;
 use storage::delivery::{Attempt, Delivery, DeliveryState};
 use storage::entities::{Protocol, Subscription, SubscriptionId};
 use storage::queue::QueuedMessage;
 
 use crate::{Error, Node, page, read, topic_name};
+
+/// The most that the events of a page have in all; one event may have more. Captured bodies make an event as large as some megabytes.
+const MAX_BYTES: usize = 8 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +34,21 @@ pub(crate) struct Events {
     /// What `before` is on the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_before: Option<i64>,
+    /// Why the page has fewer events than were asked for, and how to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl Events {
+    fn new(node: &Node, page: EventPage) -> Self {
+        let next_before = page.next.map(|next| next.0);
+        let hint = next_before.filter(|_| page.is_cut).map(|next| {
+            let mib = MAX_BYTES >> 20;
+            format!("this page ends early, because its events have up to {mib} MiB in all: go on with before={next}")
+        });
+        let events = page.events.into_iter().map(|event| EventView::new(node, event)).collect();
+        Self { events, next_before, hint }
+    }
 }
 
 /// `GET /retrohook/events`: the newest first.
@@ -40,10 +59,8 @@ pub(crate) async fn list(
     let page = page::parameters(page, "`limit` (1 to 500) and `before` (a sequence)")?;
     let limit = page::size(page.limit);
     let before = page.before.map(Position);
-    let events = read(&node, move |reader| reader.events_before(before, limit)).await?;
-    let next_before = (events.len() == limit).then(|| events.last().map(|event| event.position.0)).flatten();
-    let events = events.into_iter().map(|event| EventView::new(&node, event)).collect();
-    Ok(Json(Events { events, next_before }))
+    let page = read(&node, move |reader| reader.events_before(before, limit, MAX_BYTES)).await?;
+    Ok(Json(Events::new(&node, page)))
 }
 
 /// An event with its deliveries.

@@ -142,7 +142,7 @@ impl Allowance {
 
 /// The bytes of an event's facts.
 pub fn facts(event: &Event) -> usize {
-    event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len())
+    event.body.bytes()
 }
 
 fn signed(bytes: usize) -> i64 {

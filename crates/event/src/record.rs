@@ -82,6 +82,13 @@ pub struct NewEvent {
     pub answer: Option<Arc<str>>,
 }
 
+impl NewEvent {
+    /// How many bytes its facts have: what an event takes in memory and in the store, nearly.
+    pub fn bytes(&self) -> usize {
+        self.request.len() + self.answer.as_ref().map_or(0, |answer| answer.len())
+    }
+}
+
 /// An event in the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
@@ -130,6 +137,8 @@ mod tests {
             answer: None,
         };
         assert_eq!(intent.left_open(Timestamp::from_millis(9)), expected);
+        assert_eq!(expected.bytes(), 2);
+        assert_eq!(NewEvent { answer: Some("[1]".into()), ..expected }.bytes(), 5);
         assert_eq!(Position(-7).to_string(), "-7");
     }
 }

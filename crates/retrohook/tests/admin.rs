@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::json;
 use testkit::scene::{Profiles, Scene};
-use testkit::wait;
+use testkit::{client, wait};
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 
@@ -61,6 +61,33 @@ fn a_node_that_drains_says_so() {
     scene.upstream.release();
     assert_eq!(open.answer().expect("the request under way ends well").status, 200);
     assert!(gateway.wait().success());
+}
+
+#[test]
+fn a_page_of_large_events_ends_early_and_says_how_to_go_on() {
+    const BODY: usize = 1 << 20;
+    let rule =
+        Profiles { rule: "capture: { request_body: true, max_bytes: 1048576 }", ..Profiles::default() };
+    let scene = Scene::start(RETROHOOK, &rule.yaml());
+    for _ in 0..10 {
+        let answer = client::send(scene.gateway().proxy(), "PUT", "/mockbin/profile", &[], &vec![b'x'; BODY]);
+        assert_eq!(answer.expect("an answer").status, 200);
+    }
+    let admin = scene.admin();
+    assert_eq!(admin.wait_for_events(10).len(), 10, "the pages together have all");
+    let first = admin.get("/retrohook/events?limit=500");
+    assert!(first.body.len() < 9 * BODY, "{} bytes", first.body.len());
+    let page = first.json();
+    assert_eq!(page["events"].as_array().map(Vec::len), Some(7));
+    let next = &page["next_before"];
+    let hint = page["hint"].as_str().expect("a hint");
+    assert!(hint.contains("8 MiB") && hint.contains(&format!("before={next}")), "{hint}");
+    let rest = admin.get(&format!("/retrohook/events?limit=500&before={next}")).json();
+    assert_eq!(rest["events"].as_array().map(Vec::len), Some(3));
+    assert_eq!((&rest["next_before"], &rest["hint"]), (&json!(null), &json!(null)), "this was all");
+    // A page that its limit ends needs no excuse.
+    let small = admin.get("/retrohook/events?limit=2").json();
+    assert_eq!((small["next_before"].is_number(), &small["hint"]), (true, &json!(null)));
 }
 
 #[test]

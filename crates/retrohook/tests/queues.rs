@@ -177,6 +177,25 @@ fn a_long_poll_ends_with_the_message() {
     assert!(waits[2] < Duration::from_millis(400), "from the PUT's answer to the message: {waits:?}");
 }
 
+/// As many as SQS's largest messages would have together: a receive holds no more in memory, and hides no more.
+#[test]
+fn a_receive_of_large_messages_has_fewer_of_them() {
+    let capture = "durability: strict\n      capture: { request_body: true, max_bytes: 1048576 }\n";
+    let scene = Scene::start(PROGRAM, &CONFIG.replace("durability: strict\n", capture));
+    let body = vec![b'x'; 1 << 20];
+    for name in ["ann", "bob", "cy", "di", "ed"] {
+        let answer = client::send(scene.gateway().proxy(), "PUT", &format!("/profiles/{name}"), &[], &body);
+        assert_eq!(answer.expect("an answer").status, 200);
+    }
+    let mut sqs = Sqs::start(scene.gateway());
+    for expected in
+        [&["/profiles/ann", "/profiles/bob"][..], &["/profiles/cy", "/profiles/di"], &["/profiles/ed"]]
+    {
+        let received: Vec<_> = sqs.receive("raw", 10, 0).iter().map(path).collect();
+        assert_eq!(received, expected);
+    }
+}
+
 #[test]
 fn with_strict_the_message_is_there_when_the_answer_is() {
     let scene = Scene::start(PROGRAM, CONFIG);

@@ -12,6 +12,17 @@ use crate::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscript
 use crate::queue::{MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange};
 use crate::retention::{Housekept, Retention, Room};
 
+/// Events that were read together, and where the rest is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventPage {
+    /// The newest first.
+    pub events: Vec<Event>,
+    /// Before which position there may be more; `None` if there is none.
+    pub next: Option<Position>,
+    /// Whether the bytes ended it, before the limit did.
+    pub is_cut: bool,
+}
+
 /// One open write transaction. Each call sees the writes of the calls before it; none of them is durable before
 /// [`Backend::commit`] returned.
 ///
@@ -75,7 +86,8 @@ pub trait Tx {
     /// Records an attempt, in the place of one of the same delivery and number. Does nothing if its event is no longer in the store.
     fn record_attempt(&mut self, attempt: &Attempt) -> Result<()>;
 
-    /// Hands out up to `max` visible messages in the order in which they were sent and hides them for `visibility`. A message that is
+    /// Hands out up to `max` visible messages in the order in which they were sent and hides them for `visibility`: one, or as many as
+    /// have no more than [`MAX_RECEIVED_BYTES`](crate::queue::MAX_RECEIVED_BYTES) in all. A message that is
     /// hidden for longer than [`MAX_VISIBILITY`](crate::queue::MAX_VISIBILITY) from now on is visible: no receive hides one for so long. One whose
     /// event is damaged is not handed out and is hidden for that long.
     fn receive(
@@ -216,8 +228,9 @@ pub trait Reader: Send + Sync + 'static {
     /// The event with an id.
     fn event(&self, id: EventId) -> Result<Option<Event>>;
 
-    /// Events, newest first, before a position. Those that are damaged are left out.
-    fn events_before(&self, before: Option<Position>, limit: usize) -> Result<Vec<Event>>;
+    /// A page of events, newest first, before a position: at most `limit` of them, and no more than `max_bytes` in all
+    /// ([`NewEvent::bytes`]), but always one if there is one. Those that are damaged are left out.
+    fn events_before(&self, before: Option<Position>, limit: usize, max_bytes: usize) -> Result<EventPage>;
 
     /// All subscriptions, removed ones too.
     fn subscriptions(&self) -> Result<Vec<Subscription>>;

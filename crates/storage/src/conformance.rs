@@ -161,7 +161,7 @@ impl Store {
     }
 
     fn positions(&self) -> Vec<i64> {
-        let events = self.reader().events_before(None, 1_000).unwrap();
+        let events = self.reader().events_before(None, 1_000, usize::MAX).unwrap().events;
         events.iter().rev().map(|event| event.position.0).collect()
     }
 }

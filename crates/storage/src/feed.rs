@@ -169,7 +169,7 @@ impl Ring {
 }
 
 fn size_of(event: &Event) -> usize {
-    event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len())
+    event.body.bytes()
 }
 
 #[cfg(test)]

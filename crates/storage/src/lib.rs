@@ -28,7 +28,7 @@ pub mod throttle;
 pub mod vital;
 pub mod writer;
 
-pub use backend::{Backend, Reader, Tx};
+pub use backend::{Backend, EventPage, Reader, Tx};
 pub use error::{Result, StoreError};
 pub use feed::Feed;
 pub use writer::{Receipt, Writer};

@@ -56,6 +56,10 @@ pub enum VisibilityChange {
 /// The longest time that one receive may hide a message (SQS's limit).
 pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
+/// The most that the events of one receive have in all, unless the first has more alone: ten times the 256 KiB that SQS's largest
+/// message has, so that no receive of such messages is cut short.
+pub const MAX_RECEIVED_BYTES: usize = 10 * (256 << 10);
+
 /// How full a queue is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueDepth {

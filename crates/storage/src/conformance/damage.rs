@@ -41,8 +41,11 @@ fn a_damaged_event_is_said_to_be_damaged_wherever_it_is_asked_for(store: &mut St
         assert!(matches!(found, Err(StoreError::Damaged(_))), "{found:?}");
     }
     assert!(store.reader().event_at(all[3]).unwrap().is_some());
-    let newest_first = store.reader().events_before(None, 9).unwrap();
-    assert_eq!(positions(&newest_first), [all[4], all[3], all[1], all[0]]);
+    let newest_first = store.reader().events_before(None, 9, usize::MAX).unwrap();
+    assert_eq!(positions(&newest_first.events), [all[4], all[3], all[1], all[0]]);
+    let around = store.reader().events_before(Some(all[4]), 2, usize::MAX).unwrap();
+    assert_eq!(positions(&around.events), [all[3]]);
+    assert_eq!(around.next, Some(all[2]), "a page that a damaged event makes shorter is not the last");
     assert_eq!(store.reader().head().unwrap(), all[4]);
 }
 

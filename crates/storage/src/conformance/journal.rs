@@ -151,19 +151,29 @@ fn events_are_read_by_topic_within_limits(store: &mut Store) {
     assert_eq!(odd(Position(0), 0, usize::MAX), []);
     assert_eq!(odd(positions[5], 9, usize::MAX), []);
     let event = sample_event(1);
-    let size = event.request.len() + event.answer.map_or(0, |answer| answer.len());
+    let size = event.bytes();
     assert_eq!(odd(Position(0), 9, 2 * size + 1), of_odd[..2]);
 }
 
 fn events_are_read_newest_first(store: &mut Store) {
     let positions: Vec<Position> = (1..=4).map(|n| store.append(&sample_event(n))).collect();
-    let before = |before, limit| {
-        let events = store.reader().events_before(before, limit).unwrap();
-        events.iter().map(|event| event.position).collect::<Vec<_>>()
+    let page = |before, limit, max_bytes| {
+        let page = store.reader().events_before(before, limit, max_bytes).unwrap();
+        (page.events.iter().map(|event| event.position).collect::<Vec<_>>(), page.next, page.is_cut)
     };
-    assert_eq!(before(None, 2), [positions[3], positions[2]]);
-    assert_eq!(before(Some(positions[2]), 9), [positions[1], positions[0]]);
-    assert_eq!(before(Some(positions[0]), 9), []);
+    let newest_first: Vec<Position> = positions.iter().rev().copied().collect();
+    let from = |first: usize, last: usize| newest_first[first..=last].to_vec();
+    let none = usize::MAX;
+    assert_eq!(page(None, 2, none), (from(0, 1), Some(positions[2]), false));
+    assert_eq!(page(Some(positions[2]), 9, none), (from(2, 3), None, false));
+    assert_eq!(page(Some(positions[2]), 2, none), (from(2, 3), None, false), "there is no more");
+    assert_eq!(page(Some(positions[0]), 9, none), (vec![], None, false));
+    let size = sample_event(1).bytes();
+    assert_eq!(page(None, 9, 3 * size), (from(0, 2), Some(positions[1]), true));
+    assert_eq!(page(None, 9, 3 * size - 1), (from(0, 1), Some(positions[2]), true));
+    assert_eq!(page(None, 2, 2 * size), (from(0, 1), Some(positions[2]), false));
+    assert_eq!(page(None, 9, 4 * size), (from(0, 3), None, false));
+    assert_eq!(page(None, 9, 0), (from(0, 0), Some(positions[3]), true), "at least one, however large");
 }
 
 fn recovery_leaves_the_living_alone(store: &mut Store) {
@@ -213,7 +223,7 @@ fn recovery_keeps_to_its_limit(store: &mut Store) {
     store.restart();
     let steps: Vec<usize> = (0..4).map(|_| store.write(|tx| tx.recover(after(9), 2))).collect();
     assert_eq!(steps, [2, 2, 1, 0]);
-    let events = store.reader().events_before(None, 9).unwrap();
+    let events = store.reader().events_before(None, 9, usize::MAX).unwrap().events;
     let ids: Vec<_> = events.iter().rev().map(|event| event.body.id).collect();
     assert_eq!(ids, [1, 2, 3, 4, 5].map(sample_id), "in the order in which they were noted");
 }

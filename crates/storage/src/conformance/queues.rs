@@ -3,13 +3,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use event::NewEvent;
+
 use super::{Case, Store, after, cases, recorded_at, stamp, to_queue};
 use crate::entities::QueueId;
 use crate::memory::{sample_event, sample_id};
-use crate::queue::{MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange};
+use crate::queue::{
+    MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange,
+};
 
 pub(super) const CASES: &[Case] = cases![
     messages_come_in_the_order_in_which_they_were_sent,
+    a_receive_takes_no_more_than_its_bytes,
     a_message_carries_its_event_and_its_subscription,
     a_received_message_is_hidden_for_its_visibility,
     a_message_that_comes_back_keeps_its_place,
@@ -53,6 +58,20 @@ fn messages_come_in_the_order_in_which_they_were_sent(store: &mut Store) {
     assert_eq!(samples(&receive(store, queue, 9, 10)), [5]);
     assert_eq!(samples(&receive(store, queue, 9, 10)), [0; 0]);
     assert_eq!(samples(&receive(store, QueueId(99), 9, 10)), [0; 0]);
+}
+
+fn a_receive_takes_no_more_than_its_bytes(store: &mut Store) {
+    let queue = store.sync(&[to_queue("worker")]).queues[0].id;
+    let of =
+        |n, bytes| NewEvent { request: "x".repeat(bytes).into(), answer: None, ..recorded_at(n, n.into()) };
+    let half = MAX_RECEIVED_BYTES / 2;
+    for (n, bytes) in (1..).zip([half, MAX_RECEIVED_BYTES - half, 1, MAX_RECEIVED_BYTES, 1, 1]) {
+        store.append(&of(n, bytes));
+    }
+    let all: Vec<_> = (0..4).map(|_| samples(&receive(store, queue, 9, 10))).collect();
+    assert_eq!(all, [vec![1, 2], vec![3], vec![4], vec![5, 6]], "what is left out is not hidden");
+    store.append(&of(7, MAX_RECEIVED_BYTES + 1));
+    assert_eq!(samples(&receive(store, queue, 9, 10)), [7], "at least one, however large");
 }
 
 fn a_message_carries_its_event_and_its_subscription(store: &mut Store) {

@@ -6,7 +6,9 @@ use event::{Stamp, Timestamp};
 
 use super::state::{Message, State};
 use crate::entities::QueueId;
-use crate::queue::{MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange, message_id};
+use crate::queue::{
+    MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange, message_id,
+};
 use crate::{Result, StoreError};
 
 impl State {
@@ -18,7 +20,7 @@ impl State {
         (wall, now): (Timestamp, Stamp),
     ) -> Result<Vec<Received>> {
         let visible = |message: &Message| message.queue == queue && message.is_visible(now);
-        let mut received = Vec::new();
+        let (mut received, mut bytes) = (Vec::new(), 0);
         for (seq, message) in
             self.messages.edit().iter_mut().filter(|(_, message)| visible(message)).take(max)
         {
@@ -28,6 +30,10 @@ impl State {
             if self.damaged.contains_key(&message.position) {
                 message.visible_at = hidden_until(MAX_VISIBILITY, now);
                 continue;
+            }
+            bytes += event.body.bytes();
+            if bytes > MAX_RECEIVED_BYTES && !received.is_empty() {
+                break;
             }
             message.receive_count += 1;
             message.received_at = Some(now);

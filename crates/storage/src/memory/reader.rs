@@ -10,7 +10,7 @@ use super::faults::ReadFaults;
 use super::state::State;
 use super::transaction::waits;
 use crate::Result;
-use crate::backend::{Lag, Reader, StoreStats};
+use crate::backend::{EventPage, Lag, Reader, StoreStats};
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId, DeliveryState};
 use crate::entities::{Protocol, QueueId, Subscription, SubscriptionId};
 use crate::queue::{QueueDepth, QueuedMessage};
@@ -51,7 +51,7 @@ impl Reader for MemoryReader {
                 Err(_) if !events.is_empty() => break,
                 whole => whole?,
             }
-            bytes += event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len());
+            bytes += event.body.bytes();
             if bytes > max_bytes && !events.is_empty() {
                 break;
             }
@@ -79,12 +79,29 @@ impl Reader for MemoryReader {
         }
     }
 
-    fn events_before(&self, before: Option<Position>, limit: usize) -> Result<Vec<Event>> {
+    fn events_before(&self, before: Option<Position>, limit: usize, max_bytes: usize) -> Result<EventPage> {
         let state = self.state()?;
         let before = before.unwrap_or(Position(i64::MAX));
-        let page = state.events.range(..before).rev().take(limit);
-        let whole = page.filter(|(position, _)| !state.damaged.contains_key(position));
-        Ok(whole.map(|(_, event)| (**event).clone()).collect())
+        let mut page = EventPage::default();
+        let (mut looked_at, mut bytes) = (0, 0);
+        for (position, event) in state.events.range(..before).rev() {
+            if looked_at == limit {
+                return Ok(page);
+            }
+            looked_at += 1;
+            let is_damaged = state.damaged.contains_key(position);
+            bytes += if is_damaged { 0 } else { event.body.bytes() };
+            page.is_cut = bytes > max_bytes && !page.events.is_empty();
+            if page.is_cut {
+                return Ok(page);
+            }
+            page.next = Some(*position);
+            if !is_damaged {
+                page.events.push((**event).clone());
+            }
+        }
+        page.next = None;
+        Ok(page)
     }
 
     fn subscriptions(&self) -> Result<Vec<Subscription>> {

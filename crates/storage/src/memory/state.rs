@@ -240,9 +240,7 @@ impl State {
 
     /// What the log holds, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        let size = |event: &Arc<Event>| {
-            event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len())
-        };
+        let size = |event: &Arc<Event>| event.body.bytes();
         self.events.values().map(size).sum::<usize>() as u64
     }
 }

@@ -120,7 +120,7 @@ impl World {
     }
 
     fn in_log(&self) -> Vec<EventId> {
-        let events = self.reader.events_before(None, 10_000).unwrap();
+        let events = self.reader.events_before(None, 10_000, usize::MAX).unwrap().events;
         events.iter().rev().map(|event| event.body.id).collect()
     }
 

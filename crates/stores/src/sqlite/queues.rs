@@ -9,7 +9,8 @@ use event::{Event, Position, Stamp, Timestamp};
 use rusqlite::Connection;
 use storage::entities::{QueueId, SubscriptionId};
 use storage::queue::{
-    MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange, message_id,
+    MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange,
+    message_id,
 };
 use storage::throttle::Throttle;
 use storage::{Result, StoreError};
@@ -51,13 +52,20 @@ pub(super) fn receive(
             position: rows::position(row, 5)?,
         })
     })?;
-    let mut received = Vec::new();
+    let (mut received, mut bytes) = (Vec::new(), 0);
     for candidate in candidates {
-        let seq = candidate.seq;
-        match hand_out(database, candidate, visibility, (wall, now)) {
-            Err(StoreError::Damaged(why)) => set_aside(database, seq, &why, now)?,
-            handed_out => received.push(handed_out?),
+        let event = match event_of(database, &candidate) {
+            Err(StoreError::Damaged(why)) => {
+                set_aside(database, candidate.seq, &why, now)?;
+                continue;
+            }
+            event => event?,
+        };
+        bytes += event.body.bytes();
+        if bytes > MAX_RECEIVED_BYTES && !received.is_empty() {
+            break;
         }
+        received.push(hand_out(database, candidate, event, visibility, (wall, now))?);
     }
     Ok(received)
 }
@@ -112,15 +120,20 @@ pub(super) fn expire(
     Ok((gone, more))
 }
 
+fn event_of(database: &Connection, candidate: &Candidate) -> Result<Event> {
+    let Candidate { seq, position, .. } = candidate;
+    event_at(database, *position)?
+        .ok_or_else(|| damaged(format!("message {seq} points at no event ({position})")))
+}
+
 fn hand_out(
     database: &Connection,
     candidate: Candidate,
+    event: Event,
     visibility: Duration,
     (wall, now): (Timestamp, Stamp),
 ) -> Result<Received> {
-    let Candidate { seq, position, .. } = candidate;
-    let event = event_at(database, position)?
-        .ok_or_else(|| damaged(format!("message {seq} points at no event ({position})")))?;
+    let seq = candidate.seq;
     let first_received_at = candidate.first_received_at.unwrap_or(wall);
     let receive_count = candidate.receive_count + 1;
     let sql =

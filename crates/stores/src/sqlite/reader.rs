@@ -14,7 +14,7 @@ use storage::backend::{Lag, Reader, StoreStats};
 use storage::delivery::{Attempt, Death, Delivery, DeliveryId};
 use storage::entities::{QueueId, Subscription, SubscriptionId};
 use storage::queue::{QueueDepth, QueuedMessage};
-use storage::{Result, StoreError};
+use storage::{EventPage, Result, StoreError};
 
 use super::journal::LEFT_OPEN;
 use super::rows::{self, EVENT};
@@ -145,11 +145,11 @@ impl Reader for Readers {
         self.read(|database| database.find("read an event", &sql, [id.as_bytes()], rows::event))
     }
 
-    fn events_before(&self, before: Option<Position>, limit: usize) -> Result<Vec<Event>> {
-        let range = [before.map_or(i64::MAX, |before| before.0), limit as i64];
-        match self.read(|database| events_before(database, range)) {
-            Err(StoreError::Damaged(_)) => self.read(|database| whole_events_before(database, range)),
-            read => read,
+    fn events_before(&self, before: Option<Position>, limit: usize, max_bytes: usize) -> Result<EventPage> {
+        let page = |damaged| self.read(|database| events_before(database, before, limit, max_bytes, damaged));
+        match page(IfDamaged::Fail) {
+            Err(StoreError::Damaged(_)) => page(IfDamaged::LeaveOut),
+            page => page,
         }
     }
 
@@ -271,23 +271,46 @@ impl Reader for Readers {
     }
 }
 
-fn events_before(database: &Connection, range: [i64; 2]) -> Result<Vec<Event>> {
-    let sql = format!("SELECT {EVENT} FROM events e WHERE e.position < ?1 ORDER BY e.position DESC LIMIT ?2");
-    database.list("read events", &sql, range, rows::event)
+/// What becomes of a read that finds an event damaged: the first read fails and is tried again, because only the cache may be wrong.
+#[derive(Clone, Copy)]
+enum IfDamaged {
+    Fail,
+    LeaveOut,
 }
 
-/// One by one: those that are damaged are left out.
-fn whole_events_before(database: &Connection, range: [i64; 2]) -> Result<Vec<Event>> {
+/// One by one, so that no more than a page is ever in memory.
+fn events_before(
+    database: &Connection,
+    before: Option<Position>,
+    limit: usize,
+    max_bytes: usize,
+    damaged: IfDamaged,
+) -> Result<EventPage> {
     let sql = "SELECT position FROM events WHERE position < ?1 ORDER BY position DESC LIMIT ?2";
+    // One more than is wanted says whether there is more.
+    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let range = [before.map_or(i64::MAX, |before| before.0), one_more];
     let positions = database.list("read events", sql, range, |row| rows::position(row, 0))?;
-    let mut events = Vec::new();
-    for position in positions {
-        match queues::event_at(database, position) {
-            Err(StoreError::Damaged(_)) => {}
-            found => events.extend(found?),
+    let mut page = EventPage::default();
+    let mut bytes = 0;
+    for (looked_at, position) in positions.into_iter().enumerate() {
+        if looked_at == limit {
+            return Ok(page);
         }
+        let event = match queues::event_at(database, position) {
+            Err(StoreError::Damaged(_)) if matches!(damaged, IfDamaged::LeaveOut) => None,
+            found => found?,
+        };
+        bytes += event.as_ref().map_or(0, |event| event.body.bytes());
+        page.is_cut = bytes > max_bytes && !page.events.is_empty();
+        if page.is_cut {
+            return Ok(page);
+        }
+        page.next = Some(position);
+        page.events.extend(event);
     }
-    Ok(events)
+    page.next = None;
+    Ok(page)
 }
 
 fn events_after(
@@ -307,7 +330,7 @@ fn events_after(
         let mut bytes = 0;
         while let Some(row) = rows.next()? {
             let event: Event = rows::event(row)?;
-            bytes += event.body.request.len() + event.body.answer.as_ref().map_or(0, |answer| answer.len());
+            bytes += event.body.bytes();
             if bytes > max_bytes && !events.is_empty() {
                 break;
             }

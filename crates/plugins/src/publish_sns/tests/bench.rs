@@ -130,7 +130,7 @@ impl Bench {
     /// The log, oldest first, once everything handed to the writer so far has been written.
     pub fn events(&self) -> Vec<Event> {
         self.flush();
-        let mut events = self.reader.events_before(None, 100).unwrap();
+        let mut events = self.reader.events_before(None, 100, usize::MAX).unwrap().events;
         events.reverse();
         events
     }

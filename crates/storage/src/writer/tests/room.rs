@@ -26,7 +26,7 @@ fn full() -> World {
 /// A store with room for about ten samples.
 fn small() -> World {
     let sample = sample_event(1);
-    let size = sample.request.len() + sample.answer.map_or(0, |answer| answer.len());
+    let size = sample.bytes();
     World::with(SAMPLE_TIME, Retention { max_bytes: 10 * size as u64, ..Retention::default() })
 }
 

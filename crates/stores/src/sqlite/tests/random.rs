@@ -226,7 +226,7 @@ fn to_the_end(budget: usize, mut slice: impl FnMut() -> storage::Result<Housekep
 fn seen(reader: &dyn Reader, now: Stamp) -> Vec<String> {
     let mut seen = vec![
         told(reader.head()),
-        told(reader.events_before(None, 1_000)),
+        told(reader.events_before(None, 1_000, usize::MAX)),
         told(reader.subscriptions()),
         told(reader.stats().map(|stats| stats.open_intents)),
     ];

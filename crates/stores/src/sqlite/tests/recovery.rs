@@ -165,7 +165,7 @@ fn a_damaged_page_spoils_the_event_that_it_is_of_alone() {
     let file = OpenOptions::new().write(true).open(store.files().database).unwrap();
     file.write_all_at(&[0xff; 4], page as u64 * 4_096).unwrap();
     let reader = inspect(&store.dir()).unwrap();
-    let whole = reader.events_before(None, 9).unwrap();
+    let whole = reader.events_before(None, 9, usize::MAX).unwrap().events;
     assert_eq!(whole.len(), 3, "{:?}", whole.iter().map(|event| event.position).collect::<Vec<_>>());
     let lost = (1..=4).find(|n| whole.iter().all(|event| event.position.0 != *n)).unwrap();
     let at = |position| reader.event_at(Position(position));
