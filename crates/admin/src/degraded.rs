@@ -2,7 +2,7 @@
 //!
 //! Each part keeps its own state; this module only asks. One function for each kind of part, listed in [`of`].
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use delivery::worker::WorkerState;
 use serde::Serialize;
@@ -29,6 +29,7 @@ pub(crate) fn of(node: &Node) -> Vec<Degraded> {
     let mut found = Vec::new();
     deliveries(node, &mut found);
     signing_key(node, &mut found);
+    listeners(node, &mut found);
     store(node, &mut found);
     wall_clock(node, &mut found);
     found
@@ -78,6 +79,15 @@ fn signing_key(node: &Node, found: &mut Vec<Degraded>) {
         let cause = format!("there is none, and deliveries in SNS's form wait; it is tried again: {cause}");
         found.push(Degraded { part: "signing key".into(), cause });
     }
+}
+
+/// Listeners of admin and hub that are not served, and those that panicked within the last hour.
+fn listeners(node: &Node, found: &mut Vec<Degraded>) {
+    let now = Instant::now();
+    found.extend(node.listeners.iter().filter_map(|listener| {
+        let cause = listener.trouble(now)?;
+        Some(Degraded { part: format!("listener {}", listener.name()), cause })
+    }));
 }
 
 /// The wall clock, for an hour after it was set to where it had not been: nobody here knows which of the two times is right.

@@ -28,12 +28,14 @@ use storage::{Reader, StoreError, Writer};
 mod dead_letters;
 mod degraded;
 mod events;
+mod listeners;
 mod metrics;
 mod page;
 mod reads;
 mod status;
 mod subscriptions;
 
+pub use listeners::ListenerHealth;
 pub use reads::Reads;
 use reads::read;
 pub use subscriptions::Form;
@@ -51,6 +53,8 @@ pub struct Node {
     pub reads: Arc<Reads>,
     /// The store's writer.
     pub writer: Writer,
+    /// The listeners of admin and hub.
+    pub listeners: Arc<Vec<Arc<ListenerHealth>>>,
     /// Every core's counts.
     pub cores: Arc<Vec<Arc<CoreStats>>>,
     /// The workers.

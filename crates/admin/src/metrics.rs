@@ -296,7 +296,24 @@ impl Scrape {
             "What attempts under way hold, as their budget counts",
             held,
         )?;
-        self.workers(encoder)
+        self.workers(encoder)?;
+        self.listeners(encoder)
+    }
+
+    fn listeners(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let name = "retrohook_listener_restarts";
+        let help = "How often a listener of admin or hub panicked and was served again";
+        let mut family = Family::counters(encoder, name, help)?;
+        for listener in self.node.listeners.iter() {
+            family.counter(&[("listener", listener.name())], listener.restarts())?;
+        }
+        let name = "retrohook_listener_served";
+        let help = "0 while a listener of admin or hub is not served; /status says why";
+        let mut family = Family::gauges(encoder, name, help)?;
+        for listener in self.node.listeners.iter() {
+            family.gauge(&[("listener", listener.name())], f64::from(u8::from(!listener.is_down())))?;
+        }
+        Ok(())
     }
 
     fn workers(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {

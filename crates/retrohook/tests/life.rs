@@ -4,6 +4,7 @@
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
+use serde_json::json;
 use testkit::process::Reading;
 use testkit::receiver::Mood;
 use testkit::scene::{Profiles, Scene};
@@ -206,6 +207,21 @@ fn a_panic_of_a_listener_costs_its_connections_alone() {
     });
     put(&scene);
     wait::until("the listener to be served again", || (ready().ok()? == 200).then_some(()));
+    let (code, status) = scene.admin().status();
+    let degraded = &status["retrohook"]["degraded"];
+    assert_eq!(
+        (code, &degraded[0]["part"], degraded.as_array().map(Vec::len)),
+        (200, &json!("listener admin"), Some(1))
+    );
+    assert!(degraded[0]["cause"].as_str().is_some_and(|cause| cause.contains("it panicked")), "{degraded}");
+    for (series, value) in [
+        (r#"retrohook_listener_restarts_total{listener="admin"}"#, 1.0),
+        (r#"retrohook_listener_restarts_total{listener="hub"}"#, 0.0),
+        (r#"retrohook_listener_served{listener="admin"}"#, 1.0),
+        ("retrohook_degraded", 1.0),
+    ] {
+        assert_eq!(scene.admin().metric(series), Some(value), "{series}");
+    }
     assert_eq!(scene.take_gateway().terminate().code(), Some(0));
 }
 

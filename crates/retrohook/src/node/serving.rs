@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use admin::Node;
+use admin::{ListenerHealth, Node};
 use event::timestamp::Clock;
 use gateway::router::Router;
 use gateway::stats::CoreStats;
@@ -71,6 +71,17 @@ pub struct Listeners {
     pub hub_public: Option<Socket>,
 }
 
+impl Listeners {
+    /// Those that there are, by name.
+    fn health(&self) -> Vec<Arc<ListenerHealth>> {
+        [("admin", &self.admin), ("hub", &self.hub), ("hub-public", &self.hub_public)]
+            .into_iter()
+            .filter(|(_, socket)| socket.is_some())
+            .map(|(name, _)| Arc::new(ListenerHealth::new(name)))
+            .collect()
+    }
+}
+
 /// What all parts of the process share.
 pub struct Shared<'a> {
     /// Where the end of a thread is reported.
@@ -115,6 +126,7 @@ impl Serving {
         shared: &Shared<'_>,
     ) -> Result<Self, StartError> {
         let draining = Arc::new(AtomicBool::new(false));
+        let health = Arc::new(listeners.health());
         let share = shared.descriptors.of_control();
         let guard =
             |socket: &Socket| Guard { hosts: hosts(node, socket), origins: node.allow_origin.clone() };
@@ -128,7 +140,8 @@ impl Serving {
                 connections: share.admin,
                 limits: LIMITS,
             };
-            (socket, surface, admin::router(admin_node(ledger, delivering, cores, draining.clone())))
+            let node = admin_node(ledger, delivering, cores, health.clone(), draining.clone());
+            (socket, surface, admin::router(node))
         });
         let hub = listeners.hub.map(|socket| {
             let surface = hub_surface("hub", guard(&socket), share.hub);
@@ -147,7 +160,7 @@ impl Serving {
             ("hub", hub.into_iter().chain(hub_public).collect::<Vec<_>>()),
         ] {
             if !served.is_empty() {
-                threads.push(thread(name, served, shared.vitals.of(name), drained.clone())?);
+                threads.push(thread(name, served, &health, shared.vitals.of(name), drained.clone())?);
             }
         }
         Ok(Self { drain, draining, threads })
@@ -174,11 +187,13 @@ fn admin_node(
     ledger: &Ledger,
     delivering: &Delivering,
     cores: Vec<Arc<CoreStats>>,
+    listeners: Arc<Vec<Arc<ListenerHealth>>>,
     draining: Arc<AtomicBool>,
 ) -> Node {
     Node {
         reader: ledger.reader.clone(),
         reads: Arc::default(),
+        listeners,
         writer: ledger.writer.clone(),
         cores: Arc::new(cores),
         deliveries: delivering.deliveries.clone(),
@@ -222,14 +237,16 @@ type Served = (Socket, Surface<axum::body::Body>, axum::Router);
 fn thread(
     name: &'static str,
     served: Vec<Served>,
+    health: &Arc<Vec<Arc<ListenerHealth>>>,
     vital: Vital,
     drained: watch::Receiver<Option<Duration>>,
 ) -> Result<JoinHandle<()>, StartError> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().max_blocking_threads(BLOCKING_THREADS).thread_name(format!("{name}-blocking"));
+    let health = health.clone();
     let run = move || match builder.build_local(LocalOptions::default()) {
         Ok(runtime) => {
-            runtime.block_on(serve(served, drained.clone()));
+            runtime.block_on(serve(served, &health, drained.clone()));
             if drained.borrow().is_some() {
                 vital.ends_in_order();
             }
@@ -241,11 +258,17 @@ fn thread(
     std::thread::Builder::new().name(name.into()).spawn(run).map_err(StartError::part("start a thread"))
 }
 
-async fn serve(served: Vec<Served>, mut drained: watch::Receiver<Option<Duration>>) {
+async fn serve(
+    served: Vec<Served>,
+    health: &[Arc<ListenerHealth>],
+    mut drained: watch::Receiver<Option<Duration>>,
+) {
     let (begin, begun) = watch::channel(false);
     let mut serving = JoinSet::new();
     for (socket, surface, router) in served {
-        serving.spawn_local(keep_serving(socket, Rc::new(surface), router, begun.clone()));
+        let known = health.iter().find(|known| known.name() == surface.name).cloned();
+        let health = known.unwrap_or_else(|| Arc::new(ListenerHealth::new(surface.name)));
+        serving.spawn_local(keep_serving(socket, Rc::new(surface), router, health, begun.clone()));
     }
     let out_of_patience = async {
         // A sender that is gone is a drain, too.
@@ -276,20 +299,26 @@ async fn keep_serving(
     socket: Socket,
     surface: Rc<Surface<axum::body::Body>>,
     router: axum::Router,
+    health: Arc<ListenerHealth>,
     drain: watch::Receiver<bool>,
 ) {
     let name = surface.name;
     loop {
         let began = Instant::now();
         let serving = match serving_task(&socket, surface.clone(), router.clone(), drain.clone()) {
-            Ok(serving) => serving.await,
+            Ok(serving) => {
+                health.is_served();
+                serving.await
+            }
             Err(error) => {
+                health.cannot_be_served(&error);
                 tracing::error!(listener = name, %error, "a listener cannot be served; it is tried again");
                 tokio::time::sleep(SERVE_AGAIN_AFTER).await;
                 continue;
             }
         };
         let Err(_) = serving else { return };
+        health.panicked(std::time::Instant::now());
         tracing::error!(
             listener = name,
             "a listener panicked, and is served again; this is a bug in Retrohook"
