@@ -21,6 +21,8 @@ struct Stalling {
     scene: Scene,
     /// While this file is there, no sync returns.
     gate: PathBuf,
+    /// While this file is there, no read returns.
+    gate_of_reads: PathBuf,
 }
 
 impl Stalling {
@@ -42,11 +44,21 @@ impl Stalling {
         let entry = |name: &str, path: &Path| (name.to_owned(), path.to_string_lossy().into_owned());
         scene.setup.env.push(entry("LD_PRELOAD", &library(&place)));
         scene.setup.env.push(entry("GATE", &gate));
-        Self { scene, gate }
+        let gate_of_reads = place.join("gate-of-reads");
+        scene.setup.env.push(entry("GATE_OF_READS", &gate_of_reads));
+        Self { scene, gate, gate_of_reads }
     }
 
     fn hang(&self) {
         std::fs::write(&self.gate, "").expect("a temporary file");
+    }
+
+    fn hang_reads(&self) {
+        std::fs::write(&self.gate_of_reads, "").expect("a temporary file");
+    }
+
+    fn read_on(&self) {
+        std::fs::remove_file(&self.gate_of_reads).expect("reads hang");
     }
 
     fn go_on(&self) {
@@ -66,7 +78,7 @@ impl Stalling {
     }
 }
 
-/// Syncs that wait while a file is there, and then are what they were.
+/// Syncs and reads that wait while a file is there, and then are what they were.
 fn library(place: &Path) -> PathBuf {
     let (source, library) = (place.join("stall.c"), place.join("stall.so"));
     let text = r#"
@@ -74,14 +86,24 @@ fn library(place: &Path) -> PathBuf {
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <unistd.h>
+static void wait_at(const char *variable) {
+    const char *gate = getenv(variable);
+    while (gate && access(gate, F_OK) == 0) usleep(1000);
+}
 static int after_the_gate(const char *name, int fd) {
     int (*sync)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
-    const char *gate = getenv("GATE");
-    while (gate && access(gate, F_OK) == 0) usleep(1000);
+    wait_at("GATE");
     return sync(fd);
 }
 int fsync(int fd) { return after_the_gate("fsync", fd); }
 int fdatasync(int fd) { return after_the_gate("fdatasync", fd); }
+static ssize_t read_after_the_gate(const char *name, int fd, void *into, size_t count, off_t at) {
+    ssize_t (*read)(int, void *, size_t, off_t) = (ssize_t (*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, name);
+    wait_at("GATE_OF_READS");
+    return read(fd, into, count, at);
+}
+ssize_t pread(int fd, void *into, size_t count, off_t at) { return read_after_the_gate("pread", fd, into, count, at); }
+ssize_t pread64(int fd, void *into, size_t count, off_t at) { return read_after_the_gate("pread64", fd, into, count, at); }
 "#;
     std::fs::write(&source, text).expect("a temporary file");
     let compiled =
@@ -253,4 +275,52 @@ fn a_disk_that_hangs_does_not_keep_a_node_from_stopping() {
     assert_eq!(outcomes[1].0, "/mockbin/profile?script=wait", "its intent was acknowledged");
     // The one whose end could not be noted comes again.
     stalling.scene.receiver.wait_for(3);
+}
+
+/// The admin port while no read of the store comes back: `/status` answers within its patience, a crowd of questions is bounded.
+#[test]
+fn reads_that_hang_keep_nobody_from_the_status() {
+    /// More than may run and wait together.
+    const CROWD: usize = 80;
+    let stalling = Stalling::with("intent", Duration::from_secs(60));
+    let scene = &stalling.scene;
+    for query in ["?1", "?2", "?3"] {
+        assert_eq!(scene.put(query).expect("an answer").status, 200);
+    }
+    let admin = scene.admin();
+    stalling.hang_reads();
+    let list = client::request("GET", "/retrohook/events", &[("host", "localhost")], b"");
+    let mut crowd: Vec<Client> = (0..CROWD)
+        .map(|_| {
+            let mut client = Client::connect(scene.gateway().address("admin")).expect("it accepts");
+            client.write(&list).expect("it reads");
+            client
+        })
+        .collect();
+
+    let began = Instant::now();
+    let (code, status) = admin.status();
+    let degraded = status["retrohook"]["degraded"].as_array().expect("a list");
+    let reads = degraded.iter().find(|part| part["part"] == "reads of the store").expect("reads that hang");
+    assert!(reads["cause"].as_str().is_some_and(|cause| cause.contains("has not answered")), "{reads}");
+    assert_eq!((code, &status["retrohook"]["store_bytes"]), (200, &serde_json::Value::Null));
+    assert_eq!(admin.get("/status/ready").status, 200);
+    assert!(began.elapsed() < Duration::from_secs(8), "it waited for the store, or behind the crowd");
+
+    let (mut too_many, mut too_slow) = (0, 0);
+    for client in &mut crowd {
+        let answer = client.answer().expect("an answer, whatever the disk does");
+        let text = answer.text();
+        assert!(answer.status == 503 && answer.json()["hint"].is_string(), "{text}");
+        too_many += usize::from(text.contains("wait already"));
+        too_slow += usize::from(text.contains("has not answered"));
+    }
+    assert_eq!((too_many + too_slow, too_slow), (CROWD, 66), "those that ran and those that waited");
+
+    stalling.read_on();
+    wait::until("reads to come back", || (admin.get("/retrohook/events").status == 200).then_some(()));
+    assert_eq!(admin.wait_for_events(3).len(), 3);
+    wait::until("all to be well", || {
+        (admin.status().1["retrohook"]["degraded"] == serde_json::json!([])).then_some(())
+    });
 }
