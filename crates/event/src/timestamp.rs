@@ -152,6 +152,7 @@ mod tests {
     fn a_stamp_ahead_counts_as_now() {
         let now = Stamp::from_micros(5_000_000);
         assert_eq!(now.since(now.plus(Duration::from_secs(9))), Duration::ZERO);
+        assert_eq!(now.plus(Duration::from_micros(9)).as_micros(), 5_000_009);
         assert_eq!(now.since(now.minus(Duration::from_secs(2))), Duration::from_secs(2));
         assert_eq!(now.minus(Duration::from_secs(6)), Stamp::from_micros(0));
         assert_eq!(Stamp::from_micros(u64::MAX).plus(Duration::from_secs(1)), Stamp::from_micros(u64::MAX));

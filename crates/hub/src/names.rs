@@ -82,6 +82,7 @@ mod tests {
         let arn = names.subscription_arn("profile-changes", Uuid::from_u128(7));
         assert_eq!(arn.to_string(), format!("{TOPIC}:00000000-0000-0000-0000-000000000007"));
         assert_eq!(arn.to_string().parse(), Ok(arn));
+        assert_eq!(names.queue_arn("worker").to_string(), "arn:aws:sqs:us-east-1:000000000000:worker");
     }
 
     #[test]

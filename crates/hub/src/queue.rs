@@ -283,3 +283,6 @@ async fn wait_for_news(
         look = Instant::now() + LOOK_EVERY;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing::Stage;
 
     const QUEUE: QueueId = QueueId(3);
     const HANDLE: MessageHandle = MessageHandle { seq: 41, receive_count: 2 };
@@ -130,6 +131,19 @@ mod tests {
         }
         for garbage in ["", "garbage", "AAAA", &text[..text.len() - 2], &format!("{text}AA")] {
             assert_eq!(receipts.read(QUEUE, garbage), Err(HandleError::Garbage), "{garbage}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_of_another_length_is_replaced_and_the_new_one_kept() {
+        let stage = Stage::new().await;
+        let writer = &stage.deps.writer;
+        for damaged in [&b""[..], b"short", &[7; KEY_BYTES + 1]] {
+            writer.transact(move |tx| tx.put_value(KEY_NAME, damaged)).await.unwrap();
+            let text = Receipts::load(writer).await.unwrap().write(QUEUE, HANDLE);
+            let kept = writer.transact(|tx| tx.get_value(KEY_NAME)).await.unwrap().unwrap();
+            assert_eq!(kept.len(), KEY_BYTES, "{damaged:?}");
+            assert_eq!(Receipts::load(writer).await.unwrap().read(QUEUE, &text), Ok(HANDLE), "{damaged:?}");
         }
     }
 

@@ -97,6 +97,26 @@ async fn a_message_is_the_signed_notification() {
 }
 
 #[tokio::test]
+async fn queues_are_found_by_their_names() {
+    let stage = Stage::new().await;
+    let names: Vec<_> = stage.hub.queues().map(Queue::name).collect();
+    assert_eq!(names, [EMPTY_QUEUE, RAW_QUEUE, QUEUE]);
+    assert_eq!(stage.queue(QUEUE).name(), QUEUE);
+    assert!(stage.hub.queue("other").is_none());
+}
+
+#[tokio::test]
+async fn the_certificate_is_found_by_its_file_name_alone() {
+    let stage = Stage::new().await;
+    let key = stage.key.borrow().clone().unwrap();
+    let found = stage.hub.certificate(key.file_name());
+    assert_eq!(found.as_deref(), Some(key.certificate_pem()));
+    assert_eq!(stage.hub.certificate("other.pem"), None);
+    stage.key.send_replace(None);
+    assert_eq!(stage.hub.certificate(key.file_name()), None, "there is no key yet");
+}
+
+#[tokio::test]
 async fn a_raw_message_is_the_text_with_its_attributes() {
     let stage = Stage::new().await;
     stage.publish(1).await;

@@ -135,6 +135,7 @@ fn a_redacted_document_may_grow_to_twice_the_cap() {
     check(&capture(7, &[b"[1]"], &["/0"]), "[\"REDACTED\"]", Utf8, false, 3);
     check(&capture(6, &[b"[1]"], &["/0"]), "[\"REDACTED\"]", Utf8, false, 3);
     check(&capture(5, &[b"[1]"], &["/0"]), "", Utf8, true, 3);
+    check(&capture(5, &[b"1"], &[""]), "\"REDACTED\"", Utf8, false, 1);
     // The cap itself is for what came.
     check(&capture(4, &[b"[22]"], &["/x"]), "[22]", Utf8, false, 4);
     check(&capture(3, &[b"[22]"], &["/x"]), "", Utf8, true, 4);

@@ -267,6 +267,40 @@ fn what_looks_like_a_secret_is_not_shown() {
     }
 }
 
+#[test]
+fn what_is_shown_depends_on_each_part_of_the_guess() {
+    for secret in [
+        "AKIA12345678",
+        "xxAKIA12345678",
+        "aaBB22xxxxxxxxxxxxxx",
+        "name=aaBB22xxxxxxxxxxxxxx",
+        "path/aaBB22xxxxxxxxxxxxxx.txt",
+        "0123456789abcdef0123456789abcdef",
+    ] {
+        assert_eq!(shown(secret), crate::facts::REDACTED, "{secret}");
+    }
+    for name in [
+        "AKIA1234567",
+        "before-AKIA1234567",
+        "aaBB22xxxxxxxxxxxxx",
+        "aaBB2xxxxxxxxxxxxxxx",
+        "aaB22xxxxxxxxxxxxxxx",
+        "aBB22222222222222222",
+        "0123456789abcdef0123456789abcdeg",
+    ] {
+        assert_eq!(shown(name), name);
+    }
+    assert_eq!(shown("/c?token=s&x=1"), "/c?token=REDACTED&x=1", "a query needs no host");
+}
+
+#[test]
+fn the_secrets_of_a_text_are_told_as_they_stand() {
+    let redaction = QueryRedaction::of_secrets();
+    assert_eq!(redaction.secrets("http://a.b/?token=s1&x=1&sig=s2"), ["s1", "s2"]);
+    assert_eq!(redaction.secrets("http://me:pass@a.b/"), ["me:pass"]);
+    assert_eq!(redaction.secrets("http://a.b/?x=1"), [""; 0]);
+}
+
 proptest! {
     /// Whatever is around it, a secret is not in what is kept, and nothing is lost before it.
     #[test]

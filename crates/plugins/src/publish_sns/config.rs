@@ -89,7 +89,8 @@ pub(super) struct RouteEntry {
     /// One HTTP method that the gateway forwards, so neither `CONNECT` nor `TRACE`; `put` is read as `PUT`.
     #[schemars(length(min = 1))]
     pub method: String,
-    /// A regular expression of the Rust crate `regex`; it may match anywhere in the text, so anchor it with `^` and `$`.
+    /// A regular expression of the Rust crate `regex`; it may match anywhere in the text, so anchor it with `^` and `$`. `(?i)` in front
+    /// ignores case, for a service that does.
     pub matcher: String,
 }
 

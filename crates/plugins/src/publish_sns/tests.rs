@@ -6,3 +6,4 @@ mod doubts;
 mod durability;
 mod facts;
 mod matching;
+mod spelling;

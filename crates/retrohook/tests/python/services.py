@@ -132,7 +132,10 @@ def by_path(reading):
 
 
 def express(target):
-    """Express 5, as it was seen to route: by the target as it stands, in any case, with or without a slash at the end."""
+    """Express 5 with its default settings, as it was seen to route, and as its router and path-to-regexp 8 are written: a path is
+    matched as it stands in the target (nothing is decoded, no dots are resolved, no slashes are merged), in any case (`case sensitive
+    routing` is off), with or without one slash at the end (`strict routing` is off). A parameter is what has no `/`, and is decoded
+    only then: `%2F` is a character of it. (One that cannot be decoded gets 400; here it is executed, which asks more of the rules.)"""
     if re.fullmatch("/settings/?", target, re.IGNORECASE):
         return "settings"
     return "profile" if re.fullmatch("/profiles/[^/]+?/?", target, re.IGNORECASE) else None

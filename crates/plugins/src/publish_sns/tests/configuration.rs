@@ -43,6 +43,9 @@ fn good_configurations_have_no_problems() {
         json!({"capture": {"redact": "secrets", "redact_query": null, "redact_headers": null}}),
         json!({"key": "{header:Cookie}"}),
         json!({"capture": {"redact_json": vec!["/a"; 100]}}),
+        json!({"event_type": "x".repeat(256)}),
+        json!({"routes": vec![json!({"method": "PUT", "matcher": "a"}); 10_000]}),
+        json!({"routes": [{"method": "PUT", "matcher": "/(?<my_kind>a)"}], "key": "{my_kind}"}),
     ];
     for case in cases {
         assert_eq!(problems(&with(case.clone())), [""; 0], "{case}");
@@ -88,6 +91,10 @@ fn each_problem_says_where_what_and_what_to_do() {
             json!({"routes": []}),
             "/routes: `routes` has 0 entries (give 1 to 10000 entries, `{ method: PUT, matcher: \"^/profiles/[^/]+$\" }`)".into(),
         ),
+        (
+            json!({"routes": vec![json!({"method": "PUT", "matcher": "a"}); 10_001]}),
+            "/routes: `routes` has 10001 entries (give 1 to 10000 entries, `{ method: PUT, matcher: \"^/profiles/[^/]+$\" }`)".into(),
+        ),
         route("*", "/", "/routes/0/method: this is not an HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
         route("", "/", "/routes/0/method: this is not an HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
         route("PUT,POST", "/", "/routes/0/method: this is not an HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)"),
@@ -101,6 +108,8 @@ fn each_problem_says_where_what_and_what_to_do() {
         (json!({"exchange_timeout": 0}), "/exchange_timeout: 0 is out of range (give 1 to 600000 milliseconds)".into()),
         (json!({"store_timeout": 0}), "/store_timeout: 0 is out of range (give 1 to 600000 milliseconds)".into()),
         (json!({"event_type": "a b"}), "/event_type: this is not an event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
+        (json!({"event_type": "a\u{1}"}), "/event_type: this is not an event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
+        (json!({"event_type": "x".repeat(257)}), "/event_type: this is not an event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
         (json!({"event_type": ""}), "/event_type: this is not an event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
         (json!({"capture": {"redact_headers": ["cookie", "a b"]}}), "/capture/redact_headers/1: this is not the name of a header (a header name has letters, digits and hyphens, and neither a colon nor a value behind it)".into()),
         (
@@ -111,6 +120,27 @@ fn each_problem_says_where_what_and_what_to_do() {
         (json!({"capture": {"redact_json": ["/a", "b"]}}), "/capture/redact_json/1: this is not a JSON Pointer: a JSON Pointer begins with `/` (`/user/password` names a member, `/users/*/token` one in every element)".into()),
     ];
     each_is(cases);
+}
+
+#[test]
+fn a_method_that_never_comes_is_a_problem() {
+    for (method, expected) in [
+        (
+            "-",
+            "/routes/0/method: this is not an HTTP method (give one method, `PUT`; a request of any of several methods takes an entry for each)",
+        ),
+        (
+            "connect",
+            "/routes/0/method: this never matches: the gateway answers CONNECT and TRACE with 405 (give a method that is forwarded: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or one of your own)",
+        ),
+        (
+            "GET1",
+            "/routes/0/method: this never matches: the gateway answers a method that has anything except A to Z, `-` and `_` with 400 (give a method that is forwarded: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or one of your own)",
+        ),
+    ] {
+        let routes = json!({"routes": [{"method": method, "matcher": "/"}]});
+        assert_eq!(problems(&with(routes)), [expected], "{method}");
+    }
 }
 
 #[test]
@@ -125,6 +155,7 @@ fn each_problem_of_a_key_says_what_and_what_to_do() {
         key("path}", "a brace of `path}` has no partner"),
         key("{}", "`{}` is no placeholder"),
         key("{header}x{a b}", "`{a b}` is no placeholder"),
+        key("{99999999999999999999}", "`{99999999999999999999}` is no placeholder"),
         key("{header:a b}", "`a b` is no header name"),
         (json!({"key": "{3}"}), "/key: `{3}` names no group of the matcher of entry 0 of `routes` (add a group, `(…)`, to the matcher, or leave `{3}` out)".into()),
         (json!({"key": "{id}"}), "/key: `{id}` names no group of the matcher of entry 0 of `routes` (add a group, `(?<id>…)`, to the matcher, or leave `{id}` out)".into()),
@@ -160,6 +191,22 @@ fn all_problems_are_told_at_once() {
         "/key",
     ];
     assert_eq!(pointers, expected);
+}
+
+/// Entries that were read are not counted as the first ones when another was not: nothing is said of the key then.
+#[test]
+fn a_key_is_not_held_against_entries_some_of_which_are_wrong() {
+    let routes = json!([{"method": "PUT", "matcher": "("}, {"method": "PUT", "matcher": "/a"}]);
+    let found = problems(&with(json!({"routes": routes, "key": "{1}"})));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("/routes/0/matcher: "), "{found:?}");
+}
+
+#[test]
+fn an_unknown_option_is_named() {
+    let found = problems(&with(json!({"capture": {"nonsense": 1}})));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("unknown field `nonsense`, expected one of `request_body`"), "{found:?}");
 }
 
 #[test]

@@ -97,6 +97,12 @@ fn a_matcher_that_asks_for_what_was_stripped() {
         assert_eq!(doubts("^/profiles/", "service_path", &both), [""; 0], "{other:?}");
     }
     assert_eq!(doubts("^/profiles/", "service_path", &[]), [""; 0], "no route, no doubt");
+    assert_eq!(
+        doubts("^/profiles/7", "service_path", &[mount(&["/profiles/"], true)]),
+        [
+            "/routes/0/matcher: matches only below `/profiles/` repeated: `strip_path` takes `/profiles/` away before the matcher looks"
+        ]
+    );
 }
 
 #[test]
@@ -112,6 +118,12 @@ fn a_matcher_that_asks_for_another_path() {
     ];
     assert_eq!(doubts("^profiles/", "service_path", &[mount(&["/profiles"], true)]), slash);
     assert_eq!(doubts("^profiles/", "service_path", &[mount(&[], false)]), slash);
+    // The path as services decode it is one that a matcher may ask for.
+    let escaped = [mount(&["/a%2Fb"], false)];
+    for matcher in ["^/a/b", "^/a%2Fb"] {
+        assert_eq!(doubts(matcher, "request_path", &escaped), [""; 0], "{matcher}");
+    }
+    assert_eq!(doubts("^/a/c", "request_path", &escaped).len(), 1);
     for matcher in ["^/o", "^/orders", "^/orders/[0-9]+", "^/orders-old", r"^\*"] {
         assert_eq!(doubts(matcher, "service_path", &orders), [""; 0], "{matcher}");
     }
