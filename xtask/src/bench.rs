@@ -12,7 +12,8 @@ use crate::tools::peers;
 /// Sets everything up and measures. Options other than where things are go to the crate `bench`.
 pub fn run(places: &Places, options: &[&str]) -> Result<(), String> {
     on_path("setpriv").ok_or("`setpriv` is missing: install util-linux")?;
-    let folder = peers::set_up(places)?;
+    // Two builds of Retrohook need no peers beside them.
+    let peers = if options.contains(&"--against") { None } else { Some(peers::set_up(places)?) };
     let build = |package: &str| {
         let mut build = cargo();
         build.current_dir(&places.root).args(["build", "--release", "-p", package]);
@@ -32,7 +33,9 @@ pub fn run(places: &Places, options: &[&str]) -> Result<(), String> {
         bench.arg(name).arg(path);
     };
     place(&mut bench, "--retrohook", &release.join("retrohook"));
-    place(&mut bench, "--peers", &folder);
+    if let Some(folder) = &peers {
+        place(&mut bench, "--peers", folder);
+    }
     place(&mut bench, "--work", &places.target.join("bench"));
     well(bench.args(options), "the measurement did not end well")
 }

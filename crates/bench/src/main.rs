@@ -65,6 +65,9 @@ async fn run(options: Options) -> Result<(), String> {
     let machine = machine::describe(&options);
     println!("{machine}");
     let world = World::new(options).await?;
+    if world.programs().other.is_some() {
+        return section::against::measure(&world).await;
+    }
     let mut text = String::new();
     let mut targets = Vec::new();
     let mut failed = Vec::new();

@@ -27,6 +27,9 @@ pub struct Options {
     pub markdown: Option<PathBuf>,
 }
 
+/// Runs of each build, when two are compared: the least of which an interval of the median means something.
+const PAIRS: usize = 10;
+
 /// The names of the sections.
 pub const SECTIONS: [&str; 5] = ["proxy", "publish", "latency", "delivery", "start"];
 
@@ -35,7 +38,7 @@ impl Options {
     pub fn parse(words: &[String]) -> Result<Self, String> {
         let quick = words.iter().any(|word| word == "--quick");
         let mut options = Self {
-            programs: Programs { retrohook: PathBuf::new(), peers: PathBuf::new() },
+            programs: Programs { retrohook: PathBuf::new(), other: None, peers: PathBuf::new() },
             work: PathBuf::new(),
             runs: if quick { 1 } else { 5 },
             time: Duration::from_secs_f64(if quick { 1.5 } else { 3.0 }),
@@ -45,10 +48,17 @@ impl Options {
             only: Vec::new(),
             markdown: None,
         };
+        let mut runs = None;
         let mut words = words.iter().filter(|word| *word != "--quick");
         while let Some(word) = words.next() {
             let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
             options.set(word, value)?;
+            if word == "--runs" {
+                runs = Some(options.runs);
+            }
+        }
+        if options.programs.other.is_some() {
+            options.runs = runs.unwrap_or(PAIRS);
         }
         Ok(options)
     }
@@ -67,6 +77,10 @@ impl Options {
             "--connections" => self.connections = number(1)?.min(2_000) as usize,
             "--pending" => self.pending = number(1)?,
             "--markdown" => self.markdown = Some(value.into()),
+            "--against" if std::path::Path::new(value).is_file() => self.programs.other = Some(value.into()),
+            "--against" => {
+                return Err(format!("--against: no file `{value}`; it takes another binary of Retrohook"));
+            }
             "--only" if SECTIONS.contains(&value) => self.only.push(value.to_owned()),
             "--only" => return Err(format!("no section `{value}`; there are {}", SECTIONS.join(", "))),
             _ => return Err(format!("no option `{word}`")),

@@ -24,6 +24,8 @@ const SECRET: &str = "whsec_YSBzZWNyZXQgb2YgdGhlIGJlbmNobWFyaywgMzIgYnk=";
 pub struct Programs {
     /// The release build.
     pub retrohook: PathBuf,
+    /// Another build of Retrohook to compare with.
+    pub other: Option<PathBuf>,
     /// Unpacked Debian packages: nginx, its Lua module, HAProxy.
     pub peers: PathBuf,
 }
@@ -64,6 +66,8 @@ pub struct Rule {
     pub unbound: bool,
     /// Routes beside the two that are used, each with a path of its own.
     pub more_routes: usize,
+    /// The other build instead of the release build.
+    pub other: bool,
 }
 
 /// The form of deliveries.
@@ -206,7 +210,11 @@ async fn serving(words: &[String], address: SocketAddr, ground: &Ground<'_>) -> 
 pub async fn start_retrohook(rule: &Rule, ground: &Ground<'_>, data: &Path) -> Result<Peer, String> {
     let file = ground.folder.join("retrohook.yaml");
     write(&file, &configuration(rule, ground.upstream))?;
-    let mut words = vec![ground.programs.retrohook.display().to_string(), "run".into()];
+    let program = match &ground.programs.other {
+        Some(other) if rule.other => other,
+        _ => &ground.programs.retrohook,
+    };
+    let mut words = vec![program.display().to_string(), "run".into()];
     words.extend(["-c".to_owned(), file.display().to_string()]);
     words.extend(["--data-dir".to_owned(), data.display().to_string()]);
     words.extend(["proxy", "admin", "hub"].map(|listener| format!("--{listener}-listen=127.0.0.1:0")));

@@ -1,5 +1,6 @@
 //! The measurements, one section each.
 
+pub mod against;
 pub mod delivery;
 pub mod latency;
 pub mod proxy;

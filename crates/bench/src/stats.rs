@@ -20,6 +20,27 @@ pub fn spread(values: &[f64]) -> (f64, f64) {
     (low, high)
 }
 
+/// An interval that holds the median of what these are a sample of, in 95 of 100 samples, whatever its distribution: between the two
+/// order statistics that a binomial distribution gives. Of fewer than six values no interval is that sure: the smallest and the largest.
+pub fn interval(values: &[f64]) -> (f64, f64) {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (length, mut outside, mut exactly) = (sorted.len(), 0.0, 0.5_f64.powi(sorted.len() as i32));
+    let mut skipped = 0;
+    // So many may be left out at each end that the median lies outside in no more than 5 of 100 samples.
+    loop {
+        outside += 2.0 * exactly;
+        if outside > 0.05 || skipped >= length {
+            break;
+        }
+        skipped += 1;
+        exactly *= (length + 1 - skipped) as f64 / skipped as f64;
+    }
+    let left_out = skipped.saturating_sub(1);
+    let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
+    (at(left_out), at(length.saturating_sub(1 + left_out)))
+}
+
 /// Latencies in microseconds, in order.
 pub struct Latencies(Vec<f64>);
 
@@ -48,6 +69,18 @@ mod tests {
         assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
         assert_eq!(median(&[]), 0.0);
         assert_eq!(spread(&[3.0, 1.0, 2.0]), (1.0, 3.0));
+    }
+
+    #[test]
+    fn an_interval_leaves_out_what_a_table_of_the_sign_test_says() {
+        let values = |count: usize| (1..=count).map(|value| value as f64).collect::<Vec<_>>();
+        assert_eq!(interval(&values(5)), (1.0, 5.0));
+        assert_eq!(interval(&values(6)), (1.0, 6.0));
+        assert_eq!(interval(&values(8)), (1.0, 8.0));
+        assert_eq!(interval(&values(9)), (2.0, 8.0));
+        assert_eq!(interval(&values(10)), (2.0, 9.0));
+        assert_eq!(interval(&values(20)), (6.0, 15.0));
+        assert_eq!(interval(&[]), (0.0, 0.0));
     }
 
     #[test]

@@ -1,0 +1,149 @@
+//! Two builds of Retrohook beside each other: the same requests to both in turn, and by how much each pair of runs differs.
+//!
+//! A shared machine is slower at one time than at another, and that is more than most changes of the code are worth. Two runs right after
+//! each other see the same machine, so their difference says more than either figure, and the median of the differences says it well.
+
+use crate::load::{Template, Until};
+use crate::peer::{Form, Kind, Rule};
+use crate::section::middle;
+use crate::stats::{interval, median};
+use crate::table::{Part, Table, micros};
+use crate::world::{Candidate, Cost, World};
+
+/// A row is slower when its interval lies wholly above this share.
+const TOLERATED: f64 = 0.03;
+
+/// What both builds are asked.
+struct Row {
+    section: &'static str,
+    name: &'static str,
+    rule: Rule,
+    /// Endpoints that hear of each event.
+    subscribers: usize,
+    template: Template,
+}
+
+/// Measures, and is an error when a row is slower than before.
+pub async fn measure(world: &World) -> Result<(), String> {
+    let mut table =
+        Table::new(&["requests", "other µs", "this µs", "difference", "95 % interval", "verdict"]);
+    let mut slower = Vec::new();
+    for row in rows().into_iter().filter(|row| world.options.wants(row.section)) {
+        let (other, this) = pairs(world, &row).await.map_err(|problem| format!("{}: {problem}", row.name))?;
+        let differences: Vec<f64> =
+            this.iter().zip(&other).map(|(this, other)| this.process / other.process - 1.0).collect();
+        let (low, high) = interval(&differences);
+        let verdict = verdict(low, high);
+        if low > TOLERATED {
+            slower.push(row.name);
+        }
+        table.row([
+            row.name.to_owned(),
+            micros(middle(&other, |cost| cost.process)),
+            micros(middle(&this, |cost| cost.process)),
+            percent(median(&differences)),
+            format!("{} to {}", percent(low), percent(high)),
+            verdict.to_owned(),
+        ]);
+        crate::progress(&format!(
+            "{}: {} ({} to {})",
+            row.name,
+            percent(median(&differences)),
+            percent(low),
+            percent(high)
+        ));
+    }
+    let part = Part {
+        title: "This build beside the other".into(),
+        table,
+        remarks: vec![
+            "CPU time of a request with all that it brings with it, deliveries included; medians. Each pair of runs has fresh \
+             processes and empty stores, one right after the other, the first of them by turns."
+                .into(),
+            format!("Slower: the interval of the differences lies wholly above {:.0} %.", TOLERATED * 100.0),
+        ],
+    };
+    println!("\n{part}");
+    if let Some(file) = &world.options.markdown {
+        crate::insert(file, &part.to_string())?;
+    }
+    match slower.as_slice() {
+        [] => Ok(()),
+        slower => Err(format!("slower than the other build: {}", slower.join(", "))),
+    }
+}
+
+/// What an interval of differences says.
+fn verdict(low: f64, high: f64) -> &'static str {
+    match () {
+        () if low > TOLERATED => "slower",
+        () if high < 0.0 => "faster",
+        () if high <= TOLERATED => "no slower",
+        () => "not sure: more runs",
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:+.1} %", share * 100.0)
+}
+
+/// The costs of the other build and of this one, run by run.
+async fn pairs(world: &World, row: &Row) -> Result<(Vec<Cost>, Vec<Cost>), String> {
+    let receiver = world.receiver(row.subscribers.max(1)).await?;
+    let subscribers = receiver.addresses[..row.subscribers].to_vec();
+    let candidate = |other| Candidate {
+        name: row.name.to_owned(),
+        kind: Kind::Retrohook(Rule { other, subscribers: subscribers.clone(), ..row.rule.clone() }),
+        template: row.template.clone(),
+        deliveries: row.subscribers as u64,
+    };
+    let (mut others, mut ours) = (Vec::new(), Vec::new());
+    for run in 0..world.options.runs {
+        let mut turn = [true, false];
+        turn.rotate_left(run % 2);
+        for other in turn {
+            let candidate = candidate(other);
+            let running = world.start(&candidate.kind, &receiver).await?;
+            let cost =
+                world.cost(&running.peer, &candidate, Until::Time(world.options.time), &receiver).await?;
+            if other { others.push(cost) } else { ours.push(cost) }
+        }
+    }
+    Ok((others, ours))
+}
+
+fn rows() -> Vec<Row> {
+    let row = |section, name, rule, subscribers, template| Row { section, name, rule, subscribers, template };
+    let rule = |durability| Rule { durability: Some(durability), ..Rule::default() };
+    let form = |form| Rule { form, ..rule("intent") };
+    let many = Rule { more_routes: 10_000, ..Rule::default() };
+    let put = || Template::put("profiles");
+    vec![
+        row("proxy", "GET", Rule::default(), 0, Template::get("profiles")),
+        row("proxy", "GET, 10,000 routes", many, 0, Template::get("profiles")),
+        row("proxy", "POST of 1 KiB", Rule::default(), 0, Template::post("profiles", 1 << 10)),
+        row("proxy", "POST of 32 KiB", Rule::default(), 0, Template::post("profiles", 32 << 10)),
+        row("publish", "PUT, no match", rule("intent"), 0, Template::put("other")),
+        row("publish", "PUT, intent", rule("intent"), 0, put()),
+        row("publish", "PUT, intent, 1 subscriber", rule("intent"), 1, put()),
+        row("publish", "PUT, strict", rule("strict"), 0, put()),
+        row("publish", "PUT, outcome", rule("outcome"), 0, put()),
+        row("publish", "PUT, memory", rule("memory"), 0, put()),
+        row("delivery", "PUT, HMAC", form(Form::Hmac), 1, put()),
+        row("delivery", "PUT, SNS", form(Form::Sns), 1, put()),
+        row("delivery", "PUT, 10 subscribers", rule("intent"), 10, put()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_slower_only_when_that_is_sure() {
+        assert_eq!(verdict(0.031, 0.1), "slower");
+        assert_eq!(verdict(0.03, 0.1), "not sure: more runs");
+        assert_eq!(verdict(-0.01, 0.03), "no slower");
+        assert_eq!(verdict(-0.1, -0.01), "faster");
+    }
+}
