@@ -96,7 +96,8 @@ impl StreamedBody {
                 if let (Some(exchange), Some(data)) = (&self.exchange, frame.data_ref()) {
                     exchange.request_data(data);
                 }
-                if self.rest.is_end_stream() {
+                // Behind trailers nobody polls again.
+                if frame.is_trailers() || self.rest.is_end_stream() {
                     self.progress.body_ended();
                 }
                 Poll::Ready(Some(Ok(frame)))

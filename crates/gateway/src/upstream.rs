@@ -121,6 +121,7 @@ impl Progress {
 
 /// The idle connections of one core.
 pub(crate) struct Pool {
+    /// By the address of the service, which each entry holds, so that no other service gets it.
     kept: RefCell<HashMap<*const Service, Kept>>,
     stats: Arc<CoreStats>,
     failures: Throttle,
@@ -129,10 +130,16 @@ pub(crate) struct Pool {
 }
 
 /// What is kept of one service.
-#[derive(Default)]
 struct Kept {
+    _service: Arc<Service>,
     idle: Vec<Idle>,
     habits: Rc<RefCell<Habits>>,
+}
+
+impl Kept {
+    fn of(service: &Arc<Service>) -> Self {
+        Self { _service: service.clone(), idle: Vec::new(), habits: Rc::default() }
+    }
 }
 
 struct Idle {
@@ -147,11 +154,17 @@ pub(crate) struct Lease {
     wire: Rc<Wire>,
     service: Arc<Service>,
     pool: Rc<Pool>,
+    /// Of the request that it was asked.
+    progress: Option<Rc<Progress>>,
 }
 
 impl Lease {
-    /// Gives the connection back.
+    /// Gives the connection back. One whose request is still being sent behind its answer goes on without us, for as long as the upstream
+    /// takes it and the client brings it.
     pub fn finish(self) {
+        if self.progress.as_ref().is_some_and(|progress| progress.sending.get()) {
+            return;
+        }
         let since = Instant::now();
         self.wire.rest(since);
         if self.sender.is_closed() {
@@ -162,7 +175,8 @@ impl Lease {
             return;
         }
         let mut kept = self.pool.kept.borrow_mut();
-        let idle = &mut kept.entry(Arc::as_ptr(&self.service)).or_default().idle;
+        let of_service = kept.entry(Arc::as_ptr(&self.service));
+        let idle = &mut of_service.or_insert_with(|| Kept::of(&self.service)).idle;
         if idle.len() < MAX_IDLE {
             idle.push(Idle { sender: self.sender, wire: self.wire, since });
         }
@@ -180,7 +194,7 @@ impl Pool {
         loop {
             ticks.tick().await;
             let now = Instant::now();
-            for Kept { idle, habits } in self.kept.borrow_mut().values_mut() {
+            for Kept { idle, habits, .. } in self.kept.borrow_mut().values_mut() {
                 let mut habits = habits.borrow_mut();
                 idle.retain(|idle| {
                     let (age, open) = (now.duration_since(idle.since), !idle.sender.is_closed());
@@ -204,7 +218,13 @@ impl Pool {
             if sender.is_ready()
                 || matches!(tokio::time::timeout(READY_WITHIN, sender.ready()).await, Ok(Ok(())))
             {
-                return Some(Lease { sender, wire, service: service.clone(), pool: self.clone() });
+                return Some(Lease {
+                    sender,
+                    wire,
+                    service: service.clone(),
+                    pool: self.clone(),
+                    progress: None,
+                });
             }
         }
     }
@@ -212,7 +232,7 @@ impl Pool {
     /// What the upstream is likely to close stays: how it does so shows whether it still does.
     fn pop(&self, service: &Arc<Service>) -> Option<Idle> {
         let mut kept = self.kept.borrow_mut();
-        let Kept { idle, habits } = kept.get_mut(&Arc::as_ptr(service))?;
+        let Kept { idle, habits, .. } = kept.get_mut(&Arc::as_ptr(service))?;
         let (now, habits) = (Instant::now(), habits.borrow());
         let usable = |idle: &Idle| {
             let age = now.duration_since(idle.since);
@@ -225,8 +245,11 @@ impl Pool {
     async fn connect(self: &Rc<Self>, service: &Arc<Service>) -> Result<Lease, Unsent> {
         let stream = self.dial(service).await?;
         self.stats.upstream_connections.fetch_add(1, Ordering::Relaxed);
-        let habits = self.kept.borrow_mut().entry(Arc::as_ptr(service)).or_default().habits.clone();
-        let wire = Wire::new(stream, habits);
+        let habits = {
+            let mut kept = self.kept.borrow_mut();
+            kept.entry(Arc::as_ptr(service)).or_insert_with(|| Kept::of(service)).habits.clone()
+        };
+        let wire = Wire::new(stream, habits, service.write_timeout);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
@@ -237,7 +260,7 @@ impl Pool {
             // Its error reaches whoever waits for an answer on it.
             let _ = connection.await;
         });
-        Ok(Lease { sender, wire, service: service.clone(), pool: self.clone() })
+        Ok(Lease { sender, wire, service: service.clone(), pool: self.clone(), progress: None })
     }
 
     /// A stream to the service. The wait for its name has a bound of its own; the service's timeout is for connecting alone.
@@ -338,9 +361,10 @@ enum Refused {
 async fn ask_on(
     lease: &mut Lease,
     request: Request<UpstreamBody>,
-    progress: &Progress,
+    progress: &Rc<Progress>,
 ) -> Result<Response<Incoming>, Refused> {
     progress.begin(&lease.wire, request.body());
+    lease.progress = Some(progress.clone());
     let answer = lease.sender.try_send_request(request);
     failpoint::hit(failpoint::REQUEST_SENT);
     let mut error = match answer.await {

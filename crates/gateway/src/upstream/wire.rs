@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::habits::Habits;
+use crate::stall::Stall;
 
 /// What is known of one connection.
 pub(crate) struct Wire {
@@ -44,10 +45,12 @@ pub(crate) struct Wire {
     blocked_since: Cell<Option<Instant>>,
     /// When it last took some after it had not.
     unblocked_at: Cell<Option<Instant>>,
+    /// For a body that goes on behind an answer: whoever asked does not wait any more, so nobody else would end it.
+    behind_answer: RefCell<Stall>,
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream, habits: Rc<RefCell<Habits>>) -> Rc<Self> {
+    pub fn new(stream: TcpStream, habits: Rc<RefCell<Habits>>, write_timeout: Duration) -> Rc<Self> {
         Rc::new(Self {
             stream: RefCell::new(stream),
             life: RefCell::new(Lifetime::begin(Instant::now())),
@@ -62,6 +65,7 @@ impl Wire {
             read: Cell::new(false),
             blocked_since: Cell::new(None),
             unblocked_at: Cell::new(None),
+            behind_answer: RefCell::new(Stall::new(write_timeout)),
         })
     }
 
@@ -169,19 +173,27 @@ impl Wire {
         self.spoilt().map_or(Ok(()), Err)
     }
 
-    fn note_write(&self, written: &Poll<io::Result<usize>>) {
-        match written {
-            Poll::Pending if self.blocked_since.get().is_none() => {
-                self.blocked_since.set(Some(Instant::now()));
+    /// Notes what became of a write, and ends one that stands still behind an answer.
+    fn note_write(&self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Pending => {
+                if self.blocked_since.get().is_none() {
+                    self.blocked_since.set(Some(Instant::now()));
+                }
+                if self.read.get() && self.behind_answer.borrow_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+                }
             }
-            Poll::Pending | Poll::Ready(Err(_)) => {}
+            Poll::Ready(Err(_)) => {}
             Poll::Ready(Ok(_)) => {
                 self.wrote.set(true);
                 if self.blocked_since.take().is_some() {
                     self.unblocked_at.set(Some(Instant::now()));
+                    self.behind_answer.borrow_mut().moved();
                 }
             }
         }
+        written
     }
 
     fn note_read(&self, filled: usize) {
@@ -213,8 +225,7 @@ impl AsyncWrite for WireIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.0.check_first_write(bytes)?;
         let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, bytes);
-        self.0.note_write(&written);
-        written
+        self.0.note_write(written, cx)
     }
 
     fn poll_write_vectored(
@@ -225,8 +236,7 @@ impl AsyncWrite for WireIo {
         // hyper's first slice is the head.
         self.0.check_first_write(slices.first().map_or(&[], |slice| slice))?;
         let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, slices);
-        self.0.note_write(&written);
-        written
+        self.0.note_write(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -245,6 +245,35 @@ fn a_body_that_stops_flowing_is_answered_for() {
     }
 }
 
+#[test]
+fn an_upstream_that_answered_and_takes_no_more_of_the_body_is_left() {
+    for method in ["PUT", "POST"] {
+        let (release, wait) = mpsc::channel::<()>();
+        let (address, upstream) = upstream_of_bytes(move |mut stream, _| {
+            answer(&mut stream, 200, &[], b"ok").unwrap();
+            // It neither reads nor closes.
+            let _ = wait.recv();
+            0
+        });
+        let impatient = Service { write_timeout: SHORT, ..service(LOCALHOST, address.port()) };
+        let running = gateway_with(Limits::default(), impatient, true);
+        let mut client = TcpStream::connect(running.address()).unwrap();
+        client.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        let length = 1_u64 << 40;
+        write!(client, "{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n").unwrap();
+        let piece = vec![b'x'; 1 << 20];
+        let cut = loop {
+            if let Err(cut) = client.write(&piece) {
+                break cut.kind();
+            }
+        };
+        let is_cut = matches!(cut, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
+        assert!(is_cut, "{method}: the client is not let go: {cut}");
+        drop(release);
+        upstream.join().unwrap();
+    }
+}
+
 /// An upstream that answers with [`LARGE`] bytes. It says how many the gateway took.
 fn large_answer() -> (SocketAddr, JoinHandle<usize>) {
     upstream_of_bytes(move |mut stream, _| {
