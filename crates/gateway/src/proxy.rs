@@ -1,7 +1,7 @@
 //! Serving one request: route, plug-ins, upstream, answer.
 
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -109,31 +109,37 @@ pub(crate) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ClientBody>, BodyError> {
     let started = Instant::now();
-    let now = core.clock.now();
-    let (parts, body) = request.into_parts();
-    let version = parts.version;
-    let accept = accept_of(&parts.headers);
-    let head = RequestHead {
-        id: core.new_id(now),
-        started_at: now,
-        method: parts.method,
-        uri: parts.uri,
-        headers: parts.headers,
-        peer: origin.peer,
+    // In a block of its own, so that what is done with takes no room while the exchange waits; likewise below.
+    let (head, body, version, accept) = {
+        let now = core.clock.now();
+        let (parts, body) = request.into_parts();
+        let accept = accept_of(&parts.headers);
+        let head = RequestHead {
+            id: core.new_id(now),
+            started_at: now,
+            method: parts.method,
+            uri: rooted(parts.uri),
+            headers: parts.headers,
+            peer: origin.peer,
+        };
+        (head, body, parts.version, accept)
     };
     let id = head.id;
-    let answer = match Routed::find(&core, origin, version, head).await {
-        Ok(routed) => routed.forward(core.clone(), body, started, accept, version).await,
-        Err(Early::Refused(refusal)) => Ok(own_answer(refusal, id, accept.as_ref(), started)),
+    let found = match Routed::find(&core, origin, version, head).await {
+        Ok(found) => Ok(found),
+        Err(Early::Refused(refusal)) => Err(own_answer(refusal, id, accept.as_ref(), started)),
         Err(Early::Answered(mut answer)) => {
             headers::of_own_answer(answer.headers_mut(), id, started.elapsed());
-            Ok(answer.map(|body| ClientBody::Own(Some(body))))
+            Err(answer.map(|body| ClientBody::Own(Some(body))))
         }
     };
-    if let Ok(answer) = &answer {
-        core.stats.answered(answer.status(), started.elapsed());
-    }
-    answer
+    let answer = match found {
+        Ok((routed, Some(watch))) => routed.watched(&core, watch, body, started, accept, version).await?,
+        Ok((routed, None)) => routed.plain(&core, body, started, accept).await,
+        Err(answer) => answer,
+    };
+    core.stats.answered(answer.status(), started.elapsed());
+    Ok(answer)
 }
 
 fn own_answer(
@@ -154,7 +160,6 @@ struct Routed {
     client: FromClient,
     hops: HeaderValue,
     target: Target,
-    watch: Option<Box<dyn Watch>>,
 }
 
 /// The gateway answers without asking the upstream.
@@ -181,12 +186,13 @@ impl From<Looping> for Early {
 }
 
 impl Routed {
+    /// Finds the route and asks its plug-ins; with the watch of the one that wants to know what becomes of the request.
     async fn find(
         core: &Rc<Core>,
         origin: Origin,
         version: Version,
         mut head: RequestHead,
-    ) -> Result<Self, Early> {
+    ) -> Result<(Self, Option<Box<dyn Watch>>), Early> {
         front::check_method(&head.method)?;
         let mut host = host_of(version, &head.headers, &head.uri).map_err(Early::Refused)?;
         if let Some(authority) = head.uri.authority() {
@@ -236,21 +242,7 @@ impl Routed {
             request_buffering: route.request_buffering,
         };
         let watch = target.watch(origin, &head, &found, size);
-        Ok(Self { origin, head, client, hops, target, watch })
-    }
-
-    async fn forward(
-        mut self,
-        core: Rc<Core>,
-        body: Incoming,
-        started: Instant,
-        accept: Option<HeaderValue>,
-        version: Version,
-    ) -> Result<Response<ClientBody>, BodyError> {
-        match self.watch.take() {
-            Some(watch) => self.watched(core, watch, body, started, accept, version).await,
-            None => Ok(self.plain(core, body, started, accept).await),
-        }
+        Ok((Self { origin, head, client, hops, target }, watch))
     }
 
     /// The upstream's request. Its headers are the client's, changed in place.
@@ -283,45 +275,51 @@ impl Routed {
     }
 
     /// Relays an unwatched exchange; it ends with its client.
-    async fn plain(
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "it would hold its arguments twice, and each exchange would pay for that"
+    )]
+    fn plain(
         self,
-        core: Rc<Core>,
+        core: &Rc<Core>,
         mut body: Incoming,
         started: Instant,
         accept: Option<HeaderValue>,
-    ) -> Response<ClientBody> {
-        let id = self.head.id;
-        let service = self.target.service.clone();
-        let progress = Progress::new();
-        let body = match read_ahead(&core, &mut body, false, self.target.request_buffering).await {
-            Ok(Ahead::Whole(bytes)) => UpstreamBody::whole(bytes),
-            Ok(Ahead::Begun(ahead)) => {
-                UpstreamBody::stream(ahead, body, core.limits.body_patience, progress.clone(), None)
-            }
-            Err(refusal) => return own_answer(refusal, id, accept.as_ref(), started),
-        };
-        let request = self.into_request(body);
-        let asked = Instant::now();
-        let (pool, asked_of) = (core.pool.clone(), service.clone());
-        let asking = upstream::ask(pool, asked_of, request, progress.clone(), Audience::Client);
-        let refusal = match within_timeouts(asking, &progress, &service).await {
-            Some(Ok((response, lease))) => {
-                let (mut parts, incoming) = response.into_parts();
-                headers::to_client(&mut parts, id, asked.elapsed(), asked - started);
-                let body = PlainBody::new(incoming, lease, service.read_timeout);
-                return Response::from_parts(parts, ClientBody::Plain(body));
-            }
-            Some(Err(Failure::Unsent(unsent))) => refusal_of(unsent),
-            Some(Err(Failure::Lost(lost))) => refusal_of_lost(lost),
-            None => Refusal::GatewayTimeout,
-        };
-        own_answer(refusal, id, accept.as_ref(), started)
+    ) -> impl Future<Output = Response<ClientBody>> {
+        async move {
+            let id = self.head.id;
+            let progress = Progress::new();
+            let body = match read_ahead(core, &mut body, false, self.target.request_buffering).await {
+                Ok(Ahead::Whole(bytes)) => UpstreamBody::whole(bytes),
+                Ok(Ahead::Begun(ahead)) => {
+                    UpstreamBody::stream(ahead, body, core.limits.body_patience, progress.clone(), None)
+                }
+                Err(refusal) => return own_answer(refusal, id, accept.as_ref(), started),
+            };
+            let service = self.target.service.clone();
+            let request = self.into_request(body);
+            let asked = Instant::now();
+            let (pool, asked_of) = (core.pool.clone(), service.clone());
+            let mut asking = pin!(upstream::ask(pool, asked_of, request, progress.clone(), Audience::Client));
+            let refusal = match within_timeouts(asking.as_mut(), &progress, &service).await {
+                Some(Ok((response, lease))) => {
+                    let (mut parts, incoming) = response.into_parts();
+                    headers::to_client(&mut parts, id, asked.elapsed(), asked - started);
+                    let body = PlainBody::new(incoming, lease, service.read_timeout);
+                    return Response::from_parts(parts, ClientBody::Plain(body));
+                }
+                Some(Err(Failure::Unsent(unsent))) => refusal_of(unsent),
+                Some(Err(Failure::Lost(lost))) => refusal_of_lost(lost),
+                None => Refusal::GatewayTimeout,
+            };
+            own_answer(refusal, id, accept.as_ref(), started)
+        }
     }
 
     /// Runs a watched exchange; from its intent on it outlives its client.
     async fn watched(
         self,
-        core: Rc<Core>,
+        core: &Rc<Core>,
         watch: Box<dyn Watch>,
         mut body: Incoming,
         started: Instant,
@@ -331,7 +329,7 @@ impl Routed {
         core.stats.matched.fetch_add(1, Ordering::Relaxed);
         let id = self.head.id;
         let refuse = |refusal| Ok(own_answer(refusal, id, accept.as_ref(), started));
-        let ahead = match read_ahead(&core, &mut body, true, self.target.request_buffering).await {
+        let ahead = match read_ahead(core, &mut body, true, self.target.request_buffering).await {
             Ok(ahead) => ahead,
             Err(refusal) => return refuse(refusal),
         };
@@ -354,7 +352,7 @@ impl Routed {
         let plan = Plan { id, started, service, accept: accept.clone(), version, bound };
         let request = self.into_request(body);
         let running = exchange::run(core.clone(), exchange.clone(), plan, request);
-        Detach::new(core, exchange, running).await
+        Detach::new(core.clone(), exchange, running).await
     }
 }
 
@@ -363,6 +361,19 @@ fn address_as_host(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+/// The absolute form may leave the path out (`http://host?x=1`), which no target that is sent on may.
+fn rooted(uri: Uri) -> Uri {
+    match uri.path_and_query() {
+        Some(target) if target.as_str().starts_with('?') => {
+            let rooted = PathAndQuery::from_maybe_shared(Bytes::from(format!("/{target}"))).ok();
+            let mut parts = uri.clone().into_parts();
+            parts.path_and_query = rooted;
+            Uri::from_parts(parts).unwrap_or(uri)
+        }
+        _ => uri,
     }
 }
 
@@ -388,8 +399,11 @@ fn head_size(head: &RequestHead) -> u64 {
 }
 
 /// Waits for an answer as long as the service's timeouts allow; `None` if they do not.
-async fn within_timeouts<F: Future>(asking: F, progress: &Progress, service: &Service) -> Option<F::Output> {
-    let mut asking = pin!(asking);
+async fn within_timeouts<F: Future>(
+    mut asking: Pin<&mut F>,
+    progress: &Progress,
+    service: &Service,
+) -> Option<F::Output> {
     let mut timer = pin!(tokio::time::sleep(service.read_timeout.min(service.write_timeout)));
     std::future::poll_fn(|cx| {
         if let Poll::Ready(answer) = asking.as_mut().poll(cx) {
