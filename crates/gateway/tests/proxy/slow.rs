@@ -202,6 +202,24 @@ fn without_room_to_hold_them_bodies_flow() {
     }
 }
 
+#[test]
+fn a_body_whose_last_piece_found_no_room_is_over() {
+    // The first piece is what a read takes, 8 KiB at most, and finds room; the second is the last and does not.
+    const BODY: usize = 10_000;
+    for method in ["PUT", "POST"] {
+        let seen = Seen::start();
+        let impatient = Service { read_timeout: SHORT, ..service(LOCALHOST, seen.address.port()) };
+        let limits = Limits { read_ahead: 9_000, read_ahead_time: long(), ..Limits::default() };
+        let running = gateway_with(limits, impatient, true);
+        let mut client = Client::connect(running.address()).unwrap();
+        let head = format!("{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: {BODY}\r\n\r\n");
+        client.write(&[head.as_bytes(), &[b'x'; BODY]].concat()).unwrap();
+        seen.wait_for(&"x".repeat(BODY));
+        // The service has all of it and says nothing: only now its read timeout counts.
+        assert_eq!(client.answer().unwrap().status, 504, "{method}");
+    }
+}
+
 /// More than is read ahead.
 const FLOWING: usize = 200_000;
 
