@@ -200,11 +200,11 @@ impl Routed {
             head.headers.insert(HOST, authority.map_err(|_| Early::Refused(Refusal::BadRequest))?);
         }
         // Plug-ins may change the head meanwhile.
-        let uri = head.uri.clone();
+        let asked = head.uri.path_and_query().cloned().ok_or(Early::Refused(Refusal::BadRequest))?;
         let port = origin.local.port();
         let named = Some(host.as_str()).filter(|host| !host.is_empty());
         let policy = core.front.ambiguous_paths;
-        let found = front::find(&core.router, policy, &head.method, named, port, uri.path())?;
+        let found = front::find(&core.router, policy, &head.method, named, port, asked.path())?;
         let Found { route, plain, .. } = &found;
         let Some(service) = &route.service else { return Err(Early::Refused(Refusal::NoService)) };
 
@@ -225,7 +225,7 @@ impl Routed {
         }
 
         let upstream = path::upstream_path(&service.path, &plain.path, plain.matched, route.strip_path);
-        let path_and_query = path_and_query(&uri, &upstream).ok_or(Early::Refused(Refusal::BadRequest))?;
+        let path_and_query = path_and_query(&asked, &upstream).ok_or(Early::Refused(Refusal::BadRequest))?;
         // HTTP/1.0 may come without a Host; what we send, and what others are told, may not.
         let replaces_host = !route.preserve_host || host.is_empty();
         if host.is_empty() {
@@ -378,8 +378,7 @@ fn rooted(uri: Uri) -> Uri {
 }
 
 /// The upstream's target: the client's own bytes where the path is unchanged.
-fn path_and_query(uri: &Uri, path: &str) -> Option<PathAndQuery> {
-    let original = uri.path_and_query()?;
+fn path_and_query(original: &PathAndQuery, path: &str) -> Option<PathAndQuery> {
     if original.path() == path {
         return Some(original.clone());
     }

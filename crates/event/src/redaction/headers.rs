@@ -51,17 +51,19 @@ fn is_secret(name: &str) -> bool {
     !is_open && names_a_secret(name)
 }
 
-/// Whether one of [`WORDS`] begins like this; nearly all others need no closer look.
-fn begins_like_one(word: &str) -> bool {
-    matches!(word.as_bytes().first(), Some(b'a' | b'c' | b'p' | b's' | b't'))
-}
-
 /// Whether a name in lower case has a word for a secret in it. Words end at underscores, too, which many servers take for hyphens.
 pub fn names_a_secret(name: &str) -> bool {
-    let mut before = "";
-    name.split(['-', '_']).any(|word| {
-        let is_key = before == "api" && word == "key";
-        before = word;
-        is_key || (begins_like_one(word) && WORDS.contains(&word))
-    })
+    let name = name.as_bytes();
+    let (mut begin, mut before) = (0, &b""[..]);
+    for at in 0..=name.len() {
+        if !matches!(name.get(at), None | Some(b'-' | b'_')) {
+            continue;
+        }
+        let word = &name[begin..at];
+        if (before == b"api" && word == b"key") || WORDS.iter().any(|known| known.as_bytes() == word) {
+            return true;
+        }
+        (begin, before) = (at + 1, word);
+    }
+    false
 }

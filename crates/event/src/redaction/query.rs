@@ -73,8 +73,7 @@ impl QueryRedaction {
 
     fn replaced<'t>(&self, text: &'t str, start: usize) -> Cow<'t, str> {
         // No value stands without one of these before, in or behind it; most texts have none, and looking closer costs more.
-        let may_hold = |byte: u8| matches!(byte, b'=' | b'%' | b'@');
-        if (!self.of_secrets && self.names.is_empty()) || !text.bytes().any(may_hold) {
+        if (!self.of_secrets && self.names.is_empty()) || !has_any(text, [b'=', b'%', b'@']) {
             return Cow::Borrowed(text);
         }
         let spans = self.spans(text, start, 0);
@@ -144,6 +143,11 @@ impl QueryRedaction {
         }
         self.spans(&decode(value), 0, depth + 1).into_iter().any(|(begin, end)| begin < end)
     }
+}
+
+/// Whether one of these bytes stands in the text. Looks at all of it without a branch, many bytes at a time.
+fn has_any(text: &str, bytes: [u8; 3]) -> bool {
+    text.bytes().fold(false, |found, byte| found | bytes.contains(&byte))
 }
 
 /// What may stand between two arguments, or between a URL and what is around it in a header.

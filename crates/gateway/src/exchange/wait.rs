@@ -16,6 +16,10 @@ use crate::table::Service;
 use crate::upstream::{Failure, Lease};
 
 /// What came first.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each exchange, and it is taken apart at once"
+)]
 pub(crate) enum Waited {
     /// The upstream's head.
     Head(Response<Incoming>, Lease),
