@@ -16,4 +16,4 @@ mod system;
 pub use addresses::literal;
 pub use connect::{MAX_RACERS, STAGGER, connect};
 pub use lifetime::{Lifetime, MAX_AGE, MIN_AGE};
-pub use names::{MAX_LOOKUPS, Names, Source, Times, Unresolved};
+pub use names::{Asked, MAX_LOOKUPS, Names, Pending, Source, Times, Unresolved};

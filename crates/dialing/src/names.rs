@@ -130,20 +130,19 @@ impl Names {
     /// # Errors
     /// If there are none, or none are found in that time. The lookup goes on: whoever asks later has its answer.
     pub async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, Unresolved> {
-        let (instead, at_most, mut ending) = match self.inner.decide(name) {
-            Ready::Now(known) => return known,
-            Ready::Later { instead, at_most, ending } => (instead, at_most, ending),
-        };
-        let ended = timeout(at_most, ending.wait_for(Option::is_some)).await;
-        let outcome = match ended {
-            Ok(Ok(outcome)) => outcome.clone(),
-            // It is never dropped without an outcome.
-            Ok(Err(_)) | Err(_) => None,
-        };
-        match (outcome.unwrap_or(Err(Unresolved::Silent(at_most))), instead) {
-            (Ok(addresses), _) => Ok(self.inner.in_order(&addresses)),
-            (Err(error), Some(old)) if error != Unresolved::NoSuchName => Ok(self.inner.in_order(&old)),
-            (Err(error), _) => Err(error),
+        match self.ask(name) {
+            Asked::Known(known) => known,
+            Asked::Pending(pending) => pending.wait().await,
+        }
+    }
+
+    /// As [`Names::lookup`], for a caller that has something to do before it waits. The lookup is under way.
+    pub fn ask(&self, name: &str) -> Asked {
+        match self.inner.decide(name) {
+            Ready::Now(known) => Asked::Known(known),
+            Ready::Later { instead, at_most, ending } => {
+                Asked::Pending(Pending { inner: self.inner.clone(), instead, at_most, ending })
+            }
         }
     }
 
@@ -151,6 +150,43 @@ impl Names {
     pub fn refresh(&self, name: &str) {
         // Whatever is decided, a lookup that makes sense is under way now.
         let _ = self.inner.decide(name);
+    }
+}
+
+/// What there is to a question.
+pub enum Asked {
+    /// The addresses in the order in which they are to be tried, or why there are none.
+    Known(Result<Vec<IpAddr>, Unresolved>),
+    /// A lookup is to be waited for.
+    Pending(Pending),
+}
+
+/// The wait for a lookup.
+pub struct Pending {
+    inner: Arc<Inner>,
+    instead: Option<Arc<Addresses>>,
+    at_most: Duration,
+    ending: Ending,
+}
+
+impl Pending {
+    /// The addresses in the order in which they are to be tried. Waits for at most [`Times::wait`].
+    ///
+    /// # Errors
+    /// As [`Names::lookup`].
+    pub async fn wait(self) -> Result<Vec<IpAddr>, Unresolved> {
+        let Self { inner, instead, at_most, mut ending } = self;
+        let ended = timeout(at_most, ending.wait_for(Option::is_some)).await;
+        let outcome = match ended {
+            Ok(Ok(outcome)) => outcome.clone(),
+            // It is never dropped without an outcome.
+            Ok(Err(_)) | Err(_) => None,
+        };
+        match (outcome.unwrap_or(Err(Unresolved::Silent(at_most))), instead) {
+            (Ok(addresses), _) => Ok(inner.in_order(&addresses)),
+            (Err(error), Some(old)) if error != Unresolved::NoSuchName => Ok(inner.in_order(&old)),
+            (Err(error), _) => Err(error),
+        }
     }
 }
 

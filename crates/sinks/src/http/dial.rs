@@ -7,6 +7,7 @@ use std::sync::Arc;
 use delivery::guard::{Blocked, vet, vet_name, vet_resolved};
 use delivery::sink::{AttemptError, Failure};
 use delivery::{Endpoint, EndpointHost, Scheme};
+use dialing::Asked;
 use tokio::time::Instant;
 
 use super::connection::Connection;
@@ -70,12 +71,12 @@ impl HttpSink {
         };
         vet_name(name, &self.allow).map_err(blocked)?;
         let question = self.question(name);
-        let addresses = match self.names.known(&question) {
-            Some(known) => known,
-            None => {
+        let addresses = match self.names.ask(&question) {
+            Asked::Known(known) => known,
+            Asked::Pending(pending) => {
                 let asked = Instant::now();
                 drop(attempt.turn.take());
-                let found = self.names.lookup(&question).await;
+                let found = pending.wait().await;
                 attempt.turn = Some(self.turns.take(endpoint).await);
                 attempt.deadline += asked.elapsed();
                 found
