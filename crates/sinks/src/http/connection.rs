@@ -15,10 +15,10 @@ use dialing::Lifetime;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::coop::unconstrained;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use super::MAX_BODY;
 use super::answer::{Framing, Head, Parsed, head};
+use super::{BODY_WITHIN, MAX_BODY};
 
 /// What is read at once, in bytes.
 const READ: usize = 4 << 10;
@@ -149,18 +149,27 @@ impl Connection {
     }
 
     /// Sends what is left of the request, and reads on meanwhile, so that neither side waits for the other; until the other side takes
-    /// no more. For an endpoint that has answered early: it may yet want to know what.
-    pub(super) async fn finish_sending(&mut self) {
+    /// no more, or nothing for [`BODY_WITHIN`]. For an endpoint that has answered early: it may yet want to know what.
+    pub(super) async fn finish_sending(&mut self, deadline: Instant) {
         let mut is_open = true;
-        poll_fn(|cx| {
-            self.sending.poll(&mut *self.stream, cx);
-            while is_open && !self.sending.is_over() {
-                self.buffer.clear();
-                is_open = matches!(ready!(self.poll_read(cx)), Ok(1..));
+        while !self.sending.is_over() {
+            let left = self.sending.left();
+            let takes_some = poll_fn(|cx| {
+                self.sending.poll(&mut *self.stream, cx);
+                while is_open && !self.sending.is_over() {
+                    self.buffer.clear();
+                    match self.poll_read(cx) {
+                        Poll::Ready(read) => is_open = matches!(read, Ok(1..)),
+                        Poll::Pending => break,
+                    }
+                }
+                let moves = self.sending.is_over() || self.sending.left() < left;
+                if moves { Poll::Ready(()) } else { Poll::Pending }
+            });
+            if timeout_at(deadline.min(Instant::now() + BODY_WITHIN), takes_some).await.is_err() {
+                return;
             }
-            if self.sending.is_over() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        }
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -186,6 +195,11 @@ impl Sending {
 
     fn is_over(&self) -> bool {
         self.flushed || self.failed
+    }
+
+    /// How many bytes have not left.
+    fn left(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
     }
 
     fn poll(&mut self, stream: &mut dyn Stream, cx: &mut Context<'_>) {

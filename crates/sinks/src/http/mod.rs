@@ -7,8 +7,11 @@
 //!   connection ([`Connections`]) does not, nor does that for the addresses of a name, which has a bound of its own.
 //! * The answer's status decides, as its first line has it: the rest of a head is read leniently ([`answer`]), and a body that breaks
 //!   off, drips or never ends changes nothing. What is not as the standard has it costs the connection. A head of more than 64 KiB is no
-//!   answer; of a body 64 KiB are read, then the connection is closed.
-//! * An endpoint that answers with success before it has read the whole request still gets all of it.
+//!   answer.
+//! * A body is read so that the connection can be used again, and for the few bytes of it that are shown: for [`BODY_WITHIN`] after the
+//!   head and up to 64 KiB, then the connection is closed. So an endpoint that answers and then holds its connection holds nothing up.
+//! * An endpoint that answers with success before it has read the whole request still gets all of it, as long as it takes some of it in
+//!   every [`BODY_WITHIN`].
 //! * Connections are kept for [`pool::MAX_IDLE`]. A kept one that turns out closed before anything of an answer came is replaced once;
 //!   receivers dedupe by id, so a request that did get through does no harm.
 
@@ -40,6 +43,8 @@ pub use self::turns::Connections;
 
 /// The bytes of an answer's body that are read before the connection is closed.
 pub const MAX_BODY: usize = 64 << 10;
+/// How long after an answer's head its body is waited for.
+pub const BODY_WITHIN: Duration = Duration::from_millis(500);
 /// The longest answer's head, in bytes.
 pub const MAX_HEAD: usize = 64 << 10;
 
@@ -95,14 +100,11 @@ impl HttpSink {
         let Some((head, mut connection)) = self.head(attempt).await? else { return Ok(()) };
         seen.status = Some(head.status);
         seen.retry_after = head.retry_after;
-        let rest = async {
-            let end = connection.read_body(head.framing, |data| seen.keep(data)).await;
-            if (200..300).contains(&head.status) {
-                connection.finish_sending().await;
-            }
-            end
-        };
-        let end = timeout_at(attempt.deadline, rest).await;
+        let until = attempt.deadline.min(Instant::now() + BODY_WITHIN);
+        let end = timeout_at(until, connection.read_body(head.framing, |data| seen.keep(data))).await;
+        if (200..300).contains(&head.status) {
+            connection.finish_sending(attempt.deadline).await;
+        }
         // What was not read of the request would be taken for the next one.
         if end == Ok(End::Reached) && head.keep && connection.is_sent() {
             self.pool.keep(PoolKey::of(&request.endpoint), connection);

@@ -341,8 +341,41 @@ async fn an_endless_body_is_cut_and_its_connection_closed() {
     receiver.wait_for_requests(1).await;
 }
 
+/// What an endpoint sends behind its head, or holds back, holds nothing up.
 #[tokio::test]
-async fn a_dripping_body_ends_at_the_deadline_and_its_status_counts() {
+async fn an_answer_counts_at_its_head_whatever_follows() {
+    for (head, drip) in [
+        ("HTTP/1.0 200 OK\r\n\r\n", ""),
+        ("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nok", ""),
+        ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", "x"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", ""),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", "x"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello", ""),
+        ("HTTP/1.1 500 Oops\r\nContent-Length: 1000\r\n\r\n", "x"),
+    ] {
+        let receiver = Receiver::scripted(move |mut stream, _| async move {
+            read_request(&mut stream).await;
+            stream.write_all(head.as_bytes()).await.unwrap();
+            while stream.write_all(drip.as_bytes()).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        let sink = open_sink();
+        let report = sink.attempt(request(&receiver.url(), 6 * PATIENT)).await;
+        assert!(matches!(report.status, Some(200 | 500)), "{report:?}");
+        assert!(report.took < PATIENT, "{head:?}: {:?}", report.took);
+        assert!(report.answer.len() < 50, "{}", report.answer.len());
+        assert_eq!(
+            report.answer.is_empty(),
+            drip.is_empty() && !head.contains("ok") && !head.contains("hello")
+        );
+        assert_eq!(sink.pool.len(), 0, "what may still come would be taken for the next answer");
+    }
+}
+
+#[tokio::test]
+async fn a_dripping_body_ends_at_the_deadline_if_that_is_sooner() {
     let receiver = Receiver::scripted(|mut stream, _| async move {
         read_request(&mut stream).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await.unwrap();
@@ -355,6 +388,72 @@ async fn a_dripping_body_ends_at_the_deadline_and_its_status_counts() {
     assert_eq!(report.status, Some(200));
     assert!((1..50).contains(&report.answer.len()), "{}", report.answer.len());
     assert!(report.took >= SHORT && report.took < PATIENT, "{:?}", report.took);
+}
+
+/// A body that comes a little after its head is still waited for: its connection is used again.
+#[tokio::test]
+async fn a_body_that_comes_after_its_head_leaves_the_connection_as_it_was() {
+    let receiver = Receiver::scripted(|mut stream, log| async move {
+        loop {
+            let request = read_request(&mut stream).await;
+            if request.is_empty() {
+                return;
+            }
+            log.push(request);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").await.unwrap();
+            tokio::time::sleep(BODY_WITHIN / 10).await;
+            stream.write_all(b"hello").await.unwrap();
+        }
+    })
+    .await;
+    let sink = open_sink();
+    for _ in 0..3 {
+        let report = sink.attempt(request(&receiver.url(), PATIENT)).await;
+        assert_eq!((report.status, &report.answer[..]), (Some(200), &b"hello"[..]));
+    }
+    assert_eq!(receiver.connections(), 1);
+}
+
+/// It holds up its own attempt for a moment, not for the attempt's time.
+#[tokio::test]
+async fn who_answers_early_and_takes_no_more_is_not_waited_for() {
+    let receiver = Receiver::scripted(|mut stream, _| async move {
+        let mut some = [0; 1_024];
+        assert!(stream.read(&mut some).await.unwrap() > 0);
+        stream.write_all(NO_CONTENT.as_bytes()).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let sink = open_sink();
+    let large = AttemptRequest { body: vec![b'a'; 32 << 20].into(), ..request(&receiver.url(), 6 * PATIENT) };
+    let report = sink.attempt(large).await;
+    assert_eq!(report.status, Some(204));
+    assert!(report.took < PATIENT, "{:?}", report.took);
+    assert_eq!(sink.pool.len(), 0);
+}
+
+/// Slowly, but it takes it: for longer than a body is waited for.
+#[tokio::test]
+async fn who_answers_early_and_reads_slowly_gets_the_whole_body() {
+    const LARGE: usize = 16 << 20;
+    let receiver = Receiver::scripted(|mut stream, log| async move {
+        let mut some = vec![0; 1 << 20];
+        let mut total = stream.read(&mut some).await.unwrap();
+        stream.write_all(NO_CONTENT.as_bytes()).await.unwrap();
+        while total < LARGE {
+            tokio::time::sleep(BODY_WITHIN / 10).await;
+            match stream.read(&mut some).await {
+                Ok(read @ 1..) => total += read,
+                _ => break,
+            }
+        }
+        log.push((total >= LARGE).to_string());
+    })
+    .await;
+    let large = AttemptRequest { body: vec![b'a'; LARGE].into(), ..request(&receiver.url(), 6 * PATIENT) };
+    assert_eq!(open_sink().attempt(large).await.status, Some(204));
+    receiver.wait_for_requests(1).await;
+    assert_eq!(receiver.requests(), ["true"]);
 }
 
 #[tokio::test]
