@@ -24,6 +24,7 @@ mod due;
 mod flight;
 mod handle;
 mod handshake;
+mod leftover;
 mod lines;
 mod recovery;
 mod redeliver;
@@ -72,8 +73,6 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(30);
 const GATHER: Duration = Duration::from_millis(5);
 /// Behind an attempt's deadline, before its row is due: no attempt is repeated while it may still be under way.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-/// The longest timeout that a subscription may have: a lease that another run gave reaches no further.
-const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// Events that the window may span, settled ones behind an open one included.
 const MAX_SPAN: usize = 4_096;
 

@@ -242,24 +242,6 @@ pub trait Reader: Send + Sync + 'static {
     /// When the earliest `Retry` row of a subscription is due.
     fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Stamp>>;
 
-    /// Rows in state `Retry` of a subscription that are due after a moment, the last first.
-    fn retries_after(
-        &self,
-        subscription: SubscriptionId,
-        after: Stamp,
-        limit: usize,
-    ) -> Result<Vec<Delivery>>;
-
-    /// Rows in state `Retry` of a subscription that are due after `after` and up to `until` and whose last attempt is not on record: it
-    /// was under way when the row was written. The earliest first, equals by position.
-    fn leased_deliveries(
-        &self,
-        subscription: SubscriptionId,
-        after: Stamp,
-        until: Stamp,
-        limit: usize,
-    ) -> Result<Vec<Delivery>>;
-
     /// Rows of a subscription after a position that are not dead, by position.
     fn waiting_deliveries(
         &self,
@@ -276,8 +258,14 @@ pub trait Reader: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Delivery>>;
 
-    /// The keys of a subscription that have a row that is not dead, sorted.
-    fn blocked_keys(&self, subscription: SubscriptionId) -> Result<Vec<String>>;
+    /// The positions of such rows, in the order in which the reads of the rows themselves have them; read without what else the rows say,
+    /// which may be damaged.
+    fn waiting_positions(
+        &self,
+        subscription: SubscriptionId,
+        which: Waiting<'_>,
+        limit: usize,
+    ) -> Result<Vec<Position>>;
 
     /// Dead letters, of one subscription or of all: the last that died first, equals by delivery, both downwards. `before` is that of
     /// the last one of the page before.
@@ -322,6 +310,17 @@ pub trait Reader: Send + Sync + 'static {
 
     /// Looks for damage: all of it, or only what a start can afford. One line a finding, none if all is well.
     fn check(&self, full: bool) -> Result<Vec<String>>;
+}
+
+/// Rows of a subscription that are not dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting<'k> {
+    /// Those of [`Reader::due_deliveries`].
+    Due(Stamp),
+    /// Those of [`Reader::waiting_deliveries`].
+    After(Position),
+    /// Those of [`Reader::deliveries_of_key`].
+    OfKey(&'k str),
 }
 
 /// What a push subscription is behind by; each number stands for that many or more if it is as large as was counted.

@@ -49,9 +49,9 @@ impl Keys {
         }
     }
 
-    /// Marks a key that has rows in the store.
-    pub fn block(&mut self, key: Arc<str>) {
-        self.busy.insert(key, Followers::Some);
+    /// Marks a key that has rows in the store. Whether it was free.
+    pub fn block(&mut self, key: Arc<str>) -> bool {
+        self.busy.insert(key, Followers::Some).is_none()
     }
 
     /// The head of a key was delivered or is dead.

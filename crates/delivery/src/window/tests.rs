@@ -41,7 +41,8 @@ fn a_key_has_one_head_and_others_are_not_held_up() {
     assert_eq!(keys.admit(&a), Admit::Behind, "busy until the store has said that nobody waits");
     keys.free("a");
     assert_eq!(keys.admit(&a), Admit::Go);
-    keys.block("c".into());
+    assert!(keys.block("c".into()), "it was free");
+    assert!(!keys.block("c".into()));
     assert_eq!(keys.head_done("c"), Release::AskFollowers);
     assert_eq!((keys.len(), keys.is_empty()), (2, false));
     let mut busy: Vec<&str> = keys.busy().map(|key| &**key).collect();

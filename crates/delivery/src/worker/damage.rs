@@ -1,22 +1,25 @@
 //! What cannot be read from the store: tried again first, set aside if it stays so while the rest can be read.
 //!
 //! SQLite reports a disk that fails a read as damage, too. So damage is believed only after [`TRIES`] tries over some seconds, and only of
-//! the one event that fails when all are read one by one. Its delivery becomes a dead letter: it can be sent again when the disk is well.
+//! the one event or row that fails when all are read one by one. Its delivery becomes a dead letter: it can be sent again when the disk is
+//! well.
 
 use std::sync::Arc;
 
 use event::{Event, Position, TopicId};
-use storage::delivery::{Delivery, DeliveryId, DeliveryState};
+use storage::backend::Waiting;
+use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use storage::entities::SubscriptionId;
 use storage::{Reader, StoreError};
 
-use super::{Stop, Worker};
+use super::{Order, Stop, Worker};
 use crate::budget::facts;
 use crate::events::Events;
 
 /// Reads that fail with damage before it is believed: over about three seconds.
 pub(super) const TRIES: u32 = 6;
 
-/// What a read does about an event that it cannot read.
+/// What a read does about an event or a row that it cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Damage {
     /// It fails: the disk may be well in a moment.
@@ -28,11 +31,33 @@ pub(super) enum Damage {
 /// An event that was read, or why it cannot be.
 pub(super) type Readable = Result<Arc<Event>, Unreadable>;
 
-/// An event that cannot be read.
+/// A delivery's row that was read, or why it cannot be.
+pub(super) type ReadableRow = Result<Delivery, Unreadable>;
+
+/// What cannot be read.
 #[derive(Clone, Debug)]
 pub(super) struct Unreadable {
+    pub(super) what: Part,
     pub(super) position: Position,
     pub(super) why: String,
+}
+
+/// The parts of a delivery that the store keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Event,
+    Row,
+}
+
+impl Unreadable {
+    /// Why the delivery is dead.
+    pub(super) fn reason(&self) -> String {
+        let what = match self.what {
+            Part::Event => "event",
+            Part::Row => "row",
+        };
+        format!("the store cannot read its {what}: {}", self.why)
+    }
 }
 
 /// The event at a position, in the store's words why not if it is to be set aside.
@@ -44,7 +69,7 @@ pub(super) fn event_at(
 ) -> storage::Result<Option<Readable>> {
     match events.at(reader, position) {
         Err(StoreError::Damaged(why)) if damage == Damage::IsSetAside => {
-            Ok(Some(Err(Unreadable { position, why })))
+            Ok(Some(Err(Unreadable { what: Part::Event, position, why })))
         }
         read => Ok(read?.map(Ok)),
     }
@@ -74,25 +99,97 @@ pub(super) fn events_after(
     Ok(found)
 }
 
+/// Rows of a subscription that wait; those that are to be set aside are among them.
+pub(super) fn rows(
+    reader: &dyn Reader,
+    subscription: SubscriptionId,
+    which: Waiting<'_>,
+    limit: usize,
+    damage: Damage,
+) -> storage::Result<Vec<ReadableRow>> {
+    let read = match which {
+        Waiting::Due(now) => reader.due_deliveries(subscription, now, limit),
+        Waiting::After(after) => reader.waiting_deliveries(subscription, after, limit),
+        Waiting::OfKey(key) => reader.deliveries_of_key(subscription, key, limit),
+    };
+    match read {
+        Err(StoreError::Damaged(_)) if damage == Damage::IsSetAside => {}
+        read => return Ok(read?.into_iter().map(Ok).collect()),
+    }
+    let positions = reader.waiting_positions(subscription, which, limit)?;
+    let one_by_one = positions.into_iter().map(|position| row_at(reader, subscription, position, damage));
+    one_by_one.filter_map(Result::transpose).collect()
+}
+
+/// The row of a delivery, in the store's words why not if it is to be set aside.
+pub(super) fn row_at(
+    reader: &dyn Reader,
+    subscription: SubscriptionId,
+    position: Position,
+    damage: Damage,
+) -> storage::Result<Option<ReadableRow>> {
+    match reader.delivery(DeliveryId { subscription, position }) {
+        Err(StoreError::Damaged(why)) if damage == Damage::IsSetAside => {
+            Ok(Some(Err(Unreadable { what: Part::Row, position, why })))
+        }
+        read => Ok(read?.map(Ok)),
+    }
+}
+
+/// The attempts at an event. Those that cannot be read say less about a delivery than a repetition does.
+pub(super) fn attempts_at(
+    reader: &dyn Reader,
+    position: Position,
+    damage: Damage,
+) -> storage::Result<Vec<Attempt>> {
+    match reader.attempts_at(position) {
+        Err(StoreError::Damaged(_)) if damage == Damage::IsSetAside => Ok(Vec::new()),
+        attempts => attempts,
+    }
+}
+
 impl Worker {
-    /// Makes a dead letter of an event that cannot be read. Where the store cannot even keep that, the log line is all that is left of it.
+    /// Sets rows aside that cannot be read. What follows them in their keys, which nobody knows, goes on.
+    pub(super) async fn set_rows_aside(&mut self, rows: Vec<Unreadable>) -> Result<(), Stop> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in &rows {
+            self.set_aside(row).await?;
+        }
+        if self.settings.order == Order::Fifo {
+            self.release_idle_keys();
+        }
+        Ok(())
+    }
+
+    /// Makes a dead letter of a delivery whose event or row cannot be read. Where the store cannot even keep that, the log line is all that
+    /// is left of it, and the worker remembers to leave it alone.
     pub(super) async fn set_aside(&mut self, unreadable: &Unreadable) -> Result<(), Stop> {
-        let Unreadable { position, why } = unreadable;
+        let Unreadable { what, position, why } = unreadable;
         if let Some(times) = self.lines.set_aside.happened() {
             tracing::error!(
                 %position,
                 why,
                 times,
-                "the store cannot read an event: its delivery is set aside; `retrohook check --data` says more"
+                "{}: its delivery is set aside; `retrohook check --data` says more",
+                match what {
+                    Part::Event => "the store cannot read an event",
+                    Part::Row => "the store cannot read the row of a delivery",
+                }
             );
         }
         self.shared.count_set_aside();
         self.shared.count_dead();
+        let key = match what {
+            Part::Event => String::new(),
+            Part::Row => self.key_of(*position).await?,
+        };
         let now = self.now();
         let row = Delivery {
             id: DeliveryId { subscription: self.id, position: *position },
-            key: String::new(),
-            state: DeliveryState::Dead { reason: reason(why), at: now, died_at: self.wall() },
+            key,
+            state: DeliveryState::Dead { reason: unreadable.reason(), at: now, died_at: self.wall() },
             attempts: 0,
             since: now,
         };
@@ -110,11 +207,15 @@ impl Worker {
         if let Some(times) = self.lines.skipped.happened() {
             tracing::error!(%position, times, "the store cannot keep a dead letter for the event either: it is skipped");
         }
+        self.due.leave_alone(*position);
         Ok(())
     }
-}
 
-/// Why its delivery is dead.
-pub(super) fn reason(why: &str) -> String {
-    format!("the store cannot read its event: {why}")
+    /// The key of an event; empty if it cannot be read.
+    async fn key_of(&mut self, position: Position) -> Result<String, Stop> {
+        let events = self.deps.events.clone();
+        let event =
+            self.read_around(move |reader, damage| event_at(&events, reader, position, damage)).await?;
+        Ok(event.and_then(Result::ok).map(|event| event.body.key.to_string()).unwrap_or_default())
+    }
 }

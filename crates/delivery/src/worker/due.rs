@@ -2,16 +2,18 @@
 //!
 //! Each is leased before its attempt: its row says how many attempts were begun and is due again when this one must have ended.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::Stamp;
+use event::{Position, Stamp};
+use storage::backend::Waiting;
 use storage::delivery::{Delivery, DeliveryState};
 use storage::{Reader, StoreError};
 
-use super::damage::{Damage, Readable, event_at, reason};
+use super::damage::{Damage, Readable, ReadableRow, Unreadable, event_at, rows};
 use super::flight::{Departure, Row};
+use super::leftover::Leftover;
 use super::source::MAX_READ_BYTES;
 use super::{LEASE_MARGIN, LOOK_EVERY, Order, Stop, Worker};
 use crate::budget::facts;
@@ -30,13 +32,32 @@ pub(super) struct Due {
     releasing: Vec<Arc<str>>,
     /// Keys whose first row may go.
     promotable: VecDeque<Arc<str>>,
+    /// Retries that the last run left; they come before those that are due by their time.
+    pub(super) left: Leftover,
     /// The rows that are due cannot be read.
     is_damaged: bool,
+    /// Rows that can neither be read nor written.
+    left_alone: HashSet<Position>,
 }
 
 impl Due {
     pub(super) fn look_at(&self) -> Option<Stamp> {
-        self.look_at
+        self.left.look_at().or(self.look_at)
+    }
+
+    /// Whether a row can neither be read nor written.
+    pub(super) fn leaves_alone(&self, row: &Unreadable) -> bool {
+        self.left_alone.contains(&row.position)
+    }
+
+    /// A row can neither be read nor written.
+    pub(super) fn leave_alone(&mut self, position: Position) {
+        self.left_alone.insert(position);
+    }
+
+    /// Reads of rows need not be tried for long before damage is believed: it is known.
+    pub(super) fn goes_around(&self) -> Option<Damage> {
+        (!self.left_alone.is_empty()).then_some(Damage::IsSetAside)
     }
 
     pub(super) fn look_no_later_than(&mut self, at: Stamp) {
@@ -72,26 +93,34 @@ impl Due {
 }
 
 /// A row with its event; a row pins its event, so that only damage can part them.
-type Found = (Delivery, Option<Readable>);
+pub(super) type Found = Result<(Delivery, Option<Readable>), Unreadable>;
 
 /// Looks up the events of rows, until they have as many bytes as may be taken: at least one.
-struct Lookup {
-    events: Events,
+pub(super) struct Lookup<'e> {
+    events: &'e Events,
     bytes: usize,
     affordable: usize,
     damage: Damage,
 }
 
-impl Lookup {
+impl<'e> Lookup<'e> {
+    pub(super) fn new(events: &'e Events, affordable: usize, damage: Damage) -> Self {
+        Self { events, bytes: 0, affordable, damage }
+    }
+
     /// `None` if it is one too many.
-    fn find(&mut self, reader: &dyn Reader, row: Delivery) -> storage::Result<Option<Found>> {
+    pub(super) fn find(&mut self, reader: &dyn Reader, row: ReadableRow) -> storage::Result<Option<Found>> {
         if self.bytes >= self.affordable {
             return Ok(None);
         }
-        let event = event_at(&self.events, reader, row.id.position, self.damage)?;
+        let row = match row {
+            Ok(row) => row,
+            Err(unreadable) => return Ok(Some(Err(unreadable))),
+        };
+        let event = event_at(self.events, reader, row.id.position, self.damage)?;
         let size = event.as_ref().and_then(|event| event.as_ref().ok()).map_or(0, |event| facts(event));
         self.bytes += size.max(1);
-        Ok(Some((row, event)))
+        Ok(Some(Ok((row, event))))
     }
 }
 
@@ -111,12 +140,14 @@ impl Worker {
         let mut keys: Vec<Arc<str>> = self.due.promotable.drain(..count).collect();
         keys.retain(|key| seen.insert(key.clone()));
         let (id, asked, events) = (self.id, keys.clone(), self.deps.events.clone());
+        let goes_around = self.due.goes_around();
         let firsts = self
             .read_around(move |reader, damage| {
-                let mut lookup = Lookup { events: events.clone(), bytes: 0, affordable, damage };
+                let mut lookup = Lookup::new(&events, affordable, damage);
                 let mut firsts = Vec::new();
                 for key in &asked {
-                    let Some(row) = reader.deliveries_of_key(id, key, 1)?.pop() else {
+                    let damage = goes_around.unwrap_or(damage);
+                    let Some(row) = rows(reader, id, Waiting::OfKey(key), 1, damage)?.pop() else {
                         firsts.push(None);
                         continue;
                     };
@@ -128,15 +159,31 @@ impl Worker {
             .await?;
         drop(allowance);
         self.due.ask_again(keys.drain(firsts.len()..));
-        let mut departures = Vec::new();
+        let mut found = Vec::new();
         for (key, first) in keys.iter().zip(firsts) {
             match first {
                 None => self.keys.free(key),
-                Some(found) if found.0.state == DeliveryState::Behind => departures.extend(self.lease(found)),
+                Some(Ok((row, event))) if row.state == DeliveryState::Behind => found.push(Ok((row, event))),
                 // The first is a retry: it is the head and comes by its time.
-                Some(_) => {}
+                Some(Ok(_)) => {}
+                // One that is left alone holds its key up, and no other.
+                Some(Err(unreadable)) if self.due.leaves_alone(&unreadable) => {}
+                Some(Err(unreadable)) => found.push(Err(unreadable)),
             }
         }
+        self.begin_rows(found).await
+    }
+
+    /// Begins attempts at rows; sets those aside that cannot be read.
+    pub(super) async fn begin_rows(&mut self, found: Vec<Found>) -> Result<Vec<Departure>, Stop> {
+        let (mut departures, mut unreadable) = (Vec::new(), Vec::new());
+        for one in found {
+            match one {
+                Ok((row, event)) => departures.extend(self.lease(row, event)),
+                Err(row) => unreadable.push(row),
+            }
+        }
+        self.set_rows_aside(unreadable).await?;
         Ok(departures)
     }
 
@@ -157,28 +204,37 @@ impl Worker {
     /// Up to `room` rows that are due.
     pub(super) async fn due(&mut self, room: usize) -> Result<Vec<Departure>, Stop> {
         let now = self.now();
-        if room == 0 || self.due.look_at.is_none_or(|at| at > now) {
+        if room == 0 || self.due.look_at().is_none_or(|at| at > now) {
             return Ok(Vec::new());
+        }
+        if !self.due.left.is_over() {
+            return self.left_over(room, now).await;
         }
         // The rows in `changes` must be in the store before it is asked for them.
         self.commit().await?;
         let Some(allowance) = self.share.reserve(MAX_READ_BYTES) else { return Ok(Vec::new()) };
         let affordable = allowance.facts();
-        let (id, limit, under_way) = (self.id, room + self.flight.rows(), self.flight.positions());
-        let events = self.deps.events.clone();
+        let mut apart = self.flight.positions();
+        apart.extend(&self.due.left_alone);
+        let (id, limit) = (self.id, room + self.flight.rows() + self.due.left_alone.len());
+        let (events, goes_around) = (self.deps.events.clone(), self.due.goes_around());
         let looked = self
             .read_around(move |reader, damage| {
-                let mut lookup = Lookup { events: events.clone(), bytes: 0, affordable, damage };
-                let rows = match reader.due_deliveries(id, now, limit) {
-                    Err(StoreError::Damaged(why)) if damage == Damage::IsSetAside => return Ok(Err(why)),
-                    rows => rows?,
+                let look = || {
+                    let rows = rows(reader, id, Waiting::Due(now), limit, goes_around.unwrap_or(damage))?;
+                    Ok((rows, reader.next_due(id)?))
                 };
+                let (rows, next_due) = match look() {
+                    Err(StoreError::Damaged(why)) if damage == Damage::IsSetAside => return Ok(Err(why)),
+                    looked => looked?,
+                };
+                let mut lookup = Lookup::new(&events, affordable, damage);
                 let mut found = Vec::new();
-                for row in rows.into_iter().filter(|row| !under_way.contains(&row.id.position)).take(room) {
+                for row in rows.into_iter().filter(|row| !apart.contains(&position(row))).take(room) {
                     let Some(row) = lookup.find(reader, row)? else { break };
                     found.push(row);
                 }
-                Ok(Ok((found, reader.next_due(id)?)))
+                Ok(Ok((found, next_due)))
             })
             .await?;
         drop(allowance);
@@ -189,16 +245,20 @@ impl Worker {
                 return Ok(Vec::new());
             }
         };
+        self.due_rows_are_whole();
+        let none = waiting.is_empty();
+        self.due.look_at = next_due.map(|at| if none { at.max(now.plus(LOOK_AGAIN)) } else { at });
+        self.begin_rows(waiting).await
+    }
+
+    pub(super) fn due_rows_are_whole(&mut self) {
         if std::mem::take(&mut self.due.is_damaged) {
             self.shared.set_trouble(None);
         }
-        let none = waiting.is_empty();
-        self.due.look_at = next_due.map(|at| if none { at.max(now.plus(LOOK_AGAIN)) } else { at });
-        Ok(waiting.into_iter().filter_map(|found| self.lease(found)).collect())
     }
 
     /// New events go on; the rows are looked at again after a while.
-    fn due_rows_are_damaged(&mut self, why: String, now: Stamp) {
+    pub(super) fn due_rows_are_damaged(&mut self, why: String, now: Stamp) {
         if !std::mem::replace(&mut self.due.is_damaged, true) {
             tracing::error!(
                 why,
@@ -210,13 +270,16 @@ impl Worker {
     }
 
     /// Notes that the next attempt at a row begins; or that it is dead, if there is no point in one.
-    fn lease(&mut self, (mut row, event): Found) -> Option<Departure> {
+    fn lease(&mut self, mut row: Delivery, event: Option<Readable>) -> Option<Departure> {
         let now = self.now();
         let reason = match &event {
-            None => Some("its event is missing from the log".to_owned()),
+            None => {
+                self.drop_row(&row);
+                return None;
+            }
             Some(Err(unreadable)) => {
                 self.shared.count_set_aside();
-                Some(reason(&unreadable.why))
+                Some(unreadable.reason())
             }
             // The delivery's age, not the event's: one that somebody asked for again is young.
             Some(_) if self.age(row.since) > self.deps.max_age => Some(format!(
@@ -244,6 +307,24 @@ impl Worker {
         let began_at = self.wall();
         Some(Departure { event, charge, number, since, began: now, began_at, row: Row::Stored })
     }
+
+    /// Removes a row whose event is missing from the log: nothing can be sent, and a dead letter needs its event.
+    fn drop_row(&mut self, row: &Delivery) {
+        if let Some(times) = self.lines.set_aside.happened() {
+            tracing::error!(
+                position = %row.id.position,
+                times,
+                "the event of a delivery is missing from the log: the delivery is dropped; `retrohook check --data` says more"
+            );
+        }
+        self.shared.count_set_aside();
+        self.changes.remove(row.id);
+        self.head_done(&row.key);
+    }
+}
+
+fn position(row: &ReadableRow) -> Position {
+    row.as_ref().map_or_else(|unreadable| unreadable.position, |row| row.id.position)
 }
 
 #[cfg(test)]

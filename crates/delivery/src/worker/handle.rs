@@ -295,8 +295,8 @@ pub enum RedeliverError {
     /// The subscription is pending, disabled, cannot reach the store, or the process stops.
     #[error("the subscription is not delivering")]
     NotDelivering,
-    /// The store has the event and cannot read it.
-    #[error("the store cannot read the event")]
+    /// The store has what was asked for and cannot read it.
+    #[error("the store cannot read what was asked for")]
     Unreadable,
 }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use event::{Position, Stamp};
+use storage::StoreError;
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
 
-use super::damage::event_at;
+use super::damage::{Damage, attempts_at, event_at, row_at};
 use super::handle::{Command, RedeliverError, Redrive, Redriven};
 use super::recovery::ROWS_AT_ONCE;
 use super::{Order, Stop, Worker};
@@ -16,17 +17,24 @@ impl Worker {
         // Who asked and went away does not mind.
         match command {
             Command::Redeliver { position, reply } => drop(reply.send(self.redeliver(position).await?)),
-            Command::Redrive { part, reply } => drop(reply.send(Ok(self.redrive(part).await?))),
+            Command::Redrive { part, reply } => drop(reply.send(self.redrive(part).await?)),
         }
         Ok(())
     }
 
     /// The part may hold more dead letters than places: they are due, and take their turns.
-    async fn redrive(&mut self, part: Redrive) -> Result<Redriven, Stop> {
+    async fn redrive(&mut self, part: Redrive) -> Result<Result<Redriven, RedeliverError>, Stop> {
         self.commit().await?;
         let (id, Redrive { after, until }) = (self.id, part);
-        let mut dead =
-            self.read(move |reader| reader.dead_letters_until(id, after, until, ROWS_AT_ONCE)).await?;
+        let dead = self
+            .read_around(move |reader, damage| {
+                match reader.dead_letters_until(id, after, until, ROWS_AT_ONCE) {
+                    Err(StoreError::Damaged(_)) if damage == Damage::IsSetAside => Ok(None),
+                    dead => dead.map(Some),
+                }
+            })
+            .await?;
+        let Some(mut dead) = dead else { return Ok(Err(RedeliverError::Unreadable)) };
         let next = dead.last().filter(|_| dead.len() == ROWS_AT_ONCE).and_then(Delivery::death);
         // Housekeeping may have given up what is under way; that settles itself.
         dead.retain(|row| !self.flight.contains(row.id.position));
@@ -41,7 +49,7 @@ impl Worker {
         if count > 0 {
             tracing::info!(count, "dead letters are sent again");
         }
-        Ok(Redriven { count, next })
+        Ok(Ok(Redriven { count, next }))
     }
 
     /// Due now, or behind what its key has under way. It is not the head of its key yet.
@@ -61,7 +69,9 @@ impl Worker {
         let (event, row, attempts) = self
             .read_around(move |reader, damage| {
                 let event = event_at(&events, reader, position, damage)?;
-                Ok((event, reader.delivery(id)?, reader.attempts_at(position)?))
+                // A row that cannot be read is written anew.
+                let row = row_at(reader, id.subscription, position, damage)?.and_then(Result::ok);
+                Ok((event, row, attempts_at(reader, position, damage)?))
             })
             .await?;
         let event = match event {
@@ -70,7 +80,7 @@ impl Worker {
             Some(Ok(_)) | None => return Ok(Err(RedeliverError::NoSuchEvent)),
         };
         let waits = row.as_ref().map(|row| &row.state);
-        if waits == Some(&DeliveryState::Behind) {
+        if waits == Some(&DeliveryState::Behind) && self.settings.order == Order::Fifo {
             return Ok(Err(RedeliverError::Behind));
         }
         let now = self.now();

@@ -45,15 +45,6 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads off the runtime, until it works.
-    pub(super) async fn read<T, F>(&mut self, what: F) -> Result<T, Stop>
-    where
-        T: Send + 'static,
-        F: Fn(&dyn Reader) -> storage::Result<T> + Send + Sync + 'static,
-    {
-        self.read_around(move |reader, _| what(reader)).await
-    }
-
     /// Reads off the runtime, until it works. What is damaged and stays so is set aside by `what`.
     pub(super) async fn read_around<T, F>(&mut self, what: F) -> Result<T, Stop>
     where

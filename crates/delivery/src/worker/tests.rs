@@ -1,5 +1,6 @@
 //! The worker over the in-memory store, with a scripted sink and a clock that stands still.
 
+mod boundaries;
 mod crashes;
 mod fifo;
 mod lifecycle;

@@ -1,5 +1,6 @@
 //! Events that the store cannot read: set aside, each with a line and a number, and the rest goes on.
 
+use testkit::client;
 use testkit::process::database;
 use testkit::receiver::Mood;
 
@@ -83,6 +84,99 @@ fn a_damaged_event_among_retries_is_set_aside_and_the_others_are_tried() {
     sequences.sort_unstable();
     assert_eq!(sequences, ["1", "3"]);
     check_what_is_said(&scene, 2);
+}
+
+/// Rows of retries, the one in the middle made unreadable or without its event while the process is down.
+fn check_a_broken_row(subscription: &str, sql: &str, text: &str) -> Scene {
+    let mut scene = scene(subscription);
+    scene.receiver.set(Mood::Answers(500));
+    for _ in 0..3 {
+        put(&scene);
+    }
+    wait::until("three deliveries to wait", || {
+        let answer = scene.admin().get("/retrohook/subscriptions/1");
+        let waits = answer.json()["retrying"].as_u64()? + answer.json()["behind"].as_u64().unwrap_or(0);
+        (waits == 3).then_some(())
+    });
+    scene.take_gateway().terminate();
+    let database = rusqlite::Connection::open(database(&scene.setup.data_dir())).expect("the database");
+    database.execute_batch(sql).expect("it can be written");
+    assert_eq!(database.changes(), 1);
+    drop(database);
+    let failed = scene.receiver.messages().len();
+    scene.receiver.set(Mood::Answers(200));
+    scene.start_gateway();
+    let again = scene.receiver.wait_for(failed + 2).split_off(failed);
+    let mut sequences: Vec<_> =
+        again.iter().filter_map(|message| message.header("x-retrohook-sequence")).collect();
+    sequences.sort_unstable();
+    assert_eq!(sequences, ["1", "3"]);
+    let series = r#"retrohook_set_aside_events_total{subscription="1"}"#;
+    let admin = scene.admin();
+    wait::until("it to be counted", || (admin.metric(series) == Some(1.0)).then_some(()));
+    let output = scene.gateway().output();
+    assert!(output.contains(text), "{output}");
+    put(&scene);
+    scene.receiver.wait_for(failed + 3);
+    scene
+}
+
+const NO_TEXT: &str = "UPDATE deliveries SET key = CAST(x'ff' AS TEXT) WHERE position = 2";
+
+#[test]
+fn a_damaged_row_is_set_aside_and_can_be_sent_again() {
+    for fifo in [false, true] {
+        let subscription = format!("raw_message_delivery: true, confirm: skip, fifo: {fifo}");
+        let scene = check_a_broken_row(&subscription, NO_TEXT, "the store cannot read the row of a delivery");
+        let letter = dead_letter(&scene);
+        assert_eq!(letter["sequence"], 2);
+        let reason = letter["reason"].as_str().expect("a reason");
+        assert!(reason.starts_with("the store cannot read its row: "), "{reason}");
+        assert_eq!(scene.admin().status().1["retrohook"]["degraded"], json!([]), "all is well again");
+        let sent = scene.receiver.messages().len();
+        assert_eq!(scene.admin().post("/retrohook/dead-letters/1/2/redrive").status, 200);
+        let again = scene.receiver.wait_for(sent + 1);
+        assert_eq!(again[sent].header("x-retrohook-sequence"), Some("2"));
+    }
+}
+
+/// Such a row can neither be sent nor become a dead letter. It must not keep its worker busy for ever.
+#[test]
+fn a_retry_whose_event_is_missing_is_dropped_and_the_others_are_tried() {
+    for fifo in [false, true] {
+        let subscription = format!("raw_message_delivery: true, confirm: skip, fifo: {fifo}");
+        let sql = "DELETE FROM intents WHERE seq = (SELECT intent FROM events WHERE position = 2);
+                   DELETE FROM events WHERE position = 2";
+        let scene = check_a_broken_row(&subscription, sql, "the event of a delivery is missing from the log");
+        let answer = scene.admin().get("/retrohook/subscriptions/1");
+        assert_eq!(answer.json()["retrying"], 0, "{}", answer.text());
+    }
+}
+
+#[test]
+fn a_damaged_message_is_counted_and_the_others_are_received() {
+    let yaml = with_another("", "protocol: sqs, endpoint: worker") + "queues:\n- name: worker\n";
+    let mut scene = Scene::start(PROGRAM, &yaml);
+    for _ in 0..3 {
+        put(&scene);
+    }
+    scene.admin().wait_for_events(3);
+    scene.take_gateway().terminate();
+    damage(&scene, 2);
+    scene.start_gateway();
+    let series = r#"retrohook_set_aside_messages_total{queue="worker"}"#;
+    assert_eq!(scene.admin().metric(series), Some(0.0));
+    let hub = scene.gateway().address("hub");
+    let ask = json!({ "QueueUrl": format!("http://{hub}/000000000000/worker"), "MaxNumberOfMessages": 10 });
+    let headers = [
+        ("host", "localhost"),
+        ("content-type", "application/x-amz-json-1.0"),
+        ("x-amz-target", "AmazonSQS.ReceiveMessage"),
+    ];
+    let answer = client::send(hub, "POST", "/", &headers, ask.to_string().as_bytes()).expect("an answer");
+    assert_eq!(answer.json()["Messages"].as_array().map(Vec::len), Some(2), "{}", answer.text());
+    assert_eq!(scene.admin().metric(series), Some(1.0));
+    assert!(scene.gateway().output().contains("a message is damaged"));
 }
 
 #[test]

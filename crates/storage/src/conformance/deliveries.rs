@@ -3,7 +3,7 @@
 use event::Position;
 
 use super::{Case, Store, after, cases, dead, event_of, push, recorded_at, retry, row, stamp, to_queue};
-use crate::backend::Lag;
+use crate::backend::{Lag, Waiting};
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, MAX_ANSWER};
 use crate::entities::{Cursor, Subscription, SubscriptionId};
 use crate::memory::{sample_event, sample_id};
@@ -12,10 +12,7 @@ pub(super) const CASES: &[Case] = cases![
     a_row_is_inserted_replaced_and_removed,
     a_row_needs_its_event_and_its_subscription,
     due_rows_come_earliest_first,
-    retries_after_a_moment_come_last_first,
-    leased_rows_are_those_without_a_record_of_their_last_attempt,
     waiting_rows_come_by_position,
-    blocked_keys_are_those_of_rows_that_are_not_dead,
     rows_of_a_key_come_by_position,
     dead_letters_come_last_first_a_page_at_a_time,
     the_first_dead_letters_of_a_subscription_come_first,
@@ -70,26 +67,17 @@ fn a_row_needs_its_event_and_its_subscription(store: &mut Store) {
     assert_eq!(store.reader().attempts_at(nowhere).unwrap(), []);
 }
 
-fn leased_rows_are_those_without_a_record_of_their_last_attempt(store: &mut Store) {
-    let (first, second) = two_subscriptions(store);
-    let positions: Vec<Position> = (1..=7).map(|n| store.append(&sample_event(n))).collect();
-    // When it is due, attempts begun, the last one on record.
-    let rows = [(9, 1, 0), (8, 2, 2), (8, 2, 1), (5, 1, 0), (13, 1, 0), (8, 3, 0)];
-    for (position, (due, begun, last)) in positions.iter().zip(rows) {
-        put(store, &Delivery { attempts: begun, ..row(&first, *position, retry(due)) });
-        for number in 1..=last {
-            store.write(|tx| tx.record_attempt(&attempt(&first, *position, number)));
-        }
-    }
-    put(store, &row(&first, positions[6], DeliveryState::Behind));
-    put(store, &row(&second, positions[1], retry(8)));
-    store.write(|tx| tx.record_attempt(&attempt(&second, positions[0], 1)));
-    let leased = |limit| {
-        let rows = store.reader().leased_deliveries(first.id, stamp(5), stamp(12), limit).unwrap();
-        rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
-    };
-    assert_eq!(leased(9), [positions[2], positions[5], positions[0]]);
-    assert_eq!(leased(2), [positions[2], positions[5]]);
+/// The positions of rows that were read; those that are read without the rows are the same.
+fn with_their_positions(
+    store: &Store,
+    of: &Subscription,
+    which: Waiting<'_>,
+    limit: usize,
+    rows: &[Delivery],
+) -> Vec<Position> {
+    let positions: Vec<Position> = rows.iter().map(|row| row.id.position).collect();
+    assert_eq!(store.reader().waiting_positions(of.id, which, limit).unwrap(), positions);
+    positions
 }
 
 fn waiting_rows_come_by_position(store: &mut Store) {
@@ -102,7 +90,7 @@ fn waiting_rows_come_by_position(store: &mut Store) {
     put(store, &row(&second, positions[1], retry(2)));
     let waiting = |after, limit| {
         let rows = store.reader().waiting_deliveries(first.id, after, limit).unwrap();
-        rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
+        with_their_positions(store, &first, Waiting::After(after), limit, &rows)
     };
     assert_eq!(waiting(Position(0), 9), [positions[0], positions[2], positions[3], positions[4]]);
     assert_eq!(waiting(positions[0], 2), [positions[2], positions[3]]);
@@ -119,7 +107,7 @@ fn due_rows_come_earliest_first(store: &mut Store) {
     put(store, &row(&second, positions[0], retry(2)));
     let due = |secs, limit| {
         let rows = store.reader().due_deliveries(first.id, stamp(secs), limit).unwrap();
-        rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
+        with_their_positions(store, &first, Waiting::Due(stamp(secs)), limit, &rows)
     };
     assert_eq!(due(5, 9), [positions[1], positions[5], positions[0]]);
     assert_eq!(due(5, 2), [positions[1], positions[5]]);
@@ -127,40 +115,6 @@ fn due_rows_come_earliest_first(store: &mut Store) {
     assert_eq!(store.reader().next_due(first.id).unwrap(), Some(stamp(3)));
     assert_eq!(store.reader().next_due(second.id).unwrap(), Some(stamp(2)));
     assert_eq!(store.reader().next_due(SubscriptionId(99)).unwrap(), None);
-}
-
-fn retries_after_a_moment_come_last_first(store: &mut Store) {
-    let (first, second) = two_subscriptions(store);
-    let positions: Vec<Position> = (1..=6).map(|n| store.append(&sample_event(n))).collect();
-    let states = [retry(5), retry(3), dead(9), DeliveryState::Behind, retry(9), retry(9)];
-    for (position, state) in positions.iter().zip(states) {
-        put(store, &row(&first, *position, state));
-    }
-    put(store, &row(&second, positions[0], retry(8)));
-    let later = |secs, limit| {
-        let rows = store.reader().retries_after(first.id, stamp(secs), limit).unwrap();
-        rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
-    };
-    assert_eq!(later(3, 9), [positions[5], positions[4], positions[0]]);
-    assert_eq!(later(3, 2), [positions[5], positions[4]]);
-    assert_eq!(later(9, 9), []);
-}
-
-fn blocked_keys_are_those_of_rows_that_are_not_dead(store: &mut Store) {
-    let (first, second) = two_subscriptions(store);
-    let positions: Vec<Position> = (1..=5).map(|n| store.append(&sample_event(n))).collect();
-    let rows = [
-        ("b", retry(1)),
-        ("a", DeliveryState::Behind),
-        ("b", DeliveryState::Behind),
-        ("c", dead(1)),
-        ("", retry(2)),
-    ];
-    for (position, (key, state)) in positions.iter().zip(rows) {
-        put(store, &keyed(&first, *position, key, state));
-    }
-    assert_eq!(store.reader().blocked_keys(first.id).unwrap(), ["", "a", "b"]);
-    assert_eq!(store.reader().blocked_keys(second.id).unwrap(), [""; 0]);
 }
 
 fn rows_of_a_key_come_by_position(store: &mut Store) {
@@ -173,7 +127,7 @@ fn rows_of_a_key_come_by_position(store: &mut Store) {
     put(store, &keyed(&second, positions[1], "k", retry(1)));
     let of_key = |limit| {
         let rows = store.reader().deliveries_of_key(first.id, "k", limit).unwrap();
-        rows.iter().map(|row| row.id.position).collect::<Vec<_>>()
+        with_their_positions(store, &first, Waiting::OfKey("k"), limit, &rows)
     };
     assert_eq!(of_key(9), [positions[0], positions[3]]);
     assert_eq!(of_key(1), [positions[0]]);

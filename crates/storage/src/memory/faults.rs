@@ -1,10 +1,11 @@
-//! Reads that are made to fail, for tests: the next ones, or all that touch an event.
+//! Reads that are made to fail, for tests: the next ones, or all that touch an event or a row.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use event::Position;
 
+use crate::delivery::Delivery;
 use crate::{Result, StoreError};
 
 /// What is to fail; no read does at first.
@@ -12,6 +13,7 @@ use crate::{Result, StoreError};
 pub struct ReadFaults {
     next: Mutex<VecDeque<StoreError>>,
     damaged: Mutex<BTreeSet<Position>>,
+    damaged_rows: Mutex<BTreeSet<Position>>,
 }
 
 impl ReadFaults {
@@ -30,6 +32,16 @@ impl ReadFaults {
         lock(&self.damaged).insert(position);
     }
 
+    /// Makes every read of an event's rows fail, as long as they are not dead letters: nobody writes a damaged one.
+    pub fn damage_row(&self, position: Position) {
+        lock(&self.damaged_rows).insert(position);
+    }
+
+    /// Makes rows readable again.
+    pub fn mend_rows(&self) {
+        lock(&self.damaged_rows).clear();
+    }
+
     pub(super) fn pass(&self) -> Result<()> {
         lock(&self.next).pop_front().map_or(Ok(()), Err)
     }
@@ -37,6 +49,14 @@ impl ReadFaults {
     pub(super) fn touch(&self, position: Position) -> Result<()> {
         if lock(&self.damaged).contains(&position) {
             return Err(StoreError::Damaged(format!("a test damaged event {position}")));
+        }
+        Ok(())
+    }
+
+    pub(super) fn touch_row(&self, row: &Delivery) -> Result<()> {
+        let position = row.id.position;
+        if row.death().is_none() && lock(&self.damaged_rows).contains(&position) {
+            return Err(StoreError::Damaged(format!("a test damaged the row of event {position}")));
         }
         Ok(())
     }

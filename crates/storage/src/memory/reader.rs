@@ -1,6 +1,5 @@
 //! Reads of what is committed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use event::{Event, EventId, Position, Stamp, TopicId};
@@ -10,7 +9,7 @@ use super::faults::ReadFaults;
 use super::state::State;
 use super::transaction::waits;
 use crate::Result;
-use crate::backend::{EventPage, Lag, Reader, StoreStats};
+use crate::backend::{EventPage, Lag, Reader, StoreStats, Waiting};
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId, DeliveryState};
 use crate::entities::{Protocol, QueueId, Subscription, SubscriptionId};
 use crate::queue::{QueueDepth, QueuedMessage};
@@ -26,6 +25,11 @@ impl MemoryReader {
     fn state(&self) -> Result<State> {
         self.faults.pass()?;
         Ok(self.shared.state())
+    }
+
+    /// The rows, if none of them is damaged.
+    fn whole<'r>(&self, rows: impl Iterator<Item = &'r Delivery>) -> Result<Vec<Delivery>> {
+        rows.map(|row| self.faults.touch_row(row).map(|()| row.clone())).collect()
     }
 }
 
@@ -119,46 +123,11 @@ impl Reader for MemoryReader {
         let mut due: Vec<(Stamp, &Delivery)> =
             state.rows_of(subscription).filter_map(retry_at).filter(|(at, _)| *at <= now).collect();
         due.sort_by_key(|(at, row)| (*at, row.id.position));
-        Ok(due.into_iter().take(limit).map(|(_, row)| row.clone()).collect())
+        self.whole(due.into_iter().take(limit).map(|(_, row)| row))
     }
 
     fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Stamp>> {
         Ok(self.state()?.rows_of(subscription).filter_map(retry_at).map(|(at, _)| at).min())
-    }
-
-    fn retries_after(
-        &self,
-        subscription: SubscriptionId,
-        after: Stamp,
-        limit: usize,
-    ) -> Result<Vec<Delivery>> {
-        let state = self.state()?;
-        let mut retries: Vec<(Stamp, &Delivery)> =
-            state.rows_of(subscription).filter_map(retry_at).filter(|(at, _)| *at > after).collect();
-        retries.sort_by_key(|(at, row)| (*at, row.id.position));
-        Ok(retries.into_iter().rev().take(limit).map(|(_, row)| row.clone()).collect())
-    }
-
-    fn leased_deliveries(
-        &self,
-        subscription: SubscriptionId,
-        after: Stamp,
-        until: Stamp,
-        limit: usize,
-    ) -> Result<Vec<Delivery>> {
-        let state = self.state()?;
-        let recorded = |row: &Delivery| {
-            let ids =
-                (row.id.position, row.id.subscription, 0)..=(row.id.position, row.id.subscription, u32::MAX);
-            state.attempts.range(ids).next_back().map_or(0, |((.., number), _)| *number)
-        };
-        let mut leased: Vec<(Stamp, &Delivery)> = state
-            .rows_of(subscription)
-            .filter_map(retry_at)
-            .filter(|(at, row)| *at > after && *at <= until && row.attempts > recorded(row))
-            .collect();
-        leased.sort_by_key(|(at, row)| (*at, row.id.position));
-        Ok(leased.into_iter().take(limit).map(|(_, row)| row.clone()).collect())
     }
 
     fn waiting_deliveries(
@@ -169,7 +138,7 @@ impl Reader for MemoryReader {
     ) -> Result<Vec<Delivery>> {
         let state = self.state()?;
         let rows = state.rows_of(subscription).filter(|row| waits(row) && row.id.position > after);
-        Ok(rows.take(limit).cloned().collect())
+        self.whole(rows.take(limit))
     }
 
     fn deliveries_of_key(
@@ -180,14 +149,28 @@ impl Reader for MemoryReader {
     ) -> Result<Vec<Delivery>> {
         let state = self.state()?;
         let rows = state.rows_of(subscription).filter(|row| waits(row) && row.key == key);
-        Ok(rows.take(limit).cloned().collect())
+        self.whole(rows.take(limit))
     }
 
-    fn blocked_keys(&self, subscription: SubscriptionId) -> Result<Vec<String>> {
+    fn waiting_positions(
+        &self,
+        subscription: SubscriptionId,
+        which: Waiting<'_>,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
         let state = self.state()?;
-        let keys: BTreeSet<String> =
-            state.rows_of(subscription).filter(|row| waits(row)).map(|row| row.key.clone()).collect();
-        Ok(keys.into_iter().collect())
+        let waiting = state.rows_of(subscription).filter(|row| waits(row));
+        let mut rows: Vec<&Delivery> = match which {
+            Waiting::Due(now) => {
+                waiting.filter(|row| retry_at(row).is_some_and(|(at, _)| at <= now)).collect()
+            }
+            Waiting::After(after) => waiting.filter(|row| row.id.position > after).collect(),
+            Waiting::OfKey(key) => waiting.filter(|row| row.key == key).collect(),
+        };
+        if let Waiting::Due(_) = which {
+            rows.sort_by_key(|row| (retry_at(row).map(|(at, _)| at), row.id.position));
+        }
+        Ok(rows.into_iter().take(limit).map(|row| row.id.position).collect())
     }
 
     fn dead_letters(
@@ -234,7 +217,10 @@ impl Reader for MemoryReader {
     }
 
     fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>> {
-        Ok(self.state()?.deliveries.get(&id).cloned())
+        match self.state()?.deliveries.get(&id) {
+            Some(row) => Ok(self.whole([row].into_iter())?.pop()),
+            None => Ok(None),
+        }
     }
 
     fn attempts_at(&self, position: Position) -> Result<Vec<Attempt>> {

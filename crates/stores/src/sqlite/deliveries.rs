@@ -3,7 +3,7 @@
 use event::{Position, Stamp, TopicId};
 use rusqlite::{Connection, params};
 use storage::Result;
-use storage::backend::Lag;
+use storage::backend::{Lag, Waiting};
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Protocol, SubscriptionId};
 
@@ -87,37 +87,6 @@ pub(super) fn next_due(database: &Connection, subscription: SubscriptionId) -> R
     Ok(next.flatten())
 }
 
-pub(super) fn retries_after(
-    database: &Connection,
-    subscription: SubscriptionId,
-    after: Stamp,
-    limit: usize,
-) -> Result<Vec<Delivery>> {
-    let sql = format!(
-        "SELECT {DELIVERY} FROM deliveries WHERE subscription = ?1 AND state = 'retry' AND at > ?2
-         ORDER BY at DESC, position DESC LIMIT ?3"
-    );
-    let range = [subscription.0, ticks(after), limit as i64];
-    database.list("read later deliveries", &sql, range, rows::delivery)
-}
-
-pub(super) fn leased(
-    database: &Connection,
-    subscription: SubscriptionId,
-    after: Stamp,
-    until: Stamp,
-    limit: usize,
-) -> Result<Vec<Delivery>> {
-    let sql = format!(
-        "SELECT {DELIVERY} FROM deliveries d INDEXED BY deliveries_due
-         WHERE subscription = ?1 AND state = 'retry' AND at > ?2 AND at <= ?3 AND attempts > ifnull(
-           (SELECT max(number) FROM attempts a WHERE a.position = d.position AND a.subscription = d.subscription), 0)
-         ORDER BY at, position LIMIT ?4"
-    );
-    let range = [subscription.0, ticks(after), ticks(until), limit as i64];
-    database.list("read leased deliveries", &sql, range, rows::delivery)
-}
-
 pub(super) fn waiting(
     database: &Connection,
     subscription: SubscriptionId,
@@ -146,9 +115,32 @@ pub(super) fn of_key(
     database.list("read a key's deliveries", &sql, range, rows::delivery)
 }
 
-pub(super) fn blocked_keys(database: &Connection, subscription: SubscriptionId) -> Result<Vec<String>> {
-    let sql = "SELECT DISTINCT key FROM deliveries WHERE subscription = ?1 AND state <> 'dead' ORDER BY key";
-    database.list("read the blocked keys", sql, [subscription.0], |row| row.get(0))
+/// Of the index alone as far as SQLite lets us: a row that is damaged is found by it all the same.
+pub(super) fn positions(
+    database: &Connection,
+    subscription: SubscriptionId,
+    which: Waiting<'_>,
+    limit: usize,
+) -> Result<Vec<Position>> {
+    let (id, limit) = (subscription.0, limit as i64);
+    let list = |rest: &str, params: &[&dyn rusqlite::ToSql]| {
+        let sql = format!("SELECT position FROM deliveries {rest} LIMIT ?3");
+        database.list("find the deliveries that wait", &sql, params, |row| rows::position(row, 0))
+    };
+    match which {
+        Waiting::Due(now) => list(
+            "INDEXED BY deliveries_due WHERE subscription = ?1 AND state = 'retry' AND at <= ?2 ORDER BY at, position",
+            params![id, ticks(now), limit],
+        ),
+        Waiting::After(after) => list(
+            "INDEXED BY deliveries_waiting WHERE subscription = ?1 AND position > ?2 AND state <> 'dead' ORDER BY position",
+            params![id, after.0, limit],
+        ),
+        Waiting::OfKey(key) => list(
+            "INDEXED BY deliveries_key WHERE subscription = ?1 AND key = ?2 AND state <> 'dead' ORDER BY position",
+            params![id, key, limit],
+        ),
+    }
 }
 
 pub(super) fn at(database: &Connection, position: Position) -> Result<Vec<Delivery>> {

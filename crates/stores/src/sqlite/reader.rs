@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use event::{Event, EventId, Position, Stamp, TopicId};
 use rusqlite::{Connection, OpenFlags, params};
-use storage::backend::{Lag, Reader, StoreStats};
+use storage::backend::{Lag, Reader, StoreStats, Waiting};
 use storage::delivery::{Attempt, Death, Delivery, DeliveryId};
 use storage::entities::{QueueId, Subscription, SubscriptionId};
 use storage::queue::{QueueDepth, QueuedMessage};
@@ -170,25 +170,6 @@ impl Reader for Readers {
         self.read(|database| deliveries::next_due(database, subscription))
     }
 
-    fn retries_after(
-        &self,
-        subscription: SubscriptionId,
-        after: Stamp,
-        limit: usize,
-    ) -> Result<Vec<Delivery>> {
-        self.read(|database| deliveries::retries_after(database, subscription, after, limit))
-    }
-
-    fn leased_deliveries(
-        &self,
-        subscription: SubscriptionId,
-        after: Stamp,
-        until: Stamp,
-        limit: usize,
-    ) -> Result<Vec<Delivery>> {
-        self.read(|database| deliveries::leased(database, subscription, after, until, limit))
-    }
-
     fn waiting_deliveries(
         &self,
         subscription: SubscriptionId,
@@ -207,8 +188,13 @@ impl Reader for Readers {
         self.read(|database| deliveries::of_key(database, subscription, key, limit))
     }
 
-    fn blocked_keys(&self, subscription: SubscriptionId) -> Result<Vec<String>> {
-        self.read(|database| deliveries::blocked_keys(database, subscription))
+    fn waiting_positions(
+        &self,
+        subscription: SubscriptionId,
+        which: Waiting<'_>,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        self.read(|database| deliveries::positions(database, subscription, which, limit))
     }
 
     fn dead_letters(

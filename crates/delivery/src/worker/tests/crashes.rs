@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::fifo;
 use super::*;
+use crate::worker::recovery::ROWS_AT_ONCE;
 
 #[tokio::test(start_paused = true)]
 async fn what_was_under_way_is_attempt_two_and_what_was_recorded_is_not_repeated() {
@@ -69,26 +70,102 @@ async fn an_attempt_that_had_a_row_is_repeated_at_once() {
     }
 }
 
+/// The process may be down until long after the end of what the dead one had under way.
 #[tokio::test(start_paused = true)]
 async fn crashes_make_no_wait_longer() {
-    let mut world = World::new(1).await;
-    world.script(|_| Answer::Hang);
-    world.start(0, raw());
-    let position = world.publish("a").await;
-    for calls in 1..=5 {
-        world.until("the call", |world| world.attempts().len() == calls).await;
-        world.crash().await;
+    for down in [Duration::ZERO, 30 * SECOND, 1_800 * SECOND] {
+        let mut world = World::new(1).await;
+        world.script(|_| Answer::Hang);
         world.start(0, raw());
+        let position = world.publish("a").await;
+        for calls in 1..=6 {
+            world.until("the call", |world| world.attempts().len() == calls).await;
+            world.crash().await;
+            world.clock_forward(down);
+            if calls == 6 {
+                // The first failure that the endpoint has shown.
+                world.script(|_| Answer::Status(500));
+            }
+            world.start(0, raw());
+        }
+        world.until("the record", |world| world.recorded(position).len() == 1).await;
+        let failed = world.recorded(position).remove(0);
+        let waits = failed.next_at.expect("it is tried again").since(failed.at);
+        assert!(waits < 35 * SECOND, "{waits:?} after {:?}", world.attempts());
+        assert_eq!(failed.number, 2, "an endpoint that may have seen a first attempt sees a second one");
     }
-    world.until("the last call", |world| world.attempts().len() == 6).await;
-    world.crash().await;
-    // The first failure that the endpoint has shown.
-    world.script(|_| Answer::Status(500));
-    world.start(0, raw());
-    world.until("the record", |world| world.recorded(position).len() == 1).await;
-    let failed = world.recorded(position).remove(0);
-    let waits = failed.next_at.expect("it is tried again").since(failed.at);
-    assert!(waits < 35 * SECOND, "{waits:?} after {:?}", world.attempts());
+}
+
+/// What is on record counts, and only the one attempt more that is not.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_on_record_counts_after_a_start() {
+    for (recorded, begun, next) in
+        [(3, 3, 4), (3, 4, 4), (0, 0, 1), (0, 1, 2), (0, 2, 2), (1, 1, 2), (1, 2, 2), (0, 9, 10)]
+    {
+        let mut world = World::new(1).await;
+        let position = world.publish("a").await;
+        let at = world.stamp();
+        world.leave_rows(vec![(position, DeliveryState::Retry { at }, begun)]).await;
+        let of = storage::delivery::DeliveryId {
+            subscription: world.subscriptions[0].id,
+            position: Position(position),
+        };
+        let record = move |tx: &mut dyn storage::Tx| {
+            (1..=recorded).try_for_each(|number| {
+                tx.record_attempt(&storage::delivery::Attempt {
+                    delivery: of,
+                    event: event::EventId::from_bytes([1; 16]),
+                    number,
+                    at: Timestamp::default(),
+                    took_micros: 1,
+                    status: Some(500),
+                    error: Some("answered 500".into()),
+                    answer: Vec::new(),
+                    next_at: None,
+                })
+            })
+        };
+        world.writer.transact(record).await.unwrap();
+        world.start(0, raw());
+        for _ in 0..60 {
+            world.advance(SECOND / 10).await;
+            world.barrier().await;
+        }
+        world.until("the call", |world| !world.attempts().is_empty()).await;
+        assert_eq!(world.attempts(), [(position, next)], "{recorded} on record of {begun}");
+    }
+}
+
+/// More than are read at once, and more than there are places.
+#[tokio::test(start_paused = true)]
+async fn a_start_writes_no_retry_that_it_does_not_begin() {
+    for settings in [raw(), fifo()] {
+        let count = 2 * ROWS_AT_ONCE + 10;
+        let mut world = World::new(1).await;
+        let mut rows = Vec::new();
+        let at = world.stamp().plus(10 * HOUR);
+        for n in 0..count {
+            let position = world.publish(if settings.order == Order::Fifo { "a" } else { "b" }).await;
+            let is_head = n == 0 || settings.order == Order::Any;
+            let state = if is_head { DeliveryState::Retry { at } } else { DeliveryState::Behind };
+            rows.push((position, state, 1));
+        }
+        world.leave_rows(rows.clone()).await;
+        world.script(|_| Answer::Hang);
+        let places = 8;
+        let handle = world.start(0, Settings { max_in_flight: places, ..settings.clone() });
+        world.until_state(&handle, WorkerState::Running).await;
+        for _ in 0..60 {
+            world.advance(SECOND / 10).await;
+            world.barrier().await;
+        }
+        let begun = if settings.order == Order::Fifo { 1 } else { places };
+        world.until("the calls", |world| world.attempts().len() == begun).await;
+        let as_they_were =
+            rows.iter().filter(|(position, state, _)| world.row(*position).unwrap().state == *state).count();
+        assert_eq!(as_they_were, count - begun);
+        assert!(world.writer.stats().commits.load(std::sync::atomic::Ordering::Relaxed) < count as u64 + 40);
+    }
 }
 
 #[tokio::test(start_paused = true)]

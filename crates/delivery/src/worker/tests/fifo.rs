@@ -124,47 +124,59 @@ async fn followers_go_when_the_subscription_is_no_longer_fifo() {
     world.until("the follower", |world| world.delivered() == [follower]).await;
 }
 
-/// More of them than one commit changes, and a crash in the middle.
+/// More of them than are read at once.
 #[tokio::test(start_paused = true)]
-async fn followers_are_freed_a_part_at_a_time() {
-    let parts = 2 * ROWS_AT_ONCE + 10;
+async fn many_followers_go_when_the_subscription_is_no_longer_fifo() {
+    let count = 2 * ROWS_AT_ONCE + 10;
     let mut world = World::new(1).await;
-    let id = world.subscriptions[0].id;
-    let mut positions = Vec::new();
-    for _ in 0..parts {
-        positions.push(world.publish("a").await);
-    }
-    let (rows, now) = (positions.clone(), world.stamp());
-    let behind = move |tx: &mut dyn storage::Tx| {
-        for position in &rows {
-            tx.put_delivery(&storage::delivery::Delivery {
-                id: storage::delivery::DeliveryId { subscription: id, position: Position(*position) },
-                key: "a".into(),
-                state: DeliveryState::Behind,
-                attempts: 0,
-                since: now,
-            })?;
-        }
-        let last = Position(*rows.last().unwrap_or(&0));
-        tx.advance_cursor(id, storage::entities::Cursor { dispatched_to: last, done_to: last })
-    };
-    world.writer.transact(behind).await.unwrap();
-    world.memory.spare_next_commit();
-    world.memory.fail_next_commit(CommitFault::Io);
-    let handle = world.start(0, raw());
-    world.until("the end", |_| matches!(handle.state(), WorkerState::Failed(_))).await;
-    let freed = |world: &World| {
-        let waiting = world.reader.waiting_deliveries(id, Position(0), parts).unwrap();
-        waiting.iter().filter(|row| row.state != DeliveryState::Behind).count()
-    };
-    assert_eq!(freed(&world), ROWS_AT_ONCE, "one part is durable, the rest is as it was");
-    assert_eq!(world.attempts(), []);
-    world.crash().await;
+    let positions = waiting(&mut world, count, |_| DeliveryState::Behind).await;
     world.start(0, raw());
-    world.until("all", |world| world.delivered().len() == parts).await;
+    world.until("all", |world| world.delivered().len() == count).await;
     let mut delivered = world.delivered();
     delivered.sort_unstable();
     assert_eq!(delivered, positions);
+    assert!(world.attempts().iter().all(|(_, number)| *number == 1), "none was tried before");
+    assert!(positions.iter().all(|position| world.row(*position).is_none()));
+}
+
+/// Each was a retry of its own; the last one is due first.
+#[tokio::test(start_paused = true)]
+async fn retries_of_a_key_go_in_their_order_when_the_subscription_becomes_fifo() {
+    for (seed, due_first) in [(1, true), (2, false)] {
+        fastrand::seed(seed);
+        let mut world = World::new(1).await;
+        let now = world.stamp();
+        let positions = waiting(&mut world, 20, |n| DeliveryState::Retry {
+            at: now.plus(SECOND * if due_first { 20 - n } else { 3_600 }),
+        })
+        .await;
+        let other = world.publish("b").await;
+        world.script(|call| if call.key == "a" && call.position == 1 { Answer::Hang } else { OK });
+        world.start(0, fifo());
+        world
+            .until("the head's call", |world| world.attempts().iter().any(|(position, _)| *position == 1))
+            .await;
+        world.until("the other key", |world| world.delivered() == [other]).await;
+        assert_eq!(world.attempts().len(), 2, "the others of the key wait");
+        for follower in &positions[1..] {
+            assert_eq!(world.row(*follower).unwrap().state, DeliveryState::Behind, "and it is durable");
+        }
+        world.crash().await;
+        world.script(|_| OK);
+        world.start(0, fifo());
+        world.until("all", |world| world.delivered().len() == 21).await;
+        assert_eq!(world.delivered()[1..], positions);
+    }
+}
+
+/// Rows of key `a` for so many new events.
+async fn waiting(world: &mut World, count: usize, state: impl Fn(u32) -> DeliveryState) -> Vec<i64> {
+    let mut positions = Vec::new();
+    for _ in 0..count {
+        positions.push(world.publish("a").await);
+    }
+    world.leave_rows(positions.iter().zip(0..).map(|(position, n)| (*position, state(n), 0)).collect()).await;
+    positions
 }
 
 /// The age limit of the store does what the worker does not hear of: the head of a key becomes a dead letter long before it is due.
@@ -194,11 +206,7 @@ async fn a_head_that_housekeeping_gave_up_releases_its_followers() {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_to_be_asked_anyway_is_not_noted_again() {
     let world = World::new(1).await;
-    let (_signal, drain) = crate::drain::drain();
-    let (_handle, shared, commands) = Handle::new(world.subscriptions[0].id);
-    let (config, commands) = (world.config(0, fifo()), commands.try_lock_owned().unwrap());
-    let endpoint = config.endpoint().unwrap();
-    let mut worker = Worker::new(config, endpoint, world.deps(), drain, shared, commands);
+    let (mut worker, _signal) = world.worker(fifo());
     for key in ["a", "b", "c"] {
         worker.keys.block(key.into());
     }

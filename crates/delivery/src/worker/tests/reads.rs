@@ -135,6 +135,94 @@ async fn a_damaged_event_of_a_row_is_a_dead_letter_and_its_followers_go_on() {
     assert_eq!(answer, Err(RedeliverError::Unreadable));
 }
 
+/// A row in the way of a start, of the retries that are due, or of the next of a key.
+#[tokio::test(start_paused = true)]
+async fn a_damaged_row_is_a_dead_letter_and_the_others_go_on() {
+    for settings in [raw(), fifo()] {
+        for damaged in 0..4 {
+            let mut world = World::new(1).await;
+            let mut positions = Vec::new();
+            for _ in 0..4 {
+                positions.push(world.publish("a").await);
+            }
+            let is_fifo = settings.order == Order::Fifo;
+            let at = world.stamp();
+            let state =
+                |n| if is_fifo && n > 0 { DeliveryState::Behind } else { DeliveryState::Retry { at } };
+            world.leave_rows(positions.iter().zip(0..).map(|(one, n)| (*one, state(n), 1)).collect()).await;
+            world.faults.damage_row(Position(positions[damaged]));
+            let handle = world.start(0, settings.clone());
+            pass(&world, 16).await;
+            world.until("the others", |world| world.delivered().len() == 3).await;
+            let broken = positions.remove(damaged);
+            let mut delivered = world.delivered();
+            if !is_fifo {
+                delivered.sort_unstable();
+            }
+            assert_eq!(delivered, positions);
+            let reason = world.dead_reason(broken);
+            assert_eq!(
+                reason,
+                format!("the store cannot read its row: a test damaged the row of event {broken}")
+            );
+            assert_eq!(world.row(broken).unwrap().key, "a", "its event still says it");
+            assert_eq!((handle.counts().set_aside, handle.counts().dead), (1, 1));
+            assert_eq!((handle.state(), handle.trouble()), (WorkerState::Running, None));
+            world.faults.mend_rows();
+            handle.redeliver(Position(broken)).await.unwrap();
+            world.until("it again", |world| world.delivered().last() == Some(&broken)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_damaged_while_it_waits_is_a_dead_letter_and_the_others_go_on() {
+    for settings in [raw(), fifo()] {
+        for is_head in [true, false] {
+            let mut world = World::new(1).await;
+            world.script(|call| if call.key == "a" && call.attempt == 1 { Answer::Status(500) } else { OK });
+            let handle = world.start(0, settings.clone());
+            let head = world.publish("a").await;
+            world.until("the failure", |world| world.recorded(head).len() == 1).await;
+            let follower = world.publish("a").await;
+            world.until("its row", |world| world.row(follower).is_some()).await;
+            world.script(|_| OK);
+            let (broken, whole) = if is_head { (head, follower) } else { (follower, head) };
+            world.faults.damage_row(Position(broken));
+            pass(&world, 20).await;
+            world.until("the other", |world| world.delivered() == [whole]).await;
+            world.until("the dead letter", |world| world.is_dead(broken)).await;
+            assert_eq!((handle.counts().set_aside, handle.state()), (1, WorkerState::Running));
+            let next = world.publish("a").await;
+            world.until("a free key", |world| world.delivered() == [whole, next]).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_row_is_written_anew_by_whoever_asks_for_it_again() {
+    let mut world = World::new(1).await;
+    let handle = world.start(0, raw());
+    let position = world.publish("a").await;
+    world.until("the delivery", |world| world.done_to() == position).await;
+    let at = world.stamp().plus(HOUR);
+    world.leave_rows(vec![(position, DeliveryState::Retry { at }, 1)]).await;
+    world.faults.damage_row(Position(position));
+    let again = handle.redeliver(Position(position));
+    tokio::pin!(again);
+    let answer = loop {
+        tokio::select! {
+            biased;
+            answer = &mut again => break answer,
+            () = world.advance(SECOND / 4) => world.barrier().await,
+        }
+    };
+    assert_eq!(answer, Ok(()));
+    assert!(
+        matches!(world.row(position).map(|row| row.state), Some(DeliveryState::Retry { at: now }) if now < at)
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_damaged_event_that_was_under_way_is_a_dead_letter_after_a_crash() {
     let mut world = World::new(1).await;
@@ -158,12 +246,8 @@ async fn a_read_that_panics_is_tried_again() {
     let position = world.publish("a").await;
     // Panics in a blocking task, once.
     let broken = std::sync::atomic::AtomicBool::new(true);
-    let (_signal, drain) = crate::drain::drain();
-    let (_handle, shared, commands) = Handle::new(world.subscriptions[0].id);
-    let config = world.config(0, raw());
-    let (endpoint, commands) = (config.endpoint().unwrap(), commands.try_lock_owned().unwrap());
-    let mut worker = Worker::new(config, endpoint, world.deps(), drain, shared.clone(), commands);
-    let read = worker.read(move |reader| {
+    let (mut worker, _signal) = world.worker(raw());
+    let read = worker.read_around(move |reader, _| {
         assert!(!broken.swap(false, std::sync::atomic::Ordering::SeqCst), "once");
         reader.head()
     });

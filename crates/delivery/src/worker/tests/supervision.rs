@@ -78,6 +78,25 @@ async fn a_worker_that_was_well_for_a_minute_is_started_again_after_the_first_wa
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_worker_that_ends_again_within_a_minute_waits_longer_and_a_minute_at_most() {
+    let mut world = World::new(1).await;
+    let handle = world.start(0, raw());
+    for (restarts, wait) in (1..).zip([1, 2, 4, 8, 16, 32, 60, 60]) {
+        world.until_state(&handle, WorkerState::Running).await;
+        world.advance(50 * SECOND).await;
+        world.barrier().await;
+        world.clock.panic_next(1);
+        let position = world.publish("a").await;
+        world.until("the end", |_| handle.counts().restarts == restarts).await;
+        world.advance((wait - 1) * SECOND + SECOND / 2).await;
+        world.barrier().await;
+        assert_eq!(handle.state(), WorkerState::Restarting, "{wait} s");
+        world.advance(SECOND).await;
+        world.until("the delivery", |world| world.done_to() == position).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_does_not_wait_for_a_restart() {
     let world = World::new(1).await;
     world.clock.panic_next(1);

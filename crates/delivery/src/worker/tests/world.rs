@@ -20,12 +20,13 @@ use tokio::sync::watch;
 
 use crate::Deliveries;
 use crate::budget::Budget;
+use crate::drain::DrainSignal;
 use crate::events::Events;
 use crate::signing::SnsKey;
 use crate::sink::{AttemptReport, AttemptRequest, Failure, Sink};
 use crate::wire::cache::Messages;
 use crate::wire::{WireFormat, sns};
-use crate::worker::{Config, Deps, Handle, Settings, WorkerState};
+use crate::worker::{Config, Deps, Handle, Settings, Worker, WorkerState};
 
 /// How long a test waits for anything, in real time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -261,6 +262,15 @@ impl World {
         self.barrier().await;
     }
 
+    /// The worker of the first subscription, which does nothing by itself; and what would drain it.
+    pub(super) fn worker(&self, settings: Settings) -> (Worker, DrainSignal) {
+        let (signal, drain) = crate::drain::drain();
+        let (_handle, shared, commands) = Handle::new(self.subscriptions[0].id);
+        let (config, commands) = (self.config(0, settings), commands.try_lock_owned().unwrap());
+        let endpoint = config.endpoint().unwrap();
+        (Worker::new(config, endpoint, self.deps(), drain, shared, commands), signal)
+    }
+
     pub(super) fn deps(&self) -> Deps {
         let reader = self.memory.reader_with(self.faults.clone());
         deps(&self.writer, reader, &self.feed, &self.clock, &self.sink, &self.sns_key, &self.budget)
@@ -286,6 +296,25 @@ impl World {
         event.recorded_at = self.clock.now();
         change(&mut event);
         self.writer.publish(event).await.unwrap().unwrap().0
+    }
+
+    /// As if a run had dispatched all of this and left rows of key `a`: position, state and attempts.
+    pub(super) async fn leave_rows(&self, rows: Vec<(i64, DeliveryState, u32)>) {
+        let (id, now) = (self.subscriptions[0].id, self.writer.clock().now());
+        let leave = move |tx: &mut dyn storage::Tx| {
+            for (position, state, attempts) in &rows {
+                tx.put_delivery(&Delivery {
+                    id: DeliveryId { subscription: id, position: Position(*position) },
+                    key: "a".into(),
+                    state: state.clone(),
+                    attempts: *attempts,
+                    since: now,
+                })?;
+            }
+            let last = Position(rows.last().map_or(0, |(position, ..)| *position));
+            tx.advance_cursor(id, storage::entities::Cursor { dispatched_to: last, done_to: last })
+        };
+        self.writer.transact(leave).await.unwrap();
     }
 
     /// Sets the wall clock so far forward of the right time.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use event::{Intent, Position, Stamp, TopicId};
 use proptest::prelude::*;
+use storage::backend::Waiting;
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Cursor, Desired, DesiredSubscription, Protocol, QueueId, SubscriptionId};
 use storage::memory::{Memory, SAMPLE_TIME};
@@ -242,8 +243,6 @@ fn seen(reader: &dyn Reader, now: Stamp) -> Vec<String> {
         seen.extend([2, 1_000].map(|at_most| told(reader.lag(id, at_most))));
         seen.push(told(reader.next_due(id)));
         seen.push(told(reader.due_deliveries(id, now, 3)));
-        seen.push(told(reader.retries_after(id, now, 3)));
-        seen.push(told(reader.leased_deliveries(id, now, now.plus(Duration::from_secs(30)), 3)));
         let page = told(reader.dead_letters(Some(id), None, 2));
         let last = reader.dead_letters(Some(id), None, 2).unwrap().last().and_then(Delivery::death);
         seen.push(
@@ -254,7 +253,9 @@ fn seen(reader: &dyn Reader, now: Stamp) -> Vec<String> {
                 + &told(reader.dead_letters_until(id, None, now, 3)),
         );
         seen.push(told(reader.waiting_deliveries(id, Position(5), 3)));
-        seen.push(told(reader.blocked_keys(id)));
+        for which in [Waiting::Due(now), Waiting::After(Position(5)), Waiting::OfKey("1")] {
+            seen.push(told(reader.waiting_positions(id, which, 3)));
+        }
         seen.push(told(reader.deliveries_of_key(id, "1", 3)));
     }
     for queue in (1..=QUEUES).map(QueueId) {
