@@ -284,7 +284,7 @@ impl Scrape {
             family.counter(&[("subscription", &id), ("end", "dead")], counts.dead)?;
         }
         let name = "retrohook_set_aside_events";
-        let help = "Events that the store cannot read and whose delivery became a dead letter";
+        let help = "Events and rows that the store cannot read and whose delivery became a dead letter";
         let mut family = Family::counters(encoder, name, help)?;
         for (subscription, counts) in &counts {
             family.counter(&[("subscription", &subscription.0.to_string())], counts.set_aside)?;
@@ -296,6 +296,19 @@ impl Scrape {
             "What attempts under way hold, as their budget counts",
             held,
         )?;
+        gauge(
+            encoder,
+            "retrohook_attempts_waiting",
+            "Attempts that wait for a free connection",
+            self.node.deliveries.attempts_waiting() as u64,
+        )?;
+        gauge(
+            encoder,
+            "retrohook_workers_waiting",
+            "Subscriptions whose part of the delivery bytes is spent: they read nothing more until attempts have ended",
+            self.node.deliveries.workers_waiting(),
+        )?;
+        self.set_aside_messages(encoder)?;
         self.workers(encoder)?;
         self.listeners(encoder)
     }
@@ -312,6 +325,18 @@ impl Scrape {
         let mut family = Family::gauges(encoder, name, help)?;
         for listener in self.node.listeners.iter() {
             family.gauge(&[("listener", listener.name())], f64::from(u8::from(!listener.is_down())))?;
+        }
+        Ok(())
+    }
+
+    fn set_aside_messages(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let name = "retrohook_set_aside_messages";
+        let help = "Messages that the store cannot read and that a receive set aside for 12 hours";
+        let set_aside = self.node.writer.stats().set_aside_messages();
+        let mut family = Family::counters(encoder, name, help)?;
+        for queue in self.node.queues.iter() {
+            let count = set_aside.get(&queue.id).copied().unwrap_or_default();
+            family.counter(&[("queue", &queue.name)], count)?;
         }
         Ok(())
     }

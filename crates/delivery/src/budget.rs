@@ -8,7 +8,7 @@
 //! that is put around it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use event::Event;
 
@@ -30,6 +30,8 @@ struct Pool {
     common: AtomicI64,
     held: AtomicI64,
     shares: AtomicI64,
+    /// Shares that were refused something when they last asked.
+    waiting: AtomicI64,
 }
 
 /// A worker's part of the budget, given up when dropped.
@@ -38,6 +40,8 @@ pub struct Share {
     pool: Arc<Pool>,
     /// What the worker holds.
     held: Arc<AtomicI64>,
+    /// It was refused something when it last asked.
+    waits: AtomicBool,
 }
 
 /// What an event is charged with, given back when dropped.
@@ -61,18 +65,23 @@ impl Budget {
     pub fn new(bytes: usize) -> Self {
         let size = signed(bytes);
         let (common, held, shares) = (AtomicI64::new(size / 2), AtomicI64::new(0), AtomicI64::new(0));
-        Self(Arc::new(Pool { size, common, held, shares }))
+        Self(Arc::new(Pool { size, common, held, shares, waiting: AtomicI64::new(0) }))
     }
 
     /// A part for one more worker: everybody's becomes smaller.
     pub fn share(&self) -> Share {
         self.0.shares.fetch_add(1, Ordering::Relaxed);
-        Share { pool: self.0.clone(), held: Arc::default() }
+        Share { pool: self.0.clone(), held: Arc::default(), waits: AtomicBool::new(false) }
     }
 
     /// What all workers hold, in bytes.
     pub fn held(&self) -> u64 {
         u64::try_from(self.0.held.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// How many workers were refused something when they last asked.
+    pub fn waiting(&self) -> u64 {
+        u64::try_from(self.0.waiting.load(Ordering::Relaxed)).unwrap_or(0)
     }
 }
 
@@ -81,7 +90,16 @@ impl Share {
     pub fn affordable(&self) -> Option<usize> {
         let held = self.held.load(Ordering::Relaxed);
         let left = self.own_left(held) + self.pool.common.load(Ordering::Relaxed).max(0);
-        (left > 0 || held == 0).then(|| (usize::try_from(left).unwrap_or(0) / COST).max(1))
+        let may = left > 0 || held == 0;
+        self.note(!may);
+        may.then(|| (usize::try_from(left).unwrap_or(0) / COST).max(1))
+    }
+
+    /// One worker alone asks.
+    fn note(&self, waits: bool) {
+        if self.waits.swap(waits, Ordering::Relaxed) != waits {
+            self.pool.waiting.fetch_add(if waits { 1 } else { -1 }, Ordering::Relaxed);
+        }
     }
 
     /// Room for up to `at_most` bytes of facts that are about to be read: others may read at the same time. `None` as
@@ -112,6 +130,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
+        self.note(false);
         self.pool.shares.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -219,6 +238,28 @@ mod tests {
         assert_eq!(one.affordable(), Some(48 * KIB / COST));
         drop(other);
         assert_eq!(one.affordable(), Some(64 * KIB / COST), "alone");
+    }
+
+    #[test]
+    fn a_worker_that_was_refused_counts_as_waiting_until_it_asks_with_success_or_is_gone() {
+        let budget = Budget::new(8 * KIB);
+        let (one, other) = (budget.share(), budget.share());
+        assert!(one.affordable().is_some());
+        let huge = one.charge(&costing(64 * KIB));
+        assert_eq!(budget.waiting(), 0, "nobody has asked");
+        for _ in 0..2 {
+            assert!(one.reserve(1).is_none());
+            assert_eq!(budget.waiting(), 1);
+        }
+        let too = other.charge(&costing(64 * KIB));
+        assert!(other.affordable().is_none());
+        assert_eq!(budget.waiting(), 2);
+        drop(huge);
+        assert!(one.affordable().is_some());
+        assert_eq!(budget.waiting(), 1);
+        drop(other);
+        assert_eq!(budget.waiting(), 0);
+        drop(too);
     }
 
     #[test]

@@ -69,6 +69,16 @@ impl Deliveries {
         self.deps.budget.held()
     }
 
+    /// How many attempts wait for a free connection.
+    pub fn attempts_waiting(&self) -> usize {
+        self.deps.sink.waiting()
+    }
+
+    /// How many workers may read nothing more before something of the budget is given back.
+    pub fn workers_waiting(&self) -> u64 {
+        self.deps.budget.waiting()
+    }
+
     /// A subscription's worker.
     pub fn handle(&self, id: SubscriptionId) -> Option<Handle> {
         self.workers().handles.get(&id).cloned()

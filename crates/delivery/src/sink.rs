@@ -17,6 +17,9 @@ pub trait Sink: Send + Sync + 'static {
     /// Tries once. Never takes longer than the request's timeout, whatever the endpoint does; never follows a redirect; never panics.
     /// A sink may have the attempt wait for a free connection, and for the addresses of a name: then the timeout does not run.
     fn attempt(&self, request: AttemptRequest) -> Pin<Box<dyn Future<Output = AttemptReport> + Send + '_>>;
+
+    /// How many attempts wait for a free connection now.
+    fn waiting(&self) -> usize;
 }
 
 /// One request to an endpoint.

@@ -173,6 +173,8 @@ pub struct Committed {
     pub given_up: u64,
     /// Messages that housekeeping deleted because their queue's retention was over, by the queue's name.
     pub expired: BTreeMap<String, u64>,
+    /// Damaged messages that a receive came upon and set aside, by queue.
+    pub set_aside: BTreeMap<QueueId, u64>,
 }
 
 impl Committed {
@@ -189,6 +191,13 @@ impl Committed {
     pub fn sent(&mut self, queue: QueueId) {
         if !self.queues.contains(&queue) {
             self.queues.push(queue);
+        }
+    }
+
+    /// Notes that a receive set messages aside.
+    pub fn set_aside(&mut self, queue: QueueId, messages: u64) {
+        if messages > 0 {
+            *self.set_aside.entry(queue).or_default() += messages;
         }
     }
 

@@ -635,6 +635,7 @@ impl<B: Backend> Worker<B> {
         self.shared.stats.lapsed(&committed.lapsed);
         self.expired.note(&committed.expired);
         self.shared.stats.expired(&committed.expired);
+        self.shared.stats.set_aside(&committed.set_aside);
         let now = Instant::now();
         if self.housekeeping_due > now {
             lapses::tell(self.lapses.take_due(now));

@@ -147,6 +147,10 @@ impl Sink for HttpSink {
     fn attempt(&self, request: AttemptRequest) -> Pin<Box<dyn Future<Output = AttemptReport> + Send + '_>> {
         Box::pin(self.exchange(request))
     }
+
+    fn waiting(&self) -> usize {
+        self.turns.waiting()
+    }
 }
 
 /// An attempt that has its turn.

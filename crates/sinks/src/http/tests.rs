@@ -603,6 +603,7 @@ async fn attempts_beyond_the_limit_wait_and_their_time_does_not_run() {
         attempts.spawn(async move { sink.attempt(request).await });
     }
     hung.wait_for_requests(2).await;
+    assert_eq!(sink.waiting(), 4, "and it is said");
     for _ in 0..20 {
         let report = sink.attempt(request(&good.url(), PATIENT)).await;
         assert_eq!(report.status, Some(204), "others go on");
@@ -612,6 +613,7 @@ async fn attempts_beyond_the_limit_wait_and_their_time_does_not_run() {
         assert_eq!(kind(&report), Some(Failure::Timeout), "each had its time: {report:?}");
     }
     assert_eq!((hung.connections(), good.connections()), (6, 1));
+    assert_eq!(sink.waiting(), 0);
 }
 
 #[tokio::test]

@@ -141,6 +141,11 @@ impl Turns {
         state.limits.max.saturating_sub(state.taken)
     }
 
+    /// How many wait for a turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.state().waiting
+    }
+
     #[cfg(test)]
     pub(super) fn taken(&self) -> usize {
         self.state().taken

@@ -53,12 +53,14 @@ fn a_damaged_message_does_not_hold_up_its_queue(store: &mut Store) {
     let queue = store.sync(&[to_queue("worker")]).queues[0].id;
     let all = damaged(store, 3);
     let mut receive = |max| {
-        let received = store.write(|tx| tx.receive(queue, max, Duration::from_secs(60), after(0)));
-        received.iter().map(|message| message.event.position).collect::<Vec<_>>()
+        let (received, committed) =
+            store.write_and_tell(|tx| tx.receive(queue, max, Duration::from_secs(60), after(0)));
+        let set_aside: Vec<_> = committed.set_aside.into_iter().collect();
+        (received.iter().map(|message| message.event.position).collect::<Vec<_>>(), set_aside)
     };
-    assert_eq!(receive(2), all[..1]);
-    assert_eq!(receive(2), all[2..]);
-    assert_eq!(receive(2), []);
+    assert_eq!(receive(2), (all[..1].to_vec(), vec![(queue, 1)]));
+    assert_eq!(receive(2), (all[2..].to_vec(), Vec::new()));
+    assert_eq!(receive(2), (Vec::new(), Vec::new()));
     let depth = store.reader().queue_depth(queue, stamp(61)).unwrap();
     assert_eq!((depth.visible, depth.in_flight), (2, 1), "it is hidden for longer than the others");
 }

@@ -12,15 +12,16 @@ use crate::queue::{
 use crate::{Result, StoreError};
 
 impl State {
+    /// The messages, and how many were set aside.
     pub(super) fn receive(
         &mut self,
         queue: QueueId,
         max: usize,
         visibility: Duration,
         (wall, now): (Timestamp, Stamp),
-    ) -> Result<Vec<Received>> {
+    ) -> Result<(Vec<Received>, u64)> {
         let visible = |message: &Message| message.queue == queue && message.is_visible(now);
-        let (mut received, mut bytes) = (Vec::new(), 0);
+        let (mut received, mut bytes, mut set_aside) = (Vec::new(), 0, 0);
         for (seq, message) in
             self.messages.edit().iter_mut().filter(|(_, message)| visible(message)).take(max)
         {
@@ -29,6 +30,7 @@ impl State {
             })?;
             if self.damaged.contains_key(&message.position) {
                 message.visible_at = hidden_until(MAX_VISIBILITY, now);
+                set_aside += 1;
                 continue;
             }
             bytes += event.body.bytes();
@@ -48,7 +50,7 @@ impl State {
                 receive_count: message.receive_count,
             });
         }
-        Ok(received)
+        Ok((received, set_aside))
     }
 
     pub(super) fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> bool {

@@ -195,8 +195,10 @@ impl Tx for Transaction {
         visibility: Duration,
         now: Timestamp,
     ) -> Result<Vec<Received>> {
-        let received = self.state.receive(queue, max, visibility, (now, self.now))?;
-        self.trace.note(if received.is_empty() { Trace::Nothing } else { Trace::Stamped });
+        let (received, set_aside) = self.state.receive(queue, max, visibility, (now, self.now))?;
+        let is_nothing = received.is_empty() && set_aside == 0;
+        self.trace.note(if is_nothing { Trace::Nothing } else { Trace::Stamped });
+        self.committed.set_aside(queue, set_aside);
         Ok(received)
     }
 

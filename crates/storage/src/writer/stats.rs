@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use event::Outcome;
 
-use crate::entities::SubscriptionId;
+use crate::entities::{QueueId, SubscriptionId};
 
 /// Counts of commits.
 #[derive(Default)]
@@ -26,6 +26,8 @@ pub struct WriterStats {
     lapsed: Mutex<BTreeMap<SubscriptionId, u64>>,
     /// What queues were owed and lost to their retention.
     expired: Mutex<BTreeMap<String, u64>>,
+    /// Damaged messages that receives came upon.
+    set_aside: Mutex<BTreeMap<QueueId, u64>>,
     /// Changes in a commit.
     pub batch: Histogram,
     /// From begin to durable, in microseconds.
@@ -79,6 +81,21 @@ impl WriterStats {
     /// Messages that were deleted because their queue's retention was over, by the queue's name.
     pub fn expired_messages(&self) -> BTreeMap<String, u64> {
         self.expired.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_aside(&self, more: &BTreeMap<QueueId, u64>) {
+        if more.is_empty() {
+            return;
+        }
+        let mut set_aside = self.set_aside.lock().unwrap_or_else(PoisonError::into_inner);
+        for (queue, count) in more {
+            *set_aside.entry(*queue).or_default() += count;
+        }
+    }
+
+    /// Damaged messages that receives came upon and set aside, by queue; one that is still damaged 12 hours later counts again.
+    pub fn set_aside_messages(&self) -> BTreeMap<QueueId, u64> {
+        self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn failed(&self) {

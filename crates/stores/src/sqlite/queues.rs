@@ -32,13 +32,14 @@ struct Candidate {
     position: Position,
 }
 
+/// The messages, and how many were set aside.
 pub(super) fn receive(
     database: &Connection,
     queue: QueueId,
     max: usize,
     visibility: Duration,
     (wall, now): (Timestamp, Stamp),
-) -> Result<Vec<Received>> {
+) -> Result<(Vec<Received>, u64)> {
     return_hidden(database, queue, now, MAX_RETURNED)?;
     let sql = "SELECT seq, subscription, sent_at, first_received_at, receive_count, position FROM messages
                WHERE queue = ?1 AND visible_at = 0 ORDER BY seq LIMIT ?2";
@@ -52,11 +53,12 @@ pub(super) fn receive(
             position: rows::position(row, 5)?,
         })
     })?;
-    let (mut received, mut bytes) = (Vec::new(), 0);
+    let (mut received, mut bytes, mut aside) = (Vec::new(), 0, 0);
     for candidate in candidates {
         let event = match event_of(database, &candidate) {
             Err(StoreError::Damaged(why)) => {
                 set_aside(database, candidate.seq, &why, now)?;
+                aside += 1;
                 continue;
             }
             event => event?,
@@ -67,7 +69,7 @@ pub(super) fn receive(
         }
         received.push(hand_out(database, candidate, event, visibility, (wall, now))?);
     }
-    Ok(received)
+    Ok((received, aside))
 }
 
 /// One message that is damaged must not keep its queue from all others. It is hidden for as long as can be, and tried again then.

@@ -239,7 +239,9 @@ impl Tx for Transaction {
         now: Timestamp,
     ) -> Result<Vec<Received>> {
         self.stamped.note(Trace::Stamped);
-        queues::receive(&self.database, queue, max, visibility, (now, self.now))
+        let (received, set_aside) = queues::receive(&self.database, queue, max, visibility, (now, self.now))?;
+        self.committed.set_aside(queue, set_aside);
+        Ok(received)
     }
 
     fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool> {

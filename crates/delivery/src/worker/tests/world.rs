@@ -102,6 +102,10 @@ pub(super) struct ScriptedSink {
 }
 
 impl Sink for ScriptedSink {
+    fn waiting(&self) -> usize {
+        0
+    }
+
     fn attempt(&self, request: AttemptRequest) -> Pin<Box<dyn Future<Output = AttemptReport> + Send + '_>> {
         let header = |name: &str| {
             request.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
