@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::core::Core;
 use crate::proxy::{Origin, serve};
+use crate::slots::Slots;
 
 /// Accepts until the drain begins. Returns when the last connection has ended.
 pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener) {
@@ -24,17 +25,18 @@ pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener) {
         drain_grace: core.limits.drain_grace,
     };
     let draining = core.clone();
+    let slots = Slots::new();
     let serve_one = move |stream: TcpStream, peer, place: Place| {
         failpoint::hit(failpoint::CORE_TURN);
         core.stats.connections.fetch_add(1, Ordering::Relaxed);
         let local = stream.local_addr().unwrap_or(address);
         let origin = Origin { peer: canonical(peer), local: canonical(local) };
-        let core = core.clone();
+        let (core, slots) = (core.clone(), slots.clone());
         async move {
             connection::serve(stream, place, &limits, |request, seat| {
                 seat.begin_answer();
-                // On the heap only while there is a request: hyper would hold room for one in every idle connection.
-                Box::pin(serve(core.clone(), origin, request))
+                // hyper would hold room for one in every idle connection.
+                slots.place(serve(core.clone(), origin, request))
             })
             .await;
         }

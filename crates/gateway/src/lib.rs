@@ -24,6 +24,7 @@ pub mod path;
 mod proxy;
 mod read_ahead;
 pub mod router;
+mod slots;
 mod stall;
 pub mod stats;
 pub mod table;

@@ -89,9 +89,9 @@ impl Progress {
         self.broken.set(Some(how));
     }
 
-    fn begin(&self, wire: &Rc<Wire>, body: &UpstreamBody, audience: Audience) {
+    fn begin(&self, wire: &Rc<Wire>, body: &UpstreamBody) {
         let now = Instant::now();
-        wire.begin(now, audience);
+        wire.begin(now);
         self.wire.replace(Some(wire.clone()));
         self.sending.set(body.is_stream());
         self.last.set(now);
@@ -322,7 +322,7 @@ pub(crate) async fn ask(
         if again.is_none() && lease.wire.spoilt().is_some() {
             continue;
         }
-        match (ask_on(&mut lease, request, &progress, audience).await, again) {
+        match (ask_on(&mut lease, request, &progress).await, again) {
             (Ok(response), _) => return Ok((response, lease)),
             (Err(Refused::Unsent(back)), _) => request = *back,
             (Err(Refused::NotTaken(Unsent::Closed)), Some(again)) => {
@@ -342,7 +342,7 @@ pub(crate) async fn ask(
         }
     }
     let mut lease = pool.connect(&service).await.map_err(Failure::Unsent)?;
-    match ask_on(&mut lease, request, &progress, audience).await {
+    match ask_on(&mut lease, request, &progress).await {
         Ok(response) => Ok((response, lease)),
         Err(Refused::Unsent(_)) => Err(Failure::Unsent(Unsent::Closed)),
         Err(Refused::NotTaken(unsent)) => Err(Failure::Unsent(unsent)),
@@ -362,9 +362,8 @@ async fn ask_on(
     lease: &mut Lease,
     request: Request<UpstreamBody>,
     progress: &Rc<Progress>,
-    audience: Audience,
 ) -> Result<Response<Incoming>, Refused> {
-    progress.begin(&lease.wire, request.body(), audience);
+    progress.begin(&lease.wire, request.body());
     lease.progress = Some(progress.clone());
     let answer = lease.sender.try_send_request(request);
     failpoint::hit(failpoint::REQUEST_SENT);

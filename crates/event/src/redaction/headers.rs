@@ -2,9 +2,6 @@
 
 use http::header::HeaderName;
 
-/// A header with one of these words between the hyphens of its name carries a secret, as a rule.
-const WORDS: [&str; 9] =
-    ["authorization", "auth", "token", "secret", "password", "apikey", "cookie", "cookies", "cookie2"];
 /// What a gateway says of the consumer that it recognised: no secrets, whatever words follow.
 const OPEN_PREFIXES: [&str; 2] = ["x-consumer-", "x-authenticated-"];
 /// The name of the credential, not the credential.
@@ -51,6 +48,20 @@ fn is_secret(name: &str) -> bool {
     !is_open && names_a_secret(name)
 }
 
+/// A header with one of these words between the hyphens of its name carries a secret, as a rule. By their lengths, because each event asks
+/// this of every word of every header.
+fn is_secret_word(word: &[u8]) -> bool {
+    match word.len() {
+        4 => word == b"auth",
+        5 => word == b"token",
+        6 => matches!(word, b"secret" | b"apikey" | b"cookie"),
+        7 => matches!(word, b"cookies" | b"cookie2"),
+        8 => word == b"password",
+        13 => word == b"authorization",
+        _ => false,
+    }
+}
+
 /// Whether a name in lower case has a word for a secret in it. Words end at underscores, too, which many servers take for hyphens.
 pub fn names_a_secret(name: &str) -> bool {
     let name = name.as_bytes();
@@ -60,7 +71,7 @@ pub fn names_a_secret(name: &str) -> bool {
             continue;
         }
         let word = &name[begin..at];
-        if (before == b"api" && word == b"key") || WORDS.iter().any(|known| known.as_bytes() == word) {
+        if is_secret_word(word) || (before == b"api" && word == b"key") {
             return true;
         }
         (begin, before) = (at + 1, word);

@@ -2,8 +2,8 @@
 //! said or closed anything without being asked.
 //!
 //! hyper owns the connection's protocol and reads and writes through [`WireIo`]; the pool keeps the other handle. The kernel is asked
-//! right before the first byte of a request: what the reactor reported may be a moment old, and an answer that came before its request
-//! was written for somebody else. That costs a system call, so it is left out where it could hardly say anything: see [`JUST_READ`].
+//! right before the first byte of every request: what the reactor reported may be a moment old, and an answer that came before its request
+//! was written for somebody else (ADR 0010).
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, IoSlice};
@@ -18,13 +18,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::Audience;
 use super::habits::Habits;
 use crate::stall::Stall;
-
-/// A connection whose last answer ended less than this ago, behind which the kernel had nothing, and of which the reactor has heard nothing
-/// since, is not asked about for a request that nobody watches (ADR 0010).
-const JUST_READ: Duration = Duration::from_micros(500);
 
 /// What is known of one connection.
 pub(crate) struct Wire {
@@ -35,8 +30,6 @@ pub(crate) struct Wire {
     idle_since: Cell<Option<Instant>>,
     /// How long it had been idle before the request that is under way.
     idle_before: Cell<Duration>,
-    /// Who hears of that request.
-    audience: Cell<Audience>,
     answers: Cell<u32>,
     /// Its close by the upstream has been noted, or was announced.
     closed: Cell<bool>,
@@ -64,7 +57,6 @@ impl Wire {
             habits,
             idle_since: Cell::new(None),
             idle_before: Cell::new(Duration::ZERO),
-            audience: Cell::new(Audience::Watch),
             answers: Cell::new(0),
             closed: Cell::new(false),
             begins: Cell::new(false),
@@ -88,8 +80,7 @@ impl Wire {
     }
 
     /// A request is about to be given to hyper.
-    pub fn begin(&self, now: Instant, audience: Audience) {
-        self.audience.set(audience);
+    pub fn begin(&self, now: Instant) {
         let idle = self.idle_since.take().map_or(Duration::ZERO, |since| now.duration_since(since));
         self.idle_before.set(idle);
         self.head.borrow_mut().clear();
@@ -174,22 +165,12 @@ impl Wire {
         }
     }
 
-    fn check_first_write(&self, bytes: &[u8], cx: &mut Context<'_>) -> io::Result<()> {
+    fn check_first_write(&self, bytes: &[u8]) -> io::Result<()> {
         if !self.begins.replace(false) {
             return Ok(());
         }
         self.head.borrow_mut().extend_from_slice(bytes);
-        if self.was_just_read() && self.stream.borrow().poll_read_ready(cx).is_pending() {
-            return Ok(());
-        }
         self.spoilt().map_or(Ok(()), Err)
-    }
-
-    /// Whether the kernel had nothing to read a moment ago, and that is good enough for this request.
-    fn was_just_read(&self) -> bool {
-        self.audience.get() == Audience::Client
-            && self.answers.get() > 0
-            && self.idle_before.get() < JUST_READ
     }
 
     /// Notes what became of a write, and ends one that stands still behind an answer.
@@ -242,7 +223,7 @@ impl AsyncRead for WireIo {
 
 impl AsyncWrite for WireIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.check_first_write(bytes, cx)?;
+        self.0.check_first_write(bytes)?;
         let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, bytes);
         self.0.note_write(written, cx)
     }
@@ -253,7 +234,7 @@ impl AsyncWrite for WireIo {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         // hyper's first slice is the head.
-        self.0.check_first_write(slices.first().map_or(&[], |slice| slice), cx)?;
+        self.0.check_first_write(slices.first().map_or(&[], |slice| slice))?;
         let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, slices);
         self.0.note_write(written, cx)
     }
