@@ -115,7 +115,8 @@ fn command(
         command.args(["--exclude-re", pattern]);
     }
     if let Some(shard) = shard {
-        command.args(["--shard", shard]);
+        // So that a part is a sample of the whole crate, not of its first files.
+        command.args(["--sharding", "round-robin", "--shard", shard]);
     }
     // Its own tests: what starts the binary is another crate's.
     command.args(["--", "--lib"]);
