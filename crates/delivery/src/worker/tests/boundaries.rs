@@ -163,6 +163,8 @@ async fn an_attempt_is_slow_when_it_has_taken_a_second() {
     assert_eq!(slow, Some(Position(position)));
     assert_eq!(places(&worker), (1, 1, 0), "it has a row, and takes no place from retries");
     assert!(worker.flight.next_slow(began + HOUR).is_none(), "once");
+    // The attempt's task gets its turn: its time begins there.
+    world.barrier().await;
     world.advance(16 * SECOND).await;
     assert!(world_lands(&world, &mut worker).await);
     assert_eq!((places(&worker), worker.flight.is_empty()), ((0, 0, 0), true));
