@@ -67,8 +67,9 @@ pub(crate) struct Writing {
     in_envelopes: HashMap<SubscriptionId, sns::Names>,
     /// Subscriptions without an envelope.
     raw: HashSet<SubscriptionId>,
-    /// Queues that have a subscription with an envelope.
-    signed_queues: HashSet<String>,
+    /// Queues that have subscriptions, all of them without an envelope. Any other one may have messages that want a signature, also one
+    /// that no subscription names any more: what was sent to it stays there.
+    unsigned_queues: HashSet<String>,
 }
 
 impl Writing {
@@ -80,15 +81,25 @@ impl Writing {
         entities: &Entities,
     ) -> Self {
         let topics = entities.topics.iter().map(|topic| (topic.id, topic.name.clone())).collect();
-        let mut writing =
-            Self { names, hub_url, topics, in_envelopes: HashMap::new(), raw, signed_queues: HashSet::new() };
+        let mut writing = Self {
+            names,
+            hub_url,
+            topics,
+            in_envelopes: HashMap::new(),
+            raw,
+            unsigned_queues: HashSet::new(),
+        };
+        let mut signed_queues = HashSet::new();
         let all = entities.subscriptions.iter().chain(&entities.removed);
         for Subscription { id, uuid, topic, endpoint, .. } in all.filter(|it| it.protocol == Protocol::Sqs) {
-            if !writing.raw.contains(id) {
-                writing.signed_queues.insert(endpoint.clone());
+            if writing.raw.contains(id) {
+                writing.unsigned_queues.insert(endpoint.clone());
+            } else {
+                signed_queues.insert(endpoint);
                 writing.in_envelopes.insert(*id, writing.names_of(*topic, *uuid));
             }
         }
+        writing.unsigned_queues.retain(|queue| !signed_queues.contains(queue));
         writing
     }
 
@@ -116,7 +127,7 @@ impl Hub {
 
     /// Waits until there is a key, if messages of the queue need one. Asked before messages are taken, so that none is taken in vain.
     pub(crate) async fn await_key(&self, queue: &Queue) -> Result<()> {
-        if !self.shared.writing.signed_queues.contains(queue.name()) {
+        if self.shared.writing.unsigned_queues.contains(queue.name()) {
             return Ok(());
         }
         let mut key = self.shared.deps.sns_key.clone();

@@ -320,6 +320,13 @@ async fn without_a_key_nothing_is_taken() {
     let refused = stage.hub.receive(&stage.queue(QUEUE), NOW).await.unwrap_err();
     tokio::time::resume();
     assert!(matches!(refused, HubError::NoKey) && refused.is_transient());
+    tokio::time::pause();
+    let refused = stage.hub.receive(&stage.queue(EMPTY_QUEUE), NOW).await.unwrap_err();
+    tokio::time::resume();
+    assert!(
+        matches!(refused, HubError::NoKey),
+        "a queue without a subscription may have messages of an old one"
+    );
     assert_eq!(stage.receive_one(RAW_QUEUE).await.receive_count, 1, "raw messages need none");
     stage.key.send_replace(key);
     assert_eq!(stage.receive_one(QUEUE).await.receive_count, 1);
