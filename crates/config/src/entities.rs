@@ -175,6 +175,7 @@ impl Config {
             let Fresh { token, uuid } = fresh();
             DesiredSubscription {
                 topic: subscription.topic.clone(),
+                name: None,
                 protocol: subscription.protocol,
                 endpoint: subscription.endpoint.clone(),
                 confirm_with: subscription.confirm.then_some(token),

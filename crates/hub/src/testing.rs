@@ -158,6 +158,7 @@ pub const WEBHOOK: &str = "http://localhost:9100/expire";
 fn desired() -> Desired {
     let subscription = |n: u128, protocol, endpoint: &str, token: Option<&str>| DesiredSubscription {
         topic: TOPIC.into(),
+        name: None,
         protocol,
         endpoint: endpoint.into(),
         confirm_with: token.map(Into::into),

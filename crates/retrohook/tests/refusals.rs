@@ -244,6 +244,9 @@ fn make_version_3(dir: &Path) {
          ALTER TABLE events DROP COLUMN stamp;
          ALTER TABLE messages DROP COLUMN stamp;
          ALTER TABLE deliveries DROP COLUMN died_at;
+         DROP INDEX subscriptions_name;
+         ALTER TABLE subscriptions DROP COLUMN name;
+         ALTER TABLE subscriptions DROP COLUMN reconfirms;
          ALTER TABLE subscriptions DROP COLUMN created;
          ALTER TABLE subscriptions DROP COLUMN removed;
          ALTER TABLE queues DROP COLUMN retention;",

@@ -49,10 +49,28 @@ pub trait Tx {
     fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Makes topics, queues and subscriptions exist as the configuration wants. What is new owns events from this commit on; what is
-    /// gone is marked with `now`, what came back is unmarked. A subscription's cursor is never reset, and neither is its state, but for
-    /// two: a pending subscription that is wanted without confirmation is confirmed from this commit on, and goes on at its cursor; a
-    /// disabled one that was gone and comes back is declared anew, with the state, token and uuid of a new one. A topic or queue that only
-    /// a subscription names exists too.
+    /// gone is marked with `now`, what came back is unmarked. A topic or queue that only a subscription names exists too.
+    ///
+    /// A subscription's identity is its name in its topic if it has one, else (topic, protocol, endpoint). [`identity`](crate::identity)
+    /// has the rules as functions. Which one of the store a wanted one is, removed ones included:
+    /// 1. the one that has its name, whatever its endpoint is. A queue's subscription has no cursor, so a name is never that of a webhook
+    ///    first and of a queue then: the one that had it loses it and counts as one that has no name;
+    /// 2. else the one of the same topic, protocol and endpoint whose own name nobody wants: it never had one, or the name was taken away
+    ///    or changed. So neither giving a name, nor taking it away, nor changing it loses anything while the endpoint stays. Of several the
+    ///    one that was wanted until now, then one without a name;
+    /// 3. else it is new.
+    ///
+    /// All of it is one change: two can swap their names or endpoints, and one can get the endpoint of one that is removed, which keeps
+    /// its number and its grace. A name or endpoint that is wanted twice counts once.
+    ///
+    /// Number, uuid, cursor, rows and what it is owed stay with it, under any name and endpoint. Its state stays too, except that
+    /// * a pending one that is wanted without confirmation is confirmed from this commit on;
+    /// * a disabled one that was gone and comes back is declared anew, with the state, token and uuid of a new one;
+    /// * one whose endpoint moved to another origin (scheme, host or port of a webhook, another queue) has the state and token of a new
+    ///   one: whoever confirmed or unsubscribed was somebody else, and the old token confirms nothing. If it was confirmed and is pending
+    ///   now, what it is owed is kept as for a confirmed one ([`Subscription::reconfirms`]) until it is confirmed or disabled.
+    ///
+    /// Messages that a queue has stay there when its subscription moves to another queue; what it missed goes to the new one.
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities>;
 
     /// Sends queues what they missed while their subscriptions were out of the configuration, the oldest first: each event that came

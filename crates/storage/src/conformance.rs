@@ -20,6 +20,7 @@ mod deliveries;
 mod entities;
 mod housekeeping;
 mod journal;
+mod names;
 mod queues;
 mod transactions;
 
@@ -53,6 +54,7 @@ pub fn run<S: Subject + 'static>(fresh: impl Fn() -> S) {
     let all = [
         journal::CASES,
         entities::CASES,
+        names::CASES,
         deliveries::CASES,
         queues::CASES,
         housekeeping::CASES,
@@ -169,9 +171,10 @@ impl Store {
 const TOPIC: &str = "profile-changes";
 
 fn wanted(protocol: Protocol, endpoint: &str) -> DesiredSubscription {
-    let name = endpoint.bytes().fold(7u128, |sum, byte| sum * 31 + u128::from(byte));
+    let name = endpoint.bytes().fold(7u128, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     DesiredSubscription {
         topic: TOPIC.into(),
+        name: None,
         protocol,
         endpoint: endpoint.into(),
         confirm_with: None,

@@ -79,16 +79,19 @@ fn unique<'n>(names: impl Iterator<Item = &'n String>) -> Vec<&'n str> {
     names.map(String::as_str).filter(|name| seen.insert(*name)).collect()
 }
 
-/// A subscription that the configuration wants. Its durable identity is (topic, protocol, endpoint).
+/// A subscription that the configuration wants. Its durable identity is its name, unique in its topic, if it has one; otherwise (topic,
+/// protocol, endpoint).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredSubscription {
     /// The topic's name.
     pub topic: String,
+    /// Its own name, if it has one.
+    pub name: Option<String>,
     /// How it is reached.
     pub protocol: Protocol,
     /// The URL as configured, or the queue's name.
     pub endpoint: String,
-    /// Whether it starts `Pending` when it is new, with this token to confirm it by.
+    /// Whether it starts `Pending` when it is new or its endpoint has another origin, with this token to confirm it by.
     pub confirm_with: Option<String>,
     /// The last part of its ARN, if it is new.
     pub uuid: Uuid,
@@ -134,12 +137,17 @@ pub struct Subscription {
     pub uuid: Uuid,
     /// What it is subscribed to.
     pub topic: TopicId,
+    /// Its name, unique in its topic, if it has one.
+    pub name: Option<String>,
     /// How it is reached.
     pub protocol: Protocol,
     /// The URL as configured, or the queue's name.
     pub endpoint: String,
     /// Whether it may be delivered to.
     pub state: SubscriptionState,
+    /// It is pending because its endpoint moved to another origin; before that it was confirmed. What it is owed is kept as for a
+    /// confirmed one.
+    pub reconfirms: bool,
     /// When it was first seen, for people.
     pub created_at: Timestamp,
     /// That moment on the store's clock; it owns events from that commit on.
@@ -148,6 +156,18 @@ pub struct Subscription {
     pub removed_at: Option<Timestamp>,
     /// How far it got. Meaningless for `sqs`: a queue has its message from the publish's own commit.
     pub cursor: Cursor,
+}
+
+impl Subscription {
+    /// Its name, or its number: how messages to people call it.
+    pub fn label(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.id.0.to_string())
+    }
+
+    /// Whether what it has not read is kept without a limit of time: it is confirmed, or was until its endpoint moved.
+    pub fn pins(&self) -> bool {
+        self.state == SubscriptionState::Confirmed || self.reconfirms
+    }
 }
 
 /// Whether a subscription may be delivered to.
@@ -203,6 +223,7 @@ mod tests {
     fn names_come_once_and_those_that_only_subscriptions_have_last() {
         let wanted = |topic: &str, protocol, endpoint: &str| DesiredSubscription {
             topic: topic.into(),
+            name: None,
             protocol,
             endpoint: endpoint.into(),
             confirm_with: None,

@@ -5,6 +5,7 @@
 //! * [`writer`]: the one thread that writes, in group commits, over any backend. It owns the order of intents and outcomes, the latch
 //!   after a failed commit and the retry of outcomes that a full disk refused.
 //! * [`clock`]: the store's own clock, with which ages are measured.
+//! * [`identity`]: which of the store's subscriptions a wanted one is.
 //! * [`feed`]: what was committed a moment ago and who is to be woken by it.
 //! * [`vital`]: the end of a thread that must live is noticed, the writer's and others'.
 //! * [`throttle`]: log lines that must not come for each request.
@@ -21,6 +22,7 @@ pub mod entities;
 pub mod error;
 pub mod failpoint;
 pub mod feed;
+pub mod identity;
 pub mod memory;
 pub mod queue;
 pub mod retention;

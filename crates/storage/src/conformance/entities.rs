@@ -17,7 +17,7 @@ pub(super) const CASES: &[Case] = cases![
     what_only_a_subscription_names_exists_too,
     what_is_wanted_twice_exists_once,
     numbers_stay_across_reopening,
-    identity_is_topic_protocol_and_endpoint,
+    identity_without_a_name_is_topic_protocol_and_endpoint,
     a_new_subscription_starts_at_the_head_of_the_log,
     what_is_gone_is_marked_once_and_unmarked_when_it_is_back,
     a_removed_queue_subscription_gets_no_messages,
@@ -97,7 +97,7 @@ fn numbers_stay_across_reopening(store: &mut Store) {
     assert_eq!(depth.visible, 2, "what is subscribed is known from the start, before any sync");
 }
 
-fn identity_is_topic_protocol_and_endpoint(store: &mut Store) {
+fn identity_without_a_name_is_topic_protocol_and_endpoint(store: &mut Store) {
     let endpoint = "http://localhost/a";
     let four = [
         wanted(Protocol::Http, endpoint),
@@ -162,7 +162,7 @@ fn a_removed_queue_subscription_gets_no_messages(store: &mut Store) {
 }
 
 /// The positions of all messages of a queue, in its order.
-fn queued(store: &mut Store, queue: QueueId) -> Vec<Position> {
+pub(super) fn queued(store: &mut Store, queue: QueueId) -> Vec<Position> {
     let received = store.write(|tx| tx.receive(queue, 100, Duration::ZERO, after(0)));
     received.iter().map(|message| message.event.position).collect()
 }

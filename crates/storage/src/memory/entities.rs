@@ -7,6 +7,7 @@ use crate::entities::{
     Cursor, Desired, DesiredSubscription, Entities, Protocol, Queue, QueueId, Subscription, SubscriptionId,
     SubscriptionState, Topic,
 };
+use crate::identity::{self, Assignment, Change, Match};
 
 impl State {
     pub(super) fn sync(&mut self, desired: &Desired, (wall, now): (Timestamp, Stamp)) -> Entities {
@@ -23,11 +24,19 @@ impl State {
             };
             entities.queues.push(Queue { id, name: name.to_owned() });
         }
-        for wanted in &desired.subscriptions {
-            let subscription = self.ensure_subscription(wanted, (wall, now));
-            if !entities.subscriptions.iter().any(|known| known.id == subscription.id) {
-                entities.subscriptions.push(subscription);
-            }
+        let known: Vec<Subscription> =
+            self.subscriptions.values().map(|known| known.subscription.clone()).collect();
+        let wanted = identity::of_topics(&entities.topics, &desired.subscriptions);
+        let Assignment { matches, unnamed } = identity::assign(&known, &wanted);
+        for id in unnamed {
+            self.subscriber(id).subscription.name = None;
+        }
+        for (found, (topic, wanted)) in matches.into_iter().zip(wanted) {
+            entities.subscriptions.push(match found {
+                Match::Known(known) => self.keep_subscription(known, wanted),
+                Match::New => self.add_subscription(topic, wanted, (wall, now)),
+                Match::Repeated => continue,
+            });
         }
         let head = self.head;
         for subscriber in self.subscriptions.edit().values_mut() {
@@ -66,42 +75,56 @@ impl State {
         })
     }
 
-    fn ensure_subscription(
+    fn subscriber(&mut self, id: SubscriptionId) -> &mut Subscriber {
+        self.subscriptions.edit().get_mut(&id).expect("it was read a moment ago")
+    }
+
+    fn keep_subscription(&mut self, known: &Subscription, wanted: &DesiredSubscription) -> Subscription {
+        let (head, change) = (self.head, identity::change(known, wanted));
+        let subscriber = self.subscriber(known.id);
+        subscriber.removed = None;
+        let subscription = &mut subscriber.subscription;
+        subscription.removed_at = None;
+        subscription.name.clone_from(&wanted.name);
+        subscription.protocol = wanted.protocol;
+        subscription.endpoint.clone_from(&wanted.endpoint);
+        match change {
+            Change::None => {}
+            Change::Vouched => subscription.state = SubscriptionState::Confirmed,
+            Change::DeclaredAnew | Change::Moved { .. } => {
+                subscription.state = first_state(wanted);
+                subscriber.token.clone_from(&wanted.confirm_with);
+            }
+        }
+        if change == Change::DeclaredAnew {
+            subscription.uuid = wanted.uuid;
+            subscriber.has_gap = false;
+        }
+        if change != Change::None {
+            subscription.reconfirms = change == Change::Moved { reconfirms: true };
+        }
+        if known.removed_at.is_some() && subscriber.has_gap {
+            subscription.cursor.dispatched_to = head;
+        }
+        subscription.clone()
+    }
+
+    fn add_subscription(
         &mut self,
+        topic: TopicId,
         wanted: &DesiredSubscription,
         (wall, now): (Timestamp, Stamp),
     ) -> Subscription {
-        let topic = self.ensure_topic(&wanted.topic);
-        let same = |known: &Subscription| {
-            known.topic == topic && known.protocol == wanted.protocol && known.endpoint == wanted.endpoint
-        };
-        let head = self.head;
-        let mut subscribers = self.subscriptions.edit().values_mut();
-        if let Some(known) = subscribers.find(|known| same(&known.subscription)) {
-            let was_removed = known.subscription.removed_at.take().is_some();
-            known.removed = None;
-            if was_removed && known.subscription.state.is_disabled() {
-                known.subscription.state = first_state(wanted);
-                known.subscription.uuid = wanted.uuid;
-                known.token.clone_from(&wanted.confirm_with);
-                known.has_gap = false;
-            }
-            if was_removed && known.has_gap {
-                known.subscription.cursor.dispatched_to = head;
-            }
-            if wanted.confirm_with.is_none() && !known.subscription.state.is_disabled() {
-                known.subscription.state = SubscriptionState::Confirmed;
-            }
-            return known.subscription.clone();
-        }
         self.last_subscription += 1;
         let subscription = Subscription {
             id: SubscriptionId(self.last_subscription),
             uuid: wanted.uuid,
             topic,
+            name: wanted.name.clone(),
             protocol: wanted.protocol,
             endpoint: wanted.endpoint.clone(),
             state: first_state(wanted),
+            reconfirms: false,
             created_at: wall,
             created: now,
             removed_at: None,
@@ -126,8 +149,7 @@ impl State {
         stamp: Stamp,
         pinned_since: Stamp,
     ) -> bool {
-        self.readers_before(topic, position)
-            .any(|subscription| subscription.state == SubscriptionState::Confirmed || stamp > pinned_since)
+        self.readers_before(topic, position).any(|subscription| subscription.pins() || stamp > pinned_since)
     }
 
     /// Push subscriptions of the topic that have yet to read the position.

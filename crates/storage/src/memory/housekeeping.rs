@@ -6,7 +6,7 @@ use super::state::State;
 use super::transaction::waits;
 use crate::backend::Committed;
 use crate::delivery::{DeliveryId, DeliveryState};
-use crate::entities::{QueueId, SubscriptionId, SubscriptionState};
+use crate::entities::{QueueId, SubscriptionId};
 use crate::retention::{Housekept, Retention, TOO_OLD};
 
 /// How much one call may still do, and what its commit tells.
@@ -150,11 +150,7 @@ impl State {
     }
 
     fn drop_unreachable(&mut self, until: Stamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
-        let unreachable = |id| {
-            self.subscriptions
-                .get(&id)
-                .is_some_and(|known| known.subscription.state != SubscriptionState::Confirmed)
-        };
+        let unreachable = |id| self.subscriptions.get(&id).is_some_and(|known| !known.subscription.pins());
         let old = |position| self.events.get(&position).is_none_or(|event| event.stamp <= until);
         let rows = self
             .deliveries

@@ -119,6 +119,7 @@ impl Tx for Transaction {
         let found = subscribers.find(|subscriber| subscriber.token.as_deref() == Some(token));
         Ok(found.map(|subscriber| {
             subscriber.subscription.state = SubscriptionState::Confirmed;
+            subscriber.subscription.reconfirms = false;
             subscriber.subscription.clone()
         }))
     }
@@ -135,6 +136,7 @@ impl Tx for Transaction {
                 subscriber.has_gap = false;
                 subscriber.subscription.state =
                     SubscriptionState::Disabled { token: subscriber.token.clone() };
+                subscriber.subscription.reconfirms = false;
             }
             subscriber.subscription.clone()
         }))
@@ -144,6 +146,7 @@ impl Tx for Transaction {
         self.trace.note(Trace::Unstamped);
         Ok(self.state.subscriptions.edit().get_mut(&id).map(|subscriber| {
             subscriber.subscription.state = SubscriptionState::Confirmed;
+            subscriber.subscription.reconfirms = false;
             subscriber.subscription.clone()
         }))
     }

@@ -380,6 +380,7 @@ fn what_lapses_is_counted_by_subscription() {
     let (world, retention) = (World::new(), Retention::default());
     let wanted = |endpoint: &str, token: Option<&str>| DesiredSubscription {
         topic: "t".into(),
+        name: None,
         protocol: Protocol::Http,
         endpoint: endpoint.into(),
         confirm_with: token.map(Into::into),
@@ -589,6 +590,7 @@ fn queues_with_new_messages_are_woken() {
     let desired = Desired {
         subscriptions: vec![DesiredSubscription {
             topic: "profile-changes".into(),
+            name: None,
             protocol: Protocol::Sqs,
             endpoint: "worker".into(),
             confirm_with: None,

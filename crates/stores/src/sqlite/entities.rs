@@ -9,6 +9,7 @@ use storage::entities::{
     Cursor, Desired, DesiredSubscription, Entities, Protocol, Queue, QueueId, Subscription, SubscriptionId,
     Topic,
 };
+use storage::identity::{self, Assignment, Change, Match};
 
 use super::gaps;
 use super::rows::{self, SUBSCRIPTION, micros, ticks};
@@ -45,25 +46,43 @@ pub(super) fn sync(
         database.run("set a queue's retention", sql, (id.0, retention))?;
         entities.queues.push(Queue { id, name: name.to_owned() });
     }
-    let head = head(database)?;
-    let mut wanted = HashSet::new();
-    for subscription in &desired.subscriptions {
-        let kept = ensure_subscription(database, subscription, head, (wall, now))?;
-        if wanted.insert(kept.id) {
-            entities.subscriptions.push(kept);
-        }
-    }
-    for mut subscription in all(database)?.into_iter().filter(|known| !wanted.contains(&known.id)) {
-        if subscription.removed_at.is_none() {
-            mark_removed(database, subscription.id, Some((wall, now)))?;
-            if subscription.protocol == Protocol::Sqs && !subscription.state.is_disabled() {
-                gaps::begin(database, &mut subscription, head)?;
-            }
-            subscription.removed_at = Some(wall);
-        }
-        entities.removed.push(subscription);
-    }
+    sync_subscriptions(database, &mut entities, &desired.subscriptions, (wall, now))?;
     Ok(entities)
+}
+
+fn sync_subscriptions(
+    database: &Connection,
+    entities: &mut Entities,
+    wanted: &[DesiredSubscription],
+    (wall, now): (Timestamp, Stamp),
+) -> Result<()> {
+    let (head, known) = (head(database)?, all(database)?);
+    let wanted = identity::of_topics(&entities.topics, wanted);
+    let Assignment { matches, unnamed } = identity::assign(&known, &wanted);
+    for id in unnamed {
+        let sql = "UPDATE subscriptions SET name = NULL WHERE id = ?1";
+        database.run("take a subscription's name away", sql, [id.0])?;
+    }
+    let mut kept = HashSet::new();
+    for (found, (topic, wanted)) in matches.into_iter().zip(wanted) {
+        let id = match found {
+            Match::Known(known) => keep_subscription(database, known, wanted, head)?,
+            Match::New => add_subscription(database, (topic, wanted), head, (wall, now))?,
+            Match::Repeated => continue,
+        };
+        kept.insert(id);
+        entities.subscriptions.push(there(database, id)?);
+    }
+    for known in known.iter().filter(|known| !kept.contains(&known.id)) {
+        if known.removed_at.is_none() {
+            mark_removed(database, known.id, Some((wall, now)))?;
+            if known.protocol == Protocol::Sqs && !known.state.is_disabled() {
+                gaps::begin(database, known.id, head)?;
+            }
+        }
+        entities.removed.push(there(database, known.id)?);
+    }
+    Ok(())
 }
 
 /// The last position that was ever given.
@@ -97,54 +116,62 @@ fn ensure_name(database: &Connection, table: &Names, name: &str) -> Result<i64> 
     Ok(database.last_insert_rowid())
 }
 
-fn ensure_subscription(
+fn keep_subscription(
     database: &Connection,
+    known: &Subscription,
     wanted: &DesiredSubscription,
     head: Position,
+) -> Result<SubscriptionId> {
+    let (id, was_removed) = (known.id, known.removed_at.is_some());
+    if was_removed {
+        mark_removed(database, id, None)?;
+    }
+    let is_same = known.protocol == wanted.protocol && known.endpoint == wanted.endpoint;
+    if !is_same || known.name != wanted.name {
+        let sql = "UPDATE subscriptions SET name = ?2, protocol = ?3, endpoint = ?4 WHERE id = ?1";
+        let row = params![id.0, wanted.name, wanted.protocol.as_str(), wanted.endpoint];
+        database.run("give a subscription its name and endpoint", sql, row)?;
+    }
+    match identity::change(known, wanted) {
+        Change::None => {}
+        Change::Vouched => confirm_pending(database, id)?,
+        Change::DeclaredAnew => {
+            begin_again(database, id, wanted, false)?;
+            let sql = "UPDATE subscriptions SET uuid = ?2 WHERE id = ?1";
+            database.run("give a subscription its uuid", sql, params![id.0, wanted.uuid.as_bytes()])?;
+            gaps::close(database, id)?;
+        }
+        Change::Moved { reconfirms } => begin_again(database, id, wanted, reconfirms)?,
+    }
+    if was_removed {
+        gaps::end(database, id, head)?;
+    }
+    Ok(id)
+}
+
+fn add_subscription(
+    database: &Connection,
+    (topic, wanted): (TopicId, &DesiredSubscription),
+    head: Position,
     (wall, now): (Timestamp, Stamp),
-) -> Result<Subscription> {
-    let topic = ensure_topic(database, &wanted.topic)?;
-    let protocol = wanted.protocol.as_str();
-    let sql = "SELECT id, removed_at IS NOT NULL FROM subscriptions
-               WHERE topic = ?1 AND protocol = ?2 AND endpoint = ?3";
-    let identity = params![topic.0, protocol, wanted.endpoint];
-    let known = database.find("find a subscription", sql, identity, |row| {
-        Ok((SubscriptionId(row.get(0)?), row.get::<_, bool>(1)?))
-    })?;
-    let id = match known {
-        Some((id, removed)) => {
-            if removed {
-                mark_removed(database, id, None)?;
-                if declare_anew(database, id, wanted)? {
-                    gaps::close(database, id)?;
-                }
-                gaps::end(database, id, head)?;
-            }
-            if wanted.confirm_with.is_none() {
-                confirm_pending(database, id)?;
-            }
-            id
-        }
-        None => {
-            let sql = "INSERT INTO subscriptions
-                       (uuid, topic, protocol, endpoint, state, token, created_at, created, dispatched_to, done_to)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)";
-            let row = params![
-                wanted.uuid.as_bytes(),
-                topic.0,
-                protocol,
-                wanted.endpoint,
-                first_state(wanted),
-                wanted.confirm_with,
-                micros(wall),
-                ticks(now),
-                head.0,
-            ];
-            database.run("add a subscription", sql, row)?;
-            SubscriptionId(database.last_insert_rowid())
-        }
-    };
-    find(database, id)?.ok_or_else(|| damaged(format!("subscription {} is there and is not", id.0)))
+) -> Result<SubscriptionId> {
+    let sql = "INSERT INTO subscriptions
+               (uuid, topic, name, protocol, endpoint, state, token, created_at, created, dispatched_to, done_to)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)";
+    let row = params![
+        wanted.uuid.as_bytes(),
+        topic.0,
+        wanted.name,
+        wanted.protocol.as_str(),
+        wanted.endpoint,
+        first_state(wanted),
+        wanted.confirm_with,
+        micros(wall),
+        ticks(now),
+        head.0,
+    ];
+    database.run("add a subscription", sql, row)?;
+    Ok(SubscriptionId(database.last_insert_rowid()))
 }
 
 /// The state in which a declaration begins.
@@ -152,18 +179,22 @@ fn first_state(wanted: &DesiredSubscription) -> &'static str {
     if wanted.confirm_with.is_some() { "pending" } else { "confirmed" }
 }
 
-/// A subscription that ended and was taken out of the configuration is back: whoever wrote it there again wants it to begin again.
-/// Whether it had ended.
-fn declare_anew(database: &Connection, id: SubscriptionId, wanted: &DesiredSubscription) -> Result<bool> {
-    let sql =
-        "UPDATE subscriptions SET state = ?2, token = ?3, uuid = ?4 WHERE id = ?1 AND state = 'disabled'";
-    let row = params![id.0, first_state(wanted), wanted.confirm_with, wanted.uuid.as_bytes()];
-    Ok(database.run("declare a subscription anew", sql, row)? > 0)
+/// Gives a subscription the state and the token of a new one.
+fn begin_again(
+    database: &Connection,
+    id: SubscriptionId,
+    wanted: &DesiredSubscription,
+    reconfirms: bool,
+) -> Result<()> {
+    let sql = "UPDATE subscriptions SET state = ?2, token = ?3, reconfirms = ?4 WHERE id = ?1";
+    let row = params![id.0, first_state(wanted), wanted.confirm_with, reconfirms];
+    database.run("declare a subscription anew", sql, row).map(drop)
 }
 
 /// The configuration vouches for the endpoint now. The token stays: a late visit of its link is no error.
 fn confirm_pending(database: &Connection, id: SubscriptionId) -> Result<()> {
-    let sql = "UPDATE subscriptions SET state = 'confirmed' WHERE id = ?1 AND state = 'pending'";
+    let sql =
+        "UPDATE subscriptions SET state = 'confirmed', reconfirms = 0 WHERE id = ?1 AND state = 'pending'";
     database.run("confirm a pending subscription", sql, [id.0]).map(drop)
 }
 
@@ -184,23 +215,28 @@ pub(super) fn find(database: &Connection, id: SubscriptionId) -> Result<Option<S
     database.find("read a subscription", &sql, [id.0], rows::subscription)
 }
 
+/// One that was read or written a moment ago.
+fn there(database: &Connection, id: SubscriptionId) -> Result<Subscription> {
+    find(database, id)?.ok_or_else(|| damaged(format!("subscription {} is there and is not", id.0)))
+}
+
 pub(super) fn confirm(database: &Connection, token: &str) -> Result<Option<Subscription>> {
     let sql = "SELECT id FROM subscriptions WHERE token = ?1 ORDER BY id LIMIT 1";
     let found = database.find("find a token", sql, [token], |row| row.get(0).map(SubscriptionId))?;
     let Some(id) = found else { return Ok(None) };
-    let sql = "UPDATE subscriptions SET state = 'confirmed' WHERE id = ?1";
+    let sql = "UPDATE subscriptions SET state = 'confirmed', reconfirms = 0 WHERE id = ?1";
     database.run("confirm a subscription", sql, [id.0])?;
     find(database, id)
 }
 
 /// Whether it was not disabled before.
 pub(super) fn disable(database: &Connection, id: SubscriptionId, token: Option<&str>) -> Result<bool> {
-    let sql = "UPDATE subscriptions SET state = 'disabled', token = ?2 WHERE id = ?1 AND state <> 'disabled'";
+    let sql = "UPDATE subscriptions SET state = 'disabled', token = ?2, reconfirms = 0 WHERE id = ?1 AND state <> 'disabled'";
     Ok(database.run("disable a subscription", sql, (id.0, token))? > 0)
 }
 
 pub(super) fn enable(database: &Connection, id: SubscriptionId) -> Result<()> {
-    let sql = "UPDATE subscriptions SET state = 'confirmed' WHERE id = ?1";
+    let sql = "UPDATE subscriptions SET state = 'confirmed', reconfirms = 0 WHERE id = ?1";
     database.run("enable a subscription", sql, [id.0]).map(drop)
 }
 

@@ -10,7 +10,7 @@ use event::{Position, Timestamp, TopicId};
 use rusqlite::Connection;
 use storage::Result;
 use storage::clock::Trace;
-use storage::entities::{Cursor, QueueId, Subscription, SubscriptionId};
+use storage::entities::{QueueId, SubscriptionId};
 
 use super::rows;
 use super::statements::Statements;
@@ -33,12 +33,11 @@ fn name(id: SubscriptionId) -> String {
 }
 
 /// A subscription is removed that was sent everything up to `head`. One that still has a gap goes on with it.
-pub(super) fn begin(database: &Connection, subscription: &mut Subscription, head: Position) -> Result<()> {
+pub(super) fn begin(database: &Connection, id: SubscriptionId, head: Position) -> Result<()> {
     let sql = "INSERT INTO small_values (name, value) VALUES (?1, x'') ON CONFLICT DO NOTHING";
-    if database.run("note a gap", sql, [name(subscription.id)])? > 0 {
+    if database.run("note a gap", sql, [name(id)])? > 0 {
         let sql = "UPDATE subscriptions SET dispatched_to = ?2, done_to = ?2 WHERE id = ?1";
-        database.run("begin a gap", sql, [subscription.id.0, head.0])?;
-        subscription.cursor = Cursor { dispatched_to: head, done_to: head };
+        database.run("begin a gap", sql, [id.0, head.0])?;
     }
     Ok(())
 }

@@ -283,7 +283,7 @@ impl Sweep {
             "DELETE FROM deliveries WHERE (subscription, position) IN
                    (SELECT d.subscription, d.position
                     FROM subscriptions s CROSS JOIN deliveries d INDEXED BY deliveries_waiting CROSS JOIN events e
-                    WHERE s.state <> 'confirmed' AND d.subscription = s.id AND d.state <> 'dead'
+                    WHERE s.state <> 'confirmed' AND NOT s.reconfirms AND d.subscription = s.id AND d.state <> 'dead'
                       AND e.position = d.position AND {EVENT_STAMP} <= ?1 LIMIT ?2)
                    RETURNING position, subscription, (SELECT done_to FROM subscriptions WHERE id = subscription)"
         );
@@ -484,14 +484,14 @@ fn event_after(
 
 fn floors(database: &Connection, topic: TopicId) -> Result<Floors> {
     let sql = format!(
-        "SELECT min(done_to) FROM subscriptions WHERE topic = ?1 AND state = 'confirmed'
+        "SELECT min(done_to) FROM subscriptions WHERE topic = ?1 AND (state = 'confirmed' OR reconfirms)
          AND (protocol <> 'sqs' OR {HAS_GAP})"
     );
     let confirmed = database.find("read a topic's cursors", &sql, [topic.0], |row| {
         Ok(row.get::<_, Option<i64>>(0)?.map(Position))
     })?;
     let sql = "SELECT id, done_to FROM subscriptions INDEXED BY subscriptions_unconfirmed
-               WHERE state <> 'confirmed' AND topic = ?1 AND protocol <> 'sqs'";
+               WHERE state <> 'confirmed' AND NOT reconfirms AND topic = ?1 AND protocol <> 'sqs'";
     let others = database.list("read the unconfirmed cursors", sql, [topic.0], |row| {
         Ok((SubscriptionId(row.get(0)?), rows::position(row, 1)?))
     })?;

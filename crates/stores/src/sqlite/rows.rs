@@ -23,7 +23,7 @@ pub(super) const EVENT_STAMP: &str = "ifnull(e.stamp, min(e.recorded_at, (SELECT
 pub(super) const MESSAGE_STAMP: &str = "ifnull(m.stamp, min(m.sent_at, (SELECT began FROM clock)))";
 
 /// The columns that [`subscription`] reads.
-pub(super) const SUBSCRIPTION: &str = "id, uuid, topic, protocol, endpoint, state, token, created_at, removed_at, dispatched_to, done_to, created";
+pub(super) const SUBSCRIPTION: &str = "id, uuid, topic, protocol, endpoint, state, token, created_at, removed_at, dispatched_to, done_to, created, name, reconfirms";
 
 /// The columns that [`delivery`] reads.
 pub(super) const DELIVERY: &str = "subscription, position, key, state, at, reason, attempts, since, died_at";
@@ -103,9 +103,11 @@ pub(super) fn subscription(row: &Row<'_>) -> rusqlite::Result<Subscription> {
         id: SubscriptionId(row.get(0)?),
         uuid: Uuid::from_bytes(row.get(1)?),
         topic: TopicId(row.get(2)?),
+        name: row.get(12)?,
         protocol: protocol(row, 3)?,
         endpoint: row.get(4)?,
         state,
+        reconfirms: row.get(13)?,
         created_at: time(row, 7)?,
         created: stamp(row, 11)?,
         removed_at: optional_time(row, 8)?,

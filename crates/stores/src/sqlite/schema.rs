@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5265_7472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// What each version adds to the one before. Never change one that was released: add one.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 /// Between two lines about a migration that takes long.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -289,4 +289,44 @@ UPDATE messages SET visible_at = min(visible_at, (SELECT began FROM clock) + 432
                 WHERE m.queue = q.id AND m.visible_at > 0);
 UPDATE subscriptions SET created = min(created_at, (SELECT began FROM clock)),
   removed = max(min(removed_at, (SELECT began FROM clock)), (SELECT began FROM clock) - 86400000000);
+";
+
+/// Version 5: a subscription may have a name, and keeps what it is owed when its endpoint changes.
+///
+/// * `subscriptions.name`: unique in its topic. Topic, protocol and endpoint are unique no longer: one that is removed may have the endpoint
+///   of one that is not.
+/// * `subscriptions.reconfirms`: 1 for a pending one that was confirmed before its endpoint moved; what it is owed is kept as for a
+///   confirmed one.
+///
+/// The table is written anew, because a constraint cannot be dropped; it is small, and no other table is read.
+const V5: &str = "
+CREATE TABLE subscriptions_of_v5 (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uuid BLOB NOT NULL CHECK (length(uuid) = 16),
+  topic INTEGER NOT NULL,
+  name TEXT,
+  protocol TEXT NOT NULL,
+  endpoint TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'disabled')),
+  token TEXT,
+  reconfirms INTEGER NOT NULL DEFAULT 0 CHECK (reconfirms = 0 OR state = 'pending'),
+  created_at INTEGER NOT NULL,
+  removed_at INTEGER,
+  dispatched_to INTEGER NOT NULL,
+  done_to INTEGER NOT NULL,
+  created INTEGER NOT NULL DEFAULT 0,
+  removed INTEGER
+) STRICT;
+INSERT INTO subscriptions_of_v5
+  SELECT id, uuid, topic, NULL, protocol, endpoint, state, token, 0, created_at, removed_at, dispatched_to, done_to, created, removed
+  FROM subscriptions;
+DELETE FROM sqlite_sequence WHERE name = 'subscriptions_of_v5';
+INSERT INTO sqlite_sequence SELECT 'subscriptions_of_v5', seq FROM sqlite_sequence WHERE name = 'subscriptions';
+DROP TABLE subscriptions;
+ALTER TABLE subscriptions_of_v5 RENAME TO subscriptions;
+CREATE UNIQUE INDEX subscriptions_name ON subscriptions (topic, name) WHERE name IS NOT NULL;
+CREATE INDEX subscriptions_endpoint ON subscriptions (topic, protocol, endpoint);
+CREATE INDEX subscriptions_token ON subscriptions (token) WHERE token IS NOT NULL;
+CREATE INDEX subscriptions_removed ON subscriptions (removed_at) WHERE removed_at IS NOT NULL;
+CREATE INDEX subscriptions_unconfirmed ON subscriptions (id) WHERE state <> 'confirmed';
 ";

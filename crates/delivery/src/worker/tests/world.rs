@@ -476,6 +476,7 @@ fn deps(
 fn desired(subscriptions: usize, confirm_with: Option<&str>) -> Desired {
     let subscription = |index: usize| DesiredSubscription {
         topic: "t".into(),
+        name: None,
         protocol: Protocol::Http,
         endpoint: format!("http://a.example/{index}"),
         confirm_with: confirm_with.map(str::to_owned),

@@ -5,6 +5,7 @@ use super::*;
 fn to_queue() -> Desired {
     let subscription = DesiredSubscription {
         topic: "t".into(),
+        name: None,
         protocol: Protocol::Sqs,
         endpoint: "worker".into(),
         confirm_with: None,

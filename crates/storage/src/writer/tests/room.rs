@@ -8,6 +8,7 @@ use super::*;
 fn owe_everything(world: &World) {
     let subscription = DesiredSubscription {
         topic: "first".into(),
+        name: None,
         protocol: Protocol::Http,
         endpoint: "http://localhost/".into(),
         confirm_with: None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE};
 use storage::delivery::DeliveryState;
-use storage::entities::{SubscriptionId, SubscriptionState};
+use storage::entities::{Desired, DesiredSubscription, Protocol, SubscriptionId, SubscriptionState};
 
 use super::*;
 
@@ -112,7 +112,7 @@ fn a_newer_schema_is_refused() {
     shell(&store.files().database).execute_batch("PRAGMA user_version = 99").unwrap();
     assert_eq!(
         store.refusal(),
-        "TMP/data/retrohook.db has schema 99 of a newer version, this one knows 4; it was left as it is: start the \
+        "TMP/data/retrohook.db has schema 99 of a newer version, this one knows 5; it was left as it is: start the \
          newer version"
     );
 }
@@ -307,6 +307,47 @@ fn rows_of_version_3_are_stamped_with_the_clock_less_their_age() {
     assert_eq!(ago(Stamp::from_micros(removed(3) as u64)), 0);
 }
 
+/// Subscriptions of a store of version 4: those who had no names stay what they were, and their numbers are not given again.
+#[test]
+fn subscriptions_of_version_4_stay_what_they_were() {
+    let store = of_version_3(
+        "INSERT INTO subscriptions VALUES
+           (3, x'0123456789abcdef0123456789abcdef', 1, 'https', 'https://c', 'confirmed', 'third', 5, 9, 4, 2),
+           (9, zeroblob(16), 1, 'sqs', 'q', 'confirmed', NULL, 5, NULL, 0, 0);
+         DELETE FROM subscriptions WHERE id = 9;",
+    );
+    let beside = shell(&store.files().database);
+    beside.execute_batch(schema::MIGRATIONS[3]).unwrap();
+    beside.pragma_update(None, "user_version", 4).unwrap();
+    let rows = || -> Vec<String> {
+        let sql = "SELECT id || hex(uuid) || topic || protocol || endpoint || state || ifnull(token, '-') || created_at || created
+                   || ifnull(removed_at, '-') || ifnull(removed, '-') || dispatched_to || '/' || done_to FROM subscriptions";
+        let mut statement = beside.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let before = rows();
+    let mut opened = store.open();
+    assert_eq!((rows(), before.len()), (before.clone(), 3));
+    let known = opened.reader.subscriptions().unwrap();
+    assert!(known.iter().all(|known| known.name.is_none() && !known.reconfirms), "{known:?}");
+    let wanted = |name: Option<&str>, endpoint: &str| DesiredSubscription {
+        topic: "t".into(),
+        name: name.map(Into::into),
+        protocol: Protocol::Http,
+        endpoint: endpoint.into(),
+        confirm_with: None,
+        uuid: uuid::Uuid::nil(),
+    };
+    let subscriptions = vec![wanted(Some("b"), "http://b"), wanted(None, "http://new")];
+    let desired = Desired { subscriptions, ..Desired::default() };
+    let now = write(&mut opened.backend, |tx| tx.sync_entities(&desired, wall_clock())).unwrap();
+    let numbers: Vec<i64> = now.subscriptions.iter().map(|known| known.id.0).collect();
+    assert_eq!(numbers, [2, 10], "the name is given to the one of its endpoint");
+    let again = beside.execute("UPDATE subscriptions SET name = 'b'", []);
+    assert!(again.is_err(), "no two of a topic have one name");
+    assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
+}
+
 #[test]
 fn a_start_without_room_says_so() {
     let store = InTemp::new();
@@ -419,7 +460,7 @@ fn a_look_at_an_older_version_says_what_to_do() {
         let refused = inspect(&store.dir()).err().expect("its tables are others").to_string();
         let refused = refused.replace(store.0.path().to_str().unwrap(), "TMP");
         let expected = format!(
-            "TMP/data/retrohook.db has schema {version} of an older version, this one knows 4; SQLite finds no damage in it, and \
+            "TMP/data/retrohook.db has schema {version} of an older version, this one knows 5; SQLite finds no damage in it, and \
              it was left as it is: a start with this version brings it up to date"
         );
         assert_eq!(refused, expected);

@@ -41,7 +41,7 @@ enum Op {
     Settle(u8),
     Append { n: u8, topic: i64 },
     Recover,
-    Sync(u8),
+    Sync { chosen: u8, named: u8 },
     Confirm(u8),
     Disable(i64),
     Enable(i64),
@@ -68,7 +68,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (0..SAMPLES, 1..4i64).prop_map(|(n, topic)| Op::Append { n, topic }),
         3 => (INTENTS, 1..4i64).prop_map(|(n, topic)| Op::Append { n, topic }),
         1 => Just(Op::Recover),
-        2 => any::<u8>().prop_map(Op::Sync),
+        2 => any::<(u8, u8)>().prop_map(|(chosen, named)| Op::Sync { chosen, named }),
         1 => (0..8u8).prop_map(Op::Confirm),
         1 => (1..=SUBSCRIPTIONS).prop_map(Op::Disable),
         1 => (1..=SUBSCRIPTIONS).prop_map(Op::Enable),
@@ -100,10 +100,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The subscriptions that the bits of `chosen` name; two of them want a confirmation.
-fn desired(chosen: u8) -> Desired {
+/// The subscriptions that the bits of `chosen` name; two of them want a confirmation. Those of `named` have a name, whose number is shifted by
+/// its upper bits, so that names wander over endpoints.
+fn desired(chosen: u8, named: u8) -> Desired {
     let subscription = |bit: u8| DesiredSubscription {
         topic: ["one", "two"][usize::from(bit % 2)].into(),
+        name: (named & (1 << bit) != 0).then(|| format!("name-{}", (bit + named / 64) % 6)),
         protocol: if bit < 4 { Protocol::Http } else { Protocol::Sqs },
         endpoint: if bit < 4 { format!("http://localhost/{bit}") } else { format!("queue-{}", bit / 2 % 2) },
         confirm_with: (bit < 2).then(|| format!("token-{bit}")),
@@ -149,7 +151,7 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, (now, moment): (Timestamp, St
             told(tx.append(&NewEvent { topic: TopicId(*topic), recorded_at: now, ..sample_event(*n) }))
         }
         Op::Recover => told(tx.recover(now, 2)),
-        Op::Sync(chosen) => told(tx.sync_entities(&desired(*chosen), now)),
+        Op::Sync { chosen, named } => told(tx.sync_entities(&desired(*chosen, *named), now)),
         Op::Confirm(bit) => {
             told(tx.confirm_subscription(&format!("token-{bit}")))
                 + &told(tx.confirm_subscription(&format!("back-{bit}")))
@@ -390,7 +392,7 @@ proptest! {
     #[test]
     fn answers_and_holds_what_the_in_memory_store_does(steps in prop::collection::vec(step(), 1..40)) {
         let mut pair = Pair::new();
-        pair.step(&Step::Commit(vec![Op::Sync(0xff)]));
+        pair.step(&Step::Commit(vec![Op::Sync { chosen: 0xff, named: 0 }]));
         for step in &steps {
             pair.step(step);
             pair.compare();

@@ -347,6 +347,7 @@ fn a_power_cut_leaves_no_row_ahead_of_the_clock() {
     let (writer, thread) = Writer::spawn(config).unwrap();
     let subscription = DesiredSubscription {
         topic: "t".into(),
+        name: None,
         protocol: Protocol::Sqs,
         endpoint: "worker".into(),
         confirm_with: None,

@@ -1,0 +1,347 @@
+//! Which of the store's subscriptions a wanted one is, and what becomes of its state.
+//!
+//! These are the rules of [`Tx::sync_entities`](crate::Tx::sync_entities) for subscriptions, as functions of what is known and what is
+//! wanted, so that every store decides alike. A store applies the answer in one transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use event::TopicId;
+use url::Url;
+
+use crate::entities::{
+    DesiredSubscription, Protocol, Subscription, SubscriptionId, SubscriptionState, Topic,
+};
+
+/// A wanted subscription, with its topic's number.
+pub type Wanted<'w> = (TopicId, &'w DesiredSubscription);
+
+/// The wanted subscriptions with their topics' numbers. `topics` has the topic of each.
+pub fn of_topics<'w>(topics: &[Topic], wanted: &'w [DesiredSubscription]) -> Vec<Wanted<'w>> {
+    let ids: HashMap<&str, TopicId> = topics.iter().map(|topic| (topic.name.as_str(), topic.id)).collect();
+    wanted.iter().filter_map(|one| Some((*ids.get(one.topic.as_str())?, one))).collect()
+}
+
+/// Which subscription of the store a wanted one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match<'k> {
+    /// This one.
+    Known(&'k Subscription),
+    /// None: it is new.
+    New,
+    /// It was wanted before, by its name or by its endpoint: the first one counts.
+    Repeated,
+}
+
+impl Match<'_> {
+    fn id(&self) -> Option<SubscriptionId> {
+        match self {
+            Self::Known(row) => Some(row.id),
+            Self::New | Self::Repeated => None,
+        }
+    }
+}
+
+/// What [`assign`] found.
+#[derive(Clone, Debug, Default)]
+pub struct Assignment<'k> {
+    /// For each wanted subscription, in their order, which one it is. No known one comes twice.
+    pub matches: Vec<Match<'k>>,
+    /// Known subscriptions whose name changes, or goes to another one. A store takes these names away before it gives new ones, so that
+    /// no two subscriptions ever have the same.
+    pub unnamed: Vec<SubscriptionId>,
+}
+
+/// Finds for each wanted subscription the one of the store that it is: first by the names, then by the endpoints.
+pub fn assign<'k>(known: &'k [Subscription], wanted: &[Wanted<'_>]) -> Assignment<'k> {
+    let mut matches = first_of_each(wanted);
+    let by_name = by_name(known);
+    settle(&mut matches, wanted, |topic, one| {
+        let row = *by_name.get(&(topic, one.name.as_deref()?))?;
+        (is_push(row.protocol) == is_push(one.protocol)).then_some(row)
+    });
+    let taken: HashSet<SubscriptionId> = matches.iter().filter_map(Match::id).collect();
+    let by_endpoint = by_endpoint(known.iter().filter(|row| !taken.contains(&row.id)));
+    settle(&mut matches, wanted, |topic, one| {
+        by_endpoint.get(&(topic, one.protocol, &*one.endpoint)).copied()
+    });
+    let unnamed = unnamed(known, wanted, &matches);
+    Assignment { matches, unnamed }
+}
+
+/// What `find` finds for those that have not been found yet.
+fn settle<'k>(
+    matches: &mut [Match<'k>],
+    wanted: &[Wanted<'_>],
+    find: impl Fn(TopicId, &DesiredSubscription) -> Option<&'k Subscription>,
+) {
+    for (found, (topic, one)) in matches.iter_mut().zip(wanted) {
+        if let (Match::New, Some(row)) = (*found, find(*topic, one)) {
+            *found = Match::Known(row);
+        }
+    }
+}
+
+fn by_name(known: &[Subscription]) -> HashMap<(TopicId, &str), &Subscription> {
+    known.iter().filter_map(|row| Some(((row.topic, row.name.as_deref()?), row))).collect()
+}
+
+fn by_endpoint<'k>(
+    known: impl Iterator<Item = &'k Subscription>,
+) -> HashMap<(TopicId, Protocol, &'k str), &'k Subscription> {
+    let mut by_endpoint = HashMap::new();
+    for row in known {
+        let best = by_endpoint.entry((row.topic, row.protocol, &*row.endpoint)).or_insert(row);
+        if preference(row) > preference(best) {
+            *best = row;
+        }
+    }
+    by_endpoint
+}
+
+/// Of several with one endpoint, which an endpoint means: the one that is still wanted, then one without a name, then the youngest.
+fn preference(row: &Subscription) -> (bool, bool, SubscriptionId) {
+    (row.removed_at.is_none(), row.name.is_none(), row.id)
+}
+
+/// Those that get another name or none, and those whose name another one gets.
+fn unnamed(known: &[Subscription], wanted: &[Wanted<'_>], matches: &[Match<'_>]) -> Vec<SubscriptionId> {
+    let taken: HashSet<(TopicId, &str)> =
+        wanted.iter().filter_map(|(topic, one)| Some((*topic, one.name.as_deref()?))).collect();
+    let names: HashMap<SubscriptionId, Option<&str>> = matches
+        .iter()
+        .zip(wanted)
+        .filter_map(|(found, (_, one))| Some((found.id()?, one.name.as_deref())))
+        .collect();
+    let loses = |row: &&Subscription| {
+        row.name.as_deref().is_some_and(|name| match names.get(&row.id) {
+            Some(now) => *now != Some(name),
+            None => taken.contains(&(row.topic, name)),
+        })
+    };
+    known.iter().filter(loses).map(|row| row.id).collect()
+}
+
+/// `New` for each, but `Repeated` for one whose name or endpoint came before.
+fn first_of_each<'k>(wanted: &[Wanted<'_>]) -> Vec<Match<'k>> {
+    let (mut names, mut endpoints) = (HashSet::new(), HashSet::new());
+    let mut is_first = |(topic, one): &Wanted<'_>| {
+        let name = one.name.clone().map(|name| (*topic, name));
+        let endpoint = (*topic, one.protocol, one.endpoint.clone());
+        let is_new = !endpoints.contains(&endpoint) && name.as_ref().is_none_or(|name| !names.contains(name));
+        if is_new {
+            names.extend(name);
+            endpoints.insert(endpoint);
+        }
+        is_new
+    };
+    wanted.iter().map(|one| if is_first(one) { Match::New } else { Match::Repeated }).collect()
+}
+
+fn is_push(protocol: Protocol) -> bool {
+    protocol != Protocol::Sqs
+}
+
+/// What becomes of the state of a known subscription that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It stays as it is.
+    None,
+    /// It was pending and is confirmed: the configuration vouches for its endpoint. Its token stays.
+    Vouched,
+    /// It gets the state, the token and the uuid of a new one.
+    DeclaredAnew,
+    /// Its endpoint is somebody else: it gets the state and the token of a new one.
+    Moved {
+        /// See [`Subscription::reconfirms`].
+        reconfirms: bool,
+    },
+}
+
+/// What becomes of the state of a known subscription, as it is before it gets the endpoint that is wanted.
+pub fn change(known: &Subscription, wanted: &DesiredSubscription) -> Change {
+    if known.state.is_disabled() && known.removed_at.is_some() {
+        return Change::DeclaredAnew;
+    }
+    if !has_same_origin(known, wanted) {
+        let was_confirmed = known.state == SubscriptionState::Confirmed || known.reconfirms;
+        return Change::Moved { reconfirms: was_confirmed && wanted.confirm_with.is_some() };
+    }
+    match known.state {
+        SubscriptionState::Pending { .. } if wanted.confirm_with.is_none() => Change::Vouched,
+        _ => Change::None,
+    }
+}
+
+/// Whether whoever had the endpoint has it still: scheme, host and port of a webhook, the name of a queue.
+fn has_same_origin(known: &Subscription, wanted: &DesiredSubscription) -> bool {
+    if known.protocol == wanted.protocol && known.endpoint == wanted.endpoint {
+        return true;
+    }
+    let origin = |endpoint: &str| Url::parse(endpoint).ok().map(|url| url.origin());
+    match (origin(&known.endpoint), origin(&wanted.endpoint)) {
+        (Some(before), Some(now)) => is_push(wanted.protocol) && before == now,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::{Stamp, Timestamp};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::entities::Cursor;
+
+    const TOPIC: TopicId = TopicId(1);
+
+    /// `name@endpoint`; `@endpoint` has no name, and a bare word as endpoint is a queue.
+    fn wanted(text: &str) -> DesiredSubscription {
+        let (name, endpoint) = text.split_once('@').unwrap();
+        DesiredSubscription {
+            topic: "t".into(),
+            name: (!name.is_empty()).then(|| name.to_owned()),
+            protocol: match endpoint.split_once("://") {
+                Some(("https", _)) => Protocol::Https,
+                Some(_) => Protocol::Http,
+                None => Protocol::Sqs,
+            },
+            endpoint: endpoint.to_owned(),
+            confirm_with: None,
+            uuid: Uuid::nil(),
+        }
+    }
+
+    /// As [`wanted`]; with a `-` before it, it was removed.
+    fn known(id: i64, text: &str) -> Subscription {
+        let (is_removed, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
+        let DesiredSubscription { name, protocol, endpoint, uuid, .. } = wanted(text);
+        Subscription {
+            id: SubscriptionId(id),
+            uuid,
+            topic: TOPIC,
+            name,
+            protocol,
+            endpoint,
+            state: SubscriptionState::Confirmed,
+            reconfirms: false,
+            created_at: Timestamp::default(),
+            created: Stamp::default(),
+            removed_at: is_removed.then(Timestamp::default),
+            cursor: Cursor::default(),
+        }
+    }
+
+    /// The numbers of the wanted ones (0 for a new one, -1 for a repeated one) and of those that lose their names.
+    #[track_caller]
+    fn check(before: &[&str], now: &[&str], matches: &[i64], unnamed: &[i64]) {
+        let known: Vec<_> = (1..).zip(before).map(|(id, text)| known(id, text)).collect();
+        let wanted: Vec<_> = now.iter().map(|text| wanted(text)).collect();
+        let wanted: Vec<_> = wanted.iter().map(|one| (TOPIC, one)).collect();
+        let found = assign(&known, &wanted);
+        let numbers: Vec<i64> = found
+            .matches
+            .iter()
+            .map(|found| match found {
+                Match::Known(row) => row.id.0,
+                Match::New => 0,
+                Match::Repeated => -1,
+            })
+            .collect();
+        let lost: Vec<i64> = found.unnamed.iter().map(|id| id.0).collect();
+        assert_eq!((&*numbers, &*lost), (matches, unnamed), "{before:?} {now:?}");
+    }
+
+    #[test]
+    fn a_name_comes_before_an_endpoint() {
+        check(&["a@http://x", "@http://y"], &["a@http://y"], &[1], &[]);
+        check(&["a@http://x", "b@http://y"], &["b@http://x", "a@http://y"], &[2, 1], &[]);
+        check(&["@http://x"], &["a@http://x"], &[1], &[]);
+        check(&["@http://x"], &["a@http://y"], &[0], &[]);
+        check(&["a@http://x"], &["a@https://x"], &[1], &[]);
+        // In whatever order they are wanted.
+        check(&["a@http://x"], &["@http://x", "a@http://y"], &[0, 1], &[]);
+        check(&["-a@http://x"], &["a@http://y"], &[1], &[]);
+    }
+
+    #[test]
+    fn who_loses_a_name_or_gets_another_is_known_by_the_endpoint() {
+        check(&["a@http://x"], &["@http://x"], &[1], &[1]);
+        check(&["a@http://x"], &["b@http://x"], &[1], &[1]);
+        check(&["a@http://x", "b@http://y"], &["b@http://x"], &[2], &[]);
+        // One that is gone keeps its name until another one has it.
+        check(&["a@http://x"], &[], &[], &[]);
+    }
+
+    #[test]
+    fn of_several_with_one_endpoint_the_one_that_is_wanted_still() {
+        check(&["-@http://x", "a@http://x", "-b@http://x"], &["@http://x"], &[2], &[2]);
+        check(&["-a@http://x", "-@http://x", "-b@http://x"], &["c@http://x"], &[2], &[]);
+        check(&["-a@http://x", "-b@http://x"], &["c@http://x"], &[2], &[2]);
+    }
+
+    #[test]
+    fn a_webhook_and_a_queue_are_never_one() {
+        check(&["a@http://x"], &["a@queue"], &[0], &[1]);
+        check(&["@http://x", "a@queue"], &["a@http://x"], &[1], &[2]);
+        check(&["a@http://x"], &["a@queue", "@http://x"], &[0, 1], &[1]);
+        check(&["a@queue"], &["a@other"], &[1], &[]);
+    }
+
+    #[test]
+    fn what_is_wanted_twice_counts_once() {
+        check(&[], &["@queue", "@queue"], &[0, -1], &[]);
+        check(&["a@http://x"], &["a@http://x", "a@http://y", "b@http://x"], &[1, -1, -1], &[]);
+    }
+
+    #[test]
+    fn topics_are_apart() {
+        let (known, one) = ([known(1, "a@http://x")], wanted("a@http://x"));
+        assert_eq!(assign(&known, &[(TopicId(2), &one)]).matches, [Match::New]);
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let moves = |before: &str, now: &str| change(&known(1, before), &wanted(now)) != Change::None;
+        for (before, now, is_elsewhere) in [
+            ("a@http://x/1", "a@http://x/2?q", false),
+            ("a@http://x/1", "a@http://X:80/1", false),
+            ("a@https://x", "a@https://x:443/", false),
+            ("a@http://x", "a@https://x", true),
+            ("a@http://x", "a@http://x:81", true),
+            ("a@http://x", "a@http://y", true),
+            ("a@queue", "a@queue", false),
+            ("a@queue", "a@other", true),
+        ] {
+            assert_eq!(moves(before, now), is_elsewhere, "{before} {now}");
+        }
+    }
+
+    #[test]
+    fn what_was_confirmed_is_confirmed_anew_elsewhere() {
+        let token = || Some("new".to_owned());
+        let elsewhere = |confirm_with| DesiredSubscription { confirm_with, ..wanted("a@http://y") };
+        let here = |confirm_with| DesiredSubscription { confirm_with, ..wanted("a@http://x") };
+        let pending = SubscriptionState::Pending { token: "old".into() };
+        let disabled = SubscriptionState::Disabled { token: None };
+        let of = |state: &SubscriptionState| Subscription { state: state.clone(), ..known(1, "a@http://x") };
+        let moved = |reconfirms| Change::Moved { reconfirms };
+        for (before, wanted, expected) in [
+            (of(&SubscriptionState::Confirmed), elsewhere(token()), moved(true)),
+            (of(&SubscriptionState::Confirmed), elsewhere(None), moved(false)),
+            (of(&SubscriptionState::Confirmed), here(token()), Change::None),
+            (of(&pending), elsewhere(token()), moved(false)),
+            (Subscription { reconfirms: true, ..of(&pending) }, elsewhere(token()), moved(true)),
+            (of(&pending), here(token()), Change::None),
+            (of(&pending), here(None), Change::Vouched),
+            (of(&disabled), elsewhere(token()), moved(false)),
+            (of(&disabled), here(None), Change::None),
+            (
+                Subscription { state: disabled.clone(), ..known(1, "-a@http://x") },
+                here(None),
+                Change::DeclaredAnew,
+            ),
+        ] {
+            assert_eq!(change(&before, &wanted), expected, "{before:?} {wanted:?}");
+        }
+    }
+}
