@@ -121,6 +121,8 @@ pub struct Queue {
 pub struct Subscription {
     /// The topic's bare name.
     pub topic: String,
+    /// Its own name, unique in its topic, if it has one.
+    pub name: Option<String>,
     /// How it is reached.
     pub protocol: Protocol,
     /// The URL as written, or the queue's bare name.
@@ -175,7 +177,7 @@ impl Config {
             let Fresh { token, uuid } = fresh();
             DesiredSubscription {
                 topic: subscription.topic.clone(),
-                name: None,
+                name: subscription.name.clone(),
                 protocol: subscription.protocol,
                 endpoint: subscription.endpoint.clone(),
                 confirm_with: subscription.confirm.then_some(token),

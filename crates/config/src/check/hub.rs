@@ -1,10 +1,12 @@
 //! The rules for topics, subscriptions and queues.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use delivery::Endpoint;
 use event::Arn;
+use event::arn::{MAX_TOPIC_NAME, check_name};
 use storage::entities::Protocol;
 use url::Url;
 
@@ -39,7 +41,7 @@ pub(super) fn check_all(
         receive_wait_time: Duration::from_secs(raw.receive_wait_time.into()),
         message_retention_period: Duration::from_secs(raw.message_retention_period.into()),
     };
-    let mut checker = Checker { names, options, taken: HashMap::new() };
+    let mut checker = Checker { names, options, named: HashMap::new(), taken: HashMap::new() };
     let subscriptions = declared.subscriptions.iter();
     Checked {
         topics: declared.topics.iter().filter_map(|topic| topic.name.clone()).collect(),
@@ -51,6 +53,8 @@ pub(super) fn check_all(
 struct Checker<'a> {
     names: &'a Names,
     options: &'a Options<'a>,
+    /// Topic and name, with where they stand.
+    named: HashMap<(String, String), Spot>,
     /// Topic, protocol and endpoint, with where they stand.
     taken: HashMap<(String, Protocol, String), Spot>,
 }
@@ -68,6 +72,7 @@ impl Checker<'_> {
             None => None,
         };
         let topic = self.topic(spot, raw, topic, parent.is_some(), problems);
+        let name = self.name(spot, raw, topic.as_deref(), problems);
         let endpoint = match raw.protocol {
             SubscriptionProtocol::Sqs => self.queue(spot, raw, problems),
             SubscriptionProtocol::Http => url(spot, raw, "http", problems),
@@ -86,6 +91,7 @@ impl Checker<'_> {
         self.claim(spot, (topic.clone(), protocol, identity), problems);
         Some(Subscription {
             topic,
+            name,
             protocol,
             endpoint,
             raw_message_delivery: raw.raw_message_delivery.unwrap_or(false),
@@ -128,6 +134,39 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// The subscription's name, unique in its topic.
+    fn name(
+        &mut self,
+        spot: &Spot,
+        raw: &raw::Subscription,
+        topic: Option<&str>,
+        problems: &mut Problems<'_>,
+    ) -> Option<String> {
+        let (spot, name) = (spot.key("name"), raw.name.as_ref()?);
+        if let Err(error) = check_name(name, MAX_TOPIC_NAME) {
+            problems.add(&spot, error.to_string(), "rename it, or remove the key: a name is optional");
+            return None;
+        }
+        match self.named.entry((topic?.to_owned(), name.clone())) {
+            Entry::Vacant(free) => {
+                free.insert(spot);
+            }
+            Entry::Occupied(taken) => {
+                let (topic, name) = taken.key();
+                let message = format!(
+                    "uniqueness violation: 'subscriptions' entity with topic '{topic}' and name set to '{name}' already declared"
+                );
+                let first = problems.whereabouts(taken.get());
+                problems.add(
+                    &spot,
+                    message,
+                    format!("the first one stands at {first}: rename or remove one"),
+                );
+            }
+        }
+        Some(name.clone())
     }
 
     /// The queue that an endpoint names, twice: as the endpoint and as what makes the subscription the same one.

@@ -77,7 +77,8 @@ pub(crate) struct Topic {
     fifo_throughput_scope: NotYet,
 }
 
-/// Who hears of each event of a topic. It is the same one as long as topic, protocol and endpoint stay the same.
+/// Who hears of each event of a topic. It is the same one as long as its name stays the same; one without a name, as long as topic, protocol
+/// and endpoint do.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "some keys are only accepted")]
@@ -85,6 +86,10 @@ pub(crate) struct Subscription {
     /// The topic; not in a subscription that stands under one.
     #[serde(default)]
     pub(crate) topic: Option<String>,
+    /// Its name, unique in its topic: 1 to 256 letters, digits, hyphens and underscores. Under a name it keeps what it is owed when its
+    /// endpoint changes.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
     /// How the endpoint is reached.
     pub(crate) protocol: SubscriptionProtocol,
     /// A URL, or for `sqs` the name of a queue.

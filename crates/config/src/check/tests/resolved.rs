@@ -241,7 +241,7 @@ topics:
 #[test]
 fn the_store_is_asked_for_all_that_is_configured() {
     let config = accept(&[
-        "_format_version: '3.0'\ntopics:\n- name: t\n  subscriptions:\n  - { protocol: http, endpoint: 'http://a' }\n  - { protocol: http, endpoint: 'http://b', confirm: skip, raw_message_delivery: true }\n  - { protocol: sqs, endpoint: 'arn:aws:sqs:us-east-1:000000000000:q' }\nqueues: [{ name: q }]\n",
+        "_format_version: '3.0'\ntopics:\n- name: t\n  subscriptions:\n  - { protocol: http, endpoint: 'http://a' }\n  - { name: b, protocol: http, endpoint: 'http://b', confirm: skip, raw_message_delivery: true }\n  - { protocol: sqs, endpoint: 'arn:aws:sqs:us-east-1:000000000000:q' }\nqueues: [{ name: q }]\n",
     ]);
     let mut drawn = 0;
     let desired = config.desired(&mut || {
@@ -252,9 +252,14 @@ fn the_store_is_asked_for_all_that_is_configured() {
     let kept: Vec<_> = desired
         .subscriptions
         .iter()
-        .map(|one| (one.endpoint.as_str(), one.confirm_with.as_deref(), one.uuid.as_u128()))
+        .map(|one| {
+            (one.name.as_deref(), one.endpoint.as_str(), one.confirm_with.as_deref(), one.uuid.as_u128())
+        })
         .collect();
-    assert_eq!(kept, [("http://a", Some("token 1"), 1), ("http://b", None, 2), ("q", None, 3)]);
+    assert_eq!(
+        kept,
+        [(None, "http://a", Some("token 1"), 1), (Some("b"), "http://b", None, 2), (None, "q", None, 3)]
+    );
 }
 
 #[test]

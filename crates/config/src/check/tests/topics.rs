@@ -266,7 +266,7 @@ gateway.yaml:7:50: topics[0].subscriptions[0].filter_policy: not supported yet
 gateway.yaml:8:45: topics[0].subscriptions[1].RedrivePolicy: not supported yet
   hint: remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/dead-letters on the admin port
 gateway.yaml:8:88: topics[0].subscriptions[1].filter_polcy: unknown field `filter_polcy`
-  hint: known fields: topic, protocol, endpoint, raw_message_delivery, format, secret, secrets, confirm, fifo, timeout, max_in_flight, _comment
+  hint: known fields: topic, name, protocol, endpoint, raw_message_delivery, format, secret, secrets, confirm, fifo, timeout, max_in_flight, _comment
 gateway.yaml:10:37: queues[0].redrive_policy: not supported yet
   hint: remove the key: a message is handed out until it is deleted; its receive count is in ApproximateReceiveCount
 gateway.yaml:10:61: queues[0].DelaySeconds: not supported yet
@@ -295,6 +295,42 @@ gateway.yaml:5:74: topics[0].subscriptions[0].max_in_flight: expected an integer
 gateway.yaml:6:41: queues[0].visibility_timeout: expected an integer, found the string "5m"
   hint: write a whole number without a unit: how long a received message is hidden from other workers, in seconds
 3 problems
+"#,
+    );
+}
+
+#[test]
+fn names_of_subscriptions() {
+    check(
+        &[r#"
+_format_version: "3.0"
+topics:
+- name: t
+  subscriptions:
+  - { name: a, protocol: http, endpoint: "http://x/a" }
+  - { name: b, protocol: http, endpoint: "http://x/a" }
+  - { name: "a b", protocol: http, endpoint: "http://x/b" }
+  - { name: "", protocol: http, endpoint: "http://x/c" }
+  - { name: 7, protocol: http, endpoint: "http://x/d" }
+- name: u
+  subscriptions:
+  - { name: a, protocol: http, endpoint: "http://x/a" }
+subscriptions:
+- { topic: t, name: a, protocol: sqs, endpoint: q }
+queues: [{ name: q }]
+"#],
+        r#"
+gateway.yaml:6:5: topics[0].subscriptions[1]: uniqueness violation: 'subscriptions' entity with topic 't', protocol 'http' and endpoint 'http://x/a' already declared
+  hint: the first one stands at gateway.yaml:5:5: keep one of the two
+gateway.yaml:7:13: topics[0].subscriptions[2].name: a name has 1 to 256 letters, digits, hyphens or underscores
+  hint: rename it, or remove the key: a name is optional
+gateway.yaml:8:13: topics[0].subscriptions[3].name: a name has 1 to 256 letters, digits, hyphens or underscores
+  hint: rename it, or remove the key: a name is optional
+gateway.yaml:9:13: topics[0].subscriptions[4].name: expected a string, found the number 7
+  hint: put it in quotes: "7"
+gateway.yaml:14:21: subscriptions[0].name: uniqueness violation: 'subscriptions' entity with topic 't' and name set to 'a' already declared
+  hint: the first one stands at gateway.yaml:5:13: rename or remove one
+5 problems
 "#,
     );
 }
