@@ -188,6 +188,8 @@ fn worker(node: &Node, id: SubscriptionId) -> Result<Handle, Error> {
 #[derive(Serialize)]
 struct View {
     subscription: SubscriptionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     sequence: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<EventId>,
@@ -216,6 +218,7 @@ impl View {
         };
         Self {
             subscription: id,
+            name: subscription.and_then(|known| known.name.clone()),
             sequence: position.0,
             event,
             topic: subscription.map_or_else(String::new, |known| topic_name(&node.topics, known.topic)),

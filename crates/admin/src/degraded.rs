@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use delivery::worker::WorkerState;
 use serde::Serialize;
 use storage::clock::{Jumps, in_words};
+use storage::entities::Subscription;
 
 use crate::Node;
 
@@ -69,7 +70,10 @@ fn deliveries(node: &Node, found: &mut Vec<Degraded>) {
             WorkerState::Failed(_) => format!("its deliveries have stopped: {cause}"),
             _ => cause.to_string(),
         };
-        found.push(Degraded { part: format!("subscription {}", handle.subscription().0), cause });
+        let id = handle.subscription();
+        let known = node.subscriptions.iter().find(|known| known.id == id);
+        let label = known.map_or_else(|| id.0.to_string(), Subscription::label);
+        found.push(Degraded { part: format!("subscription {label}"), cause });
     }
 }
 

@@ -187,6 +187,8 @@ impl EventView {
 #[derive(Serialize)]
 struct DeliveryView {
     subscription: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     protocol: &'static str,
     endpoint: String,
     state: &'static str,
@@ -212,6 +214,7 @@ impl DeliveryView {
         };
         Self {
             subscription: id.0,
+            name: subscription.and_then(|subscription| subscription.name.clone()),
             protocol: subscription.map_or("", |subscription| subscription.protocol.as_str()),
             endpoint: subscription.map_or_else(String::new, |subscription| shown(&subscription.endpoint)),
             state,

@@ -50,6 +50,7 @@ struct Subscriber {
     id: SubscriptionId,
     /// As a label.
     number: String,
+    name: Option<String>,
     topic: String,
     protocol: Protocol,
     endpoint: String,
@@ -72,6 +73,7 @@ impl Snapshot {
                 subscriptions.push(Subscriber {
                     id: known.id,
                     number: known.id.0.to_string(),
+                    name: known.name,
                     topic: topic_name(&topics, known.topic),
                     protocol: known.protocol,
                     endpoint: shown(&known.endpoint),
@@ -374,7 +376,9 @@ impl Scrape {
         for known in all {
             let protocol = known.protocol.as_str();
             let who = [("protocol", protocol), ("endpoint", known.endpoint.as_str())];
-            family.info(&[known.labels(), who].concat())?;
+            let name = known.name.as_deref().map(|name| ("name", name));
+            let labels: Vec<_> = known.labels().into_iter().chain(who).chain(name).collect();
+            family.info(&labels)?;
         }
         let name = "retrohook_subscription_state";
         let mut family = Family::gauges(encoder, name, "1 for the state that a subscription is in")?;

@@ -155,6 +155,8 @@ impl Seen {
 #[derive(Serialize)]
 pub(crate) struct View {
     subscription: SubscriptionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     topic: String,
     protocol: &'static str,
     endpoint: String,
@@ -269,6 +271,7 @@ impl View {
         let (number, state) = (known.id.0, StateName::of(&known));
         Self {
             subscription: known.id,
+            name: known.name,
             topic: topic_name(&node.topics, known.topic),
             protocol: known.protocol.as_str(),
             endpoint: shown(&known.endpoint),

@@ -142,14 +142,17 @@ impl Config {
     pub(crate) fn span(&self) -> tracing::Span {
         let topic = self.names.topic_arn.rsplit(':').next().unwrap_or_default();
         let endpoint = shown(&self.subscription.endpoint);
+        let Subscription { id, name, .. } = &self.subscription;
         // The most severe level: it is there whatever is filtered out.
-        tracing::error_span!("delivery", subscription = self.subscription.id.0, topic, endpoint)
+        tracing::error_span!("delivery", subscription = id.0, name, topic, endpoint)
     }
 
     /// Its endpoint.
     pub(crate) fn endpoint(&self) -> Result<Arc<Endpoint>, BuildError> {
         let parsed: Result<Endpoint, _> = self.subscription.endpoint.parse();
-        parsed.map(Arc::new).map_err(|source| BuildError::Endpoint { id: self.subscription.id, source })
+        parsed
+            .map(Arc::new)
+            .map_err(|source| BuildError::Endpoint { subscription: self.subscription.label(), source })
     }
 }
 
@@ -182,10 +185,10 @@ pub struct Deps {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// Its endpoint is no URL that can be called.
-    #[error("subscription {} has an endpoint that cannot be called", .id.0)]
+    #[error("subscription {subscription} has an endpoint that cannot be called")]
     Endpoint {
-        /// Which.
-        id: SubscriptionId,
+        /// Which, by its name or number.
+        subscription: String,
         /// Why.
         #[source]
         source: EndpointError,

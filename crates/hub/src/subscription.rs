@@ -23,6 +23,7 @@ pub(crate) struct Subscriptions {
 struct Known {
     uuid: Uuid,
     topic: event::TopicId,
+    name: Option<String>,
     endpoint: String,
     state: watch::Sender<SubscriptionState>,
 }
@@ -34,7 +35,8 @@ impl Subscriptions {
         let known = all.map(|subscription| {
             let Subscription { id, uuid, topic, state, .. } = subscription;
             let (endpoint, state) = (shown(&subscription.endpoint), watch::channel(state.clone()).0);
-            (*id, Known { uuid: *uuid, topic: *topic, endpoint, state })
+            let name = subscription.name.clone();
+            (*id, Known { uuid: *uuid, topic: *topic, name, endpoint, state })
         });
         Self { known: known.collect(), changing: Mutex::default() }
     }
@@ -52,6 +54,7 @@ impl Subscriptions {
         }
         tracing::info!(
             subscription = subscription.id.0,
+            name = known.name,
             topic,
             endpoint = known.endpoint,
             before = before.as_str(),

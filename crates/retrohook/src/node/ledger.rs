@@ -9,7 +9,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use delivery::endpoint::shown;
 use event::Timestamp;
 use event::timestamp::Clock;
-use storage::entities::{Desired, Entities, Subscription, SubscriptionState};
+use storage::entities::{Desired, Entities, Protocol, Subscription, SubscriptionState};
 use storage::retention::Retention;
 use storage::vital::Vitals;
 use storage::writer::{self, STALLED_AFTER};
@@ -74,6 +74,7 @@ impl Ledger {
         let mut copied = copy_missed(&writer)?;
         let before = opened.reader.subscriptions().map_err(|error| StartError::Store(error.into()))?;
         let entities = sync(&writer, desired, clock.now())?;
+        say_who_moved(&before, &entities);
         say_who_is_confirmed(&before, &entities);
         copied += copy_missed(&writer)?;
         warn_of_idle_subscriptions(&entities);
@@ -138,6 +139,29 @@ fn join_within(
     Ok(end.recv_timeout(patience).ok())
 }
 
+/// Subscriptions whose endpoint is another one than before.
+fn say_who_moved(before: &[Subscription], entities: &Entities) {
+    for now in &entities.subscriptions {
+        let was = before.iter().find(|known| known.id == now.id);
+        let Some(was) = was.filter(|was| was.endpoint != now.endpoint) else { continue };
+        let consequence = match now.state {
+            SubscriptionState::Pending { .. } => "its new endpoint has to confirm",
+            SubscriptionState::Confirmed if now.protocol == Protocol::Sqs => {
+                "events go there from now on; messages of the queue before stay in it"
+            }
+            SubscriptionState::Confirmed => "what it is owed goes there",
+            SubscriptionState::Disabled { .. } => "it stays disabled",
+        };
+        tracing::info!(
+            subscription = now.id.0,
+            name = now.name,
+            before = shown(&was.endpoint),
+            endpoint = shown(&now.endpoint),
+            "a subscription has another endpoint: {consequence}"
+        );
+    }
+}
+
 /// Pending subscriptions that the configuration has just confirmed.
 fn say_who_is_confirmed(before: &[Subscription], entities: &Entities) {
     let was_pending = |id| {
@@ -148,6 +172,7 @@ fn say_who_is_confirmed(before: &[Subscription], entities: &Entities) {
     for now in confirmed.filter(|now| was_pending(now.id)) {
         tracing::info!(
             subscription = now.id.0,
+            name = now.name,
             endpoint = shown(&now.endpoint),
             "a pending subscription is confirmed, because the configuration asks for no handshake any more"
         );
@@ -159,15 +184,25 @@ fn warn_of_idle_subscriptions(entities: &Entities) {
     for removed in &entities.removed {
         tracing::warn!(
             subscription = removed.id.0,
+            name = removed.name,
             protocol = removed.protocol.as_str(),
             endpoint = shown(&removed.endpoint),
             "a subscription is no longer in the configuration: what it is owed is dropped after a day"
+        );
+    }
+    for pending in entities.subscriptions.iter().filter(|known| known.reconfirms) {
+        tracing::warn!(
+            subscription = pending.id.0,
+            name = pending.name,
+            endpoint = shown(&pending.endpoint),
+            "a subscription waits for its new endpoint to confirm: all that it is owed is kept until then, however long that takes"
         );
     }
     for disabled in entities.subscriptions.iter().filter(|known| known.state.is_disabled()) {
         let topic = entities.topics.iter().find(|topic| topic.id == disabled.topic);
         tracing::warn!(
             subscription = disabled.id.0,
+            name = disabled.name,
             topic = topic.map_or("", |topic| &topic.name),
             endpoint = shown(&disabled.endpoint),
             "a subscription is disabled: what it is owed goes after three days, unless it is enabled on the admin port"
