@@ -12,6 +12,7 @@ use config::{Config, Options, Place, Problem};
 use event::timestamp::Clock;
 use event::{Timestamp, TopicId};
 use gateway::compile::CompileError;
+use gateway::destination::Destinations;
 use pipeline::{BuildContext, ConfigProblem};
 use storage::retention::Retention;
 use storage::{Feed, Writer, writer};
@@ -118,7 +119,7 @@ fn compiles(config: &Config) {
         };
         Ok((kind.priority(), kind.build(&plugin.config, &context)?))
     };
-    match gateway::compile::compile(config, build) {
+    match gateway::compile::compile(config, &Destinations::default(), build) {
         // Only together are they too large.
         Ok(_) | Err(CompileError::Regexes(_)) => {}
         Err(error) => panic!("the check let through what cannot be compiled: {error:?}"),

@@ -9,6 +9,7 @@ use pipeline::kind::Priority;
 use pipeline::{Chain, Plugin};
 use regex::Regex;
 
+use crate::destination::Destinations;
 use crate::router::{Router, TooManyRegexes};
 use crate::table::{HostPattern, PathPattern, Route, Service};
 
@@ -53,11 +54,16 @@ pub enum CompileError<E> {
     },
 }
 
-/// Compiles the routes of all enabled services. `build` makes each configured plug-in once, however many routes share it.
+/// Compiles the routes of all enabled services. `build` makes each configured plug-in once, however many routes share it. `destinations`
+/// are those of the gateway, the same for every generation.
 ///
 /// # Errors
 /// What the configuration's checks should have found.
-pub fn compile<E, B>(config: &config::Config, mut build: B) -> Result<Router, CompileError<E>>
+pub fn compile<E, B>(
+    config: &config::Config,
+    destinations: &Destinations,
+    mut build: B,
+) -> Result<Router, CompileError<E>>
 where
     B: FnMut(&config::Plugin) -> Result<(Priority, Arc<dyn Plugin>), E>,
 {
@@ -70,7 +76,9 @@ where
     for (service, route) in by_age {
         let compiled = match services.get(&service.id) {
             Some(known) => known.clone(),
-            None => services.entry(service.id).or_insert(Arc::new(self::service(service)?)).clone(),
+            None => {
+                services.entry(service.id).or_insert(Arc::new(self::service(service, destinations)?)).clone()
+            }
         };
         let mut plugins = Vec::new();
         for plugin in &route.plugins {
@@ -89,13 +97,12 @@ where
     Ok(Router::new(routes)?)
 }
 
-fn service<E>(service: &config::Service) -> Result<Service, CompileError<E>> {
+fn service<E>(service: &config::Service, destinations: &Destinations) -> Result<Service, CompileError<E>> {
     let host = if service.host.contains(':') { format!("[{}]", service.host) } else { service.host.clone() };
     let authority = if service.port == 80 { host } else { format!("{host}:{}", service.port) };
     Ok(Service {
         name: service.label(),
-        host: service.host.clone(),
-        port: service.port,
+        destination: destinations.get(&service.host, service.port),
         host_header: HeaderValue::from_str(&authority).map_err(|_| CompileError::Host(service.label()))?,
         path: service.path.clone().unwrap_or_else(|| "/".into()),
         connect_timeout: service.connect_timeout,

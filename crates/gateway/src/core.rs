@@ -16,7 +16,7 @@ use crate::front::Front;
 use crate::hops;
 use crate::limits::Limits;
 use crate::read_ahead::Budget;
-use crate::router::Router;
+use crate::snapshot::{Follower, Served};
 use crate::stats::CoreStats;
 use crate::upstream::Pool;
 
@@ -24,7 +24,8 @@ use crate::upstream::Pool;
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 pub(crate) struct Core {
-    pub router: Arc<Router>,
+    /// The generation with which requests begin.
+    snapshot: RefCell<Rc<Served>>,
     pub clock: Arc<dyn Clock>,
     pub stats: Arc<CoreStats>,
     pub pool: Rc<Pool>,
@@ -54,7 +55,7 @@ pub(crate) struct Shared {
 
 impl Core {
     pub fn new(
-        router: Arc<Router>,
+        snapshot: Rc<Served>,
         clock: Arc<dyn Clock>,
         stats: Arc<CoreStats>,
         shared: Shared,
@@ -63,7 +64,7 @@ impl Core {
         front: Front,
     ) -> Rc<Self> {
         Rc::new(Self {
-            router,
+            snapshot: RefCell::new(snapshot),
             clock,
             pool: Pool::new(stats.clone(), names),
             stats,
@@ -76,6 +77,22 @@ impl Core {
             exchanges: shared.exchanges,
             random: RefCell::new(fastrand::Rng::new()),
         })
+    }
+
+    /// What a request that begins now is served from, for as long as it needs it.
+    pub fn snapshot(&self) -> Rc<Served> {
+        self.snapshot.borrow().clone()
+    }
+
+    /// Takes over each generation that is published, for as long as the core lives.
+    pub async fn follow(self: Rc<Self>, mut follower: Follower) {
+        loop {
+            let next = follower.next().await;
+            let generation = next.generation();
+            // Requests that have begun may hold the old one.
+            drop(self.snapshot.replace(next));
+            follower.holds(generation);
+        }
     }
 
     pub fn new_id(&self, now: Timestamp) -> EventId {

@@ -20,7 +20,7 @@ use crate::core::{Core, Shared};
 use crate::front::Front;
 use crate::limits::Limits;
 use crate::read_ahead::Budget;
-use crate::router::Router;
+use crate::snapshot::{Follower, Publisher, Snapshot};
 use crate::stats::CoreStats;
 
 /// Between two beginnings of what shares the wake-ups of a core, if it panics.
@@ -66,11 +66,11 @@ impl Gateway {
         self.address
     }
 
-    /// Starts a thread a core. The end of one that was not told to is reported to `vitals`.
+    /// Starts a thread a core, with a first generation to serve. The end of one that was not told to is reported to `vitals`.
     ///
     /// # Errors
     /// If the operating system gives no thread, runtime or descriptor.
-    pub fn start(self, router: Arc<Router>, clock: Arc<dyn Clock>, vitals: &Vitals) -> io::Result<Running> {
+    pub fn start(self, first: Arc<Snapshot>, clock: Arc<dyn Clock>, vitals: &Vitals) -> io::Result<Running> {
         let (drain, _) = watch::channel(false);
         let deadline = Arc::new(OnceLock::new());
         let shared = Shared {
@@ -78,14 +78,21 @@ impl Gateway {
             read_ahead: Budget::new(self.config.limits.read_ahead),
             drain: drain.subscribe(),
         };
-        let mut running =
-            Running { drain, deadline, threads: Vec::new(), stats: Vec::new(), address: self.address };
-        for (index, listener) in self.listeners.into_iter().enumerate() {
+        let (publisher, followers) = Publisher::new(first, self.listeners.len());
+        let mut running = Running {
+            drain,
+            deadline,
+            publisher,
+            threads: Vec::new(),
+            stats: Vec::new(),
+            address: self.address,
+        };
+        for (index, (listener, follower)) in self.listeners.into_iter().zip(followers).enumerate() {
             let stats = Arc::new(CoreStats::default());
             running.stats.push(stats.clone());
             let parts = Parts {
                 listener,
-                router: router.clone(),
+                follower,
                 clock: clock.clone(),
                 stats,
                 shared: shared.clone(),
@@ -109,7 +116,7 @@ impl Gateway {
 
 struct Parts {
     listener: TcpListener,
-    router: Arc<Router>,
+    follower: Follower,
     clock: Arc<dyn Clock>,
     stats: Arc<CoreStats>,
     shared: Shared,
@@ -119,10 +126,10 @@ struct Parts {
     front: Front,
 }
 
-fn run(parts: Parts) -> io::Result<()> {
+fn run(mut parts: Parts) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let core = Core::new(
-        parts.router,
+        parts.follower.begin(),
         parts.clock,
         parts.stats,
         parts.shared,
@@ -130,17 +137,23 @@ fn run(parts: Parts) -> io::Result<()> {
         parts.names,
         parts.front,
     );
-    let result = runtime.block_on(serve(core.clone(), parts.listener, &parts.deadline));
+    let result = runtime.block_on(serve(core.clone(), parts.listener, parts.follower, &parts.deadline));
     // What is still under way is dropped with the runtime, and settled by what was seen of it.
     core.closing.set(true);
     drop(runtime);
     result
 }
 
-async fn serve(core: Rc<Core>, listener: TcpListener, deadline: &OnceLock<Instant>) -> io::Result<()> {
+async fn serve(
+    core: Rc<Core>,
+    listener: TcpListener,
+    follower: Follower,
+    deadline: &OnceLock<Instant>,
+) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    // Without accepting and reaping a core is of no use: the end of one ends it.
+    // Without accepting, reaping and following a core is of no use: the end of one ends it.
     let mut reaping = tokio::task::spawn_local(core.pool.clone().reap());
+    let mut following = tokio::task::spawn_local(core.clone().follow(follower));
     // Without it wake-ups cost more, and nothing else.
     tokio::task::spawn_local(share_wake_ups());
     let mut accepting = tokio::task::spawn_local(connection::accept(core.clone(), listener));
@@ -159,6 +172,7 @@ async fn serve(core: Rc<Core>, listener: TcpListener, deadline: &OnceLock<Instan
         ended = ended => ended,
         () = deadline => Ok(()),
         failed = ended_for_ever(&mut reaping) => Err(failed),
+        failed = ended_for_ever(&mut following) => Err(failed),
     }
 }
 
@@ -191,6 +205,7 @@ pub struct Running {
     drain: watch::Sender<bool>,
     /// When the drain ends at the latest; set before it begins.
     deadline: Arc<OnceLock<Instant>>,
+    publisher: Publisher,
     threads: Vec<std::thread::JoinHandle<io::Result<()>>>,
     stats: Vec<Arc<CoreStats>>,
     address: SocketAddr,
@@ -200,6 +215,11 @@ impl Running {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Publishes what is served from now on.
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
     }
 
     /// Every core's counts.

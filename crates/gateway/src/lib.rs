@@ -4,6 +4,7 @@
 //! * [`proxy`](self) serves a request: route, plug-ins, upstream, answer. A request that no plug-in watches is relayed directly and
 //!   ends with its client.
 //! * `exchange` follows a watched one to its outcome.
+//! * [`snapshot`] is what all of that is served from, one generation after the other while the gateway runs.
 //!
 //! Invariants: no state is shared between cores but atomics, the store's queue and what never changes. Nothing is sent upstream before
 //! the watch's intent is durable. Knows no rules, topics or events: only watches.
@@ -13,6 +14,7 @@ mod body;
 pub mod compile;
 mod connection;
 mod core;
+pub mod destination;
 mod exchange;
 mod framing;
 pub mod front;
@@ -25,6 +27,7 @@ mod proxy;
 mod read_ahead;
 pub mod router;
 mod slots;
+pub mod snapshot;
 mod stall;
 pub mod stats;
 pub mod table;
@@ -33,3 +36,4 @@ mod upstream;
 pub use gateway::{Gateway, Running};
 pub use headers::NAME;
 pub use hops::NodeId;
+pub use snapshot::{Publisher, Snapshot};

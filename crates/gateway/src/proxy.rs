@@ -204,7 +204,9 @@ impl Routed {
         let port = origin.local.port();
         let named = Some(host.as_str()).filter(|host| !host.is_empty());
         let policy = core.front.ambiguous_paths;
-        let found = front::find(&core.router, policy, &head.method, named, port, asked.path())?;
+        // A generation that comes meanwhile is for those that begin after it.
+        let snapshot = core.snapshot();
+        let found = front::find(snapshot.router(), policy, &head.method, named, port, asked.path())?;
         let Found { route, plain, .. } = &found;
         let Some(service) = &route.service else { return Err(Early::Refused(Refusal::NoService)) };
 

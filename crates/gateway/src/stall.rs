@@ -25,6 +25,15 @@ impl Stall {
         self.limit
     }
 
+    /// How long the side may stand still from now on; the next wait begins anew.
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.since = None;
+        if self.limit != limit {
+            // One that is set for a longer wait would come too late.
+            *self = Self::new(limit);
+        }
+    }
+
     /// The side moved: the next wait begins anew.
     pub fn moved(&mut self) {
         self.since = None;
@@ -71,6 +80,19 @@ mod tests {
             }
             poll_fn(|cx| stall.poll(cx)).await;
             assert!(started.elapsed() >= limit * 11 / 2, "{:?}", started.elapsed());
+        });
+    }
+    #[test]
+    fn a_shorter_limit_counts_for_the_next_wait() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let mut stall = Stall::new(Duration::from_secs(600));
+            let short = Duration::from_millis(10);
+            let wait = poll_fn(|cx| stall.poll(cx));
+            assert!(tokio::time::timeout(short, wait).await.is_err());
+            stall.set_limit(short);
+            let wait = poll_fn(|cx| stall.poll(cx));
+            assert!(tokio::time::timeout(Duration::from_secs(20), wait).await.is_ok());
         });
     }
 }

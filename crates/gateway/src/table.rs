@@ -7,16 +7,16 @@ use http::HeaderValue;
 use pipeline::{Chain, RouteFacts};
 use regex::Regex;
 
+use crate::destination::Destination;
+
 /// A service behind the gateway.
 #[derive(Debug)]
 pub struct Service {
     /// Its name, or its id if it has none.
     pub name: String,
-    /// A host name or an IP literal (without brackets).
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// `host`, with `:port` if that is not 80: the Host header that the upstream sees.
+    /// Where connections to it lead.
+    pub destination: Arc<Destination>,
+    /// Its host, with `:port` if that is not 80: the Host header that the upstream sees.
     pub host_header: HeaderValue,
     /// Its own path, put in front of the service path; `/` if it has none.
     pub path: String,

@@ -11,8 +11,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use dialing::Names;
@@ -26,6 +26,7 @@ use storage::throttle::Throttle;
 use tokio::net::TcpStream;
 
 use crate::body::UpstreamBody;
+use crate::destination::{Destination, DestinationId};
 use crate::stats::CoreStats;
 use crate::table::Service;
 
@@ -42,7 +43,7 @@ use wire::{Wire, WireIo};
 /// An idle connection older than this is not used again: many servers close theirs after five seconds, and a request that crosses
 /// the close on the wire has an unknown outcome.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
-/// Idle connections that a core keeps to one service; one more is closed.
+/// Idle connections that a core keeps to one destination; one more is closed.
 const MAX_IDLE: usize = 256;
 /// How long a connection from the pool may take to become ready.
 const READY_WITHIN: Duration = Duration::from_millis(10);
@@ -89,9 +90,9 @@ impl Progress {
         self.broken.set(Some(how));
     }
 
-    fn begin(&self, wire: &Rc<Wire>, body: &UpstreamBody) {
+    fn begin(&self, wire: &Rc<Wire>, body: &UpstreamBody, service: &Service) {
         let now = Instant::now();
-        wire.begin(now);
+        wire.begin(now, service.write_timeout);
         self.wire.replace(Some(wire.clone()));
         self.sending.set(body.is_stream());
         self.last.set(now);
@@ -121,24 +122,24 @@ impl Progress {
 
 /// The idle connections of one core.
 pub(crate) struct Pool {
-    /// By the address of the service, which each entry holds, so that no other service gets it.
-    kept: RefCell<HashMap<*const Service, Kept>>,
+    kept: RefCell<HashMap<DestinationId, Kept>>,
     stats: Arc<CoreStats>,
     failures: Throttle,
     /// Those that the whole process knows.
     names: Names,
 }
 
-/// What is kept of one service.
+/// What is kept of one destination.
 struct Kept {
-    _service: Arc<Service>,
+    /// Gone when no generation and no request leads there any more.
+    destination: Weak<Destination>,
     idle: Vec<Idle>,
     habits: Rc<RefCell<Habits>>,
 }
 
 impl Kept {
-    fn of(service: &Arc<Service>) -> Self {
-        Self { _service: service.clone(), idle: Vec::new(), habits: Rc::default() }
+    fn of(destination: &Arc<Destination>) -> Self {
+        Self { destination: Arc::downgrade(destination), idle: Vec::new(), habits: Rc::default() }
     }
 }
 
@@ -175,8 +176,8 @@ impl Lease {
             return;
         }
         let mut kept = self.pool.kept.borrow_mut();
-        let of_service = kept.entry(Arc::as_ptr(&self.service));
-        let idle = &mut of_service.or_insert_with(|| Kept::of(&self.service)).idle;
+        let destination = &self.service.destination;
+        let idle = &mut kept.entry(destination.id()).or_insert_with(|| Kept::of(destination)).idle;
         if idle.len() < MAX_IDLE {
             idle.push(Idle { sender: self.sender, wire: self.wire, since });
         }
@@ -188,13 +189,13 @@ impl Pool {
         Rc::new(Self { kept: RefCell::default(), stats, failures: Throttle::new(), names })
     }
 
-    /// Closes idle connections that have grown too old, for as long as the core lives.
+    /// Closes idle connections that have grown too old or lead where nothing is sent any more, for as long as the core lives.
     pub async fn reap(self: Rc<Self>) {
         let mut ticks = tokio::time::interval(REAP_EVERY);
         loop {
             ticks.tick().await;
             let now = Instant::now();
-            for Kept { idle, habits, .. } in self.kept.borrow_mut().values_mut() {
+            self.kept.borrow_mut().retain(|_, Kept { destination, idle, habits }| {
                 let mut habits = habits.borrow_mut();
                 idle.retain(|idle| {
                     let (age, open) = (now.duration_since(idle.since), !idle.sender.is_closed());
@@ -203,16 +204,18 @@ impl Pool {
                     }
                     open && age < MAX_IDLE_AGE && !idle.wire.is_old(now)
                 });
-            }
+                destination.strong_count() > 0
+            });
         }
     }
 
     /// The youngest idle connection that is still open and ready, and that the upstream is not likely to close.
     async fn take(self: &Rc<Self>, service: &Arc<Service>) -> Option<Lease> {
         loop {
-            let Idle { mut sender, wire, .. } = self.pop(service)?;
-            if wire.wants_refresh() && dialing::literal(&service.host).is_none() {
-                self.names.refresh(&service.host);
+            let Idle { mut sender, wire, .. } = self.pop(service.destination.id())?;
+            let host = &service.destination.host;
+            if wire.wants_refresh() && dialing::literal(host).is_none() {
+                self.names.refresh(host);
             }
             // One that still sends the body of a request that was answered early is not worth waiting for.
             if sender.is_ready()
@@ -230,9 +233,9 @@ impl Pool {
     }
 
     /// What the upstream is likely to close stays: how it does so shows whether it still does.
-    fn pop(&self, service: &Arc<Service>) -> Option<Idle> {
+    fn pop(&self, destination: DestinationId) -> Option<Idle> {
         let mut kept = self.kept.borrow_mut();
-        let Kept { idle, habits, .. } = kept.get_mut(&Arc::as_ptr(service))?;
+        let Kept { idle, habits, .. } = kept.get_mut(&destination)?;
         let (now, habits) = (Instant::now(), habits.borrow());
         let usable = |idle: &Idle| {
             let age = now.duration_since(idle.since);
@@ -247,7 +250,8 @@ impl Pool {
         self.stats.upstream_connections.fetch_add(1, Ordering::Relaxed);
         let habits = {
             let mut kept = self.kept.borrow_mut();
-            kept.entry(Arc::as_ptr(service)).or_insert_with(|| Kept::of(service)).habits.clone()
+            let destination = &service.destination;
+            kept.entry(destination.id()).or_insert_with(|| Kept::of(destination)).habits.clone()
         };
         let wire = Wire::new(stream, habits, service.write_timeout);
         let (sender, connection) = http1::Builder::new()
@@ -265,14 +269,15 @@ impl Pool {
 
     /// A stream to the service. The wait for its name has a bound of its own; the service's timeout is for connecting alone.
     async fn dial(&self, service: &Service) -> Result<TcpStream, Unsent> {
-        let addresses = match dialing::literal(&service.host) {
+        let Destination { host, port, .. } = &*service.destination;
+        let addresses = match dialing::literal(host) {
             Some(address) => vec![address],
-            None => self.names.lookup(&service.host).await.map_err(|error| {
+            None => self.names.lookup(host).await.map_err(|error| {
                 self.unsent(service, &error, "the name of a service has no addresses");
                 Unsent::NameResolution
             })?,
         };
-        let dialled = dialing::connect(&addresses, service.port, service.connect_timeout, || Some(())).await;
+        let dialled = dialing::connect(&addresses, *port, service.connect_timeout, || Some(())).await;
         let (stream, _) = dialled.map_err(|error| {
             self.unsent(service, &error, "a service takes no connection");
             if error.kind() == io::ErrorKind::TimedOut { Unsent::ConnectTimeout } else { Unsent::Connect }
@@ -283,8 +288,8 @@ impl Pool {
     /// Says in the log why nothing was sent; at most once a second, whatever the failures are.
     fn unsent(&self, service: &Service, error: &(dyn std::error::Error + 'static), what: &str) {
         if let Some(times) = self.failures.happened() {
-            let Service { name, host, port, .. } = service;
-            tracing::warn!(service = %name, %host, port, error, times, "{what}");
+            let Destination { host, port, .. } = &*service.destination;
+            tracing::warn!(service = %service.name, %host, port, error, times, "{what}");
         }
     }
 
@@ -363,7 +368,7 @@ async fn ask_on(
     request: Request<UpstreamBody>,
     progress: &Rc<Progress>,
 ) -> Result<Response<Incoming>, Refused> {
-    progress.begin(&lease.wire, request.body());
+    progress.begin(&lease.wire, request.body(), &lease.service);
     lease.progress = Some(progress.clone());
     let answer = lease.sender.try_send_request(request);
     failpoint::hit(failpoint::REQUEST_SENT);

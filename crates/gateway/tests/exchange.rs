@@ -8,12 +8,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use event::outcome::{SuccessStatuses, decide};
 use event::timestamp::Clock;
 use event::{Decision, Fate, Timestamp, UnknownReason};
+use gateway::destination::Destinations;
 use gateway::front::Front;
 use gateway::gateway::Config;
 use gateway::limits::Limits;
 use gateway::router::Router;
 use gateway::table::{PathPattern, Route, Service};
-use gateway::{Gateway, Running};
+use gateway::{Gateway, Running, Snapshot};
 use http::HeaderValue;
 use pipeline::kind::Priority;
 use pipeline::{Answer, Chain, Forward, Hold, Plugin, RouteFacts, Watch};
@@ -140,8 +141,7 @@ impl Bench {
         let record = Arc::new(Record::default());
         let service = Arc::new(Service {
             name: "profiles".into(),
-            host: address.ip().to_string(),
-            port: address.port(),
+            destination: Destinations::default().get(&address.ip().to_string(), address.port()),
             host_header: HeaderValue::from_str(&address.to_string()).unwrap(),
             path: "/".into(),
             connect_timeout: Duration::from_secs(2),
@@ -173,8 +173,8 @@ impl Bench {
             front: Front::default(),
         };
         let gateway = Gateway::bind(config).unwrap();
-        let router = Arc::new(Router::new(vec![route]).unwrap());
-        let running = gateway.start(router, Arc::new(WallClock), &vital::vitals().0).unwrap();
+        let first = Arc::new(Snapshot::new(1, Router::new(vec![route]).unwrap()));
+        let running = gateway.start(first, Arc::new(WallClock), &vital::vitals().0).unwrap();
         Self { upstream, record, proxy: running.address(), running: Some(running) }
     }
 

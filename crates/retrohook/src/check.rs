@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use event::timestamp::Clock;
 use gateway::compile::CompileError;
+use gateway::destination::Destinations;
 use pipeline::Plugin;
 use pipeline::kind::Priority;
 
@@ -63,7 +64,7 @@ fn compile(config: &config::Config) -> Result<(), CompileError<Infallible>> {
         let plugin: Arc<dyn Plugin> = Arc::new(StandIn);
         Ok((Priority(0), plugin))
     };
-    gateway::compile::compile(config, stand_in).map(drop)
+    gateway::compile::compile(config, &Destinations::default(), stand_in).map(drop)
 }
 
 /// In the place of a plug-in, which its own check has judged.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use dialing::Names;
 use event::timestamp::Clock;
+use gateway::Snapshot;
 use listener::unix::UnixError;
 use storage::vital::{self, Death, Deaths};
 
@@ -174,12 +175,11 @@ impl Node {
         let delivering = Delivering::start(&args.node, &config, &ledger, calls, hub_url, clock.clone())?;
 
         let router = serving::router(&args.node, &config, &ledger, clock.clone())?;
+        let first = Arc::new(Snapshot::new(1, router));
         let gateway = match sockets.proxy {
-            Some(gateway) => Some(
-                gateway
-                    .start(Arc::new(router), clock.clone(), &vitals)
-                    .map_err(StartError::part("start a core"))?,
-            ),
+            Some(gateway) => {
+                Some(gateway.start(first, clock.clone(), &vitals).map_err(StartError::part("start a core"))?)
+            }
             None => None,
         };
         let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();

@@ -28,7 +28,7 @@ fn router_of(routes: &[String]) -> Router {
     };
     let config = config::check(&[("f.yaml", &text)], &options).unwrap_or_else(|report| panic!("{report}"));
     let no_plugins = |_: &config::Plugin| -> Result<_, Infallible> { unreachable!("there are none") };
-    compile(&config, no_plugins).unwrap_or_else(|error| panic!("{error}: {text}"))
+    compile(&config, &Destinations::default(), no_plugins).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 #[test]

@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::*;
+use crate::destination::Destinations;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -24,8 +25,7 @@ impl Scene {
         let patience = Duration::from_secs(20);
         let service = Service {
             name: "service".into(),
-            host: "127.0.0.1".into(),
-            port: listener.local_addr().unwrap().port(),
+            destination: Destinations::default().get("127.0.0.1", listener.local_addr().unwrap().port()),
             host_header: HeaderValue::from_static("service.test"),
             path: "/".into(),
             connect_timeout: patience,
@@ -241,5 +241,22 @@ fn a_close_is_learnt_from_and_what_was_learnt_is_heeded() {
         let (asked, served) = tokio::join!(asking, scene.serve_next());
         assert_eq!((asked, served), (Ok(()), 1), "it took a new one");
         drop(still_open);
+    });
+}
+
+#[test]
+fn connections_to_where_nothing_leads_any_more_are_closed_and_forgotten() {
+    block_on(async {
+        let scene = Scene::new();
+        let mut stream = scene.kept().await;
+        let reaping = tokio::task::spawn_local(scene.pool.clone().reap());
+        let Scene { service, pool, .. } = scene;
+        drop(service);
+        stream.set_nonblocking(true).unwrap();
+        while !matches!(stream.read(&mut [0]), Ok(0)) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(pool.kept.borrow().is_empty(), "nor is it remembered when such connections are closed");
+        reaping.abort();
     });
 }

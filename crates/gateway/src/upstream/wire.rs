@@ -79,8 +79,9 @@ impl Wire {
         self.life.borrow_mut().wants_refresh(Instant::now())
     }
 
-    /// A request is about to be given to hyper.
-    pub fn begin(&self, now: Instant) {
+    /// A request is about to be given to hyper. The connection may have been opened for a service with another timeout.
+    pub fn begin(&self, now: Instant, write_timeout: Duration) {
+        self.behind_answer.borrow_mut().set_limit(write_timeout);
         let idle = self.idle_since.take().map_or(Duration::ZERO, |since| now.duration_since(since));
         self.idle_before.set(idle);
         self.head.borrow_mut().clear();

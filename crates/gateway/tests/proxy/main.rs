@@ -12,12 +12,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use event::outcome::{SuccessStatuses, decide};
 use event::timestamp::Clock;
 use event::{Decision, Fate, Timestamp};
+use gateway::destination::Destinations;
 use gateway::front::Front;
 use gateway::gateway::Config;
 use gateway::limits::Limits;
 use gateway::router::Router;
 use gateway::table::{Route, Service};
-use gateway::{Gateway, Running};
+use gateway::{Gateway, Running, Snapshot};
 use http::HeaderValue;
 use pipeline::kind::Priority;
 use pipeline::{Answer, Chain, Forward, Hold, Plugin, RouteFacts, Watch};
@@ -30,6 +31,7 @@ use testkit::wait::{self, pause};
 mod pool;
 mod slow;
 mod stop;
+mod swap;
 
 struct WallClock;
 
@@ -93,10 +95,14 @@ const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr:
 
 /// A service with patience; a test shortens what it is about.
 fn service(host: &str, port: u16) -> Service {
+    service_among(&Destinations::default(), host, port)
+}
+
+/// One whose connections another one to the same address may use, if it is among the same destinations.
+fn service_among(destinations: &Destinations, host: &str, port: u16) -> Service {
     Service {
         name: "service".into(),
-        host: host.into(),
-        port,
+        destination: destinations.get(host, port),
         host_header: HeaderValue::from_static("service.test"),
         path: "/".into(),
         connect_timeout: Duration::from_secs(30),
@@ -116,6 +122,12 @@ fn gateway(config: Config, service: Service) -> Running {
 }
 
 fn start(config: Config, service: Service, request_buffering: bool) -> Running {
+    let first = snapshot(1, service, request_buffering);
+    Gateway::bind(config).unwrap().start(first, Arc::new(WallClock), &vital::vitals().0).unwrap()
+}
+
+/// All requests go to one service.
+fn snapshot(generation: u64, service: Service, request_buffering: bool) -> Arc<Snapshot> {
     let route = Route {
         name: "all".into(),
         hosts: vec![],
@@ -133,8 +145,7 @@ fn start(config: Config, service: Service, request_buffering: bool) -> Running {
             api: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
         },
     };
-    let router = Arc::new(Router::new(vec![route]).unwrap());
-    Gateway::bind(config).unwrap().start(router, Arc::new(WallClock), &vital::vitals().0).unwrap()
+    Arc::new(Snapshot::new(generation, Router::new(vec![route]).unwrap()))
 }
 
 fn gateway_to(address: SocketAddr) -> Running {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use admin::{ListenerHealth, Node};
 use event::timestamp::Clock;
+use gateway::destination::Destinations;
 use gateway::router::Router;
 use gateway::stats::CoreStats;
 use listener::connection::Limits;
@@ -58,7 +59,8 @@ pub fn router(
         };
         Ok((kind.priority(), kind.build(&plugin.config, &context)?))
     };
-    gateway::compile::compile(config, build).map_err(StartError::part("compile the configuration"))
+    gateway::compile::compile(config, &Destinations::default(), build)
+        .map_err(StartError::part("compile the configuration"))
 }
 
 /// Bound listeners; those that are off are `None`.

@@ -1,0 +1,245 @@
+//! What the gateway serves, one immutable generation at a time, and how the next one takes the place of the last.
+//!
+//! A [`Snapshot`] is published on one watch channel. On each core a task of its own waits for it and replaces the core's own `Rc`. So a
+//! request costs the clone of an `Rc` that no other core has: no lock, and no atomic operation on memory that another core writes. A
+//! request that has begun goes on with the generation it began with; there is no moment at which a core has none, or half of one.
+
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::router::Router;
+
+/// One generation of what the gateway serves: the routes with their services and plug-ins.
+pub struct Snapshot {
+    generation: u64,
+    router: Router,
+}
+
+impl Snapshot {
+    /// A generation, whose number is at least 1.
+    pub fn new(generation: u64, router: Router) -> Self {
+        Self { generation, router }
+    }
+
+    /// Its number.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Its routes.
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+}
+
+/// A generation as one core holds it. Requests share the core's own `Rc` of it, so that counting them touches no memory of another core.
+pub(crate) struct Served(Arc<Snapshot>);
+
+impl Deref for Served {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+/// Publishes generations to the cores of a gateway. Clones publish to the same.
+#[derive(Clone)]
+pub struct Publisher {
+    current: watch::Sender<Arc<Snapshot>>,
+    /// The generation that each core holds.
+    held: watch::Receiver<Vec<u64>>,
+}
+
+/// A generation that is not newer than the one that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("generation {refused} is not newer than generation {served}, which is served")]
+pub struct NotNewer {
+    /// The one that was to be published.
+    pub refused: u64,
+    /// The one that stays.
+    pub served: u64,
+}
+
+/// Some cores do not hold a generation yet. They take it as soon as they come to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{behind} of {cores} cores have not taken it over within {} s", .limit.as_secs_f32())]
+pub struct CoresBehind {
+    /// How many do not hold it.
+    pub behind: usize,
+    /// How many there are.
+    pub cores: usize,
+    /// How long they were waited for.
+    pub limit: Duration,
+}
+
+impl Publisher {
+    /// For this many cores, with what each of them needs to follow.
+    pub(crate) fn new(first: Arc<Snapshot>, cores: usize) -> (Self, Vec<Follower>) {
+        let (current, published) = watch::channel(first);
+        let (holds, held) = watch::channel(vec![0; cores]);
+        let follower = |core| Follower { published: published.clone(), holds: holds.clone(), core };
+        let followers = (0..cores).map(follower).collect();
+        (Self { current, held }, followers)
+    }
+
+    /// The generation that was published last.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.current.borrow().clone()
+    }
+
+    /// Publishes a generation. Requests that begin from now on take it, on each core from when that core comes to it: see
+    /// [`Receipt::held_by_all`].
+    ///
+    /// # Errors
+    /// If a generation as new as this one is served.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) -> Result<Receipt, NotNewer> {
+        let generation = snapshot.generation;
+        let mut served = 0;
+        let mut previous = None;
+        self.current.send_if_modified(|current| {
+            served = current.generation;
+            if generation > served {
+                previous = Some(std::mem::replace(current, snapshot));
+            }
+            previous.is_some()
+        });
+        let previous = previous.ok_or(NotNewer { refused: generation, served })?;
+        Ok(Receipt { generation, held: self.held.clone(), _previous: previous })
+    }
+}
+
+/// That a generation has been published. Wait with it, or at least keep it for a moment: it holds the previous generation, so that the
+/// last one to let go of it, who takes thousands of routes apart, is not a core.
+#[must_use = "cores take a generation over in a moment; and who drops the receipt at once leaves a core with the work"]
+pub struct Receipt {
+    generation: u64,
+    held: watch::Receiver<Vec<u64>>,
+    _previous: Arc<Snapshot>,
+}
+
+impl Receipt {
+    /// Resolves when every core holds this generation or a newer one: no request that begins after that takes an older one. Runs where
+    /// tokio has a timer, and not on a core.
+    ///
+    /// # Errors
+    /// If that takes longer than the limit.
+    pub async fn held_by_all(mut self, limit: Duration) -> Result<(), CoresBehind> {
+        let generation = self.generation;
+        let all = self.held.wait_for(|held| held.iter().all(|held| *held >= generation));
+        // An error says that no core is left, so that nothing is served by an older one either.
+        if tokio::time::timeout(limit, all).await.is_ok() {
+            return Ok(());
+        }
+        let held = self.held.borrow();
+        let behind = held.iter().filter(|held| **held < generation).count();
+        Err(CoresBehind { behind, cores: held.len(), limit })
+    }
+}
+
+/// How one core hears of generations, and says which one it holds.
+pub(crate) struct Follower {
+    published: watch::Receiver<Arc<Snapshot>>,
+    holds: watch::Sender<Vec<u64>>,
+    core: usize,
+}
+
+impl Follower {
+    /// What is served now, for a core that begins.
+    pub fn begin(&mut self) -> Rc<Served> {
+        let snapshot = Rc::new(Served(self.published.borrow_and_update().clone()));
+        self.holds(snapshot.generation);
+        snapshot
+    }
+
+    /// The next generation, when there is one. Some may be left out.
+    pub async fn next(&mut self) -> Rc<Served> {
+        if self.published.changed().await.is_err() {
+            // Nobody is left to publish another one.
+            std::future::pending::<()>().await;
+        }
+        Rc::new(Served(self.published.borrow_and_update().clone()))
+    }
+
+    /// From now on the core begins every request with this generation.
+    pub fn holds(&self, generation: u64) {
+        self.holds.send_modify(|held| held[self.core] = generation);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        // A core that has ended serves no older generation.
+        self.holds(u64::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(generation: u64) -> Arc<Snapshot> {
+        Arc::new(Snapshot::new(generation, Router::new(Vec::new()).unwrap()))
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    }
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_receipt_waits_for_every_core_and_not_for_ever() {
+        let (publisher, mut followers) = Publisher::new(snapshot(1), 2);
+        followers.iter_mut().for_each(|follower| drop(follower.begin()));
+        let publish = |generation| publisher.publish(snapshot(generation)).unwrap();
+        block_on(async {
+            followers[0].holds(2);
+            let behind = publish(2).held_by_all(SHORT).await.unwrap_err();
+            assert_eq!((behind.behind, behind.cores), (1, 2));
+            assert_eq!(behind.to_string(), "1 of 2 cores have not taken it over within 0.02 s");
+            let receipt = publish(3);
+            let follow = async {
+                for follower in &mut followers {
+                    let next = follower.next().await;
+                    assert_eq!(next.generation(), 3, "one may be left out");
+                    follower.holds(3);
+                }
+            };
+            let (held, ()) = tokio::join!(receipt.held_by_all(LONG), follow);
+            assert_eq!(held, Ok(()));
+            let receipt = publish(4);
+            followers.clear();
+            assert_eq!(receipt.held_by_all(LONG).await, Ok(()), "cores that have ended are not waited for");
+        });
+    }
+
+    #[test]
+    fn a_generation_that_is_not_newer_changes_nothing() {
+        let (publisher, mut followers) = Publisher::new(snapshot(2), 1);
+        drop(followers[0].begin());
+        for old in [1, 2] {
+            let refused = publisher.publish(snapshot(old)).err();
+            assert_eq!(refused, Some(NotNewer { refused: old, served: 2 }));
+        }
+        assert_eq!(publisher.current().generation(), 2);
+        assert!(!followers[0].published.has_changed().unwrap());
+    }
+
+    #[test]
+    fn whoever_published_is_the_last_to_hold_the_previous_generation() {
+        let (publisher, mut followers) = Publisher::new(snapshot(1), 1);
+        let first = Arc::downgrade(&publisher.current());
+        let held_by_core = followers[0].begin();
+        let receipt = publisher.publish(snapshot(2)).unwrap();
+        drop(held_by_core);
+        assert_eq!(first.strong_count(), 1, "the receipt has it");
+        drop(receipt);
+        assert_eq!(first.strong_count(), 0);
+    }
+}
