@@ -43,11 +43,10 @@ fn with_token(token: &str, wanted: DesiredSubscription) -> DesiredSubscription {
     DesiredSubscription { confirm_with: Some(token.into()), ..wanted }
 }
 
-/// One after the other: what a sync makes of each, after a crash.
+/// What a sync makes of each, and that it is what the store holds then.
 #[track_caller]
 fn sync(store: &mut Store, wanted: &[DesiredSubscription]) -> Vec<Subscription> {
     let synced = store.sync(wanted);
-    store.restart();
     let stored = store.reader().subscriptions().unwrap();
     let mut all: Vec<_> = synced.subscriptions.iter().chain(&synced.removed).cloned().collect();
     all.sort_by_key(|known| known.id);
@@ -87,6 +86,7 @@ fn a_name_is_kept_and_unique_in_its_topic_alone(store: &mut Store) {
     let first = sync(store, &all);
     let names: Vec<_> = first.iter().map(|known| known.name.as_deref()).collect();
     assert_eq!((numbers(&first), names), (vec![1, 2, 3], vec![Some("a"), Some("a"), None]));
+    store.restart();
     assert_eq!(sync(store, &all), first);
     let twice = [named("a", push("/a")), named("a", push("/x")), named("x", push("/a"))];
     assert_eq!(numbers(&sync(store, &twice)), [1], "the first one counts");
@@ -98,6 +98,7 @@ fn an_endpoint_that_moves_under_its_name_changes_nothing_else(store: &mut Store)
         let now = sync(store, &[named("a", moved.clone())]);
         let expected = Subscription { protocol: moved.protocol, endpoint: moved.endpoint, ..before.clone() };
         assert_eq!(now, [expected]);
+        store.restart();
         assert_backlog(store, &before);
     }
     assert_eq!(store.reader().check(true).unwrap(), [""; 0]);
@@ -136,6 +137,8 @@ fn two_swap_their_endpoints_or_their_names(store: &mut Store) {
     let first = sync(store, &[named("a", push("/a")), named("b", push("/b")), push("/c")]);
     let swapped = sync(store, &[named("a", push("/b")), named("b", push("/a")), push("/c")]);
     assert_eq!(numbers(&swapped), numbers(&first));
+    store.restart();
+    assert_eq!(store.reader().subscriptions().unwrap(), swapped);
     let endpoints: Vec<_> = swapped.iter().map(|known| &*known.endpoint).collect();
     assert_eq!(endpoints, ["http://localhost/b", "http://localhost/a", "http://localhost/c"]);
     let ring = [named("a", push("/c")), named("b", push("/b")), named("c", push("/a"))];
@@ -217,6 +220,7 @@ fn another_origin_is_confirmed_anew(store: &mut Store) {
     let (before, _) = with_backlog(store);
     let id = before.id;
     sync(store, &[named("a", with_token("second", elsewhere("/a")))]);
+    store.restart();
     assert_eq!(state(store, id), (is_pending("second"), true));
     assert_backlog(store, &before);
     assert_eq!(store.write(|tx| tx.confirm_subscription("first")), None, "the old endpoint has no say");
@@ -304,6 +308,7 @@ fn what_moved_is_kept_as_for_a_confirmed_one(store: &mut Store) {
     let (before, positions) = with_backlog(store);
     let owed: Vec<i64> = positions[1..].iter().map(|position| position.0).collect();
     sync(store, &[named("a", with_token("second", elsewhere("/a")))]);
+    store.restart();
     store.housekeep(&limits(), after(5_000));
     store.at(5_000).write(|tx| tx.make_room(&limits(), after(5_000), 100));
     assert_eq!(store.positions(), owed);
