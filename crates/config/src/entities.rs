@@ -29,7 +29,7 @@ pub struct Config {
 }
 
 /// What the gateway stands in front of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Service {
     /// As in the file, or derived.
     pub id: Uuid,
@@ -60,7 +60,7 @@ pub struct Service {
 }
 
 /// Which requests go to a service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// As in the file, or derived.
     pub id: Uuid,
@@ -117,7 +117,7 @@ pub struct Queue {
 }
 
 /// Who hears of each event of a topic.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Subscription {
     /// The topic's bare name.
     pub topic: String,

@@ -13,6 +13,7 @@
 //! Nothing is ignored in silence: a key, value, entity or plug-in that we do not serve is refused by name. Knows no sockets and no wall
 //! clock; the time of the load and the environment are parameters.
 
+mod changes;
 mod check;
 mod entities;
 mod hidden;
@@ -25,6 +26,7 @@ mod schema;
 mod secret;
 mod tree;
 
+pub use changes::{How, HubChange, HubEntity};
 pub use check::{Options, check};
 pub use entities::{Config, Format, Fresh, Plugin, Queue, Route, Service, Subscription};
 pub use load::load;
