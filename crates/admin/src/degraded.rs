@@ -33,6 +33,7 @@ pub(crate) fn of(node: &Node) -> Vec<Degraded> {
     listeners(node, &mut found);
     store(node, &mut found);
     wall_clock(node, &mut found);
+    configuration(node, &mut found);
     found
 }
 
@@ -110,4 +111,14 @@ fn wall_clock(node: &Node, found: &mut Vec<Degraded>) {
             in_words(moved)
         ),
     });
+}
+
+/// Files that a reload could not take, until one can: a start would read them, too.
+fn configuration(node: &Node, found: &mut Vec<Degraded>) {
+    let Some(cause) = node.configuration.trouble() else { return };
+    let generation = node.configuration.generation();
+    let cause = format!(
+        "the last reload changed nothing, and generation {generation} is served: {cause}; see the log"
+    );
+    found.push(Degraded { part: "configuration".into(), cause });
 }

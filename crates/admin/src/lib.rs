@@ -25,6 +25,7 @@ use storage::entities::{Queue, Subscription, SubscriptionId, Topic};
 use storage::throttle::Throttle;
 use storage::{Reader, StoreError, Writer};
 
+mod configuration;
 mod dead_letters;
 mod degraded;
 mod events;
@@ -35,6 +36,7 @@ mod reads;
 mod status;
 mod subscriptions;
 
+pub use configuration::{Configuration, Reloaded};
 pub use listeners::ListenerHealth;
 pub use reads::Reads;
 use reads::read;
@@ -75,6 +77,8 @@ pub struct Node {
     pub ready_at: Instant,
     /// Set when this process was told to stop.
     pub draining: Arc<AtomicBool>,
+    /// Which generation of the configuration is served.
+    pub configuration: Arc<Configuration>,
 }
 
 impl Node {

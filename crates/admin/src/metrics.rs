@@ -112,6 +112,7 @@ impl std::fmt::Debug for Scrape {
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
         self.requests(&mut encoder)?;
+        self.configuration(&mut encoder)?;
         self.store(&mut encoder)?;
         self.deliveries(&mut encoder)?;
         gauge(
@@ -167,6 +168,22 @@ impl Scrape {
             "retrohook_refused_requests",
             "Requests that a rule matched and whose intent could not be kept",
             sum(|core| &core.refused),
+        )
+    }
+
+    fn configuration(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let configuration = &self.node.configuration;
+        gauge(
+            encoder,
+            "retrohook_config_generation",
+            "Which generation of the configuration is served: 1 from the start, one more with each reload that changes something",
+            configuration.generation(),
+        )?;
+        gauge(
+            encoder,
+            "retrohook_config_last_reload_success",
+            "0 if the last reload could not take the files: what was served before is served on",
+            u64::from(configuration.trouble().is_none()),
         )
     }
 

@@ -41,6 +41,7 @@ pub(crate) async fn status(State(node): State<Node>) -> Response {
             "hint": if node.is_draining() { DRAINING } else { hint(state) },
             "degraded": degraded::with(&node, reads),
             "up_seconds": node.ready_at.elapsed().as_secs(),
+            "configuration": node.configuration.to_json(),
             "clock": clock(&node),
             "open_intents": node.writer.open_intents(),
             "store_bytes": stats.map(|stats| stats.bytes),

@@ -17,6 +17,9 @@ use crate::cli::CheckArgs;
 use crate::clock::WallClock;
 use crate::report;
 
+/// What to do about routes that pass each check and cannot be compiled together.
+pub const TOO_LARGE: &str = "  hint: take prefixes, or fewer and shorter regular expressions; a repetition like `{1000}` is what makes one large";
+
 /// Checks what it is given; status 1 if there is a problem.
 pub fn run(args: &CheckArgs) -> ExitCode {
     let mut sound = true;
@@ -43,9 +46,7 @@ fn files(args: &CheckArgs) -> bool {
             warnings(&config);
             if let Err(error) = compile(&config) {
                 report::failure("the configuration cannot be compiled", &error);
-                report::problem(
-                    "  hint: take prefixes, or fewer and shorter regular expressions; a repetition like `{1000}` is what makes one large",
-                );
+                report::problem(TOO_LARGE);
                 return false;
             }
             report::line(&format!("ok: {}", summary(&config)));

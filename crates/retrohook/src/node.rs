@@ -11,9 +11,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use admin::Configuration;
 use dialing::Names;
 use event::timestamp::Clock;
-use gateway::Snapshot;
 use listener::unix::UnixError;
 use storage::vital::{self, Death, Deaths};
 
@@ -21,17 +21,23 @@ use crate::cli::{Listen, NodeArgs, RunArgs};
 use crate::clock::WallClock;
 use crate::{check, logs, output, report};
 
+mod compiler;
 mod delivering;
 mod descriptors;
+mod files;
 mod ledger;
 mod reach;
+mod reload;
 mod serving;
 mod signals;
 mod sockets;
 
+use compiler::Compiler;
 use delivering::{Calls, Delivering};
 use descriptors::Descriptors;
+use files::Files;
 use ledger::{CloseError, Ledger};
+use reload::{Reload, Reloader};
 use serving::{Listeners, Serving};
 use signals::{Ending, Signals};
 use sockets::Sockets;
@@ -127,6 +133,7 @@ pub fn run(args: RunArgs) -> ExitCode {
 struct Node {
     parts: Parts,
     signals: Signals,
+    reload: Reload,
     deaths: Deaths,
     drain_timeout: Duration,
 }
@@ -145,7 +152,8 @@ impl Node {
         let mut signals = Signals::listen();
         report::line(&format!("retrohook {}", env!("CARGO_PKG_VERSION")));
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
-        let config = load(&args)?;
+        let files = Files::of(&args, clock.now());
+        let config = load(&files)?;
         refuse_unbuilt(&args.node)?;
         let allow = delivering::allowed(&args.node)?;
         check_hub_url(&args.node)?;
@@ -155,11 +163,7 @@ impl Node {
         for warning in sockets.warnings().into_iter().chain(descriptors.warning()) {
             report::problem(&format!("warning: {warning}"));
         }
-        let files = match args.config.len() {
-            0 => "none: no routes, no topics (-c FILE)".to_owned(),
-            _ => args.config.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "),
-        };
-        report::entry("config", &format!("{files}: {}", check::summary(&config)));
+        report::entry("config", &format!("{}: {}", files.shown(), check::summary(&config)));
 
         let (vitals, deaths) = vital::vitals();
         let ledger = Ledger::open(&args.node, &config, clock.clone(), vitals.clone())?;
@@ -174,8 +178,10 @@ impl Node {
         let hub_url = hub_url.trim_end_matches('/');
         let delivering = Delivering::start(&args.node, &config, &ledger, calls, hub_url, clock.clone())?;
 
-        let router = serving::router(&args.node, &config, &ledger, clock.clone())?;
-        let first = Arc::new(Snapshot::new(1, router));
+        let known = Arc::new(Configuration::loaded(clock.now()));
+        let compiler = Compiler::new(&args.node, &ledger, clock.clone());
+        let first = compiler.compile(known.generation(), &config);
+        let first = Arc::new(first.map_err(StartError::part("compile the configuration"))?);
         let gateway = match sockets.proxy {
             Some(gateway) => {
                 Some(gateway.start(first, clock.clone(), &vitals).map_err(StartError::part("start a core"))?)
@@ -184,19 +190,21 @@ impl Node {
         };
         let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
         let listeners = Listeners { admin: sockets.admin, hub: sockets.hub, hub_public: sockets.hub_public };
-        let shared = serving::Shared { vitals: &vitals, descriptors: &descriptors };
+        let shared = serving::Shared { vitals: &vitals, descriptors: &descriptors, configuration: &known };
         let serving = Serving::start(&args.node, &ledger, &delivering, cores, listeners, &shared)?;
+        let publisher = gateway.as_ref().map(|running| running.publisher().clone());
+        let reload = Reload::start(Reloader { files, compiler, publisher, config, known })?;
         signals.drain_too();
         report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
         let drain_timeout = Duration::from_secs(args.node.drain_timeout);
         let parts = Parts { gateway, serving, delivering, ledger };
-        Ok(Self { parts, signals, deaths, drain_timeout })
+        Ok(Self { parts, signals, reload, deaths, drain_timeout })
     }
 
     /// Serves until a signal or the death of a part, and stops.
     fn serve(self) -> ExitCode {
-        let Self { parts, signals, deaths, drain_timeout } = self;
-        match signals.wait(deaths) {
+        let Self { parts, signals, reload, deaths, drain_timeout } = self;
+        match signals.wait(deaths, reload) {
             Ending::Asked => stop_as_asked(parts, drain_timeout),
             Ending::Died(death) => end_after(&death, parts, drain_timeout.min(END_WITHIN)),
         }
@@ -248,19 +256,8 @@ impl Parts {
     }
 }
 
-fn load(args: &RunArgs) -> Result<config::Config, StartError> {
-    if args.config.is_empty() {
-        return Ok(config::Config::default());
-    }
-    let kinds = plugins::all();
-    let options = config::Options {
-        kinds: &kinds,
-        region: &args.node.region,
-        account: &args.node.account_id,
-        env: &|name| std::env::var(name).ok(),
-        now: WallClock.now(),
-    };
-    let config = config::load(&args.config, &options).map_err(|problems| {
+fn load(files: &Files) -> Result<config::Config, StartError> {
+    let config = files.read().map_err(|problems| {
         report::problem(&problems.to_string());
         StartError::Configuration
     })?;

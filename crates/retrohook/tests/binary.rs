@@ -210,6 +210,10 @@ fn it_starts_empty_and_takes_its_settings_from_the_environment() {
         (404, Some("no Route matched with those values"))
     );
     assert_eq!(process.admin().status().0, 200);
+    process.signal(Signal::HUP);
+    let nothing = "not reloaded: there is no file to read";
+    wait::until("a word about the files", || process.output().contains(nothing).then_some(()));
+    assert_eq!(process.admin().metric("retrohook_config_generation"), Some(1.0));
     assert!(process.terminate().success());
 }
 

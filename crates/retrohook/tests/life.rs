@@ -105,7 +105,7 @@ fn a_command_whose_reader_has_ended_does_its_work() {
 #[test]
 fn signals_that_mean_nothing_here_are_noted_and_kill_nothing() {
     let mut scene = scene();
-    for (signal, name) in [(Signal::HUP, "SIGHUP"), (Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")] {
+    for (signal, name) in [(Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")] {
         scene.gateway().signal(signal);
         wait::until(name, || scene.gateway().output().contains(name).then_some(()));
         put(&scene);
@@ -115,7 +115,7 @@ fn signals_that_mean_nothing_here_are_noted_and_kill_nothing() {
 
 /// A start that takes a while, as after a crash, is one in which a terminal may be closed, too.
 #[test]
-fn a_hangup_while_starting_kills_nothing() {
+fn a_hangup_while_starting_kills_nothing_and_reloads_after_the_start() {
     let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
     // The first change is what the start itself writes.
     scene.setup.env.push(("FAILPOINTS".into(), "before-commit=1*return->1*sleep(1500)".into()));
@@ -123,8 +123,24 @@ fn a_hangup_while_starting_kills_nothing() {
     wait::until("the start to write", || process.output().contains("before-commit").then_some(()));
     process.signal(Signal::HUP);
     wait::until("the start to end", || process.listeners().contains_key("ready").then_some(()));
-    wait::until("a note of it", || process.output().contains("SIGHUP").then_some(()));
+    let nothing = "reloaded: nothing changed (generation 1)";
+    wait::until("the reload", || process.output().contains(nothing).then_some(()));
     assert_eq!(process.terminate().code(), Some(0));
+}
+
+#[test]
+fn a_hangup_while_stopping_changes_nothing_and_does_not_end_the_stop() {
+    let mut scene = scene();
+    let mut slow = scene.put_and_wait_for_upstream("?script=wait");
+    let mut gateway = scene.take_gateway();
+    gateway.signal(Signal::TERM);
+    wait::until("the drain", || gateway.output().contains("stopping").then_some(()));
+    gateway.signal(Signal::HUP);
+    wait::until("a note of it", || gateway.output().contains("SIGHUP: this process stops").then_some(()));
+    scene.upstream.release();
+    assert_eq!(slow.answer().expect("an answer").status, 200);
+    assert_eq!(gateway.wait().code(), Some(0));
+    assert!(!gateway.output().contains("reloaded:"), "{}", gateway.output());
 }
 
 #[test]

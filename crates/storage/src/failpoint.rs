@@ -17,8 +17,17 @@ pub const ALL: [&str; 8] = [
 ];
 
 /// The points in the loops of parts that must live, where a test can make one panic: `FAILPOINTS=core-turn=3*off->panic`.
-pub const PARTS: [&str; 8] =
-    [CORE_TURN, WRITER_TURN, CHECKPOINT_TURN, CONTROL_TURN, DELIVERIES, SIGNING_KEY, HANDSHAKE, WAKE_UPS];
+pub const PARTS: [&str; 9] = [
+    CORE_TURN,
+    WRITER_TURN,
+    CHECKPOINT_TURN,
+    CONTROL_TURN,
+    DELIVERIES,
+    SIGNING_KEY,
+    HANDSHAKE,
+    WAKE_UPS,
+    RELOAD,
+];
 
 /// A core has accepted a connection.
 pub const CORE_TURN: &str = "core-turn";
@@ -36,6 +45,8 @@ pub const SIGNING_KEY: &str = "signing-key";
 pub const HANDSHAKE: &str = "handshake";
 /// A thread is about to share the wake-ups of its tasks.
 pub const WAKE_UPS: &str = "wake-ups";
+/// A reload has read the files and done nothing else.
+pub const RELOAD: &str = "reload";
 
 /// The writer has applied a batch and not committed it.
 pub const BEFORE_COMMIT: &str = "before-commit";

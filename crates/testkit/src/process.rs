@@ -69,8 +69,13 @@ impl Setup {
         self.data.path().join("data")
     }
 
+    /// The file of the configuration, as a start writes it.
+    pub fn config_file(&self) -> PathBuf {
+        self.data.path().join("retrohook.yaml")
+    }
+
     fn command(&self) -> Command {
-        let config = self.data.path().join("retrohook.yaml");
+        let config = self.config_file();
         std::fs::write(&config, &self.config).expect("the configuration can be written");
         let mut words =
             self.wrapper.iter().map(String::as_str).chain([self.program.to_str().expect("UTF-8")]);

@@ -1,21 +1,16 @@
-//! The listeners beside the data path: admin on one thread, hub and the hub's public part on another; and the router of the data path.
+//! The listeners beside the data path: admin on one thread, hub and the hub's public part on another.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use admin::{ListenerHealth, Node};
-use event::timestamp::Clock;
-use gateway::destination::Destinations;
-use gateway::router::Router;
+use admin::{Configuration, ListenerHealth, Node};
 use gateway::stats::CoreStats;
 use listener::connection::Limits;
 use listener::guard::{self, Guard, HostPattern};
 use listener::surface::{self, Surface};
-use pipeline::{BuildContext, ConfigProblem, Plugin};
 use storage::vital::{Vital, Vitals};
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
@@ -28,40 +23,6 @@ use super::descriptors::Descriptors;
 use super::ledger::Ledger;
 use super::sockets::Socket;
 use crate::cli::NodeArgs;
-
-/// Compiles the routes and makes their plug-ins.
-///
-/// # Errors
-/// What the configuration's checks should have found.
-pub fn router(
-    node: &NodeArgs,
-    config: &config::Config,
-    ledger: &Ledger,
-    clock: Arc<dyn Clock>,
-) -> Result<Router, StartError> {
-    let kinds = plugins::all();
-    let topics: HashMap<_, _> =
-        ledger.entities.topics.iter().map(|topic| (topic.name.clone(), topic.id)).collect();
-    let topics = Arc::new(topics);
-    let build = |plugin: &config::Plugin| -> Result<(_, Arc<dyn Plugin>), ConfigProblem> {
-        let kind = kinds.iter().find(|kind| kind.name() == plugin.name).ok_or_else(|| ConfigProblem {
-            pointer: String::new(),
-            message: format!("there is no plug-in `{}`", plugin.name),
-            hint: "this is a defect of ours: the check lets only known ones through".into(),
-        })?;
-        let context = BuildContext {
-            owner: plugin.owner.clone(),
-            writer: ledger.writer.clone(),
-            clock: clock.clone(),
-            topics: topics.clone(),
-            region: node.region.clone(),
-            account: node.account_id.clone(),
-        };
-        Ok((kind.priority(), kind.build(&plugin.config, &context)?))
-    };
-    gateway::compile::compile(config, &Destinations::default(), build)
-        .map_err(StartError::part("compile the configuration"))
-}
 
 /// Bound listeners; those that are off are `None`.
 pub struct Listeners {
@@ -90,6 +51,8 @@ pub struct Shared<'a> {
     pub vitals: &'a Vitals,
     /// How many connections there may be.
     pub descriptors: &'a Descriptors,
+    /// Which generation of the configuration is served.
+    pub configuration: &'a Arc<Configuration>,
 }
 
 /// Running listeners.
@@ -142,7 +105,8 @@ impl Serving {
                 connections: share.admin,
                 limits: LIMITS,
             };
-            let node = admin_node(ledger, delivering, cores, health.clone(), draining.clone());
+            let configuration = shared.configuration.clone();
+            let node = admin_node(ledger, delivering, cores, health.clone(), draining.clone(), configuration);
             (socket, surface, admin::router(node))
         });
         let hub = listeners.hub.map(|socket| {
@@ -191,6 +155,7 @@ fn admin_node(
     cores: Vec<Arc<CoreStats>>,
     listeners: Arc<Vec<Arc<ListenerHealth>>>,
     draining: Arc<AtomicBool>,
+    configuration: Arc<Configuration>,
 ) -> Node {
     Node {
         reader: ledger.reader.clone(),
@@ -207,6 +172,7 @@ fn admin_node(
         forms: delivering.forms.clone(),
         ready_at: std::time::Instant::now(),
         draining,
+        configuration,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Signals, and the end of parts that must live: what ends a node.
 //!
-//! SIGTERM, SIGINT and SIGQUIT drain; a second one of them ends the process at once. SIGHUP, SIGUSR1 and SIGUSR2 are taken and noted in a
-//! log line, because by default each of them would kill; so is SIGXFSZ, which a log file beyond its size limit brings.
+//! SIGTERM, SIGINT and SIGQUIT drain; a second one of them ends the process at once. SIGHUP has the files of the configuration read anew; one
+//! that comes while the node starts does so after the start. SIGUSR1 and SIGUSR2 are taken and noted in a log line, because by default each of
+//! them would kill; so is SIGXFSZ, which a log file beyond its size limit brings.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use storage::vital::{Death, Deaths};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::reload::Reload;
 use crate::{output, report};
 
 /// How long the last lines may take to be written when a second signal ends the process.
@@ -44,8 +46,8 @@ impl Signals {
         }
     }
 
-    /// Waits for the first signal that drains, or for the death of a part; from then on such a signal ends the process.
-    pub fn wait(self, mut deaths: Deaths) -> Ending {
+    /// Waits for the first signal that drains, or for the death of a part; from then on such a signal ends the process, and nothing is reloaded.
+    pub fn wait(self, mut deaths: Deaths, reload: Reload) -> Ending {
         let Some((runtime, mut signals)) = self.0 else {
             // Whoever reports deaths holds the other end for as long as it lives.
             return deaths.blocking_recv().map_or(Ending::Asked, Ending::Died);
@@ -53,13 +55,13 @@ impl Signals {
         let ending = runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = signals.stop() => Ending::Asked,
+                () = signals.stop(Some(&reload)) => Ending::Asked,
                 Some(death) = deaths.recv() => Ending::Died(death),
             }
         });
         // The runtime lives on for the second signal, in a thread that the process's end takes with it.
         let second = std::thread::Builder::new().name("signals".into()).spawn(move || {
-            runtime.block_on(signals.stop());
+            runtime.block_on(signals.stop(None));
             report::line("ended at once");
             output::flush(LAST_WORDS);
             end_now();
@@ -110,17 +112,18 @@ impl Listening {
         self.quit = listen(SignalKind::quit());
     }
 
-    /// Resolves at a signal that drains; notes the others.
-    async fn stop(&mut self) {
+    /// Resolves at a signal that drains; notes the others, and reloads where that is still possible.
+    async fn stop(&mut self, reload: Option<&Reload>) {
         loop {
             tokio::select! {
                 biased;
                 () = one(&mut self.terminate) => return,
                 () = one(&mut self.interrupt) => return,
                 () = one(&mut self.quit) => return,
-                () = one(&mut self.hangup) => {
-                    tracing::info!("SIGHUP: the configuration is not read anew; restart the process for that");
-                }
+                () = one(&mut self.hangup) => match reload {
+                    Some(reload) => reload.ask(),
+                    None => tracing::info!("SIGHUP: this process stops, and the configuration is not read anew"),
+                },
                 () = one(&mut self.user1) => tracing::info!("SIGUSR1: there are no log files to reopen"),
                 () = one(&mut self.user2) => tracing::info!("SIGUSR2: it has no meaning here"),
                 () = one(&mut self.file_size) => {

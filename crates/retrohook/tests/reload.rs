@@ -1,0 +1,307 @@
+//! The files are read anew at SIGHUP: all of them are taken while requests go on, or nothing is, and the reasons are printed.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use testkit::client::Client;
+use testkit::process::Process;
+use testkit::scene::{Profiles, Scene};
+use testkit::server::{Server, Then, answer};
+use testkit::{client, wait};
+
+const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
+
+fn scene() -> Scene {
+    Scene::start(RETROHOOK, &Profiles::default().yaml())
+}
+
+/// The lines that end a reload, so far.
+fn ends(process: &Process) -> Vec<String> {
+    let output = process.output();
+    let ends =
+        output.lines().filter(|line| line.starts_with("reloaded: ") || line.contains("not reloaded: "));
+    ends.map(str::to_owned).collect()
+}
+
+/// Writes the file and asks for a reload: all that is printed because of it.
+#[track_caller]
+fn reload(scene: &Scene, config: &str) -> String {
+    std::fs::write(scene.setup.config_file(), config).expect("the file can be written");
+    let (before, ended) = (scene.gateway().output().len(), ends(scene.gateway()).len());
+    scene.gateway().signal(Signal::HUP);
+    wait::until("the reload", || (ends(scene.gateway()).len() > ended).then_some(()));
+    scene.gateway().output()[before..].to_owned()
+}
+
+/// A good reload that changed something; which generation is served.
+#[track_caller]
+fn taken(scene: &Scene, config: &str, generation: u64) {
+    let printed = reload(scene, config);
+    let end = format!("(generation {generation}, in ");
+    assert!(printed.contains("reloaded: ") && printed.contains(&end), "{printed}");
+    serves(scene, generation, "taken");
+}
+
+/// What the admin port says of the configuration.
+#[track_caller]
+fn serves(scene: &Scene, generation: u64, last: &str) {
+    let refused = last == "refused";
+    let (code, status) = scene.admin().status();
+    let configuration = &status["retrohook"]["configuration"];
+    let told = (&configuration["generation"], &configuration["last_reload"]["result"]);
+    assert_eq!((code, told), (200, (&json!(generation), &json!(last))), "{configuration}");
+    assert_eq!(configuration["last_reload"]["cause"].is_string(), refused, "{configuration}");
+    assert!(configuration["loaded_at"].as_str() <= configuration["last_reload"]["at"].as_str());
+    let degraded = &status["retrohook"]["degraded"];
+    let parts: Vec<&Value> = degraded.as_array().expect("a list").iter().map(|one| &one["part"]).collect();
+    assert_eq!(parts, if refused { vec!["configuration"] } else { vec![] }, "{degraded}");
+    for (series, value) in [
+        ("retrohook_config_generation", generation as f64),
+        ("retrohook_config_last_reload_success", f64::from(u8::from(!refused))),
+    ] {
+        assert_eq!(scene.admin().metric(series), Some(value), "{series}");
+    }
+}
+
+/// An upstream whose answers are its name.
+fn named(name: &'static str) -> Server {
+    let any = ([127, 0, 0, 1], 0).into();
+    Server::start(any, move |_, stream| answer(stream, 200, &[], name.as_bytes()).map(|()| Then::KeepOpen))
+        .expect("a free port")
+}
+
+const CLIENTS: usize = 4;
+const RELOADS: u64 = 8;
+/// Requests between two reloads, of all clients together.
+const BETWEEN: u64 = 40;
+
+/// What the clients of a load know of the generations, and have done.
+struct Load {
+    /// The last one whose line was printed.
+    said: AtomicU64,
+    /// The last one that may be served.
+    asked_for: AtomicU64,
+    answered: AtomicU64,
+    matched: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Load {
+    /// Sends requests on one connection until it is over.
+    fn run(&self, scene: &Scene, names: [&str; 2]) {
+        let mut client = scene.client();
+        for (method, target) in [("GET", "/mockbin/x"), ("PUT", "/mockbin/profile")].iter().cycle() {
+            if self.over.load(Ordering::SeqCst) {
+                return;
+            }
+            let at_least = self.said.load(Ordering::SeqCst);
+            let answer = client.send(method, target, &[], b"").expect("its connection stays");
+            let at_most = self.asked_for.load(Ordering::SeqCst);
+            let allowed: Vec<_> = (at_least..=at_most).map(|number| names[number as usize % 2]).collect();
+            assert_eq!(answer.status, 200);
+            assert!(allowed.contains(&answer.text().as_str()), "{} and not {allowed:?}", answer.text());
+            self.answered.fetch_add(1, Ordering::SeqCst);
+            self.matched.fetch_add(u64::from(*method == "PUT"), Ordering::SeqCst);
+        }
+    }
+}
+
+#[test]
+fn under_load_a_changed_service_takes_over_and_no_request_fails() {
+    let names = ["even", "odd"];
+    let upstreams = names.map(named);
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    let first = scene.upstream.address().to_string();
+    let config = scene.setup.config.clone();
+    let of =
+        |generation: u64| config.replace(&first, &upstreams[generation as usize % 2].address().to_string());
+    scene.setup.config = of(1);
+    scene.start_gateway();
+    let load = Load {
+        said: AtomicU64::new(1),
+        asked_for: AtomicU64::new(1),
+        answered: AtomicU64::new(0),
+        matched: AtomicU64::new(0),
+        over: AtomicBool::new(false),
+    };
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| load.run(&scene, names))).collect();
+        for generation in 2..2 + RELOADS {
+            let before = load.answered.load(Ordering::SeqCst);
+            wait::until("requests", || {
+                let ended = clients.iter().any(std::thread::ScopedJoinHandle::is_finished);
+                (ended || load.answered.load(Ordering::SeqCst) >= before + BETWEEN).then_some(())
+            });
+            load.asked_for.store(generation, Ordering::SeqCst);
+            let printed = reload(&scene, &of(generation));
+            assert!(printed.contains(&format!("(generation {generation}, in ")), "{printed}");
+            load.said.store(generation, Ordering::SeqCst);
+        }
+        load.over.store(true, Ordering::SeqCst);
+    });
+    serves(&scene, 1 + RELOADS, "taken");
+    let matched = load.matched.load(Ordering::SeqCst);
+    let events = scene.admin().wait_for_events(matched as usize);
+    assert_eq!(events.len() as u64, matched, "an event of each matching request");
+    assert!(events.iter().all(|event| event["outcome"] == "succeeded"));
+    let accepted = scene.admin().metric("retrohook_connections_total");
+    assert_eq!(accepted, Some(CLIENTS as f64), "no connection was dropped");
+}
+
+#[test]
+fn a_rule_that_a_reload_adds_makes_events() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    let with_rule = scene.setup.config.clone();
+    scene.setup.config = with_rule.replace("matcher: \"^/profile$\"", "matcher: \"^/nothing$\"");
+    scene.start_gateway();
+    let mut client = scene.client();
+    let put = |client: &mut Client| client.send("PUT", "/mockbin/profile", &[], b"{}").expect("an answer");
+    assert_eq!(put(&mut client).status, 200);
+    taken(&scene, &with_rule, 2);
+    assert_eq!(put(&mut client).status, 200, "on the connection that there was");
+    let told = scene.told(1);
+    assert_eq!((told[0].outcome(), told[0].uri()), ("succeeded", "/mockbin/profile"));
+    assert_eq!(scene.upstream.executed().len(), 2);
+    assert_eq!(
+        scene.admin().metric("retrohook_upstream_connections_total").map(|count| count <= 2.0),
+        Some(true)
+    );
+}
+
+#[test]
+fn a_file_with_problems_changes_nothing_and_each_problem_is_named() {
+    let scene = scene();
+    let good = scene.setup.config.clone();
+    let bad = good
+        .replace("strip_path: true", "strip_path: perhaps")
+        .replace("name: publish-sns", "name: publish-sms");
+    let printed = reload(&scene, &bad);
+    let file = scene.setup.config_file();
+    let line = |word: &str| 1 + bad.lines().position(|line| line.contains(word)).expect("a line");
+    for (word, path) in
+        [("perhaps", "services[0].routes[0].strip_path"), ("publish-sms", "services[0].plugins[0]")]
+    {
+        let place = format!("{}:{}:", file.display(), line(word));
+        let told = printed.lines().position(|line| line.starts_with(&place) && line.contains(path));
+        let told = told.unwrap_or_else(|| panic!("{place} {path} in:\n{printed}"));
+        let hint = printed.lines().nth(told + 1).unwrap_or_default();
+        assert!(hint.trim_start().starts_with("hint: "), "{printed}");
+    }
+    let end = "retrohook: not reloaded: the configuration has 2 problems; the old configuration stands (generation 1)";
+    assert!(printed.lines().last().is_some_and(|line| line == end), "{printed}");
+    serves(&scene, 1, "refused");
+
+    std::fs::remove_file(&file).expect("it is there");
+    scene.gateway().signal(Signal::HUP);
+    wait::until("the reload", || (ends(scene.gateway()).len() == 2).then_some(()));
+    assert!(scene.gateway().output().contains("cannot be read"), "{}", scene.gateway().output());
+    serves(&scene, 1, "refused");
+    assert_eq!(scene.put("").expect("an answer").status, 200);
+    assert_eq!(scene.told(1).len(), 1, "all goes on as before");
+
+    let printed = reload(&scene, &good);
+    assert!(printed.contains("reloaded: nothing changed (generation 1)"), "{printed}");
+    serves(&scene, 1, "unchanged");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+    let scene = scene();
+    let file = scene.setup.config_file();
+    std::fs::remove_file(&file).expect("it is there");
+    let made = std::process::Command::new("mkfifo").arg(&file).status().expect("mkfifo is there");
+    assert!(made.success());
+    scene.gateway().signal(Signal::HUP);
+    wait::until("the reload", || ends(scene.gateway()).pop());
+    let printed = scene.gateway().output();
+    assert!(printed.contains("retrohook.yaml is not a regular file"), "{printed}");
+    serves(&scene, 1, "refused");
+    std::fs::remove_file(&file).expect("it is there");
+    taken(&scene, &scene.setup.config.replace("strip_path: true", "strip_path: false"), 2);
+}
+
+#[test]
+fn topics_queues_and_subscriptions_that_differ_refuse_the_files_as_a_whole() {
+    let scene = scene();
+    let elsewhere = named("elsewhere");
+    let config = scene.setup.config.clone();
+    // What could be taken alone is not taken either.
+    let moved = config.replace(&scene.upstream.address().to_string(), &elsewhere.address().to_string());
+    let receiver = scene.receiver.url("/hook");
+    let cases = [
+        (
+            "topics:",
+            "queues: [{ name: jobs }]\ntopics:\n- name: orders",
+            vec!["topic `orders` is new", "queue `jobs` is new"],
+        ),
+        (
+            "raw_message_delivery: true",
+            "raw_message_delivery: false",
+            vec!["subscription of `profile-changes` to http http://127.0.0.1:"],
+        ),
+        (
+            receiver.as_str(),
+            "http://127.0.0.1:9/other",
+            vec!["to http http://127.0.0.1:9/other is new", "/hook is gone"],
+        ),
+    ];
+    for (from, to, told) in cases {
+        assert!(moved.contains(from), "{from}");
+        let printed = reload(&scene, &moved.replace(from, to));
+        for words in told {
+            assert!(printed.contains(words), "{words}: {printed}");
+        }
+        assert!(printed.contains("until the next release"), "{printed}");
+        assert!(printed.contains("the old configuration stands (generation 1)"), "{printed}");
+        serves(&scene, 1, "refused");
+        assert_eq!(
+            scene.send("GET", "/mockbin/x").expect("an answer").header("x-upstream"),
+            Some("scripted")
+        );
+    }
+    taken(&scene, &moved, 2);
+    assert_eq!(scene.send("GET", "/mockbin/x").expect("an answer").text(), "elsewhere");
+    // A comment, or a line that moved, is no change.
+    let printed = reload(&scene, &moved.replace("topics:", "\n# what happened\ntopics:"));
+    assert!(printed.contains("reloaded: nothing changed (generation 2)"), "{printed}");
+    serves(&scene, 2, "unchanged");
+}
+
+#[test]
+fn asked_for_while_one_is_under_way_there_is_one_more_after_it() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    scene.setup.env.push(("FAILPOINTS".into(), "reload=1*return->1*sleep(1500)".into()));
+    scene.start_gateway();
+    let process = scene.gateway();
+    process.signal(Signal::HUP);
+    // It has read the file as it was, and does not go on yet.
+    wait::until("the reload to read", || process.output().contains("failpoint reached").then_some(()));
+    let changed = scene.setup.config.replace("name: mockbin,\n", "name: renamed,\n");
+    std::fs::write(scene.setup.config_file(), changed).expect("the file can be written");
+    for _ in 0..5 {
+        process.signal(Signal::HUP);
+    }
+    wait::until("both reloads", || (ends(process).len() >= 2).then_some(()));
+    let ends = ends(process);
+    assert!(ends[0].contains("nothing changed (generation 1)"), "{ends:?}");
+    assert!(ends[1].contains("(generation 2, in "), "{ends:?}");
+    serves(&scene, 2, "taken");
+}
+
+#[test]
+fn a_bug_in_a_reload_costs_that_reload_alone() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    scene.setup.env.push(("FAILPOINTS".into(), "reload=1*return->1*panic->off".into()));
+    scene.start_gateway();
+    let changed = scene.setup.config.replace("strip_path: true", "strip_path: true, methods: [PUT]");
+    let printed = reload(&scene, &changed);
+    assert!(printed.contains("this is a bug in Retrohook"), "{printed}");
+    assert!(printed.contains("the old configuration stands (generation 1)"), "{printed}");
+    serves(&scene, 1, "refused");
+    assert_eq!(scene.send("GET", "/mockbin/x").expect("an answer").status, 200);
+    taken(&scene, &changed, 2);
+    assert_eq!(scene.send("GET", "/mockbin/x").expect("an answer").status, 404);
+    let answer = client::send(scene.gateway().proxy(), "PUT", "/mockbin/profile", &[], b"{}");
+    assert_eq!(answer.expect("an answer").status, 200);
+}
