@@ -109,6 +109,30 @@ const RULES: [Rule; 8] = [
     Sweep::drop_attempts,
 ];
 
+impl<'d> Slice<'d> {
+    /// A slice of so many rows; what came before `history` may go.
+    fn new(
+        database: &'d Connection,
+        retention: &Retention,
+        (wall, now): (Timestamp, Stamp),
+        history: Stamp,
+        budget: usize,
+        committed: &'d mut Committed,
+    ) -> Self {
+        Self {
+            database,
+            wall,
+            now,
+            history,
+            pinned_since: retention.past(retention.pending_pin, now),
+            rows_left: budget,
+            looks_left: budget * LOOKS_PER_ROW,
+            done: Housekept::default(),
+            committed,
+        }
+    }
+}
+
 impl Slice<'_> {
     /// Runs a statement that deletes or changes at most as many rows as its last parameter says, and returns a position for each.
     fn take(
@@ -172,17 +196,8 @@ impl Sweep {
         budget: usize,
         committed: &mut Committed,
     ) -> Result<Housekept> {
-        let mut slice = Slice {
-            database,
-            wall,
-            now,
-            history: retention.past(retention.history, now),
-            pinned_since: retention.past(retention.pending_pin, now),
-            rows_left: budget,
-            looks_left: budget * LOOKS_PER_ROW,
-            done: Housekept::default(),
-            committed,
-        };
+        let history = retention.past(retention.history, now);
+        let mut slice = Slice::new(database, retention, (wall, now), history, budget, committed);
         slice.done.more = matches!(self.sweep(&mut slice, retention)?, Step::Spent);
         if slice.done == Housekept::default() {
             give_back_pages(database, budget)?;

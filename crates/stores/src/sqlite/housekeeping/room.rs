@@ -12,7 +12,7 @@ use storage::Result;
 use storage::backend::Committed;
 use storage::retention::{Housekept, Retention};
 
-use super::{LOOKS_PER_ROW, Slice, Step, Sweep};
+use super::{Slice, Step, Sweep};
 use crate::sqlite::rows::{self, EVENT_STAMP};
 use crate::sqlite::statements::Statements;
 
@@ -38,17 +38,8 @@ impl Sweep {
         budget: usize,
         committed: &mut Committed,
     ) -> Result<Housekept> {
-        let mut slice = Slice {
-            database,
-            wall,
-            now,
-            history: Stamp::from_micros(u64::MAX),
-            pinned_since: retention.past(retention.pending_pin, now),
-            rows_left: budget,
-            looks_left: budget * LOOKS_PER_ROW,
-            done: Housekept::default(),
-            committed,
-        };
+        let all = Stamp::from_micros(u64::MAX);
+        let mut slice = Slice::new(database, retention, (wall, now), all, budget, committed);
         slice.done.more = matches!(self.clear(&mut slice)?, Step::Spent);
         Ok(slice.done)
     }
