@@ -67,7 +67,7 @@ pub struct Serving {
 /// What each connection may hold, as on the data path.
 const LIMITS: Limits = Limits {
     head_size: 64 << 10,
-    headers: 128,
+    headers: 100,
     head_timeout: Duration::from_secs(60),
     write_timeout: Some(Duration::from_secs(60)),
     drain_grace: Duration::from_secs(1),
