@@ -27,7 +27,7 @@ cargo xtask COMMAND
   tidy                 the house rules
   tools                set up what the black-box tests need; prints lines to `eval` in a shell
   bench                measure beside nginx and HAProxy; prints tables (some twenty minutes on a quiet machine)
-  bench --against FILE this build beside another binary of Retrohook, ten runs each by turns; fails when a row is slower
+  bench --against FILE this build beside another binary of Retrohook, ten runs at the same time; fails when a row is slower
   bench OPTIONS        --quick, --only SECTION, --runs N, --seconds S, --connections N, --pending N, --markdown FILE
   help                 this text
 ";
