@@ -1,23 +1,21 @@
 //! All workers of a process: started, found by their subscription, drained together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use storage::entities::SubscriptionId;
 use storage::writer::STALLED_AFTER;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
-use crate::drain::{Drain, DrainSignal, drain};
+use crate::drain::{DrainSignal, drain};
 use crate::supervisor::Supervisor;
-use crate::worker::{BuildError, Config, Deps, Handle, WorkerState};
+use crate::worker::{BuildError, Config, Counts, Deps, Handle, WorkerState};
 
 /// The workers, each with its supervisor. Dropping it ends them at once, as a crash would.
 pub struct Deliveries {
     deps: Deps,
-    signal: DrainSignal,
-    drain: Drain,
     workers: Mutex<Workers>,
     /// Set when what runs them has ended.
     lost: AtomicBool,
@@ -25,30 +23,82 @@ pub struct Deliveries {
 
 #[derive(Default)]
 struct Workers {
-    handles: BTreeMap<SubscriptionId, Handle>,
+    running: BTreeMap<SubscriptionId, Running>,
     tasks: JoinSet<()>,
+    /// What those had counted that were stopped: their successors count on.
+    counted: HashMap<SubscriptionId, Counts>,
+    /// Once the process drains nobody is started any more.
+    drains: bool,
+}
+
+struct Running {
+    handle: Handle,
+    signal: DrainSignal,
+    task: AbortHandle,
+}
+
+/// Why a worker was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The process stops.
+    #[error("the deliveries are being stopped")]
+    Draining,
 }
 
 impl Deliveries {
     /// None yet.
     pub fn new(deps: Deps) -> Self {
-        let (signal, drain) = drain();
-        Self { deps, signal, drain, workers: Mutex::default(), lost: AtomicBool::new(false) }
+        Self { deps, workers: Mutex::default(), lost: AtomicBool::new(false) }
     }
 
     /// Starts a subscription's worker on the current runtime, and keeps it alive. One that already has a worker keeps it.
     ///
     /// # Errors
-    /// If its endpoint cannot be called at all.
-    pub fn start(&self, config: Config) -> Result<Handle, BuildError> {
+    /// If its endpoint cannot be called at all, or the process drains.
+    pub fn start(&self, config: Config) -> Result<Handle, StartError> {
         let mut workers = self.workers();
-        if let Some(handle) = workers.handles.get(&config.subscription.id) {
-            return Ok(handle.clone());
+        if workers.drains {
+            return Err(StartError::Draining);
         }
-        let (supervisor, handle) = Supervisor::build(config, self.deps.clone(), self.drain.clone())?;
-        workers.handles.insert(handle.subscription(), handle.clone());
-        workers.tasks.spawn(supervisor.run());
+        if let Some(running) = workers.running.get(&config.subscription.id) {
+            return Ok(running.handle.clone());
+        }
+        // Those that were stopped.
+        while workers.tasks.try_join_next().is_some() {}
+        let (signal, drain) = drain();
+        let (supervisor, handle) = Supervisor::build(config, self.deps.clone(), drain)?;
+        if let Some(counted) = workers.counted.remove(&handle.subscription()) {
+            handle.count_on(&counted);
+        }
+        let task = workers.tasks.spawn(supervisor.run());
+        workers.running.insert(handle.subscription(), Running { handle: handle.clone(), signal, task });
         Ok(handle)
+    }
+
+    /// Stops the workers of these subscriptions: they begin nothing more, and what is under way may take until `deadline`; what came of it
+    /// is noted, and what is cut off is repeated by whoever comes after them. When this returns none of them does anything any more.
+    pub async fn stop(&self, ids: &[SubscriptionId], deadline: Instant) {
+        let stopped: Vec<Running> = {
+            let mut workers = self.workers();
+            ids.iter().filter_map(|id| workers.running.remove(id)).collect()
+        };
+        stopped.iter().for_each(|running| running.signal.start(deadline));
+        for Running { handle, task, .. } in stopped {
+            let mut state = handle.watch_state();
+            let ended = state.wait_for(WorkerState::is_final);
+            if tokio::time::timeout_at(deadline + STALLED_AFTER, ended).await.is_err() {
+                task.abort();
+                tracing::error!(
+                    subscription = handle.subscription().0,
+                    "the store does not answer: what came of a worker's last deliveries could not be noted; they will be repeated"
+                );
+            }
+            drop(state);
+            self.workers().counted.insert(handle.subscription(), handle.counts());
+        }
     }
 
     /// What runs the workers has ended, and they with it: only a restart of the process helps.
@@ -81,19 +131,23 @@ impl Deliveries {
 
     /// A subscription's worker.
     pub fn handle(&self, id: SubscriptionId) -> Option<Handle> {
-        self.workers().handles.get(&id).cloned()
+        self.workers().running.get(&id).map(|running| running.handle.clone())
     }
 
     /// All workers, by subscription.
     pub fn handles(&self) -> Vec<Handle> {
-        self.workers().handles.values().cloned().collect()
+        self.workers().running.values().map(|running| running.handle.clone()).collect()
     }
 
     /// Begins nothing more, waits for what is under way up to `deadline` and notes what came of it. What a store that hangs has not
     /// taken [`STALLED_AFTER`] later is dropped: those deliveries are repeated.
     pub async fn drain(&self, deadline: Instant) {
-        self.signal.start(deadline);
-        let mut tasks = std::mem::take(&mut self.workers().tasks);
+        let mut tasks = {
+            let mut workers = self.workers();
+            workers.drains = true;
+            workers.running.values().for_each(|running| running.signal.start(deadline));
+            std::mem::take(&mut workers.tasks)
+        };
         let all_ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout_at(deadline + STALLED_AFTER, all_ended).await.is_err() {
             tracing::error!(

@@ -331,6 +331,17 @@ impl Handle {
         self.shared.set_state(state);
     }
 
+    /// Begins with what a worker before this one had counted.
+    pub(crate) fn count_on(&self, before: &Counts) {
+        let Counts { delivered, dead, set_aside, restarts, attempts } = before;
+        let shared = &*self.shared;
+        let counts = [&shared.delivered, &shared.dead, &shared.set_aside, &shared.restarts];
+        let counts = counts.into_iter().chain(&shared.attempts);
+        for (count, more) in counts.zip([delivered, dead, set_aside, restarts].into_iter().chain(attempts)) {
+            count.fetch_add(*more, Ordering::Relaxed);
+        }
+    }
+
     /// Whose.
     pub fn subscription(&self) -> SubscriptionId {
         self.id

@@ -1,6 +1,7 @@
 //! The worker over the in-memory store, with a scripted sink and a clock that stands still.
 
 mod boundaries;
+mod changes;
 mod crashes;
 mod fifo;
 mod lifecycle;

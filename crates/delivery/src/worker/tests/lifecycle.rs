@@ -373,7 +373,7 @@ async fn a_drain_ends_at_its_deadline_and_the_rest_is_repeated() {
 }
 
 /// Whether it is still pending after everything had its turn.
-async fn futures_pending(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+pub(super) async fn futures_pending(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
     for _ in 0..100 {
         let polled =
             std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx)))
