@@ -1,9 +1,13 @@
-//! Which generation of the configuration is served, and what came of the last reload. Whoever reloads reports here.
+//! Which generation of the configuration is served, what it declares, and what came of the last reload. Whoever reloads reports here.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use event::Timestamp;
+use event::{Timestamp, TopicId};
 use serde_json::{Value, json};
+use storage::entities::{Entities, Queue, Subscription, SubscriptionId};
+
+use crate::Form;
 
 /// The configuration that is served, as far as operators ask about it.
 #[derive(Debug)]
@@ -14,6 +18,46 @@ struct State {
     generation: u64,
     loaded_at: Timestamp,
     last: Option<(Timestamp, Reloaded)>,
+    declared: Arc<Declared>,
+}
+
+/// The topics, queues and subscriptions of one generation.
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    topics: HashMap<TopicId, String>,
+    pub(crate) queues: Vec<Queue>,
+    /// As they were when it was declared.
+    subscriptions: HashMap<SubscriptionId, Subscription>,
+    forms: HashMap<SubscriptionId, Form>,
+}
+
+impl Declared {
+    /// What the store has of a generation, and what else the configuration says of its subscriptions.
+    pub fn new(entities: &Entities, forms: HashMap<SubscriptionId, Form>) -> Self {
+        let topics = entities.topics.iter().map(|topic| (topic.id, topic.name.clone()));
+        let subscriptions = entities.subscriptions.iter().map(|known| (known.id, known.clone()));
+        Self {
+            topics: topics.collect(),
+            queues: entities.queues.clone(),
+            subscriptions: subscriptions.collect(),
+            forms,
+        }
+    }
+
+    /// A subscription of this generation.
+    pub(crate) fn subscription(&self, id: SubscriptionId) -> Option<&Subscription> {
+        self.subscriptions.get(&id)
+    }
+
+    /// What else the configuration says of it.
+    pub(crate) fn form(&self, id: SubscriptionId) -> Option<&Form> {
+        self.forms.get(&id)
+    }
+
+    /// A topic's name; its number if the configuration no longer names it.
+    pub(crate) fn topic_name(&self, id: TopicId) -> String {
+        self.topics.get(&id).cloned().unwrap_or_else(|| format!("#{}", id.0))
+    }
 }
 
 /// What came of a reload.
@@ -35,8 +79,18 @@ pub enum Reloaded {
 
 impl Configuration {
     /// That of a start, generation 1.
-    pub fn loaded(at: Timestamp) -> Self {
-        Self(Mutex::new(State { generation: 1, loaded_at: at, last: None }))
+    pub fn loaded(at: Timestamp, declared: Declared) -> Self {
+        Self(Mutex::new(State { generation: 1, loaded_at: at, last: None, declared: Arc::new(declared) }))
+    }
+
+    /// What the generation that is served declares.
+    pub fn declared(&self) -> Arc<Declared> {
+        self.state().declared.clone()
+    }
+
+    /// The store has these from now on.
+    pub fn declare(&self, declared: Declared) {
+        self.state().declared = Arc::new(declared);
     }
 
     /// The generation that is served.

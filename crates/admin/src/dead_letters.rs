@@ -14,7 +14,7 @@ use storage::delivery::{Death, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Subscription, SubscriptionId};
 use storage::{Reader, StoreError};
 
-use crate::{Error, Node, page, read, topic_name};
+use crate::{Error, Node, page, read};
 
 /// Dead letters that are looked at for a page; where fewer of them have the reason that was asked for, the page is shorter.
 const MAX_LOOKED_AT: usize = 5_000;
@@ -175,7 +175,7 @@ pub(crate) async fn redrive_all(
 }
 
 fn worker(node: &Node, id: SubscriptionId) -> Result<Handle, Error> {
-    if !node.subscriptions.iter().any(|known| known.id == id) {
+    if node.declared().subscription(id).is_none() {
         return Err(Error::missing(
             format!("the configuration has no subscription {}", id.0),
             "GET /retrohook/subscriptions lists them",
@@ -221,7 +221,7 @@ impl View {
             name: subscription.and_then(|known| known.name.clone()),
             sequence: position.0,
             event,
-            topic: subscription.map_or_else(String::new, |known| topic_name(&node.topics, known.topic)),
+            topic: subscription.map_or_else(String::new, |known| node.declared().topic_name(known.topic)),
             endpoint: subscription.map_or_else(String::new, |known| shown(&known.endpoint)),
             key: row.key,
             reason,

@@ -72,8 +72,8 @@ fn deliveries(node: &Node, found: &mut Vec<Degraded>) {
             _ => cause.to_string(),
         };
         let id = handle.subscription();
-        let known = node.subscriptions.iter().find(|known| known.id == id);
-        let label = known.map_or_else(|| id.0.to_string(), Subscription::label);
+        let declared = node.declared();
+        let label = declared.subscription(id).map_or_else(|| id.0.to_string(), Subscription::label);
         found.push(Degraded { part: format!("subscription {label}"), cause });
     }
 }

@@ -15,7 +15,7 @@ use storage::delivery::{Attempt, Delivery, DeliveryState};
 use storage::entities::{Protocol, Subscription, SubscriptionId};
 use storage::queue::QueuedMessage;
 
-use crate::{Error, Node, page, read, topic_name};
+use crate::{Error, Node, page, read};
 
 /// The most that the events of a page have in all; one event may have more. Captured bodies make an event as large as some megabytes.
 const MAX_BYTES: usize = 8 << 20;
@@ -117,7 +117,8 @@ pub(crate) async fn redeliver(
 ) -> Result<Json<serde_json::Value>, Error> {
     let event = find(&node, &id).await?;
     let subscription = SubscriptionId(subscription);
-    let known = node.subscriptions.iter().find(|known| known.id == subscription);
+    let declared = node.declared();
+    let known = declared.subscription(subscription);
     let Some(known) = known.filter(|known| known.topic == event.body.topic) else {
         return Err(Error::missing(
             format!("subscription {} does not belong to this event's topic", subscription.0),
@@ -171,7 +172,7 @@ impl EventView {
         Self {
             id: body.id,
             sequence: event.position.0,
-            topic: topic_name(&node.topics, body.topic),
+            topic: node.declared().topic_name(body.topic),
             key: body.key.to_string(),
             outcome: body.outcome.as_str(),
             reason: body.outcome.reason().map(event::UnknownReason::as_str),

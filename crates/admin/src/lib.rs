@@ -5,7 +5,6 @@
 //! and `hint`.
 //! Kong's entities are not served yet.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -17,11 +16,9 @@ use axum::routing::{get, post};
 use delivery::Deliveries;
 use delivery::signing::KeyHolder;
 use delivery::worker::RedeliverError;
-use event::TopicId;
 use gateway::stats::CoreStats;
 use hub::{Hub, HubError};
 use serde::Serialize;
-use storage::entities::{Queue, Subscription, SubscriptionId, Topic};
 use storage::throttle::Throttle;
 use storage::{Reader, StoreError, Writer};
 
@@ -36,7 +33,7 @@ mod reads;
 mod status;
 mod subscriptions;
 
-pub use configuration::{Configuration, Reloaded};
+pub use configuration::{Configuration, Declared, Reloaded};
 pub use listeners::ListenerHealth;
 pub use reads::Reads;
 use reads::read;
@@ -65,25 +62,21 @@ pub struct Node {
     pub hub: Hub,
     /// The key that signs, and why there is none.
     pub key: KeyHolder,
-    /// The topics of the configuration.
-    pub topics: Arc<Vec<Topic>>,
-    /// The queues of the configuration.
-    pub queues: Arc<Vec<Queue>>,
-    /// The subscriptions of the configuration.
-    pub subscriptions: Arc<Vec<Subscription>>,
-    /// What else the configuration says of them.
-    pub forms: Arc<HashMap<SubscriptionId, Form>>,
     /// When this process was ready.
     pub ready_at: Instant,
     /// Set when this process was told to stop.
     pub draining: Arc<AtomicBool>,
-    /// Which generation of the configuration is served.
+    /// Which generation of the configuration is served, and what it declares.
     pub configuration: Arc<Configuration>,
 }
 
 impl Node {
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    fn declared(&self) -> Arc<Declared> {
+        self.configuration.declared()
     }
 }
 
@@ -235,12 +228,4 @@ impl From<StoreError> for Error {
             hint: "look at /status and the log".into(),
         }
     }
-}
-
-/// A topic's name; its number if the configuration no longer names it.
-fn topic_name(topics: &[Topic], id: TopicId) -> String {
-    topics
-        .iter()
-        .find(|topic| topic.id == id)
-        .map_or_else(|| format!("#{}", id.0), |topic| topic.name.clone())
 }

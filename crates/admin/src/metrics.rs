@@ -18,7 +18,7 @@ use storage::entities::{Protocol, SubscriptionId, SubscriptionState};
 use storage::queue::QueueDepth;
 use storage::writer::Histogram;
 
-use crate::{Error, MAX_COUNTED, Node, degraded, read, topic_name};
+use crate::{Error, MAX_COUNTED, Node, degraded, read};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -61,12 +61,11 @@ struct Subscriber {
 
 impl Snapshot {
     async fn take(node: &Node) -> Result<Self, Error> {
-        let (declared, topics) = (node.subscriptions.clone(), node.topics.clone());
-        let (queues, now) = (node.queues.clone(), node.writer.clock().now());
+        let (declared, now) = (node.declared(), node.writer.clock().now());
         read(node, move |reader| {
             let mut subscriptions = Vec::new();
             for known in reader.subscriptions()? {
-                if !declared.iter().any(|declared| declared.id == known.id) {
+                if declared.subscription(known.id).is_none() {
                     continue;
                 }
                 let push = known.protocol != Protocol::Sqs;
@@ -74,7 +73,7 @@ impl Snapshot {
                     id: known.id,
                     number: known.id.0.to_string(),
                     name: known.name,
-                    topic: topic_name(&topics, known.topic),
+                    topic: declared.topic_name(known.topic),
                     protocol: known.protocol,
                     endpoint: shown(&known.endpoint),
                     lag: push.then(|| reader.lag(known.id, MAX_COUNTED)).transpose()?,
@@ -84,7 +83,7 @@ impl Snapshot {
             let depth = |queue: &storage::entities::Queue| {
                 Ok((queue.name.clone(), reader.queue_depth(queue.id, now)?))
             };
-            let queues = queues.iter().map(depth).collect::<storage::Result<_>>()?;
+            let queues = declared.queues.iter().map(depth).collect::<storage::Result<_>>()?;
             Ok(Self { store: reader.stats()?, subscriptions, queues })
         })
         .await
@@ -353,7 +352,7 @@ impl Scrape {
         let help = "Messages that the store cannot read and that a receive set aside for 12 hours";
         let set_aside = self.node.writer.stats().set_aside_messages();
         let mut family = Family::counters(encoder, name, help)?;
-        for queue in self.node.queues.iter() {
+        for queue in &self.node.declared().queues {
             let count = set_aside.get(&queue.id).copied().unwrap_or_default();
             family.counter(&[("queue", &queue.name)], count)?;
         }

@@ -12,7 +12,7 @@ use storage::backend::Lag;
 use storage::entities::{Protocol, Subscription, SubscriptionId, SubscriptionState};
 use storage::queue::QueueDepth;
 
-use crate::{Error, MAX_COUNTED, Node, page, read, topic_name};
+use crate::{Error, MAX_COUNTED, Node, page, read};
 
 /// What the configuration says of a subscription and the store does not keep.
 #[derive(Clone, Debug, Serialize)]
@@ -82,9 +82,9 @@ pub(crate) async fn list(
         "`state` (pending, confirmed, disabled, removed), `topic`, `limit` (1 to 500) and `after` (a number)";
     let filter = page::parameters(filter, known)?;
     let limit = page::size(filter.limit);
-    let topics = node.topics.clone();
+    let declared = node.declared();
     let wanted = move |known: &Subscription| {
-        let topic = |name: &String| topic_name(&topics, known.topic) == *name;
+        let topic = |name: &String| declared.topic_name(known.topic) == *name;
         filter.after.is_none_or(|after| known.id.0 > after)
             && filter.state.is_none_or(|state| StateName::of(known) == state)
             && filter.topic.as_ref().is_none_or(topic)
@@ -121,7 +121,7 @@ pub(crate) async fn enable(
     Path(id): Path<i64>,
 ) -> Result<Json<serde_json::Value>, Error> {
     let id = SubscriptionId(id);
-    if !node.subscriptions.iter().any(|known| known.id == id) {
+    if node.declared().subscription(id).is_none() {
         return Err(missing(id));
     }
     let subscription = node.hub.enable(id).await?.ok_or_else(|| missing(id))?;
@@ -142,7 +142,8 @@ struct Seen {
 
 impl Seen {
     fn of(node: &Node, reader: &dyn Reader, subscription: Subscription) -> storage::Result<Self> {
-        let queue = node
+        let declared = node.declared();
+        let queue = declared
             .queues
             .iter()
             .find(|queue| subscription.protocol == Protocol::Sqs && queue.name == subscription.endpoint);
@@ -268,14 +269,14 @@ impl View {
                 last_attempt: worker.and_then(|worker| worker.last_attempt()).map(AttemptView::new),
             }))
         };
-        let (number, state) = (known.id.0, StateName::of(&known));
+        let (number, state, declared) = (known.id.0, StateName::of(&known), node.declared());
         Self {
             subscription: known.id,
             name: known.name,
-            topic: topic_name(&node.topics, known.topic),
+            topic: declared.topic_name(known.topic),
             protocol: known.protocol.as_str(),
             endpoint: shown(&known.endpoint),
-            form: node.forms.get(&known.id).cloned(),
+            form: declared.form(known.id).cloned(),
             state: state.as_str(),
             created_at: known.created_at.to_string(),
             removed_at: known.removed_at.map(|at| at.to_string()),

@@ -197,6 +197,14 @@ impl Config {
     }
 }
 
+impl Subscription {
+    /// Whether all but the place in the file is the same.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let without_place = |one: &Self| Self { place: String::new(), ..one.clone() };
+        without_place(self) == without_place(other)
+    }
+}
+
 impl Service {
     /// Its name, or its id.
     pub fn label(&self) -> String {

@@ -5,20 +5,20 @@
 //! * [`message`]: what a receiver gets for an event in a queue.
 //! * [`receipt`], [`token`], [`names`]: the texts that travel: receipt handles, confirmation tokens, ARNs.
 //!
-//! Knows no HTTP, no JSON or XML of a protocol, and no status; `protocols` speaks those. Creates nothing: topics, queues and
-//! subscriptions come from the configuration, and what the hub knows of them is fixed when it is built.
+//! Knows no HTTP, no JSON or XML of a protocol, and no status; `protocols` speaks those. Topics, queues and subscriptions come from the
+//! configuration: [`Hub::declare`] makes them those of a new generation while everything goes on.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use delivery::drain::Drain;
 use delivery::wire::cache::Messages;
 use event::timestamp::Clock;
-use storage::entities::Entities;
-use storage::{Feed, Reader, Writer};
-use tokio::sync::Semaphore;
+use storage::entities::{Desired, Entities};
+use storage::{Feed, Reader, StoreError, Writer};
+use tokio::sync::{Mutex, Semaphore};
 
 pub mod error;
+mod known;
 pub mod message;
 pub mod names;
 pub mod queue;
@@ -31,12 +31,11 @@ pub mod token;
 
 pub use error::{HubError, Result};
 pub use names::Names;
-pub use settings::{Config, QueueSettings};
+pub use settings::{Config, QueueSettings, Settings};
 
-use message::{SnsKeyReceiver, Writing};
-use queue::Queue;
+use known::Known;
+use message::SnsKeyReceiver;
 use receipt::Receipts;
-use subscription::Subscriptions;
 
 /// What the hub works with.
 #[derive(Clone)]
@@ -65,9 +64,11 @@ pub struct Hub {
 
 struct Shared {
     names: Names,
-    writing: Writing,
-    queues: BTreeMap<String, Queue>,
-    subscriptions: Subscriptions,
+    hub_url: String,
+    /// Replaced as a whole; never locked across a wait.
+    known: RwLock<Arc<Known>>,
+    /// Held by whoever changes entities in the store until [`Shared::known`] says the same.
+    changing: Mutex<()>,
     receipts: Receipts,
     polls: Semaphore,
     max_polls: usize,
@@ -75,29 +76,56 @@ struct Shared {
 }
 
 impl Hub {
-    /// Loads the key of the receipt handles; knows of `entities` what the configuration said when the store was opened.
+    /// Loads the key of the receipt handles; knows `entities`, which the store has, with what the configuration says of them.
     ///
     /// # Errors
     /// If the store cannot be read or written.
-    pub async fn build(config: Config, entities: Entities, deps: Deps) -> Result<Self> {
+    pub async fn build(config: Config, settings: Settings, entities: &Entities, deps: Deps) -> Result<Self> {
         let receipts = Receipts::load(&deps.writer).await?;
-        let subscriptions = Subscriptions::new(&entities);
-        let writing = Writing::new(config.names.clone(), config.hub_url, config.raw, &entities);
-        let queues = entities.queues.into_iter().map(|stored| {
-            let settings = config.queues.get(&stored.name).copied().unwrap_or_default();
-            (stored.name.clone(), Queue::new(stored, settings))
-        });
+        let Config { names, hub_url, max_long_polls } = config;
+        let known = Known::new(&names, &hub_url, settings, entities, None);
         let shared = Shared {
-            names: config.names,
-            writing,
-            queues: queues.collect(),
-            subscriptions,
+            names,
+            hub_url,
+            known: RwLock::new(Arc::new(known)),
+            changing: Mutex::default(),
             receipts,
-            polls: Semaphore::new(config.max_long_polls),
-            max_polls: config.max_long_polls,
+            polls: Semaphore::new(max_long_polls),
+            max_polls: max_long_polls,
             deps,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Makes topics, queues and subscriptions those of a new generation: in the store ([`Tx::sync_entities`](storage::Tx::sync_entities)),
+    /// durably, and for every command that begins from now on. `settings` says what the configuration has of the entities that the store
+    /// has then. What stays the same feels nothing: receives go on waiting, and who watches a subscription's state hears only of another
+    /// state. To its end even if the caller goes away.
+    ///
+    /// # Errors
+    /// If the store fails: then nothing has changed.
+    pub async fn declare<S>(&self, desired: Desired, settings: S) -> Result<Entities>
+    where
+        S: FnOnce(&Entities) -> Settings + Send + 'static,
+    {
+        let hub = self.clone();
+        let declaring = tokio::spawn(async move {
+            let _one_at_a_time = hub.shared.changing.lock().await;
+            let now = hub.shared.deps.clock.now();
+            let entities = hub.shared.deps.writer.transact(move |tx| tx.sync_entities(&desired, now)).await?;
+            let before = hub.known();
+            let settings = settings(&entities);
+            let Shared { names, hub_url, known, .. } = &*hub.shared;
+            let next = Known::new(names, hub_url, settings, &entities, Some(&before));
+            *known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+            Ok(entities)
+        });
+        declaring.await.unwrap_or(Err(StoreError::Closed)).map_err(HubError::store("declare the entities"))
+    }
+
+    /// What is served now.
+    fn known(&self) -> Arc<Known> {
+        self.shared.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Account and region.

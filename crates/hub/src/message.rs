@@ -127,7 +127,7 @@ impl Hub {
 
     /// Waits until there is a key, if messages of the queue need one. Asked before messages are taken, so that none is taken in vain.
     pub(crate) async fn await_key(&self, queue: &Queue) -> Result<()> {
-        if self.shared.writing.unsigned_queues.contains(queue.name()) {
+        if self.known().writing.unsigned_queues.contains(queue.name()) {
             return Ok(());
         }
         let mut key = self.shared.deps.sns_key.clone();
@@ -174,7 +174,8 @@ impl Hub {
         subscription: SubscriptionId,
     ) -> Result<(String, MessageAttributes), MessageError> {
         let message = self.shared.deps.messages.get(event).map_err(MessageError::Render)?;
-        let writing = &self.shared.writing;
+        let known = self.known();
+        let writing = &known.writing;
         if writing.raw.contains(&subscription) {
             return Ok((text(message.text()), message.attributes().clone()));
         }

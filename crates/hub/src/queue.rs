@@ -47,6 +47,11 @@ impl Queue {
         Self { shared: Arc::new(Shared { id, name, settings, found_empty: Mutex::new(None) }) }
     }
 
+    /// Whether it is this one, with these settings.
+    pub(crate) fn is(&self, stored: &StoredQueue, settings: QueueSettings) -> bool {
+        self.shared.id == stored.id && self.shared.settings == settings
+    }
+
     /// Its bare name.
     pub fn name(&self) -> &str {
         &self.shared.name
@@ -112,12 +117,12 @@ pub enum VisibilityError {
 impl Hub {
     /// A queue by its bare name.
     pub fn queue(&self, name: &str) -> Option<Queue> {
-        self.shared.queues.get(name).cloned()
+        self.known().queues.get(name).cloned()
     }
 
     /// All queues, by name.
-    pub fn queues(&self) -> impl Iterator<Item = &Queue> {
-        self.shared.queues.values()
+    pub fn queues(&self) -> Vec<Queue> {
+        self.known().queues.values().cloned().collect()
     }
 
     /// How full a queue is.

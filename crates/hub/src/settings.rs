@@ -1,4 +1,4 @@
-//! What the hub is told when it is built.
+//! What the hub is told: for the life of the process, and by each generation of the configuration.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -18,12 +18,17 @@ pub struct Config {
     pub names: Names,
     /// The address that stands in messages (`--hub-url`), without a slash at its end.
     pub hub_url: String,
+    /// Receives that may wait at the same time; one more is refused, once the queue turned out to be empty.
+    pub max_long_polls: usize,
+}
+
+/// What one generation of the configuration says of queues and their subscriptions, and the store does not keep.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
     /// By name; a queue that is not named here has the defaults.
     pub queues: HashMap<String, QueueSettings>,
     /// Subscriptions of queues that want the message without the SNS envelope.
     pub raw: HashSet<SubscriptionId>,
-    /// Receives that may wait at the same time; one more is refused, once the queue turned out to be empty.
-    pub max_long_polls: usize,
 }
 
 /// What a receive takes where it does not say otherwise.

@@ -3,65 +3,54 @@
 //! Who delivers watches the state of its subscription ([`Hub::watch_subscription`]); the store has it too, so a lost wake-up costs
 //! nothing but time.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use delivery::endpoint::shown;
-use storage::entities::{Entities, Subscription, SubscriptionId, SubscriptionState};
+use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
 use storage::{StoreError, Tx};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::names::SubscriptionArn;
 use crate::{Hub, HubError, Result, token};
 
-/// What the hub knows of the subscriptions, by number.
-pub(crate) struct Subscriptions {
-    known: HashMap<SubscriptionId, Known>,
-    changing: Mutex<()>,
-}
-
-struct Known {
+/// What the hub knows of a subscription.
+pub(crate) struct Subscribed {
     uuid: Uuid,
     topic: event::TopicId,
     name: Option<String>,
     endpoint: String,
-    state: watch::Sender<SubscriptionState>,
+    /// The same in every generation that knows it.
+    state: Arc<watch::Sender<SubscriptionState>>,
 }
 
-impl Subscriptions {
-    /// Those of the configuration, and those that it no longer names: their ARNs still stand in messages.
-    pub(crate) fn new(entities: &Entities) -> Self {
-        let all = entities.subscriptions.iter().chain(&entities.removed);
-        let known = all.map(|subscription| {
-            let Subscription { id, uuid, topic, state, .. } = subscription;
-            let (endpoint, state) = (shown(&subscription.endpoint), watch::channel(state.clone()).0);
-            let name = subscription.name.clone();
-            (*id, Known { uuid: *uuid, topic: *topic, name, endpoint, state })
-        });
-        Self { known: known.collect(), changing: Mutex::default() }
+impl Subscribed {
+    /// Who watches the state of the one before hears of another state at once.
+    pub(crate) fn new(stored: &Subscription, before: Option<&Self>) -> Self {
+        let state = match before {
+            Some(before) => before.state.clone(),
+            None => Arc::new(watch::channel(stored.state.clone()).0),
+        };
+        let subscribed = Self {
+            uuid: stored.uuid,
+            topic: stored.topic,
+            name: stored.name.clone(),
+            endpoint: shown(&stored.endpoint),
+            state,
+        };
+        subscribed.tell(&stored.state);
+        subscribed
     }
 
-    fn find(&self, uuid: Uuid) -> Option<(SubscriptionId, &Known)> {
-        self.known.iter().find(|(_, known)| known.uuid == uuid).map(|(id, known)| (*id, known))
-    }
-
-    /// A worker is only told what is new to it.
-    fn tell(&self, subscription: &Subscription, topic: &str) {
-        let Some(known) = self.known.get(&subscription.id) else { return };
-        let before = known.state.borrow().clone();
-        if before == subscription.state {
-            return;
-        }
-        tracing::info!(
-            subscription = subscription.id.0,
-            name = known.name,
-            topic,
-            endpoint = known.endpoint,
-            before = before.as_str(),
-            now = subscription.state.as_str(),
-            "a subscription's state has changed"
-        );
-        known.state.send_replace(subscription.state.clone());
+    /// Whether the state is another one than before. A worker is only told what is new to it.
+    fn tell(&self, now: &SubscriptionState) -> bool {
+        self.state.send_if_modified(|state| {
+            let is_new = state != now;
+            if is_new {
+                *state = now.clone();
+            }
+            is_new
+        })
     }
 }
 
@@ -77,10 +66,9 @@ pub enum Confirmation {
 }
 
 impl Hub {
-    /// Changes when the subscription is confirmed or disabled through the hub. `None` for one that neither the configuration nor
-    /// the store knew when the hub was built.
+    /// Changes when the subscription is confirmed, disabled or declared in another state. `None` for one that is not known.
     pub fn watch_subscription(&self, id: SubscriptionId) -> Option<watch::Receiver<SubscriptionState>> {
-        self.shared.subscriptions.known.get(&id).map(|known| known.state.subscribe())
+        self.known().subscriptions.get(&id).map(|known| known.state.subscribe())
     }
 
     /// Confirms the subscription that a token was made for, or brings back the one that it was made for when it ended.
@@ -95,7 +83,7 @@ impl Hub {
         let confirmed =
             self.change("confirm a subscription", move |tx| tx.confirm_subscription(&token)).await?;
         let Some(subscription) = confirmed else { return Ok(Confirmation::UnknownToken) };
-        let topic = self.shared.writing.topic_name(subscription.topic);
+        let topic = self.known().writing.topic_name(subscription.topic);
         Ok(Confirmation::Confirmed(self.shared.names.subscription_arn(&topic, subscription.uuid)))
     }
 
@@ -105,8 +93,10 @@ impl Hub {
     /// # Errors
     /// If the store fails, or the operating system gives no random bytes.
     pub async fn unsubscribe(&self, arn: &SubscriptionArn) -> Result<()> {
-        let Some((id, known)) = self.shared.subscriptions.find(arn.uuid) else { return Ok(()) };
-        if arn.topic != self.shared.names.topic_arn(&self.shared.writing.topic_name(known.topic)) {
+        let known = self.known();
+        let found = known.subscriptions.iter().find(|(_, one)| one.uuid == arn.uuid);
+        let Some((id, subscribed)) = found.map(|(id, one)| (*id, one)) else { return Ok(()) };
+        if arn.topic != self.shared.names.topic_arn(&known.writing.topic_name(subscribed.topic)) {
             return Ok(());
         }
         let token = token::random()?;
@@ -131,14 +121,30 @@ impl Hub {
     {
         let hub = self.clone();
         let changing = tokio::spawn(async move {
-            let subscriptions = &hub.shared.subscriptions;
-            let _one_at_a_time = subscriptions.changing.lock().await;
+            let _one_at_a_time = hub.shared.changing.lock().await;
             let changed = hub.shared.deps.writer.transact(change).await?;
             if let Some(subscription) = &changed {
-                subscriptions.tell(subscription, &hub.shared.writing.topic_name(subscription.topic));
+                hub.tell(subscription);
             }
             Ok(changed)
         });
         changing.await.unwrap_or(Err(StoreError::Closed)).map_err(HubError::store(operation))
+    }
+
+    fn tell(&self, now: &Subscription) {
+        let known = self.known();
+        let Some(subscribed) = known.subscriptions.get(&now.id) else { return };
+        let before = subscribed.state.borrow().as_str();
+        if subscribed.tell(&now.state) {
+            tracing::info!(
+                subscription = now.id.0,
+                name = subscribed.name,
+                topic = known.writing.topic_name(now.topic),
+                endpoint = subscribed.endpoint,
+                before,
+                now = now.state.as_str(),
+                "a subscription's state has changed"
+            );
+        }
     }
 }

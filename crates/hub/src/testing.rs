@@ -17,7 +17,7 @@ use storage::{Feed, Writer, writer};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{Config, Deps, Hub, Names, QueueSettings};
+use crate::{Config, Deps, Hub, Names, QueueSettings, Settings};
 
 /// The topic that the sample events go to.
 pub const TOPIC: &str = "profile-changes";
@@ -155,7 +155,8 @@ impl Drop for Stage {
 /// The endpoint of the pending webhook.
 pub const WEBHOOK: &str = "http://localhost:9100/expire";
 
-fn desired() -> Desired {
+/// What the stage's configuration declares.
+pub fn desired() -> Desired {
     let subscription = |n: u128, protocol, endpoint: &str, token: Option<&str>| DesiredSubscription {
         topic: TOPIC.into(),
         name: None,
@@ -187,9 +188,8 @@ async fn build(entities: &Entities, max_long_polls: usize, deps: Deps) -> Hub {
     let config = Config {
         names: Names { region: REGION.into(), account: ACCOUNT.into() },
         hub_url: HUB_URL.into(),
-        queues: HashMap::from([(RAW_QUEUE.into(), settings)]),
-        raw,
         max_long_polls,
     };
-    Hub::build(config, entities.clone(), deps).await.expect("a hub can be built")
+    let settings = Settings { queues: HashMap::from([(RAW_QUEUE.into(), settings)]), raw };
+    Hub::build(config, settings, entities, deps).await.expect("a hub can be built")
 }

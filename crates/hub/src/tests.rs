@@ -1,5 +1,7 @@
 //! The hub over the in-memory store.
 
+mod declare;
+
 use std::time::Duration;
 
 use event::envelope;
@@ -99,7 +101,8 @@ async fn a_message_is_the_signed_notification() {
 #[tokio::test]
 async fn queues_are_found_by_their_names() {
     let stage = Stage::new().await;
-    let names: Vec<_> = stage.hub.queues().map(Queue::name).collect();
+    let queues = stage.hub.queues();
+    let names: Vec<_> = queues.iter().map(Queue::name).collect();
     assert_eq!(names, [EMPTY_QUEUE, RAW_QUEUE, QUEUE]);
     assert_eq!(stage.queue(QUEUE).name(), QUEUE);
     assert!(stage.hub.queue("other").is_none());

@@ -21,6 +21,7 @@ use crate::cli::{Listen, NodeArgs, RunArgs};
 use crate::clock::WallClock;
 use crate::{check, logs, output, report};
 
+mod changes;
 mod compiler;
 mod delivering;
 mod descriptors;
@@ -170,17 +171,19 @@ impl Node {
         report::entry("data", &format!("{} ({})", args.node.data_dir.display(), ledger.history));
 
         let hub_url = args.node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
-        let is_served = sockets.hub_is_served();
-        for warning in reach::warnings(&config, reach::Reach { hub_url: &hub_url, is_served }) {
+        let reach = reach::Reach { hub_url, is_served: sockets.hub_is_served() };
+        for warning in reach::warnings(&config, &reach) {
             report::problem(&format!("warning: {warning}"));
         }
         let calls = Calls { allow, names, descriptors: &descriptors };
-        let hub_url = hub_url.trim_end_matches('/');
-        let delivering = Delivering::start(&args.node, &config, &ledger, calls, hub_url, clock.clone())?;
+        let hub_url = reach.hub_url.trim_end_matches('/');
+        let (delivering, declare) =
+            Delivering::start(&args.node, &config, &ledger, calls, hub_url, clock.clone())?;
 
-        let known = Arc::new(Configuration::loaded(clock.now()));
+        let declared = delivering::declared(&config, &ledger.entities);
+        let known = Arc::new(Configuration::loaded(clock.now(), declared));
         let compiler = Compiler::new(&args.node, &ledger, clock.clone());
-        let first = compiler.compile(known.generation(), &config);
+        let first = compiler.compile(known.generation(), &config, &compiler::topics(&ledger.entities));
         let first = Arc::new(first.map_err(StartError::part("compile the configuration"))?);
         let gateway = match sockets.proxy {
             Some(gateway) => {
@@ -193,7 +196,18 @@ impl Node {
         let shared = serving::Shared { vitals: &vitals, descriptors: &descriptors, configuration: &known };
         let serving = Serving::start(&args.node, &ledger, &delivering, cores, listeners, &shared)?;
         let publisher = gateway.as_ref().map(|running| running.publisher().clone());
-        let reload = Reload::start(Reloader { files, compiler, publisher, config, known })?;
+        let entities = ledger.entities.clone();
+        let reload = Reload::start(Reloader {
+            files,
+            compiler,
+            publisher,
+            config,
+            entities,
+            declare,
+            reach,
+            known,
+            unsure: false,
+        })?;
         signals.drain_too();
         report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
         let drain_timeout = Duration::from_secs(args.node.drain_timeout);

@@ -17,7 +17,7 @@ pub const ALL: [&str; 8] = [
 ];
 
 /// The points in the loops of parts that must live, where a test can make one panic: `FAILPOINTS=core-turn=3*off->panic`.
-pub const PARTS: [&str; 9] = [
+pub const PARTS: [&str; 10] = [
     CORE_TURN,
     WRITER_TURN,
     CHECKPOINT_TURN,
@@ -27,6 +27,7 @@ pub const PARTS: [&str; 9] = [
     HANDSHAKE,
     WAKE_UPS,
     RELOAD,
+    DECLARED,
 ];
 
 /// A core has accepted a connection.
@@ -47,6 +48,8 @@ pub const HANDSHAKE: &str = "handshake";
 pub const WAKE_UPS: &str = "wake-ups";
 /// A reload has read the files and done nothing else.
 pub const RELOAD: &str = "reload";
+/// A reload has changed topics, queues, subscriptions and their workers, and no route.
+pub const DECLARED: &str = "declared";
 
 /// The writer has applied a batch and not committed it.
 pub const BEFORE_COMMIT: &str = "before-commit";

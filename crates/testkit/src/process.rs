@@ -206,6 +206,14 @@ impl Process {
         rustix::io::ioctl_fionread(hung).expect("a pipe")
     }
 
+    /// The lines that ended reloads, so far.
+    pub fn reloads(&self) -> Vec<String> {
+        let output = self.output();
+        let ends =
+            output.lines().filter(|line| line.starts_with("reloaded: ") || line.contains("not reloaded: "));
+        ends.map(str::to_owned).collect()
+    }
+
     /// What it said it listens on: `proxy`, `admin`, `hub`, `hub-public`; and `ready` when it is.
     pub fn listeners(&self) -> BTreeMap<String, String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);

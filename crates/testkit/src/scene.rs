@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::admin::Admin;
@@ -201,6 +202,19 @@ impl Scene {
         client.write(&client::request("PUT", &target, &[], b"{}")).expect("the proxy reads");
         wait::until("the upstream to be asked", || (self.upstream.executed().len() > before).then_some(()));
         client
+    }
+
+    /// Writes the file and has it read anew while the gateway runs; all that was printed because of it.
+    ///
+    /// # Panics
+    /// If the file cannot be written, or the reload does not end soon.
+    #[track_caller]
+    pub fn reload(&self, config: &str) -> String {
+        std::fs::write(self.setup.config_file(), config).expect("the file can be written");
+        let (before, ended) = (self.gateway().output().len(), self.gateway().reloads().len());
+        self.gateway().signal(Signal::HUP);
+        wait::until("the reload", || (self.gateway().reloads().len() > ended).then_some(()));
+        self.gateway().output()[before..].to_owned()
     }
 
     /// Waits until no intent is open, the log has `count` events and the receiver a message of each. There must be no other event, no

@@ -35,9 +35,9 @@ pub(super) fn call(context: &Context<'_>, input: &Input) -> Result<Output, Error
     };
     let prefix = input.queue_name_prefix.as_deref().unwrap_or_default();
     let after = input.next_token.as_deref().unwrap_or_default();
-    let mut names = context
-        .hub
-        .queues()
+    let queues = context.hub.queues();
+    let mut names = queues
+        .iter()
         .map(|queue| queue.name())
         .filter(|name| name.starts_with(prefix) && (after.is_empty() || *name > after));
     let listed: Vec<&str> = names.by_ref().take(page).collect();

@@ -3,15 +3,30 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use event::TopicId;
 use event::timestamp::Clock;
 use gateway::Snapshot;
 use gateway::compile::CompileError;
 use gateway::destination::Destinations;
 use pipeline::kind::Priority;
 use pipeline::{BuildContext, ConfigProblem, Plugin, PluginKind};
+use storage::entities::Entities;
 
 use super::ledger::Ledger;
 use crate::cli::NodeArgs;
+
+/// Numbers of topics, by their bare names.
+pub type Topics = Arc<HashMap<String, TopicId>>;
+
+/// The topics that the store has.
+pub fn topics(entities: &Entities) -> Topics {
+    Arc::new(entities.topics.iter().map(|topic| (topic.name.clone(), topic.id)).collect())
+}
+
+/// Numbers that stand for the topics of a configuration that the store may not have yet: for a snapshot that is never served.
+pub fn placeholders(config: &config::Config) -> Topics {
+    Arc::new(config.topics.iter().map(|name| (name.clone(), TopicId(0))).collect())
+}
 
 /// Compiles the configurations of one node, and makes their plug-ins.
 pub struct Compiler {
@@ -22,22 +37,20 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// For a node whose store holds the topics.
+    /// For a node with this store.
     pub fn new(node: &NodeArgs, ledger: &Ledger, clock: Arc<dyn Clock>) -> Self {
-        let topics: HashMap<_, _> =
-            ledger.entities.topics.iter().map(|topic| (topic.name.clone(), topic.id)).collect();
         let context = BuildContext {
             owner: String::new(),
             writer: ledger.writer.clone(),
             clock,
-            topics: Arc::new(topics),
+            topics: Arc::default(),
             region: node.region.clone(),
             account: node.account_id.clone(),
         };
         Self { kinds: plugins::all(), context, destinations: Destinations::default() }
     }
 
-    /// Compiles the routes and makes their plug-ins.
+    /// Compiles the routes and makes their plug-ins, with the topics that they may name.
     ///
     /// # Errors
     /// What the configuration's checks should have found.
@@ -45,19 +58,26 @@ impl Compiler {
         &self,
         generation: u64,
         config: &config::Config,
+        topics: &Topics,
     ) -> Result<Snapshot, CompileError<ConfigProblem>> {
-        let router = gateway::compile::compile(config, &self.destinations, |plugin| self.build(plugin))?;
+        let build = |plugin: &config::Plugin| self.build(plugin, topics);
+        let router = gateway::compile::compile(config, &self.destinations, build)?;
         Ok(Snapshot::new(generation, router))
     }
 
-    fn build(&self, plugin: &config::Plugin) -> Result<(Priority, Arc<dyn Plugin>), ConfigProblem> {
+    fn build(
+        &self,
+        plugin: &config::Plugin,
+        topics: &Topics,
+    ) -> Result<(Priority, Arc<dyn Plugin>), ConfigProblem> {
         let kind = self.kinds.iter().find(|kind| kind.name() == plugin.name);
         let kind = kind.ok_or_else(|| ConfigProblem {
             pointer: String::new(),
             message: format!("there is no plug-in `{}`", plugin.name),
             hint: "this is a bug in Retrohook: the check lets only known ones through".into(),
         })?;
-        let context = BuildContext { owner: plugin.owner.clone(), ..self.context.clone() };
+        let (owner, topics) = (plugin.owner.clone(), topics.clone());
+        let context = BuildContext { owner, topics, ..self.context.clone() };
         Ok((kind.priority(), kind.build(&plugin.config, &context)?))
     }
 }

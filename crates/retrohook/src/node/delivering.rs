@@ -1,9 +1,12 @@
 //! The deliveries of a node: a thread and a runtime of their own, so that no endpoint and no signature is felt by a request.
 
 mod alive;
+mod declare;
 mod key;
 
-use std::collections::{HashMap, HashSet};
+pub use declare::{Declare, DeclareError, declared};
+use declare::{hub_settings, workers};
+
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,15 +16,12 @@ use delivery::budget::Budget;
 use delivery::drain::{DrainSignal, drain};
 use delivery::events::Events;
 use delivery::guard::Allow;
-use delivery::signing::{KeyHolder, Secret};
-use delivery::wire::WireFormat;
+use delivery::signing::KeyHolder;
 use delivery::wire::cache::Messages;
-use delivery::wire::sns::Names;
-use delivery::worker::{self, Confirmation, Order, Settings};
+use delivery::worker;
 use event::timestamp::Clock;
-use hub::{Hub, QueueSettings};
+use hub::Hub;
 use sinks::http::{Connections, HttpSink, Roots};
-use storage::entities::{Protocol, Subscription, SubscriptionId};
 use storage::writer::Bell;
 use storage::{Writer, failpoint};
 use tokio::runtime::Runtime;
@@ -51,8 +51,6 @@ pub struct Delivering {
     pub hub: Hub,
     /// The key that signs, and why there is none.
     pub key: KeyHolder,
-    /// What the configuration says of each subscription and the store does not keep.
-    pub forms: Arc<HashMap<SubscriptionId, admin::Form>>,
     /// Ends the hub's long polls.
     pub end_polls: DrainSignal,
     drain: oneshot::Sender<Duration>,
@@ -60,7 +58,7 @@ pub struct Delivering {
 }
 
 impl Delivering {
-    /// Starts a worker for every push subscription.
+    /// Starts a worker for every push subscription; with it comes what changes them while the node runs.
     ///
     /// # Errors
     /// If a setting is wrong, an endpoint cannot be called at all, or the store fails.
@@ -71,7 +69,7 @@ impl Delivering {
         calls: Calls<'_>,
         hub_url: &str,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, Declare), StartError> {
         let runtime = runtime()?;
         let messages = Messages::default();
         let key = KeyHolder::default();
@@ -100,20 +98,29 @@ impl Delivering {
             sns_key: key.subscribe(),
             drain: polls_end,
         };
-        let hub_config = hub_config(node, config, ledger, hub_url, descriptors);
+        let hub_config = hub::Config {
+            names: hub::Names { region: node.region.clone(), account: node.account_id.clone() },
+            hub_url: hub_url.to_owned(),
+            max_long_polls: descriptors.of_control().long_polls,
+        };
+        let entities = &ledger.entities;
+        let hub_settings = hub_settings(config, entities);
         let hub = runtime
-            .block_on(Hub::build(hub_config, ledger.entities.clone(), hub_deps))
+            .block_on(Hub::build(hub_config, hub_settings, entities, hub_deps))
             .map_err(StartError::part("build the hub"))?;
         let deliveries = Arc::new(Deliveries::new(deps));
-        let context = runtime.enter();
-        for worker in workers(config, ledger, &hub, hub_url)? {
-            deliveries.start(worker).map_err(StartError::part("start a delivery"))?;
-        }
-        drop(context);
+        let declare = Declare {
+            deliveries: deliveries.clone(),
+            hub: hub.clone(),
+            reader: ledger.reader.clone(),
+            writer: ledger.writer.clone(),
+            runtime: runtime.handle().clone(),
+            hub_url: hub_url.to_owned(),
+        };
+        declare.start_workers(workers(config, entities))?;
         let (drain, drained) = oneshot::channel();
         let thread = run(runtime, deliveries.clone(), ledger.writer.clone(), key.clone(), drained)?;
-        let forms = Arc::new(forms(config, ledger));
-        Ok(Self { deliveries, hub, key, forms, end_polls, drain, thread })
+        Ok((Self { deliveries, hub, key, end_polls, drain, thread }, declare))
     }
 
     /// Begins nothing more and waits for what is under way.
@@ -166,104 +173,6 @@ fn runtime() -> Result<Runtime, StartError> {
     runtime.map_err(StartError::part("make a runtime"))
 }
 
-fn hub_config(
-    node: &NodeArgs,
-    config: &config::Config,
-    ledger: &Ledger,
-    hub_url: &str,
-    descriptors: &Descriptors,
-) -> hub::Config {
-    let queues = config.queues.iter().map(|queue| {
-        let settings = QueueSettings {
-            visibility: queue.visibility_timeout,
-            receive_wait: queue.receive_wait_time,
-            retention: queue.message_retention_period,
-        };
-        (queue.name.clone(), settings)
-    });
-    let raw = pairs(config, ledger).filter(|(_, wanted)| wanted.raw_message_delivery);
-    hub::Config {
-        names: hub::Names { region: node.region.clone(), account: node.account_id.clone() },
-        hub_url: hub_url.to_owned(),
-        queues: queues.collect::<HashMap<_, _>>(),
-        raw: raw.map(|(stored, _)| stored.id).collect::<HashSet<SubscriptionId>>(),
-        max_long_polls: descriptors.of_control().long_polls,
-    }
-}
-
-/// What is stored of each subscription beside what the configuration says of it.
-fn pairs<'a>(
-    config: &'a config::Config,
-    ledger: &'a Ledger,
-) -> impl Iterator<Item = (&'a Subscription, &'a config::Subscription)> {
-    let topics: HashMap<&str, _> =
-        ledger.entities.topics.iter().map(|topic| (topic.name.as_str(), topic.id)).collect();
-    config.subscriptions.iter().filter_map(move |wanted| {
-        let topic = topics.get(wanted.topic.as_str())?;
-        let stored = ledger.entities.subscriptions.iter().find(|stored| {
-            stored.topic == *topic && stored.protocol == wanted.protocol && stored.endpoint == wanted.endpoint
-        })?;
-        Some((stored, wanted))
-    })
-}
-
-fn forms(config: &config::Config, ledger: &Ledger) -> HashMap<SubscriptionId, admin::Form> {
-    let form = |wanted: &config::Subscription| admin::Form {
-        format: match wanted.format {
-            config::Format::Sns => "sns",
-            config::Format::StandardWebhooks { .. } => "standard-webhooks",
-        },
-        raw_message_delivery: wanted.raw_message_delivery,
-        fifo: wanted.fifo,
-    };
-    pairs(config, ledger).map(|(stored, wanted)| (stored.id, form(wanted))).collect()
-}
-
-fn workers(
-    config: &config::Config,
-    ledger: &Ledger,
-    hub: &Hub,
-    hub_url: &str,
-) -> Result<Vec<worker::Config>, StartError> {
-    let mut workers = Vec::new();
-    for (stored, wanted) in pairs(config, ledger).filter(|(stored, _)| stored.protocol != Protocol::Sqs) {
-        let names = Names {
-            topic_arn: hub.names().topic_arn(&wanted.topic).to_string(),
-            subscription_arn: hub.names().subscription_arn(&wanted.topic, stored.uuid).to_string(),
-            hub_url: hub_url.to_owned(),
-        };
-        let Some(state) = hub.watch_subscription(stored.id) else { continue };
-        workers.push(worker::Config {
-            subscription: stored.clone(),
-            names,
-            settings: settings(wanted)?,
-            state,
-        });
-    }
-    Ok(workers)
-}
-
 fn join(wrong: &[impl std::fmt::Display]) -> String {
     wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-fn settings(wanted: &config::Subscription) -> Result<Settings, StartError> {
-    let format = match &wanted.format {
-        config::Format::StandardWebhooks { secrets } => {
-            let keys = secrets.iter().map(|secret| secret.expose().parse::<Secret>());
-            WireFormat::StandardWebhooks(
-                keys.collect::<Result<_, _>>().map_err(StartError::part("read a secret"))?,
-            )
-        }
-        config::Format::Sns if wanted.raw_message_delivery => WireFormat::SnsRaw,
-        config::Format::Sns => WireFormat::Sns,
-    };
-    Ok(Settings {
-        format,
-        timeout: wanted.timeout,
-        order: if wanted.fifo { Order::Fifo } else { Order::Any },
-        max_in_flight: usize::from(wanted.max_in_flight),
-        confirmation: if wanted.confirm { Confirmation::Handshake } else { Confirmation::ByHand },
-        ..Settings::default()
-    })
 }

@@ -6,16 +6,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use delivery::endpoint::shown;
 use event::Timestamp;
 use event::timestamp::Clock;
-use storage::entities::{Desired, Entities, Protocol, Subscription, SubscriptionState};
+use storage::entities::{Desired, Entities};
 use storage::retention::Retention;
 use storage::vital::Vitals;
 use storage::writer::{self, STALLED_AFTER};
 use storage::{Feed, Reader, Receipt, StoreError, Writer};
 
-use super::StartError;
+use super::{StartError, changes};
 use crate::cli::NodeArgs;
 
 /// Open intents that are turned into events in one commit of the recovery.
@@ -68,17 +67,15 @@ impl Ledger {
             Writer::spawn(config_of_writer).map_err(StartError::part("start the store's writer"))?;
 
         let recovered = recover(&writer, clock.now())?;
-        let mut fresh = fresh(config.subscriptions.len())?;
-        let desired = config.desired(&mut || fresh.pop().expect("there is one for each subscription"));
         // What the last start did not come to the end of, and what this one brings back.
-        let mut copied = copy_missed(&writer)?;
-        let before = opened.reader.subscriptions().map_err(|error| StartError::Store(error.into()))?;
-        let entities = sync(&writer, desired, clock.now())?;
-        say_who_moved(&before, &entities);
-        say_who_is_confirmed(&before, &entities);
-        copied += copy_missed(&writer)?;
-        warn_of_idle_subscriptions(&entities);
-        let head = opened.reader.head().map_err(|error| StartError::Store(error.into()))?;
+        let mut copied = copy_missed(&writer).map_err(store)?;
+        let before = opened.reader.subscriptions().map_err(store)?;
+        let (wanted, now) = (desired(config)?, clock.now());
+        let entities = wait(writer.transact(move |tx| tx.sync_entities(&wanted, now)))?;
+        changes::say(&before, &entities);
+        copied += copy_missed(&writer).map_err(store)?;
+        changes::warn_of_idle_subscriptions(&entities);
+        let head = opened.reader.head().map_err(store)?;
         feed.start_after(head);
         let mut history = format!("log at {head}");
         if opened.unclean {
@@ -139,77 +136,6 @@ fn join_within(
     Ok(end.recv_timeout(patience).ok())
 }
 
-/// Subscriptions whose endpoint is another one than before.
-fn say_who_moved(before: &[Subscription], entities: &Entities) {
-    for now in &entities.subscriptions {
-        let was = before.iter().find(|known| known.id == now.id);
-        let Some(was) = was.filter(|was| was.endpoint != now.endpoint) else { continue };
-        let consequence = match now.state {
-            SubscriptionState::Pending { .. } => "its new endpoint has to confirm",
-            SubscriptionState::Confirmed if now.protocol == Protocol::Sqs => {
-                "events go there from now on; messages of the queue before stay in it"
-            }
-            SubscriptionState::Confirmed => "what it is owed goes there",
-            SubscriptionState::Disabled { .. } => "it stays disabled",
-        };
-        tracing::info!(
-            subscription = now.id.0,
-            name = now.name,
-            before = shown(&was.endpoint),
-            endpoint = shown(&now.endpoint),
-            "a subscription has another endpoint: {consequence}"
-        );
-    }
-}
-
-/// Pending subscriptions that the configuration has just confirmed.
-fn say_who_is_confirmed(before: &[Subscription], entities: &Entities) {
-    let was_pending = |id| {
-        let known = before.iter().find(|known| known.id == id);
-        known.is_some_and(|known| matches!(known.state, SubscriptionState::Pending { .. }))
-    };
-    let confirmed = entities.subscriptions.iter().filter(|now| now.state == SubscriptionState::Confirmed);
-    for now in confirmed.filter(|now| was_pending(now.id)) {
-        tracing::info!(
-            subscription = now.id.0,
-            name = now.name,
-            endpoint = shown(&now.endpoint),
-            "a pending subscription is confirmed, because the configuration asks for no handshake any more"
-        );
-    }
-}
-
-/// Those to whom nothing is delivered, and what becomes of what they are owed.
-fn warn_of_idle_subscriptions(entities: &Entities) {
-    for removed in &entities.removed {
-        tracing::warn!(
-            subscription = removed.id.0,
-            name = removed.name,
-            protocol = removed.protocol.as_str(),
-            endpoint = shown(&removed.endpoint),
-            "a subscription is no longer in the configuration: what it is owed is dropped after a day"
-        );
-    }
-    for pending in entities.subscriptions.iter().filter(|known| known.reconfirms) {
-        tracing::warn!(
-            subscription = pending.id.0,
-            name = pending.name,
-            endpoint = shown(&pending.endpoint),
-            "a subscription waits for its new endpoint to confirm: all that it is owed is kept until then, however long that takes"
-        );
-    }
-    for disabled in entities.subscriptions.iter().filter(|known| known.state.is_disabled()) {
-        let topic = entities.topics.iter().find(|topic| topic.id == disabled.topic);
-        tracing::warn!(
-            subscription = disabled.id.0,
-            name = disabled.name,
-            topic = topic.map_or("", |topic| &topic.name),
-            endpoint = shown(&disabled.endpoint),
-            "a subscription is disabled: what it is owed goes after three days, unless it is enabled on the admin port"
-        );
-    }
-}
-
 /// Turns the open intents of dead runs into events.
 fn recover(writer: &Writer, now: Timestamp) -> Result<usize, StartError> {
     let mut total = 0;
@@ -221,23 +147,35 @@ fn recover(writer: &Writer, now: Timestamp) -> Result<usize, StartError> {
     }
 }
 
-/// Sends queues that are in the configuration again what they missed.
-fn copy_missed(writer: &Writer) -> Result<usize, StartError> {
+/// Sends queues that are in the configuration again what they missed; how many messages that were.
+///
+/// # Errors
+/// If the store fails; what was not sent is sent by the next call.
+pub fn copy_missed(writer: &Writer) -> storage::Result<usize> {
     let mut total = 0;
     loop {
-        match wait(writer.transact(|tx| tx.copy_missed(COPY_AT_ONCE)))? {
+        match writer.transact(|tx| tx.copy_missed(COPY_AT_ONCE)).wait()? {
             0 => return Ok(total),
             some => total += some,
         }
     }
 }
 
-fn sync(writer: &Writer, desired: Desired, now: Timestamp) -> Result<Entities, StartError> {
-    wait(writer.transact(move |tx| tx.sync_entities(&desired, now)))
+fn wait<T>(receipt: Receipt<T>) -> Result<T, StartError> {
+    receipt.wait().map_err(store)
 }
 
-fn wait<T>(receipt: Receipt<T>) -> Result<T, StartError> {
-    receipt.wait().map_err(|error: StoreError| StartError::Store(error.into()))
+fn store(error: StoreError) -> StartError {
+    StartError::Store(error.into())
+}
+
+/// What the store is to hold.
+///
+/// # Errors
+/// If the system gives no randomness.
+pub fn desired(config: &config::Config) -> Result<Desired, StartError> {
+    let mut fresh = fresh(config.subscriptions.len())?;
+    Ok(config.desired(&mut || fresh.pop().expect("there is one for each subscription")))
 }
 
 /// A token and the last part of an ARN for every subscription, in case it is new; both unguessable.

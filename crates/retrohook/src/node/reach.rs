@@ -9,17 +9,17 @@ use config::{Config, Format, Subscription};
 use storage::entities::Protocol;
 
 /// What serves the addresses in messages.
-#[derive(Clone, Copy, Debug)]
-pub struct Reach<'a> {
+#[derive(Clone, Debug)]
+pub struct Reach {
     /// What stands in messages.
-    pub hub_url: &'a str,
+    pub hub_url: String,
     /// Whether the hub or its public part listens.
     pub is_served: bool,
 }
 
 /// A warning for every subscription whose messages carry addresses that are of no use to its endpoint.
-pub fn warnings(config: &Config, reach: Reach<'_>) -> Vec<String> {
-    let local_only = host(reach.hub_url).is_none_or(|host| is_loopback(&host));
+pub fn warnings(config: &Config, reach: &Reach) -> Vec<String> {
+    let local_only = host(&reach.hub_url).is_none_or(|host| is_loopback(&host));
     let warning = |subscription: &Subscription| {
         let Subscription { place, endpoint, .. } = subscription;
         let endpoint = delivery::endpoint::shown(endpoint);
@@ -90,7 +90,7 @@ mod tests {
 
     #[track_caller]
     fn warns(subscription: &str, hub_url: &str, is_served: bool) -> Option<String> {
-        let mut found = warnings(&config(subscription), Reach { hub_url, is_served });
+        let mut found = warnings(&config(subscription), &Reach { hub_url: hub_url.to_owned(), is_served });
         assert!(found.len() <= 1, "{found:?}");
         found.pop()
     }

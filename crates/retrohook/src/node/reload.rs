@@ -1,8 +1,8 @@
 //! Reading the files anew while the node runs, when SIGHUP asks for it.
 //!
 //! A reload runs on a thread of its own, so that no request feels it. It takes all of the files or nothing: they are read and checked as
-//! at a start, compared with what is served, compiled, and published; what fails on the way changes nothing and is printed. Topics, queues and
-//! subscriptions are not changed yet while the node runs: files that differ in them are refused as a whole.
+//! at a start, compared with what is served, compiled, stored, and published; what fails on the way changes nothing and is printed. From the
+//! commit that stores topics, queues and subscriptions on nothing can fail any more but the process: its next start reads the same files.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -11,18 +11,20 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use admin::{Configuration, Reloaded};
-use config::{Config, How, HubChange, HubEntity, Report};
-use delivery::endpoint::shown;
+use config::{Config, Report};
 use event::timestamp::Clock;
 use gateway::Publisher;
 use gateway::compile::CompileError;
 use pipeline::ConfigProblem;
+use storage::entities::Entities;
 use storage::failpoint;
 use tokio::runtime::Runtime;
 
-use super::StartError;
-use super::compiler::Compiler;
+use super::compiler::{self, Compiler};
+use super::delivering::{Declare, DeclareError, declared};
 use super::files::Files;
+use super::reach::{self, Reach};
+use super::{StartError, changes};
 use crate::clock::WallClock;
 use crate::{check, report};
 
@@ -44,8 +46,16 @@ pub struct Reloader {
     pub publisher: Option<Publisher>,
     /// The configuration that is served.
     pub config: Config,
+    /// What the store has of it.
+    pub entities: Entities,
+    /// What changes topics, queues, subscriptions and their workers.
+    pub declare: Declare,
+    /// What can be reached of the addresses in messages.
+    pub reach: Reach,
     /// Where the admin port looks.
     pub known: Arc<Configuration>,
+    /// A reload broke off after it had begun to change what is declared: what the store has may be that of other files.
+    pub unsure: bool,
 }
 
 /// What came of a reload.
@@ -60,7 +70,7 @@ enum Refused {
     /// A file that is none.
     ReadableOnce(PathBuf),
     Problems(Report),
-    Hub(Vec<HubChange>),
+    Declare(DeclareError),
     Compile(CompileError<ConfigProblem>),
     Publish(gateway::snapshot::NotNewer),
     Panicked,
@@ -119,24 +129,45 @@ impl Reloader {
         }
         let config = self.files.read().map_err(Refused::Problems)?;
         failpoint::hit(failpoint::RELOAD);
-        let changes = self.config.hub_changes(&config);
-        if !changes.is_empty() {
-            return Err(Refused::Hub(changes));
-        }
-        if self.config.serves_as(&config) {
+        let hub_changes = self.config.hub_changes(&config);
+        let routes_change = !self.config.serves_as(&config);
+        let declares = !hub_changes.is_empty() || self.unsure;
+        if !declares && !routes_change {
             return Ok(Outcome::Unchanged);
         }
         let generation = self.known.generation() + 1;
-        let snapshot = Arc::new(self.compiler.compile(generation, &config).map_err(Refused::Compile)?);
+        if routes_change {
+            // What cannot be compiled is found before anything has changed; the topics of the store are not those of the files yet.
+            let topics = compiler::placeholders(&config);
+            self.compiler.compile(generation, &config, &topics).map_err(Refused::Compile)?;
+        }
         check::warnings(&config);
+        if declares {
+            reach::warnings(&config, &self.reach)
+                .iter()
+                .for_each(|warning| report::problem(&format!("warning: {warning}")));
+            let older = (!self.unsure).then_some((&self.config, &self.entities));
+            let was_unsure = std::mem::replace(&mut self.unsure, true);
+            self.entities = self.declare.change(older, &config).map_err(|error| {
+                self.unsure = was_unsure || !matches!(error, DeclareError::Full(_));
+                Refused::Declare(error)
+            })?;
+            self.known.declare(declared(&config, &self.entities));
+            changes::say_what_changed(&hub_changes);
+            failpoint::hit(failpoint::DECLARED);
+        }
         let behind = match &self.publisher {
-            None => None,
-            Some(publisher) => {
-                let receipt = publisher.publish(snapshot).map_err(Refused::Publish)?;
+            Some(publisher) if routes_change => {
+                let topics = compiler::topics(&self.entities);
+                let snapshot =
+                    self.compiler.compile(generation, &config, &topics).map_err(Refused::Compile)?;
+                let receipt = publisher.publish(Arc::new(snapshot)).map_err(Refused::Publish)?;
                 runtime.block_on(receipt.held_by_all(FOLLOWED_WITHIN)).err()
             }
+            _ => None,
         };
         self.config = config;
+        self.unsure = false;
         Ok(Outcome::Published(generation, behind.map(|behind| behind.to_string())))
     }
 
@@ -179,12 +210,7 @@ impl Refused {
             }
             Self::Problems(report) if report.problems.len() == 1 => "the configuration has a problem".into(),
             Self::Problems(report) => format!("the configuration has {} problems", report.problems.len()),
-            Self::Hub(changes) => {
-                let names = changes.iter().map(|change| name(&change.what)).collect::<Vec<_>>().join(", ");
-                format!(
-                    "topics, queues and subscriptions cannot change while the node runs until the next release, and these do: {names}"
-                )
-            }
+            Self::Declare(error) => report::with_causes(error),
             Self::Compile(_) => "the configuration cannot be compiled".into(),
             Self::Publish(error) => format!("{error}; this is a bug in Retrohook"),
             Self::Panicked => {
@@ -197,32 +223,8 @@ impl Refused {
     fn details(&self) -> Vec<String> {
         match self {
             Self::Problems(report) => vec![report.to_string()],
-            Self::Hub(changes) => {
-                let lines = changes.iter().map(|HubChange { what, how }| {
-                    let how = match how {
-                        How::Added => "is new",
-                        How::Removed => "is gone",
-                        How::Changed => "has other settings",
-                    };
-                    format!("{} {how}", name(what))
-                });
-                let hint = "  hint: restart the process to take the files as a whole, or take these changes back; of the rest of the files nothing was taken";
-                lines.chain([hint.to_owned()]).collect()
-            }
             Self::Compile(error) => vec![report::with_causes(error), check::TOO_LARGE.to_owned()],
-            Self::ReadableOnce(_) | Self::Publish(_) | Self::Panicked => Vec::new(),
-        }
-    }
-}
-
-/// An endpoint may carry a secret.
-fn name(what: &HubEntity) -> String {
-    match what {
-        HubEntity::Topic(name) => format!("topic `{name}`"),
-        HubEntity::Queue(name) => format!("queue `{name}`"),
-        HubEntity::Subscription { topic, name, protocol, endpoint } => {
-            let name = name.as_ref().map(|name| format!("`{name}` ")).unwrap_or_default();
-            format!("subscription {name}of `{topic}` to {} {}", protocol.as_str(), shown(endpoint))
+            Self::ReadableOnce(_) | Self::Declare(_) | Self::Publish(_) | Self::Panicked => Vec::new(),
         }
     }
 }

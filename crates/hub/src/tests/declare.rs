@@ -1,0 +1,94 @@
+//! Tests of [`Hub::declare`](crate::Hub::declare): what changes, and who feels it.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use storage::entities::{Desired, Entities, Protocol, SubscriptionState};
+use storage::memory::CommitFault;
+
+use crate::queue::Receive;
+use crate::subscription::Confirmation;
+use crate::testing::{EMPTY_QUEUE, QUEUE, RAW_QUEUE, Stage, TOKEN, WEBHOOK, desired};
+use crate::{HubError, QueueSettings, Settings};
+
+const NOW: Receive = Receive { max: 10, visibility: None, wait: None };
+
+fn no_settings(_: &Entities) -> Settings {
+    Settings::default()
+}
+
+#[tokio::test]
+async fn what_is_new_is_served_and_what_is_gone_is_not() {
+    let stage = Stage::new().await;
+    let mut wanted = desired();
+    wanted.queues = vec![QUEUE.into(), "jobs".into()];
+    wanted.subscriptions.retain(|one| one.endpoint != RAW_QUEUE);
+    let entities = stage.hub.declare(wanted, no_settings).await.unwrap();
+    let queues = stage.hub.queues();
+    assert_eq!(queues.iter().map(|queue| queue.name()).collect::<Vec<_>>(), ["jobs", QUEUE]);
+    assert!(stage.hub.queue(EMPTY_QUEUE).is_none());
+    // Its ARN still stands in messages.
+    let raw = stage.entities.subscriptions.iter().find(|one| one.endpoint == RAW_QUEUE).unwrap().id;
+    assert_eq!(entities.removed.iter().map(|one| one.id).collect::<Vec<_>>(), [raw]);
+    assert!(stage.hub.watch_subscription(raw).is_some());
+    stage.publish(1).await;
+    assert_eq!(stage.hub.receive(&queues[1], NOW).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn settings_are_those_of_the_new_generation_and_who_waits_goes_on_waiting() {
+    let stage = Stage::new().await;
+    let queue = stage.hub.queue(QUEUE).unwrap();
+    let waiting = {
+        let (hub, queue) = (stage.hub.clone(), queue.clone());
+        tokio::spawn(async move {
+            hub.receive(&queue, Receive { wait: Some(Duration::from_secs(20)), ..NOW }).await
+        })
+    };
+    while stage.hub.waiting_polls() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let visibility = QueueSettings { visibility: Duration::from_secs(7), ..QueueSettings::default() };
+    let id = stage.subscription(QUEUE);
+    let settings = move |_: &Entities| Settings {
+        queues: HashMap::from([(EMPTY_QUEUE.to_owned(), visibility)]),
+        raw: HashSet::from([id]),
+    };
+    stage.hub.declare(desired(), settings).await.unwrap();
+    assert_eq!(stage.hub.queue(EMPTY_QUEUE).unwrap().settings(), visibility);
+    assert_eq!(stage.hub.queue(QUEUE).unwrap().settings(), queue.settings());
+    stage.publish(1).await;
+    let received = waiting.await.unwrap().unwrap();
+    assert_eq!(received.len(), 1);
+    let body: serde_json::Value = serde_json::from_str(&received[0].body).unwrap();
+    assert!(body.get("Type").is_none(), "without the envelope: {body}");
+}
+
+#[tokio::test]
+async fn who_watches_a_state_hears_of_another_one_and_of_nothing_else() {
+    let stage = Stage::new().await;
+    let id = stage.subscription(WEBHOOK);
+    let mut state = stage.hub.watch_subscription(id).unwrap();
+    stage.hub.declare(desired(), no_settings).await.unwrap();
+    assert!(!state.has_changed().unwrap(), "nothing is new");
+    let mut vouched = desired();
+    vouched.subscriptions.iter_mut().for_each(|one| one.confirm_with = None);
+    stage.hub.declare(vouched, no_settings).await.unwrap();
+    assert_eq!(*state.borrow_and_update(), SubscriptionState::Confirmed);
+    // What the hub changes itself is heard by who watched before.
+    stage.hub.unsubscribe(&stage.subscription_arn(WEBHOOK).parse().unwrap()).await.unwrap();
+    assert!(state.borrow_and_update().is_disabled());
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_changes_nothing() {
+    let stage = Stage::new().await;
+    stage.memory.fail_next_commit(CommitFault::Full);
+    let failed = stage.hub.declare(Desired::default(), no_settings).await;
+    assert!(matches!(failed, Err(HubError::Store { .. })), "{failed:?}");
+    assert_eq!(stage.hub.queues().len(), 3);
+    assert!(matches!(stage.hub.confirm(TOKEN).await.unwrap(), Confirmation::Confirmed(_)));
+    let kept = stage.deps.reader.subscriptions().unwrap();
+    assert!(kept.iter().all(|one| one.removed_at.is_none()), "{kept:?}");
+    assert_eq!(kept.iter().filter(|one| one.protocol == Protocol::Sqs).count(), 2);
+}

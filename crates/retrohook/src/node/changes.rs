@@ -1,0 +1,115 @@
+//! What a configuration changes of topics, queues and subscriptions, in lines: at a start and at a reload.
+
+use config::{How, HubChange, HubEntity};
+use delivery::endpoint::shown;
+use storage::entities::{Entities, Protocol, Subscription, SubscriptionState};
+
+use crate::report;
+
+/// More changes of one reload are counted and not named.
+const MOST_NAMED: usize = 20;
+
+/// What a reload changed of topics, queues and subscriptions.
+pub fn say_what_changed(changes: &[HubChange]) {
+    for HubChange { what, how } in changes.iter().take(MOST_NAMED) {
+        let how = match how {
+            How::Added => "is new",
+            How::Removed => "is gone",
+            How::Changed => "has other settings",
+        };
+        report::line(&format!("{} {how}", name(what)));
+    }
+    match changes.len().saturating_sub(MOST_NAMED) {
+        0 => {}
+        more => report::line(&format!("and {more} changes more")),
+    }
+}
+
+/// An endpoint may carry a secret.
+fn name(what: &HubEntity) -> String {
+    match what {
+        HubEntity::Topic(name) => format!("topic `{name}`"),
+        HubEntity::Queue(name) => format!("queue `{name}`"),
+        HubEntity::Subscription { topic, name, protocol, endpoint } => {
+            let name = name.as_ref().map(|name| format!("`{name}` ")).unwrap_or_default();
+            format!("subscription {name}of `{topic}` to {} {}", protocol.as_str(), shown(endpoint))
+        }
+    }
+}
+
+/// Subscriptions that are not what they were before.
+pub fn say(before: &[Subscription], entities: &Entities) {
+    who_moved(before, entities);
+    who_is_confirmed(before, entities);
+}
+
+/// Subscriptions whose endpoint is another one than before.
+fn who_moved(before: &[Subscription], entities: &Entities) {
+    for now in &entities.subscriptions {
+        let was = before.iter().find(|known| known.id == now.id);
+        let Some(was) = was.filter(|was| was.endpoint != now.endpoint) else { continue };
+        let consequence = match now.state {
+            SubscriptionState::Pending { .. } => "its new endpoint has to confirm",
+            SubscriptionState::Confirmed if now.protocol == Protocol::Sqs => {
+                "events go there from now on; messages of the queue before stay in it"
+            }
+            SubscriptionState::Confirmed => "what it is owed goes there",
+            SubscriptionState::Disabled { .. } => "it stays disabled",
+        };
+        tracing::info!(
+            subscription = now.id.0,
+            name = now.name,
+            before = shown(&was.endpoint),
+            endpoint = shown(&now.endpoint),
+            "a subscription has another endpoint: {consequence}"
+        );
+    }
+}
+
+/// Pending subscriptions that the configuration has just confirmed.
+fn who_is_confirmed(before: &[Subscription], entities: &Entities) {
+    let was_pending = |id| {
+        let known = before.iter().find(|known| known.id == id);
+        known.is_some_and(|known| matches!(known.state, SubscriptionState::Pending { .. }))
+    };
+    let confirmed = entities.subscriptions.iter().filter(|now| now.state == SubscriptionState::Confirmed);
+    for now in confirmed.filter(|now| was_pending(now.id)) {
+        tracing::info!(
+            subscription = now.id.0,
+            name = now.name,
+            endpoint = shown(&now.endpoint),
+            "a pending subscription is confirmed, because the configuration asks for no handshake any more"
+        );
+    }
+}
+
+/// Those to whom nothing is delivered, and what becomes of what they are owed.
+pub fn warn_of_idle_subscriptions(entities: &Entities) {
+    for removed in &entities.removed {
+        tracing::warn!(
+            subscription = removed.id.0,
+            name = removed.name,
+            protocol = removed.protocol.as_str(),
+            endpoint = shown(&removed.endpoint),
+            "a subscription is no longer in the configuration: what it is owed is dropped after a day"
+        );
+    }
+    for pending in entities.subscriptions.iter().filter(|known| known.reconfirms) {
+        tracing::warn!(
+            subscription = pending.id.0,
+            name = pending.name,
+            endpoint = shown(&pending.endpoint),
+            "a subscription waits for its new endpoint to confirm: all that it is owed is kept until then, however long that takes"
+        );
+    }
+    for disabled in entities.subscriptions.iter().filter(|known| known.state.is_disabled()) {
+        let topic = entities.topics.iter().find(|topic| topic.id == disabled.topic);
+        tracing::warn!(
+            subscription = disabled.id.0,
+            name = disabled.name,
+            topic = topic.map_or("", |topic| &topic.name),
+            endpoint = shown(&disabled.endpoint),
+            "a subscription is disabled: what it is owed goes after three days, unless it is enabled on the admin port"
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! Topics, queues, subscriptions and their workers as a configuration declares them: at a start, and by a reload while everything goes on.
+//!
+//! A reload changes the store first, in one commit. Whose worker is then another one, or none, is stopped: its old endpoint gets nothing
+//! more when the reload has ended. Its successor reads from the store how far it got. Every other worker feels nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use delivery::Deliveries;
+use delivery::signing::Secret;
+use delivery::wire::WireFormat;
+use delivery::wire::sns::Names;
+use delivery::worker::{self, Confirmation, Order, Settings};
+use hub::{Hub, HubError, QueueSettings};
+use storage::entities::{Entities, Protocol, Subscription, SubscriptionId};
+use storage::{Reader, StoreError, Writer};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::node::{StartError, changes, ledger};
+
+/// How long attempts under way at an endpoint that a subscription no longer has may take; those that take longer are made anew, at the
+/// endpoint that it has now.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Changes what is declared while the node runs.
+pub struct Declare {
+    pub(super) deliveries: Arc<Deliveries>,
+    pub(super) hub: Hub,
+    pub(super) reader: Arc<dyn Reader>,
+    pub(super) writer: Writer,
+    /// Where the workers run.
+    pub(super) runtime: Handle,
+    pub(super) hub_url: String,
+}
+
+/// Why a declaration did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum DeclareError {
+    /// The store had no room for it, and has changed nothing.
+    #[error("the store does not take the change")]
+    Full(#[source] StoreError),
+    /// The store failed: what it has may be the one or the other.
+    #[error("the store does not take the change")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A setting that its check should have refused, or a system without randomness.
+    #[error(transparent)]
+    Part(#[from] StartError),
+}
+
+/// What a subscription of the configuration needs to be delivered to.
+pub(super) struct Delivered {
+    stored: Subscription,
+    wanted: config::Subscription,
+}
+
+impl Declare {
+    /// Makes what is declared that of `newer`. Without an `older` that is surely what runs, every worker is started anew. Blocks until the
+    /// workers that have to go are gone.
+    ///
+    /// # Errors
+    /// If the store does not take it: then nothing has changed.
+    pub fn change(
+        &self,
+        older: Option<(&config::Config, &Entities)>,
+        newer: &config::Config,
+    ) -> Result<Entities, DeclareError> {
+        newer.subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop))?;
+        // An earlier reload may not have come to its end.
+        ledger::copy_missed(&self.writer).map_err(store)?;
+        let before = self.reader.subscriptions().map_err(store)?;
+        let (wanted, config) = (ledger::desired(newer)?, newer.clone());
+        let settings = move |entities: &Entities| hub_settings(&config, entities);
+        let entities = self.runtime.block_on(self.hub.declare(wanted, settings)).map_err(of_hub)?;
+        changes::say(&before, &entities);
+        if let Err(error) = ledger::copy_missed(&self.writer) {
+            tracing::warn!(%error, "queues that are declared again have not got all that they missed: the next reload or start sends it");
+        }
+        let running = older.map(|(config, entities)| workers(config, entities));
+        self.replace_workers(running.as_deref(), workers(newer, &entities))?;
+        changes::warn_of_idle_subscriptions(&entities);
+        Ok(entities)
+    }
+
+    fn replace_workers(
+        &self,
+        running: Option<&[Delivered]>,
+        wanted: Vec<Delivered>,
+    ) -> Result<(), StartError> {
+        let kept: HashMap<SubscriptionId, &Delivered> =
+            wanted.iter().map(|one| (one.stored.id, one)).collect();
+        let is_another = |one: &&Delivered| kept.get(&one.stored.id).is_none_or(|now| !one.is_served_as(now));
+        let gone: Vec<SubscriptionId> = match running {
+            Some(running) => running.iter().filter(is_another).map(|one| one.stored.id).collect(),
+            None => self.deliveries.handles().iter().map(worker::Handle::subscription).collect(),
+        };
+        let deadline = Instant::now() + STOP_WITHIN;
+        self.runtime.block_on(self.deliveries.stop(&gone, deadline));
+        // Their cursors are those of now, not those of the declaration's commit.
+        let stored = self.reader.subscriptions().map_err(|error| StartError::Store(error.into()))?;
+        let mut stored: HashMap<SubscriptionId, Subscription> =
+            stored.into_iter().map(|one| (one.id, one)).collect();
+        let fresh = wanted
+            .into_iter()
+            .filter_map(|one| Some(Delivered { stored: stored.remove(&one.stored.id)?, ..one }));
+        self.start_workers(fresh.collect())
+    }
+
+    /// Starts a worker for each push subscription that has none.
+    pub(super) fn start_workers(&self, wanted: Vec<Delivered>) -> Result<(), StartError> {
+        let _context = self.runtime.enter();
+        for Delivered { stored, wanted } in wanted {
+            let Some(state) = self.hub.watch_subscription(stored.id) else { continue };
+            let names = Names {
+                topic_arn: self.hub.names().topic_arn(&wanted.topic).to_string(),
+                subscription_arn: self.hub.names().subscription_arn(&wanted.topic, stored.uuid).to_string(),
+                hub_url: self.hub_url.clone(),
+            };
+            let settings = settings(&wanted)?;
+            let worker = worker::Config { subscription: stored, names, settings, state };
+            self.deliveries.start(worker).map_err(StartError::part("start a delivery"))?;
+        }
+        Ok(())
+    }
+}
+
+fn store(error: StoreError) -> DeclareError {
+    DeclareError::Store(error.into())
+}
+
+fn of_hub(error: HubError) -> DeclareError {
+    match error {
+        HubError::Store { source: full @ StoreError::Full(_), .. } => DeclareError::Full(full),
+        other => DeclareError::Store(other.into()),
+    }
+}
+
+impl Delivered {
+    /// Whether a worker for the one does what a worker for the other does.
+    fn is_served_as(&self, other: &Self) -> bool {
+        let identity = |one: &Subscription| (one.uuid, one.name.clone(), one.protocol, one.endpoint.clone());
+        self.wanted.is_as(&other.wanted) && identity(&self.stored) == identity(&other.stored)
+    }
+}
+
+/// The push subscriptions of a configuration.
+pub(super) fn workers(config: &config::Config, entities: &Entities) -> Vec<Delivered> {
+    let push = pairs(config, entities).filter(|(stored, _)| stored.protocol != Protocol::Sqs);
+    push.map(|(stored, wanted)| Delivered { stored: stored.clone(), wanted: wanted.clone() }).collect()
+}
+
+/// What the configuration has of queues and their subscriptions.
+pub(super) fn hub_settings(config: &config::Config, entities: &Entities) -> hub::Settings {
+    let queues = config.queues.iter().map(|queue| {
+        let settings = QueueSettings {
+            visibility: queue.visibility_timeout,
+            receive_wait: queue.receive_wait_time,
+            retention: queue.message_retention_period,
+        };
+        (queue.name.clone(), settings)
+    });
+    let raw = pairs(config, entities).filter(|(_, wanted)| wanted.raw_message_delivery);
+    hub::Settings { queues: queues.collect(), raw: raw.map(|(stored, _)| stored.id).collect() }
+}
+
+/// For the admin port.
+pub fn declared(config: &config::Config, entities: &Entities) -> admin::Declared {
+    let form = |wanted: &config::Subscription| admin::Form {
+        format: match wanted.format {
+            config::Format::Sns => "sns",
+            config::Format::StandardWebhooks { .. } => "standard-webhooks",
+        },
+        raw_message_delivery: wanted.raw_message_delivery,
+        fifo: wanted.fifo,
+    };
+    let forms = pairs(config, entities).map(|(stored, wanted)| (stored.id, form(wanted))).collect();
+    admin::Declared::new(entities, forms)
+}
+
+/// What is stored of each subscription beside what the configuration says of it.
+fn pairs<'a>(
+    config: &'a config::Config,
+    entities: &'a Entities,
+) -> impl Iterator<Item = (&'a Subscription, &'a config::Subscription)> {
+    let topics: HashMap<&str, _> =
+        entities.topics.iter().map(|topic| (topic.name.as_str(), topic.id)).collect();
+    let stored: HashMap<_, _> = entities
+        .subscriptions
+        .iter()
+        .map(|stored| ((stored.topic, stored.protocol, stored.endpoint.as_str()), stored))
+        .collect();
+    config.subscriptions.iter().filter_map(move |wanted| {
+        let topic = *topics.get(wanted.topic.as_str())?;
+        Some((*stored.get(&(topic, wanted.protocol, wanted.endpoint.as_str()))?, wanted))
+    })
+}
+
+fn settings(wanted: &config::Subscription) -> Result<Settings, StartError> {
+    let format = match &wanted.format {
+        config::Format::StandardWebhooks { secrets } => {
+            let keys = secrets.iter().map(|secret| secret.expose().parse::<Secret>());
+            WireFormat::StandardWebhooks(
+                keys.collect::<Result<_, _>>().map_err(StartError::part("read a secret"))?,
+            )
+        }
+        config::Format::Sns if wanted.raw_message_delivery => WireFormat::SnsRaw,
+        config::Format::Sns => WireFormat::Sns,
+    };
+    Ok(Settings {
+        format,
+        timeout: wanted.timeout,
+        order: if wanted.fifo { Order::Fifo } else { Order::Any },
+        max_in_flight: usize::from(wanted.max_in_flight),
+        confirmation: if wanted.confirm { Confirmation::Handshake } else { Confirmation::ByHand },
+        ..Settings::default()
+    })
+}
