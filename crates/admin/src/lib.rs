@@ -30,6 +30,7 @@ mod listeners;
 mod metrics;
 mod page;
 mod reads;
+pub mod reload;
 mod status;
 mod subscriptions;
 
@@ -37,6 +38,7 @@ pub use configuration::{Configuration, Declared, Reloaded};
 pub use listeners::ListenerHealth;
 pub use reads::Reads;
 use reads::read;
+use reload::Reloads;
 pub use subscriptions::Form;
 
 /// What a subscription is behind by is counted so far and no further: each read of the store stays short (at most a tenth of a second),
@@ -66,6 +68,8 @@ pub struct Node {
     pub ready_at: Instant,
     /// Set when this process was told to stop.
     pub draining: Arc<AtomicBool>,
+    /// Has the files read anew.
+    pub reloads: Reloads,
     /// Which generation of the configuration is served, and what it declares.
     pub configuration: Arc<Configuration>,
 }
@@ -87,6 +91,7 @@ pub fn router(node: Node) -> Router {
         .route("/status", get(status::status))
         .route("/status/ready", get(status::ready))
         .route("/metrics", get(metrics::metrics))
+        .route("/retrohook/reload", post(reload::reload))
         .route("/retrohook/events", get(events::list))
         .route("/retrohook/events/{id}", get(events::one))
         .route("/retrohook/events/{id}/deliveries/{subscription}/redeliver", post(events::redeliver))
@@ -106,6 +111,7 @@ async fn index() -> Response {
         ("GET /status", "whether this node is ready, and what it is doing"),
         ("GET /status/ready", "200 if requests should be sent here, else 503: for load balancers"),
         ("GET /metrics", "the same as numbers, for Prometheus"),
+        ("POST /retrohook/reload", "read the configuration's files anew, as at SIGHUP"),
         ("GET /retrohook/events?limit=50&before=SEQUENCE", "events, newest first"),
         ("GET /retrohook/events/{id}", "an event with its deliveries and attempts"),
         ("POST /retrohook/events/{id}/deliveries/{subscription}/redeliver", "send one delivery again"),

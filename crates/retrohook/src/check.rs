@@ -18,7 +18,7 @@ use crate::clock::WallClock;
 use crate::report;
 
 /// What to do about routes that pass each check and cannot be compiled together.
-pub const TOO_LARGE: &str = "  hint: take prefixes, or fewer and shorter regular expressions; a repetition like `{1000}` is what makes one large";
+pub const TOO_LARGE: &str = "take prefixes, or fewer and shorter regular expressions; a repetition like `{1000}` is what makes one large";
 
 /// Checks what it is given; status 1 if there is a problem.
 pub fn run(args: &CheckArgs) -> ExitCode {
@@ -46,7 +46,7 @@ fn files(args: &CheckArgs) -> bool {
             warnings(&config);
             if let Err(error) = compile(&config) {
                 report::failure("the configuration cannot be compiled", &error);
-                report::problem(TOO_LARGE);
+                report::problem(&format!("  hint: {TOO_LARGE}"));
                 return false;
             }
             report::line(&format!("ok: {}", summary(&config)));

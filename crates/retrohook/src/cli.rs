@@ -31,6 +31,7 @@ Examples:
   retrohook run -c kong.yaml -c topics.yaml        one file that decK also reads, one with topics
   retrohook check gateway.yaml                     list every problem of a configuration
   retrohook check --data ./retrohook-data          look for damage in a data directory
+  retrohook reload                                 have the running gateway read its files anew
 Every setting of `run` has an environment variable too: --data-dir is RETROHOOK_DATA_DIR.";
 
 /// The subcommands.
@@ -45,6 +46,9 @@ pub enum Command {
     /// Check configuration files or a data directory; prints every problem and ends with status 1 if there is one.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Have a running node read its configuration files anew, and print what came of it; status 1 if it could not take them.
+    #[command(after_help = RELOAD_EXAMPLES)]
+    Reload(ReloadArgs),
     /// Print the version.
     Version,
 }
@@ -70,6 +74,20 @@ Examples:
   retrohook check gateway.yaml
   retrohook check kong.yaml topics.yaml            files that are run together are checked together
   retrohook check --data /var/lib/retrohook        all of a data directory, also while a gateway uses it";
+
+const RELOAD_EXAMPLES: &str = "\
+Examples:
+  retrohook reload                                 the node whose admin port is 127.0.0.1:8001
+  retrohook reload --admin unix:/run/retrohook/admin.sock
+  kill -HUP PID                                    the same; what came of it is in the node's own output";
+
+/// Settings of `reload`.
+#[derive(Debug, Args)]
+pub struct ReloadArgs {
+    /// The node's admin port, as its --admin-listen has it: an address with port, or `unix:/path/of/a.sock`.
+    #[arg(long, value_name = "ADDR", env = "RETROHOOK_ADMIN_LISTEN", default_value = "127.0.0.1:8001")]
+    pub admin: Listen,
+}
 
 /// Settings of `run`.
 #[derive(Debug, Args)]

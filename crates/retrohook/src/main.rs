@@ -6,11 +6,13 @@ use clap::Parser;
 
 mod check;
 mod cli;
+mod client;
 mod clock;
 mod demo;
 mod logs;
 mod node;
 mod output;
+mod reload;
 mod report;
 
 use cli::{Cli, Command};
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Command::Run(args) => node::run(*args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Reload(args) => reload::run(&args),
         Command::Version => {
             report::line(gateway::NAME);
             ExitCode::SUCCESS

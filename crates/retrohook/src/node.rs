@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use admin::Configuration;
+use admin::reload::{Reloads, reloads};
 use dialing::Names;
 use event::timestamp::Clock;
 use listener::unix::UnixError;
@@ -38,7 +39,7 @@ use delivering::{Calls, Delivering};
 use descriptors::Descriptors;
 use files::Files;
 use ledger::{CloseError, Ledger};
-use reload::{Reload, Reloader};
+use reload::Reloader;
 use serving::{Listeners, Serving};
 use signals::{Ending, Signals};
 use sockets::Sockets;
@@ -134,7 +135,7 @@ pub fn run(args: RunArgs) -> ExitCode {
 struct Node {
     parts: Parts,
     signals: Signals,
-    reload: Reload,
+    reloads: Reloads,
     deaths: Deaths,
     drain_timeout: Duration,
 }
@@ -193,32 +194,29 @@ impl Node {
         };
         let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
         let listeners = Listeners { admin: sockets.admin, hub: sockets.hub, hub_public: sockets.hub_public };
-        let shared = serving::Shared { vitals: &vitals, descriptors: &descriptors, configuration: &known };
+        let (reloads, asks) = reloads();
+        let shared = serving::Shared {
+            vitals: &vitals,
+            descriptors: &descriptors,
+            configuration: &known,
+            reloads: &reloads,
+        };
         let serving = Serving::start(&args.node, &ledger, &delivering, cores, listeners, &shared)?;
         let publisher = gateway.as_ref().map(|running| running.publisher().clone());
         let entities = ledger.entities.clone();
-        let reload = Reload::start(Reloader {
-            files,
-            compiler,
-            publisher,
-            config,
-            entities,
-            declare,
-            reach,
-            known,
-            unsure: false,
-        })?;
+        Reloader { files, compiler, publisher, config, entities, declare, reach, known, unsure: false }
+            .start(asks)?;
         signals.drain_too();
         report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
         let drain_timeout = Duration::from_secs(args.node.drain_timeout);
         let parts = Parts { gateway, serving, delivering, ledger };
-        Ok(Self { parts, signals, reload, deaths, drain_timeout })
+        Ok(Self { parts, signals, reloads, deaths, drain_timeout })
     }
 
     /// Serves until a signal or the death of a part, and stops.
     fn serve(self) -> ExitCode {
-        let Self { parts, signals, reload, deaths, drain_timeout } = self;
-        match signals.wait(deaths, reload) {
+        let Self { parts, signals, reloads, deaths, drain_timeout } = self;
+        match signals.wait(deaths, reloads) {
             Ending::Asked => stop_as_asked(parts, drain_timeout),
             Ending::Died(death) => end_after(&death, parts, drain_timeout.min(END_WITHIN)),
         }

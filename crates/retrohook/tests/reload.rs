@@ -239,3 +239,73 @@ fn a_bug_in_a_reload_costs_that_reload_alone() {
     let answer = client::send(scene.gateway().proxy(), "PUT", "/mockbin/profile", &[], b"{}");
     assert_eq!(answer.expect("an answer").status, 200);
 }
+
+/// Runs `retrohook reload`; whether it said that all is well, what it printed, and what it complained about.
+fn command(admin: &str) -> (bool, String, String) {
+    let mut command = std::process::Command::new(RETROHOOK);
+    let output = command.args(["reload", "--admin", admin]).output().expect("it starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_command_prints_what_came_of_it_over_tcp_and_over_a_unix_socket() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    scene.start_gateway();
+    let admin = scene.gateway().address("admin").to_string();
+    let (well, printed, _) = command(&admin);
+    assert!(well && printed == "reloaded: nothing changed (generation 1)\n", "{printed}");
+
+    let good = scene.setup.config.clone();
+    let more = format!("{good}queues: [{{ name: jobs }}]\n");
+    std::fs::write(scene.setup.config_file(), &more).expect("the file can be written");
+    let (well, printed, complaints) = command(&admin);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!((well, lines.len(), lines[0], complaints.as_str()), (true, 2, "queue `jobs` is new", ""));
+    assert!(
+        lines[1].starts_with("reloaded: 1 service, 1 route, ") && lines[1].contains("(generation 2, in ")
+    );
+    serves(&scene, 2, "taken");
+
+    std::fs::write(scene.setup.config_file(), more.replace("strip_path: true", "strip_path: perhaps"))
+        .expect("the file can be written");
+    let (well, printed, complaints) = command(&admin);
+    let place = format!("{}:", scene.setup.config_file().display());
+    assert!(!well && printed.is_empty() && complaints.starts_with(&place), "{printed}{complaints}");
+    assert!(complaints.contains("services[0].routes[0].strip_path: ") && complaints.contains("\n  hint: "));
+    let end = "retrohook: not reloaded: the configuration has a problem; the old configuration stands (generation 2)";
+    assert_eq!(complaints.lines().last(), Some(end));
+    serves(&scene, 2, "refused");
+
+    // What the command printed is what the admin port answers.
+    let answer = scene.admin().post("/retrohook/reload");
+    let told = answer.json();
+    assert_eq!((answer.status, &told["result"], &told["generation"]), (400, &json!("refused"), &json!(2)));
+    assert_eq!(told["problems"][0]["path"], "services[0].routes[0].strip_path", "{told}");
+    assert!(told["problems"][0]["line"].is_u64(), "{told}");
+    scene.take_gateway().terminate();
+
+    let socket = scene.setup.data_dir().with_extension("sock");
+    let unix = format!("unix:{}", socket.display());
+    std::fs::write(scene.setup.config_file(), &good).expect("the file can be written");
+    scene.setup.flags.push(format!("--admin-listen={unix}"));
+    let started = scene.setup.start();
+    let (well, printed, complaints) = command(&unix);
+    assert!(well && printed == "reloaded: nothing changed (generation 1)\n", "{printed}{complaints}");
+    drop(started);
+}
+
+#[test]
+fn the_command_says_whom_it_could_not_ask() {
+    let (well, _, complaints) = command("127.0.0.1:9");
+    assert!(
+        !well && complaints.contains("no answer from 127.0.0.1:9") && complaints.contains("hint: "),
+        "{complaints}"
+    );
+    let scene = scene();
+    let hub = scene.gateway().address("hub").to_string();
+    let (well, _, complaints) = command(&hub);
+    assert!(!well && complaints.contains("no admin port of Retrohook"), "{complaints}");
+    let (well, _, complaints) = command("off");
+    assert!(!well && complaints.contains("--admin 127.0.0.1:8001"), "{complaints}");
+}

@@ -4,25 +4,25 @@ use config::{How, HubChange, HubEntity};
 use delivery::endpoint::shown;
 use storage::entities::{Entities, Protocol, Subscription, SubscriptionState};
 
-use crate::report;
-
 /// More changes of one reload are counted and not named.
 const MOST_NAMED: usize = 20;
 
-/// What a reload changed of topics, queues and subscriptions.
-pub fn say_what_changed(changes: &[HubChange]) {
-    for HubChange { what, how } in changes.iter().take(MOST_NAMED) {
+/// What a reload changed of topics, queues and subscriptions, a line each.
+pub fn described(changes: &[HubChange]) -> Vec<String> {
+    let line = |HubChange { what, how }: &HubChange| {
         let how = match how {
             How::Added => "is new",
             How::Removed => "is gone",
             How::Changed => "has other settings",
         };
-        report::line(&format!("{} {how}", name(what)));
-    }
+        format!("{} {how}", name(what))
+    };
+    let mut lines: Vec<String> = changes.iter().take(MOST_NAMED).map(line).collect();
     match changes.len().saturating_sub(MOST_NAMED) {
         0 => {}
-        more => report::line(&format!("and {more} changes more")),
+        more => lines.push(format!("and {more} changes more")),
     }
+    lines
 }
 
 /// An endpoint may carry a secret.

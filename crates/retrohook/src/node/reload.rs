@@ -1,4 +1,4 @@
-//! Reading the files anew while the node runs, when SIGHUP asks for it.
+//! Reading the files anew while the node runs, when SIGHUP or the admin port asks for it.
 //!
 //! A reload runs on a thread of its own, so that no request feels it. It takes all of the files or nothing: they are read and checked as
 //! at a start, compared with what is served, compiled, stored, and published; what fails on the way changes nothing and is printed. From the
@@ -7,11 +7,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
+use admin::reload::{self, Asks, Problem};
 use admin::{Configuration, Reloaded};
-use config::{Config, Report};
+use config::{Config, HubChange, Report};
 use event::timestamp::Clock;
 use gateway::Publisher;
 use gateway::compile::CompileError;
@@ -30,11 +30,6 @@ use crate::{check, report};
 
 /// How long cores may take to come to the next generation; each does between two steps of its requests.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
-
-/// What asks for reloads. When it is dropped there are no more.
-pub struct Reload {
-    asked: SyncSender<()>,
-}
 
 /// What a reload needs, and what the last one left.
 pub struct Reloader {
@@ -61,12 +56,20 @@ pub struct Reloader {
 /// What came of a reload.
 enum Outcome {
     Unchanged,
-    /// Another generation is served; with how cores are behind, if some are.
-    Published(u64, Option<String>),
+    Published(Published),
+}
+
+/// Another generation is served.
+struct Published {
+    generation: u64,
+    changes: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// Why a reload changed nothing.
 enum Refused {
+    /// There is no file.
+    NoFiles,
     /// A file that is none.
     ReadableOnce(PathBuf),
     Problems(Report),
@@ -76,54 +79,41 @@ enum Refused {
     Panicked,
 }
 
-impl Reload {
-    /// Starts the thread that reloads.
+impl Reloader {
+    /// Starts the thread that reloads whenever somebody asks.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn start(reloader: Reloader) -> Result<Self, StartError> {
+    pub fn start(self, asks: Asks) -> Result<(), StartError> {
         // No I/O: it waits for the cores alone.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(StartError::part("make a runtime"))?;
-        // One more may wait: what it was asked for may have come after the one under way had read the files.
-        let (asked, asks) = sync_channel(1);
-        std::thread::Builder::new()
-            .name("reload".into())
-            .spawn(move || reloader.run(&asks, &runtime))
-            .map_err(StartError::part("start a thread"))?;
-        Ok(Self { asked })
+        let run = move || self.run(&asks, &runtime);
+        let thread = std::thread::Builder::new().name("reload".into()).spawn(run);
+        thread.map(drop).map_err(StartError::part("start a thread"))
     }
 
-    /// Has the files read anew, soon. Asked while one is under way, there is one more after it, however often it was asked.
-    pub fn ask(&self) {
-        if let Err(TrySendError::Disconnected(())) = self.asked.try_send(()) {
-            report::problem(
-                "retrohook: not reloaded: the thread that reloads has ended; restart this process to have the files read",
-            );
-        }
-    }
-}
-
-impl Reloader {
-    fn run(mut self, asks: &Receiver<()>, runtime: &Runtime) {
-        while asks.recv().is_ok() {
-            if self.files.are_none() {
-                report::line(
-                    "not reloaded: there is no file to read, because this node was started without one (-c FILE)",
-                );
-                continue;
-            }
+    fn run(mut self, asks: &Asks, runtime: &Runtime) {
+        while let Some(waiting) = asks.next() {
             let began = Instant::now();
-            // A bug in the reading of a file must not end the reading of files. Nothing is half changed: what is served is replaced as a whole.
+            // A bug in the reading of a file must not end the reading of files. What is served is replaced as a whole, and what may be half
+            // changed is known by `unsure`.
             let ended = catch_unwind(AssertUnwindSafe(|| self.reload(runtime)));
-            match ended.unwrap_or(Err(Refused::Panicked)) {
-                Ok(outcome) => self.taken(&outcome, began.elapsed()),
-                Err(refused) => self.refused(&refused),
+            let report = match ended.unwrap_or(Err(Refused::Panicked)) {
+                Ok(outcome) => self.taken(outcome, began.elapsed()),
+                Err(refused) => self.refused(&refused, began.elapsed()),
+            };
+            for told in waiting {
+                // Who asked may have gone.
+                let _ = told.send(report.clone());
             }
         }
     }
 
     fn reload(&mut self, runtime: &Runtime) -> Result<Outcome, Refused> {
+        if self.files.are_none() {
+            return Err(Refused::NoFiles);
+        }
         if let Some(path) = self.files.readable_once() {
             return Err(Refused::ReadableOnce(path.to_owned()));
         }
@@ -141,63 +131,93 @@ impl Reloader {
             let topics = compiler::placeholders(&config);
             self.compiler.compile(generation, &config, &topics).map_err(Refused::Compile)?;
         }
-        check::warnings(&config);
+        let mut warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        let changes = changes::described(&hub_changes);
         if declares {
-            reach::warnings(&config, &self.reach)
-                .iter()
-                .for_each(|warning| report::problem(&format!("warning: {warning}")));
-            let older = (!self.unsure).then_some((&self.config, &self.entities));
-            let was_unsure = std::mem::replace(&mut self.unsure, true);
-            self.entities = self.declare.change(older, &config).map_err(|error| {
-                self.unsure = was_unsure || !matches!(error, DeclareError::Full(_));
-                Refused::Declare(error)
-            })?;
-            self.known.declare(declared(&config, &self.entities));
-            changes::say_what_changed(&hub_changes);
-            failpoint::hit(failpoint::DECLARED);
+            warnings.extend(reach::warnings(&config, &self.reach));
+            self.declare(&config, &hub_changes)?;
         }
-        let behind = match &self.publisher {
-            Some(publisher) if routes_change => {
-                let topics = compiler::topics(&self.entities);
-                let snapshot =
-                    self.compiler.compile(generation, &config, &topics).map_err(Refused::Compile)?;
-                let receipt = publisher.publish(Arc::new(snapshot)).map_err(Refused::Publish)?;
-                runtime.block_on(receipt.held_by_all(FOLLOWED_WITHIN)).err()
-            }
-            _ => None,
-        };
+        if routes_change {
+            warnings.extend(self.publish(generation, &config, runtime)?);
+        }
         self.config = config;
         self.unsure = false;
-        Ok(Outcome::Published(generation, behind.map(|behind| behind.to_string())))
+        Ok(Outcome::Published(Published { generation, changes, warnings }))
     }
 
-    fn taken(&self, outcome: &Outcome, took: Duration) {
+    fn declare(&mut self, config: &Config, hub_changes: &[HubChange]) -> Result<(), Refused> {
+        let older = (!self.unsure).then_some((&self.config, &self.entities));
+        let was_unsure = std::mem::replace(&mut self.unsure, true);
+        self.entities = self.declare.change(older, config).map_err(|error| {
+            self.unsure = was_unsure || !matches!(error, DeclareError::Full(_));
+            Refused::Declare(error)
+        })?;
+        self.known.declare(declared(config, &self.entities));
+        if !hub_changes.is_empty() {
+            failpoint::hit(failpoint::DECLARED);
+        }
+        Ok(())
+    }
+
+    /// Serves the routes of another generation; a warning if a core does not come to it.
+    fn publish(
+        &self,
+        generation: u64,
+        config: &Config,
+        runtime: &Runtime,
+    ) -> Result<Option<String>, Refused> {
+        let Some(publisher) = &self.publisher else { return Ok(None) };
+        let topics = compiler::topics(&self.entities);
+        let snapshot = self.compiler.compile(generation, config, &topics).map_err(Refused::Compile)?;
+        let receipt = publisher.publish(Arc::new(snapshot)).map_err(Refused::Publish)?;
+        let behind = runtime.block_on(receipt.held_by_all(FOLLOWED_WITHIN)).err();
+        Ok(behind.map(|behind| format!("{behind}: until they do, they serve the configuration of before")))
+    }
+
+    fn taken(&self, outcome: Outcome, took: Duration) -> reload::Report {
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match outcome {
             Outcome::Unchanged => {
                 self.known.reloaded(WallClock.now(), Reloaded::Unchanged);
-                report::line(&format!("reloaded: nothing changed (generation {})", self.known.generation()));
+                let generation = self.known.generation();
+                let message = format!("nothing changed (generation {generation})");
+                report::line(&format!("reloaded: {message}"));
+                self.report(reload::Outcome::Unchanged, millis, message)
             }
-            Outcome::Published(generation, behind) => {
-                self.known.reloaded(WallClock.now(), Reloaded::Taken { generation: *generation });
-                if let Some(behind) = behind {
-                    report::problem(&format!(
-                        "warning: {behind}: until they do, they serve the configuration of before"
-                    ));
-                }
-                let (summary, millis) = (check::summary(&self.config), took.as_millis());
-                report::line(&format!("reloaded: {summary} (generation {generation}, in {millis} ms)"));
+            Outcome::Published(Published { generation, changes, warnings }) => {
+                self.known.reloaded(WallClock.now(), Reloaded::Taken { generation });
+                warnings.iter().for_each(|warning| report::problem(&format!("warning: {warning}")));
+                changes.iter().for_each(|change| report::line(change));
+                let message =
+                    format!("{} (generation {generation}, in {millis} ms)", check::summary(&self.config));
+                report::line(&format!("reloaded: {message}"));
+                let report = self.report(reload::Outcome::Taken, millis, message);
+                reload::Report { changes, warnings, ..report }
             }
         }
     }
 
-    fn refused(&self, refused: &Refused) {
-        refused.details().iter().for_each(|line| report::problem(line));
-        let cause = refused.cause();
-        report::problem(&format!(
-            "retrohook: not reloaded: {cause}; the old configuration stands (generation {})",
-            self.known.generation()
-        ));
-        self.known.reloaded(WallClock.now(), Reloaded::Refused { cause });
+    fn refused(&self, refused: &Refused, took: Duration) -> reload::Report {
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let (cause, generation) = (refused.cause(), self.known.generation());
+        if let Refused::Problems(problems) = refused {
+            report::problem(&problems.to_string());
+        } else if let Some(problem) = refused.problems().first() {
+            report::problem(&format!("{}\n  hint: {}", problem.message, problem.hint));
+        }
+        let message = format!("{cause}; the old configuration stands (generation {generation})");
+        report::problem(&format!("retrohook: not reloaded: {message}"));
+        if !matches!(refused, Refused::NoFiles) {
+            self.known.reloaded(WallClock.now(), Reloaded::Refused { cause });
+        }
+        let report = self.report(reload::Outcome::Refused, millis, message);
+        reload::Report { problems: refused.problems(), ..report }
+    }
+
+    fn report(&self, result: reload::Outcome, millis: u64, message: String) -> reload::Report {
+        let generation = self.known.generation();
+        let (changes, warnings, problems) = (Vec::new(), Vec::new(), Vec::new());
+        reload::Report { result, generation, millis, message, changes, warnings, problems }
     }
 }
 
@@ -205,6 +225,9 @@ impl Refused {
     /// In one line.
     fn cause(&self) -> String {
         match self {
+            Self::NoFiles => {
+                "there is no file to read, because this node was started without one (-c FILE)".into()
+            }
             Self::ReadableOnce(path) => {
                 format!("{} is not a regular file, and was read once at the start", path.display())
             }
@@ -219,12 +242,27 @@ impl Refused {
         }
     }
 
-    /// What is printed before it.
-    fn details(&self) -> Vec<String> {
+    /// What is wrong with the files.
+    fn problems(&self) -> Vec<Problem> {
         match self {
-            Self::Problems(report) => vec![report.to_string()],
-            Self::Compile(error) => vec![report::with_causes(error), check::TOO_LARGE.to_owned()],
-            Self::ReadableOnce(_) | Self::Declare(_) | Self::Publish(_) | Self::Panicked => Vec::new(),
+            Self::Problems(report) => report.problems.iter().map(problem).collect(),
+            Self::Compile(error) => vec![Problem {
+                file: String::new(),
+                line: None,
+                column: None,
+                path: String::new(),
+                message: report::with_causes(error),
+                hint: check::TOO_LARGE.to_owned(),
+            }],
+            Self::NoFiles | Self::ReadableOnce(_) | Self::Declare(_) | Self::Publish(_) | Self::Panicked => {
+                Vec::new()
+            }
         }
     }
+}
+
+fn problem(found: &config::Problem) -> Problem {
+    let config::Problem { file, place, path, message, hint } = found.clone();
+    let (line, column) = place.map(|place| (place.line, place.column)).unzip();
+    Problem { file, line, column, path, message, hint }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use admin::reload::Reloads;
 use admin::{Configuration, ListenerHealth, Node};
 use gateway::stats::CoreStats;
 use listener::connection::Limits;
@@ -53,6 +54,8 @@ pub struct Shared<'a> {
     pub descriptors: &'a Descriptors,
     /// Which generation of the configuration is served.
     pub configuration: &'a Arc<Configuration>,
+    /// Has the files read anew.
+    pub reloads: &'a Reloads,
 }
 
 /// Running listeners.
@@ -105,8 +108,7 @@ impl Serving {
                 connections: share.admin,
                 limits: LIMITS,
             };
-            let configuration = shared.configuration.clone();
-            let node = admin_node(ledger, delivering, cores, health.clone(), draining.clone(), configuration);
+            let node = admin_node(ledger, delivering, cores, health.clone(), draining.clone(), shared);
             (socket, surface, admin::router(node))
         });
         let hub = listeners.hub.map(|socket| {
@@ -155,7 +157,7 @@ fn admin_node(
     cores: Vec<Arc<CoreStats>>,
     listeners: Arc<Vec<Arc<ListenerHealth>>>,
     draining: Arc<AtomicBool>,
-    configuration: Arc<Configuration>,
+    shared: &Shared<'_>,
 ) -> Node {
     Node {
         reader: ledger.reader.clone(),
@@ -168,7 +170,8 @@ fn admin_node(
         key: delivering.key.clone(),
         ready_at: std::time::Instant::now(),
         draining,
-        configuration,
+        reloads: shared.reloads.clone(),
+        configuration: shared.configuration.clone(),
     }
 }
 

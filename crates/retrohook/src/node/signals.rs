@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
+use admin::reload::Reloads;
 use storage::vital::{Death, Deaths};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::reload::Reload;
 use crate::{output, report};
 
 /// How long the last lines may take to be written when a second signal ends the process.
@@ -47,7 +47,7 @@ impl Signals {
     }
 
     /// Waits for the first signal that drains, or for the death of a part; from then on such a signal ends the process, and nothing is reloaded.
-    pub fn wait(self, mut deaths: Deaths, reload: Reload) -> Ending {
+    pub fn wait(self, mut deaths: Deaths, reloads: Reloads) -> Ending {
         let Some((runtime, mut signals)) = self.0 else {
             // Whoever reports deaths holds the other end for as long as it lives.
             return deaths.blocking_recv().map_or(Ending::Asked, Ending::Died);
@@ -55,7 +55,7 @@ impl Signals {
         let ending = runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = signals.stop(Some(&reload)) => Ending::Asked,
+                () = signals.stop(Some(&reloads)) => Ending::Asked,
                 Some(death) = deaths.recv() => Ending::Died(death),
             }
         });
@@ -113,15 +113,16 @@ impl Listening {
     }
 
     /// Resolves at a signal that drains; notes the others, and reloads where that is still possible.
-    async fn stop(&mut self, reload: Option<&Reload>) {
+    async fn stop(&mut self, reloads: Option<&Reloads>) {
         loop {
             tokio::select! {
                 biased;
                 () = one(&mut self.terminate) => return,
                 () = one(&mut self.interrupt) => return,
                 () = one(&mut self.quit) => return,
-                () = one(&mut self.hangup) => match reload {
-                    Some(reload) => reload.ask(),
+                () = one(&mut self.hangup) => match reloads.map(Reloads::ask) {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => tracing::error!(%error, "SIGHUP: not reloaded"),
                     None => tracing::info!("SIGHUP: this process stops, and the configuration is not read anew"),
                 },
                 () = one(&mut self.user1) => tracing::info!("SIGUSR1: there are no log files to reopen"),
