@@ -1,8 +1,8 @@
 //! `retrohook run`: bind early, start late, drain once.
 //!
 //! The order of a start: configuration, sockets, store (with what the last run left to be finished), workers, hub, admin, and last the
-//! data path. The order of a stop: the data path drains, the hub ends its polls, the deliveries note what came of what is under way, the
-//! store closes.
+//! data path. The order of a stop: the data path, the hub and the deliveries drain at the same time and with one deadline, then the admin
+//! port, then the store closes.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use dialing::Names;
 use event::timestamp::Clock;
 use listener::unix::UnixError;
 use storage::vital::{self, Death, Deaths};
+use storage::writer::STALLED_AFTER;
 
 use crate::cli::{Listen, NodeArgs, RunArgs};
 use crate::clock::WallClock;
@@ -106,6 +107,10 @@ impl StartError {
 
 /// How long the rest may take to end after a part has died.
 const END_WITHIN: Duration = Duration::from_secs(5);
+/// How long the admin port's last answers may take behind the deadline.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);
+/// How long the writer's last commit may take, if what was before it has used up the time that it has.
+const LAST_COMMIT: Duration = Duration::from_secs(1);
 /// How long the last lines may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The exit status after the death of a part: a bug in Retrohook (`EX_SOFTWARE` of sysexits.h).
@@ -252,19 +257,27 @@ fn end_after(death: &Death, parts: Parts, patience: Duration) -> ExitCode {
 }
 
 impl Parts {
-    /// Drains and closes: every part has this long.
+    /// Drains and closes, with one deadline for all. Exchanges, the hub's calls and deliveries end at the same time, or are settled at the
+    /// deadline; the admin port tells how, and goes next; then the writer commits what they left, and the store closes.
     fn stop(self, patience: Duration) -> Result<(), CloseError> {
-        let Self { gateway, serving, delivering, ledger } = self;
+        let Self { gateway, mut serving, mut delivering, ledger } = self;
+        let deadline = Instant::now() + patience;
+        let left = |until: Instant| until.saturating_duration_since(Instant::now());
         serving.announce_drain();
+        if let Some(gateway) = &gateway {
+            gateway.drain(patience);
+        }
+        delivering.drain(patience);
+        serving.drain_hub(patience);
         if let Some(gateway) = gateway
             && let Err(error) = gateway.join(patience)
         {
             tracing::error!(%error, "a core failed");
         }
-        delivering.end_polls.start(tokio::time::Instant::now());
-        serving.stop(patience);
-        delivering.stop(patience);
-        ledger.close(patience)
+        serving.join_hub();
+        delivering.join();
+        serving.stop_admin(left(deadline).max(LAST_ANSWERS));
+        ledger.close(left(deadline + STALLED_AFTER).max(LAST_COMMIT))
     }
 }
 

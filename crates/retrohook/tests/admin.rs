@@ -1,5 +1,7 @@
 //! What the admin port tells: status, metrics, events with their deliveries, and sending one again.
 
+use std::net::TcpStream;
+
 use rustix::process::Signal;
 use serde_json::json;
 use testkit::scene::{Profiles, Scene};
@@ -61,6 +63,27 @@ fn a_node_that_drains_says_so() {
     scene.upstream.release();
     assert_eq!(open.answer().expect("the request under way ends well").status, 200);
     assert!(gateway.wait().success());
+}
+
+#[test]
+fn hub_and_deliveries_drain_while_a_request_is_still_under_way() {
+    let mut scene = Scene::start(RETROHOOK, &Profiles::default().yaml());
+    let mut open = scene.put_and_wait_for_upstream("?script=wait");
+    let (admin, hub) = (scene.admin(), scene.gateway().address("hub"));
+    let worker = || admin.get("/retrohook/subscriptions/1").json()["worker"]["state"].clone();
+    assert_eq!(worker(), "running");
+    let mut gateway = scene.take_gateway();
+    gateway.signal(Signal::TERM);
+    wait::until("the worker to be drained", || (worker() == "drained").then_some(()));
+    wait::until("the hub to be closed", || TcpStream::connect(hub).is_err().then_some(()));
+    let (code, status) = admin.status();
+    assert_eq!((code, status["retrohook"]["degraded"].clone()), (200, json!([])), "{status}");
+    scene.upstream.release();
+    assert_eq!(open.answer().expect("the request under way ends well").status, 200);
+    assert!(gateway.wait().success());
+    // Its outcome was written by a store that closed last.
+    scene.start_gateway();
+    assert_eq!(scene.told(1)[0].outcome(), "succeeded");
 }
 
 #[test]

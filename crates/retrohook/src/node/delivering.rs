@@ -52,8 +52,8 @@ pub struct Delivering {
     /// The key that signs, and why there is none.
     pub key: KeyHolder,
     /// Ends the hub's long polls.
-    pub end_polls: DrainSignal,
-    drain: oneshot::Sender<Duration>,
+    end_polls: DrainSignal,
+    drain: Option<oneshot::Sender<Duration>>,
     thread: JoinHandle<()>,
 }
 
@@ -120,13 +120,20 @@ impl Delivering {
         declare.start_workers(workers(config, entities))?;
         let (drain, drained) = oneshot::channel();
         let thread = run(runtime, deliveries.clone(), ledger.writer.clone(), key.clone(), drained)?;
-        Ok((Self { deliveries, hub, key, end_polls, drain, thread }, declare))
+        Ok((Self { deliveries, hub, key, end_polls, drain: Some(drain), thread }, declare))
     }
 
-    /// Begins nothing more and waits for what is under way.
-    pub fn stop(self, patience: Duration) {
-        // The thread may have failed; then it is told nothing.
-        let _ = self.drain.send(patience);
+    /// Begins nothing more, and ends the hub's long polls; what is under way may take so long.
+    pub fn drain(&mut self, patience: Duration) {
+        self.end_polls.start(Instant::now());
+        if let Some(drain) = self.drain.take() {
+            // The thread may have failed; then it is told nothing.
+            let _ = drain.send(patience);
+        }
+    }
+
+    /// Waits for the end of what is under way; the drain has begun.
+    pub fn join(self) {
         if self.thread.join().is_err() {
             tracing::error!("the deliveries panicked");
         }

@@ -11,7 +11,7 @@ use event::timestamp::Clock;
 use storage::entities::{Desired, Entities};
 use storage::retention::Retention;
 use storage::vital::Vitals;
-use storage::writer::{self, STALLED_AFTER};
+use storage::writer;
 use storage::{Feed, Reader, Receipt, StoreError, Writer};
 
 use super::{StartError, changes};
@@ -91,14 +91,12 @@ impl Ledger {
         Ok(Self { writer, reader: opened.reader, feed, entities, retention, history, thread })
     }
 
-    /// Finishes what is queued and closes the store. A disk that hangs is waited for at most for `patience`, but for as long as it
-    /// takes to be sure that it hangs.
+    /// Finishes what is queued and closes the store. A disk that hangs is waited for at most for `patience`.
     ///
     /// # Errors
     /// If the store is not closed: then the process is to end, and its next start recovers.
     pub fn close(self, patience: Duration) -> Result<(), CloseError> {
         self.writer.stop();
-        let patience = patience.max(STALLED_AFTER);
         match join_within(self.thread, patience).map_err(CloseError::Thread)? {
             Some(Ok(())) => Ok(()),
             Some(Err(_)) => Err(CloseError::Panicked),
@@ -112,8 +110,8 @@ impl Ledger {
 pub enum CloseError {
     /// It did not end in time.
     #[error(
-        "the disk of the data directory has not taken the last changes for {} s; nothing that was acknowledged is lost: the \
-         next start finishes what is left", .0.as_secs()
+        "the disk of the data directory has not taken the last changes in the last {} s; nothing that was acknowledged is lost: the \
+         next start finishes what is left", .0.as_secs().max(1)
     )]
     Stalled(Duration),
     /// Its thread panicked.

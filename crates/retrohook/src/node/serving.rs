@@ -60,11 +60,17 @@ pub struct Shared<'a> {
 
 /// Running listeners.
 pub struct Serving {
-    /// How long requests may take to end, once they are to end.
-    drain: watch::Sender<Option<Duration>>,
+    admin: Option<Serve>,
+    hub: Option<Serve>,
     /// What the admin port tells.
     draining: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
+}
+
+/// Listeners that have a thread of their own.
+struct Serve {
+    /// How long requests may take to end, once they are to end.
+    drain: watch::Sender<Option<Duration>>,
+    thread: JoinHandle<()>,
 }
 
 /// What each connection may hold, as on the data path.
@@ -121,17 +127,12 @@ impl Serving {
             let surface = hub_surface("hub-public", guard, share.hub_public);
             (socket, surface, protocols::public_router(delivering.hub.clone()))
         });
-        let (drain, drained) = watch::channel(None);
-        let mut threads = Vec::new();
-        for (name, served) in [
-            ("admin", admin.into_iter().collect()),
-            ("hub", hub.into_iter().chain(hub_public).collect::<Vec<_>>()),
-        ] {
-            if !served.is_empty() {
-                threads.push(thread(name, served, &health, shared.vitals.of(name), drained.clone())?);
-            }
-        }
-        Ok(Self { drain, draining, threads })
+        let serve = |name, served| Serve::start(name, served, &health, shared.vitals);
+        Ok(Self {
+            admin: serve("admin", admin.into_iter().collect())?,
+            hub: serve("hub", hub.into_iter().chain(hub_public).collect())?,
+            draining,
+        })
     }
 
     /// Tells whoever asks that this node stops; serves on.
@@ -139,14 +140,45 @@ impl Serving {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Lets requests end, at most for `patience`, and stops. Long polls must have been ended.
-    pub fn stop(self, patience: Duration) {
-        self.drain.send_replace(Some(patience));
-        for thread in self.threads {
-            let name = thread.thread().name().unwrap_or_default().to_owned();
-            if thread.join().is_err() {
-                tracing::error!(thread = name, "a thread panicked");
-            }
+    /// The hub's listeners close, and its requests may end for this long. Long polls must have been ended.
+    pub fn drain_hub(&self, patience: Duration) {
+        if let Some(hub) = &self.hub {
+            hub.drain.send_replace(Some(patience));
+        }
+    }
+
+    /// Waits for the end of the hub's requests.
+    pub fn join_hub(&mut self) {
+        self.hub.take().into_iter().for_each(Serve::join);
+    }
+
+    /// The last to go, so that operators see how the others end: lets requests end, at most for `patience`.
+    pub fn stop_admin(self, patience: Duration) {
+        if let Some(admin) = self.admin {
+            admin.drain.send_replace(Some(patience));
+            admin.join();
+        }
+    }
+}
+
+impl Serve {
+    fn start(
+        name: &'static str,
+        served: Vec<Served>,
+        health: &Arc<Vec<Arc<ListenerHealth>>>,
+        vitals: &Vitals,
+    ) -> Result<Option<Self>, StartError> {
+        if served.is_empty() {
+            return Ok(None);
+        }
+        let (drain, drained) = watch::channel(None);
+        Ok(Some(Self { drain, thread: thread(name, served, health, vitals.of(name), drained)? }))
+    }
+
+    fn join(self) {
+        let name = self.thread.thread().name().unwrap_or_default().to_owned();
+        if self.thread.join().is_err() {
+            tracing::error!(thread = name, "a thread panicked");
         }
     }
 }
