@@ -20,7 +20,7 @@ cargo xtask COMMAND
 
   test                 set up what the tests need, then check and test everything
   test --only STEP     one step: fmt, clippy, tidy, unit or blackbox (may be repeated)
-  storm --kills N      the crash storm with N kills; --seed S repeats one; --weather nobody-reads or clock-jumps
+  storm --kills N      the crash storm with N kills; --seed S repeats one; --weather nobody-reads, clock-jumps or reloads
   fuzz                 libFuzzer over all targets, a minute each; --seconds N, and names of targets
   mutants              do the crates' own tests notice changes of their code? minutes to an hour for each crate
   mutants CRATE        of one (event, storage, delivery, hub, plugins); --shard K/N tries a part of its mutants

@@ -37,10 +37,10 @@ impl Options {
     }
 }
 
-const KNOWN: &str = "it knows --kills N, --seed S and --weather calm, nobody-reads or clock-jumps";
+const KNOWN: &str = "it knows --kills N, --seed S and --weather calm, nobody-reads, clock-jumps or reloads";
 
 /// What the process has to bear besides: see `testkit::storm::Weather`.
-const WEATHER: [&str; 3] = ["calm", "nobody-reads", "clock-jumps"];
+const WEATHER: [&str; 4] = ["calm", "nobody-reads", "clock-jumps", "reloads"];
 
 /// The test that is a storm.
 const TEST: &str = "nothing_is_lost_or_invented_through_a_storm_of_kills";

@@ -1,7 +1,8 @@
 //! `POST /retrohook/reload`: the files are read anew, as at SIGHUP, and whoever asks hears what came of it.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -118,8 +119,19 @@ impl Reloads {
 impl Asks {
     /// Waits until somebody asks; whom the report is for. `None` when nobody can ask any more.
     pub fn next(&self) -> Option<Vec<oneshot::Sender<Report>>> {
-        self.asks.recv().ok()?;
-        Some(std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)))
+        self.asks.recv().ok().map(|()| self.waiting())
+    }
+
+    /// As [`Asks::next`], for so long.
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError::Timeout`] if nobody asks meanwhile, [`RecvTimeoutError::Disconnected`] when nobody can ask any more.
+    pub fn next_within(&self, limit: Duration) -> Result<Vec<oneshot::Sender<Report>>, RecvTimeoutError> {
+        self.asks.recv_timeout(limit).map(|()| self.waiting())
+    }
+
+    fn waiting(&self) -> Vec<oneshot::Sender<Report>> {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

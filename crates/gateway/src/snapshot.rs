@@ -109,26 +109,42 @@ impl Publisher {
             previous.is_some()
         });
         let previous = previous.ok_or(NotNewer { refused: generation, served })?;
-        Ok(Receipt { generation, held: self.held.clone(), _previous: previous })
+        Ok(Receipt { generation, held: self.held.clone(), previous: Retired(previous) })
     }
 }
 
-/// That a generation has been published. Wait with it, or at least keep it for a moment: it holds the previous generation, so that the
-/// last one to let go of it, who takes thousands of routes apart, is not a core.
+/// That a generation has been published.
 #[must_use = "cores take a generation over in a moment; and who drops the receipt at once leaves a core with the work"]
 pub struct Receipt {
     generation: u64,
     held: watch::Receiver<Vec<u64>>,
-    _previous: Arc<Snapshot>,
+    previous: Retired,
+}
+
+/// A generation that was served. Keep it until nobody else has it: the last one to let go of it takes thousands of routes apart, and that
+/// must not be a core. Requests that began with it have it for as long as they take.
+#[must_use = "who drops it while requests have it leaves a core with the work"]
+pub struct Retired(Arc<Snapshot>);
+
+impl Retired {
+    /// Whether some request, or a core, still has it.
+    pub fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
 }
 
 impl Receipt {
+    /// The generation before this one.
+    pub fn into_previous(self) -> Retired {
+        self.previous
+    }
+
     /// Resolves when every core holds this generation or a newer one: no request that begins after that takes an older one. Runs where
     /// tokio has a timer, and not on a core.
     ///
     /// # Errors
     /// If that takes longer than the limit.
-    pub async fn held_by_all(mut self, limit: Duration) -> Result<(), CoresBehind> {
+    pub async fn held_by_all(&mut self, limit: Duration) -> Result<(), CoresBehind> {
         let generation = self.generation;
         let all = self.held.wait_for(|held| held.iter().all(|held| *held >= generation));
         // An error says that no core is left, so that nothing is served by an older one either.
@@ -203,7 +219,7 @@ mod tests {
             let behind = publish(2).held_by_all(SHORT).await.unwrap_err();
             assert_eq!((behind.behind, behind.cores), (1, 2));
             assert_eq!(behind.to_string(), "1 of 2 cores have not taken it over within 0.02 s");
-            let receipt = publish(3);
+            let mut receipt = publish(3);
             let follow = async {
                 for follower in &mut followers {
                     let next = follower.next().await;
@@ -213,7 +229,7 @@ mod tests {
             };
             let (held, ()) = tokio::join!(receipt.held_by_all(LONG), follow);
             assert_eq!(held, Ok(()));
-            let receipt = publish(4);
+            let mut receipt = publish(4);
             followers.clear();
             assert_eq!(receipt.held_by_all(LONG).await, Ok(()), "cores that have ended are not waited for");
         });
@@ -236,10 +252,15 @@ mod tests {
         let (publisher, mut followers) = Publisher::new(snapshot(1), 1);
         let first = Arc::downgrade(&publisher.current());
         let held_by_core = followers[0].begin();
+        let of_a_request = held_by_core.clone();
         let receipt = publisher.publish(snapshot(2)).unwrap();
         drop(held_by_core);
-        assert_eq!(first.strong_count(), 1, "the receipt has it");
-        drop(receipt);
+        let retired = receipt.into_previous();
+        assert!(retired.is_in_use(), "a request began with it");
+        drop(of_a_request);
+        assert!(!retired.is_in_use());
+        assert_eq!(first.strong_count(), 1, "nobody else has it");
+        drop(retired);
         assert_eq!(first.strong_count(), 0);
     }
 }

@@ -209,8 +209,19 @@ impl Node {
         let serving = Serving::start(&args.node, &ledger, &delivering, cores, listeners, &shared)?;
         let publisher = gateway.as_ref().map(|running| running.publisher().clone());
         let entities = ledger.entities.clone();
-        Reloader { files, compiler, publisher, config, entities, declare, reach, known, unsure: false }
-            .start(asks)?;
+        Reloader {
+            files,
+            compiler,
+            publisher,
+            config,
+            entities,
+            declare,
+            reach,
+            known,
+            unsure: false,
+            retired: Vec::new(),
+        }
+        .start(asks)?;
         signals.drain_too();
         report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
         let drain_timeout = Duration::from_secs(args.node.drain_timeout);

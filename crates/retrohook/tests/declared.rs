@@ -158,8 +158,9 @@ fn the_backlog_follows_the_name_to_another_endpoint() {
     assert_eq!(known[0]["worker"]["restarts"], 0, "{known:?}");
     // Killed while the new endpoint is not well.
     other.wait_for(1);
-    scene.kill_and_restart();
+    scene.take_gateway().kill();
     other.set(Mood::Answers(200));
+    scene.start_gateway();
     put(&scene, 1);
     let ids = logged(&scene, 5);
     wait::until("the backlog", || (arrived(&other).len() >= 4).then_some(()));

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -14,6 +15,9 @@ use crate::receiver::Receiver;
 use crate::server::Request;
 use crate::upstream::Upstream;
 use crate::wait;
+
+/// Between two looks whether a reload has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A configuration of the arrangement. Each field has entries of a YAML flow mapping, `durability: strict, key: all`.
 #[derive(Clone, Copy, Debug)]
@@ -213,7 +217,12 @@ impl Scene {
         std::fs::write(self.setup.config_file(), config).expect("the file can be written");
         let (before, ended) = (self.gateway().output().len(), self.gateway().reloads().len());
         self.gateway().signal(Signal::HUP);
-        wait::until("the reload", || (self.gateway().reloads().len() > ended).then_some(()));
+        let began = Instant::now();
+        while self.gateway().reloads().len() <= ended {
+            let printed = &self.gateway().output()[before..];
+            assert!(began.elapsed() < wait::SOON, "the reload does not end; it printed:\n{printed}");
+            wait::pause(LOOK_EVERY);
+        }
         self.gateway().output()[before..].to_owned()
     }
 

@@ -28,7 +28,7 @@ mod weather;
 use subscribers::{Manner, QueueReader, Webhook};
 use traffic::Traffic;
 use verdict::{Outcome, Records};
-use weather::Jumps;
+use weather::{Jumps, Reloads};
 
 pub use weather::Weather;
 
@@ -83,6 +83,8 @@ pub struct Report {
     pub recovered: usize,
     /// Deliveries to the webhooks beyond one an event.
     pub repeated: usize,
+    /// Reloads that changed something.
+    pub reloads: usize,
 }
 
 /// Where the gateway listens now; nowhere while it is dead.
@@ -125,6 +127,7 @@ pub fn run(plan: &Plan) -> Report {
     let mut setup = Setup::new(&plan.program, config(plan.rules, &upstream, &webhook, &ordered));
     setup.env.push(("RETROHOOK_LOG".into(), "warn".into()));
     let jumps = (plan.weather == Weather::ClockJumps).then(|| Jumps::start(&mut setup, plan.seed));
+    let mut reloads = (plan.weather == Weather::Reloads).then(|| Reloads::of(&setup, plan.seed));
     let target = Target::default();
     let traffic = Traffic::start(CLIENTS, &target, &mut rng);
     let queue = QueueReader::start(&target);
@@ -132,7 +135,7 @@ pub fn run(plan: &Plan) -> Report {
     for kill in 0..plan.kills {
         let aim = choose(kill, plan.weather, &mut rng);
         let mut process = start(&setup, plan.weather, aim);
-        if live_until(aim, &mut process, &target) == End::AtPoint
+        if live_until(aim, &mut process, &target, reloads.as_mut()) == End::AtPoint
             && let Aim::Point(name, _) = aim
         {
             report.points.insert(name);
@@ -140,7 +143,7 @@ pub fn run(plan: &Plan) -> Report {
         // What others make of a thread that stands still belongs to the storm.
         pause(Duration::from_millis(rng.u64(0..20)));
         target.set(None);
-        note_panics(&process.kill(), &mut report);
+        note(&process.kill(), &mut report);
     }
     let mut last = setup.again();
     plan.weather.apply(&mut last);
@@ -154,6 +157,12 @@ pub fn run(plan: &Plan) -> Report {
         });
     }
     drop(jumps);
+    if let Some(reloads) = &mut reloads {
+        wait::until("a few reloads of the last process", || {
+            reloads.go_on(&process);
+            (process.reloads().len() > 3).then_some(())
+        });
+    }
     let sent = traffic.stop();
     drain(&process, |log| {
         let of = |known: BTreeSet<String>| log.difference(&known).cloned().collect();
@@ -198,7 +207,7 @@ enum End {
 }
 
 /// Lets a process serve until it is to die.
-fn live_until(aim: Aim, process: &mut Process, target: &Target) -> End {
+fn live_until(aim: Aim, process: &mut Process, target: &Target, mut reloads: Option<&mut Reloads>) -> End {
     let began = Instant::now();
     let mut ready_at = None;
     loop {
@@ -208,6 +217,9 @@ fn live_until(aim: Aim, process: &mut Process, target: &Target) -> End {
         if ready_at.is_none() && process.listeners().contains_key("ready") {
             target.set(Some(addresses(process)));
             ready_at = Some(Instant::now());
+        }
+        if let (Some(_), Some(reloads)) = (ready_at, &mut reloads) {
+            reloads.go_on(process);
         }
         let served = ready_at.map(|at| at.elapsed());
         match aim {
@@ -221,7 +233,11 @@ fn live_until(aim: Aim, process: &mut Process, target: &Target) -> End {
     }
 }
 
-fn note_panics(output: &str, report: &mut Report) {
+fn note(output: &str, report: &mut Report) {
+    let taken = |line: &&str| line.starts_with("reloaded: ") && line.contains(" ms)");
+    report.reloads += output.lines().filter(taken).count();
+    let refused = output.lines().filter(|line| line.contains("not reloaded: "));
+    report.violations.extend(refused.map(|line| format!("the gateway: {line}")));
     let panics = output.lines().filter(|line| line.contains("panicked at"));
     report.violations.extend(panics.map(|line| format!("the gateway: {line}")));
 }
@@ -289,7 +305,7 @@ fn count(records: &Records, report: &mut Report) {
 fn end_in_order(plan: &Plan, setup: &Setup, mut process: Process, report: &mut Report) {
     process.signal(Signal::TERM);
     let status = process.wait();
-    note_panics(&process.output(), report);
+    note(&process.output(), report);
     if !status.success() {
         report.violations.push(format!("the last process ended with {status}"));
     }
@@ -329,8 +345,8 @@ services:{}{}
 topics:
 - name: storm
   subscriptions:
-  - {{ protocol: http, endpoint: "{}", raw_message_delivery: true, confirm: skip }}
-  - {{ protocol: http, endpoint: "{}", raw_message_delivery: true, confirm: skip, fifo: true }}
+  - {{ name: moody, protocol: http, endpoint: "{}", raw_message_delivery: true, confirm: skip }}
+  - {{ name: ordered, protocol: http, endpoint: "{}", raw_message_delivery: true, confirm: skip, fifo: true }}
   - {{ protocol: sqs, endpoint: storm, raw_message_delivery: true }}
 queues:
 - {{ name: storm, visibility_timeout: 2 }}

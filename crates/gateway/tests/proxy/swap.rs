@@ -9,7 +9,7 @@ const FOLLOWED_WITHIN: Duration = Duration::from_secs(20);
 
 /// Publishes, and waits until every core serves it.
 fn publish(running: &Running, snapshot: Arc<Snapshot>) {
-    let receipt = running.publisher().publish(snapshot).unwrap();
+    let mut receipt = running.publisher().publish(snapshot).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(receipt.held_by_all(FOLLOWED_WITHIN)).unwrap();
 }

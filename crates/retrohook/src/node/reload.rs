@@ -7,14 +7,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use admin::reload::{self, Asks, Problem};
 use admin::{Configuration, Reloaded};
 use config::{Config, HubChange, Report};
 use event::timestamp::Clock;
-use gateway::Publisher;
 use gateway::compile::CompileError;
+use gateway::snapshot::Retired;
+use gateway::{Publisher, Snapshot};
 use pipeline::ConfigProblem;
 use storage::entities::Entities;
 use storage::failpoint;
@@ -30,6 +32,8 @@ use crate::{check, report};
 
 /// How long cores may take to come to the next generation; each does between two steps of its requests.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
+/// Between two looks whether a generation that was served is nobody's any more.
+const LOOK_AT_RETIRED_EVERY: Duration = Duration::from_secs(1);
 
 /// What a reload needs, and what the last one left.
 pub struct Reloader {
@@ -51,6 +55,8 @@ pub struct Reloader {
     pub known: Arc<Configuration>,
     /// A reload broke off after it had begun to change what is declared: what the store has may be that of other files.
     pub unsure: bool,
+    /// Generations that requests may still have.
+    pub retired: Vec<Retired>,
 }
 
 /// What came of a reload.
@@ -94,7 +100,17 @@ impl Reloader {
     }
 
     fn run(mut self, asks: &Asks, runtime: &Runtime) {
-        while let Some(waiting) = asks.next() {
+        loop {
+            let asked = match self.retired.is_empty() {
+                true => asks.next().ok_or(RecvTimeoutError::Disconnected),
+                false => asks.next_within(LOOK_AT_RETIRED_EVERY),
+            };
+            self.retired.retain(Retired::is_in_use);
+            let waiting = match asked {
+                Ok(waiting) => waiting,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             let began = Instant::now();
             // A bug in the reading of a file must not end the reading of files. What is served is replaced as a whole, and what may be half
             // changed is known by `unsure`.
@@ -126,19 +142,19 @@ impl Reloader {
             return Ok(Outcome::Unchanged);
         }
         let generation = self.known.generation() + 1;
-        if routes_change {
-            // What cannot be compiled is found before anything has changed; the topics of the store are not those of the files yet.
-            let topics = compiler::placeholders(&config);
-            self.compiler.compile(generation, &config, &topics).map_err(Refused::Compile)?;
-        }
+        // What cannot be compiled is found before anything has changed.
+        let mut snapshot = if routes_change { self.compile(generation, &config)? } else { None };
         let mut warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
         let changes = changes::described(&hub_changes);
         if declares {
             warnings.extend(reach::warnings(&config, &self.reach));
             self.declare(&config, &hub_changes)?;
         }
-        if routes_change {
-            warnings.extend(self.publish(generation, &config, runtime)?);
+        if routes_change && snapshot.is_none() {
+            snapshot = self.compile(generation, &config)?;
+        }
+        if let Some(snapshot) = snapshot {
+            warnings.extend(self.publish(snapshot, runtime)?);
         }
         self.config = config;
         self.unsure = false;
@@ -159,18 +175,21 @@ impl Reloader {
         Ok(())
     }
 
-    /// Serves the routes of another generation; a warning if a core does not come to it.
-    fn publish(
-        &self,
-        generation: u64,
-        config: &Config,
-        runtime: &Runtime,
-    ) -> Result<Option<String>, Refused> {
-        let Some(publisher) = &self.publisher else { return Ok(None) };
+    /// `None` if it can be compiled, and the store does not have all of its topics yet.
+    fn compile(&self, generation: u64, config: &Config) -> Result<Option<Snapshot>, Refused> {
         let topics = compiler::topics(&self.entities);
+        let are_there = config.topics.iter().all(|name| topics.contains_key(name));
+        let topics = if are_there { topics } else { compiler::placeholders(config) };
         let snapshot = self.compiler.compile(generation, config, &topics).map_err(Refused::Compile)?;
-        let receipt = publisher.publish(Arc::new(snapshot)).map_err(Refused::Publish)?;
+        Ok(are_there.then_some(snapshot))
+    }
+
+    /// Serves the routes of another generation; a warning if a core does not come to it.
+    fn publish(&mut self, snapshot: Snapshot, runtime: &Runtime) -> Result<Option<String>, Refused> {
+        let Some(publisher) = &self.publisher else { return Ok(None) };
+        let mut receipt = publisher.publish(Arc::new(snapshot)).map_err(Refused::Publish)?;
         let behind = runtime.block_on(receipt.held_by_all(FOLLOWED_WITHIN)).err();
+        self.retired.push(receipt.into_previous());
         Ok(behind.map(|behind| format!("{behind}: until they do, they serve the configuration of before")))
     }
 
