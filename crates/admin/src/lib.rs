@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -24,6 +25,7 @@ use storage::{Reader, StoreError, Writer};
 
 mod configuration;
 mod dead_letters;
+mod declarative;
 mod degraded;
 mod events;
 mod listeners;
@@ -91,6 +93,7 @@ pub fn router(node: Node) -> Router {
         .route("/status", get(status::status))
         .route("/status/ready", get(status::ready))
         .route("/metrics", get(metrics::metrics))
+        .route("/config", post(declarative::post).layer(DefaultBodyLimit::max(declarative::MAX_BODY)))
         .route("/retrohook/reload", post(reload::reload))
         .route("/retrohook/events", get(events::list))
         .route("/retrohook/events/{id}", get(events::one))
@@ -111,6 +114,10 @@ async fn index() -> Response {
         ("GET /status", "whether this node is ready, and what it is doing"),
         ("GET /status/ready", "200 if requests should be sent here, else 503: for load balancers"),
         ("GET /metrics", "the same as numbers, for Prometheus"),
+        (
+            "POST /config?check_hash=1",
+            "serve this configuration in the place of the files, until they are read anew",
+        ),
         ("POST /retrohook/reload", "read the configuration's files anew, as at SIGHUP"),
         ("GET /retrohook/events?limit=50&before=SEQUENCE", "events, newest first"),
         ("GET /retrohook/events/{id}", "an event with its deliveries and attempts"),

@@ -1,4 +1,5 @@
-//! `POST /retrohook/reload`: the files are read anew, as at SIGHUP, and whoever asks hears what came of it.
+//! Another configuration while the node runs: `POST /retrohook/reload` has the files read anew, as SIGHUP does, and whoever asks hears what
+//! came of it.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,12 +78,30 @@ pub struct Asks {
     waiting: Waiting,
 }
 
-type Waiting = Arc<Mutex<Vec<oneshot::Sender<Report>>>>;
+/// What somebody asked for.
+#[derive(Debug)]
+pub struct Asked {
+    /// What is to be served in the place of the files; without it the files are read anew.
+    pub text: Option<String>,
+    /// Whom the report is for; a signal waits for nothing.
+    pub told: Option<oneshot::Sender<Report>>,
+}
 
-/// Who reloads has ended.
+type Waiting = Arc<Mutex<Vec<Asked>>>;
+
+/// Texts that may wait to be taken; one more is refused.
+const MAX_TEXTS: usize = 4;
+
+/// Why nobody reloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the thread that reloads has ended; restart this process to have the files read")]
-pub struct NobodyReloads;
+pub enum NotAsked {
+    /// Who reloads has ended.
+    #[error("the thread that reloads has ended; restart this process to have the files read")]
+    NobodyReloads,
+    /// Other texts wait already.
+    #[error("Currently loading previous configuration")]
+    Busy,
+}
 
 /// The two ends.
 pub fn reloads() -> (Reloads, Asks) {
@@ -97,28 +116,55 @@ impl Reloads {
     ///
     /// # Errors
     /// If nobody reloads any more.
-    pub fn ask(&self) -> Result<(), NobodyReloads> {
-        match self.asked.try_send(()) {
-            Ok(()) | Err(TrySendError::Full(())) => Ok(()),
-            Err(TrySendError::Disconnected(())) => Err(NobodyReloads),
-        }
+    pub fn ask(&self) -> Result<(), NotAsked> {
+        self.push(Asked { text: None, told: None })
     }
 
     /// As [`Reloads::ask`]; what came of the first one that begins from now on.
     ///
     /// # Errors
     /// If nobody reloads any more.
-    pub async fn reload(&self) -> Result<Report, NobodyReloads> {
+    pub async fn reload(&self) -> Result<Report, NotAsked> {
+        self.report(None).await
+    }
+
+    /// Has a text served in the place of the files, for as long as nobody asks for a reload.
+    ///
+    /// # Errors
+    /// If nobody reloads any more, or too many texts wait.
+    pub async fn take(&self, text: String) -> Result<Report, NotAsked> {
+        self.report(Some(text)).await
+    }
+
+    async fn report(&self, text: Option<String>) -> Result<Report, NotAsked> {
         let (told, report) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(told);
-        self.ask()?;
-        report.await.map_err(|_| NobodyReloads)
+        self.push(Asked { text, told: Some(told) })?;
+        report.await.map_err(|_| NotAsked::NobodyReloads)
+    }
+
+    fn push(&self, asked: Asked) -> Result<(), NotAsked> {
+        {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let texts = waiting.iter().filter(|asked| asked.text.is_some()).count();
+            if asked.text.is_some() && texts >= MAX_TEXTS {
+                return Err(NotAsked::Busy);
+            }
+            // However often a signal comes, one reload answers it.
+            let is_there = |other: &Asked| other.text.is_none() && other.told.is_none();
+            if !(is_there(&asked) && waiting.iter().any(is_there)) {
+                waiting.push(asked);
+            }
+        }
+        match self.asked.try_send(()) {
+            Ok(()) | Err(TrySendError::Full(())) => Ok(()),
+            Err(TrySendError::Disconnected(())) => Err(NotAsked::NobodyReloads),
+        }
     }
 }
 
 impl Asks {
-    /// Waits until somebody asks; whom the report is for. `None` when nobody can ask any more.
-    pub fn next(&self) -> Option<Vec<oneshot::Sender<Report>>> {
+    /// Waits until somebody asks; all that was asked for, in its order. `None` when nobody can ask any more.
+    pub fn next(&self) -> Option<Vec<Asked>> {
         self.asks.recv().ok().map(|()| self.waiting())
     }
 
@@ -126,28 +172,40 @@ impl Asks {
     ///
     /// # Errors
     /// [`RecvTimeoutError::Timeout`] if nobody asks meanwhile, [`RecvTimeoutError::Disconnected`] when nobody can ask any more.
-    pub fn next_within(&self, limit: Duration) -> Result<Vec<oneshot::Sender<Report>>, RecvTimeoutError> {
+    pub fn next_within(&self, limit: Duration) -> Result<Vec<Asked>, RecvTimeoutError> {
         self.asks.recv_timeout(limit).map(|()| self.waiting())
     }
 
-    fn waiting(&self) -> Vec<oneshot::Sender<Report>> {
+    fn waiting(&self) -> Vec<Asked> {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// `POST /retrohook/reload`: 200 if the files are served now, else 400 with all that is wrong with them.
 pub(crate) async fn reload(State(node): State<Node>) -> Result<Response, Error> {
-    let draining = || Error {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        message: "the files are not read anew: this node stops".into(),
-        hint: "the next start reads them".into(),
-    };
-    if node.is_draining() {
-        return Err(draining());
-    }
-    let report = node.reloads.reload().await.map_err(|_| draining())?;
+    refuse_while_draining(&node)?;
+    let report = node.reloads.reload().await.map_err(not_asked)?;
     let status = if report.result == Outcome::Refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     Ok((status, Json(report)).into_response())
+}
+
+pub(crate) fn refuse_while_draining(node: &Node) -> Result<(), Error> {
+    if node.is_draining() { Err(not_asked(NotAsked::NobodyReloads)) } else { Ok(()) }
+}
+
+pub(crate) fn not_asked(error: NotAsked) -> Error {
+    match error {
+        NotAsked::NobodyReloads => Error {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            message: "the configuration does not change any more: this node stops".into(),
+            hint: "the next start reads the files".into(),
+        },
+        NotAsked::Busy => Error {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            message: error.to_string(),
+            hint: "wait for the answers of the requests before this one".into(),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -166,24 +224,49 @@ mod tests {
         }
     }
 
+    fn answer(asked: Vec<Asked>, generation: u64) -> Vec<Option<String>> {
+        let answer = |Asked { text, told }: Asked| {
+            told.into_iter().for_each(|told| drop(told.send(report(generation))));
+            text
+        };
+        asked.into_iter().map(answer).collect()
+    }
+
     #[tokio::test]
     async fn whoever_asks_hears_of_a_reload_that_began_later() {
         let (reloads, asks) = reloads();
         reloads.ask().unwrap();
-        let first = asks.next().unwrap();
-        assert_eq!(first.len(), 0, "a signal waits for nothing");
-        // Two ask while it is under way.
+        reloads.ask().unwrap();
+        assert_eq!(answer(asks.next().unwrap(), 2), [None], "two signals are one reload");
+        // Three ask while it is under way.
         let asking = reloads.clone();
-        let answers = tokio::spawn(async move { tokio::join!(asking.reload(), asking.reload()) });
-        tokio::task::yield_now().await;
-        let second = tokio::task::spawn_blocking(move || {
-            let waiting = asks.next().unwrap();
-            let count = waiting.len();
-            waiting.into_iter().for_each(|told| drop(told.send(report(3))));
-            count
+        let answers = tokio::spawn(async move {
+            tokio::join!(asking.reload(), asking.take("text".into()), asking.reload())
         });
-        assert_eq!(second.await.unwrap(), 2);
-        assert_eq!(answers.await.unwrap(), (Ok(report(3)), Ok(report(3))));
-        assert_eq!((reloads.ask(), reloads.reload().await), (Err(NobodyReloads), Err(NobodyReloads)));
+        tokio::task::yield_now().await;
+        assert_eq!(answer(asks.next().unwrap(), 3), [None, Some("text".to_owned()), None]);
+        assert_eq!(answers.await.unwrap(), (Ok(report(3)), Ok(report(3)), Ok(report(3))));
+        let nobody = asks.next_within(Duration::from_millis(1));
+        assert!(matches!(nobody, Err(RecvTimeoutError::Timeout)), "{nobody:?}");
+        drop(asks);
+        assert_eq!(reloads.ask(), Err(NotAsked::NobodyReloads));
+        assert_eq!(reloads.reload().await, Err(NotAsked::NobodyReloads));
+    }
+
+    #[tokio::test]
+    async fn only_so_many_texts_wait() {
+        let (reloads, asks) = reloads();
+        let waiting: Vec<_> = (0..MAX_TEXTS)
+            .map(|_| {
+                let asking = reloads.clone();
+                tokio::spawn(async move { asking.take("text".into()).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert_eq!(reloads.take("one more".into()).await, Err(NotAsked::Busy));
+        assert_eq!(answer(asks.next().unwrap(), 2).len(), MAX_TEXTS);
+        for waiting in waiting {
+            assert_eq!(waiting.await.unwrap(), Ok(report(2)));
+        }
     }
 }

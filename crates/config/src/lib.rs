@@ -29,7 +29,7 @@ mod tree;
 pub use changes::{How, HubChange, HubEntity};
 pub use check::{Options, check};
 pub use entities::{Config, Format, Fresh, Plugin, Queue, Route, Service, Subscription};
-pub use load::load;
+pub use load::{Text, check_texts, load, read_all};
 pub use normalise::normalise;
 pub use problem::{Problem, Report};
 pub use secret::{SECRET_BYTES, Secret};

@@ -1,25 +1,60 @@
-//! Reading the files that `-c` names.
+//! Reading the files that `-c` names, and what is kept of them.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use crate::check::{Options, check};
 use crate::entities::Config;
 use crate::problem::{Problem, Report};
 use crate::tree::MAX_FILE;
 
+/// A file of a configuration, as it was read. Its text may have secrets in it, and is never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// As it was named, for messages.
+    pub name: String,
+    /// All of it.
+    pub text: String,
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Text({}, {} bytes)", self.name, self.text.len())
+    }
+}
+
 /// Reads and checks the files. A file that cannot be read is a problem like any other; the rest is then not looked at.
 ///
 /// # Errors
 /// All that is wrong.
 pub fn load<P: AsRef<Path>>(paths: &[P], options: &Options<'_>) -> Result<Config, Report> {
+    check_texts(&read_all(paths)?, options)
+}
+
+/// Checks texts that were read.
+///
+/// # Errors
+/// All that is wrong.
+pub fn check_texts(texts: &[Text], options: &Options<'_>) -> Result<Config, Report> {
+    let files: Vec<(&str, &str)> = texts.iter().map(|one| (one.name.as_str(), one.text.as_str())).collect();
+    check(&files, options)
+}
+
+/// Reads the files.
+///
+/// # Errors
+/// Those that cannot be read.
+pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Text>, Report> {
     let mut texts = Vec::new();
     let mut problems = Vec::new();
     for path in paths {
         let name = path.as_ref().display().to_string();
         match read(path.as_ref()) {
-            Ok(text) => texts.push((name, text)),
+            Ok(text) => texts.push(Text { name, text }),
             Err(error) => problems.push(Problem {
                 file: name,
                 place: None,
@@ -29,11 +64,7 @@ pub fn load<P: AsRef<Path>>(paths: &[P], options: &Options<'_>) -> Result<Config
             }),
         }
     }
-    if !problems.is_empty() {
-        return Err(Report { problems });
-    }
-    let files: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    check(&files, options)
+    if problems.is_empty() { Ok(texts) } else { Err(Report { problems }) }
 }
 
 /// The file's text; of one that is too large, just enough for [`check`] to say so.

@@ -14,7 +14,7 @@ use delivery::drain::Drain;
 use delivery::wire::cache::Messages;
 use event::timestamp::Clock;
 use storage::entities::{Desired, Entities};
-use storage::{Feed, Reader, StoreError, Writer};
+use storage::{Feed, Reader, StoreError, Tx, Writer};
 use tokio::sync::{Mutex, Semaphore};
 
 pub mod error;
@@ -99,20 +99,25 @@ impl Hub {
 
     /// Makes topics, queues and subscriptions those of a new generation: in the store ([`Tx::sync_entities`](storage::Tx::sync_entities)),
     /// durably, and for every command that begins from now on. `settings` says what the configuration has of the entities that the store
-    /// has then. What stays the same feels nothing: receives go on waiting, and who watches a subscription's state hears only of another
+    /// has then; `also` is part of the same commit, and may run more than once. What stays the same feels nothing: receives go on waiting, and who watches a subscription's state hears only of another
     /// state. To its end even if the caller goes away.
     ///
     /// # Errors
     /// If the store fails: then nothing has changed.
-    pub async fn declare<S>(&self, desired: Desired, settings: S) -> Result<Entities>
+    pub async fn declare<S, A>(&self, desired: Desired, settings: S, mut also: A) -> Result<Entities>
     where
         S: FnOnce(&Entities) -> Settings + Send + 'static,
+        A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
     {
         let hub = self.clone();
         let declaring = tokio::spawn(async move {
             let _one_at_a_time = hub.shared.changing.lock().await;
             let now = hub.shared.deps.clock.now();
-            let entities = hub.shared.deps.writer.transact(move |tx| tx.sync_entities(&desired, now)).await?;
+            let change = move |tx: &mut dyn Tx| {
+                also(tx)?;
+                tx.sync_entities(&desired, now)
+            };
+            let entities = hub.shared.deps.writer.transact(change).await?;
             let before = hub.known();
             let settings = settings(&entities);
             let Shared { names, hub_url, known, .. } = &*hub.shared;

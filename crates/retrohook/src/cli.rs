@@ -96,7 +96,7 @@ pub struct RunArgs {
     #[arg(value_name = "FILE", hide = true, value_parser = misplaced_file)]
     pub misplaced: Vec<Infallible>,
     /// A configuration file in Kong's declarative format, with topics, subscriptions and queues; may be repeated. Without one the
-    /// gateway starts empty.
+    /// gateway goes on with the configuration that its data directory was served with last, and starts empty on a new one.
     #[arg(
         short = 'c',
         long = "config",

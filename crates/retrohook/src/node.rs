@@ -15,6 +15,7 @@ use admin::Configuration;
 use admin::reload::{Reloads, reloads};
 use dialing::Names;
 use event::timestamp::Clock;
+use gateway::Gateway;
 use listener::unix::UnixError;
 use storage::vital::{self, Death, Deaths};
 use storage::writer::STALLED_AFTER;
@@ -31,6 +32,7 @@ mod files;
 mod ledger;
 mod reach;
 mod reload;
+mod remembered;
 mod serving;
 mod signals;
 mod sockets;
@@ -38,9 +40,10 @@ mod sockets;
 use compiler::Compiler;
 use delivering::{Calls, Delivering};
 use descriptors::Descriptors;
-use files::Files;
+use files::{Checked, Files};
 use ledger::{CloseError, Ledger};
 use reload::Reloader;
+use remembered::{Remembered, Source};
 use serving::{Listeners, Serving};
 use signals::{Ending, Signals};
 use sockets::Sockets;
@@ -160,27 +163,24 @@ impl Node {
         report::line(&format!("retrohook {}", env!("CARGO_PKG_VERSION")));
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let files = Files::of(&args, clock.now());
-        let config = load(&files)?;
+        let given = if files.are_none() { None } else { Some(accepted(files.read())?) };
         refuse_unbuilt(&args.node)?;
         let allow = delivering::allowed(&args.node)?;
         check_hub_url(&args.node)?;
         let names = Names::system();
         let descriptors = Descriptors::raise(args.node.workers.map_or_else(cores, usize::from));
         let sockets = Sockets::bind(&args.node, &descriptors, names.clone())?;
-        for warning in sockets.warnings().into_iter().chain(descriptors.warning()) {
-            report::problem(&format!("warning: {warning}"));
-        }
-        report::entry("config", &format!("{}: {}", files.shown(), check::summary(&config)));
-
+        warn(sockets.warnings().into_iter().chain(descriptors.warning()));
         let (vitals, deaths) = vital::vitals();
-        let ledger = Ledger::open(&args.node, &config, clock.clone(), vitals.clone())?;
-        report::entry("data", &format!("{} ({})", args.node.data_dir.display(), ledger.history));
+        let mut ledger = Ledger::open(&args.node, clock.clone(), vitals.clone())?;
+        let checked = configuration(&files, given, &ledger)?;
+        ledger.declare(&checked)?;
+        report::entry("data", &format!("{} ({})", args.node.data_dir.display(), ledger.history()?));
+        let config = checked.config;
 
         let hub_url = args.node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
         let reach = reach::Reach { hub_url, is_served: sockets.hub_is_served() };
-        for warning in reach::warnings(&config, &reach) {
-            report::problem(&format!("warning: {warning}"));
-        }
+        warn(reach::warnings(&config, &reach));
         let calls = Calls { allow, names, descriptors: &descriptors };
         let hub_url = reach.hub_url.trim_end_matches('/');
         let (delivering, declare) =
@@ -191,12 +191,8 @@ impl Node {
         let compiler = Compiler::new(&args.node, &ledger, clock.clone());
         let first = compiler.compile(known.generation(), &config, &compiler::topics(&ledger.entities));
         let first = Arc::new(first.map_err(StartError::part("compile the configuration"))?);
-        let gateway = match sockets.proxy {
-            Some(gateway) => {
-                Some(gateway.start(first, clock.clone(), &vitals).map_err(StartError::part("start a core"))?)
-            }
-            None => None,
-        };
+        let start = |gateway: Gateway| gateway.start(first, clock.clone(), &vitals);
+        let gateway = sockets.proxy.map(start).transpose().map_err(StartError::part("start a core"))?;
         let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
         let listeners = Listeners { admin: sockets.admin, hub: sockets.hub, hub_public: sockets.hub_public };
         let (reloads, asks) = reloads();
@@ -292,13 +288,45 @@ impl Parts {
     }
 }
 
-fn load(files: &Files) -> Result<config::Config, StartError> {
-    let config = files.read().map_err(|problems| {
+/// The configuration that is served: the files', else the one that was served last.
+fn configuration(files: &Files, given: Option<Checked>, ledger: &Ledger) -> Result<Checked, StartError> {
+    let kept = Remembered::read(&ledger.writer).map_err(|error| StartError::Store(error.into()))?;
+    let (checked, how) = match (given, kept) {
+        (Some(given), kept) => {
+            let replaces =
+                |kept: &Remembered| kept.from == Source::Api && kept.files != given.remembered.files;
+            if kept.as_ref().is_some_and(replaces) {
+                report::problem("the configuration that POST /config gave is replaced by the files");
+            }
+            let names = given.remembered.names();
+            (given, names)
+        }
+        (None, Some(kept)) if !kept.files.is_empty() => {
+            let how = format!("as served last ({})", kept.names());
+            (accepted(files.check(kept))?, how)
+        }
+        (None, _) => {
+            let nothing = Remembered { from: Source::Files, files: Vec::new() };
+            (accepted(files.check(nothing))?, "none: no routes, no topics (-c FILE)".to_owned())
+        }
+    };
+    report::entry("config", &format!("{how}: {}", check::summary(&checked.config)));
+    Ok(checked)
+}
+
+fn warn(warnings: impl IntoIterator<Item = String>) {
+    for warning in warnings {
+        report::problem(&format!("warning: {warning}"));
+    }
+}
+
+fn accepted(checked: Result<Checked, config::Report>) -> Result<Checked, StartError> {
+    let checked = checked.map_err(|problems| {
         report::problem(&problems.to_string());
         StartError::Configuration
     })?;
-    check::warnings(&config);
-    Ok(config)
+    check::warnings(&checked.config);
+    Ok(checked)
 }
 
 fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {

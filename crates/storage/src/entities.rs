@@ -1,7 +1,7 @@
 //! Topics, subscriptions and queues as the store keeps them: identities and states, no settings.
 //!
-//! What the configuration file says of a subscription (format, secret, policy) stays in the file; the store keeps who it is, where it
-//! came in and how far it got. A secret is never stored.
+//! What the configuration says of a subscription (format, secret, policy) stays in its text; the store keeps who it is, where it
+//! came in and how far it got.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

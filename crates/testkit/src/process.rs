@@ -23,6 +23,8 @@ pub struct Setup {
     pub wrapper: Vec<String>,
     /// The configuration, YAML.
     pub config: String,
+    /// Whether it is started without its configuration.
+    pub without_files: bool,
     /// More flags.
     pub flags: Vec<String>,
     /// More environment.
@@ -43,6 +45,7 @@ impl Setup {
             program: program.into(),
             wrapper: Vec::new(),
             config: config.into(),
+            without_files: false,
             flags: vec!["--allow-private-endpoints".into(), "--workers=2".into(), "--min-free=0".into()],
             env: Vec::new(),
             data: Arc::new(tempfile::tempdir().expect("a temporary directory")),
@@ -57,6 +60,7 @@ impl Setup {
             program: self.program.clone(),
             wrapper: self.wrapper.clone(),
             config: self.config.clone(),
+            without_files: self.without_files,
             flags: self.flags.clone(),
             env: self.env.clone(),
             data: self.data.clone(),
@@ -80,7 +84,10 @@ impl Setup {
         let mut words =
             self.wrapper.iter().map(String::as_str).chain([self.program.to_str().expect("UTF-8")]);
         let mut command = Command::new(words.next().expect("a program"));
-        command.args(words).arg("run").arg("-c").arg(&config);
+        command.args(words).arg("run");
+        if !self.without_files {
+            command.arg("-c").arg(&config);
+        }
         if !self.flags.iter().any(|flag| flag.starts_with("--data-dir")) {
             command.arg("--data-dir").arg(self.data_dir());
         }

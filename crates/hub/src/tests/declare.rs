@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use storage::Tx;
 use storage::entities::{Desired, Entities, Protocol, SubscriptionState};
 use storage::memory::CommitFault;
 
@@ -17,13 +18,21 @@ fn no_settings(_: &Entities) -> Settings {
     Settings::default()
 }
 
+fn nothing_else(_: &mut dyn Tx) -> storage::Result<()> {
+    Ok(())
+}
+
+fn keep(tx: &mut dyn Tx) -> storage::Result<()> {
+    tx.put_value("kept", b"beside it")
+}
+
 #[tokio::test]
 async fn what_is_new_is_served_and_what_is_gone_is_not() {
     let stage = Stage::new().await;
     let mut wanted = desired();
     wanted.queues = vec![QUEUE.into(), "jobs".into()];
     wanted.subscriptions.retain(|one| one.endpoint != RAW_QUEUE);
-    let entities = stage.hub.declare(wanted, no_settings).await.unwrap();
+    let entities = stage.hub.declare(wanted, no_settings, nothing_else).await.unwrap();
     let queues = stage.hub.queues();
     assert_eq!(queues.iter().map(|queue| queue.name()).collect::<Vec<_>>(), ["jobs", QUEUE]);
     assert!(stage.hub.queue(EMPTY_QUEUE).is_none());
@@ -54,7 +63,7 @@ async fn settings_are_those_of_the_new_generation_and_who_waits_goes_on_waiting(
         queues: HashMap::from([(EMPTY_QUEUE.to_owned(), visibility)]),
         raw: HashSet::from([id]),
     };
-    stage.hub.declare(desired(), settings).await.unwrap();
+    stage.hub.declare(desired(), settings, nothing_else).await.unwrap();
     assert_eq!(stage.hub.queue(EMPTY_QUEUE).unwrap().settings(), visibility);
     assert_eq!(stage.hub.queue(QUEUE).unwrap().settings(), queue.settings());
     stage.publish(1).await;
@@ -69,11 +78,11 @@ async fn who_watches_a_state_hears_of_another_one_and_of_nothing_else() {
     let stage = Stage::new().await;
     let id = stage.subscription(WEBHOOK);
     let mut state = stage.hub.watch_subscription(id).unwrap();
-    stage.hub.declare(desired(), no_settings).await.unwrap();
+    stage.hub.declare(desired(), no_settings, nothing_else).await.unwrap();
     assert!(!state.has_changed().unwrap(), "nothing is new");
     let mut vouched = desired();
     vouched.subscriptions.iter_mut().for_each(|one| one.confirm_with = None);
-    stage.hub.declare(vouched, no_settings).await.unwrap();
+    stage.hub.declare(vouched, no_settings, nothing_else).await.unwrap();
     assert_eq!(*state.borrow_and_update(), SubscriptionState::Confirmed);
     // What the hub changes itself is heard by who watched before.
     stage.hub.unsubscribe(&stage.subscription_arn(WEBHOOK).parse().unwrap()).await.unwrap();
@@ -84,9 +93,13 @@ async fn who_watches_a_state_hears_of_another_one_and_of_nothing_else() {
 async fn a_store_that_refuses_changes_nothing() {
     let stage = Stage::new().await;
     stage.memory.fail_next_commit(CommitFault::Full);
-    let failed = stage.hub.declare(Desired::default(), no_settings).await;
+    let failed = stage.hub.declare(Desired::default(), no_settings, keep).await;
     assert!(matches!(failed, Err(HubError::Store { .. })), "{failed:?}");
     assert_eq!(stage.hub.queues().len(), 3);
+    let kept = || stage.deps.writer.transact(|tx| tx.get_value("kept"));
+    assert_eq!(kept().await.unwrap(), None);
+    stage.hub.declare(desired(), no_settings, keep).await.unwrap();
+    assert_eq!(kept().await.unwrap().as_deref(), Some(&b"beside it"[..]), "in the same commit");
     assert!(matches!(stage.hub.confirm(TOKEN).await.unwrap(), Confirmation::Confirmed(_)));
     let kept = stage.deps.reader.subscriptions().unwrap();
     assert!(kept.iter().all(|one| one.removed_at.is_none()), "{kept:?}");

@@ -1,10 +1,11 @@
-//! The files that `-c` names: read at a start, and anew at each reload.
+//! Where the configuration comes from: the files that `-c` names, read at a start and anew at each reload, or texts.
 
 use std::path::{Path, PathBuf};
 
-use config::{Config, Options, Report};
+use config::{Config, Options, Report, Text};
 use event::Timestamp;
 
+use super::remembered::{Remembered, Source};
 use crate::cli::RunArgs;
 
 /// Files, and what they are checked with.
@@ -15,6 +16,14 @@ pub struct Files {
     /// The `created_at` of entities that have none, also of those that a reload brings: else a reload would make all of them younger,
     /// and decide ties between routes in another way than a start.
     started_at: Timestamp,
+}
+
+/// A configuration with what it was made of.
+pub struct Checked {
+    /// As it is served.
+    pub config: Config,
+    /// As it is kept.
+    pub remembered: Remembered,
 }
 
 impl Files {
@@ -40,13 +49,21 @@ impl Files {
         self.paths.iter().find(special).map(PathBuf::as_path)
     }
 
-    /// Reads and checks them; of no files comes an empty configuration.
+    /// Reads and checks them.
     ///
     /// # Errors
     /// All that is wrong with them.
-    pub fn read(&self) -> Result<Config, Report> {
-        if self.are_none() {
-            return Ok(Config::default());
+    pub fn read(&self) -> Result<Checked, Report> {
+        self.check(Remembered { from: Source::Files, files: config::read_all(&self.paths)? })
+    }
+
+    /// Checks texts; of none comes an empty configuration.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn check(&self, remembered: Remembered) -> Result<Checked, Report> {
+        if remembered.files.is_empty() {
+            return Ok(Checked { config: Config::default(), remembered });
         }
         let kinds = plugins::all();
         let options = Options {
@@ -56,14 +73,19 @@ impl Files {
             env: &|name| std::env::var(name).ok(),
             now: self.started_at,
         };
-        config::load(&self.paths, &options)
+        let config = config::check_texts(&remembered.files, &options)?;
+        Ok(Checked { config, remembered })
     }
 
-    /// Their names in one line.
-    pub fn shown(&self) -> String {
-        if self.are_none() {
-            return "none: no routes, no topics (-c FILE)".to_owned();
-        }
-        self.paths.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
+    /// Checks a text that was given instead of the files.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn check_given(&self, text: String) -> Result<Checked, Report> {
+        let files = vec![Text { name: GIVEN.to_owned(), text }];
+        self.check(Remembered { from: Source::Api, files })
     }
 }
+
+/// What messages call a text that was given by `POST /config`.
+const GIVEN: &str = "POST /config";

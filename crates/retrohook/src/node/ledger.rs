@@ -14,6 +14,7 @@ use storage::vital::Vitals;
 use storage::writer;
 use storage::{Feed, Reader, Receipt, StoreError, Writer};
 
+use super::files::Checked;
 use super::{StartError, changes};
 use crate::cli::NodeArgs;
 
@@ -35,22 +36,29 @@ pub struct Ledger {
     pub entities: Entities,
     /// The limits.
     pub retention: Retention,
-    /// What was found, in one line.
-    pub history: String,
+    found: Found,
+    clock: Arc<dyn Clock>,
     thread: JoinHandle<()>,
 }
 
+/// What the last run left.
+#[derive(Clone, Copy)]
+struct Found {
+    /// It did not end in order.
+    unclean: bool,
+    /// Its open intents, which are events now.
+    recovered: usize,
+    /// Messages that queues had missed.
+    copied: usize,
+}
+
 impl Ledger {
-    /// Opens the data directory and brings it to where the last run should have ended.
+    /// Opens the data directory and brings it to where the last run should have ended. What is declared is that of the last run until
+    /// [`Ledger::declare`].
     ///
     /// # Errors
     /// If it cannot be used; nothing in it was overwritten.
-    pub fn open(
-        node: &NodeArgs,
-        config: &config::Config,
-        clock: Arc<dyn Clock>,
-        vitals: Vitals,
-    ) -> Result<Self, StartError> {
+    pub fn open(node: &NodeArgs, clock: Arc<dyn Clock>, vitals: Vitals) -> Result<Self, StartError> {
         let retention =
             Retention { max_bytes: node.max_store, min_free_bytes: node.min_free, ..Retention::default() };
         let options = stores::sqlite::Options { dir: node.data_dir.clone() };
@@ -68,17 +76,40 @@ impl Ledger {
 
         let recovered = recover(&writer, clock.now())?;
         // What the last start did not come to the end of, and what this one brings back.
-        let mut copied = copy_missed(&writer).map_err(store)?;
-        let before = opened.reader.subscriptions().map_err(store)?;
-        let (wanted, now) = (desired(config)?, clock.now());
-        let entities = wait(writer.transact(move |tx| tx.sync_entities(&wanted, now)))?;
-        changes::say(&before, &entities);
-        copied += copy_missed(&writer).map_err(store)?;
-        changes::warn_of_idle_subscriptions(&entities);
-        let head = opened.reader.head().map_err(store)?;
-        feed.start_after(head);
+        let copied = copy_missed(&writer).map_err(store)?;
+        let found = Found { unclean: opened.unclean, recovered, copied };
+        let entities = Entities::default();
+        Ok(Self { writer, reader: opened.reader, feed, entities, retention, found, clock, thread })
+    }
+
+    /// Makes topics, queues and subscriptions those of a configuration, and keeps it.
+    ///
+    /// # Errors
+    /// If the store fails: then nothing has changed.
+    pub fn declare(&mut self, checked: &Checked) -> Result<(), StartError> {
+        let before = self.reader.subscriptions().map_err(store)?;
+        let (wanted, now) = (desired(&checked.config)?, self.clock.now());
+        let mut keep = checked.remembered.keep();
+        self.entities = wait(self.writer.transact(move |tx| {
+            keep(tx)?;
+            tx.sync_entities(&wanted, now)
+        }))?;
+        changes::say(&before, &self.entities);
+        self.found.copied += copy_missed(&self.writer).map_err(store)?;
+        changes::warn_of_idle_subscriptions(&self.entities);
+        self.feed.start_after(self.reader.head().map_err(store)?);
+        Ok(())
+    }
+
+    /// What was found, in one line.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn history(&self) -> Result<String, StartError> {
+        let head = self.reader.head().map_err(store)?;
+        let Found { unclean, recovered, copied } = self.found;
         let mut history = format!("log at {head}");
-        if opened.unclean {
+        if unclean {
             history.push_str(", last run did not end in order");
         }
         if recovered > 0 {
@@ -88,7 +119,7 @@ impl Ledger {
         if copied > 0 {
             history.push_str(&format!(", {copied} messages that queues had missed were sent"));
         }
-        Ok(Self { writer, reader: opened.reader, feed, entities, retention, history, thread })
+        Ok(history)
     }
 
     /// Finishes what is queued and closes the store. A disk that hangs is waited for at most for `patience`.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use admin::reload::{self, Asks, Problem};
+use admin::reload::{self, Asked, Asks, Problem};
 use admin::{Configuration, Reloaded};
 use config::{Config, HubChange, Report};
 use event::timestamp::Clock;
@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 
 use super::compiler::{self, Compiler};
 use super::delivering::{Declare, DeclareError, declared};
-use super::files::Files;
+use super::files::{Checked, Files};
 use super::reach::{self, Reach};
 use super::{StartError, changes};
 use crate::clock::WallClock;
@@ -111,19 +111,43 @@ impl Reloader {
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let began = Instant::now();
-            // A bug in the reading of a file must not end the reading of files. What is served is replaced as a whole, and what may be half
-            // changed is known by `unsure`.
-            let ended = catch_unwind(AssertUnwindSafe(|| self.reload(runtime)));
-            let report = match ended.unwrap_or(Err(Refused::Panicked)) {
-                Ok(outcome) => self.taken(outcome, began.elapsed()),
-                Err(refused) => self.refused(&refused, began.elapsed()),
-            };
-            for told in waiting {
+            let mut reloaded = None;
+            for Asked { text, told } in waiting {
+                let report = match text {
+                    Some(text) => {
+                        // What was read before it is not what is served behind it.
+                        reloaded = None;
+                        self.serve(runtime, |this, runtime| this.take_given(text, runtime))
+                    }
+                    // Those that asked for the files hear of one reading.
+                    None => reloaded.get_or_insert_with(|| self.serve(runtime, Self::reload)).clone(),
+                };
                 // Who asked may have gone.
-                let _ = told.send(report.clone());
+                told.into_iter().for_each(|told| drop(told.send(report.clone())));
             }
         }
+    }
+
+    /// Changes the configuration, says what came of it, and reports it.
+    fn serve(
+        &mut self,
+        runtime: &Runtime,
+        change: impl FnOnce(&mut Self, &Runtime) -> Result<Outcome, Refused>,
+    ) -> reload::Report {
+        let began = Instant::now();
+        // A bug in the reading of a file must not end the reading of files. What is served is replaced as a whole, and what may be half
+        // changed is known by `unsure`.
+        let ended = catch_unwind(AssertUnwindSafe(|| change(self, runtime)));
+        match ended.unwrap_or(Err(Refused::Panicked)) {
+            Ok(outcome) => self.taken(outcome, began.elapsed()),
+            Err(refused) => self.refused(&refused, began.elapsed()),
+        }
+    }
+
+    /// Serves a text in the place of the files.
+    fn take_given(&mut self, text: String, runtime: &Runtime) -> Result<Outcome, Refused> {
+        let checked = self.files.check_given(text).map_err(Refused::Problems)?;
+        self.take(checked, runtime)
     }
 
     fn reload(&mut self, runtime: &Runtime) -> Result<Outcome, Refused> {
@@ -133,42 +157,50 @@ impl Reloader {
         if let Some(path) = self.files.readable_once() {
             return Err(Refused::ReadableOnce(path.to_owned()));
         }
-        let config = self.files.read().map_err(Refused::Problems)?;
+        let checked = self.files.read().map_err(Refused::Problems)?;
         failpoint::hit(failpoint::RELOAD);
-        let hub_changes = self.config.hub_changes(&config);
-        let routes_change = !self.config.serves_as(&config);
+        self.take(checked, runtime)
+    }
+
+    /// Serves a configuration in the place of the one that is served.
+    fn take(&mut self, checked: Checked, runtime: &Runtime) -> Result<Outcome, Refused> {
+        let config = &checked.config;
+        let hub_changes = self.config.hub_changes(config);
+        let routes_change = !self.config.serves_as(config);
         let declares = !hub_changes.is_empty() || self.unsure;
         if !declares && !routes_change {
             return Ok(Outcome::Unchanged);
         }
         let generation = self.known.generation() + 1;
         // What cannot be compiled is found before anything has changed.
-        let mut snapshot = if routes_change { self.compile(generation, &config)? } else { None };
+        let mut snapshot = if routes_change { self.compile(generation, config)? } else { None };
         let mut warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
         let changes = changes::described(&hub_changes);
         if declares {
-            warnings.extend(reach::warnings(&config, &self.reach));
-            self.declare(&config, &hub_changes)?;
+            warnings.extend(reach::warnings(config, &self.reach));
+            self.declare(&checked, &hub_changes)?;
+        } else {
+            self.declare.keep(&checked).map_err(Refused::Declare)?;
         }
         if routes_change && snapshot.is_none() {
-            snapshot = self.compile(generation, &config)?;
+            snapshot = self.compile(generation, config)?;
         }
         if let Some(snapshot) = snapshot {
             warnings.extend(self.publish(snapshot, runtime)?);
         }
-        self.config = config;
+        self.config = checked.config;
         self.unsure = false;
         Ok(Outcome::Published(Published { generation, changes, warnings }))
     }
 
-    fn declare(&mut self, config: &Config, hub_changes: &[HubChange]) -> Result<(), Refused> {
+    fn declare(&mut self, checked: &Checked, hub_changes: &[HubChange]) -> Result<(), Refused> {
         let older = (!self.unsure).then_some((&self.config, &self.entities));
         let was_unsure = std::mem::replace(&mut self.unsure, true);
-        self.entities = self.declare.change(older, config).map_err(|error| {
+        self.entities = self.declare.change(older, checked).map_err(|error| {
             self.unsure = was_unsure || !matches!(error, DeclareError::Full(_));
             Refused::Declare(error)
         })?;
-        self.known.declare(declared(config, &self.entities));
+        self.known.declare(declared(&checked.config, &self.entities));
         if !hub_changes.is_empty() {
             failpoint::hit(failpoint::DECLARED);
         }

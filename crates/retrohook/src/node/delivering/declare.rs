@@ -18,6 +18,7 @@ use storage::{Reader, StoreError, Writer};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::node::files::Checked;
 use crate::node::{StartError, changes, ledger};
 
 /// How long attempts under way at an endpoint that a subscription no longer has may take; those that take longer are made anew, at the
@@ -64,15 +65,19 @@ impl Declare {
     pub fn change(
         &self,
         older: Option<(&config::Config, &Entities)>,
-        newer: &config::Config,
+        newer: &Checked,
     ) -> Result<Entities, DeclareError> {
+        let Checked { config: newer, remembered } = newer;
         newer.subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop))?;
         // An earlier reload may not have come to its end.
         ledger::copy_missed(&self.writer).map_err(store)?;
         let before = self.reader.subscriptions().map_err(store)?;
         let (wanted, config) = (ledger::desired(newer)?, newer.clone());
         let settings = move |entities: &Entities| hub_settings(&config, entities);
-        let entities = self.runtime.block_on(self.hub.declare(wanted, settings)).map_err(of_hub)?;
+        let entities = {
+            let declaring = self.hub.declare(wanted, settings, remembered.keep());
+            self.runtime.block_on(declaring).map_err(of_hub)?
+        };
         changes::say(&before, &entities);
         if let Err(error) = ledger::copy_missed(&self.writer) {
             tracing::warn!(%error, "queues that are declared again have not got all that they missed: the next reload or start sends it");
@@ -81,6 +86,18 @@ impl Declare {
         self.replace_workers(running.as_deref(), workers(newer, &entities))?;
         changes::warn_of_idle_subscriptions(&entities);
         Ok(entities)
+    }
+
+    /// Keeps a configuration that declares the same and serves other routes.
+    ///
+    /// # Errors
+    /// If the store does not take it: then nothing has changed.
+    pub fn keep(&self, newer: &Checked) -> Result<(), DeclareError> {
+        let mut keep = newer.remembered.keep();
+        self.writer.transact(move |tx| keep(tx)).wait().map_err(|error| match error {
+            full @ StoreError::Full(_) => DeclareError::Full(full),
+            other => store(other),
+        })
     }
 
     fn replace_workers(

@@ -1,0 +1,202 @@
+//! `POST /config`, as Kong has it without a database: the text of a whole declarative configuration, which takes the place of the files.
+//!
+//! The text comes as Kong takes it: as the body (YAML or JSON), as the member `config` of a JSON object, or as the field `config` of a form,
+//! encoded as URL or as multipart. `?check_hash=1` answers 304 if it is what is served; `?flatten_errors=1` adds a list of the problems by
+//! entity. The answer has our report beside Kong's words.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequest, Multipart, Query, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::reload::{Outcome, Problem, Report, not_asked, refuse_while_draining};
+use crate::{Error, Node, page};
+
+/// The largest body, in bytes: a file's own limit is below it, and says what is too large.
+pub(crate) const MAX_BODY: usize = 64 << 20;
+/// Kong's number of this refusal.
+const INVALID: u64 = 14;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    #[serde(default)]
+    check_hash: Option<Switch>,
+    #[serde(default)]
+    flatten_errors: Option<Switch>,
+}
+
+/// Kong's `1`; anything else is no.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Switch(String);
+
+impl Switch {
+    fn is_on(switch: Option<&Self>) -> bool {
+        switch.is_some_and(|Self(value)| value == "1" || value == "true")
+    }
+}
+
+/// `POST /config`.
+pub(crate) async fn post(
+    State(node): State<Node>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+    request: Request,
+) -> Result<Response, Error> {
+    let parameters = page::parameters(parameters, "`check_hash` and `flatten_errors` (1)")?;
+    refuse_while_draining(&node)?;
+    let text = text(request).await?;
+    let report = node.reloads.take(text).await.map_err(not_asked)?;
+    Ok(match report.result {
+        Outcome::Unchanged if Switch::is_on(parameters.check_hash.as_ref()) => {
+            StatusCode::NOT_MODIFIED.into_response()
+        }
+        Outcome::Taken | Outcome::Unchanged => (StatusCode::CREATED, Json(report)).into_response(),
+        Outcome::Refused => {
+            let flat = Switch::is_on(parameters.flatten_errors.as_ref());
+            (StatusCode::BAD_REQUEST, Json(refused(report, flat))).into_response()
+        }
+    })
+}
+
+/// The configuration's text, in whichever way it came.
+async fn text(request: Request) -> Result<String, Error> {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "multipart/form-data" {
+        return of_multipart(request).await;
+    }
+    let body = Bytes::from_request(request, &()).await.map_err(|error| unreadable(&error))?;
+    let body = String::from_utf8(body.into()).map_err(|error| unreadable(&error))?;
+    match kind.as_str() {
+        "application/json" => Ok(of_json(body)),
+        "application/x-www-form-urlencoded" => of_form(&body),
+        _ => Ok(body),
+    }
+}
+
+/// A JSON document is a configuration itself, or has its text as `config`.
+fn of_json(body: String) -> String {
+    match serde_json::from_str::<Map<String, Value>>(&body) {
+        Ok(mut members) => match members.remove("config") {
+            Some(Value::String(text)) => text,
+            _ => body,
+        },
+        // The check says what is wrong with it, and where.
+        Err(_) => body,
+    }
+}
+
+fn of_form(body: &str) -> Result<String, Error> {
+    let mut fields = form_urlencoded::parse(body.as_bytes());
+    let found = fields.find(|(name, _)| name == "config");
+    found.map(|(_, text)| text.into_owned()).ok_or_else(no_config)
+}
+
+async fn of_multipart(request: Request) -> Result<String, Error> {
+    let mut fields = Multipart::from_request(request, &()).await.map_err(|error| unreadable(&error))?;
+    while let Some(field) = fields.next_field().await.map_err(|error| unreadable(&error))? {
+        if field.name() == Some("config") {
+            return field.text().await.map_err(|error| unreadable(&error));
+        }
+    }
+    Err(no_config())
+}
+
+fn unreadable(error: &dyn std::error::Error) -> Error {
+    Error::bad_request(
+        format!("the configuration cannot be read: {error}"),
+        "send it as the body, in UTF-8: curl --data-binary @kong.yml -H 'Content-Type: text/yaml'",
+    )
+}
+
+fn no_config() -> Error {
+    Error::bad_request(
+        "expected a declarative configuration",
+        "send it as the field `config`: curl -F config=@kong.yml, or as the body with Content-Type: text/yaml",
+    )
+}
+
+/// Kong's words for a configuration that is not taken, with ours beside them.
+fn refused(report: Report, flat: bool) -> Value {
+    let fields: Map<String, Value> = report
+        .problems
+        .iter()
+        .map(|problem| (problem.path.clone(), Value::from(problem.message.clone())))
+        .collect();
+    let mut answer = json!({
+        "code": INVALID,
+        "name": "invalid declarative configuration",
+        "message": format!("declarative config is invalid: {}", Value::from(fields.clone())),
+        "fields": fields,
+        "problems": report.problems,
+        "hint": report.message,
+    });
+    if flat {
+        answer["flattened_errors"] = report.problems.iter().map(flattened).collect();
+    }
+    answer
+}
+
+/// One problem, by the list that its entity stands in.
+fn flattened(problem: &Problem) -> Value {
+    let Problem { path, message, .. } = problem;
+    let (list, field) = path.rsplit_once(']').unwrap_or(("", path));
+    let entity = list.rsplit_once('[').map_or("", |(list, _)| list);
+    let entity = entity.rsplit('.').next().unwrap_or_default().trim_end_matches('s');
+    let field = field.trim_start_matches('.');
+    let kind = if field.is_empty() { "entity" } else { "field" };
+    let mut error = json!({ "type": kind, "message": message });
+    if !field.is_empty() {
+        error["field"] = field.into();
+    }
+    json!({ "entity_type": entity, "errors": [error] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_body_is_the_configuration_or_has_it() {
+        for (body, expected) in [
+            (r#"{"config":"_format_version: \"3.0\""}"#, r#"_format_version: "3.0""#),
+            (r#"{"_format_version":"3.0"}"#, r#"{"_format_version":"3.0"}"#),
+            (r#"{"config":1}"#, r#"{"config":1}"#),
+            ("{", "{"),
+        ] {
+            assert_eq!(of_json(body.to_owned()), expected);
+        }
+        assert_eq!(of_form("x=1&config=a%3A+b%0A").unwrap(), "a: b\n");
+        assert_eq!(of_form("x=1").unwrap_err().status, StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn a_problem_is_named_by_its_entity_and_field() {
+        let flat = |path: &str| {
+            let problem = Problem {
+                file: String::new(),
+                line: None,
+                column: None,
+                path: path.to_owned(),
+                message: "wrong".to_owned(),
+                hint: String::new(),
+            };
+            flattened(&problem)
+        };
+        let field = json!({ "type": "field", "field": "strip_path", "message": "wrong" });
+        let entity = json!({ "type": "entity", "message": "wrong" });
+        for (path, kind, error) in [
+            ("services[0].routes[1].strip_path", "route", &field),
+            ("plugins[2]", "plugin", &entity),
+            ("", "", &entity),
+        ] {
+            assert_eq!(flat(path), json!({ "entity_type": kind, "errors": [error] }), "{path}");
+        }
+    }
+}

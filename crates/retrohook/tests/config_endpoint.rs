@@ -1,0 +1,171 @@
+//! `POST /config`: a whole configuration over the admin port, which stands through restarts; and what a start without files goes on with.
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use testkit::client::{self, Answer};
+use testkit::receiver::Receiver;
+use testkit::scene::{Profiles, Scene};
+use testkit::wait;
+
+const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
+const YAML: (&str, &str) = ("content-type", "text/yaml");
+
+/// Posts a body; `target` has the query.
+#[track_caller]
+fn post(scene: &Scene, target: &str, kind: (&str, &str), body: &str) -> Answer {
+    let admin = scene.gateway().address("admin");
+    client::send(admin, "POST", target, &[("host", "localhost"), kind], body.as_bytes()).expect("an answer")
+}
+
+/// A scene whose gateway runs without `-c`.
+fn without_files() -> Scene {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    scene.setup.without_files = true;
+    scene.start_gateway();
+    scene
+}
+
+#[track_caller]
+fn serves(scene: &Scene) {
+    assert_eq!(scene.put("").expect("an answer").status, 200);
+}
+
+#[track_caller]
+fn serves_nothing(scene: &Scene) {
+    assert_eq!(scene.put("").expect("an answer").status, 404);
+}
+
+#[test]
+fn a_posted_configuration_is_served_and_stands_through_a_kill() {
+    let mut scene = without_files();
+    serves_nothing(&scene);
+    let config = scene.setup.config.clone();
+    let answer = post(&scene, "/config?check_hash=1", YAML, &config);
+    let report = answer.json();
+    assert_eq!((answer.status, &report["result"], &report["generation"]), (201, &json!("taken"), &json!(2)));
+    serves(&scene);
+    scene.told(1);
+    // Kong's controllers post what is served again and again.
+    assert_eq!(post(&scene, "/config?check_hash=1", YAML, &config).status, 304);
+    assert_eq!(post(&scene, "/config", YAML, &config).status, 201);
+    // There are no files that SIGHUP could read.
+    scene.gateway().signal(Signal::HUP);
+    wait::until("a word about the files", || {
+        scene.gateway().output().contains("there is no file to read").then_some(())
+    });
+    serves(&scene);
+
+    scene.kill_and_restart();
+    let output = scene.gateway().output();
+    assert!(output.contains("as served last (POST /config): 1 service, 1 route, 1 plug-in"), "{output}");
+    serves(&scene);
+    scene.told(3);
+}
+
+#[test]
+fn it_comes_in_every_way_that_kong_takes() {
+    let scene = without_files();
+    let config = scene.setup.config.clone();
+    let empty = "_format_version: \"3.0\"\n";
+    let form: String = config.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
+    let part = format!(
+        "--edge\r\ncontent-disposition: form-data; name=\"config\"; filename=\"kong.yml\"\r\n\r\n{config}\r\n--edge--\r\n"
+    );
+    let ways = [
+        ("application/yaml", config.clone()),
+        ("application/json", json!({ "config": config }).to_string()),
+        ("application/x-www-form-urlencoded", format!("config={form}")),
+        ("multipart/form-data; boundary=edge", part),
+    ];
+    for (kind, body) in ways {
+        let answer = post(&scene, "/config", ("content-type", kind), &body);
+        assert_eq!(answer.status, 201, "{kind}: {}", answer.text());
+        serves(&scene);
+        assert_eq!(post(&scene, "/config", YAML, empty).status, 201);
+        serves_nothing(&scene);
+    }
+    // A whole document in JSON.
+    let document = json!({ "_format_version": "3.0", "services": [{ "name": "s", "url": format!("http://{}", scene.upstream.address()),
+        "routes": [{ "name": "r", "paths": ["/mockbin"], "strip_path": true }] }] });
+    let answer = post(&scene, "/config", ("content-type", "application/json"), &document.to_string());
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    serves(&scene);
+}
+
+#[test]
+fn one_with_problems_changes_nothing_and_is_answered_in_kongs_words() {
+    let scene = without_files();
+    let config = scene.setup.config.clone();
+    assert_eq!(post(&scene, "/config", YAML, &config).status, 201);
+    let bad = config.replace("strip_path: true", "strip_path: perhaps");
+    let answer = post(&scene, "/config?flatten_errors=1", YAML, &bad);
+    let told = answer.json();
+    assert_eq!((answer.status, &told["code"]), (400, &json!(14)), "{told}");
+    assert_eq!(told["name"], "invalid declarative configuration");
+    assert!(told["message"].as_str().is_some_and(|text| text.starts_with("declarative config is invalid: ")));
+    let path = "services[0].routes[0].strip_path";
+    assert!(told["fields"][path].is_string(), "{told}");
+    assert_eq!(
+        (&told["problems"][0]["path"], &told["problems"][0]["file"]),
+        (&json!(path), &json!("POST /config"))
+    );
+    assert!(told["problems"][0]["line"].is_u64(), "{told}");
+    assert_eq!(told["flattened_errors"][0]["entity_type"], "route", "{told}");
+    assert_eq!(told["flattened_errors"][0]["errors"][0]["field"], "strip_path", "{told}");
+    for (kind, body) in
+        [("multipart/form-data; boundary=edge", "--edge--\r\n"), ("application/x-www-form-urlencoded", "x=1")]
+    {
+        let answer = post(&scene, "/config", ("content-type", kind), body);
+        let told = answer.json();
+        assert_eq!((answer.status, told["hint"].is_string()), (400, true), "{told}");
+    }
+    serves(&scene);
+    let (_, status) = scene.admin().status();
+    assert_eq!(status["retrohook"]["configuration"]["generation"], 2, "{status}");
+}
+
+#[test]
+fn files_and_the_endpoint_take_each_others_place() {
+    let mut scene = Scene::start(RETROHOOK, &Profiles::default().yaml());
+    serves(&scene);
+    scene.told(1);
+    let other = Receiver::start();
+    let config = scene.setup.config.clone();
+    let moved = config.replace(&scene.receiver.url("/hook"), &other.url("/other"));
+    let answer = post(&scene, "/config", YAML, &moved);
+    let report: Value = answer.json();
+    assert_eq!(answer.status, 201, "{report}");
+    let gone = report["changes"].as_array().is_some_and(|lines| {
+        lines.iter().any(|line| line.as_str().is_some_and(|line| line.ends_with("/hook is gone")))
+    });
+    assert!(gone, "{report}");
+    serves(&scene);
+    other.wait_for(1);
+    wait::until("its line", || scene.gateway().reloads().pop());
+    // A reload serves the files.
+    let printed = scene.reload(&config);
+    assert!(printed.contains("/other is gone"), "{printed}");
+    assert_eq!(post(&scene, "/config", YAML, &moved).status, 201);
+    // So does a start with them, and says that it replaced something.
+    scene.kill_and_restart();
+    let output = scene.gateway().output();
+    assert!(output.contains("the configuration that POST /config gave is replaced by the files"), "{output}");
+    assert!(!output.contains("as served last"), "{output}");
+    // A start without files goes on with those of the last one.
+    scene.take_gateway().terminate();
+    scene.setup.without_files = true;
+    scene.start_gateway();
+    let output = scene.gateway().output();
+    assert!(output.contains("as served last (") && output.contains("retrohook.yaml)"), "{output}");
+    serves(&scene);
+    let last = scene.admin().wait_for_events(3);
+    wait::until("the message", || {
+        let ids: Vec<_> = scene
+            .receiver
+            .messages()
+            .iter()
+            .filter_map(|message| message.header("x-retrohook-event-id").map(str::to_owned))
+            .collect();
+        ids.iter().any(|id| last[2]["id"] == id.as_str()).then_some(())
+    });
+}
