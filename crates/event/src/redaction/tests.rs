@@ -161,9 +161,17 @@ fn a_secret_ends_where_all_servers_agree_that_it_does() {
 
 #[test]
 fn what_is_no_query_stays() {
-    for plain in
-        ["", "/", "*", "/token=s/password=t", "/a;token=s", "/a?x=1&y", "/a?name=%zz%4", "/a?b=http://c.d/@e"]
-    {
+    for plain in [
+        "",
+        "/",
+        "*",
+        "/token=s/password=t",
+        "/a;token=s",
+        "/a?x=1&y",
+        "/a?name=%zz%4",
+        "/a?b=http://c.d/@e",
+        "/a?user.name=x&ids[0]=y",
+    ] {
         uri(plain, plain);
     }
 }
