@@ -162,6 +162,11 @@ mod tests {
         }
         let expired = BTreeMap::from([("a".to_owned(), 4), ("b".to_owned(), 6)]);
         assert_eq!(stats.expired_messages(), expired);
+        for _ in 0..2 {
+            stats.set_aside(&BTreeMap::from([(QueueId(1), 2), (QueueId(2), 3)]));
+        }
+        let set_aside = BTreeMap::from([(QueueId(1), 4), (QueueId(2), 6)]);
+        assert_eq!(stats.set_aside_messages(), set_aside);
     }
 
     #[test]
