@@ -28,8 +28,20 @@ const CAUGHT: usize = 90;
 /// Mutants that change nothing that anybody could see, as regular expressions over their names, each with the reason.
 const EQUIVALENT: &[(&str, &str)] = &[
     (r"impl (fmt::)?(Debug|Display) for", "texts for people are not promised word by word"),
-    (r"crates/storage/src/failpoint\.rs", "without its feature a point is nothing"),
-    (r"crates/[a-z]+/src/(conformance|testing|memory/samples)", "they are tests"),
+    (
+        r"replace < with <= in Redactor::is_followed",
+        "a name below the deepest pointer is kept and never asked for",
+    ),
+    (r"replace > with >= in Utf8::continues", "the text is read byte by byte, with the same end"),
+    (r"path_of\(uri\) == request_path with false in text_of", "the same text, put together from its parts"),
+    (r"guard/address\.rs:.* replace \| with \^ in (embedded|v4)$", "the halves have no bit in common"),
+];
+
+/// Files without mutants, each with the reason. As globs: cargo-mutants does not ask [`EQUIVALENT`] before it deletes a field.
+const NOT_TRIED: &[(&str, &str)] = &[
+    ("crates/storage/src/failpoint.rs", "without its feature a point is nothing"),
+    ("crates/*/src/{conformance,testing}{.rs,/**}", "they are tests"),
+    ("crates/storage/src/memory/samples.rs", "tests are made with it"),
 ];
 
 /// Which crate, and which part of its mutants.
@@ -106,11 +118,17 @@ fn command(
         "--baseline",
         "run",
         "--timeout-multiplier",
-        "3",
+        "5",
+        // Only what hangs is to end by it, also on a machine with other work.
+        "--minimum-test-timeout",
+        "60",
         "--colors",
         "never",
     ]);
     command.arg("--output").arg(output).args(["--cap-lints=true", "--copy-target=false"]);
+    for (files, _) in NOT_TRIED {
+        command.args(["--exclude", files]);
+    }
     for (pattern, _) in EQUIVALENT {
         command.args(["--exclude-re", pattern]);
     }
@@ -118,6 +136,9 @@ fn command(
         // So that a part is a sample of the whole crate, not of its first files.
         command.args(["--sharding", "round-robin", "--shard", shard]);
     }
+    // The dependencies are built once, not in each run's copy of the tree; and nobody reads the backtrace of a mutant.
+    command.env("CARGO_TARGET_DIR", places.target.join("mutants/build"));
+    command.env("CARGO_PROFILE_DEV_DEBUG", "none");
     // Its own tests: what starts the binary is another crate's.
     command.args(["--", "--lib"]);
     command
