@@ -104,9 +104,13 @@ mod tests {
         let gone = Arc::downgrade(&first);
         drop(first);
         assert!(gone.upgrade().is_none(), "the table holds nothing");
-        for position in 3..10_000 {
+        let held: Vec<_> = (3..6).map(|position| events.share(event(position))).collect();
+        for position in 6..10_000 {
             events.share(event(position));
+            assert!(events.known().by_position.len() <= held.len() + 1 + SWEEP_AFTER);
         }
-        assert!(events.known().by_position.len() <= SWEEP_AFTER + 1);
+        for event in &held {
+            assert!(Arc::ptr_eq(event, &events.share((**event).clone())), "what is held is found as before");
+        }
     }
 }
