@@ -261,3 +261,49 @@ async fn a_read_that_panics_is_tried_again() {
     };
     assert_eq!(head.unwrap(), Position(position));
 }
+
+/// Reads of rows fail until they are to be listed one by one, and that fails too.
+fn damage_all_rows_once(world: &World) {
+    for _ in 0..TRIES + 2 {
+        world.faults.fail_next(damaged());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_whose_rows_cannot_even_be_listed_wait_and_new_events_go_on() {
+    let mut world = World::new(1).await;
+    world.script(|_| Answer::Status(500));
+    let handle = world.start(0, raw());
+    let retried = world.publish("a").await;
+    world.until("the failure", |world| world.recorded(retried).len() == 1).await;
+    world.script(|_| OK);
+    damage_all_rows_once(&world);
+    let retries_wait = || handle.trouble().is_some_and(|trouble| trouble.starts_with("its retries wait"));
+    pass(&world, 12).await;
+    world.until("the trouble", |_| retries_wait()).await;
+    assert_eq!((world.faults.left(), handle.state()), (0, WorkerState::Running));
+    let new = world.publish("b").await;
+    world.until("the new event", |world| world.done_to() == new).await;
+    assert_eq!(world.delivered(), [new]);
+    assert!(retries_wait(), "a commit that succeeds is no reason to say nothing");
+    pass(&world, 60).await;
+    world.until("the retry", |world| world.delivered() == [new, retried]).await;
+    assert_eq!(handle.trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_last_run_left_waits_too_when_it_cannot_be_listed() {
+    let mut world = World::new(1).await;
+    let position = world.publish("a").await;
+    let at = world.stamp().plus(HOUR);
+    world.leave_rows(vec![(position, DeliveryState::Retry { at }, 1)]).await;
+    let handle = world.start(0, raw());
+    damage_all_rows_once(&world);
+    let retries_wait = || handle.trouble().is_some_and(|trouble| trouble.starts_with("its retries wait"));
+    pass(&world, 6).await;
+    world.until("the trouble", |_| retries_wait()).await;
+    assert_eq!((handle.state(), world.attempts()), (WorkerState::Running, vec![]));
+    pass(&world, 70).await;
+    world.until("the retry", |world| world.delivered() == [position]).await;
+    assert_eq!((handle.trouble(), handle.counts().set_aside), (None, 0));
+}
