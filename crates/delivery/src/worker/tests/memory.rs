@@ -1,5 +1,6 @@
 //! All workers together hold no more than their budget, and none is kept waiting by another.
 
+use super::world::SINK_WAITING;
 use super::*;
 use crate::budget::{COST, facts};
 
@@ -37,6 +38,12 @@ async fn endpoints_that_hang_hold_no_more_than_the_budget_and_keep_nobody_waitin
         })
         .await;
     assert!(world.budget.held() > BUDGET as u64 / 2, "the others use what is left: {}", world.budget.held());
+    let deliveries = &world.deliveries;
+    assert_eq!(
+        (deliveries.bytes_held(), deliveries.workers_waiting()),
+        (world.budget.held(), 3),
+        "as it is shown"
+    );
     let hung = world.calls().iter().filter(|call| call.endpoint != "/3").count();
     assert!((BUDGET / 2 / cost..=BUDGET / cost + 4).contains(&hung), "{hung} of {cost} bytes each");
     // Attempts that end make room for the next ones, also for those that wait for a retry.
@@ -62,4 +69,7 @@ async fn an_event_larger_than_the_budget_is_delivered() {
     world.until("the cursor", |world| world.done_to() == last).await;
     world.until("the other's", |_| other.counts().delivered == 5).await;
     assert_eq!(world.budget.held(), 0);
+    let deliveries = &world.deliveries;
+    assert_eq!((deliveries.bytes_held(), deliveries.workers_waiting()), (0, 0));
+    assert_eq!(deliveries.attempts_waiting(), SINK_WAITING);
 }

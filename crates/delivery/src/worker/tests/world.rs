@@ -92,6 +92,9 @@ pub(super) enum Answer {
 
 pub(super) const OK: Answer = Answer::Status(204);
 
+/// How many attempts the sink says wait for a connection.
+pub(super) const SINK_WAITING: usize = 7;
+
 type Script = Box<dyn FnMut(&Call) -> Answer + Send>;
 
 pub(super) struct ScriptedSink {
@@ -103,7 +106,7 @@ pub(super) struct ScriptedSink {
 
 impl Sink for ScriptedSink {
     fn waiting(&self) -> usize {
-        0
+        SINK_WAITING
     }
 
     fn attempt(&self, request: AttemptRequest) -> Pin<Box<dyn Future<Output = AttemptReport> + Send + '_>> {
