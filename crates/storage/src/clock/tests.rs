@@ -159,17 +159,18 @@ fn a_step_of_five_seconds_is_a_jump() {
     }
 }
 
-/// A machine that stops the process for a second between the first readings.
+/// A machine that stops the process before some of the first readings.
 #[test]
 fn both_clocks_are_read_at_one_moment() {
-    struct Stops(Mutex<(u32, Duration)>);
+    /// How often it still stops, for how long, and the time.
+    struct Stops(Mutex<(u32, Duration, Duration)>);
     impl Stops {
         fn pass(&self) -> Duration {
             let mut readings = self.0.lock().unwrap();
-            readings.0 += 1;
-            let by = if readings.0 <= 4 { Duration::from_secs(10) } else { Duration::from_millis(1) };
-            readings.1 += by;
-            readings.1
+            let by = if readings.0 > 0 { readings.1 } else { Duration::from_millis(1) };
+            readings.0 = readings.0.saturating_sub(1);
+            readings.2 += by;
+            readings.2
         }
     }
     impl Clock for Stops {
@@ -181,10 +182,17 @@ fn both_clocks_are_read_at_one_moment() {
             self.pass()
         }
     }
-    let (wall, uptime) = read(&Stops(Mutex::new((0, Duration::ZERO))));
-    assert_eq!(uptime.saturating_sub(wall.since(WALL)), Duration::from_millis(1));
-    let (wall, uptime) = read(&Stops(Mutex::new((4, Duration::ZERO))));
-    assert_eq!((wall.since(WALL), uptime), (Duration::from_millis(2), Duration::from_millis(3)));
+    for (stops, millis, expected) in [
+        (0, 0, (2, 3)),
+        (4, 10_000, (40_002, 40_003)),
+        (3, 49, (98, 147)),
+        (3, 50, (151, 152)),
+        (9, 10_000, (80_000, 70_000)),
+    ] {
+        let (wall, uptime) = read(&Stops(Mutex::new((stops, Duration::from_millis(millis), Duration::ZERO))));
+        let found = (wall.since(WALL).as_millis(), uptime.as_millis());
+        assert_eq!(found, expected, "{stops} times {millis} ms");
+    }
 }
 
 #[test]
