@@ -17,6 +17,7 @@ use crate::vital;
 
 mod clock;
 mod room;
+mod upkeep;
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
