@@ -13,14 +13,13 @@ use std::time::{Duration, Instant};
 
 use admin::Configuration;
 use admin::reload::{Reloads, reloads};
-use dialing::Names;
 use event::timestamp::Clock;
 use gateway::Gateway;
 use listener::unix::UnixError;
 use storage::vital::{self, Death, Deaths};
 use storage::writer::STALLED_AFTER;
 
-use crate::cli::{Listen, NodeArgs, RunArgs};
+use crate::cli::RunArgs;
 use crate::clock::WallClock;
 use crate::{check, logs, output, report};
 
@@ -34,6 +33,7 @@ mod reach;
 mod reload;
 mod remembered;
 mod serving;
+mod settings;
 mod signals;
 mod sockets;
 
@@ -162,33 +162,38 @@ impl Node {
         let mut signals = Signals::listen();
         report::line(&format!("retrohook {}", env!("CARGO_PKG_VERSION")));
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
-        let files = Files::of(&args, clock.now());
+        let names = settings::names(&args.node);
+        let files = Files::of(args.config, names.clone(), clock.now());
         let given = if files.are_none() { None } else { Some(accepted(files.read())?) };
-        refuse_unbuilt(&args.node)?;
-        let allow = delivering::allowed(&args.node)?;
-        check_hub_url(&args.node)?;
-        let names = Names::system();
-        let descriptors = Descriptors::raise(args.node.workers.map_or_else(cores, usize::from));
-        let sockets = Sockets::bind(&args.node, &descriptors, names.clone())?;
+        let node = args.node;
+        settings::refuse_unbuilt(&node)?;
+        let allow = settings::allowed(&node)?;
+        settings::check_hub_url(&node)?;
+        let resolver = dialing::Names::system();
+        let descriptors = Descriptors::raise(settings::workers(&node));
+        let sockets = Sockets::bind(settings::sockets(&node), &descriptors, resolver.clone())?;
         warn(sockets.warnings().into_iter().chain(descriptors.warning()));
         let (vitals, deaths) = vital::vitals();
-        let mut ledger = Ledger::open(&args.node, clock.clone(), vitals.clone())?;
+        let mut ledger = Ledger::open(settings::ledger(&node), clock.clone(), vitals.clone())?;
         let checked = configuration(&files, given, &ledger)?;
         ledger.declare(&checked)?;
-        report::entry("data", &format!("{} ({})", args.node.data_dir.display(), ledger.history()?));
+        report::entry("data", &format!("{} ({})", node.data_dir.display(), ledger.history()?));
         let config = checked.config;
 
-        let hub_url = args.node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
+        let hub_url = node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
         let reach = reach::Reach { hub_url, is_served: sockets.hub_is_served() };
         warn(reach::warnings(&config, &reach));
-        let calls = Calls { allow, names, descriptors: &descriptors };
-        let hub_url = reach.hub_url.trim_end_matches('/');
-        let (delivering, declare) =
-            Delivering::start(&args.node, &config, &ledger, calls, hub_url, clock.clone())?;
+        let calls = Calls { allow, names: resolver, descriptors: &descriptors };
+        let hub = hub::Config {
+            names: names.clone(),
+            hub_url: reach.hub_url.trim_end_matches('/').to_owned(),
+            max_long_polls: descriptors.of_control().long_polls,
+        };
+        let (delivering, declare) = Delivering::start(hub, &config, &ledger, calls, clock.clone())?;
 
         let declared = delivering::declared(&config, &ledger.entities);
         let known = Arc::new(Configuration::loaded(clock.now(), declared));
-        let compiler = Compiler::new(&args.node, &ledger, clock.clone());
+        let compiler = Compiler::new(&names, &ledger, clock.clone());
         let first = compiler.compile(known.generation(), &config, &compiler::topics(&ledger.entities));
         let first = Arc::new(first.map_err(StartError::part("compile the configuration"))?);
         let start = |gateway: Gateway| gateway.start(first, clock.clone(), &vitals);
@@ -202,7 +207,8 @@ impl Node {
             configuration: &known,
             reloads: &reloads,
         };
-        let serving = Serving::start(&args.node, &ledger, &delivering, cores, listeners, &shared)?;
+        let serving =
+            Serving::start(settings::asked(&node), &ledger, &delivering, cores, listeners, &shared)?;
         let publisher = gateway.as_ref().map(|running| running.publisher().clone());
         let entities = ledger.entities.clone();
         Reloader {
@@ -220,7 +226,7 @@ impl Node {
         .start(asks)?;
         signals.drain_too();
         report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
-        let drain_timeout = Duration::from_secs(args.node.drain_timeout);
+        let drain_timeout = Duration::from_secs(node.drain_timeout);
         let parts = Parts { gateway, serving, delivering, ledger };
         Ok(Self { parts, signals, reloads, deaths, drain_timeout })
     }
@@ -327,31 +333,4 @@ fn accepted(checked: Result<Checked, config::Report>) -> Result<Checked, StartEr
     })?;
     check::warnings(&checked.config);
     Ok(checked)
-}
-
-fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
-    let unbuilt = [
-        (&node.proxy_tls_listen, "--proxy-tls-listen"),
-        (&node.dashboard_listen, "--dashboard-listen"),
-        (&node.legacy_admin_listen, "--legacy-admin-listen"),
-    ];
-    match unbuilt.into_iter().find(|(listen, _)| **listen != Listen::Off) {
-        Some((_, setting)) => Err(StartError::NotBuilt(setting)),
-        None => Ok(()),
-    }
-}
-
-fn check_hub_url(node: &NodeArgs) -> Result<(), StartError> {
-    let Some(url) = &node.hub_url else { return Ok(()) };
-    let parsed: Result<http::Uri, _> = url.parse();
-    let usable = parsed.is_ok_and(|url| {
-        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())
-    });
-    // A user in it would go to every subscriber.
-    let usable = usable && !url.contains('@');
-    if usable { Ok(()) } else { Err(StartError::HubUrl(event::redaction::shown(url).into_owned())) }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }

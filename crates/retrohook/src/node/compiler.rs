@@ -8,12 +8,12 @@ use event::timestamp::Clock;
 use gateway::Snapshot;
 use gateway::compile::CompileError;
 use gateway::destination::Destinations;
+use hub::Names;
 use pipeline::kind::Priority;
 use pipeline::{BuildContext, ConfigProblem, Plugin, PluginKind};
 use storage::entities::Entities;
 
 use super::ledger::Ledger;
-use crate::cli::NodeArgs;
 
 /// Numbers of topics, by their bare names.
 pub type Topics = Arc<HashMap<String, TopicId>>;
@@ -38,14 +38,14 @@ pub struct Compiler {
 
 impl Compiler {
     /// For a node with this store.
-    pub fn new(node: &NodeArgs, ledger: &Ledger, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(names: &Names, ledger: &Ledger, clock: Arc<dyn Clock>) -> Self {
         let context = BuildContext {
             owner: String::new(),
             writer: ledger.writer.clone(),
             clock,
             topics: Arc::default(),
-            region: node.region.clone(),
-            account: node.account_id.clone(),
+            region: names.region.clone(),
+            account: names.account.clone(),
         };
         Self { kinds: plugins::all(), context, destinations: Destinations::default() }
     }

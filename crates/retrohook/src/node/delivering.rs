@@ -31,7 +31,6 @@ use tokio::time::Instant;
 use super::StartError;
 use super::descriptors::Descriptors;
 use super::ledger::Ledger;
-use crate::cli::NodeArgs;
 
 /// What bounds the calls to endpoints.
 pub struct Calls<'a> {
@@ -63,11 +62,10 @@ impl Delivering {
     /// # Errors
     /// If a setting is wrong, an endpoint cannot be called at all, or the store fails.
     pub fn start(
-        node: &NodeArgs,
+        hub_config: hub::Config,
         config: &config::Config,
         ledger: &Ledger,
         calls: Calls<'_>,
-        hub_url: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Declare), StartError> {
         let runtime = runtime()?;
@@ -98,11 +96,7 @@ impl Delivering {
             sns_key: key.subscribe(),
             drain: polls_end,
         };
-        let hub_config = hub::Config {
-            names: hub::Names { region: node.region.clone(), account: node.account_id.clone() },
-            hub_url: hub_url.to_owned(),
-            max_long_polls: descriptors.of_control().long_polls,
-        };
+        let hub_url = hub_config.hub_url.clone();
         let entities = &ledger.entities;
         let hub_settings = hub_settings(config, entities);
         let hub = runtime
@@ -115,7 +109,7 @@ impl Delivering {
             reader: ledger.reader.clone(),
             writer: ledger.writer.clone(),
             runtime: runtime.handle().clone(),
-            hub_url: hub_url.to_owned(),
+            hub_url,
         };
         declare.start_workers(workers(config, entities))?;
         let (drain, drained) = oneshot::channel();
@@ -165,21 +159,8 @@ fn run(
     thread.map_err(StartError::part("start the deliveries' thread"))
 }
 
-/// What `--allow-endpoints` and `--allow-private-endpoints` say.
-///
-/// # Errors
-/// All values that are wrong.
-pub fn allowed(node: &NodeArgs) -> Result<Allow, StartError> {
-    Allow::parse(node.allow_private_endpoints, node.allow_endpoints.iter().map(String::as_str))
-        .map_err(|wrong| StartError::AllowEndpoints(join(&wrong)))
-}
-
 fn runtime() -> Result<Runtime, StartError> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().thread_name("delivery-blocking").build();
     runtime.map_err(StartError::part("make a runtime"))
-}
-
-fn join(wrong: &[impl std::fmt::Display]) -> String {
-    wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, Options, Report, Text};
 use event::Timestamp;
+use hub::Names;
 
 use super::remembered::{Remembered, Source};
-use crate::cli::RunArgs;
 
 /// Files, and what they are checked with.
 pub struct Files {
     paths: Vec<PathBuf>,
-    region: String,
-    account: String,
+    names: Names,
     /// The `created_at` of entities that have none, also of those that a reload brings: else a reload would make all of them younger,
     /// and decide ties between routes in another way than a start.
     started_at: Timestamp,
@@ -27,14 +26,9 @@ pub struct Checked {
 }
 
 impl Files {
-    /// Those of a command line.
-    pub fn of(args: &RunArgs, started_at: Timestamp) -> Self {
-        Self {
-            paths: args.config.clone(),
-            region: args.node.region.clone(),
-            account: args.node.account_id.clone(),
-            started_at,
-        }
+    /// Files of these paths, for a node of this account and region.
+    pub fn of(paths: Vec<PathBuf>, names: Names, started_at: Timestamp) -> Self {
+        Self { paths, names, started_at }
     }
 
     /// Whether the node was given none.
@@ -68,8 +62,8 @@ impl Files {
         let kinds = plugins::all();
         let options = Options {
             kinds: &kinds,
-            region: &self.region,
-            account: &self.account,
+            region: &self.names.region,
+            account: &self.names.account,
             env: &|name| std::env::var(name).ok(),
             now: self.started_at,
         };

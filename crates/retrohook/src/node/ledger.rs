@@ -16,7 +16,6 @@ use storage::{Feed, Reader, Receipt, StoreError, Writer};
 
 use super::files::Checked;
 use super::{StartError, changes};
-use crate::cli::NodeArgs;
 
 /// Open intents that are turned into events in one commit of the recovery.
 const RECOVER_AT_ONCE: usize = 512;
@@ -41,6 +40,14 @@ pub struct Ledger {
     thread: JoinHandle<()>,
 }
 
+/// Where a node keeps its data, and how much of it.
+pub struct Config {
+    /// The data directory.
+    pub store: stores::sqlite::Options,
+    /// The limits.
+    pub retention: Retention,
+}
+
 /// What the last run left.
 #[derive(Clone, Copy)]
 struct Found {
@@ -58,10 +65,8 @@ impl Ledger {
     ///
     /// # Errors
     /// If it cannot be used; nothing in it was overwritten.
-    pub fn open(node: &NodeArgs, clock: Arc<dyn Clock>, vitals: Vitals) -> Result<Self, StartError> {
-        let retention =
-            Retention { max_bytes: node.max_store, min_free_bytes: node.min_free, ..Retention::default() };
-        let options = stores::sqlite::Options { dir: node.data_dir.clone() };
+    pub fn open(config: Config, clock: Arc<dyn Clock>, vitals: Vitals) -> Result<Self, StartError> {
+        let Config { store: options, retention } = config;
         let opened = stores::sqlite::open(options).map_err(|error| StartError::Store(error.into()))?;
         let feed = Feed::default();
         let config_of_writer = writer::Config {

@@ -10,7 +10,7 @@ use admin::reload::Reloads;
 use admin::{Configuration, ListenerHealth, Node};
 use gateway::stats::CoreStats;
 use listener::connection::Limits;
-use listener::guard::{self, Guard, HostPattern};
+use listener::guard::{Guard, HostPattern, Origin};
 use listener::surface::{self, Surface};
 use storage::vital::{Vital, Vitals};
 use tokio::runtime::LocalOptions;
@@ -23,7 +23,6 @@ use super::delivering::Delivering;
 use super::descriptors::Descriptors;
 use super::ledger::Ledger;
 use super::sockets::Socket;
-use crate::cli::NodeArgs;
 
 /// Bound listeners; those that are off are `None`.
 pub struct Listeners {
@@ -66,6 +65,21 @@ pub struct Serving {
     draining: Arc<AtomicBool>,
 }
 
+/// By which names, and from which pages, admin and hub may be asked.
+pub struct Asked {
+    /// Hosts beside those that are always accepted.
+    pub hosts: Vec<HostPattern>,
+    /// Where pages may come from.
+    pub origins: Vec<Origin>,
+}
+
+impl Asked {
+    /// `None` where any host is accepted, because no browser reaches a Unix socket.
+    fn hosts_at(&self, socket: &Socket) -> Option<Vec<HostPattern>> {
+        socket.address().map(|_| self.hosts.clone())
+    }
+}
+
 /// Listeners that have a thread of their own.
 struct Serve {
     /// How long requests may take to end, once they are to end.
@@ -92,7 +106,7 @@ impl Serving {
     /// # Errors
     /// If the operating system gives no thread or runtime.
     pub fn start(
-        node: &NodeArgs,
+        asked: Asked,
         ledger: &Ledger,
         delivering: &Delivering,
         cores: Vec<Arc<CoreStats>>,
@@ -102,8 +116,7 @@ impl Serving {
         let draining = Arc::new(AtomicBool::new(false));
         let health = Arc::new(listeners.health());
         let share = shared.descriptors.of_control();
-        let guard =
-            |socket: &Socket| Guard { hosts: hosts(node, socket), origins: node.allow_origin.clone() };
+        let guard = |socket: &Socket| Guard { hosts: asked.hosts_at(socket), origins: asked.origins.clone() };
         let admin = listeners.admin.map(|socket| {
             let surface = Surface {
                 name: "admin",
@@ -219,15 +232,6 @@ fn hub_surface(name: &'static str, guard: Guard, connections: usize) -> Surface<
         connections,
         limits: LIMITS,
     }
-}
-
-/// Hosts beside those that are always accepted; `None` where any is, because no browser reaches a Unix socket.
-fn hosts(node: &NodeArgs, socket: &Socket) -> Option<Vec<HostPattern>> {
-    socket.address()?;
-    let machine = rustix::system::uname();
-    let machine = machine.nodename().to_str().ok().map(HostPattern::exactly);
-    let hub_url = node.hub_url.as_deref().and_then(guard::host_of);
-    Some(node.allow_host.iter().cloned().chain(machine).chain(hub_url).collect())
 }
 
 type Served = (Socket, Surface<axum::body::Body>, axum::Router);

@@ -7,10 +7,26 @@ use gateway::Gateway;
 use gateway::front::Front;
 use listener::{bind, unix};
 
+use super::StartError;
 use super::descriptors::Descriptors;
-use super::{StartError, cores};
-use crate::cli::{AmbiguousPaths, Listen, NodeArgs};
+use crate::cli::Listen;
 use crate::report;
+
+/// Where a node listens, and how its data path is served.
+pub struct Config {
+    /// The data path.
+    pub proxy: Listen,
+    /// For operators.
+    pub admin: Listen,
+    /// SNS and SQS.
+    pub hub: Listen,
+    /// What endpoints elsewhere may ask.
+    pub hub_public: Listen,
+    /// Cores of the data path.
+    pub workers: usize,
+    /// How it presents itself to both sides.
+    pub front: Front,
+}
 
 /// Bound sockets.
 pub struct Sockets {
@@ -73,8 +89,9 @@ impl Sockets {
     ///
     /// # Errors
     /// Names the first that cannot be bound, and its setting.
-    pub fn bind(node: &NodeArgs, descriptors: &Descriptors, names: Names) -> Result<Self, StartError> {
-        let proxy = proxy(node, descriptors, names)?;
+    pub fn bind(config: Config, descriptors: &Descriptors, names: Names) -> Result<Self, StartError> {
+        let Config { proxy, admin, hub, hub_public, workers, front } = config;
+        let proxy = bind_proxy(&proxy, workers, front, descriptors, names)?;
         let off = || "off".to_owned();
         report::entry(
             "proxy",
@@ -86,9 +103,9 @@ impl Sockets {
                 report::entry(name, &socket.as_ref().map_or_else(off, Socket::shown));
                 Ok(socket)
             };
-        let admin = one("admin", &node.admin_listen, "--admin-listen")?;
-        let hub = one("hub", &node.hub_listen, "--hub-listen")?;
-        let hub_public = one("hub-public", &node.hub_public_listen, "--hub-public-listen")?;
+        let admin = one("admin", &admin, "--admin-listen")?;
+        let hub = one("hub", &hub, "--hub-listen")?;
+        let hub_public = one("hub-public", &hub_public, "--hub-public-listen")?;
         Ok(Self { proxy, admin, hub, hub_public })
     }
 
@@ -126,29 +143,26 @@ impl Sockets {
     }
 }
 
-fn proxy(node: &NodeArgs, descriptors: &Descriptors, names: Names) -> Result<Option<Gateway>, StartError> {
+fn bind_proxy(
+    listen: &Listen,
+    workers: usize,
+    front: Front,
+    descriptors: &Descriptors,
+    names: Names,
+) -> Result<Option<Gateway>, StartError> {
     let setting = "--proxy-listen";
-    let address = match &node.proxy_listen {
+    let address = match listen {
         Listen::Off => return Ok(None),
         Listen::Unix(_) => return Err(StartError::NoUnix(setting)),
         Listen::On(address) => *address,
     };
-    let workers = node.workers.map_or_else(cores, usize::from);
     let share = descriptors.of_proxy(workers);
     let limits = gateway::limits::Limits {
         connections: share.connections,
         exchanges: share.exchanges,
         ..gateway::limits::Limits::default()
     };
-    let front = Front { ambiguous_paths: ambiguous_paths(node), ..Front::default() };
     let config = gateway::gateway::Config { listen: address, workers, limits, names, front };
     let listen = |source| StartError::Listen { setting, address, source };
     Ok(Some(Gateway::bind(config).map_err(listen)?))
-}
-
-fn ambiguous_paths(node: &NodeArgs) -> gateway::front::AmbiguousPaths {
-    match node.ambiguous_paths {
-        AmbiguousPaths::Match => gateway::front::AmbiguousPaths::Match,
-        AmbiguousPaths::Refuse => gateway::front::AmbiguousPaths::Refuse,
-    }
 }

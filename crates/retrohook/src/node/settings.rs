@@ -1,0 +1,104 @@
+//! From the command line to what each part of a node is told: no part knows the command line.
+
+use delivery::guard::Allow;
+use gateway::front::{self, Front};
+use listener::guard::{self, HostPattern};
+use storage::retention::Retention;
+
+use super::serving::Asked;
+use super::{StartError, ledger, sockets};
+use crate::cli::{AmbiguousPaths, Listen, NodeArgs};
+
+/// Account and region.
+pub fn names(node: &NodeArgs) -> hub::Names {
+    hub::Names { region: node.region.clone(), account: node.account_id.clone() }
+}
+
+/// Where it listens.
+pub fn sockets(node: &NodeArgs) -> sockets::Config {
+    let ambiguous_paths = match node.ambiguous_paths {
+        AmbiguousPaths::Match => front::AmbiguousPaths::Match,
+        AmbiguousPaths::Refuse => front::AmbiguousPaths::Refuse,
+    };
+    sockets::Config {
+        proxy: node.proxy_listen.clone(),
+        admin: node.admin_listen.clone(),
+        hub: node.hub_listen.clone(),
+        hub_public: node.hub_public_listen.clone(),
+        workers: workers(node),
+        front: Front { ambiguous_paths, ..Front::default() },
+    }
+}
+
+/// Where its data is.
+pub fn ledger(node: &NodeArgs) -> ledger::Config {
+    ledger::Config {
+        store: stores::sqlite::Options { dir: node.data_dir.clone() },
+        retention: Retention {
+            max_bytes: node.max_store,
+            min_free_bytes: node.min_free,
+            ..Retention::default()
+        },
+    }
+}
+
+/// Who may ask admin and hub.
+pub fn asked(node: &NodeArgs) -> Asked {
+    let machine = rustix::system::uname();
+    let machine = machine.nodename().to_str().ok().map(HostPattern::exactly);
+    let hub_url = node.hub_url.as_deref().and_then(guard::host_of);
+    Asked {
+        hosts: node.allow_host.iter().cloned().chain(machine).chain(hub_url).collect(),
+        origins: node.allow_origin.clone(),
+    }
+}
+
+/// Cores of the data path.
+pub fn workers(node: &NodeArgs) -> usize {
+    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    node.workers.map_or_else(all, usize::from)
+}
+
+/// What `--allow-endpoints` and `--allow-private-endpoints` say.
+///
+/// # Errors
+/// All values that are wrong.
+pub fn allowed(node: &NodeArgs) -> Result<Allow, StartError> {
+    Allow::parse(node.allow_private_endpoints, node.allow_endpoints.iter().map(String::as_str))
+        .map_err(|wrong| StartError::AllowEndpoints(join(&wrong)))
+}
+
+fn join(wrong: &[impl std::fmt::Display]) -> String {
+    wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Listeners that are not built yet.
+///
+/// # Errors
+/// If one of them was asked for.
+pub fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
+    let unbuilt = [
+        (&node.proxy_tls_listen, "--proxy-tls-listen"),
+        (&node.dashboard_listen, "--dashboard-listen"),
+        (&node.legacy_admin_listen, "--legacy-admin-listen"),
+    ];
+    match unbuilt.into_iter().find(|(listen, _)| **listen != Listen::Off) {
+        Some((_, setting)) => Err(StartError::NotBuilt(setting)),
+        None => Ok(()),
+    }
+}
+
+/// The address in messages.
+///
+/// # Errors
+/// If nobody could visit it.
+pub fn check_hub_url(node: &NodeArgs) -> Result<(), StartError> {
+    let Some(url) = &node.hub_url else { return Ok(()) };
+    let parsed: Result<http::Uri, _> = url.parse();
+    let usable = parsed.is_ok_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())
+    });
+    // A user in it would go to every subscriber.
+    let usable = usable && !url.contains('@');
+    if usable { Ok(()) } else { Err(StartError::HubUrl(event::redaction::shown(url).into_owned())) }
+}
