@@ -4,6 +4,8 @@
 //! encoded as URL or as multipart. `?check_hash=1` answers 304 if it is what is served; `?flatten_errors=1` adds a list of the problems by
 //! entity. The answer has our report beside Kong's words.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
@@ -13,12 +15,20 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
-use crate::reload::{Outcome, Problem, Report, not_asked, refuse_while_draining};
+use crate::reload::{Fault, NotAsked, Outcome, Problem, Report, not_asked, refuse_while_draining};
 use crate::{Error, Node, page};
 
-/// The largest body, in bytes: a file's own limit is below it, and says what is too large.
-pub(crate) const MAX_BODY: usize = 64 << 20;
+/// The largest body, in bytes: a file of 16 MiB, which is the most that is checked, as JSON or in a form.
+pub(crate) const MAX_BODY: usize = 48 << 20;
+/// Bodies that are read at once; more are told to come again.
+const MAX_BODIES: usize = 4;
+/// For the whole body to come.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// One for all nodes of a process: there is one.
+static BODIES: Semaphore = Semaphore::const_new(MAX_BODIES);
 /// Kong's number of this refusal.
 const INVALID: u64 = 14;
 
@@ -50,17 +60,21 @@ pub(crate) async fn post(
 ) -> Result<Response, Error> {
     let parameters = page::parameters(parameters, "`check_hash` and `flatten_errors` (1)")?;
     refuse_while_draining(&node)?;
-    let text = text(request).await?;
+    let place = BODIES.try_acquire().map_err(|_| not_asked(NotAsked::Busy))?;
+    let text = tokio::time::timeout(BODY_PATIENCE, text(request)).await.map_err(|_| too_slow())??;
+    drop(place);
     let report = node.reloads.take(text).await.map_err(not_asked)?;
-    Ok(match report.result {
-        Outcome::Unchanged if Switch::is_on(parameters.check_hash.as_ref()) => {
-            StatusCode::NOT_MODIFIED.into_response()
-        }
-        Outcome::Taken | Outcome::Unchanged => (StatusCode::CREATED, Json(report)).into_response(),
-        Outcome::Refused => {
+    let checks_hash = Switch::is_on(parameters.check_hash.as_ref());
+    Ok(match report.fault {
+        Some(Fault::Configuration) => {
             let flat = Switch::is_on(parameters.flatten_errors.as_ref());
             (StatusCode::BAD_REQUEST, Json(refused(report, flat))).into_response()
         }
+        Some(fault) => (fault.status(), Json(report)).into_response(),
+        None if report.result == Outcome::Unchanged && checks_hash => {
+            StatusCode::NOT_MODIFIED.into_response()
+        }
+        None => (StatusCode::CREATED, Json(report)).into_response(),
     })
 }
 
@@ -74,7 +88,10 @@ async fn text(request: Request) -> Result<String, Error> {
     let body = Bytes::from_request(request, &()).await.map_err(|error| unreadable(&error))?;
     let body = String::from_utf8(body.into()).map_err(|error| unreadable(&error))?;
     match kind.as_str() {
-        "application/json" => Ok(of_json(body)),
+        // As large as it may be, it takes a moment; the admin port has one thread.
+        "application/json" => {
+            tokio::task::spawn_blocking(|| of_json(body)).await.map_err(|error| unreadable(&error))
+        }
         "application/x-www-form-urlencoded" => of_form(&body),
         _ => Ok(body),
     }
@@ -82,12 +99,14 @@ async fn text(request: Request) -> Result<String, Error> {
 
 /// A JSON document is a configuration itself, or has its text as `config`.
 fn of_json(body: String) -> String {
-    match serde_json::from_str::<Map<String, Value>>(&body) {
-        Ok(mut members) => match members.remove("config") {
-            Some(Value::String(text)) => text,
-            _ => body,
-        },
-        // The check says what is wrong with it, and where.
+    // What else it has is stepped over, and not kept.
+    #[derive(Deserialize)]
+    struct Member {
+        config: String,
+    }
+    match serde_json::from_str::<Member>(&body) {
+        Ok(Member { config }) => config,
+        // A configuration itself; or the check says what is wrong with it, and where.
         Err(_) => body,
     }
 }
@@ -95,20 +114,34 @@ fn of_json(body: String) -> String {
 fn of_form(body: &str) -> Result<String, Error> {
     let mut fields = form_urlencoded::parse(body.as_bytes());
     let found = fields.find(|(name, _)| name == "config");
-    found.map(|(_, text)| text.into_owned()).ok_or_else(no_config)
+    let (_, text) = found.ok_or_else(no_config)?;
+    // What is not UTF-8 is decoded to this character, which nobody writes.
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(unreadable(&"it is not UTF-8"));
+    }
+    Ok(text.into_owned())
 }
 
 async fn of_multipart(request: Request) -> Result<String, Error> {
     let mut fields = Multipart::from_request(request, &()).await.map_err(|error| unreadable(&error))?;
     while let Some(field) = fields.next_field().await.map_err(|error| unreadable(&error))? {
         if field.name() == Some("config") {
-            return field.text().await.map_err(|error| unreadable(&error));
+            let bytes = field.bytes().await.map_err(|error| unreadable(&error))?;
+            return String::from_utf8(bytes.into()).map_err(|error| unreadable(&error));
         }
     }
     Err(no_config())
 }
 
-fn unreadable(error: &dyn std::error::Error) -> Error {
+fn too_slow() -> Error {
+    Error {
+        status: StatusCode::REQUEST_TIMEOUT,
+        message: format!("the configuration did not come whole within {} s", BODY_PATIENCE.as_secs()),
+        hint: "send it again".into(),
+    }
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> Error {
     Error::bad_request(
         format!("the configuration cannot be read: {error}"),
         "send it as the body, in UTF-8: curl --data-binary @kong.yml -H 'Content-Type: text/yaml'",

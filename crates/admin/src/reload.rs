@@ -26,6 +26,28 @@ pub enum Outcome {
     Refused,
 }
 
+/// Whose fault it is that a configuration was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fault {
+    /// The configuration's: it has to be another one.
+    Configuration,
+    /// The store's, or that of a node that stops: the same may be taken later.
+    Node,
+    /// Retrohook's.
+    Bug,
+}
+
+impl Fault {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Configuration => StatusCode::BAD_REQUEST,
+            Self::Node => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Bug => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
 /// A reload, for whoever asked for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -37,6 +59,9 @@ pub struct Report {
     pub millis: u64,
     /// In one line: what is served, or why nothing changed.
     pub message: String,
+    /// Of one that was refused.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fault: Option<Fault>,
     /// What became of topics, queues and subscriptions, a line each.
     pub changes: Vec<String>,
     /// What is served and probably not meant, a text each.
@@ -89,6 +114,8 @@ pub struct Asked {
 
 type Waiting = Arc<Mutex<Vec<Asked>>>;
 
+/// How long somebody waits for what came of a reload.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Texts that may wait to be taken; one more is refused.
 const MAX_TEXTS: usize = 4;
 
@@ -98,6 +125,9 @@ pub enum NotAsked {
     /// Who reloads has ended.
     #[error("the thread that reloads has ended; restart this process to have the files read")]
     NobodyReloads,
+    /// It was asked, and there is no end of it: the store hangs.
+    #[error("no configuration was taken within {} s, and it may still be", PATIENCE.as_secs())]
+    NoEnd,
     /// Other texts wait already.
     #[error("Currently loading previous configuration")]
     Busy,
@@ -139,7 +169,10 @@ impl Reloads {
     async fn report(&self, text: Option<String>) -> Result<Report, NotAsked> {
         let (told, report) = oneshot::channel();
         self.push(Asked { text, told: Some(told) })?;
-        report.await.map_err(|_| NotAsked::NobodyReloads)
+        match tokio::time::timeout(PATIENCE, report).await {
+            Ok(report) => report.map_err(|_| NotAsked::NobodyReloads),
+            Err(_) => Err(NotAsked::NoEnd),
+        }
     }
 
     fn push(&self, asked: Asked) -> Result<(), NotAsked> {
@@ -149,9 +182,10 @@ impl Reloads {
             if asked.text.is_some() && texts >= MAX_TEXTS {
                 return Err(NotAsked::Busy);
             }
-            // However often a signal comes, one reload answers it.
-            let is_there = |other: &Asked| other.text.is_none() && other.told.is_none();
-            if !(is_there(&asked) && waiting.iter().any(is_there)) {
+            // However often a signal comes, one reload answers it; but what came before a text is not what comes behind it.
+            let is_signal = |other: &Asked| other.text.is_none() && other.told.is_none();
+            let behind_texts = waiting.iter().rev().take_while(|other| other.text.is_none());
+            if !(is_signal(&asked) && behind_texts.into_iter().any(is_signal)) {
                 waiting.push(asked);
             }
         }
@@ -185,7 +219,7 @@ impl Asks {
 pub(crate) async fn reload(State(node): State<Node>) -> Result<Response, Error> {
     refuse_while_draining(&node)?;
     let report = node.reloads.reload().await.map_err(not_asked)?;
-    let status = if report.result == Outcome::Refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let status = report.fault.map_or(StatusCode::OK, Fault::status);
     Ok((status, Json(report)).into_response())
 }
 
@@ -199,6 +233,11 @@ pub(crate) fn not_asked(error: NotAsked) -> Error {
             status: StatusCode::SERVICE_UNAVAILABLE,
             message: "the configuration does not change any more: this node stops".into(),
             hint: "the next start reads the files".into(),
+        },
+        NotAsked::NoEnd => Error {
+            status: StatusCode::GATEWAY_TIMEOUT,
+            message: error.to_string(),
+            hint: "look at the disk of the data directory, and at `store` in /status".into(),
         },
         NotAsked::Busy => Error {
             status: StatusCode::TOO_MANY_REQUESTS,
@@ -218,6 +257,7 @@ mod tests {
             generation,
             millis: 1,
             message: String::new(),
+            fault: None,
             changes: Vec::new(),
             warnings: Vec::new(),
             problems: Vec::new(),
@@ -238,6 +278,17 @@ mod tests {
         reloads.ask().unwrap();
         reloads.ask().unwrap();
         assert_eq!(answer(asks.next().unwrap(), 2), [None], "two signals are one reload");
+        reloads.ask().unwrap();
+        let given = tokio::spawn({
+            let asking = reloads.clone();
+            async move { asking.take("B".into()).await }
+        });
+        tokio::task::yield_now().await;
+        reloads.ask().unwrap();
+        reloads.ask().unwrap();
+        let asked = answer(asks.next().unwrap(), 2);
+        assert_eq!(asked, [None, Some("B".to_owned()), None], "the last word is the files'");
+        assert_eq!(given.await.unwrap(), Ok(report(2)));
         // Three ask while it is under way.
         let asking = reloads.clone();
         let answers = tokio::spawn(async move {

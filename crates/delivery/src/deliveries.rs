@@ -91,6 +91,10 @@ impl Deliveries {
             let ended = state.wait_for(WorkerState::is_final);
             if tokio::time::timeout_at(deadline + STALLED_AFTER, ended).await.is_err() {
                 task.abort();
+                // It ends where it waits next, and it does nothing but wait.
+                while !task.is_finished() {
+                    tokio::task::yield_now().await;
+                }
                 tracing::error!(
                     subscription = handle.subscription().0,
                     "the store does not answer: what came of a worker's last deliveries could not be noted; they will be repeated"

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use delivery::endpoint::shown;
-use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
+use storage::entities::{Protocol, Subscription, SubscriptionId, SubscriptionState};
 use storage::{StoreError, Tx};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -19,15 +19,21 @@ pub(crate) struct Subscribed {
     uuid: Uuid,
     topic: event::TopicId,
     name: Option<String>,
+    protocol: Protocol,
+    /// As the store has it: it may carry a secret.
     endpoint: String,
-    /// The same in every generation that knows it.
     state: Arc<watch::Sender<SubscriptionState>>,
 }
 
 impl Subscribed {
-    /// Who watches the state of the one before hears of another state at once.
+    /// Who watches the state of the one before hears of another state at once, but not of another endpoint's: whoever delivers to the old
+    /// one would take the word of the new one for its own.
     pub(crate) fn new(stored: &Subscription, before: Option<&Self>) -> Self {
-        let state = match before {
+        let is_same = |before: &&Self| {
+            (before.protocol, &before.endpoint, before.uuid)
+                == (stored.protocol, &stored.endpoint, stored.uuid)
+        };
+        let state = match before.filter(is_same) {
             Some(before) => before.state.clone(),
             None => Arc::new(watch::channel(stored.state.clone()).0),
         };
@@ -35,7 +41,8 @@ impl Subscribed {
             uuid: stored.uuid,
             topic: stored.topic,
             name: stored.name.clone(),
-            endpoint: shown(&stored.endpoint),
+            protocol: stored.protocol,
+            endpoint: stored.endpoint.clone(),
             state,
         };
         subscribed.tell(&stored.state);
@@ -140,7 +147,7 @@ impl Hub {
                 subscription = now.id.0,
                 name = subscribed.name,
                 topic = known.writing.topic_name(now.topic),
-                endpoint = subscribed.endpoint,
+                endpoint = shown(&subscribed.endpoint),
                 before,
                 now = now.state.as_str(),
                 "a subscription's state has changed"

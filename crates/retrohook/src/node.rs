@@ -54,6 +54,12 @@ pub enum StartError {
     /// The configuration has problems; they have been printed.
     #[error("the configuration has problems; nothing was started")]
     Configuration,
+    /// A store of an older version, which did not keep its configuration.
+    #[error(
+        "the data directory has subscriptions, and no configuration: it was written by an older version. Start once with the files (-c FILE); \
+         without them all subscriptions would count as taken out, and what they are owed would be dropped after a day"
+    )]
+    NoConfiguration,
     /// A listener's address cannot be bound.
     #[error("cannot listen on {address}: change {setting}, or stop what listens there")]
     Listen {
@@ -175,10 +181,9 @@ impl Node {
         warn(sockets.warnings().into_iter().chain(descriptors.warning()));
         let (vitals, deaths) = vital::vitals();
         let mut ledger = Ledger::open(settings::ledger(&node), clock.clone(), vitals.clone())?;
-        let checked = configuration(&files, given, &ledger)?;
-        ledger.declare(&checked)?;
+        let compiler = Compiler::new(&names, &ledger, clock.clone());
+        let config = declared(&files, given, &mut ledger, &compiler)?;
         report::entry("data", &format!("{} ({})", node.data_dir.display(), ledger.history()?));
-        let config = checked.config;
 
         let hub_url = node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
         let reach = reach::Reach { hub_url, is_served: sockets.hub_is_served() };
@@ -193,7 +198,6 @@ impl Node {
 
         let declared = delivering::declared(&config, &ledger.entities);
         let known = Arc::new(Configuration::loaded(clock.now(), declared));
-        let compiler = Compiler::new(&names, &ledger, clock.clone());
         let first = compiler.compile(known.generation(), &config, &compiler::topics(&ledger.entities));
         let first = Arc::new(first.map_err(StartError::part("compile the configuration"))?);
         let start = |gateway: Gateway| gateway.start(first, clock.clone(), &vitals);
@@ -209,14 +213,12 @@ impl Node {
         };
         let serving =
             Serving::start(settings::asked(&node), &ledger, &delivering, cores, listeners, &shared)?;
-        let publisher = gateway.as_ref().map(|running| running.publisher().clone());
-        let entities = ledger.entities.clone();
         Reloader {
+            publisher: gateway.as_ref().map(|running| running.publisher().clone()),
+            entities: ledger.entities.clone(),
             files,
             compiler,
-            publisher,
             config,
-            entities,
             declare,
             reach,
             known,
@@ -294,6 +296,20 @@ impl Parts {
     }
 }
 
+/// Has the store declare and keep the configuration that is served.
+fn declared(
+    files: &Files,
+    given: Option<Checked>,
+    ledger: &mut Ledger,
+    compiler: &Compiler,
+) -> Result<config::Config, StartError> {
+    let checked = configuration(files, given, ledger)?;
+    // What cannot be served is not to be kept.
+    compiler.can_compile(&checked.config).map_err(StartError::part("compile the configuration"))?;
+    ledger.declare(&checked)?;
+    Ok(checked.config)
+}
+
 /// The configuration that is served: the files', else the one that was served last.
 fn configuration(files: &Files, given: Option<Checked>, ledger: &Ledger) -> Result<Checked, StartError> {
     let kept = Remembered::read(&ledger.writer).map_err(|error| StartError::Store(error.into()))?;
@@ -311,6 +327,7 @@ fn configuration(files: &Files, given: Option<Checked>, ledger: &Ledger) -> Resu
             let how = format!("as served last ({})", kept.names());
             (accepted(files.check(kept))?, how)
         }
+        (None, None) if ledger.has_subscriptions()? => return Err(StartError::NoConfiguration),
         (None, _) => {
             let nothing = Remembered { from: Source::Files, files: Vec::new() };
             (accepted(files.check(nothing))?, "none: no routes, no topics (-c FILE)".to_owned())

@@ -122,6 +122,29 @@ fn one_with_problems_changes_nothing_and_is_answered_in_kongs_words() {
     serves(&scene);
     let (_, status) = scene.admin().status();
     assert_eq!(status["retrohook"]["configuration"]["generation"], 2, "{status}");
+    assert_eq!(status["retrohook"]["degraded"], json!([]), "what is served is what was taken: {status}");
+    // Bytes that are no text are refused in whatever way they come.
+    let admin = scene.gateway().address("admin");
+    let latin1 = [
+        &b"--edge\r\ncontent-disposition: form-data; name=\"config\"\r\n\r\n# \xe9\r\n--edge--\r\n"[..],
+        b"config=%e9",
+        b"\xe9",
+    ];
+    for (kind, body) in
+        ["multipart/form-data; boundary=edge", "application/x-www-form-urlencoded", "text/yaml"]
+            .iter()
+            .zip(latin1)
+    {
+        let answer =
+            client::send(admin, "POST", "/config", &[("host", "localhost"), ("content-type", kind)], body);
+        let answer = answer.expect("an answer");
+        assert!(
+            answer.status == 400
+                && answer.json()["message"].as_str().is_some_and(|text| text.contains("cannot be read")),
+            "{kind}: {}",
+            answer.text()
+        );
+    }
 }
 
 #[test]
@@ -168,4 +191,40 @@ fn files_and_the_endpoint_take_each_others_place() {
             .collect();
         ids.iter().any(|id| last[2]["id"] == id.as_str()).then_some(())
     });
+}
+
+#[test]
+fn other_words_for_the_same_are_kept_too() {
+    let mut scene = Scene::start(RETROHOOK, &Profiles::default().yaml());
+    let with_comment = format!("# secret-of-before\n{}", scene.setup.config);
+    assert!(scene.reload(&with_comment).contains("nothing changed"));
+    assert!(scene.reload(&scene.setup.config).contains("nothing changed"));
+    scene.take_gateway().terminate();
+    let database = testkit::process::database(&scene.setup.data_dir());
+    let kept = rusqlite::Connection::open(database).expect("it opens").query_row(
+        "SELECT value FROM small_values WHERE name = 'configuration'",
+        [],
+        |row| row.get::<_, Vec<u8>>(0),
+    );
+    let kept = String::from_utf8(kept.expect("it is kept")).expect("JSON");
+    assert!(kept.contains("profile-changes") && !kept.contains("secret-of-before"), "{kept}");
+}
+
+#[test]
+fn a_store_of_an_older_version_is_not_emptied_by_a_start_without_files() {
+    let mut scene = Scene::start(RETROHOOK, &Profiles::default().yaml());
+    scene.take_gateway().terminate();
+    let database =
+        rusqlite::Connection::open(testkit::process::database(&scene.setup.data_dir())).expect("it opens");
+    // An older version kept no configuration.
+    database.execute("DELETE FROM small_values WHERE name = 'configuration'", []).expect("it is there");
+    drop(database);
+    scene.setup.without_files = true;
+    let mut refused = scene.setup.start_without_waiting();
+    assert_eq!(refused.wait().code(), Some(1));
+    assert!(refused.output().contains("Start once with the files (-c FILE)"), "{}", refused.output());
+    scene.setup.without_files = false;
+    scene.start_gateway();
+    serves(&scene);
+    scene.told(1);
 }

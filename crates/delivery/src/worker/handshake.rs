@@ -36,6 +36,17 @@ enum Sent {
     StateChanged,
 }
 
+/// Ends a task when dropped: a worker that ends calls its endpoint no more.
+struct CutOff(Option<tokio::task::AbortHandle>);
+
+impl Drop for CutOff {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
+}
+
 impl Worker {
     /// Returns when the subscription is confirmed. Until then its endpoint gets nothing but the request to confirm, and nothing at all
     /// while it is disabled.
@@ -118,7 +129,9 @@ impl Worker {
         for attempts in 1.. {
             // A task of its own: an endpoint that confirms before it answers still gets to answer.
             let attempt = tokio::spawn(self.courier.clone().confirm(confirmation.clone()));
+            let mut cut_off = CutOff(Some(attempt.abort_handle()));
             let Some(report) = self.unless_state_changes(attempt).await? else {
+                cut_off.0 = None;
                 return Ok(Sent::StateChanged);
             };
             let report = report.unwrap_or_else(|error| broken_off(&error));

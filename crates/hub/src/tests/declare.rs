@@ -90,6 +90,31 @@ async fn who_watches_a_state_hears_of_another_one_and_of_nothing_else() {
 }
 
 #[tokio::test]
+async fn who_watched_an_endpoint_hears_nothing_of_the_one_that_takes_its_place() {
+    let stage = Stage::new().await;
+    let with_name = |endpoint: &str, confirm_with: Option<&str>| {
+        let mut wanted = desired();
+        let webhook = wanted.subscriptions.iter_mut().find(|one| one.protocol == Protocol::Http).unwrap();
+        webhook.name = Some("expire".into());
+        webhook.endpoint = endpoint.into();
+        webhook.confirm_with = confirm_with.map(Into::into);
+        wanted
+    };
+    let id = stage.subscription(WEBHOOK);
+    stage.hub.declare(with_name(WEBHOOK, Some(TOKEN)), no_settings, nothing_else).await.unwrap();
+    let mut old = stage.hub.watch_subscription(id).unwrap();
+    let pending = old.borrow_and_update().clone();
+    for (endpoint, confirm_with) in
+        [("http://localhost:9101/new", Some("another")), ("http://localhost:9102", None)]
+    {
+        stage.hub.declare(with_name(endpoint, confirm_with), no_settings, nothing_else).await.unwrap();
+        assert!(!old.has_changed().unwrap_or(false), "{endpoint}");
+        assert_eq!(*old.borrow(), pending, "{endpoint}");
+        assert_ne!(*stage.hub.watch_subscription(id).unwrap().borrow(), pending, "{endpoint}");
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_refuses_changes_nothing() {
     let stage = Stage::new().await;
     stage.memory.fail_next_commit(CommitFault::Full);

@@ -65,6 +65,14 @@ impl Compiler {
         Ok(Snapshot::new(generation, router))
     }
 
+    /// Whether it can be compiled, before the store has its topics.
+    ///
+    /// # Errors
+    /// As [`Compiler::compile`].
+    pub fn can_compile(&self, config: &config::Config) -> Result<(), CompileError<ConfigProblem>> {
+        self.compile(1, config, &placeholders(config)).map(drop)
+    }
+
     fn build(
         &self,
         plugin: &config::Plugin,

@@ -106,6 +106,15 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether the last run declared any.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn has_subscriptions(&self) -> Result<bool, StartError> {
+        let known = self.reader.subscriptions().map_err(store)?;
+        Ok(known.iter().any(|known| known.removed_at.is_none()))
+    }
+
     /// What was found, in one line.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use admin::reload::{self, Asked, Asks, Problem};
+use admin::reload::{self, Asked, Asks, Fault, Problem};
 use admin::{Configuration, Reloaded};
 use config::{Config, HubChange, Report};
 use event::timestamp::Clock;
@@ -26,6 +26,7 @@ use super::compiler::{self, Compiler};
 use super::delivering::{Declare, DeclareError, declared};
 use super::files::{Checked, Files};
 use super::reach::{self, Reach};
+use super::remembered::Source;
 use super::{StartError, changes};
 use crate::clock::WallClock;
 use crate::{check, report};
@@ -117,10 +118,12 @@ impl Reloader {
                     Some(text) => {
                         // What was read before it is not what is served behind it.
                         reloaded = None;
-                        self.serve(runtime, |this, runtime| this.take_given(text, runtime))
+                        self.serve(runtime, Source::Api, |this, runtime| this.take_given(text, runtime))
                     }
                     // Those that asked for the files hear of one reading.
-                    None => reloaded.get_or_insert_with(|| self.serve(runtime, Self::reload)).clone(),
+                    None => reloaded
+                        .get_or_insert_with(|| self.serve(runtime, Source::Files, Self::reload))
+                        .clone(),
                 };
                 // Who asked may have gone.
                 told.into_iter().for_each(|told| drop(told.send(report.clone())));
@@ -132,6 +135,7 @@ impl Reloader {
     fn serve(
         &mut self,
         runtime: &Runtime,
+        from: Source,
         change: impl FnOnce(&mut Self, &Runtime) -> Result<Outcome, Refused>,
     ) -> reload::Report {
         let began = Instant::now();
@@ -140,7 +144,7 @@ impl Reloader {
         let ended = catch_unwind(AssertUnwindSafe(|| change(self, runtime)));
         match ended.unwrap_or(Err(Refused::Panicked)) {
             Ok(outcome) => self.taken(outcome, began.elapsed()),
-            Err(refused) => self.refused(&refused, began.elapsed()),
+            Err(refused) => self.refused(&refused, from, began.elapsed()),
         }
     }
 
@@ -169,6 +173,8 @@ impl Reloader {
         let routes_change = !self.config.serves_as(config);
         let declares = !hub_changes.is_empty() || self.unsure;
         if !declares && !routes_change {
+            // Other words for the same: a secret that is a reference now, for instance.
+            self.declare.keep(&checked).map_err(Refused::Declare)?;
             return Ok(Outcome::Unchanged);
         }
         let generation = self.known.generation() + 1;
@@ -248,7 +254,7 @@ impl Reloader {
         }
     }
 
-    fn refused(&self, refused: &Refused, took: Duration) -> reload::Report {
+    fn refused(&self, refused: &Refused, from: Source, took: Duration) -> reload::Report {
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let (cause, generation) = (refused.cause(), self.known.generation());
         if let Refused::Problems(problems) = refused {
@@ -256,23 +262,40 @@ impl Reloader {
         } else if let Some(problem) = refused.problems().first() {
             report::problem(&format!("{}\n  hint: {}", problem.message, problem.hint));
         }
-        let message = format!("{cause}; the old configuration stands (generation {generation})");
+        let message = match self.unsure {
+            false => format!("{cause}; the old configuration stands (generation {generation})"),
+            true => format!(
+                "{cause}; routes are those of the old configuration (generation {generation}), and topics, queues and subscriptions may be \
+                 those of the new one: reload again, or restart"
+            ),
+        };
         report::problem(&format!("retrohook: not reloaded: {message}"));
-        if !matches!(refused, Refused::NoFiles) {
+        // What somebody else wanted to be served, and is not, is no trouble of this node.
+        if self.unsure || (from == Source::Files && !matches!(refused, Refused::NoFiles)) {
             self.known.reloaded(WallClock.now(), Reloaded::Refused { cause });
         }
         let report = self.report(reload::Outcome::Refused, millis, message);
-        reload::Report { problems: refused.problems(), ..report }
+        reload::Report { fault: Some(refused.fault()), problems: refused.problems(), ..report }
     }
 
     fn report(&self, result: reload::Outcome, millis: u64, message: String) -> reload::Report {
         let generation = self.known.generation();
         let (changes, warnings, problems) = (Vec::new(), Vec::new(), Vec::new());
-        reload::Report { result, generation, millis, message, changes, warnings, problems }
+        reload::Report { result, generation, millis, message, fault: None, changes, warnings, problems }
     }
 }
 
 impl Refused {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::NoFiles | Self::ReadableOnce(_) | Self::Problems(_) | Self::Compile(_) => {
+                Fault::Configuration
+            }
+            Self::Declare(_) => Fault::Node,
+            Self::Publish(_) | Self::Panicked => Fault::Bug,
+        }
+    }
+
     /// In one line.
     fn cause(&self) -> String {
         match self {

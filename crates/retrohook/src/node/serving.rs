@@ -123,7 +123,7 @@ impl Serving {
                 guard: guard(&socket),
                 is_link: |_| false,
                 refuse: |_, refusal| admin::refusal(refusal.status, &refusal.message, &refusal.hint),
-                reads_bodies: false,
+                reads_bodies: true,
                 connections: share.admin,
                 limits: LIMITS,
             };

@@ -114,7 +114,8 @@ impl Declare {
         };
         let deadline = Instant::now() + STOP_WITHIN;
         self.runtime.block_on(self.deliveries.stop(&gone, deadline));
-        // Their cursors are those of now, not those of the declaration's commit.
+        // Their cursors are those of now, not those of the declaration's commit; and what a worker that was cut off had queued is seen.
+        self.writer.transact(|_| Ok(())).wait().map_err(|error| StartError::Store(error.into()))?;
         let stored = self.reader.subscriptions().map_err(|error| StartError::Store(error.into()))?;
         let mut stored: HashMap<SubscriptionId, Subscription> =
             stored.into_iter().map(|one| (one.id, one)).collect();
@@ -127,18 +128,24 @@ impl Declare {
     /// Starts a worker for each push subscription that has none.
     pub(super) fn start_workers(&self, wanted: Vec<Delivered>) -> Result<(), StartError> {
         let _context = self.runtime.enter();
-        for Delivered { stored, wanted } in wanted {
-            let Some(state) = self.hub.watch_subscription(stored.id) else { continue };
-            let names = Names {
-                topic_arn: self.hub.names().topic_arn(&wanted.topic).to_string(),
-                subscription_arn: self.hub.names().subscription_arn(&wanted.topic, stored.uuid).to_string(),
-                hub_url: self.hub_url.clone(),
-            };
-            let settings = settings(&wanted)?;
-            let worker = worker::Config { subscription: stored, names, settings, state };
-            self.deliveries.start(worker).map_err(StartError::part("start a delivery"))?;
+        // One that cannot be started keeps none of the others from it.
+        let mut first_error = Ok(());
+        for one in wanted {
+            first_error = first_error.and(self.start_worker(one));
         }
-        Ok(())
+        first_error
+    }
+
+    fn start_worker(&self, Delivered { stored, wanted }: Delivered) -> Result<(), StartError> {
+        let Some(state) = self.hub.watch_subscription(stored.id) else { return Ok(()) };
+        let names = Names {
+            topic_arn: self.hub.names().topic_arn(&wanted.topic).to_string(),
+            subscription_arn: self.hub.names().subscription_arn(&wanted.topic, stored.uuid).to_string(),
+            hub_url: self.hub_url.clone(),
+        };
+        let settings = settings(&wanted)?;
+        let worker = worker::Config { subscription: stored, names, settings, state };
+        self.deliveries.start(worker).map(drop).map_err(StartError::part("start a delivery"))
     }
 }
 
