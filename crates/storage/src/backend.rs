@@ -387,3 +387,19 @@ pub struct Opened<B> {
     /// Whether the last run ended without closing the store.
     pub unclean: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_has_the_last_position_of_each_topic_and_each_queue_once() {
+        let mut committed = Committed::default();
+        for (topic, position, queues) in [(1, 5, &[7, 8][..]), (2, 6, &[7]), (1, 9, &[])] {
+            let queues = queues.iter().map(|queue| QueueId(*queue));
+            committed.appended(TopicId(topic), Position(position), queues);
+        }
+        assert_eq!(committed.topics, [(TopicId(1), Position(9)), (TopicId(2), Position(6))]);
+        assert_eq!(committed.queues, [QueueId(7), QueueId(8)]);
+    }
+}

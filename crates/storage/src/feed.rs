@@ -260,6 +260,15 @@ mod tests {
     }
 
     #[test]
+    fn each_topic_hears_of_its_own_last_event() {
+        let feed = Feed::default();
+        feed.start_after(Position(10));
+        let topics = [1, 2, 3].map(|topic| feed.watch_topic(TopicId(topic)));
+        feed.push(vec![event(11, 1), event(12, 2), event(14, 1)], &[]);
+        assert_eq!(topics.map(|topic| topic.borrow().0), [14, 12, 0]);
+    }
+
+    #[test]
     fn what_it_did_not_see_must_be_read_from_the_log() {
         let feed = Feed::default();
         feed.start_after(Position(0));
