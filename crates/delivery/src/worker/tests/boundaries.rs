@@ -2,6 +2,7 @@
 
 use event::Event;
 use storage::delivery::{Delivery, DeliveryId};
+use storage::feed::Recent;
 
 use super::world::fifo;
 use super::*;
@@ -30,6 +31,30 @@ async fn retries_have_half_of_the_places_rounded_up_and_all_when_nothing_else_wa
         assert!(worker.next_events(1).await.unwrap().is_empty());
         assert!(worker.source.is_drained());
         assert_eq!(worker.room(), Room { free: within, retries: within, new: within }, "{places}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_events_are_all_there_when_a_look_found_fewer_than_it_might_and_took_them() {
+    let small = [(9, 1, false), (9, 1, false), (9, 1, true)];
+    for (budget, looks) in [(1 << 20, [(2, 2, false), (1, 1, false), (1, 0, true)]), (1, small)] {
+        let mut world = World::new(1).await;
+        world.set_budget(budget);
+        for _ in 0..3 {
+            world.publish("a").await;
+        }
+        let topic = world.subscriptions[0].topic;
+        let is_fed = |recent| matches!(recent, Recent::Events(events) if events.len() == 3);
+        world.until("the feed", |world| is_fed(world.feed.recent(topic, Position(0), 9))).await;
+        let (mut worker, _signal) = world.worker(raw());
+        for (limit, count, is_all) in looks {
+            let found = worker.next_events(limit).await.unwrap();
+            assert_eq!(
+                (found.len(), worker.source.is_drained()),
+                (count, is_all),
+                "{limit} of {budget} bytes"
+            );
+        }
     }
 }
 
