@@ -437,6 +437,12 @@ async fn refuses_to_send_again_what_is_under_way_or_not_there() {
     world.until("the call", |world| world.attempts().len() == 1).await;
     assert_eq!(handle.redeliver(Position(position)).await, Err(RedeliverError::UnderWay));
     assert_eq!(handle.redeliver(Position(99)).await, Err(RedeliverError::NoSuchEvent));
+    // Of another topic: before the worker has dispatched what comes after it, and then.
+    let foreign = world.publish_with("a", |event| event.topic = event::TopicId(99)).await;
+    assert_eq!(handle.redeliver(Position(foreign)).await, Err(RedeliverError::NoSuchEvent));
+    world.publish("b").await;
+    world.until("the next call", |world| world.attempts().len() == 2).await;
+    assert_eq!(handle.redeliver(Position(foreign)).await, Err(RedeliverError::NoSuchEvent));
 }
 
 #[tokio::test(start_paused = true)]

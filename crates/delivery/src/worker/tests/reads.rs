@@ -1,6 +1,6 @@
 //! Reads that fail: all are tried again, and what is damaged for good is set aside.
 
-use super::damage::TRIES;
+use super::damage::{Damage, TRIES, events_after};
 use super::world::fifo;
 use super::*;
 
@@ -306,4 +306,23 @@ async fn what_the_last_run_left_waits_too_when_it_cannot_be_listed() {
     pass(&world, 70).await;
     world.until("the retry", |world| world.delivered() == [position]).await;
     assert_eq!((handle.trouble(), handle.counts().set_aside), (None, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_are_read_one_by_one_are_no_more_than_asked_for() {
+    let mut world = World::new(1).await;
+    let positions = [world.publish("a").await, world.publish("b").await, world.publish("c").await];
+    world.faults.damage(Position(positions[0]));
+    let size = world.reader.event_at(Position(positions[1])).unwrap().unwrap().body.bytes();
+    let topic = world.subscriptions[0].topic;
+    let deps = world.deps();
+    let found = |limit| {
+        let found =
+            events_after(&deps.events, &*deps.reader, topic, Position(0), limit, Damage::IsSetAside).unwrap();
+        found.iter().map(Result::is_ok).collect::<Vec<_>>()
+    };
+    assert_eq!(found((9, 9 * size)), [false, true, true]);
+    assert_eq!(found((2, 9 * size)), [false, true]);
+    assert_eq!(found((9, size)), [false, true], "as many bytes as may be");
+    assert_eq!(found((9, size + 1)), [false, true, true]);
 }
