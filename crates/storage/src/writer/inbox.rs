@@ -230,7 +230,12 @@ mod tests {
         for (last, urgency, most) in [(4, AWAITED, 9), (4, UNAWAITED, 4)] {
             let (outbox, inbox) = inbox(10);
             let reader = std::thread::spawn(move || taken(inbox.take(most, LONG, LONG)));
-            for n in 1..last {
+            outbox.send(1, UNAWAITED).unwrap();
+            // Or the reader would find all of them there.
+            while !matches!(outbox.0.state().reader, Reader::Gathering(_)) {
+                std::thread::yield_now();
+            }
+            for n in 2..last {
                 outbox.send(n, UNAWAITED).unwrap();
             }
             outbox.send(last, urgency).unwrap();
