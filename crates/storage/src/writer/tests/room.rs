@@ -96,3 +96,13 @@ fn what_is_owed_makes_no_way_until_it_is_read() {
     let left = world.in_log();
     assert!(left.ends_with(&(6..refused).map(sample_id).collect::<Vec<_>>()), "{left:?}");
 }
+
+#[test]
+fn an_intent_is_refused_as_soon_as_nothing_is_left_to_delete() {
+    let world = full();
+    for n in 1..=3 {
+        assert!(matches!(world.writer.intend(sample_intent(n)).wait(), Err(StoreError::Full(_))));
+    }
+    // Searching on for as long as an intent may wait would take thousands.
+    assert!(world.commits() < 50, "{} commits", world.commits());
+}
