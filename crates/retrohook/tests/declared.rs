@@ -4,7 +4,6 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use testkit::receiver::{Mood, Receiver};
 use testkit::scene::{Profiles, Scene};
-use testkit::server::Request;
 use testkit::{client, wait};
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
@@ -51,25 +50,10 @@ fn logged(scene: &Scene, count: usize) -> Vec<String> {
     events.iter().map(|event| event["id"].as_str().expect("an id").to_owned()).collect()
 }
 
-fn event_id(message: &Request) -> String {
-    message.header("x-retrohook-event-id").expect("an id").to_owned()
-}
-
-/// The events of the messages that a receiver took, each once, in the order in which they came first.
-fn arrived(receiver: &Receiver) -> Vec<String> {
-    let mut ids = Vec::new();
-    for id in receiver.messages().iter().map(event_id) {
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
-    ids
-}
-
 #[track_caller]
 fn wait_for(receiver: &Receiver, ids: &[String]) {
-    wait::until("the messages", || (arrived(receiver).len() >= ids.len()).then_some(()));
-    let (mut came, mut ids) = (arrived(receiver), ids.to_vec());
+    wait::until("the messages", || (receiver.events().len() >= ids.len()).then_some(()));
+    let (mut came, mut ids) = (receiver.events(), ids.to_vec());
     came.sort();
     ids.sort();
     assert_eq!(came, ids);
@@ -163,8 +147,8 @@ fn the_backlog_follows_the_name_to_another_endpoint() {
     scene.start_gateway();
     put(&scene, 1);
     let ids = logged(&scene, 5);
-    wait::until("the backlog", || (arrived(&other).len() >= 4).then_some(()));
-    assert_eq!(arrived(&other), ids[1..], "in order");
+    wait::until("the backlog", || (other.events().len() >= 4).then_some(()));
+    assert_eq!(other.events(), ids[1..], "in order");
     assert_eq!(scene.receiver.received().len(), before, "the old endpoint gets nothing more");
 }
 
@@ -188,7 +172,7 @@ fn one_that_is_taken_out_hears_nothing_more_and_put_back_gets_what_it_missed() {
     put(&scene, 2);
     let ids = logged(&scene, 3);
     wait_for(&stays, &ids);
-    assert_eq!(arrived(&scene.receiver), ids[..1]);
+    assert_eq!(scene.receiver.events(), ids[..1]);
     let removed = scene.admin().get("/retrohook/subscriptions?state=removed").json();
     assert_eq!(removed["subscriptions"].as_array().map(Vec::len), Some(1), "{removed}");
 
@@ -312,7 +296,7 @@ fn killed_between_the_store_and_the_routes_the_next_start_has_all_of_it() {
     assert_eq!(scene.send("PUT", "/mockbin/other").expect("an answer").status, 200);
     let ids = logged(&scene, 3);
     wait_for(&other, &ids[1..]);
-    assert_eq!(arrived(&scene.receiver), ids[..1]);
+    assert_eq!(scene.receiver.events(), ids[..1]);
 }
 
 #[test]
@@ -330,4 +314,27 @@ fn a_reload_that_broke_off_behind_the_store_is_made_good_by_the_next() {
     put(&scene, 1);
     scene.told(1);
     assert_eq!(other.received().len(), 0);
+}
+
+#[test]
+fn the_old_endpoint_is_never_asked_to_confirm_in_the_name_of_the_new_one() {
+    let mut scene =
+        Scene::prepare(RETROHOOK, &Profiles { subscription: "name: expire", ..Profiles::default() }.yaml());
+    let other = Receiver::start();
+    scene.receiver.set_confirms(false);
+    other.set_confirms(false);
+    scene.start_gateway();
+    let tokens = |receiver: &Receiver| -> Vec<Value> {
+        let all = receiver.received().into_iter().map(|request| request.json());
+        all.filter(|told| told["Type"] == "SubscriptionConfirmation")
+            .map(|told| told["Token"].clone())
+            .collect()
+    };
+    wait::until("the first request to confirm", || (!tokens(&scene.receiver).is_empty()).then_some(()));
+    let (old, new) = (scene.receiver.url("/hook"), other.url("/other"));
+    edit(&mut scene, &old, &new);
+    wait::until("the request to confirm", || (!tokens(&other).is_empty()).then_some(()));
+    let (old, new) = (tokens(&scene.receiver), tokens(&other));
+    assert!(old.iter().all(|token| !new.contains(token)), "{old:?} {new:?}");
+    assert_eq!(subscriptions(&scene)[0]["state"], "pending");
 }

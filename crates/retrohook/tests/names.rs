@@ -40,10 +40,6 @@ fn only(scene: &Scene) -> Value {
     all[0].clone()
 }
 
-fn event_id(message: &Request) -> String {
-    message.header("x-retrohook-event-id").expect("an id").to_owned()
-}
-
 /// The ids of so many events, in the order of the log.
 #[track_caller]
 fn logged(scene: &Scene, count: usize) -> Vec<String> {
@@ -51,22 +47,11 @@ fn logged(scene: &Scene, count: usize) -> Vec<String> {
     events.iter().map(|event| event["id"].as_str().expect("an id").to_owned()).collect()
 }
 
-/// The events of the messages that a receiver took, each once, in the order in which they came first.
-fn arrived(receiver: &Receiver) -> Vec<String> {
-    let mut ids = Vec::new();
-    for id in receiver.messages().iter().map(event_id) {
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
-    ids
-}
-
 /// Waits until the receiver got these events, and no others.
 #[track_caller]
 fn wait_for(receiver: &Receiver, ids: &[String]) {
-    wait::until("the backlog", || (arrived(receiver).len() >= ids.len()).then_some(()));
-    assert_eq!(arrived(receiver), ids);
+    wait::until("the backlog", || (receiver.events().len() >= ids.len()).then_some(()));
+    assert_eq!(receiver.events(), ids);
 }
 
 /// SNS's requests to confirm that a receiver got.
@@ -216,7 +201,7 @@ fn another_origin_is_not_asked_where_there_is_no_handshake() {
         scene.start_gateway();
         assert_eq!(only(&scene)["state"], "confirmed", "{settings}");
         wait::until("the backlog", || (other.messages().len() >= owed.len()).then_some(()));
-        let (mut ids, mut owed) = (arrived(&other), owed);
+        let (mut ids, mut owed) = (other.events(), owed);
         ids.sort();
         owed.sort();
         assert_eq!(ids, owed, "{settings}");

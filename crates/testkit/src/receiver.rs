@@ -91,6 +91,21 @@ impl Receiver {
         self.received().into_iter().filter(is_message).collect()
     }
 
+    /// The ids of the events of its messages, each once, in the order in which they came first.
+    ///
+    /// # Panics
+    /// If a message names no event.
+    pub fn events(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        for message in self.messages() {
+            let id = message.header("x-retrohook-event-id").expect("an id").to_owned();
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
     /// Waits until it got `count` messages.
     ///
     /// # Panics
