@@ -85,7 +85,7 @@ async fn text(request: Request) -> Result<String, Error> {
     if kind == "multipart/form-data" {
         return of_multipart(request).await;
     }
-    let body = Bytes::from_request(request, &()).await.map_err(|error| unreadable(&error))?;
+    let body = Bytes::from_request(request, &()).await.map_err(|error| no_body(error.status(), &error))?;
     let body = String::from_utf8(body.into()).map_err(|error| unreadable(&error))?;
     match kind.as_str() {
         // As large as it may be, it takes a moment; the admin port has one thread.
@@ -123,10 +123,11 @@ fn of_form(body: &str) -> Result<String, Error> {
 }
 
 async fn of_multipart(request: Request) -> Result<String, Error> {
-    let mut fields = Multipart::from_request(request, &()).await.map_err(|error| unreadable(&error))?;
-    while let Some(field) = fields.next_field().await.map_err(|error| unreadable(&error))? {
+    let mut fields =
+        Multipart::from_request(request, &()).await.map_err(|error| no_body(error.status(), &error))?;
+    while let Some(field) = fields.next_field().await.map_err(|error| no_body(error.status(), &error))? {
         if field.name() == Some("config") {
-            let bytes = field.bytes().await.map_err(|error| unreadable(&error))?;
+            let bytes = field.bytes().await.map_err(|error| no_body(error.status(), &error))?;
             return String::from_utf8(bytes.into()).map_err(|error| unreadable(&error));
         }
     }
@@ -138,6 +139,18 @@ fn too_slow() -> Error {
         status: StatusCode::REQUEST_TIMEOUT,
         message: format!("the configuration did not come whole within {} s", BODY_PATIENCE.as_secs()),
         hint: "send it again".into(),
+    }
+}
+
+/// A body that did not come, or is too large.
+fn no_body(status: StatusCode, error: &dyn std::fmt::Display) -> Error {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Error {
+            status,
+            message: format!("the request has more than {} MiB", MAX_BODY >> 20),
+            hint: "a configuration has at most 16 MiB".into(),
+        },
+        _ => unreadable(error),
     }
 }
 
