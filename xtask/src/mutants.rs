@@ -95,6 +95,9 @@ pub fn run(places: &Places, options: &Options) -> Result<bool, String> {
     let mut rows = Vec::new();
     for (name, files) in CRATES.iter().filter(|(name, _)| chosen(name)) {
         let output = places.target.join("mutants").join(name);
+        // It makes the last folder of a path, and not those above.
+        std::fs::create_dir_all(&output)
+            .map_err(|error| format!("cannot make {}: {error}", output.display()))?;
         // 2 is its status for mutants that were missed, 3 for those that hung: both are in the lists.
         show(&mut command(places, &program, name, files, options.shard.as_deref(), &output))?;
         let tally = Tally::read(&output.join("mutants.out"))?;
