@@ -78,7 +78,7 @@ fn nothing_is_lost_while_the_wall_clock_jumps() {
 #[test]
 fn nothing_is_lost_while_the_configuration_changes() {
     let report = holds(8, seed(), Weather::Reloads);
-    assert!(report.reloads >= 3, "too few reloads: {report:?}");
+    assert!(report.reloads >= 2, "too few reloads: {report:?}");
 }
 
 #[test]

@@ -160,7 +160,7 @@ pub fn run(plan: &Plan) -> Report {
     if let Some(reloads) = &mut reloads {
         wait::until("a few reloads of the last process", || {
             reloads.go_on(&process);
-            (process.reloads().len() > 3).then_some(())
+            (process.reloads().len() > 1).then_some(())
         });
     }
     let sent = traffic.stop();
