@@ -1,8 +1,9 @@
 //! Reading the files anew while the node runs, when SIGHUP or the admin port asks for it.
 //!
 //! A reload runs on a thread of its own, so that no request feels it. It takes all of the files or nothing: they are read and checked as
-//! at a start, compared with what is served, compiled, stored, and published; what fails on the way changes nothing and is printed. From the
-//! commit that stores topics, queues and subscriptions on nothing can fail any more but the process: its next start reads the same files.
+//! at a start, compared with what is served, compiled, stored, and published; what fails on the way changes nothing and is printed. Behind the
+//! commit that stores topics, queues and subscriptions only the process or the store can fail: then the reload says that it is not sure what
+//! runs, and the next one, or the next start, makes all of it anew.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -73,7 +74,7 @@ struct Published {
     warnings: Vec<String>,
 }
 
-/// Why a reload changed nothing.
+/// Why a reload did not come to its end. It changed nothing, unless [`Reloader::unsure`] says otherwise.
 enum Refused {
     /// There is no file.
     NoFiles,

@@ -61,7 +61,7 @@ impl Declare {
     /// workers that have to go are gone.
     ///
     /// # Errors
-    /// If the store does not take it: then nothing has changed.
+    /// [`DeclareError::Full`]: nothing has changed. Any other: the store, and who is delivered to, may be those of either.
     pub fn change(
         &self,
         older: Option<(&config::Config, &Entities)>,
