@@ -124,6 +124,10 @@ fn an_intent_that_does_not_become_durable_is_given_up() {
         let began = Instant::now();
         let mut waiting = stalling.begin("?stalled");
         let left = stalling.begin("?left");
+        // A client that resets its connection before its request was read was never there.
+        wait::until("both to be matched", || {
+            (scene.admin().metric("retrohook_matched_requests_total") == Some(3.0)).then_some(())
+        });
         left.rst().expect("it is open");
         let answer = waiting.answer().expect("an answer");
         assert!(began.elapsed() >= STORE_TIMEOUT, "{durability}: it was given up too early");
