@@ -4,13 +4,15 @@
 pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // What happened, as data.
     ("event", &[]),
+    // What a node serves, as data.
+    ("entities", &["event"]),
     // The ports.
-    ("storage", &["event"]),
+    ("storage", &["event", "entities"]),
     ("pipeline", &["event", "storage"]),
     ("delivery", &["event", "storage"]),
-    ("hub", &["event", "storage", "delivery"]),
+    ("hub", &["event", "entities", "storage", "delivery"]),
     // The things that are added again and again, each behind its port.
-    ("stores", &["event", "storage"]),
+    ("stores", &["event", "entities", "storage"]),
     ("plugins", &["event", "storage", "pipeline"]),
     // What the gateway's and the deliveries' clients have in common; knows nothing of either.
     ("dialing", &[]),
@@ -18,15 +20,16 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("protocols", &["event", "storage", "delivery", "hub"]),
     // The surroundings.
     ("listener", &["storage"]),
-    ("config", &["event", "storage", "pipeline", "delivery", "hub"]),
-    ("gateway", &["event", "storage", "pipeline", "config", "dialing", "listener"]),
+    ("config", &["event", "entities", "storage", "pipeline", "delivery", "hub"]),
+    ("gateway", &["event", "entities", "storage", "pipeline", "config", "dialing", "listener"]),
     // It tells what the cores count.
-    ("admin", &["event", "storage", "pipeline", "delivery", "hub", "config", "gateway"]),
+    ("admin", &["event", "entities", "storage", "pipeline", "delivery", "hub", "config", "gateway"]),
     ("dashboard", &["event", "storage", "delivery", "hub", "config"]),
     (
         "retrohook",
         &[
             "event",
+            "entities",
             "storage",
             "pipeline",
             "delivery",
@@ -48,6 +51,7 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         "fuzzing",
         &[
             "event",
+            "entities",
             "storage",
             "pipeline",
             "delivery",
@@ -66,6 +70,7 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         "testkit",
         &[
             "event",
+            "entities",
             "storage",
             "pipeline",
             "delivery",
@@ -83,7 +88,7 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 ];
 
 /// The crates that run under a simulated world.
-pub const CORE: &[&str] = &["event", "storage", "pipeline", "hub", "delivery"];
+pub const CORE: &[&str] = &["event", "entities", "storage", "pipeline", "hub", "delivery"];
 
 /// What core crates must not depend on; `*` stands for any ending.
 pub const FORBIDDEN_IN_CORE: &[&str] = &[
