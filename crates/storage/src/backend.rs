@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use event::{Event, EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
+use uuid::Uuid;
 
 use crate::Result;
 use crate::clock::{Record, Trace};
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId};
 use crate::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
 use crate::queue::{MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange};
+use crate::registry::Row;
 use crate::retention::{Housekept, Retention, Room};
 
 /// Events that were read together, and where the rest is.
@@ -133,6 +135,19 @@ pub trait Tx {
 
     /// Sets a value of the table of small things.
     fn put_value(&mut self, name: &str, value: &[u8]) -> Result<()>;
+
+    /// Inserts a row of the registry, or replaces the one of the same kind and id. One that is there already as it is costs nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`](crate::StoreError::TooLarge) for a text of more than
+    /// [`MAX_BODY_BYTES`](crate::registry::MAX_BODY_BYTES).
+    fn put_row(&mut self, row: &Row) -> Result<()>;
+
+    /// Deletes a row of the registry. `false` if there was none.
+    fn delete_row(&mut self, kind: &str, id: Uuid) -> Result<bool>;
+
+    /// All rows of the registry, by kind and id.
+    fn rows(&mut self) -> Result<Vec<Row>>;
 
     /// What the transaction has changed so far, as far as it concerns the clock. It may say more than it was, never less.
     fn trace(&self) -> Trace;
@@ -331,6 +346,9 @@ pub trait Reader: Send + Sync + 'static {
 
     /// How full a queue is.
     fn queue_depth(&self, queue: QueueId, now: Stamp) -> Result<QueueDepth>;
+
+    /// All rows of the registry, by kind and id.
+    fn rows(&self) -> Result<Vec<Row>>;
 
     /// Sizes and counts for the metrics.
     fn stats(&self) -> Result<StoreStats>;

@@ -22,6 +22,7 @@ mod housekeeping;
 mod journal;
 mod names;
 mod queues;
+mod registry;
 mod transactions;
 
 /// A store that can be opened, dropped and opened again with what it kept.
@@ -59,6 +60,7 @@ pub fn run<S: Subject + 'static>(fresh: impl Fn() -> S) {
         queues::CASES,
         housekeeping::CASES,
         transactions::CASES,
+        registry::CASES,
         damage::CASES,
     ];
     let failed: Vec<&str> = all

@@ -38,6 +38,16 @@ pub enum StoreError {
         #[source]
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+    /// Something is larger than the store takes; nothing of the change was kept.
+    #[error("{what} has {bytes} bytes; the store takes no more than {limit}: make it smaller, or split it")]
+    TooLarge {
+        /// What it is, by its kind and its id.
+        what: String,
+        /// Its size, in bytes.
+        bytes: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// What is stored cannot be understood.
     #[error("the store is damaged: {0}")]
     Damaged(String),

@@ -6,6 +6,7 @@
 //!   after a failed commit and the retry of outcomes that a full disk refused.
 //! * [`clock`]: the store's own clock, with which ages are measured.
 //! * [`identity`]: which of the store's subscriptions a wanted one is.
+//! * [`registry`]: who owns an entity, and what it says: rows that the store does not look into.
 //! * [`feed`]: what was committed a moment ago and who is to be woken by it.
 //! * [`vital`]: the end of a thread that must live is noticed, the writer's and others'.
 //! * [`throttle`]: log lines that must not come for each request.
@@ -25,6 +26,7 @@ pub mod feed;
 pub mod identity;
 pub mod memory;
 pub mod queue;
+pub mod registry;
 pub mod retention;
 pub mod throttle;
 pub mod vital;

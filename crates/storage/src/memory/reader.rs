@@ -13,6 +13,7 @@ use crate::backend::{EventPage, Lag, Reader, StoreStats, Waiting};
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId, DeliveryState};
 use crate::entities::{Protocol, QueueId, Subscription, SubscriptionId};
 use crate::queue::{QueueDepth, QueuedMessage};
+use crate::registry::Row;
 
 /// The in-memory store's read side.
 pub(super) struct MemoryReader {
@@ -235,6 +236,10 @@ impl Reader for MemoryReader {
 
     fn queue_depth(&self, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
         Ok(self.state()?.queue_depth(queue, now))
+    }
+
+    fn rows(&self) -> Result<Vec<Row>> {
+        Ok(self.state()?.registry.values().cloned().collect())
     }
 
     fn stats(&self) -> Result<StoreStats> {

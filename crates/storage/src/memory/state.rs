@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event::{Event, EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
+use uuid::Uuid;
 
 use crate::StoreError;
 use crate::clock::Record;
 use crate::delivery::{Attempt, Delivery, DeliveryId};
 use crate::entities::{Incarnation, Protocol, QueueId, Subscription, SubscriptionId};
+use crate::registry::Row;
 
 /// A sorted map whose copies share their entries until one of them is written to.
 #[derive(Clone)]
@@ -59,6 +61,8 @@ pub(super) struct State {
     pub(super) messages: Table<i64, Message>,
     pub(super) last_message: i64,
     pub(super) values: Table<String, Vec<u8>>,
+    /// By kind and id.
+    pub(super) registry: Table<(String, Uuid), Row>,
     /// Events that a test made unreadable.
     pub(super) damaged: Table<Position, ()>,
     pub(super) clock: Option<Record>,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use event::{EventId, Intent, NewEvent, Position, Stamp, Timestamp};
+use uuid::Uuid;
 
 use super::state::{OpenIntent, Recorded, State};
 use crate::Result;
@@ -13,6 +14,7 @@ use crate::entities::{
     Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId, SubscriptionState,
 };
 use crate::queue::{MessageHandle, Received, VisibilityChange};
+use crate::registry::Row;
 use crate::retention::{Housekept, Retention};
 
 pub(super) struct Transaction {
@@ -228,6 +230,26 @@ impl Tx for Transaction {
         self.trace.note(Trace::Unstamped);
         self.state.values.edit().insert(name.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    fn put_row(&mut self, row: &Row) -> Result<()> {
+        row.admit()?;
+        let key = (row.kind.clone(), row.id);
+        if self.state.registry.get(&key) != Some(row) {
+            self.trace.note(Trace::Unstamped);
+            self.state.registry.edit().insert(key, row.clone());
+        }
+        Ok(())
+    }
+
+    fn delete_row(&mut self, kind: &str, id: Uuid) -> Result<bool> {
+        let is_gone = self.state.registry.edit().remove(&(kind.to_owned(), id)).is_some();
+        self.trace.note(if is_gone { Trace::Unstamped } else { Trace::Nothing });
+        Ok(is_gone)
+    }
+
+    fn rows(&mut self) -> Result<Vec<Row>> {
+        Ok(self.state.registry.values().cloned().collect())
     }
 
     fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {

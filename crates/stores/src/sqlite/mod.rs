@@ -45,6 +45,7 @@ mod lock;
 mod open;
 mod queues;
 mod reader;
+mod registry;
 mod rows;
 mod schema;
 mod space;

@@ -14,12 +14,13 @@ use storage::backend::{Lag, Reader, StoreStats, Waiting};
 use storage::delivery::{Attempt, Death, Delivery, DeliveryId};
 use storage::entities::{QueueId, Subscription, SubscriptionId};
 use storage::queue::{QueueDepth, QueuedMessage};
+use storage::registry::Row;
 use storage::{EventPage, Result, StoreError};
 
 use super::journal::LEFT_OPEN;
 use super::rows::{self, EVENT};
 use super::statements::{Statements, failed, forget_last_error};
-use super::{Files, OTHER_CACHE, check, configure, dead_letters, deliveries, entities, queues};
+use super::{Files, OTHER_CACHE, check, configure, dead_letters, deliveries, entities, queues, registry};
 
 /// Connections that may be open at once; one more reader waits.
 const MAX_CONNECTIONS: usize = 4;
@@ -238,6 +239,10 @@ impl Reader for Readers {
 
     fn queue_depth(&self, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
         self.read(|database| queues::depth(database, queue, now))
+    }
+
+    fn rows(&self) -> Result<Vec<Row>> {
+        self.read(registry::all)
     }
 
     fn stats(&self) -> Result<StoreStats> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ::entities::Origin;
 use event::{Event, EventId, NewEvent, Outcome, Position, Stamp, Timestamp, TopicId};
 use rusqlite::Row;
 use rusqlite::types::{FromSqlError, Type};
@@ -155,6 +156,16 @@ pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         answer: row.get(8)?,
         next_at: optional_time(row, 9)?,
     })
+}
+
+/// Reads `kind, id, origin, body`.
+pub(super) fn registry(row: &Row<'_>) -> rusqlite::Result<storage::registry::Row> {
+    let origin = match row.get_ref(2)?.as_str().map_err(|error| unreadable(2, error))? {
+        "file" => Origin::File,
+        _ => Origin::Api,
+    };
+    let id = Uuid::from_bytes(row.get(1)?);
+    Ok(storage::registry::Row { kind: row.get(0)?, id, origin, body: row.get(3)? })
 }
 
 fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {

@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5265_7472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// What each version adds to the one before. Never change one that was released: add one.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 /// Between two lines about a migration that takes long.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -329,4 +329,17 @@ CREATE INDEX subscriptions_endpoint ON subscriptions (topic, protocol, endpoint)
 CREATE INDEX subscriptions_token ON subscriptions (token) WHERE token IS NOT NULL;
 CREATE INDEX subscriptions_removed ON subscriptions (removed_at) WHERE removed_at IS NOT NULL;
 CREATE INDEX subscriptions_unconfirmed ON subscriptions (id) WHERE state <> 'confirmed';
+";
+
+/// Version 6: the registry.
+///
+/// * `registry`: the entities of every kind, with who owns each; `body` is JSON that only whoever wrote it reads.
+const V6: &str = "
+CREATE TABLE registry (
+  kind TEXT NOT NULL,
+  id BLOB NOT NULL CHECK (length(id) = 16),
+  origin TEXT NOT NULL CHECK (origin IN ('file', 'api')),
+  body TEXT NOT NULL,
+  PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
 ";

@@ -15,16 +15,18 @@ use storage::clock::{Record, Trace};
 use storage::delivery::{Attempt, Delivery, DeliveryId};
 use storage::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
 use storage::queue::{MessageHandle, Received, VisibilityChange};
+use storage::registry::Row;
 use storage::retention::{Housekept, Retention};
 use storage::throttle::Throttle;
 use storage::{Result, StoreError};
+use uuid::Uuid;
 
 use super::housekeeping::Sweep;
 use super::journal::OpenIntents;
 use super::lock::{DataDir, IncarnationLock};
 use super::rows::{micros, ticks};
 use super::statements::Statements;
-use super::{deliveries, entities, gaps, queues};
+use super::{deliveries, entities, gaps, queues, registry};
 
 pub(super) struct Transaction {
     pub(super) database: Connection,
@@ -268,6 +270,18 @@ impl Tx for Transaction {
     fn put_value(&mut self, name: &str, value: &[u8]) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO small_values (name, value) VALUES (?1, ?2)";
         self.database.run("write a value", sql, (name, value)).map(drop)
+    }
+
+    fn put_row(&mut self, row: &Row) -> Result<()> {
+        registry::put(&self.database, row)
+    }
+
+    fn delete_row(&mut self, kind: &str, id: Uuid) -> Result<bool> {
+        registry::delete(&self.database, kind, id)
+    }
+
+    fn rows(&mut self) -> Result<Vec<Row>> {
+        registry::all(&self.database)
     }
 
     fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {

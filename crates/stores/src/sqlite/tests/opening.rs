@@ -112,8 +112,10 @@ fn a_newer_schema_is_refused() {
     shell(&store.files().database).execute_batch("PRAGMA user_version = 99").unwrap();
     assert_eq!(
         store.refusal(),
-        "TMP/data/retrohook.db has schema 99 of a newer version, this one knows 5; it was left as it is: start the \
-         newer version"
+        format!(
+            "TMP/data/retrohook.db has schema 99 of a newer version, this one knows {}; it was left as it is: start the newer version",
+            schema::VERSION
+        )
     );
 }
 
@@ -343,6 +345,7 @@ fn subscriptions_of_version_4_stay_what_they_were() {
     let now = write(&mut opened.backend, |tx| tx.sync_entities(&desired, wall_clock())).unwrap();
     let numbers: Vec<i64> = now.subscriptions.iter().map(|known| known.id.0).collect();
     assert_eq!(numbers, [2, 10], "the name is given to the one of its endpoint");
+    assert_eq!(opened.reader.rows().unwrap(), [], "nothing of an older version is in the registry");
     let again = beside.execute("UPDATE subscriptions SET name = 'b'", []);
     assert!(again.is_err(), "no two of a topic have one name");
     assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
@@ -460,8 +463,9 @@ fn a_look_at_an_older_version_says_what_to_do() {
         let refused = inspect(&store.dir()).err().expect("its tables are others").to_string();
         let refused = refused.replace(store.0.path().to_str().unwrap(), "TMP");
         let expected = format!(
-            "TMP/data/retrohook.db has schema {version} of an older version, this one knows 5; SQLite finds no damage in it, and \
-             it was left as it is: a start with this version brings it up to date"
+            "TMP/data/retrohook.db has schema {version} of an older version, this one knows {}; SQLite finds no damage in it, and \
+             it was left as it is: a start with this version brings it up to date",
+            schema::VERSION
         );
         assert_eq!(refused, expected);
     }

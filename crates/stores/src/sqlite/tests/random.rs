@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
+use ::entities::Origin;
 use event::{Intent, Position, Stamp, TopicId};
 use proptest::prelude::*;
 use storage::backend::Waiting;
@@ -11,6 +12,7 @@ use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Cursor, Desired, DesiredSubscription, Protocol, QueueId, SubscriptionId};
 use storage::memory::{Memory, SAMPLE_TIME};
 use storage::queue::MessageHandle;
+use storage::registry::Row;
 use storage::retention::Housekept;
 use uuid::Uuid;
 
@@ -53,6 +55,8 @@ enum Op {
     Delete { queue: i64, seq: i64 },
     Hide { queue: i64, seq: i64, visibility: u64 },
     Value(u8),
+    PutRow { n: u8, body: u8 },
+    DeleteRow(u8),
     Housekeep { budget: usize },
     MakeRoom { budget: usize },
     CopyMissed(usize),
@@ -85,6 +89,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (1..=QUEUES, 1..=POSITIONS, far)
             .prop_map(|(queue, seq, visibility)| Op::Hide { queue, seq, visibility }),
         1 => any::<u8>().prop_map(Op::Value),
+        1 => (0..6u8, 0..3u8).prop_map(|(n, body)| Op::PutRow { n, body }),
+        1 => (0..6u8).prop_map(Op::DeleteRow),
         3 => (1..9usize).prop_map(|budget| Op::Housekeep { budget }),
         1 => (1..9usize).prop_map(|budget| Op::MakeRoom { budget }),
         2 => (1..4usize).prop_map(Op::CopyMissed),
@@ -197,9 +203,27 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, (now, moment): (Timestamp, St
             told(tx.change_visibility(QueueId(*queue), handle, secs(*visibility)))
         }
         Op::Value(value) => told(tx.put_value("value", &[*value])) + &told(tx.get_value("value")),
+        Op::PutRow { .. } | Op::DeleteRow(_) => apply_to_registry(tx, op),
         Op::Housekeep { budget } => to_the_end(*budget, || tx.housekeep(&limits(), now, *budget)),
         Op::MakeRoom { budget } => to_the_end(*budget, || tx.make_room(&limits(), now, *budget)),
         Op::CopyMissed(limit) => told(tx.copy_missed(*limit)),
+    }
+}
+
+fn apply_to_registry(tx: &mut dyn Tx, op: &Op) -> String {
+    let id = |n: u8| (["topic", "queue"][usize::from(n % 2)], Uuid::from_u128(u128::from(n / 2) << 100));
+    match *op {
+        Op::PutRow { n, body } => {
+            let (kind, id) = id(n);
+            let origin = if body % 2 == 0 { Origin::File } else { Origin::Api };
+            told(tx.put_row(&Row { kind: kind.into(), id, origin, body: body.to_string() }))
+                + &told(tx.rows())
+        }
+        Op::DeleteRow(n) => {
+            let (kind, id) = id(n);
+            told(tx.delete_row(kind, id))
+        }
+        _ => unreachable!("it is no row's"),
     }
 }
 
@@ -231,6 +255,7 @@ fn seen(reader: &dyn Reader, now: Stamp) -> Vec<String> {
         told(reader.head()),
         told(reader.events_before(None, 1_000, usize::MAX)),
         told(reader.subscriptions()),
+        told(reader.rows()),
         told(reader.stats().map(|stats| stats.open_intents)),
     ];
     for topic in (1..4).map(TopicId) {

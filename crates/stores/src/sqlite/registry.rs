@@ -1,0 +1,29 @@
+//! Rows of the registry, by kind and id. Their texts are nobody's affair here.
+
+use rusqlite::{Connection, params};
+use storage::Result;
+use storage::registry::Row;
+use uuid::Uuid;
+
+use super::rows;
+use super::statements::Statements;
+
+/// Writes nothing where it stands already.
+pub(super) fn put(database: &Connection, row: &Row) -> Result<()> {
+    row.admit()?;
+    let sql = "INSERT INTO registry (kind, id, origin, body) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (kind, id) DO UPDATE SET origin = ?3, body = ?4 WHERE origin <> ?3 OR body <> ?4";
+    let values = params![row.kind, row.id.as_bytes(), row.origin.as_str(), row.body];
+    database.run("write a row of the registry", sql, values).map(drop)
+}
+
+/// `false` if there was none.
+pub(super) fn delete(database: &Connection, kind: &str, id: Uuid) -> Result<bool> {
+    let sql = "DELETE FROM registry WHERE kind = ?1 AND id = ?2";
+    Ok(database.run("delete a row of the registry", sql, (kind, id.as_bytes()))? > 0)
+}
+
+pub(super) fn all(database: &Connection) -> Result<Vec<Row>> {
+    let sql = "SELECT kind, id, origin, body FROM registry ORDER BY kind, id";
+    database.list("read the registry", sql, [], rows::registry)
+}
