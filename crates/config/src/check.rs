@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use entities::{Route, Served, Service};
 use event::Timestamp;
 use pipeline::{CheckContext, PluginKind};
 
-use crate::entities::Config;
+use crate::loaded::Config;
 use crate::problem::{Problems, Report, Spot};
 use crate::raw;
 use crate::schema;
@@ -57,15 +58,16 @@ pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Re
     if let Some(report) = problems.into_report() {
         return Err(report);
     }
-    let (mut config, placed) = assemble::assemble(checked);
-    config.warnings = doubts::find(&placed, &declared, &sources, options.kinds);
-    Ok(config)
+    let (set, places) = assemble::assemble(checked);
+    let served = Served::of(&set);
+    let warnings = doubts::find(&served, &set, &declared, &sources, options.kinds);
+    Ok(Config { set, served, places, warnings })
 }
 
 /// All entities, each with what its check made of it; `None` where it has a problem.
 struct Checked {
-    services: Vec<Option<crate::entities::Service>>,
-    routes: Vec<Option<route::Checked>>,
+    services: Vec<Option<Service>>,
+    routes: Vec<Option<Route>>,
     plugins: Vec<Option<plugin::Checked>>,
     hub: hub::Checked,
 }
@@ -84,7 +86,7 @@ impl Checked {
         let hub = hub::check_all(declared, &names, options, problems);
         let context =
             CheckContext { topics: names.topic_names(), region: options.region, account: options.account };
-        let plugins = plugin::Checker::new(options.kinds, context, sources, &names, complete)
+        let plugins = plugin::Checker::new(options.kinds, context, sources, &names, complete, options.now)
             .check_all(declared, problems);
         Self { services, routes, plugins, hub }
     }

@@ -8,31 +8,25 @@
 //! 2. `schema`: the tree held against the JSON Schema of the structs in `raw`, the one source of the format.
 //! 3. `check`: entity by entity what a schema cannot say, then references, names that stand twice, and the plug-ins' own checks. A key
 //!    with a problem of structure is left out of this, and what its entity then lacks is not judged: one mistake makes one problem.
-//! 4. `entities`: the result.
+//! 4. `loaded`: the result, as entities of origin `file`.
 //!
 //! Nothing is ignored in silence: a key, value, entity or plug-in that we do not serve is refused by name. Knows no sockets and no wall
 //! clock; the time of the load and the environment are parameters.
 
-mod changes;
 mod check;
-mod entities;
 mod hidden;
-mod ids;
 mod load;
-mod normalise;
+mod loaded;
 mod problem;
 mod raw;
 mod schema;
 mod secret;
 mod tree;
 
-pub use changes::{How, HubChange, HubEntity};
 pub use check::{Options, check};
-pub use entities::{Config, Format, Fresh, Plugin, Queue, Route, Service, Subscription};
 pub use load::{Text, check_texts, load, read_all};
-pub use normalise::normalise;
+pub use loaded::{Config, Places};
 pub use problem::{Problem, Report};
-pub use secret::{SECRET_BYTES, Secret};
 pub use tree::{MAX_DEPTH, MAX_FILE, MAX_NODES, Place};
 
 /// The JSON Schema of a configuration file, for editors; `docs/config.schema.json` is its copy. A plug-in's `config` is its kind's to say.

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Options, check};
-use crate::entities::Config;
+use crate::loaded::Config;
 use crate::problem::{Problem, Report};
 use crate::tree::MAX_FILE;
 

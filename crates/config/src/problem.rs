@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use entities::field::Step;
+use entities::{FieldError, Flaw};
+
 use crate::hidden::Hidden;
 use crate::tree::{Place, Source, TreePath};
 
@@ -99,6 +102,20 @@ impl<'a> Problems<'a> {
         }
         let source = &self.sources[spot.file];
         self.add_at(spot, source.root.place_of(&spot.path), message, hint);
+    }
+
+    /// A problem with a field of the entity at `spot`.
+    pub(crate) fn add_field(&mut self, spot: &Spot, FieldError { path, message, hint, .. }: FieldError) {
+        let into = |spot: Spot, step: &Step| match step {
+            Step::Key(name) => spot.key(name),
+            Step::Index(index) => spot.index(*index),
+        };
+        self.add(&path.steps().iter().fold(spot.clone(), into), message, hint);
+    }
+
+    /// What a check gives, or a problem with the value at `spot`.
+    pub(crate) fn keep<T>(&mut self, spot: &Spot, checked: Result<T, Flaw>) -> Option<T> {
+        checked.map_err(|Flaw { message, hint, .. }| self.add(spot, message, hint)).ok()
     }
 
     /// A problem whose place is not that of the value: a key, a syntax error.

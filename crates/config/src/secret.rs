@@ -1,29 +1,8 @@
 //! Secrets of subscriptions: read from the file or from the environment, checked, never printed.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-
-/// The shortest and the longest key, in bytes (Standard Webhooks' bounds).
-pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-
-/// A Standard Webhooks secret, `whsec_…`. Its `Debug` shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text with its `whsec_`.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
-    }
-}
+use entities::{SECRET_BYTES, Secret};
 
 /// Why a text is no secret; tells nothing of it but its length. Message and hint.
 pub(crate) type Refusal = (String, String);
@@ -60,5 +39,5 @@ fn check(text: &str, place: &str) -> Result<Secret, Refusal> {
         let message = format!("the secret{place} has {} bytes, not 24 to 64", key.len());
         return Err((message, hint.into()));
     }
-    Ok(Secret(text.to_owned()))
+    Ok(Secret::new(text.to_owned()))
 }

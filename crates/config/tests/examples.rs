@@ -32,11 +32,11 @@ fn every_example_is_accepted_and_publishes() {
     for path in examples {
         let config = load(&path).unwrap_or_else(|report| panic!("{report}"));
         assert_eq!(config.warnings, [], "an example means what it says");
-        let (_, route) = config.routes().next().expect("a route");
+        let route = config.served.routes.first().expect("a route");
         assert_eq!(route.plugins.len(), 1, "{}", path.display());
-        assert!(!config.subscriptions.is_empty(), "{}", path.display());
+        assert!(!config.set.subscriptions.is_empty(), "{}", path.display());
         let text = std::fs::read_to_string(&path).expect("the example");
-        let is_local = config.subscriptions.iter().any(|one| one.endpoint.contains("localhost"));
+        let is_local = config.set.subscriptions.iter().any(|one| one.endpoint.contains("localhost"));
         assert_eq!(is_local, text.contains("--allow-private-endpoints"), "{}", path.display());
         assert!(path.with_file_name("README.md").exists(), "{}", path.display());
     }

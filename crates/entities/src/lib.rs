@@ -1,7 +1,37 @@
-//! Entities: what a node serves, as flat values that refer to each other by id.
+//! Entities: what a node serves, as flat values that refer to each other by id or name.
 //!
-//! Every entity has an id, tags, times and an [`Origin`]: the files own some, the APIs own the others. Knows no file, no HTTP and no store.
+//! Every entity has an id, times, tags where Kong has them, and an [`Origin`]: the files own some, the APIs own the others. A [`Set`] is all
+//! that a node serves. [`Served`] is what the data path makes of it: the routes that requests find, each with its service and plug-ins.
+//!
+//! The rules of an entity's fields are pure functions that return [`FieldError`]s: what is wrong, where in the entity, and what to do. They know
+//! nothing of where a value came from: a file's reader finds line and column, an API its own words and codes.
 
+pub mod field;
+pub mod ids;
+pub mod method;
+mod millis;
+mod name;
+mod normalise;
 mod origin;
+mod plugin;
+mod queue;
+mod route;
+mod secret;
+mod served;
+pub mod service;
+mod set;
+pub mod subscription;
+mod topic;
 
+pub use field::{Code, FieldError, Flaw};
+pub use normalise::normalise;
 pub use origin::Origin;
+pub use plugin::Plugin;
+pub use queue::Queue;
+pub use route::Route;
+pub use secret::{SECRET_BYTES, Secret};
+pub use served::{Owned, Served, ServedRoute};
+pub use service::Service;
+pub use set::Set;
+pub use subscription::{Format, Protocol, Subscription};
+pub use topic::{Topic, plain_name};

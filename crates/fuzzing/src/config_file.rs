@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use config::{Config, Options, Place, Problem};
+use entities::{Owned, Protocol};
 use event::timestamp::Clock;
 use event::{Timestamp, TopicId};
 use gateway::compile::CompileError;
@@ -104,13 +105,18 @@ fn shows_no_secret(problems: &[Problem], text: &str) {
 
 fn compiles(config: &Config) {
     let kinds = plugins::all();
-    let topics: HashMap<_, _> =
-        config.topics.iter().enumerate().map(|(id, name)| (name.clone(), TopicId(id as i64))).collect();
+    let topics: HashMap<_, _> = config
+        .set
+        .topics
+        .iter()
+        .enumerate()
+        .map(|(id, topic)| (topic.name.clone(), TopicId(id as i64)))
+        .collect();
     let topics = Arc::new(topics);
-    let build = |plugin: &config::Plugin| -> Result<_, ConfigProblem> {
+    let build = |Owned { plugin, owner }: &Owned| -> Result<_, ConfigProblem> {
         let kind = kinds.iter().find(|kind| kind.name() == plugin.name).expect("a kind that there is");
         let context = BuildContext {
-            owner: plugin.owner.clone(),
+            owner: owner.clone(),
             writer: WRITER.clone(),
             clock: Arc::new(Stopped),
             topics: topics.clone(),
@@ -119,14 +125,12 @@ fn compiles(config: &Config) {
         };
         Ok((kind.priority(), kind.build(&plugin.config, &context)?))
     };
-    match gateway::compile::compile(config, &Destinations::default(), build) {
+    match gateway::compile::compile(&config.served, &Destinations::default(), build) {
         // Only together are they too large.
         Ok(_) | Err(CompileError::Regexes(_)) => {}
         Err(error) => panic!("the check let through what cannot be compiled: {error:?}"),
     }
-    for subscription in
-        config.subscriptions.iter().filter(|one| one.protocol != storage::entities::Protocol::Sqs)
-    {
+    for subscription in config.set.subscriptions.iter().filter(|one| one.protocol != Protocol::Sqs) {
         let endpoint = subscription.endpoint.parse::<delivery::Endpoint>();
         assert!(endpoint.is_ok(), "{}: {endpoint:?}", subscription.endpoint);
     }

@@ -24,7 +24,7 @@ pub fn target(data: &[u8]) {
     let mut words = line.splitn(3, ' ');
     let method = words.next().and_then(|method| method.parse().ok()).unwrap_or(Method::GET);
     let host = words.next().filter(|host| *host != "-").map(str::to_ascii_lowercase);
-    let path = config::normalise(words.next().unwrap_or("/"));
+    let path = entities::normalise(words.next().unwrap_or("/"));
     is_normal(&path);
     if !path.starts_with('/') {
         return;
@@ -39,7 +39,7 @@ pub fn target(data: &[u8]) {
 }
 
 fn is_normal(path: &str) {
-    assert_eq!(config::normalise(path), path, "a normal form is its own");
+    assert_eq!(entities::normalise(path), path, "a normal form is its own");
     assert!(!path.contains("//"), "{path}");
     assert!(!path.split('/').any(|segment| segment == "." || segment == ".."), "{path}");
     let mut escapes = path.split('%');
@@ -66,7 +66,7 @@ fn route(line: &str, index: usize) -> Option<Route> {
 fn path(text: &str) -> Option<PathPattern> {
     match text.strip_prefix('~') {
         Some(regex) => Regex::new(&format!("^(?:{regex})")).ok().map(PathPattern::Regex),
-        None => text.starts_with('/').then(|| PathPattern::Prefix(config::normalise(text).into_owned())),
+        None => text.starts_with('/').then(|| PathPattern::Prefix(entities::normalise(text).into_owned())),
     }
 }
 

@@ -90,7 +90,7 @@ impl Refusal {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
         }
         if self == Self::MethodNotAllowed {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(pipeline::method::ALLOWED));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(entities::method::ALLOWED));
         }
         if matches!(self, Self::BadRequest | Self::MethodNotAllowed | Self::RequestTimeout) {
             // Where the next request would begin is not known for sure.

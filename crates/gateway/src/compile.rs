@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use entities::{Owned, Served, ServedRoute};
 use http::{HeaderValue, Method};
 use pipeline::kind::Priority;
-use pipeline::{Chain, Plugin};
+use pipeline::{Chain, Plugin, RouteFacts};
 use regex::Regex;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::destination::Destinations;
 use crate::router::{Router, TooManyRegexes};
@@ -60,32 +63,32 @@ pub enum CompileError<E> {
 /// # Errors
 /// What the configuration's checks should have found.
 pub fn compile<E, B>(
-    config: &config::Config,
+    served: &Served,
     destinations: &Destinations,
     mut build: B,
 ) -> Result<Router, CompileError<E>>
 where
-    B: FnMut(&config::Plugin) -> Result<(Priority, Arc<dyn Plugin>), E>,
+    B: FnMut(&Owned) -> Result<(Priority, Arc<dyn Plugin>), E>,
 {
     let mut services: HashMap<_, Arc<Service>> = HashMap::new();
-    let mut built: HashMap<*const config::Plugin, (Priority, Arc<dyn Plugin>)> = HashMap::new();
+    let mut built: HashMap<*const Owned, (Priority, Arc<dyn Plugin>)> = HashMap::new();
     // Kong gives a tie to the older route. Those of one age, or of none (that of the load), keep the order of the file.
-    let mut by_age: Vec<_> = config.routes().collect();
-    by_age.sort_by_key(|(_, route)| route.created_at);
-    let mut routes = Vec::new();
-    for (service, route) in by_age {
+    let mut by_age: Vec<_> = served.routes.iter().collect();
+    by_age.sort_by_key(|served| served.route.created_at);
+    let mut routes = Vec::with_capacity(by_age.len());
+    for ServedRoute { service, route, plugins: placed } in by_age {
         let compiled = match services.get(&service.id) {
             Some(known) => known.clone(),
             None => {
                 services.entry(service.id).or_insert(Arc::new(self::service(service, destinations)?)).clone()
             }
         };
-        let mut plugins = Vec::new();
-        for plugin in &route.plugins {
+        let mut plugins = Vec::with_capacity(placed.len());
+        for plugin in placed {
             let made = match built.entry(Arc::as_ptr(plugin)) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(free) => free.insert(build(plugin).map_err(|source| CompileError::Plugin {
-                    name: plugin.name.clone(),
+                    name: plugin.plugin.name.clone(),
                     owner: plugin.owner.clone(),
                     source,
                 })?),
@@ -97,7 +100,7 @@ where
     Ok(Router::new(routes)?)
 }
 
-fn service<E>(service: &config::Service, destinations: &Destinations) -> Result<Service, CompileError<E>> {
+fn service<E>(service: &entities::Service, destinations: &Destinations) -> Result<Service, CompileError<E>> {
     let host = if service.host.contains(':') { format!("[{}]", service.host) } else { service.host.clone() };
     let authority = if service.port == 80 { host } else { format!("{host}:{}", service.port) };
     Ok(Service {
@@ -112,8 +115,8 @@ fn service<E>(service: &config::Service, destinations: &Destinations) -> Result<
 }
 
 fn route<E>(
-    service: &config::Service,
-    route: &config::Route,
+    service: &entities::Service,
+    route: &entities::Route,
     compiled: Arc<Service>,
     chain: Chain,
 ) -> Result<Route, CompileError<E>> {
@@ -132,12 +135,32 @@ fn route<E>(
         request_buffering: route.request_buffering,
         service: Some(compiled),
         chain,
-        facts: route.facts(service),
+        facts: facts(route, service),
     })
 }
 
+/// What events say of a route of `service`: names, and Kong 0.8's `api` object. What is absent has no key.
+fn facts(route: &entities::Route, service: &entities::Service) -> RouteFacts {
+    let mut api = Map::new();
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            api.insert(key.to_owned(), value);
+        }
+    };
+    put("id", Some(service.id.to_string().into()));
+    put("name", service.name.clone().map(Value::from));
+    put("upstream_url", Some(service.url().into()));
+    put("request_path", route.paths.first().cloned().map(Value::from));
+    put("request_host", route.hosts.first().cloned().map(Value::from));
+    put("strip_request_path", Some(route.strip_path.into()));
+    put("preserve_host", Some(route.preserve_host.into()));
+    put("created_at", Some(service.created_at.as_millis().into()));
+    let api = RawValue::from_string(Value::Object(api).to_string());
+    RouteFacts { service: service.label(), route: route.label(), api: api.unwrap_or_default() }
+}
+
 /// A regex path is anchored at its start, as in Kong.
-fn path<E>(route: &config::Route, path: &str) -> Result<PathPattern, CompileError<E>> {
+fn path<E>(route: &entities::Route, path: &str) -> Result<PathPattern, CompileError<E>> {
     let Some(regex) = path.strip_prefix('~') else { return Ok(PathPattern::Prefix(path.to_owned())) };
     let error = |source| CompileError::Path { route: route.label(), path: path.to_owned(), source };
     // In `(?x)` a comment at its end takes the bracket along, so that this does not compile; a line feed ends the comment there.

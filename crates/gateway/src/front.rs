@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
-use config::normalise;
+use entities::method::{self, MethodProblem};
+use entities::normalise;
 use http::Method;
-use pipeline::method::{self, MethodProblem};
 use pipeline::reading;
 
 use crate::hops::NodeId;

@@ -9,12 +9,12 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use entities::method::MethodProblem;
 use event::EventId;
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
-use pipeline::method::MethodProblem;
 use pipeline::{Access, Forward, RequestHead, Verdict, Watch};
 
 use crate::answer::{Refusal, accept_of};

@@ -14,7 +14,6 @@
 
 pub mod chain;
 pub mod kind;
-pub mod method;
 pub mod plugin;
 pub mod reading;
 pub mod watch;

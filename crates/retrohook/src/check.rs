@@ -1,5 +1,6 @@
 //! `retrohook check`: every problem of a configuration, or all damage of a data directory.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::error::Error;
 use std::io::ErrorKind;
@@ -61,11 +62,11 @@ fn files(args: &CheckArgs) -> bool {
 
 /// Compiles the routes as a start does: only together can regexes be too large.
 fn compile(config: &config::Config) -> Result<(), CompileError<Infallible>> {
-    let stand_in = |_: &config::Plugin| -> Result<_, Infallible> {
+    let stand_in = |_: &entities::Owned| -> Result<_, Infallible> {
         let plugin: Arc<dyn Plugin> = Arc::new(StandIn);
         Ok((Priority(0), plugin))
     };
-    gateway::compile::compile(config, &Destinations::default(), stand_in).map(drop)
+    gateway::compile::compile(&config.served, &Destinations::default(), stand_in).map(drop)
 }
 
 /// In the place of a plug-in, which its own check has judged.
@@ -155,17 +156,16 @@ pub fn summary(config: &config::Config) -> String {
         1 => format!("1 {one}"),
         _ => format!("{number} {one}s"),
     };
-    let rules = config.routes().flat_map(|(_, route)| &route.plugins);
-    let mut rules: Vec<_> = rules.map(std::sync::Arc::as_ptr).collect();
-    rules.sort_unstable();
-    rules.dedup();
+    let rules = config.served.routes.iter().flat_map(|route| &route.plugins);
+    let rules: HashSet<_> = rules.map(Arc::as_ptr).collect();
+    let set = &config.set;
     [
-        count(config.services.len(), "service"),
-        count(config.services.iter().map(|service| service.routes.len()).sum(), "route"),
+        count(set.services.len(), "service"),
+        count(set.routes.len(), "route"),
         count(rules.len(), "plug-in"),
-        count(config.topics.len(), "topic"),
-        count(config.subscriptions.len(), "subscription"),
-        count(config.queues.len(), "queue"),
+        count(set.topics.len(), "topic"),
+        count(set.subscriptions.len(), "subscription"),
+        count(set.queues.len(), "queue"),
     ]
     .join(", ")
 }

@@ -194,11 +194,11 @@ impl Node {
             hub_url: reach.hub_url.trim_end_matches('/').to_owned(),
             max_long_polls: descriptors.of_control().long_polls,
         };
-        let (delivering, declare) = Delivering::start(hub, &config, &ledger, calls, clock.clone())?;
+        let (delivering, declare) = Delivering::start(hub, &config.set, &ledger, calls, clock.clone())?;
 
-        let declared = delivering::declared(&config, &ledger.entities);
+        let declared = delivering::declared(&config.set, &ledger.entities);
         let known = Arc::new(Configuration::loaded(clock.now(), declared));
-        let first = compiler.compile(known.generation(), &config, &compiler::topics(&ledger.entities));
+        let first = compiler.compile(known.generation(), &config.served, &compiler::topics(&ledger.entities));
         let first = Arc::new(first.map_err(StartError::part("compile the configuration"))?);
         let start = |gateway: Gateway| gateway.start(first, clock.clone(), &vitals);
         let gateway = sockets.proxy.map(start).transpose().map_err(StartError::part("start a core"))?;

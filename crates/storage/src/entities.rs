@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+pub use ::entities::Protocol;
 use event::{Position, Stamp, Timestamp, TopicId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -23,29 +24,6 @@ pub struct QueueId(pub i64);
 /// One run of the process: intents carry it, so that recovery touches only the dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub i64);
-
-/// How a subscription is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// A webhook over plain HTTP.
-    Http,
-    /// A webhook over TLS.
-    Https,
-    /// A queue of ours; its endpoint is the queue's bare name.
-    Sqs,
-}
-
-impl Protocol {
-    /// As SNS writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Sqs => "sqs",
-        }
-    }
-}
 
 /// What the configuration wants to exist.
 #[derive(Clone, Debug, Default)]

@@ -13,15 +13,17 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("hub", &["event", "entities", "storage", "delivery"]),
     // The things that are added again and again, each behind its port.
     ("stores", &["event", "entities", "storage"]),
-    ("plugins", &["event", "storage", "pipeline"]),
+    ("plugins", &["event", "entities", "storage", "pipeline"]),
     // What the gateway's and the deliveries' clients have in common; knows nothing of either.
     ("dialing", &[]),
     ("sinks", &["event", "storage", "delivery", "dialing"]),
     ("protocols", &["event", "storage", "delivery", "hub"]),
     // The surroundings.
     ("listener", &["storage"]),
-    ("config", &["event", "entities", "storage", "pipeline", "delivery", "hub"]),
-    ("gateway", &["event", "entities", "storage", "pipeline", "config", "dialing", "listener"]),
+    ("config", &["event", "entities", "pipeline", "delivery"]),
+    // What becomes of a configuration.
+    ("control", &["event", "entities", "storage"]),
+    ("gateway", &["event", "entities", "storage", "pipeline", "dialing", "listener"]),
     // It tells what the cores count.
     ("admin", &["event", "entities", "storage", "pipeline", "delivery", "hub", "config", "gateway"]),
     ("dashboard", &["event", "storage", "delivery", "hub", "config"]),
@@ -40,6 +42,7 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "sinks",
             "protocols",
             "config",
+            "control",
             "listener",
             "gateway",
             "admin",

@@ -1,87 +1,35 @@
-//! Puts the checked entities together: routes into their services, plug-ins onto the routes that they are for.
+//! Puts the checked entities together: each gets its id, and what it refers to by id.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use pipeline::Mount;
+use entities::{Plugin, Set, ids};
 
 use super::{Checked, plugin};
-use crate::entities::{Config, Plugin, Route, Service};
+use crate::loaded::Places;
 
-/// A plug-in with all routes that it runs on.
-pub(super) struct Placed {
-    /// Its index among those declared.
-    pub(super) index: usize,
-    pub(super) plugin: Arc<Plugin>,
-    pub(super) mounts: Vec<Mount>,
-}
-
-/// Makes the configuration, and says where each enabled plug-in runs. Nothing is missing: there was no problem.
-pub(super) fn assemble(checked: Checked) -> (Config, Vec<Placed>) {
+/// Makes the set. Nothing is missing: there was no problem.
+pub(super) fn assemble(checked: Checked) -> (Set, Places) {
     let Checked { services, routes, plugins, hub } = checked;
-    let mut services: Vec<Service> = services.into_iter().flatten().collect();
-    let routes: Vec<_> = routes.into_iter().flatten().collect();
-    let plugins = Plugins::new(plugins.into_iter().flatten(), &services, &routes);
-    let mut placed = BTreeMap::new();
-    for (index, super::route::Checked { service, mut route }) in routes.into_iter().enumerate() {
-        for (index, plugin) in plugins.of_route(index, service) {
-            place(&mut placed, index, &plugin, &route);
-            route.plugins.push(plugin);
-        }
-        services[service].routes.push(route);
-    }
-    let placed = placed.into_values().collect();
-    let config = Config {
-        services,
-        topics: hub.topics,
-        queues: hub.queues,
-        subscriptions: hub.subscriptions.into_iter().flatten().collect(),
-        warnings: Vec::new(),
+    let service_ids: Vec<_> =
+        services.iter().map(|service| service.as_ref().map(|service| service.id)).collect();
+    let route_ids: Vec<_> = routes.iter().map(|route| route.as_ref().map(|route| route.id)).collect();
+    let plugin = |plugin::Checked { service, route, plugin }: plugin::Checked| {
+        let service = service.and_then(|index| service_ids[index]);
+        let route = route.and_then(|index| route_ids[index]);
+        let id = if plugin.id.is_nil() { ids::of_plugin(&plugin.name, service, route) } else { plugin.id };
+        Arc::new(Plugin { id, service, route, ..plugin })
     };
-    (config, placed)
-}
-
-fn place(placed: &mut BTreeMap<usize, Placed>, index: usize, plugin: &Arc<Plugin>, route: &Route) {
-    let fresh = || Placed { index, plugin: Arc::clone(plugin), mounts: Vec::new() };
-    let mount = Mount { paths: route.paths.clone(), strip_path: route.strip_path };
-    placed.entry(index).or_insert_with(fresh).mounts.push(mount);
-}
-
-/// What a plug-in is for: a service or all, a route or all, by index.
-type Scope = (Option<usize>, Option<usize>);
-
-/// The enabled plug-ins by what they are for, each with its index among those declared.
-struct Plugins(HashMap<Scope, Vec<(usize, Arc<Plugin>)>>);
-
-impl Plugins {
-    fn new(
-        plugins: impl Iterator<Item = plugin::Checked>,
-        services: &[Service],
-        routes: &[super::route::Checked],
-    ) -> Self {
-        let mut by_scope: HashMap<Scope, Vec<_>> = HashMap::new();
-        for (index, plugin) in plugins.enumerate().filter(|(_, plugin)| plugin.enabled) {
-            let owner = match (plugin.service, plugin.route) {
-                (_, Some(route)) => Route::label(&routes[route].route),
-                (Some(service), None) => services[service].label(),
-                (None, None) => "global".to_owned(),
-            };
-            let plugin::Checked { name, instance_name, config, service, route, .. } = plugin;
-            let plugin = Arc::new(Plugin { name, owner, instance_name, config });
-            by_scope.entry((service, route)).or_default().push((index, plugin));
-        }
-        Self(by_scope)
-    }
-
-    /// One plug-in of each kind for a route, the most specific: route and service, route, service, all.
-    fn of_route(&self, route: usize, service: usize) -> Vec<(usize, Arc<Plugin>)> {
-        let scopes = [(Some(service), Some(route)), (None, Some(route)), (Some(service), None), (None, None)];
-        let mut chosen: Vec<(usize, Arc<Plugin>)> = Vec::new();
-        for (index, plugin) in scopes.iter().filter_map(|scope| self.0.get(scope)).flatten() {
-            if chosen.iter().all(|(_, other)| other.name != plugin.name) {
-                chosen.push((*index, Arc::clone(plugin)));
-            }
-        }
-        chosen
-    }
+    let subscriptions = hub.subscriptions.into_iter().flatten();
+    let (subscriptions, places): (Vec<_>, Vec<_>) =
+        subscriptions.map(|(subscription, place)| (Arc::new(subscription), place)).unzip();
+    let places = subscriptions.iter().map(|one| one.id).zip(places).collect();
+    let set = Set {
+        services: services.into_iter().flatten().map(Arc::new).collect(),
+        routes: routes.into_iter().flatten().map(Arc::new).collect(),
+        plugins: plugins.into_iter().flatten().map(plugin).collect(),
+        topics: hub.topics.into_iter().map(Arc::new).collect(),
+        queues: hub.queues.into_iter().map(Arc::new).collect(),
+        subscriptions,
+    };
+    (set, places)
 }

@@ -1,23 +1,30 @@
 //! What a configuration may say and probably does not mean: warnings, which keep nothing from starting.
 
-use pipeline::{ConfigProblem, PluginKind};
+use std::collections::HashMap;
 
-use super::assemble::Placed;
+use entities::{Served, Set};
+use pipeline::{ConfigProblem, Mount, PluginKind};
+use uuid::Uuid;
+
 use super::declared::Declarations;
 use crate::problem::{Problem, Problems, Spot};
 use crate::tree::Source;
 
 /// All warnings, in the order of the files and of their lines.
 pub(super) fn find(
-    placed: &[Placed],
+    served: &Served,
+    set: &Set,
     declared: &Declarations,
     sources: &[Source],
     kinds: &[&dyn PluginKind],
 ) -> Vec<Problem> {
     let mut doubts = Problems::new(sources);
-    for Placed { index, plugin, mounts } in placed {
+    let mounts = mounts(served);
+    // Without a problem there is one plug-in of the set for each that is declared, in their order.
+    for (plugin, declared) in set.plugins.iter().zip(&declared.plugins) {
+        let Some(mounts) = mounts.get(&plugin.id) else { continue };
         let Some(kind) = kinds.iter().find(|kind| kind.name() == plugin.name) else { continue };
-        let spot = &declared.plugins[*index].entity.spot;
+        let spot = &declared.entity.spot;
         let config = sources[spot.file].root.at(&spot.path).and_then(|node| node.get("config"));
         for ConfigProblem { pointer, message, hint } in kind.doubts(&plugin.config, mounts) {
             let path = spot.path.key("config");
@@ -27,6 +34,18 @@ pub(super) fn find(
     }
     without_effect(declared, &mut doubts);
     doubts.into_report().map(|report| report.problems).unwrap_or_default()
+}
+
+/// The routes that each plug-in runs on, by the plug-in's id.
+fn mounts(served: &Served) -> HashMap<Uuid, Vec<Mount>> {
+    let mut mounts: HashMap<Uuid, Vec<Mount>> = HashMap::new();
+    for route in &served.routes {
+        let mount = || Mount { paths: route.route.paths.clone(), strip_path: route.route.strip_path };
+        for owned in &route.plugins {
+            mounts.entry(owned.plugin.id).or_default().push(mount());
+        }
+    }
+    mounts
 }
 
 /// Kong's own default, and no retry at all, which is what there is.

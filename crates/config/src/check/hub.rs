@@ -5,28 +5,23 @@ use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use delivery::Endpoint;
+use entities::subscription::{self, MAX_IN_FLIGHT, TIMEOUT};
+use entities::{Flaw, Format, Origin, Protocol, Queue, Secret, Subscription, Topic, ids};
 use event::Arn;
-use event::arn::{MAX_TOPIC_NAME, check_name};
-use storage::entities::Protocol;
-use url::Url;
+use uuid::Uuid;
 
 use super::Options;
 use super::declared::{Declarations, Nested};
 use super::names::Names;
-use crate::entities::{Format, Queue, Subscription};
 use crate::problem::{Problems, Spot};
 use crate::raw::{self, Confirm, SubscriptionProtocol};
-use crate::secret::{self, Secret};
-
-/// For a whole attempt, where the subscription does not say otherwise.
-const TIMEOUT: Duration = Duration::from_secs(15);
-/// Deliveries under way at the same time, where the subscription does not say otherwise.
-const MAX_IN_FLIGHT: u16 = 256;
+use crate::secret;
 
 pub(super) struct Checked {
-    pub(super) topics: Vec<String>,
+    pub(super) topics: Vec<Topic>,
     pub(super) queues: Vec<Queue>,
-    pub(super) subscriptions: Vec<Option<Subscription>>,
+    /// Each with the place of its endpoint, `file:line:column`.
+    pub(super) subscriptions: Vec<Option<(Subscription, String)>>,
 }
 
 pub(super) fn check_all(
@@ -35,16 +30,28 @@ pub(super) fn check_all(
     options: &Options<'_>,
     problems: &mut Problems<'_>,
 ) -> Checked {
+    let now = options.now;
     let queue = |raw: &raw::Queue| Queue {
+        id: ids::of_name("queues", &raw.name),
+        origin: Origin::File,
         name: raw.name.clone(),
         visibility_timeout: Duration::from_secs(raw.visibility_timeout.into()),
         receive_wait_time: Duration::from_secs(raw.receive_wait_time.into()),
         message_retention_period: Duration::from_secs(raw.message_retention_period.into()),
+        created_at: now,
+        updated_at: now,
+    };
+    let topic = |name: &String| Topic {
+        id: ids::of_name("topics", name),
+        origin: Origin::File,
+        name: name.clone(),
+        created_at: now,
+        updated_at: now,
     };
     let mut checker = Checker { names, options, named: HashMap::new(), taken: HashMap::new() };
     let subscriptions = declared.subscriptions.iter();
     Checked {
-        topics: declared.topics.iter().filter_map(|topic| topic.name.clone()).collect(),
+        topics: declared.topics.iter().filter_map(|topic| topic.name.as_ref()).map(topic).collect(),
         queues: declared.queues.iter().filter_map(|queue| queue.raw.as_ref()).map(queue).collect(),
         subscriptions: subscriptions.map(|one| checker.check_one(one, declared, problems)).collect(),
     }
@@ -65,7 +72,7 @@ impl Checker<'_> {
         Nested { entity, parent }: &Nested<raw::Subscription>,
         declared: &Declarations,
         problems: &mut Problems<'_>,
-    ) -> Option<Subscription> {
+    ) -> Option<(Subscription, String)> {
         let (spot, raw) = (&entity.spot, entity.raw.as_ref()?);
         let topic = match parent {
             Some(topic) => declared.topics[*topic].name.clone(),
@@ -75,8 +82,8 @@ impl Checker<'_> {
         let name = self.name(spot, raw, topic.as_deref(), problems);
         let endpoint = match raw.protocol {
             SubscriptionProtocol::Sqs => self.queue(spot, raw, problems),
-            SubscriptionProtocol::Http => url(spot, raw, "http", problems),
-            SubscriptionProtocol::Https => url(spot, raw, "https", problems),
+            SubscriptionProtocol::Http => url(spot, raw, Protocol::Http, problems),
+            SubscriptionProtocol::Https => url(spot, raw, Protocol::Https, problems),
         };
         let settings = match raw.protocol {
             SubscriptionProtocol::Sqs => refuse_push_settings(spot, raw, problems),
@@ -89,7 +96,9 @@ impl Checker<'_> {
             SubscriptionProtocol::Sqs => Protocol::Sqs,
         };
         self.claim(spot, (topic.clone(), protocol, identity), problems);
-        Some(Subscription {
+        let subscription = Subscription {
+            id: Uuid::nil(),
+            origin: Origin::File,
             topic,
             name,
             protocol,
@@ -100,8 +109,12 @@ impl Checker<'_> {
             fifo: raw.fifo.unwrap_or(false),
             timeout: raw.timeout.map_or(TIMEOUT, |millis| Duration::from_millis(millis.into())),
             max_in_flight: raw.max_in_flight.unwrap_or(MAX_IN_FLIGHT),
-            place: problems.whereabouts(&spot.key("endpoint")),
-        })
+            created_at: self.options.now,
+            updated_at: self.options.now,
+        };
+        let id = ids::of_subscription(&subscription.identity());
+        let place = problems.whereabouts(&spot.key("endpoint"));
+        Some((Subscription { id, ..subscription }, place))
     }
 
     fn topic(
@@ -145,10 +158,7 @@ impl Checker<'_> {
         problems: &mut Problems<'_>,
     ) -> Option<String> {
         let (spot, name) = (spot.key("name"), raw.name.as_ref()?);
-        if let Err(error) = check_name(name, MAX_TOPIC_NAME) {
-            problems.add(&spot, error.to_string(), "rename it, or remove the key: a name is optional");
-            return None;
-        }
+        problems.keep(&spot, subscription::name(name))?;
         match self.named.entry((topic?.to_owned(), name.clone())) {
             Entry::Vacant(free) => {
                 free.insert(spot);
@@ -302,40 +312,15 @@ impl Checker<'_> {
 fn url(
     spot: &Spot,
     raw: &raw::Subscription,
-    scheme: &str,
+    protocol: Protocol,
     problems: &mut Problems<'_>,
 ) -> Option<(String, String)> {
-    let spot = spot.key("endpoint");
-    let mut refuse = |message: String, hint: String| {
-        problems.add(&spot, message, hint);
-        None
-    };
-    let example = format!("write it like {scheme}://example.com/path");
-    let url = match Url::parse(&raw.endpoint) {
-        Ok(url) => url,
-        Err(error) => return refuse(format!("not a URL: {error}"), example),
-    };
-    if url.scheme() != scheme {
-        let message = format!("the endpoint of protocol `{scheme}` is not {scheme}://…");
-        let hint = match url.scheme() {
-            other @ ("http" | "https") => {
-                format!("write `protocol: {other}`, or {scheme}:// in the endpoint")
-            }
-            _ => example,
-        };
-        return refuse(message, hint);
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        let hint = "remove it: a secret in the query is shown nowhere, and `format: standard-webhooks` signs each message";
-        return refuse("a user or password in the endpoint is not supported yet".into(), hint.into());
-    }
-    if url.fragment().is_some() {
-        return refuse("a `#` cannot be sent to an endpoint".into(), "remove it and what follows".into());
-    }
-    if let Err(error) = raw.endpoint.parse::<Endpoint>() {
-        return refuse(error.to_string(), example);
-    }
-    Some((raw.endpoint.clone(), url.to_string()))
+    let checked = subscription::url(protocol, &raw.endpoint).and_then(|spelling| {
+        let example = format!("write it like {}://example.com/path", protocol.as_str());
+        let parsed = raw.endpoint.parse::<Endpoint>();
+        parsed.map(|_| spelling).map_err(|error| Flaw::invalid(error.to_string(), example))
+    });
+    Some((raw.endpoint.clone(), problems.keep(&spot.key("endpoint"), checked)?))
 }
 
 /// Refuses for a queue what only means something for a webhook.

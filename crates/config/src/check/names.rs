@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use event::arn::{MAX_QUEUE_NAME, MAX_TOPIC_NAME, check_name};
+use entities::plain_name;
+use event::arn::{MAX_QUEUE_NAME, MAX_TOPIC_NAME};
 
 use super::declared::{Declarations, Declared};
 use crate::problem::{Problems, Spot};
@@ -41,6 +42,13 @@ impl Names {
         for route in declared.routes.iter().map(|route| &route.entity) {
             routes.add(route, id(route.raw.as_ref().and_then(|raw| raw.id.as_ref())), problems);
         }
+        // Nothing refers to a plug-in; that each has an id of its own is what is looked for.
+        let mut plugins = Index::new("plugins", complete);
+        for (index, plugin) in declared.plugins.iter().enumerate() {
+            if let Some(given) = id(plugin.entity.raw.as_ref().and_then(|raw| raw.id.as_ref())) {
+                plugins.claim(&plugin.entity.spot.key("id"), "primary key", given, index, problems);
+            }
+        }
         let mut topics = Index::new("topics", complete);
         for topic in &declared.topics {
             topics.add_plain(topic, MAX_TOPIC_NAME, problems);
@@ -77,9 +85,8 @@ impl Index {
     fn add_plain<T>(&mut self, entity: &Declared<T>, max: usize, problems: &mut Problems<'_>) {
         self.add(entity, None, problems);
         let Some(name) = &entity.name else { return };
-        if let Err(error) = check_name(name, max) {
-            let hint = "AWS clients refuse other names: rename it";
-            problems.add(&entity.spot.key("name"), error.to_string(), hint);
+        if let Err(error) = plain_name(name, max) {
+            problems.add_field(&entity.spot, error);
         }
     }
 
@@ -155,29 +162,4 @@ pub(super) fn refer(
         (None, Some(reference)) => index.resolve(spot, field, &reference.name, problems),
         (None, None) => None,
     }
-}
-
-/// Kong's rule for names of services and routes.
-pub(super) fn check_entity_name(spot: &Spot, name: Option<&str>, problems: &mut Problems<'_>) {
-    let Some(name) = name else { return };
-    let fits = |c: char| c.is_alphanumeric() || ".-_~".contains(c);
-    if name.is_empty() || !name.chars().all(fits) {
-        let hint = "the only accepted characters are letters, digits and . - _ ~";
-        problems.add(&spot.key("name"), "invalid value", hint);
-    }
-}
-
-/// Kong's rule for tags.
-pub(super) fn check_tags(
-    spot: &Spot,
-    tags: Option<&Vec<String>>,
-    problems: &mut Problems<'_>,
-) -> Vec<String> {
-    for (index, tag) in tags.into_iter().flatten().enumerate() {
-        if tag.is_empty() || tag.chars().any(|c| c == ',' || c == '/' || c.is_control()) {
-            let hint = "a tag is a printable text without `,` and `/`";
-            problems.add(&spot.key("tags").index(index), "invalid tag", hint);
-        }
-    }
-    tags.cloned().unwrap_or_default()
 }

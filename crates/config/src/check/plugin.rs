@@ -2,12 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
+use entities::{Origin, Plugin};
+use event::Timestamp;
 use pipeline::{CheckContext, ConfigProblem, PluginKind};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::declared::{Declarations, DeclaredPlugin, Under};
 use super::kong;
-use super::names::{Names, check_tags, refer};
+use super::names::{Names, refer};
+use super::service::times;
 use crate::problem::{Problems, Spot};
 use crate::raw;
 use crate::schema::{self, backquoted, did_you_mean};
@@ -15,12 +19,10 @@ use crate::tree::{Kind, Node, Source};
 
 /// A plug-in with what it is for, by index.
 pub(super) struct Checked {
-    pub(super) name: String,
-    pub(super) instance_name: Option<String>,
-    pub(super) config: Value,
-    pub(super) enabled: bool,
     pub(super) service: Option<usize>,
     pub(super) route: Option<usize>,
+    /// Its id, if it stands in no file, and the ids of what it is for are not known yet.
+    pub(super) plugin: Plugin,
 }
 
 pub(super) struct Checker<'a> {
@@ -31,6 +33,7 @@ pub(super) struct Checker<'a> {
     names: &'a Names,
     /// Whether all files could be read, so that a topic that is not there does not exist.
     complete: bool,
+    now: Timestamp,
 }
 
 impl<'a> Checker<'a> {
@@ -40,9 +43,10 @@ impl<'a> Checker<'a> {
         sources: &'a [Source],
         names: &'a Names,
         complete: bool,
+        now: Timestamp,
     ) -> Self {
         let schemas = kinds.iter().map(|kind| (kind.name(), kind.schema().to_value())).collect();
-        Self { kinds, schemas, context, sources, names, complete }
+        Self { kinds, schemas, context, sources, names, complete, now }
     }
 
     pub(super) fn check_all(
@@ -55,11 +59,11 @@ impl<'a> Checker<'a> {
         for plugin in &declared.plugins {
             let checked = self.check_one(plugin, declared, problems);
             if let Some(checked) = &checked
-                && !taken.insert((checked.name.clone(), checked.service, checked.route))
+                && !taken.insert((checked.plugin.name.clone(), checked.service, checked.route))
             {
                 let message = format!(
                     "uniqueness violation: 'plugins' entity with name set to '{}' already declared {}",
-                    checked.name,
+                    checked.plugin.name,
                     target(checked)
                 );
                 let hint = "one of a kind for each service, route, or all: join the two into one `config`";
@@ -79,7 +83,6 @@ impl<'a> Checker<'a> {
         let spot = &plugin.entity.spot;
         let raw = plugin.entity.raw.as_ref()?;
         let scope = self.scope(plugin, raw, declared, problems);
-        check_tags(spot, raw.tags.as_ref(), problems);
         if raw.protocols.as_ref().is_some_and(|all| !all.contains(&raw::PluginProtocol::Http)) {
             let hint = "add `http`, or remove the key";
             problems.add(&spot.key("protocols"), "a plug-in without `http` is not supported yet", hint);
@@ -92,9 +95,24 @@ impl<'a> Checker<'a> {
                 None
             }
         };
-        let ((service, route), config) = (scope?, config?);
-        let (name, instance_name) = (raw.name.clone(), raw.instance_name.clone());
-        Some(Checked { name, instance_name, config, enabled: raw.enabled, service, route })
+        let (created_at, updated_at) = times(raw.created_at, raw.updated_at, self.now);
+        let is_there = config.is_some();
+        let plugin = Plugin {
+            id: raw.id.as_deref().and_then(|id| Uuid::try_parse(id).ok()).unwrap_or_default(),
+            origin: Origin::File,
+            name: raw.name.clone(),
+            instance_name: raw.instance_name.clone(),
+            service: None,
+            route: None,
+            config: config.unwrap_or_default(),
+            enabled: raw.enabled,
+            tags: raw.tags.clone().unwrap_or_default(),
+            created_at,
+            updated_at,
+        };
+        plugin.check().into_iter().for_each(|error| problems.add_field(spot, error));
+        let (service, route) = scope?;
+        is_there.then_some(Checked { service, route, plugin })
     }
 
     /// The service and the route that a plug-in is for; neither if it is for all.

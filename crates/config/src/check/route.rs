@@ -1,34 +1,23 @@
-//! Kong's rules for routes.
+//! Routes: read from what stands in a file, and checked.
 
+use entities::{Origin, Route, Service, ids};
 use event::Timestamp;
-use pipeline::method::{self, MethodProblem};
-use regex::Regex;
-use url::Host;
 use uuid::Uuid;
 
 use super::declared::{Declarations, Nested};
-use super::names::{Names, check_entity_name, check_tags, refer};
-use super::service::{created_at, foreign_character};
-use crate::entities::{Route, Service};
-use crate::ids;
-use crate::normalise::normalise;
+use super::names::{Names, refer};
+use super::service::times;
 use crate::problem::{Problems, Spot};
 use crate::raw;
 
-/// A route with its service, by index.
-pub(super) struct Checked {
-    pub(super) service: usize,
-    pub(super) route: Route,
-}
-
-/// Checks every route; its plug-ins come later.
+/// Checks every route.
 pub(super) fn check_all(
     declared: &Declarations,
     names: &Names,
     services: &[Option<Service>],
     now: Timestamp,
     problems: &mut Problems<'_>,
-) -> Vec<Option<Checked>> {
+) -> Vec<Option<Route>> {
     let mut nameless = vec![0; services.len()];
     let mut check = |Nested { entity, parent }: &Nested<raw::Route>| {
         let raw = entity.raw.as_ref()?;
@@ -43,7 +32,9 @@ pub(super) fn check_all(
                     ids::of_position("routes", &parent.unwrap_or_default(), nameless[service] - 1)
                 }
             });
-        Some(Checked { service, route: Route { id, ..route } })
+        // A service with a problem has no id yet, and the report is all that comes of it.
+        let service = services[service].as_ref().map_or(Uuid::nil(), |service| service.id);
+        Some(Route { id, service, ..route })
     };
     declared.routes.iter().map(&mut check).collect()
 }
@@ -63,30 +54,16 @@ fn service_of(
     refer(&names.services, spot, "service", raw.service.as_ref(), parent, problems)
 }
 
-/// The route, but for its id.
+/// The route, but for its id and its service.
 fn check_one(spot: &Spot, raw: &raw::Route, now: Timestamp, problems: &mut Problems<'_>) -> Route {
-    check_entity_name(spot, raw.name.as_deref(), problems);
     check_protocols(spot, raw.protocols.as_deref(), problems);
-    let is_empty = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
-    if is_empty(&raw.hosts) && is_empty(&raw.paths) && is_empty(&raw.methods) {
-        let hint = "`paths: [/]` matches every request";
-        problems.add(spot, "must set one of 'methods', 'hosts', 'paths'", hint);
-    }
-    for (index, path) in raw.paths.iter().flatten().enumerate() {
-        check_path(&spot.key("paths").index(index), path, problems);
-    }
-    for (index, method) in raw.methods.iter().flatten().enumerate() {
-        check_method(&spot.key("methods").index(index), method, problems);
-    }
-    let mut hosts = Vec::new();
-    for (index, host) in raw.hosts.iter().flatten().enumerate() {
-        check_host(&spot.key("hosts").index(index), host, problems);
-        hosts.push(host.to_lowercase());
-    }
-    Route {
+    let (created_at, updated_at) = times(raw.created_at, raw.updated_at, now);
+    let mut route = Route {
         id: Uuid::nil(),
+        origin: Origin::File,
         name: raw.name.clone(),
-        hosts,
+        service: Uuid::nil(),
+        hosts: raw.hosts.clone().unwrap_or_default(),
         paths: raw.paths.clone().unwrap_or_default(),
         methods: raw.methods.clone().unwrap_or_default(),
         strip_path: raw.strip_path,
@@ -94,10 +71,13 @@ fn check_one(spot: &Spot, raw: &raw::Route, now: Timestamp, problems: &mut Probl
         regex_priority: raw.regex_priority,
         request_buffering: raw.request_buffering,
         response_buffering: raw.response_buffering,
-        tags: check_tags(spot, raw.tags.as_ref(), problems),
-        created_at: created_at(raw.created_at, now),
-        plugins: Vec::new(),
-    }
+        tags: raw.tags.clone().unwrap_or_default(),
+        created_at,
+        updated_at,
+    };
+    route.check().into_iter().for_each(|error| problems.add_field(spot, error));
+    route.hosts.iter_mut().for_each(|host| *host = host.to_lowercase());
+    route
 }
 
 fn check_protocols(spot: &Spot, protocols: Option<&[raw::RouteProtocol]>, problems: &mut Problems<'_>) {
@@ -105,92 +85,4 @@ fn check_protocols(spot: &Spot, protocols: Option<&[raw::RouteProtocol]>, proble
         let hint = "add `http`: the gateway listens without TLS, and end TLS in front of it";
         problems.add(&spot.key("protocols"), "a route without `http` is not supported yet", hint);
     }
-}
-
-fn check_path(spot: &Spot, path: &str, problems: &mut Problems<'_>) {
-    if let Some(regex) = path.strip_prefix('~') {
-        check_regex(spot, regex, problems);
-    } else if !path.starts_with('/') {
-        let hint = "put a slash in front";
-        problems.add(spot, "should start with: / (fixed path) or ~/ (regex path)", hint);
-    } else if path.contains("//") {
-        problems.add(
-            spot,
-            "must not have empty segments",
-            "requests have their double slashes merged: write one",
-        );
-    } else if let Some(bad) = foreign_character(path) {
-        let hint = match bad {
-            '?' | '#' => "a path ends before the query".to_owned(),
-            _ if bad.is_ascii() && !bad.is_ascii_control() && bad != ' ' => {
-                "if it is a regular expression, put a ~ in front".to_owned()
-            }
-            _ => "write it percent-encoded, as %xx".to_owned(),
-        };
-        problems.add(spot, format!("{bad:?} cannot stand in a fixed path"), hint);
-    } else {
-        let normal = normalise(path);
-        if normal != path {
-            let message = format!("non-normalized path, consider use '{normal}' instead");
-            problems.add(
-                spot,
-                message,
-                "requests are normalised before they are matched: this path never would be",
-            );
-        }
-    }
-}
-
-fn check_regex(spot: &Spot, regex: &str, problems: &mut Problems<'_>) {
-    if !regex.starts_with('/') {
-        let hint = "a regex path is matched from the begin of the request's path, which is a slash";
-        problems.add(spot, "should start with: / (fixed path) or ~/ (regex path)", hint);
-        return;
-    }
-    if let Err(error) = Regex::new(regex) {
-        let text = error.to_string();
-        let reason =
-            text.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(text.as_str());
-        let message = format!("invalid regex: '{regex}' ({})", reason.replace('\n', " "));
-        let hint =
-            "the engine is Rust's `regex` crate, not PCRE: linear time, no look-around, no back-references";
-        problems.add(spot, message, hint);
-    }
-}
-
-fn check_method(spot: &Spot, method: &str, problems: &mut Problems<'_>) {
-    if let Some(problem @ MethodProblem::NotForwarded) = method::problem(method) {
-        let hint = "remove it from `methods`";
-        problems.add(spot, format!("`{method}` never matches: {problem}"), hint);
-        return;
-    }
-    if !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return;
-    }
-    let hint = match method.bytes().all(|byte| byte.is_ascii_alphabetic()) && !method.is_empty() {
-        true => "methods are upper case",
-        false => "a method is made of the letters A to Z",
-    };
-    problems.add(spot, "invalid method", hint);
-}
-
-fn check_host(spot: &Spot, host: &str, problems: &mut Problems<'_>) {
-    let stars = host.matches('*').count();
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
-        _ => (host, None),
-    };
-    let wildcard = name.strip_prefix("*.").or_else(|| name.strip_suffix(".*"));
-    let hint = if stars > 1 || (stars == 1 && wildcard.is_none()) {
-        "one wildcard, as the first or last label: *.example.com or example.*"
-    } else if !host.contains('/')
-        && port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0))
-    {
-        "the port is a number from 1 to 65535"
-    } else if Host::parse(wildcard.unwrap_or(name)).is_err() {
-        "a host is a name or an IP address, with or without :port, without http:// and path"
-    } else {
-        return;
-    };
-    problems.add(spot, "invalid hostname", hint);
 }

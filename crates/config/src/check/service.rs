@@ -1,23 +1,18 @@
-//! Kong's rules for services.
+//! Services: read from what stands in a file, and checked.
 
 use std::time::Duration;
 
+use entities::field::Path;
+use entities::service::{self, Address};
+use entities::{Origin, Service, ids};
 use event::Timestamp;
-use url::{Host, Url};
 use uuid::Uuid;
 
 use super::declared::{Declarations, Declared};
-use super::names::{check_entity_name, check_tags};
-use crate::entities::Service;
-use crate::ids;
-use crate::normalise::is_unreserved;
 use crate::problem::{Problems, Spot};
 use crate::raw;
 
-/// Protocols of Kong's that we do not speak to a service yet.
-const SCHEMES_NOT_YET: [&str; 7] = ["https", "grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp"];
-
-/// Checks every service; its routes come later.
+/// Checks every service.
 pub(super) fn check_all(
     declared: &Declarations,
     now: Timestamp,
@@ -36,11 +31,13 @@ fn check_one(
     now: Timestamp,
     problems: &mut Problems<'_>,
 ) -> Option<Service> {
-    check_entity_name(spot, raw.name.as_deref(), problems);
-    let tags = check_tags(spot, raw.tags.as_ref(), problems);
-    let Address { host, port, path } = address(spot, raw, problems)?;
-    Some(Service {
+    let address = address(spot, raw, problems);
+    let (created_at, updated_at) = times(raw.created_at, raw.updated_at, now);
+    let is_there = address.is_some();
+    let Address { host, port, path } = address.unwrap_or_default();
+    let service = Service {
         id: id(raw.id.as_deref(), raw.name.as_deref(), index),
+        origin: Origin::File,
         name: raw.name.clone(),
         host,
         port,
@@ -50,10 +47,18 @@ fn check_one(
         read_timeout: Duration::from_millis(raw.read_timeout.into()),
         retries: raw.retries,
         enabled: raw.enabled,
-        tags,
-        created_at: created_at(raw.created_at, now),
-        routes: Vec::new(),
-    })
+        tags: raw.tags.clone().unwrap_or_default(),
+        created_at,
+        updated_at,
+    };
+    for mut error in service.check() {
+        // What a `url` says stands there.
+        if raw.url.is_some() && error.path == Path::key("path") {
+            error.path = Path::key("url");
+        }
+        problems.add_field(spot, error);
+    }
+    is_there.then_some(service)
 }
 
 fn id(id: Option<&str>, name: Option<&str>, index: usize) -> Uuid {
@@ -64,21 +69,15 @@ fn id(id: Option<&str>, name: Option<&str>, index: usize) -> Uuid {
     })
 }
 
-/// The `created_at` of an entity, in seconds in the file.
-pub(super) fn created_at(given: Option<u32>, now: Timestamp) -> Timestamp {
-    given.map_or(now, |seconds| Timestamp::from_millis(u64::from(seconds) * 1_000))
-}
-
-struct Address {
-    host: String,
-    port: u16,
-    path: Option<String>,
+/// When an entity was made and changed, in seconds in the file.
+pub(super) fn times(created: Option<u32>, updated: Option<u32>, now: Timestamp) -> (Timestamp, Timestamp) {
+    let time = |seconds: u32| Timestamp::from_millis(u64::from(seconds) * 1_000);
+    let created = created.map_or(now, time);
+    (created, updated.map_or(created, time))
 }
 
 fn address(spot: &Spot, raw: &raw::Service, problems: &mut Problems<'_>) -> Option<Address> {
     let Some(url) = &raw.url else {
-        let path = raw.path.clone();
-        check_path(&spot.key("path"), path.as_deref(), problems);
         let Some(host) = &raw.host else {
             problems.add(
                 spot,
@@ -87,8 +86,8 @@ fn address(spot: &Spot, raw: &raw::Service, problems: &mut Problems<'_>) -> Opti
             );
             return None;
         };
-        let host = check_host(&spot.key("host"), host, problems)?;
-        return Some(Address { host, port: raw.port.unwrap_or(80), path });
+        let host = problems.keep(&spot.key("host"), service::host(host))?;
+        return Some(Address { host, port: raw.port.unwrap_or(80), path: raw.path.clone() });
     };
     let beside = [
         ("protocol", raw.protocol.is_some()),
@@ -100,83 +99,5 @@ fn address(spot: &Spot, raw: &raw::Service, problems: &mut Problems<'_>) -> Opti
         let message = format!("`{key}` stands beside `url`");
         problems.add(&spot.key(key), message, "`url` says it already: keep one of the two");
     }
-    from_url(&spot.key("url"), url, problems)
-}
-
-fn from_url(spot: &Spot, text: &str, problems: &mut Problems<'_>) -> Option<Address> {
-    let mut refuse = |message: String, hint: &str| {
-        problems.add(spot, message, hint);
-        None
-    };
-    let example = "write it like http://localhost:9000/path";
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return refuse("not a URL: it does not begin with http://".into(), example);
-    };
-    if SCHEMES_NOT_YET.contains(&scheme) {
-        let hint =
-            "services are reached over plain http for now; put a TLS client such as stunnel in between";
-        return refuse(format!("`{scheme}` is not supported yet"), hint);
-    }
-    if scheme != "http" {
-        return refuse("a service is reached over http".into(), example);
-    }
-    let (authority, path) = rest.find('/').map_or((rest, None), |at| (&rest[..at], Some(&rest[at..])));
-    if authority.is_empty() {
-        return refuse("missing host in url".into(), example);
-    }
-    if authority.contains('@') {
-        return refuse("a user or password in the url is not supported".into(), "remove it");
-    }
-    if text.contains(['?', '#']) {
-        return refuse("a url of a service has no `?` and no `#`".into(), "end it with the path");
-    }
-    let url = match Url::parse(&format!("http://{authority}/")) {
-        Ok(url) => url,
-        Err(error) => return refuse(format!("not a URL: {error}"), example),
-    };
-    let Some(host) = url.host().map(plain_host) else {
-        return refuse("missing host in url".into(), example);
-    };
-    let port = url.port().unwrap_or(80);
-    check_path(spot, path, problems);
-    Some(Address { host, port, path: path.map(str::to_owned) })
-}
-
-fn check_host(spot: &Spot, text: &str, problems: &mut Problems<'_>) -> Option<String> {
-    let bracketed =
-        if text.contains(':') && !text.starts_with('[') { format!("[{text}]") } else { text.to_owned() };
-    match Host::parse(&bracketed) {
-        Ok(host) => Some(plain_host(host)),
-        Err(_) => {
-            let hint = "a host is a name or an IP address, without port and path";
-            problems.add(spot, "invalid hostname", hint);
-            None
-        }
-    }
-}
-
-fn plain_host<S: AsRef<str>>(host: Host<S>) -> String {
-    match host {
-        Host::Domain(name) => name.as_ref().to_ascii_lowercase(),
-        Host::Ipv4(address) => address.to_string(),
-        Host::Ipv6(address) => address.to_string(),
-    }
-}
-
-/// Kong's rules for the path of a service.
-fn check_path(spot: &Spot, path: Option<&str>, problems: &mut Problems<'_>) {
-    let Some(path) = path else { return };
-    if !path.starts_with('/') {
-        problems.add(spot, "should start with: /", "put a slash in front");
-    } else if path.contains("//") {
-        problems.add(spot, "must not have empty segments", "write one slash in the place of two");
-    } else if let Some(bad) = foreign_character(path) {
-        problems.add(spot, format!("{bad:?} cannot stand in a path"), "write it percent-encoded, as %xx");
-    }
-}
-
-/// The first character that RFC 3986 does not let stand in a path.
-pub(super) fn foreign_character(path: &str) -> Option<char> {
-    let fits = |c: char| c.is_ascii() && is_unreserved(c as u8) || "/%:@!$&'()*+,;=".contains(c);
-    path.chars().find(|&c| !fits(c))
+    problems.keep(&spot.key("url"), service::address(url))
 }

@@ -3,7 +3,7 @@
 use event::Timestamp;
 
 use super::Options;
-use crate::entities::Config;
+use crate::loaded::Config;
 use crate::problem::Report;
 
 mod doubts;

@@ -69,7 +69,7 @@ pub(crate) struct Service {
     /// In seconds.
     #[serde(default)]
     #[schemars(range(min = 0))]
-    updated_at: Option<u32>,
+    pub(crate) updated_at: Option<u32>,
     /// A remark.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,
@@ -166,7 +166,7 @@ pub(crate) struct Route {
     /// In seconds.
     #[serde(default)]
     #[schemars(range(min = 0))]
-    updated_at: Option<u32>,
+    pub(crate) updated_at: Option<u32>,
     /// A remark.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,
@@ -234,7 +234,7 @@ pub(crate) struct Plugin {
     /// Its id.
     #[serde(default)]
     #[schemars(extend("format" = "uuid"))]
-    id: Option<String>,
+    pub(crate) id: Option<String>,
     /// The service whose routes it is for; not in a plug-in that stands under one.
     #[serde(default)]
     pub(crate) service: Option<Reference>,
@@ -256,11 +256,11 @@ pub(crate) struct Plugin {
     /// In seconds.
     #[serde(default)]
     #[schemars(range(min = 0))]
-    created_at: Option<u32>,
+    pub(crate) created_at: Option<u32>,
     /// In seconds.
     #[serde(default)]
     #[schemars(range(min = 0))]
-    updated_at: Option<u32>,
+    pub(crate) updated_at: Option<u32>,
     /// A remark.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,

@@ -15,10 +15,15 @@ fn router(paths: &[&str]) -> Router {
 
 /// The router of a service with these routes, loaded in the year 2001.
 fn router_of(routes: &[String]) -> Router {
-    let mut text = String::from(
-        "_format_version: \"3.0\"\nservices:\n- name: s\n  url: http://localhost:1\n  routes:\n",
-    );
-    routes.iter().for_each(|route| text.push_str(&format!("  - {route}\n")));
+    let mut services = String::from("\n- name: s\n  url: http://localhost:1\n  routes:\n");
+    routes.iter().for_each(|route| services.push_str(&format!("  - {route}\n")));
+    let no_plugins = |_: &Owned| -> Result<_, Infallible> { unreachable!("there are none") };
+    let compiled = compile(&served(&services), &Destinations::default(), no_plugins);
+    compiled.unwrap_or_else(|error| panic!("{error}: {services}"))
+}
+
+/// What requests find of these services, loaded in the year 2001.
+fn served(services: &str) -> Served {
     let options = config::Options {
         kinds: &[],
         region: "us-east-1",
@@ -26,9 +31,14 @@ fn router_of(routes: &[String]) -> Router {
         env: &|_| None,
         now: Timestamp::from_millis(1_000_000_000_000),
     };
-    let config = config::check(&[("f.yaml", &text)], &options).unwrap_or_else(|report| panic!("{report}"));
-    let no_plugins = |_: &config::Plugin| -> Result<_, Infallible> { unreachable!("there are none") };
-    compile(&config, &Destinations::default(), no_plugins).unwrap_or_else(|error| panic!("{error}: {text}"))
+    let text = format!("_format_version: \"3.0\"\nservices: {services}\n");
+    config::check(&[("f.yaml", &text)], &options).unwrap_or_else(|report| panic!("{report}")).served
+}
+
+fn facts_of(service: &str) -> RouteFacts {
+    let served = served(&format!("[{service}]"));
+    let ServedRoute { service, route, .. } = &served.routes[0];
+    facts(route, service)
 }
 
 #[test]
@@ -61,4 +71,26 @@ fn a_tie_goes_to_the_older_route_then_to_the_first_of_the_file() {
         winner(&["name: longer, created_at: 950000000, methods: [GET]", old]).as_deref(),
         Some("longer")
     );
+}
+
+#[test]
+fn facts_have_the_api_object_of_kong_0_8() {
+    let facts = facts_of(
+        "{ name: profiles, url: 'http://localhost:9000', routes: [{ name: profiles, paths: [/profiles], strip_path: false }] }",
+    );
+    assert_eq!((facts.service.as_str(), facts.route.as_str()), ("profiles", "profiles"));
+    assert_eq!(
+        facts.api.get(),
+        r#"{"id":"ac6337b5-a72a-5c03-bcf7-97719f943af8","name":"profiles","upstream_url":"http://localhost:9000","request_path":"/profiles","strip_request_path":false,"preserve_host":false,"created_at":1000000000000}"#
+    );
+}
+
+#[test]
+fn a_service_without_a_name_has_no_name_in_its_facts() {
+    let facts = facts_of("{ url: 'http://[::1]:80/base', routes: [{ hosts: [A.example.com] }] }");
+    let api: Value = serde_json::from_str(facts.api.get()).unwrap();
+    assert_eq!(api.get("name"), None);
+    assert_eq!(api.get("request_path"), None);
+    assert_eq!(api["request_host"], "a.example.com");
+    assert_eq!(api["upstream_url"], "http://[::1]/base");
 }

@@ -8,8 +8,8 @@
 //! set fall back to an engine that is linear in the number of entries (8 MiB: 0.4 ms a request with 10,000 of them), so it is as high as
 //! the set itself may be. Which of several entries matched is asked only for a key that uses groups.
 
+use entities::method;
 use http::Method;
-use pipeline::method;
 use regex::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 /// The most entries of a rule.

@@ -1,6 +1,6 @@
 //! What a configuration changes of topics, queues and subscriptions, in lines: at a start and at a reload.
 
-use config::{How, HubChange, HubEntity};
+use control::{How, HubChange, HubEntity};
 use delivery::endpoint::shown;
 use storage::entities::{Entities, Protocol, Subscription, SubscriptionState};
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use entities::{Owned, Served, Set};
 use event::TopicId;
 use event::timestamp::Clock;
 use gateway::Snapshot;
@@ -24,8 +25,8 @@ pub fn topics(entities: &Entities) -> Topics {
 }
 
 /// Numbers that stand for the topics of a configuration that the store may not have yet: for a snapshot that is never served.
-pub fn placeholders(config: &config::Config) -> Topics {
-    Arc::new(config.topics.iter().map(|name| (name.clone(), TopicId(0))).collect())
+pub fn placeholders(set: &Set) -> Topics {
+    Arc::new(set.topics.iter().map(|topic| (topic.name.clone(), TopicId(0))).collect())
 }
 
 /// Compiles the configurations of one node, and makes their plug-ins.
@@ -57,11 +58,11 @@ impl Compiler {
     pub fn compile(
         &self,
         generation: u64,
-        config: &config::Config,
+        served: &Served,
         topics: &Topics,
     ) -> Result<Snapshot, CompileError<ConfigProblem>> {
-        let build = |plugin: &config::Plugin| self.build(plugin, topics);
-        let router = gateway::compile::compile(config, &self.destinations, build)?;
+        let build = |plugin: &Owned| self.build(plugin, topics);
+        let router = gateway::compile::compile(served, &self.destinations, build)?;
         Ok(Snapshot::new(generation, router))
     }
 
@@ -70,12 +71,12 @@ impl Compiler {
     /// # Errors
     /// As [`Compiler::compile`].
     pub fn can_compile(&self, config: &config::Config) -> Result<(), CompileError<ConfigProblem>> {
-        self.compile(1, config, &placeholders(config)).map(drop)
+        self.compile(1, &config.served, &placeholders(&config.set)).map(drop)
     }
 
     fn build(
         &self,
-        plugin: &config::Plugin,
+        Owned { plugin, owner }: &Owned,
         topics: &Topics,
     ) -> Result<(Priority, Arc<dyn Plugin>), ConfigProblem> {
         let kind = self.kinds.iter().find(|kind| kind.name() == plugin.name);
@@ -84,7 +85,7 @@ impl Compiler {
             message: format!("there is no plug-in `{}`", plugin.name),
             hint: "this is a bug in Retrohook: the check lets only known ones through".into(),
         })?;
-        let (owner, topics) = (plugin.owner.clone(), topics.clone());
+        let (owner, topics) = (owner.clone(), topics.clone());
         let context = BuildContext { owner, topics, ..self.context.clone() };
         Ok((kind.priority(), kind.build(&plugin.config, &context)?))
     }

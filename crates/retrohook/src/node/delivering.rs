@@ -19,6 +19,7 @@ use delivery::guard::Allow;
 use delivery::signing::KeyHolder;
 use delivery::wire::cache::Messages;
 use delivery::worker;
+use entities::Set;
 use event::timestamp::Clock;
 use hub::Hub;
 use sinks::http::{Connections, HttpSink, Roots};
@@ -63,7 +64,7 @@ impl Delivering {
     /// If a setting is wrong, an endpoint cannot be called at all, or the store fails.
     pub fn start(
         hub_config: hub::Config,
-        config: &config::Config,
+        set: &Set,
         ledger: &Ledger,
         calls: Calls<'_>,
         clock: Arc<dyn Clock>,
@@ -98,7 +99,7 @@ impl Delivering {
         };
         let hub_url = hub_config.hub_url.clone();
         let entities = &ledger.entities;
-        let hub_settings = hub_settings(config, entities);
+        let hub_settings = hub_settings(set, entities);
         let hub = runtime
             .block_on(Hub::build(hub_config, hub_settings, entities, hub_deps))
             .map_err(StartError::part("build the hub"))?;
@@ -111,7 +112,7 @@ impl Delivering {
             runtime: runtime.handle().clone(),
             hub_url,
         };
-        declare.start_workers(workers(config, entities))?;
+        declare.start_workers(workers(set, entities))?;
         let (drain, drained) = oneshot::channel();
         let thread = run(runtime, deliveries.clone(), ledger.writer.clone(), key.clone(), drained)?;
         Ok((Self { deliveries, hub, key, end_polls, drain: Some(drain), thread }, declare))

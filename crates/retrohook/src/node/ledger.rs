@@ -6,6 +6,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use control::Fresh;
+use entities::Set;
 use event::Timestamp;
 use event::timestamp::Clock;
 use storage::entities::{Desired, Entities};
@@ -93,7 +95,7 @@ impl Ledger {
     /// If the store fails: then nothing has changed.
     pub fn declare(&mut self, checked: &Checked) -> Result<(), StartError> {
         let before = self.reader.subscriptions().map_err(store)?;
-        let (wanted, now) = (desired(&checked.config)?, self.clock.now());
+        let (wanted, now) = (desired(&checked.config.set)?, self.clock.now());
         let mut keep = checked.remembered.keep();
         self.entities = wait(self.writer.transact(move |tx| {
             keep(tx)?;
@@ -216,20 +218,17 @@ fn store(error: StoreError) -> StartError {
 ///
 /// # Errors
 /// If the system gives no randomness.
-pub fn desired(config: &config::Config) -> Result<Desired, StartError> {
-    let mut fresh = fresh(config.subscriptions.len())?;
-    Ok(config.desired(&mut || fresh.pop().expect("there is one for each subscription")))
+pub fn desired(set: &Set) -> Result<Desired, StartError> {
+    let mut fresh = fresh(set.subscriptions.len())?;
+    Ok(control::desired(set, &mut || fresh.pop().expect("there is one for each subscription")))
 }
 
 /// A token and the last part of an ARN for every subscription, in case it is new; both unguessable.
-fn fresh(count: usize) -> Result<Vec<config::Fresh>, StartError> {
-    let one = |_| -> Result<config::Fresh, Box<dyn std::error::Error + Send + Sync>> {
+fn fresh(count: usize) -> Result<Vec<Fresh>, StartError> {
+    let one = |_| -> Result<Fresh, Box<dyn std::error::Error + Send + Sync>> {
         let mut bytes = [0; 16];
         SystemRandom::new().fill(&mut bytes).map_err(|_| "the system gives no randomness")?;
-        Ok(config::Fresh {
-            token: hub::token::random()?,
-            uuid: uuid::Builder::from_random_bytes(bytes).into_uuid(),
-        })
+        Ok(Fresh { token: hub::token::random()?, uuid: uuid::Builder::from_random_bytes(bytes).into_uuid() })
     };
     (0..count).map(one).collect::<Result<_, _>>().map_err(StartError::part("make a token"))
 }

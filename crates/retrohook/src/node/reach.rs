@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, UdpSocket};
 
-use config::{Config, Format, Subscription};
-use storage::entities::Protocol;
+use config::Config;
+use entities::{Format, Protocol, Subscription};
 
 /// What serves the addresses in messages.
 #[derive(Clone, Debug)]
@@ -21,8 +21,8 @@ pub struct Reach {
 pub fn warnings(config: &Config, reach: &Reach) -> Vec<String> {
     let local_only = host(&reach.hub_url).is_none_or(|host| is_loopback(&host));
     let warning = |subscription: &Subscription| {
-        let Subscription { place, endpoint, .. } = subscription;
-        let endpoint = delivery::endpoint::shown(endpoint);
+        let place = config.places.get(&subscription.id).map_or("", String::as_str);
+        let endpoint = delivery::endpoint::shown(&subscription.endpoint);
         if !reach.is_served {
             return Some(format!(
                 "{place}: messages to {endpoint} name {} for confirmation and certificate, and nothing listens there: \
@@ -39,7 +39,8 @@ pub fn warnings(config: &Config, reach: &Reach) -> Vec<String> {
             )
         })
     };
-    config.subscriptions.iter().filter(|subscription| names_us(subscription)).filter_map(warning).collect()
+    let subscriptions = config.set.subscriptions.iter();
+    subscriptions.filter(|subscription| names_us(subscription)).filter_map(|one| warning(one)).collect()
 }
 
 const REMEDY: &str = "open --hub-public-listen ADDR and say with --hub-url where it is reached from there; \

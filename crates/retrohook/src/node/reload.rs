@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use admin::reload::{self, Asked, Asks, Fault, Problem};
 use admin::{Configuration, Reloaded};
-use config::{Config, HubChange, Report};
+use config::{Config, Report};
+use control::HubChange;
 use event::timestamp::Clock;
 use gateway::compile::CompileError;
 use gateway::snapshot::Retired;
@@ -170,8 +171,8 @@ impl Reloader {
     /// Serves a configuration in the place of the one that is served.
     fn take(&mut self, checked: Checked, runtime: &Runtime) -> Result<Outcome, Refused> {
         let config = &checked.config;
-        let hub_changes = self.config.hub_changes(config);
-        let routes_change = !self.config.serves_as(config);
+        let hub_changes = control::hub_changes(&self.config.set, &config.set);
+        let routes_change = self.config.served != config.served;
         let declares = !hub_changes.is_empty() || self.unsure;
         if !declares && !routes_change {
             // Other words for the same: a secret that is a reference now, for instance.
@@ -201,13 +202,13 @@ impl Reloader {
     }
 
     fn declare(&mut self, checked: &Checked, hub_changes: &[HubChange]) -> Result<(), Refused> {
-        let older = (!self.unsure).then_some((&self.config, &self.entities));
+        let older = (!self.unsure).then_some((&self.config.set, &self.entities));
         let was_unsure = std::mem::replace(&mut self.unsure, true);
         self.entities = self.declare.change(older, checked).map_err(|error| {
             self.unsure = was_unsure || !matches!(error, DeclareError::Full(_));
             Refused::Declare(error)
         })?;
-        self.known.declare(declared(&checked.config, &self.entities));
+        self.known.declare(declared(&checked.config.set, &self.entities));
         if !hub_changes.is_empty() {
             failpoint::hit(failpoint::DECLARED);
         }
@@ -217,9 +218,10 @@ impl Reloader {
     /// `None` if it can be compiled, and the store does not have all of its topics yet.
     fn compile(&self, generation: u64, config: &Config) -> Result<Option<Snapshot>, Refused> {
         let topics = compiler::topics(&self.entities);
-        let are_there = config.topics.iter().all(|name| topics.contains_key(name));
-        let topics = if are_there { topics } else { compiler::placeholders(config) };
-        let snapshot = self.compiler.compile(generation, config, &topics).map_err(Refused::Compile)?;
+        let are_there = config.set.topics.iter().all(|topic| topics.contains_key(&topic.name));
+        let topics = if are_there { topics } else { compiler::placeholders(&config.set) };
+        let snapshot =
+            self.compiler.compile(generation, &config.served, &topics).map_err(Refused::Compile)?;
         Ok(are_there.then_some(snapshot))
     }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use storage::entities::Protocol;
+use entities::{Format, Protocol, ServedRoute, ids};
 use uuid::Uuid;
 
 use super::accept;
-use crate::entities::{Config, Format, Fresh, Route, Service};
+use crate::loaded::Config;
 
 const PROFILES: &str = r#"
 _format_version: "3.0"
@@ -32,31 +32,30 @@ queues:
 - name: profile-worker
 "#;
 
-fn first(config: &Config) -> (&Service, &Route) {
-    config.routes().next().expect("a route")
+fn first(config: &Config) -> &ServedRoute {
+    config.served.routes.first().expect("a route")
 }
 
 #[test]
 fn the_complete_configuration_of_the_design() {
     let config = accept(&[PROFILES]);
-    let (service, route) = first(&config);
+    let ServedRoute { service, route, plugins } = first(&config);
     assert_eq!((service.host.as_str(), service.port, &service.path), ("localhost", 9000, &None));
     assert_eq!(service.read_timeout, Duration::from_secs(60));
     assert_eq!(service.id.to_string(), "ac6337b5-a72a-5c03-bcf7-97719f943af8");
     assert_eq!(route.id.to_string(), "731efa0b-d28e-5d6c-b831-e9570735de50");
     assert_eq!(route.paths, ["/profiles"]);
     assert!(!route.strip_path);
-    let plugin = &route.plugins[0];
-    assert_eq!((plugin.name.as_str(), plugin.owner.as_str()), ("publish-sns", "profiles"));
-    assert_eq!(plugin.config["routes"][0]["method"], "PUT");
-    let [http, sqs] = &config.subscriptions[..] else { panic!("two subscriptions") };
+    assert_eq!((plugins[0].plugin.name.as_str(), plugins[0].owner.as_str()), ("publish-sns", "profiles"));
+    assert_eq!(plugins[0].plugin.config["routes"][0]["method"], "PUT");
+    let [http, sqs] = &config.set.subscriptions[..] else { panic!("two subscriptions") };
     assert_eq!((http.protocol, http.endpoint.as_str()), (Protocol::Http, "http://localhost:9100/expire"));
     assert!(http.confirm && !http.raw_message_delivery && !http.fifo);
     assert_eq!((http.timeout, http.max_in_flight), (Duration::from_secs(15), 256));
     assert_eq!((sqs.protocol, sqs.endpoint.as_str(), sqs.confirm), (Protocol::Sqs, "profile-worker", false));
-    assert_eq!(config.queues[0].visibility_timeout, Duration::from_secs(30));
-    assert_eq!(config.queues[0].receive_wait_time, Duration::ZERO);
-    assert_eq!(config.queues[0].message_retention_period, Duration::from_secs(14 * 86_400));
+    assert_eq!(config.set.queues[0].visibility_timeout, Duration::from_secs(30));
+    assert_eq!(config.set.queues[0].receive_wait_time, Duration::ZERO);
+    assert_eq!(config.set.queues[0].message_retention_period, Duration::from_secs(14 * 86_400));
 }
 
 #[test]
@@ -65,7 +64,7 @@ fn json_is_yaml() {
         "_format_version": "3.0",
         "services": [{"name": "a", "host": "x", "routes": [{"paths": ["\/a"], "methods": ["GET"]}]}]
     }"#]);
-    assert_eq!(first(&config).1.paths, ["/a"]);
+    assert_eq!(first(&config).route.paths, ["/a"]);
 }
 
 #[test]
@@ -110,10 +109,10 @@ plugins:
   protocols: [grpc, grpcs, http, https]
 topics: [{ name: t }]
 "#]);
-    let (service, route) = first(&config);
+    let ServedRoute { service, plugins, .. } = first(&config);
     assert_eq!(service.created_at.as_millis(), 1_600_000_000_000);
     assert_eq!(service.tags, ["team-a"]);
-    assert_eq!(route.plugins[0].owner, "profiles");
+    assert_eq!(plugins[0].owner, "profiles");
 }
 
 /// The config of a plug-in that names itself, for telling which one was chosen.
@@ -144,10 +143,12 @@ plugins:
     .concat();
     let config = accept(&[&text]);
     let chosen: Vec<_> = config
-        .routes()
-        .map(|(_, route)| {
-            let [plugin] = &route.plugins[..] else { panic!("one plug-in on {:?}", route.name) };
-            let matcher = plugin.config["routes"][0]["matcher"].as_str().unwrap().to_owned();
+        .served
+        .routes
+        .iter()
+        .map(|ServedRoute { route, plugins, .. }| {
+            let [plugin] = &plugins[..] else { panic!("one plug-in on {:?}", route.name) };
+            let matcher = plugin.plugin.config["routes"][0]["matcher"].as_str().unwrap().to_owned();
             (route.label(), plugin.owner.clone(), matcher)
         })
         .collect();
@@ -164,7 +165,7 @@ fn files_complete_each_other() {
         "_format_version: '3.0'\nroutes: [{ name: r, paths: [/], service: s }]\n",
         "_format_version: '3.0'\nservices: [{ name: s, host: x }]\n",
     ]);
-    assert_eq!(first(&config).1.name.as_deref(), Some("r"));
+    assert_eq!(first(&config).route.name.as_deref(), Some("r"));
 }
 
 #[test]
@@ -172,8 +173,8 @@ fn routes_of_a_disabled_service_are_not_routed_to() {
     let config = accept(&[
         "_format_version: '3.0'\nservices: [{ name: s, host: x, enabled: false, routes: [{ paths: [/] }] }]\n",
     ]);
-    assert_eq!(config.services[0].routes.len(), 1);
-    assert_eq!(config.routes().count(), 0);
+    assert_eq!((config.set.services.len(), config.set.routes.len()), (1, 1));
+    assert_eq!(config.served.routes.len(), 0);
 }
 
 #[test]
@@ -181,38 +182,13 @@ fn entities_without_a_name_have_ids_of_their_own_that_stay() {
     let text = "_format_version: '3.0'\nservices:\n- { host: x, routes: [{ paths: [/a] }, { paths: [/b] }] }\n- { host: x, routes: [{ paths: [/c] }] }\n";
     let ids = || -> Vec<Uuid> {
         let config = accept(&[text]);
-        config.routes().flat_map(|(service, route)| [service.id, route.id]).collect()
+        config.served.routes.iter().flat_map(|one| [one.service.id, one.route.id]).collect()
     };
     let mut unique = ids();
     unique.sort();
     unique.dedup();
     assert_eq!(unique.len(), 5, "two services and three routes");
     assert_eq!(ids(), ids());
-}
-
-#[test]
-fn facts_have_the_api_object_of_kong_0_8() {
-    let config = accept(&[PROFILES]);
-    let (service, route) = first(&config);
-    let facts = route.facts(service);
-    assert_eq!((facts.service.as_str(), facts.route.as_str()), ("profiles", "profiles"));
-    assert_eq!(
-        facts.api.get(),
-        r#"{"id":"ac6337b5-a72a-5c03-bcf7-97719f943af8","name":"profiles","upstream_url":"http://localhost:9000","request_path":"/profiles","strip_request_path":false,"preserve_host":false,"created_at":1700000000000}"#
-    );
-}
-
-#[test]
-fn a_service_without_a_name_has_no_name_in_its_facts() {
-    let config = accept(&[
-        "_format_version: '3.0'\nservices: [{ url: 'http://[::1]:80/base', routes: [{ hosts: [A.example.com] }] }]\n",
-    ]);
-    let (service, route) = first(&config);
-    let api: serde_json::Value = serde_json::from_str(route.facts(service).api.get()).unwrap();
-    assert_eq!(api.get("name"), None);
-    assert_eq!(api.get("request_path"), None);
-    assert_eq!(api["request_host"], "a.example.com");
-    assert_eq!(api["upstream_url"], "http://[::1]/base");
 }
 
 #[test]
@@ -228,7 +204,7 @@ topics:
     format: standard-webhooks
     secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, "{vault://env/WEBHOOK_SECRET}"]
 "#]);
-    for (subscription, count) in config.subscriptions.iter().zip([1, 2]) {
+    for (subscription, count) in config.set.subscriptions.iter().zip([1, 2]) {
         let Format::StandardWebhooks { secrets } = &subscription.format else { panic!("standard webhooks") };
         assert_eq!(secrets.len(), count);
         assert!(secrets.iter().all(|one| one.expose() == "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
@@ -236,30 +212,6 @@ topics:
     }
     let printed = format!("{config:?}");
     assert!(printed.contains("[secret]") && !printed.contains("whsec_"), "{printed}");
-}
-
-#[test]
-fn the_store_is_asked_for_all_that_is_configured() {
-    let config = accept(&[
-        "_format_version: '3.0'\ntopics:\n- name: t\n  subscriptions:\n  - { protocol: http, endpoint: 'http://a' }\n  - { name: b, protocol: http, endpoint: 'http://b', confirm: skip, raw_message_delivery: true }\n  - { protocol: sqs, endpoint: 'arn:aws:sqs:us-east-1:000000000000:q' }\nqueues: [{ name: q }]\n",
-    ]);
-    let mut drawn = 0;
-    let desired = config.desired(&mut || {
-        drawn += 1;
-        Fresh { token: format!("token {drawn}"), uuid: Uuid::from_u128(drawn) }
-    });
-    assert_eq!((desired.topics, desired.queues), (vec!["t".to_owned()], vec!["q".to_owned()]));
-    let kept: Vec<_> = desired
-        .subscriptions
-        .iter()
-        .map(|one| {
-            (one.name.as_deref(), one.endpoint.as_str(), one.confirm_with.as_deref(), one.uuid.as_u128())
-        })
-        .collect();
-    assert_eq!(
-        kept,
-        [(None, "http://a", Some("token 1"), 1), (Some("b"), "http://b", None, 2), (None, "q", None, 3)]
-    );
 }
 
 #[test]
@@ -271,6 +223,46 @@ services:
 - { <<: *base, name: b, port: 82 }
 - { name: c, host: x, tags: *tags, routes: [{ paths: [/] }] }
 "#]);
-    let seen: Vec<_> = config.services.iter().map(|s| (s.label(), s.port, s.tags.len())).collect();
+    let seen: Vec<_> = config.set.services.iter().map(|s| (s.label(), s.port, s.tags.len())).collect();
     assert_eq!(seen, [("a".into(), 81, 1), ("b".into(), 82, 1), ("c".into(), 80, 1)]);
+}
+
+/// What a file says of an entity stays with it, also where nothing is served of it.
+#[test]
+fn what_is_not_enabled_is_kept_with_ids_tags_and_times() {
+    let config = accept(&[r#"
+_format_version: "3.0"
+topics: [{ name: t }]
+services:
+- name: s
+  id: 6d2a1f0e-1a5b-4f0a-9f6e-0d2f2b1a7c11
+  host: x
+  tags: [team-a]
+  created_at: 1600000000
+  updated_at: 1600000060
+  routes: [{ name: r, paths: [/], tags: [b], created_at: 1600000001 }]
+plugins:
+- name: tap
+  id: 0B0F5B4A-58D5-4D38-9A0C-1F6E2E1B6A01
+  route: r
+  enabled: false
+  tags: [c]
+  created_at: 1600000002
+  config: { topic_arn: t, routes: [{ method: GET, matcher: . }] }
+- { name: publish-sns, route: r, config: { topic_arn: t, routes: [{ method: GET, matcher: . }] } }
+"#]);
+    let [off, on] = &config.set.plugins[..] else { panic!("two plug-ins") };
+    assert_eq!(off.id.to_string(), "0b0f5b4a-58d5-4d38-9a0c-1f6e2e1b6a01");
+    assert_eq!(
+        (off.enabled, off.tags.as_slice(), off.created_at.as_secs()),
+        (false, &["c".into()][..], 1_600_000_002)
+    );
+    assert_eq!(off.route, Some(config.set.routes[0].id));
+    assert_eq!(on.id, ids::of_plugin("publish-sns", None, on.route));
+    let [service] = &config.set.services[..] else { panic!("one service") };
+    assert_eq!(service.id.to_string(), "6d2a1f0e-1a5b-4f0a-9f6e-0d2f2b1a7c11");
+    assert_eq!((service.created_at.as_secs(), service.updated_at.as_secs()), (1_600_000_000, 1_600_000_060));
+    assert_eq!(config.set.routes[0].updated_at.as_secs(), 1_600_000_001);
+    let running: Vec<_> = first(&config).plugins.iter().map(|one| one.plugin.name.as_str()).collect();
+    assert_eq!(running, ["publish-sns"]);
 }

@@ -12,6 +12,7 @@ use delivery::signing::Secret;
 use delivery::wire::WireFormat;
 use delivery::wire::sns::Names;
 use delivery::worker::{self, Confirmation, Order, Settings};
+use entities::Set;
 use hub::{Hub, HubError, QueueSettings};
 use storage::entities::{Entities, Protocol, Subscription, SubscriptionId};
 use storage::{Reader, StoreError, Writer};
@@ -53,7 +54,7 @@ pub enum DeclareError {
 /// What a subscription of the configuration needs to be delivered to.
 pub(super) struct Delivered {
     stored: Subscription,
-    wanted: config::Subscription,
+    wanted: entities::Subscription,
 }
 
 impl Declare {
@@ -64,16 +65,16 @@ impl Declare {
     /// [`DeclareError::Full`]: nothing has changed. Any other: the store, and who is delivered to, may be those of either.
     pub fn change(
         &self,
-        older: Option<(&config::Config, &Entities)>,
+        older: Option<(&Set, &Entities)>,
         newer: &Checked,
     ) -> Result<Entities, DeclareError> {
         let Checked { config: newer, remembered } = newer;
-        newer.subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop))?;
+        newer.set.subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop))?;
         // An earlier reload may not have come to its end.
         ledger::copy_missed(&self.writer).map_err(store)?;
         let before = self.reader.subscriptions().map_err(store)?;
-        let (wanted, config) = (ledger::desired(newer)?, newer.clone());
-        let settings = move |entities: &Entities| hub_settings(&config, entities);
+        let (wanted, set) = (ledger::desired(&newer.set)?, newer.set.clone());
+        let settings = move |entities: &Entities| hub_settings(&set, entities);
         let entities = {
             let declaring = self.hub.declare(wanted, settings, remembered.keep());
             self.runtime.block_on(declaring).map_err(of_hub)?
@@ -82,8 +83,8 @@ impl Declare {
         if let Err(error) = ledger::copy_missed(&self.writer) {
             tracing::warn!(%error, "queues that are declared again have not got all that they missed: the next reload or start sends it");
         }
-        let running = older.map(|(config, entities)| workers(config, entities));
-        self.replace_workers(running.as_deref(), workers(newer, &entities))?;
+        let running = older.map(|(set, entities)| workers(set, entities));
+        self.replace_workers(running.as_deref(), workers(&newer.set, &entities))?;
         changes::warn_of_idle_subscriptions(&entities);
         Ok(entities)
     }
@@ -169,14 +170,14 @@ impl Delivered {
 }
 
 /// The push subscriptions of a configuration.
-pub(super) fn workers(config: &config::Config, entities: &Entities) -> Vec<Delivered> {
-    let push = pairs(config, entities).filter(|(stored, _)| stored.protocol != Protocol::Sqs);
+pub(super) fn workers(set: &Set, entities: &Entities) -> Vec<Delivered> {
+    let push = pairs(set, entities).filter(|(stored, _)| stored.protocol != Protocol::Sqs);
     push.map(|(stored, wanted)| Delivered { stored: stored.clone(), wanted: wanted.clone() }).collect()
 }
 
 /// What the configuration has of queues and their subscriptions.
-pub(super) fn hub_settings(config: &config::Config, entities: &Entities) -> hub::Settings {
-    let queues = config.queues.iter().map(|queue| {
+pub(super) fn hub_settings(set: &Set, entities: &Entities) -> hub::Settings {
+    let queues = set.queues.iter().map(|queue| {
         let settings = QueueSettings {
             visibility: queue.visibility_timeout,
             receive_wait: queue.receive_wait_time,
@@ -184,29 +185,29 @@ pub(super) fn hub_settings(config: &config::Config, entities: &Entities) -> hub:
         };
         (queue.name.clone(), settings)
     });
-    let raw = pairs(config, entities).filter(|(_, wanted)| wanted.raw_message_delivery);
+    let raw = pairs(set, entities).filter(|(_, wanted)| wanted.raw_message_delivery);
     hub::Settings { queues: queues.collect(), raw: raw.map(|(stored, _)| stored.id).collect() }
 }
 
 /// For the admin port.
-pub fn declared(config: &config::Config, entities: &Entities) -> admin::Declared {
-    let form = |wanted: &config::Subscription| admin::Form {
+pub fn declared(set: &Set, entities: &Entities) -> admin::Declared {
+    let form = |wanted: &entities::Subscription| admin::Form {
         format: match wanted.format {
-            config::Format::Sns => "sns",
-            config::Format::StandardWebhooks { .. } => "standard-webhooks",
+            entities::Format::Sns => "sns",
+            entities::Format::StandardWebhooks { .. } => "standard-webhooks",
         },
         raw_message_delivery: wanted.raw_message_delivery,
         fifo: wanted.fifo,
     };
-    let forms = pairs(config, entities).map(|(stored, wanted)| (stored.id, form(wanted))).collect();
+    let forms = pairs(set, entities).map(|(stored, wanted)| (stored.id, form(wanted))).collect();
     admin::Declared::new(entities, forms)
 }
 
 /// What is stored of each subscription beside what the configuration says of it.
 fn pairs<'a>(
-    config: &'a config::Config,
+    set: &'a Set,
     entities: &'a Entities,
-) -> impl Iterator<Item = (&'a Subscription, &'a config::Subscription)> {
+) -> impl Iterator<Item = (&'a Subscription, &'a entities::Subscription)> {
     let topics: HashMap<&str, _> =
         entities.topics.iter().map(|topic| (topic.name.as_str(), topic.id)).collect();
     let stored: HashMap<_, _> = entities
@@ -214,22 +215,22 @@ fn pairs<'a>(
         .iter()
         .map(|stored| ((stored.topic, stored.protocol, stored.endpoint.as_str()), stored))
         .collect();
-    config.subscriptions.iter().filter_map(move |wanted| {
+    set.subscriptions.iter().map(|wanted| &**wanted).filter_map(move |wanted| {
         let topic = *topics.get(wanted.topic.as_str())?;
         Some((*stored.get(&(topic, wanted.protocol, wanted.endpoint.as_str()))?, wanted))
     })
 }
 
-fn settings(wanted: &config::Subscription) -> Result<Settings, StartError> {
+fn settings(wanted: &entities::Subscription) -> Result<Settings, StartError> {
     let format = match &wanted.format {
-        config::Format::StandardWebhooks { secrets } => {
+        entities::Format::StandardWebhooks { secrets } => {
             let keys = secrets.iter().map(|secret| secret.expose().parse::<Secret>());
             WireFormat::StandardWebhooks(
                 keys.collect::<Result<_, _>>().map_err(StartError::part("read a secret"))?,
             )
         }
-        config::Format::Sns if wanted.raw_message_delivery => WireFormat::SnsRaw,
-        config::Format::Sns => WireFormat::Sns,
+        entities::Format::Sns if wanted.raw_message_delivery => WireFormat::SnsRaw,
+        entities::Format::Sns => WireFormat::Sns,
     };
     Ok(Settings {
         format,

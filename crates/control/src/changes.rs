@@ -3,9 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
-use storage::entities::Protocol;
-
-use crate::entities::{Config, Subscription};
+use entities::{Protocol, Queue, Set, Subscription};
 
 /// A topic, queue or subscription that two configurations do not have alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,49 +45,38 @@ pub enum How {
     Changed,
 }
 
-impl Config {
-    /// Whether requests fare alike under both: the same services, routes and plug-ins in the same order.
-    pub fn serves_as(&self, other: &Self) -> bool {
-        self.services == other.services
-    }
-
-    /// What a newer configuration has different of the hub. Their order, and where in a file they stand, does not matter.
-    pub fn hub_changes(&self, newer: &Self) -> Vec<HubChange> {
-        let topics = |config: &Self| {
-            let topics = config.topics.iter();
-            topics.map(|name| (name.clone(), HubEntity::Topic(name.clone()), ())).collect()
+/// What a newer configuration has different of the hub. Neither their order counts, nor when and by whom they were made.
+pub fn hub_changes(older: &Set, newer: &Set) -> Vec<HubChange> {
+    let topics = |set: &Set| {
+        set.topics
+            .iter()
+            .map(|topic| (topic.name.clone(), HubEntity::Topic(topic.name.clone()), ()))
+            .collect()
+    };
+    let queues = |set: &Set| {
+        let queue = |queue: &Queue| {
+            let settings =
+                (queue.visibility_timeout, queue.receive_wait_time, queue.message_retention_period);
+            (queue.name.clone(), HubEntity::Queue(queue.name.clone()), settings)
         };
-        let queues = |config: &Self| {
-            let queues = config.queues.iter();
-            queues
-                .map(|queue| (queue.name.clone(), HubEntity::Queue(queue.name.clone()), queue.clone()))
-                .collect()
-        };
-        let subscriptions = |config: &Self| {
-            let subscriptions = config.subscriptions.iter();
-            subscriptions.map(|one| (Identity::of(one), entity(one), without_place(one))).collect()
-        };
-        let topics = changes(topics(self), topics(newer));
-        let queues = changes(queues(self), queues(newer));
-        let subscriptions = changes(subscriptions(self), subscriptions(newer));
-        [topics, queues, subscriptions].concat()
-    }
+        set.queues.iter().map(|one| queue(one)).collect()
+    };
+    let subscriptions = |set: &Set| {
+        let subscription = |one: &Subscription| (one.identity(), entity(one), Delivered(one.clone()));
+        set.subscriptions.iter().map(|one| subscription(one)).collect()
+    };
+    let topics = changes(topics(older), topics(newer));
+    let queues = changes(queues(older), queues(newer));
+    let subscriptions = changes(subscriptions(older), subscriptions(newer));
+    [topics, queues, subscriptions].concat()
 }
 
-/// What makes a subscription the same one: its name if it has one, else how and where it is reached.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Identity {
-    Name { topic: String, name: String },
-    Endpoint { topic: String, protocol: Protocol, endpoint: String },
-}
+/// Two are the same if they deliver alike.
+struct Delivered(Subscription);
 
-impl Identity {
-    fn of(subscription: &Subscription) -> Self {
-        let Subscription { topic, name, protocol, endpoint, .. } = subscription;
-        match name {
-            Some(name) => Self::Name { topic: topic.clone(), name: name.clone() },
-            None => Self::Endpoint { topic: topic.clone(), protocol: *protocol, endpoint: endpoint.clone() },
-        }
+impl PartialEq for Delivered {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_as(&other.0)
     }
 }
 
@@ -101,10 +88,6 @@ fn entity(subscription: &Subscription) -> HubEntity {
         protocol: *protocol,
         endpoint: endpoint.clone(),
     }
-}
-
-fn without_place(subscription: &Subscription) -> Subscription {
-    Subscription { place: String::new(), ..subscription.clone() }
 }
 
 /// An entity with what makes it the same one in two configurations, and with its settings.

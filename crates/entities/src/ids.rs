@@ -2,17 +2,34 @@
 
 use uuid::{Uuid, uuid};
 
+use crate::subscription::Identity;
+
 /// The root of Kong's name space for entities of declarative files.
 const ROOT: Uuid = uuid!("fd02801f-0957-4a15-a55a-c8d9606f30b5");
 
 /// The id of an entity of `list` (`services`, `routes`) with this name.
-pub(crate) fn of_name(list: &str, name: &str) -> Uuid {
+pub fn of_name(list: &str, name: &str) -> Uuid {
     Uuid::new_v5(&namespace(list), name.as_bytes())
 }
 
 /// The id of the `index`th entity under `parent` where it has no name either. Kong draws a random one; ours stays as long as the order does.
-pub(crate) fn of_position(list: &str, parent: &str, index: usize) -> Uuid {
+pub fn of_position(list: &str, parent: &str, index: usize) -> Uuid {
     Uuid::new_v5(&namespace(list), format!("{parent}[{index}]").as_bytes())
+}
+
+/// The id of a plug-in: its kind, and what it stands on. Kong draws a random one.
+pub fn of_plugin(kind: &str, service: Option<Uuid>, route: Option<Uuid>) -> Uuid {
+    let text = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    of_name("plugins", &format!("{kind}:{}:{}", text(service), text(route)))
+}
+
+/// The id of a subscription of a file.
+pub fn of_subscription(identity: &Identity) -> Uuid {
+    let text = match identity {
+        Identity::Name { topic, name } => format!("{topic}:{name}"),
+        Identity::Endpoint { topic, protocol, endpoint } => format!("{topic}:{protocol}:{endpoint}"),
+    };
+    of_name("subscriptions", &text)
 }
 
 fn namespace(list: &str) -> Uuid {

@@ -1,9 +1,8 @@
 //! Which differences of two files count.
 
-use event::Timestamp;
+use crate::testing::config;
 
 use super::*;
-use crate::check::{Options, check};
 
 const FILE: &str = r#"_format_version: "3.0"
 services:
@@ -18,18 +17,6 @@ topics:
 queues: [{ name: q }, { name: p }]
 "#;
 
-#[track_caller]
-fn config(text: &str) -> Config {
-    let options = Options {
-        kinds: &[],
-        region: "us-east-1",
-        account: "000000000000",
-        env: &|_| None,
-        now: Timestamp::from_millis(1),
-    };
-    check(&[("f.yaml", text)], &options).unwrap_or_else(|report| panic!("{report}"))
-}
-
 /// What differs when each of these texts of a file is replaced.
 #[track_caller]
 fn changed(file: &str, replaced: &[(&str, &str)]) -> (bool, Vec<(String, How)>) {
@@ -38,7 +25,7 @@ fn changed(file: &str, replaced: &[(&str, &str)]) -> (bool, Vec<(String, How)>) 
         assert!(text.contains(from), "{from}");
         text = text.replacen(from, to, 1);
     }
-    let (older, newer) = (config(file), config(&text));
+    let (older, newer) = (config(&[file]), config(&[&text]));
     let name = |what: HubEntity| match what {
         HubEntity::Topic(name) => format!("topic {name}"),
         HubEntity::Queue(name) => format!("queue {name}"),
@@ -47,8 +34,9 @@ fn changed(file: &str, replaced: &[(&str, &str)]) -> (bool, Vec<(String, How)>) 
             format!("{name}{topic} to {} {endpoint}", protocol.as_str())
         }
     };
-    let changes = older.hub_changes(&newer).into_iter().map(|change| (name(change.what), change.how));
-    (older.serves_as(&newer), changes.collect())
+    let changes =
+        hub_changes(&older.set, &newer.set).into_iter().map(|change| (name(change.what), change.how));
+    (older.served == newer.served, changes.collect())
 }
 
 #[test]

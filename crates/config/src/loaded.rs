@@ -1,0 +1,24 @@
+//! A configuration that was read: entities, and what only files have of them.
+
+use std::collections::HashMap;
+
+use entities::{Served, Set};
+use uuid::Uuid;
+
+use crate::problem::Problem;
+
+/// All files together.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// What the files declare.
+    pub set: Set,
+    /// What requests find of it.
+    pub served: Served,
+    /// Where subscriptions stand.
+    pub places: Places,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Where the endpoint of a subscription stands, `file:line:column`, by the subscription's id.
+pub type Places = HashMap<Uuid, String>;

@@ -1,0 +1,66 @@
+//! What the store is to hold of a configuration: who there is, without the settings.
+
+use entities::{Set, Subscription};
+use storage::entities::{Desired, DesiredSubscription};
+use uuid::Uuid;
+
+/// What a subscription is given when it is new. Drawn at random by the caller: whoever can guess them can confirm or unsubscribe.
+#[derive(Clone, Debug)]
+pub struct Fresh {
+    /// What the endpoint confirms with.
+    pub token: String,
+    /// The last part of its ARN.
+    pub uuid: Uuid,
+}
+
+/// What the store is to hold.
+pub fn desired(set: &Set, fresh: &mut dyn FnMut() -> Fresh) -> Desired {
+    let subscriptions = set.subscriptions.iter().map(|subscription| wanted(subscription, fresh()));
+    let retention = |queue: &entities::Queue| (queue.name.clone(), queue.message_retention_period);
+    Desired {
+        topics: set.topics.iter().map(|topic| topic.name.clone()).collect(),
+        queues: set.queues.iter().map(|queue| queue.name.clone()).collect(),
+        message_retention: set.queues.iter().map(|queue| retention(queue)).collect(),
+        subscriptions: subscriptions.collect(),
+    }
+}
+
+fn wanted(subscription: &Subscription, Fresh { token, uuid }: Fresh) -> DesiredSubscription {
+    DesiredSubscription {
+        topic: subscription.topic.clone(),
+        name: subscription.name.clone(),
+        protocol: subscription.protocol,
+        endpoint: subscription.endpoint.clone(),
+        confirm_with: subscription.confirm.then_some(token),
+        uuid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_is_asked_for_all_that_is_configured() {
+        let config = crate::testing::config(&[
+            "_format_version: '3.0'\ntopics:\n- name: t\n  subscriptions:\n  - { protocol: http, endpoint: 'http://a' }\n  - { name: b, protocol: http, endpoint: 'http://b', confirm: skip, raw_message_delivery: true }\n  - { protocol: sqs, endpoint: 'arn:aws:sqs:us-east-1:000000000000:q' }\nqueues: [{ name: q }]\n",
+        ]);
+        let mut drawn = 0;
+        let desired = desired(&config.set, &mut || {
+            drawn += 1;
+            Fresh { token: format!("token {drawn}"), uuid: Uuid::from_u128(drawn) }
+        });
+        assert_eq!((desired.topics, desired.queues), (vec!["t".to_owned()], vec!["q".to_owned()]));
+        let kept: Vec<_> = desired
+            .subscriptions
+            .iter()
+            .map(|one| {
+                (one.name.as_deref(), one.endpoint.as_str(), one.confirm_with.as_deref(), one.uuid.as_u128())
+            })
+            .collect();
+        assert_eq!(
+            kept,
+            [(None, "http://a", Some("token 1"), 1), (Some("b"), "http://b", None, 2), (None, "q", None, 3)]
+        );
+    }
+}

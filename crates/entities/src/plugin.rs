@@ -1,0 +1,45 @@
+//! Plug-in instances: a kind with its settings, on a service, on a route, on both, or on all.
+
+use event::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::field::FieldError;
+use crate::{Origin, name};
+
+/// A configured plug-in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plugin {
+    /// Its id.
+    pub id: Uuid,
+    /// Who owns it.
+    pub origin: Origin,
+    /// Its kind's name, `publish-sns`.
+    pub name: String,
+    /// A name of its own, if it has one.
+    pub instance_name: Option<String>,
+    /// The id of the service whose routes it runs on.
+    pub service: Option<Uuid>,
+    /// The id of the route that it runs on.
+    pub route: Option<Uuid>,
+    /// Its settings; they have passed the kind's schema and its check.
+    pub config: Value,
+    /// `false`: it is kept, and does not run.
+    pub enabled: bool,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+impl Plugin {
+    /// All that is wrong with its own fields; its kind checks `config`.
+    pub fn check(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        name::check_tags(&self.tags, &mut errors);
+        errors
+    }
+}

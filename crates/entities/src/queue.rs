@@ -1,0 +1,43 @@
+//! Queues that workers receive from.
+
+use std::time::Duration;
+
+use event::Timestamp;
+use event::arn::MAX_QUEUE_NAME;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Origin;
+use crate::field::FieldError;
+use crate::topic::plain_name;
+
+/// A queue of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Its id.
+    pub id: Uuid,
+    /// Who owns it.
+    pub origin: Origin,
+    /// Its bare name: 1 to 80 letters, digits, hyphens and underscores.
+    pub name: String,
+    /// How long a received message is hidden.
+    #[serde(with = "crate::millis")]
+    pub visibility_timeout: Duration,
+    /// How long a receive waits for a message.
+    #[serde(with = "crate::millis")]
+    pub receive_wait_time: Duration,
+    /// How long a message is kept.
+    #[serde(with = "crate::millis")]
+    pub message_retention_period: Duration,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+impl Queue {
+    /// All that is wrong with its fields.
+    pub fn check(&self) -> Vec<FieldError> {
+        plain_name(&self.name, MAX_QUEUE_NAME).err().into_iter().collect()
+    }
+}

@@ -1,0 +1,158 @@
+//! Routes: which requests go to a service. The rules are Kong's.
+
+use event::Timestamp;
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use url::Host;
+use uuid::Uuid;
+
+use crate::field::{self, Code, FieldError, Flaw, Path};
+use crate::method::{self, MethodProblem};
+use crate::service::foreign_character;
+use crate::{Origin, name, normalise};
+
+/// Which requests go to a service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Route {
+    /// Its id.
+    pub id: Uuid,
+    /// Who owns it.
+    pub origin: Origin,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// The id of the service that it leads to.
+    pub service: Uuid,
+    /// Lower case, as Kong writes them: `api.example.com`, `*.example.com`, `example.*`, each with or without `:port`.
+    pub hosts: Vec<String>,
+    /// As Kong writes them: a normalised prefix, or `~` and a regular expression that compiles.
+    pub paths: Vec<String>,
+    /// Upper case.
+    pub methods: Vec<String>,
+    /// Whether the matched part of the path is cut off.
+    pub strip_path: bool,
+    /// Whether the service sees the client's Host.
+    pub preserve_host: bool,
+    /// Among routes with a regular expression, the higher goes first.
+    pub regex_priority: i64,
+    /// Whether bodies are read before the service is asked, as far as they are small or quick.
+    pub request_buffering: bool,
+    /// Kong's; accepted.
+    pub response_buffering: bool,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+impl Route {
+    /// Its name, or its id.
+    pub fn label(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.id.to_string())
+    }
+
+    /// All that is wrong with its fields.
+    pub fn check(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        name::check(self.name.as_deref(), &self.tags, &mut errors);
+        if self.hosts.is_empty() && self.paths.is_empty() && self.methods.is_empty() {
+            errors.push(FieldError {
+                path: Path::default(),
+                code: Code::Required,
+                message: "must set one of 'methods', 'hosts', 'paths'".into(),
+                hint: "`paths: [/]` matches every request".into(),
+            });
+        }
+        let mut each = |key, texts: &[String], check: fn(&str) -> Result<(), Flaw>| {
+            for (index, text) in texts.iter().enumerate() {
+                field::note(&mut errors, Path::key(key).index(index), check(text));
+            }
+        };
+        each("paths", &self.paths, path);
+        each("methods", &self.methods, check_method);
+        each("hosts", &self.hosts, host);
+        errors
+    }
+}
+
+fn path(path: &str) -> Result<(), Flaw> {
+    const START: &str = "should start with: / (fixed path) or ~/ (regex path)";
+    if let Some(regex) = path.strip_prefix('~') {
+        if !regex.starts_with('/') {
+            let hint = "a regex path is matched from the begin of the request's path, which is a slash";
+            return Err(Flaw::invalid(START, hint));
+        }
+        return check_regex(regex);
+    }
+    if !path.starts_with('/') {
+        return Err(Flaw::invalid(START, "put a slash in front"));
+    }
+    if path.contains("//") {
+        let hint = "requests have their double slashes merged: write one";
+        return Err(Flaw::invalid("must not have empty segments", hint));
+    }
+    if let Some(bad) = foreign_character(path) {
+        let hint = match bad {
+            '?' | '#' => "a path ends before the query",
+            _ if bad.is_ascii() && !bad.is_ascii_control() && bad != ' ' => {
+                "if it is a regular expression, put a ~ in front"
+            }
+            _ => "write it percent-encoded, as %xx",
+        };
+        return Err(Flaw::invalid(format!("{bad:?} cannot stand in a fixed path"), hint));
+    }
+    let normal = normalise(path);
+    if normal != path {
+        let message = format!("non-normalized path, consider use '{normal}' instead");
+        let hint = "requests are normalised before they are matched: this path never would be";
+        return Err(Flaw::invalid(message, hint));
+    }
+    Ok(())
+}
+
+fn check_regex(regex: &str) -> Result<(), Flaw> {
+    let Err(error) = Regex::new(regex) else { return Ok(()) };
+    let text = error.to_string();
+    let reason = text.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(text.as_str());
+    let message = format!("invalid regex: '{regex}' ({})", reason.replace('\n', " "));
+    let hint =
+        "the engine is Rust's `regex` crate, not PCRE: linear time, no look-around, no back-references";
+    Err(Flaw::invalid(message, hint))
+}
+
+fn check_method(method: &str) -> Result<(), Flaw> {
+    if let Some(problem @ MethodProblem::NotForwarded) = method::problem(method) {
+        let message = format!("`{method}` never matches: {problem}");
+        return Err(Flaw::invalid(message, "remove it from `methods`"));
+    }
+    if !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Ok(());
+    }
+    let hint = match method.bytes().all(|byte| byte.is_ascii_alphabetic()) && !method.is_empty() {
+        true => "methods are upper case",
+        false => "a method is made of the letters A to Z",
+    };
+    Err(Flaw::invalid("invalid method", hint))
+}
+
+fn host(host: &str) -> Result<(), Flaw> {
+    let stars = host.matches('*').count();
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    let wildcard = name.strip_prefix("*.").or_else(|| name.strip_suffix(".*"));
+    let hint = if stars > 1 || (stars == 1 && wildcard.is_none()) {
+        "one wildcard, as the first or last label: *.example.com or example.*"
+    } else if !host.contains('/')
+        && port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0))
+    {
+        "the port is a number from 1 to 65535"
+    } else if Host::parse(wildcard.unwrap_or(name)).is_err() {
+        "a host is a name or an IP address, with or without :port, without http:// and path"
+    } else {
+        return Ok(());
+    };
+    Err(Flaw::invalid("invalid hostname", hint))
+}

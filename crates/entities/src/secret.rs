@@ -1,0 +1,31 @@
+//! Secrets of subscriptions: checked, never printed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The shortest and the longest key, in bytes (Standard Webhooks' bounds).
+pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+
+/// A Standard Webhooks secret, `whsec_…`. Its `Debug` shows nothing of it; what serialises it is for the store alone.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A text that was checked.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text with its `whsec_`.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}

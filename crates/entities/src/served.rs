@@ -1,0 +1,87 @@
+//! What the data path makes of a [`Set`]: the routes that requests find, each with its service and the plug-ins that run on it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::{Plugin, Route, Service, Set};
+
+/// The routes of all enabled services. What is not enabled, and what leads nowhere, is not in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Served {
+    /// In the order of the set: of two that could serve a request and are equally old, the first one does.
+    pub routes: Vec<ServedRoute>,
+}
+
+/// A route that requests find.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServedRoute {
+    /// Where it leads.
+    pub service: Arc<Service>,
+    /// Which requests take it.
+    pub route: Arc<Route>,
+    /// One per kind, the most specific, enabled ones only.
+    pub plugins: Vec<Arc<Owned>>,
+}
+
+/// A plug-in that runs; routes that have the same one share it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Owned {
+    /// The plug-in.
+    pub plugin: Arc<Plugin>,
+    /// The name of the service or route that it stands on; `global` if on neither.
+    pub owner: String,
+}
+
+/// What a plug-in is for: a service or all, a route or all.
+type Scope = (Option<Uuid>, Option<Uuid>);
+
+impl Served {
+    /// What requests find of a set.
+    pub fn of(set: &Set) -> Self {
+        let services = set.services_by_id();
+        let plugins = by_scope(set, &services);
+        // A service is found once for each of its routes, which stand together in no certain order.
+        let routes = set.routes.iter().filter_map(|route| {
+            let service = *services.get(&route.service)?;
+            service.enabled.then(|| ServedRoute {
+                service: service.clone(),
+                route: route.clone(),
+                plugins: of_route(&plugins, route),
+            })
+        });
+        Self { routes: routes.collect() }
+    }
+}
+
+/// The enabled plug-ins by what they are for.
+fn by_scope(set: &Set, services: &HashMap<Uuid, &Arc<Service>>) -> HashMap<Scope, Vec<Arc<Owned>>> {
+    let enabled = set.plugins.iter().filter(|plugin| plugin.enabled);
+    let routes: HashMap<Uuid, &Arc<Route>> = match enabled.clone().any(|plugin| plugin.route.is_some()) {
+        true => set.routes.iter().map(|route| (route.id, route)).collect(),
+        false => HashMap::new(),
+    };
+    let mut by_scope: HashMap<Scope, Vec<_>> = HashMap::new();
+    for plugin in enabled {
+        let of_route = plugin.route.map(|id| routes.get(&id).map(|route| route.label()));
+        let of_service = plugin.service.map(|id| services.get(&id).map(|service| service.label()));
+        let owner = of_route.or(of_service).map_or_else(|| "global".to_owned(), Option::unwrap_or_default);
+        let owned = Arc::new(Owned { plugin: plugin.clone(), owner });
+        by_scope.entry((plugin.service, plugin.route)).or_default().push(owned);
+    }
+    by_scope
+}
+
+/// One plug-in of each kind for a route, the most specific: route and service, route, service, all.
+fn of_route(by_scope: &HashMap<Scope, Vec<Arc<Owned>>>, route: &Route) -> Vec<Arc<Owned>> {
+    let (service, route) = (Some(route.service), Some(route.id));
+    let scopes = [(service, route), (None, route), (service, None), (None, None)];
+    let mut chosen: Vec<Arc<Owned>> = Vec::new();
+    for owned in scopes.iter().filter_map(|scope| by_scope.get(scope)).flatten() {
+        if chosen.iter().all(|other| other.plugin.name != owned.plugin.name) {
+            chosen.push(owned.clone());
+        }
+    }
+    chosen
+}

@@ -1,0 +1,42 @@
+//! All entities that a node serves.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::{Plugin, Queue, Route, Service, Subscription, Topic};
+
+/// Entities of one origin, or of all. Lists keep their order: of two routes that could serve a request and are equally old, the first one does.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Set {
+    /// Services.
+    pub services: Vec<Arc<Service>>,
+    /// Routes of all services.
+    pub routes: Vec<Arc<Route>>,
+    /// Plug-ins, also those that are not enabled.
+    pub plugins: Vec<Arc<Plugin>>,
+    /// Topics.
+    pub topics: Vec<Arc<Topic>>,
+    /// Queues of ours.
+    pub queues: Vec<Arc<Queue>>,
+    /// Subscriptions of all topics.
+    pub subscriptions: Vec<Arc<Subscription>>,
+}
+
+impl Set {
+    /// The services by their ids.
+    pub(crate) fn services_by_id(&self) -> HashMap<Uuid, &Arc<Service>> {
+        self.services.iter().map(|service| (service.id, service)).collect()
+    }
+
+    /// Whether there is a topic of this bare name.
+    pub fn has_topic(&self, name: &str) -> bool {
+        self.topics.iter().any(|topic| topic.name == name)
+    }
+
+    /// Whether there is a queue of this bare name.
+    pub fn has_queue(&self, name: &str) -> bool {
+        self.queues.iter().any(|queue| queue.name == name)
+    }
+}

@@ -1,0 +1,179 @@
+//! Subscriptions: who hears of each event of a topic.
+
+use std::time::Duration;
+
+use event::Timestamp;
+use event::arn::{MAX_TOPIC_NAME, check_name};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use uuid::Uuid;
+
+use crate::field::{FieldError, Flaw, Path};
+use crate::{Origin, Secret};
+
+/// For a whole attempt, where the subscription does not say otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(15);
+/// Deliveries under way at the same time, where the subscription does not say otherwise.
+pub const MAX_IN_FLIGHT: u16 = 256;
+
+/// How a subscription is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// A webhook over plain HTTP.
+    Http,
+    /// A webhook over TLS.
+    Https,
+    /// A queue of ours; its endpoint is the queue's bare name.
+    Sqs,
+}
+
+impl Protocol {
+    /// As SNS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Sqs => "sqs",
+        }
+    }
+}
+
+/// Who hears of each event of a topic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Its id; of one that an API made, the last part of its ARN.
+    pub id: Uuid,
+    /// Who owns it.
+    pub origin: Origin,
+    /// The topic's bare name.
+    pub topic: String,
+    /// Its own name, unique in its topic, if it has one.
+    pub name: Option<String>,
+    /// How it is reached.
+    pub protocol: Protocol,
+    /// The URL as written, or the queue's bare name.
+    pub endpoint: String,
+    /// Send the message alone, without SNS's envelope.
+    pub raw_message_delivery: bool,
+    /// The shape of a delivery.
+    pub format: Format,
+    /// Whether the endpoint must answer SNS's handshake first.
+    pub confirm: bool,
+    /// Keep the order of events that have the same key.
+    pub fifo: bool,
+    /// For a whole attempt.
+    #[serde(with = "crate::millis")]
+    pub timeout: Duration,
+    /// Deliveries under way at the same time.
+    pub max_in_flight: u16,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+/// The shape of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// As SNS delivers.
+    Sns,
+    /// As standardwebhooks.com says.
+    StandardWebhooks {
+        /// At least one; a delivery is signed with each.
+        secrets: Vec<Secret>,
+    },
+}
+
+/// What makes a subscription the same one: its name in its topic if it has one, else how and where it is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Identity {
+    /// By its own name.
+    Name {
+        /// The topic's bare name.
+        topic: String,
+        /// Its own.
+        name: String,
+    },
+    /// By its endpoint.
+    Endpoint {
+        /// The topic's bare name.
+        topic: String,
+        /// As SNS writes it.
+        protocol: &'static str,
+        /// As written.
+        endpoint: String,
+    },
+}
+
+impl Subscription {
+    /// What makes it the same one.
+    pub fn identity(&self) -> Identity {
+        let topic = self.topic.clone();
+        match &self.name {
+            Some(name) => Identity::Name { topic, name: name.clone() },
+            None => Identity::Endpoint {
+                topic,
+                protocol: self.protocol.as_str(),
+                endpoint: self.endpoint.clone(),
+            },
+        }
+    }
+
+    /// Whether both deliver alike: all but id, owner and times is the same.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let Self { id, origin, created_at, updated_at, .. } = *self;
+        *self == Self { id, origin, created_at, updated_at, ..other.clone() }
+    }
+
+    /// All that is wrong with its own fields; whether its topic and its queue exist is not theirs to say.
+    pub fn check(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if let Some(name) = &self.name {
+            errors.extend(self::name(name).err().map(|flaw| flaw.at(Path::key("name"))));
+        }
+        if self.protocol != Protocol::Sqs {
+            errors
+                .extend(url(self.protocol, &self.endpoint).err().map(|flaw| flaw.at(Path::key("endpoint"))));
+        }
+        errors
+    }
+}
+
+/// The rule for a subscription's own name.
+///
+/// # Errors
+/// If it does not keep it.
+pub fn name(name: &str) -> Result<(), Flaw> {
+    check_name(name, MAX_TOPIC_NAME)
+        .map_err(|error| Flaw::invalid(error.to_string(), "rename it, or remove the key: a name is optional"))
+}
+
+/// The rules for a webhook's URL. Gives its one spelling, by which two are the same.
+///
+/// # Errors
+/// If it does not keep them.
+pub fn url(protocol: Protocol, text: &str) -> Result<String, Flaw> {
+    let scheme = protocol.as_str();
+    let example = format!("write it like {scheme}://example.com/path");
+    let url = Url::parse(text).map_err(|error| Flaw::invalid(format!("not a URL: {error}"), &example))?;
+    if url.scheme() != scheme {
+        let message = format!("the endpoint of protocol `{scheme}` is not {scheme}://…");
+        let hint = match url.scheme() {
+            other @ ("http" | "https") => {
+                format!("write `protocol: {other}`, or {scheme}:// in the endpoint")
+            }
+            _ => example,
+        };
+        return Err(Flaw::invalid(message, hint));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let hint = "remove it: a secret in the query is shown nowhere, and `format: standard-webhooks` signs each message";
+        return Err(Flaw::unsupported("a user or password in the endpoint is not supported yet", hint));
+    }
+    if url.fragment().is_some() {
+        return Err(Flaw::invalid("a `#` cannot be sent to an endpoint", "remove it and what follows"));
+    }
+    Ok(url.into())
+}

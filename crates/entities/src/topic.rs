@@ -1,0 +1,41 @@
+//! Topics: where events are published.
+
+use event::Timestamp;
+use event::arn::{MAX_TOPIC_NAME, check_name};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Origin;
+use crate::field::{FieldError, Flaw, Path};
+
+/// Where events are published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// Its id.
+    pub id: Uuid,
+    /// Who owns it.
+    pub origin: Origin,
+    /// Its bare name: 1 to 256 letters, digits, hyphens and underscores.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+impl Topic {
+    /// All that is wrong with its fields.
+    pub fn check(&self) -> Vec<FieldError> {
+        plain_name(&self.name, MAX_TOPIC_NAME).err().into_iter().collect()
+    }
+}
+
+/// The rule for names of topics and queues, which SNS and SQS have.
+///
+/// # Errors
+/// If it is not of 1 to `max` letters, digits, hyphens and underscores.
+pub fn plain_name(name: &str, max: usize) -> Result<(), FieldError> {
+    check_name(name, max).map_err(|error| {
+        Flaw::invalid(error.to_string(), "AWS clients refuse other names: rename it").at(Path::key("name"))
+    })
+}
