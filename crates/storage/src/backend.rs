@@ -9,7 +9,11 @@ use uuid::Uuid;
 use crate::Result;
 use crate::clock::{Record, Trace};
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId};
-use crate::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
+use crate::dropped::Dropped;
+use crate::entities::{
+    Cursor, Desired, DesiredSubscription, Entities, Incarnation, Queue, QueueId, Subscription,
+    SubscriptionId, Topic,
+};
 use crate::queue::{MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange};
 use crate::registry::Row;
 use crate::retention::{Housekept, Retention, Room};
@@ -46,8 +50,9 @@ pub trait Tx {
     fn append(&mut self, event: &NewEvent) -> Result<Position>;
 
     /// Turns the open intents of all dead incarnations into events of outcome `unknown`, reason `gateway_restarted` (or drops those
-    /// that asked for that), and forgets these incarnations. Returns how many intents there were. Does at most `limit` intents a
-    /// call: call it until it returns 0. The events are recorded at `now`, have no answer and claim no overlap.
+    /// that asked for that), and forgets these incarnations. Those of a deleted topic become no events: nobody is owed any
+    /// ([`Committed::of_deleted_topics`]). Returns how many intents there were. Does at most `limit` intents a call: call it until it
+    /// returns 0. The events are recorded at `now`, have no answer and claim no overlap.
     fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Makes topics, queues and subscriptions exist as the configuration wants. What is new owns events from this commit on; what is
@@ -74,6 +79,39 @@ pub trait Tx {
     ///
     /// Messages that a queue has stay there when its subscription moves to another queue; what it missed goes to the new one.
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities>;
+
+    /// The topic of this name, and whether it is new. A name whose topic was deleted gets a new number and a life of its own.
+    fn create_topic(&mut self, name: &str) -> Result<(Topic, bool)>;
+
+    /// The queue of this name, and whether it is new. `retention` is for a new one; `Retention::queue_message` if it is `None`.
+    fn create_queue(&mut self, name: &str, retention: Option<Duration>) -> Result<(Queue, bool)>;
+
+    /// Sets how long a queue keeps a message; `Retention::queue_message` if it is `None`. `false` if there is no such queue.
+    fn set_queue_retention(&mut self, id: QueueId, retention: Option<Duration>) -> Result<bool>;
+
+    /// Makes one more subscription exist beside those that are wanted, and whether it is new; its topic and its queue exist then, too. It is
+    /// one that is wanted already if that has its name, or its protocol and endpoint: then it stays as it is, except that a pending one that
+    /// needs no confirmation is confirmed and a disabled one is declared anew. Else it is one of the removed ones, by the rules of
+    /// [`Tx::sync_entities`], with its number, uuid and cursor; else it is new.
+    fn subscribe(&mut self, wanted: &DesiredSubscription, now: Timestamp) -> Result<(Subscription, bool)>;
+
+    /// Ends a subscription, a removed one too, and drops what it is owed. Its number is nobody's from now on; messages that a queue has of
+    /// it stay there. One that does not exist is nothing.
+    fn unsubscribe(&mut self, id: SubscriptionId) -> Result<Dropped>;
+
+    /// Ends a topic with its subscriptions, removed ones too, and drops what they are owed; messages that queues have of it stay there. One
+    /// that does not exist is nothing.
+    ///
+    /// It is remembered as deleted as long as an open intent or an event has its number. An intent of it that is settled by an event
+    /// leaves one that nobody is owed; [`Tx::recover`] leaves none.
+    fn delete_topic(&mut self, id: TopicId) -> Result<Dropped>;
+
+    /// Ends a queue and drops its messages, and what was yet to be sent to it. Subscriptions to it stay; their events are sent nowhere until
+    /// a queue has its name again, which begins empty. One that does not exist is nothing.
+    fn delete_queue(&mut self, id: QueueId) -> Result<Dropped>;
+
+    /// Drops a queue's messages, hidden ones too: their handles name nothing any more.
+    fn purge_queue(&mut self, id: QueueId) -> Result<Dropped>;
 
     /// Sends queues what they missed while their subscriptions were out of the configuration, the oldest first: each event that came
     /// meanwhile, once. Sends at most `limit` messages a call: call it until it returns 0. Until then those events are kept, and what is
@@ -158,7 +196,7 @@ pub trait Tx {
     /// Deletes what nobody is owed and what is past its time, at most `budget` rows a call.
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept>;
 
-    /// Deletes events that nobody is owed, whatever their age, the oldest first, with their attempts; then attempts at deliveries that are
+    /// Deletes what was dropped; then events that nobody is owed, whatever their age, the oldest first, with their attempts; then attempts at deliveries that are
     /// done. At most `budget` rows a call: when it says that there is no more, nothing is left to delete.
     fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept>;
 }
@@ -208,6 +246,8 @@ pub struct Committed {
     pub expired: BTreeMap<String, u64>,
     /// Damaged messages that a receive came upon and set aside, by queue.
     pub set_aside: BTreeMap<QueueId, u64>,
+    /// Open intents of dead incarnations that recovery settled without an event, because their topic was deleted.
+    pub of_deleted_topics: u64,
 }
 
 impl Committed {

@@ -21,6 +21,7 @@ mod entities;
 mod housekeeping;
 mod journal;
 mod names;
+mod owners;
 mod queues;
 mod registry;
 mod transactions;
@@ -56,6 +57,7 @@ pub fn run<S: Subject + 'static>(fresh: impl Fn() -> S) {
         journal::CASES,
         entities::CASES,
         names::CASES,
+        owners::CASES,
         deliveries::CASES,
         queues::CASES,
         housekeeping::CASES,

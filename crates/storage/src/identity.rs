@@ -141,6 +141,41 @@ fn is_push(protocol: Protocol) -> bool {
     protocol != Protocol::Sqs
 }
 
+/// Which subscription of the store one more wanted one is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OneMore<'k> {
+    /// One that is wanted already, with what becomes of its state; its name and endpoint stay as they are.
+    Wanted(&'k Subscription, Change),
+    /// A removed one. What else has its name gives it up first.
+    Back(&'k Subscription, Vec<SubscriptionId>),
+    /// None: it is new. What has its name gives it up first.
+    New(Vec<SubscriptionId>),
+}
+
+/// Finds which one of the store one more wanted subscription is, beside all those that are wanted already. `known` has at least those of
+/// its topic that have its name, or its protocol and endpoint.
+pub fn one_more<'k>(known: &'k [Subscription], wanted: Wanted<'_>) -> OneMore<'k> {
+    let (topic, one) = wanted;
+    let of_topic = || known.iter().filter(move |row| row.topic == topic && row.removed_at.is_none());
+    let has_endpoint = |row: &Subscription| (row.protocol, &row.endpoint) == (one.protocol, &one.endpoint);
+    let by_name = of_topic().find(|row| one.name.is_some() && row.name == one.name);
+    if let Some(row) = by_name.or_else(|| of_topic().find(|row| has_endpoint(row))) {
+        let change = match row.state {
+            _ if !has_endpoint(row) => Change::None,
+            SubscriptionState::Disabled { .. } => Change::DeclaredAnew,
+            _ => change(row, one),
+        };
+        return OneMore::Wanted(row, change);
+    }
+    let removed: Vec<Subscription> = known.iter().filter(|row| row.removed_at.is_some()).cloned().collect();
+    let Assignment { matches, unnamed } = assign(&removed, &[wanted]);
+    let found = matches.first().and_then(Match::id);
+    match known.iter().find(|row| Some(row.id) == found) {
+        Some(row) => OneMore::Back(row, unnamed),
+        None => OneMore::New(unnamed),
+    }
+}
+
 /// What becomes of the state of a known subscription that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -291,6 +326,58 @@ mod tests {
     fn what_is_wanted_twice_counts_once() {
         check(&[], &["@queue", "@queue"], &[0, -1], &[]);
         check(&["a@http://x"], &["a@http://x", "a@http://y", "b@http://x"], &[1, -1, -1], &[]);
+    }
+
+    #[test]
+    fn one_more_is_the_one_that_is_wanted_already_or_a_removed_one_or_new() {
+        let of = |before: &[&str], now: &str| {
+            let known: Vec<_> = (1..).zip(before).map(|(id, text)| known(id, text)).collect();
+            match one_more(&known, (TOPIC, &wanted(now))) {
+                OneMore::Wanted(row, change) => format!("{} {change:?}", row.id.0),
+                OneMore::Back(row, unnamed) => format!("{} back {unnamed:?}", row.id.0),
+                OneMore::New(unnamed) => format!("new {unnamed:?}"),
+            }
+        };
+        for (before, now, expected) in [
+            (&["@http://x"][..], "@http://x", "1 None"),
+            (&["@http://x"], "a@http://x", "1 None"),
+            (&["a@http://x"], "@http://x", "1 None"),
+            (&["a@http://x"], "b@http://x", "1 None"),
+            (&["a@http://x"], "a@http://y", "1 None"),
+            (&["@http://x", "a@http://y"], "a@http://x", "2 None"),
+            (&["a@http://x"], "a@queue", "1 None"),
+            (&["@http://x"], "@https://x", "new []"),
+            (&["@http://x"], "@http://y", "new []"),
+            (&["-@http://x"], "@http://x", "1 back []"),
+            (&["-@http://x", "@http://x"], "@http://x", "2 None"),
+            (&["-a@http://x", "@http://z"], "a@http://y", "1 back []"),
+            (&["-a@http://x", "-@http://x"], "@http://x", "2 back []"),
+            (&["-a@http://x"], "@http://x", "1 back [SubscriptionId(1)]"),
+            (&["-a@http://x"], "a@queue", "new [SubscriptionId(1)]"),
+        ] {
+            assert_eq!(of(before, now), expected, "{before:?} {now}");
+        }
+        let elsewhere = [Subscription { topic: TopicId(2), ..known(1, "a@http://x") }];
+        assert_eq!(one_more(&elsewhere, (TOPIC, &wanted("a@http://x"))), OneMore::New(Vec::new()));
+    }
+
+    #[test]
+    fn one_more_that_is_wanted_already_is_vouched_for_or_declared_anew_at_its_own_endpoint_alone() {
+        let pending = SubscriptionState::Pending { token: "old".into() };
+        let disabled = SubscriptionState::Disabled { token: None };
+        for (state, now, expected) in [
+            (&pending, "a@http://x", Change::Vouched),
+            (&disabled, "a@http://x", Change::DeclaredAnew),
+            (&pending, "a@http://y", Change::None),
+            (&disabled, "a@http://y", Change::None),
+            (&SubscriptionState::Confirmed, "a@http://x", Change::None),
+        ] {
+            let known = [Subscription { state: state.clone(), ..known(1, "a@http://x") }];
+            assert_eq!(one_more(&known, (TOPIC, &wanted(now))), OneMore::Wanted(&known[0], expected));
+        }
+        let asks_again = DesiredSubscription { confirm_with: Some("new".into()), ..wanted("a@http://x") };
+        let known = [Subscription { state: pending, ..known(1, "a@http://x") }];
+        assert_eq!(one_more(&known, (TOPIC, &asks_again)), OneMore::Wanted(&known[0], Change::None));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! * [`clock`]: the store's own clock, with which ages are measured.
 //! * [`identity`]: which of the store's subscriptions a wanted one is.
 //! * [`registry`]: who owns an entity, and what it says: rows that the store does not look into.
+//! * [`dropped`]: what the word of an owner drops, counted.
 //! * [`feed`]: what was committed a moment ago and who is to be woken by it.
 //! * [`vital`]: the end of a thread that must live is noticed, the writer's and others'.
 //! * [`throttle`]: log lines that must not come for each request.
@@ -19,6 +20,7 @@ pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod delivery;
+pub mod dropped;
 pub mod entities;
 pub mod error;
 pub mod failpoint;

@@ -20,6 +20,7 @@ use crate::{Result, StoreError};
 mod entities;
 mod faults;
 mod housekeeping;
+mod owners;
 mod queues;
 mod reader;
 mod samples;

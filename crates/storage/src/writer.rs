@@ -636,6 +636,11 @@ impl<B: Backend> Worker<B> {
         self.expired.note(&committed.expired);
         self.shared.stats.expired(&committed.expired);
         self.shared.stats.set_aside(&committed.set_aside);
+        if committed.of_deleted_topics > 0 {
+            let count = committed.of_deleted_topics;
+            self.shared.stats.of_deleted_topics.fetch_add(count, Ordering::Relaxed);
+            tracing::info!(count, "open intents of the last run became no events: their topic was deleted");
+        }
         let now = Instant::now();
         if self.housekeeping_due > now {
             lapses::tell(self.lapses.take_due(now));

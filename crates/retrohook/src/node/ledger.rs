@@ -1,6 +1,7 @@
 //! The store of a node: opened, finished what the last run began, and told what the configuration wants.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -57,6 +58,8 @@ struct Found {
     unclean: bool,
     /// Its open intents, which are events now.
     recovered: usize,
+    /// Its open intents whose topic was deleted.
+    ownerless: usize,
     /// Messages that queues had missed.
     copied: usize,
 }
@@ -82,9 +85,10 @@ impl Ledger {
             Writer::spawn(config_of_writer).map_err(StartError::part("start the store's writer"))?;
 
         let recovered = recover(&writer, clock.now())?;
+        let ownerless = writer.stats().of_deleted_topics.load(Ordering::Relaxed) as usize;
         // What the last start did not come to the end of, and what this one brings back.
         let copied = copy_missed(&writer).map_err(store)?;
-        let found = Found { unclean: opened.unclean, recovered, copied };
+        let found = Found { unclean: opened.unclean, recovered: recovered - ownerless, ownerless, copied };
         let entities = Entities::default();
         Ok(Self { writer, reader: opened.reader, feed, entities, retention, found, clock, thread })
     }
@@ -123,7 +127,7 @@ impl Ledger {
     /// If the store fails.
     pub fn history(&self) -> Result<String, StartError> {
         let head = self.reader.head().map_err(store)?;
-        let Found { unclean, recovered, copied } = self.found;
+        let Found { unclean, recovered, ownerless, copied } = self.found;
         let mut history = format!("log at {head}");
         if unclean {
             history.push_str(", last run did not end in order");
@@ -131,6 +135,10 @@ impl Ledger {
         if recovered > 0 {
             let intents = if recovered == 1 { "1 open intent" } else { &format!("{recovered} open intents") };
             history.push_str(&format!(", {intents} became unknown"));
+        }
+        if ownerless > 0 {
+            let intents = if ownerless == 1 { "1 open intent" } else { &format!("{ownerless} open intents") };
+            history.push_str(&format!(", {intents} of deleted topics became no events"));
         }
         if copied > 0 {
             history.push_str(&format!(", {copied} messages that queues had missed were sent"));

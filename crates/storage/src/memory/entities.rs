@@ -28,9 +28,7 @@ impl State {
             self.subscriptions.values().map(|known| known.subscription.clone()).collect();
         let wanted = identity::of_topics(&entities.topics, &desired.subscriptions);
         let Assignment { matches, unnamed } = identity::assign(&known, &wanted);
-        for id in unnamed {
-            self.subscriber(id).subscription.name = None;
-        }
+        self.take_names(unnamed);
         for (found, (topic, wanted)) in matches.into_iter().zip(wanted) {
             entities.subscriptions.push(match found {
                 Match::Known(known) => self.keep_subscription(known, wanted),
@@ -57,29 +55,33 @@ impl State {
         entities
     }
 
-    fn ensure_topic(&mut self, name: &str) -> TopicId {
+    pub(super) fn ensure_topic(&mut self, name: &str) -> TopicId {
         self.topic_named(name).unwrap_or_else(|| {
-            // Topics are never deleted.
-            let id = TopicId(self.topics.len() as i64 + 1);
+            self.last_topic += 1;
+            let id = TopicId(self.last_topic);
             self.topics.edit().insert(id, name.to_owned());
             id
         })
     }
 
-    fn ensure_queue(&mut self, name: &str) -> QueueId {
+    pub(super) fn ensure_queue(&mut self, name: &str) -> QueueId {
         self.queue_named(name).unwrap_or_else(|| {
-            // Queues are never deleted.
-            let id = QueueId(self.queues.len() as i64 + 1);
+            self.last_queue += 1;
+            let id = QueueId(self.last_queue);
             self.queues.edit().insert(id, name.to_owned());
             id
         })
     }
 
-    fn subscriber(&mut self, id: SubscriptionId) -> &mut Subscriber {
+    pub(super) fn subscriber(&mut self, id: SubscriptionId) -> &mut Subscriber {
         self.subscriptions.edit().get_mut(&id).expect("it was read a moment ago")
     }
 
-    fn keep_subscription(&mut self, known: &Subscription, wanted: &DesiredSubscription) -> Subscription {
+    pub(super) fn keep_subscription(
+        &mut self,
+        known: &Subscription,
+        wanted: &DesiredSubscription,
+    ) -> Subscription {
         let (head, change) = (self.head, identity::change(known, wanted));
         let subscriber = self.subscriber(known.id);
         subscriber.removed = None;
@@ -88,28 +90,14 @@ impl State {
         subscription.name.clone_from(&wanted.name);
         subscription.protocol = wanted.protocol;
         subscription.endpoint.clone_from(&wanted.endpoint);
-        match change {
-            Change::None => {}
-            Change::Vouched => subscription.state = SubscriptionState::Confirmed,
-            Change::DeclaredAnew | Change::Moved { .. } => {
-                subscription.state = first_state(wanted);
-                subscriber.token.clone_from(&wanted.confirm_with);
-            }
-        }
-        if change == Change::DeclaredAnew {
-            subscription.uuid = wanted.uuid;
-            subscriber.has_gap = false;
-        }
-        if change != Change::None {
-            subscription.reconfirms = change == Change::Moved { reconfirms: true };
-        }
+        subscriber.change(change, wanted);
         if known.removed_at.is_some() && subscriber.has_gap {
-            subscription.cursor.dispatched_to = head;
+            subscriber.subscription.cursor.dispatched_to = head;
         }
-        subscription.clone()
+        subscriber.subscription.clone()
     }
 
-    fn add_subscription(
+    pub(super) fn add_subscription(
         &mut self,
         topic: TopicId,
         wanted: &DesiredSubscription,
@@ -163,6 +151,26 @@ impl State {
         };
         let readers = self.subscriptions.values().filter(reads).map(|subscriber| &subscriber.subscription);
         readers.filter(move |known| known.topic == topic && known.cursor.done_to < position)
+    }
+}
+
+impl Subscriber {
+    /// What becomes of its state.
+    pub(super) fn change(&mut self, change: Change, wanted: &DesiredSubscription) {
+        let subscription = &mut self.subscription;
+        match change {
+            Change::None => return,
+            Change::Vouched => subscription.state = SubscriptionState::Confirmed,
+            Change::DeclaredAnew | Change::Moved { .. } => {
+                subscription.state = first_state(wanted);
+                self.token.clone_from(&wanted.confirm_with);
+            }
+        }
+        if change == Change::DeclaredAnew {
+            subscription.uuid = wanted.uuid;
+            self.has_gap = false;
+        }
+        subscription.reconfirms = change == Change::Moved { reconfirms: true };
     }
 }
 

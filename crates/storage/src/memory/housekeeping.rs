@@ -56,7 +56,8 @@ impl State {
         let mut sweep = Sweep { wall, now, left: budget, done: Housekept::default(), committed };
         let pinned = retention.past(retention.pending_pin, now);
         let any_age = Stamp::from_micros(u64::MAX);
-        let cleared = self.drop_events(any_age, pinned, &mut sweep);
+        let dropped = self.drop_dropped(&mut sweep);
+        let cleared = dropped.and_then(|()| self.drop_events(any_age, pinned, &mut sweep));
         sweep.done.more = cleared.and_then(|()| self.drop_done_attempts(&mut sweep)).is_err();
         sweep.done
     }
@@ -88,13 +89,39 @@ impl State {
         let grace = before(retention.removed_grace);
         let (dead, pinned) = (before(retention.dead_letter), before(retention.pending_pin));
         let (age, history) = (before(retention.max_age), before(retention.history));
+        self.drop_dropped(sweep)?;
         self.drop_removed(grace, sweep)?;
         self.drop_messages(retention, sweep)?;
         self.drop_dead(dead, sweep)?;
         self.drop_unreachable(pinned, sweep)?;
         self.give_up(age, sweep)?;
         self.drop_events(history, pinned, sweep)?;
-        self.drop_attempts(retention.max_attempts, sweep)
+        self.drop_attempts(retention.max_attempts, sweep)?;
+        self.forget_topics(sweep)
+    }
+
+    /// What the word of an owner dropped.
+    fn drop_dropped(&mut self, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
+        let rows = self.deliveries.values().filter(|row| !self.is_kept(row)).map(|row| row.id);
+        self.drop_rows(rows.collect(), sweep)?;
+        let dropped = self.messages.iter().filter(|(_, message)| message.is_dropped);
+        for seq in dropped.map(|(seq, _)| *seq).collect::<Vec<_>>() {
+            sweep.spend()?;
+            self.messages.edit().remove(&seq);
+        }
+        Ok(())
+    }
+
+    /// Deleted topics that nothing has any more.
+    fn forget_topics(&mut self, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
+        for topic in self.deleted_topics.keys().copied().collect::<Vec<_>>() {
+            let intends = self.intents.values().any(|open| open.intent.topic == topic);
+            if !intends && !self.events.values().any(|event| event.body.topic == topic) {
+                sweep.spend()?;
+                self.deleted_topics.edit().remove(&topic);
+            }
+        }
+        Ok(())
     }
 
     fn drop_removed(&mut self, until: Stamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
@@ -128,7 +155,7 @@ impl State {
             let own = self.message_retention.get(&id).copied();
             let until = retention.past(own.unwrap_or(retention.queue_message), sweep.now);
             let expired = |message: &super::state::Message| {
-                message.queue == id && message.is_visible(sweep.now) && message.stamp <= until
+                message.is_in(id) && message.is_visible(sweep.now) && message.stamp <= until
             };
             let seqs: Vec<i64> =
                 self.messages.iter().filter(|(_, message)| expired(message)).map(|(seq, _)| *seq).collect();

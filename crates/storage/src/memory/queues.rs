@@ -20,7 +20,7 @@ impl State {
         visibility: Duration,
         (wall, now): (Timestamp, Stamp),
     ) -> Result<(Vec<Received>, u64)> {
-        let visible = |message: &Message| message.queue == queue && message.is_visible(now);
+        let visible = |message: &Message| message.is_in(queue) && message.is_visible(now);
         let (mut received, mut bytes, mut set_aside) = (Vec::new(), 0, 0);
         for (seq, message) in
             self.messages.edit().iter_mut().filter(|(_, message)| visible(message)).take(max)
@@ -54,7 +54,7 @@ impl State {
     }
 
     pub(super) fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> bool {
-        let there = self.messages.get(&handle.seq).is_some_and(|message| message.queue == queue);
+        let there = self.messages.get(&handle.seq).is_some_and(|message| message.is_in(queue));
         if there {
             self.messages.edit().remove(&handle.seq);
         }
@@ -68,7 +68,7 @@ impl State {
         visibility: Duration,
         now: Stamp,
     ) -> VisibilityChange {
-        let found = self.messages.edit().get_mut(&handle.seq).filter(|message| message.queue == queue);
+        let found = self.messages.edit().get_mut(&handle.seq).filter(|message| message.is_in(queue));
         let Some(message) = found else { return VisibilityChange::Gone };
         let received_at = message.received_at.unwrap_or(now);
         if now.plus(visibility) > received_at.plus(MAX_VISIBILITY) {
@@ -80,7 +80,7 @@ impl State {
 
     pub(super) fn queue_depth(&self, queue: QueueId, now: Stamp) -> QueueDepth {
         let mut depth = QueueDepth::default();
-        for message in self.messages.values().filter(|message| message.queue == queue) {
+        for message in self.messages.values().filter(|message| message.is_in(queue)) {
             depth.oldest.get_or_insert(message.stamp);
             if message.is_visible(now) {
                 depth.visible += 1;
@@ -93,6 +93,11 @@ impl State {
 }
 
 impl Message {
+    /// Whether a queue has it: it was not dropped.
+    pub(super) fn is_in(&self, queue: QueueId) -> bool {
+        self.queue == queue && !self.is_dropped
+    }
+
     /// Whether a receive may take it.
     pub(super) fn is_visible(&self, now: Stamp) -> bool {
         self.visible_at <= now || self.visible_at > now.plus(MAX_VISIBILITY)

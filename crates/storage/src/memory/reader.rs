@@ -201,7 +201,8 @@ impl Reader for MemoryReader {
 
     fn messages_at(&self, position: Position) -> Result<Vec<QueuedMessage>> {
         let state = self.state()?;
-        let here = state.messages.values().filter(|message| message.position == position);
+        let here =
+            state.messages.values().filter(|message| message.position == position && !message.is_dropped);
         let mut messages: Vec<QueuedMessage> = here
             .map(|message| QueuedMessage {
                 subscription: message.subscription,
@@ -214,11 +215,13 @@ impl Reader for MemoryReader {
 
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {
         let state = self.state()?;
-        Ok(state.deliveries.values().filter(|row| row.id.position == position).cloned().collect())
+        let here = |row: &&Delivery| row.id.position == position && state.is_kept(row);
+        Ok(state.deliveries.values().filter(here).cloned().collect())
     }
 
     fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>> {
-        match self.state()?.deliveries.get(&id) {
+        let state = self.state()?;
+        match state.deliveries.get(&id).filter(|row| state.is_kept(row)) {
             Some(row) => Ok(self.whole([row].into_iter())?.pop()),
             None => Ok(None),
         }
@@ -278,7 +281,10 @@ impl State {
 
     /// In the order of their deaths.
     fn dead_letters(&self, of: Option<SubscriptionId>) -> Vec<(Death, &Delivery)> {
-        let rows = self.deliveries.values().filter(|row| of.is_none_or(|of| row.id.subscription == of));
+        let rows = self
+            .deliveries
+            .values()
+            .filter(|row| of.is_none_or(|of| row.id.subscription == of) && self.is_kept(row));
         let mut dead: Vec<_> = rows.filter_map(|row| Some((row.death()?, row))).collect();
         dead.sort_by_key(|(death, _)| *death);
         dead

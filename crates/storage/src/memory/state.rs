@@ -50,11 +50,16 @@ pub(super) struct State {
     pub(super) positions: Table<EventId, Position>,
     pub(super) head: Position,
     pub(super) topics: Table<TopicId, String>,
+    pub(super) last_topic: i64,
+    /// Topics that an owner deleted and that something still has.
+    pub(super) deleted_topics: Table<TopicId, ()>,
     pub(super) queues: Table<QueueId, String>,
+    pub(super) last_queue: i64,
     /// How long a queue keeps a message, if it says so itself.
     pub(super) message_retention: Table<QueueId, Duration>,
     pub(super) subscriptions: Table<SubscriptionId, Subscriber>,
     pub(super) last_subscription: i64,
+    /// Those whose subscription is gone are dropped.
     pub(super) deliveries: Table<DeliveryId, Delivery>,
     pub(super) attempts: Table<AttemptId, Recorded>,
     /// By the order in which they were sent.
@@ -107,6 +112,8 @@ pub(super) struct Message {
     pub(super) first_received_at: Option<Timestamp>,
     pub(super) received_at: Option<Stamp>,
     pub(super) receive_count: u32,
+    /// Its queue was purged or deleted.
+    pub(super) is_dropped: bool,
 }
 
 impl State {
@@ -169,6 +176,7 @@ impl State {
             first_received_at: None,
             received_at: None,
             receive_count: 0,
+            is_dropped: false,
         };
         self.messages.edit().insert(self.last_message, message);
     }
@@ -228,10 +236,16 @@ impl State {
         Ok(self.events.get(&position).map(|event| &**event))
     }
 
-    /// The rows of a subscription, by position.
+    /// The rows of a subscription, by position; none of one that is gone.
     pub(super) fn rows_of(&self, id: SubscriptionId) -> impl DoubleEndedIterator<Item = &Delivery> + '_ {
         let name = |position| DeliveryId { subscription: id, position: Position(position) };
-        self.deliveries.range(name(i64::MIN)..=name(i64::MAX)).map(|(_, row)| row)
+        let rows = self.deliveries.range(name(i64::MIN)..=name(i64::MAX)).map(|(_, row)| row);
+        rows.filter(|row| self.is_kept(row))
+    }
+
+    /// Whether a row's subscription has not been ended by its owner.
+    pub(super) fn is_kept(&self, row: &Delivery) -> bool {
+        self.subscriptions.contains_key(&row.id.subscription)
     }
 
     /// What was kept of the clock, not behind the last event and the last message.

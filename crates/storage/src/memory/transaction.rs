@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use event::{EventId, Intent, NewEvent, Position, Stamp, Timestamp};
+use event::{EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
 use uuid::Uuid;
 
 use super::state::{OpenIntent, Recorded, State};
@@ -10,8 +10,10 @@ use crate::Result;
 use crate::backend::{Committed, Tx};
 use crate::clock::{Record, Trace};
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use crate::dropped::Dropped;
 use crate::entities::{
-    Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId, SubscriptionState,
+    Cursor, Desired, DesiredSubscription, Entities, Incarnation, Queue, QueueId, Subscription,
+    SubscriptionId, SubscriptionState, Topic,
 };
 use crate::queue::{MessageHandle, Received, VisibilityChange};
 use crate::registry::Row;
@@ -38,6 +40,10 @@ impl Transaction {
     }
 
     fn recover_one(&mut self, intent: &Intent, now: Timestamp) -> Result<()> {
+        if self.state.deleted_topics.contains_key(&intent.topic) {
+            self.committed.of_deleted_topics += 1;
+            return Ok(());
+        }
         if !intent.publish_unknown {
             return Ok(());
         }
@@ -106,6 +112,59 @@ impl Tx for Transaction {
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities> {
         self.trace.note(Trace::Stamped);
         Ok(self.state.sync(desired, (now, self.now)))
+    }
+
+    fn create_topic(&mut self, name: &str) -> Result<(Topic, bool)> {
+        let is_new = self.state.topic_named(name).is_none();
+        self.trace.note(if is_new { Trace::Unstamped } else { Trace::Nothing });
+        Ok((Topic { id: self.state.ensure_topic(name), name: name.to_owned() }, is_new))
+    }
+
+    fn create_queue(&mut self, name: &str, retention: Option<Duration>) -> Result<(Queue, bool)> {
+        let is_new = self.state.queue_named(name).is_none();
+        let id = self.state.ensure_queue(name);
+        if is_new {
+            self.set_queue_retention(id, retention)?;
+        }
+        Ok((Queue { id, name: name.to_owned() }, is_new))
+    }
+
+    fn set_queue_retention(&mut self, id: QueueId, retention: Option<Duration>) -> Result<bool> {
+        if !self.state.queues.contains_key(&id) {
+            return Ok(false);
+        }
+        self.trace.note(Trace::Unstamped);
+        let table = self.state.message_retention.edit();
+        match retention {
+            Some(retention) => table.insert(id, retention),
+            None => table.remove(&id),
+        };
+        Ok(true)
+    }
+
+    fn subscribe(&mut self, wanted: &DesiredSubscription, now: Timestamp) -> Result<(Subscription, bool)> {
+        self.trace.note(Trace::Stamped);
+        Ok(self.state.subscribe(wanted, (now, self.now)))
+    }
+
+    fn unsubscribe(&mut self, id: SubscriptionId) -> Result<Dropped> {
+        self.trace.note(Trace::Unstamped);
+        Ok(self.state.unsubscribe(id))
+    }
+
+    fn delete_topic(&mut self, id: TopicId) -> Result<Dropped> {
+        self.trace.note(Trace::Unstamped);
+        Ok(self.state.delete_topic(id))
+    }
+
+    fn delete_queue(&mut self, id: QueueId) -> Result<Dropped> {
+        self.trace.note(Trace::Unstamped);
+        Ok(self.state.delete_queue(id))
+    }
+
+    fn purge_queue(&mut self, id: QueueId) -> Result<Dropped> {
+        self.trace.note(Trace::Unstamped);
+        Ok(self.state.purge_queue(id))
     }
 
     fn copy_missed(&mut self, limit: usize) -> Result<usize> {

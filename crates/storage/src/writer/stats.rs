@@ -22,6 +22,8 @@ pub struct WriterStats {
     pub unknown: AtomicU64,
     /// Events that nobody was promised and that found no room.
     pub dropped: AtomicU64,
+    /// Open intents of dead runs that recovery settled without an event, because their topic was deleted.
+    pub of_deleted_topics: AtomicU64,
     /// What pending and disabled subscriptions were owed and are owed no more.
     lapsed: Mutex<BTreeMap<SubscriptionId, u64>>,
     /// What queues were owed and lost to their retention.

@@ -46,7 +46,13 @@ const WHOLE_TABLES: &[Invariant] = &[
     Invariant {
         sentence: "a delivery belongs to no subscription ({})",
         broken: "SELECT subscription FROM deliveries d WHERE NOT EXISTS
-                 (SELECT 1 FROM subscriptions s WHERE s.id = d.subscription) LIMIT ?1",
+                 (SELECT 1 FROM subscriptions s WHERE s.id = d.subscription) AND NOT EXISTS
+                 (SELECT 1 FROM dropped x WHERE x.kind = 'subscription' AND x.id = d.subscription) LIMIT ?1",
+    },
+    Invariant {
+        sentence: "message {} is in no queue",
+        broken: "SELECT seq FROM messages m WHERE NOT EXISTS (SELECT 1 FROM queues q WHERE q.bin = m.queue)
+                 AND NOT EXISTS (SELECT 1 FROM dropped x WHERE x.kind = 'bin' AND x.id = m.queue) LIMIT ?1",
     },
     Invariant {
         sentence: "an attempt points at no event ({})",

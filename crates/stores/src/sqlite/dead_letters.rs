@@ -31,6 +31,7 @@ pub(super) fn newest(
             let sql = format!(
                 "SELECT {DELIVERY} FROM deliveries INDEXED BY deliveries_dead
                  WHERE state = 'dead' AND (at, subscription, position) < (?1, ?2, ?3)
+                   AND EXISTS (SELECT 1 FROM subscriptions s WHERE s.id = deliveries.subscription)
                  ORDER BY at DESC, subscription DESC, position DESC LIMIT ?4"
             );
             let range = params![at, subscription, position, limit as i64];

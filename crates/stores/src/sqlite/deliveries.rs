@@ -144,7 +144,10 @@ pub(super) fn positions(
 }
 
 pub(super) fn at(database: &Connection, position: Position) -> Result<Vec<Delivery>> {
-    let sql = format!("SELECT {DELIVERY} FROM deliveries WHERE position = ?1 ORDER BY subscription");
+    let sql = format!(
+        "SELECT {DELIVERY} FROM deliveries WHERE position = ?1
+         AND EXISTS (SELECT 1 FROM subscriptions s WHERE s.id = deliveries.subscription) ORDER BY subscription"
+    );
     database.list("read an event's deliveries", &sql, [position.0], rows::delivery)
 }
 

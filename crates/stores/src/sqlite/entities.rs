@@ -1,6 +1,7 @@
 //! Topics, queues and subscriptions: rows of their own, found by name or by identity.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use event::{Position, Stamp, Timestamp, TopicId};
 use rusqlite::{Connection, params};
@@ -12,20 +13,22 @@ use storage::entities::{
 use storage::identity::{self, Assignment, Change, Match};
 
 use super::gaps;
+use super::queues::{self, Bin};
 use super::rows::{self, SUBSCRIPTION, micros, ticks};
 use super::statements::Statements;
-use super::transaction::{Routes, damaged};
+use super::transaction::{Route, Routes, damaged};
 
 /// Which queues each topic's events are sent to.
 pub(super) fn routes(database: &Connection) -> Result<Routes> {
-    let sql = "SELECT s.topic, s.id, q.id FROM subscriptions s JOIN queues q ON q.name = s.endpoint
+    let sql = "SELECT s.topic, s.id, q.id, q.bin FROM subscriptions s JOIN queues q ON q.name = s.endpoint
                WHERE s.protocol = 'sqs' AND s.removed_at IS NULL AND s.state <> 'disabled' ORDER BY s.id";
     let all = database.list("read the subscribed queues", sql, [], |row| {
-        Ok((TopicId(row.get(0)?), SubscriptionId(row.get(1)?), QueueId(row.get(2)?)))
+        let (subscription, queue) = (SubscriptionId(row.get(1)?), QueueId(row.get(2)?));
+        Ok((TopicId(row.get(0)?), Route { subscription, queue, bin: Bin(row.get(3)?) }))
     })?;
     let mut routes = Routes::new();
-    for (topic, subscription, queue) in all {
-        routes.entry(topic).or_default().push((subscription, queue));
+    for (topic, route) in all {
+        routes.entry(topic).or_default().push(route);
     }
     Ok(routes)
 }
@@ -37,13 +40,11 @@ pub(super) fn sync(
 ) -> Result<Entities> {
     let mut entities = Entities::default();
     for name in desired.topic_names() {
-        entities.topics.push(Topic { id: ensure_topic(database, name)?, name: name.to_owned() });
+        entities.topics.push(Topic { id: ensure_topic(database, name)?.0, name: name.to_owned() });
     }
     for name in desired.queue_names() {
-        let id = QueueId(ensure_name(database, &QUEUES, name)?);
-        let retention = desired.message_retention.get(name).map(|kept| kept.as_micros() as i64);
-        let sql = "UPDATE queues SET retention = ?2 WHERE id = ?1 AND retention IS NOT ?2";
-        database.run("set a queue's retention", sql, (id.0, retention))?;
+        let (id, _) = ensure_queue(database, name)?;
+        set_retention(database, id, desired.message_retention.get(name).copied())?;
         entities.queues.push(Queue { id, name: name.to_owned() });
     }
     sync_subscriptions(database, &mut entities, &desired.subscriptions, (wall, now))?;
@@ -59,10 +60,7 @@ fn sync_subscriptions(
     let (head, known) = (head(database)?, all(database)?);
     let wanted = identity::of_topics(&entities.topics, wanted);
     let Assignment { matches, unnamed } = identity::assign(&known, &wanted);
-    for id in unnamed {
-        let sql = "UPDATE subscriptions SET name = NULL WHERE id = ?1";
-        database.run("take a subscription's name away", sql, [id.0])?;
-    }
+    take_names(database, unnamed)?;
     let mut kept = HashSet::new();
     for (found, (topic, wanted)) in matches.into_iter().zip(wanted) {
         let id = match found {
@@ -92,31 +90,45 @@ pub(super) fn head(database: &Connection) -> Result<Position> {
     Ok(last.unwrap_or_default())
 }
 
-/// How a table of names is read and written.
-struct Names {
-    find: &'static str,
-    insert: &'static str,
-}
-
-const TOPICS: Names =
-    Names { find: "SELECT id FROM topics WHERE name = ?1", insert: "INSERT INTO topics (name) VALUES (?1)" };
-
-const QUEUES: Names =
-    Names { find: "SELECT id FROM queues WHERE name = ?1", insert: "INSERT INTO queues (name) VALUES (?1)" };
-
-fn ensure_topic(database: &Connection, name: &str) -> Result<TopicId> {
-    ensure_name(database, &TOPICS, name).map(TopicId)
-}
-
-fn ensure_name(database: &Connection, table: &Names, name: &str) -> Result<i64> {
-    if let Some(id) = database.find("find a name", table.find, [name], |row| row.get(0))? {
-        return Ok(id);
+/// The topic of this name, and whether it is new.
+pub(super) fn ensure_topic(database: &Connection, name: &str) -> Result<(TopicId, bool)> {
+    let sql = "SELECT id FROM topics WHERE name = ?1";
+    if let Some(id) = database.find("find a topic", sql, [name], |row| row.get(0))? {
+        return Ok((TopicId(id), false));
     }
-    database.run("add a name", table.insert, [name])?;
-    Ok(database.last_insert_rowid())
+    database.run("add a topic", "INSERT INTO topics (name) VALUES (?1)", [name])?;
+    Ok((TopicId(database.last_insert_rowid()), true))
 }
 
-fn keep_subscription(
+/// The queue of this name, and whether it is new.
+pub(super) fn ensure_queue(database: &Connection, name: &str) -> Result<(QueueId, bool)> {
+    let sql = "SELECT id FROM queues WHERE name = ?1";
+    if let Some(id) = database.find("find a queue", sql, [name], |row| row.get(0))? {
+        return Ok((QueueId(id), false));
+    }
+    let sql = "INSERT INTO queues (id, name, bin) SELECT next, ?1, next FROM
+               (SELECT 1 + ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'queues'), 0) AS next)";
+    database.run("add a queue", sql, [name])?;
+    Ok((QueueId(database.last_insert_rowid()), true))
+}
+
+/// How long a queue keeps a message. `false` if there is no such queue.
+pub(super) fn set_retention(database: &Connection, id: QueueId, retention: Option<Duration>) -> Result<bool> {
+    let retention = retention.map(|kept| i64::try_from(kept.as_micros()).unwrap_or(i64::MAX));
+    let sql = "UPDATE queues SET retention = ?2 WHERE id = ?1 AND retention IS NOT ?2";
+    let changed = database.run("set a queue's retention", sql, (id.0, retention))?;
+    Ok(changed > 0 || queues::bin(database, id)?.is_some())
+}
+
+pub(super) fn take_names(database: &Connection, unnamed: Vec<SubscriptionId>) -> Result<()> {
+    for id in unnamed {
+        let sql = "UPDATE subscriptions SET name = NULL WHERE id = ?1";
+        database.run("take a subscription's name away", sql, [id.0])?;
+    }
+    Ok(())
+}
+
+pub(super) fn keep_subscription(
     database: &Connection,
     known: &Subscription,
     wanted: &DesiredSubscription,
@@ -132,24 +144,34 @@ fn keep_subscription(
         let row = params![id.0, wanted.name, wanted.protocol.as_str(), wanted.endpoint];
         database.run("give a subscription its name and endpoint", sql, row)?;
     }
-    match identity::change(known, wanted) {
-        Change::None => {}
-        Change::Vouched => confirm_pending(database, id)?,
-        Change::DeclaredAnew => {
-            begin_again(database, id, wanted, false)?;
-            let sql = "UPDATE subscriptions SET uuid = ?2 WHERE id = ?1";
-            database.run("give a subscription its uuid", sql, params![id.0, wanted.uuid.as_bytes()])?;
-            gaps::close(database, id)?;
-        }
-        Change::Moved { reconfirms } => begin_again(database, id, wanted, reconfirms)?,
-    }
+    change(database, id, wanted, identity::change(known, wanted))?;
     if was_removed {
         gaps::end(database, id, head)?;
     }
     Ok(id)
 }
 
-fn add_subscription(
+/// What becomes of a subscription's state.
+pub(super) fn change(
+    database: &Connection,
+    id: SubscriptionId,
+    wanted: &DesiredSubscription,
+    change: Change,
+) -> Result<()> {
+    match change {
+        Change::None => Ok(()),
+        Change::Vouched => confirm_pending(database, id),
+        Change::DeclaredAnew => {
+            begin_again(database, id, wanted, false)?;
+            let sql = "UPDATE subscriptions SET uuid = ?2 WHERE id = ?1";
+            database.run("give a subscription its uuid", sql, params![id.0, wanted.uuid.as_bytes()])?;
+            gaps::close(database, id)
+        }
+        Change::Moved { reconfirms } => begin_again(database, id, wanted, reconfirms),
+    }
+}
+
+pub(super) fn add_subscription(
     database: &Connection,
     (topic, wanted): (TopicId, &DesiredSubscription),
     head: Position,
@@ -215,8 +237,13 @@ pub(super) fn find(database: &Connection, id: SubscriptionId) -> Result<Option<S
     database.find("read a subscription", &sql, [id.0], rows::subscription)
 }
 
+pub(super) fn exists(database: &Connection, id: SubscriptionId) -> Result<bool> {
+    let sql = "SELECT 1 FROM subscriptions WHERE id = ?1";
+    Ok(database.find("look for a subscription", sql, [id.0], |_| Ok(()))?.is_some())
+}
+
 /// One that was read or written a moment ago.
-fn there(database: &Connection, id: SubscriptionId) -> Result<Subscription> {
+pub(super) fn there(database: &Connection, id: SubscriptionId) -> Result<Subscription> {
     find(database, id)?.ok_or_else(|| damaged(format!("subscription {} is there and is not", id.0)))
 }
 

@@ -12,6 +12,7 @@ use storage::Result;
 use storage::clock::Trace;
 use storage::entities::{QueueId, SubscriptionId};
 
+use super::queues::Bin;
 use super::rows;
 use super::statements::Statements;
 use super::transaction::Transaction;
@@ -24,6 +25,7 @@ struct Gap {
     subscription: SubscriptionId,
     topic: TopicId,
     queue: QueueId,
+    bin: Bin,
     after: Position,
     until: Position,
 }
@@ -55,8 +57,8 @@ pub(super) fn close(database: &Connection, id: SubscriptionId) -> Result<()> {
 
 fn ended(database: &Connection) -> Result<Vec<Gap>> {
     let sql = format!(
-        "SELECT id, topic, (SELECT q.id FROM queues q WHERE q.name = endpoint), done_to, dispatched_to FROM subscriptions
-         WHERE protocol = 'sqs' AND removed_at IS NULL AND state <> 'disabled' AND {HAS_GAP} ORDER BY id"
+        "SELECT subscriptions.id, topic, q.id, done_to, dispatched_to, q.bin
+         FROM subscriptions JOIN queues q ON q.name = endpoint WHERE protocol = 'sqs' AND removed_at IS NULL AND state <> 'disabled' AND {HAS_GAP} ORDER BY subscriptions.id"
     );
     database.list("read the gaps", &sql, [], |row| {
         Ok(Gap {
@@ -65,6 +67,7 @@ fn ended(database: &Connection) -> Result<Vec<Gap>> {
             queue: QueueId(row.get(2)?),
             after: rows::position(row, 3)?,
             until: rows::position(row, 4)?,
+            bin: Bin(row.get(5)?),
         })
     })
 }
@@ -79,7 +82,7 @@ impl Transaction {
             }
             let missed = missed(&self.database, &gap, left)?;
             for (position, recorded_at) in &missed {
-                self.send(gap.queue, gap.subscription, *position, *recorded_at)?;
+                self.send(gap.bin, gap.subscription, *position, *recorded_at)?;
             }
             copied += missed.len();
             if !missed.is_empty() {

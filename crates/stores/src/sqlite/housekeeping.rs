@@ -12,12 +12,14 @@ use std::time::Duration;
 use event::{Position, Stamp, Timestamp, TopicId};
 use rusqlite::{Connection, Params, params};
 use storage::backend::Committed;
-use storage::entities::{QueueId, SubscriptionId};
+use storage::entities::{Incarnation, SubscriptionId};
 use storage::retention::{Housekept, Retention, TOO_OLD};
 use storage::{Result, StoreError};
 
+use super::dropped;
 use super::gaps::{self, HAS_GAP};
-use super::queues;
+use super::journal::{LEFT_OPEN, OpenIntents};
+use super::queues::{self, Bin};
 use super::rows::{self, EVENT_STAMP, micros, ticks};
 use super::statements::{Statements, failed};
 
@@ -53,6 +55,8 @@ pub(super) struct Sweep {
     passed_queue: Option<i64>,
     /// Whether this round is done with all queues.
     queues_done: bool,
+    /// The last deleted topic that this round is done with.
+    passed_deleted: Option<TopicId>,
 }
 
 /// How far a topic's push subscriptions have read; no bound where there is none.
@@ -98,7 +102,8 @@ enum Step {
 type Rule = fn(&mut Sweep, &mut Slice<'_>, &Retention) -> Result<Step>;
 
 /// In the order of `storage::retention`.
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 9] = [
+    |sweep, slice, _| sweep.drop_dropped(slice),
     Sweep::drop_removed,
     Sweep::drop_messages,
     Sweep::drop_dead,
@@ -190,7 +195,7 @@ impl Sweep {
 
     pub(super) fn housekeep(
         &mut self,
-        database: &Connection,
+        (database, me, intents): (&Connection, Incarnation, &OpenIntents),
         retention: &Retention,
         (wall, now): (Timestamp, Stamp),
         budget: usize,
@@ -198,7 +203,11 @@ impl Sweep {
     ) -> Result<Housekept> {
         let history = retention.past(retention.history, now);
         let mut slice = Slice::new(database, retention, (wall, now), history, budget, committed);
-        slice.done.more = matches!(self.sweep(&mut slice, retention)?, Step::Spent);
+        let mut step = self.sweep(&mut slice, retention)?;
+        if let Step::Done = step {
+            step = self.forget_topics(&mut slice, (me, intents))?;
+        }
+        slice.done.more = matches!(step, Step::Spent);
         if slice.done == Housekept::default() {
             give_back_pages(database, budget)?;
         }
@@ -214,6 +223,55 @@ impl Sweep {
                 return Ok(Step::Spent);
             }
         }
+        Ok(Step::Done)
+    }
+
+    /// What the word of an owner dropped; and what it pinned, so that positions do not pile up in memory.
+    fn drop_dropped(&mut self, slice: &mut Slice<'_>) -> Result<Step> {
+        while let Some(mark) = dropped::first(slice.database)? {
+            let half = (slice.limit() + 1) / 2;
+            let positions = dropped::delete_some(slice.database, mark, half)?;
+            slice.spend(positions.len());
+            self.release(positions);
+            if let Step::Spent = slice.step() {
+                return Ok(Step::Spent);
+            }
+            if let Step::Spent = self.look_at_released(slice)? {
+                return Ok(Step::Spent);
+            }
+        }
+        Ok(Step::Done)
+    }
+
+    /// Deleted topics that no open intent and no event has: looked at once a round, as queues are.
+    fn forget_topics(
+        &mut self,
+        slice: &mut Slice<'_>,
+        (me, intents): (Incarnation, &OpenIntents),
+    ) -> Result<Step> {
+        loop {
+            if let Step::Spent = slice.look() {
+                return Ok(Step::Spent);
+            }
+            let sql = "SELECT id FROM deleted_topics WHERE id > ?1 ORDER BY id LIMIT 1";
+            let passed = self.passed_deleted.map_or(i64::MIN, |topic| topic.0);
+            let next =
+                slice.database.find("find a deleted topic", sql, [passed], |row| row.get(0).map(TopicId))?;
+            let Some(topic) = next else { break };
+            if !intents.have_topic(topic) && !is_left_of(slice.database, topic, me)? {
+                if let Step::Spent = slice.step() {
+                    return Ok(Step::Spent);
+                }
+                slice.database.run(
+                    "forget a topic",
+                    "DELETE FROM deleted_topics WHERE id = ?1",
+                    [topic.0],
+                )?;
+                slice.spend(1);
+            }
+            self.passed_deleted = Some(topic);
+        }
+        self.passed_deleted = None;
         self.queues_done = false;
         Ok(Step::Done)
     }
@@ -257,18 +315,19 @@ impl Sweep {
                 return Ok(Step::Spent);
             }
             slice.looks_left -= LOOKS_PER_QUEUE;
-            let sql = "SELECT id, name, retention FROM queues WHERE id > ?1 ORDER BY id LIMIT 1";
+            let sql = "SELECT id, name, retention, bin FROM queues WHERE id > ?1 ORDER BY id LIMIT 1";
             let passed = self.passed_queue.unwrap_or(i64::MIN);
             let next = slice.database.find("find the next queue", sql, [passed], |row| {
-                Ok((QueueId(row.get(0)?), row.get::<_, String>(1)?, row.get::<_, Option<u64>>(2)?))
+                let (queue, name): (i64, String) = (row.get(0)?, row.get(1)?);
+                Ok((queue, name, row.get::<_, Option<u64>>(2)?, Bin(row.get(3)?)))
             })?;
-            let Some((queue, name, own)) = next else {
+            let Some((queue, name, own, bin)) = next else {
                 (self.passed_queue, self.queues_done) = (None, true);
                 break;
             };
             let kept = own.map_or(retention.queue_message, Duration::from_micros);
             let until = retention.past(kept, slice.now);
-            let (gone, more) = queues::expire(slice.database, queue, slice.now, until, slice.limit())?;
+            let (gone, more) = queues::expire(slice.database, bin, slice.now, until, slice.limit())?;
             if !gone.is_empty() {
                 *slice.committed.expired.entry(name).or_default() += gone.len() as u64;
             }
@@ -277,7 +336,7 @@ impl Sweep {
             if more {
                 return Ok(Step::Spent);
             }
-            self.passed_queue = Some(queue.0);
+            self.passed_queue = Some(queue);
         }
         Ok(Step::Done)
     }
@@ -472,6 +531,18 @@ impl Sweep {
                    RETURNING position";
         Ok(slice.take("drop old attempts", sql, [keep, slice.limit()])?.0)
     }
+}
+
+/// Whether an event has the number of a topic, or an open intent of a run that is not this one: those are few, and their runs fewer.
+fn is_left_of(database: &Connection, topic: TopicId, me: Incarnation) -> Result<bool> {
+    if event_after(database, topic, Position(i64::MIN))?.is_some() {
+        return Ok(true);
+    }
+    let sql = format!(
+        "SELECT 1 FROM incarnations n CROSS JOIN intents i WHERE n.id <> ?1 AND {LEFT_OPEN} AND i.topic = ?2 LIMIT 1"
+    );
+    let open = database.find("look for a deleted topic's intents", &sql, [me.0, topic.0], |_| Ok(()))?;
+    Ok(open.is_some())
 }
 
 /// The next topic that has events.

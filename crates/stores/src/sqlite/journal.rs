@@ -12,8 +12,9 @@ use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, Error, Row, params};
 use storage::Result;
 use storage::clock::Trace;
-use storage::entities::{Incarnation, QueueId, SubscriptionId};
+use storage::entities::{Incarnation, SubscriptionId};
 
+use super::queues::Bin;
 use super::rows::{micros, position, text, ticks, time};
 use super::statements::{Statements, failed};
 use super::transaction::{Transaction, damaged};
@@ -38,6 +39,7 @@ pub(super) struct OpenIntents {
 #[derive(Clone)]
 struct OpenIntent {
     seq: i64,
+    topic: TopicId,
     request: Arc<str>,
 }
 
@@ -48,8 +50,10 @@ impl OpenIntents {
         Ok(Self { open: HashMap::new(), changed: Vec::new(), next_seq: next_seq.unwrap_or(1), commits: 0 })
     }
 
-    fn insert(&mut self, id: EventId, request: Arc<str>) {
-        let before = self.open.insert(id, OpenIntent { seq: self.next_seq, request });
+    fn insert(&mut self, intent: &Intent) {
+        let id = intent.id;
+        let open = OpenIntent { seq: self.next_seq, topic: intent.topic, request: intent.request.clone() };
+        let before = self.open.insert(id, open);
         self.next_seq += 1;
         self.changed.push((id, before));
     }
@@ -62,6 +66,11 @@ impl OpenIntents {
 
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Whether one that is open is of a topic.
+    pub(super) fn have_topic(&self, topic: TopicId) -> bool {
+        self.open.values().any(|intent| intent.topic == topic)
     }
 
     /// From which on all that are open stand.
@@ -108,7 +117,7 @@ impl Transaction {
             intent.request,
         ];
         self.database.run("note an intent", sql, row)?;
-        self.intents.insert(intent.id, intent.request.clone());
+        self.intents.insert(intent);
         Ok(())
     }
 
@@ -157,19 +166,19 @@ impl Transaction {
             return self.known_position(event.id);
         };
         let routes = self.routes.get(&event.topic).map_or(&[][..], Vec::as_slice);
-        for (subscription, queue) in routes {
-            self.send(*queue, *subscription, position, event.recorded_at)?;
+        for route in routes {
+            self.send(route.bin, route.subscription, position, event.recorded_at)?;
         }
         self.stamped.note(Trace::Appended);
-        let queues = routes.iter().map(|(_, queue): &(_, QueueId)| *queue);
+        let queues = routes.iter().map(|route| route.queue);
         self.committed.appended(event.topic, position, queues);
         Ok(position)
     }
 
-    /// Puts a message into a queue.
+    /// Puts a message into a queue's bin.
     pub(super) fn send(
         &self,
-        queue: QueueId,
+        bin: Bin,
         subscription: SubscriptionId,
         position: Position,
         sent_at: Timestamp,
@@ -177,7 +186,7 @@ impl Transaction {
         let sql =
             "INSERT INTO messages (queue, position, subscription, sent_at, visible_at, receive_count, stamp)
                    VALUES (?1, ?2, ?3, ?4, 0, 0, ?5)";
-        let row = [queue.0, position.0, subscription.0, micros(sent_at), ticks(self.now)];
+        let row = [bin.0, position.0, subscription.0, micros(sent_at), ticks(self.now)];
         self.database.run("send a message", sql, row).map(drop)
     }
 
@@ -257,6 +266,11 @@ impl Transaction {
     }
 
     fn publish_unknown(&mut self, seq: i64, intent: &Intent, now: Timestamp) -> Result<()> {
+        let sql = "SELECT 1 FROM deleted_topics WHERE id = ?1";
+        if self.database.find("look for a deleted topic", sql, [intent.topic.0], |_| Ok(()))?.is_some() {
+            self.committed.of_deleted_topics += 1;
+            return self.remove_intent_at(seq);
+        }
         if intent.publish_unknown {
             return self.append_asked(&intent.left_open(now), Asked::At(seq)).map(drop);
         }

@@ -22,6 +22,25 @@ use super::transaction::damaged;
 /// Hidden messages that one receive makes visible again; more wait for the next receive.
 const MAX_RETURNED: i64 = 10_000;
 
+/// Where a queue's messages are: what the column `messages.queue` says. See version 7 of the schema.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bin(pub(super) i64);
+
+/// The bin of a queue; `None` if there is no such queue.
+pub(super) fn bin(database: &Connection, queue: QueueId) -> Result<Option<Bin>> {
+    let sql = "SELECT bin FROM queues WHERE id = ?1";
+    database.find("find a queue", sql, [queue.0], |row| row.get(0).map(Bin))
+}
+
+/// A bin in which there is nothing.
+pub(super) fn give_fresh_bin(database: &Connection, queue: QueueId) -> Result<Bin> {
+    let sql = "UPDATE queues SET bin = -1 + min(0, (SELECT min(bin) FROM queues),
+                 ifnull((SELECT min(id) FROM dropped WHERE kind = 'bin'), 0))
+               WHERE id = ?1 RETURNING bin";
+    let given = database.list("give a queue a bin", sql, [queue.0], |row| row.get(0).map(Bin))?;
+    given.into_iter().next().ok_or_else(|| damaged(format!("queue {} is there and is not", queue.0)))
+}
+
 /// A message that can be received.
 struct Candidate {
     seq: i64,
@@ -40,10 +59,11 @@ pub(super) fn receive(
     visibility: Duration,
     (wall, now): (Timestamp, Stamp),
 ) -> Result<(Vec<Received>, u64)> {
-    return_hidden(database, queue, now, MAX_RETURNED)?;
+    let Some(bin) = bin(database, queue)? else { return Ok((Vec::new(), 0)) };
+    return_hidden(database, bin, now, MAX_RETURNED)?;
     let sql = "SELECT seq, subscription, sent_at, first_received_at, receive_count, position FROM messages
                WHERE queue = ?1 AND visible_at = 0 ORDER BY seq LIMIT ?2";
-    let candidates = database.list("receive messages", sql, [queue.0, max as i64], |row| {
+    let candidates = database.list("receive messages", sql, [bin.0, max as i64], |row| {
         Ok(Candidate {
             seq: row.get(0)?,
             subscription: SubscriptionId(row.get(1)?),
@@ -88,27 +108,27 @@ fn set_aside(database: &Connection, seq: i64, why: &str, now: Stamp) -> Result<(
 }
 
 /// Shows what was hidden for long enough, or for longer than anything can be: at most `limit` messages of each. How many there were.
-fn return_hidden(database: &Connection, queue: QueueId, now: Stamp, limit: i64) -> Result<usize> {
+fn return_hidden(database: &Connection, bin: Bin, now: Stamp, limit: i64) -> Result<usize> {
     let sql = "UPDATE messages SET visible_at = 0 WHERE seq IN
                (SELECT seq FROM messages WHERE queue = ?1 AND visible_at > 0 AND visible_at <= ?2
                 ORDER BY visible_at LIMIT ?3)";
-    let over = database.run("show messages again", sql, [queue.0, ticks(now), limit])?;
+    let over = database.run("show messages again", sql, [bin.0, ticks(now), limit])?;
     let sql = "UPDATE messages SET visible_at = 0 WHERE seq IN
                (SELECT seq FROM messages WHERE queue = ?1 AND visible_at > ?2 ORDER BY visible_at LIMIT ?3)";
-    let beyond = [queue.0, ticks(now.plus(MAX_VISIBILITY)), limit];
+    let beyond = [bin.0, ticks(now.plus(MAX_VISIBILITY)), limit];
     Ok(over + database.run("show messages that are hidden beyond the limit", sql, beyond)?)
 }
 
-/// Deletes up to `limit` messages of a queue that are at least as old as `until` and that no worker has in hand. Their positions, and
+/// Deletes up to `limit` messages of a bin that are at least as old as `until` and that no worker has in hand. Their positions, and
 /// whether there may be more.
 pub(super) fn expire(
     database: &Connection,
-    queue: QueueId,
+    bin: Bin,
     now: Stamp,
     until: Stamp,
     limit: i64,
 ) -> Result<(Vec<Position>, bool)> {
-    let returned = return_hidden(database, queue, now, limit)?;
+    let returned = return_hidden(database, bin, now, limit)?;
     let sql = format!(
         "DELETE FROM messages WHERE seq IN
          (SELECT m.seq FROM (SELECT seq, stamp, sent_at FROM messages
@@ -116,7 +136,7 @@ pub(super) fn expire(
           WHERE {MESSAGE_STAMP} <= ?2)
          RETURNING position"
     );
-    let range = [queue.0, ticks(until), limit];
+    let range = [bin.0, ticks(until), limit];
     let gone = database.list("delete messages past their time", &sql, range, |row| rows::position(row, 0))?;
     let more = returned as i64 >= limit || gone.len() as i64 >= limit;
     Ok((gone, more))
@@ -171,7 +191,8 @@ pub(super) fn delete(
     queue: QueueId,
     handle: MessageHandle,
 ) -> Result<Option<Position>> {
-    let sql = "DELETE FROM messages WHERE seq = ?1 AND queue = ?2 RETURNING position";
+    let sql = "DELETE FROM messages WHERE seq = ?1 AND queue = (SELECT bin FROM queues WHERE id = ?2)
+               RETURNING position";
     let deleted =
         database.list("delete a message", sql, [handle.seq, queue.0], |row| rows::position(row, 0))?;
     Ok(deleted.into_iter().next())
@@ -184,7 +205,8 @@ pub(super) fn change_visibility(
     visibility: Duration,
     now: Stamp,
 ) -> Result<VisibilityChange> {
-    let sql = "SELECT received_at FROM messages WHERE seq = ?1 AND queue = ?2";
+    let sql =
+        "SELECT received_at FROM messages WHERE seq = ?1 AND queue = (SELECT bin FROM queues WHERE id = ?2)";
     let found =
         database.find("find a message", sql, [handle.seq, queue.0], |row| rows::optional_stamp(row, 0))?;
     let Some(received_at) = found else { return Ok(VisibilityChange::Gone) };
@@ -197,16 +219,18 @@ pub(super) fn change_visibility(
 }
 
 pub(super) fn messages_at(database: &Connection, position: Position) -> Result<Vec<QueuedMessage>> {
-    let sql = "SELECT subscription, receive_count FROM messages WHERE position = ?1 ORDER BY subscription";
+    let sql = "SELECT subscription, receive_count FROM messages WHERE position = ?1
+               AND EXISTS (SELECT 1 FROM queues q WHERE q.bin = messages.queue) ORDER BY subscription";
     database.list("read an event's messages", sql, [position.0], |row| {
         Ok(QueuedMessage { subscription: SubscriptionId(row.get(0)?), receive_count: row.get(1)? })
     })
 }
 
 pub(super) fn depth(database: &Connection, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
+    let Some(bin) = bin(database, queue)? else { return Ok(QueueDepth::default()) };
     let sql = "SELECT count(*), count(*) FILTER (WHERE visible_at <= ?2 OR visible_at > ?3), min(seq)
                FROM messages WHERE queue = ?1";
-    let range = [queue.0, ticks(now), ticks(now.plus(MAX_VISIBILITY))];
+    let range = [bin.0, ticks(now), ticks(now.plus(MAX_VISIBILITY))];
     let counted = database.find("count messages", sql, range, |row| {
         Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get::<_, Option<i64>>(2)?))
     })?;

@@ -78,6 +78,11 @@ impl Readers {
         }
     }
 
+    /// A read of a subscription's rows. Those of one that is gone were dropped.
+    fn read_of<T: Default>(&self, of: SubscriptionId, read: impl Fn(&Connection) -> Result<T>) -> Result<T> {
+        self.read(|database| if entities::exists(database, of)? { read(database) } else { Ok(T::default()) })
+    }
+
     fn read_once<T>(&self, mut lent: Lent<'_>, read: &impl Fn(&Connection) -> Result<T>) -> Result<T> {
         let connection = match lent.connection.take() {
             Some(idle) => idle,
@@ -164,11 +169,11 @@ impl Reader for Readers {
         now: Stamp,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
-        self.read(|database| deliveries::due(database, subscription, now, limit))
+        self.read_of(subscription, |database| deliveries::due(database, subscription, now, limit))
     }
 
     fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Stamp>> {
-        self.read(|database| deliveries::next_due(database, subscription))
+        self.read_of(subscription, |database| deliveries::next_due(database, subscription))
     }
 
     fn waiting_deliveries(
@@ -177,7 +182,7 @@ impl Reader for Readers {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
-        self.read(|database| deliveries::waiting(database, subscription, after, limit))
+        self.read_of(subscription, |database| deliveries::waiting(database, subscription, after, limit))
     }
 
     fn deliveries_of_key(
@@ -186,7 +191,7 @@ impl Reader for Readers {
         key: &str,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
-        self.read(|database| deliveries::of_key(database, subscription, key, limit))
+        self.read_of(subscription, |database| deliveries::of_key(database, subscription, key, limit))
     }
 
     fn waiting_positions(
@@ -195,7 +200,7 @@ impl Reader for Readers {
         which: Waiting<'_>,
         limit: usize,
     ) -> Result<Vec<Position>> {
-        self.read(|database| deliveries::positions(database, subscription, which, limit))
+        self.read_of(subscription, |database| deliveries::positions(database, subscription, which, limit))
     }
 
     fn dead_letters(
@@ -204,7 +209,10 @@ impl Reader for Readers {
         before: Option<Death>,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
-        self.read(|database| dead_letters::newest(database, of, before, limit))
+        match of {
+            Some(id) => self.read_of(id, |database| dead_letters::newest(database, of, before, limit)),
+            None => self.read(|database| dead_letters::newest(database, None, before, limit)),
+        }
     }
 
     fn dead_letters_until(
@@ -214,7 +222,7 @@ impl Reader for Readers {
         until: Stamp,
         limit: usize,
     ) -> Result<Vec<Delivery>> {
-        self.read(|database| dead_letters::oldest(database, of, after, until, limit))
+        self.read_of(of, |database| dead_letters::oldest(database, of, after, until, limit))
     }
 
     fn messages_at(&self, position: Position) -> Result<Vec<QueuedMessage>> {
@@ -226,7 +234,7 @@ impl Reader for Readers {
     }
 
     fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>> {
-        self.read(|database| deliveries::find(database, id))
+        self.read_of(id.subscription, |database| deliveries::find(database, id))
     }
 
     fn attempts_at(&self, position: Position) -> Result<Vec<Attempt>> {

@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5265_7472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// What each version adds to the one before. Never change one that was released: add one.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
 
 /// Between two lines about a migration that takes long.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -342,4 +342,43 @@ CREATE TABLE registry (
   body TEXT NOT NULL,
   PRIMARY KEY (kind, id)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Version 7: owners end topics, queues and subscriptions, and what that drops may be millions of rows.
+///
+/// * `topics.id`, `queues.id`: never given twice, because intents, events and workers may have the number of one that is gone.
+/// * `queues.bin`: what `messages.queue` says of the messages that the queue has. It is the queue's number until the queue is purged, and
+///   then one below zero that is nobody else's. Messages of a bin that no queue has are dropped.
+/// * Rows of `deliveries` whose subscription is gone are dropped.
+/// * `dropped`: the bins and subscriptions of which such rows are left to delete.
+/// * `deleted_topics`: topics that are gone while an open intent or an event has their number.
+///
+/// `topics` and `queues` are written anew, because a column does not become AUTOINCREMENT; they are small, and no other table is read.
+const V7: &str = "
+CREATE TABLE topics_of_v7 (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE
+) STRICT;
+INSERT INTO topics_of_v7 SELECT id, name FROM topics;
+DROP TABLE topics;
+ALTER TABLE topics_of_v7 RENAME TO topics;
+CREATE TABLE queues_of_v7 (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  retention INTEGER,
+  bin INTEGER NOT NULL UNIQUE
+) STRICT;
+INSERT INTO queues_of_v7 SELECT id, name, retention, id FROM queues;
+DROP TABLE queues;
+ALTER TABLE queues_of_v7 RENAME TO queues;
+CREATE INDEX subscriptions_queue ON subscriptions (endpoint) WHERE protocol = 'sqs';
+CREATE TABLE dropped (
+  kind TEXT NOT NULL CHECK (kind IN ('bin', 'subscription')),
+  id INTEGER NOT NULL,
+  PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE deleted_topics (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL
+) STRICT;
 ";

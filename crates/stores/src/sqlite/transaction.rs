@@ -13,7 +13,11 @@ use rusqlite::Connection;
 use storage::backend::{Committed, Tx};
 use storage::clock::{Record, Trace};
 use storage::delivery::{Attempt, Delivery, DeliveryId};
-use storage::entities::{Cursor, Desired, Entities, Incarnation, QueueId, Subscription, SubscriptionId};
+use storage::dropped::Dropped;
+use storage::entities::{
+    Cursor, Desired, DesiredSubscription, Entities, Incarnation, Queue, QueueId, Subscription,
+    SubscriptionId, Topic,
+};
 use storage::queue::{MessageHandle, Received, VisibilityChange};
 use storage::registry::Row;
 use storage::retention::{Housekept, Retention};
@@ -24,6 +28,7 @@ use uuid::Uuid;
 use super::housekeeping::Sweep;
 use super::journal::OpenIntents;
 use super::lock::{DataDir, IncarnationLock};
+use super::queues::Bin;
 use super::rows::{micros, ticks};
 use super::statements::Statements;
 use super::{deliveries, entities, gaps, queues, registry};
@@ -42,7 +47,7 @@ pub(super) struct Transaction {
     pub(super) intents: OpenIntents,
     /// What each topic's events are sent to.
     pub(super) routes: Routes,
-    routes_changed: bool,
+    pub(super) routes_changed: bool,
     pub(super) sweep: Sweep,
     /// The open transaction deletes history before its time.
     pub(super) makes_room: bool,
@@ -52,7 +57,16 @@ pub(super) struct Transaction {
 }
 
 /// The queues of each topic that has any, with the subscriptions that brought them.
-pub(super) type Routes = HashMap<TopicId, Vec<(SubscriptionId, QueueId)>>;
+pub(super) type Routes = HashMap<TopicId, Vec<Route>>;
+
+/// Where an event is sent to, by the subscription's number.
+#[derive(Clone, Copy)]
+pub(super) struct Route {
+    pub(super) subscription: SubscriptionId,
+    pub(super) queue: QueueId,
+    /// Where the queue's messages are.
+    pub(super) bin: Bin,
+}
 
 impl Transaction {
     pub(super) fn new(
@@ -154,6 +168,13 @@ impl Transaction {
         Ok(())
     }
 
+    fn rerouted(&mut self, changed: Option<Subscription>) -> Result<Option<Subscription>> {
+        if let Some(known) = &changed {
+            self.reroute(known)?;
+        }
+        Ok(changed)
+    }
+
     fn released(&mut self, position: Option<Position>) {
         if let Some(position) = position {
             self.sweep.released(position);
@@ -185,6 +206,39 @@ impl Tx for Transaction {
         Ok(entities)
     }
 
+    fn create_topic(&mut self, name: &str) -> Result<(Topic, bool)> {
+        self.make_topic(name)
+    }
+
+    fn create_queue(&mut self, name: &str, retention: Option<Duration>) -> Result<(Queue, bool)> {
+        self.make_queue(name, retention)
+    }
+
+    fn set_queue_retention(&mut self, id: QueueId, retention: Option<Duration>) -> Result<bool> {
+        entities::set_retention(&self.database, id, retention)
+    }
+
+    fn subscribe(&mut self, wanted: &DesiredSubscription, now: Timestamp) -> Result<(Subscription, bool)> {
+        self.stamped.note(Trace::Stamped);
+        self.make_subscription(wanted, now)
+    }
+
+    fn unsubscribe(&mut self, id: SubscriptionId) -> Result<Dropped> {
+        self.end_subscription(id)
+    }
+
+    fn delete_topic(&mut self, id: TopicId) -> Result<Dropped> {
+        self.end_topic(id)
+    }
+
+    fn delete_queue(&mut self, id: QueueId) -> Result<Dropped> {
+        self.end_queue(id)
+    }
+
+    fn purge_queue(&mut self, id: QueueId) -> Result<Dropped> {
+        self.empty_queue(id)
+    }
+
     fn copy_missed(&mut self, limit: usize) -> Result<usize> {
         Transaction::copy_missed(self, limit)
     }
@@ -192,8 +246,7 @@ impl Tx for Transaction {
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>> {
         let confirmed = entities::confirm(&self.database, token)?;
         // A queue that was unsubscribed gets messages again.
-        self.reload_routes()?;
-        Ok(confirmed)
+        self.rerouted(confirmed)
     }
 
     fn disable_subscription(
@@ -204,14 +257,14 @@ impl Tx for Transaction {
         if entities::disable(&self.database, id, token)? {
             gaps::close(&self.database, id)?;
         }
-        self.reload_routes()?;
-        entities::find(&self.database, id)
+        let disabled = entities::find(&self.database, id)?;
+        self.rerouted(disabled)
     }
 
     fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>> {
         entities::enable(&self.database, id)?;
-        self.reload_routes()?;
-        entities::find(&self.database, id)
+        let enabled = entities::find(&self.database, id)?;
+        self.rerouted(enabled)
     }
 
     fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()> {
@@ -309,7 +362,8 @@ impl Tx for Transaction {
         // It stamps dead letters, and may take the last event.
         self.stamped.note(Trace::Stamped);
         let moment = (now, self.now);
-        self.sweep.housekeep(&self.database, retention, moment, budget, &mut self.committed)
+        let (of, committed) = ((&self.database, self.incarnation, &self.intents), &mut self.committed);
+        self.sweep.housekeep(of, retention, moment, budget, committed)
     }
 }
 

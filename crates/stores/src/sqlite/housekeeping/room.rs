@@ -45,8 +45,13 @@ impl Sweep {
     }
 
     fn clear(&mut self, slice: &mut Slice<'_>) -> Result<Step> {
-        const STEPS: [fn(&mut Sweep, &mut Slice<'_>) -> Result<Step>; 4] =
-            [Sweep::look_at_released, Sweep::fill, Sweep::clear_events, Sweep::clear_attempts];
+        const STEPS: [fn(&mut Sweep, &mut Slice<'_>) -> Result<Step>; 5] = [
+            Sweep::drop_dropped,
+            Sweep::look_at_released,
+            Sweep::fill,
+            Sweep::clear_events,
+            Sweep::clear_attempts,
+        ];
         for step in STEPS {
             if let Step::Spent = step(self, slice)? {
                 return Ok(Step::Spent);

@@ -351,6 +351,39 @@ fn subscriptions_of_version_4_stay_what_they_were() {
     assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
 }
 
+/// Queues and topics of a store of version 6 stay what they were, with their messages, and their numbers are not given again.
+#[test]
+fn queues_and_topics_of_version_6_stay_what_they_were() {
+    let store = of_version_3(
+        "INSERT INTO queues VALUES (3, 'worker'), (7, 'other');
+         INSERT INTO messages (queue, position, subscription, sent_at, visible_at, first_received_at, received_at, receive_count)
+           VALUES (3, 1, 3, 5, 0, NULL, NULL, 0);",
+    );
+    let beside = shell(&store.files().database);
+    for version in 4..=6 {
+        beside.execute_batch(schema::MIGRATIONS[version - 1]).unwrap();
+        beside.pragma_update(None, "user_version", version as i32).unwrap();
+    }
+    beside.execute_batch("UPDATE queues SET retention = 99 WHERE id = 7").unwrap();
+    let mut opened = store.open();
+    let made = |opened: &mut Opened<SqliteBackend>, name: &str| {
+        let queue = write(&mut opened.backend, |tx| tx.create_queue(name, None)).unwrap();
+        (queue.0.id.0, queue.1)
+    };
+    assert_eq!(made(&mut opened, "worker"), (3, false));
+    assert_eq!(
+        opened.reader.queue_depth(storage::entities::QueueId(3), Stamp::default()).unwrap().visible,
+        1
+    );
+    let kept: i64 =
+        beside.query_row("SELECT retention FROM queues WHERE id = 7", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 99);
+    assert_eq!(made(&mut opened, "new"), (8, true));
+    let topic = write(&mut opened.backend, |tx| tx.create_topic("t")).unwrap();
+    assert_eq!((topic.0.id.0, topic.1), (1, false));
+    assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
+}
+
 #[test]
 fn a_start_without_room_says_so() {
     let store = InTemp::new();

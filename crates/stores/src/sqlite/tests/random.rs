@@ -23,8 +23,9 @@ const SAMPLES: u8 = 12;
 /// Ids that intents have: more, because each is used once.
 const INTENTS: std::ops::Range<u8> = SAMPLES..36;
 const POSITIONS: i64 = 24;
-const SUBSCRIPTIONS: i64 = 10;
-const QUEUES: i64 = 2;
+const SUBSCRIPTIONS: i64 = 14;
+const QUEUES: i64 = 4;
+const TOPICS: i64 = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -55,6 +56,13 @@ enum Op {
     Delete { queue: i64, seq: i64 },
     Hide { queue: i64, seq: i64, visibility: u64 },
     Value(u8),
+    CreateTopic(u8),
+    CreateQueue { n: u8, retention: u64 },
+    Subscribe { bit: u8, named: u8 },
+    Unsubscribe(i64),
+    DeleteTopic(i64),
+    DeleteQueue(i64),
+    PurgeQueue(i64),
     PutRow { n: u8, body: u8 },
     DeleteRow(u8),
     Housekeep { budget: usize },
@@ -69,8 +77,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (0..400u64).prop_map(Op::Wait),
         3 => (INTENTS, any::<bool>()).prop_map(|(n, publish_unknown)| Op::Intend { n, publish_unknown }),
         2 => INTENTS.prop_map(Op::Settle),
-        6 => (0..SAMPLES, 1..4i64).prop_map(|(n, topic)| Op::Append { n, topic }),
-        3 => (INTENTS, 1..4i64).prop_map(|(n, topic)| Op::Append { n, topic }),
+        6 => (0..SAMPLES, 1..=TOPICS).prop_map(|(n, topic)| Op::Append { n, topic }),
+        3 => (INTENTS, 1..=TOPICS).prop_map(|(n, topic)| Op::Append { n, topic }),
         1 => Just(Op::Recover),
         2 => any::<(u8, u8)>().prop_map(|(chosen, named)| Op::Sync { chosen, named }),
         1 => (0..8u8).prop_map(Op::Confirm),
@@ -89,11 +97,24 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (1..=QUEUES, 1..=POSITIONS, far)
             .prop_map(|(queue, seq, visibility)| Op::Hide { queue, seq, visibility }),
         1 => any::<u8>().prop_map(Op::Value),
+        2 => owners(),
         1 => (0..6u8, 0..3u8).prop_map(|(n, body)| Op::PutRow { n, body }),
         1 => (0..6u8).prop_map(Op::DeleteRow),
         3 => (1..9usize).prop_map(|budget| Op::Housekeep { budget }),
         1 => (1..9usize).prop_map(|budget| Op::MakeRoom { budget }),
         2 => (1..4usize).prop_map(Op::CopyMissed),
+    ]
+}
+
+fn owners() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        1 => (0..3u8).prop_map(Op::CreateTopic),
+        1 => (0..3u8, 0..600u64).prop_map(|(n, retention)| Op::CreateQueue { n, retention }),
+        4 => (0..8u8, any::<u8>()).prop_map(|(bit, named)| Op::Subscribe { bit, named }),
+        2 => (1..=SUBSCRIPTIONS).prop_map(Op::Unsubscribe),
+        1 => (1..=TOPICS).prop_map(Op::DeleteTopic),
+        1 => (1..=QUEUES).prop_map(Op::DeleteQueue),
+        1 => (1..=QUEUES).prop_map(Op::PurgeQueue),
     ]
 }
 
@@ -207,6 +228,26 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, (now, moment): (Timestamp, St
         Op::Housekeep { budget } => to_the_end(*budget, || tx.housekeep(&limits(), now, *budget)),
         Op::MakeRoom { budget } => to_the_end(*budget, || tx.make_room(&limits(), now, *budget)),
         Op::CopyMissed(limit) => told(tx.copy_missed(*limit)),
+        _ => apply_word(tx, op, now),
+    }
+}
+
+/// The word of an owner.
+fn apply_word(tx: &mut dyn Tx, op: &Op, now: Timestamp) -> String {
+    let named = |n: u8| ["one", "queue-1", "queue-2"][usize::from(n)];
+    match *op {
+        Op::CreateTopic(n) => told(tx.create_topic(named(n))),
+        Op::CreateQueue { n, retention } => {
+            let retention = (retention > 99).then_some(Duration::from_secs(retention));
+            told(tx.create_queue(named(n), retention))
+                + &told(tx.set_queue_retention(QueueId(i64::from(n)), retention))
+        }
+        Op::Subscribe { bit, named } => told(tx.subscribe(&desired(1 << bit, named).subscriptions[0], now)),
+        Op::Unsubscribe(id) => told(tx.unsubscribe(SubscriptionId(id))),
+        Op::DeleteTopic(id) => told(tx.delete_topic(TopicId(id))),
+        Op::DeleteQueue(id) => told(tx.delete_queue(QueueId(id))),
+        Op::PurgeQueue(id) => told(tx.purge_queue(QueueId(id))),
+        _ => unreachable!("it is nobody's word"),
     }
 }
 
@@ -258,7 +299,7 @@ fn seen(reader: &dyn Reader, now: Stamp) -> Vec<String> {
         told(reader.rows()),
         told(reader.stats().map(|stats| stats.open_intents)),
     ];
-    for topic in (1..4).map(TopicId) {
+    for topic in (1..=TOPICS).map(TopicId) {
         seen.push(told(reader.events_after(topic, Position(3), 3, 1_000)));
     }
     for position in (1..=POSITIONS).map(Position) {

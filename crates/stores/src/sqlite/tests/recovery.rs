@@ -263,6 +263,7 @@ fn the_check_finds_what_points_at_nothing() {
             "message 7 points at no event",
             "a delivery points at no event (5)",
             "a delivery belongs to no subscription (3)",
+            "message 7 is in no queue",
             "an attempt points at no event (6)",
             "an open intent belongs to no run (99)",
         ]

@@ -1,0 +1,170 @@
+//! Single entities that an owner makes or ends, beside those that a configuration wants. Each costs what it touches, however many there are.
+
+use std::time::Duration;
+
+use event::{Timestamp, TopicId};
+use rusqlite::Connection;
+use storage::Result;
+use storage::dropped::Dropped;
+use storage::entities::{DesiredSubscription, Protocol, Queue, QueueId, Subscription, SubscriptionId, Topic};
+use storage::identity::{self, OneMore};
+
+use super::dropped::{self, Of};
+use super::entities;
+use super::queues::{self, Bin};
+use super::rows::{self, SUBSCRIPTION};
+use super::statements::Statements;
+use super::transaction::{Route, Transaction};
+
+impl Transaction {
+    pub(super) fn make_topic(&mut self, name: &str) -> Result<(Topic, bool)> {
+        let (id, is_new) = entities::ensure_topic(&self.database, name)?;
+        Ok((Topic { id, name: name.to_owned() }, is_new))
+    }
+
+    pub(super) fn make_queue(&mut self, name: &str, retention: Option<Duration>) -> Result<(Queue, bool)> {
+        let (id, is_new) = entities::ensure_queue(&self.database, name)?;
+        if is_new {
+            entities::set_retention(&self.database, id, retention)?;
+            // Whatever subscribed to the name before there was a queue of it.
+            for known in subscriptions_to(&self.database, name)? {
+                self.reroute(&known)?;
+            }
+        }
+        Ok((Queue { id, name: name.to_owned() }, is_new))
+    }
+
+    pub(super) fn make_subscription(
+        &mut self,
+        wanted: &DesiredSubscription,
+        now: Timestamp,
+    ) -> Result<(Subscription, bool)> {
+        let (topic, _) = self.make_topic(&wanted.topic)?;
+        if wanted.protocol == Protocol::Sqs {
+            self.make_queue(&wanted.endpoint, None)?;
+        }
+        let (database, head) = (&self.database, entities::head(&self.database)?);
+        let known = candidates(database, topic.id, wanted)?;
+        let (id, is_new) = match identity::one_more(&known, (topic.id, wanted)) {
+            OneMore::Wanted(known, change) => {
+                entities::change(database, known.id, wanted, change)?;
+                (known.id, false)
+            }
+            OneMore::Back(known, unnamed) => {
+                entities::take_names(database, unnamed)?;
+                (entities::keep_subscription(database, known, wanted, head)?, false)
+            }
+            OneMore::New(unnamed) => {
+                entities::take_names(database, unnamed)?;
+                let moment = (now, self.now);
+                (entities::add_subscription(database, (topic.id, wanted), head, moment)?, true)
+            }
+        };
+        let subscription = entities::there(database, id)?;
+        self.reroute(&subscription)?;
+        Ok((subscription, is_new))
+    }
+
+    pub(super) fn end_subscription(&mut self, id: SubscriptionId) -> Result<Dropped> {
+        let Some(known) = entities::find(&self.database, id)? else { return Ok(Dropped::default()) };
+        let owed = dropped::owed(&self.database, Of::One(id))?;
+        dropped::end(&self.database, Of::One(id))?;
+        self.unroute(&known);
+        self.sweep.entities_changed();
+        Ok(owed)
+    }
+
+    pub(super) fn end_topic(&mut self, id: TopicId) -> Result<Dropped> {
+        let sql = "INSERT INTO deleted_topics (id, name) SELECT id, name FROM topics WHERE id = ?1";
+        if self.database.run("remember a deleted topic", sql, [id.0])? == 0 {
+            return Ok(Dropped::default());
+        }
+        let owed = dropped::owed(&self.database, Of::Topic(id))?;
+        dropped::end(&self.database, Of::Topic(id))?;
+        self.database.run("delete a topic", "DELETE FROM topics WHERE id = ?1", [id.0])?;
+        self.routes_changed = true;
+        self.routes.remove(&id);
+        self.sweep.entities_changed();
+        Ok(owed)
+    }
+
+    pub(super) fn end_queue(&mut self, id: QueueId) -> Result<Dropped> {
+        let sql = "DELETE FROM queues WHERE id = ?1 RETURNING name, bin";
+        let deleted = self
+            .database
+            .list("delete a queue", sql, [id.0], |row| Ok((row.get::<_, String>(0)?, Bin(row.get(1)?))))?;
+        let Some((name, bin)) = deleted.into_iter().next() else { return Ok(Dropped::default()) };
+        let messages = dropped::messages(&self.database, bin)?;
+        let unread = dropped::unread(&self.database, Of::Queue(&name))?;
+        dropped::close_gaps(&self.database, Of::Queue(&name))?;
+        dropped::drop_bin(&self.database, bin)?;
+        self.routes_changed = true;
+        self.routes.values_mut().for_each(|routes| routes.retain(|route| route.queue != id));
+        self.sweep.entities_changed();
+        Ok(Dropped { unread, messages, ..Dropped::default() })
+    }
+
+    pub(super) fn empty_queue(&mut self, id: QueueId) -> Result<Dropped> {
+        let Some(bin) = queues::bin(&self.database, id)? else { return Ok(Dropped::default()) };
+        let messages = dropped::messages(&self.database, bin)?;
+        if messages == 0 {
+            return Ok(Dropped::default());
+        }
+        dropped::drop_bin(&self.database, bin)?;
+        let fresh = queues::give_fresh_bin(&self.database, id)?;
+        self.routes_changed = true;
+        let routes = self.routes.values_mut().flatten().filter(|route| route.queue == id);
+        routes.for_each(|route| route.bin = fresh);
+        Ok(Dropped { messages, ..Dropped::default() })
+    }
+
+    /// A subscription came, or changed: where its topic's events are sent is what it says now.
+    pub(super) fn reroute(&mut self, known: &Subscription) -> Result<()> {
+        self.sweep.entities_changed();
+        if known.protocol != Protocol::Sqs {
+            return Ok(());
+        }
+        self.unroute(known);
+        if known.removed_at.is_some() || known.state.is_disabled() {
+            return Ok(());
+        }
+        let sql = "SELECT id, bin FROM queues WHERE name = ?1";
+        let queue = self.database.find("find a subscription's queue", sql, [&known.endpoint], |row| {
+            Ok((QueueId(row.get(0)?), Bin(row.get(1)?)))
+        })?;
+        if let Some((queue, bin)) = queue {
+            let routes = self.routes.entry(known.topic).or_default();
+            let place = routes.partition_point(|route| route.subscription < known.id);
+            routes.insert(place, Route { subscription: known.id, queue, bin });
+        }
+        Ok(())
+    }
+
+    fn unroute(&mut self, known: &Subscription) {
+        self.routes_changed = true;
+        if let Some(routes) = self.routes.get_mut(&known.topic) {
+            routes.retain(|route| route.subscription != known.id);
+        }
+    }
+}
+
+/// Those of a topic that have a wanted one's name, or its protocol and endpoint.
+fn candidates(
+    database: &Connection,
+    topic: TopicId,
+    wanted: &DesiredSubscription,
+) -> Result<Vec<Subscription>> {
+    let sql = format!(
+        "SELECT {SUBSCRIPTION} FROM subscriptions WHERE id IN
+         (SELECT id FROM subscriptions WHERE topic = ?1 AND name = ?2
+          UNION SELECT id FROM subscriptions WHERE topic = ?1 AND protocol = ?3 AND endpoint = ?4) ORDER BY id"
+    );
+    let identity = (topic.0, &wanted.name, wanted.protocol.as_str(), &wanted.endpoint);
+    database.list("find a subscription", &sql, identity, rows::subscription)
+}
+
+fn subscriptions_to(database: &Connection, queue: &str) -> Result<Vec<Subscription>> {
+    let which = Of::Queue(queue).condition();
+    let sql = format!("SELECT {SUBSCRIPTION} FROM subscriptions WHERE {which} ORDER BY id");
+    database.list("read a queue's subscriptions", &sql, [queue], rows::subscription)
+}
