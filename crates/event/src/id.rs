@@ -22,6 +22,22 @@ impl EventId {
         Self(uuid::Builder::from_unix_timestamp_millis(now.as_millis(), &random).into_uuid())
     }
 
+    /// The id of a further event of a request: that of the first one is the request's own. The same four values always give the same id.
+    ///
+    /// It keeps the 48 bits of time of the request's id, and takes its 74 random bits from the UUIDv5 (RFC 9562: SHA-1) whose name space is
+    /// the request's id, and whose name is the 16 bytes of the plug-in instance's id, then `entry` and `element` as 4 bytes each, the highest
+    /// first. So anybody can compute it, and ids of different plug-ins, entries and elements differ as random ones do.
+    pub fn further(request: Self, instance: Uuid, entry: u32, element: u32) -> Self {
+        let mut name = [0; 24];
+        name[..16].copy_from_slice(instance.as_bytes());
+        name[16..20].copy_from_slice(&entry.to_be_bytes());
+        name[20..].copy_from_slice(&element.to_be_bytes());
+        let mut bytes = Uuid::new_v5(&request.0, &name).into_bytes();
+        bytes[..6].copy_from_slice(&request.as_bytes()[..6]);
+        let version_7 = uuid::Builder::from_bytes(bytes).with_version(uuid::Version::SortRand);
+        Self(version_7.into_uuid())
+    }
+
     /// The 16 bytes that the store keeps.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -66,6 +82,25 @@ impl fmt::Debug for EventId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn further_ids_are_a_hash_of_what_they_are_of_at_the_requests_time() {
+        let request: EventId = "01234567-89ab-7fff-bfff-ffffffffffff".parse().unwrap();
+        let other_request: EventId = "01234567-89ab-7fff-bfff-fffffffffffe".parse().unwrap();
+        let instance = Uuid::parse_str("ac6337b5-a72a-5c03-bcf7-97719f943af8").unwrap();
+        let other_instance = Uuid::parse_str("731efa0b-d28e-5d6c-b831-e9570735de50").unwrap();
+        // Computed apart from this code, with Python's hashlib.
+        for (request, instance, entry, element, expected) in [
+            (request, instance, 0, 0, "01234567-89ab-7bab-9e0a-7efec3a7e8e4"),
+            (request, instance, 0, 1, "01234567-89ab-7ed4-98e5-d289260a9a35"),
+            (request, instance, 1, 0, "01234567-89ab-7a3f-b36a-cdc1738546e8"),
+            (request, instance, u32::MAX, 7, "01234567-89ab-730e-b398-ecee0af8e83e"),
+            (request, other_instance, 0, 0, "01234567-89ab-7c96-ac69-85b4ed98b8c1"),
+            (other_request, instance, 0, 0, "01234567-89ab-7923-9fdb-6dd49285c80e"),
+        ] {
+            assert_eq!(EventId::further(request, instance, entry, element).to_string(), expected);
+        }
+    }
 
     #[test]
     fn carries_version_and_variant_and_reads_back() {
