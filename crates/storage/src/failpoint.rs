@@ -61,6 +61,9 @@ pub const INTENT_DURABLE: &str = "intent-durable";
 pub const REQUEST_SENT: &str = "request-sent";
 /// The upstream's head is here, the client has nothing.
 pub const HEAD_RECEIVED: &str = "head-received";
+/// The outcome of one recorder is in the store's queue, that of the next one of the same request is not. Only requests that
+/// several recorders follow pass it, so it is not one of [`ALL`].
+pub const BETWEEN_OUTCOMES: &str = "between-outcomes";
 /// The outcome is in the store's queue, the answer's last byte is not released.
 pub const OUTCOME_QUEUED: &str = "outcome-queued";
 /// A cursor's `dispatched_to` is durable, no call has been made.

@@ -32,6 +32,7 @@ use crate::{Feed, Result, StoreError, Tx, failpoint};
 mod bell;
 mod change;
 mod inbox;
+mod joint;
 mod lapses;
 mod open_keys;
 mod receipt;
@@ -41,15 +42,16 @@ mod stats;
 mod wall;
 
 use bell::Rings;
-use change::{Change, Claim, Closure, Settlement, Transaction};
+use change::{Change, Claim, Closure, Noted, Request, Settlement, Transaction};
 use inbox::{Found, Inbox, Outbox, Refused, inbox};
 use lapses::Lapses;
 use open_keys::OpenKeys;
-use receipt::{Reply, receipt};
+use receipt::receipt;
 use room::{Gauge, Keeper};
 use stall::UnderWay;
 
 pub use bell::Bell;
+pub use joint::IntentBatch;
 pub use receipt::Receipt;
 pub use room::Space;
 pub use stall::STALLED_AFTER;
@@ -144,7 +146,7 @@ impl Writer {
             return Receipt::refused(StoreError::Stalled(taken));
         }
         let (reply, receipt) = receipt();
-        self.send(Change::Intend { intent, reply }, receipt)
+        self.send(Change::Intend(Noted { intent, reply, request: Request::New }), receipt)
     }
 
     /// Settles an intent: appends its event, which has its id, if one came of it. The receipt resolves when that is durable, with the event's position. It
@@ -305,7 +307,7 @@ struct Worker<B> {
 
 #[derive(Default)]
 struct Batch {
-    intents: Vec<(Intent, Reply<()>)>,
+    intents: Vec<Noted>,
     settlements: Vec<Settlement>,
     transactions: Vec<Box<dyn Transaction>>,
 }
@@ -443,7 +445,8 @@ impl<B: Backend> Worker<B> {
         };
         for change in changes {
             match change {
-                Change::Intend { intent, reply } => self.batch.intents.push((intent, reply)),
+                Change::Intend(noted) => self.batch.intents.push(noted),
+                Change::IntendTogether(all) => self.batch.intents.extend(all),
                 Change::Settle(settlement) => self.batch.settlements.push(settlement),
                 Change::Transact(transaction) => self.batch.transactions.push(transaction),
                 Change::Stop => self.stopping = true,
@@ -517,7 +520,7 @@ impl<B: Backend> Worker<B> {
             && let Err(error) = self.make_room_for_intents()
         {
             self.note_refused(self.batch.intents.len());
-            for (_, reply) in self.batch.intents.drain(..) {
+            for Noted { reply, .. } in self.batch.intents.drain(..) {
                 reply.send(Err(error.clone()), &mut rings);
             }
         }
@@ -558,7 +561,7 @@ impl<B: Backend> Worker<B> {
 
     fn apply(&mut self, upkeep: Upkeep, now: Stamp) -> Result<Applied> {
         let tx = self.config.backend.tx();
-        for (intent, _) in &self.batch.intents {
+        for Noted { intent, .. } in &self.batch.intents {
             tx.insert_intent(intent)?;
         }
         let mut applied = Applied { now, ..Applied::default() };
@@ -604,7 +607,7 @@ impl<B: Backend> Worker<B> {
         self.shared.stats.committed(self.batch.len(), took);
         self.note_cleared(applied.cleared);
         let mut rings = Rings::default();
-        for (_, reply) in self.batch.intents.drain(..) {
+        for Noted { reply, .. } in self.batch.intents.drain(..) {
             reply.send(Ok(()), &mut rings);
         }
         for (settlement, position) in self.batch.settlements.drain(..).zip(applied.positions) {
@@ -692,7 +695,7 @@ impl<B: Backend> Worker<B> {
 
     fn refuse_all(&mut self, error: &StoreError) {
         let mut rings = Rings::default();
-        for (_, reply) in self.batch.intents.drain(..) {
+        for Noted { reply, .. } in self.batch.intents.drain(..) {
             reply.send(Err(error.clone()), &mut rings);
         }
         for settlement in self.batch.settlements.drain(..) {

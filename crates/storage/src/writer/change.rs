@@ -9,7 +9,9 @@ use crate::{Result, StoreError, Tx};
 
 /// A change on its way to the writer.
 pub(super) enum Change {
-    Intend { intent: Intent, reply: Reply<()> },
+    Intend(Noted),
+    /// Those of one request, which stand in one commit.
+    IntendTogether(Vec<Noted>),
     Settle(Settlement),
     Transact(Box<dyn Transaction>),
     Stop,
@@ -24,9 +26,27 @@ impl Change {
                 Urgency { awaited: settlement.reply.is_some(), owed: settlement.is_owed() }
             }
             Self::Stop => Urgency { awaited: true, owed: true },
-            Self::Intend { .. } | Self::Transact(_) => Urgency { awaited: true, owed: false },
+            Self::Intend(_) | Self::IntendTogether(_) | Self::Transact(_) => {
+                Urgency { awaited: true, owed: false }
+            }
         }
     }
+}
+
+/// An intent on its way into the store.
+pub(super) struct Noted {
+    pub(super) intent: Intent,
+    pub(super) reply: Reply<()>,
+    pub(super) request: Request,
+}
+
+/// Which request an intent is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// One of its own.
+    New,
+    /// That of the intent before it: two recorders follow it.
+    SameAsBefore,
 }
 
 /// The outcome of a request.

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use event::{EventId, Intent, TopicId};
+use event::{EventId, TopicId};
 
 use super::Batch;
-use super::change::Settlement;
+use super::change::{Noted, Request, Settlement};
 
 /// Which keys have open intents, to tell which requests overlapped. Two of one key that were ever open together have no true order.
 #[derive(Default)]
@@ -27,17 +27,22 @@ impl OpenKeys {
     pub(super) fn turn_over(&mut self, batch: &Batch) {
         let settled = || batch.settlements.iter().filter_map(Settlement::intent);
         settled().for_each(|id| self.close(id));
-        batch.intents.iter().for_each(|(intent, _)| self.open(intent));
+        let requests = batch.intents.chunk_by(|_, next| next.request == Request::SameAsBefore);
+        requests.for_each(|intents| self.open(intents));
         // An intent may be given up in the batch that noted it.
         settled().for_each(|id| self.close(id));
     }
 
-    fn open(&mut self, intent: &Intent) {
-        let name = (intent.topic, intent.key.clone());
-        let key = self.keys.entry(name.clone()).or_default();
-        key.open += 1;
-        key.overlapped |= key.open > 1;
-        self.intents.insert(intent.id, name);
+    /// The intents of one request, which does not overlap with itself.
+    fn open(&mut self, intents: &[Noted]) {
+        for Noted { intent, .. } in intents {
+            let name = (intent.topic, intent.key.clone());
+            let of_the_request = intents.iter().filter(|other| name_of(other) == (name.0, &*name.1)).count();
+            let key = self.keys.entry(name.clone()).or_default();
+            key.open += 1;
+            key.overlapped |= key.open as usize > of_the_request;
+            self.intents.insert(intent.id, name);
+        }
     }
 
     pub(super) fn overlapped(&self, id: EventId) -> bool {
@@ -59,8 +64,14 @@ impl OpenKeys {
     }
 }
 
+fn name_of(noted: &Noted) -> (TopicId, &str) {
+    (noted.intent.topic, &noted.intent.key)
+}
+
 #[cfg(test)]
 mod tests {
+    use event::Intent;
+
     use super::*;
     use crate::memory::{sample_id, sample_intent};
     use crate::writer::change::Claim;
@@ -70,6 +81,32 @@ mod tests {
         Intent { key: key.into(), topic: TopicId(1), ..sample_intent(n) }
     }
 
+    fn noted(intent: &Intent, request: Request) -> Noted {
+        Noted { intent: intent.clone(), reply: receipt().0, request }
+    }
+
+    #[test]
+    fn a_request_that_two_follow_does_not_overlap_with_itself() {
+        let mut keys = OpenKeys::default();
+        let both = |first: u8, key: &str| {
+            let mut batch = batch(&[], &[]);
+            batch.intents.push(noted(&intent(first, key), Request::New));
+            batch.intents.push(noted(&intent(first + 1, key), Request::SameAsBefore));
+            batch
+        };
+        keys.turn_over(&both(1, "a"));
+        assert!(![1, 2].into_iter().any(|n| keys.overlapped(sample_id(n))));
+        keys.turn_over(&both(3, "b"));
+        assert!(![3, 4].into_iter().any(|n| keys.overlapped(sample_id(n))), "another key");
+        keys.turn_over(&both(5, "a"));
+        assert!([1, 2, 5, 6].into_iter().all(|n| keys.overlapped(sample_id(n))), "another request");
+        keys.turn_over(&batch(&[], &[1, 2, 3, 4, 5, 6]));
+        assert_eq!((keys.len(), keys.keys.len()), (0, 0));
+        keys.turn_over(&both(7, "a"));
+        keys.turn_over(&batch(&[intent(9, "a")], &[8]));
+        assert!([7, 9].into_iter().all(|n| keys.overlapped(sample_id(n))), "one of the two was still open");
+    }
+
     fn batch(opened: &[Intent], settled: &[u8]) -> Batch {
         let settled = settled.iter().map(|n| Settlement {
             claim: Claim::Intent(sample_id(*n)),
@@ -77,7 +114,7 @@ mod tests {
             reply: None,
         });
         Batch {
-            intents: opened.iter().map(|intent| (intent.clone(), receipt().0)).collect(),
+            intents: opened.iter().map(|intent| noted(intent, Request::New)).collect(),
             settlements: settled.collect(),
             transactions: Vec::new(),
         }

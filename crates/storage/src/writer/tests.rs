@@ -16,6 +16,7 @@ use crate::memory::{
 use crate::vital;
 
 mod clock;
+mod joint;
 mod room;
 mod upkeep;
 
