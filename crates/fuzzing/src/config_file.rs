@@ -14,7 +14,7 @@ use event::timestamp::Clock;
 use event::{Timestamp, TopicId};
 use gateway::compile::CompileError;
 use gateway::destination::Destinations;
-use pipeline::{BuildContext, ConfigProblem};
+use pipeline::{BuildContext, ConfigProblem, Instance, Scope, Services};
 use storage::retention::Retention;
 use storage::{Feed, Writer, writer};
 
@@ -117,13 +117,15 @@ fn compiles(config: &Config) {
         let kind = kinds.iter().find(|kind| kind.name() == plugin.name).expect("a kind that there is");
         let context = BuildContext {
             owner: owner.clone(),
-            writer: WRITER.clone(),
+            services: Services::default().with(WRITER.clone()),
             clock: Arc::new(Stopped),
             topics: topics.clone(),
             region: REGION.to_owned(),
             account: ACCOUNT.to_owned(),
         };
-        Ok((kind.priority(), kind.build(&plugin.config, &context)?))
+        let plugin = kind.build(&plugin.config, &context)?;
+        let id = uuid::Uuid::nil();
+        Ok((Scope::default(), Instance { id, kind: kind.name(), priority: kind.priority(), plugin }))
     };
     match gateway::compile::compile(&config.served, &Destinations::default(), build) {
         // Only together are they too large.

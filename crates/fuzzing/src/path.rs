@@ -8,7 +8,7 @@ use gateway::path::{service_path, upstream_path};
 use gateway::router::{Router, without_port};
 use gateway::table::{HostPattern, PathPattern, Route};
 use http::Method;
-use pipeline::{Chain, RouteFacts};
+use pipeline::{Chains, RouteFacts};
 use regex::Regex;
 use serde_json::value::RawValue;
 
@@ -80,7 +80,7 @@ fn with(
     let facts =
         RouteFacts { service: "service".into(), route: index.to_string(), api: RawValue::NULL.to_owned() };
     let name = index.to_string();
-    let chain = Chain::new(Vec::new());
+    let chains = Chains::default();
     Route {
         name,
         hosts,
@@ -91,7 +91,7 @@ fn with(
         preserve_host: false,
         request_buffering: true,
         service: None,
-        chain,
+        chains,
         facts,
     }
 }

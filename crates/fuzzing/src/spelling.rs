@@ -16,7 +16,9 @@ use gateway::router::Router;
 use gateway::table::{PathPattern, Route};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
-use pipeline::{BuildContext, Chain, Forward, Plugin, Reading, RouteFacts};
+use pipeline::context::{Inbound, PluginData, Scheme};
+use pipeline::record::{EventIds, Turn};
+use pipeline::{BuildContext, Chains, Context, Forward, Reading, Record, RouteFacts, Services};
 use serde_json::json;
 use serde_json::value::RawValue;
 use storage::memory::Memory;
@@ -24,6 +26,7 @@ use storage::retention::Retention;
 use storage::{Feed, Writer};
 
 const PORT: u16 = 8000;
+const ID: EventId = EventId::from_bytes([7; 16]);
 
 /// Panics when a promise is broken.
 pub fn target(data: &[u8]) {
@@ -41,7 +44,7 @@ thread_local! {
 
 struct World {
     router: Router,
-    rule: Arc<dyn Plugin>,
+    rule: Arc<dyn Record>,
 }
 
 impl World {
@@ -66,19 +69,17 @@ impl World {
     }
 
     fn watches(&self, target: &PathAndQuery, found: &Found<'_, '_>, sent: &str) -> bool {
-        let Found { route, plain, others } = found;
+        let Found { route, plain, others, .. } = found;
         let stripped = |path: &str, matched| service_path(path, matched, route.strip_path).into_owned();
         let service_paths: Vec<_> = others.iter().map(|other| stripped(&other.path, other.matched)).collect();
         let others = others.iter().zip(&service_paths);
         let others: Vec<_> =
             others.map(|(other, service_path)| Reading { request_path: &other.path, service_path }).collect();
         let forward = Forward {
-            id: EventId::from_bytes([7; 16]),
-            started_at: Timestamp::from_millis(0),
+            context: &context(),
+            ids: EventIds::new(ID, uuid::Uuid::nil(), Turn::First),
             method: &Method::PUT,
-            scheme: "http",
             host: "localhost",
-            port: PORT,
             uri: target.as_str(),
             request_path: &plain.path,
             service_path: &stripped(&plain.path, plain.matched),
@@ -87,10 +88,30 @@ impl World {
             upstream_host: "localhost",
             headers: &HeaderMap::new(),
             head_size: 0,
-            client_ip: [127, 0, 0, 1].into(),
             route: &route.facts,
         };
         self.rule.watch(&forward).is_some()
+    }
+}
+
+fn context() -> Context {
+    let inbound = Inbound {
+        scheme: Scheme::Http,
+        version: http::Version::HTTP_11,
+        peer: ([127, 0, 0, 1], 40_000).into(),
+        local: ([127, 0, 0, 1], PORT).into(),
+    };
+    Context {
+        id: ID,
+        started_at: Timestamp::from_millis(0),
+        started: std::time::Instant::now(),
+        inbound,
+        client: inbound.peer.ip(),
+        accept: None,
+        route: None,
+        consumer: None,
+        credential: None,
+        data: PluginData::default(),
     }
 }
 
@@ -106,7 +127,7 @@ fn route(path: &str, strip_path: bool) -> Route {
         preserve_host: false,
         request_buffering: true,
         service: None,
-        chain: Chain::new(Vec::new()),
+        chains: Chains::default(),
         facts,
     }
 }
@@ -123,7 +144,7 @@ impl Clock for Stopped {
     }
 }
 
-fn rule() -> Arc<dyn Plugin> {
+fn rule() -> Arc<dyn Record> {
     let clock = Arc::new(Stopped);
     let config = storage::writer::Config {
         backend: Memory::default().open().backend,
@@ -135,7 +156,7 @@ fn rule() -> Arc<dyn Plugin> {
     let (writer, _) = Writer::spawn(config).expect("a thread");
     let context = BuildContext {
         owner: "service".into(),
-        writer,
+        services: Services::default().with(writer),
         clock,
         topics: Arc::new(HashMap::from([("changes".to_owned(), TopicId(1))])),
         region: "us-east-1".into(),
@@ -147,7 +168,7 @@ fn rule() -> Arc<dyn Plugin> {
     ]});
     let kinds = plugins::all();
     let kind = kinds.iter().find(|kind| kind.name() == "publish-sns").expect("it is there");
-    kind.build(&config, &context).expect("a rule")
+    kind.build(&config, &context).expect("a rule").record.expect("it records")
 }
 
 /// From the path that is sent to the one that a service routes by.

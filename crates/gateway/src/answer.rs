@@ -5,7 +5,8 @@ use event::EventId;
 use http::header::{
     ACCEPT, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
-use http::{Response, StatusCode};
+use http::{Extensions, Response, StatusCode};
+use hyper::ext::ReasonPhrase;
 
 /// Why the gateway answers itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,17 @@ impl Refusal {
         }
         response
     }
+}
+
+/// Status line and headers as the client is sent them, in bytes. The server adds a `Date` where there is none.
+pub fn head_size(status: StatusCode, headers: &HeaderMap, extensions: &Extensions) -> u64 {
+    const DATE: usize = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n".len();
+    let usual = status.canonical_reason().unwrap_or("<none>").len();
+    let reason = extensions.get::<ReasonPhrase>().map_or(usual, |reason| reason.as_bytes().len());
+    let line = "HTTP/1.1 200 \r\n".len() + reason;
+    let date = if headers.contains_key(http::header::DATE) { 0 } else { DATE };
+    let headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    (line + headers + date + "\r\n".len()) as u64
 }
 
 /// The `Accept` header, kept from a request whose headers move on.

@@ -1,5 +1,6 @@
 //! Bodies on their way through the gateway.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,6 +11,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::account::observed::ObservedBody;
+use crate::account::transformed::TransformedBody;
 use crate::exchange::Exchange;
 use crate::exchange::body::WatchedBody;
 use crate::exchange::hold::Unkept;
@@ -48,7 +51,26 @@ pub(crate) struct StreamedBody {
     /// The client's, for its next piece.
     stall: Stall,
     progress: Rc<Progress>,
-    exchange: Option<Rc<Exchange>>,
+    follower: Follower,
+}
+
+/// Whoever wants to know what of a request's body passes.
+pub(crate) enum Follower {
+    Nobody,
+    /// Observers: how much it is.
+    Counter(Rc<Cell<u64>>),
+    /// Recorders.
+    Exchange(Rc<Exchange>),
+}
+
+impl Follower {
+    pub fn passes(&self, data: &Bytes) {
+        match self {
+            Self::Nobody => {}
+            Self::Counter(count) => count.set(count.get() + data.len() as u64),
+            Self::Exchange(exchange) => exchange.request_data(data),
+        }
+    }
 }
 
 impl UpstreamBody {
@@ -62,9 +84,9 @@ impl UpstreamBody {
         rest: Incoming,
         patience: Duration,
         progress: Rc<Progress>,
-        exchange: Option<Rc<Exchange>>,
+        follower: Follower,
     ) -> Self {
-        Self::Stream(Box::new(StreamedBody { ahead, rest, stall: Stall::new(patience), progress, exchange }))
+        Self::Stream(Box::new(StreamedBody { ahead, rest, stall: Stall::new(patience), progress, follower }))
     }
 
     pub fn is_stream(&self) -> bool {
@@ -93,8 +115,8 @@ impl StreamedBody {
         self.stall.moved();
         match frame {
             Some(Ok(frame)) => {
-                if let (Some(exchange), Some(data)) = (&self.exchange, frame.data_ref()) {
-                    exchange.request_data(data);
+                if let Some(data) = frame.data_ref() {
+                    self.follower.passes(data);
                 }
                 // Behind trailers nobody polls again.
                 if frame.is_trailers() || self.rest.is_end_stream() {
@@ -159,6 +181,10 @@ pub(crate) enum ClientBody {
     Begun(Box<BegunBody>),
     /// The upstream's, with an outcome at its end.
     Watched(Box<WatchedBody>),
+    /// Any of these, changed by plug-ins.
+    Transformed(Box<TransformedBody>),
+    /// Any of these, followed by observers.
+    Observed(Box<ObservedBody>),
 }
 
 impl Body for ClientBody {
@@ -174,6 +200,8 @@ impl Body for ClientBody {
             Self::Plain(body) => body.poll(cx),
             Self::Begun(body) => body.poll(cx),
             Self::Watched(body) => body.poll(cx),
+            Self::Transformed(body) => body.poll(cx),
+            Self::Observed(body) => body.poll(cx),
         }
     }
 
@@ -183,6 +211,8 @@ impl Body for ClientBody {
             Self::Plain(body) => body.upstream.is_end_stream(),
             Self::Begun(body) => body.ahead.is_empty() && body.rest.has_ended(),
             Self::Watched(body) => body.has_ended(),
+            Self::Transformed(body) => body.is_end_stream(),
+            Self::Observed(body) => body.is_end_stream(),
         }
     }
 
@@ -193,6 +223,8 @@ impl Body for ClientBody {
             // For a client that is sent no length.
             Self::Begun(_) => SizeHint::default(),
             Self::Watched(body) => body.size_hint(),
+            Self::Transformed(body) => body.size_hint(),
+            Self::Observed(body) => body.size_hint(),
         }
     }
 }

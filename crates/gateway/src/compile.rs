@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use entities::{Owned, Served, ServedRoute};
 use http::{HeaderValue, Method};
-use pipeline::kind::Priority;
-use pipeline::{Chain, Plugin, RouteFacts};
+use pipeline::{Chains, Instance, RouteFacts, Scope};
 use regex::Regex;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -57,7 +56,8 @@ pub enum CompileError<E> {
     },
 }
 
-/// Compiles the routes of all enabled services. `build` makes each configured plug-in once, however many routes share it. `destinations`
+/// Compiles the routes of all enabled services. `build` makes each configured plug-in once, however many routes share it, and says what it
+/// is for: of those of a kind that are for a route, Kong's precedence chooses. `destinations`
 /// are those of the gateway, the same for every generation.
 ///
 /// # Errors
@@ -68,10 +68,10 @@ pub fn compile<E, B>(
     mut build: B,
 ) -> Result<Router, CompileError<E>>
 where
-    B: FnMut(&Owned) -> Result<(Priority, Arc<dyn Plugin>), E>,
+    B: FnMut(&Owned) -> Result<(Scope, Instance), E>,
 {
     let mut services: HashMap<_, Arc<Service>> = HashMap::new();
-    let mut built: HashMap<*const Owned, (Priority, Arc<dyn Plugin>)> = HashMap::new();
+    let mut built: HashMap<*const Owned, (Scope, Instance)> = HashMap::new();
     // Kong gives a tie to the older route. Those of one age, or of none (that of the load), keep the order of the file.
     let mut by_age: Vec<_> = served.routes.iter().collect();
     by_age.sort_by_key(|served| served.route.created_at);
@@ -95,7 +95,7 @@ where
             };
             plugins.push(made.clone());
         }
-        routes.push(self::route(service, route, compiled, Chain::new(plugins))?);
+        routes.push(self::route(service, route, compiled, Chains::choose(&plugins))?);
     }
     Ok(Router::new(routes)?)
 }
@@ -118,7 +118,7 @@ fn route<E>(
     service: &entities::Service,
     route: &entities::Route,
     compiled: Arc<Service>,
-    chain: Chain,
+    chains: Chains,
 ) -> Result<Route, CompileError<E>> {
     let methods = route.methods.iter().map(|method| {
         let error = || CompileError::Method { route: route.label(), method: method.clone() };
@@ -134,7 +134,7 @@ fn route<E>(
         preserve_host: route.preserve_host,
         request_buffering: route.request_buffering,
         service: Some(compiled),
-        chain,
+        chains,
         facts: facts(route, service),
     })
 }

@@ -6,15 +6,16 @@ use std::sync::atomic::Ordering;
 
 use listener::connection::{self, Limits};
 use listener::places::{Place, Places};
+use pipeline::context::Scheme;
 use storage::failpoint;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::core::Core;
-use crate::proxy::{Origin, serve};
+use crate::proxy::{Connection, serve};
 use crate::slots::Slots;
 
 /// Accepts until the drain begins. Returns when the last connection has ended.
-pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener) {
+pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener, scheme: Scheme) {
     let places = Places::new(core.limits.connections);
     let address = listener.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
     let limits = Limits {
@@ -30,13 +31,13 @@ pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener) {
         failpoint::hit(failpoint::CORE_TURN);
         core.stats.connections.fetch_add(1, Ordering::Relaxed);
         let local = stream.local_addr().unwrap_or(address);
-        let origin = Origin { peer: canonical(peer), local: canonical(local) };
+        let came_on = Connection { scheme, peer: canonical(peer), local: canonical(local) };
         let (core, slots) = (core.clone(), slots.clone());
         async move {
             connection::serve(stream, place, &limits, |request, seat| {
                 seat.begin_answer();
                 // hyper would hold room for one in every idle connection.
-                slots.place(serve(core.clone(), origin, request))
+                slots.place(serve(core.clone(), came_on, request))
             })
             .await;
         }

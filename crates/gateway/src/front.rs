@@ -55,6 +55,8 @@ pub enum Unrouted {
 pub struct Found<'r, 'p> {
     /// The route.
     pub route: &'r Route,
+    /// Its place among the router's routes.
+    pub index: usize,
     /// The path as it stands, in normal form.
     pub plain: Reading<'p>,
     /// Other readings of it, the preferred first; empty for nearly every path.
@@ -112,6 +114,6 @@ pub fn find<'r, 'p>(
             _ => return Err(Unrouted::Ambiguous),
         }
     }
-    let Match { route, matched } = found.ok_or(Unrouted::NoRoute)?;
-    Ok(Found { route, plain: Reading { path: plain, matched }, others })
+    let Match { route, index, matched } = found.ok_or(Unrouted::NoRoute)?;
+    Ok(Found { route, index, plain: Reading { path: plain, matched }, others })
 }

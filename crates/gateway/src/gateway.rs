@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use dialing::Names;
 use event::timestamp::Clock;
+use pipeline::context::Scheme;
 use storage::vital::Vitals;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
@@ -30,6 +31,8 @@ const RING_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub struct Config {
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// What is spoken there.
+    pub scheme: Scheme,
     /// Cores, at least 1.
     pub workers: usize,
     /// What it takes of clients.
@@ -92,6 +95,7 @@ impl Gateway {
             running.stats.push(stats.clone());
             let parts = Parts {
                 listener,
+                scheme: self.config.scheme,
                 follower,
                 clock: clock.clone(),
                 stats,
@@ -116,6 +120,7 @@ impl Gateway {
 
 struct Parts {
     listener: TcpListener,
+    scheme: Scheme,
     follower: Follower,
     clock: Arc<dyn Clock>,
     stats: Arc<CoreStats>,
@@ -137,7 +142,12 @@ fn run(mut parts: Parts) -> io::Result<()> {
         parts.names,
         parts.front,
     );
-    let result = runtime.block_on(serve(core.clone(), parts.listener, parts.follower, &parts.deadline));
+    let result = runtime.block_on(serve(
+        core.clone(),
+        (parts.listener, parts.scheme),
+        parts.follower,
+        &parts.deadline,
+    ));
     // What is still under way is dropped with the runtime, and settled by what was seen of it.
     core.closing.set(true);
     drop(runtime);
@@ -146,7 +156,7 @@ fn run(mut parts: Parts) -> io::Result<()> {
 
 async fn serve(
     core: Rc<Core>,
-    listener: TcpListener,
+    (listener, scheme): (TcpListener, Scheme),
     follower: Follower,
     deadline: &OnceLock<Instant>,
 ) -> io::Result<()> {
@@ -156,7 +166,7 @@ async fn serve(
     let mut following = tokio::task::spawn_local(core.clone().follow(follower));
     // Without it wake-ups cost more, and nothing else.
     tokio::task::spawn_local(share_wake_ups());
-    let mut accepting = tokio::task::spawn_local(connection::accept(core.clone(), listener));
+    let mut accepting = tokio::task::spawn_local(connection::accept(core.clone(), listener, scheme));
     let deadline = async {
         // If nobody is left to drain us there is no deadline: stop at once.
         core.draining().await;

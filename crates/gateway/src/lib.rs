@@ -1,14 +1,16 @@
 //! The data path: listeners, router, exchanges and the upstream pool, one thread and one runtime a core.
 //!
 //! * [`Gateway::bind`] binds one `SO_REUSEPORT` socket a core, after a probe against a second process.
-//! * [`proxy`](self) serves a request: route, plug-ins, upstream, answer. A request that no plug-in watches is relayed directly and
+//! * [`proxy`](self) serves a request: route, plug-ins, upstream, answer. A request that no plug-in records is relayed directly and
 //!   ends with its client.
-//! * `exchange` follows a watched one to its outcome.
+//! * `exchange` follows a recorded one to its outcome.
+//! * `account` goes with every exchange: its context, and what its observers are told at its end.
 //! * [`snapshot`] is what all of that is served from, one generation after the other while the gateway runs.
 //!
 //! Invariants: no state is shared between cores but atomics, the store's queue and what never changes. Nothing is sent upstream before
-//! the watch's intent is durable. Knows no rules, topics or events: only watches.
+//! every watch's intent is durable. Knows no rules, topics or events: only watches.
 
+mod account;
 mod answer;
 mod body;
 pub mod compile;

@@ -49,6 +49,8 @@ struct HostTable {
 pub struct Match<'r> {
     /// The route.
     pub route: &'r Route,
+    /// Its place among the routes that the router was made of.
+    pub index: usize,
     /// Bytes of the request path that the route's path matched; 0 without a path.
     pub matched: usize,
 }
@@ -134,7 +136,12 @@ impl Router {
             EntryPath::Prefix(length) => *length,
             EntryPath::Regex(regex) => regex.find(path).map_or(0, |found| found.end()),
         };
-        Some(Match { route: &self.routes[entry.route], matched })
+        Some(Match { route: &self.routes[entry.route], index: entry.route, matched })
+    }
+
+    /// The route at this place.
+    pub fn route(&self, index: usize) -> &Route {
+        &self.routes[index]
     }
 
     fn find_by_host(&self, host: &str, port: u16, method: &Method, path: &str, best: &mut usize) {

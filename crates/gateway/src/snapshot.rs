@@ -9,9 +9,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pipeline::RouteFacts;
+use pipeline::context::{RouteRef, Routes};
 use tokio::sync::watch;
 
 use crate::router::Router;
+use crate::table::Route;
 
 /// One generation of what the gateway serves: the routes with their services and plug-ins.
 pub struct Snapshot {
@@ -44,6 +47,34 @@ impl Deref for Served {
 
     fn deref(&self) -> &Snapshot {
         &self.0
+    }
+}
+
+impl Routes for Served {
+    fn facts(&self, index: usize) -> &RouteFacts {
+        &self.0.router.route(index).facts
+    }
+}
+
+/// A route together with the generation that it belongs to: what an exchange that is under way keeps of it.
+#[derive(Clone)]
+pub(crate) struct OnRoute {
+    served: Rc<Served>,
+    index: usize,
+}
+
+impl OnRoute {
+    pub fn new(served: Rc<Served>, index: usize) -> Self {
+        Self { served, index }
+    }
+
+    pub fn route(&self) -> &Route {
+        self.served.router().route(self.index)
+    }
+
+    /// As plug-ins see it.
+    pub fn for_plugins(&self) -> RouteRef {
+        RouteRef::new(self.served.clone(), self.index)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use pipeline::{Chain, RouteFacts};
+use pipeline::{Chains, RouteFacts};
 use regex::Regex;
 
 use crate::destination::Destination;
@@ -49,7 +49,7 @@ pub struct Route {
     /// Where it leads; `None` answers 503.
     pub service: Option<Arc<Service>>,
     /// What runs on it.
-    pub chain: Chain,
+    pub chains: Chains,
     /// What events say of it.
     pub facts: RouteFacts,
 }

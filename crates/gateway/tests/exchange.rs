@@ -16,12 +16,16 @@ use gateway::router::Router;
 use gateway::table::{PathPattern, Route, Service};
 use gateway::{Gateway, Running, Snapshot};
 use http::HeaderValue;
+use pipeline::context::Scheme;
 use pipeline::kind::Priority;
-use pipeline::{Answer, Chain, Forward, Hold, Plugin, RouteFacts, Watch};
+use pipeline::{
+    Answer, Chains, Forward, Hold, Instance, Joint, NotKept, Plugin, Record, RouteFacts, Scope, Watch,
+};
 use storage::{StoreError, vital};
 use testkit::client::{self, Client};
 use testkit::upstream::Upstream;
 use testkit::wait;
+use uuid::Uuid;
 
 /// How long a drain may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(600);
@@ -46,9 +50,9 @@ enum Seen {
 }
 
 #[derive(Default)]
-struct Record(Mutex<Vec<Seen>>);
+struct Notes(Mutex<Vec<Seen>>);
 
-impl Record {
+impl Notes {
     fn push(&self, seen: Seen) {
         self.0.lock().unwrap().push(seen);
     }
@@ -68,13 +72,9 @@ impl Record {
 }
 
 /// Watches every PUT; `x-probe: refuse` refuses the intent, `x-probe: hold-fails` fails the hold.
-struct Probe(Arc<Record>);
+struct Probe(Arc<Notes>);
 
-impl Plugin for Probe {
-    fn name(&self) -> &'static str {
-        "probe"
-    }
-
+impl Record for Probe {
     fn watch(&self, forward: &Forward<'_>) -> Option<Box<dyn Watch>> {
         let header = forward.headers.get("x-probe").map(|value| value.to_str().unwrap().to_owned());
         (forward.method == "PUT").then(|| {
@@ -86,15 +86,15 @@ impl Plugin for Probe {
 }
 
 struct ProbeWatch {
-    record: Arc<Record>,
+    record: Arc<Notes>,
     path: String,
     header: String,
 }
 
 impl Watch for ProbeWatch {
-    fn intend(&mut self) -> Option<Hold> {
+    fn intend(&mut self, _: &mut Joint) -> Option<Hold> {
         self.record.push(Seen::Intended(self.path.clone()));
-        (self.header == "refuse").then(|| Box::pin(async { Err(StoreError::Closed) }) as Hold)
+        (self.header == "refuse").then(|| Box::pin(async { Err(NotKept::new(StoreError::Closed)) }) as Hold)
     }
 
     fn may_hold(&self) -> bool {
@@ -119,13 +119,21 @@ impl Watch for ProbeWatch {
 
     fn settle(&mut self, fate: Fate, answer: &Answer<'_>) -> Option<Hold> {
         self.record.push(Seen::Settled(fate, answer.status));
-        (self.header == "hold-fails").then(|| Box::pin(async { Err(StoreError::Closed) }) as Hold)
+        (self.header == "hold-fails")
+            .then(|| Box::pin(async { Err(NotKept::new(StoreError::Closed)) }) as Hold)
     }
+}
+
+/// The chains of a route with one recorder.
+fn recorded_by(recorder: impl Record) -> Chains {
+    let plugin = Plugin { record: Some(Arc::new(recorder)), ..Plugin::default() };
+    let instance = Instance { id: Uuid::nil(), kind: "probe", priority: Priority(1), plugin };
+    Chains::choose(&[(Scope::default(), instance)])
 }
 
 struct Bench {
     upstream: Upstream,
-    record: Arc<Record>,
+    record: Arc<Notes>,
     running: Option<Running>,
     proxy: SocketAddr,
 }
@@ -138,7 +146,7 @@ impl Bench {
     }
 
     fn start_to(upstream: Upstream, address: SocketAddr) -> Self {
-        let record = Arc::new(Record::default());
+        let record = Arc::new(Notes::default());
         let service = Arc::new(Service {
             name: "profiles".into(),
             destination: Destinations::default().get(&address.ip().to_string(), address.port()),
@@ -158,7 +166,7 @@ impl Bench {
             preserve_host: false,
             request_buffering: true,
             service: Some(service),
-            chain: Chain::new(vec![(Priority(1), Arc::new(Probe(record.clone())))]),
+            chains: recorded_by(Probe(record.clone())),
             facts: RouteFacts {
                 service: "profiles".into(),
                 route: "all".into(),
@@ -167,6 +175,7 @@ impl Bench {
         };
         let config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            scheme: Scheme::Http,
             workers: 2,
             limits: Limits::default(),
             names: dialing::Names::system(),

@@ -1,56 +1,120 @@
-//! The plug-ins of one route, in order.
+//! The plug-ins of one route, in order: a list for each role.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
+use crate::access::Access;
 use crate::kind::Priority;
-use crate::plugin::Plugin;
+use crate::observe::Observe;
+use crate::plugin::{Instance, Plugin};
+use crate::record::Record;
+use crate::respond::Respond;
 
 /// Configured plug-ins by descending priority; equal priorities by descending name, as in Kong.
 #[derive(Clone, Default)]
 pub struct Chain {
-    plugins: Vec<Arc<dyn Plugin>>,
+    access: List<dyn Access>,
+    respond: List<dyn Respond>,
+    observe: List<dyn Observe>,
+    record: List<dyn Record>,
+}
+
+type List<R> = Box<[Link<R>]>;
+
+/// One plug-in in one of its roles.
+pub struct Link<R: ?Sized> {
+    /// Its place in the chain.
+    pub rank: Rank,
+    /// The instance's id.
+    pub instance: Uuid,
+    /// What it does.
+    pub role: Arc<R>,
+}
+
+/// A place in a chain: the lowest comes first. The same in every chain that an instance is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank(Reverse<(Priority, &'static str)>);
+
+impl<R: ?Sized> Clone for Link<R> {
+    fn clone(&self) -> Self {
+        Self { rank: self.rank, instance: self.instance, role: self.role.clone() }
+    }
 }
 
 impl Chain {
     /// Sorts the plug-ins of a route.
-    pub fn new(mut plugins: Vec<(Priority, Arc<dyn Plugin>)>) -> Self {
-        plugins.sort_by_key(|(priority, plugin)| Reverse((*priority, plugin.name())));
-        Self { plugins: plugins.into_iter().map(|(_, plugin)| plugin).collect() }
+    pub fn new(mut instances: Vec<Instance>) -> Self {
+        instances.sort_by_key(rank);
+        Self {
+            access: list(&instances, |plugin| plugin.access.clone()),
+            respond: list(&instances, |plugin| plugin.respond.clone()),
+            observe: list(&instances, |plugin| plugin.observe.clone()),
+            record: list(&instances, |plugin| plugin.record.clone()),
+        }
     }
 
-    /// Whether nothing runs.
-    pub fn is_empty(&self) -> bool {
-        self.plugins.is_empty()
+    /// Those that look at requests.
+    pub fn access(&self) -> &[Link<dyn Access>] {
+        &self.access
     }
 
-    /// The plug-ins in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Plugin>> {
-        self.plugins.iter()
+    /// Where in [`Chain::access`] what comes after this place begins.
+    pub fn access_after(&self, rank: Rank) -> usize {
+        self.access.partition_point(|link| link.rank <= rank)
     }
+
+    /// Those that change answers.
+    pub fn respond(&self) -> &[Link<dyn Respond>] {
+        &self.respond
+    }
+
+    /// Those that are told what became of exchanges.
+    pub fn observe(&self) -> &[Link<dyn Observe>] {
+        &self.observe
+    }
+
+    /// Those that keep intents and outcomes.
+    pub fn record(&self) -> &[Link<dyn Record>] {
+        &self.record
+    }
+}
+
+fn rank(instance: &Instance) -> Rank {
+    Rank(Reverse((instance.priority, instance.kind)))
+}
+
+fn list<R: ?Sized>(instances: &[Instance], role: impl Fn(&Plugin) -> Option<Arc<R>>) -> List<R> {
+    let playing = instances.iter().filter_map(|instance| {
+        let role = role(&instance.plugin)?;
+        Some(Link { rank: rank(instance), instance: instance.id, role })
+    });
+    playing.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::Observed;
 
-    struct Named(&'static str);
+    struct Silent;
 
-    impl Plugin for Named {
-        fn name(&self) -> &'static str {
-            self.0
-        }
+    impl Observe for Silent {
+        fn observed(&self, _: &Observed<'_>) {}
+    }
+
+    fn instance(kind: &'static str, priority: i32) -> Instance {
+        let id = Uuid::from_u128(priority as u128);
+        let plugin = Plugin { observe: Some(Arc::new(Silent)), ..Plugin::default() };
+        Instance { id, kind, priority: Priority(priority), plugin }
     }
 
     #[test]
     fn runs_the_higher_priority_first_and_breaks_ties_by_name() {
-        let plugin = |name| Arc::new(Named(name)) as Arc<dyn Plugin>;
-        let chain = Chain::new(vec![
-            (Priority(1), plugin("acl")),
-            (Priority(1), plugin("jwt")),
-            (Priority(9), plugin("cors")),
-        ]);
-        let order: Vec<_> = chain.iter().map(|plugin| plugin.name()).collect();
+        let chain = Chain::new(vec![instance("acl", 1), instance("jwt", 1), instance("cors", 9)]);
+        let order: Vec<_> = chain.observe().iter().map(|link| link.rank.0.0.1).collect();
         assert_eq!(order, ["cors", "jwt", "acl"]);
+        assert!(chain.access().is_empty(), "a list for each role");
     }
 }

@@ -7,9 +7,9 @@ use event::TopicId;
 use event::timestamp::Clock;
 use schemars::Schema;
 use serde_json::Value;
-use storage::Writer;
 
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, Roles};
+use crate::services::Services;
 
 /// Kong's PRIORITY: higher runs first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,9 @@ pub trait PluginKind: Send + Sync + 'static {
 
     /// Its place in the chain.
     fn priority(&self) -> Priority;
+
+    /// The roles that it can play. An instance plays some of them.
+    fn roles(&self) -> Roles;
 
     /// The JSON Schema of its `config`, made from the documented struct.
     fn schema(&self) -> Schema;
@@ -44,7 +47,7 @@ pub trait PluginKind: Send + Sync + 'static {
     ///
     /// # Errors
     /// What `check` should have found.
-    fn build(&self, config: &Value, context: &BuildContext) -> Result<Arc<dyn Plugin>, ConfigProblem>;
+    fn build(&self, config: &Value, context: &BuildContext) -> Result<Plugin, ConfigProblem>;
 }
 
 /// What a check may ask.
@@ -72,8 +75,8 @@ pub struct Mount {
 pub struct BuildContext {
     /// The name of the service or route that it stands on, for `rule`.
     pub owner: String,
-    /// Where intents and outcomes go.
-    pub writer: Writer,
+    /// What the node has for its roles.
+    pub services: Services,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The topics that exist, by bare name.

@@ -1,64 +1,70 @@
-//! The Plugin trait and the verdicts of its phases.
+//! One configured plug-in: which roles it plays, and with what.
 
-use std::future::Future;
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::fmt;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use event::{EventId, Timestamp};
-use http::{HeaderMap, Method, Response, Uri};
+use uuid::Uuid;
 
-use crate::watch::{Forward, Watch};
+use crate::access::Access;
+use crate::kind::Priority;
+use crate::observe::Observe;
+use crate::record::Record;
+use crate::respond::Respond;
 
-/// One configured plug-in. Shared by all cores: state that changes is the plug-in's own affair, without locks on the hot path.
-pub trait Plugin: Send + Sync + 'static {
+/// What a kind builds from a configuration: one part for each role that it plays. Shared by all cores: state that changes is its own
+/// affair, without locks on the hot path. Several roles may share one [`Arc`].
+#[derive(Clone, Default)]
+pub struct Plugin {
+    /// Looks at requests.
+    pub access: Option<Arc<dyn Access>>,
+    /// Changes answers.
+    pub respond: Option<Arc<dyn Respond>>,
+    /// Is told what became of exchanges.
+    pub observe: Option<Arc<dyn Observe>>,
+    /// Keeps intents and outcomes.
+    pub record: Option<Arc<dyn Record>>,
+}
+
+/// Which roles a plug-in plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// [`Access`].
+    pub access: bool,
+    /// [`Respond`].
+    pub respond: bool,
+    /// [`Observe`].
+    pub observe: bool,
+    /// [`Record`].
+    pub record: bool,
+}
+
+impl Plugin {
+    /// Which roles it plays.
+    pub fn roles(&self) -> Roles {
+        Roles {
+            access: self.access.is_some(),
+            respond: self.respond.is_some(),
+            observe: self.observe.is_some(),
+            record: self.record.is_some(),
+        }
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.roles().fmt(f)
+    }
+}
+
+/// A plug-in with what its place in a chain depends on.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// The instance's id: further events' ids are made of it.
+    pub id: Uuid,
     /// Its kind's name, `publish-sns`.
-    fn name(&self) -> &'static str;
-
-    /// Phase `access`: look at the request, change its headers, or answer it.
-    fn access<'a>(&'a self, request: &'a mut RequestHead) -> Access<'a> {
-        let _ = request;
-        Access::Ready(Verdict::Continue)
-    }
-
-    /// Phase `watch`: the request is about to be forwarded. A plug-in that wants to settle what becomes of it returns a watch.
-    fn watch(&self, forward: &Forward<'_>) -> Option<Box<dyn Watch>> {
-        let _ = forward;
-        None
-    }
-}
-
-/// What a client asked, as plug-ins see it before it is forwarded.
-#[derive(Debug)]
-pub struct RequestHead {
-    /// The request's id; becomes the event's.
-    pub id: EventId,
-    /// When its head had arrived.
-    pub started_at: Timestamp,
-    /// The method.
-    pub method: Method,
-    /// The raw request target.
-    pub uri: Uri,
-    /// The client's headers without those that concern one connection and those that only the gateway sets; what `access` changes is
-    /// forwarded.
-    pub headers: HeaderMap,
-    /// The peer.
-    pub peer: SocketAddr,
-}
-
-/// What phase `access` says.
-#[derive(Debug)]
-pub enum Verdict {
-    /// Go on with the next plug-in.
-    Continue,
-    /// Answer with this; later plug-ins and the upstream are not asked.
-    Respond(Response<Bytes>),
-}
-
-/// A verdict now, or one that must be waited for (a lookup in a remote store).
-pub enum Access<'a> {
-    /// At once: no allocation on the hot path.
-    Ready(Verdict),
-    /// Later, on this core.
-    Pending(Pin<Box<dyn Future<Output = Verdict> + 'a>>),
+    pub kind: &'static str,
+    /// Its kind's.
+    pub priority: Priority,
+    /// What it does.
+    pub plugin: Plugin,
 }

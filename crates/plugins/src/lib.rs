@@ -9,6 +9,8 @@
 
 use pipeline::PluginKind;
 
+#[cfg(feature = "failpoints")]
+pub mod probes;
 mod publish_sns;
 
 /// Every kind of plug-in.

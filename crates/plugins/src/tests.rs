@@ -2,10 +2,17 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use pipeline::{CheckContext, PluginKind};
+use event::timestamp::Clock;
+use event::{Timestamp, TopicId};
+use pipeline::{BuildContext, CheckContext, PluginKind, Services, conformance};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value};
+use storage::memory::Memory;
+use storage::retention::Retention;
+use storage::{Feed, Writer};
 
 fn folder(kind: &dyn PluginKind) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(kind.name().replace('-', "_"))
@@ -75,6 +82,63 @@ fn every_example_passes_its_own_check() {
         for config in configs {
             assert_eq!(kind.check(config, &context), [], "{}", kind.name());
         }
+    }
+}
+
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000)
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// Over a store that keeps everything.
+fn build_context(topics: &[String]) -> BuildContext {
+    let config = storage::writer::Config {
+        backend: Memory::default().open().backend,
+        feed: Feed::default(),
+        clock: Arc::new(Stopped),
+        retention: Retention::default(),
+        vitals: storage::vital::vitals().0,
+    };
+    let (writer, _) = Writer::spawn(config).unwrap();
+    BuildContext {
+        owner: "service".into(),
+        services: Services::default().with(writer),
+        clock: Arc::new(Stopped),
+        topics: Arc::new(topics.iter().cloned().zip((1..).map(TopicId)).collect()),
+        region: "us-east-1".into(),
+        account: "000000000000".into(),
+    }
+}
+
+#[test]
+fn every_kind_passes_the_conformance_suite() {
+    for kind in super::all() {
+        let example = example(kind);
+        let topics = names(&example["topics"]);
+        let check = CheckContext { topics: &topics, region: "us-east-1", account: "000000000000" };
+        let build = build_context(&topics);
+        for config in configs(kind, &example) {
+            conformance::check(kind, config, &check, &build, Instant::now());
+        }
+    }
+}
+
+/// What a kind asks of the node is there, or the configuration is refused: no plug-in runs without it.
+#[test]
+fn no_kind_is_built_without_what_its_roles_need() {
+    for kind in super::all().into_iter().filter(|kind| kind.roles().record) {
+        let example = example(kind);
+        let topics = names(&example["topics"]);
+        let build = BuildContext { services: Services::default(), ..build_context(&topics) };
+        let problem = kind.build(configs(kind, &example)[0], &build).unwrap_err();
+        assert!(problem.message.contains("Writer"), "{}: {problem}", kind.name());
     }
 }
 

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use event::timestamp::Clock;
 use gateway::compile::CompileError;
 use gateway::destination::Destinations;
-use pipeline::Plugin;
 use pipeline::kind::Priority;
+use pipeline::{Instance, Plugin, Scope};
+use uuid::Uuid;
 
 use crate::cli::CheckArgs;
 use crate::clock::WallClock;
@@ -63,19 +64,11 @@ fn files(args: &CheckArgs) -> bool {
 /// Compiles the routes as a start does: only together can regexes be too large.
 fn compile(config: &config::Config) -> Result<(), CompileError<Infallible>> {
     let stand_in = |_: &entities::Owned| -> Result<_, Infallible> {
-        let plugin: Arc<dyn Plugin> = Arc::new(StandIn);
-        Ok((Priority(0), plugin))
+        // In the place of a plug-in, which its own check has judged.
+        let plugin = Plugin::default();
+        Ok((Scope::default(), Instance { id: Uuid::nil(), kind: "stand-in", priority: Priority(0), plugin }))
     };
     gateway::compile::compile(&config.served, &Destinations::default(), stand_in).map(drop)
-}
-
-/// In the place of a plug-in, which its own check has judged.
-struct StandIn;
-
-impl Plugin for StandIn {
-    fn name(&self) -> &'static str {
-        "stand-in"
-    }
 }
 
 /// Says what is allowed and probably not meant.

@@ -105,6 +105,14 @@ impl Client {
         Ok(answer)
     }
 
+    /// Whether anything has come that was not taken yet. Does not wait.
+    pub fn has_more(&self) -> bool {
+        let peeked = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut [0]));
+        // An error is that nothing is there; one of another kind shows at the next read.
+        let more = !self.buffer.is_empty() || peeked.is_ok();
+        self.stream.set_nonblocking(false).is_ok() && more
+    }
+
     /// Waits until a text has come behind what was taken.
     ///
     /// # Errors

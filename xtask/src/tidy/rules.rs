@@ -8,7 +8,7 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("entities", &["event"]),
     // The ports.
     ("storage", &["event", "entities"]),
-    ("pipeline", &["event", "storage"]),
+    ("pipeline", &["event"]),
     ("delivery", &["event", "storage"]),
     ("hub", &["event", "entities", "storage", "delivery"]),
     // The things that are added again and again, each behind its port.

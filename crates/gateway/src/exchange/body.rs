@@ -146,7 +146,7 @@ pub(crate) async fn durable_first(
     exchange: &Rc<Exchange>,
     mut body: PlainBody,
 ) -> Result<ClientBody, BodyError> {
-    let after = exchange.watch.borrow().resolve_after();
+    let after = exchange.watches.borrow().resolve_after();
     let mut ahead = BytesMut::new();
     let reading = async {
         while !body.has_ended() && ahead.len() <= WHOLE_BODY {
@@ -183,7 +183,7 @@ pub(crate) fn cut(unkept: Unkept) -> BodyError {
 
 /// Reads an answer to its end for a client that left, at most for `resolve_after`, and settles.
 pub(crate) async fn drain(exchange: Rc<Exchange>, mut body: PlainBody) {
-    let after = exchange.watch.borrow().resolve_after();
+    let after = exchange.watches.borrow().resolve_after();
     let reading = poll_fn(|cx: &mut Context<'_>| {
         while let Some(frame) = ready!(body.poll(cx)) {
             match frame {

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pipeline::Hold;
-use storage::StoreError;
+use pipeline::{Hold, NotKept};
+use smallvec::SmallVec;
 use tokio::time::Sleep;
 
 use crate::core::ExchangePermit;
@@ -16,15 +16,20 @@ use crate::core::ExchangePermit;
 pub enum Unkept {
     /// The store said no.
     #[error(transparent)]
-    Refused(StoreError),
+    Refused(NotKept),
     /// The store said nothing.
     #[error("the store has said nothing for {0:?}")]
     TimedOut(Duration),
 }
 
-/// A [`Hold`] that is given up when it takes too long. The time runs from its first poll that has to wait.
+/// What the watches of one exchange wait for, in their order; `None` for one that does not wait.
+pub(crate) type Holds = SmallVec<[Option<Hold>; 1]>;
+
+/// [`Holds`] that are given up when they take too long. The time runs from the first poll that has to wait.
 pub(crate) struct Held {
-    hold: Hold,
+    holds: Holds,
+    /// The places of those that were refused.
+    refused: SmallVec<[usize; 1]>,
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     /// Who waits for the store has a place among the open exchanges: else a disk that hangs would gather them without a limit.
@@ -32,13 +37,42 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub fn new(hold: Hold, limit: Duration, permit: Option<ExchangePermit>) -> Self {
-        Self { hold, limit, timer: None, permit }
+    /// `None` if there is nothing to wait for.
+    pub fn new(holds: Holds, limit: Duration, permit: Option<ExchangePermit>) -> Option<Self> {
+        let waits = holds.iter().any(Option::is_some);
+        waits.then(|| Self { holds, refused: SmallVec::new(), limit, timer: None, permit })
     }
 
     /// Nobody waits for it yet: an answer streams on.
     pub fn give_place_back(&mut self) {
         self.permit = None;
+    }
+
+    /// Whose wait was refused, by their places among the holds.
+    pub fn refused(&self) -> &[usize] {
+        &self.refused
+    }
+
+    /// Asks each that has not resolved yet. All are asked, whatever the first of them says.
+    fn poll_holds(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unkept>> {
+        let (mut waits, mut refusal) = (false, None);
+        for (place, hold) in self.holds.iter_mut().enumerate() {
+            let Some(waiting) = hold else { continue };
+            match waiting.as_mut().poll(cx) {
+                Poll::Pending => waits = true,
+                Poll::Ready(Ok(())) => *hold = None,
+                Poll::Ready(Err(error)) => {
+                    *hold = None;
+                    self.refused.push(place);
+                    refusal.get_or_insert(error);
+                }
+            }
+        }
+        match refusal {
+            Some(refusal) => Poll::Ready(Err(Unkept::Refused(refusal))),
+            None if waits => Poll::Pending,
+            None => Poll::Ready(Ok(())),
+        }
     }
 }
 
@@ -46,8 +80,8 @@ impl Future for Held {
     type Output = Result<(), Unkept>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(kept) = self.hold.as_mut().poll(cx) {
-            return Poll::Ready(kept.map_err(Unkept::Refused));
+        if let Poll::Ready(kept) = self.poll_holds(cx) {
+            return Poll::Ready(kept);
         }
         let limit = self.limit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
@@ -67,7 +101,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let open = Arc::new(AtomicUsize::new(0));
         let wait = |hold: Hold| {
-            let held = Held::new(hold, Duration::from_millis(30), ExchangePermit::take(&open, 1));
+            let holds = Holds::from([Some(hold)]);
+            let held = Held::new(holds, Duration::from_millis(30), ExchangePermit::take(&open, 1)).unwrap();
             assert_eq!(open.load(Ordering::Relaxed), 1);
             held
         };

@@ -11,7 +11,8 @@ use http::Response;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::{Asking, Exchange, Plan};
+use super::Exchange;
+use super::run::Asking;
 use crate::table::Service;
 use crate::upstream::{Failure, Lease};
 
@@ -41,12 +42,13 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    pub fn new(exchange: &Rc<Exchange>, plan: &Plan) -> Self {
-        let bound_at = Instant::from_std(plan.started) + plan.bound;
+    pub fn new(exchange: &Rc<Exchange>, service: &Arc<Service>) -> Self {
+        let started = Instant::from_std(exchange.account().context.started);
+        let bound_at = started + exchange.watches.borrow().bound();
         Self {
-            service: plan.service.clone(),
+            service: service.clone(),
             exchange: exchange.clone(),
-            timeout: Box::pin(tokio::time::sleep(plan.service.read_timeout.min(plan.service.write_timeout))),
+            timeout: Box::pin(tokio::time::sleep(service.read_timeout.min(service.write_timeout))),
             bound_at,
             client_was_there: true,
         }

@@ -1,6 +1,6 @@
 //! The router against Kong's order.
 
-use pipeline::{Chain, RouteFacts};
+use pipeline::{Chains, RouteFacts};
 use regex::Regex;
 
 use super::*;
@@ -26,7 +26,7 @@ fn route(line: &str) -> Route {
         preserve_host: false,
         request_buffering: true,
         service: None,
-        chain: Chain::default(),
+        chains: Chains::default(),
         facts: RouteFacts {
             service: String::new(),
             route: name.to_owned(),

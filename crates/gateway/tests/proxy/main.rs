@@ -20,13 +20,15 @@ use gateway::router::Router;
 use gateway::table::{Route, Service};
 use gateway::{Gateway, Running, Snapshot};
 use http::HeaderValue;
+use pipeline::context::Scheme;
 use pipeline::kind::Priority;
-use pipeline::{Answer, Chain, Forward, Hold, Plugin, RouteFacts, Watch};
+use pipeline::{Answer, Chains, Forward, Hold, Instance, Joint, Plugin, Record, RouteFacts, Scope, Watch};
 use storage::vital;
 use testkit::client::{self, Client};
 use testkit::server::{Server, Then, answer};
 use testkit::upstream::Upstream;
 use testkit::wait::{self, pause};
+use uuid::Uuid;
 
 mod pool;
 mod slow;
@@ -48,11 +50,7 @@ impl Clock for WallClock {
 /// Watches every PUT, and keeps nothing.
 struct Puts;
 
-impl Plugin for Puts {
-    fn name(&self) -> &'static str {
-        "puts"
-    }
-
+impl Record for Puts {
     fn watch(&self, forward: &Forward<'_>) -> Option<Box<dyn Watch>> {
         (forward.method == "PUT").then(|| Box::new(PutWatch) as Box<dyn Watch>)
     }
@@ -61,7 +59,7 @@ impl Plugin for Puts {
 struct PutWatch;
 
 impl Watch for PutWatch {
-    fn intend(&mut self) -> Option<Hold> {
+    fn intend(&mut self, _: &mut Joint) -> Option<Hold> {
         None
     }
 
@@ -90,6 +88,13 @@ impl Watch for PutWatch {
     }
 }
 
+/// The chains of a route with one recorder.
+fn recorded_by(recorder: impl Record) -> Chains {
+    let plugin = Plugin { record: Some(Arc::new(recorder)), ..Plugin::default() };
+    let instance = Instance { id: Uuid::nil(), kind: "probe", priority: Priority(1), plugin };
+    Chains::choose(&[(Scope::default(), instance)])
+}
+
 const LOCALHOST: &str = "127.0.0.1";
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -113,7 +118,14 @@ fn service_among(destinations: &Destinations, host: &str, port: u16) -> Service 
 
 fn config() -> Config {
     let names = dialing::Names::system();
-    Config { listen: ANY, workers: 1, limits: Limits::default(), names, front: Front::default() }
+    Config {
+        listen: ANY,
+        scheme: Scheme::Http,
+        workers: 1,
+        limits: Limits::default(),
+        names,
+        front: Front::default(),
+    }
 }
 
 /// A gateway of one core in front of one service.
@@ -138,7 +150,7 @@ fn snapshot(generation: u64, service: Service, request_buffering: bool) -> Arc<S
         preserve_host: false,
         request_buffering,
         service: Some(Arc::new(service)),
-        chain: Chain::new(vec![(Priority(1), Arc::new(Puts))]),
+        chains: recorded_by(Puts),
         facts: RouteFacts {
             service: "service".into(),
             route: "all".into(),

@@ -66,7 +66,7 @@
 use std::sync::Arc;
 
 use pipeline::kind::Priority;
-use pipeline::{BuildContext, CheckContext, ConfigProblem, Mount, Plugin, PluginKind};
+use pipeline::{BuildContext, CheckContext, ConfigProblem, Mount, Plugin, PluginKind, Roles};
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -95,6 +95,10 @@ impl PluginKind for Kind {
         Priority(10)
     }
 
+    fn roles(&self) -> Roles {
+        Roles { record: true, ..Roles::default() }
+    }
+
     fn schema(&self) -> Schema {
         let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         settings.into_generator().into_root_schema_for::<config::Config>()
@@ -112,10 +116,11 @@ impl PluginKind for Kind {
         doubts::find(config, mounts)
     }
 
-    fn build(&self, config: &Value, context: &BuildContext) -> Result<Arc<dyn Plugin>, ConfigProblem> {
+    fn build(&self, config: &Value, context: &BuildContext) -> Result<Plugin, ConfigProblem> {
         let valid = config::read(config, &context.region, &context.account)
             .map_err(|mut problems| problems.swap_remove(0))?;
-        Ok(Arc::new(rule::PublishSns(Arc::new(rule::Rule::new(valid, context)?))))
+        let recorder = rule::PublishSns(Arc::new(rule::Rule::new(valid, context)?));
+        Ok(Plugin { record: Some(Arc::new(recorder)), ..Plugin::default() })
     }
 }
 

@@ -9,7 +9,7 @@ use event::facts::{HeadersView, RequestView, RuleFacts, bounded};
 use event::outcome::SuccessStatuses;
 use event::redaction::Redaction;
 use event::timestamp::Clock;
-use pipeline::{BuildContext, ConfigProblem, Forward, Plugin, Watch};
+use pipeline::{BuildContext, ConfigProblem, Forward, Record, Watch};
 use serde::Serialize;
 use storage::Writer;
 
@@ -63,7 +63,7 @@ impl Rule {
         });
         let cap = config.capture.max_bytes as usize;
         Ok(Self {
-            writer: context.writer.clone(),
+            writer: context.services.get::<Writer>()?.clone(),
             clock: context.clock.clone(),
             topic,
             durability: config.durability,
@@ -108,9 +108,9 @@ impl Rule {
         json(&RequestView {
             rule: &self.facts[spelling.place],
             method: forward.method.as_str(),
-            scheme: forward.scheme,
+            scheme: forward.context.inbound.scheme.as_str(),
             host: forward.host,
-            port: forward.port,
+            port: forward.context.inbound.local.port(),
             uri: &uri,
             service_path: &spelling.service_path,
             upstream_uri: &upstream_uri,
@@ -119,8 +119,8 @@ impl Rule {
             headers: &headers,
             headers_truncated: headers.is_truncated(),
             head_size: forward.head_size,
-            client_ip: &forward.client_ip.to_string(),
-            started_at: forward.started_at,
+            client_ip: &forward.context.client.to_string(),
+            started_at: forward.context.started_at,
             api: &forward.route.api,
         })
     }
@@ -149,18 +149,15 @@ pub(super) fn json(facts: &impl Serialize) -> Arc<str> {
 /// The plug-in of one rule.
 pub(super) struct PublishSns(pub Arc<Rule>);
 
-impl Plugin for PublishSns {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
+impl Record for PublishSns {
     fn watch(&self, forward: &Forward<'_>) -> Option<Box<dyn Watch>> {
         let Self(rule) = self;
         let spelling = spelling::find(&rule.matcher, rule.match_on, forward)?;
         Some(Box::new(PublishWatch {
-            id: forward.id,
+            // One event, however many entries match.
+            id: forward.ids.first(0, 0),
             key: rule.key(forward, &spelling),
-            started_at: forward.started_at,
+            started_at: forward.context.started_at,
             request: rule.request_facts(forward, &spelling),
             request_body: rule.capture_request.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
             response_body: rule.capture_response.map(|cap| BodyCapture::new(cap, &rule.redact_json)),

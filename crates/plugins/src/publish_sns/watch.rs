@@ -19,7 +19,8 @@ use bytes::Bytes;
 use event::capture::BodyCapture;
 use event::facts::{AnswerView, HeadersView};
 use event::{Decision, EventId, Fate, Intent, NewEvent, Outcome, Timestamp, UnknownReason};
-use pipeline::{Answer, Hold, Wants, Watch};
+use pipeline::{Answer, Hold, Joint, NotKept, Wants, Watch};
+use storage::writer::IntentBatch;
 
 use super::config::Durability;
 use super::rule::Rule;
@@ -62,29 +63,34 @@ impl Watch for PublishWatch {
         Wants { request_body: self.request_body.is_some(), response_body: self.response_body.is_some() }
     }
 
-    fn intend(&mut self) -> Option<Hold> {
+    fn intend(&mut self, joint: &mut Joint) -> Option<Hold> {
         if !self.keeps_intent() {
             if self.rule.durability == Durability::Outcome
                 && let Err(error) = self.rule.writer.admits()
             {
                 self.stage.set(Stage::Refused);
-                return Some(Box::pin(std::future::ready(Err(error))));
+                return Some(Box::pin(std::future::ready(Err(NotKept::new(error)))));
             }
             self.stage.set(Stage::Forwarded);
             return None;
         }
         self.stage.set(Stage::Intending);
-        let receipt = self.rule.writer.intend(Intent {
+        let intent = Intent {
             id: self.id,
             topic: self.rule.topic,
             key: self.key.clone(),
             publish_unknown: self.rule.publish_unknown,
             started_at: self.started_at,
             request: self.request.clone(),
-        });
+        };
+        let writer = &self.rule.writer;
+        let receipt = match joint.batch(|| writer.intents_together()) {
+            Some(batch) => IntentBatch::intend(batch, intent),
+            None => writer.intend(intent),
+        };
         let stage = self.stage.clone();
         Some(Box::pin(async move {
-            let kept = receipt.await;
+            let kept = receipt.await.map_err(NotKept::new);
             // Who settled without waiting for this has the last word.
             if stage.get() == Stage::Intending {
                 stage.set(if kept.is_ok() { Stage::Forwarded } else { Stage::Refused });
@@ -193,7 +199,7 @@ impl PublishWatch {
             }
             (Durability::Outcome | Durability::Memory, None) => return None,
         };
-        Some(Box::pin(async move { receipt.await.map(drop) }))
+        Some(Box::pin(async move { receipt.await.map(drop).map_err(NotKept::new) }))
     }
 }
 

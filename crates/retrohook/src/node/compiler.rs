@@ -10,8 +10,7 @@ use gateway::Snapshot;
 use gateway::compile::CompileError;
 use gateway::destination::Destinations;
 use hub::Names;
-use pipeline::kind::Priority;
-use pipeline::{BuildContext, ConfigProblem, Plugin, PluginKind};
+use pipeline::{BuildContext, ConfigProblem, Instance, PluginKind, Scope, Services};
 use storage::entities::Entities;
 
 use super::ledger::Ledger;
@@ -29,6 +28,14 @@ pub fn placeholders(set: &Set) -> Topics {
     Arc::new(set.topics.iter().map(|topic| (topic.name.clone(), TopicId(0))).collect())
 }
 
+/// Every kind of plug-in that a node serves.
+pub fn kinds() -> Vec<&'static dyn PluginKind> {
+    #[cfg(not(feature = "failpoints"))]
+    return plugins::all();
+    #[cfg(feature = "failpoints")]
+    return [plugins::all(), plugins::probes::all()].concat();
+}
+
 /// Compiles the configurations of one node, and makes their plug-ins.
 pub struct Compiler {
     kinds: Vec<&'static dyn PluginKind>,
@@ -42,13 +49,13 @@ impl Compiler {
     pub fn new(names: &Names, ledger: &Ledger, clock: Arc<dyn Clock>) -> Self {
         let context = BuildContext {
             owner: String::new(),
-            writer: ledger.writer.clone(),
+            services: Services::default().with(ledger.writer.clone()),
             clock,
             topics: Arc::default(),
             region: names.region.clone(),
             account: names.account.clone(),
         };
-        Self { kinds: plugins::all(), context, destinations: Destinations::default() }
+        Self { kinds: kinds(), context, destinations: Destinations::default() }
     }
 
     /// Compiles the routes and makes their plug-ins, with the topics that they may name.
@@ -78,7 +85,7 @@ impl Compiler {
         &self,
         Owned { plugin, owner }: &Owned,
         topics: &Topics,
-    ) -> Result<(Priority, Arc<dyn Plugin>), ConfigProblem> {
+    ) -> Result<(Scope, Instance), ConfigProblem> {
         let kind = self.kinds.iter().find(|kind| kind.name() == plugin.name);
         let kind = kind.ok_or_else(|| ConfigProblem {
             pointer: String::new(),
@@ -87,6 +94,13 @@ impl Compiler {
         })?;
         let (owner, topics) = (owner.clone(), topics.clone());
         let context = BuildContext { owner, topics, ..self.context.clone() };
-        Ok((kind.priority(), kind.build(&plugin.config, &context)?))
+        let scope = Scope { route: plugin.route, service: plugin.service, consumer: None };
+        let instance = Instance {
+            id: plugin.id,
+            kind: kind.name(),
+            priority: kind.priority(),
+            plugin: kind.build(&plugin.config, &context)?,
+        };
+        Ok((scope, instance))
     }
 }

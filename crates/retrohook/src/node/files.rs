@@ -59,7 +59,7 @@ impl Files {
         if remembered.files.is_empty() {
             return Ok(Checked { config: Config::default(), remembered });
         }
-        let kinds = plugins::all();
+        let kinds = super::compiler::kinds();
         let options = Options {
             kinds: &kinds,
             region: &self.names.region,

@@ -6,6 +6,7 @@ use dialing::Names;
 use gateway::Gateway;
 use gateway::front::Front;
 use listener::{bind, unix};
+use pipeline::context::Scheme;
 
 use super::StartError;
 use super::descriptors::Descriptors;
@@ -162,7 +163,8 @@ fn bind_proxy(
         exchanges: share.exchanges,
         ..gateway::limits::Limits::default()
     };
-    let config = gateway::gateway::Config { listen: address, workers, limits, names, front };
+    let config =
+        gateway::gateway::Config { listen: address, scheme: Scheme::Http, workers, limits, names, front };
     let listen = |source| StartError::Listen { setting, address, source };
     Ok(Some(Gateway::bind(config).map_err(listen)?))
 }

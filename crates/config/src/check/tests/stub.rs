@@ -1,9 +1,7 @@
 //! A kind of plug-in for these tests, shaped like publish-sns.
 
-use std::sync::Arc;
-
 use pipeline::kind::Priority;
-use pipeline::{BuildContext, CheckContext, ConfigProblem, Plugin, PluginKind};
+use pipeline::{BuildContext, CheckContext, ConfigProblem, Plugin, PluginKind, Roles};
 use regex::Regex;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
@@ -56,6 +54,10 @@ impl PluginKind for Stub {
         Priority(10)
     }
 
+    fn roles(&self) -> Roles {
+        Roles::default()
+    }
+
     fn schema(&self) -> Schema {
         schema_for!(Config)
     }
@@ -86,7 +88,7 @@ impl PluginKind for Stub {
         problems
     }
 
-    fn build(&self, _: &Value, _: &BuildContext) -> Result<Arc<dyn Plugin>, ConfigProblem> {
+    fn build(&self, _: &Value, _: &BuildContext) -> Result<Plugin, ConfigProblem> {
         unreachable!("configurations are checked here, not built")
     }
 }

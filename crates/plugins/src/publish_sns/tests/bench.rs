@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event::facts::Latencies;
 use event::timestamp::Clock;
 use event::{Event, EventId, Timestamp, TopicId};
 use http::{HeaderMap, Method};
-use pipeline::{Answer, BuildContext, Forward, Hold, Plugin, PluginKind, RouteFacts, Watch};
+use pipeline::context::{Inbound, PluginData, Scheme};
+use pipeline::record::{EventIds, Turn};
+use pipeline::{
+    Answer, BuildContext, Context, Forward, Hold, Joint, NotKept, PluginKind, Record, RouteFacts, Services,
+    Watch,
+};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use storage::backend::Reader;
@@ -16,6 +21,7 @@ use storage::memory::Memory;
 use storage::retention::Retention;
 use storage::writer::Config;
 use storage::{Feed, StoreError, Writer};
+use uuid::Uuid;
 
 use crate::publish_sns::Kind;
 
@@ -23,6 +29,7 @@ pub const TOPIC: TopicId = TopicId(7);
 /// What the clock of the bench always shows.
 pub const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 pub const ID: EventId = EventId::from_bytes([7; 16]);
+pub const INSTANCE: Uuid = Uuid::from_bytes([9; 16]);
 
 struct Stopped;
 
@@ -40,7 +47,8 @@ pub struct Bench {
     pub memory: Memory,
     pub writer: Writer,
     reader: Arc<dyn Reader>,
-    plugin: Arc<dyn Plugin>,
+    rule: Arc<dyn Record>,
+    context: Context,
     route: RouteFacts,
 }
 
@@ -63,7 +71,7 @@ impl Bench {
         let (writer, _) = Writer::spawn(config).unwrap();
         let context = BuildContext {
             owner: "users".into(),
-            writer: writer.clone(),
+            services: Services::default().with(writer.clone()),
             clock: Arc::new(Stopped),
             topics: Arc::new(HashMap::from([("changes".to_owned(), TOPIC)])),
             region: "us-east-1".into(),
@@ -82,7 +90,8 @@ impl Bench {
             route: "main".into(),
             api: RawValue::from_string(r#"{"name":"users"}"#.into()).unwrap(),
         };
-        Self { memory, writer, reader: opened.reader, plugin: Kind.build(&rule, &context).unwrap(), route }
+        let rule = Kind.build(&rule, &context).unwrap().record.unwrap();
+        Self { memory, writer, reader: opened.reader, rule, context: self::context(), route }
     }
 
     /// What the plug-in says of `PUT /profiles/7` after `change`.
@@ -92,12 +101,10 @@ impl Bench {
         change: impl FnOnce(&mut Forward<'a>),
     ) -> Option<Box<dyn Watch>> {
         let mut forward = Forward {
-            id: ID,
-            started_at: NOW,
+            context: &self.context,
+            ids: EventIds::new(ID, INSTANCE, Turn::First),
             method: &Method::PUT,
-            scheme: "http",
             host: "localhost",
-            port: 8000,
             uri: "/v1/profiles/7?x=1",
             request_path: "/v1/profiles/7",
             service_path: "/profiles/7",
@@ -106,11 +113,10 @@ impl Bench {
             upstream_host: "users.internal:8080",
             headers,
             head_size: 99,
-            client_ip: [127, 0, 0, 1].into(),
             route: &self.route,
         };
         change(&mut forward);
-        self.plugin.watch(&forward)
+        self.rule.watch(&forward)
     }
 
     /// The watch of `PUT /profiles/7`.
@@ -121,7 +127,7 @@ impl Bench {
     /// A watch whose head may have been sent.
     pub fn forwarded(&self) -> Box<dyn Watch> {
         let mut watch = self.watch();
-        if let Some(hold) = watch.intend() {
+        if let Some(hold) = watch.intend(&mut Joint::alone()) {
             block_on(hold).unwrap();
         }
         watch
@@ -146,6 +152,33 @@ impl Bench {
     }
 }
 
+/// That of a request with the id [`ID`], now.
+fn context() -> Context {
+    let inbound = Inbound {
+        scheme: Scheme::Http,
+        version: http::Version::HTTP_11,
+        peer: ([127, 0, 0, 1], 40_000).into(),
+        local: ([127, 0, 0, 1], 8000).into(),
+    };
+    Context {
+        id: ID,
+        started_at: NOW,
+        started: Instant::now(),
+        inbound,
+        client: inbound.peer.ip(),
+        accept: None,
+        route: None,
+        consumer: None,
+        credential: None,
+        data: PluginData::default(),
+    }
+}
+
+/// What the store said of what it did not keep.
+pub fn reason(refused: Result<(), NotKept>) -> StoreError {
+    refused.unwrap_err().reason().downcast_ref::<StoreError>().expect("the store's own word").clone()
+}
+
 /// An answer of 200 without headers.
 pub fn answer(headers: &HeaderMap) -> Answer<'_> {
     Answer {
@@ -159,7 +192,7 @@ pub fn answer(headers: &HeaderMap) -> Answer<'_> {
 }
 
 /// Waits for a hold; a store that never answers fails the test.
-pub fn block_on(hold: Hold) -> Result<(), StoreError> {
+pub fn block_on(hold: Hold) -> Result<(), NotKept> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), hold).await.expect("an answer") })
 }

@@ -3,15 +3,16 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use event::{Decision, Fate, Outcome, UnknownReason};
+use event::{Decision, EventId, Fate, Outcome, UnknownReason};
 use http::HeaderMap;
-use pipeline::Watch;
+use pipeline::record::{EventIds, Turn};
+use pipeline::{Joint, Watch};
 use serde_json::json;
 use storage::StoreError;
 use storage::memory::CommitFault;
 use storage::retention::Retention;
 
-use super::bench::{Bench, ID, NOW, TOPIC, answer, block_on, waits};
+use super::bench::{Bench, ID, INSTANCE, NOW, TOPIC, answer, block_on, reason, waits};
 
 const ALL: [&str; 4] = ["intent", "strict", "outcome", "memory"];
 const OK: Fate = Fate::Answered { status: 200 };
@@ -115,7 +116,7 @@ fn intents_are_waited_for_and_only_by_those_that_keep_one() {
         let bench = bench(durability);
         let blocked = bench.memory.block_commits();
         let mut watch = bench.watch();
-        let hold = watch.intend();
+        let hold = watch.intend(&mut Joint::alone());
         assert_eq!(hold.is_some(), keeps_intents(durability), "{durability}");
         let Some(mut hold) = hold else { continue };
         assert!(blocked.wait_for_commit(PATIENCE));
@@ -123,6 +124,31 @@ fn intents_are_waited_for_and_only_by_those_that_keep_one() {
         drop(blocked);
         block_on(hold).unwrap();
         assert_eq!(bench.open_intents(), 1, "{durability}");
+    }
+}
+
+#[test]
+fn two_recorders_of_one_request_wait_for_one_commit() {
+    for durability in ["intent", "strict"] {
+        let bench = bench(durability);
+        let commits = || bench.writer.stats().commits.load(Ordering::Relaxed);
+        let headers = HeaderMap::new();
+        let further = EventIds::new(ID, INSTANCE, Turn::Further);
+        let mut watches = [bench.watch(), bench.watch_of(&headers, |forward| forward.ids = further).unwrap()];
+        let before = commits();
+        let mut joint = Joint::of_several();
+        let holds = watches.each_mut().map(|watch| watch.intend(&mut joint).unwrap());
+        drop(joint);
+        holds.into_iter().for_each(|hold| block_on(hold).unwrap());
+        assert_eq!(commits(), before + 1, "{durability}");
+        assert_eq!(bench.open_intents(), 2, "{durability}");
+
+        watches.iter_mut().for_each(|watch| drop(settle(&mut **watch, OK)));
+        let events = bench.events();
+        let ids: Vec<_> = events.iter().map(|event| event.body.id).collect();
+        assert_eq!(ids, [ID, EventId::further(ID, INSTANCE, 0, 0)], "{durability}");
+        assert!(events.iter().all(|event| !event.body.overlapped), "{durability}: one request");
+        assert_eq!(bench.open_intents(), 0, "{durability}");
     }
 }
 
@@ -151,7 +177,7 @@ fn a_hold_whose_commit_fails_says_so() {
         let mut watch = bench.forwarded();
         bench.memory.fail_next_commit(CommitFault::Io);
         let hold = watch.settle(OK, &answer(&HeaderMap::new())).unwrap();
-        assert!(matches!(block_on(hold), Err(StoreError::Latched(_))), "{durability}");
+        assert!(matches!(reason(block_on(hold)), StoreError::Latched(_)), "{durability}");
     }
 }
 
@@ -166,8 +192,8 @@ fn a_refused_intent_is_an_error_and_settles_nothing() {
     for durability in ["intent", "strict", "outcome"] {
         let bench = full(durability);
         let mut watch = bench.watch();
-        let refused = block_on(watch.intend().unwrap());
-        assert!(matches!(refused, Err(StoreError::Full(_))), "{durability}");
+        let refused = block_on(watch.intend(&mut Joint::alone()).unwrap());
+        assert!(matches!(reason(refused), StoreError::Full(_)), "{durability}");
         // Whatever the gateway says now: nothing was sent, so nothing is published.
         assert!(!settle(&mut *watch, OK));
         drop(watch);
@@ -182,7 +208,7 @@ fn a_store_that_cannot_write_refuses_nothing_in_memory() {
     assert!(bench.writer.transact(|_| Ok(())).wait().is_err());
     assert!(bench.writer.is_latched());
     let mut watch = bench.watch();
-    assert!(watch.intend().is_none());
+    assert!(watch.intend(&mut Joint::alone()).is_none());
     assert!(watch.settle(OK, &answer(&HeaderMap::new())).is_none());
 }
 
@@ -219,7 +245,7 @@ fn dropped_before_the_head_went_out_it_leaves_nothing() {
         let bench = bench(durability);
         let mut watch = bench.watch();
         // The client left while the intent was on its way.
-        drop(watch.intend());
+        drop(watch.intend(&mut Joint::alone()));
         drop(watch);
         assert_eq!(outcomes(&bench), [], "{durability}");
         assert_eq!(bench.open_intents(), 0, "{durability}");
@@ -253,7 +279,7 @@ fn a_receipt_that_comes_after_the_settlement_does_not_open_it_again() {
     for durability in ["intent", "strict"] {
         let bench = bench(durability);
         let mut watch = bench.watch();
-        let late = watch.intend().unwrap();
+        let late = watch.intend(&mut Joint::alone()).unwrap();
         settle(&mut *watch, Fate::Answered { status: 404 });
         block_on(late).unwrap();
         drop(watch);

@@ -5,7 +5,7 @@ use event::Fate;
 use event::facts::{AnswerFacts, BodyEncoding, CapturedBody, RequestFacts, Text};
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use pipeline::{Forward, Wants};
+use pipeline::{Forward, Joint, Wants};
 use serde_json::{Value, json};
 
 use super::super::rule::default_type;
@@ -19,7 +19,7 @@ fn facts(
 ) -> (RequestFacts<'static>, AnswerFacts<'static>) {
     let bench = Bench::new(options);
     let mut watch = bench.watch_of(headers, |_| {}).unwrap();
-    block_on(watch.intend().unwrap()).unwrap();
+    block_on(watch.intend(&mut Joint::alone()).unwrap()).unwrap();
     for chunk in bodies.0 {
         watch.request_body(&Bytes::from_static(chunk.as_bytes()));
     }
@@ -124,7 +124,7 @@ fn the_key_uses_the_groups_of_the_text_that_was_matched() {
     let raw = Bench::new(json!({"key": "{1}", "match_on": "request_uri", "routes": routes}));
     for (bench, expected) in [(bench, "p-7-acme"), (raw, "x=1")] {
         let mut watch = bench.watch_of(&headers, |_| {});
-        block_on(watch.as_mut().unwrap().intend().unwrap()).unwrap();
+        block_on(watch.as_mut().unwrap().intend(&mut Joint::alone()).unwrap()).unwrap();
         drop(watch);
         assert_eq!(&*bench.events()[0].body.key, expected);
     }
@@ -216,7 +216,7 @@ fn targets(options: Value, uri: &'static str) -> [String; 2] {
     let headers = HeaderMap::new();
     let mut watch =
         bench.watch_of(&headers, |forward| (forward.uri, forward.upstream_uri) = (uri, uri)).unwrap();
-    block_on(watch.intend().unwrap()).unwrap();
+    block_on(watch.intend(&mut Joint::alone()).unwrap()).unwrap();
     drop(watch);
     let events = bench.events();
     let request = events[0].request().unwrap();
@@ -248,7 +248,7 @@ fn no_secret_gets_into_a_key_by_the_way() {
         let mut headers = HeaderMap::new();
         headers.insert("referer", HeaderValue::from_static("http://a.b/?token=s3cr3t"));
         let mut watch = bench.watch_of(&headers, |forward| forward.uri = uri).unwrap();
-        block_on(watch.intend().unwrap()).unwrap();
+        block_on(watch.intend(&mut Joint::alone()).unwrap()).unwrap();
         drop(watch);
         bench.events()[0].body.key.to_string()
     };

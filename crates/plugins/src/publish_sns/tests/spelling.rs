@@ -14,7 +14,7 @@ fn event(
     change: impl FnOnce(&mut Forward<'_>),
 ) -> Option<(String, String)> {
     let mut watch = bench.watch_of(headers, |forward| change(forward))?;
-    block_on(watch.intend().unwrap()).unwrap();
+    block_on(watch.intend(&mut pipeline::Joint::alone()).unwrap()).unwrap();
     drop(watch);
     let event = bench.events().pop().unwrap();
     let event_type = event.request().unwrap().rule.event_type;
@@ -155,7 +155,7 @@ fn a_query_that_is_cut_is_said_to_be_wherever_it_was() {
     let said = |change: fn(&mut Forward<'_>, &'static str), uri: &'static str| -> Value {
         let bench = Bench::new(json!({}));
         let mut watch = bench.watch_of(&HeaderMap::new(), |forward| change(forward, uri)).unwrap();
-        block_on(watch.intend().unwrap()).unwrap();
+        block_on(watch.intend(&mut pipeline::Joint::alone()).unwrap()).unwrap();
         drop(watch);
         let event = bench.events().pop().unwrap();
         serde_json::to_value(event.request().unwrap()).unwrap()["query_truncated"].clone()

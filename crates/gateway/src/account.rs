@@ -1,0 +1,163 @@
+//! What the gateway knows of one exchange from its request's head to its end: its context, its route, and what its observers will be told.
+//!
+//! It travels with the exchange: in the task of the request, then with the body of the answer, or in the [`Exchange`](crate::exchange) if it
+//! is recorded. Dropping it is the end of the exchange; then its observers are told. Nothing of it is on the heap unless there is an observer.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::response::Parts;
+use http::{Method, Response};
+use pipeline::observe::{End, Source};
+use pipeline::{AnswerHead, Chain, Context, RequestHead};
+
+use crate::answer::Refusal;
+use crate::body::ClientBody;
+use crate::headers;
+use crate::snapshot::OnRoute;
+
+mod log;
+pub(crate) mod observed;
+pub(crate) mod transformed;
+
+use log::Log;
+use observed::ObservedBody;
+use transformed::Transforms;
+
+/// One exchange.
+pub(crate) struct Account {
+    pub context: Context,
+    on_route: Option<OnRoute>,
+    /// Only if the route has an observer.
+    log: Option<Box<Log>>,
+}
+
+impl Account {
+    pub fn new(context: Context) -> Self {
+        Self { context, on_route: None, log: None }
+    }
+
+    /// The request has its route; `head` is as the client sent it, `size` bytes.
+    pub fn found(&mut self, on_route: OnRoute, head: &RequestHead, size: u64) {
+        let observers = || on_route.route().chains.all().flat_map(Chain::observe);
+        if observers().next().is_some() {
+            let wants_headers = observers().any(|link| link.role.wants_headers());
+            self.log = Some(Box::new(Log::new(head, size, wants_headers)));
+        }
+        self.context.route = Some(on_route.for_plugins());
+        self.on_route = Some(on_route);
+    }
+
+    /// The plug-ins that run, now that the consumer is known or there is none.
+    pub fn chain(&self) -> Option<&Chain> {
+        let chains = &self.on_route.as_ref()?.route().chains;
+        Some(chains.of(self.context.consumer.as_deref()))
+    }
+
+    /// Counts the request's body, if somebody wants to know.
+    pub fn request_counter(&self) -> Option<Rc<Cell<u64>>> {
+        self.log.as_ref().map(|log| log.request_body_size.clone())
+    }
+
+    /// An answer of the gateway's own.
+    pub fn refuse(&mut self, refusal: Refusal) -> Response<ClientBody> {
+        let answer = refusal.answer(self.context.id, self.context.accept.as_ref());
+        self.answer(answer, Source::Gateway)
+    }
+
+    /// An answer that is not the upstream's, as the plug-ins leave it.
+    pub fn answer(&mut self, mut answer: Response<Bytes>, source: Source) -> Response<ClientBody> {
+        headers::of_own_answer(answer.headers_mut(), self.context.id, self.context.started.elapsed());
+        let (mut head, body) = answer.into_parts();
+        let transforms = self.respond(&mut head, source);
+        let body = transforms.whole(body);
+        if let Some(log) = &mut self.log {
+            log.told(&head, source);
+        }
+        Response::from_parts(head, ClientBody::Own(Some(body)))
+    }
+
+    /// The upstream, asked at `asked`, sent this head: makes it the client's. What changes its body is for [`Transforms::of`].
+    pub fn upstream_answered(&mut self, head: &mut Parts, asked: Instant, audience: Audience) -> Transforms {
+        if let Some(log) = &mut self.log {
+            log.upstream_answered(head.status, asked);
+        }
+        headers::to_client(head, self.context.id, asked.elapsed(), asked - self.context.started);
+        let transforms = self.respond(head, Source::Upstream);
+        if let (Some(log), Audience::Client) = (&mut self.log, audience) {
+            log.told(head, Source::Upstream);
+        }
+        transforms
+    }
+
+    fn respond(&mut self, head: &mut Parts, source: Source) -> Transforms {
+        let Self { context, on_route: Some(on_route), .. } = self else { return Transforms::default() };
+        let chain = on_route.route().chains.of(context.consumer.as_deref());
+        let mut transforms = Transforms::default();
+        for link in chain.respond() {
+            let mut answer = AnswerHead { status: &mut head.status, headers: &mut head.headers, source };
+            transforms.extend(link.role.respond(&mut answer, context));
+        }
+        if !transforms.is_empty() {
+            head.headers.remove(CONTENT_LENGTH);
+        }
+        transforms
+    }
+
+    /// The upstream is asked now.
+    pub fn asks(&mut self, now: Instant) {
+        if let Some(log) = &mut self.log {
+            log.asked = Some(now);
+        }
+    }
+
+    /// So many bytes of the answer's body were handed on.
+    fn handed_on(&mut self, bytes: u64) {
+        if let Some(log) = &mut self.log {
+            log.answer_body_size += bytes;
+        }
+    }
+
+    /// The answer ended for the client.
+    pub fn ended(&mut self, end: End) {
+        if let Some(log) = &mut self.log {
+            log.end = end;
+        }
+    }
+
+    pub fn is_observed(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Whether the answer that was asked for has no body, whatever its head says.
+    fn asked_for_a_head(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.method == Method::HEAD)
+    }
+
+    /// Goes with the answer to its end, if somebody wants to know of it.
+    pub fn attach(self, answer: Response<ClientBody>) -> Response<ClientBody> {
+        if !self.is_observed() {
+            return answer;
+        }
+        answer.map(|body| ObservedBody::of(body, observed::Whose::Plain(Box::new(self))))
+    }
+}
+
+/// Whether a client is there to be told an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Client,
+    Nobody,
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let Some(log) = self.log.take() else { return };
+        if let Some(chain) = self.chain() {
+            log.tell(chain, &self.context);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What the observers of one exchange will be told.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::response::Parts;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use pipeline::observe::{End, Source, Took};
+use pipeline::{Chain, Context, Observed, RequestHead};
+
+use crate::answer::head_size;
+
+pub(super) struct Log {
+    pub method: Method,
+    uri: Uri,
+    /// Only if an observer looks at headers.
+    request_headers: Option<HeaderMap>,
+    response_headers: Option<HeaderMap>,
+    request_head_size: u64,
+    /// Counted where it passes.
+    pub request_body_size: Rc<Cell<u64>>,
+    status: Option<StatusCode>,
+    upstream_status: Option<StatusCode>,
+    source: Option<Source>,
+    pub end: End,
+    answer_head_size: u64,
+    pub answer_body_size: u64,
+    pub asked: Option<Instant>,
+    upstream_answered: Option<Instant>,
+}
+
+impl Log {
+    pub fn new(head: &RequestHead, request_head_size: u64, wants_headers: bool) -> Self {
+        Self {
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            request_headers: wants_headers.then(|| head.headers.clone()),
+            response_headers: None,
+            request_head_size,
+            request_body_size: Rc::default(),
+            status: None,
+            upstream_status: None,
+            source: None,
+            end: End::ClientLeft,
+            answer_head_size: 0,
+            answer_body_size: 0,
+            asked: None,
+            upstream_answered: None,
+        }
+    }
+
+    pub fn upstream_answered(&mut self, status: StatusCode, asked: Instant) {
+        self.upstream_status = Some(status);
+        self.asked = Some(asked);
+        self.upstream_answered = Some(Instant::now());
+    }
+
+    /// The client is sent this head.
+    pub fn told(&mut self, head: &Parts, source: Source) {
+        self.status = Some(head.status);
+        self.source = Some(source);
+        self.answer_head_size = head_size(head.status, &head.headers, &head.extensions);
+        if self.request_headers.is_some() {
+            self.response_headers = Some(head.headers.clone());
+        }
+    }
+
+    pub fn tell(&self, chain: &Chain, context: &Context) {
+        let now = Instant::now();
+        let upstream = self.upstream_answered.zip(self.asked).map(|(answered, asked)| answered - asked);
+        let took = Took {
+            gateway: self.asked.unwrap_or(now) - context.started,
+            upstream,
+            total: now - context.started,
+        };
+        let observed = Observed {
+            context,
+            method: &self.method,
+            uri: &self.uri,
+            request_headers: self.request_headers.as_ref(),
+            response_headers: self.response_headers.as_ref(),
+            status: self.status,
+            upstream_status: self.upstream_status,
+            source: self.source,
+            end: self.end,
+            request_size: self.request_head_size + self.request_body_size.get(),
+            response_size: self.answer_head_size + self.answer_body_size,
+            took,
+        };
+        for link in chain.observe() {
+            link.role.observed(&observed);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! How a recorded exchange runs: its intents, the upstream, the answer or its absence.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use event::{Fate, UnknownReason};
+use http::{Request, Response, Version};
+use hyper::body::Incoming;
+use storage::failpoint;
+use storage::throttle::Throttle;
+
+use super::Exchange;
+use super::body::{self, WatchedBody};
+use super::wait::{Patience, Waited};
+use crate::answer::Refusal;
+use crate::body::{BodyError, ClientBody, PlainBody, UpstreamBody};
+use crate::core::Core;
+use crate::table::Service;
+use crate::upstream::{self, Failure, Lease, Lost, Unsent};
+
+/// Runs a watched exchange from its intent on. The request's body is whole in it, or flows.
+///
+/// # Errors
+/// If the answer must not reach the client because its outcome was not kept: the connection is to be cut.
+pub(crate) async fn run(
+    core: Rc<Core>,
+    exchange: Rc<Exchange>,
+    service: Arc<Service>,
+    request: Request<UpstreamBody>,
+) -> Result<Response<ClientBody>, BodyError> {
+    if let Err(error) = exchange.intend().await {
+        static REFUSED: Throttle = Throttle::new();
+        if let Some(times) = REFUSED.happened() {
+            let id = exchange.account().context.id;
+            tracing::warn!(%id, %error, times, "a matching request was refused: its intent was not kept");
+        }
+        core.stats.refused.fetch_add(1, Ordering::Relaxed);
+        return Ok(exchange.account().refuse(Refusal::StoreUnavailable));
+    }
+    failpoint::hit(failpoint::INTENT_DURABLE);
+    exchange.asks();
+    let (pool, asked_of, progress) = (core.pool.clone(), service.clone(), exchange.progress.clone());
+    let asking = upstream::ask(pool, asked_of, request, progress, upstream::Audience::Watch);
+    let mut asking: Asking = Box::pin(asking);
+    let mut patience = Patience::new(&exchange, &service);
+    match patience.wait(&mut asking).await {
+        Waited::Head(response, lease) => relay(&exchange, &service, response, lease).await,
+        Waited::Failed(failure) => Ok(fail(&exchange, failure)),
+        Waited::BoundReached => {
+            let sent = exchange.progress.is_sent();
+            exchange.settle(if sent { Fate::Unanswered(UnknownReason::BoundReached) } else { Fate::NotSent });
+            Ok(exchange.account().refuse(Refusal::GatewayTimeout))
+        }
+        Waited::TimedOut => {
+            let answer = exchange.account().refuse(Refusal::GatewayTimeout);
+            exchange.told(&answer);
+            tokio::task::spawn_local(outlast(exchange, asking, patience));
+            Ok(answer)
+        }
+    }
+}
+
+/// The upstream answered: the head goes to the client, the outcome follows at the last byte.
+async fn relay(
+    exchange: &Rc<Exchange>,
+    service: &Service,
+    response: Response<Incoming>,
+    lease: Lease,
+) -> Result<Response<ClientBody>, BodyError> {
+    failpoint::hit(failpoint::HEAD_RECEIVED);
+    let (mut parts, incoming) = response.into_parts();
+    let (status, version) = (parts.status, exchange.account().context.inbound.version);
+    let asked = exchange.seen.borrow().asked;
+    let transforms = exchange.account().upstream_answered(&mut parts, asked, exchange.audience());
+    let body = PlainBody::new(incoming, lease, service.read_timeout);
+    if exchange.is_settled() {
+        return Ok(Response::from_parts(parts, transforms.of(ClientBody::Plain(body))));
+    }
+    if exchange.answered(status, &parts) && !body.has_ended() {
+        let has_length = transforms.is_empty() && body.size_hint().exact().is_some();
+        let hides_a_cut = version < Version::HTTP_11 && !has_length;
+        if hides_a_cut && exchange.watches.borrow().may_hold() {
+            let body = body::durable_first(exchange, body).await?;
+            return Ok(Response::from_parts(parts, transforms.of(body)));
+        }
+        let body = ClientBody::Watched(Box::new(WatchedBody::new(exchange.clone(), body)));
+        return Ok(Response::from_parts(parts, transforms.of(body)));
+    }
+    // No event to wait for, or no body to wait with: the head is the last byte.
+    exchange.settle_answered();
+    if let Some(held) = exchange.take_hold() {
+        held.await.map_err(body::cut)?;
+    }
+    Ok(Response::from_parts(parts, transforms.of(ClientBody::Plain(body))))
+}
+
+fn fail(exchange: &Rc<Exchange>, failure: Failure) -> Response<ClientBody> {
+    let (fate, refusal) = match failure {
+        Failure::Unsent(unsent) => (Fate::NotSent, refusal_of(unsent)),
+        Failure::Lost(lost) => (Fate::Unanswered(lost.reason()), refusal_of_lost(lost)),
+    };
+    let answer = exchange.account().refuse(refusal);
+    exchange.told(&answer);
+    exchange.settle(fate);
+    answer
+}
+
+/// The answer for a request of which nothing was sent.
+pub(crate) fn refusal_of(unsent: Unsent) -> Refusal {
+    match unsent {
+        Unsent::NameResolution => Refusal::NameResolution,
+        Unsent::Connect | Unsent::Closed => Refusal::BadGateway,
+        Unsent::ConnectTimeout => Refusal::GatewayTimeout,
+        Unsent::Body(lost) => refusal_of_lost(lost),
+    }
+}
+
+/// The answer for a request that was sent, in part or whole, and not answered.
+pub(crate) fn refusal_of_lost(lost: Lost) -> Refusal {
+    match lost {
+        Lost::BodyBroken => Refusal::BadRequest,
+        Lost::BodyStalled => Refusal::RequestTimeout,
+        Lost::Reset | Lost::Invalid | Lost::TooLarge | Lost::Switched => Refusal::BadGateway,
+    }
+}
+
+pub(super) type Asking =
+    std::pin::Pin<Box<dyn Future<Output = Result<(Response<Incoming>, Lease), Failure>>>>;
+
+/// The client has been told 504; the upstream may still answer, up to the bound.
+async fn outlast(exchange: Rc<Exchange>, mut asking: Asking, mut patience: Patience) {
+    match patience.wait_for_bound(&mut asking).await {
+        Waited::Head(response, lease) => {
+            let (parts, incoming) = response.into_parts();
+            exchange.answered(parts.status, &parts);
+            body::drain(exchange, PlainBody::new(incoming, lease, Duration::from_secs(60))).await;
+        }
+        Waited::Failed(Failure::Unsent(_)) => exchange.settle(Fate::NotSent),
+        Waited::Failed(Failure::Lost(lost)) => exchange.settle(Fate::Unanswered(lost.reason())),
+        Waited::TimedOut | Waited::BoundReached if exchange.progress.is_sent() => {
+            exchange.settle(Fate::Unanswered(UnknownReason::UpstreamTimeout));
+        }
+        Waited::TimedOut | Waited::BoundReached => exchange.settle(Fate::NotSent),
+    }
+}

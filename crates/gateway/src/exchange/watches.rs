@@ -1,0 +1,93 @@
+//! The watches of one exchange, as one: every recorder that wants to has its own, and none hides another.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use event::{Decision, Fate};
+use pipeline::{Answer, Joint, Wants, Watch};
+use smallvec::SmallVec;
+use storage::failpoint;
+
+use super::hold::Holds;
+
+/// In the order of the chain. One is the usual number, and needs no list on the heap.
+#[derive(Default)]
+pub(crate) struct Watches(SmallVec<[Box<dyn Watch>; 1]>);
+
+impl Watches {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn push(&mut self, watch: Box<dyn Watch>) {
+        self.0.push(watch);
+    }
+
+    /// What any of them wants to see.
+    pub fn wants(&self) -> Wants {
+        let all = self.0.iter().map(|watch| watch.wants());
+        all.fold(Wants::default(), |some, more| Wants {
+            request_body: some.request_body || more.request_body,
+            response_body: some.response_body || more.response_body,
+        })
+    }
+
+    pub fn request_body(&mut self, data: &Bytes) {
+        for watch in self.0.iter_mut().filter(|watch| watch.wants().request_body) {
+            watch.request_body(data);
+        }
+    }
+
+    pub fn response_body(&mut self, data: &Bytes) {
+        for watch in self.0.iter_mut().filter(|watch| watch.wants().response_body) {
+            watch.response_body(data);
+        }
+    }
+
+    /// Asks each for its intent. What they hand over together is on its way when this returns.
+    pub fn intend(&mut self) -> Holds {
+        let mut joint = if self.0.len() > 1 { Joint::of_several() } else { Joint::alone() };
+        self.0.iter_mut().map(|watch| watch.intend(&mut joint)).collect()
+    }
+
+    /// Forgets those at these places: they refused, and have nothing to settle.
+    pub fn forget(&mut self, places: &[usize]) {
+        let mut place = 0..;
+        self.0.retain(|_| place.next().is_none_or(|place| !places.contains(&place)));
+    }
+
+    pub fn settle(&mut self, fate: Fate, answer: &Answer<'_>) -> Holds {
+        let mut holds = Holds::new();
+        for watch in &mut self.0 {
+            if !holds.is_empty() {
+                failpoint::hit(failpoint::BETWEEN_OUTCOMES);
+            }
+            holds.push(watch.settle(fate, answer));
+        }
+        holds
+    }
+
+    pub fn may_hold(&self) -> bool {
+        self.0.iter().any(|watch| watch.may_hold())
+    }
+
+    /// Whether this fate makes an event of any of them.
+    pub fn makes_an_event(&self, fate: Fate) -> bool {
+        self.0.iter().any(|watch| watch.decision(fate) != Decision::None)
+    }
+
+    /// When all are settled at the latest, after the upstream's head: as the most impatient asks.
+    pub fn resolve_after(&self) -> Duration {
+        self.0.iter().map(|watch| watch.resolve_after()).min().unwrap_or_default()
+    }
+
+    /// For how long the exchange goes on that nobody waits for: as long as the most patient asks, because its end settles all of them.
+    pub fn bound(&self) -> Duration {
+        self.0.iter().map(|watch| watch.bound()).max().unwrap_or_default()
+    }
+
+    /// For how long the store is waited for: what is waited for is one commit, so the most impatient decides.
+    pub fn store_timeout(&self) -> Duration {
+        self.0.iter().map(|watch| watch.store_timeout()).min().unwrap_or_default()
+    }
+}

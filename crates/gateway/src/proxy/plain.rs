@@ -1,0 +1,89 @@
+//! An exchange that nobody records: it ends with its client.
+
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use http::Response;
+use hyper::body::Incoming;
+
+use super::routed::Routed;
+use crate::account::{Account, Audience};
+use crate::answer::Refusal;
+use crate::body::{ClientBody, Follower, PlainBody, UpstreamBody};
+use crate::core::Core;
+use crate::exchange::{refusal_of, refusal_of_lost};
+use crate::read_ahead::{Ahead, read_ahead};
+use crate::table::Service;
+use crate::upstream::{self, Failure, Progress};
+
+impl Routed {
+    /// Relays the request and its answer.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "it would hold its arguments twice, and each exchange would pay for that"
+    )]
+    pub(super) fn plain(
+        self,
+        core: &Rc<Core>,
+        account: &mut Account,
+        mut body: Incoming,
+    ) -> impl Future<Output = Response<ClientBody>> {
+        async move {
+            let progress = Progress::new();
+            let counter = account.request_counter();
+            let body = match read_ahead(core, &mut body, false, self.target.request_buffering).await {
+                Ok(Ahead::Whole(bytes)) => {
+                    counter.into_iter().for_each(|count| count.set(bytes.len() as u64));
+                    UpstreamBody::whole(bytes)
+                }
+                Ok(Ahead::Begun(ahead)) => {
+                    let follower = counter.map_or(Follower::Nobody, Follower::Counter);
+                    ahead.iter().for_each(|bytes| follower.passes(bytes));
+                    UpstreamBody::stream(ahead, body, core.limits.body_patience, progress.clone(), follower)
+                }
+                Err(refusal) => return account.refuse(refusal),
+            };
+            let service = self.target.service.clone();
+            let request = self.into_request(account, body);
+            let asked = Instant::now();
+            account.asks(asked);
+            let (pool, asked_of) = (core.pool.clone(), service.clone());
+            let audience = upstream::Audience::Client;
+            let mut asking = pin!(upstream::ask(pool, asked_of, request, progress.clone(), audience));
+            let refusal = match within_timeouts(asking.as_mut(), &progress, &service).await {
+                Some(Ok((response, lease))) => {
+                    let (mut parts, incoming) = response.into_parts();
+                    let transforms = account.upstream_answered(&mut parts, asked, Audience::Client);
+                    let body = PlainBody::new(incoming, lease, service.read_timeout);
+                    return Response::from_parts(parts, transforms.of(ClientBody::Plain(body)));
+                }
+                Some(Err(Failure::Unsent(unsent))) => refusal_of(unsent),
+                Some(Err(Failure::Lost(lost))) => refusal_of_lost(lost),
+                None => Refusal::GatewayTimeout,
+            };
+            account.refuse(refusal)
+        }
+    }
+}
+
+/// Waits for an answer as long as the service's timeouts allow; `None` if they do not.
+async fn within_timeouts<F: Future>(
+    mut asking: Pin<&mut F>,
+    progress: &Progress,
+    service: &Service,
+) -> Option<F::Output> {
+    let mut timer = pin!(tokio::time::sleep(service.read_timeout.min(service.write_timeout)));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(answer) = asking.as_mut().poll(cx) {
+            return Poll::Ready(Some(answer));
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            let Some(left) = progress.remaining(service) else { return Poll::Ready(None) };
+            timer.as_mut().reset(tokio::time::Instant::now() + left.max(Duration::from_millis(1)));
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,173 @@
+//! A request that has its route and has passed the plug-ins: what the upstream will be asked, and what recorders are asked before.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{HOST, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Uri};
+use hyper::body::Body;
+use pipeline::access::RequestHead;
+use pipeline::record::{EventIds, Turn};
+use pipeline::{Chain, Forward};
+
+use crate::account::Account;
+use crate::body::UpstreamBody;
+use crate::exchange::watches::Watches;
+use crate::front::{Found, Reading};
+use crate::headers::{self, ForwardedBy, FromClient};
+use crate::path;
+use crate::router::without_port;
+use crate::table::Service;
+
+pub(super) struct Routed {
+    pub head: RequestHead,
+    pub client: FromClient,
+    pub hops: HeaderValue,
+    pub target: Target,
+}
+
+/// What the upstream will be asked, before its headers are made.
+pub(super) struct Target {
+    pub service: Arc<Service>,
+    path_and_query: PathAndQuery,
+    /// That the client asked, without port: as others are told it.
+    host: String,
+    request_path: String,
+    prefix: Option<usize>,
+    /// The upstream does not see the client's Host.
+    replaces_host: bool,
+    pub request_buffering: bool,
+}
+
+impl Target {
+    /// `None` if the path of the upstream cannot stand in a request. `local` stands in for a Host that did not come.
+    pub fn new(
+        service: &Arc<Service>,
+        found: &Found<'_, '_>,
+        asked: &PathAndQuery,
+        mut host: String,
+        local: IpAddr,
+    ) -> Option<Self> {
+        let Found { route, plain, .. } = found;
+        let upstream = path::upstream_path(&service.path, &plain.path, plain.matched, route.strip_path);
+        let path_and_query = path_and_query(asked, &upstream)?;
+        // HTTP/1.0 may come without a Host; what we send, and what others are told, may not.
+        let replaces_host = !route.preserve_host || host.is_empty();
+        if host.is_empty() {
+            host = address_as_host(local);
+        }
+        host.truncate(without_port(&host).len());
+        Some(Self {
+            service: service.clone(),
+            path_and_query,
+            host,
+            request_path: plain.path.clone().into_owned(),
+            prefix: (route.strip_path && plain.matched > 1).then_some(plain.matched),
+            replaces_host,
+            request_buffering: route.request_buffering,
+        })
+    }
+
+    /// Asks every recorder of the route, in order.
+    pub fn watches(
+        &self,
+        account: &Account,
+        head: &RequestHead,
+        found: &Found<'_, '_>,
+        head_size: u64,
+    ) -> Watches {
+        let mut watches = Watches::default();
+        let recorders = account.chain().map_or(&[][..], Chain::record);
+        let Some(first) = recorders.first() else { return watches };
+        let Found { route, plain, others, .. } = found;
+        let service_path = |reading: &Reading<'_>| {
+            path::service_path(&reading.path, reading.matched, route.strip_path).into_owned()
+        };
+        let service_paths: Vec<String> = others.iter().map(service_path).collect();
+        let others: Vec<_> = others
+            .iter()
+            .zip(&service_paths)
+            .map(|(other, service_path)| pipeline::Reading { request_path: &other.path, service_path })
+            .collect();
+        let upstream_host =
+            if self.replaces_host { Some(&self.service.host_header) } else { head.headers.get(HOST) };
+        let id = account.context.id;
+        let mut forward = Forward {
+            context: &account.context,
+            route: &route.facts,
+            ids: EventIds::new(id, first.instance, Turn::First),
+            method: &head.method,
+            host: &self.host,
+            uri: head.uri.path_and_query().map_or("/", PathAndQuery::as_str),
+            request_path: &plain.path,
+            service_path: &path::service_path(&plain.path, plain.matched, route.strip_path),
+            others: &others,
+            upstream_uri: self.path_and_query.as_str(),
+            upstream_host: upstream_host.and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            headers: &head.headers,
+            head_size,
+        };
+        for recorder in recorders {
+            let turn = if watches.is_empty() { Turn::First } else { Turn::Further };
+            forward.ids = EventIds::new(id, recorder.instance, turn);
+            if let Some(watch) = recorder.role.watch(&forward) {
+                watches.push(watch);
+            }
+        }
+        watches
+    }
+}
+
+impl Routed {
+    /// The upstream's request. Its headers are the client's, changed in place.
+    pub fn into_request(self, account: &Account, body: UpstreamBody) -> Request<UpstreamBody> {
+        let Self { mut head, client, hops, target, .. } = self;
+        let context = &account.context;
+        headers::to_upstream(
+            &mut head.headers,
+            client,
+            ForwardedBy {
+                id: context.id,
+                client_ip: context.client,
+                scheme: context.inbound.scheme.as_str(),
+                port: context.inbound.local.port(),
+                host: &target.host,
+                path: &target.request_path,
+                prefix: target.prefix.map(|matched| &target.request_path[..matched]),
+                upstream_host: target.replaces_host.then_some(&target.service.host_header),
+                hops,
+            },
+        );
+        if body.size_hint().exact().is_none() {
+            // hyper would send a GET without it.
+            head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method;
+        *request.uri_mut() = Uri::from(target.path_and_query);
+        *request.headers_mut() = head.headers;
+        request
+    }
+}
+
+/// An address as it stands in a Host header.
+fn address_as_host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+/// The upstream's target: the client's own bytes where the path is unchanged.
+fn path_and_query(original: &PathAndQuery, path: &str) -> Option<PathAndQuery> {
+    if original.path() == path {
+        return Some(original.clone());
+    }
+    let target = match original.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    PathAndQuery::from_maybe_shared(Bytes::from(target)).ok()
+}
