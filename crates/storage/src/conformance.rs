@@ -24,6 +24,7 @@ mod names;
 mod owners;
 mod queues;
 mod registry;
+mod several;
 mod transactions;
 
 /// A store that can be opened, dropped and opened again with what it kept.
@@ -63,6 +64,7 @@ pub fn run<S: Subject + 'static>(fresh: impl Fn() -> S) {
         housekeeping::CASES,
         transactions::CASES,
         registry::CASES,
+        several::CASES,
         damage::CASES,
     ];
     let failed: Vec<&str> = all
