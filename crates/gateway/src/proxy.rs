@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use pipeline::Context;
 use pipeline::access::{Deciding, RequestHead, Verdict};
 use pipeline::context::{Inbound, Scheme};
-use pipeline::observe::Source;
+use pipeline::observe::{End, Source};
 
 use crate::account::Account;
 use crate::answer::{Refusal, accept_of};
@@ -185,41 +185,55 @@ async fn access(account: &mut Account, route: &Route, head: &mut RequestHead) ->
 }
 
 /// Runs a recorded exchange; from its intents on it outlives its client.
-async fn recorded(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "it would hold its arguments twice, and each exchange would pay for that"
+)]
+fn recorded(
     core: &Rc<Core>,
-    account: Account,
+    mut account: Account,
     routed: Routed,
     watches: Watches,
     mut body: Incoming,
-) -> Result<Response<ClientBody>, BodyError> {
-    core.stats.matched.fetch_add(1, Ordering::Relaxed);
-    let refuse = |mut account: Account, refusal| {
-        let answer = account.refuse(refusal);
-        Ok(account.attach(answer))
-    };
-    let ahead = match read_ahead(core, &mut body, true, routed.target.request_buffering).await {
-        Ok(ahead) => ahead,
-        Err(refusal) => return refuse(account, refusal),
-    };
-    // Only now: who trickles a body holds no place among the exchanges.
-    let Some(permit) = core.open_exchange() else { return refuse(account, Refusal::TooManyExchanges) };
-    let service = routed.target.service.clone();
-    let exchange = Exchange::new(core.clone(), watches, account, permit);
-    let body = match ahead {
-        Ahead::Whole(bytes) => {
-            exchange.request_data(&bytes);
-            UpstreamBody::whole(bytes)
+) -> impl Future<Output = Result<Response<ClientBody>, BodyError>> {
+    async move {
+        core.stats.matched.fetch_add(1, Ordering::Relaxed);
+        let ahead = read_ahead(core, &mut body, true, routed.target.request_buffering).await;
+        // Only now: who trickles a body holds no place among the exchanges.
+        let ready = ahead.and_then(|ahead| {
+            let permit = core.open_exchange().ok_or(Refusal::TooManyExchanges)?;
+            Ok((ahead, permit))
+        });
+        let (ahead, permit) = match ready {
+            Ok(ready) => ready,
+            Err(refusal) => {
+                let answer = account.refuse(refusal);
+                return Ok(account.attach(answer));
+            }
+        };
+        let exchange = Exchange::new(core.clone(), watches, account, permit);
+        let body = match ahead {
+            Ahead::Whole(bytes) => {
+                exchange.request_data(&bytes);
+                UpstreamBody::whole(bytes)
+            }
+            Ahead::Begun(ahead) => {
+                ahead.iter().for_each(|bytes| exchange.request_data(bytes));
+                let (progress, patience) = (exchange.progress().clone(), core.limits.body_patience);
+                UpstreamBody::stream(ahead, body, patience, progress, Follower::Exchange(exchange.clone()))
+            }
+        };
+        let service = routed.target.service.clone();
+        let request = routed.into_request(&exchange.account(), body);
+        let running = exchange::run(core.clone(), exchange.clone(), service, request);
+        match Detach::new(core.clone(), exchange.clone(), running).await {
+            Ok(answer) => Ok(exchange.attach(answer)),
+            Err(cut) => {
+                exchange.account().ended(End::Cut);
+                Err(cut)
+            }
         }
-        Ahead::Begun(ahead) => {
-            ahead.iter().for_each(|bytes| exchange.request_data(bytes));
-            let (progress, patience) = (exchange.progress().clone(), core.limits.body_patience);
-            UpstreamBody::stream(ahead, body, patience, progress, Follower::Exchange(exchange.clone()))
-        }
-    };
-    let request = routed.into_request(&exchange.account(), body);
-    let running = exchange::run(core.clone(), exchange.clone(), service, request);
-    let answer = Detach::new(core.clone(), exchange.clone(), running).await?;
-    Ok(exchange.attach(answer))
+    }
 }
 
 /// The absolute form may leave the path out (`http://host?x=1`), which no target that is sent on may.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use event::outcome::{SuccessStatuses, decide};
 use event::{Decision, EventId, Fate};
-use pipeline::{Answer, Forward, Hold, Joint, NotKept, Plugin, Record, Watch};
+use pipeline::{Answer, Forward, Hold, Joint, NotKept, Observe, Observed, Plugin, Record, Watch};
 use tokio::sync::watch;
 
 use super::*;
@@ -104,13 +104,18 @@ impl Watch for Following {
 }
 
 fn world() -> (World, Notes, watch::Sender<bool>) {
+    world_with(Vec::new())
+}
+
+fn world_with(mut more: Vec<Instance>) -> (World, Notes, watch::Sender<bool>) {
     let notes = Notes::default();
     let (release, released) = watch::channel(false);
     let recorder = |name: &'static str, priority| {
         let recorder = Recorder { name, notes: notes.clone(), released: released.clone() };
         instance(name, priority, Plugin { record: Some(Arc::new(recorder)), ..Plugin::default() })
     };
-    (World::start(vec![recorder("b", 5), recorder("a", 9)]), notes, release)
+    more.extend([recorder("b", 5), recorder("a", 9)]);
+    (World::start(more), notes, release)
 }
 
 fn request_id(answer: &client::Answer) -> EventId {
@@ -181,11 +186,24 @@ fn a_hold_of_any_holds_the_answer() {
 }
 
 #[test]
-fn an_answer_is_cut_if_any_hold_fails() {
-    let (world, notes, _release) = world();
-    for failing in ["a", "b"] {
-        let cut = world.send("PUT", "/mockbin/x", &[("x-fail", failing)]);
+fn an_answer_is_cut_if_any_hold_fails_and_observers_are_told_so() {
+    struct Ends(Notes);
+    impl Observe for Ends {
+        fn observed(&self, seen: &Observed<'_>) {
+            self.0.push(format!("{:?}", seen.end));
+        }
+    }
+    let ends = Notes::default();
+    let plugin = Plugin { observe: Some(Arc::new(Ends(ends.clone()))), ..Plugin::default() };
+    let (world, notes, _release) = world_with(vec![instance("ends", 1, plugin)]);
+    for (failing, query) in [("a", ""), ("b", "?status=204"), ("b", "?script=chunked")] {
+        let cut = world.send("PUT", &format!("/mockbin/x{query}"), &[("x-fail", failing)]);
         assert!(cut.is_err(), "{failing}: {cut:?}");
+        assert_eq!(ends.wait_for(1), ["Cut"], "{failing} {query}");
+        if query == "?status=204" {
+            notes.take();
+            continue;
+        }
         assert_eq!(notes.take()[2..], [format!("a {OK}"), format!("b {OK}")], "{failing}");
     }
 }
