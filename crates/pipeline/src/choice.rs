@@ -43,7 +43,7 @@ impl Scope {
 #[derive(Clone, Default)]
 pub struct Chains {
     nobody: Chain,
-    by_consumer: Option<Box<HashMap<Uuid, Chain>>>,
+    by_consumer: Option<HashMap<Uuid, Chain>>,
 }
 
 impl Chains {
@@ -54,7 +54,10 @@ impl Chains {
         let of = |consumer: Option<Uuid>| Chain::new(chosen(instances, consumer));
         let by_consumer = consumers.into_iter().map(|consumer| (consumer, of(Some(consumer))));
         let by_consumer: HashMap<_, _> = by_consumer.collect();
-        Self { nobody: of(None), by_consumer: (!by_consumer.is_empty()).then(|| Box::new(by_consumer)) }
+        Self {
+            nobody: of(None),
+            by_consumer: Some(by_consumer).filter(|by_consumer| !by_consumer.is_empty()),
+        }
     }
 
     /// The chain that a request begins with.
