@@ -143,7 +143,9 @@ fn two_recorders_of_one_request_wait_for_one_commit() {
         assert_eq!(commits(), before + 1, "{durability}");
         assert_eq!(bench.open_intents(), 2, "{durability}");
 
-        watches.iter_mut().for_each(|watch| drop(settle(&mut **watch, OK)));
+        for watch in &mut watches {
+            assert_eq!(settle(&mut **watch, OK), holds_answers(durability), "{durability}");
+        }
         let events = bench.events();
         let ids: Vec<_> = events.iter().map(|event| event.body.id).collect();
         assert_eq!(ids, [ID, EventId::further(ID, INSTANCE, 0, 0)], "{durability}");
