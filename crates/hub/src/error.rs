@@ -23,6 +23,12 @@ pub enum HubError {
         /// The limit that was reached.
         limit: usize,
     },
+    /// The queue was deleted, before the command or while it waited.
+    #[error("there is no queue {name:?} any more")]
+    NoSuchQueue {
+        /// Its bare name.
+        name: String,
+    },
     /// There is no key yet to sign messages with.
     #[error("there is no key yet to sign messages with")]
     NoKey,
@@ -52,7 +58,7 @@ impl HubError {
                 matches!(source, StoreError::Full(_) | StoreError::Overloaded { .. } | StoreError::Stalled(_))
             }
             Self::TooManyPolls { .. } | Self::NoKey | Self::NoRandomness { .. } => true,
-            Self::BrokeOff { .. } => false,
+            Self::BrokeOff { .. } | Self::NoSuchQueue { .. } => false,
         }
     }
 }

@@ -1,47 +1,113 @@
 //! The topics, queues and subscriptions of one generation of the configuration, as the hub serves them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
-use storage::entities::{Entities, SubscriptionId};
+use event::TopicId;
+use storage::entities::{Entities, Queue as StoredQueue, Subscription, SubscriptionId};
 
 use crate::message::Writing;
 use crate::queue::Queue;
 use crate::subscription::Subscribed;
-use crate::{Names, Settings};
+use crate::{Names, QueueSettings, Settings};
+
+/// Subscriptions that an owner ended and that are known still: the last ones.
+const MAX_ENDED: usize = 10_000;
 
 /// One generation. What it has in common with the one before it shares with it: who waits for news of a queue or of a subscription's state
 /// goes on waiting.
+#[derive(Clone)]
 pub(crate) struct Known {
     pub writing: Writing,
     /// By bare name.
     pub queues: BTreeMap<String, Queue>,
-    /// Those of the configuration, and those that it no longer names: their ARNs still stand in messages.
-    pub subscriptions: HashMap<SubscriptionId, Subscribed>,
+    /// Those that are wanted, and those that are no longer: their ARNs still stand in messages.
+    pub subscriptions: HashMap<SubscriptionId, Arc<Subscribed>>,
+    /// Those that their owner ended, in that order, up to [`MAX_ENDED`].
+    ended: VecDeque<SubscriptionId>,
 }
 
 impl Known {
     pub fn new(
         names: &Names,
         hub_url: &str,
-        settings: Settings,
+        settings: &Settings,
         entities: &Entities,
         before: Option<&Self>,
     ) -> Self {
-        let queues = entities.queues.iter().map(|stored| {
-            let settings = settings.queues.get(&stored.name).copied().unwrap_or_default();
-            let before = before.and_then(|before| before.queues.get(&stored.name));
-            let same = before.filter(|before| before.is(stored, settings));
-            let queue = same.cloned().unwrap_or_else(|| Queue::new(stored.clone(), settings));
-            (stored.name.clone(), queue)
-        });
-        let subscriptions = entities.subscriptions.iter().chain(&entities.removed).map(|stored| {
-            let before = before.and_then(|before| before.subscriptions.get(&stored.id));
-            (stored.id, Subscribed::new(stored, before))
-        });
-        Self {
-            queues: queues.collect(),
-            subscriptions: subscriptions.collect(),
-            writing: Writing::new(names.clone(), hub_url.to_owned(), settings.raw, entities),
+        let mut known = Self {
+            writing: Writing::new(names.clone(), hub_url),
+            queues: BTreeMap::new(),
+            subscriptions: HashMap::new(),
+            ended: VecDeque::new(),
+        };
+        for topic in &entities.topics {
+            known.writing.put_topic(topic.id, &topic.name);
         }
+        for stored in &entities.queues {
+            let settings = settings.queues.get(&stored.name).copied().unwrap_or_default();
+            known.put_queue(stored, settings, before.and_then(|before| before.queues.get(&stored.name)));
+        }
+        for stored in entities.subscriptions.iter().chain(&entities.removed) {
+            let before = before.and_then(|before| before.subscriptions.get(&stored.id));
+            known.put_subscription(stored, settings.raw.contains(&stored.id), before.map(|before| &**before));
+        }
+        if let Some(before) = before {
+            known.take_over(before);
+        }
+        known
+    }
+
+    /// What is gone and what an owner ended.
+    fn take_over(&mut self, before: &Self) {
+        for queue in before.queues.values() {
+            if self.queues.get(queue.name()).is_none_or(|now| now.id() != queue.id()) {
+                queue.delete();
+            }
+        }
+        for id in
+            before.ended.iter().filter(|id| !self.subscriptions.contains_key(id)).copied().collect::<Vec<_>>()
+        {
+            if let Some(ended) = before.subscriptions.get(&id) {
+                self.writing.put_as_in(&before.writing, ended.topic(), id);
+                self.subscriptions.insert(id, ended.clone());
+                self.ended.push_back(id);
+            }
+        }
+    }
+
+    /// The queue is this one, with these settings.
+    pub fn put_queue(&mut self, stored: &StoredQueue, settings: QueueSettings, before: Option<&Queue>) {
+        let queue = match before {
+            Some(before) if before.is(stored, settings) => before.clone(),
+            before => Queue::new(stored.clone(), settings, before),
+        };
+        self.queues.insert(stored.name.clone(), queue);
+    }
+
+    pub fn put_subscription(&mut self, stored: &Subscription, is_raw: bool, before: Option<&Subscribed>) {
+        let subscribed = Subscribed::new(stored, before);
+        self.subscriptions.insert(stored.id, Arc::new(subscribed));
+        self.writing.put(stored, is_raw);
+    }
+
+    /// Its owner ended a subscription: whoever delivers to it stops. The one that it was; `None` if it is none, or was ended before.
+    pub fn end_subscription(&mut self, id: SubscriptionId) -> Option<Arc<Subscribed>> {
+        let ended = self.subscriptions.get(&id).filter(|_| !self.ended.contains(&id))?.clone();
+        ended.end();
+        self.ended.push_back(id);
+        if self.ended.len() > MAX_ENDED
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.subscriptions.remove(&oldest);
+            self.writing.forget(oldest);
+        }
+        Some(ended)
+    }
+
+    /// The subscriptions of a topic.
+    pub fn subscriptions_of(&self, topic: TopicId) -> Vec<SubscriptionId> {
+        let of_topic = |(_, known): &(_, &Arc<Subscribed>)| known.topic() == topic;
+        self.subscriptions.iter().filter(of_topic).map(|(id, _)| *id).collect()
     }
 }

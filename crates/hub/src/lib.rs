@@ -1,12 +1,13 @@
 //! Topics, subscriptions and queues as protocol-neutral commands and replies, over the ports of `storage`.
 //!
 //! * [`queue`]: find a queue, receive (with long polling), delete, change visibility.
+//! * [`Hub::edit`]: make and end single topics, queues and subscriptions, in one commit with whatever else belongs to it.
 //! * [`subscription`]: confirm, unsubscribe, enable.
 //! * [`message`]: what a receiver gets for an event in a queue.
 //! * [`receipt`], [`token`], [`names`]: the texts that travel: receipt handles, confirmation tokens, ARNs.
 //!
 //! Knows no HTTP, no JSON or XML of a protocol, and no status; `protocols` speaks those. Topics, queues and subscriptions come from the
-//! configuration: [`Hub::declare`] makes them those of a new generation while everything goes on.
+//! configuration: [`Hub::declare`] makes them those of a new generation while everything goes on, and [`Hub::edit`] changes single ones.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -17,6 +18,7 @@ use storage::entities::{Desired, Entities};
 use storage::{Feed, Reader, StoreError, Tx, Writer};
 use tokio::sync::{Mutex, Semaphore};
 
+mod edit;
 pub mod error;
 mod known;
 pub mod message;
@@ -29,6 +31,7 @@ pub mod subscription;
 pub mod testing;
 pub mod token;
 
+pub use edit::Edit;
 pub use error::{HubError, Result};
 pub use names::Names;
 pub use settings::{Config, QueueSettings, Settings};
@@ -83,7 +86,7 @@ impl Hub {
     pub async fn build(config: Config, settings: Settings, entities: &Entities, deps: Deps) -> Result<Self> {
         let receipts = Receipts::load(&deps.writer).await?;
         let Config { names, hub_url, max_long_polls } = config;
-        let known = Known::new(&names, &hub_url, settings, entities, None);
+        let known = Known::new(&names, &hub_url, &settings, entities, None);
         let shared = Shared {
             names,
             hub_url,
@@ -121,7 +124,7 @@ impl Hub {
             let before = hub.known();
             let settings = settings(&entities);
             let Shared { names, hub_url, known, .. } = &*hub.shared;
-            let next = Known::new(names, hub_url, settings, &entities, Some(&before));
+            let next = Known::new(names, hub_url, &settings, &entities, Some(&before));
             *known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
             Ok(entities)
         });

@@ -3,8 +3,7 @@
 //! The envelope is signed here, at its first receive, so that publishing costs no signature. Rendered messages and their signatures are
 //! those of the deliveries ([`delivery::wire::cache`]): an event is rendered and signed once for all its subscribers, queues and webhooks.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use event::attributes::MessageAttributes;
 use event::envelope::RenderError;
 use event::{Event, Timestamp, TopicId};
 use futures_util::future::join_all;
-use storage::entities::{Entities, Protocol, QueueId, Subscription, SubscriptionId};
+use storage::entities::{Protocol, QueueId, Subscription, SubscriptionId};
 use storage::queue::Received;
 use storage::throttle::Throttle;
 use tokio::sync::watch;
@@ -59,53 +58,94 @@ enum MessageError {
     Sign(#[source] SnsKeyError),
 }
 
-/// How the messages of each subscription are written.
+/// How the messages of each subscription are written. Copies share what stands in messages.
+#[derive(Clone)]
 pub(crate) struct Writing {
     names: Names,
-    hub_url: String,
-    topics: HashMap<TopicId, String>,
-    in_envelopes: HashMap<SubscriptionId, sns::Names>,
-    /// Subscriptions without an envelope.
-    raw: HashSet<SubscriptionId>,
-    /// Queues that have subscriptions, all of them without an envelope. Any other one may have messages that want a signature, also one
-    /// that no subscription names any more: what was sent to it stays there.
-    unsigned_queues: HashSet<String>,
+    hub_url: Arc<str>,
+    /// Deleted ones, too: a queue may have messages of them.
+    topics: HashMap<TopicId, Arc<str>>,
+    /// Of subscriptions of queues.
+    forms: HashMap<SubscriptionId, Form>,
+    /// How many subscriptions of a queue have which form.
+    queues: HashMap<Arc<str>, Forms>,
+}
+
+#[derive(Clone)]
+struct Form {
+    queue: Arc<str>,
+    /// What stands in its envelopes; `None` for one without an envelope.
+    names: Option<Arc<sns::Names>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Forms {
+    raw: usize,
+    in_envelopes: usize,
+}
+
+impl Forms {
+    fn of(&mut self, form: &Form) -> &mut usize {
+        if form.names.is_some() { &mut self.in_envelopes } else { &mut self.raw }
+    }
 }
 
 impl Writing {
-    /// Of subscriptions that the configuration no longer names, too: their messages are still owed.
-    pub(crate) fn new(
-        names: Names,
-        hub_url: String,
-        raw: HashSet<SubscriptionId>,
-        entities: &Entities,
-    ) -> Self {
-        let topics = entities.topics.iter().map(|topic| (topic.id, topic.name.clone())).collect();
-        let mut writing = Self {
+    pub(crate) fn new(names: Names, hub_url: &str) -> Self {
+        Self {
             names,
-            hub_url,
-            topics,
-            in_envelopes: HashMap::new(),
-            raw,
-            unsigned_queues: HashSet::new(),
-        };
-        let mut signed_queues = HashSet::new();
-        let all = entities.subscriptions.iter().chain(&entities.removed);
-        for Subscription { id, uuid, topic, endpoint, .. } in all.filter(|it| it.protocol == Protocol::Sqs) {
-            if writing.raw.contains(id) {
-                writing.unsigned_queues.insert(endpoint.clone());
-            } else {
-                signed_queues.insert(endpoint);
-                writing.in_envelopes.insert(*id, writing.names_of(*topic, *uuid));
-            }
+            hub_url: hub_url.into(),
+            topics: HashMap::new(),
+            forms: HashMap::new(),
+            queues: HashMap::new(),
         }
-        writing.unsigned_queues.retain(|queue| !signed_queues.contains(queue));
-        writing
+    }
+
+    pub(crate) fn put_topic(&mut self, id: TopicId, name: &str) {
+        self.topics.insert(id, name.into());
+    }
+
+    /// Says how the messages of a subscription are written, if it is one of a queue.
+    pub(crate) fn put(&mut self, known: &Subscription, is_raw: bool) {
+        if known.protocol == Protocol::Sqs {
+            let names = (!is_raw).then(|| Arc::new(self.names_of(known.topic, known.uuid)));
+            self.put_form(known.id, Form { queue: known.endpoint.as_str().into(), names });
+        }
+    }
+
+    fn put_form(&mut self, id: SubscriptionId, form: Form) {
+        self.forget(id);
+        *self.queues.entry(form.queue.clone()).or_default().of(&form) += 1;
+        self.forms.insert(id, form);
+    }
+
+    /// Takes over what an earlier generation says of a subscription of which this one says nothing.
+    pub(crate) fn put_as_in(&mut self, before: &Self, topic: TopicId, id: SubscriptionId) {
+        if let Some(name) = before.topics.get(&topic) {
+            self.topics.entry(topic).or_insert_with(|| name.clone());
+        }
+        if let Some(form) = before.forms.get(&id) {
+            self.put_form(id, form.clone());
+        }
+    }
+
+    pub(crate) fn forget(&mut self, id: SubscriptionId) {
+        if let Some(form) = self.forms.remove(&id)
+            && let Some(forms) = self.queues.get_mut(&form.queue)
+        {
+            *forms.of(&form) -= 1;
+        }
+    }
+
+    /// Whether a queue has subscriptions, all of them without an envelope. Any other one may have messages that want a signature, also one
+    /// that no subscription names any more: what was sent to it stays there.
+    fn is_unsigned(&self, queue: &str) -> bool {
+        self.queues.get(queue).is_some_and(|forms| forms.raw > 0 && forms.in_envelopes == 0)
     }
 
     /// A topic's name. One that the configuration no longer names has lost it; its events are still owed.
     pub(crate) fn topic_name(&self, id: TopicId) -> String {
-        self.topics.get(&id).cloned().unwrap_or_else(|| format!("removed-topic-{}", id.0))
+        self.topics.get(&id).map_or_else(|| format!("removed-topic-{}", id.0), |name| name.to_string())
     }
 
     fn names_of(&self, topic: TopicId, uuid: Uuid) -> sns::Names {
@@ -113,7 +153,16 @@ impl Writing {
         sns::Names {
             topic_arn: self.names.topic_arn(&topic).to_string(),
             subscription_arn: self.names.subscription_arn(&topic, uuid).to_string(),
-            hub_url: self.hub_url.clone(),
+            hub_url: self.hub_url.to_string(),
+        }
+    }
+
+    /// What stands in the envelopes of a subscription; `None` for one without an envelope.
+    fn names_in(&self, subscription: SubscriptionId, topic: TopicId) -> Option<Arc<sns::Names>> {
+        match self.forms.get(&subscription) {
+            Some(form) => form.names.clone(),
+            // Its grace is over, and the message still waits.
+            None => Some(Arc::new(self.names_of(topic, Uuid::nil()))),
         }
     }
 }
@@ -127,7 +176,7 @@ impl Hub {
 
     /// Waits until there is a key, if messages of the queue need one. Asked before messages are taken, so that none is taken in vain.
     pub(crate) async fn await_key(&self, queue: &Queue) -> Result<()> {
-        if self.known().writing.unsigned_queues.contains(queue.name()) {
+        if self.known().writing.is_unsigned(queue.name()) {
             return Ok(());
         }
         let mut key = self.shared.deps.sns_key.clone();
@@ -174,15 +223,8 @@ impl Hub {
         subscription: SubscriptionId,
     ) -> Result<(String, MessageAttributes), MessageError> {
         let message = self.shared.deps.messages.get(event).map_err(MessageError::Render)?;
-        let known = self.known();
-        let writing = &known.writing;
-        if writing.raw.contains(&subscription) {
+        let Some(names) = self.known().writing.names_in(subscription, event.body.topic) else {
             return Ok((text(message.text()), message.attributes().clone()));
-        }
-        let names = match writing.in_envelopes.get(&subscription) {
-            Some(names) => Cow::Borrowed(names),
-            // Its grace is over, and the message still waits.
-            None => Cow::Owned(writing.names_of(event.body.topic, Uuid::nil())),
         };
         let key = self.shared.deps.sns_key.borrow().clone().ok_or(MessageError::NoKey)?;
         let signed = message.signed(&names, &key).await.map_err(MessageError::Sign)?;

@@ -39,12 +39,35 @@ struct Shared {
     settings: QueueSettings,
     /// When a receive last found nothing.
     found_empty: Mutex<Option<Instant>>,
+    /// Whether it was deleted; the same for all that have its number, whatever their settings.
+    is_gone: Arc<watch::Sender<bool>>,
 }
 
 impl Queue {
-    pub(crate) fn new(stored: StoredQueue, settings: QueueSettings) -> Self {
+    /// `before` is the one that had its name.
+    pub(crate) fn new(stored: StoredQueue, settings: QueueSettings, before: Option<&Self>) -> Self {
         let StoredQueue { id, name } = stored;
-        Self { shared: Arc::new(Shared { id, name, settings, found_empty: Mutex::new(None) }) }
+        let same = before.filter(|before| before.shared.id == id);
+        let is_gone =
+            same.map_or_else(|| Arc::new(watch::channel(false).0), |same| same.shared.is_gone.clone());
+        Self { shared: Arc::new(Shared { id, name, settings, found_empty: Mutex::new(None), is_gone }) }
+    }
+
+    pub(crate) fn id(&self) -> QueueId {
+        self.shared.id
+    }
+
+    /// It is no more: who waits for a message of it hears that.
+    pub(crate) fn delete(&self) {
+        self.shared.is_gone.send_replace(true);
+    }
+
+    /// Refuses a command on one that was deleted meanwhile.
+    fn there(&self) -> Result<()> {
+        match *self.shared.is_gone.borrow() {
+            false => Ok(()),
+            true => Err(HubError::NoSuchQueue { name: self.shared.name.clone() }),
+        }
     }
 
     /// Whether it is this one, with these settings.
@@ -128,9 +151,10 @@ impl Hub {
     /// How full a queue is.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// If the store cannot be read, or the queue is gone.
     pub async fn depth(&self, queue: &Queue) -> Result<QueueDepth> {
         const OPERATION: &str = "count the messages of a queue";
+        queue.there()?;
         let (reader, id, now) =
             (self.shared.deps.reader.clone(), queue.shared.id, self.shared.deps.writer.clock().now());
         tokio::task::spawn_blocking(move || reader.queue_depth(id, now))
@@ -149,26 +173,32 @@ impl Hub {
     /// Dropping the future while it waits consumes nothing.
     ///
     /// # Errors
-    /// If the store fails, or if it would have to wait and too many do.
+    /// If the store fails, if it would have to wait and too many do, or if the queue is deleted, at once.
     pub async fn receive(&self, queue: &Queue, ask: Receive) -> Result<Vec<Message>> {
         let wait = ask.wait.unwrap_or(queue.settings().receive_wait).min(MAX_WAIT);
         let deadline = Instant::now() + wait;
         let mut news = self.shared.deps.feed.watch_queue(queue.shared.id);
         let mut drain = self.shared.deps.drain.clone();
+        let mut gone = queue.shared.is_gone.subscribe();
         let mut place = None;
+        queue.there()?;
         self.await_key(queue).await?;
         loop {
             news.mark_unchanged();
             let received = self.take(queue, ask).await?;
             let messages = self.render(queue.shared.id, received).await;
-            if !messages.is_empty() || Instant::now() >= deadline {
+            if !messages.is_empty() {
+                return Ok(messages);
+            }
+            queue.there()?;
+            if Instant::now() >= deadline {
                 return Ok(messages);
             }
             if place.is_none() {
                 let full = |_| HubError::TooManyPolls { limit: self.shared.max_polls };
                 place = Some(self.shared.polls.try_acquire().map_err(full)?);
             }
-            match wait_for_news(queue, &mut news, &mut drain, deadline).await {
+            match wait_for_news(queue, &mut news, (&mut drain, &mut gone), deadline).await {
                 News::TryAgain => {}
                 News::Drain => return Ok(Vec::new()),
             }
@@ -197,8 +227,9 @@ impl Hub {
     /// earlier receive.
     ///
     /// # Errors
-    /// If the store fails: then none is deleted.
+    /// If the store fails, or the queue is gone: then none is deleted.
     pub async fn delete(&self, queue: &Queue, handles: &[&str]) -> Result<Vec<Result<(), HandleError>>> {
+        queue.there()?;
         let id = queue.shared.id;
         let read: Vec<_> = handles.iter().map(|handle| self.shared.receipts.read(id, handle)).collect();
         let valid: Vec<MessageHandle> = read.iter().flatten().copied().collect();
@@ -218,12 +249,13 @@ impl Hub {
     /// Changes how long messages stay hidden; one result for each change.
     ///
     /// # Errors
-    /// If the store fails: then none is changed.
+    /// If the store fails, or the queue is gone: then none is changed.
     pub async fn change_visibility(
         &self,
         queue: &Queue,
         changes: &[ChangeVisibility<'_>],
     ) -> Result<Vec<Result<(), VisibilityError>>> {
+        queue.there()?;
         let id = queue.shared.id;
         let read: Vec<_> =
             changes.iter().map(|change| self.shared.receipts.read(id, change.handle)).collect();
@@ -262,7 +294,7 @@ impl Hub {
 
 /// Why a receive stops waiting.
 enum News {
-    /// It is worth another try: something was committed, a message may have become visible again, or the wait is over.
+    /// It is worth another try: something was committed, a message may have become visible again, the queue is gone, or the wait is over.
     TryAgain,
     /// The process drains.
     Drain,
@@ -271,7 +303,7 @@ enum News {
 async fn wait_for_news(
     queue: &Queue,
     news: &mut watch::Receiver<u64>,
-    drain: &mut Drain,
+    (drain, gone): (&mut Drain, &mut watch::Receiver<bool>),
     deadline: Instant,
 ) -> News {
     let mut look = Instant::now() + LOOK_EVERY;
@@ -280,6 +312,7 @@ async fn wait_for_news(
             // A feed whose sender is gone tells nothing more; the timer still does.
             Ok(()) = news.changed() => return News::TryAgain,
             _ = drain.started() => return News::Drain,
+            Ok(_) = gone.wait_for(|is_gone| *is_gone) => return News::TryAgain,
             () = tokio::time::sleep_until(look.min(deadline)) => {}
         }
         if Instant::now() >= deadline || queue.wants_a_look() {

@@ -49,6 +49,20 @@ impl Subscribed {
         subscribed
     }
 
+    pub(crate) fn topic(&self) -> event::TopicId {
+        self.topic
+    }
+
+    /// Its name, or its endpoint, without what may be secret: how a line to people calls it.
+    pub(crate) fn label(&self) -> String {
+        self.name.clone().unwrap_or_else(|| shown(&self.endpoint).to_string())
+    }
+
+    /// Whoever delivers to it stops; nobody can bring it back.
+    pub(crate) fn end(&self) {
+        self.tell(&SubscriptionState::Disabled { token: None });
+    }
+
     /// Whether the state is another one than before. A worker is only told what is new to it.
     fn tell(&self, now: &SubscriptionState) -> bool {
         self.state.send_if_modified(|state| {

@@ -1,6 +1,7 @@
 //! The hub over the in-memory store.
 
 mod declare;
+mod edit;
 
 use std::time::Duration;
 

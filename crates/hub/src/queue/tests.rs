@@ -12,7 +12,7 @@ use super::*;
 const MOMENT: Duration = Duration::from_millis(1);
 
 fn queue() -> Queue {
-    Queue::new(StoredQueue { id: QueueId(7), name: "worker".into() }, QueueSettings::default())
+    Queue::new(StoredQueue { id: QueueId(7), name: "worker".into() }, QueueSettings::default(), None)
 }
 
 fn message() -> Received {
@@ -48,7 +48,8 @@ async fn waited(queue: &Queue, patience: Duration) -> Duration {
     let (_feed, mut news) = watch::channel(0);
     let (_signal, mut drain) = drain();
     let began = Instant::now();
-    let ended = wait_for_news(queue, &mut news, &mut drain, began + patience).await;
+    let mut gone = queue.shared.is_gone.subscribe();
+    let ended = wait_for_news(queue, &mut news, (&mut drain, &mut gone), began + patience).await;
     assert!(matches!(ended, News::TryAgain));
     began.elapsed()
 }

@@ -220,6 +220,9 @@ impl From<HubError> for Error {
                 format!("As many as {limit} receives wait already; try again later."),
             );
         }
+        if let HubError::NoSuchQueue { .. } = error {
+            return Self::no_such_queue();
+        }
         if error.is_transient() {
             static UNAVAILABLE: Throttle = Throttle::new();
             if let Some(times) = UNAVAILABLE.happened() {

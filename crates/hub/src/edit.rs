@@ -1,0 +1,248 @@
+//! Single topics, queues and subscriptions are made and ended, by whoever owns them, while everything goes on.
+//!
+//! An [`Edit`] is one commit: the commands on entities, and whatever else belongs to it ([`Edit::tx`]). Behind the commit the hub knows what
+//! they changed, and nothing else of it is touched: one more subscription costs the same among ten and among ten thousand.
+
+use std::sync::{Arc, PoisonError};
+
+use event::{Timestamp, TopicId};
+use storage::dropped::Dropped;
+use storage::entities::{
+    DesiredSubscription, Protocol, Queue as StoredQueue, QueueId, Subscription, SubscriptionId, Topic,
+};
+use storage::{StoreError, Tx};
+
+use crate::known::Known;
+use crate::{Hub, HubError, QueueSettings, Result};
+
+/// Changes of entities, all in one commit. Each command sees those before it.
+pub struct Edit<'t> {
+    tx: &'t mut dyn Tx,
+    now: Timestamp,
+    done: Vec<Done>,
+}
+
+/// What a command changed, for the hub to know behind the commit.
+enum Done {
+    Topic(Topic),
+    Queue(StoredQueue, QueueSettings),
+    Subscribed(Subscription, bool),
+    Raw(Subscription, bool),
+    Unsubscribed(SubscriptionId, Dropped),
+    TopicDeleted(TopicId, Dropped),
+    QueueDeleted(QueueId, Dropped),
+    QueuePurged(QueueId, Dropped),
+}
+
+impl Edit<'_> {
+    /// The transaction, for what belongs to the same commit.
+    pub fn tx(&mut self) -> &mut dyn Tx {
+        &mut *self.tx
+    }
+
+    /// The topic of this name, and whether it is new.
+    ///
+    /// # Errors
+    /// If the store fails, as for every command.
+    pub fn create_topic(&mut self, name: &str) -> storage::Result<(Topic, bool)> {
+        let (topic, is_new) = self.tx.create_topic(name)?;
+        self.done.push(Done::Topic(topic.clone()));
+        Ok((topic, is_new))
+    }
+
+    /// The queue of this name, and whether it is new. The settings are those of a new one; one that is there keeps its own.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn create_queue(
+        &mut self,
+        name: &str,
+        settings: QueueSettings,
+    ) -> storage::Result<(StoredQueue, bool)> {
+        let (queue, is_new) = self.tx.create_queue(name, Some(settings.retention))?;
+        if is_new {
+            self.done.push(Done::Queue(queue.clone(), settings));
+        }
+        Ok((queue, is_new))
+    }
+
+    /// Gives a queue other settings. `false` if there is no such queue.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn set_queue(&mut self, queue: &StoredQueue, settings: QueueSettings) -> storage::Result<bool> {
+        let is_there = self.tx.set_queue_retention(queue.id, Some(settings.retention))?;
+        if is_there {
+            self.done.push(Done::Queue(queue.clone(), settings));
+        }
+        Ok(is_there)
+    }
+
+    /// One more subscription, and whether it is new ([`Tx::subscribe`]); its topic and its queue are made where there are none. `is_raw`
+    /// says whether a queue gets its messages without the SNS envelope.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn subscribe(
+        &mut self,
+        wanted: &DesiredSubscription,
+        is_raw: bool,
+    ) -> storage::Result<(Subscription, bool)> {
+        self.create_topic(&wanted.topic)?;
+        if wanted.protocol == Protocol::Sqs {
+            self.create_queue(&wanted.endpoint, QueueSettings::default())?;
+        }
+        let (subscription, is_new) = self.tx.subscribe(wanted, self.now)?;
+        self.done.push(Done::Subscribed(subscription.clone(), is_raw));
+        Ok((subscription, is_new))
+    }
+
+    /// Says whether a queue gets the messages of its subscription without the SNS envelope, from now on. The store has nothing of it.
+    pub fn set_raw(&mut self, subscription: &Subscription, is_raw: bool) {
+        self.done.push(Done::Raw(subscription.clone(), is_raw));
+    }
+
+    /// Ends a subscription and drops what it is owed ([`Tx::unsubscribe`]).
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn unsubscribe(&mut self, id: SubscriptionId) -> storage::Result<Dropped> {
+        let dropped = self.tx.unsubscribe(id)?;
+        self.done.push(Done::Unsubscribed(id, dropped));
+        Ok(dropped)
+    }
+
+    /// Ends a topic with its subscriptions and drops what they are owed ([`Tx::delete_topic`]).
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn delete_topic(&mut self, id: TopicId) -> storage::Result<Dropped> {
+        let dropped = self.tx.delete_topic(id)?;
+        self.done.push(Done::TopicDeleted(id, dropped));
+        Ok(dropped)
+    }
+
+    /// Ends a queue and drops its messages ([`Tx::delete_queue`]). Receives that wait for one end with [`HubError::NoSuchQueue`].
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn delete_queue(&mut self, id: QueueId) -> storage::Result<Dropped> {
+        let dropped = self.tx.delete_queue(id)?;
+        self.done.push(Done::QueueDeleted(id, dropped));
+        Ok(dropped)
+    }
+
+    /// Drops a queue's messages ([`Tx::purge_queue`]).
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn purge_queue(&mut self, id: QueueId) -> storage::Result<Dropped> {
+        let dropped = self.tx.purge_queue(id)?;
+        self.done.push(Done::QueuePurged(id, dropped));
+        Ok(dropped)
+    }
+}
+
+impl Hub {
+    /// Changes single entities, durably and for every command that begins from now on. `change` is one commit and may run more than once;
+    /// if it fails, or its commit does, nothing has changed. What it drops is said in one line each. To its end even if the caller goes away.
+    ///
+    /// # Errors
+    /// If the store fails, or `change` does.
+    pub async fn edit<T, F>(&self, mut change: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Edit<'_>) -> storage::Result<T> + Send + 'static,
+    {
+        let hub = self.clone();
+        let editing = tokio::spawn(async move {
+            let _one_at_a_time = hub.shared.changing.lock().await;
+            let now = hub.shared.deps.clock.now();
+            let change = move |tx: &mut dyn Tx| {
+                let mut edit = Edit { tx, now, done: Vec::new() };
+                let value = change(&mut edit)?;
+                Ok((value, edit.done))
+            };
+            let (value, done) = hub.shared.deps.writer.transact(change).await?;
+            hub.know(done);
+            Ok(value)
+        });
+        editing.await.unwrap_or(Err(StoreError::Closed)).map_err(HubError::store("change the entities"))
+    }
+
+    /// In place, unless somebody is looking at what is known just now.
+    fn know(&self, done: Vec<Done>) {
+        let mut known = self.shared.known.write().unwrap_or_else(PoisonError::into_inner);
+        let known = Arc::make_mut(&mut known);
+        done.into_iter().for_each(|done| known.know(done));
+    }
+}
+
+impl Known {
+    fn know(&mut self, done: Done) {
+        match done {
+            Done::Topic(topic) => self.writing.put_topic(topic.id, &topic.name),
+            Done::Queue(stored, settings) => {
+                let before = self.queues.get(&stored.name).cloned();
+                self.put_queue(&stored, settings, before.as_ref());
+            }
+            Done::Subscribed(stored, is_raw) => {
+                let before = self.subscriptions.get(&stored.id).cloned();
+                self.put_subscription(&stored, is_raw, before.as_deref());
+            }
+            Done::Raw(stored, is_raw) => self.writing.put(&stored, is_raw),
+            Done::Unsubscribed(id, dropped) => {
+                if let Some(ended) = self.end_subscription(id) {
+                    let topic = self.writing.topic_name(ended.topic());
+                    let (subscription, name) = (id.0, ended.label());
+                    tell(
+                        &dropped,
+                        format_args!(
+                            "the subscription {subscription} ({name}) of the topic {topic} was ended"
+                        ),
+                    );
+                }
+            }
+            Done::TopicDeleted(id, dropped) => self.topic_was_deleted(id, dropped),
+            Done::QueueDeleted(id, dropped) => {
+                if let Some(queue) = self.queue_named(id) {
+                    self.queues.remove(queue.name());
+                    queue.delete();
+                    tell(&dropped, format_args!("the queue {} was deleted", queue.name()));
+                }
+            }
+            Done::QueuePurged(id, dropped) => {
+                let name =
+                    self.queue_named(id).map_or_else(|| id.0.to_string(), |queue| queue.name().to_owned());
+                tell(&dropped, format_args!("the queue {name} was purged"));
+            }
+        }
+    }
+
+    fn topic_was_deleted(&mut self, id: TopicId, dropped: Dropped) {
+        let ended = self.subscriptions_of(id);
+        for subscription in ended {
+            self.end_subscription(subscription);
+        }
+        let topic = self.writing.topic_name(id);
+        let subscriptions = match dropped.subscriptions {
+            1 => "its subscription".to_owned(),
+            count => format!("its {count} subscriptions"),
+        };
+        tell(&dropped, format_args!("the topic {topic} was deleted with {subscriptions}"));
+    }
+
+    fn queue_named(&self, id: QueueId) -> Option<crate::queue::Queue> {
+        self.queues.values().find(|queue| queue.id() == id).cloned()
+    }
+}
+
+/// One line, a warning if anybody was owed anything.
+fn tell(dropped: &Dropped, what: std::fmt::Arguments<'_>) {
+    if dropped.is_nothing() {
+        tracing::info!("{what}; nobody was owed anything");
+    } else {
+        let Dropped { unread, waiting, dead, messages, .. } = dropped;
+        tracing::warn!(unread, waiting, dead, messages, "{what}; dropped: {dropped}");
+    }
+}
