@@ -12,6 +12,8 @@ use crate::{Plugin, Route, Service, Set};
 pub struct Served {
     /// In the order of the set: of two that could serve a request and are equally old, the first one does.
     pub routes: Vec<ServedRoute>,
+    /// The plug-ins that are for all requests: also for those that find no route.
+    pub global: Vec<Arc<Owned>>,
 }
 
 /// A route that requests find.
@@ -51,7 +53,7 @@ impl Served {
                 plugins: of_route(&plugins, route),
             })
         });
-        Self { routes: routes.collect() }
+        Self { routes: routes.collect(), global: plugins.get(&(None, None)).cloned().unwrap_or_default() }
     }
 }
 

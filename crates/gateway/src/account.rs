@@ -17,7 +17,7 @@ use pipeline::{AnswerHead, Chain, Context, RequestHead};
 use crate::answer::Refusal;
 use crate::body::ClientBody;
 use crate::headers;
-use crate::snapshot::OnRoute;
+use crate::snapshot::Place;
 
 mod log;
 pub(crate) mod observed;
@@ -30,31 +30,31 @@ use transformed::Transforms;
 /// One exchange.
 pub(crate) struct Account {
     pub context: Context,
-    on_route: Option<OnRoute>,
-    /// Only if the route has an observer.
+    place: Option<Place>,
+    /// Only if there is an observer.
     log: Option<Box<Log>>,
 }
 
 impl Account {
     pub fn new(context: Context) -> Self {
-        Self { context, on_route: None, log: None }
+        Self { context, place: None, log: None }
     }
 
-    /// The request has its route; `head` is as the client sent it, `size` bytes.
-    pub fn found(&mut self, on_route: OnRoute, head: &RequestHead, size: u64) {
-        let observers = || on_route.route().chains.all().flat_map(Chain::observe);
+    /// The request has its route, or will have none; `head` is as the client sent it, `size` bytes.
+    pub fn led_to(&mut self, place: Place, head: &RequestHead, size: u64) {
+        let observers = || place.chains().all().flat_map(Chain::observe);
         if observers().next().is_some() {
             let wants_headers = observers().any(|link| link.role.wants_headers());
             self.log = Some(Box::new(Log::new(head, size, wants_headers)));
         }
-        self.context.route = Some(on_route.for_plugins());
-        self.on_route = Some(on_route);
+        self.context.route = place.route();
+        self.place = Some(place);
     }
 
     /// The plug-ins that run, now that the consumer is known or there is none.
     pub fn chain(&self) -> Option<&Chain> {
-        let chains = &self.on_route.as_ref()?.route().chains;
-        Some(chains.of(self.context.consumer.as_deref()))
+        let place = self.place.as_ref()?;
+        Some(place.chains().of(self.context.consumer.as_deref()))
     }
 
     /// Counts the request's body, if somebody wants to know.
@@ -94,8 +94,8 @@ impl Account {
     }
 
     fn respond(&mut self, head: &mut Parts, source: Source) -> Transforms {
-        let Self { context, on_route: Some(on_route), .. } = self else { return Transforms::default() };
-        let chain = on_route.route().chains.of(context.consumer.as_deref());
+        let Self { context, place: Some(place), .. } = self else { return Transforms::default() };
+        let chain = place.chains().of(context.consumer.as_deref());
         let mut transforms = Transforms::default();
         for link in chain.respond() {
             let mut answer = AnswerHead { status: &mut head.status, headers: &mut head.headers, source };

@@ -76,28 +76,31 @@ where
     let mut by_age: Vec<_> = served.routes.iter().collect();
     by_age.sort_by_key(|served| served.route.created_at);
     let mut routes = Vec::with_capacity(by_age.len());
-    for ServedRoute { service, route, plugins: placed } in by_age {
+    let mut make = |placed: &[Arc<Owned>]| {
+        let made = placed.iter().map(|plugin| match built.entry(Arc::as_ptr(plugin)) {
+            Entry::Occupied(known) => Ok(known.get().clone()),
+            Entry::Vacant(free) => {
+                let made = build(plugin).map_err(|source| CompileError::Plugin {
+                    name: plugin.plugin.name.clone(),
+                    owner: plugin.owner.clone(),
+                    source,
+                })?;
+                Ok(free.insert(made).clone())
+            }
+        });
+        made.collect::<Result<Vec<_>, CompileError<E>>>()
+    };
+    for ServedRoute { service, route, plugins } in by_age {
         let compiled = match services.get(&service.id) {
             Some(known) => known.clone(),
             None => {
                 services.entry(service.id).or_insert(Arc::new(self::service(service, destinations)?)).clone()
             }
         };
-        let mut plugins = Vec::with_capacity(placed.len());
-        for plugin in placed {
-            let made = match built.entry(Arc::as_ptr(plugin)) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(free) => free.insert(build(plugin).map_err(|source| CompileError::Plugin {
-                    name: plugin.plugin.name.clone(),
-                    owner: plugin.owner.clone(),
-                    source,
-                })?),
-            };
-            plugins.push(made.clone());
-        }
-        routes.push(self::route(service, route, compiled, Chains::choose(&plugins))?);
+        routes.push(self::route(service, route, compiled, Chains::choose(&make(plugins)?))?);
     }
-    Ok(Router::new(routes)?)
+    let unrouted = Chains::choose(&make(&served.global)?);
+    Ok(Router::new(routes)?.with_unrouted(unrouted))
 }
 
 fn service<E>(service: &entities::Service, destinations: &Destinations) -> Result<Service, CompileError<E>> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use entities::method::MethodProblem;
 use http::header::HOST;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use pipeline::Context;
 use pipeline::access::{Deciding, RequestHead, Verdict};
@@ -28,7 +28,7 @@ use crate::front::{self, Unrouted};
 use crate::headers;
 use crate::hops::{self, Looping};
 use crate::read_ahead::{Ahead, read_ahead};
-use crate::snapshot::OnRoute;
+use crate::snapshot::{Place, Served};
 use crate::table::Route;
 
 mod plain;
@@ -106,14 +106,14 @@ enum Early {
     Answered(Response<Bytes>),
 }
 
-impl From<Unrouted> for Early {
+impl From<Unrouted> for Refusal {
     fn from(unrouted: Unrouted) -> Self {
-        Self::Refused(match unrouted {
-            Unrouted::Method(MethodProblem::NotForwarded) => Refusal::MethodNotAllowed,
-            Unrouted::Method(MethodProblem::Malformed) | Unrouted::Path => Refusal::BadRequest,
-            Unrouted::Ambiguous => Refusal::AmbiguousPath,
-            Unrouted::NoRoute => Refusal::NoRoute,
-        })
+        match unrouted {
+            Unrouted::Method(MethodProblem::NotForwarded) => Self::MethodNotAllowed,
+            Unrouted::Method(MethodProblem::Malformed) | Unrouted::Path => Self::BadRequest,
+            Unrouted::Ambiguous => Self::AmbiguousPath,
+            Unrouted::NoRoute => Self::NoRoute,
+        }
     }
 }
 
@@ -129,25 +129,23 @@ async fn find(
     account: &mut Account,
     mut head: RequestHead,
 ) -> Result<(Routed, Watches), Early> {
-    front::check_method(&head.method)?;
     let inbound = account.context.inbound;
-    let host = host_of(inbound.version, &head.headers, &head.uri).map_err(Early::Refused)?;
-    if let Some(authority) = head.uri.authority() {
-        let authority = HeaderValue::from_str(authority.as_str());
-        head.headers.insert(HOST, authority.map_err(|_| Early::Refused(Refusal::BadRequest))?);
-    }
-    // Plug-ins may change the head meanwhile.
-    let asked = head.uri.path_and_query().cloned().ok_or(Early::Refused(Refusal::BadRequest))?;
-    let named = Some(host.as_str()).filter(|host| !host.is_empty());
-    let policy = core.front.ambiguous_paths;
     // A generation that comes meanwhile is for those that begin after it.
     let snapshot = core.snapshot();
-    let port = inbound.local.port();
-    let found = front::find(snapshot.router(), policy, &head.method, named, port, asked.path())?;
-
+    let asked = asked(&mut head, inbound.version);
     let size = head_size(&head);
+    let (host, asked) = match asked {
+        Ok(asked) => asked,
+        Err(refusal) => return Err(lost(account, snapshot, head, size, refusal)),
+    };
+    let named = Some(host.as_str()).filter(|host| !host.is_empty());
+    let (policy, port) = (core.front.ambiguous_paths, inbound.local.port());
+    let found = match front::find(snapshot.router(), policy, &head.method, named, port, asked.path()) {
+        Ok(found) => found,
+        Err(unrouted) => return Err(lost(account, snapshot.clone(), head, size, unrouted.into())),
+    };
     let client = headers::take(&mut head.headers);
-    account.found(OnRoute::new(snapshot.clone(), found.index), &head, size);
+    account.led_to(Place::on_route(snapshot.clone(), found.index), &head, size);
     let route = found.route;
     let Some(service) = &route.service else { return Err(Early::Refused(Refusal::NoService)) };
     let hops = match (&client.hops, &core.first_pass) {
@@ -160,6 +158,31 @@ async fn find(
         .ok_or(Early::Refused(Refusal::BadRequest))?;
     let watches = target.watches(account, &head, &found, size);
     Ok((Routed { head, client, hops, target }, watches))
+}
+
+/// What a request asks for, its Host first. Plug-ins may change the head meanwhile.
+fn asked(head: &mut RequestHead, version: Version) -> Result<(String, PathAndQuery), Refusal> {
+    front::check_method(&head.method)?;
+    let host = host_of(version, &head.headers, &head.uri)?;
+    if let Some(authority) = head.uri.authority() {
+        let authority = HeaderValue::from_str(authority.as_str());
+        head.headers.insert(HOST, authority.map_err(|_| Refusal::BadRequest)?);
+    }
+    let asked = head.uri.path_and_query().cloned().ok_or(Refusal::BadRequest)?;
+    Ok((host, asked))
+}
+
+/// A request that finds no route is answered as the plug-ins that are for all requests leave it, and observed by them.
+fn lost(
+    account: &mut Account,
+    snapshot: Rc<Served>,
+    mut head: RequestHead,
+    size: u64,
+    refusal: Refusal,
+) -> Early {
+    headers::take(&mut head.headers);
+    account.led_to(Place::unrouted(snapshot), &head, size);
+    Early::Refused(refusal)
 }
 
 /// Asks the plug-ins one after the other. Once the consumer is known, those that are for them take their turns.

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use http::Method;
+use pipeline::Chains;
 use regex::RegexSet;
 
 use crate::table::{HostPattern, PathPattern, Route};
@@ -20,6 +21,7 @@ pub struct Router {
     exact_hosts: HashMap<String, HostTable>,
     wildcard_hosts: Vec<(HostPattern, HostTable)>,
     any_host: HostTable,
+    unrouted: Chains,
 }
 
 struct Entry {
@@ -80,6 +82,7 @@ impl Router {
             exact_hosts: HashMap::new(),
             wildcard_hosts: Vec::new(),
             any_host: HostTable::default(),
+            unrouted: Chains::default(),
             routes,
         };
         for (rank, (index, path)) in split.iter().enumerate() {
@@ -87,6 +90,17 @@ impl Router {
         }
         router.compile()?;
         Ok(router)
+    }
+
+    /// With the plug-ins of requests that find no route.
+    #[must_use]
+    pub fn with_unrouted(self, unrouted: Chains) -> Self {
+        Self { unrouted, ..self }
+    }
+
+    /// The plug-ins of requests that find no route.
+    pub fn unrouted(&self) -> &Chains {
+        &self.unrouted
     }
 
     fn index(&mut self, rank: usize, route: usize, path: Option<&PathPattern>) {

@@ -9,12 +9,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::RouteFacts;
 use pipeline::context::{RouteRef, Routes};
+use pipeline::{Chains, RouteFacts};
 use tokio::sync::watch;
 
 use crate::router::Router;
-use crate::table::Route;
 
 /// One generation of what the gateway serves: the routes with their services and plug-ins.
 pub struct Snapshot {
@@ -56,25 +55,32 @@ impl Routes for Served {
     }
 }
 
-/// A route together with the generation that it belongs to: what an exchange that is under way keeps of it.
-#[derive(Clone)]
-pub(crate) struct OnRoute {
+/// Where a request led, together with the generation that it began with: what an exchange that is under way keeps of it.
+pub(crate) struct Place {
     served: Rc<Served>,
-    index: usize,
+    route: Option<usize>,
 }
 
-impl OnRoute {
-    pub fn new(served: Rc<Served>, index: usize) -> Self {
-        Self { served, index }
+impl Place {
+    /// On the route at this index.
+    pub fn on_route(served: Rc<Served>, index: usize) -> Self {
+        Self { served, route: Some(index) }
     }
 
-    pub fn route(&self) -> &Route {
-        self.served.router().route(self.index)
+    /// Nowhere.
+    pub fn unrouted(served: Rc<Served>) -> Self {
+        Self { served, route: None }
     }
 
-    /// As plug-ins see it.
-    pub fn for_plugins(&self) -> RouteRef {
-        RouteRef::new(self.served.clone(), self.index)
+    /// What runs there.
+    pub fn chains(&self) -> &Chains {
+        let router = self.served.router();
+        self.route.map_or(router.unrouted(), |index| &router.route(index).chains)
+    }
+
+    /// The route as plug-ins see it.
+    pub fn route(&self) -> Option<RouteRef> {
+        self.route.map(|index| RouteRef::new(self.served.clone(), index))
     }
 }
 

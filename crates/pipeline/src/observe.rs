@@ -6,7 +6,8 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::Context;
 
-/// Is told of each exchange of its routes when it is over, whoever answered it: what log and metrics plug-ins do.
+/// Is told of each exchange of its routes when it is over, whoever answered it: what log and metrics plug-ins do. An instance that is for all
+/// requests is told of those that find no route, too.
 pub trait Observe: Send + Sync + 'static {
     /// Whether [`Observed::request_headers`] and [`Observed::response_headers`] are looked at: they are copied for that.
     fn wants_headers(&self) -> bool {

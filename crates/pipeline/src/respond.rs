@@ -7,7 +7,7 @@ use crate::Context;
 use crate::observe::Source;
 
 /// Sees the head of each answer that its routes give, in the order of the chain: the upstream's, and those that a plug-in or the gateway
-/// itself makes.
+/// itself makes. An instance that is for all requests sees the answers to those that find no route, too.
 pub trait Respond: Send + Sync + 'static {
     /// Changes the head. Whoever wants to change the body as well returns what does it; then the answer is sent without a length.
     ///

@@ -32,7 +32,8 @@ services:
   plugins:
   - {}
   - {}
-  - {{ name: tell }}
+plugins:
+- {{ name: tell }}
 topics:
 {}"#,
         recorder("publish-again", second),
@@ -81,7 +82,9 @@ fn each_recorder_makes_an_event_of_its_own_and_the_observer_is_told_once() {
             wait::until("the observer", || (tellings(&scene.gateway().output()) > 0).then_some(()));
             assert_eq!(scene.send("GET", "/mockbin/profile").expect("an answer").status, 200);
             wait::until("the observer", || (tellings(&scene.gateway().output()) > 1).then_some(()));
-            assert_eq!(tellings(&scene.gateway().output()), 2);
+            assert_eq!(scene.send("GET", "/nowhere").expect("an answer").status, 404);
+            wait::until("the observer", || (tellings(&scene.gateway().output()) > 2).then_some(()));
+            assert_eq!(tellings(&scene.gateway().output()), 3, "each exchange once, also without a route");
             assert_eq!(scene.told(2).len(), 2, "a GET is nobody's");
         }
     }

@@ -91,6 +91,7 @@ impl World {
         Self::to(address, upstream, &instances)
     }
 
+    /// The instances of no scope are for requests without a route, too.
     fn to(address: SocketAddr, upstream: Upstream, instances: &[(Scope, Instance)]) -> Self {
         let service = Arc::new(Service {
             name: "profiles".into(),
@@ -126,7 +127,10 @@ impl World {
             names: dialing::Names::system(),
             front: Front::default(),
         };
-        let first = Arc::new(Snapshot::new(1, Router::new(vec![route]).unwrap()));
+        let global = |of: &&(Scope, Instance)| of.0 == Scope::default();
+        let unrouted: Vec<_> = instances.iter().filter(global).cloned().collect();
+        let router = Router::new(vec![route]).unwrap().with_unrouted(Chains::choose(&unrouted));
+        let first = Arc::new(Snapshot::new(1, router));
         let gateway = Gateway::bind(config).unwrap();
         let running = gateway.start(first, Arc::new(WallClock), &vital::vitals().0).unwrap();
         Self { upstream, proxy: running.address(), running: Some(running) }

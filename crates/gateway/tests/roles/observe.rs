@@ -18,7 +18,8 @@ impl Observe for Tells {
     }
 
     fn observed(&self, seen: &Observed<'_>) {
-        let facts = seen.context.route.as_ref().unwrap().facts();
+        let facts = seen.context.route.as_ref().map(|route| route.facts());
+        let facts = facts.map(|facts| format!("{}/{}", facts.service, facts.route)).unwrap_or_default();
         let consumer = seen.context.consumer.as_ref().and_then(|consumer| consumer.username.clone());
         let status = |status: Option<http::StatusCode>| status.map_or(0, |status| status.as_u16());
         let (method, uri, source, end) = (seen.method, seen.uri, seen.source, seen.end);
@@ -35,9 +36,7 @@ impl Observe for Tells {
         assert!(seen.request_headers.is_none() && seen.response_headers.is_none());
         assert_eq!(body > 0, seen.status.is_some());
         self.notes.push(format!(
-            "{}/{} {method} {uri} {} by {source:?}, upstream {}, {end:?}, consumer {consumer:?}",
-            facts.service,
-            facts.route,
+            "{facts} {method} {uri} {} by {source:?}, upstream {}, {end:?}, consumer {consumer:?}",
             status(seen.status),
             status(seen.upstream_status),
         ));
@@ -96,7 +95,7 @@ fn recorder() -> Instance {
 const METHODS: [&str; 2] = ["GET", "PUT"];
 
 #[test]
-fn every_exchange_of_the_route_is_told_once() {
+fn every_exchange_is_told_once() {
     let notes = Notes::default();
     let world = World::start(vec![access::gate(), recorder(), observer(9, &notes, false)]);
     for method in METHODS {
@@ -119,7 +118,13 @@ fn every_exchange_of_the_route_is_told_once() {
             assert_eq!(notes.wait_for(1), [expected]);
         }
     }
-    assert_eq!(world.send("GET", "/other", &[]).unwrap().status, 404, "of no route");
+    for (method, target, status) in
+        [("GET", "/other", 404), ("TRACE", "/mockbin/x", 405), ("put", "/other", 400)]
+    {
+        assert_eq!(world.send(method, target, &[("x-key", "ada")]).unwrap().status, status);
+        let told = format!(" {method} {target} {status} by Some(Gateway), upstream 0, Whole, consumer None");
+        assert_eq!(notes.wait_for(1), [told], "of no route");
+    }
     assert_eq!(world.send("HEAD", "/mockbin/x?status=204", &[]).unwrap().status, 204);
     assert_eq!(
         notes.wait_for(1),
