@@ -98,6 +98,12 @@ impl Configuration {
         self.state().generation
     }
 
+    /// An API has changed it.
+    pub fn edited(&self, at: Timestamp, generation: u64) {
+        let mut state = self.state();
+        (state.generation, state.loaded_at) = (generation, at);
+    }
+
     /// A reload has ended.
     pub fn reloaded(&self, at: Timestamp, how: Reloaded) {
         let mut state = self.state();

@@ -1,6 +1,7 @@
 //! Another configuration while the node runs: `POST /retrohook/reload` has the files read anew, as SIGHUP does, and whoever asks hears what
 //! came of it.
 
+use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use control::Job;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -104,12 +106,40 @@ pub struct Asks {
 }
 
 /// What somebody asked for.
-#[derive(Debug)]
-pub struct Asked {
-    /// What is to be served in the place of the files; without it the files are read anew.
-    pub text: Option<String>,
-    /// Whom the report is for; a signal waits for nothing.
-    pub told: Option<oneshot::Sender<Report>>,
+pub enum Asked {
+    /// Another configuration.
+    Configuration {
+        /// What is to be served in the place of the files; without it the files are read anew.
+        text: Option<String>,
+        /// Whom the report is for; a signal waits for nothing.
+        told: Option<oneshot::Sender<Report>>,
+    },
+    /// A change by an API.
+    Change(Job),
+}
+
+impl Asked {
+    fn is_text(&self) -> bool {
+        matches!(self, Self::Configuration { text: Some(_), .. })
+    }
+
+    fn is_signal(&self) -> bool {
+        matches!(self, Self::Configuration { text: None, told: None })
+    }
+
+    fn is_reading(&self) -> bool {
+        matches!(self, Self::Configuration { text: None, .. })
+    }
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Configuration { text: Some(_), .. } => "Asked(a text)",
+            Self::Configuration { text: None, .. } => "Asked(the files)",
+            Self::Change(_) => "Asked(a change)",
+        })
+    }
 }
 
 type Waiting = Arc<Mutex<Vec<Asked>>>;
@@ -118,6 +148,8 @@ type Waiting = Arc<Mutex<Vec<Asked>>>;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Texts that may wait to be taken; one more is refused.
 const MAX_TEXTS: usize = 4;
+/// Changes by APIs that may wait; one more is refused.
+const MAX_CHANGES: usize = 1_024;
 
 /// Why nobody reloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -147,7 +179,7 @@ impl Reloads {
     /// # Errors
     /// If nobody reloads any more.
     pub fn ask(&self) -> Result<(), NotAsked> {
-        self.push(Asked { text: None, told: None })
+        self.push(Asked::Configuration { text: None, told: None })
     }
 
     /// As [`Reloads::ask`]; what came of the first one that begins from now on.
@@ -166,9 +198,17 @@ impl Reloads {
         self.report(Some(text)).await
     }
 
+    /// Has a change by an API made.
+    ///
+    /// # Errors
+    /// If nobody makes changes any more, or too many wait.
+    pub fn hand(&self, job: Job) -> Result<(), NotAsked> {
+        self.push(Asked::Change(job))
+    }
+
     async fn report(&self, text: Option<String>) -> Result<Report, NotAsked> {
         let (told, report) = oneshot::channel();
-        self.push(Asked { text, told: Some(told) })?;
+        self.push(Asked::Configuration { text, told: Some(told) })?;
         match tokio::time::timeout(PATIENCE, report).await {
             Ok(report) => report.map_err(|_| NotAsked::NobodyReloads),
             Err(_) => Err(NotAsked::NoEnd),
@@ -178,14 +218,17 @@ impl Reloads {
     fn push(&self, asked: Asked) -> Result<(), NotAsked> {
         {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let texts = waiting.iter().filter(|asked| asked.text.is_some()).count();
-            if asked.text.is_some() && texts >= MAX_TEXTS {
+            let texts = waiting.iter().filter(|asked| asked.is_text()).count();
+            if asked.is_text() && texts >= MAX_TEXTS {
                 return Err(NotAsked::Busy);
             }
-            // However often a signal comes, one reload answers it; but what came before a text is not what comes behind it.
-            let is_signal = |other: &Asked| other.text.is_none() && other.told.is_none();
-            let behind_texts = waiting.iter().rev().take_while(|other| other.text.is_none());
-            if !(is_signal(&asked) && behind_texts.into_iter().any(is_signal)) {
+            let changes = waiting.iter().filter(|asked| matches!(asked, Asked::Change(_))).count();
+            if matches!(asked, Asked::Change(_)) && changes >= MAX_CHANGES {
+                return Err(NotAsked::Busy);
+            }
+            // However often a signal comes, one reload answers it; but what came before a text or a change is not what comes behind it.
+            let mut behind_others = waiting.iter().rev().take_while(|other| other.is_reading());
+            if !(asked.is_signal() && behind_others.any(Asked::is_signal)) {
                 waiting.push(asked);
             }
         }
@@ -265,7 +308,8 @@ mod tests {
     }
 
     fn answer(asked: Vec<Asked>, generation: u64) -> Vec<Option<String>> {
-        let answer = |Asked { text, told }: Asked| {
+        let answer = |asked: Asked| {
+            let Asked::Configuration { text, told } = asked else { panic!("nobody asked for a change") };
             told.into_iter().for_each(|told| drop(told.send(report(generation))));
             text
         };

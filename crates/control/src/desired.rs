@@ -25,7 +25,7 @@ pub fn desired(set: &Set, fresh: &mut dyn FnMut() -> Fresh) -> Desired {
     }
 }
 
-fn wanted(subscription: &Subscription, Fresh { token, uuid }: Fresh) -> DesiredSubscription {
+pub(crate) fn wanted(subscription: &Subscription, Fresh { token, uuid }: Fresh) -> DesiredSubscription {
     DesiredSubscription {
         topic: subscription.topic.clone(),
         name: subscription.name.clone(),

@@ -8,6 +8,7 @@
 
 pub mod field;
 pub mod ids;
+mod item;
 pub mod method;
 mod millis;
 mod name;
@@ -24,6 +25,7 @@ pub mod subscription;
 mod topic;
 
 pub use field::{Code, FieldError, Flaw};
+pub use item::{Entity, Item, Kind};
 pub use normalise::normalise;
 pub use origin::Origin;
 pub use plugin::Plugin;

@@ -1,5 +1,6 @@
 //! Queues that workers receive from.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use event::Timestamp;
@@ -29,6 +30,12 @@ pub struct Queue {
     /// How long a message is kept.
     #[serde(with = "crate::millis")]
     pub message_retention_period: Duration,
+    /// Attributes that are kept for their readers and have no effect, as the API was given them: `DisplayName`, `Policy`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// Words to find it by, each with a value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was changed last.

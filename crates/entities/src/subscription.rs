@@ -121,6 +121,17 @@ impl Subscription {
         }
     }
 
+    /// What messages call it: its name, or its topic and where it leads, without what may be a secret.
+    pub fn label(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{name} of {}", self.topic),
+            None => {
+                let endpoint = self.endpoint.split(['?', '#']).next().unwrap_or_default();
+                format!("{} to {} {endpoint}", self.topic, self.protocol.as_str())
+            }
+        }
+    }
+
     /// Whether both deliver alike: all but id, owner and times is the same.
     pub fn is_as(&self, other: &Self) -> bool {
         let Self { id, origin, created_at, updated_at, .. } = *self;

@@ -1,5 +1,7 @@
 //! Topics: where events are published.
 
+use std::collections::BTreeMap;
+
 use event::Timestamp;
 use event::arn::{MAX_TOPIC_NAME, check_name};
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,12 @@ pub struct Topic {
     pub origin: Origin,
     /// Its bare name: 1 to 256 letters, digits, hyphens and underscores.
     pub name: String,
+    /// Attributes that are kept for their readers and have no effect, as the API was given them: `DisplayName`, `Policy`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// Words to find it by, each with a value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was changed last.

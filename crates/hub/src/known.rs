@@ -1,6 +1,6 @@
 //! The topics, queues and subscriptions of one generation of the configuration, as the hub serves them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use event::TopicId;
@@ -103,6 +103,13 @@ impl Known {
             self.writing.forget(oldest);
         }
         Some(ended)
+    }
+
+    /// Those that no owner ended.
+    pub fn declared(&self) -> impl Iterator<Item = (SubscriptionId, &Subscribed)> {
+        let ended: HashSet<SubscriptionId> = self.ended.iter().copied().collect();
+        let all = self.subscriptions.iter().map(|(id, one)| (*id, &**one));
+        all.filter(move |(id, _)| !ended.contains(id))
     }
 
     /// The subscriptions of a topic.

@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use delivery::drain::Drain;
 use delivery::wire::cache::Messages;
+use event::Timestamp;
 use event::timestamp::Clock;
 use storage::entities::{Desired, Entities};
 use storage::{Feed, Reader, StoreError, Tx, Writer};
@@ -134,6 +135,11 @@ impl Hub {
     /// What is served now.
     fn known(&self) -> Arc<Known> {
         self.shared.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.shared.deps.clock.now()
     }
 
     /// Account and region.

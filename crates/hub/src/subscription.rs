@@ -23,6 +23,21 @@ pub(crate) struct Subscribed {
     /// As the store has it: it may carry a secret.
     endpoint: String,
     state: Arc<watch::Sender<SubscriptionState>>,
+    /// Nothing declares it any more.
+    is_removed: bool,
+}
+
+/// A subscription as its topic's readers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its ARN.
+    pub arn: SubscriptionArn,
+    /// How it is reached.
+    pub protocol: Protocol,
+    /// The URL as it was given, or the queue's bare name.
+    pub endpoint: String,
+    /// Whether it may be delivered to.
+    pub state: SubscriptionState,
 }
 
 impl Subscribed {
@@ -44,6 +59,7 @@ impl Subscribed {
             protocol: stored.protocol,
             endpoint: stored.endpoint.clone(),
             state,
+            is_removed: stored.removed_at.is_some(),
         };
         subscribed.tell(&stored.state);
         subscribed
@@ -90,6 +106,20 @@ impl Hub {
     /// Changes when the subscription is confirmed, disabled or declared in another state. `None` for one that is not known.
     pub fn watch_subscription(&self, id: SubscriptionId) -> Option<watch::Receiver<SubscriptionState>> {
         self.known().subscriptions.get(&id).map(|known| known.state.subscribe())
+    }
+
+    /// The subscriptions that are declared, by their numbers.
+    pub fn subscriptions(&self) -> Vec<Listed> {
+        let known = self.known();
+        let mut declared: Vec<_> = known.declared().filter(|(_, one)| !one.is_removed).collect();
+        declared.sort_unstable_by_key(|(id, _)| *id);
+        let listed = |(_, one): (SubscriptionId, &Subscribed)| Listed {
+            arn: self.shared.names.subscription_arn(&known.writing.topic_name(one.topic), one.uuid),
+            protocol: one.protocol,
+            endpoint: one.endpoint.clone(),
+            state: one.state.borrow().clone(),
+        };
+        declared.into_iter().map(listed).collect()
     }
 
     /// Confirms the subscription that a token was made for, or brings back the one that it was made for when it ended.

@@ -69,13 +69,22 @@ async fn call(shared: &Shared, parts: &Parts, body: &[u8], id: RequestId) -> Rep
     }
     match meant {
         Call::Json { operation: Some(operation) } if !public => {
-            let context =
-                sqs::Context { hub: &shared.hub, origin: &origin(shared, parts), path: parts.uri.path() };
+            let context = sqs::Context {
+                hub: &shared.hub,
+                control: shared.options.control.as_ref(),
+                origin: &origin(shared, parts),
+                path: parts.uri.path(),
+            };
             sqs::answer(&context, operation, body).await
         }
         Call::Json { operation } => sqs::unknown_operation(operation.unwrap_or_default()),
         Call::SqsQuery { action } => sqs::refuse_query(action, id),
-        Call::SnsQuery { action } => sns::answer(&shared.hub, action, &parameters, id).await,
+        Call::SnsQuery { action } => {
+            let (hub, control) = (&shared.hub, shared.options.control.as_ref());
+            let is_signed = scope(&parts.headers, &parameters).is_some();
+            let context = sns::Context { hub, control, parameters: &parameters, is_signed };
+            sns::answer(&context, action, id).await
+        }
         Call::File { name } => sns::certificate::answer(&shared.hub, name, id),
         Call::NoAction => Reply::new(StatusCode::NOT_FOUND, sns::CONTENT_TYPE, NO_ACTION),
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use control::Control;
 use http::StatusCode;
 use http::request::Parts;
 use hub::Hub;
@@ -31,13 +32,15 @@ mod xml;
 pub struct Options {
     /// The address in queue URLs, without a slash at its end; each request's own Host where it is `None`.
     pub queue_base_url: Option<String>,
+    /// Who changes topics, subscriptions and queues; without it, nothing is changed.
+    pub control: Option<Control>,
     /// What the bodies of requests that are larger than 16 KiB may hold together, in bytes; one more is answered with 503.
     pub body_budget: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { queue_base_url: None, body_budget: body::BODY_BUDGET }
+        Self { queue_base_url: None, control: None, body_budget: body::BODY_BUDGET }
     }
 }
 

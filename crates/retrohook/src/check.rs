@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use entities::{Served, Set};
 use event::timestamp::Clock;
 use gateway::compile::CompileError;
 use gateway::destination::Destinations;
@@ -51,7 +52,7 @@ fn files(args: &CheckArgs) -> bool {
                 report::problem(&format!("  hint: {TOO_LARGE}"));
                 return false;
             }
-            report::line(&format!("ok: {}", summary(&config)));
+            report::line(&format!("ok: {}", summary(&config.set, &config.served)));
             true
         }
         Err(problems) => {
@@ -144,14 +145,13 @@ fn damaged(dir: &Path) -> String {
 }
 
 /// What a configuration holds, in one line.
-pub fn summary(config: &config::Config) -> String {
+pub fn summary(set: &Set, served: &Served) -> String {
     let count = |number: usize, one: &str| match number {
         1 => format!("1 {one}"),
         _ => format!("{number} {one}s"),
     };
-    let rules = config.served.routes.iter().flat_map(|route| &route.plugins);
+    let rules = served.routes.iter().flat_map(|route| &route.plugins);
     let rules: HashSet<_> = rules.map(Arc::as_ptr).collect();
-    let set = &config.set;
     [
         count(set.services.len(), "service"),
         count(set.routes.len(), "route"),

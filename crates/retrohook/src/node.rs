@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use admin::Configuration;
 use admin::reload::{Reloads, reloads};
+use control::{Control, Dangling, Whole};
+use entities::{Served, Set};
 use event::timestamp::Clock;
 use gateway::Gateway;
 use listener::unix::UnixError;
@@ -27,6 +29,7 @@ mod changes;
 mod compiler;
 mod delivering;
 mod descriptors;
+mod editing;
 mod files;
 mod ledger;
 mod reach;
@@ -182,7 +185,7 @@ impl Node {
         let (vitals, deaths) = vital::vitals();
         let mut ledger = Ledger::open(settings::ledger(&node), clock.clone(), vitals.clone())?;
         let compiler = Compiler::new(&names, &ledger, clock.clone());
-        let config = declared(&files, given, &mut ledger, &compiler)?;
+        let (config, whole) = declared(&files, given, &mut ledger, &compiler)?;
         report::entry("data", &format!("{} ({})", node.data_dir.display(), ledger.history()?));
 
         let hub_url = node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
@@ -194,22 +197,24 @@ impl Node {
             hub_url: reach.hub_url.trim_end_matches('/').to_owned(),
             max_long_polls: descriptors.of_control().long_polls,
         };
-        let (delivering, declare) = Delivering::start(hub, &config.set, &ledger, calls, clock.clone())?;
+        let (delivering, declare) = Delivering::start(hub, whole.all(), &ledger, calls, clock.clone())?;
 
-        let declared = delivering::declared(&config.set, &ledger.entities);
+        let declared = delivering::declared(whole.all(), &ledger.entities);
         let known = Arc::new(Configuration::loaded(clock.now(), declared));
-        let first = compiler.compile(known.generation(), &config.served, &compiler::topics(&ledger.entities));
+        let first = compiler.compile(known.generation(), whole.served(), &compiler::topics(&ledger.entities));
         let first = Arc::new(first.map_err(StartError::part("compile the configuration"))?);
         let start = |gateway: Gateway| gateway.start(first, clock.clone(), &vitals);
         let gateway = sockets.proxy.map(start).transpose().map_err(StartError::part("start a core"))?;
         let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
         let listeners = Listeners { admin: sockets.admin, hub: sockets.hub, hub_public: sockets.hub_public };
         let (reloads, asks) = reloads();
+        let control = control(whole.clone(), reloads.clone());
         let shared = serving::Shared {
             vitals: &vitals,
             descriptors: &descriptors,
             configuration: &known,
             reloads: &reloads,
+            control: &control,
         };
         let serving =
             Serving::start(settings::asked(&node), &ledger, &delivering, cores, listeners, &shared)?;
@@ -218,7 +223,8 @@ impl Node {
             entities: ledger.entities.clone(),
             files,
             compiler,
-            config,
+            whole,
+            control,
             declare,
             reach,
             known,
@@ -296,23 +302,55 @@ impl Parts {
     }
 }
 
-/// Has the store declare and keep the configuration that is served.
+/// Has the store declare and keep the configuration that is served: the files', and what APIs made beside them.
 fn declared(
     files: &Files,
     given: Option<Checked>,
     ledger: &mut Ledger,
     compiler: &Compiler,
-) -> Result<config::Config, StartError> {
-    let checked = configuration(files, given, ledger)?;
+) -> Result<(config::Config, Whole), StartError> {
+    let before = Remembered::read(&ledger.writer).map_err(|error| StartError::Store(error.into()))?;
+    let Checked { config, remembered } = configuration(files, given, before.clone(), ledger)?;
+    let (whole, adopted) = Whole::merge(config.set.clone(), ledger.made_by_apis()?);
+    warn(adopted.iter().map(changes::adopted));
+    let (whole, kept) = match before.filter(|_| !whole.dangling().is_empty()) {
+        // Its files may be such that this version refuses them; then there is nothing to keep.
+        Some(before) => {
+            whole.keep_referred(&files.check(before).map(|old| old.config.set).unwrap_or_default())
+        }
+        None => (whole, Vec::new()),
+    };
+    warn(kept.iter().map(changes::kept));
+    let lacking = |one: &Dangling| {
+        let (message, hint) = changes::dangling(one);
+        format!(
+            "{message}: it is not served
+  hint: {hint}"
+        )
+    };
+    warn(whole.dangling().iter().map(lacking));
+    if *whole.api() != Set::default() {
+        report::entry("by APIs", &check::summary(whole.api(), &Served::of(whole.api())));
+    }
     // What cannot be served is not to be kept.
-    compiler.can_compile(&checked.config).map_err(StartError::part("compile the configuration"))?;
-    ledger.declare(&checked)?;
-    Ok(checked.config)
+    compiler.can_compile(&whole).map_err(StartError::part("compile the configuration"))?;
+    let kept = kept.iter().map(control::rows::row).collect();
+    ledger.declare(whole.all(), remembered::with_rows(&remembered, adopted, kept))?;
+    Ok((config, whole))
+}
+
+/// Hands the changes that APIs ask for to the thread that reloads.
+fn control(whole: Whole, reloads: Reloads) -> Control {
+    Control::new(whole, move |job| reloads.hand(job).map_err(editing::not_handed))
 }
 
 /// The configuration that is served: the files', else the one that was served last.
-fn configuration(files: &Files, given: Option<Checked>, ledger: &Ledger) -> Result<Checked, StartError> {
-    let kept = Remembered::read(&ledger.writer).map_err(|error| StartError::Store(error.into()))?;
+fn configuration(
+    files: &Files,
+    given: Option<Checked>,
+    kept: Option<Remembered>,
+    ledger: &Ledger,
+) -> Result<Checked, StartError> {
     let (checked, how) = match (given, kept) {
         (Some(given), kept) => {
             let replaces =
@@ -333,7 +371,10 @@ fn configuration(files: &Files, given: Option<Checked>, ledger: &Ledger) -> Resu
             (accepted(files.check(nothing))?, "none: no routes, no topics (-c FILE)".to_owned())
         }
     };
-    report::entry("config", &format!("{how}: {}", check::summary(&checked.config)));
+    report::entry(
+        "config",
+        &format!("{how}: {}", check::summary(&checked.config.set, &checked.config.served)),
+    );
     Ok(checked)
 }
 

@@ -17,15 +17,18 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // What the gateway's and the deliveries' clients have in common; knows nothing of either.
     ("dialing", &[]),
     ("sinks", &["event", "storage", "delivery", "dialing"]),
-    ("protocols", &["event", "storage", "delivery", "hub"]),
+    ("protocols", &["event", "entities", "control", "storage", "delivery", "hub"]),
     // The surroundings.
     ("listener", &["storage"]),
     ("config", &["event", "entities", "pipeline", "delivery"]),
     // What becomes of a configuration.
-    ("control", &["event", "entities", "storage"]),
+    ("control", &["event", "entities", "storage", "hub"]),
     ("gateway", &["event", "entities", "storage", "pipeline", "dialing", "listener"]),
     // It tells what the cores count.
-    ("admin", &["event", "entities", "storage", "pipeline", "delivery", "hub", "config", "gateway"]),
+    (
+        "admin",
+        &["event", "entities", "control", "storage", "pipeline", "delivery", "hub", "config", "gateway"],
+    ),
     ("dashboard", &["event", "storage", "delivery", "hub", "config"]),
     (
         "retrohook",

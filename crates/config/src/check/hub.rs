@@ -1,7 +1,7 @@
 //! The rules for topics, subscriptions and queues.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use delivery::Endpoint;
@@ -38,6 +38,8 @@ pub(super) fn check_all(
         visibility_timeout: Duration::from_secs(raw.visibility_timeout.into()),
         receive_wait_time: Duration::from_secs(raw.receive_wait_time.into()),
         message_retention_period: Duration::from_secs(raw.message_retention_period.into()),
+        attributes: BTreeMap::new(),
+        tags: BTreeMap::new(),
         created_at: now,
         updated_at: now,
     };
@@ -45,6 +47,8 @@ pub(super) fn check_all(
         id: ids::of_name("topics", name),
         origin: Origin::File,
         name: name.clone(),
+        attributes: BTreeMap::new(),
+        tags: BTreeMap::new(),
         created_at: now,
         updated_at: now,
     };

@@ -1,5 +1,7 @@
 //! Errors as SNS writes them.
 
+use control::{NotApplied, Refusal};
+use entities::Kind;
 use http::StatusCode;
 use hub::HubError;
 use storage::throttle::Throttle;
@@ -53,12 +55,31 @@ impl Error {
         Self::new(code, status, message)
     }
 
-    pub(super) fn unknown_action(action: &str) -> Self {
-        let text = format!(
-            "The action {action} is not valid for this endpoint. Of SNS there are ConfirmSubscription and Unsubscribe; publishing \
-             and managing topics through the API comes later, and until then both are in the gateway's configuration."
-        );
+    pub(super) fn unknown_action(action: &str, supported: &[&str]) -> Self {
+        let supported = supported.join(", ");
+        let text =
+            format!("The action {action} is not valid for this endpoint. Of SNS there are {supported}.");
         Self::new("InvalidAction", StatusCode::BAD_REQUEST, text)
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new("NotFound", StatusCode::NOT_FOUND, format!("{what} does not exist"))
+    }
+
+    /// What stands in a file is changed there.
+    pub(super) fn of_file(what: &str) -> Self {
+        let text = format!("{what} is declared in a configuration file of the gateway, and changes there");
+        Self::new("AuthorizationError", StatusCode::FORBIDDEN, text)
+    }
+
+    fn unavailable() -> Self {
+        let text = "The service is unavailable for a while; try again later.";
+        Self::new("ServiceUnavailable", StatusCode::SERVICE_UNAVAILABLE, text)
+    }
+
+    fn internal() -> Self {
+        let text = "The request failed because of an internal error.";
+        Self::new("InternalError", StatusCode::INTERNAL_SERVER_ERROR, text)
     }
 
     pub(crate) fn into_reply(self, id: RequestId) -> Reply {
@@ -73,6 +94,33 @@ impl Error {
     }
 }
 
+impl From<NotApplied> for Error {
+    fn from(error: NotApplied) -> Self {
+        match error {
+            NotApplied::Refused(refusals) => match refusals.into_iter().next() {
+                Some(Refusal::OfFile { kind, label }) => Self::of_file(&format!("The {kind} {label}")),
+                Some(Refusal::Unknown { kind: Kind::Topic }) => Self::not_found("Topic"),
+                Some(Refusal::Unknown { .. }) => Self::not_found("Subscription"),
+                Some(other) => Self::invalid(&other.to_string()),
+                None => Self::internal(),
+            },
+            NotApplied::NamedByRule { topic, by } => {
+                let text =
+                    format!("TopicArn Reason: the topic {topic} is named by {by}: remove the rule first");
+                Self::invalid(&text)
+            }
+            NotApplied::Unavailable(cause) => {
+                tracing::warn!(cause, "SNS cannot change anything");
+                Self::unavailable()
+            }
+            NotApplied::Broken(cause) => {
+                tracing::error!(cause, "a change through SNS failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
 impl From<HubError> for Error {
     /// The public text says nothing of our insides; the log has them.
     fn from(error: HubError) -> Self {
@@ -82,8 +130,7 @@ impl From<HubError> for Error {
             if let Some(times) = UNAVAILABLE.happened() {
                 tracing::warn!(cause, times, "SNS is unavailable");
             }
-            let text = "The service is unavailable for a while; try again later.";
-            return Self::new("ServiceUnavailable", StatusCode::SERVICE_UNAVAILABLE, text);
+            return Self::unavailable();
         }
         static FAILED: Throttle = Throttle::new();
         if let Some(times) = FAILED.happened() {

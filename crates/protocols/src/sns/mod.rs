@@ -1,31 +1,77 @@
-//! SNS on the wire: the links that stand in its messages, and its signing certificate.
+//! SNS on the wire: topics and subscriptions, the links that stand in its messages, and its signing certificate.
 //!
 //! The links are `GET /?Action=ConfirmSubscription&TopicArn=…&Token=…` and `GET /?Action=Unsubscribe&SubscriptionArn=…`, unsigned and
-//! without `Version`. SDKs send the same actions as forms; both are read alike. Answers and errors are XML. Publishing and managing
-//! topics through the API comes later: any other action gets an error that says so.
+//! without `Version`. SDKs send the same actions as forms; both are read alike. Answers and errors are XML. An action that is
+//! not there gets an error that says so.
 
+use control::Control;
 use http::StatusCode;
 use hub::Hub;
 
 use crate::query::Parameters;
 use crate::reply::{Reply, RequestId};
 
+mod arn;
 pub mod certificate;
 mod confirm_subscription;
+mod create_topic;
+mod delete_topic;
 mod error;
+mod get_subscription_attributes;
+mod get_topic_attributes;
+mod list_subscriptions;
+mod list_topics;
+mod page;
+mod set_subscription_attributes;
+mod set_topic_attributes;
+mod subscribe;
 mod unsubscribe;
 
 pub use error::Error;
 
 /// The actions of SNS that are spoken here.
-pub const SUPPORTED: [&str; 2] = ["ConfirmSubscription", "Unsubscribe"];
+pub const SUPPORTED: [&str; 12] = [
+    "ConfirmSubscription",
+    "CreateTopic",
+    "DeleteTopic",
+    "GetSubscriptionAttributes",
+    "GetTopicAttributes",
+    "ListSubscriptions",
+    "ListSubscriptionsByTopic",
+    "ListTopics",
+    "SetSubscriptionAttributes",
+    "SetTopicAttributes",
+    "Subscribe",
+    "Unsubscribe",
+];
+
+/// Those that messages link to; wherever nothing is changed, there are no others.
+const OF_LINKS: [&str; 2] = ["ConfirmSubscription", "Unsubscribe"];
+
+/// What an action works with.
+pub struct Context<'a> {
+    /// The hub.
+    pub hub: &'a Hub,
+    /// Who changes topics and subscriptions; `None` where only the links of messages are served.
+    pub control: Option<&'a Control>,
+    /// What the request says.
+    pub parameters: &'a Parameters<'a>,
+    /// Whether it carries a signature, as whatever comes from an SDK does; nobody verifies it.
+    pub is_signed: bool,
+}
+
+impl Context<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name)
+    }
+}
 
 /// Of all answers in the Query protocol.
 pub(crate) const CONTENT_TYPE: &str = "text/xml";
 const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 
-pub(crate) async fn answer(hub: &Hub, action: &str, parameters: &Parameters<'_>, id: RequestId) -> Reply {
-    match call(hub, action, parameters).await {
+pub(crate) async fn answer(context: &Context<'_>, action: &str, id: RequestId) -> Reply {
+    match call(context, action).await {
         Ok(result) => {
             let body = format!(
                 "<{action}Response xmlns=\"{NAMESPACE}\">{result}<ResponseMetadata><RequestId>{id}</RequestId>\
@@ -38,11 +84,25 @@ pub(crate) async fn answer(hub: &Hub, action: &str, parameters: &Parameters<'_>,
 }
 
 /// The `Result` element, or nothing for an action without one. Only a supported action succeeds, so its name needs no escaping.
-async fn call(hub: &Hub, action: &str, parameters: &Parameters<'_>) -> Result<String, Error> {
+async fn call(context: &Context<'_>, action: &str) -> Result<String, Error> {
     match action {
-        "ConfirmSubscription" => confirm_subscription::call(hub, parameters).await,
-        "Unsubscribe" => unsubscribe::call(hub, parameters).await,
-        _ => Err(Error::unknown_action(action)),
+        "ConfirmSubscription" => return confirm_subscription::call(context.hub, context.parameters).await,
+        "Unsubscribe" => return unsubscribe::call(context).await,
+        _ => {}
+    }
+    let Some(control) = context.control else { return Err(Error::unknown_action(action, &OF_LINKS)) };
+    match action {
+        "CreateTopic" => create_topic::call(context, control).await,
+        "DeleteTopic" => delete_topic::call(context, control).await,
+        "GetSubscriptionAttributes" => get_subscription_attributes::call(context, control),
+        "GetTopicAttributes" => get_topic_attributes::call(context, control),
+        "ListSubscriptions" => list_subscriptions::call(context),
+        "ListSubscriptionsByTopic" => list_subscriptions::by_topic(context, control),
+        "ListTopics" => list_topics::call(context, control),
+        "SetSubscriptionAttributes" => set_subscription_attributes::call(context, control).await,
+        "SetTopicAttributes" => set_topic_attributes::call(context, control).await,
+        "Subscribe" => subscribe::call(context, control).await,
+        _ => Err(Error::unknown_action(action, &SUPPORTED)),
     }
 }
 

@@ -90,8 +90,7 @@ async fn other_actions_are_not_valid_and_their_names_are_escaped() {
     let site = Site::all().await;
     for (action, written) in [("Publish", "Publish"), ("%3Ca%3E%26%22%27%0D", "&lt;a&gt;&amp;\"'&#xD;")] {
         let message = format!(
-            "The action {written} is not valid for this endpoint. Of SNS there are ConfirmSubscription and Unsubscribe; publishing and \
-             managing topics through the API comes later, and until then both are in the gateway's configuration."
+            "The action {written} is not valid for this endpoint. Of SNS there are ConfirmSubscription, Unsubscribe."
         );
         check(&site.get(&format!("/?Action={action}")).await, 400, "InvalidAction", &message);
     }

@@ -2,6 +2,7 @@
 //!
 //! Clients take the code from the header and the type of their exception from the body, so both must be right.
 
+use control::{NotApplied, Refusal};
 use http::StatusCode;
 use hub::HubError;
 use hub::queue::VisibilityError;
@@ -24,6 +25,8 @@ pub struct Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     QueueDoesNotExist,
+    QueueNameExists,
+    InvalidAttributeValue,
     ReceiptHandleIsInvalid,
     InvalidParameterValue,
     MissingParameter,
@@ -57,6 +60,10 @@ impl Kind {
         let (shape, query, status) = match self {
             Self::QueueDoesNotExist => {
                 ("com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue;Sender", 400)
+            }
+            Self::QueueNameExists => ("com.amazonaws.sqs#QueueNameExists", "QueueAlreadyExists;Sender", 400),
+            Self::InvalidAttributeValue => {
+                ("com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue;Sender", 400)
             }
             Self::ReceiptHandleIsInvalid => {
                 ("com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid;Sender", 400)
@@ -156,6 +163,14 @@ impl Error {
         Self::new(Kind::Internal, "The request failed because of an internal error.")
     }
 
+    /// What stands in a file is changed there.
+    fn of_file(queue: &str) -> Self {
+        let text = format!(
+            "The queue {queue} is declared in a configuration file of the gateway, and changes there."
+        );
+        Self::new(Kind::Refused, text)
+    }
+
     /// A handle that names no message of the queue, outside a batch.
     pub(super) fn handle(handle: &str, error: HandleError) -> Self {
         let text = match error {
@@ -203,6 +218,28 @@ impl Error {
         let row = self.kind.row();
         let body = serde_json::to_vec(&Body { __type: row.shape, message: &self.message });
         Reply::new(row.status, CONTENT_TYPE, body.unwrap_or_default()).with_header(QUERY_ERROR, row.query)
+    }
+}
+
+impl From<NotApplied> for Error {
+    fn from(error: NotApplied) -> Self {
+        match error {
+            NotApplied::Refused(refusals) => match refusals.into_iter().next() {
+                Some(Refusal::OfFile { label, .. }) => Self::of_file(&label),
+                Some(Refusal::Unknown { .. }) => Self::no_such_queue(),
+                Some(other) => Self::new(Kind::InvalidParameterValue, other.to_string()),
+                None => Self::internal(),
+            },
+            NotApplied::NamedByRule { .. } => Self::internal(),
+            NotApplied::Unavailable(cause) => {
+                tracing::warn!(cause, "SQS cannot change anything");
+                Self::new(Kind::Unavailable, "The service is unavailable for a while; try again later.")
+            }
+            NotApplied::Broken(cause) => {
+                tracing::error!(cause, "a change through SQS failed");
+                Self::internal()
+            }
+        }
     }
 }
 

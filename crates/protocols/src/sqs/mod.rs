@@ -1,11 +1,11 @@
 //! SQS in AWS JSON 1.0: one file for each action.
 //!
 //! An action's operation name stands in `X-Amz-Target`, its input is one JSON object and so is its output; what is absent from an output
-//! is left out, never `null` or empty. Requests may come to `/` or to the path of a queue URL. Queues come from the configuration, so
-//! there is no action that makes, changes or fills one.
+//! is left out, never `null` or empty. Requests may come to `/` or to the path of a queue URL. A queue that stands in a file is changed there.
 //!
 //! SQS's older Query protocol is not spoken; a request in it gets an error that says so.
 
+use control::Control;
 use http::{HeaderName, StatusCode};
 use hub::Hub;
 use hub::queue::Queue;
@@ -18,22 +18,31 @@ use crate::xml;
 mod batch;
 mod change_message_visibility;
 mod change_message_visibility_batch;
+mod create_queue;
 mod delete_message;
 mod delete_message_batch;
+mod delete_queue;
 pub mod digest;
 mod error;
 mod get_queue_attributes;
 mod get_queue_url;
 mod list_queues;
+mod purge_queue;
+mod queue_attributes;
 mod queue_url;
 mod range;
 mod receive_message;
+mod set_queue_attributes;
 
 pub use error::Error;
 use error::Kind;
 
 /// The actions of SQS that are spoken here.
-pub const SUPPORTED: [&str; 8] = [
+pub const SUPPORTED: [&str; 12] = [
+    "CreateQueue",
+    "DeleteQueue",
+    "SetQueueAttributes",
+    "PurgeQueue",
     "GetQueueUrl",
     "ReceiveMessage",
     "DeleteMessage",
@@ -76,6 +85,8 @@ const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 pub struct Context<'a> {
     /// The hub.
     pub hub: &'a Hub,
+    /// Who changes queues, if anybody does.
+    pub control: Option<&'a Control>,
     /// Scheme and host of queue URLs.
     pub origin: &'a str,
     /// The request's path: that of a queue's URL, with some clients.
@@ -94,6 +105,11 @@ impl Context<'_> {
         };
         let ours = named.account.is_none_or(|account| account == self.hub.names().account);
         ours.then(|| self.hub.queue(named.queue)).flatten().ok_or_else(Error::no_such_queue)
+    }
+
+    /// Who changes queues.
+    fn control(&self) -> Result<&Control, Error> {
+        self.control.ok_or_else(|| Error::refused("Nothing is changed through this listener.".into()))
     }
 
     fn url_of(&self, queue: &str) -> String {
@@ -120,6 +136,10 @@ async fn call(context: &Context<'_>, operation: &str, body: &[u8]) -> Result<Vec
         }
         "GetQueueAttributes" => write(get_queue_attributes::call(context, &read(body)?).await?),
         "ListQueues" => write(list_queues::call(context, &read(body)?)?),
+        "CreateQueue" => write(create_queue::call(context, read(body)?).await?),
+        "DeleteQueue" => write(delete_queue::call(context, &read(body)?).await?),
+        "SetQueueAttributes" => write(set_queue_attributes::call(context, read(body)?).await?),
+        "PurgeQueue" => write(purge_queue::call(context, &read(body)?).await?),
         _ => Err(Error::unknown_operation(operation)),
     }
 }

@@ -163,10 +163,8 @@ async fn unknown_operations_name_what_is_supported() {
         [("AmazonSQS.SendMessage", "SendMessage"), ("DynamoDB_20120810.GetItem", ""), ("", "")]
     {
         let answer = site.send("POST", "/", &[&format!("x-amz-target: {target}")], "{}").await;
-        let text = format!(
-            "The operation {operation} is not supported here; of SQS there are GetQueueUrl, ReceiveMessage, DeleteMessage, \
-             DeleteMessageBatch, ChangeMessageVisibility, ChangeMessageVisibilityBatch, GetQueueAttributes, ListQueues."
-        );
+        let supported = SUPPORTED.join(", ");
+        let text = format!("The operation {operation} is not supported here; of SQS there are {supported}.");
         let shape = "com.amazon.coral.service#UnknownOperationException";
         site.check_answer(target, &answer, (400, shape, "InvalidAction", &text));
     }
@@ -514,7 +512,7 @@ proptest! {
         let object = Value::Object(members.into_iter().collect()).to_string();
         runtime.block_on(async {
             let stage = Stage::new().await;
-            let context = Context { hub: &stage.hub, origin: "http://h", path: "/" };
+            let context = Context { hub: &stage.hub, control: None, origin: "http://h", path: "/" };
             for operation in SUPPORTED {
                 for body in [bytes.as_slice(), object.as_bytes(), &object.as_bytes()[..object.len() / 2]] {
                     let status = answer(&context, operation, body).await.status;

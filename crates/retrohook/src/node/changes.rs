@@ -1,7 +1,8 @@
 //! What a configuration changes of topics, queues and subscriptions, in lines: at a start and at a reload.
 
-use control::{How, HubChange, HubEntity};
+use control::{Adopted, Dangling, How, HubChange, HubEntity, Reference};
 use delivery::endpoint::shown;
+use entities::Entity;
 use storage::entities::{Entities, Protocol, Subscription, SubscriptionState};
 
 /// More changes of one reload are counted and not named.
@@ -23,6 +24,33 @@ pub fn described(changes: &[HubChange]) -> Vec<String> {
         more => lines.push(format!("and {more} changes more")),
     }
     lines
+}
+
+/// What an API made, and a file has taken over.
+pub fn adopted(Adopted { kind, label, .. }: &Adopted) -> String {
+    format!(
+        "{kind} `{label}`, which an API made, is the file's from now on: it keeps what it is owed, and no API changes it any more"
+    )
+}
+
+/// What an API made that lacks what it refers to, and what to do about it.
+pub fn dangling(Dangling { kind, label, missing, reference }: &Dangling) -> (String, String) {
+    let missing = match reference {
+        Reference::Name(name) => format!("{missing} `{name}`"),
+        Reference::Id(id) => format!("{missing} {id}"),
+    };
+    (
+        format!("{missing} is not declared any more, and {kind} `{label}`, which an API made, needs it"),
+        format!("leave it in the file, or delete the {kind} first, where it was made"),
+    )
+}
+
+/// What a file has dropped, and what stays because something that an API made refers to it.
+pub fn kept(entity: &Entity) -> String {
+    let (kind, label) = (entity.kind(), entity.label());
+    format!(
+        "{kind} `{label}` is not declared any more, and stays as if an API had made it, because what an API made needs it"
+    )
 }
 
 /// An endpoint may carry a secret.

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use entities::{Owned, Served, Set};
+use control::Whole;
+use entities::{Owned, Plugin, Served, Set};
 use event::TopicId;
 use event::timestamp::Clock;
 use gateway::Snapshot;
 use gateway::compile::CompileError;
 use gateway::destination::Destinations;
 use hub::Names;
-use pipeline::{BuildContext, ConfigProblem, Instance, PluginKind, Scope, Services};
+use pipeline::{BuildContext, CheckContext, ConfigProblem, Instance, PluginKind, Scope, Services};
 use storage::entities::Entities;
 
 use super::ledger::Ledger;
@@ -77,8 +78,17 @@ impl Compiler {
     ///
     /// # Errors
     /// As [`Compiler::compile`].
-    pub fn can_compile(&self, config: &config::Config) -> Result<(), CompileError<ConfigProblem>> {
-        self.compile(1, &config.served, &placeholders(&config.set)).map(drop)
+    pub fn can_compile(&self, whole: &Whole) -> Result<(), CompileError<ConfigProblem>> {
+        self.compile(1, whole.served(), &placeholders(whole.all())).map(drop)
+    }
+
+    /// What a plug-in's kind has against its settings beside these topics; nothing if all is well.
+    pub fn problems_of(&self, plugin: &Plugin, set: &Set) -> Vec<ConfigProblem> {
+        let topics: Vec<String> = set.topics.iter().map(|topic| topic.name.clone()).collect();
+        let BuildContext { region, account, .. } = &self.context;
+        let context = CheckContext { topics: &topics, region, account };
+        let kind = self.kinds.iter().find(|kind| kind.name() == plugin.name);
+        kind.map(|kind| kind.check(&plugin.config, &context)).unwrap_or_default()
     }
 
     fn build(

@@ -15,9 +15,8 @@ use storage::entities::{Desired, Entities};
 use storage::retention::Retention;
 use storage::vital::Vitals;
 use storage::writer;
-use storage::{Feed, Reader, Receipt, StoreError, Writer};
+use storage::{Feed, Reader, Receipt, StoreError, Tx, Writer};
 
-use super::files::Checked;
 use super::{StartError, changes};
 
 /// Open intents that are turned into events in one commit of the recovery.
@@ -93,16 +92,18 @@ impl Ledger {
         Ok(Self { writer, reader: opened.reader, feed, entities, retention, found, clock, thread })
     }
 
-    /// Makes topics, queues and subscriptions those of a configuration, and keeps it.
+    /// Makes topics, queues and subscriptions those of a configuration; `also` is a part of the same commit.
     ///
     /// # Errors
     /// If the store fails: then nothing has changed.
-    pub fn declare(&mut self, checked: &Checked) -> Result<(), StartError> {
+    pub fn declare<A>(&mut self, set: &Set, mut also: A) -> Result<(), StartError>
+    where
+        A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
+    {
         let before = self.reader.subscriptions().map_err(store)?;
-        let (wanted, now) = (desired(&checked.config.set)?, self.clock.now());
-        let mut keep = checked.remembered.keep();
+        let (wanted, now) = (desired(set)?, self.clock.now());
         self.entities = wait(self.writer.transact(move |tx| {
-            keep(tx)?;
+            also(tx)?;
             tx.sync_entities(&wanted, now)
         }))?;
         changes::say(&before, &self.entities);
@@ -119,6 +120,15 @@ impl Ledger {
     pub fn has_subscriptions(&self) -> Result<bool, StartError> {
         let known = self.reader.subscriptions().map_err(store)?;
         Ok(known.iter().any(|known| known.removed_at.is_none()))
+    }
+
+    /// What APIs have made.
+    ///
+    /// # Errors
+    /// If the store fails, or has a row that this version cannot read.
+    pub fn made_by_apis(&self) -> Result<Set, StartError> {
+        let rows = self.reader.rows().map_err(store)?;
+        control::rows::read(&rows).map_err(|error| StartError::Store(error.into()))
     }
 
     /// What was found, in one line.
@@ -232,7 +242,10 @@ pub fn desired(set: &Set) -> Result<Desired, StartError> {
 }
 
 /// A token and the last part of an ARN for every subscription, in case it is new; both unguessable.
-fn fresh(count: usize) -> Result<Vec<Fresh>, StartError> {
+///
+/// # Errors
+/// If the system gives no randomness.
+pub fn fresh(count: usize) -> Result<Vec<Fresh>, StartError> {
     let one = |_| -> Result<Fresh, Box<dyn std::error::Error + Send + Sync>> {
         let mut bytes = [0; 16];
         SystemRandom::new().fill(&mut bytes).map_err(|_| "the system gives no randomness")?;

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use admin::reload::{self, Asked, Asks, Fault, Problem};
 use admin::{Configuration, Reloaded};
-use config::{Config, Report};
-use control::HubChange;
+use config::Report;
+use control::{Adopted, Control, Dangling, HubChange, Whole};
 use event::timestamp::Clock;
 use gateway::compile::CompileError;
 use gateway::snapshot::Retired;
@@ -28,7 +28,7 @@ use super::compiler::{self, Compiler};
 use super::delivering::{Declare, DeclareError, declared};
 use super::files::{Checked, Files};
 use super::reach::{self, Reach};
-use super::remembered::Source;
+use super::remembered::{self, Source};
 use super::{StartError, changes};
 use crate::clock::WallClock;
 use crate::{check, report};
@@ -47,7 +47,9 @@ pub struct Reloader {
     /// Who serves it; `None` without a data path.
     pub publisher: Option<Publisher>,
     /// The configuration that is served.
-    pub config: Config,
+    pub whole: Whole,
+    /// Who asks for changes, looks there what is served.
+    pub control: Control,
     /// What the store has of it.
     pub entities: Entities,
     /// What changes topics, queues, subscriptions and their workers.
@@ -76,12 +78,14 @@ struct Published {
 }
 
 /// Why a reload did not come to its end. It changed nothing, unless [`Reloader::unsure`] says otherwise.
-enum Refused {
+pub enum Refused {
     /// There is no file.
     NoFiles,
     /// A file that is none.
     ReadableOnce(PathBuf),
     Problems(Report),
+    /// What APIs made refers to what the files no longer have.
+    StillUsed(Vec<Dangling>),
     Declare(DeclareError),
     Compile(CompileError<ConfigProblem>),
     Publish(gateway::snapshot::NotNewer),
@@ -115,7 +119,15 @@ impl Reloader {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let mut reloaded = None;
-            for Asked { text, told } in waiting {
+            for asked in waiting {
+                let (text, told) = match asked {
+                    Asked::Configuration { text, told } => (text, told),
+                    Asked::Change(job) => {
+                        reloaded = None;
+                        self.change(job, runtime);
+                        continue;
+                    }
+                };
                 let report = match text {
                     Some(text) => {
                         // What was read before it is not what is served behind it.
@@ -171,44 +183,65 @@ impl Reloader {
     /// Serves a configuration in the place of the one that is served.
     fn take(&mut self, checked: Checked, runtime: &Runtime) -> Result<Outcome, Refused> {
         let config = &checked.config;
-        let hub_changes = control::hub_changes(&self.config.set, &config.set);
-        let routes_change = self.config.served != config.served;
-        let declares = !hub_changes.is_empty() || self.unsure;
+        let (whole, adopted) = Whole::merge(config.set.clone(), self.whole.api().clone());
+        self.refuse_what_is_used(&whole)?;
+        let hub_changes = control::hub_changes(self.whole.all(), whole.all());
+        let routes_change = self.whole.served() != whole.served();
+        let declares = !hub_changes.is_empty() || !adopted.is_empty() || self.unsure;
         if !declares && !routes_change {
             // Other words for the same: a secret that is a reference now, for instance.
-            self.declare.keep(&checked).map_err(Refused::Declare)?;
+            self.declare.keep(checked.remembered.keep()).map_err(Refused::Declare)?;
             return Ok(Outcome::Unchanged);
         }
         let generation = self.known.generation() + 1;
         // What cannot be compiled is found before anything has changed.
-        let mut snapshot = if routes_change { self.compile(generation, config)? } else { None };
+        let mut snapshot = if routes_change { self.compile(generation, &whole)? } else { None };
         let mut warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        warnings.extend(adopted.iter().map(changes::adopted));
         let changes = changes::described(&hub_changes);
         if declares {
             warnings.extend(reach::warnings(config, &self.reach));
-            self.declare(&checked, &hub_changes)?;
+            self.declare(&checked, &whole, adopted, &hub_changes)?;
         } else {
-            self.declare.keep(&checked).map_err(Refused::Declare)?;
+            self.declare.keep(checked.remembered.keep()).map_err(Refused::Declare)?;
         }
         if routes_change && snapshot.is_none() {
-            snapshot = self.compile(generation, config)?;
+            snapshot = self.compile(generation, &whole)?;
         }
         if let Some(snapshot) = snapshot {
             warnings.extend(self.publish(snapshot, runtime)?);
         }
-        self.config = checked.config;
+        self.serve_whole(whole);
         self.unsure = false;
         Ok(Outcome::Published(Published { generation, changes, warnings }))
     }
 
-    fn declare(&mut self, checked: &Checked, hub_changes: &[HubChange]) -> Result<(), Refused> {
-        let older = (!self.unsure).then_some((&self.config.set, &self.entities));
+    /// What APIs made may refer to what files declare, which then stays.
+    fn refuse_what_is_used(&self, whole: &Whole) -> Result<(), Refused> {
+        let dangling = whole.dangling();
+        if dangling.is_empty() { Ok(()) } else { Err(Refused::StillUsed(dangling)) }
+    }
+
+    pub fn serve_whole(&mut self, whole: Whole) {
+        self.control.publish(whole.clone());
+        self.whole = whole;
+    }
+
+    fn declare(
+        &mut self,
+        checked: &Checked,
+        whole: &Whole,
+        adopted: Vec<Adopted>,
+        hub_changes: &[HubChange],
+    ) -> Result<(), Refused> {
+        let older = (!self.unsure).then_some((&**self.whole.all(), &self.entities));
         let was_unsure = std::mem::replace(&mut self.unsure, true);
-        self.entities = self.declare.change(older, checked).map_err(|error| {
+        let also = remembered::with_rows(&checked.remembered, adopted, Vec::new());
+        self.entities = self.declare.change(older, whole.all(), also).map_err(|error| {
             self.unsure = was_unsure || !matches!(error, DeclareError::Full(_));
             Refused::Declare(error)
         })?;
-        self.known.declare(declared(&checked.config.set, &self.entities));
+        self.known.declare(declared(whole.all(), &self.entities));
         if !hub_changes.is_empty() {
             failpoint::hit(failpoint::DECLARED);
         }
@@ -216,17 +249,17 @@ impl Reloader {
     }
 
     /// `None` if it can be compiled, and the store does not have all of its topics yet.
-    fn compile(&self, generation: u64, config: &Config) -> Result<Option<Snapshot>, Refused> {
+    fn compile(&self, generation: u64, whole: &Whole) -> Result<Option<Snapshot>, Refused> {
         let topics = compiler::topics(&self.entities);
-        let are_there = config.set.topics.iter().all(|topic| topics.contains_key(&topic.name));
-        let topics = if are_there { topics } else { compiler::placeholders(&config.set) };
+        let are_there = whole.all().topics.iter().all(|topic| topics.contains_key(&topic.name));
+        let topics = if are_there { topics } else { compiler::placeholders(whole.all()) };
         let snapshot =
-            self.compiler.compile(generation, &config.served, &topics).map_err(Refused::Compile)?;
+            self.compiler.compile(generation, whole.served(), &topics).map_err(Refused::Compile)?;
         Ok(are_there.then_some(snapshot))
     }
 
     /// Serves the routes of another generation; a warning if a core does not come to it.
-    fn publish(&mut self, snapshot: Snapshot, runtime: &Runtime) -> Result<Option<String>, Refused> {
+    pub fn publish(&mut self, snapshot: Snapshot, runtime: &Runtime) -> Result<Option<String>, Refused> {
         let Some(publisher) = &self.publisher else { return Ok(None) };
         let mut receipt = publisher.publish(Arc::new(snapshot)).map_err(Refused::Publish)?;
         let behind = runtime.block_on(receipt.held_by_all(FOLLOWED_WITHIN)).err();
@@ -248,8 +281,10 @@ impl Reloader {
                 self.known.reloaded(WallClock.now(), Reloaded::Taken { generation });
                 warnings.iter().for_each(|warning| report::problem(&format!("warning: {warning}")));
                 changes.iter().for_each(|change| report::line(change));
-                let message =
-                    format!("{} (generation {generation}, in {millis} ms)", check::summary(&self.config));
+                let message = format!(
+                    "{} (generation {generation}, in {millis} ms)",
+                    check::summary(self.whole.all(), self.whole.served())
+                );
                 report::line(&format!("reloaded: {message}"));
                 let report = self.report(reload::Outcome::Taken, millis, message);
                 reload::Report { changes, warnings, ..report }
@@ -262,8 +297,10 @@ impl Reloader {
         let (cause, generation) = (refused.cause(), self.known.generation());
         if let Refused::Problems(problems) = refused {
             report::problem(&problems.to_string());
-        } else if let Some(problem) = refused.problems().first() {
-            report::problem(&format!("{}\n  hint: {}", problem.message, problem.hint));
+        } else {
+            for problem in refused.problems() {
+                report::problem(&format!("{}\n  hint: {}", problem.message, problem.hint));
+            }
         }
         let message = match self.unsure {
             false => format!("{cause}; the old configuration stands (generation {generation})"),
@@ -291,9 +328,11 @@ impl Reloader {
 impl Refused {
     fn fault(&self) -> Fault {
         match self {
-            Self::NoFiles | Self::ReadableOnce(_) | Self::Problems(_) | Self::Compile(_) => {
-                Fault::Configuration
-            }
+            Self::NoFiles
+            | Self::ReadableOnce(_)
+            | Self::Problems(_)
+            | Self::StillUsed(_)
+            | Self::Compile(_) => Fault::Configuration,
             Self::Declare(_) => Fault::Node,
             Self::Publish(_) | Self::Panicked => Fault::Bug,
         }
@@ -310,6 +349,7 @@ impl Refused {
             }
             Self::Problems(report) if report.problems.len() == 1 => "the configuration has a problem".into(),
             Self::Problems(report) => format!("the configuration has {} problems", report.problems.len()),
+            Self::StillUsed(_) => "the configuration lacks what APIs have built on".into(),
             Self::Declare(error) => report::with_causes(error),
             Self::Compile(_) => "the configuration cannot be compiled".into(),
             Self::Publish(error) => format!("{error}; this is a bug in Retrohook"),
@@ -323,6 +363,7 @@ impl Refused {
     fn problems(&self) -> Vec<Problem> {
         match self {
             Self::Problems(report) => report.problems.iter().map(problem).collect(),
+            Self::StillUsed(dangling) => dangling.iter().map(still_used).collect(),
             Self::Compile(error) => vec![Problem {
                 file: String::new(),
                 line: None,
@@ -336,6 +377,11 @@ impl Refused {
             }
         }
     }
+}
+
+fn still_used(dangling: &Dangling) -> Problem {
+    let (message, hint) = changes::dangling(dangling);
+    Problem { file: String::new(), line: None, column: None, path: String::new(), message, hint }
 }
 
 fn problem(found: &config::Problem) -> Problem {

@@ -4,7 +4,9 @@
 //! from the environment is taken anew. It is written in the commit that makes topics, queues and subscriptions those of the same texts.
 
 use config::Text;
+use control::Adopted;
 use serde::{Deserialize, Serialize};
+use storage::registry::Row;
 use storage::{StoreError, Tx, Writer};
 
 /// Its name among the small values.
@@ -55,5 +57,21 @@ impl Remembered {
     /// The names of its files in one line.
     pub fn names(&self) -> String {
         self.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Keeps a configuration, forgets what APIs made and its files have now, and writes rows of what is the APIs' from now on.
+pub fn with_rows(
+    remembered: &Remembered,
+    adopted: Vec<Adopted>,
+    rows: Vec<Row>,
+) -> impl FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static {
+    let mut keep = remembered.keep();
+    move |tx| {
+        keep(tx)?;
+        for one in &adopted {
+            tx.delete_row(control::rows::key(one.kind), one.id)?;
+        }
+        rows.iter().try_for_each(|row| tx.put_row(row))
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use admin::reload::Reloads;
 use admin::{Configuration, ListenerHealth, Node};
+use control::Control;
 use gateway::stats::CoreStats;
 use listener::connection::Limits;
 use listener::guard::{Guard, HostPattern, Origin};
@@ -55,6 +56,8 @@ pub struct Shared<'a> {
     pub configuration: &'a Arc<Configuration>,
     /// Has the files read anew.
     pub reloads: &'a Reloads,
+    /// Changes entities.
+    pub control: &'a Control,
 }
 
 /// Running listeners.
@@ -132,7 +135,9 @@ impl Serving {
         });
         let hub = listeners.hub.map(|socket| {
             let surface = hub_surface("hub", guard(&socket), share.hub);
-            (socket, surface, protocols::router(delivering.hub.clone(), protocols::Options::default()))
+            let control = Some(shared.control.clone());
+            let options = protocols::Options { control, ..protocols::Options::default() };
+            (socket, surface, protocols::router(delivering.hub.clone(), options))
         });
         let hub_public = listeners.hub_public.map(|socket| {
             // Whoever is sent a message may ask it, by whatever name leads there.

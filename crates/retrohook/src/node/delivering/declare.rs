@@ -7,19 +7,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use control::{Edit, Stored, Whole};
 use delivery::Deliveries;
 use delivery::signing::Secret;
 use delivery::wire::WireFormat;
 use delivery::wire::sns::Names;
 use delivery::worker::{self, Confirmation, Order, Settings};
-use entities::Set;
+use entities::{Kind, Set};
 use hub::{Hub, HubError, QueueSettings};
-use storage::entities::{Entities, Protocol, Subscription, SubscriptionId};
-use storage::{Reader, StoreError, Writer};
+use storage::dropped::Dropped;
+use storage::entities::{Entities, Protocol, QueueId, Subscription, SubscriptionId};
+use storage::{Reader, StoreError, Tx, Writer};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::node::files::Checked;
 use crate::node::{StartError, changes, ledger};
 
 /// How long attempts under way at an endpoint that a subscription no longer has may take; those that take longer are made anew, at the
@@ -58,25 +59,28 @@ pub(super) struct Delivered {
 }
 
 impl Declare {
-    /// Makes what is declared that of `newer`. Without an `older` that is surely what runs, every worker is started anew. Blocks until the
-    /// workers that have to go are gone.
+    /// Makes what is declared that of `newer`; `also` is a part of the same commit. Without an `older` that is surely what runs, every worker
+    /// is started anew. Blocks until the workers that have to go are gone.
     ///
     /// # Errors
     /// [`DeclareError::Full`]: nothing has changed. Any other: the store, and who is delivered to, may be those of either.
-    pub fn change(
+    pub fn change<A>(
         &self,
         older: Option<(&Set, &Entities)>,
-        newer: &Checked,
-    ) -> Result<Entities, DeclareError> {
-        let Checked { config: newer, remembered } = newer;
-        newer.set.subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop))?;
+        newer: &Arc<Set>,
+        also: A,
+    ) -> Result<Entities, DeclareError>
+    where
+        A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
+    {
+        newer.subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop))?;
         // An earlier reload may not have come to its end.
         ledger::copy_missed(&self.writer).map_err(store)?;
         let before = self.reader.subscriptions().map_err(store)?;
-        let (wanted, set) = (ledger::desired(&newer.set)?, newer.set.clone());
+        let (wanted, set) = (ledger::desired(newer)?, newer.clone());
         let settings = move |entities: &Entities| hub_settings(&set, entities);
         let entities = {
-            let declaring = self.hub.declare(wanted, settings, remembered.keep());
+            let declaring = self.hub.declare(wanted, settings, also);
             self.runtime.block_on(declaring).map_err(of_hub)?
         };
         changes::say(&before, &entities);
@@ -84,18 +88,50 @@ impl Declare {
             tracing::warn!(%error, "queues that are declared again have not got all that they missed: the next reload or start sends it");
         }
         let running = older.map(|(set, entities)| workers(set, entities));
-        self.replace_workers(running.as_deref(), workers(&newer.set, &entities))?;
+        self.replace_workers(running.as_deref(), workers(newer, &entities))?;
         changes::warn_of_idle_subscriptions(&entities);
         Ok(entities)
     }
 
-    /// Keeps a configuration that declares the same and serves other routes.
+    /// Makes a change by an API: `older` is what it changes, `newer` what comes of it.
+    ///
+    /// # Errors
+    /// As [`Declare::change`].
+    pub fn edit(
+        &self,
+        edit: &Edit,
+        older: (&Whole, &Entities),
+        newer: &Whole,
+    ) -> Result<Stored, DeclareError> {
+        let (before, entities) = older;
+        newer.all().subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop))?;
+        let puts = edit.put.iter().filter(|one| one.kind() == Kind::Subscription).count();
+        let (fresh, edit) = (ledger::fresh(puts)?, edit.clone());
+        let (whole, stored) = (before.clone(), entities.clone());
+        let change = move |hub: &mut hub::Edit<'_>| control::store(&edit, &whole, &stored, &fresh, hub);
+        let done = self.runtime.block_on(self.hub.edit(change)).map_err(of_hub)?;
+        let running = workers(before.all(), entities);
+        self.replace_workers(Some(&running), workers(newer.all(), &done.entities))?;
+        Ok(done)
+    }
+
+    /// Drops a queue's messages.
     ///
     /// # Errors
     /// If the store does not take it: then nothing has changed.
-    pub fn keep(&self, newer: &Checked) -> Result<(), DeclareError> {
-        let mut keep = newer.remembered.keep();
-        self.writer.transact(move |tx| keep(tx)).wait().map_err(|error| match error {
+    pub fn purge(&self, queue: QueueId) -> Result<Dropped, DeclareError> {
+        self.runtime.block_on(self.hub.edit(move |hub| hub.purge_queue(queue))).map_err(of_hub)
+    }
+
+    /// Writes what changes nothing of topics, queues and subscriptions.
+    ///
+    /// # Errors
+    /// If the store does not take it: then nothing has changed.
+    pub fn keep<A>(&self, mut also: A) -> Result<(), DeclareError>
+    where
+        A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
+    {
+        self.writer.transact(move |tx| also(tx)).wait().map_err(|error| match error {
             full @ StoreError::Full(_) => DeclareError::Full(full),
             other => store(other),
         })
@@ -109,6 +145,11 @@ impl Declare {
         let kept: HashMap<SubscriptionId, &Delivered> =
             wanted.iter().map(|one| (one.stored.id, one)).collect();
         let is_another = |one: &&Delivered| kept.get(&one.stored.id).is_none_or(|now| !one.is_served_as(now));
+        if running.is_some_and(|running| {
+            running.len() == wanted.len() && !running.iter().any(|one| is_another(&one))
+        }) {
+            return Ok(());
+        }
         let gone: Vec<SubscriptionId> = match running {
             Some(running) => running.iter().filter(is_another).map(|one| one.stored.id).collect(),
             None => self.deliveries.handles().iter().map(worker::Handle::subscription).collect(),

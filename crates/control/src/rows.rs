@@ -1,0 +1,117 @@
+//! Entities of APIs as the store's registry keeps them.
+
+use std::sync::Arc;
+
+use entities::{Entity, Item, Kind, Origin, Set};
+use serde::de::DeserializeOwned;
+use storage::registry::Row;
+use uuid::Uuid;
+
+/// Why a row is no entity: it was written by a newer version, or it is damaged.
+#[derive(Debug, thiserror::Error)]
+#[error("the store has a {kind} `{id}` that cannot be read")]
+pub struct RowError {
+    /// As it stands there.
+    pub kind: String,
+    /// Its id.
+    pub id: Uuid,
+    /// Why; `None` for a kind that is not known.
+    #[source]
+    pub source: Option<serde_json::Error>,
+}
+
+/// The row of an entity.
+pub fn row(entity: &Entity) -> Row {
+    let body = match entity {
+        Entity::Service(one) => serde_json::to_string(&**one),
+        Entity::Route(one) => serde_json::to_string(&**one),
+        Entity::Plugin(one) => serde_json::to_string(&**one),
+        Entity::Topic(one) => serde_json::to_string(&**one),
+        Entity::Queue(one) => serde_json::to_string(&**one),
+        Entity::Subscription(one) => serde_json::to_string(&**one),
+    };
+    // A struct of texts, numbers and JSON is always JSON.
+    let body = body.unwrap_or_default();
+    Row { kind: key(entity.kind()).to_owned(), id: entity.id(), origin: Origin::Api, body }
+}
+
+/// What the registry calls a kind.
+pub fn key(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Plugin => "plugin",
+        other => other.as_str(),
+    }
+}
+
+/// The entities of rows, in the order in which they were made.
+///
+/// # Errors
+/// The first row that is no entity.
+pub fn read(rows: &[Row]) -> Result<Set, RowError> {
+    Ok(Set {
+        services: of(rows, Kind::Service)?,
+        routes: of(rows, Kind::Route)?,
+        plugins: of(rows, Kind::Plugin)?,
+        topics: of(rows, Kind::Topic)?,
+        queues: of(rows, Kind::Queue)?,
+        subscriptions: of(rows, Kind::Subscription)?,
+    })
+    .and_then(|set| match rows.iter().find(|row| Kind::ALL.iter().all(|kind| key(*kind) != row.kind)) {
+        Some(Row { kind, id, .. }) => Err(RowError { kind: kind.clone(), id: *id, source: None }),
+        None => Ok(set),
+    })
+}
+
+fn of<T: Item + DeserializeOwned>(rows: &[Row], kind: Kind) -> Result<Vec<Arc<T>>, RowError> {
+    let rows = rows.iter().filter(|row| row.kind == key(kind) && row.origin == Origin::Api);
+    let read = |Row { kind, id, body, .. }: &Row| {
+        let error = |source| RowError { kind: kind.clone(), id: *id, source: Some(source) };
+        serde_json::from_str(body).map(Arc::new).map_err(error)
+    };
+    let mut list: Vec<Arc<T>> = rows.map(read).collect::<Result<_, _>>()?;
+    list.sort_by_key(|one| (one.created_at(), one.id()));
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::config;
+
+    #[test]
+    fn entities_read_back_as_they_were_written() {
+        let text = "_format_version: '3.0'\nservices: [{ name: s, host: x, tags: [a], routes: [{ paths: [/] }] }]\n\
+            topics:\n- name: t\n  subscriptions:\n  - { protocol: sqs, endpoint: q }\n  - { protocol: http, endpoint: 'http://a', \
+            format: standard-webhooks, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw }\nqueues: [{ name: q, visibility_timeout: 7 }]\n";
+        let set = config(&[text]).set;
+        let rows: Vec<Row> = set
+            .services
+            .iter()
+            .cloned()
+            .map(Entity::Service)
+            .chain(set.routes.iter().cloned().map(Entity::Route))
+            .chain(set.topics.iter().cloned().map(Entity::Topic))
+            .chain(set.queues.iter().cloned().map(Entity::Queue))
+            .chain(set.subscriptions.iter().rev().cloned().map(Entity::Subscription))
+            .map(|entity| row(&entity))
+            .collect();
+        let mut read = read(&rows).expect("entities");
+        // Of the same age, they are in the order of their ids.
+        read.subscriptions.sort_by_key(|one| set.subscriptions.iter().position(|other| other.id == one.id));
+        assert_eq!(read, set);
+    }
+
+    #[test]
+    fn a_row_that_is_no_entity_is_said() {
+        let row = |kind: &str, body: &str| Row {
+            kind: kind.to_owned(),
+            id: Uuid::nil(),
+            origin: Origin::Api,
+            body: body.to_owned(),
+        };
+        for bad in [row("topic", "{}"), row("vault", "{}")] {
+            let error = read(std::slice::from_ref(&bad)).expect_err("no entity");
+            assert!(error.to_string().contains(&bad.kind), "{error}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What files and APIs have together.
+
+use super::*;
+use crate::testing::config;
+
+/// A set as an API would have made it, with ids of its own.
+fn made(text: &str) -> Set {
+    fn own<T: Item>(list: &[Arc<T>], ids: &mut HashMap<Uuid, Uuid>) -> Vec<Arc<T>> {
+        let mut own = |one: &Arc<T>| {
+            let id = Uuid::from_u128(one.id().as_u128() ^ 1);
+            ids.insert(one.id(), id);
+            Arc::new((**one).clone().owned(id, Origin::Api))
+        };
+        list.iter().map(&mut own).collect()
+    }
+    let (file, mut ids) = (file(text), HashMap::new());
+    let mut set = Set {
+        services: own(&file.services, &mut ids),
+        routes: own(&file.routes, &mut ids),
+        plugins: own(&file.plugins, &mut ids),
+        topics: own(&file.topics, &mut ids),
+        queues: own(&file.queues, &mut ids),
+        subscriptions: own(&file.subscriptions, &mut ids),
+    };
+    refer(&mut set, &ids);
+    set
+}
+
+fn file(text: &str) -> Set {
+    config(&[text]).set
+}
+
+const BOTH: &str = "_format_version: '3.0'\nservices: [{ name: s, host: x, routes: [{ name: r, paths: [/] }] }]\n\
+    topics: [{ name: t, subscriptions: [{ protocol: http, endpoint: 'http://a' }] }]\nqueues: [{ name: q }]\n";
+
+#[test]
+fn a_file_adopts_what_an_api_made_with_its_id_and_what_refers_to_it() {
+    let api = made(BOTH);
+    let (whole, adopted) = Whole::merge(file(BOTH), api.clone());
+    let kinds: Vec<_> = adopted.iter().map(|one| (one.kind, one.label.as_str())).collect();
+    assert_eq!(
+        kinds,
+        [
+            (Kind::Service, "s"),
+            (Kind::Route, "r"),
+            (Kind::Topic, "t"),
+            (Kind::Queue, "q"),
+            (Kind::Subscription, "t to http http://a"),
+        ]
+    );
+    assert_eq!(*whole.api(), Set::default());
+    assert_eq!(whole.file().services[0].id, api.services[0].id);
+    assert_eq!(whole.file().routes[0].service, api.services[0].id);
+    assert_eq!(whole.file().subscriptions[0].origin, Origin::File);
+    assert_eq!(whole.served().routes.len(), 1);
+    assert!(Whole::merge(whole.file().clone(), Set::default()).1.is_empty(), "once");
+}
+
+#[test]
+fn neither_touches_what_the_other_owns() {
+    let other =
+        BOTH.replace("name: s,", "name: o,").replace("name: r,", "name: p,").replace("name: t,", "name: u,");
+    let (api, declared) = (made(&other.replace("name: q", "name: w")), file(BOTH));
+    let (whole, adopted) = Whole::merge(declared.clone(), api.clone());
+    assert_eq!((adopted, whole.dangling()), (vec![], vec![]));
+    assert_eq!((whole.file(), whole.api()), (&declared, &api));
+    assert_eq!((whole.all().services.len(), whole.all().queues.len()), (2, 2));
+    let (whole, _) = Whole::merge(Set::default(), whole.api().clone());
+    assert_eq!((whole.file(), whole.api()), (&Set::default(), &api));
+}
+
+#[test]
+fn what_an_api_built_on_a_file_is_missed_and_can_be_kept() {
+    let before = file(BOTH);
+    let mut api = Set::default();
+    let route = (*before.routes[0]).clone().owned(Uuid::from_u128(7), Origin::Api);
+    api.routes.push(Route { name: Some("mine".into()), ..route }.into());
+    let mine = (*before.subscriptions[0]).clone().owned(Uuid::from_u128(8), Origin::Api);
+    api.subscriptions.push(entities::Subscription { endpoint: "http://b".into(), ..mine }.into());
+    let (whole, _) = Whole::merge(before.clone(), api.clone());
+    assert_eq!(whole.dangling(), []);
+    let (whole, _) = Whole::merge(Set::default(), api.clone());
+    let missed: Vec<_> = whole.dangling().into_iter().map(|one| (one.kind, one.label, one.missing)).collect();
+    assert_eq!(
+        missed,
+        [
+            (Kind::Route, "mine".to_owned(), Kind::Service),
+            (Kind::Subscription, "t to http http://b".to_owned(), Kind::Topic),
+        ]
+    );
+    let (kept, entities) = whole.clone().keep_referred(&before);
+    assert_eq!(kept.dangling(), []);
+    let labels: Vec<_> = entities.iter().map(|one| (one.kind(), one.label())).collect();
+    assert_eq!(labels, [(Kind::Service, "s".to_owned()), (Kind::Topic, "t".to_owned())]);
+    assert!(
+        kept.api().services.iter().all(|one| one.origin == Origin::Api && one.id == before.services[0].id)
+    );
+    // What was not even there before stays missing.
+    assert_eq!(whole.keep_referred(&Set::default()).0.dangling().len(), 2);
+}

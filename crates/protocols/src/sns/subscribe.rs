@@ -1,0 +1,169 @@
+//! `Subscribe`: makes a subscription, or gives the one that is there, a file's too.
+//!
+//! An endpoint of protocol http or https has to confirm; SNS's message that asks for it goes out at once. Of the attributes there is
+//! `RawMessageDelivery`; the others are refused by name, because they would have an effect.
+
+use control::{Control, Edit};
+use entities::subscription::{self, MAX_IN_FLIGHT, TIMEOUT};
+use entities::{Entity, Format, Origin, Protocol, Subscription, ids};
+use event::Arn;
+use storage::entities::SubscriptionState;
+
+use super::{Context, Error, arn};
+use crate::xml;
+
+/// Protocols of SNS's that are not there yet.
+const NOT_YET: [&str; 6] = ["email", "email-json", "sms", "lambda", "application", "firehose"];
+
+pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<String, Error> {
+    let topic = arn::topic(context)?;
+    let protocol = protocol(context)?;
+    let endpoint = endpoint(context, protocol)?;
+    let raw = raw_message_delivery(context)?;
+    let wanted = Wanted { topic, protocol, endpoint, raw };
+    let new = wanted.new_subscription(context);
+    let there = wanted.clone();
+    let made = control.change(move |changes| {
+        let all = changes.whole().all();
+        if !all.has_topic(&there.topic) {
+            return Ok(Err(Error::not_found("Topic")));
+        }
+        if there.protocol == Protocol::Sqs && !all.has_queue(&there.endpoint) {
+            let text = "Endpoint Reason: the queue does not exist: create it first";
+            return Ok(Err(Error::invalid(text)));
+        }
+        if let Some(one) = all.subscriptions.iter().find(|one| there.is(one)) {
+            return Ok(match raw.is_none_or(|raw| raw == one.raw_message_delivery) {
+                true => Ok(()),
+                false => Err(Error::invalid(
+                    "Attributes Reason: Subscription already exists with different attributes",
+                )),
+            });
+        }
+        changes.apply(Edit { put: vec![Entity::Subscription(new.into())], ..Edit::default() })?;
+        Ok(Ok(()))
+    });
+    made.await??;
+    let listed = context.hub.subscriptions().into_iter().find(|one| {
+        (&one.arn.topic.resource, one.protocol, &one.endpoint)
+            == (&wanted.topic, wanted.protocol, &wanted.endpoint)
+    });
+    // Somebody may have ended it meanwhile.
+    let listed = listed.ok_or_else(|| Error::not_found("Subscription"))?;
+    let shows = context.get("ReturnSubscriptionArn").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let shown = match listed.state {
+        SubscriptionState::Pending { .. } if !shows => "pending confirmation".to_owned(),
+        _ => listed.arn.to_string(),
+    };
+    let shown = xml::escape(&shown);
+    Ok(format!("<SubscribeResult><SubscriptionArn>{shown}</SubscriptionArn></SubscribeResult>"))
+}
+
+#[derive(Clone)]
+struct Wanted {
+    topic: String,
+    protocol: Protocol,
+    endpoint: String,
+    raw: Option<bool>,
+}
+
+impl Wanted {
+    /// Whether it is this one.
+    fn is(&self, one: &Subscription) -> bool {
+        (&self.topic, self.protocol, &self.endpoint) == (&one.topic, one.protocol, &one.endpoint)
+    }
+
+    fn new_subscription(&self, context: &Context<'_>) -> Subscription {
+        let now = context.hub.now();
+        let new = Subscription {
+            id: Default::default(),
+            origin: Origin::Api,
+            topic: self.topic.clone(),
+            name: None,
+            protocol: self.protocol,
+            endpoint: self.endpoint.clone(),
+            raw_message_delivery: self.raw.unwrap_or(false),
+            format: Format::Sns,
+            confirm: self.protocol != Protocol::Sqs,
+            fifo: false,
+            timeout: TIMEOUT,
+            max_in_flight: MAX_IN_FLIGHT,
+            created_at: now,
+            updated_at: now,
+        };
+        Subscription { id: ids::of_subscription(&new.identity()), ..new }
+    }
+}
+
+fn protocol(context: &Context<'_>) -> Result<Protocol, Error> {
+    match context.get("Protocol").ok_or_else(|| Error::missing(&["protocol"]))? {
+        "http" => Ok(Protocol::Http),
+        "https" => Ok(Protocol::Https),
+        "sqs" => Ok(Protocol::Sqs),
+        other if NOT_YET.contains(&other) => {
+            Err(Error::invalid(&format!("Protocol Reason: {other} is not supported here yet")))
+        }
+        other => Err(Error::invalid(&format!("Amazon SNS does not support this protocol string: {other}"))),
+    }
+}
+
+/// The URL as given, or the queue's bare name.
+fn endpoint(context: &Context<'_>, protocol: Protocol) -> Result<String, Error> {
+    let text = context.get("Endpoint").ok_or_else(|| Error::invalid("Endpoint"))?;
+    if protocol == Protocol::Sqs {
+        let names = context.hub.names();
+        let arn = text.parse::<Arn>().map_err(|_| Error::invalid("SQS endpoint ARN"))?;
+        return match arn == names.queue_arn(&arn.resource) {
+            true => Ok(arn.resource),
+            false if arn.service != "sqs" => Err(Error::invalid("SQS endpoint ARN")),
+            false => Err(Error::invalid("Endpoint Reason: queues of AWS are not supported here yet")),
+        };
+    }
+    if !text.starts_with(&format!("{}://", protocol.as_str())) {
+        return Err(Error::invalid("Endpoint must match the specified protocol"));
+    }
+    let flaw = subscription::url(protocol, text).err().map(|flaw| flaw.message);
+    let error = || text.parse::<delivery::Endpoint>().err().map(|error| error.to_string());
+    match flaw.or_else(error) {
+        None => Ok(text.to_owned()),
+        Some(reason) => Err(Error::invalid(&format!("Endpoint Reason: {reason}"))),
+    }
+}
+
+fn raw_message_delivery(context: &Context<'_>) -> Result<Option<bool>, Error> {
+    let mut raw = None;
+    for (name, value) in context.parameters.pairs_of("Attributes.entry.", "key", "value") {
+        match name {
+            "RawMessageDelivery" => {
+                raw = Some(boolean(value).map_err(|text| {
+                    Error::invalid(&format!("Attributes Reason: RawMessageDelivery: {text}"))
+                })?);
+            }
+            other if KNOWN.contains(&other) => {
+                let text = format!("Attributes Reason: {other} is not supported here yet");
+                return Err(Error::invalid(&text));
+            }
+            _ => return Err(Error::invalid("Attributes Reason: AttributeName")),
+        }
+    }
+    Ok(raw)
+}
+
+/// Attributes of SNS's that have no effect here yet, and are therefore refused.
+pub(super) const KNOWN: [&str; 6] = [
+    "DeliveryPolicy",
+    "FilterPolicy",
+    "FilterPolicyScope",
+    "RedrivePolicy",
+    "SubscriptionRoleArn",
+    "ReplayPolicy",
+];
+
+/// SNS's `true` or `false`, in any case.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("Invalid value [{text}]. Must be true or false.")),
+    }
+}
