@@ -192,11 +192,7 @@ impl Node {
         let reach = reach::Reach { hub_url, is_served: sockets.hub_is_served() };
         warn(reach::warnings(&config, &reach));
         let calls = Calls { allow, names: resolver, descriptors: &descriptors };
-        let hub = hub::Config {
-            names: names.clone(),
-            hub_url: reach.hub_url.trim_end_matches('/').to_owned(),
-            max_long_polls: descriptors.of_control().long_polls,
-        };
+        let hub = settings::hub(names, &reach, &descriptors);
         let (delivering, declare) = Delivering::start(hub, whole.all(), &ledger, calls, clock.clone())?;
 
         let declared = delivering::declared(whole.all(), &ledger.entities);

@@ -335,91 +335,72 @@ fn a_file_cannot_drop_what_an_api_has_built_on() {
     );
 }
 
+/// Action, parameters, code and words of the refusal.
+type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+
+const HOOK: (&str, &str) = ("Endpoint", "http://a");
+const TO_TOPIC: (&str, &str) = ("TopicArn", TOPIC);
+const NOTHING: &str = "arn:aws:sns:us-east-1:000000000000:nothing";
+const NOBODY: &str = "arn:aws:sqs:us-east-1:000000000000:nobody";
+const NO_SUBSCRIPTION: &str =
+    "arn:aws:sns:us-east-1:000000000000:profile-changes:00000000-0000-0000-0000-000000000000";
+
+const BY_SNS: &[Refused<'_>] = &[
+    ("CreateTopic", &[("Name", "a b")], "InvalidParameter", "Invalid parameter: Topic Name"),
+    ("CreateTopic", &[], "ValidationError", "Value null at 'name'"),
+    (
+        "CreateTopic",
+        &[("Name", "a"), ("Attributes.entry.1.key", "FifoTopic"), ("Attributes.entry.1.value", "true")],
+        "InvalidParameter",
+        "FifoTopic is not supported here yet",
+    ),
+    ("DeleteTopic", &[("TopicArn", "x")], "InvalidParameter", "at least 6 elements, not 1"),
+    ("Subscribe", &[TO_TOPIC, ("Protocol", "smoke"), HOOK], "InvalidParameter", "protocol string: smoke"),
+    (
+        "Subscribe",
+        &[TO_TOPIC, ("Protocol", "email"), HOOK],
+        "InvalidParameter",
+        "email is not supported here yet",
+    ),
+    (
+        "Subscribe",
+        &[TO_TOPIC, ("Protocol", "https"), HOOK],
+        "InvalidParameter",
+        "must match the specified protocol",
+    ),
+    ("Subscribe", &[TO_TOPIC, ("Protocol", "sqs"), HOOK], "InvalidParameter", "SQS endpoint ARN"),
+    (
+        "Subscribe",
+        &[TO_TOPIC, ("Protocol", "sqs"), ("Endpoint", NOBODY)],
+        "InvalidParameter",
+        "create it first",
+    ),
+    (
+        "Subscribe",
+        &[
+            TO_TOPIC,
+            ("Protocol", "http"),
+            HOOK,
+            ("Attributes.entry.1.key", "FilterPolicy"),
+            ("Attributes.entry.1.value", "{}"),
+        ],
+        "InvalidParameter",
+        "FilterPolicy is not supported here yet",
+    ),
+    ("Subscribe", &[("TopicArn", NOTHING), ("Protocol", "http"), HOOK], "NotFound", "Topic does not exist"),
+    (
+        "GetSubscriptionAttributes",
+        &[("SubscriptionArn", NO_SUBSCRIPTION)],
+        "NotFound",
+        "Subscription does not exist",
+    ),
+];
+
 #[test]
 fn bad_input_gets_the_codes_of_aws_and_changes_nothing() {
     let scene = scene();
-    let queue = "arn:aws:sqs:us-east-1:000000000000:nobody";
-    for (action, parameters, status, code, words) in [
-        ("CreateTopic", &[("Name", "a b")][..], 400, "InvalidParameter", "Invalid parameter: Topic Name"),
-        ("CreateTopic", &[], 400, "ValidationError", "Value null at 'name'"),
-        (
-            "CreateTopic",
-            &[("Name", "a"), ("Attributes.entry.1.key", "FifoTopic"), ("Attributes.entry.1.value", "true")],
-            400,
-            "InvalidParameter",
-            "FifoTopic is not supported here yet",
-        ),
-        ("DeleteTopic", &[("TopicArn", "x")], 400, "InvalidParameter", "at least 6 elements, not 1"),
-        (
-            "Subscribe",
-            &[("TopicArn", TOPIC), ("Protocol", "smoke"), ("Endpoint", "x")],
-            400,
-            "InvalidParameter",
-            "does not support this protocol string: smoke",
-        ),
-        (
-            "Subscribe",
-            &[("TopicArn", TOPIC), ("Protocol", "email"), ("Endpoint", "a@b.c")],
-            400,
-            "InvalidParameter",
-            "email is not supported here yet",
-        ),
-        (
-            "Subscribe",
-            &[("TopicArn", TOPIC), ("Protocol", "https"), ("Endpoint", "http://a")],
-            400,
-            "InvalidParameter",
-            "must match the specified protocol",
-        ),
-        (
-            "Subscribe",
-            &[("TopicArn", TOPIC), ("Protocol", "sqs"), ("Endpoint", "http://a")],
-            400,
-            "InvalidParameter",
-            "SQS endpoint ARN",
-        ),
-        (
-            "Subscribe",
-            &[("TopicArn", TOPIC), ("Protocol", "sqs"), ("Endpoint", queue)],
-            400,
-            "InvalidParameter",
-            "create it first",
-        ),
-        (
-            "Subscribe",
-            &[
-                ("TopicArn", TOPIC),
-                ("Protocol", "http"),
-                ("Endpoint", "http://a"),
-                ("Attributes.entry.1.key", "FilterPolicy"),
-                ("Attributes.entry.1.value", "{}"),
-            ],
-            400,
-            "InvalidParameter",
-            "FilterPolicy is not supported here yet",
-        ),
-        (
-            "Subscribe",
-            &[
-                ("TopicArn", "arn:aws:sns:us-east-1:000000000000:nothing"),
-                ("Protocol", "http"),
-                ("Endpoint", "http://a"),
-            ],
-            404,
-            "NotFound",
-            "Topic does not exist",
-        ),
-        (
-            "GetSubscriptionAttributes",
-            &[(
-                "SubscriptionArn",
-                "arn:aws:sns:us-east-1:000000000000:profile-changes:00000000-0000-0000-0000-000000000000",
-            )],
-            404,
-            "NotFound",
-            "Subscription does not exist",
-        ),
-    ] {
+    for (action, parameters, code, words) in BY_SNS {
+        let status = if *code == "NotFound" { 404 } else { 400 };
         refused(&sns(&scene, action, parameters), status, code, words);
     }
     for (operation, input, kind) in [

@@ -5,6 +5,8 @@ use gateway::front::{self, Front};
 use listener::guard::{self, HostPattern};
 use storage::retention::Retention;
 
+use super::descriptors::Descriptors;
+use super::reach::Reach;
 use super::serving::Asked;
 use super::{StartError, ledger, sockets};
 use crate::cli::{AmbiguousPaths, Listen, NodeArgs};
@@ -101,4 +103,13 @@ pub fn check_hub_url(node: &NodeArgs) -> Result<(), StartError> {
     // A user in it would go to every subscriber.
     let usable = usable && !url.contains('@');
     if usable { Ok(()) } else { Err(StartError::HubUrl(event::redaction::shown(url).into_owned())) }
+}
+
+/// What the hub is told.
+pub fn hub(names: hub::Names, reach: &Reach, descriptors: &Descriptors) -> hub::Config {
+    hub::Config {
+        names,
+        hub_url: reach.hub_url.trim_end_matches('/').to_owned(),
+        max_long_polls: descriptors.of_control().long_polls,
+    }
 }
