@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http::Response;
 use pipeline::context::{Consumer, Credential};
-use pipeline::{Access, Context, Deciding, Plugin, RequestHead, Verdict};
+use pipeline::{
+    Access, AnswerHead, Context, Deciding, Forward, Observe, Observed, Plugin, Record, RequestHead, Respond,
+    Transform, Verdict, Watch,
+};
 
 use super::*;
 
@@ -108,5 +111,57 @@ fn once_the_consumer_is_known_what_is_for_them_takes_its_turn() {
         let headers: Vec<_> = key.map(|key| ("x-key", key)).into_iter().collect();
         assert_eq!(world.send("GET", "/mockbin/x", &headers).unwrap().status, 200);
         assert_eq!(seen(&world), expected, "{key:?}");
+    }
+}
+
+/// Notes its name in every role but access.
+struct InTheRest {
+    name: &'static str,
+    notes: Notes,
+}
+
+impl Record for InTheRest {
+    fn watch(&self, forward: &Forward<'_>) -> Option<Box<dyn Watch>> {
+        let consumer = forward.context.consumer.as_ref().and_then(|consumer| consumer.username.as_deref());
+        self.notes.push(format!("{} is asked to record for {consumer:?}", self.name));
+        None
+    }
+}
+
+impl Respond for InTheRest {
+    fn respond(&self, _: &mut AnswerHead<'_>, context: &mut Context) -> Option<Box<dyn Transform>> {
+        let credential = context.credential.as_ref().and_then(|credential| credential.identifier.as_deref());
+        self.notes.push(format!("{} responds to {credential:?}", self.name));
+        None
+    }
+}
+
+impl Observe for InTheRest {
+    fn observed(&self, _: &Observed<'_>) {
+        self.notes.push(format!("{} observes", self.name));
+    }
+}
+
+#[test]
+fn in_every_role_the_instance_of_the_consumer_takes_the_place_of_the_others() {
+    let notes = Notes::default();
+    let plays = |name: &'static str| {
+        let role = Arc::new(InTheRest { name, notes: notes.clone() });
+        let (record, respond, observe) = (role.clone(), role.clone(), role);
+        let plugin =
+            Plugin { record: Some(record), respond: Some(respond), observe: Some(observe), access: None };
+        instance("plays", 3, plugin)
+    };
+    let of_ada = Scope { consumer: Some(consumer_id("ada")), ..Scope::default() };
+    let all = Scope::default();
+    let world = World::scoped(vec![(all, gate()), (of_ada, plays("adas")), (all, plays("everybodys"))]);
+    for (key, name, who) in [("ada", "adas", "\"ada\""), ("eve", "everybodys", "\"eve\"")] {
+        assert_eq!(world.send("PUT", "/mockbin/x", &[("x-key", key)]).unwrap().status, 200);
+        let expected = [
+            format!("{name} is asked to record for Some({who})"),
+            format!("{name} responds to Some({who})"),
+            format!("{name} observes"),
+        ];
+        assert_eq!(notes.wait_for(3), expected);
     }
 }
