@@ -25,7 +25,7 @@ fn storm(kills: u32, seed: u64, rules: Rules, weather: Weather) -> Report {
     let program = env!("CARGO_BIN_EXE_retrohook").into();
     let report = storm::run(&Plan { program, kills, seed, rules, weather });
     println!(
-        "{} requests, {} executed; events: {} succeeded, {} unknown ({} found by a restart); {} deliveries repeated; {} reloads; killed at {:?}",
+        "{} requests, {} executed; events: {} succeeded, {} unknown ({} found by a restart); {} deliveries repeated; {} reloads, {} changes by APIs; killed at {:?}",
         report.requests,
         report.executed,
         report.succeeded,
@@ -33,6 +33,7 @@ fn storm(kills: u32, seed: u64, rules: Rules, weather: Weather) -> Report {
         report.recovered,
         report.repeated,
         report.reloads,
+        report.edits,
         report.points
     );
     report
@@ -78,7 +79,7 @@ fn nothing_is_lost_while_the_wall_clock_jumps() {
 #[test]
 fn nothing_is_lost_while_the_configuration_changes() {
     let report = holds(8, seed(), Weather::Reloads);
-    assert!(report.reloads >= 2, "too few reloads: {report:?}");
+    assert!(report.reloads >= 2 && report.edits >= 20, "too few changes: {report:?}");
 }
 
 #[test]

@@ -20,11 +20,13 @@ use crate::process::{Process, Setup};
 use crate::upstream::Upstream;
 use crate::wait::{self, pause};
 
+mod edits;
 mod subscribers;
 mod traffic;
 pub mod verdict;
 mod weather;
 
+use edits::Edits;
 use subscribers::{Manner, QueueReader, Webhook};
 use traffic::Traffic;
 use verdict::{Outcome, Records};
@@ -85,6 +87,8 @@ pub struct Report {
     pub repeated: usize,
     /// Reloads that changed something.
     pub reloads: usize,
+    /// Changes by APIs that were acknowledged.
+    pub edits: usize,
 }
 
 /// Where the gateway listens now; nowhere while it is dead.
@@ -131,6 +135,7 @@ pub fn run(plan: &Plan) -> Report {
     let target = Target::default();
     let traffic = Traffic::start(CLIENTS, &target, &mut rng);
     let queue = QueueReader::start(&target);
+    let edits = (plan.weather == Weather::Reloads).then(|| Edits::start(&target, plan.seed));
     let mut report = Report::default();
     for kill in 0..plan.kills {
         let aim = choose(kill, plan.weather, &mut rng);
@@ -164,6 +169,9 @@ pub fn run(plan: &Plan) -> Report {
         });
     }
     let sent = traffic.stop();
+    if let Some(edits) = edits {
+        report.edits = edits.stop(addresses(&process).hub, &mut report.violations);
+    }
     drain(&process, |log| {
         let of = |known: BTreeSet<String>| log.difference(&known).cloned().collect();
         [of(webhook.acknowledged()), of(ordered.acknowledged()), of(queue.events())]

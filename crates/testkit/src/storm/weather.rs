@@ -22,7 +22,8 @@ pub enum Weather {
     NobodyReads,
     /// The wall clock jumps by up to forty days, forwards and backwards, several times a second; the monotonic clock does not.
     ClockJumps,
-    /// The files change and are read anew several times a second: routes, subscriptions (their endpoints, too), queues and topics.
+    /// The files change and are read anew several times a second: routes, subscriptions (their endpoints, too), queues and topics; and an API
+    /// makes and ends others all the time.
     Reloads,
 }
 
