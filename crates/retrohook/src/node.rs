@@ -179,6 +179,7 @@ impl Node {
         let allow = settings::allowed(&node)?;
         settings::check_hub_url(&node)?;
         let resolver = dialing::Names::system();
+        let roots = dialing::tls::SystemRoots::default();
         let descriptors = Descriptors::raise(settings::workers(&node));
         let sockets = Sockets::bind(settings::sockets(&node), &descriptors, resolver.clone())?;
         warn(sockets.warnings().into_iter().chain(descriptors.warning()));
@@ -191,7 +192,7 @@ impl Node {
         let hub_url = node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
         let reach = reach::Reach { hub_url, is_served: sockets.hub_is_served() };
         warn(reach::warnings(&config, &reach));
-        let calls = Calls { allow, names: resolver, descriptors: &descriptors };
+        let calls = Calls { allow, names: resolver, roots, descriptors: &descriptors };
         let hub = settings::hub(names, &reach, &descriptors);
         let (delivering, declare) = Delivering::start(hub, whole.all(), &ledger, calls, clock.clone())?;
 

@@ -39,6 +39,8 @@ pub struct Calls<'a> {
     pub allow: Allow,
     /// What names mean.
     pub names: dialing::Names,
+    /// Whose certificates are trusted.
+    pub roots: dialing::tls::SystemRoots,
     /// How many connections there may be.
     pub descriptors: &'a Descriptors,
 }
@@ -72,9 +74,10 @@ impl Delivering {
         let runtime = runtime()?;
         let messages = Messages::default();
         let key = KeyHolder::default();
-        let Calls { allow, names, descriptors } = calls;
+        let Calls { allow, names, roots, descriptors } = calls;
         let connections = Connections::within(descriptors.deliveries);
-        let sink = HttpSink::build(sinks::http::Config { allow, names, connections, roots: Roots::System });
+        let roots = Roots::System(roots);
+        let sink = HttpSink::build(sinks::http::Config { allow, names, connections, roots });
         let deps = worker::Deps {
             writer: ledger.writer.clone(),
             reader: ledger.reader.clone(),

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use delivery::EndpointHost;
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
+use dialing::tls::{SystemRoots, Verification, client_config, only};
+use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -15,8 +15,8 @@ use tokio_rustls::client::TlsStream;
 
 /// Whose certificates are trusted.
 pub enum Roots {
-    /// The system's, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`; Mozilla's where there are none.
-    System,
+    /// The system's.
+    System(SystemRoots),
     /// These alone.
     Only(Vec<CertificateDer<'static>>),
 }
@@ -46,34 +46,20 @@ impl Client {
             .get_or_try_init(|| async {
                 let roots = self.roots.clone();
                 // Hundreds of files, perhaps.
-                let built = tokio::task::spawn_blocking(move || client_config(&roots)).await;
-                Ok(TlsConnector::from(Arc::new(built.map_err(io::Error::other)??)))
+                let roots = tokio::task::spawn_blocking(move || root_store(&roots)).await;
+                let verification = Verification::By { roots: roots.map_err(io::Error::other)?, depth: None };
+                let config = client_config(verification).map_err(io::Error::other)?;
+                Ok(TlsConnector::from(Arc::new(config)))
             })
             .await
     }
 }
 
-fn client_config(roots: &Roots) -> io::Result<ClientConfig> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
-    Ok(builder.with_root_certificates(root_store(roots)).with_no_client_auth())
-}
-
-fn root_store(roots: &Roots) -> RootCertStore {
-    let mut store = RootCertStore::empty();
+fn root_store(roots: &Roots) -> Arc<RootCertStore> {
     match roots {
-        Roots::System => {
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if store.is_empty() {
-                store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            }
-        }
-        Roots::Only(certificates) => {
-            store.add_parsable_certificates(certificates.iter().cloned());
-        }
+        Roots::System(system) => system.get(),
+        Roots::Only(certificates) => Arc::new(only(certificates.iter().cloned())),
     }
-    store
 }
 
 fn server_name(host: &EndpointHost) -> io::Result<ServerName<'static>> {
@@ -81,9 +67,4 @@ fn server_name(host: &EndpointHost) -> io::Result<ServerName<'static>> {
         EndpointHost::Address(address) => Ok(ServerName::from(IpAddr::to_canonical(address))),
         EndpointHost::Name(name) => ServerName::try_from(name.clone()).map_err(io::Error::other),
     }
-}
-
-#[cfg(test)]
-pub(super) fn root_count(roots: &Roots) -> usize {
-    root_store(roots).len()
 }

@@ -108,9 +108,3 @@ async fn a_handshake_that_never_ends_ends_at_the_deadline() {
     assert_eq!(kind(&report), Some(Failure::Timeout));
     assert!(report.took < PATIENT);
 }
-
-#[test]
-fn the_system_has_roots() {
-    let client = super::super::tls::root_count(&Roots::System);
-    assert!(client > 0);
-}
