@@ -13,6 +13,7 @@ use crate::schema;
 use crate::tree::{self, Fault, Kind, Node, Place, Source, TreePath};
 
 mod assemble;
+mod certificate;
 mod declared;
 mod doubts;
 mod hub;
@@ -69,6 +70,7 @@ struct Checked {
     services: Vec<Option<Service>>,
     routes: Vec<Option<Route>>,
     plugins: Vec<Option<plugin::Checked>>,
+    ca_certificates: certificate::Authorities,
     hub: hub::Checked,
 }
 
@@ -81,14 +83,15 @@ impl Checked {
         problems: &mut Problems<'_>,
     ) -> Self {
         let names = names::Names::new(declared, complete, problems);
-        let services = service::check_all(declared, options.now, problems);
+        let ca_certificates = certificate::check_all(declared, complete, options.now, problems);
+        let services = service::check_all(declared, &ca_certificates, options.now, problems);
         let routes = route::check_all(declared, &names, &services, options.now, problems);
         let hub = hub::check_all(declared, &names, options, problems);
         let context =
             CheckContext { topics: names.topic_names(), region: options.region, account: options.account };
         let plugins = plugin::Checker::new(options.kinds, context, sources, &names, complete, options.now)
             .check_all(declared, problems);
-        Self { services, routes, plugins, hub }
+        Self { services, routes, plugins, ca_certificates, hub }
     }
 }
 
@@ -120,7 +123,7 @@ fn check_structure(sources: &[Source], unread: &HashSet<usize>, problems: &mut P
             continue;
         }
         for Spot { file, path } in schema::validate(&schema, &source.root, &top, problems) {
-            let entity = path.within(&declared::LISTS);
+            let entity = declared::entity_of(&path);
             let key = path.key_behind(&entity).map(str::to_owned);
             broken.entry((file, entity)).or_default().extend(key);
         }

@@ -14,7 +14,9 @@ use serde_json::{Map, Value};
 mod gateway;
 mod hub;
 
-pub(crate) use gateway::{Plugin, PluginProtocol, Route, RouteProtocol, Service};
+pub(crate) use gateway::{
+    CaCertificate, Plugin, PluginProtocol, Route, RouteProtocol, Service, ServiceProtocol,
+};
 pub(crate) use hub::{Confirm, Format, Queue, SecretText, Subscription, SubscriptionProtocol, Topic};
 
 /// A configuration file of Retrohook: Kong's declarative format, and `topics`, `subscriptions` and `queues` beside it.
@@ -59,6 +61,9 @@ pub(crate) struct File {
     /// Plug-ins that name their service or route; one that names neither applies to every route.
     #[serde(default)]
     plugins: Vec<Plugin>,
+    /// Authorities that vouch for services that are reached over https, beside the system's.
+    #[serde(default)]
+    ca_certificates: Vec<CaCertificate>,
     /// Where events are published.
     #[serde(default)]
     topics: Vec<Topic>,
@@ -120,10 +125,6 @@ pub(crate) struct File {
     #[serde(default)]
     #[schemars(extend("x-not-yet" = TLS))]
     snis: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = TLS))]
-    ca_certificates: NotYet,
     /// Kong's.
     #[serde(default)]
     #[schemars(extend("x-not-yet" = "a secret may be read from the environment without one: {vault://env/NAME}"))]

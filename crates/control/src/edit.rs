@@ -96,6 +96,9 @@ impl Whole {
         }
         for entity in &edit.put {
             match entity {
+                Entity::CaCertificate(one) => {
+                    put(&self.file().ca_certificates, &mut api.ca_certificates, one, &mut refusals);
+                }
                 Entity::Service(one) => put(&self.file().services, &mut api.services, one, &mut refusals),
                 Entity::Route(one) => put(&self.file().routes, &mut api.routes, one, &mut refusals),
                 Entity::Plugin(one) => put(&self.file().plugins, &mut api.plugins, one, &mut refusals),
@@ -129,6 +132,7 @@ impl Whole {
 /// Who still refers to what was ended, in what is left.
 fn edited_users(edited: &Whole, before: &Whole, kind: Kind, id: Uuid) -> Vec<(Kind, String)> {
     let left = |(kind, label): &(Kind, String)| match kind {
+        Kind::Service => edited.all().services.iter().any(|one| one.label() == *label),
         Kind::Route => edited.all().routes.iter().any(|one| one.label() == *label),
         Kind::Plugin => edited.all().plugins.iter().any(|one| Item::label(&**one) == *label),
         Kind::Subscription => edited.all().subscriptions.iter().any(|one| one.label() == *label),
@@ -142,6 +146,7 @@ fn label_of(set: &Set, kind: Kind, id: Uuid) -> Option<String> {
         list.iter().find(|one| one.id() == id).map(|one| one.label())
     }
     match kind {
+        Kind::CaCertificate => find(&set.ca_certificates, id),
         Kind::Service => find(&set.services, id),
         Kind::Route => find(&set.routes, id),
         Kind::Plugin => find(&set.plugins, id),
@@ -153,6 +158,7 @@ fn label_of(set: &Set, kind: Kind, id: Uuid) -> Option<String> {
 
 fn end(whole: &Whole, api: &mut Set, kind: Kind, id: Uuid, refusals: &mut Vec<Refusal>) {
     let was_there = match kind {
+        Kind::CaCertificate => remove(&mut api.ca_certificates, id),
         Kind::Service => remove(&mut api.services, id),
         Kind::Route => remove(&mut api.routes, id),
         Kind::Plugin => remove(&mut api.plugins, id),

@@ -23,6 +23,7 @@ pub struct RowError {
 /// The row of an entity.
 pub fn row(entity: &Entity) -> Row {
     let body = match entity {
+        Entity::CaCertificate(one) => serde_json::to_string(&**one),
         Entity::Service(one) => serde_json::to_string(&**one),
         Entity::Route(one) => serde_json::to_string(&**one),
         Entity::Plugin(one) => serde_json::to_string(&**one),
@@ -38,6 +39,7 @@ pub fn row(entity: &Entity) -> Row {
 /// What the registry calls a kind.
 pub fn key(kind: Kind) -> &'static str {
     match kind {
+        Kind::CaCertificate => "ca_certificate",
         Kind::Plugin => "plugin",
         other => other.as_str(),
     }
@@ -49,6 +51,7 @@ pub fn key(kind: Kind) -> &'static str {
 /// The first row that is no entity.
 pub fn read(rows: &[Row]) -> Result<Set, RowError> {
     Ok(Set {
+        ca_certificates: of(rows, Kind::CaCertificate)?,
         services: of(rows, Kind::Service)?,
         routes: of(rows, Kind::Route)?,
         plugins: of(rows, Kind::Plugin)?,
@@ -76,7 +79,7 @@ fn of<T: Item + DeserializeOwned>(rows: &[Row], kind: Kind) -> Result<Vec<Arc<T>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::config;
+    use crate::testing::{config, trusting};
 
     #[test]
     fn entities_read_back_as_they_were_written() {
@@ -99,6 +102,14 @@ mod tests {
         // Of the same age, they are in the order of their ids.
         read.subscriptions.sort_by_key(|one| set.subscriptions.iter().position(|other| other.id == one.id));
         assert_eq!(read, set);
+    }
+
+    #[test]
+    fn authorities_and_what_services_say_of_them_read_back() {
+        let set = config(&[&trusting()]).set;
+        let authority = Entity::CaCertificate(set.ca_certificates[0].clone());
+        let rows = [row(&authority), row(&Entity::Service(set.services[0].clone()))];
+        assert_eq!(read(&rows).expect("entities"), set);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use entities::{Entity, Item, Kind, Origin, Plugin, Route, Served, Set};
+use entities::{Entity, Item, Kind, Origin, Plugin, Route, Served, Service, Set};
 use uuid::Uuid;
 
 /// All entities of a node.
@@ -58,6 +58,8 @@ impl Whole {
     pub fn merge(mut file: Set, mut api: Set) -> (Self, Vec<Adopted>) {
         let mut adopted = Vec::new();
         let mut ids = HashMap::new();
+        adopt(&mut file.ca_certificates, &mut api.ca_certificates, &mut adopted, &mut ids);
+        refer(&mut file, &ids);
         adopt(&mut file.services, &mut api.services, &mut adopted, &mut ids);
         refer(&mut file, &ids);
         adopt(&mut file.routes, &mut api.routes, &mut adopted, &mut ids);
@@ -72,6 +74,7 @@ impl Whole {
     /// Puts both together as they are.
     pub(crate) fn of(file: Set, api: Set) -> Self {
         let all = Set {
+            ca_certificates: joined(&file.ca_certificates, &api.ca_certificates),
             services: joined(&file.services, &api.services),
             routes: joined(&file.routes, &api.routes),
             plugins: joined(&file.plugins, &api.plugins),
@@ -105,6 +108,7 @@ impl Whole {
 
     /// What APIs made that refers to something which is not there.
     pub fn dangling(&self) -> Vec<Dangling> {
+        let authorities: HashSet<Uuid> = self.all.ca_certificates.iter().map(|one| one.id).collect();
         let services: HashSet<Uuid> = self.all.services.iter().map(|one| one.id).collect();
         let routes: HashSet<Uuid> = self.all.routes.iter().map(|one| one.id).collect();
         let topics: HashSet<&str> = self.all.topics.iter().map(|one| one.name.as_str()).collect();
@@ -112,6 +116,11 @@ impl Whole {
         let mut miss = |kind, label: String, missing, reference| {
             found.push(Dangling { kind, label, missing, reference });
         };
+        for service in &self.api.services {
+            for id in service.ca_certificates.iter().filter(|id| !authorities.contains(id)) {
+                miss(Kind::Service, service.label(), Kind::CaCertificate, Reference::Id(*id));
+            }
+        }
         for route in self.api.routes.iter().filter(|route| !services.contains(&route.service)) {
             miss(Kind::Route, route.label(), Kind::Service, Reference::Id(route.service));
         }
@@ -151,6 +160,10 @@ impl Whole {
         let all = &self.all;
         let mut users = Vec::new();
         match kind {
+            Kind::CaCertificate => {
+                let services = all.services.iter().filter(|one| one.ca_certificates.contains(&id));
+                users.extend(services.map(|one| (Kind::Service, one.label())));
+            }
             Kind::Service => {
                 let routes = all.routes.iter().filter(|one| one.service == id);
                 users.extend(routes.map(|one| (Kind::Route, one.label())));
@@ -205,10 +218,16 @@ fn adopt<T: Item>(
     api.retain(|_| !index.next().is_some_and(|index| gone.contains(&index)));
 }
 
-/// Has routes and plug-ins refer to what has another id now.
+/// Has services, routes and plug-ins refer to what has another id now.
 fn refer(set: &mut Set, ids: &HashMap<Uuid, Uuid>) {
     if ids.is_empty() {
         return;
+    }
+    for service in &mut set.services {
+        if service.ca_certificates.iter().any(|id| ids.contains_key(id)) {
+            let now = service.ca_certificates.iter().map(|id| ids.get(id).copied().unwrap_or(*id)).collect();
+            *service = Arc::new(Service { ca_certificates: now, ..(**service).clone() });
+        }
     }
     for route in &mut set.routes {
         if let Some(service) = ids.get(&route.service) {
@@ -227,6 +246,10 @@ fn refer(set: &mut Set, ids: &HashMap<Uuid, Uuid>) {
 /// Takes what is referred to over from what files declared before.
 fn keep(api: &mut Set, before: &Set, missing: Kind, reference: &Reference, kept: &mut Vec<Entity>) {
     match (missing, reference) {
+        (Kind::CaCertificate, Reference::Id(id)) => {
+            let (before, api) = (&before.ca_certificates, &mut api.ca_certificates);
+            take(before, api, Entity::CaCertificate, |one| one.id == *id, kept)
+        }
         (Kind::Service, Reference::Id(id)) => {
             take(&before.services, &mut api.services, Entity::Service, |one| one.id == *id, kept)
         }

@@ -8,11 +8,13 @@ use event::Timestamp;
 use uuid::Uuid;
 
 use crate::subscription::Identity;
-use crate::{FieldError, Origin, Plugin, Queue, Route, Service, Subscription, Topic};
+use crate::{CaCertificate, FieldError, Origin, Plugin, Queue, Route, Service, Subscription, Topic};
 
 /// The kinds of entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// [`CaCertificate`].
+    CaCertificate,
     /// [`Service`].
     Service,
     /// [`Route`].
@@ -29,12 +31,20 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, each behind those that it may refer to.
-    pub const ALL: [Self; 6] =
-        [Self::Service, Self::Route, Self::Plugin, Self::Topic, Self::Queue, Self::Subscription];
+    pub const ALL: [Self; 7] = [
+        Self::CaCertificate,
+        Self::Service,
+        Self::Route,
+        Self::Plugin,
+        Self::Topic,
+        Self::Queue,
+        Self::Subscription,
+    ];
 
     /// As the store and messages write it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::CaCertificate => "CA certificate",
             Self::Service => "service",
             Self::Route => "route",
             Self::Plugin => "plug-in",
@@ -114,6 +124,7 @@ macro_rules! item {
     };
 }
 
+item!(CaCertificate, Vec<u8>, |one| one.der().ok(), |one| one.id.to_string());
 item!(Service, String, |one| one.name.clone(), Self::label);
 item!(Route, String, |one| one.name.clone(), Self::label);
 item!(
@@ -129,6 +140,8 @@ item!(Subscription, Identity, |one| Some(one.identity()), Self::label);
 /// An entity of any kind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entity {
+    /// An authority that vouches for services.
+    CaCertificate(Arc<CaCertificate>),
     /// A service.
     Service(Arc<Service>),
     /// A route.
@@ -147,6 +160,7 @@ impl Entity {
     /// Its kind.
     pub fn kind(&self) -> Kind {
         match self {
+            Self::CaCertificate(_) => Kind::CaCertificate,
             Self::Service(_) => Kind::Service,
             Self::Route(_) => Kind::Route,
             Self::Plugin(_) => Kind::Plugin,
@@ -159,6 +173,7 @@ impl Entity {
     /// Its id.
     pub fn id(&self) -> Uuid {
         match self {
+            Self::CaCertificate(one) => one.id,
             Self::Service(one) => one.id,
             Self::Route(one) => one.id,
             Self::Plugin(one) => one.id,
@@ -171,6 +186,7 @@ impl Entity {
     /// What messages call it.
     pub fn label(&self) -> String {
         match self {
+            Self::CaCertificate(one) => one.id.to_string(),
             Self::Service(one) => one.label(),
             Self::Route(one) => one.label(),
             Self::Plugin(one) => Item::label(&**one),

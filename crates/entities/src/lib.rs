@@ -6,6 +6,7 @@
 //! The rules of an entity's fields are pure functions that return [`FieldError`]s: what is wrong, where in the entity, and what to do. They know
 //! nothing of where a value came from: a file's reader finds line and column, an API its own words and codes.
 
+mod ca_certificate;
 pub mod field;
 pub mod ids;
 mod item;
@@ -24,6 +25,7 @@ mod set;
 pub mod subscription;
 mod topic;
 
+pub use ca_certificate::CaCertificate;
 pub use field::{Code, FieldError, Flaw};
 pub use item::{Entity, Item, Kind};
 pub use normalise::normalise;

@@ -1,11 +1,11 @@
 //! What the data path makes of a [`Set`]: the routes that requests find, each with its service and the plug-ins that run on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::{Plugin, Route, Service, Set};
+use crate::{CaCertificate, Plugin, Route, Service, Set};
 
 /// The routes of all enabled services. What is not enabled, and what leads nowhere, is not in it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Served {
     pub routes: Vec<ServedRoute>,
     /// The plug-ins that are for all requests: also for those that find no route.
     pub global: Vec<Arc<Owned>>,
+    /// The authorities that the services of these routes name.
+    pub authorities: Vec<Arc<CaCertificate>>,
 }
 
 /// A route that requests find.
@@ -53,7 +55,12 @@ impl Served {
                 plugins: of_route(&plugins, route),
             })
         });
-        Self { routes: routes.collect(), global: plugins.get(&(None, None)).cloned().unwrap_or_default() }
+        let routes: Vec<_> = routes.collect();
+        let named: HashSet<Uuid> =
+            routes.iter().flat_map(|served| &served.service.ca_certificates).copied().collect();
+        let authorities = set.ca_certificates.iter().filter(|authority| named.contains(&authority.id));
+        let global = plugins.get(&(None, None)).cloned().unwrap_or_default();
+        Self { authorities: authorities.cloned().collect(), routes, global }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use event::Timestamp;
+use rustls_pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 use uuid::Uuid;
@@ -20,6 +21,9 @@ pub struct Service {
     pub origin: Origin,
     /// Its name, if it has one.
     pub name: Option<String>,
+    /// How it is spoken to.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// A host name in lower case, or an IP address (version 6 without brackets).
     pub host: String,
     /// Its port.
@@ -37,6 +41,15 @@ pub struct Service {
     pub read_timeout: Duration,
     /// Kong's; there is one target, so that nothing is retried.
     pub retries: u16,
+    /// Over https: `false` believes whoever answers; verified if nothing is said.
+    #[serde(default)]
+    pub tls_verify: Option<bool>,
+    /// Over https: the most certificates between its own and that of a trusted authority; no limit of its own if nothing is said.
+    #[serde(default)]
+    pub tls_verify_depth: Option<u8>,
+    /// Over https: the ids of the authorities that are trusted; the system's if there are none.
+    #[serde(default)]
+    pub ca_certificates: Vec<Uuid>,
     /// `false`: its routes do not exist for requests.
     pub enabled: bool,
     /// Words to find it by.
@@ -53,13 +66,13 @@ impl Service {
         self.name.clone().unwrap_or_else(|| self.id.to_string())
     }
 
-    /// Its address as one URL; a port of 80 is left out.
+    /// Its address as one URL; the protocol's usual port is left out.
     pub fn url(&self) -> String {
         let brackets = self.host.contains(':');
         let (open, close) = if brackets { ("[", "]") } else { ("", "") };
-        let port = if self.port == 80 { String::new() } else { format!(":{}", self.port) };
+        let port = if self.port == self.protocol.port() { String::new() } else { format!(":{}", self.port) };
         let path = self.path.as_deref().unwrap_or_default();
-        format!("http://{open}{}{close}{port}{path}", self.host)
+        format!("{}://{open}{}{close}{port}{path}", self.protocol.as_str(), self.host)
     }
 
     /// All that is wrong with its fields.
@@ -69,13 +82,71 @@ impl Service {
         if let Some(path) = &self.path {
             field::note(&mut errors, Path::key("path"), self::path(path));
         }
+        match self.protocol {
+            Protocol::Http => self.check_without_tls(&mut errors),
+            Protocol::Https => field::note(&mut errors, Path::key("host"), host_of_certificate(&self.host)),
+        }
         errors
+    }
+
+    /// Kong's rule: what has no meaning must not be said.
+    fn check_without_tls(&self, errors: &mut Vec<FieldError>) {
+        let said = [
+            ("tls_verify", self.tls_verify.is_some()),
+            ("tls_verify_depth", self.tls_verify_depth.is_some()),
+            ("ca_certificates", !self.ca_certificates.is_empty()),
+        ];
+        for (key, _) in said.iter().filter(|(_, is_said)| *is_said) {
+            let hint =
+                "it is for services that are reached over https: remove it, or begin the url with https://";
+            errors.push(Flaw::invalid("value must be null", hint).at(Path::key(key)));
+        }
+    }
+}
+
+/// How a service is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// HTTP/1.1 in the clear.
+    #[default]
+    Http,
+    /// HTTP/1.1 over TLS.
+    Https,
+}
+
+impl Protocol {
+    /// As Kong writes it, and as a URL's scheme.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port that is meant where none is named.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// A host that no certificate can be for could never be reached.
+fn host_of_certificate(host: &str) -> Result<(), Flaw> {
+    let hint = "over https a host is a name of letters, digits, `-`, `_` and dots, or an IP address";
+    match ServerName::try_from(host) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Flaw::invalid("no certificate can be for this host", hint)),
     }
 }
 
 /// Where a service is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Address {
+    /// How it is spoken to.
+    pub protocol: Protocol,
     /// A host name in lower case, or an IP address (version 6 without brackets).
     pub host: String,
     /// Its port.
@@ -85,9 +156,9 @@ pub struct Address {
 }
 
 /// Protocols of Kong's that we do not speak to a service yet.
-const SCHEMES_NOT_YET: [&str; 7] = ["https", "grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp"];
+const SCHEMES_NOT_YET: [&str; 6] = ["grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp"];
 
-/// Reads Kong's `url`, which stands for host, port and path.
+/// Reads Kong's `url`, which stands for protocol, host, port and path.
 ///
 /// # Errors
 /// If it is none, or one of a protocol that is not spoken. Its path is the caller's to check ([`path`]).
@@ -97,13 +168,14 @@ pub fn address(url: &str) -> Result<Address, Flaw> {
         return Err(Flaw::invalid("not a URL: it does not begin with http://", example));
     };
     if SCHEMES_NOT_YET.contains(&scheme) {
-        let hint =
-            "services are reached over plain http for now; put a TLS client such as stunnel in between";
+        let hint = "services are reached over http and https";
         return Err(Flaw::unsupported(format!("`{scheme}` is not supported yet"), hint));
     }
-    if scheme != "http" {
-        return Err(Flaw::invalid("a service is reached over http", example));
-    }
+    let protocol = match scheme {
+        "http" => Protocol::Http,
+        "https" => Protocol::Https,
+        _ => return Err(Flaw::invalid("a service is reached over http or https", example)),
+    };
     let (authority, path) = rest.find('/').map_or((rest, None), |at| (&rest[..at], Some(&rest[at..])));
     if authority.is_empty() {
         return Err(Flaw::invalid("missing host in url", example));
@@ -114,10 +186,11 @@ pub fn address(url: &str) -> Result<Address, Flaw> {
     if url.contains(['?', '#']) {
         return Err(Flaw::invalid("a url of a service has no `?` and no `#`", "end it with the path"));
     }
-    let parsed = Url::parse(&format!("http://{authority}/"));
+    let parsed = Url::parse(&format!("{scheme}://{authority}/"));
     let parsed = parsed.map_err(|error| Flaw::invalid(format!("not a URL: {error}"), example))?;
     let host = parsed.host().map(plain_host).ok_or_else(|| Flaw::invalid("missing host in url", example))?;
-    Ok(Address { host, port: parsed.port().unwrap_or(80), path: path.map(str::to_owned) })
+    let port = parsed.port().unwrap_or(protocol.port());
+    Ok(Address { protocol, host, port, path: path.map(str::to_owned) })
 }
 
 /// Reads a host name or an IP address, with or without brackets, and gives its one spelling.

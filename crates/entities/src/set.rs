@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::{Plugin, Queue, Route, Service, Subscription, Topic};
+use crate::{CaCertificate, Plugin, Queue, Route, Service, Subscription, Topic};
 
 /// Entities of one origin, or of all. Lists keep their order: of two routes that could serve a request and are equally old, the first one does.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Set {
     pub routes: Vec<Arc<Route>>,
     /// Plug-ins, also those that are not enabled.
     pub plugins: Vec<Arc<Plugin>>,
+    /// Authorities that services may name.
+    pub ca_certificates: Vec<Arc<CaCertificate>>,
     /// Topics.
     pub topics: Vec<Arc<Topic>>,
     /// Queues of ours.

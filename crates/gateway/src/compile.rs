@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use entities::{Owned, Served, ServedRoute};
+use entities::service::Protocol;
+use entities::{CaCertificate, Owned, Served, ServedRoute};
 use http::{HeaderValue, Method};
 use pipeline::{Chains, Instance, RouteFacts, Scope};
 use regex::Regex;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
-use crate::destination::Destinations;
+use crate::destination::{Destinations, Trust};
 use crate::router::{Router, TooManyRegexes};
 use crate::table::{HostPattern, PathPattern, Route, Service};
 
@@ -32,6 +34,23 @@ pub enum CompileError<E> {
     /// A service's host cannot stand in a Host header.
     #[error("service `{0}`: its host cannot stand in a Host header")]
     Host(String),
+    /// A service over https for which there can be no handshake.
+    #[error("service `{service}`: TLS cannot be set up")]
+    Tls {
+        /// The service.
+        service: String,
+        /// Why.
+        #[source]
+        source: rustls::Error,
+    },
+    /// A service names an authority that is not there, or whose certificate cannot be read.
+    #[error("service `{service}`: there is no authority {id} among the ca_certificates")]
+    Authority {
+        /// The service.
+        service: String,
+        /// The authority's id.
+        id: Uuid,
+    },
     /// A route's method.
     #[error("route `{route}`: `{method}` is no method")]
     Method {
@@ -71,6 +90,7 @@ where
     B: FnMut(&Owned) -> Result<(Scope, Instance), E>,
 {
     let mut services: HashMap<_, Arc<Service>> = HashMap::new();
+    let authorities = Authorities::of(served);
     let mut built: HashMap<*const Owned, (Scope, Instance)> = HashMap::new();
     // Kong gives a tie to the older route. Those of one age, or of none (that of the load), keep the order of the file.
     let mut by_age: Vec<_> = served.routes.iter().collect();
@@ -93,9 +113,10 @@ where
     for ServedRoute { service, route, plugins } in by_age {
         let compiled = match services.get(&service.id) {
             Some(known) => known.clone(),
-            None => {
-                services.entry(service.id).or_insert(Arc::new(self::service(service, destinations)?)).clone()
-            }
+            None => services
+                .entry(service.id)
+                .or_insert(Arc::new(self::service(service, &authorities, destinations)?))
+                .clone(),
         };
         routes.push(self::route(service, route, compiled, Chains::choose(&make(plugins)?))?);
     }
@@ -103,12 +124,49 @@ where
     Ok(Router::new(routes)?.with_unrouted(unrouted))
 }
 
-fn service<E>(service: &entities::Service, destinations: &Destinations) -> Result<Service, CompileError<E>> {
+/// The certificates of authorities, in DER, by id.
+struct Authorities(HashMap<Uuid, Arc<[u8]>>);
+
+impl Authorities {
+    fn of(served: &Served) -> Self {
+        let read = |authority: &Arc<CaCertificate>| Some((authority.id, authority.der().ok()?.into()));
+        Self(served.authorities.iter().filter_map(read).collect())
+    }
+
+    /// Whom a service trusts; nobody too many where one of those that it names is not there.
+    fn trust<E>(&self, service: &entities::Service) -> Result<Trust, CompileError<E>> {
+        let depth = service.tls_verify_depth;
+        if service.tls_verify == Some(false) {
+            return Ok(Trust::Anyone);
+        }
+        if service.ca_certificates.is_empty() {
+            return Ok(Trust::System { depth });
+        }
+        let known = service.ca_certificates.iter().map(|id| match self.0.get(id) {
+            Some(der) => Ok(der.clone()),
+            None => Err(CompileError::Authority { service: service.label(), id: *id }),
+        });
+        Ok(Trust::only(known.collect::<Result<Vec<_>, _>>()?, depth))
+    }
+}
+
+fn service<E>(
+    service: &entities::Service,
+    authorities: &Authorities,
+    destinations: &Destinations,
+) -> Result<Service, CompileError<E>> {
     let host = if service.host.contains(':') { format!("[{}]", service.host) } else { service.host.clone() };
-    let authority = if service.port == 80 { host } else { format!("{host}:{}", service.port) };
+    let authority =
+        if service.port == service.protocol.port() { host } else { format!("{host}:{}", service.port) };
+    let destination = match service.protocol {
+        Protocol::Http => destinations.get(&service.host, service.port),
+        Protocol::Https => destinations
+            .get_over_tls(&service.host, service.port, authorities.trust(service)?)
+            .map_err(|source| CompileError::Tls { service: service.label(), source })?,
+    };
     Ok(Service {
         name: service.label(),
-        destination: destinations.get(&service.host, service.port),
+        destination,
         host_header: HeaderValue::from_str(&authority).map_err(|_| CompileError::Host(service.label()))?,
         path: service.path.clone().unwrap_or_else(|| "/".into()),
         connect_timeout: service.connect_timeout,

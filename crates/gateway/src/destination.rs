@@ -1,18 +1,24 @@
 //! Where a connection to a service leads, and so what makes one connection as good as another.
 //!
 //! The pools of upstream connections are keyed by a destination's number. Two services, of one generation of the configuration or of two,
-//! that lead to the same host and port share one [`Destination`], and with it the connections that are kept: a reload that leaves an
-//! address alone leaves its connections alone. Whatever else comes to tell connections apart (TLS, SNI, a client certificate) belongs in here.
+//! that lead to the same host and port and verify whom they find there in the same way share one [`Destination`], and with it the
+//! connections that are kept: a reload that leaves these alone leaves the connections alone. Whatever else comes to tell connections apart
+//! (a client certificate) belongs in here. The name that is asked for within TLS is the destination's host, or with `preserve_host` that
+//! of the request; the pool tells those connections apart.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use dialing::tls::{SystemRoots, Verification, client_config, only};
+use rustls::ClientConfig;
+use rustls_pki_types::{CertificateDer, ServerName};
+
 /// A number that no other destination has. It belongs to the process and not to one [`Destinations`], so that a snapshot which was
 /// compiled with other destinations than the last one can at worst reuse no connection, and never one that leads elsewhere.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// A host and a port. Lives for as long as a generation, or a request under way, leads there.
+/// A host and a port, and whether and how TLS is spoken there. Lives for as long as a generation, or a request under way, leads there.
 #[derive(Debug)]
 pub struct Destination {
     id: DestinationId,
@@ -20,6 +26,46 @@ pub struct Destination {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// How TLS is spoken there; `None` where it is not.
+    pub(crate) tls: Option<Tls>,
+}
+
+/// How TLS is spoken at a destination.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    /// Shared by all destinations of the same trust.
+    pub config: Arc<ClientConfig>,
+    /// Its host, as the name that is asked for and that its certificate must have; an address is not asked for.
+    pub name: ServerName<'static>,
+}
+
+/// Whose certificates a destination over TLS may show.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Trust {
+    /// Anybody's: nothing is verified.
+    Anyone,
+    /// Those of the system's authorities.
+    System {
+        /// The most certificates between the authority's and the server's.
+        depth: Option<u8>,
+    },
+    /// Those of these authorities.
+    Only {
+        /// Certificates in DER, in order, each once.
+        authorities: Vec<Arc<[u8]>>,
+        /// The most certificates between the authority's and the server's.
+        depth: Option<u8>,
+    },
+}
+
+impl Trust {
+    /// Those of these authorities, certificates in DER; in whatever order.
+    pub fn only(authorities: impl IntoIterator<Item = Arc<[u8]>>, depth: Option<u8>) -> Self {
+        let mut authorities: Vec<_> = authorities.into_iter().collect();
+        authorities.sort_unstable();
+        authorities.dedup();
+        Self::Only { authorities, depth }
+    }
 }
 
 impl Destination {
@@ -35,11 +81,15 @@ pub(crate) struct DestinationId(u64);
 
 /// All destinations of a gateway, over all generations of its configuration. Equal ones are one.
 #[derive(Debug, Default)]
-pub struct Destinations(Mutex<Known>);
+pub struct Destinations {
+    known: Mutex<Known>,
+    system: SystemRoots,
+}
 
 #[derive(Debug, Default)]
 struct Known {
-    destinations: HashMap<(String, u16), Weak<Destination>>,
+    destinations: HashMap<(String, u16, Option<Trust>), Weak<Destination>>,
+    configs: HashMap<Trust, Weak<ClientConfig>>,
     /// When there are so many, those that nothing leads to any more are forgotten.
     sweep_at: usize,
 }
@@ -48,26 +98,78 @@ struct Known {
 const SWEEP_AT_LEAST: usize = 64;
 
 impl Destinations {
-    /// The destination of this host and port.
+    /// For services that are verified by these authorities if nothing else is said.
+    pub fn new(system: SystemRoots) -> Self {
+        Self { known: Mutex::default(), system }
+    }
+
+    /// The destination of this host and port, in the clear.
     pub fn get(&self, host: &str, port: u16) -> Arc<Destination> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (host.to_owned(), port);
-        if let Some(destination) = known.destinations.get(&key).and_then(Weak::upgrade) {
-            return destination;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (host.to_owned(), port, None);
+        known.find(&key).unwrap_or_else(|| known.add(key, None))
+    }
+
+    /// The destination of this host and port, over TLS. The first that trusts the system's authorities reads them.
+    ///
+    /// # Errors
+    /// If no certificate can be for the host, or there is no TLS in this build; the configuration's check finds the first.
+    pub fn get_over_tls(
+        &self,
+        host: &str,
+        port: u16,
+        trust: Trust,
+    ) -> Result<Arc<Destination>, rustls::Error> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (host.to_owned(), port, Some(trust.clone()));
+        if let Some(destination) = known.find(&key) {
+            return Ok(destination);
         }
-        known.sweep();
-        let id = DestinationId(NEXT.fetch_add(1, Ordering::Relaxed));
-        let destination = Arc::new(Destination { id, host: host.to_owned(), port });
-        known.destinations.insert(key, Arc::downgrade(&destination));
-        destination
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|error| rustls::Error::General(error.to_string()))?;
+        let config = match known.configs.get(&trust).and_then(Weak::upgrade) {
+            Some(config) => config,
+            None => {
+                let config = Arc::new(self.config(&trust)?);
+                known.configs.insert(trust, Arc::downgrade(&config));
+                config
+            }
+        };
+        Ok(known.add(key, Some(Tls { config, name })))
+    }
+
+    fn config(&self, trust: &Trust) -> Result<ClientConfig, rustls::Error> {
+        let mut config = client_config(match trust {
+            Trust::Anyone => Verification::Off,
+            Trust::System { depth } => Verification::By { roots: self.system.get(), depth: *depth },
+            Trust::Only { authorities, depth } => {
+                let authorities = authorities.iter().map(|der| CertificateDer::from(&**der));
+                Verification::By { roots: Arc::new(only(authorities)), depth: *depth }
+            }
+        })?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
     }
 }
 
 impl Known {
+    fn find(&self, key: &(String, u16, Option<Trust>)) -> Option<Arc<Destination>> {
+        self.destinations.get(key).and_then(Weak::upgrade)
+    }
+
+    fn add(&mut self, key: (String, u16, Option<Trust>), tls: Option<Tls>) -> Arc<Destination> {
+        self.sweep();
+        let id = DestinationId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let destination = Arc::new(Destination { id, host: key.0.clone(), port: key.1, tls });
+        self.destinations.insert(key, Arc::downgrade(&destination));
+        destination
+    }
+
     /// Seldom: each sweep pays for as many insertions as it leaves entries.
     fn sweep(&mut self) {
         if self.destinations.len() >= self.sweep_at {
             self.destinations.retain(|_, destination| destination.strong_count() > 0);
+            self.configs.retain(|_, config| config.strong_count() > 0);
             self.sweep_at = (2 * self.destinations.len()).max(SWEEP_AT_LEAST);
         }
     }
@@ -92,13 +194,42 @@ mod tests {
     }
 
     #[test]
+    fn whoever_trusts_others_is_another_destination() {
+        let destinations = Destinations::default();
+        let over_tls = |trust: Trust| destinations.get_over_tls("a.test", 443, trust).unwrap();
+        let certificate = |name: &str| -> Arc<[u8]> {
+            rcgen::generate_simple_self_signed([name.to_owned()]).unwrap().cert.der().as_ref().into()
+        };
+        let (one, other) = (certificate("one"), certificate("other"));
+        let all = [
+            destinations.get("a.test", 443),
+            over_tls(Trust::Anyone),
+            over_tls(Trust::System { depth: None }),
+            over_tls(Trust::System { depth: Some(1) }),
+            over_tls(Trust::only([one.clone()], None)),
+            over_tls(Trust::only([one.clone()], Some(1))),
+            over_tls(Trust::only([one.clone(), other.clone()], None)),
+        ];
+        let mut ids: Vec<u64> = all.iter().map(|destination| destination.id().0).collect();
+        ids.dedup();
+        assert_eq!(ids.len(), all.len());
+        let same = over_tls(Trust::only([other.clone(), one.clone(), other], None));
+        assert_eq!(same.id(), all[6].id(), "their order does not matter");
+        let elsewhere = destinations.get_over_tls("b.test", 443, Trust::only([one], None)).unwrap();
+        let config = |destination: &Destination| Arc::as_ptr(&destination.tls.as_ref().unwrap().config);
+        assert_ne!(elsewhere.id(), all[4].id());
+        assert_eq!(config(&elsewhere), config(&all[4]), "one set of settings for all that trust the same");
+        assert!(destinations.get_over_tls("no name", 443, Trust::Anyone).is_err());
+    }
+
+    #[test]
     fn what_nothing_leads_to_is_forgotten() {
         let destinations = Destinations::default();
         let kept = destinations.get("kept.test", 80);
         for count in 0..10 * SWEEP_AT_LEAST {
             destinations.get(&format!("{count}.test"), 80);
         }
-        assert!(destinations.0.lock().unwrap().destinations.len() <= SWEEP_AT_LEAST);
+        assert!(destinations.known.lock().unwrap().destinations.len() <= SWEEP_AT_LEAST);
         assert_eq!(destinations.get("kept.test", 80).id(), kept.id());
     }
 }

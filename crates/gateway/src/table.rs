@@ -16,7 +16,7 @@ pub struct Service {
     pub name: String,
     /// Where connections to it lead.
     pub destination: Arc<Destination>,
-    /// Its host, with `:port` if that is not 80: the Host header that the upstream sees.
+    /// Its host, with `:port` if that is not the scheme's usual one: the Host header that the upstream sees.
     pub host_header: HeaderValue,
     /// Its own path, put in front of the service path; `/` if it has none.
     pub path: String,

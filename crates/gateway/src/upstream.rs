@@ -21,6 +21,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use storage::failpoint;
 use storage::throttle::Throttle;
 use tokio::net::TcpStream;
@@ -33,11 +34,14 @@ use crate::table::Service;
 mod again;
 mod failure;
 mod habits;
+mod secure;
+mod stream;
 mod wire;
 
 use again::Again;
 pub(crate) use failure::{Failure, Lost, Unsent};
 use habits::Habits;
+use secure::Name;
 use wire::{Wire, WireIo};
 
 /// An idle connection older than this is not used again: many servers close theirs after five seconds, and a request that crosses
@@ -135,11 +139,13 @@ struct Kept {
     destination: Weak<Destination>,
     idle: Vec<Idle>,
     habits: Rc<RefCell<Habits>>,
+    /// The core's own settings of TLS there, with the sessions that it can resume.
+    tls: Option<Arc<ClientConfig>>,
 }
 
 impl Kept {
     fn of(destination: &Arc<Destination>) -> Self {
-        Self { destination: Arc::downgrade(destination), idle: Vec::new(), habits: Rc::default() }
+        Self { destination: Arc::downgrade(destination), idle: Vec::new(), habits: Rc::default(), tls: None }
     }
 }
 
@@ -178,6 +184,10 @@ impl Lease {
         let mut kept = self.pool.kept.borrow_mut();
         let destination = &self.service.destination;
         let idle = &mut kept.entry(destination.id()).or_insert_with(|| Kept::of(destination)).idle;
+        if idle.len() >= MAX_IDLE && destination.tls.is_some() {
+            // With `preserve_host` clients choose for whom a connection is: what nobody asks for again makes room.
+            idle.remove(0);
+        }
         if idle.len() < MAX_IDLE {
             idle.push(Idle { sender: self.sender, wire: self.wire, since });
         }
@@ -195,7 +205,7 @@ impl Pool {
         loop {
             ticks.tick().await;
             let now = Instant::now();
-            self.kept.borrow_mut().retain(|_, Kept { destination, idle, habits }| {
+            self.kept.borrow_mut().retain(|_, Kept { destination, idle, habits, .. }| {
                 let mut habits = habits.borrow_mut();
                 idle.retain(|idle| {
                     let (age, open) = (now.duration_since(idle.since), !idle.sender.is_closed());
@@ -210,9 +220,9 @@ impl Pool {
     }
 
     /// The youngest idle connection that is still open and ready, and that the upstream is not likely to close.
-    async fn take(self: &Rc<Self>, service: &Arc<Service>) -> Option<Lease> {
+    async fn take(self: &Rc<Self>, service: &Arc<Service>, name: &Name) -> Option<Lease> {
         loop {
-            let Idle { mut sender, wire, .. } = self.pop(service.destination.id())?;
+            let Idle { mut sender, wire, .. } = self.pop(service.destination.id(), name)?;
             let host = &service.destination.host;
             if wire.wants_refresh() && dialing::literal(host).is_none() {
                 self.names.refresh(host);
@@ -233,27 +243,31 @@ impl Pool {
     }
 
     /// What the upstream is likely to close stays: how it does so shows whether it still does.
-    fn pop(&self, destination: DestinationId) -> Option<Idle> {
+    fn pop(&self, destination: DestinationId, name: &Name) -> Option<Idle> {
         let mut kept = self.kept.borrow_mut();
         let Kept { idle, habits, .. } = kept.get_mut(&destination)?;
         let (now, habits) = (Instant::now(), habits.borrow());
         let usable = |idle: &Idle| {
             let age = now.duration_since(idle.since);
-            age < MAX_IDLE_AGE && !idle.wire.is_old(now) && habits.allow(now, age, idle.wire.answers())
+            age < MAX_IDLE_AGE
+                && idle.wire.is_for(name)
+                && !idle.wire.is_old(now)
+                && habits.allow(now, age, idle.wire.answers())
         };
         let at = idle.iter().rposition(usable)?;
         Some(idle.remove(at))
     }
 
-    async fn connect(self: &Rc<Self>, service: &Arc<Service>) -> Result<Lease, Unsent> {
-        let stream = self.dial(service).await?;
+    async fn connect(self: &Rc<Self>, service: &Arc<Service>, name: Name) -> Result<Lease, Unsent> {
+        let (stream, left) = self.dial(service).await?;
+        let stream = self.secure(service, &name, stream, left).await?;
         self.stats.upstream_connections.fetch_add(1, Ordering::Relaxed);
         let habits = {
             let mut kept = self.kept.borrow_mut();
             let destination = &service.destination;
             kept.entry(destination.id()).or_insert_with(|| Kept::of(destination)).habits.clone()
         };
-        let wire = Wire::new(stream, habits, service.write_timeout);
+        let wire = Wire::new(stream, name, habits, service.write_timeout);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
@@ -267,8 +281,9 @@ impl Pool {
         Ok(Lease { sender, wire, service: service.clone(), pool: self.clone(), progress: None })
     }
 
-    /// A stream to the service. The wait for its name has a bound of its own; the service's timeout is for connecting alone.
-    async fn dial(&self, service: &Service) -> Result<TcpStream, Unsent> {
+    /// A stream to the service, and what is left of its timeout. The wait for its name has a bound of its own; the service's timeout is for
+    /// connecting alone, TLS included.
+    async fn dial(&self, service: &Service) -> Result<(TcpStream, Duration), Unsent> {
         let Destination { host, port, .. } = &*service.destination;
         let addresses = match dialing::literal(host) {
             Some(address) => vec![address],
@@ -277,12 +292,13 @@ impl Pool {
                 Unsent::NameResolution
             })?,
         };
+        let began = Instant::now();
         let dialled = dialing::connect(&addresses, *port, service.connect_timeout, || Some(())).await;
         let (stream, _) = dialled.map_err(|error| {
             self.unsent(service, &error, "a service takes no connection");
             if error.kind() == io::ErrorKind::TimedOut { Unsent::ConnectTimeout } else { Unsent::Connect }
         })?;
-        Ok(stream)
+        Ok((stream, service.connect_timeout.saturating_sub(began.elapsed())))
     }
 
     /// Says in the log why nothing was sent; at most once a second, whatever the failures are.
@@ -322,7 +338,11 @@ pub(crate) async fn ask(
     progress: Rc<Progress>,
     audience: Audience,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
-    while let Some(mut lease) = pool.take(&service).await {
+    let name = secure::name_of(&service, request.headers()).map_err(|trouble| {
+        pool.insecure(&service, &trouble);
+        Failure::Unsent(Unsent::Connect)
+    })?;
+    while let Some(mut lease) = pool.take(&service, &name).await {
         let again = Again::of(&request);
         if again.is_none() && lease.wire.spoilt().is_some() {
             continue;
@@ -346,7 +366,7 @@ pub(crate) async fn ask(
             (Err(Refused::Lost(lost, error)), _) => return Err(pool.failed(&service, lost, error.as_ref())),
         }
     }
-    let mut lease = pool.connect(&service).await.map_err(Failure::Unsent)?;
+    let mut lease = pool.connect(&service, name).await.map_err(Failure::Unsent)?;
     match ask_on(&mut lease, request, &progress).await {
         Ok(response) => Ok((response, lease)),
         Err(Refused::Unsent(_)) => Err(Failure::Unsent(Unsent::Closed)),

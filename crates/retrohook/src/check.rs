@@ -152,6 +152,8 @@ pub fn summary(set: &Set, served: &Served) -> String {
     };
     let rules = served.routes.iter().flat_map(|route| &route.plugins);
     let rules: HashSet<_> = rules.map(Arc::as_ptr).collect();
+    let authorities = set.ca_certificates.len();
+    let authorities = (authorities > 0).then(|| count(authorities, "CA certificate"));
     [
         count(set.services.len(), "service"),
         count(set.routes.len(), "route"),
@@ -160,5 +162,8 @@ pub fn summary(set: &Set, served: &Served) -> String {
         count(set.subscriptions.len(), "subscription"),
         count(set.queues.len(), "queue"),
     ]
+    .into_iter()
+    .chain(authorities)
+    .collect::<Vec<_>>()
     .join(", ")
 }

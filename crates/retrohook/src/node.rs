@@ -185,7 +185,7 @@ impl Node {
         warn(sockets.warnings().into_iter().chain(descriptors.warning()));
         let (vitals, deaths) = vital::vitals();
         let mut ledger = Ledger::open(settings::ledger(&node), clock.clone(), vitals.clone())?;
-        let compiler = Compiler::new(&names, &ledger, clock.clone());
+        let compiler = Compiler::new(&names, &ledger, clock.clone(), roots.clone());
         let (config, whole) = declared(&files, given, &mut ledger, &compiler)?;
         report::entry("data", &format!("{} ({})", node.data_dir.display(), ledger.history()?));
 

@@ -9,6 +9,7 @@ pub mod receiver;
 pub mod scene;
 pub mod server;
 pub mod storm;
+pub mod tls;
 pub mod tools;
 pub mod upstream;
 pub mod wait;

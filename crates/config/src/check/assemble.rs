@@ -9,7 +9,7 @@ use crate::loaded::Places;
 
 /// Makes the set. Nothing is missing: there was no problem.
 pub(super) fn assemble(checked: Checked) -> (Set, Places) {
-    let Checked { services, routes, plugins, hub } = checked;
+    let Checked { services, routes, plugins, ca_certificates, hub } = checked;
     let service_ids: Vec<_> =
         services.iter().map(|service| service.as_ref().map(|service| service.id)).collect();
     let route_ids: Vec<_> = routes.iter().map(|route| route.as_ref().map(|route| route.id)).collect();
@@ -27,6 +27,7 @@ pub(super) fn assemble(checked: Checked) -> (Set, Places) {
         services: services.into_iter().flatten().map(Arc::new).collect(),
         routes: routes.into_iter().flatten().map(Arc::new).collect(),
         plugins: plugins.into_iter().flatten().map(plugin).collect(),
+        ca_certificates: ca_certificates.into_all(),
         topics: hub.topics.into_iter().map(Arc::new).collect(),
         queues: hub.queues.into_iter().map(Arc::new).collect(),
         subscriptions,

@@ -9,7 +9,16 @@ use crate::raw;
 use crate::tree::{Node, Source, TreePath};
 
 /// The lists that entities stand in.
-pub(super) const LISTS: [&str; 6] = ["services", "routes", "plugins", "topics", "subscriptions", "queues"];
+const LISTS: [&str; 6] = ["services", "routes", "plugins", "topics", "subscriptions", "queues"];
+
+/// A list of entities at the top; under a service, a list of the same name has references to them.
+const AUTHORITIES: &str = "ca_certificates";
+
+/// The entity that a path lies in; the document if in none.
+pub(super) fn entity_of(path: &TreePath) -> TreePath {
+    let authority = path.within(&[AUTHORITIES]);
+    if authority == TreePath::default() { path.within(&LISTS) } else { authority }
+}
 
 /// Keys without which the rest of an entity means something else: an entity whose structure does not fit there is not read at all.
 const DECISIVE: [&str; 5] = ["service", "route", "consumer", "consumer_group", "format"];
@@ -52,6 +61,7 @@ pub(super) struct Declarations {
     pub(super) services: Vec<Declared<raw::Service>>,
     pub(super) routes: Vec<Nested<raw::Route>>,
     pub(super) plugins: Vec<DeclaredPlugin>,
+    pub(super) ca_certificates: Vec<Declared<raw::CaCertificate>>,
     pub(super) topics: Vec<Declared<raw::Topic>>,
     pub(super) subscriptions: Vec<Nested<raw::Subscription>>,
     pub(super) queues: Vec<Declared<raw::Queue>>,
@@ -69,6 +79,9 @@ impl Declarations {
             }
             all.routes(&mut reader, root, &top, None);
             all.plugins(&mut reader, root, &top, Under::Top);
+            for (spot, node) in each(root, &top, AUTHORITIES) {
+                all.ca_certificates.push(reader.entity(spot, node, &[]));
+            }
             for (spot, node) in each(root, &top, "topics") {
                 all.subscriptions(&mut reader, node, &spot, Some(all.topics.len()));
                 all.topics.push(reader.entity(spot, node, &["subscriptions"]));

@@ -33,6 +33,7 @@ pub(super) fn find(
         }
     }
     without_effect(declared, &mut doubts);
+    unverified(declared, &mut doubts);
     doubts.into_report().map(|report| report.problems).unwrap_or_default()
 }
 
@@ -46,6 +47,26 @@ fn mounts(served: &Served) -> HashMap<Uuid, Vec<Mount>> {
         }
     }
     mounts
+}
+
+/// Services whose certificate is not looked at: a wish that is granted, and said at every start.
+fn unverified(declared: &Declarations, doubts: &mut Problems<'_>) {
+    for service in &declared.services {
+        let Some(raw) = service.raw.as_ref().filter(|raw| raw.tls_verify == Some(false)) else { continue };
+        let hint =
+            "remove the key; a certificate of an authority of your own is verified by `ca_certificates`";
+        let message = "the service's certificate is not verified: whoever answers at its address is believed";
+        doubts.add(&service.spot.key("tls_verify"), message, hint);
+        for (key, is_said) in [
+            ("tls_verify_depth", raw.tls_verify_depth.is_some()),
+            ("ca_certificates", raw.ca_certificates.as_ref().is_some_and(|ids| !ids.is_empty())),
+        ] {
+            if is_said {
+                let message = format!("`{key}` has no effect beside `tls_verify: false`");
+                doubts.add(&service.spot.key(key), message, "remove one of the two");
+            }
+        }
+    }
 }
 
 /// Kong's own default, and no retry at all, which is what there is.

@@ -2,24 +2,26 @@
 
 use std::time::Duration;
 
-use entities::field::Path;
-use entities::service::{self, Address};
+use entities::field::{FieldError, Path};
+use entities::service::{self, Address, Protocol};
 use entities::{Origin, Service, ids};
 use event::Timestamp;
 use uuid::Uuid;
 
+use super::certificate::Authorities;
 use super::declared::{Declarations, Declared};
 use crate::problem::{Problems, Spot};
-use crate::raw;
+use crate::raw::{self, ServiceProtocol};
 
 /// Checks every service.
 pub(super) fn check_all(
     declared: &Declarations,
+    authorities: &Authorities,
     now: Timestamp,
     problems: &mut Problems<'_>,
 ) -> Vec<Option<Service>> {
     let check = |(index, service): (usize, &Declared<raw::Service>)| {
-        check_one(&service.spot, service.raw.as_ref()?, index, now, problems)
+        check_one(&service.spot, service.raw.as_ref()?, index, authorities, now, problems)
     };
     declared.services.iter().enumerate().map(check).collect()
 }
@@ -28,17 +30,23 @@ fn check_one(
     spot: &Spot,
     raw: &raw::Service,
     index: usize,
+    authorities: &Authorities,
     now: Timestamp,
     problems: &mut Problems<'_>,
 ) -> Option<Service> {
     let address = address(spot, raw, problems);
     let (created_at, updated_at) = times(raw.created_at, raw.updated_at, now);
     let is_there = address.is_some();
-    let Address { host, port, path } = address.unwrap_or_default();
+    let Address { protocol, host, port, path } = address.unwrap_or_default();
+    let list = spot.key("ca_certificates");
+    let named = raw.ca_certificates.iter().flatten().enumerate();
+    let named = named.filter_map(|(index, id)| authorities.resolve(&list.index(index), &id.0, problems));
+    let ca_certificates = named.collect();
     let service = Service {
         id: id(raw.id.as_deref(), raw.name.as_deref(), index),
         origin: Origin::File,
         name: raw.name.clone(),
+        protocol,
         host,
         port,
         path,
@@ -46,19 +54,28 @@ fn check_one(
         write_timeout: Duration::from_millis(raw.write_timeout.into()),
         read_timeout: Duration::from_millis(raw.read_timeout.into()),
         retries: raw.retries,
+        tls_verify: raw.tls_verify,
+        tls_verify_depth: raw.tls_verify_depth,
+        ca_certificates,
         enabled: raw.enabled,
         tags: raw.tags.clone().unwrap_or_default(),
         created_at,
         updated_at,
     };
-    for mut error in service.check() {
+    // Without its address nobody knows what may be said of it.
+    for mut error in service.check().into_iter().filter(|error| is_there || !of_protocol(error)) {
         // What a `url` says stands there.
-        if raw.url.is_some() && error.path == Path::key("path") {
+        if raw.url.is_some() && [Path::key("path"), Path::key("host")].contains(&error.path) {
             error.path = Path::key("url");
         }
         problems.add_field(spot, error);
     }
     is_there.then_some(service)
+}
+
+/// Whether an error depends on the protocol.
+fn of_protocol(error: &FieldError) -> bool {
+    ["host", "tls_verify", "tls_verify_depth", "ca_certificates"].map(Path::key).contains(&error.path)
 }
 
 fn id(id: Option<&str>, name: Option<&str>, index: usize) -> Uuid {
@@ -87,7 +104,12 @@ fn address(spot: &Spot, raw: &raw::Service, problems: &mut Problems<'_>) -> Opti
             return None;
         };
         let host = problems.keep(&spot.key("host"), service::host(host))?;
-        return Some(Address { host, port: raw.port.unwrap_or(80), path: raw.path.clone() });
+        let protocol = match raw.protocol {
+            None | Some(ServiceProtocol::Http) => Protocol::Http,
+            Some(ServiceProtocol::Https) => Protocol::Https,
+        };
+        let port = raw.port.unwrap_or(protocol.port());
+        return Some(Address { protocol, host, port, path: raw.path.clone() });
     };
     let beside = [
         ("protocol", raw.protocol.is_some()),

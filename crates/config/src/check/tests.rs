@@ -16,6 +16,7 @@ mod secrets;
 mod services;
 mod structure;
 mod stub;
+mod tls;
 mod topics;
 
 use stub::Stub;

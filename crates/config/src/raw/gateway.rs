@@ -18,7 +18,7 @@ pub(crate) struct Service {
     #[serde(default)]
     #[schemars(extend("format" = "uuid"))]
     pub(crate) id: Option<String>,
-    /// `http://host:port/path` in the place of `host`, `port` and `path`.
+    /// `http://host:port/path` or `https://…` in the place of `protocol`, `host`, `port` and `path`.
     #[serde(default)]
     pub(crate) url: Option<String>,
     /// How it is spoken to.
@@ -27,7 +27,7 @@ pub(crate) struct Service {
     /// A host name or an IP address.
     #[serde(default)]
     pub(crate) host: Option<String>,
-    /// 80 if there is none.
+    /// 80 if there is none, 443 for `https`.
     #[serde(default)]
     #[schemars(range(min = 0, max = 65535))]
     pub(crate) port: Option<u16>,
@@ -50,6 +50,16 @@ pub(crate) struct Service {
     #[serde(default = "minute")]
     #[schemars(range(min = 1, max = 2147483646))]
     pub(crate) read_timeout: u32,
+    /// Whether the certificate of a service over https is verified; `true` if there is none. `false` believes whoever answers.
+    #[serde(default)]
+    pub(crate) tls_verify: Option<bool>,
+    /// The most certificates between that of the service and that of a trusted authority; no limit of its own if there is none.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 64))]
+    pub(crate) tls_verify_depth: Option<u8>,
+    /// Ids of the authorities, under the file's `ca_certificates`, that are trusted for this service. The system's if there is none.
+    #[serde(default)]
+    pub(crate) ca_certificates: Option<Vec<Id>>,
     /// `false` takes its routes out of the gateway.
     #[serde(default = "yes")]
     pub(crate) enabled: bool,
@@ -78,33 +88,57 @@ pub(crate) struct Service {
     ignore: Vec<Value>,
     /// Kong's.
     #[serde(default)]
-    #[schemars(extend("x-not-yet" = HTTPS_UPSTREAM))]
+    #[schemars(extend("x-not-yet" = "the gateway shows services no certificate of its own: remove the key"))]
     client_certificate: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = HTTPS_UPSTREAM))]
-    tls_verify: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = HTTPS_UPSTREAM))]
-    tls_verify_depth: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = HTTPS_UPSTREAM))]
-    ca_certificates: NotYet,
 }
 
-const HTTPS_UPSTREAM: &str = "services are reached over plain http for now: remove the key";
+/// An id.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("format" = "uuid"))]
+pub(crate) struct Id(pub(crate) String);
+
+/// An authority that vouches for services that are reached over https.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "some keys are only accepted")]
+pub(crate) struct CaCertificate {
+    /// Its id, by which services name it.
+    pub(crate) id: Id,
+    /// Its certificate, in PEM.
+    pub(crate) cert: String,
+    /// The SHA-256 of the certificate in hexadecimal; computed if there is none.
+    #[serde(default)]
+    pub(crate) cert_digest: Option<String>,
+    /// Words to find it by.
+    #[serde(default)]
+    pub(crate) tags: Option<Vec<String>>,
+    /// In seconds.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub(crate) created_at: Option<u32>,
+    /// In seconds.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub(crate) updated_at: Option<u32>,
+    /// A remark.
+    #[serde(rename = "_comment", default)]
+    comment: Option<String>,
+    /// Remarks of any shape.
+    #[serde(rename = "_ignore", default)]
+    ignore: Vec<Value>,
+}
 
 /// How a service is spoken to.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(extend(
-    "x-not-yet-values" = ["https", "grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp"],
-    "x-not-yet-hint" = "services are reached over plain http for now; put a TLS client such as stunnel in between"
+    "x-not-yet-values" = ["grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp"],
+    "x-not-yet-hint" = "services are reached over http and https"
 ))]
 pub(crate) enum ServiceProtocol {
     Http,
+    Https,
 }
 
 /// Which requests go to a service.

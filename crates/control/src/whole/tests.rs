@@ -1,7 +1,7 @@
 //! What files and APIs have together.
 
 use super::*;
-use crate::testing::config;
+use crate::testing::{config, trusting};
 
 /// A set as an API would have made it, with ids of its own.
 fn made(text: &str) -> Set {
@@ -15,6 +15,7 @@ fn made(text: &str) -> Set {
     }
     let (file, mut ids) = (file(text), HashMap::new());
     let mut set = Set {
+        ca_certificates: own(&file.ca_certificates, &mut ids),
         services: own(&file.services, &mut ids),
         routes: own(&file.routes, &mut ids),
         plugins: own(&file.plugins, &mut ids),
@@ -54,6 +55,26 @@ fn a_file_adopts_what_an_api_made_with_its_id_and_what_refers_to_it() {
     assert_eq!(whole.file().subscriptions[0].origin, Origin::File);
     assert_eq!(whole.served().routes.len(), 1);
     assert!(Whole::merge(whole.file().clone(), Set::default()).1.is_empty(), "once");
+}
+
+#[test]
+fn a_service_and_the_authority_that_it_trusts_stay_together() {
+    let before = file(&trusting());
+    let api = made(&trusting());
+    let (whole, adopted) = Whole::merge(before.clone(), api.clone());
+    assert_eq!(adopted.iter().map(|one| one.kind).collect::<Vec<_>>(), [Kind::CaCertificate, Kind::Service]);
+    let id = api.ca_certificates[0].id;
+    assert_eq!(whole.file().services[0].ca_certificates, [id], "it was adopted with the id of the API's");
+    assert_eq!(whole.users(Kind::CaCertificate, id), [(Kind::Service, "s".to_owned())]);
+
+    let service = (*before.services[0]).clone().owned(Uuid::from_u128(7), Origin::Api);
+    let api = Set { services: vec![service.into()], ..Set::default() };
+    let (whole, _) = Whole::merge(Set::default(), api);
+    let missed: Vec<_> = whole.dangling().into_iter().map(|one| (one.kind, one.missing)).collect();
+    assert_eq!(missed, [(Kind::Service, Kind::CaCertificate)]);
+    let (kept, entities) = whole.keep_referred(&before);
+    assert_eq!((kept.dangling(), entities.len()), (vec![], 1));
+    assert_eq!(kept.api().ca_certificates[0].id, before.ca_certificates[0].id);
 }
 
 #[test]

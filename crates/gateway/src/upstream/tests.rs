@@ -11,6 +11,8 @@ use tokio::runtime::{Builder, LocalOptions};
 use super::*;
 use crate::destination::Destinations;
 
+mod tls;
+
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 struct Scene {

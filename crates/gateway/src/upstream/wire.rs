@@ -7,23 +7,24 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, IoSlice};
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use dialing::Lifetime;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::habits::Habits;
+use super::secure::Name;
+use super::stream::{Sent, Stream};
 use crate::stall::Stall;
 
 /// What is known of one connection.
 pub(crate) struct Wire {
-    stream: RefCell<TcpStream>,
+    stream: RefCell<Stream>,
+    /// Whom it was made for.
+    name: Name,
     life: RefCell<Lifetime>,
     habits: Rc<RefCell<Habits>>,
     /// Since its last answer ended; `None` while a request is under way.
@@ -50,9 +51,10 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream, habits: Rc<RefCell<Habits>>, write_timeout: Duration) -> Rc<Self> {
+    pub fn new(stream: Stream, name: Name, habits: Rc<RefCell<Habits>>, write_timeout: Duration) -> Rc<Self> {
         Rc::new(Self {
             stream: RefCell::new(stream),
+            name,
             life: RefCell::new(Lifetime::begin(Instant::now())),
             habits,
             idle_since: Cell::new(None),
@@ -67,6 +69,11 @@ impl Wire {
             unblocked_at: Cell::new(None),
             behind_answer: RefCell::new(Stall::new(write_timeout)),
         })
+    }
+
+    /// Whether it was made for this name.
+    pub fn is_for(&self, name: &Name) -> bool {
+        self.name == *name
     }
 
     /// Whether it is not to be used for another request, so that a name that moves is followed.
@@ -145,14 +152,7 @@ impl Wire {
 
     /// Whether the connection is at its end, or has bytes that no request asked for. Asks the kernel.
     pub fn spoilt(&self) -> Option<io::Error> {
-        let stream = self.stream.borrow();
-        let mut byte = [MaybeUninit::uninit()];
-        let spoilt = match SockRef::from(&*stream).peek(&mut byte) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
-            Err(error) => error,
-            Ok(0) => io::Error::new(ErrorKind::ConnectionAborted, "the upstream closed a kept connection"),
-            Ok(_) => io::Error::new(ErrorKind::InvalidData, "the upstream sent bytes before it was asked"),
-        };
+        let spoilt = self.stream.borrow_mut().unasked()?;
         if spoilt.kind() != ErrorKind::InvalidData {
             self.note_close(self.idle_since.get().map_or(self.idle_before.get(), |since| since.elapsed()));
         }
@@ -174,27 +174,38 @@ impl Wire {
         self.spoilt().map_or(Ok(()), Err)
     }
 
-    /// Notes what became of a write, and ends one that stands still behind an answer.
-    fn note_write(&self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        match &written {
-            Poll::Pending => {
-                if self.blocked_since.get().is_none() {
-                    self.blocked_since.set(Some(Instant::now()));
-                }
-                if self.read.get() && self.behind_answer.borrow_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Err(ErrorKind::TimedOut.into()));
-                }
-            }
-            Poll::Ready(Err(_)) => {}
-            Poll::Ready(Ok(_)) => {
-                self.wrote.set(true);
-                if self.blocked_since.take().is_some() {
-                    self.unblocked_at.set(Some(Instant::now()));
-                    self.behind_answer.borrow_mut().moved();
-                }
-            }
+    /// Notes what became of a write or a flush, and ends one that stands still behind an answer.
+    fn note_write<T>(
+        &self,
+        sent: Sent,
+        ended: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if sent.accepted {
+            self.wrote.set(true);
         }
-        written
+        if sent.moved && self.blocked_since.take().is_some() {
+            self.unblocked_at.set(Some(Instant::now()));
+            self.behind_answer.borrow_mut().moved();
+        }
+        if sent.waits && self.blocked_since.get().is_none() {
+            self.blocked_since.set(Some(Instant::now()));
+        }
+        if ended.is_pending() && self.read.get() && self.behind_answer.borrow_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+        }
+        ended
+    }
+
+    /// What a write comes to.
+    fn write(
+        &self,
+        write: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<usize>>,
+    ) -> (Poll<io::Result<usize>>, Sent) {
+        let mut stream = self.stream.borrow_mut();
+        let ended = write(Pin::new(&mut *stream));
+        let sent = stream.sent(&ended);
+        (ended, sent)
     }
 
     fn note_read(&self, filled: usize) {
@@ -216,17 +227,22 @@ impl AsyncRead for WireIo {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buffer))?;
-        self.0.note_read(buffer.filled().len() - before);
-        Poll::Ready(Ok(()))
+        let read = ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buffer));
+        match &read {
+            Ok(()) => self.0.note_read(buffer.filled().len() - before),
+            // Over TLS: closed, and not said so within it.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => self.0.note_read(0),
+            Err(_) => {}
+        }
+        Poll::Ready(read)
     }
 }
 
 impl AsyncWrite for WireIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.0.check_first_write(bytes)?;
-        let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, bytes);
-        self.0.note_write(written, cx)
+        let (written, sent) = self.0.write(|stream| stream.poll_write(cx, bytes));
+        self.0.note_write(sent, written, cx)
     }
 
     fn poll_write_vectored(
@@ -236,8 +252,8 @@ impl AsyncWrite for WireIo {
     ) -> Poll<io::Result<usize>> {
         // hyper's first slice is the head.
         self.0.check_first_write(slices.first().map_or(&[], |slice| slice))?;
-        let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, slices);
-        self.0.note_write(written, cx)
+        let (written, sent) = self.0.write(|stream| stream.poll_write_vectored(cx, slices));
+        self.0.note_write(sent, written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -245,7 +261,14 @@ impl AsyncWrite for WireIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.stream.borrow_mut()).poll_flush(cx)
+        let mut stream = self.0.stream.borrow_mut();
+        let flushed = Pin::new(&mut *stream).poll_flush(cx);
+        let sent = stream.flushed(&flushed);
+        drop(stream);
+        match sent {
+            Some(sent) => self.0.note_write(sent, flushed, cx),
+            None => flushed,
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use control::Whole;
+use dialing::tls::SystemRoots;
 use entities::{Owned, Plugin, Served, Set};
 use event::TopicId;
 use event::timestamp::Clock;
@@ -46,8 +47,8 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// For a node with this store.
-    pub fn new(names: &Names, ledger: &Ledger, clock: Arc<dyn Clock>) -> Self {
+    /// For a node with this store, whose services over https are verified by these authorities if nothing else is said.
+    pub fn new(names: &Names, ledger: &Ledger, clock: Arc<dyn Clock>, roots: SystemRoots) -> Self {
         let context = BuildContext {
             owner: String::new(),
             services: Services::default().with(ledger.writer.clone()),
@@ -56,7 +57,7 @@ impl Compiler {
             region: names.region.clone(),
             account: names.account.clone(),
         };
-        Self { kinds: kinds(), context, destinations: Destinations::default() }
+        Self { kinds: kinds(), context, destinations: Destinations::new(roots) }
     }
 
     /// Compiles the routes and makes their plug-ins, with the topics that they may name.

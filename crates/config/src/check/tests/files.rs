@@ -88,7 +88,7 @@ topics:
 gateway.yaml:2:20: services[0].name: invalid value
   hint: the only accepted characters are letters, digits and . - _ ~
 gateway.yaml:2:36: services[0].colour: unknown field `colour`
-  hint: known fields: name, id, url, protocol, host, port, path, retries, connect_timeout, write_timeout, read_timeout, enabled, tags, routes, plugins, created_at, updated_at, _comment, _ignore
+  hint: known fields: name, id, url, protocol, host, port, path, retries, connect_timeout, write_timeout, read_timeout, tls_verify, tls_verify_depth, ca_certificates, enabled, tags, routes, plugins, created_at, updated_at, _comment, _ignore
 gateway.yaml:2:56: services[0].tags[0]: invalid tag
   hint: a tag is a printable text without `,` and `/`
 gateway.yaml:2:91: services[0].routes[0].paths: expected a list, found the number 7

@@ -3,28 +3,28 @@
 use super::check;
 
 #[test]
-fn upstreams_that_are_not_http() {
+fn upstreams_that_are_not_reached() {
     check(
         &[r#"
 _format_version: "3.0"
 services:
-- { name: a, url: https://x }
+- { name: a, url: grpcs://x }
 - { name: b, protocol: grpc, host: x }
 - { name: c, url: ftp://x }
 - { name: d, protocol: ftp, host: x }
-- { name: e, host: x, tls_verify: true }
+- { name: e, host: x, client_certificate: { id: 6a7c4d38-7d0e-4f4f-9b58-0f0f2a7a0001 } }
 "#],
         r#"
-gateway.yaml:3:19: services[0].url: `https` is not supported yet
-  hint: services are reached over plain http for now; put a TLS client such as stunnel in between
+gateway.yaml:3:19: services[0].url: `grpcs` is not supported yet
+  hint: services are reached over http and https
 gateway.yaml:4:24: services[1].protocol: `grpc` is not supported yet
-  hint: services are reached over plain http for now; put a TLS client such as stunnel in between
-gateway.yaml:5:19: services[2].url: a service is reached over http
+  hint: services are reached over http and https
+gateway.yaml:5:19: services[2].url: a service is reached over http or https
   hint: write it like http://localhost:9000/path
 gateway.yaml:6:24: services[3].protocol: unknown value
-  hint: expected `http`
-gateway.yaml:7:35: services[4].tls_verify: not supported yet
-  hint: services are reached over plain http for now: remove the key
+  hint: expected one of: http, https
+gateway.yaml:7:43: services[4].client_certificate: not supported yet
+  hint: the gateway shows services no certificate of its own: remove the key
 5 problems
 "#,
     );

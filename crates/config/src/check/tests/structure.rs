@@ -128,7 +128,7 @@ services:
 "#],
         r#"
 gateway.yaml:5:3: services[0].colour: unknown field `colour`
-  hint: known fields: name, id, url, protocol, host, port, path, retries, connect_timeout, write_timeout, read_timeout, enabled, tags, routes, plugins, created_at, updated_at, _comment, _ignore
+  hint: known fields: name, id, url, protocol, host, port, path, retries, connect_timeout, write_timeout, read_timeout, tls_verify, tls_verify_depth, ca_certificates, enabled, tags, routes, plugins, created_at, updated_at, _comment, _ignore
 1 problem
 "#,
     );
