@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 
-use self::chain::{Anyone, NoDeeper};
+use self::chain::{Anyone, Chains};
 pub use self::roots::{SystemRoots, only};
 pub use self::trouble::Trouble;
 
@@ -34,15 +34,15 @@ pub enum Verification {
 /// The settings of handshakes that verify so. They share a cache of sessions, unless the caller gives a clone one of its own.
 ///
 /// # Errors
-/// If the provider has no version of TLS in common with rustls, which would be a bug.
+/// If there are no authorities, or the provider has no version of TLS in common with rustls, which would be a bug.
 pub fn client_config(verification: Verification) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let builder = match verification {
-        Verification::By { roots, depth: None } => builder.with_root_certificates(roots),
-        Verification::By { roots, depth: Some(depth) } => {
-            let verifier = NoDeeper::new(roots, depth, provider)?;
+        Verification::By { roots, depth } => {
+            let verifier = Chains::new(roots, depth, provider);
+            let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
         Verification::Off => {

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::{ClientConnection, ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
@@ -92,6 +94,8 @@ fn a_certificate_of_a_trusted_authority_is_taken_and_others_say_why_not() {
     shake(by(&ours, None), server(named("a.test"), &ours, &[])).unwrap();
     refused(by(&ours, None), server(named("a.test"), &theirs, &[]), "an authority that is not trusted");
     refused(by(&ours, None), server(named("b.test"), &ours, &[]), "is not for `a.test`, but for");
+    let nobody = Verification::By { roots: Arc::new(RootCertStore::empty()), depth: None };
+    refused(nobody, server(named("a.test"), &ours, &[]), "an authority that is not trusted");
     let mut old = named("a.test");
     (old.not_before, old.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(2001, 1, 1));
     refused(by(&ours, None), server(old, &ours, &[]), "has expired");
@@ -101,19 +105,35 @@ fn a_certificate_of_a_trusted_authority_is_taken_and_others_say_why_not() {
 }
 
 #[test]
-fn an_authority_may_not_be_a_server_but_a_server_may_vouch_for_itself() {
-    let key = KeyPair::generate().unwrap();
-    let mut params = named("a.test");
-    let itself = params.self_signed(&key).unwrap();
-    let roots = Arc::new(only([itself.der().clone()]));
-    let server = server_with(vec![itself.der().clone()], &key);
-    shake(Verification::By { roots, depth: None }, server).unwrap();
+fn a_server_may_vouch_for_itself_if_it_is_trusted() {
+    for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = named("a.test");
+        params.is_ca = is_ca;
+        let itself = params.self_signed(&key).unwrap();
+        let trusting = |certificate: &Certificate| Verification::By {
+            roots: Arc::new(only([certificate.der().clone()])),
+            depth: Some(0),
+        };
+        let server = || server_with(vec![itself.der().clone()], &key);
+        shake(trusting(&itself), server()).unwrap();
+        let other = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        shake(trusting(&other), server()).unwrap_err();
 
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let itself = params.self_signed(&key).unwrap();
-    let roots = Arc::new(only([itself.der().clone()]));
-    let server = server_with(vec![itself.der().clone()], &key);
-    refused(Verification::By { roots, depth: None }, server, "CA:TRUE");
+        // What it says of itself holds all the same.
+        let mut elsewhere = named("b.test");
+        elsewhere.is_ca = is_ca;
+        let elsewhere = elsewhere.self_signed(&key).unwrap();
+        let server = server_with(vec![elsewhere.der().clone()], &key);
+        refused(trusting(&elsewhere), server, "is not for `a.test`, but for");
+        (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(2001, 1, 1));
+        let old = params.self_signed(&key).unwrap();
+        refused(trusting(&old), server_with(vec![old.der().clone()], &key), "has expired");
+    }
+    let (key, mut stranger) = (KeyPair::generate().unwrap(), named("a.test"));
+    stranger.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let stranger = stranger.self_signed(&key).unwrap();
+    refused(by(&authority(), None), server_with(vec![stranger.der().clone()], &key), "it made itself");
 }
 
 #[test]

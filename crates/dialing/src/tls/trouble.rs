@@ -96,9 +96,8 @@ fn of_other(error: &(dyn std::error::Error + 'static)) -> Trouble {
     }
     match error.downcast_ref::<webpki::Error>() {
         Some(webpki::Error::CaUsedAsEndEntity) => Trouble::new(
-            "its certificate is that of an authority (CA:TRUE), with which no server may identify itself",
-            "make the server a certificate of its own that the authority signs, or a self-signed one with CA:FALSE \
-             (`openssl req -x509 -addext basicConstraints=critical,CA:FALSE`)",
+            "its certificate is one that it made itself (that of an authority, CA:TRUE), and is not trusted",
+            "if it is the right one, add that certificate to the file's `ca_certificates` and its id to those of the service",
         ),
         Some(webpki::Error::UnsupportedCertVersion) => Trouble::new(
             "its certificate has no extensions (X.509 version 1), and so no names that could be verified",

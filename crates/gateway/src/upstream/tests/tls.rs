@@ -86,6 +86,18 @@ impl Peer {
         self.say(ANSWER);
     }
 
+    /// Reads so many bytes of a request at least.
+    async fn take(&mut self, least: usize) {
+        let mut read = 0;
+        let mut piece = vec![0; 64 << 10];
+        while read < least {
+            match self.session.reader().read(&mut piece) {
+                Ok(more) => read += more,
+                Err(_) => self.exchange().await,
+            }
+        }
+    }
+
     fn say(&mut self, bytes: &[u8]) {
         self.session.writer().write_all(bytes).unwrap();
         self.flush();
@@ -124,8 +136,10 @@ fn what_tls_says_on_its_own_spoils_no_connection() {
     }
 }
 
-/// What a peer does to a kept connection.
-const SPOIL: [(&str, fn(Peer) -> Option<Peer>); 6] = [
+/// What a peer does to a kept connection; what is left of it.
+type Spoil = fn(Peer) -> Option<Peer>;
+
+const SPOIL: [(&str, Spoil); 6] = [
     ("an answer to nobody", |mut peer| {
         peer.say(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nbad");
         Some(peer)
@@ -172,6 +186,71 @@ fn a_spoilt_connection_is_not_used_and_its_request_takes_another() {
             });
         }
     }
+}
+
+/// More than the kernel keeps for somebody who does not read.
+const MUCH: usize = 24 << 20;
+
+/// A request of which the kernel takes no more, and its wire.
+async fn blocked(scene: &Scene, progress: &Rc<Progress>) -> Rc<Wire> {
+    loop {
+        let wire = progress.wire.borrow().clone();
+        if let Some(wire) = wire.filter(|wire| wire.blocked_since().is_some()) {
+            return wire;
+        }
+        assert!(scene.listener.accept().is_err(), "one connection is enough");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn large(scene: &Scene, progress: &Rc<Progress>) -> impl Future<Output = Result<Lease, Failure>> + use<> {
+    let mut request = Request::new(UpstreamBody::whole(Bytes::from(vec![b'x'; MUCH])));
+    *request.method_mut() = "PUT".parse().unwrap();
+    request.headers_mut().insert("host", HeaderValue::from_static("service.test"));
+    let asking = ask(scene.pool.clone(), scene.service.clone(), request, progress.clone(), Audience::Watch);
+    async { asking.await.map(|(_, lease)| lease) }
+}
+
+#[test]
+fn bytes_that_the_kernel_does_not_take_are_known_to_wait() {
+    block_on(async {
+        let (scene, config) = scene();
+        let progress = Progress::new();
+        let serving = async {
+            let mut peer = Peer::accept(&scene, &config).await;
+            let wire = blocked(&scene, &progress).await;
+            assert!(wire.has_written() && wire.unblocked_at().is_none());
+            peer.take(MUCH).await;
+            peer.say(ANSWER);
+            wire
+        };
+        let (asked, wire) = tokio::join!(large(&scene, &progress), serving);
+        assert!(asked.is_ok());
+        assert!(wire.blocked_since().is_none() && wire.unblocked_at().is_some());
+    });
+}
+
+#[test]
+fn an_answer_that_comes_early_is_taken_and_the_request_goes_on() {
+    block_on(async {
+        let (scene, config) = scene();
+        let progress = Progress::new();
+        let (early, answered) = tokio::sync::oneshot::channel();
+        let serving = async {
+            let mut peer = Peer::accept(&scene, &config).await;
+            blocked(&scene, &progress).await;
+            peer.say(ANSWER);
+            answered.await.unwrap();
+            peer.take(MUCH).await;
+        };
+        let asking = async {
+            let lease = large(&scene, &progress).await.unwrap_or_else(|failure| panic!("{failure:?}"));
+            early.send(()).unwrap();
+            lease
+        };
+        let (lease, ()) = tokio::join!(asking, serving);
+        lease.finish();
+    });
 }
 
 #[test]
