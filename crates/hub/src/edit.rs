@@ -225,11 +225,12 @@ impl Known {
             self.end_subscription(subscription);
         }
         let topic = self.writing.topic_name(id);
-        let subscriptions = match dropped.subscriptions {
-            1 => "its subscription".to_owned(),
-            count => format!("its {count} subscriptions"),
+        let with = match dropped.subscriptions {
+            0 => String::new(),
+            1 => " with its subscription".to_owned(),
+            count => format!(" with its {count} subscriptions"),
         };
-        tell(&dropped, format_args!("the topic {topic} was deleted with {subscriptions}"));
+        tell(&dropped, format_args!("the topic {topic} was deleted{with}"));
     }
 
     fn queue_named(&self, id: QueueId) -> Option<crate::queue::Queue> {

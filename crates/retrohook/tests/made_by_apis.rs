@@ -1,8 +1,11 @@
 //! Topics, queues and subscriptions that SNS's and SQS's APIs make while the gateway runs, beside those of the files: durable, delivered to
 //! at once, and neither touches what the other owns.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 use testkit::client::{self, Answer};
+use testkit::python;
 use testkit::receiver::Receiver;
 use testkit::scene::{Profiles, Scene};
 use testkit::wait;
@@ -460,4 +463,14 @@ fn a_kill_between_the_store_and_what_is_served_leaves_the_whole_change() {
         sns(&scene, "DeleteTopic", &[("TopicArn", &TOPIC.replace("profile-changes", "orders"))]).status,
         200
     );
+}
+
+#[test]
+fn boto3_makes_asks_for_changes_and_ends_all_of_it() {
+    let scene = scene();
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/python/sns_and_sqs.py");
+    let hub = format!("http://{}", scene.gateway().address("hub"));
+    let ran = python::command(&script).arg(hub).output().expect("python starts");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(listed(&scene, "Endpoint"), [scene.receiver.url("/hook")], "the file's own are untouched");
 }

@@ -1,0 +1,61 @@
+"""Makes, asks for, changes and ends topics, subscriptions and queues with boto3, and looks at every answer.
+
+Usage: sns_and_sqs.py HUB_URL. Exit status 0 if all is as AWS's own would be, but for what docs/operations.md says.
+"""
+
+import sys
+
+import boto3
+from botocore.exceptions import ClientError
+
+CREDENTIALS = {"region_name": "us-east-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
+sns = boto3.client("sns", endpoint_url=sys.argv[1], **CREDENTIALS)
+sqs = boto3.client("sqs", endpoint_url=sys.argv[1], **CREDENTIALS)
+
+
+def refused(code, call, **arguments):
+    try:
+        call(**arguments)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == code, error
+    else:
+        raise AssertionError(f"{code} was expected")
+
+
+topic = sns.create_topic(Name="orders", Tags=[{"Key": "team", "Value": "a"}], Attributes={"DisplayName": "Orders"})["TopicArn"]
+assert topic == "arn:aws:sns:us-east-1:000000000000:orders"
+assert sns.create_topic(Name="orders")["TopicArn"] == topic
+queue = sqs.create_queue(QueueName="worker", Attributes={"VisibilityTimeout": "7"}, tags={"team": "a"})["QueueUrl"]
+arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+raw = {"RawMessageDelivery": "true"}
+subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=raw)["SubscriptionArn"]
+assert sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"] == subscription
+pending = sns.subscribe(TopicArn=topic, Protocol="http", Endpoint="http://127.0.0.1:1/hook")["SubscriptionArn"]
+assert pending == "pending confirmation"
+
+listed = {one["SubscriptionArn"]: one for one in sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]}
+assert set(listed) == {subscription, "PendingConfirmation"}, listed
+assert listed[subscription]["Endpoint"] == arn
+attributes = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+assert (attributes["DisplayName"], attributes["SubscriptionsConfirmed"], attributes["SubscriptionsPending"]) == ("Orders", "1", "1")
+
+sns.set_topic_attributes(TopicArn=topic, AttributeName="DisplayName", AttributeValue="New")
+assert sns.get_topic_attributes(TopicArn=topic)["Attributes"]["DisplayName"] == "New"
+sns.set_subscription_attributes(SubscriptionArn=subscription, AttributeName="RawMessageDelivery", AttributeValue="false")
+assert sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]["RawMessageDelivery"] == "false"
+sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "9", "MessageRetentionPeriod": "600"})
+settings = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+assert (settings["VisibilityTimeout"], settings["MessageRetentionPeriod"]) == ("9", "600"), settings
+
+refused("InvalidParameter", sns.create_topic, Name="a b")
+refused("InvalidParameter", sns.create_topic, Name="orders", Attributes={"DisplayName": "other"})
+refused("NotFound", sns.subscribe, TopicArn=topic + "x", Protocol="sqs", Endpoint=arn)
+refused("QueueAlreadyExists", sqs.create_queue, QueueName="worker", Attributes={"VisibilityTimeout": "8"})
+refused("AWS.SimpleQueueService.NonExistentQueue", sqs.delete_queue, QueueUrl=queue + "x")
+
+sns.unsubscribe(SubscriptionArn=subscription)
+sqs.purge_queue(QueueUrl=queue)
+sqs.delete_queue(QueueUrl=queue)
+sns.delete_topic(TopicArn=topic)
+assert topic not in [one["TopicArn"] for one in sns.list_topics()["Topics"]]
+assert "QueueUrls" not in sqs.list_queues()
