@@ -75,11 +75,13 @@ pub(crate) struct Detail {
 pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Result<Json<Detail>, Error> {
     let event = find(&node, &id).await?;
     let position = event.position;
-    let (rows, attempts, messages) = read(&node, move |reader| {
-        Ok((reader.deliveries_at(position)?, reader.attempts_at(position)?, reader.messages_at(position)?))
+    // Each read is of a moment of its own. Cursors first, then attempts, then rows: what a cursor has passed without success, and what was
+    // tried, has its row by then, so that nothing that waits looks delivered.
+    let (current, attempts, rows, messages) = read(&node, move |reader| {
+        let (current, attempts) = (reader.subscriptions()?, reader.attempts_at(position)?);
+        Ok((current, attempts, reader.deliveries_at(position)?, reader.messages_at(position)?))
     })
     .await?;
-    let current = read(&node, |reader| reader.subscriptions()).await?;
     // A subscription owns events from the commit that made it.
     let is_owed = |subscription: &&Subscription| {
         subscription.topic == event.body.topic && subscription.created <= event.stamp

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use entities::{Entity, Item, Kind, Origin, Plugin, Route, Served, Service, Set};
+use entities::{Entity, Item, Kind, Origin, Plugin, Protocol, Route, Served, Service, Set};
 use uuid::Uuid;
 
 /// All entities of a node.
@@ -135,6 +135,11 @@ impl Whole {
         for one in self.api.subscriptions.iter().filter(|one| !topics.contains(one.topic.as_str())) {
             miss(Kind::Subscription, one.label(), Kind::Topic, Reference::Name(one.topic.clone()));
         }
+        let queues: HashSet<&str> = self.all.queues.iter().map(|one| one.name.as_str()).collect();
+        let to_queues = self.api.subscriptions.iter().filter(|one| one.protocol == Protocol::Sqs);
+        for one in to_queues.filter(|one| !queues.contains(one.endpoint.as_str())) {
+            miss(Kind::Subscription, one.label(), Kind::Queue, Reference::Name(one.endpoint.clone()));
+        }
         found
     }
 
@@ -179,8 +184,13 @@ impl Whole {
                 let subscriptions = all.subscriptions.iter().filter(|one| Some(one.topic.as_str()) == name);
                 users.extend(subscriptions.map(|one| (Kind::Subscription, one.label())));
             }
-            // SNS lets a subscription name a queue that is gone.
-            Kind::Plugin | Kind::Queue | Kind::Subscription => {}
+            Kind::Queue => {
+                let name = all.queues.iter().find(|one| one.id == id).map(|one| one.name.as_str());
+                let to_queues = all.subscriptions.iter().filter(|one| one.protocol == Protocol::Sqs);
+                let to_it = to_queues.filter(|one| Some(one.endpoint.as_str()) == name);
+                users.extend(to_it.map(|one| (Kind::Subscription, one.label())));
+            }
+            Kind::Plugin | Kind::Subscription => {}
         }
         users
     }
@@ -258,6 +268,9 @@ fn keep(api: &mut Set, before: &Set, missing: Kind, reference: &Reference, kept:
         }
         (Kind::Topic, Reference::Name(name)) => {
             take(&before.topics, &mut api.topics, Entity::Topic, |one| one.name == *name, kept);
+        }
+        (Kind::Queue, Reference::Name(name)) => {
+            take(&before.queues, &mut api.queues, Entity::Queue, |one| one.name == *name, kept);
         }
         _ => {}
     }

@@ -218,6 +218,12 @@ fn what_an_api_ends_is_gone_at_once_with_what_it_was_owed() {
     assert_eq!(status, 400);
     // The name is free, and nothing of the old one is in it.
     sqs(&scene, "CreateQueue", &json!({ "QueueName": "worker" }));
+    subscribe(&scene, "sqs", queue, &[]);
+    assert_eq!(sqs(&scene, "DeleteQueue", &json!({ "QueueUrl": "worker" })).0, 200);
+    assert_eq!(listed(&scene, "Endpoint"), [scene.receiver.url("/hook")], "its subscription goes with it");
+    scene.kill_and_restart();
+    assert_eq!(sqs(&scene, "ListQueues", &json!({})).1, json!({}), "and nothing brings it back");
+    sqs(&scene, "CreateQueue", &json!({ "QueueName": "worker" }));
     let (_, answer) = sqs(&scene, "ReceiveMessage", &json!({ "QueueUrl": "worker" }));
     assert_eq!(answer, json!({}));
 }

@@ -249,7 +249,14 @@ fn make_version_3(dir: &Path) {
          ALTER TABLE subscriptions DROP COLUMN reconfirms;
          ALTER TABLE subscriptions DROP COLUMN created;
          ALTER TABLE subscriptions DROP COLUMN removed;
-         ALTER TABLE queues DROP COLUMN retention;",
+         DROP TABLE registry;
+         DROP TABLE dropped;
+         DROP TABLE deleted_topics;
+         DROP INDEX subscriptions_queue;
+         CREATE TABLE queues_of_v3 (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+         INSERT INTO queues_of_v3 SELECT id, name FROM queues;
+         DROP TABLE queues;
+         ALTER TABLE queues_of_v3 RENAME TO queues;",
     )
     .expect("it was of this version");
 }
