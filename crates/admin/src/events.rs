@@ -7,7 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
 use delivery::worker::RedeliverError;
-use event::{Event, EventId, Position};
+use event::{Content, Event, EventId, Exchange, Position, TopicId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use storage::EventPage;
@@ -101,13 +101,14 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
         .into_iter()
         .map(|(id, (row, attempts))| {
             let subscription = current.iter().find(|subscription| subscription.id == id);
-            let message = messages.iter().find(|message| message.subscription == id);
+            let message = messages.iter().find(|message| message.subscription == Some(id));
             let state = match subscription.filter(|known| known.protocol == Protocol::Sqs) {
-                Some(queue) => message_state(queue, message),
+                Some(queue) => message_state(queue.state.is_disabled(), message),
                 None => delivery_state(subscription, position, row.as_ref()),
             };
             DeliveryView::new(&node, (id, subscription), state, row, attempts)
         })
+        .chain(sent_to(&event, &messages))
         .collect();
     Ok(Json(Detail { event: EventView::new(&node, event), deliveries }))
 }
@@ -156,32 +157,62 @@ async fn find(node: &Node, id: &str) -> Result<Event, Error> {
 struct EventView {
     id: EventId,
     sequence: i64,
-    topic: String,
-    key: String,
-    outcome: &'static str,
+    /// Absent where it went straight into a queue.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    overlapped: bool,
+    topic: Option<String>,
+    key: String,
     recorded_at: String,
-    request: Option<Box<RawValue>>,
-    response: Option<Box<RawValue>>,
+    #[serde(flatten)]
+    content: ContentView,
+}
+
+/// What happened, as the API shows it. `kind` says which of the two it is.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum ContentView {
+    Exchange {
+        outcome: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+        overlapped: bool,
+        request: Option<Box<RawValue>>,
+        response: Option<Box<RawValue>>,
+    },
+    Message {
+        text: String,
+        /// What stands beside the text; `null` if that is damaged.
+        details: Option<event::message::Details>,
+    },
 }
 
 impl EventView {
     fn new(node: &Node, event: Event) -> Self {
         let body = event.body;
-        let json = |text: &str| RawValue::from_string(text.to_owned()).ok();
         Self {
             id: body.id,
             sequence: event.position.0,
-            topic: node.declared().topic_name(body.topic),
+            topic: (body.topic != TopicId::NONE).then(|| node.declared().topic_name(body.topic)),
             key: body.key.to_string(),
-            outcome: body.outcome.as_str(),
-            reason: body.outcome.reason().map(event::UnknownReason::as_str),
-            overlapped: body.overlapped,
             recorded_at: body.recorded_at.to_string(),
-            request: json(&body.request),
-            response: body.answer.as_deref().and_then(json),
+            content: ContentView::new(body.content),
+        }
+    }
+}
+
+impl ContentView {
+    fn new(content: Content) -> Self {
+        let json = |text: &str| RawValue::from_string(text.to_owned()).ok();
+        match content {
+            Content::Exchange(Exchange { outcome, overlapped, request, answer }) => Self::Exchange {
+                outcome: outcome.as_str(),
+                reason: outcome.reason().map(event::UnknownReason::as_str),
+                overlapped,
+                request: json(&request),
+                response: answer.as_deref().and_then(json),
+            },
+            Content::Message(message) => {
+                Self::Message { text: message.text.to_string(), details: message.details().ok() }
+            }
         }
     }
 }
@@ -189,7 +220,9 @@ impl EventView {
 /// A delivery as the API shows it.
 #[derive(Serialize)]
 struct DeliveryView {
-    subscription: i64,
+    /// Absent where the message was sent straight to its queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscription: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     protocol: &'static str,
@@ -216,7 +249,7 @@ impl DeliveryView {
             Some(DeliveryState::Behind) | None => (None, None),
         };
         Self {
-            subscription: id.0,
+            subscription: Some(id.0),
             name: subscription.and_then(|subscription| subscription.name.clone()),
             protocol: subscription.map_or("", |subscription| subscription.protocol.as_str()),
             endpoint: subscription.map_or_else(String::new, |subscription| shown(&subscription.endpoint)),
@@ -246,13 +279,29 @@ fn delivery_state(
 }
 
 /// What became of a queue's message. One that is gone was deleted by its worker, or is past its time.
-fn message_state(queue: &Subscription, message: Option<&QueuedMessage>) -> &'static str {
+fn message_state(is_disabled: bool, message: Option<&QueuedMessage>) -> &'static str {
     match message {
         Some(message) if message.receive_count > 0 => "received",
         Some(_) => "queued",
-        None if queue.state.is_disabled() => "disabled",
+        None if is_disabled => "disabled",
         None => "deleted",
     }
+}
+
+/// Where a message went that was sent straight to a queue; nothing for any other event.
+fn sent_to(event: &Event, messages: &[QueuedMessage]) -> Option<DeliveryView> {
+    let Content::Message(message) = &event.body.content else { return None };
+    let queue = message.details().ok()?.queue?;
+    Some(DeliveryView {
+        subscription: None,
+        name: None,
+        protocol: Protocol::Sqs.as_str(),
+        endpoint: queue,
+        state: message_state(false, messages.first()),
+        reason: None,
+        next_attempt_at: None,
+        attempts: Vec::new(),
+    })
 }
 
 /// An attempt as the API shows it.

@@ -215,10 +215,12 @@ impl Scrape {
         let mut family = Family::counters(
             encoder,
             "retrohook_events",
-            "Events recorded, by outcome; recovered ones excluded",
+            "Events recorded, by outcome; recovered ones excluded. published: messages to topics, sent: messages to queues",
         )?;
         family.counter(&[("outcome", "succeeded")], load(&stats.succeeded))?;
         family.counter(&[("outcome", "unknown")], load(&stats.unknown))?;
+        family.counter(&[("outcome", "published")], load(&stats.published))?;
+        family.counter(&[("outcome", "sent")], load(&stats.sent))?;
         counter(
             encoder,
             "retrohook_dropped_events",
@@ -450,6 +452,7 @@ impl Scrape {
         for (queue, depth) in &snapshot.queues {
             family.gauge(&[("queue", queue), ("state", "visible")], depth.visible as f64)?;
             family.gauge(&[("queue", queue), ("state", "in_flight")], depth.in_flight as f64)?;
+            family.gauge(&[("queue", queue), ("state", "delayed")], depth.delayed as f64)?;
         }
         let expired = self.node.writer.stats().expired_messages();
         let mut family = Family::counters(

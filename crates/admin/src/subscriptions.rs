@@ -220,6 +220,7 @@ struct CursorView {
 struct Messages {
     visible: u64,
     in_flight: u64,
+    delayed: u64,
     oldest_pending_seconds: f64,
 }
 
@@ -251,8 +252,9 @@ impl View {
             oldest.map_or(0.0, |oldest| node.writer.clock().now().since(oldest).as_secs_f64())
         };
         let progress = if known.protocol == Protocol::Sqs {
-            let QueueDepth { visible, in_flight, oldest } = depth.unwrap_or_default();
-            Progress::Queue { messages: Messages { visible, in_flight, oldest_pending_seconds: age(oldest) } }
+            let QueueDepth { visible, in_flight, delayed, oldest } = depth.unwrap_or_default();
+            let oldest_pending_seconds = age(oldest);
+            Progress::Queue { messages: Messages { visible, in_flight, delayed, oldest_pending_seconds } }
         } else {
             let worker = node.deliveries.handle(known.id);
             Progress::Push(Box::new(Push {

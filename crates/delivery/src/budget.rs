@@ -171,14 +171,14 @@ fn signed(bytes: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use event::Position;
-    use storage::memory::sample_event;
+    use storage::memory::sample_exchange;
 
     use super::*;
 
     fn of(facts: usize) -> Event {
-        let mut body = sample_event(1);
-        body.request = "x".repeat(facts).into();
-        body.answer = None;
+        let body = sample_exchange(1, |exchange| {
+            (exchange.request, exchange.answer) = ("x".repeat(facts).into(), None);
+        });
         Event { position: Position(1), stamp: event::Stamp::default(), body }
     }
 
@@ -210,7 +210,7 @@ mod tests {
     fn facts_are_the_request_and_the_answer() {
         let mut event = of(7);
         assert_eq!(facts(&event), 7);
-        event.body.answer = Some("abc".into());
+        event.body.exchange_mut().unwrap().answer = Some("abc".into());
         assert_eq!(facts(&event), 10);
     }
 

@@ -6,6 +6,9 @@
 //! | [`WireFormat::SnsRaw`] | the message | none |
 //! | [`WireFormat::StandardWebhooks`] | `{"type", "timestamp", "data": <the message>}`; a CloudEvents message as it is | `webhook-signature` |
 //!
+//! The message of an exchange is what its rule's `format` makes of it; one that somebody published is its text. Where that is no JSON object
+//! or array, the `data` of Standard Webhooks is a string.
+//!
 //! Every delivery, raw ones too, carries `x-retrohook-outcome`, `x-retrohook-event-id`, `x-retrohook-sequence`, `x-retrohook-attempt`
 //! and, where the key is ASCII without control characters, `x-retrohook-key`.
 
@@ -18,8 +21,9 @@ use bytes::Bytes;
 use event::{Event, Timestamp};
 use http::header::{CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
+use storage::entities::Protocol;
 
-pub use message::Message;
+pub use message::{Form, Message};
 
 use crate::signing::Secret;
 
@@ -48,6 +52,8 @@ pub struct Outgoing {
 pub struct Recipient {
     /// How it wants its deliveries.
     pub format: WireFormat,
+    /// How it is reached: a structured message may have a text for it.
+    pub protocol: Protocol,
     /// The names that stand in them.
     pub names: sns::Names,
 }
@@ -67,17 +73,18 @@ impl Recipient {
         now: Timestamp,
         signed: Option<&sns::Signed>,
     ) -> Outgoing {
+        let form = message.form(self.protocol);
         let (mut headers, body) = match &self.format {
             WireFormat::Sns => {
                 let headers = sns::headers(&self.names, message, sns::Delivery::Envelope);
-                (headers, Bytes::from(sns::notification(&self.names, message, signed)))
+                (headers, Bytes::from(sns::notification(&self.names, message, form.text(), signed)))
             }
             WireFormat::SnsRaw => {
                 let headers = sns::headers(&self.names, message, sns::Delivery::Raw);
-                (headers, message.text().clone())
+                (headers, form.text().clone())
             }
             WireFormat::StandardWebhooks(secrets) => {
-                let body = standard_webhooks::body(message);
+                let body = standard_webhooks::body(message, form);
                 (standard_webhooks::headers(message, &body, secrets, now), body)
             }
         };
@@ -88,7 +95,7 @@ impl Recipient {
 
 fn add_retrohook_headers(headers: &mut HeaderMap, event: &Event, attempt: u32) {
     let name = HeaderName::from_static;
-    let outcome = HeaderValue::from_static(event.body.outcome.as_str());
+    let outcome = HeaderValue::from_static(event.body.outcome().as_str());
     headers.insert(name("x-retrohook-outcome"), outcome);
     headers.insert(name("x-retrohook-event-id"), ascii(event.body.id));
     headers.insert(name("x-retrohook-sequence"), HeaderValue::from(event.position.0));

@@ -262,7 +262,7 @@ impl Worker {
         settings.max_in_flight = settings.max_in_flight.clamp(1, MAX_IN_FLIGHT);
         let courier = Courier {
             endpoint,
-            recipient: Recipient { format: settings.format.clone(), names },
+            recipient: Recipient { format: settings.format.clone(), protocol: subscription.protocol, names },
             timeout: settings.timeout,
             sink: deps.sink.clone(),
             clock: deps.clock.clone(),

@@ -1,7 +1,8 @@
 //! Envelopes: the SNS `Message` that a rule's `format` renders from the log's neutral facts, and the attributes beside it.
 //!
 //! An event is rendered once, on the delivery side, whatever the number of its subscribers. The format stands in the facts, so a rule
-//! that changes it changes the events that come after, never those in the log. The attributes are the same for every format:
+//! that changes it changes the events that come after, never those in the log. A message that somebody published has no rule: it is
+//! rendered as it was given, text and attributes. The attributes of an exchange are the same for every format:
 //!
 //! | attribute | type | when |
 //! |---|---|---|
@@ -17,9 +18,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Event;
 use crate::attributes::{AttributeValue, MessageAttributes};
 use crate::facts::{AnswerFacts, RequestFacts, RuleFacts};
+use crate::message::Details;
+use crate::{Content, Event};
 
 mod cloudevents;
 mod kong08;
@@ -51,10 +53,19 @@ impl Format {
 /// An event as its subscribers get it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rendered {
-    /// The SNS `Message`: one JSON object.
+    /// The SNS `Message`: of an exchange one JSON object, else any text.
     pub message: String,
-    /// What its rule says of it.
-    pub rule: RuleFacts,
+    /// What else is known of it.
+    pub source: Source,
+}
+
+/// Where a rendered event comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// An exchange; what its rule says of it.
+    Rule(RuleFacts),
+    /// A message; what stands beside its text.
+    Message(Details),
 }
 
 /// Why an event cannot be rendered. No retry mends it: the record itself is damaged, or from a version that this one does not know.
@@ -78,6 +89,15 @@ pub enum RenderError {
         #[source]
         source: serde_json::Error,
     },
+    /// What stands beside a message's text does not read.
+    #[error("what stands beside the text of message {id} does not read")]
+    Details {
+        /// The event.
+        id: crate::EventId,
+        /// The parser's words.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The message could not be written.
     #[error("the message of event {id} could not be written")]
     Write {
@@ -89,38 +109,52 @@ pub enum RenderError {
     },
 }
 
-/// Renders an event in the format that its rule asked for.
+/// Renders an event: an exchange in the format that its rule asked for, a message as it was given.
 ///
 /// # Errors
 /// If the record is damaged or foreign.
 pub fn render(event: &Event) -> Result<Rendered, RenderError> {
     let id = event.body.id;
-    let request = event.request().map_err(|source| RenderError::Request { id, source })?;
-    let answer = event.answer().map_err(|source| RenderError::Answer { id, source })?;
+    let exchange = match &event.body.content {
+        Content::Exchange(exchange) => exchange,
+        Content::Message(message) => {
+            let details = message.details().map_err(|source| RenderError::Details { id, source })?;
+            return Ok(Rendered { message: (*message.text).to_owned(), source: Source::Message(details) });
+        }
+    };
+    let request = exchange.request().map_err(|source| RenderError::Request { id, source })?;
+    let answer = exchange.answer().map_err(|source| RenderError::Answer { id, source })?;
     let message = match request.rule.format {
         Format::Kong08 => kong08::message(&request, answer.as_ref()),
-        Format::CloudEvents => cloudevents::message(event, &request, answer.as_ref()),
+        Format::CloudEvents => cloudevents::message(event, exchange, &request, answer.as_ref()),
     };
     let message = message.map_err(|source| RenderError::Write { id, source })?;
-    Ok(Rendered { message, rule: request.rule })
+    Ok(Rendered { message, source: Source::Rule(request.rule) })
 }
 
-/// The message attributes of an event.
-pub fn attributes(event: &Event, rule: &RuleFacts) -> MessageAttributes {
-    let body = &event.body;
+/// The message attributes of an event: those of the table above for an exchange, those that it was published with for a message.
+pub fn attributes(event: &Event, source: &Source) -> MessageAttributes {
+    match source {
+        Source::Rule(rule) => of_exchange(event, rule),
+        Source::Message(details) => details.attributes.clone(),
+    }
+}
+
+fn of_exchange(event: &Event, rule: &RuleFacts) -> MessageAttributes {
+    let (body, outcome) = (&event.body, event.body.outcome());
     let mut attributes = MessageAttributes::new();
     let mut put = |name: &str, value| attributes.insert(name.to_owned(), value);
-    put("retrohook_outcome", AttributeValue::string(body.outcome.as_str()));
+    put("retrohook_outcome", AttributeValue::string(outcome.as_str()));
     put("retrohook_event_id", AttributeValue::string(body.id.to_string()));
     put("retrohook_rule", AttributeValue::string(rule.name.as_str()));
     if !body.key.is_empty() {
         put("retrohook_key", AttributeValue::string(&*body.key));
     }
     put("retrohook_sequence", AttributeValue::number(event.position));
-    if let Some(reason) = body.outcome.reason() {
+    if let Some(reason) = outcome.reason() {
         put("retrohook_reason", AttributeValue::string(reason.as_str()));
     }
-    if body.overlapped {
+    if body.exchange().is_some_and(|exchange| exchange.overlapped) {
         put("retrohook_overlapped", AttributeValue::string("true"));
     }
     attributes

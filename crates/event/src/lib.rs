@@ -8,6 +8,7 @@ pub mod capture;
 pub mod envelope;
 pub mod facts;
 pub mod id;
+pub mod message;
 pub mod outcome;
 mod percent;
 pub mod record;
@@ -16,6 +17,7 @@ pub mod timestamp;
 
 pub use arn::{Arn, TopicName};
 pub use id::EventId;
+pub use message::Message;
 pub use outcome::{Decision, Fate, Outcome, UnknownReason};
-pub use record::{Event, Intent, NewEvent, Position, TopicId};
+pub use record::{Content, Event, Exchange, Intent, NewEvent, Position, TopicId};
 pub use timestamp::{Stamp, Timestamp};

@@ -6,12 +6,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{AnswerFacts, RequestFacts};
-use crate::{EventId, Outcome, Stamp, Timestamp, UnknownReason};
+use crate::{EventId, Message, Outcome, Stamp, Timestamp, UnknownReason};
 
 /// The store's number of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TopicId(pub i64);
+
+impl TopicId {
+    /// Of an event that went straight into a queue: it has no topic, and no subscription is owed it. No topic has this number.
+    pub const NONE: Self = Self(0);
+}
 
 /// A place in the event log: grows with every commit, has gaps, is never used twice. Travels as the event's `sequence`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,11 +54,13 @@ impl Intent {
             id: self.id,
             topic: self.topic,
             key: self.key.clone(),
-            outcome: Outcome::Unknown(UnknownReason::GatewayRestarted),
-            overlapped: false,
             recorded_at: now,
-            request: self.request.clone(),
-            answer: None,
+            content: Content::Exchange(Exchange {
+                outcome: Outcome::Unknown(UnknownReason::GatewayRestarted),
+                overlapped: false,
+                request: self.request.clone(),
+                answer: None,
+            }),
         }
     }
 }
@@ -64,18 +71,34 @@ pub const MAX_KEY: usize = 1024;
 /// An event on its way into the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEvent {
-    /// Fixed at the intent.
+    /// Fixed at the intent; a message's is made when it is taken.
     pub id: EventId,
-    /// Where it goes.
+    /// Where it goes; [`TopicId::NONE`] if straight into a queue.
     pub topic: TopicId,
-    /// What it is about.
+    /// What it is about; orders deliveries. A message without a group has its own id, so that none waits for another.
     pub key: Arc<str>,
+    /// The publish time: every delivery carries it.
+    pub recorded_at: Timestamp,
+    /// What happened.
+    pub content: Content,
+}
+
+/// What happened: a request that matched a rule, or a message that somebody sent through the SNS or SQS API.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// A request and its answer.
+    Exchange(Exchange),
+    /// A text that somebody published.
+    Message(Message),
+}
+
+/// A request that matched a rule, and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exchange {
     /// `succeeded` or `unknown`.
     pub outcome: Outcome,
     /// Another matching request with the same key was open at the same time, so their order means nothing.
     pub overlapped: bool,
-    /// The publish time: every delivery carries it.
-    pub recorded_at: Timestamp,
     /// [`RequestFacts`] as JSON.
     pub request: Arc<str>,
     /// [`AnswerFacts`] as JSON; `None` after a restart.
@@ -85,7 +108,47 @@ pub struct NewEvent {
 impl NewEvent {
     /// How many bytes its facts have: what an event takes in memory and in the store, nearly.
     pub fn bytes(&self) -> usize {
-        self.request.len() + self.answer.as_ref().map_or(0, |answer| answer.len())
+        let (first, second) = match &self.content {
+            Content::Exchange(exchange) => (&exchange.request, &exchange.answer),
+            Content::Message(message) => (&message.text, &message.details),
+        };
+        first.len() + second.as_ref().map_or(0, |second| second.len())
+    }
+
+    /// What its receivers are told of its outcome. A message is what its sender says: it succeeded.
+    pub fn outcome(&self) -> Outcome {
+        match &self.content {
+            Content::Exchange(exchange) => exchange.outcome,
+            Content::Message(_) => Outcome::Succeeded,
+        }
+    }
+
+    /// The exchange, if it is one.
+    pub fn exchange(&self) -> Option<&Exchange> {
+        match &self.content {
+            Content::Exchange(exchange) => Some(exchange),
+            Content::Message(_) => None,
+        }
+    }
+
+    /// The exchange, to be changed, if it is one.
+    pub fn exchange_mut(&mut self) -> Option<&mut Exchange> {
+        match &mut self.content {
+            Content::Exchange(exchange) => Some(exchange),
+            Content::Message(_) => None,
+        }
+    }
+}
+
+impl Exchange {
+    /// What was asked. Fails only on a damaged or foreign record.
+    pub fn request(&self) -> Result<RequestFacts<'_>, serde_json::Error> {
+        serde_json::from_str(&self.request)
+    }
+
+    /// What was answered; `None` after a restart. Fails only on a damaged or foreign record.
+    pub fn answer(&self) -> Result<Option<AnswerFacts<'_>>, serde_json::Error> {
+        self.answer.as_deref().map(serde_json::from_str).transpose()
     }
 }
 
@@ -100,21 +163,10 @@ pub struct Event {
     pub body: NewEvent,
 }
 
-impl Event {
-    /// What was asked. Fails only on a damaged or foreign record.
-    pub fn request(&self) -> Result<RequestFacts<'_>, serde_json::Error> {
-        serde_json::from_str(&self.body.request)
-    }
-
-    /// What was answered; `None` after a restart. Fails only on a damaged or foreign record.
-    pub fn answer(&self) -> Result<Option<AnswerFacts<'_>>, serde_json::Error> {
-        self.body.answer.as_deref().map(serde_json::from_str).transpose()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Details;
 
     #[test]
     fn an_intent_that_was_left_open_becomes_an_event_of_unknown_outcome() {
@@ -130,15 +182,35 @@ mod tests {
             id: intent.id,
             topic: TopicId(2),
             key: "key".into(),
-            outcome: Outcome::Unknown(UnknownReason::GatewayRestarted),
-            overlapped: false,
             recorded_at: Timestamp::from_millis(9),
-            request: "{}".into(),
-            answer: None,
+            content: Content::Exchange(Exchange {
+                outcome: Outcome::Unknown(UnknownReason::GatewayRestarted),
+                overlapped: false,
+                request: "{}".into(),
+                answer: None,
+            }),
         };
         assert_eq!(intent.left_open(Timestamp::from_millis(9)), expected);
         assert_eq!(expected.bytes(), 2);
-        assert_eq!(NewEvent { answer: Some("[1]".into()), ..expected }.bytes(), 5);
+        let mut answered = expected;
+        answered.exchange_mut().unwrap().answer = Some("[1]".into());
+        assert_eq!(answered.bytes(), 5);
         assert_eq!(Position(-7).to_string(), "-7");
+    }
+
+    #[test]
+    fn a_message_has_the_bytes_of_its_text_and_of_what_is_beside_it() {
+        let details = Details { subject: Some("s".into()), ..Details::default() };
+        let event = |message| NewEvent {
+            id: EventId::from_bytes([1; 16]),
+            topic: TopicId::NONE,
+            key: "key".into(),
+            recorded_at: Timestamp::from_millis(9),
+            content: Content::Message(message),
+        };
+        let mut plain = event(Message::new("four", &Details::default()));
+        assert_eq!((plain.bytes(), plain.outcome()), (4, Outcome::Succeeded));
+        assert!(plain.exchange().is_none() && plain.exchange_mut().is_none());
+        assert_eq!(event(Message::new("four", &details)).bytes(), 4 + r#"{"subject":"s"}"#.len());
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use event::attributes::MessageAttributes;
 use event::envelope::render;
-use event::{Event, EventId, NewEvent, Outcome, Position, Timestamp, TopicId};
+use event::{Content, Event, EventId, Exchange, NewEvent, Outcome, Position, Timestamp, TopicId};
 use serde_json::value::RawValue;
 
 const BETWEEN: &str = "\n---\n";
@@ -24,14 +24,16 @@ pub fn target(data: &[u8]) {
         let message: HashMap<&str, &RawValue> =
             serde_json::from_str(&rendered.message).expect("one JSON object");
         assert!(!message.is_empty());
+        let exchange = event.body.exchange().expect("it is one");
         let request =
-            serde_json::to_string(&event.request().expect("it was rendered")).expect("facts are JSON");
-        let answer = event.answer().expect("it was rendered");
+            serde_json::to_string(&exchange.request().expect("it was rendered")).expect("facts are JSON");
+        let answer = exchange.answer().expect("it was rendered");
         let answer = answer.map(|answer| serde_json::to_string(&answer).expect("facts are JSON"));
         let again = self::event(&request, answer.as_deref());
         assert_eq!(render(&again).expect("what was written reads"), rendered);
     } else {
-        assert!(event.request().is_err() || event.answer().is_err(), "what reads can be rendered");
+        let exchange = event.body.exchange().expect("it is one");
+        assert!(exchange.request().is_err() || exchange.answer().is_err(), "what reads can be rendered");
     }
     if let Some(attributes) = parts.next()
         && let Ok(attributes) = serde_json::from_str::<MessageAttributes>(attributes)
@@ -49,11 +51,13 @@ fn event(request: &str, answer: Option<&str>) -> Event {
         id: EventId::from_bytes([7; 16]),
         topic: TopicId(1),
         key: "profiles/42".into(),
-        outcome: Outcome::Succeeded,
-        overlapped: false,
         recorded_at: Timestamp::from_millis(1_700_000_000_000),
-        request: request.into(),
-        answer: answer.map(Into::into),
+        content: Content::Exchange(Exchange {
+            outcome: Outcome::Succeeded,
+            overlapped: false,
+            request: request.into(),
+            answer: answer.map(Into::into),
+        }),
     };
     Event { position: Position(9), stamp: event::Stamp::default(), body }
 }

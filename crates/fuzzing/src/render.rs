@@ -8,7 +8,9 @@ use std::cell::OnceCell;
 
 use event::envelope::{Format, attributes, render};
 use event::facts::{AnswerFacts, BodyEncoding, CapturedBody, Latencies, RequestFacts, RuleFacts, Text};
-use event::{Event, EventId, NewEvent, Outcome, Position, Timestamp, TopicId, UnknownReason};
+use event::{
+    Content, Event, EventId, Exchange, NewEvent, Outcome, Position, Timestamp, TopicId, UnknownReason,
+};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -39,15 +41,17 @@ pub fn target(data: &[u8]) {
         id: EventId::from_bytes(*b"0123456789abcdef"),
         topic: TopicId(1),
         key: key.into(),
-        outcome,
-        overlapped,
         recorded_at,
-        request: json(serde_json::to_string(&request)),
-        answer: answer.as_ref().map(|answer| json(serde_json::to_string(answer))),
+        content: Content::Exchange(Exchange {
+            outcome,
+            overlapped,
+            request: json(serde_json::to_string(&request)),
+            answer: answer.as_ref().map(|answer| json(serde_json::to_string(answer))),
+        }),
     };
     let event = Event { position, stamp: event::Stamp::default(), body };
     let rendered = render(&event).expect("facts that read can be rendered");
-    let attributes = attributes(&event, &rendered.rule);
+    let attributes = attributes(&event, &rendered.source);
     for (name, attribute) in &attributes {
         assert!(!attribute.value.is_empty(), "SNS and SQS refuse an attribute without a value: {name}");
     }
@@ -178,7 +182,7 @@ fn is_a_cloud_event(
     );
     assert!(message["type"].is_string());
     assert_eq!(message["sequence"].as_str().map(str::len), Some(19), "sequences sort as texts");
-    assert_eq!(message["reason"].as_str(), event.body.outcome.reason().map(UnknownReason::as_str));
+    assert_eq!(message["reason"].as_str(), event.body.outcome().reason().map(UnknownReason::as_str));
     let data = &message["data"]["request"];
     assert_eq!(
         (&data["uri"], &data["path"]),

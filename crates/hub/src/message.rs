@@ -1,4 +1,5 @@
-//! What a receiver gets for an event in a queue: the message in the SNS envelope, or bare where the subscription is raw.
+//! What a receiver gets for an event in a queue: the message in the SNS envelope, or bare where the subscription is raw, or where it was sent
+//! straight to the queue.
 //!
 //! The envelope is signed here, at its first receive, so that publishing costs no signature. Rendered messages and their signatures are
 //! those of the deliveries ([`delivery::wire::cache`]): an event is rendered and signed once for all its subscribers, queues and webhooks.
@@ -11,6 +12,7 @@ use delivery::signing::{SnsKey, SnsKeyError};
 use delivery::wire::sns;
 use event::attributes::MessageAttributes;
 use event::envelope::RenderError;
+use event::message::Details;
 use event::{Event, Timestamp, TopicId};
 use futures_util::future::join_all;
 use storage::entities::{Protocol, QueueId, Subscription, SubscriptionId};
@@ -37,8 +39,12 @@ pub struct Message {
     pub handle: String,
     /// The SNS notification, or the bare message.
     pub body: String,
-    /// Of a raw message; the envelope has them inside.
+    /// Of a bare message; the envelope has them inside.
     pub attributes: MessageAttributes,
+    /// Its message group.
+    pub group: Option<String>,
+    /// `AWSTraceHeader`.
+    pub trace: Option<String>,
     /// When it entered the queue.
     pub sent_at: Timestamp,
     /// When it was first received.
@@ -195,7 +201,8 @@ impl Hub {
 
     async fn message(&self, queue: QueueId, received: Received) -> Option<Message> {
         let event = Arc::new(received.event);
-        let (body, attributes) = match self.body(&event, received.subscription).await {
+        let Written { body, attributes, group, trace } = match self.write(&event, received.subscription).await
+        {
             Ok(written) => written,
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
@@ -211,28 +218,48 @@ impl Hub {
             handle: self.shared.receipts.write(queue, received.handle),
             body,
             attributes,
+            group,
+            trace,
             sent_at: received.sent_at,
             first_received_at: received.first_received_at,
             receive_count: received.receive_count,
         })
     }
 
-    async fn body(
+    /// `subscription` is the one that brought it.
+    async fn write(
         &self,
         event: &Arc<Event>,
-        subscription: SubscriptionId,
-    ) -> Result<(String, MessageAttributes), MessageError> {
+        subscription: Option<SubscriptionId>,
+    ) -> Result<Written, MessageError> {
         let message = self.shared.deps.messages.get(event).map_err(MessageError::Render)?;
-        let Some(names) = self.known().writing.names_in(subscription, event.body.topic) else {
-            return Ok((text(message.text()), message.attributes().clone()));
+        let (group, trace) = match message.details() {
+            Some(Details { group, trace, .. }) => (group.clone(), trace.clone()),
+            None => (None, None),
+        };
+        let form = message.form(Protocol::Sqs);
+        let topic = event.body.topic;
+        let names = subscription.and_then(|brought_by| self.known().writing.names_in(brought_by, topic));
+        let Some(names) = names else {
+            let attributes = message.attributes().clone();
+            return Ok(Written { body: text(form.text()), attributes, group, trace });
         };
         let key = self.shared.deps.sns_key.borrow().clone().ok_or(MessageError::NoKey)?;
-        let signed = message.signed(&names, &key).await.map_err(MessageError::Sign)?;
-        Ok((text(&sns::notification(&names, &message, Some(signed))), MessageAttributes::new()))
+        let signed = message.signed(Protocol::Sqs, &names, &key).await.map_err(MessageError::Sign)?;
+        let body = text(&sns::notification(&names, &message, form.text(), Some(signed)));
+        Ok(Written { body, attributes: MessageAttributes::new(), group, trace })
     }
 }
 
-/// Both forms are JSON, so nothing is lost.
+/// What of a message comes of its event.
+struct Written {
+    body: String,
+    attributes: MessageAttributes,
+    group: Option<String>,
+    trace: Option<String>,
+}
+
+/// Both forms are UTF-8, so nothing is lost.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -9,7 +9,7 @@ use event::envelope;
 use event::timestamp::Clock;
 use serde_json::Value;
 use storage::entities::SubscriptionState;
-use storage::memory::{CommitFault, sample_event};
+use storage::memory::{CommitFault, sample_event, sample_exchange};
 use storage::queue::MAX_VISIBILITY;
 use tokio::time::timeout;
 
@@ -128,7 +128,7 @@ async fn a_raw_message_is_the_text_with_its_attributes() {
     let expected = rendered(1);
     let event =
         event::Event { position: event::Position(1), stamp: event::Stamp::default(), body: sample_event(1) };
-    let attributes = envelope::attributes(&event, &expected.rule);
+    let attributes = envelope::attributes(&event, &expected.source);
     assert_eq!((message.body, message.attributes), (expected.message, attributes));
 }
 
@@ -307,8 +307,8 @@ async fn queues_share_the_signature_of_an_event() {
 #[tokio::test]
 async fn a_damaged_event_does_not_keep_the_others() {
     let stage = Stage::new().await;
-    let damaged =
-        event::NewEvent { topic: stage.entities.topics[0].id, request: "{}".into(), ..sample_event(1) };
+    let mut damaged = sample_exchange(1, |exchange| exchange.request = "{}".into());
+    damaged.topic = stage.entities.topics[0].id;
     stage.deps.writer.publish(damaged).await.unwrap();
     let id = stage.publish(2).await;
     let body: Value = serde_json::from_str(&stage.receive_one(QUEUE).await.body).unwrap();

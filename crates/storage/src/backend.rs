@@ -49,6 +49,10 @@ pub trait Tx {
     /// again: its position is returned.
     fn append(&mut self, event: &NewEvent) -> Result<Position>;
 
+    /// Appends an event that has no topic, and puts it as a message into one queue, where nobody receives it before `delay` has passed.
+    /// Returns the message's SQS id; `None` if there is no such queue. The event's id is new: one that is in the log must not be given.
+    fn send(&mut self, event: &NewEvent, queue: QueueId, delay: Duration) -> Result<Option<Uuid>>;
+
     /// Turns the open intents of all dead incarnations into events of outcome `unknown`, reason `gateway_restarted` (or drops those
     /// that asked for that), and forgets these incarnations. Those of a deleted topic become no events: nobody is owed any
     /// ([`Committed::of_deleted_topics`]). Returns how many intents there were. Does at most `limit` intents a call: call it until it
@@ -236,8 +240,10 @@ pub trait Backend: Send + 'static {
 pub struct Committed {
     /// The last new position of every topic that has one.
     pub topics: Vec<(TopicId, Position)>,
-    /// Queues that have new messages.
+    /// Queues that have new messages which can be received.
     pub queues: Vec<QueueId>,
+    /// Messages that went straight into a queue, without a topic.
+    pub sends: u64,
     /// What housekeeping took from pending and disabled subscriptions: deliveries that they were owed and are owed no more.
     pub lapsed: BTreeMap<SubscriptionId, u64>,
     /// Waiting deliveries that housekeeping made dead letters.
@@ -264,6 +270,14 @@ impl Committed {
     pub fn sent(&mut self, queue: QueueId) {
         if !self.queues.contains(&queue) {
             self.queues.push(queue);
+        }
+    }
+
+    /// Notes that a queue got a message without a topic. Nobody is woken for one that is delayed.
+    pub fn sent_straight(&mut self, queue: QueueId, delay: Duration) {
+        self.sends += 1;
+        if delay.is_zero() {
+            self.sent(queue);
         }
     }
 

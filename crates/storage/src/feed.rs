@@ -221,8 +221,9 @@ mod tests {
 
     fn sized(position: i64, request: usize, answer: usize) -> Arc<Event> {
         let mut event = Arc::unwrap_or_clone(event(position, 1));
-        event.body.request = "x".repeat(request).into();
-        event.body.answer = (answer > 0).then(|| "x".repeat(answer).into());
+        let exchange = event.body.exchange_mut().unwrap();
+        exchange.request = "x".repeat(request).into();
+        exchange.answer = (answer > 0).then(|| "x".repeat(answer).into());
         Arc::new(event)
     }
 

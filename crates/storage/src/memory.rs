@@ -29,7 +29,7 @@ mod transaction;
 
 pub use faults::ReadFaults;
 use reader::MemoryReader;
-pub use samples::{SAMPLE_TIME, sample_event, sample_id, sample_intent};
+pub use samples::{SAMPLE_TIME, sample_event, sample_exchange, sample_id, sample_intent, sample_message};
 use state::State;
 use transaction::Transaction;
 

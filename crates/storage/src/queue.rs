@@ -5,6 +5,8 @@ use std::time::Duration;
 use event::{Event, EventId, Stamp, Timestamp};
 use uuid::Uuid;
 
+use crate::entities::{QueueId, SubscriptionId};
+
 /// A message as a receive hands it out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
@@ -14,8 +16,8 @@ pub struct Received {
     pub message_id: Uuid,
     /// What it carries.
     pub event: Event,
-    /// The subscription that brought it, for its ARN.
-    pub subscription: crate::entities::SubscriptionId,
+    /// The subscription that brought it, for its ARN; `None` if it was sent straight to the queue.
+    pub subscription: Option<SubscriptionId>,
     /// When it entered the queue.
     pub sent_at: Timestamp,
     /// When it was first received.
@@ -56,7 +58,10 @@ pub enum VisibilityChange {
 /// The longest time that one receive may hide a message (SQS's limit).
 pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
-/// The most that the events of one receive have in all, unless the first has more alone: ten times the 256 KiB that SQS's largest
+/// The longest time that a send may keep a message back (SQS's limit).
+pub const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// The most that the events of one receive have in all, unless the first has more alone: ten times the 256 KiB that SNS's largest
 /// message has, so that no receive of such messages is cut short.
 pub const MAX_RECEIVED_BYTES: usize = 10 * (256 << 10);
 
@@ -65,8 +70,10 @@ pub const MAX_RECEIVED_BYTES: usize = 10 * (256 << 10);
 pub struct QueueDepth {
     /// Could be received now.
     pub visible: u64,
-    /// Received, not deleted, still hidden.
+    /// Received, not deleted, still hidden. Damaged ones that were set aside count here, too.
     pub in_flight: u64,
+    /// Sent with a delay that is not over.
+    pub delayed: u64,
     /// When the oldest message entered.
     pub oldest: Option<Stamp>,
 }
@@ -74,8 +81,10 @@ pub struct QueueDepth {
 /// A message in a queue, as somebody sees it who only looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueuedMessage {
-    /// The subscription that brought it.
-    pub subscription: crate::entities::SubscriptionId,
+    /// Where it is.
+    pub queue: QueueId,
+    /// The subscription that brought it; `None` if it was sent straight to the queue.
+    pub subscription: Option<SubscriptionId>,
     /// How often it has been received.
     pub receive_count: u32,
 }

@@ -165,6 +165,12 @@ impl Writer {
         self.settlement(Claim::Nothing, Some(event))
     }
 
+    /// Appends an event if there is room for it, for somebody who waits for the receipt: what is refused is not kept, and no later commit
+    /// has it.
+    pub fn append(&self, event: NewEvent) -> Receipt<Option<Position>> {
+        self.settlement(Claim::Asked, Some(event))
+    }
+
     /// [`Writer::settle`] for whom nobody waits: it goes with the next commit that somebody waits for, or by itself a millisecond later.
     pub fn settle_unawaited(&self, intent: EventId, event: Option<NewEvent>) {
         self.settlement_unawaited(Claim::Intent(intent), event);
@@ -205,11 +211,11 @@ impl Writer {
 
     /// Never blocks: it runs on the data path's threads.
     fn enqueue(&self, change: Change) -> Result<()> {
-        let is_outcome = matches!(change, Change::Settle(_));
+        let is_lost = matches!(&change, Change::Settle(settlement) if !settlement.is_asked());
         let urgency = change.urgency();
         self.queue.send(change, urgency).map_err(|refused| match refused {
             Refused::Full => {
-                if is_outcome {
+                if is_lost {
                     self.shared.stats.dropped();
                 }
                 StoreError::Overloaded { limit: MAX_QUEUED }
@@ -461,8 +467,10 @@ impl<B: Backend> Worker<B> {
         }
         for settlement in &mut self.batch.settlements {
             // Once, before the first try: what is open by the time of a retry did not overlap with it.
-            if let (Some(id), Some(event)) = (settlement.intent(), settlement.event.as_mut()) {
-                event.overlapped |= self.open.overlapped(id);
+            if let (Some(id), Some(event)) = (settlement.intent(), settlement.event.as_mut())
+                && let Some(exchange) = event.exchange_mut()
+            {
+                exchange.overlapped |= self.open.overlapped(id);
             }
         }
         let again = self.owed.len().min(MAX_BATCH);
@@ -536,7 +544,9 @@ impl<B: Backend> Worker<B> {
         let Err(error) = room.and_then(|room| self.config.retention.admit(room)) else { return };
         let mut rings = Rings::default();
         for settlement in self.batch.settlements.extract_if(.., |settlement| !settlement.is_owed()) {
-            self.shared.stats.dropped();
+            if !settlement.is_asked() {
+                self.shared.stats.dropped();
+            }
             if let Some(reply) = settlement.reply {
                 reply.send(Err(error.clone()), &mut rings);
             }
@@ -617,8 +627,9 @@ impl<B: Backend> Worker<B> {
         }
         drop(rings);
         for event in &applied.events {
-            self.shared.stats.published(event.body.outcome);
+            self.shared.stats.published(&event.body.content);
         }
+        self.shared.stats.sent(committed.sends);
         // The feed takes events in the order of positions, and knows all of them: what a transaction appended came behind it.
         let through_feed = applied.events.last().map(|event| event.position);
         self.config.feed.push(applied.events, &committed.queues);
@@ -669,7 +680,8 @@ impl<B: Backend> Worker<B> {
                 reply.send(Err(error.clone()), &mut rings);
             }
             // Open exchanges are limited in number, and so is what is owed; what is not has this limit.
-            if settlement.is_owed() || self.owed.len() + later.len() < MAX_QUEUED {
+            let has_place = settlement.is_owed() || self.owed.len() + later.len() < MAX_QUEUED;
+            if has_place && !settlement.is_asked() {
                 self.owed.push_back(settlement);
             }
         }

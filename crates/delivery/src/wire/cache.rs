@@ -62,7 +62,7 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use storage::memory::sample_event;
+    use storage::memory::{sample_event, sample_exchange};
 
     use super::*;
 
@@ -89,8 +89,9 @@ mod tests {
     #[test]
     fn holds_no_more_bytes_than_its_limit() {
         let messages = Messages::default();
-        let mut large = sample_event(1);
-        large.request = large.request.replace("/profiles/1", &"p".repeat(1 << 20)).into();
+        let large = sample_exchange(1, |exchange| {
+            exchange.request = exchange.request.replace("/profiles/1", &"p".repeat(1 << 20)).into();
+        });
         for position in 1..=20 {
             messages
                 .get(&Arc::new(Event {

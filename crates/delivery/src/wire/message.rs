@@ -1,12 +1,15 @@
 //! An event rendered once for all its subscribers, whatever their format, with the one RSA signature that they share.
+//!
+//! A structured message has texts of its own for some protocols: each of these is a [`Form`] of its own, with its own signature.
 
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use event::Event;
 use event::attributes::MessageAttributes;
-use event::envelope::{self, Format, RenderError, render};
-use event::facts::RuleFacts;
+use event::envelope::{self, Format, RenderError, Source, render};
+use event::message;
+use storage::entities::Protocol;
 use tokio::sync::OnceCell;
 
 use super::{sns, standard_webhooks};
@@ -16,11 +19,36 @@ use crate::signing::{SnsKey, SnsKeyError};
 #[derive(Debug)]
 pub struct Message {
     event: Arc<Event>,
-    text: Bytes,
-    rule: RuleFacts,
+    source: Source,
     attributes: OnceLock<MessageAttributes>,
+    /// For every protocol that has none of its own.
+    form: Form,
+    /// Of protocols that have their own text.
+    own: Vec<(String, Form)>,
+}
+
+/// A text of a message, with what is made of it.
+#[derive(Debug)]
+pub struct Form {
+    text: Bytes,
     wrapped: OnceLock<Bytes>,
     signed: OnceCell<sns::Signed>,
+}
+
+impl Form {
+    fn new(text: String) -> Self {
+        Self { text: text.into(), wrapped: OnceLock::new(), signed: OnceCell::new() }
+    }
+
+    /// The SNS `Message`: UTF-8; of an exchange one JSON object, else any text.
+    pub fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// About how much memory it takes.
+    fn size(&self) -> usize {
+        2 * self.text.len() + 1_024
+    }
 }
 
 impl Message {
@@ -29,15 +57,16 @@ impl Message {
     /// # Errors
     /// If its record is damaged or foreign: no retry mends that.
     pub fn render(event: Arc<Event>) -> Result<Self, RenderError> {
-        let rendered = render(&event)?;
-        Ok(Self {
-            event,
-            text: rendered.message.into(),
-            rule: rendered.rule,
-            attributes: OnceLock::new(),
-            wrapped: OnceLock::new(),
-            signed: OnceCell::new(),
-        })
+        let mut rendered = render(&event)?;
+        let own = match &mut rendered.source {
+            Source::Rule(_) => Vec::new(),
+            Source::Message(details) => std::mem::take(&mut details.texts)
+                .into_iter()
+                .map(|(protocol, text)| (protocol, Form::new(text)))
+                .collect(),
+        };
+        let form = Form::new(rendered.message);
+        Ok(Self { event, source: rendered.source, attributes: OnceLock::new(), form, own })
     }
 
     /// The event.
@@ -45,48 +74,71 @@ impl Message {
         &self.event
     }
 
-    /// The SNS `Message`: UTF-8, one JSON object.
-    pub fn text(&self) -> &Bytes {
-        &self.text
+    /// What the subscribers of a protocol get.
+    pub fn form(&self, protocol: Protocol) -> &Form {
+        let own = self.own.iter().find(|(name, _)| name == protocol.as_str());
+        own.map_or(&self.form, |(_, form)| form)
     }
 
     /// The message attributes, made at the first call: a raw delivery has none.
     pub fn attributes(&self) -> &MessageAttributes {
-        self.attributes.get_or_init(|| envelope::attributes(&self.event, &self.rule))
+        self.attributes.get_or_init(|| envelope::attributes(&self.event, &self.source))
     }
 
-    /// The rule's envelope.
-    pub fn format(&self) -> Format {
-        self.rule.format
+    /// The subject, if it was published with one.
+    pub fn subject(&self) -> Option<&str> {
+        self.details()?.subject.as_deref()
     }
 
-    /// The rule's event type.
+    /// What stands beside the text of a message; `None` for an exchange.
+    pub fn details(&self) -> Option<&message::Details> {
+        match &self.source {
+            Source::Rule(_) => None,
+            Source::Message(details) => Some(details),
+        }
+    }
+
+    /// The rule's envelope; `None` for a message, which has none.
+    pub fn format(&self) -> Option<Format> {
+        match &self.source {
+            Source::Rule(rule) => Some(rule.format),
+            Source::Message(_) => None,
+        }
+    }
+
+    /// The rule's event type, or the one that a message names.
     pub fn event_type(&self) -> &str {
-        &self.rule.event_type
+        match &self.source {
+            Source::Rule(rule) => &rule.event_type,
+            Source::Message(details) => message::event_type(&details.attributes),
+        }
     }
 
-    /// The message in Standard Webhooks' object; made at the first call.
-    pub(super) fn wrapped(&self) -> &Bytes {
-        self.wrapped.get_or_init(|| standard_webhooks::wrap(self).into())
+    /// A text of it in Standard Webhooks' object; made at the first call.
+    pub(super) fn wrapped<'m>(&self, form: &'m Form) -> &'m Bytes {
+        form.wrapped.get_or_init(|| standard_webhooks::wrap(self, form.text()).into())
     }
 
     /// About how much memory it takes.
     pub(super) fn size(&self) -> usize {
-        2 * self.text.len() + 1_024
+        self.form.size() + self.own.iter().map(|(_, form)| form.size()).sum::<usize>()
     }
 
-    /// The signature of the SNS form, made at the first call: one for all subscribers of the topic, on a blocking thread.
+    /// The signature of the SNS form, made at the first call: one for all subscribers of the topic that get the same text, on a blocking
+    /// thread.
     ///
     /// # Errors
     /// If the key refuses to sign.
     pub async fn signed(
-        self: &Arc<Self>,
+        &self,
+        protocol: Protocol,
         names: &sns::Names,
         key: &Arc<SnsKey>,
     ) -> Result<&sns::Signed, SnsKeyError> {
-        self.signed
+        let form = self.form(protocol);
+        form.signed
             .get_or_try_init(|| {
-                let text = sns::string_to_sign(names, self);
+                let text = sns::string_to_sign(names, self, form.text());
                 sns::sign(names, text, key.clone())
             })
             .await

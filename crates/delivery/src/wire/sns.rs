@@ -87,15 +87,13 @@ pub async fn sign(names: &Names, text: String, key: Arc<SnsKey>) -> Result<Signe
 }
 
 /// What the signature of a notification covers. The same for all subscriptions of the topic.
-pub fn string_to_sign(names: &Names, message: &Message) -> String {
+pub fn string_to_sign(names: &Names, message: &Message, text: &[u8]) -> String {
     let Event { body, .. } = &**message.event();
-    pairs(&[
-        ("Message", &String::from_utf8_lossy(message.text())),
-        ("MessageId", &body.id.to_string()),
-        ("Timestamp", &body.recorded_at.to_string()),
-        ("TopicArn", &names.topic_arn),
-        ("Type", "Notification"),
-    ])
+    let (text, id, time) = (String::from_utf8_lossy(text), body.id.to_string(), body.recorded_at.to_string());
+    let mut fields = vec![("Message", &*text), ("MessageId", &id)];
+    fields.extend(message.subject().map(|subject| ("Subject", subject)));
+    fields.extend([("Timestamp", &*time), ("TopicArn", &names.topic_arn), ("Type", "Notification")]);
+    pairs(&fields)
 }
 
 fn pairs(fields: &[(&str, &str)]) -> String {
@@ -107,14 +105,17 @@ fn pairs(fields: &[(&str, &str)]) -> String {
     text
 }
 
-/// The `Notification` envelope.
-pub fn notification(names: &Names, message: &Message, signed: Option<&Signed>) -> Vec<u8> {
+/// The `Notification` envelope around a text of the message.
+pub fn notification(names: &Names, message: &Message, text: &[u8], signed: Option<&Signed>) -> Vec<u8> {
     let Event { body, .. } = &**message.event();
-    let mut json = Json::with_capacity(message.text().len() * 5 / 4 + 2_048);
+    let mut json = Json::with_capacity(text.len() * 5 / 4 + 2_048);
     json.field("Type", "Notification");
     json.field("MessageId", &body.id.to_string());
     json.field("TopicArn", &names.topic_arn);
-    json.field("Message", &String::from_utf8_lossy(message.text()));
+    if let Some(subject) = message.subject() {
+        json.field("Subject", subject);
+    }
+    json.field("Message", &String::from_utf8_lossy(text));
     json.field("Timestamp", &body.recorded_at.to_string());
     json.signature(signed);
     let unsubscribe =

@@ -1,41 +1,53 @@
 //! Standard Webhooks 1.0.0: three headers and an object with type, timestamp and data.
 
 use bytes::Bytes;
-use event::Timestamp;
 use event::envelope::Format;
+use event::{Timestamp, message};
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
-use super::{Message, ascii, headers_with};
+use super::{Form, Message, ascii, headers_with};
 use crate::signing::Secret;
 
 const USER_AGENT: &str = concat!("Retrohook/", env!("CARGO_PKG_VERSION"));
 
 /// The body: a CloudEvents message as it is, any other as the `data` of an object.
-pub fn body(message: &Message) -> Bytes {
+pub fn body(message: &Message, form: &Form) -> Bytes {
     match message.format() {
-        Format::CloudEvents => message.text().clone(),
-        Format::Kong08 => message.wrapped().clone(),
+        Some(Format::CloudEvents) => form.text().clone(),
+        Some(Format::Kong08) | None => message.wrapped(form).clone(),
     }
 }
 
 /// `{"type": …, "timestamp": <of the event>, "data": <the message>}`.
-pub(super) fn wrap(message: &Message) -> Vec<u8> {
-    let mut body = Vec::with_capacity(message.text().len() + 128);
+pub(super) fn wrap(message: &Message, text: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(text.len() + 128);
     body.extend_from_slice(b"{\"type\":");
     // A Vec takes all that is written to it.
     let _ = serde_json::to_writer(&mut body, message.event_type());
     let timestamp = message.event().body.recorded_at;
     body.extend_from_slice(format!(",\"timestamp\":\"{timestamp}\",\"data\":").as_bytes());
-    // The message is JSON already.
-    body.extend_from_slice(message.text());
+    write_data(&mut body, message, text);
     body.push(b'}');
     body
 }
 
+fn write_data(body: &mut Vec<u8>, message: &Message, text: &[u8]) {
+    // What a rule renders is JSON already.
+    if message.format().is_some() {
+        return body.extend_from_slice(text);
+    }
+    let text = String::from_utf8_lossy(text);
+    if message::is_json(&text) {
+        return body.extend_from_slice(text.as_bytes());
+    }
+    // A Vec takes all that is written to it.
+    let _ = serde_json::to_writer(body, &*text);
+}
+
 /// The headers, signed with every secret. `now` is the time of this attempt.
 pub fn headers(message: &Message, body: &[u8], secrets: &[Secret], now: Timestamp) -> HeaderMap {
-    let mut headers = headers_with(message.format().content_type(), USER_AGENT);
+    let mut headers = headers_with(message.format().unwrap_or_default().content_type(), USER_AGENT);
     let id = message.event().body.id.to_string();
     let timestamp = now.as_secs().to_string();
     let mut signature = String::with_capacity(48 * secrets.len());

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use event::attributes::AttributeValue;
+use event::message::Details;
 use event::{Event, Outcome, Position, UnknownReason};
 use serde_json::Value;
-use storage::memory::sample_event;
+use storage::memory::{sample_event, sample_message};
 
 use super::*;
 use crate::signing::SnsKey;
@@ -21,7 +23,7 @@ fn names() -> sns::Names {
 }
 
 fn recipient(format: WireFormat) -> Recipient {
-    Recipient { format, names: names() }
+    Recipient { format, protocol: Protocol::Http, names: names() }
 }
 
 fn message(change: impl FnOnce(&mut event::NewEvent)) -> Arc<Message> {
@@ -33,8 +35,14 @@ fn message(change: impl FnOnce(&mut event::NewEvent)) -> Arc<Message> {
     )
 }
 
+/// As every protocol gets it that has no text of its own.
+fn text_of(message: &Message) -> &Bytes {
+    message.form(Protocol::Http).text()
+}
+
 fn cloud_event(body: &mut event::NewEvent) {
-    body.request = body.request.replace("kong-0.8", "cloudevents").into();
+    let exchange = body.exchange_mut().unwrap();
+    exchange.request = exchange.request.replace("kong-0.8", "cloudevents").into();
 }
 
 fn header<'a>(outgoing: &'a Outgoing, name: &str) -> Option<&'a str> {
@@ -49,7 +57,7 @@ fn json(bytes: &[u8]) -> Value {
 async fn writes_the_envelope_as_aws_does() {
     let message = message(|_| ());
     let key = Arc::new(SnsKey::generate().unwrap());
-    let signed = message.signed(&names(), &key).await.unwrap();
+    let signed = message.signed(Protocol::Http, &names(), &key).await.unwrap();
     let outgoing = recipient(WireFormat::Sns).notification(&message, 1, Timestamp::default(), Some(signed));
     let text = std::str::from_utf8(&outgoing.body).unwrap();
     let begin = format!(
@@ -79,7 +87,7 @@ async fn writes_the_envelope_as_aws_does() {
             "MessageAttributes"
         ]
     );
-    assert_eq!(body["Message"].as_str().unwrap().as_bytes(), message.text());
+    assert_eq!(body["Message"].as_str().unwrap().as_bytes(), text_of(&message));
     assert_eq!(body["Timestamp"], "2023-11-14T22:13:20.007Z");
     assert_eq!(body["SignatureVersion"], "2");
     assert_eq!(body["SigningCertURL"], format!("http://hub:4566/{}", key.file_name()));
@@ -91,7 +99,7 @@ async fn writes_the_envelope_as_aws_does() {
     let text = ["Message", "MessageId", "Timestamp", "TopicArn", "Type"]
         .map(|name| format!("{name}\n{}\n", body[name].as_str().unwrap()))
         .concat();
-    assert_eq!(text, sns::string_to_sign(&names(), &message));
+    assert_eq!(text, sns::string_to_sign(&names(), &message, text_of(&message)));
     assert_eq!(body["Signature"], key.sign(text.as_bytes()).unwrap());
 }
 
@@ -118,13 +126,13 @@ fn sends_the_headers_of_sns() {
 fn raw_is_the_message_alone() {
     let message = message(|_| ());
     let outgoing = recipient(WireFormat::SnsRaw).notification(&message, 1, Timestamp::default(), None);
-    assert_eq!(&outgoing.body, message.text());
+    assert_eq!(&outgoing.body, text_of(&message));
 }
 
 #[test]
 fn every_format_carries_our_headers() {
     let unknown = message(|body| {
-        body.outcome = Outcome::Unknown(UnknownReason::UpstreamReset);
+        body.exchange_mut().unwrap().outcome = Outcome::Unknown(UnknownReason::UpstreamReset);
         body.key = "profiles/7".into();
     });
     for format in [WireFormat::Sns, WireFormat::SnsRaw, WireFormat::StandardWebhooks(Vec::new())] {
@@ -163,7 +171,7 @@ fn standard_webhooks_wraps_kongs_message_and_signs_with_every_secret() {
     let body = json(&outgoing.body);
     assert_eq!(body["type"], "com.example.profile");
     assert_eq!(body["timestamp"], "2023-11-14T22:13:20.007Z");
-    assert_eq!(body["data"], json(message.text()));
+    assert_eq!(body["data"], json(text_of(&message)));
     assert_eq!(header(&outgoing, "content-type"), Some("application/json"));
     assert_eq!(header(&outgoing, "webhook-id"), Some(ID));
     assert_eq!(header(&outgoing, "webhook-timestamp"), Some("1614265330"));
@@ -180,7 +188,7 @@ fn standard_webhooks_sends_a_cloud_event_as_it_is() {
     let message = message(cloud_event);
     let format = WireFormat::StandardWebhooks(vec![SECRET.parse().unwrap()]);
     let outgoing = recipient(format).notification(&message, 1, Timestamp::default(), None);
-    assert_eq!(&outgoing.body, message.text());
+    assert_eq!(&outgoing.body, text_of(&message));
     assert_eq!(json(&outgoing.body)["specversion"], "1.0");
     assert_eq!(header(&outgoing, "content-type"), Some("application/cloudevents+json; charset=UTF-8"));
 }
@@ -257,4 +265,109 @@ async fn tells_of_the_end_as_aws_does() {
         .map(|name| format!("{name}\n{}\n", body[name].as_str().unwrap()))
         .concat();
     assert_eq!(body["Signature"], key.sign(text.as_bytes()).unwrap());
+}
+
+/// A message that somebody published with this text and what stands beside it.
+fn published(text: &str, details: &Details) -> Arc<Message> {
+    let body = sample_message(7, text, details);
+    let event = Event { position: Position(42), stamp: event::Stamp::default(), body };
+    Arc::new(Message::render(Arc::new(event)).unwrap())
+}
+
+fn details() -> Details {
+    let binary = AttributeValue { data_type: "Binary".into(), value: "AAEC".into() };
+    let attributes = [("b".to_owned(), binary), ("a".to_owned(), AttributeValue::string("\"x\""))];
+    Details { subject: Some("Hi \"there\"".into()), attributes: attributes.into(), ..Details::default() }
+}
+
+#[tokio::test]
+async fn a_published_message_is_in_the_envelope_with_its_subject_and_its_attributes() {
+    let message = published("any <text>\n", &details());
+    let key = Arc::new(SnsKey::generate().unwrap());
+    let signed = message.signed(Protocol::Http, &names(), &key).await.unwrap();
+    let outgoing = recipient(WireFormat::Sns).notification(&message, 1, Timestamp::default(), Some(signed));
+    let body = json(&outgoing.body);
+    let keys: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    let order = [
+        "Type",
+        "MessageId",
+        "TopicArn",
+        "Subject",
+        "Message",
+        "Timestamp",
+        "SignatureVersion",
+        "Signature",
+        "SigningCertURL",
+        "UnsubscribeURL",
+        "MessageAttributes",
+    ];
+    assert_eq!(keys, order);
+    assert_eq!((&body["Subject"], &body["Message"]), (&"Hi \"there\"".into(), &"any <text>\n".into()));
+    let attributes = serde_json::json!({
+        "a": { "Type": "String", "Value": "\"x\"" },
+        "b": { "Type": "Binary", "Value": "AAEC" },
+    });
+    assert_eq!(body["MessageAttributes"], attributes, "none of ours");
+    let text = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
+        .map(|name| format!("{name}\n{}\n", body[name].as_str().unwrap()))
+        .concat();
+    assert_eq!(body["Signature"], key.sign(text.as_bytes()).unwrap());
+    assert_eq!(header(&outgoing, "x-retrohook-outcome"), Some("succeeded"));
+    let plain = published("x", &Details::default());
+    let outgoing = recipient(WireFormat::Sns).notification(&plain, 1, Timestamp::default(), None);
+    let body = json(&outgoing.body);
+    assert!(body.get("Subject").is_none() && body.get("MessageAttributes").is_none(), "{body}");
+}
+
+#[tokio::test]
+async fn each_protocol_gets_its_own_text_with_its_own_signature() {
+    let texts = [("http".to_owned(), "for http".to_owned()), ("sqs".to_owned(), "for sqs".to_owned())];
+    let message = published("for all", &Details { texts: texts.into(), ..Details::default() });
+    let key = Arc::new(SnsKey::generate().unwrap());
+    for (protocol, text) in
+        [(Protocol::Http, "for http"), (Protocol::Sqs, "for sqs"), (Protocol::Https, "for all")]
+    {
+        let of = |format| Recipient { protocol, ..recipient(format) };
+        let raw = of(WireFormat::SnsRaw).notification(&message, 1, Timestamp::default(), None);
+        assert_eq!(raw.body, text);
+        let signed = message.signed(protocol, &names(), &key).await.unwrap();
+        let outgoing = of(WireFormat::Sns).notification(&message, 1, Timestamp::default(), Some(signed));
+        let body = json(&outgoing.body);
+        assert_eq!(body["Message"], text);
+        let signed = sns::string_to_sign(&names(), &message, text.as_bytes());
+        assert!(signed.contains(text));
+        assert_eq!(body["Signature"], key.sign(signed.as_bytes()).unwrap());
+        let wrapped = of(WireFormat::StandardWebhooks(Vec::new())).notification(
+            &message,
+            1,
+            Timestamp::default(),
+            None,
+        );
+        assert_eq!(json(&wrapped.body)["data"], text);
+    }
+}
+
+#[test]
+fn standard_webhooks_has_a_published_text_as_json_or_as_a_string() {
+    let typed = [("event_type".to_owned(), AttributeValue::string("order.paid"))];
+    let typed = Details { attributes: typed.into(), ..Details::default() };
+    for (text, details, kind, data) in [
+        (r#"{"a":1}"#, Details::default(), "message.published", serde_json::json!({ "a": 1 })),
+        (" [1]", typed, "order.paid", serde_json::json!([1])),
+        ("7", Details::default(), "message.published", serde_json::json!("7")),
+        ("{\"a\":", Details::default(), "message.published", serde_json::json!("{\"a\":")),
+        ("", Details::default(), "message.published", serde_json::json!("")),
+    ] {
+        let message = published(text, &details);
+        let outgoing = recipient(WireFormat::StandardWebhooks(Vec::new())).notification(
+            &message,
+            1,
+            Timestamp::default(),
+            None,
+        );
+        let expected =
+            serde_json::json!({ "type": kind, "timestamp": "2023-11-14T22:13:20.007Z", "data": data });
+        assert_eq!(json(&outgoing.body), expected, "{text}");
+        assert_eq!(header(&outgoing, "content-type"), Some("application/json"));
+    }
 }

@@ -52,7 +52,7 @@ impl Courier {
     async fn outgoing(&self, message: &Arc<Message>, number: u32) -> Result<Outgoing, SnsKeyError> {
         let signed = if self.recipient.wants_sns_signature() {
             let key = self.key().ok_or(SnsKeyError::Generate)?;
-            Some(message.signed(&self.recipient.names, &key).await?)
+            Some(message.signed(self.recipient.protocol, &self.recipient.names, &key).await?)
         } else {
             None
         };

@@ -329,7 +329,7 @@ async fn a_slow_attempts_row_is_due_when_it_must_have_ended() {
 async fn what_cannot_be_rendered_is_a_dead_letter_and_blocks_nothing() {
     let mut world = World::new(1).await;
     world.start(0, raw());
-    let damaged = world.publish_with("a", |event| event.request = "{}".into()).await;
+    let damaged = world.publish_with("a", |event| event.exchange_mut().unwrap().request = "{}".into()).await;
     let whole = world.publish("a").await;
     world.until("both", |world| world.done_to() == whole).await;
     assert_eq!(world.attempts(), [(whole, 1)]);

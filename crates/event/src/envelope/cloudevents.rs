@@ -22,7 +22,7 @@ use serde::Serialize;
 use super::multi::{self, Multi};
 use super::request_size;
 use crate::facts::{AnswerFacts, CapturedBody, Latencies, RequestFacts, is_false};
-use crate::{Event, EventId};
+use crate::{Event, EventId, Exchange};
 
 #[derive(Serialize)]
 struct Message<'a> {
@@ -91,6 +91,7 @@ struct Response<'a> {
 
 pub(super) fn message(
     event: &Event,
+    exchange: &Exchange,
     request: &RequestFacts<'_>,
     answer: Option<&AnswerFacts<'_>>,
 ) -> serde_json::Result<String> {
@@ -105,9 +106,9 @@ pub(super) fn message(
         datacontenttype: "application/json",
         partitionkey: allowed(&body.key),
         sequence: format!("{:019}", event.position.0),
-        outcome: body.outcome.as_str(),
-        reason: body.outcome.reason().map(|reason| reason.as_str()),
-        overlapped: body.overlapped.then_some(true),
+        outcome: exchange.outcome.as_str(),
+        reason: exchange.outcome.reason().map(|reason| reason.as_str()),
+        overlapped: exchange.overlapped.then_some(true),
         data: data(request, answer),
     })
 }

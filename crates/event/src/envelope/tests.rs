@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::facts::{BodyEncoding, CapturedBody, Latencies, RuleFacts, Text};
-use crate::{EventId, NewEvent, Outcome, Position, Timestamp, TopicId, UnknownReason};
+use crate::{EventId, Exchange, Message, NewEvent, Outcome, Position, Timestamp, TopicId, UnknownReason};
 
 const API: &str =
     r#"{"name":"orders","upstream_url":"http://orders.internal:8080/","request_path":"/orders"}"#;
@@ -76,18 +76,24 @@ fn event(request: &RequestFacts<'_>, answer: Option<&AnswerFacts<'_>>) -> Event 
             id: EventId::v7(Timestamp::from_millis(0x0123_4567_89ab), [0xff; 10]),
             topic: TopicId(1),
             key: "orders/".into(),
-            outcome: Outcome::Succeeded,
-            overlapped: false,
             recorded_at: Timestamp::from_millis(1_458_036_000_135),
-            request: json(serde_json::to_string(request)),
-            answer: answer.map(|answer| json(serde_json::to_string(answer))),
+            content: Content::Exchange(Exchange {
+                outcome: Outcome::Succeeded,
+                overlapped: false,
+                request: json(serde_json::to_string(request)),
+                answer: answer.map(|answer| json(serde_json::to_string(answer))),
+            }),
         },
     }
 }
 
+fn exchange(event: &mut Event) -> &mut Exchange {
+    event.body.exchange_mut().unwrap()
+}
+
 fn unknown_after_restart(request: &RequestFacts<'_>) -> Event {
     let mut event = event(request, None);
-    event.body.outcome = Outcome::Unknown(UnknownReason::GatewayRestarted);
+    exchange(&mut event).outcome = Outcome::Unknown(UnknownReason::GatewayRestarted);
     event
 }
 
@@ -183,12 +189,12 @@ fn a_header_value_that_is_not_utf_8_is_read_as_latin_1() {
 #[test]
 fn kong_08_has_what_the_client_was_told_when_the_outcome_is_unknown() {
     let mut told = event(&request(), Some(&AnswerFacts { status: Some(504), ..answer() }));
-    told.body.outcome = Outcome::Unknown(UnknownReason::UpstreamTimeout);
+    exchange(&mut told).outcome = Outcome::Unknown(UnknownReason::UpstreamTimeout);
     assert_eq!(parsed(&told)["response"]["status"], 504);
 
     let nothing = AnswerFacts { status: None, headers: Vec::new(), size: 0, ..answer() };
     let mut untold = event(&request(), Some(&nothing));
-    untold.body.outcome = Outcome::Unknown(UnknownReason::UpstreamReset);
+    exchange(&mut untold).outcome = Outcome::Unknown(UnknownReason::UpstreamReset);
     assert_eq!(parsed(&untold)["response"], json!({"size": "0", "headers": {}}));
 }
 
@@ -260,7 +266,7 @@ fn cloudevents_has_the_required_attributes_and_neutral_data() {
 #[test]
 fn cloudevents_after_a_restart_says_so() {
     let mut event = unknown_after_restart(&as_cloudevent(request()));
-    event.body.overlapped = true;
+    exchange(&mut event).overlapped = true;
     let message = parsed(&event);
     assert_eq!(message["outcome"], "unknown");
     assert_eq!(message["reason"], "gateway_restarted");
@@ -331,7 +337,7 @@ fn cloudevents_sequences_sort_as_texts() {
 #[test]
 fn attributes_are_the_same_for_every_format() {
     let names = |event: &Event| -> Vec<(String, String, String)> {
-        let attributes = attributes(event, &render(event).unwrap().rule);
+        let attributes = attributes(event, &render(event).unwrap().source);
         attributes.into_iter().map(|(name, value)| (name, value.data_type, value.value)).collect()
     };
     let owned = |rows: &[(&str, &str, &str)]| -> Vec<(String, String, String)> {
@@ -350,8 +356,8 @@ fn attributes_are_the_same_for_every_format() {
                 ("retrohook_sequence", "Number", "42"),
             ])
         );
-        event.body.outcome = Outcome::Unknown(UnknownReason::BoundReached);
-        event.body.overlapped = true;
+        exchange(&mut event).outcome = Outcome::Unknown(UnknownReason::BoundReached);
+        exchange(&mut event).overlapped = true;
         event.body.key = "".into();
         assert_eq!(
             names(&event),
@@ -398,20 +404,36 @@ fn what_was_left_out_is_said_in_both_formats() {
 fn kong_08_does_not_change_with_outcome_or_overlap() {
     let mut event = event(&request(), Some(&answer()));
     let before = message(&event);
-    event.body.outcome = Outcome::Unknown(UnknownReason::UpstreamTimeout);
-    event.body.overlapped = true;
+    exchange(&mut event).outcome = Outcome::Unknown(UnknownReason::UpstreamTimeout);
+    exchange(&mut event).overlapped = true;
     assert_eq!(message(&event), before);
 }
 
 #[test]
 fn a_damaged_record_is_an_error_that_names_the_event() {
     let mut event = event(&request(), Some(&answer()));
-    event.body.answer = Some("{}".into());
+    exchange(&mut event).answer = Some("{}".into());
     let error = render(&event).unwrap_err();
     assert!(matches!(error, RenderError::Answer { .. }));
     assert!(error.to_string().contains("01234567-89ab-7fff-bfff-ffffffffffff"));
-    event.body.request = "no JSON".into();
+    exchange(&mut event).request = "no JSON".into();
     assert!(matches!(render(&event).unwrap_err(), RenderError::Request { .. }));
+}
+
+#[test]
+fn a_message_is_rendered_as_it_was_given() {
+    let attributes = MessageAttributes::from([("n".to_owned(), AttributeValue::number(7))]);
+    let details =
+        Details { subject: Some("Hi".into()), attributes: attributes.clone(), ..Details::default() };
+    let mut published = event(&request(), None);
+    published.body.content = Content::Message(Message::new("any <text>", &details));
+    let rendered = render(&published).unwrap();
+    assert_eq!(rendered, Rendered { message: "any <text>".into(), source: Source::Message(details) });
+    assert_eq!(super::attributes(&published, &rendered.source), attributes, "none of ours beside them");
+    published.body.content = Content::Message(Message { text: "x".into(), details: Some("{".into()) });
+    let error = render(&published).unwrap_err();
+    assert!(matches!(error, RenderError::Details { .. }));
+    assert!(error.to_string().contains("01234567-89ab-7fff-bfff-ffffffffffff"));
 }
 
 fn any_headers() -> impl Strategy<Value = Lines> {
@@ -480,7 +502,7 @@ proptest! {
         event.position = Position(position);
         event.body.key = key.into();
         event.body.recorded_at = Timestamp::from_micros(recorded_at);
-        event.body.overlapped = overlapped;
+        exchange(&mut event).overlapped = overlapped;
         let message = parsed(&event);
         prop_assert!(message.is_object());
         let (at, value) = match request.rule.format {

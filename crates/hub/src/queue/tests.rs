@@ -20,7 +20,7 @@ fn message() -> Received {
         handle: MessageHandle { seq: 1, receive_count: 1 },
         message_id: Uuid::nil(),
         event: Event { position: Position(1), stamp: Stamp::default(), body: sample_event(1) },
-        subscription: SubscriptionId(1),
+        subscription: Some(SubscriptionId(1)),
         sent_at: SAMPLE_TIME,
         first_received_at: SAMPLE_TIME,
         receive_count: 1,

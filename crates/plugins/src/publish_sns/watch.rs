@@ -18,7 +18,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use event::capture::BodyCapture;
 use event::facts::{AnswerView, HeadersView};
-use event::{Decision, EventId, Fate, Intent, NewEvent, Outcome, Timestamp, UnknownReason};
+use event::{
+    Content, Decision, EventId, Exchange, Fate, Intent, NewEvent, Outcome, Timestamp, UnknownReason,
+};
 use pipeline::{Answer, Hold, Joint, NotKept, Wants, Watch};
 use storage::writer::IntentBatch;
 
@@ -153,12 +155,14 @@ impl PublishWatch {
             id: self.id,
             topic: self.rule.topic,
             key: self.key.clone(),
-            outcome,
-            // The writer knows what else was open.
-            overlapped: false,
             recorded_at,
-            request: self.request.clone(),
-            answer,
+            // The writer knows what else was open.
+            content: Content::Exchange(Exchange {
+                outcome,
+                overlapped: false,
+                request: self.request.clone(),
+                answer,
+            }),
         }
     }
 

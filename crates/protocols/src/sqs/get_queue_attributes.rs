@@ -44,7 +44,7 @@ pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<Output,
     let settings = queue.settings();
     let mut attributes = BTreeMap::from([
         ("ApproximateNumberOfMessages", depth.visible.to_string()),
-        ("ApproximateNumberOfMessagesDelayed", "0".into()),
+        ("ApproximateNumberOfMessagesDelayed", depth.delayed.to_string()),
         ("ApproximateNumberOfMessagesNotVisible", depth.in_flight.to_string()),
         ("DelaySeconds", "0".into()),
         ("MaximumMessageSize", "1048576".into()),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use event::attributes::AttributeValue;
+use event::message::Details;
 use event::{Event, NewEvent, Outcome, Position, TopicId, UnknownReason};
 
 use super::{Case, Store, after, cases, event_of, secs_of, stamp, to_queue};
-use crate::memory::{sample_event, sample_id, sample_intent};
+use crate::memory::{sample_event, sample_exchange, sample_id, sample_intent, sample_message};
 use crate::retention::Retention;
 
 pub(super) const CASES: &[Case] = cases![
@@ -51,9 +53,17 @@ fn an_event_is_appended_as_it_was_given(store: &mut Store) {
     let mut bodies: Vec<NewEvent> = UnknownReason::ALL
         .into_iter()
         .zip(1..)
-        .map(|(reason, n)| NewEvent { outcome: Outcome::Unknown(reason), ..sample_event(n) })
+        .map(|(reason, n)| sample_exchange(n, |exchange| exchange.outcome = Outcome::Unknown(reason)))
         .collect();
-    bodies.push(NewEvent { overlapped: true, answer: None, key: "ä'\"\0".into(), ..sample_event(100) });
+    let odd = sample_exchange(100, |exchange| (exchange.overlapped, exchange.answer) = (true, None));
+    bodies.push(NewEvent { key: "ä'\"\0".into(), ..odd });
+    let details = Details {
+        subject: Some("ä".into()),
+        attributes: [("n".to_owned(), AttributeValue::number(7))].into(),
+        ..Details::default()
+    };
+    bodies.push(sample_message(101, "no JSON: \0ä", &Details::default()));
+    bodies.push(sample_message(102, "", &details));
     for body in bodies {
         let position = store.append(&body);
         let expected = Some(Event { position, stamp: stamp(secs_of(body.recorded_at)), body: body.clone() });
@@ -193,12 +203,10 @@ fn recovery_turns_intents_of_the_dead_into_unknown_events(store: &mut Store) {
     assert_eq!(store.write(|tx| tx.recover(after(9), 9)), 1);
     assert_eq!(store.write(|tx| tx.recover(after(9), 9)), 0);
     let event = store.reader().event(sample_id(1)).unwrap().unwrap().body;
-    let expected = NewEvent {
-        outcome: Outcome::Unknown(UnknownReason::GatewayRestarted),
-        recorded_at: after(9),
-        answer: None,
-        ..sample_event(1)
-    };
+    let expected = sample_exchange(1, |exchange| {
+        (exchange.outcome, exchange.answer) = (Outcome::Unknown(UnknownReason::GatewayRestarted), None);
+    });
+    let expected = NewEvent { recorded_at: after(9), ..expected };
     assert_eq!(event, expected);
     assert_eq!(store.reader().event(sample_id(2)).unwrap(), None, "its gateway lives");
     assert_eq!(store.reader().stats().unwrap().open_intents, 1);

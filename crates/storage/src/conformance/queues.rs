@@ -3,14 +3,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use event::NewEvent;
+use event::message::Details;
+use event::{NewEvent, Position, TopicId};
+use uuid::Uuid;
 
-use super::{Case, Store, after, cases, recorded_at, stamp, to_queue};
+use super::{Case, Store, after, cases, push, recorded_at, stamp, to_queue};
+use crate::backend::Lag;
 use crate::entities::QueueId;
-use crate::memory::{sample_event, sample_id};
+use crate::memory::{sample_event, sample_id, sample_message};
 use crate::queue::{
     MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange,
 };
+use crate::retention::Retention;
 
 pub(super) const CASES: &[Case] = cases![
     messages_come_in_the_order_in_which_they_were_sent,
@@ -29,6 +33,10 @@ pub(super) const CASES: &[Case] = cases![
     message_ids_differ_between_queues_and_stay,
     depth_tells_the_visible_from_those_in_flight,
     an_events_messages_are_those_that_are_still_there,
+    a_sent_message_is_owed_by_its_queue_alone,
+    a_sent_message_is_received_hidden_and_deleted_like_any_other,
+    a_delayed_message_is_received_when_its_delay_is_over,
+    a_message_for_a_queue_that_does_not_exist_is_not_sent,
 ];
 
 const HALF_MINUTE: Duration = Duration::from_secs(30);
@@ -62,8 +70,7 @@ fn messages_come_in_the_order_in_which_they_were_sent(store: &mut Store) {
 
 fn a_receive_takes_no_more_than_its_bytes(store: &mut Store) {
     let queue = store.sync(&[to_queue("worker")]).queues[0].id;
-    let of =
-        |n, bytes| NewEvent { request: "x".repeat(bytes).into(), answer: None, ..recorded_at(n, n.into()) };
+    let of = |n, bytes| sample_message(n, &"x".repeat(bytes), &Details::default());
     let half = MAX_RECEIVED_BYTES / 2;
     for (n, bytes) in (1..).zip([half, MAX_RECEIVED_BYTES - half, 1, MAX_RECEIVED_BYTES, 1, 1]) {
         store.append(&of(n, bytes));
@@ -80,7 +87,7 @@ fn a_message_carries_its_event_and_its_subscription(store: &mut Store) {
     let position = store.append(&body);
     let received = receive(store, entities.queues[0].id, 1, 9).remove(0);
     assert_eq!((received.event.position, &received.event.body), (position, &body));
-    assert_eq!(received.subscription, entities.subscriptions[0].id);
+    assert_eq!(received.subscription, Some(entities.subscriptions[0].id));
     assert_eq!((received.sent_at, received.first_received_at), (after(4), after(9)));
 }
 
@@ -206,10 +213,10 @@ fn depth_tells_the_visible_from_those_in_flight(store: &mut Store) {
     let handle = receive(store, queue, 1, 10)[0].handle;
     let depth = |store: &Store, secs| store.reader().queue_depth(queue, stamp(secs)).unwrap();
     let oldest = Some(stamp(1));
-    assert_eq!(depth(store, 10), QueueDepth { visible: 2, in_flight: 1, oldest });
-    assert_eq!(depth(store, 40), QueueDepth { visible: 3, in_flight: 0, oldest });
+    assert_eq!(depth(store, 10), QueueDepth { visible: 2, in_flight: 1, delayed: 0, oldest });
+    assert_eq!(depth(store, 40), QueueDepth { visible: 3, in_flight: 0, delayed: 0, oldest });
     store.write(|tx| tx.delete_message(queue, handle));
-    assert_eq!(depth(store, 40), QueueDepth { visible: 2, in_flight: 0, oldest: Some(stamp(2)) });
+    assert_eq!(depth(store, 40), QueueDepth { visible: 2, oldest: Some(stamp(2)), ..QueueDepth::default() });
     assert_eq!(store.reader().queue_depth(QueueId(99), stamp(0)).unwrap(), QueueDepth::default());
 }
 
@@ -218,12 +225,92 @@ fn an_events_messages_are_those_that_are_still_there(store: &mut Store) {
     let position = store.append(&sample_event(1));
     store.append(&sample_event(2));
     let seen = |store: &Store| store.reader().messages_at(position).unwrap();
-    let message =
-        |n: usize, receive_count| QueuedMessage { subscription: entities.subscriptions[n].id, receive_count };
+    let message = |n: usize, receive_count| QueuedMessage {
+        queue: entities.queues[n].id,
+        subscription: Some(entities.subscriptions[n].id),
+        receive_count,
+    };
     assert_eq!(seen(store), [message(0, 0), message(1, 0)]);
     let received = receive(store, entities.queues[1].id, 1, 9).remove(0);
     receive(store, entities.queues[1].id, 1, 99);
     assert_eq!(seen(store), [message(0, 0), message(1, 2)]);
     store.write(|tx| tx.delete_message(entities.queues[1].id, received.handle));
     assert_eq!(seen(store), [message(0, 0)]);
+}
+
+/// A message straight into the queue `worker`.
+fn sent(n: u8) -> NewEvent {
+    let details = Details { queue: Some("worker".into()), ..Details::default() };
+    NewEvent { topic: TopicId::NONE, ..sample_message(n, "text", &details) }
+}
+
+fn send(store: &mut Store, queue: QueueId, event: &NewEvent, delay: u64) -> Uuid {
+    let delay = Duration::from_secs(delay);
+    store.write(|tx| tx.send(event, queue, delay)).expect("the queue is there")
+}
+
+fn a_sent_message_is_owed_by_its_queue_alone(store: &mut Store) {
+    let entities = store.sync(&[to_queue("worker"), to_queue("other"), push("/a")]);
+    let [worker, other] = [0, 1].map(|n| entities.queues[n].id);
+    let (id, committed) = store.write_and_tell(|tx| tx.send(&sent(1), worker, Duration::ZERO));
+    assert_eq!((committed.topics.len(), committed.queues, committed.sends), (0, vec![worker], 1));
+    assert_eq!(store.reader().queue_depth(other, stamp(0)).unwrap(), QueueDepth::default());
+    assert_eq!(store.reader().head().unwrap(), Position(1), "it stands in the log");
+    let read = store.reader().event(sample_id(1)).unwrap().unwrap();
+    assert_eq!((read.position, read.body), (Position(1), sent(1)));
+    for topic in [TopicId::NONE, TopicId(1)] {
+        assert_eq!(store.reader().next_position(topic, Position(1)).unwrap(), None);
+    }
+    let lag = store.reader().lag(entities.subscriptions[2].id, 9).unwrap();
+    assert_eq!(lag, Lag::default(), "no subscription is owed it");
+    let queued = store.reader().messages_at(Position(1)).unwrap();
+    assert_eq!(queued, [QueuedMessage { queue: worker, subscription: None, receive_count: 0 }]);
+    store.reopen();
+    let received = receive(store, worker, 9, 10);
+    assert_eq!((samples(&received), received[0].subscription), (vec![1], None));
+    assert_eq!(Some(received[0].message_id), id, "under the id that its sender was told");
+}
+
+fn a_sent_message_is_received_hidden_and_deleted_like_any_other(store: &mut Store) {
+    let queue = store.sync(&[to_queue("worker")]).queues[0].id;
+    send(store, queue, &sent(1), 0);
+    store.append(&sample_event(2));
+    send(store, queue, &sent(3), 0);
+    let received = receive(store, queue, 9, 10);
+    assert_eq!(samples(&received), [1, 2, 3], "in the order in which they came");
+    assert_eq!(receive(store, queue, 9, 39).len(), 0);
+    assert_eq!(samples(&receive(store, queue, 9, 40)), [1, 2, 3]);
+    for message in &received {
+        assert!(store.write(|tx| tx.delete_message(queue, message.handle)));
+    }
+    assert_eq!(store.reader().queue_depth(queue, stamp(99)).unwrap(), QueueDepth::default());
+    store.housekeep(&Retention::default(), after(1_000_000));
+    assert_eq!(store.positions(), [0; 0], "housekeeping deletes its event");
+    send(store, queue, &sent(4), 0);
+    let retention = Retention::default().queue_message.as_secs();
+    store.housekeep(&Retention::default(), after(1_000_000 + retention - 1));
+    assert_eq!(store.reader().queue_depth(queue, stamp(1_000_000)).unwrap().visible, 1, "it pins its event");
+    store.housekeep(&Retention::default(), after(2_000_000 + retention));
+    assert_eq!(store.positions(), [0; 0], "its time is over");
+}
+
+fn a_delayed_message_is_received_when_its_delay_is_over(store: &mut Store) {
+    let queue = store.sync(&[to_queue("worker")]).queues[0].id;
+    let (_, committed) = store.at(10).write_and_tell(|tx| tx.send(&sent(1), queue, Duration::from_secs(5)));
+    assert_eq!((committed.queues.len(), committed.sends), (0, 1), "there is nothing yet to wake up for");
+    let depth = |store: &Store, secs| store.reader().queue_depth(queue, stamp(secs)).unwrap();
+    let oldest = Some(stamp(10));
+    assert_eq!(depth(store, 14), QueueDepth { delayed: 1, oldest, ..QueueDepth::default() });
+    assert_eq!(receive(store, queue, 9, 14).len(), 0);
+    store.reopen();
+    assert_eq!(receive(store, queue, 9, 14).len(), 0);
+    assert_eq!(depth(store, 15), QueueDepth { visible: 1, oldest, ..QueueDepth::default() });
+    assert_eq!(samples(&receive(store, queue, 9, 15)), [1]);
+    assert_eq!(depth(store, 15), QueueDepth { in_flight: 1, oldest, ..QueueDepth::default() });
+}
+
+fn a_message_for_a_queue_that_does_not_exist_is_not_sent(store: &mut Store) {
+    let (id, committed) = store.write_and_tell(|tx| tx.send(&sent(1), QueueId(99), Duration::ZERO));
+    assert_eq!((id, committed.sends), (None, 0));
+    assert_eq!(store.reader().head().unwrap(), Position(0));
 }

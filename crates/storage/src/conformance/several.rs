@@ -53,7 +53,7 @@ fn an_intent_of_which_several_events_would_have_come_is_recovered_as_one(store: 
     assert_eq!(store.write(|tx| tx.recover(after(9), 9)), 1);
     assert_eq!(store.positions().len(), 1);
     let unknown = store.reader().event(sample_id(1)).unwrap().unwrap().body;
-    assert_eq!(unknown.outcome, Outcome::Unknown(UnknownReason::GatewayRestarted));
+    assert_eq!(unknown.outcome(), Outcome::Unknown(UnknownReason::GatewayRestarted));
 }
 
 /// The process died between the commits of two recorders' outcomes.
@@ -67,7 +67,7 @@ fn intents_of_one_request_are_settled_each_by_itself(store: &mut Store) {
     store.restart();
     assert_eq!(store.write(|tx| tx.recover(after(9), 9)), 1);
     assert_eq!(store.write(|tx| tx.recover(after(9), 9)), 0);
-    let outcome = |n| store.reader().event(sample_id(n)).unwrap().unwrap().body.outcome;
+    let outcome = |n| store.reader().event(sample_id(n)).unwrap().unwrap().body.outcome();
     let unknown = Outcome::Unknown(UnknownReason::GatewayRestarted);
     assert_eq!([outcome(1), outcome(2)], [Outcome::Succeeded, unknown]);
 }

@@ -7,7 +7,8 @@ use event::{Stamp, Timestamp};
 use super::state::{Message, State};
 use crate::entities::QueueId;
 use crate::queue::{
-    MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange, message_id,
+    MAX_DELAY, MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange,
+    message_id,
 };
 use crate::{Result, StoreError};
 
@@ -84,6 +85,8 @@ impl State {
             depth.oldest.get_or_insert(message.stamp);
             if message.is_visible(now) {
                 depth.visible += 1;
+            } else if message.is_delayed() {
+                depth.delayed += 1;
             } else {
                 depth.in_flight += 1;
             }
@@ -102,9 +105,14 @@ impl Message {
     pub(super) fn is_visible(&self, now: Stamp) -> bool {
         self.visible_at <= now || self.visible_at > now.plus(MAX_VISIBILITY)
     }
+
+    /// Whether a message that is hidden is so since it was sent: a receive counts, and one that is set aside is hidden for longer.
+    fn is_delayed(&self) -> bool {
+        self.receive_count == 0 && self.visible_at <= self.stamp.plus(MAX_DELAY)
+    }
 }
 
 /// Zero is visible at once.
-fn hidden_until(visibility: Duration, now: Stamp) -> Stamp {
+pub(super) fn hidden_until(visibility: Duration, now: Stamp) -> Stamp {
     if visibility.is_zero() { Stamp::default() } else { now.plus(visibility) }
 }

@@ -205,6 +205,7 @@ impl Reader for MemoryReader {
             state.messages.values().filter(|message| message.position == position && !message.is_dropped);
         let mut messages: Vec<QueuedMessage> = here
             .map(|message| QueuedMessage {
+                queue: message.queue,
                 subscription: message.subscription,
                 receive_count: message.receive_count,
             })

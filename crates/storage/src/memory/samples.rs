@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use event::{EventId, Intent, NewEvent, Outcome, Timestamp, TopicId};
+use event::message::Details;
+use event::{Content, EventId, Exchange, Intent, Message, NewEvent, Outcome, Timestamp, TopicId};
 
 /// When the samples happened; sample `n` one millisecond later than sample `n - 1`.
 pub const SAMPLE_TIME: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -14,16 +15,32 @@ pub fn sample_id(n: u8) -> EventId {
 
 /// A succeeded event of topic 1, about `/profiles/<n>`.
 pub fn sample_event(n: u8) -> NewEvent {
+    sample_exchange(n, |_| ())
+}
+
+/// [`sample_event`] with another exchange.
+pub fn sample_exchange(n: u8, change: impl FnOnce(&mut Exchange)) -> NewEvent {
+    let mut exchange = Exchange {
+        outcome: Outcome::Succeeded,
+        overlapped: false,
+        request: sample_request(n),
+        answer: Some(SAMPLE_ANSWER.into()),
+    };
+    change(&mut exchange);
     NewEvent {
         id: sample_id(n),
         topic: TopicId(1),
         key: sample_key(n),
-        outcome: Outcome::Succeeded,
-        overlapped: false,
         recorded_at: sample_time(n),
-        request: sample_request(n),
-        answer: Some(SAMPLE_ANSWER.into()),
+        content: Content::Exchange(exchange),
     }
+}
+
+/// A message of topic 1, with the id and the time of sample `n`.
+pub fn sample_message(n: u8, text: &str, details: &Details) -> NewEvent {
+    let id = sample_id(n);
+    let content = Content::Message(Message::new(text, details));
+    NewEvent { id, topic: TopicId(1), key: id.to_string().into(), recorded_at: sample_time(n), content }
 }
 
 /// The intent that [`sample_event`] of the same number settles.
@@ -75,15 +92,14 @@ const SAMPLE_ANSWER: &str = r#"{
 
 #[cfg(test)]
 mod tests {
-    use event::{Event, Position};
-
     use super::*;
 
     #[test]
     fn samples_are_facts_that_read_back() {
-        let event = Event { position: Position(1), stamp: event::Stamp::default(), body: sample_event(7) };
-        assert_eq!(&*event.request().unwrap().service_path, "/profiles/7");
-        assert_eq!(event.answer().unwrap().unwrap().status, Some(204));
-        assert_eq!(sample_intent(7).id, event.body.id);
+        let event = sample_event(7);
+        let exchange = event.exchange().unwrap();
+        assert_eq!(&*exchange.request().unwrap().service_path, "/profiles/7");
+        assert_eq!(exchange.answer().unwrap().unwrap().status, Some(204));
+        assert_eq!(sample_intent(7).id, event.id);
     }
 }

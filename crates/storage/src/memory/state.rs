@@ -8,6 +8,7 @@ use std::time::Duration;
 use event::{Event, EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
 use uuid::Uuid;
 
+use super::queues::hidden_until;
 use crate::StoreError;
 use crate::clock::Record;
 use crate::delivery::{Attempt, Delivery, DeliveryId};
@@ -104,7 +105,7 @@ pub(super) struct Recorded {
 pub(super) struct Message {
     pub(super) queue: QueueId,
     pub(super) position: Position,
-    pub(super) subscription: SubscriptionId,
+    pub(super) subscription: Option<SubscriptionId>,
     pub(super) sent_at: Timestamp,
     /// When it was sent, on the store's clock.
     pub(super) stamp: Stamp,
@@ -137,15 +138,20 @@ impl State {
         if let Some(position) = self.positions.get(&body.id) {
             return Err(*position);
         }
+        let position = self.insert_event(body, now);
+        let subscribed = self.subscribed_queues(body.topic);
+        for (subscription, queue) in &subscribed {
+            self.send(*queue, Some(*subscription), position, (body.recorded_at, now), Duration::ZERO);
+        }
+        Ok((position, subscribed.into_iter().map(|(_, queue)| queue).collect()))
+    }
+
+    pub(super) fn insert_event(&mut self, body: &NewEvent, now: Stamp) -> Position {
         let position = Position(self.head.0 + 1);
         self.head = position;
         self.positions.edit().insert(body.id, position);
         self.events.edit().insert(position, Arc::new(Event { position, stamp: now, body: body.clone() }));
-        let subscribed = self.subscribed_queues(body.topic);
-        for (subscription, queue) in &subscribed {
-            self.send(*queue, *subscription, position, (body.recorded_at, now));
-        }
-        Ok((position, subscribed.into_iter().map(|(_, queue)| queue).collect()))
+        position
     }
 
     fn subscribed_queues(&self, topic: TopicId) -> Vec<(SubscriptionId, QueueId)> {
@@ -158,13 +164,15 @@ impl State {
         live.filter_map(|known| Some((known.id, self.queue_named(&known.endpoint)?))).collect()
     }
 
-    fn send(
+    /// The message's number.
+    pub(super) fn send(
         &mut self,
         queue: QueueId,
-        subscription: SubscriptionId,
+        subscription: Option<SubscriptionId>,
         position: Position,
         (sent_at, stamp): (Timestamp, Stamp),
-    ) {
+        delay: Duration,
+    ) -> i64 {
         self.last_message += 1;
         let message = Message {
             queue,
@@ -172,13 +180,14 @@ impl State {
             subscription,
             sent_at,
             stamp,
-            visible_at: Stamp::default(),
+            visible_at: hidden_until(delay, stamp),
             first_received_at: None,
             received_at: None,
             receive_count: 0,
             is_dropped: false,
         };
         self.messages.edit().insert(self.last_message, message);
+        self.last_message
     }
 
     /// The queues that got a message, one for each.
@@ -207,7 +216,7 @@ impl State {
                 .take(left)
                 .collect();
             for (position, _, recorded_at) in &missed {
-                self.send(queue, gap.id, *position, (*recorded_at, now));
+                self.send(queue, Some(gap.id), *position, (*recorded_at, now), Duration::ZERO);
                 sent.push(queue);
             }
             if let Some(subscriber) = self.subscriptions.edit().get_mut(&gap.id) {

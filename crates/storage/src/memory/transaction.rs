@@ -6,7 +6,6 @@ use event::{EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
 use uuid::Uuid;
 
 use super::state::{OpenIntent, Recorded, State};
-use crate::Result;
 use crate::backend::{Committed, Tx};
 use crate::clock::{Record, Trace};
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
@@ -15,9 +14,10 @@ use crate::entities::{
     Cursor, Desired, DesiredSubscription, Entities, Incarnation, Queue, QueueId, Subscription,
     SubscriptionId, SubscriptionState, Topic,
 };
-use crate::queue::{MessageHandle, Received, VisibilityChange};
+use crate::queue::{MessageHandle, Received, VisibilityChange, message_id};
 use crate::registry::Row;
 use crate::retention::{Housekept, Retention};
+use crate::{Result, StoreError};
 
 pub(super) struct Transaction {
     pub(super) state: State,
@@ -83,6 +83,20 @@ impl Tx for Transaction {
             }
             Err(known) => Ok(known),
         }
+    }
+
+    fn send(&mut self, event: &NewEvent, queue: QueueId, delay: Duration) -> Result<Option<Uuid>> {
+        if !self.state.queues.contains_key(&queue) {
+            return Ok(None);
+        }
+        if self.state.positions.contains_key(&event.id) {
+            return Err(StoreError::Damaged(format!("event {} is in the log already", event.id)));
+        }
+        let position = self.state.insert_event(event, self.now);
+        let seq = self.state.send(queue, None, position, (event.recorded_at, self.now), delay);
+        self.trace.note(Trace::Appended);
+        self.committed.sent_straight(queue, delay);
+        Ok(Some(message_id(event.id, seq)))
     }
 
     fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize> {

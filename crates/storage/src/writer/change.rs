@@ -65,17 +65,24 @@ pub(super) enum Claim {
     Owed,
     /// Nobody was promised anything.
     Nothing,
+    /// Nobody was promised anything, and who asks hears of a refusal and may ask again: so nothing is kept for later.
+    Asked,
 }
 
 impl Settlement {
     pub(super) fn is_owed(&self) -> bool {
-        !matches!(self.claim, Claim::Nothing)
+        !matches!(self.claim, Claim::Nothing | Claim::Asked)
+    }
+
+    /// Whether who asked will ask again if it is refused.
+    pub(super) fn is_asked(&self) -> bool {
+        matches!(self.claim, Claim::Asked)
     }
 
     pub(super) fn intent(&self) -> Option<EventId> {
         match self.claim {
             Claim::Intent(id) => Some(id),
-            Claim::Owed | Claim::Nothing => None,
+            Claim::Owed | Claim::Nothing | Claim::Asked => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use event::Outcome;
+use event::{Content, Outcome};
 
 use crate::entities::{QueueId, SubscriptionId};
 
@@ -20,6 +20,10 @@ pub struct WriterStats {
     pub succeeded: AtomicU64,
     /// Events of outcome `unknown` that are durable; those that recovery found are not among them.
     pub unknown: AtomicU64,
+    /// Messages that were published to a topic and are durable.
+    pub published: AtomicU64,
+    /// Messages that were sent straight to a queue and are durable.
+    pub sent: AtomicU64,
     /// Events that nobody was promised and that found no room.
     pub dropped: AtomicU64,
     /// Open intents of dead runs that recovery settled without an event, because their topic was deleted.
@@ -43,12 +47,19 @@ impl WriterStats {
         self.micros.observe(took.as_micros() as u64);
     }
 
-    pub(super) fn published(&self, outcome: Outcome) {
-        let count = match outcome {
-            Outcome::Succeeded => &self.succeeded,
-            Outcome::Unknown(_) => &self.unknown,
+    pub(super) fn published(&self, content: &Content) {
+        let count = match content {
+            Content::Exchange(exchange) => match exchange.outcome {
+                Outcome::Succeeded => &self.succeeded,
+                Outcome::Unknown(_) => &self.unknown,
+            },
+            Content::Message(_) => &self.published,
         };
         count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn sent(&self, messages: u64) {
+        self.sent.fetch_add(messages, Ordering::Relaxed);
     }
 
     pub(super) fn dropped(&self) {
@@ -139,7 +150,10 @@ impl Histogram {
 
 #[cfg(test)]
 mod tests {
+    use event::message::Details;
+
     use super::*;
+    use crate::memory::{sample_event, sample_exchange, sample_message};
 
     #[test]
     fn counts_what_became_of_commits() {
@@ -148,10 +162,14 @@ mod tests {
         stats.committed(5, Duration::from_micros(30));
         stats.failed();
         stats.dropped();
-        stats.published(Outcome::Succeeded);
-        stats.published(Outcome::Unknown(event::UnknownReason::GatewayRestarted));
+        stats.published(&sample_event(1).content);
+        let unknown = Outcome::Unknown(event::UnknownReason::GatewayRestarted);
+        stats.published(&sample_exchange(1, |exchange| exchange.outcome = unknown).content);
+        stats.published(&sample_message(1, "text", &Details::default()).content);
+        stats.sent(3);
         let counts = [&stats.commits, &stats.failures, &stats.dropped, &stats.succeeded, &stats.unknown];
         assert_eq!(counts.map(|count| count.load(Ordering::Relaxed)), [2, 1, 1, 1, 1]);
+        assert_eq!([&stats.published, &stats.sent].map(|count| count.load(Ordering::Relaxed)), [1, 3]);
         assert_eq!((stats.batch.sum(), stats.micros.sum()), (8, 100));
         assert_eq!(stats.lapsed_deliveries(), BTreeMap::new());
         for _ in 0..2 {

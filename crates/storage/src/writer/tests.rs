@@ -11,7 +11,7 @@ use crate::backend::{Opened, Reader};
 use crate::entities::{Desired, DesiredSubscription, Protocol};
 use crate::feed::Recent;
 use crate::memory::{
-    BlockedCommits, CommitFault, Memory, SAMPLE_TIME, sample_event, sample_id, sample_intent,
+    BlockedCommits, CommitFault, Memory, SAMPLE_TIME, sample_event, sample_id, sample_intent, sample_message,
 };
 use crate::vital;
 
@@ -110,7 +110,7 @@ impl World {
     }
 
     fn overlapped(&self, n: u8) -> bool {
-        self.reader.event(sample_id(n)).unwrap().unwrap().body.overlapped
+        self.reader.event(sample_id(n)).unwrap().unwrap().body.exchange().unwrap().overlapped
     }
 
     fn commits(&self) -> u64 {
@@ -733,4 +733,22 @@ fn no_wake_up_is_lost() {
 fn tidy(world: &World) {
     world.store.fail_next_commit(CommitFault::Full);
     assert!(world.writer.intend(sample_intent(200)).wait().is_err());
+}
+
+#[test]
+fn what_is_appended_for_somebody_who_waits_is_refused_and_not_kept() {
+    let world = World::new();
+    world.store.fail_next_commit(CommitFault::Full);
+    let message = sample_message(1, "text", &event::message::Details::default());
+    let refused = world.writer.append(message).wait();
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    let message = sample_message(2, "text", &event::message::Details::default());
+    let position = world.writer.append(message).wait().unwrap().unwrap();
+    // The commit after it: by then its own has been told to everybody.
+    world.writer.transact(|_| Ok(())).wait().unwrap();
+    assert_eq!(world.in_log(), [sample_id(2)], "the first was told that it failed, and may come again");
+    assert_eq!(world.in_feed(0), Some(vec![position.0]));
+    let stats = world.writer.stats();
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    assert_eq!((count(&stats.published), count(&stats.succeeded), count(&stats.dropped)), (1, 0, 0));
 }

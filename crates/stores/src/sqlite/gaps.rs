@@ -6,6 +6,8 @@
 //! the same commit, so that a crash neither loses a message nor sends one twice. Until it is closed, `done_to` keeps the gap's events as the
 //! cursor of a webhook does.
 
+use std::time::Duration;
+
 use event::{Position, Timestamp, TopicId};
 use rusqlite::Connection;
 use storage::Result;
@@ -82,7 +84,7 @@ impl Transaction {
             }
             let missed = missed(&self.database, &gap, left)?;
             for (position, recorded_at) in &missed {
-                self.send(gap.bin, gap.subscription, *position, *recorded_at)?;
+                self.put_message(gap.bin, Some(gap.subscription), *position, *recorded_at, Duration::ZERO)?;
             }
             copied += missed.len();
             if !missed.is_empty() {

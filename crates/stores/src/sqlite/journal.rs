@@ -6,16 +6,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use event::{EventId, Intent, NewEvent, Position, Timestamp, TopicId, UnknownReason};
+use event::{
+    Content, EventId, Exchange, Intent, Message, NewEvent, Position, Timestamp, TopicId, UnknownReason,
+};
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, Error, Row, params};
 use storage::Result;
 use storage::clock::Trace;
-use storage::entities::{Incarnation, SubscriptionId};
+use storage::entities::{Incarnation, QueueId, SubscriptionId};
+use storage::queue::message_id;
+use uuid::Uuid;
 
-use super::queues::Bin;
-use super::rows::{micros, position, text, ticks, time};
+use super::queues::{Bin, bin, hidden_until};
+use super::rows::{PUBLISHED, bringer, micros, position, text, ticks, time};
 use super::statements::{Statements, failed};
 use super::transaction::{Transaction, damaged};
 
@@ -149,7 +154,7 @@ impl Transaction {
     pub(super) fn append_event(&mut self, event: &NewEvent) -> Result<Position> {
         let asked = match self.intents.remove(event.id) {
             None => Asked::Inline,
-            Some(intent) if intent.request == event.request => Asked::At(intent.seq),
+            Some(intent) if is_of(event, &intent.request) => Asked::At(intent.seq),
             Some(intent) => {
                 self.remove_intent_at(intent.seq)?;
                 Asked::Inline
@@ -167,7 +172,8 @@ impl Transaction {
         };
         let routes = self.routes.get(&event.topic).map_or(&[][..], Vec::as_slice);
         for route in routes {
-            self.send(route.bin, route.subscription, position, event.recorded_at)?;
+            let brought_by = Some(route.subscription);
+            self.put_message(route.bin, brought_by, position, event.recorded_at, Duration::ZERO)?;
         }
         self.stamped.note(Trace::Appended);
         let queues = routes.iter().map(|route| route.queue);
@@ -175,18 +181,38 @@ impl Transaction {
         Ok(position)
     }
 
+    /// Puts a message straight into a queue.
+    pub(super) fn send_event(
+        &mut self,
+        event: &NewEvent,
+        queue: QueueId,
+        delay: Duration,
+    ) -> Result<Option<Uuid>> {
+        let Some(bin) = bin(&self.database, queue)? else { return Ok(None) };
+        let Some(position) = self.insert_event(event, Asked::Inline)? else {
+            return Err(damaged(format!("event {} is in the log already", event.id)));
+        };
+        self.put_message(bin, None, position, event.recorded_at, delay)?;
+        let seq = self.database.last_insert_rowid();
+        self.stamped.note(Trace::Appended);
+        self.committed.sent_straight(queue, delay);
+        Ok(Some(message_id(event.id, seq)))
+    }
+
     /// Puts a message into a queue's bin.
-    pub(super) fn send(
+    pub(super) fn put_message(
         &self,
         bin: Bin,
-        subscription: SubscriptionId,
+        subscription: Option<SubscriptionId>,
         position: Position,
         sent_at: Timestamp,
+        delay: Duration,
     ) -> Result<()> {
         let sql =
             "INSERT INTO messages (queue, position, subscription, sent_at, visible_at, receive_count, stamp)
-                   VALUES (?1, ?2, ?3, ?4, 0, 0, ?5)";
-        let row = [bin.0, position.0, subscription.0, micros(sent_at), ticks(self.now)];
+                   VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)";
+        let visible_at = hidden_until(delay, self.now);
+        let row = [bin.0, position.0, bringer(subscription), micros(sent_at), visible_at, ticks(self.now)];
         self.database.run("send a message", sql, row).map(drop)
     }
 
@@ -196,21 +222,22 @@ impl Transaction {
         let sql =
             "INSERT INTO events (id, topic, recorded_at, outcome, reason, overlapped, key, intent, request, answer, stamp)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        let (outcome, reason, overlapped, text, answer) = columns(&event.content);
         let (intent, request) = match asked {
             Asked::At(seq) => (Some(seq), None),
-            Asked::Inline => (None, Some(&event.request)),
+            Asked::Inline => (None, Some(text)),
         };
         let row = params![
             event.id.as_bytes(),
             event.topic.0,
             micros(event.recorded_at),
-            event.outcome.as_str(),
-            event.outcome.reason().map(UnknownReason::as_str),
-            event.overlapped,
+            outcome,
+            reason,
+            overlapped,
             event.key,
             intent,
             request,
-            event.answer,
+            answer,
             ticks(self.now),
         ];
         match self.database.prepare_cached(sql).and_then(|mut statement| statement.execute(row)) {
@@ -276,6 +303,22 @@ impl Transaction {
         }
         self.remove_intent_at(seq)
     }
+}
+
+/// What the columns `outcome`, `reason`, `overlapped`, `request` and `answer` have of it: see version 8 of the schema.
+fn columns(content: &Content) -> (&str, Option<&str>, bool, &str, Option<&str>) {
+    match content {
+        Content::Exchange(Exchange { outcome, overlapped, request, answer }) => {
+            let reason = outcome.reason().map(UnknownReason::as_str);
+            (outcome.as_str(), reason, *overlapped, request, answer.as_deref())
+        }
+        Content::Message(Message { text, details }) => (PUBLISHED, None, false, text, details.as_deref()),
+    }
+}
+
+/// Whether an event is an exchange that asked what its intent says.
+fn is_of(event: &NewEvent, request: &str) -> bool {
+    event.exchange().is_some_and(|exchange| *exchange.request == *request)
 }
 
 /// Where an event's request stands.

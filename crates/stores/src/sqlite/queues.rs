@@ -9,8 +9,8 @@ use event::{Event, Position, Stamp, Timestamp};
 use rusqlite::Connection;
 use storage::entities::{QueueId, SubscriptionId};
 use storage::queue::{
-    MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange,
-    message_id,
+    MAX_DELAY, MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received,
+    VisibilityChange, message_id,
 };
 use storage::throttle::Throttle;
 use storage::{Result, StoreError};
@@ -44,7 +44,7 @@ pub(super) fn give_fresh_bin(database: &Connection, queue: QueueId) -> Result<Bi
 /// A message that can be received.
 struct Candidate {
     seq: i64,
-    subscription: SubscriptionId,
+    subscription: Option<SubscriptionId>,
     sent_at: Timestamp,
     first_received_at: Option<Timestamp>,
     receive_count: u32,
@@ -66,7 +66,7 @@ pub(super) fn receive(
     let candidates = database.list("receive messages", sql, [bin.0, max as i64], |row| {
         Ok(Candidate {
             seq: row.get(0)?,
-            subscription: SubscriptionId(row.get(1)?),
+            subscription: rows::brought_by(row, 1)?,
             sent_at: rows::time(row, 2)?,
             first_received_at: rows::optional_time(row, 3)?,
             receive_count: row.get(4)?,
@@ -176,7 +176,7 @@ fn hand_out(
 }
 
 /// As the column holds it: 0 is visible at once.
-fn hidden_until(visibility: Duration, now: Stamp) -> i64 {
+pub(super) fn hidden_until(visibility: Duration, now: Stamp) -> i64 {
     if visibility.is_zero() { 0 } else { ticks(now.plus(visibility)) }
 }
 
@@ -219,23 +219,32 @@ pub(super) fn change_visibility(
 }
 
 pub(super) fn messages_at(database: &Connection, position: Position) -> Result<Vec<QueuedMessage>> {
-    let sql = "SELECT subscription, receive_count FROM messages WHERE position = ?1
-               AND EXISTS (SELECT 1 FROM queues q WHERE q.bin = messages.queue) ORDER BY subscription";
+    let sql =
+        "SELECT q.id, m.subscription, m.receive_count FROM messages m CROSS JOIN queues q ON q.bin = m.queue
+               WHERE m.position = ?1 ORDER BY m.subscription";
     database.list("read an event's messages", sql, [position.0], |row| {
-        Ok(QueuedMessage { subscription: SubscriptionId(row.get(0)?), receive_count: row.get(1)? })
+        Ok(QueuedMessage {
+            queue: QueueId(row.get(0)?),
+            subscription: rows::brought_by(row, 1)?,
+            receive_count: row.get(2)?,
+        })
     })
 }
 
 pub(super) fn depth(database: &Connection, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
     let Some(bin) = bin(database, queue)? else { return Ok(QueueDepth::default()) };
-    let sql = "SELECT count(*), count(*) FILTER (WHERE visible_at <= ?2 OR visible_at > ?3), min(seq)
+    // The rows are read only of messages that may be delayed; one that was set aside is hidden for longer.
+    let sql = "SELECT count(*), count(*) FILTER (WHERE visible_at <= ?2 OR visible_at > ?3), min(seq),
+               (SELECT count(*) FROM messages WHERE queue = ?1 AND visible_at > ?2 AND visible_at <= ?2 + ?4
+                AND receive_count = 0 AND visible_at <= stamp + ?4)
                FROM messages WHERE queue = ?1";
-    let range = [bin.0, ticks(now), ticks(now.plus(MAX_VISIBILITY))];
+    let range = [bin.0, ticks(now), ticks(now.plus(MAX_VISIBILITY)), MAX_DELAY.as_micros() as i64];
     let counted = database.find("count messages", sql, range, |row| {
-        Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get::<_, Option<i64>>(2)?))
+        let first = row.get::<_, Option<i64>>(2)?;
+        Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, first, row.get::<_, u64>(3)?))
     })?;
-    let Some((all, visible, Some(first))) = counted else { return Ok(QueueDepth::default()) };
+    let Some((all, visible, Some(first), delayed)) = counted else { return Ok(QueueDepth::default()) };
     let sql = format!("SELECT {MESSAGE_STAMP} FROM messages m WHERE m.seq = ?1");
     let oldest = database.find("read the oldest message", &sql, [first], |row| rows::stamp(row, 0))?;
-    Ok(QueueDepth { visible, in_flight: all - visible, oldest })
+    Ok(QueueDepth { visible, in_flight: all - visible - delayed, delayed, oldest })
 }

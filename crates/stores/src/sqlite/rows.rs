@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use ::entities::Origin;
-use event::{Event, EventId, NewEvent, Outcome, Position, Stamp, Timestamp, TopicId};
+use event::{
+    Content, Event, EventId, Exchange, Message, NewEvent, Outcome, Position, Stamp, Timestamp, TopicId,
+};
 use rusqlite::Row;
-use rusqlite::types::{FromSqlError, Type};
+use rusqlite::types::{FromSqlError, Type, ValueRef};
 use storage::clock::Assumed;
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Cursor, Protocol, Subscription, SubscriptionId, SubscriptionState};
@@ -16,6 +18,9 @@ pub(super) const EVENT: &str =
     "e.position, e.id, e.topic, e.recorded_at, e.outcome, e.reason, e.overlapped, e.key,
     ifnull(e.request, (SELECT i.request FROM intents i WHERE i.seq = e.intent)), e.answer,
     ifnull(e.stamp, min(e.recorded_at, (SELECT began FROM clock)))";
+
+/// The outcome of an event that is a message: see version 8 of the schema.
+pub(super) const PUBLISHED: &str = "published";
 
 /// The stamp of an event `e`: see version 4 of the schema.
 pub(super) const EVENT_STAMP: &str = "ifnull(e.stamp, min(e.recorded_at, (SELECT began FROM clock)))";
@@ -69,27 +74,46 @@ pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
     Ok(row.get_ref(column)?.as_str().map_err(|error| unreadable(column, error))?.into())
 }
 
+fn optional_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<str>>> {
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(None),
+        _ => text(row, column).map(Some),
+    }
+}
+
+/// The subscription that brought a message, as its column has it.
+pub(super) fn bringer(subscription: Option<SubscriptionId>) -> i64 {
+    subscription.map_or(0, |subscription| subscription.0)
+}
+
+/// The subscription that brought a message; `None` if it was sent straight to its queue.
+pub(super) fn brought_by(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SubscriptionId>> {
+    let number = row.get::<_, i64>(column)?;
+    Ok((number != 0).then_some(SubscriptionId(number)))
+}
+
 /// Reads [`EVENT`] from column 0 on.
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
-    let outcome = match row.get_ref(4)?.as_str().map_err(|error| unreadable(4, error))? {
-        "succeeded" => Outcome::Succeeded,
-        _ => Outcome::Unknown(text(row, 5)?.parse().map_err(|error| unreadable(5, error))?),
-    };
-    let answer = match row.get_ref(9)? {
-        rusqlite::types::ValueRef::Null => None,
-        _ => Some(text(row, 9)?),
-    };
     let body = NewEvent {
         id: EventId::from_bytes(row.get(1)?),
         topic: TopicId(row.get(2)?),
         key: text(row, 7)?,
-        outcome,
-        overlapped: row.get(6)?,
         recorded_at: time(row, 3)?,
-        request: text(row, 8)?,
-        answer,
+        content: content(row)?,
     };
     Ok(Event { position: position(row, 0)?, stamp: stamp(row, 10)?, body })
+}
+
+fn content(row: &Row<'_>) -> rusqlite::Result<Content> {
+    let outcome = match row.get_ref(4)?.as_str().map_err(|error| unreadable(4, error))? {
+        "succeeded" => Outcome::Succeeded,
+        PUBLISHED => {
+            return Ok(Content::Message(Message { text: text(row, 8)?, details: optional_text(row, 9)? }));
+        }
+        _ => Outcome::Unknown(text(row, 5)?.parse().map_err(|error| unreadable(5, error))?),
+    };
+    let (request, answer) = (text(row, 8)?, optional_text(row, 9)?);
+    Ok(Content::Exchange(Exchange { outcome, overlapped: row.get(6)?, request, answer }))
 }
 
 /// Reads [`SUBSCRIPTION`].

@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5265_7472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// What each version adds to the one before. Never change one that was released: add one.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8];
 
 /// Between two lines about a migration that takes long.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -381,4 +381,21 @@ CREATE TABLE deleted_topics (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL
 ) STRICT;
+";
+
+/// Version 8: an event may be a message that somebody sent, and no exchange.
+///
+/// * `events.outcome`: `published` says so. Then `request` has the message's text, and `answer` what stands beside it, as JSON, if anything
+///   does. So nothing more is written or read of an exchange than before.
+/// * `events.topic`: 0 for an event that went straight into a queue.
+/// * `messages.subscription`: 0 for a message that was sent straight to its queue.
+///
+/// The constraint is widened in the schema alone, as in version 4: no row is read, because every one that met the old one meets the new one.
+/// The statement after it has SQLite read the schema anew: it fails, and all with it, should that be wrong.
+const V8: &str = "
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = replace(sql, '(''succeeded'', ''unknown'')', '(''succeeded'', ''unknown'', ''published'')')
+  WHERE type = 'table' AND name = 'events';
+PRAGMA writable_schema = RESET;
+UPDATE events SET outcome = 'published' WHERE position < 0;
 ";

@@ -5,7 +5,7 @@ use std::path::Path;
 use event::{Event, NewEvent, Position};
 use storage::backend::{Opened, Reader};
 use storage::conformance::{self, Open, Subject};
-use storage::memory::{sample_event, sample_id, sample_intent};
+use storage::memory::{sample_event, sample_exchange, sample_id, sample_intent, sample_message};
 use storage::retention::Retention;
 use tempfile::TempDir;
 

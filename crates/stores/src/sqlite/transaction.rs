@@ -195,6 +195,10 @@ impl Tx for Transaction {
         self.append_event(event)
     }
 
+    fn send(&mut self, event: &NewEvent, queue: QueueId, delay: Duration) -> Result<Option<Uuid>> {
+        self.send_event(event, queue, delay)
+    }
+
     fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize> {
         self.recover_dead(now, limit)
     }

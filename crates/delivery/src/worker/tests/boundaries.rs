@@ -106,8 +106,8 @@ async fn a_worker_wakes_for_the_first_of_what_it_waits_for() {
 
 /// An event that is larger than the budget of all.
 fn huge() -> Event {
-    let mut body = storage::memory::sample_event(1);
-    body.request = "x".repeat(crate::budget::BYTES).into();
+    let request = "x".repeat(crate::budget::BYTES).into();
+    let body = storage::memory::sample_exchange(1, |exchange| exchange.request = request);
     Event { position: Position(1), stamp: event::Stamp::default(), body }
 }
 

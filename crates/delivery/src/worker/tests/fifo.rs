@@ -86,7 +86,7 @@ async fn a_dead_head_releases_its_followers() {
 #[tokio::test(start_paused = true)]
 async fn an_unsendable_head_releases_its_followers() {
     let mut world = World::new(1).await;
-    let head = world.publish_with("a", |event| event.request = "{}".into()).await;
+    let head = world.publish_with("a", |event| event.exchange_mut().unwrap().request = "{}".into()).await;
     let follower = world.publish("a").await;
     world.start(0, fifo());
     world.until("the follower", |world| world.delivered() == [follower]).await;

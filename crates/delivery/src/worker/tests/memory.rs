@@ -12,7 +12,9 @@ async fn publish_large(world: &mut World) -> i64 {
         .publish_with("a", |event| {
             // The facts stay what they are: only longer.
             let padding = "p".repeat(LARGE);
-            event.request = event.request.replace("/profiles/1", &format!("/profiles/{padding}")).into();
+            let exchange = event.exchange_mut().unwrap();
+            exchange.request =
+                exchange.request.replace("/profiles/1", &format!("/profiles/{padding}")).into();
         })
         .await
 }

@@ -42,7 +42,7 @@ fn settle(watch: &mut dyn Watch, fate: Fate) -> bool {
 }
 
 fn outcomes(bench: &Bench) -> Vec<Outcome> {
-    bench.events().into_iter().map(|event| event.body.outcome).collect()
+    bench.events().into_iter().map(|event| event.body.outcome()).collect()
 }
 
 #[test]
@@ -57,9 +57,9 @@ fn a_success_is_one_event_and_leaves_no_intent() {
         assert_eq!(events.len(), 1, "{durability}");
         let body = &events[0].body;
         assert_eq!((body.id, body.topic, &*body.key), (ID, TOPIC, "users/profiles/7"));
-        assert_eq!(body.outcome, Outcome::Succeeded);
+        assert_eq!(body.outcome(), Outcome::Succeeded);
         assert_eq!(body.recorded_at, NOW.plus(Duration::from_millis(4)));
-        assert!(!body.overlapped);
+        assert!(!body.exchange().unwrap().overlapped);
         assert_eq!(bench.open_intents(), 0, "{durability}");
     }
 }
@@ -149,7 +149,10 @@ fn two_recorders_of_one_request_wait_for_one_commit() {
         let events = bench.events();
         let ids: Vec<_> = events.iter().map(|event| event.body.id).collect();
         assert_eq!(ids, [ID, EventId::further(ID, INSTANCE, 0, 0)], "{durability}");
-        assert!(events.iter().all(|event| !event.body.overlapped), "{durability}: one request");
+        assert!(
+            events.iter().all(|event| !event.body.exchange().unwrap().overlapped),
+            "{durability}: one request"
+        );
         assert_eq!(bench.open_intents(), 0, "{durability}");
     }
 }
@@ -229,9 +232,9 @@ fn dropped_after_the_head_went_out_it_settles_as_abandoned() {
         drop(bench.forwarded());
         let events = bench.events();
         assert_eq!(events.len(), 1, "{durability}");
-        assert_eq!(events[0].body.outcome, Outcome::Unknown(UnknownReason::Abandoned));
+        assert_eq!(events[0].body.outcome(), Outcome::Unknown(UnknownReason::Abandoned));
         assert_eq!(events[0].body.recorded_at, NOW);
-        assert_eq!(events[0].body.answer, None);
+        assert_eq!(events[0].body.exchange().unwrap().answer, None);
         assert_eq!(bench.open_intents(), 0, "{durability}");
     }
 }

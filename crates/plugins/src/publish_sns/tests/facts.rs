@@ -30,8 +30,8 @@ fn facts(
     let events = bench.events();
     assert_eq!(events.len(), 1);
     // The facts borrow from it.
-    let event = &events.leak()[0];
-    (event.request().unwrap(), event.answer().unwrap().unwrap())
+    let exchange = events.leak()[0].body.exchange().unwrap();
+    (exchange.request().unwrap(), exchange.answer().unwrap().unwrap())
 }
 
 fn text(content: &str, truncated: bool, size: u64) -> Option<CapturedBody> {
@@ -219,7 +219,7 @@ fn targets(options: Value, uri: &'static str) -> [String; 2] {
     block_on(watch.intend(&mut Joint::alone()).unwrap()).unwrap();
     drop(watch);
     let events = bench.events();
-    let request = events[0].request().unwrap();
+    let request = events[0].body.exchange().unwrap().request().unwrap();
     [request.uri.to_string(), request.upstream_uri.to_string()]
 }
 

@@ -17,7 +17,7 @@ fn event(
     block_on(watch.intend(&mut pipeline::Joint::alone()).unwrap()).unwrap();
     drop(watch);
     let event = bench.events().pop().unwrap();
-    let event_type = event.request().unwrap().rule.event_type;
+    let event_type = event.body.exchange().unwrap().request().unwrap().rule.event_type;
     Some((event_type, event.body.key.to_string()))
 }
 
@@ -158,7 +158,8 @@ fn a_query_that_is_cut_is_said_to_be_wherever_it_was() {
         block_on(watch.intend(&mut pipeline::Joint::alone()).unwrap()).unwrap();
         drop(watch);
         let event = bench.events().pop().unwrap();
-        serde_json::to_value(event.request().unwrap()).unwrap()["query_truncated"].clone()
+        let exchange = event.body.exchange().unwrap();
+        serde_json::to_value(exchange.request().unwrap()).unwrap()["query_truncated"].clone()
     };
     let of_client = |forward: &mut Forward<'_>, uri: &'static str| forward.uri = uri;
     let of_upstream = |forward: &mut Forward<'_>, uri: &'static str| forward.upstream_uri = uri;

@@ -4,7 +4,7 @@ use super::*;
 
 /// A sample whose facts take so many bytes.
 fn large(n: u8, bytes: usize) -> NewEvent {
-    NewEvent { request: format!("\"{}\"", "x".repeat(bytes)).into(), ..sample_event(n) }
+    sample_exchange(n, |exchange| exchange.request = format!("\"{}\"", "x".repeat(bytes)).into())
 }
 
 /// Lets the database have no more pages than it has, as a full disk does.

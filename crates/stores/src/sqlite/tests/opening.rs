@@ -110,13 +110,11 @@ fn a_newer_schema_is_refused() {
     let store = InTemp::new();
     drop(store.open());
     shell(&store.files().database).execute_batch("PRAGMA user_version = 99").unwrap();
-    assert_eq!(
-        store.refusal(),
-        format!(
-            "TMP/data/retrohook.db has schema 99 of a newer version, this one knows {}; it was left as it is: start the newer version",
-            schema::VERSION
-        )
+    let expected = format!(
+        "TMP/data/retrohook.db has schema 99 of a newer version, this one knows {}; it was left as it is: start the newer version",
+        schema::VERSION
     );
+    assert_eq!(store.refusal(), expected);
 }
 
 /// A store as version 1 left it, with some of everything.
@@ -150,7 +148,8 @@ fn a_database_of_version_1_becomes_one_of_this() {
     let store = of_version_1();
     let mut opened = store.open();
     assert_eq!(opened.reader.head().unwrap(), Position(7), "no position is used twice");
-    assert_eq!(&*opened.reader.event_at(Position(1)).unwrap().unwrap().body.request, "{}");
+    let event = opened.reader.event_at(Position(1)).unwrap().unwrap();
+    assert_eq!(&*event.body.exchange().unwrap().request, "{}");
     assert_eq!(write(&mut opened.backend, |tx| tx.recover(storage::memory::SAMPLE_TIME, 9)).unwrap(), 1);
     assert_eq!(opened.reader.head().unwrap(), Position(8));
     let states: Vec<_> =
@@ -381,6 +380,41 @@ fn queues_and_topics_of_version_6_stay_what_they_were() {
     assert_eq!(made(&mut opened, "new"), (8, true));
     let topic = write(&mut opened.backend, |tx| tx.create_topic("t")).unwrap();
     assert_eq!((topic.0.id.0, topic.1), (1, false));
+    assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
+}
+
+/// A log of version 7 takes messages beside its exchanges, and what stands in it is not written anew.
+#[test]
+fn a_log_of_version_7_takes_messages() {
+    let store = of_version_3("INSERT INTO queues VALUES (1, 'q'); DELETE FROM deliveries;");
+    let beside = shell(&store.files().database);
+    for version in 4..=7 {
+        beside.execute_batch(schema::MIGRATIONS[version - 1]).unwrap();
+        beside.pragma_update(None, "user_version", version as i64).unwrap();
+    }
+    let message = sample_message(7, "any text", &event::message::Details::default());
+    let insert = "INSERT INTO events (id, topic, recorded_at, outcome, overlapped, key, request)
+                  VALUES (randomblob(16), 1, 5, 'published', 0, 'k', 'text')";
+    assert!(beside.execute(insert, []).is_err(), "it does not know the word");
+    let schema_of = |table: &str| -> String {
+        let sql = "SELECT sql FROM sqlite_schema WHERE name = ?1";
+        beside.query_row(sql, [table], |row| row.get(0)).unwrap()
+    };
+    let before = schema_of("events");
+    let mut opened = store.open();
+    let known = "('succeeded', 'unknown'";
+    assert_eq!(schema_of("events"), before.replace(&format!("{known})"), &format!("{known}, 'published')")));
+    let old = opened.reader.event_at(Position(1)).unwrap().unwrap();
+    assert_eq!(&*old.body.exchange().unwrap().request, "{}");
+    let position = write(&mut opened.backend, |tx| tx.append(&message)).unwrap();
+    assert_eq!(opened.reader.event_at(position).unwrap().unwrap().body, message);
+    let sent = event::NewEvent {
+        topic: event::TopicId::NONE,
+        ..sample_message(8, "sent", &event::message::Details::default())
+    };
+    let queue = storage::entities::QueueId(1);
+    assert!(write(&mut opened.backend, |tx| tx.send(&sent, queue, Duration::ZERO)).unwrap().is_some());
+    assert!(beside.execute("UPDATE events SET outcome = 'other'", []).is_err(), "and no other word");
     assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use ::entities::Origin;
+use event::message::Details;
 use event::{Intent, Position, Stamp, TopicId};
 use proptest::prelude::*;
 use storage::backend::Waiting;
@@ -43,6 +44,8 @@ enum Op {
     Intend { n: u8, publish_unknown: bool },
     Settle(u8),
     Append { n: u8, topic: i64 },
+    Publish { n: u8, topic: i64 },
+    Send { n: u8, queue: i64, delay: u64 },
     Recover,
     Sync { chosen: u8, named: u8 },
     Confirm(u8),
@@ -79,6 +82,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => INTENTS.prop_map(Op::Settle),
         6 => (0..SAMPLES, 1..=TOPICS).prop_map(|(n, topic)| Op::Append { n, topic }),
         3 => (INTENTS, 1..=TOPICS).prop_map(|(n, topic)| Op::Append { n, topic }),
+        1 => (100..200u8, 1..=TOPICS).prop_map(|(n, topic)| Op::Publish { n, topic }),
+        2 => (200..=255u8, 1..=QUEUES, 0..90u64).prop_map(|(n, queue, delay)| Op::Send { n, queue, delay }),
         1 => Just(Op::Recover),
         2 => any::<(u8, u8)>().prop_map(|(chosen, named)| Op::Sync { chosen, named }),
         1 => (0..8u8).prop_map(Op::Confirm),
@@ -177,6 +182,7 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, (now, moment): (Timestamp, St
         Op::Append { n, topic } => {
             told(tx.append(&NewEvent { topic: TopicId(*topic), recorded_at: now, ..sample_event(*n) }))
         }
+        Op::Publish { .. } | Op::Send { .. } => apply_message(tx, op, now),
         Op::Recover => told(tx.recover(now, 2)),
         Op::Sync { chosen, named } => told(tx.sync_entities(&desired(*chosen, *named), now)),
         Op::Confirm(bit) => {
@@ -229,6 +235,24 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, (now, moment): (Timestamp, St
         Op::MakeRoom { budget } => to_the_end(*budget, || tx.make_room(&limits(), now, *budget)),
         Op::CopyMissed(limit) => told(tx.copy_missed(*limit)),
         _ => apply_word(tx, op, now),
+    }
+}
+
+/// A message that somebody sends.
+fn apply_message(tx: &mut dyn Tx, op: &Op, now: Timestamp) -> String {
+    let message = |n: u8, topic| {
+        let message = sample_message(n, "text", &Details::default());
+        NewEvent { topic, recorded_at: now, ..message }
+    };
+    match *op {
+        Op::Publish { n, topic } => told(tx.append(&message(n, TopicId(topic)))),
+        Op::Send { n, queue, delay } => {
+            // An id that is in the log is refused.
+            let delay = Duration::from_secs(delay / 30 * 30);
+            let sent = tx.send(&message(n, TopicId::NONE), QueueId(queue), delay);
+            format!("{:?}", sent.map_err(|refused| refused.to_string()))
+        }
+        _ => unreachable!("it sends no message"),
     }
 }
 

@@ -151,7 +151,7 @@ fn a_damaged_page_spoils_the_event_that_it_is_of_alone() {
     let mut opened = store.open();
     let large: std::sync::Arc<str> = format!("{{\"x\":\"{}\"}}", "y".repeat(20_000)).into();
     for n in 1..=4 {
-        let body = NewEvent { request: large.clone(), ..sample_event(n) };
+        let body = sample_exchange(n, |exchange| exchange.request = large.clone());
         write(&mut opened.backend, |tx| tx.append(&body)).unwrap();
     }
     opened.backend.close();
@@ -307,8 +307,8 @@ fn open_intents_are_found_without_the_settled_ones_before_them() {
         assert_eq!([recover(), recover(), recover()].iter().sum::<usize>(), expected, "{left:?}");
         for n in left.iter().chain(&[600]) {
             let event = opened.reader.event(numbered(*n)).unwrap().expect("it was open");
-            assert_eq!(event.body.request, sample_intent(1).request);
-            assert!(matches!(event.body.outcome, Outcome::Unknown(_)));
+            assert_eq!(event.body.exchange().unwrap().request, sample_intent(1).request);
+            assert!(matches!(event.body.outcome(), Outcome::Unknown(_)));
         }
         assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
     }
