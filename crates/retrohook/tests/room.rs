@@ -32,8 +32,10 @@ fn lines(scene: &Scene, text: &str) -> usize {
 
 #[test]
 fn history_makes_way_and_requests_go_on() {
-    const ALL: usize = 300;
-    let scene = scene(&["--max-store=1MiB"]);
+    const ALL: usize = 500;
+    // Its margin of 8 % has to hold what comes while a slow disk makes room.
+    const LIMIT: u32 = 2 << 20;
+    let scene = scene(&["--max-store=2MiB"]);
     for number in 1..=ALL {
         let answer = put(&scene, number);
         assert_eq!(answer.status, 200, "{number}: {}\n{}", answer.text(), scene.gateway().output());
@@ -44,13 +46,13 @@ fn history_makes_way_and_requests_go_on() {
     let admin = scene.admin();
     let metric = |name: &str| admin.metric(name).unwrap_or_else(|| panic!("no {name}"));
     assert!(metric("retrohook_cleared_rows_total") > 100.0);
-    assert_eq!(metric("retrohook_store_limit_bytes"), f64::from(1 << 20));
+    assert_eq!(metric("retrohook_store_limit_bytes"), f64::from(LIMIT));
     wait::until("the store to be below its limit", || {
-        (metric("retrohook_store_used_bytes") < 0.92 * f64::from(1 << 20)).then_some(())
+        (metric("retrohook_store_used_bytes") < 0.92 * f64::from(LIMIT)).then_some(())
     });
     assert_eq!(metric("retrohook_full"), 0.0);
     let left = admin.events();
-    assert!((5..100).contains(&left.len()), "{}", left.len());
+    assert!((5..220).contains(&left.len()), "{}", left.len());
     let newest = left.last().expect("there are some")["request"]["uri"].as_str().expect("a target");
     assert!(newest.starts_with(&format!("/mockbin/profile?{ALL}&")), "the oldest go first");
     wait::until("the line about it", || (lines(&scene, "the store is nearly full") == 1).then_some(()));
