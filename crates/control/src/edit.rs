@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use entities::{Entity, FieldError, Item, Kind, Origin, Set};
+use entities::{Entity, FieldError, Item, Kind, OnKind, Origin, Set};
 use uuid::Uuid;
 
 use crate::Whole;
+use crate::references::{find, has, references};
 
 /// A change by an API, taken as a whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,93 +92,91 @@ impl Whole {
     pub fn edited(&self, edit: &Edit) -> Result<Self, Vec<Refusal>> {
         let mut refusals = Vec::new();
         let mut api = self.api().clone();
-        for (kind, id) in &edit.end {
-            end(self, &mut api, *kind, *id, &mut refusals);
-        }
-        for entity in &edit.put {
-            match entity {
-                Entity::CaCertificate(one) => {
-                    put(&self.file().ca_certificates, &mut api.ca_certificates, one, &mut refusals);
-                }
-                Entity::Service(one) => put(&self.file().services, &mut api.services, one, &mut refusals),
-                Entity::Route(one) => put(&self.file().routes, &mut api.routes, one, &mut refusals),
-                Entity::Plugin(one) => put(&self.file().plugins, &mut api.plugins, one, &mut refusals),
-                Entity::Topic(one) => put(&self.file().topics, &mut api.topics, one, &mut refusals),
-                Entity::Queue(one) => put(&self.file().queues, &mut api.queues, one, &mut refusals),
-                Entity::Subscription(one) => {
-                    put(&self.file().subscriptions, &mut api.subscriptions, one, &mut refusals);
-                }
-            }
+        for kind in Kind::ALL {
+            let (file, api) = (self.file(), &mut api);
+            kind.with(&mut Take { edit, file, api, refusals: &mut refusals });
         }
         let edited = Self::of(self.file().clone(), api);
-        let put: HashSet<(Kind, String)> = edit.put.iter().map(|one| (one.kind(), one.label())).collect();
-        for dangling in edited.dangling() {
-            // What was put refers to nothing; what was there before has lost what it refers to.
-            let (kind, label) = (dangling.kind, dangling.label);
-            if put.contains(&(kind, label.clone())) {
-                refusals.push(Refusal::Missing { kind, label, missing: dangling.missing });
-            }
-        }
-        for (kind, id) in &edit.end {
-            let users = edited_users(&edited, self, *kind, *id);
-            if !users.is_empty() {
-                let label = label_of(self.all(), *kind, *id).unwrap_or_default();
-                refusals.push(Refusal::InUse { kind: *kind, label, users });
-            }
-        }
+        missing(edit, edited.all(), &mut refusals);
+        in_use(edit, self.all(), edited.all(), &mut refusals);
         if refusals.is_empty() { Ok(edited) } else { Err(refusals) }
     }
 }
 
-/// Who still refers to what was ended, in what is left.
-fn edited_users(edited: &Whole, before: &Whole, kind: Kind, id: Uuid) -> Vec<(Kind, String)> {
-    let left = |(kind, label): &(Kind, String)| match kind {
-        Kind::Service => edited.all().services.iter().any(|one| one.label() == *label),
-        Kind::Route => edited.all().routes.iter().any(|one| one.label() == *label),
-        Kind::Plugin => edited.all().plugins.iter().any(|one| Item::label(&**one) == *label),
-        Kind::Subscription => edited.all().subscriptions.iter().any(|one| one.label() == *label),
-        _ => false,
-    };
-    before.users(kind, id).into_iter().filter(left).collect()
+/// Refuses what is put and refers to nothing. What was there before and has lost what it refers to is no matter of who puts.
+fn missing(edit: &Edit, edited: &Set, refusals: &mut Vec<Refusal>) {
+    struct Put<'e>(&'e Edit, Set);
+    impl OnKind for Put<'_> {
+        type Out = ();
+
+        fn on<T: Item>(&mut self) {
+            T::list_mut(&mut self.1).extend(self.0.put.iter().filter_map(T::of).cloned());
+        }
+    }
+    let mut put = Put(edit, Set::default());
+    Kind::ALL.iter().for_each(|kind| kind.with(&mut put));
+    let missing = references(&put.1).filter(|one| !has(edited, one.kind, one.target));
+    refusals.extend(missing.map(|one| {
+        let (kind, label) = (one.by.kind(), one.by.label());
+        Refusal::Missing { kind, label, missing: one.kind }
+    }));
 }
 
-fn label_of(set: &Set, kind: Kind, id: Uuid) -> Option<String> {
-    fn find<T: Item>(list: &[Arc<T>], id: Uuid) -> Option<String> {
-        list.iter().find(|one| one.id() == id).map(|one| one.label())
+/// Refuses to end what is still referred to, in what is left.
+fn in_use(edit: &Edit, before: &Set, edited: &Set, refusals: &mut Vec<Refusal>) {
+    if edit.end.is_empty() {
+        return;
     }
-    match kind {
-        Kind::CaCertificate => find(&set.ca_certificates, id),
-        Kind::Service => find(&set.services, id),
-        Kind::Route => find(&set.routes, id),
-        Kind::Plugin => find(&set.plugins, id),
-        Kind::Topic => find(&set.topics, id),
-        Kind::Queue => find(&set.queues, id),
-        Kind::Subscription => find(&set.subscriptions, id),
+    let referred: HashSet<Kind> = references(edited).map(|one| one.kind).collect();
+    let ended = edit.end.iter().filter(|(kind, _)| referred.contains(kind));
+    let ended: Vec<_> = ended.filter_map(|(kind, id)| Some((*kind, find(before, *kind, *id)?))).collect();
+    for (kind, (target, label)) in ended {
+        // Another one of the same name takes its place.
+        if has(edited, kind, target) {
+            continue;
+        }
+        let users = references(edited).filter(|one| (one.kind, one.target) == (kind, target));
+        let users: Vec<_> = users.map(|one| (one.by.kind(), one.by.label())).collect();
+        if !users.is_empty() {
+            refusals.push(Refusal::InUse { kind, label, users });
+        }
     }
 }
 
-fn end(whole: &Whole, api: &mut Set, kind: Kind, id: Uuid, refusals: &mut Vec<Refusal>) {
-    let was_there = match kind {
-        Kind::CaCertificate => remove(&mut api.ca_certificates, id),
-        Kind::Service => remove(&mut api.services, id),
-        Kind::Route => remove(&mut api.routes, id),
-        Kind::Plugin => remove(&mut api.plugins, id),
-        Kind::Topic => remove(&mut api.topics, id),
-        Kind::Queue => remove(&mut api.queues, id),
-        Kind::Subscription => remove(&mut api.subscriptions, id),
-    };
-    if !was_there {
-        refusals.push(match label_of(whole.file(), kind, id) {
-            Some(label) => Refusal::OfFile { kind, label },
+/// Takes what is ended of a kind out of what APIs made, and what is put into it.
+struct Take<'e> {
+    edit: &'e Edit,
+    file: &'e Set,
+    api: &'e mut Set,
+    refusals: &'e mut Vec<Refusal>,
+}
+
+impl OnKind for Take<'_> {
+    type Out = ();
+
+    fn on<T: Item>(&mut self) {
+        self.end::<T>();
+        let Self { edit, file, api, refusals } = self;
+        for one in edit.put.iter().filter_map(T::of) {
+            put(T::list(file), T::list_mut(api), one, refusals);
+        }
+    }
+}
+
+impl Take<'_> {
+    fn end<T: Item>(&mut self) {
+        let ended = self.edit.end.iter().filter(|(kind, _)| *kind == T::KIND).map(|(_, id)| *id);
+        let mut left: HashSet<Uuid> = ended.collect();
+        if left.is_empty() {
+            return;
+        }
+        T::list_mut(self.api).retain(|one| !left.remove(&one.id()));
+        let kind = T::KIND;
+        self.refusals.extend(left.into_iter().map(|id| match find(self.file, kind, id) {
+            Some((_, label)) => Refusal::OfFile { kind, label },
             None => Refusal::Unknown { kind },
-        });
+        }));
     }
-}
-
-fn remove<T: Item>(list: &mut Vec<Arc<T>>, id: Uuid) -> bool {
-    let before = list.len();
-    list.retain(|one| one.id() != id);
-    list.len() < before
 }
 
 fn put<T: Item>(file: &[Arc<T>], api: &mut Vec<Arc<T>>, one: &Arc<T>, refusals: &mut Vec<Refusal>) {

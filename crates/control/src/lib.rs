@@ -11,6 +11,7 @@ mod ask;
 mod changes;
 mod desired;
 mod edit;
+mod references;
 pub mod rows;
 mod store;
 #[cfg(test)]
@@ -21,5 +22,6 @@ pub use ask::{Applied, Changes, Control, Job, NotApplied};
 pub use changes::{How, HubChange, HubEntity, hub_changes};
 pub use desired::{Fresh, desired};
 pub use edit::{Edit, Refusal};
+pub use references::Reference;
 pub use store::{Ended, Stored, store};
-pub use whole::{Adopted, Dangling, Reference, Whole};
+pub use whole::{Adopted, Dangling, Whole};

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use entities::{Entity, Item, Kind, Origin, Set};
-use serde::de::DeserializeOwned;
+use entities::{Entity, Item, Kind, OnKind, Origin, Set};
 use storage::registry::Row;
 use uuid::Uuid;
 
@@ -22,27 +21,18 @@ pub struct RowError {
 
 /// The row of an entity.
 pub fn row(entity: &Entity) -> Row {
-    let body = match entity {
-        Entity::CaCertificate(one) => serde_json::to_string(&**one),
-        Entity::Service(one) => serde_json::to_string(&**one),
-        Entity::Route(one) => serde_json::to_string(&**one),
-        Entity::Plugin(one) => serde_json::to_string(&**one),
-        Entity::Topic(one) => serde_json::to_string(&**one),
-        Entity::Queue(one) => serde_json::to_string(&**one),
-        Entity::Subscription(one) => serde_json::to_string(&**one),
-    };
-    // A struct of texts, numbers and JSON is always JSON.
-    let body = body.unwrap_or_default();
-    Row { kind: key(entity.kind()).to_owned(), id: entity.id(), origin: Origin::Api, body }
-}
+    struct Body<'e>(&'e Entity);
+    impl OnKind for Body<'_> {
+        type Out = String;
 
-/// What the registry calls a kind.
-pub fn key(kind: Kind) -> &'static str {
-    match kind {
-        Kind::CaCertificate => "ca_certificate",
-        Kind::Plugin => "plugin",
-        other => other.as_str(),
+        fn on<T: Item>(&mut self) -> String {
+            // A struct of texts, numbers and JSON is always JSON.
+            T::of(self.0).and_then(|one| serde_json::to_string(&**one).ok()).unwrap_or_default()
+        }
     }
+    let kind = entity.kind();
+    let body = kind.with(&mut Body(entity));
+    Row { kind: kind.key().to_owned(), id: entity.id(), origin: Origin::Api, body }
 }
 
 /// The entities of rows, in the order in which they were made.
@@ -50,23 +40,25 @@ pub fn key(kind: Kind) -> &'static str {
 /// # Errors
 /// The first row that is no entity.
 pub fn read(rows: &[Row]) -> Result<Set, RowError> {
-    Ok(Set {
-        ca_certificates: of(rows, Kind::CaCertificate)?,
-        services: of(rows, Kind::Service)?,
-        routes: of(rows, Kind::Route)?,
-        plugins: of(rows, Kind::Plugin)?,
-        topics: of(rows, Kind::Topic)?,
-        queues: of(rows, Kind::Queue)?,
-        subscriptions: of(rows, Kind::Subscription)?,
-    })
-    .and_then(|set| match rows.iter().find(|row| Kind::ALL.iter().all(|kind| key(*kind) != row.kind)) {
+    struct Read<'r>(&'r [Row], Set);
+    impl OnKind for Read<'_> {
+        type Out = Result<(), RowError>;
+
+        fn on<T: Item>(&mut self) -> Self::Out {
+            *T::list_mut(&mut self.1) = of::<T>(self.0)?;
+            Ok(())
+        }
+    }
+    let mut set = Read(rows, Set::default());
+    Kind::ALL.iter().try_for_each(|kind| kind.with(&mut set))?;
+    match rows.iter().find(|row| Kind::ALL.iter().all(|kind| kind.key() != row.kind)) {
         Some(Row { kind, id, .. }) => Err(RowError { kind: kind.clone(), id: *id, source: None }),
-        None => Ok(set),
-    })
+        None => Ok(set.1),
+    }
 }
 
-fn of<T: Item + DeserializeOwned>(rows: &[Row], kind: Kind) -> Result<Vec<Arc<T>>, RowError> {
-    let rows = rows.iter().filter(|row| row.kind == key(kind) && row.origin == Origin::Api);
+fn of<T: Item>(rows: &[Row]) -> Result<Vec<Arc<T>>, RowError> {
+    let rows = rows.iter().filter(|row| row.kind == T::KIND.key() && row.origin == Origin::Api);
     let read = |Row { kind, id, body, .. }: &Row| {
         let error = |source| RowError { kind: kind.clone(), id: *id, source: Some(source) };
         serde_json::from_str(body).map(Arc::new).map_err(error)

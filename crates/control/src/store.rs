@@ -48,7 +48,7 @@ pub fn store(
 ) -> Result<Stored> {
     let mut done = Stored { entities: stored.clone(), ..Stored::default() };
     for (kind, id) in &edit.end {
-        hub.tx().delete_row(rows::key(*kind), *id)?;
+        hub.tx().delete_row(kind.key(), *id)?;
         end(*kind, *id, before, hub, &mut done)?;
     }
     let mut fresh = fresh.iter();

@@ -3,8 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use entities::{Entity, Item, Kind, Origin, Plugin, Protocol, Route, Served, Service, Set};
+use entities::{Entity, Item, Kind, OnKind, Origin, Plugin, Route, Served, Service, Set};
 use uuid::Uuid;
+
+use crate::references::{Reference, Refers, Target, find, references, targets};
 
 /// All entities of a node.
 #[derive(Clone, Debug, Default)]
@@ -43,47 +45,27 @@ pub struct Dangling {
     pub reference: Reference,
 }
 
-/// How an entity refers to another.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Reference {
-    /// By its id.
-    Id(Uuid),
-    /// By its bare name.
-    Name(String),
-}
-
 impl Whole {
     /// Puts both together. What an API made and a file declares now, by id or by what makes it the same one, is the file's from now on: it keeps
     /// its id, and whatever refers to it still does.
     pub fn merge(mut file: Set, mut api: Set) -> (Self, Vec<Adopted>) {
         let mut adopted = Vec::new();
-        let mut ids = HashMap::new();
-        adopt(&mut file.ca_certificates, &mut api.ca_certificates, &mut adopted, &mut ids);
-        refer(&mut file, &ids);
-        adopt(&mut file.services, &mut api.services, &mut adopted, &mut ids);
-        refer(&mut file, &ids);
-        adopt(&mut file.routes, &mut api.routes, &mut adopted, &mut ids);
-        refer(&mut file, &ids);
-        adopt(&mut file.plugins, &mut api.plugins, &mut adopted, &mut ids);
-        adopt(&mut file.topics, &mut api.topics, &mut adopted, &mut ids);
-        adopt(&mut file.queues, &mut api.queues, &mut adopted, &mut ids);
-        adopt(&mut file.subscriptions, &mut api.subscriptions, &mut adopted, &mut ids);
+        for kind in Kind::ALL {
+            // What refers to them comes after them.
+            let mut ids = HashMap::new();
+            kind.with(&mut Adopt { file: &mut file, api: &mut api, adopted: &mut adopted, ids: &mut ids });
+            refer(&mut file, &ids);
+        }
         (Self::of(file, api), adopted)
     }
 
     /// Puts both together as they are.
     pub(crate) fn of(file: Set, api: Set) -> Self {
-        let all = Set {
-            ca_certificates: joined(&file.ca_certificates, &api.ca_certificates),
-            services: joined(&file.services, &api.services),
-            routes: joined(&file.routes, &api.routes),
-            plugins: joined(&file.plugins, &api.plugins),
-            topics: joined(&file.topics, &api.topics),
-            queues: joined(&file.queues, &api.queues),
-            subscriptions: joined(&file.subscriptions, &api.subscriptions),
-        };
+        let mut joined = Join { file: &file, api: &api, all: Set::default() };
+        Kind::ALL.iter().for_each(|kind| kind.with(&mut joined));
+        let all = Arc::new(joined.all);
         let served = Arc::new(Served::of(&all));
-        Self { file, api, all: Arc::new(all), served }
+        Self { file, api, all, served }
     }
 
     /// What files declare.
@@ -108,39 +90,15 @@ impl Whole {
 
     /// What APIs made that refers to something which is not there.
     pub fn dangling(&self) -> Vec<Dangling> {
-        let authorities: HashSet<Uuid> = self.all.ca_certificates.iter().map(|one| one.id).collect();
-        let services: HashSet<Uuid> = self.all.services.iter().map(|one| one.id).collect();
-        let routes: HashSet<Uuid> = self.all.routes.iter().map(|one| one.id).collect();
-        let topics: HashSet<&str> = self.all.topics.iter().map(|one| one.name.as_str()).collect();
-        let mut found = Vec::new();
-        let mut miss = |kind, label: String, missing, reference| {
-            found.push(Dangling { kind, label, missing, reference });
+        let there = targets(&self.all);
+        let missed = references(&self.api).filter(|one| !there.contains(&(one.kind, one.target)));
+        let dangling = |one: Refers<'_>| Dangling {
+            kind: one.by.kind(),
+            label: one.by.label(),
+            missing: one.kind,
+            reference: one.target.to_reference(),
         };
-        for service in &self.api.services {
-            for id in service.ca_certificates.iter().filter(|id| !authorities.contains(id)) {
-                miss(Kind::Service, service.label(), Kind::CaCertificate, Reference::Id(*id));
-            }
-        }
-        for route in self.api.routes.iter().filter(|route| !services.contains(&route.service)) {
-            miss(Kind::Route, route.label(), Kind::Service, Reference::Id(route.service));
-        }
-        for plugin in &self.api.plugins {
-            if let Some(id) = plugin.service.filter(|id| !services.contains(id)) {
-                miss(Kind::Plugin, plugin.label(), Kind::Service, Reference::Id(id));
-            }
-            if let Some(id) = plugin.route.filter(|id| !routes.contains(id)) {
-                miss(Kind::Plugin, plugin.label(), Kind::Route, Reference::Id(id));
-            }
-        }
-        for one in self.api.subscriptions.iter().filter(|one| !topics.contains(one.topic.as_str())) {
-            miss(Kind::Subscription, one.label(), Kind::Topic, Reference::Name(one.topic.clone()));
-        }
-        let queues: HashSet<&str> = self.all.queues.iter().map(|one| one.name.as_str()).collect();
-        let to_queues = self.api.subscriptions.iter().filter(|one| one.protocol == Protocol::Sqs);
-        for one in to_queues.filter(|one| !queues.contains(one.endpoint.as_str())) {
-            miss(Kind::Subscription, one.label(), Kind::Queue, Reference::Name(one.endpoint.clone()));
-        }
-        found
+        missed.map(dangling).collect()
     }
 
     /// Keeps, as made by an API, what `before` had of files and what is referred to. Returns what was kept. What is missing even there stays
@@ -152,7 +110,8 @@ impl Whole {
             let whole = Self::of(file.clone(), api.clone());
             let count = kept.len();
             for Dangling { missing, reference, .. } in whole.dangling() {
-                keep(&mut api, before, missing, &reference, &mut kept);
+                let reference = &reference;
+                missing.with(&mut Keep { api: &mut api, before, reference, kept: &mut kept });
             }
             if kept.len() == count {
                 return (whole, kept);
@@ -162,70 +121,62 @@ impl Whole {
 
     /// Who of all refers to the entity: kind and label of each.
     pub fn users(&self, kind: Kind, id: Uuid) -> Vec<(Kind, String)> {
-        let all = &self.all;
-        let mut users = Vec::new();
-        match kind {
-            Kind::CaCertificate => {
-                let services = all.services.iter().filter(|one| one.ca_certificates.contains(&id));
-                users.extend(services.map(|one| (Kind::Service, one.label())));
-            }
-            Kind::Service => {
-                let routes = all.routes.iter().filter(|one| one.service == id);
-                users.extend(routes.map(|one| (Kind::Route, one.label())));
-                let plugins = all.plugins.iter().filter(|one| one.service == Some(id));
-                users.extend(plugins.map(|one| (Kind::Plugin, one.label())));
-            }
-            Kind::Route => {
-                let plugins = all.plugins.iter().filter(|one| one.route == Some(id));
-                users.extend(plugins.map(|one| (Kind::Plugin, one.label())));
-            }
-            Kind::Topic => {
-                let name = all.topics.iter().find(|one| one.id == id).map(|one| one.name.as_str());
-                let subscriptions = all.subscriptions.iter().filter(|one| Some(one.topic.as_str()) == name);
-                users.extend(subscriptions.map(|one| (Kind::Subscription, one.label())));
-            }
-            Kind::Queue => {
-                let name = all.queues.iter().find(|one| one.id == id).map(|one| one.name.as_str());
-                let to_queues = all.subscriptions.iter().filter(|one| one.protocol == Protocol::Sqs);
-                let to_it = to_queues.filter(|one| Some(one.endpoint.as_str()) == name);
-                users.extend(to_it.map(|one| (Kind::Subscription, one.label())));
-            }
-            Kind::Plugin | Kind::Subscription => {}
-        }
-        users
+        let target = find(&self.all, kind, id).map_or(Target::Id(id), |(target, _)| target);
+        let users = references(&self.all).filter(|one| (one.kind, one.target) == (kind, target));
+        users.map(|one| (one.by.kind(), one.by.label())).collect()
     }
 }
 
-fn joined<T>(file: &[Arc<T>], api: &[Arc<T>]) -> Vec<Arc<T>> {
-    file.iter().chain(api).cloned().collect()
+/// Puts the files' and the APIs' of each kind together.
+struct Join<'s> {
+    file: &'s Set,
+    api: &'s Set,
+    all: Set,
+}
+
+impl OnKind for Join<'_> {
+    type Out = ();
+
+    fn on<T: Item>(&mut self) {
+        *T::list_mut(&mut self.all) = T::list(self.file).iter().chain(T::list(self.api)).cloned().collect();
+    }
 }
 
 /// Gives the file's entities the ids of those that an API made and that are the same, and takes these out.
-fn adopt<T: Item>(
-    file: &mut [Arc<T>],
-    api: &mut Vec<Arc<T>>,
-    adopted: &mut Vec<Adopted>,
-    ids: &mut HashMap<Uuid, Uuid>,
-) {
-    if api.is_empty() {
-        return;
-    }
-    let by_id: HashMap<Uuid, usize> = api.iter().enumerate().map(|(index, one)| (one.id(), index)).collect();
-    let by_key: HashMap<T::Key, usize> =
-        api.iter().enumerate().filter_map(|(index, one)| Some((one.key()?, index))).collect();
-    let mut gone = HashSet::new();
-    for one in file {
-        let same = by_id.get(&one.id()).or_else(|| by_key.get(&one.key()?)).copied();
-        let Some(index) = same.filter(|index| gone.insert(*index)) else { continue };
-        let id = api[index].id();
-        adopted.push(Adopted { kind: T::KIND, label: one.label(), id });
-        if one.id() != id {
-            ids.insert(one.id(), id);
-            *one = Arc::new((**one).clone().owned(id, Origin::File));
+struct Adopt<'s> {
+    file: &'s mut Set,
+    api: &'s mut Set,
+    adopted: &'s mut Vec<Adopted>,
+    /// The ids that the file's had, and those that they have now.
+    ids: &'s mut HashMap<Uuid, Uuid>,
+}
+
+impl OnKind for Adopt<'_> {
+    type Out = ();
+
+    fn on<T: Item>(&mut self) {
+        let (file, api) = (T::list_mut(self.file), T::list_mut(self.api));
+        if api.is_empty() {
+            return;
         }
+        let by_id: HashMap<Uuid, usize> =
+            api.iter().enumerate().map(|(index, one)| (one.id(), index)).collect();
+        let by_key: HashMap<T::Key, usize> =
+            api.iter().enumerate().filter_map(|(index, one)| Some((one.key()?, index))).collect();
+        let mut gone = HashSet::new();
+        for one in file {
+            let same = by_id.get(&one.id()).or_else(|| by_key.get(&one.key()?)).copied();
+            let Some(index) = same.filter(|index| gone.insert(*index)) else { continue };
+            let id = api[index].id();
+            self.adopted.push(Adopted { kind: T::KIND, label: one.label(), id });
+            if one.id() != id {
+                self.ids.insert(one.id(), id);
+                *one = Arc::new((**one).clone().owned(id, Origin::File));
+            }
+        }
+        let mut index = 0..;
+        api.retain(|_| !index.next().is_some_and(|index| gone.contains(&index)));
     }
-    let mut index = 0..;
-    api.retain(|_| !index.next().is_some_and(|index| gone.contains(&index)));
 }
 
 /// Has services, routes and plug-ins refer to what has another id now.
@@ -254,42 +205,27 @@ fn refer(set: &mut Set, ids: &HashMap<Uuid, Uuid>) {
 }
 
 /// Takes what is referred to over from what files declared before.
-fn keep(api: &mut Set, before: &Set, missing: Kind, reference: &Reference, kept: &mut Vec<Entity>) {
-    match (missing, reference) {
-        (Kind::CaCertificate, Reference::Id(id)) => {
-            let (before, api) = (&before.ca_certificates, &mut api.ca_certificates);
-            take(before, api, Entity::CaCertificate, |one| one.id == *id, kept)
-        }
-        (Kind::Service, Reference::Id(id)) => {
-            take(&before.services, &mut api.services, Entity::Service, |one| one.id == *id, kept)
-        }
-        (Kind::Route, Reference::Id(id)) => {
-            take(&before.routes, &mut api.routes, Entity::Route, |one| one.id == *id, kept)
-        }
-        (Kind::Topic, Reference::Name(name)) => {
-            take(&before.topics, &mut api.topics, Entity::Topic, |one| one.name == *name, kept);
-        }
-        (Kind::Queue, Reference::Name(name)) => {
-            take(&before.queues, &mut api.queues, Entity::Queue, |one| one.name == *name, kept);
-        }
-        _ => {}
-    }
+struct Keep<'s> {
+    api: &'s mut Set,
+    before: &'s Set,
+    reference: &'s Reference,
+    kept: &'s mut Vec<Entity>,
 }
 
-fn take<T: Item>(
-    before: &[Arc<T>],
-    api: &mut Vec<Arc<T>>,
-    into: fn(Arc<T>) -> Entity,
-    is_meant: impl Fn(&T) -> bool,
-    kept: &mut Vec<Entity>,
-) {
-    if api.iter().any(|one| is_meant(one)) {
-        return;
-    }
-    if let Some(one) = before.iter().find(|one| is_meant(one)) {
-        let one = Arc::new((**one).clone().owned(one.id(), Origin::Api));
-        kept.push(into(one.clone()));
-        api.push(one);
+impl OnKind for Keep<'_> {
+    type Out = ();
+
+    fn on<T: Item>(&mut self) {
+        let is_meant = |one: &&Arc<T>| self.reference.target().is(&***one);
+        let api = T::list_mut(self.api);
+        if api.iter().any(|one| is_meant(&one)) {
+            return;
+        }
+        if let Some(one) = T::list(self.before).iter().find(is_meant) {
+            let one = Arc::new((**one).clone().owned(one.id(), Origin::Api));
+            self.kept.push(T::into_entity(one.clone()));
+            api.push(one);
+        }
     }
 }
 

@@ -1,72 +1,33 @@
-//! What entities of every kind have in common.
+//! What entities of every kind have in common, and the list of the kinds: a new one is a line of [`kinds`], one of [`item`], and a field of
+//! [`Set`]. Whoever works on entities of any kind does it through [`OnKind`], and knows none by name.
 
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use event::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::subscription::Identity;
-use crate::{CaCertificate, FieldError, Origin, Plugin, Queue, Route, Service, Subscription, Topic};
-
-/// The kinds of entity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// [`CaCertificate`].
-    CaCertificate,
-    /// [`Service`].
-    Service,
-    /// [`Route`].
-    Route,
-    /// [`Plugin`].
-    Plugin,
-    /// [`Topic`].
-    Topic,
-    /// [`Queue`].
-    Queue,
-    /// [`Subscription`].
-    Subscription,
-}
-
-impl Kind {
-    /// All of them, each behind those that it may refer to.
-    pub const ALL: [Self; 7] = [
-        Self::CaCertificate,
-        Self::Service,
-        Self::Route,
-        Self::Plugin,
-        Self::Topic,
-        Self::Queue,
-        Self::Subscription,
-    ];
-
-    /// As the store and messages write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CaCertificate => "CA certificate",
-            Self::Service => "service",
-            Self::Route => "route",
-            Self::Plugin => "plug-in",
-            Self::Topic => "topic",
-            Self::Queue => "queue",
-            Self::Subscription => "subscription",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use crate::{CaCertificate, FieldError, Origin, Plugin, Queue, Route, Service, Set, Subscription, Topic};
 
 /// An entity of one kind.
-pub trait Item: Clone + PartialEq {
+pub trait Item: Clone + PartialEq + Serialize + DeserializeOwned + 'static {
     /// The kind.
     const KIND: Kind;
     /// What makes two of a kind the same one, whatever their ids are.
     type Key: Eq + Hash;
+
+    /// Those of a set.
+    fn list(set: &Set) -> &Vec<Arc<Self>>;
+    /// Those of a set, to change them.
+    fn list_mut(set: &mut Set) -> &mut Vec<Arc<Self>>;
+    /// As an entity of any kind.
+    fn into_entity(one: Arc<Self>) -> Entity;
+    /// The entity if it is of this kind.
+    fn of(entity: &Entity) -> Option<&Arc<Self>>;
 
     /// Its id.
     fn id(&self) -> Uuid;
@@ -81,15 +42,116 @@ pub trait Item: Clone + PartialEq {
     fn key(&self) -> Option<Self::Key>;
     /// What messages call it: its name, or its id.
     fn label(&self) -> String;
+    /// The name by which others refer to it; `None` if they do so by its id.
+    fn referred_name(&self) -> Option<&str>;
     /// All that is wrong with its own fields.
     fn check(&self) -> Vec<FieldError>;
 }
 
+/// Something that is done alike with entities of every kind.
+pub trait OnKind {
+    /// What comes of it.
+    type Out;
+
+    /// Does it with those of one kind.
+    fn on<T: Item>(&mut self) -> Self::Out;
+}
+
+/// The kinds, each after those that it may refer to: what the registry calls it, and what messages do.
+macro_rules! kinds {
+    ($($type:ident: $key:literal, $word:literal;)+) => {
+        /// The kinds of entity.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $(#[doc = concat!("[`", stringify!($type), "`].")] $type,)+
+        }
+
+        impl Kind {
+            /// All of them, each after those that it may refer to.
+            pub const ALL: &[Self] = &[$(Self::$type),+];
+
+            /// What the store's registry calls it.
+            pub fn key(self) -> &'static str {
+                match self { $(Self::$type => $key,)+ }
+            }
+
+            /// What messages call it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$type => $word,)+ }
+            }
+
+            /// Does something with the entities of this kind.
+            pub fn with<W: OnKind>(self, work: &mut W) -> W::Out {
+                match self { $(Self::$type => work.on::<$type>(),)+ }
+            }
+        }
+
+        /// An entity of any kind.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Entity {
+            $(#[doc = concat!("A ", $word, ".")] $type(Arc<$type>),)+
+        }
+
+        impl Entity {
+            /// Its kind.
+            pub fn kind(&self) -> Kind {
+                match self { $(Self::$type(_) => Kind::$type,)+ }
+            }
+
+            /// Its id.
+            pub fn id(&self) -> Uuid {
+                match self { $(Self::$type(one) => one.id,)+ }
+            }
+
+            /// What messages call it.
+            pub fn label(&self) -> String {
+                match self { $(Self::$type(one) => Item::label(&**one),)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    CaCertificate: "ca_certificate", "CA certificate";
+    Service: "service", "service";
+    Route: "route", "route";
+    Plugin: "plugin", "plug-in";
+    Topic: "topic", "topic";
+    Queue: "queue", "queue";
+    Subscription: "subscription", "subscription";
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A type with its list in a set, its key, what messages call it, and the name by which others refer to it, if they do so by name.
 macro_rules! item {
-    ($type:ident, $key:ty, $key_of:expr, $label:expr) => {
+    ($type:ident in $list:ident, $key:ty, $key_of:expr, $label:expr $(, by $name:ident)?) => {
         impl Item for $type {
             const KIND: Kind = Kind::$type;
             type Key = $key;
+
+            fn list(set: &Set) -> &Vec<Arc<Self>> {
+                &set.$list
+            }
+
+            fn list_mut(set: &mut Set) -> &mut Vec<Arc<Self>> {
+                &mut set.$list
+            }
+
+            fn into_entity(one: Arc<Self>) -> Entity {
+                Entity::$type(one)
+            }
+
+            fn of(entity: &Entity) -> Option<&Arc<Self>> {
+                match entity {
+                    Entity::$type(one) => Some(one),
+                    _ => None,
+                }
+            }
 
             fn id(&self) -> Uuid {
                 self.id
@@ -117,6 +179,10 @@ macro_rules! item {
                 label(self)
             }
 
+            fn referred_name(&self) -> Option<&str> {
+                None$(.or(Some(&self.$name)))?
+            }
+
             fn check(&self) -> Vec<FieldError> {
                 Self::check(self)
             }
@@ -124,75 +190,41 @@ macro_rules! item {
     };
 }
 
-item!(CaCertificate, Vec<u8>, |one| one.der().ok(), |one| one.id.to_string());
-item!(Service, String, |one| one.name.clone(), Self::label);
-item!(Route, String, |one| one.name.clone(), Self::label);
+item!(CaCertificate in ca_certificates, Vec<u8>, |one| one.der().ok(), |one| one.id.to_string());
+item!(Service in services, String, |one| one.name.clone(), Self::label);
+item!(Route in routes, String, |one| one.name.clone(), Self::label);
 item!(
-    Plugin,
+    Plugin in plugins,
     (String, Option<Uuid>, Option<Uuid>),
     |one| Some((one.name.clone(), one.service, one.route)),
     |one| one.instance_name.clone().unwrap_or_else(|| one.name.clone())
 );
-item!(Topic, String, |one| Some(one.name.clone()), |one| one.name.clone());
-item!(Queue, String, |one| Some(one.name.clone()), |one| one.name.clone());
-item!(Subscription, Identity, |one| Some(one.identity()), Self::label);
+item!(Topic in topics, String, |one| Some(one.name.clone()), |one| one.name.clone(), by name);
+item!(Queue in queues, String, |one| Some(one.name.clone()), |one| one.name.clone(), by name);
+item!(Subscription in subscriptions, Identity, |one| Some(one.identity()), Self::label);
 
-/// An entity of any kind.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Entity {
-    /// An authority that vouches for services.
-    CaCertificate(Arc<CaCertificate>),
-    /// A service.
-    Service(Arc<Service>),
-    /// A route.
-    Route(Arc<Route>),
-    /// A plug-in.
-    Plugin(Arc<Plugin>),
-    /// A topic.
-    Topic(Arc<Topic>),
-    /// A queue.
-    Queue(Arc<Queue>),
-    /// A subscription.
-    Subscription(Arc<Subscription>),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Entity {
-    /// Its kind.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::CaCertificate(_) => Kind::CaCertificate,
-            Self::Service(_) => Kind::Service,
-            Self::Route(_) => Kind::Route,
-            Self::Plugin(_) => Kind::Plugin,
-            Self::Topic(_) => Kind::Topic,
-            Self::Queue(_) => Kind::Queue,
-            Self::Subscription(_) => Kind::Subscription,
+    struct Lists<'s>(&'s Set);
+
+    impl OnKind for Lists<'_> {
+        type Out = (Kind, usize);
+
+        fn on<T: Item>(&mut self) -> Self::Out {
+            (T::KIND, T::list(self.0).len())
         }
     }
 
-    /// Its id.
-    pub fn id(&self) -> Uuid {
-        match self {
-            Self::CaCertificate(one) => one.id,
-            Self::Service(one) => one.id,
-            Self::Route(one) => one.id,
-            Self::Plugin(one) => one.id,
-            Self::Topic(one) => one.id,
-            Self::Queue(one) => one.id,
-            Self::Subscription(one) => one.id,
-        }
-    }
-
-    /// What messages call it.
-    pub fn label(&self) -> String {
-        match self {
-            Self::CaCertificate(one) => one.id.to_string(),
-            Self::Service(one) => one.label(),
-            Self::Route(one) => one.label(),
-            Self::Plugin(one) => Item::label(&**one),
-            Self::Topic(one) => one.name.clone(),
-            Self::Queue(one) => one.name.clone(),
-            Self::Subscription(one) => one.label(),
-        }
+    #[test]
+    fn each_kind_has_a_list_and_words_of_its_own() {
+        let set = Set::default();
+        let lists: Vec<_> = Kind::ALL.iter().map(|kind| kind.with(&mut Lists(&set))).collect();
+        assert_eq!(lists, Kind::ALL.iter().map(|kind| (*kind, 0)).collect::<Vec<_>>());
+        let mut keys: Vec<_> = Kind::ALL.iter().map(|kind| kind.key()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), Kind::ALL.len(), "rows of two kinds would be one");
     }
 }

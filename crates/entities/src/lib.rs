@@ -27,7 +27,7 @@ mod topic;
 
 pub use ca_certificate::CaCertificate;
 pub use field::{Code, FieldError, Flaw};
-pub use item::{Entity, Item, Kind};
+pub use item::{Entity, Item, Kind, OnKind};
 pub use normalise::normalise;
 pub use origin::Origin;
 pub use plugin::Plugin;

@@ -70,7 +70,7 @@ pub fn with_rows(
     move |tx| {
         keep(tx)?;
         for one in &adopted {
-            tx.delete_row(control::rows::key(one.kind), one.id)?;
+            tx.delete_row(one.kind.key(), one.id)?;
         }
         rows.iter().try_for_each(|row| tx.put_row(row))
     }

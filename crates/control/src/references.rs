@@ -1,0 +1,146 @@
+//! What entities refer to, and by what: by an id, or by a name. The only list of references; whoever asks for users, for what is missing or for
+//! what is to be kept reads it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use entities::{Entity, Item, Kind, OnKind, Protocol, Set};
+use uuid::Uuid;
+
+/// How an entity refers to another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// By its id.
+    Id(Uuid),
+    /// By its bare name.
+    Name(String),
+}
+
+/// As [`Reference`], in the entity that refers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Target<'s> {
+    Id(Uuid),
+    Name(&'s str),
+}
+
+impl<'s> Target<'s> {
+    /// How others refer to an entity.
+    pub(crate) fn of<T: Item>(one: &'s T) -> Self {
+        one.referred_name().map_or(Self::Id(one.id()), Target::Name)
+    }
+
+    pub(crate) fn to_reference(self) -> Reference {
+        match self {
+            Self::Id(id) => Reference::Id(id),
+            Self::Name(name) => Reference::Name(name.to_owned()),
+        }
+    }
+
+    /// Whether an entity is the one that is meant.
+    pub(crate) fn is<T: Item>(&self, one: &T) -> bool {
+        match self {
+            Self::Id(id) => one.id() == *id,
+            Self::Name(name) => one.referred_name() == Some(*name),
+        }
+    }
+}
+
+impl Reference {
+    pub(crate) fn target(&self) -> Target<'_> {
+        match self {
+            Self::Id(id) => Target::Id(*id),
+            Self::Name(name) => Target::Name(name),
+        }
+    }
+}
+
+/// One reference.
+pub(crate) struct Refers<'s> {
+    /// Who has it.
+    pub by: Entity,
+    /// Of what kind what it means is.
+    pub kind: Kind,
+    /// What it means.
+    pub target: Target<'s>,
+}
+
+/// All references of a set.
+pub(crate) fn references(set: &Set) -> impl Iterator<Item = Refers<'_>> {
+    fn by<'s, T: Item>(one: &Arc<T>, kind: Kind, target: Target<'s>) -> Refers<'s> {
+        Refers { by: T::into_entity(one.clone()), kind, target }
+    }
+    let of_services = set.services.iter().flat_map(|one| {
+        let authorities = one.ca_certificates.iter();
+        authorities.map(move |id| by(one, Kind::CaCertificate, Target::Id(*id)))
+    });
+    let of_routes = set.routes.iter().map(|one| by(one, Kind::Service, Target::Id(one.service)));
+    let of_plugins = set.plugins.iter().flat_map(|one| {
+        let service = one.service.map(|id| by(one, Kind::Service, Target::Id(id)));
+        let route = one.route.map(|id| by(one, Kind::Route, Target::Id(id)));
+        service.into_iter().chain(route)
+    });
+    let of_subscriptions = set.subscriptions.iter().flat_map(|one| {
+        let topic = by(one, Kind::Topic, Target::Name(&one.topic));
+        let queue =
+            (one.protocol == Protocol::Sqs).then(|| by(one, Kind::Queue, Target::Name(&one.endpoint)));
+        std::iter::once(topic).chain(queue)
+    });
+    of_services.chain(of_routes).chain(of_plugins).chain(of_subscriptions)
+}
+
+/// Whether a set has what is meant.
+pub(crate) fn has(set: &Set, kind: Kind, target: Target<'_>) -> bool {
+    kind.with(&mut Has { set, target })
+}
+
+/// How others refer to an entity of a set, and what messages call it.
+pub(crate) fn find(set: &Set, kind: Kind, id: Uuid) -> Option<(Target<'_>, String)> {
+    kind.with(&mut Find { set, id })
+}
+
+struct Find<'s> {
+    set: &'s Set,
+    id: Uuid,
+}
+
+impl<'s> OnKind for Find<'s> {
+    type Out = Option<(Target<'s>, String)>;
+
+    fn on<T: Item>(&mut self) -> Self::Out {
+        let one = T::list(self.set).iter().find(|one| one.id() == self.id)?;
+        Some((Target::of(&**one), one.label()))
+    }
+}
+
+struct Has<'s> {
+    set: &'s Set,
+    target: Target<'s>,
+}
+
+impl OnKind for Has<'_> {
+    type Out = bool;
+
+    fn on<T: Item>(&mut self) -> bool {
+        T::list(self.set).iter().any(|one| self.target.is(&**one))
+    }
+}
+
+/// All that can be meant of a set.
+pub(crate) fn targets(set: &Set) -> HashSet<(Kind, Target<'_>)> {
+    let mut targets = Targets { set, found: HashSet::new() };
+    Kind::ALL.iter().for_each(|kind| kind.with(&mut targets));
+    targets.found
+}
+
+struct Targets<'s> {
+    set: &'s Set,
+    found: HashSet<(Kind, Target<'s>)>,
+}
+
+impl OnKind for Targets<'_> {
+    type Out = ();
+
+    fn on<T: Item>(&mut self) {
+        self.found.extend(T::list(self.set).iter().map(|one| (T::KIND, Target::of(&**one))));
+    }
+}
