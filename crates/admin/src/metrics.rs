@@ -13,8 +13,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
-use storage::backend::{Lag, StoreStats};
 use storage::entities::{Protocol, SubscriptionId, SubscriptionState};
+use storage::ports::{Lag, StoreStats};
 use storage::queue::QueueDepth;
 use storage::writer::Histogram;
 

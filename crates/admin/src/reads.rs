@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use storage::backend::StoreStats;
+use storage::ports::StoreStats;
 use storage::{Reader, StoreError};
 use tokio::sync::Semaphore;
 

@@ -8,8 +8,8 @@ use delivery::worker::{Handle, LastAttempt};
 use event::Stamp;
 use serde::{Deserialize, Serialize};
 use storage::Reader;
-use storage::backend::Lag;
 use storage::entities::{Protocol, Subscription, SubscriptionId, SubscriptionState};
+use storage::ports::Lag;
 use storage::queue::QueueDepth;
 
 use crate::{Error, MAX_COUNTED, Node, page, read};

@@ -78,7 +78,7 @@ impl Edit<'_> {
         Ok(is_there)
     }
 
-    /// One more subscription, and whether it is new ([`Tx::subscribe`]); its topic and its queue are made where there are none. `is_raw`
+    /// One more subscription, and whether it is new ([`RegistryTx::subscribe`](storage::ports::RegistryTx::subscribe)); its topic and its queue are made where there are none. `is_raw`
     /// says whether a queue gets its messages without the SNS envelope.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl Edit<'_> {
         self.done.push(Done::Raw(subscription.clone(), is_raw));
     }
 
-    /// Ends a subscription and drops what it is owed ([`Tx::unsubscribe`]).
+    /// Ends a subscription and drops what it is owed ([`RegistryTx::unsubscribe`](storage::ports::RegistryTx::unsubscribe)).
     ///
     /// # Errors
     /// If the store fails.
@@ -112,7 +112,7 @@ impl Edit<'_> {
         Ok(dropped)
     }
 
-    /// Ends a topic with its subscriptions and drops what they are owed ([`Tx::delete_topic`]).
+    /// Ends a topic with its subscriptions and drops what they are owed ([`RegistryTx::delete_topic`](storage::ports::RegistryTx::delete_topic)).
     ///
     /// # Errors
     /// If the store fails.
@@ -122,7 +122,7 @@ impl Edit<'_> {
         Ok(dropped)
     }
 
-    /// Ends a queue and drops its messages ([`Tx::delete_queue`]). Receives that wait for one end with [`HubError::NoSuchQueue`].
+    /// Ends a queue and drops its messages ([`RegistryTx::delete_queue`](storage::ports::RegistryTx::delete_queue)). Receives that wait for one end with [`HubError::NoSuchQueue`].
     ///
     /// # Errors
     /// If the store fails.
@@ -132,7 +132,7 @@ impl Edit<'_> {
         Ok(dropped)
     }
 
-    /// Drops a queue's messages ([`Tx::purge_queue`]).
+    /// Drops a queue's messages ([`QueuesTx::purge_queue`](storage::ports::QueuesTx::purge_queue)).
     ///
     /// # Errors
     /// If the store fails.

@@ -101,7 +101,7 @@ impl Hub {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Makes topics, queues and subscriptions those of a new generation: in the store ([`Tx::sync_entities`](storage::Tx::sync_entities)),
+    /// Makes topics, queues and subscriptions those of a new generation: in the store ([`RegistryTx::sync_entities`](storage::ports::RegistryTx::sync_entities)),
     /// durably, and for every command that begins from now on. `settings` says what the configuration has of the entities that the store
     /// has then; `also` is part of the same commit, and may run more than once. What stays the same feels nothing: receives go on waiting, and who watches a subscription's state hears only of another
     /// state. To its end even if the caller goes away.

@@ -1,6 +1,6 @@
 //! What the word of an owner drops: it was owed, and from the commit on nobody gets it.
 //!
-//! The rows themselves may be millions, so they stay behind a mark until [`Tx::housekeep`](crate::Tx::housekeep) has deleted them, a slice at
+//! The rows themselves may be millions, so they stay behind a mark until [`UpkeepTx::housekeep`](crate::ports::UpkeepTx::housekeep) has deleted them, a slice at
 //! a time. No read finds them meanwhile.
 
 use std::fmt;

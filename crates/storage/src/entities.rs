@@ -75,7 +75,7 @@ pub struct DesiredSubscription {
     pub uuid: Uuid,
 }
 
-/// What exists after [`Tx::sync_entities`](crate::Tx::sync_entities).
+/// What exists after [`RegistryTx::sync_entities`](crate::ports::RegistryTx::sync_entities).
 #[derive(Clone, Debug, Default)]
 pub struct Entities {
     /// All topics that the configuration names.

@@ -1,6 +1,6 @@
 //! Which of the store's subscriptions a wanted one is, and what becomes of its state.
 //!
-//! These are the rules of [`Tx::sync_entities`](crate::Tx::sync_entities) for subscriptions, as functions of what is known and what is
+//! These are the rules of [`RegistryTx::sync_entities`](crate::ports::RegistryTx::sync_entities) for subscriptions, as functions of what is known and what is
 //! wanted, so that every store decides alike. A store applies the answer in one transaction.
 
 use std::collections::{HashMap, HashSet};

@@ -1,7 +1,8 @@
 //! The durable store as ports: what is kept, what makes a change atomic, what a start repairs.
 //!
-//! * [`backend`]: one write transaction ([`Tx`]), the store behind it ([`Backend`]) and the reads beside it ([`Reader`]). These three
-//!   are what a store implements; `conformance` (feature of that name) is the suite it must pass.
+//! * [`ports`]: what a store does, cut by who owns what: journal, log, queues, deliveries, registry, upkeep.
+//! * [`backend`]: all ports as one write transaction ([`Tx`]) and as the reads beside it ([`Reader`]), and the store behind both
+//!   ([`Backend`]). `conformance` (feature of that name) is the suite that a store must pass, port by port.
 //! * [`writer`]: the one thread that writes, in group commits, over any backend. It owns the order of intents and outcomes, the latch
 //!   after a failed commit and the retry of outcomes that a full disk refused.
 //! * [`clock`]: the store's own clock, with which ages are measured.
@@ -27,6 +28,7 @@ pub mod failpoint;
 pub mod feed;
 pub mod identity;
 pub mod memory;
+pub mod ports;
 pub mod queue;
 pub mod registry;
 pub mod retention;
@@ -34,7 +36,8 @@ pub mod throttle;
 pub mod vital;
 pub mod writer;
 
-pub use backend::{Backend, EventPage, Reader, Tx};
+pub use backend::{Backend, Reader, Tx};
 pub use error::{Result, StoreError};
 pub use feed::Feed;
+pub use ports::EventPage;
 pub use writer::{Receipt, Writer};

@@ -2,7 +2,7 @@
 //!
 //! What is stored: the tables of [`state`], each a sorted map. What makes an update atomic: a transaction works on a copy of the tables
 //! (copied when first written to), and a commit puts the copy in the place of the committed ones. What a start repairs: nothing; the
-//! intents of backends that were dropped wait for [`Tx::recover`](crate::Tx::recover). Deliberately not supported: a limit on free disk
+//! intents of backends that were dropped wait for [`JournalTx::recover`](crate::ports::JournalTx::recover). Deliberately not supported: a limit on free disk
 //! space, and speed (a commit costs as much as the tables it touched are long).
 
 use std::collections::{BTreeSet, VecDeque};

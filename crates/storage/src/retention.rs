@@ -6,7 +6,7 @@
 //! * a delivery has a row for it, dead ones too;
 //! * a queue has a message of it.
 //!
-//! [`Tx::housekeep`](crate::Tx::housekeep) does this, in this order:
+//! [`UpkeepTx::housekeep`](crate::ports::UpkeepTx::housekeep) does this, in this order:
 //! 0. what was [dropped](crate::dropped) by the word of its owner goes; until then it pins its events, and nothing of what follows sees it;
 //! 1. a subscription removed longer ago than `removed_grace` goes, its deliveries' rows first (messages in queues stay);
 //! 2. messages older than their queue's retention go (`queue_message` where it has none), unless they are hidden: a worker has those in
@@ -18,7 +18,7 @@
 //! 7. of the attempts the oldest go, beyond `max_attempts`;
 //! 8. deleted topics that no open intent and no event has are forgotten.
 //!
-//! [`Tx::make_room`](crate::Tx::make_room) is for a store that is nearly full ([`Retention::is_tight`]): it deletes what was dropped, then events that nobody is owed
+//! [`UpkeepTx::make_room`](crate::ports::UpkeepTx::make_room) is for a store that is nearly full ([`Retention::is_tight`]): it deletes what was dropped, then events that nobody is owed
 //! whatever their age, the oldest first, with their attempts; then attempts at deliveries that are done.
 //!
 //! Ages are those of the [store's clock](crate::clock), without the time that starts [assumed](Retention::assumed): a row that is stamped

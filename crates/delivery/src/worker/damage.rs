@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use event::{Event, Position, TopicId};
-use storage::backend::Waiting;
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::SubscriptionId;
+use storage::ports::Waiting;
 use storage::{Reader, StoreError};
 
 use super::{Order, Stop, Worker};
@@ -75,7 +75,7 @@ pub(super) fn event_at(
     }
 }
 
-/// As [`Reader::events_after`]; events that are to be set aside are among them.
+/// As [`LogReader::events_after`](storage::ports::LogReader::events_after); events that are to be set aside are among them.
 pub(super) fn events_after(
     events: &Events,
     reader: &dyn Reader,

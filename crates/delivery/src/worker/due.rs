@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event::{Position, Stamp};
-use storage::backend::Waiting;
 use storage::delivery::{Delivery, DeliveryState};
+use storage::ports::Waiting;
 use storage::{Reader, StoreError};
 
 use super::damage::{Damage, Readable, ReadableRow, Unreadable, event_at, rows};

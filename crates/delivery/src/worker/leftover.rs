@@ -14,9 +14,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use event::{Position, Stamp};
-use storage::backend::Waiting;
 use storage::delivery::{Delivery, DeliveryState};
 use storage::entities::SubscriptionId;
+use storage::ports::Waiting;
 use storage::{Reader, StoreError};
 
 use super::damage::{Damage, Unreadable, attempts_at, row_at, rows};

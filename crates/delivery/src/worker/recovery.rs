@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use event::{Event, Position, Stamp, TopicId};
 use storage::Reader;
-use storage::backend::Waiting;
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Cursor, SubscriptionId};
+use storage::ports::Waiting;
 
 use super::damage::{Damage, Unreadable, attempts_at, events_after, row_at, rows};
 use super::leftover::Leftover;

@@ -3,10 +3,10 @@
 use event::Position;
 
 use super::{Case, Store, after, cases, dead, event_of, push, recorded_at, retry, row, stamp, to_queue};
-use crate::backend::{Lag, Waiting};
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, MAX_ANSWER};
 use crate::entities::{Cursor, Subscription, SubscriptionId};
 use crate::memory::{sample_event, sample_id};
+use crate::ports::{Lag, Waiting};
 
 pub(super) const CASES: &[Case] = cases![
     a_row_is_inserted_replaced_and_removed,

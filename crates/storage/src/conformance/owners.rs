@@ -80,7 +80,7 @@ fn assert_nothing_of(store: &Store, gone: &Subscription, positions: &[Position])
     assert_eq!(reader.due_deliveries(gone.id, stamp(99), 9).unwrap(), []);
     assert_eq!(reader.waiting_deliveries(gone.id, Position(0), 9).unwrap(), []);
     assert_eq!(reader.deliveries_of_key(gone.id, "k", 9).unwrap(), []);
-    let waiting = reader.waiting_positions(gone.id, crate::backend::Waiting::After(Position(0)), 9);
+    let waiting = reader.waiting_positions(gone.id, crate::ports::Waiting::After(Position(0)), 9);
     assert_eq!(waiting.unwrap(), []);
     for of in [Some(gone.id), None] {
         assert_eq!(reader.dead_letters(of, None, 9).unwrap(), []);

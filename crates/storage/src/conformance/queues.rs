@@ -8,9 +8,9 @@ use event::{NewEvent, Position, TopicId};
 use uuid::Uuid;
 
 use super::{Case, Store, after, cases, push, recorded_at, stamp, to_queue};
-use crate::backend::Lag;
 use crate::entities::QueueId;
 use crate::memory::{sample_event, sample_id, sample_message};
+use crate::ports::Lag;
 use crate::queue::{
     MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received, VisibilityChange,
 };

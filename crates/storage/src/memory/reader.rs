@@ -9,9 +9,12 @@ use super::faults::ReadFaults;
 use super::state::State;
 use super::transaction::waits;
 use crate::Result;
-use crate::backend::{EventPage, Lag, Reader, StoreStats, Waiting};
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId, DeliveryState};
 use crate::entities::{Protocol, QueueId, Subscription, SubscriptionId};
+use crate::ports::{
+    DeliveriesReader, EventPage, Lag, LogReader, QueuesReader, RegistryReader, StoreStats, UpkeepReader,
+    Waiting,
+};
 use crate::queue::{QueueDepth, QueuedMessage};
 use crate::registry::Row;
 
@@ -34,7 +37,7 @@ impl MemoryReader {
     }
 }
 
-impl Reader for MemoryReader {
+impl LogReader for MemoryReader {
     fn head(&self) -> Result<Position> {
         Ok(self.state()?.head)
     }
@@ -108,12 +111,30 @@ impl Reader for MemoryReader {
         page.next = None;
         Ok(page)
     }
+}
 
-    fn subscriptions(&self) -> Result<Vec<Subscription>> {
+impl QueuesReader for MemoryReader {
+    fn messages_at(&self, position: Position) -> Result<Vec<QueuedMessage>> {
         let state = self.state()?;
-        Ok(state.subscriptions.values().map(|subscriber| subscriber.subscription.clone()).collect())
+        let here =
+            state.messages.values().filter(|message| message.position == position && !message.is_dropped);
+        let mut messages: Vec<QueuedMessage> = here
+            .map(|message| QueuedMessage {
+                queue: message.queue,
+                subscription: message.subscription,
+                receive_count: message.receive_count,
+            })
+            .collect();
+        messages.sort_by_key(|message| message.subscription);
+        Ok(messages)
     }
 
+    fn queue_depth(&self, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
+        Ok(self.state()?.queue_depth(queue, now))
+    }
+}
+
+impl DeliveriesReader for MemoryReader {
     fn due_deliveries(
         &self,
         subscription: SubscriptionId,
@@ -199,21 +220,6 @@ impl Reader for MemoryReader {
         Ok(dead.into_iter().take(limit).map(|(_, row)| row.clone()).collect())
     }
 
-    fn messages_at(&self, position: Position) -> Result<Vec<QueuedMessage>> {
-        let state = self.state()?;
-        let here =
-            state.messages.values().filter(|message| message.position == position && !message.is_dropped);
-        let mut messages: Vec<QueuedMessage> = here
-            .map(|message| QueuedMessage {
-                queue: message.queue,
-                subscription: message.subscription,
-                receive_count: message.receive_count,
-            })
-            .collect();
-        messages.sort_by_key(|message| message.subscription);
-        Ok(messages)
-    }
-
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {
         let state = self.state()?;
         let here = |row: &&Delivery| row.id.position == position && state.is_kept(row);
@@ -237,15 +243,20 @@ impl Reader for MemoryReader {
     fn lag(&self, subscription: SubscriptionId, at_most: u64) -> Result<Lag> {
         Ok(self.state()?.lag(subscription, usize::try_from(at_most).unwrap_or(usize::MAX)))
     }
+}
 
-    fn queue_depth(&self, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
-        Ok(self.state()?.queue_depth(queue, now))
+impl RegistryReader for MemoryReader {
+    fn subscriptions(&self) -> Result<Vec<Subscription>> {
+        let state = self.state()?;
+        Ok(state.subscriptions.values().map(|subscriber| subscriber.subscription.clone()).collect())
     }
 
     fn rows(&self) -> Result<Vec<Row>> {
         Ok(self.state()?.registry.values().cloned().collect())
     }
+}
 
+impl UpkeepReader for MemoryReader {
     fn stats(&self) -> Result<StoreStats> {
         let state = self.state()?;
         Ok(StoreStats { open_intents: state.intents.len() as u64, bytes: state.bytes(), wal_bytes: 0 })

@@ -6,7 +6,7 @@ use event::{EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
 use uuid::Uuid;
 
 use super::state::{OpenIntent, Recorded, State};
-use crate::backend::{Committed, Tx};
+use crate::backend::Committed;
 use crate::clock::{Record, Trace};
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use crate::dropped::Dropped;
@@ -14,6 +14,7 @@ use crate::entities::{
     Cursor, Desired, DesiredSubscription, Entities, Incarnation, Queue, QueueId, Subscription,
     SubscriptionId, SubscriptionState, Topic,
 };
+use crate::ports::{DeliveriesTx, JournalTx, LogTx, QueuesTx, RegistryTx, UpkeepTx};
 use crate::queue::{MessageHandle, Received, VisibilityChange, message_id};
 use crate::registry::Row;
 use crate::retention::{Housekept, Retention};
@@ -51,7 +52,7 @@ impl Transaction {
     }
 }
 
-impl Tx for Transaction {
+impl JournalTx for Transaction {
     fn insert_intent(&mut self, intent: &Intent) -> Result<()> {
         let mine = |open: &OpenIntent| open.incarnation == self.incarnation && open.intent.id == intent.id;
         if self.state.intents.values().any(mine) {
@@ -71,32 +72,6 @@ impl Tx for Transaction {
         self.state.intents.edit().remove(&seq);
         self.trace.note(Trace::Unstamped);
         Ok(true)
-    }
-
-    fn append(&mut self, event: &NewEvent) -> Result<Position> {
-        self.remove_intent(event.id)?;
-        match self.state.append(event, self.now) {
-            Ok((position, queues)) => {
-                self.trace.note(Trace::Appended);
-                self.committed.appended(event.topic, position, queues.into_iter());
-                Ok(position)
-            }
-            Err(known) => Ok(known),
-        }
-    }
-
-    fn send(&mut self, event: &NewEvent, queue: QueueId, delay: Duration) -> Result<Option<Uuid>> {
-        if !self.state.queues.contains_key(&queue) {
-            return Ok(None);
-        }
-        if self.state.positions.contains_key(&event.id) {
-            return Err(StoreError::Damaged(format!("event {} is in the log already", event.id)));
-        }
-        let position = self.state.insert_event(event, self.now);
-        let seq = self.state.send(queue, None, position, (event.recorded_at, self.now), delay);
-        self.trace.note(Trace::Appended);
-        self.committed.sent_straight(queue, delay);
-        Ok(Some(message_id(event.id, seq)))
     }
 
     fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize> {
@@ -122,7 +97,122 @@ impl Tx for Transaction {
         }
         Ok(recovered)
     }
+}
 
+impl LogTx for Transaction {
+    fn append(&mut self, event: &NewEvent) -> Result<Position> {
+        self.remove_intent(event.id)?;
+        match self.state.append(event, self.now) {
+            Ok((position, queues)) => {
+                self.trace.note(Trace::Appended);
+                self.committed.appended(event.topic, position, queues.into_iter());
+                Ok(position)
+            }
+            Err(known) => Ok(known),
+        }
+    }
+}
+
+impl QueuesTx for Transaction {
+    fn send(&mut self, event: &NewEvent, queue: QueueId, delay: Duration) -> Result<Option<Uuid>> {
+        if !self.state.queues.contains_key(&queue) {
+            return Ok(None);
+        }
+        if self.state.positions.contains_key(&event.id) {
+            return Err(StoreError::Damaged(format!("event {} is in the log already", event.id)));
+        }
+        let position = self.state.insert_event(event, self.now);
+        let seq = self.state.send(queue, None, position, (event.recorded_at, self.now), delay);
+        self.trace.note(Trace::Appended);
+        self.committed.sent_straight(queue, delay);
+        Ok(Some(message_id(event.id, seq)))
+    }
+
+    fn copy_missed(&mut self, limit: usize) -> Result<usize> {
+        let queues = self.state.copy_missed(limit, self.now);
+        self.trace.note(if queues.is_empty() { Trace::Unstamped } else { Trace::Appended });
+        queues.iter().for_each(|queue| self.committed.sent(*queue));
+        Ok(queues.len())
+    }
+
+    fn receive(
+        &mut self,
+        queue: QueueId,
+        max: usize,
+        visibility: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Received>> {
+        let (received, set_aside) = self.state.receive(queue, max, visibility, (now, self.now))?;
+        let is_nothing = received.is_empty() && set_aside == 0;
+        self.trace.note(if is_nothing { Trace::Nothing } else { Trace::Stamped });
+        self.committed.set_aside(queue, set_aside);
+        Ok(received)
+    }
+
+    fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool> {
+        self.trace.note(Trace::Unstamped);
+        Ok(self.state.delete_message(queue, handle))
+    }
+
+    fn change_visibility(
+        &mut self,
+        queue: QueueId,
+        handle: MessageHandle,
+        visibility: Duration,
+    ) -> Result<VisibilityChange> {
+        self.trace.note(Trace::Stamped);
+        Ok(self.state.change_visibility(queue, handle, visibility, self.now))
+    }
+
+    fn purge_queue(&mut self, id: QueueId) -> Result<Dropped> {
+        self.trace.note(Trace::Unstamped);
+        Ok(self.state.purge_queue(id))
+    }
+}
+
+impl DeliveriesTx for Transaction {
+    fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()> {
+        self.trace.note(Trace::Unstamped);
+        if let Some(subscriber) = self.state.subscriptions.edit().get_mut(&id) {
+            let cursor = &mut subscriber.subscription.cursor;
+            cursor.dispatched_to = cursor.dispatched_to.max(to.dispatched_to);
+            cursor.done_to = cursor.done_to.max(to.done_to);
+        }
+        Ok(())
+    }
+
+    fn put_delivery(&mut self, delivery: &Delivery) -> Result<()> {
+        let id = delivery.id;
+        if self.state.events.contains_key(&id.position)
+            && self.state.subscriptions.contains_key(&id.subscription)
+        {
+            self.trace.note(Trace::Stamped);
+            self.state.deliveries.edit().insert(id, delivery.clone());
+        }
+        Ok(())
+    }
+
+    fn remove_delivery(&mut self, id: DeliveryId) -> Result<()> {
+        self.trace.note(Trace::Unstamped);
+        self.state.deliveries.edit().remove(&id);
+        Ok(())
+    }
+
+    fn record_attempt(&mut self, attempt: &Attempt) -> Result<()> {
+        let DeliveryId { subscription, position } = attempt.delivery;
+        if !self.state.events.contains_key(&position) {
+            return Ok(());
+        }
+        self.trace.note(Trace::Unstamped);
+        let id = (position, subscription, attempt.number);
+        let last = self.state.attempts.values().map(|recorded| recorded.seq).max().unwrap_or(0);
+        let seq = self.state.attempts.get(&id).map_or(last + 1, |recorded| recorded.seq);
+        self.state.attempts.edit().insert(id, Recorded { seq, attempt: attempt.clone() });
+        Ok(())
+    }
+}
+
+impl RegistryTx for Transaction {
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities> {
         self.trace.note(Trace::Stamped);
         Ok(self.state.sync(desired, (now, self.now)))
@@ -176,18 +266,6 @@ impl Tx for Transaction {
         Ok(self.state.delete_queue(id))
     }
 
-    fn purge_queue(&mut self, id: QueueId) -> Result<Dropped> {
-        self.trace.note(Trace::Unstamped);
-        Ok(self.state.purge_queue(id))
-    }
-
-    fn copy_missed(&mut self, limit: usize) -> Result<usize> {
-        let queues = self.state.copy_missed(limit, self.now);
-        self.trace.note(if queues.is_empty() { Trace::Unstamped } else { Trace::Appended });
-        queues.iter().for_each(|queue| self.committed.sent(*queue));
-        Ok(queues.len())
-    }
-
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>> {
         self.trace.note(Trace::Unstamped);
         let mut subscribers = self.state.subscriptions.edit().values_mut();
@@ -226,75 +304,6 @@ impl Tx for Transaction {
         }))
     }
 
-    fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()> {
-        self.trace.note(Trace::Unstamped);
-        if let Some(subscriber) = self.state.subscriptions.edit().get_mut(&id) {
-            let cursor = &mut subscriber.subscription.cursor;
-            cursor.dispatched_to = cursor.dispatched_to.max(to.dispatched_to);
-            cursor.done_to = cursor.done_to.max(to.done_to);
-        }
-        Ok(())
-    }
-
-    fn put_delivery(&mut self, delivery: &Delivery) -> Result<()> {
-        let id = delivery.id;
-        if self.state.events.contains_key(&id.position)
-            && self.state.subscriptions.contains_key(&id.subscription)
-        {
-            self.trace.note(Trace::Stamped);
-            self.state.deliveries.edit().insert(id, delivery.clone());
-        }
-        Ok(())
-    }
-
-    fn remove_delivery(&mut self, id: DeliveryId) -> Result<()> {
-        self.trace.note(Trace::Unstamped);
-        self.state.deliveries.edit().remove(&id);
-        Ok(())
-    }
-
-    fn record_attempt(&mut self, attempt: &Attempt) -> Result<()> {
-        let DeliveryId { subscription, position } = attempt.delivery;
-        if !self.state.events.contains_key(&position) {
-            return Ok(());
-        }
-        self.trace.note(Trace::Unstamped);
-        let id = (position, subscription, attempt.number);
-        let last = self.state.attempts.values().map(|recorded| recorded.seq).max().unwrap_or(0);
-        let seq = self.state.attempts.get(&id).map_or(last + 1, |recorded| recorded.seq);
-        self.state.attempts.edit().insert(id, Recorded { seq, attempt: attempt.clone() });
-        Ok(())
-    }
-
-    fn receive(
-        &mut self,
-        queue: QueueId,
-        max: usize,
-        visibility: Duration,
-        now: Timestamp,
-    ) -> Result<Vec<Received>> {
-        let (received, set_aside) = self.state.receive(queue, max, visibility, (now, self.now))?;
-        let is_nothing = received.is_empty() && set_aside == 0;
-        self.trace.note(if is_nothing { Trace::Nothing } else { Trace::Stamped });
-        self.committed.set_aside(queue, set_aside);
-        Ok(received)
-    }
-
-    fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool> {
-        self.trace.note(Trace::Unstamped);
-        Ok(self.state.delete_message(queue, handle))
-    }
-
-    fn change_visibility(
-        &mut self,
-        queue: QueueId,
-        handle: MessageHandle,
-        visibility: Duration,
-    ) -> Result<VisibilityChange> {
-        self.trace.note(Trace::Stamped);
-        Ok(self.state.change_visibility(queue, handle, visibility, self.now))
-    }
-
     fn get_value(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.state.values.get(name).cloned())
     }
@@ -324,13 +333,9 @@ impl Tx for Transaction {
     fn rows(&mut self) -> Result<Vec<Row>> {
         Ok(self.state.registry.values().cloned().collect())
     }
+}
 
-    fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
-        let done = self.state.make_room(retention, (now, self.now), budget, &mut self.committed);
-        self.note_housekept(done);
-        Ok(done)
-    }
-
+impl UpkeepTx for Transaction {
     fn trace(&self) -> Trace {
         self.trace
     }
@@ -342,6 +347,12 @@ impl Tx for Transaction {
 
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
         let done = self.state.housekeep(retention, (now, self.now), budget, &mut self.committed);
+        self.note_housekept(done);
+        Ok(done)
+    }
+
+    fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
+        let done = self.state.make_room(retention, (now, self.now), budget, &mut self.committed);
         self.note_housekept(done);
         Ok(done)
     }

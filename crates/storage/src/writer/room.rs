@@ -1,7 +1,7 @@
 //! Room in the store: when history makes way, when promises are refused, and what is said of it.
 //!
 //! From nine tenths of the size limit on, or below twice what is kept free on the disk, each commit also deletes a slice of what nobody is
-//! owed ([`Tx::make_room`]), more of it the more the commit adds, and slices of their own follow where nobody commits. At the limit itself a
+//! owed ([`UpkeepTx::make_room`](crate::ports::UpkeepTx::make_room)), more of it the more the commit adds, and slices of their own follow where nobody commits. At the limit itself a
 //! batch of intents waits while slice after slice is deleted. It is refused when nothing is left to delete, or when that takes too long.
 //!
 //! A store that takes no changes is said once, and once when it takes them again: not for each request, and not each time that a limit is

@@ -3,9 +3,9 @@
 use event::{Position, Stamp, TopicId};
 use rusqlite::{Connection, params};
 use storage::Result;
-use storage::backend::{Lag, Waiting};
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Protocol, SubscriptionId};
+use storage::ports::{Lag, Waiting};
 
 use super::entities;
 use super::rows::{self, DELIVERY, EVENT_STAMP, micros, ticks};

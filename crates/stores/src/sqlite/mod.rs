@@ -16,7 +16,7 @@
 //!
 //! What a start repairs: after an unclean end the whole log is checkpointed into the database before [`open`] returns, because pages
 //! that a failed fsync lost may still stand in the kernel's cache and nowhere else; then a bounded look for damage. Intents of dead
-//! incarnations wait for `Tx::recover`.
+//! incarnations wait for `JournalTx::recover`.
 //!
 //! Deliberately not supported: two live processes on one directory, network file systems (flock and shared memory must work), and a
 //! database of a newer version.

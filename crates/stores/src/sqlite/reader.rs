@@ -10,9 +10,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use event::{Event, EventId, Position, Stamp, TopicId};
 use rusqlite::{Connection, OpenFlags, params};
-use storage::backend::{Lag, Reader, StoreStats, Waiting};
 use storage::delivery::{Attempt, Death, Delivery, DeliveryId};
 use storage::entities::{QueueId, Subscription, SubscriptionId};
+use storage::ports::{
+    DeliveriesReader, Lag, LogReader, QueuesReader, RegistryReader, StoreStats, UpkeepReader, Waiting,
+};
 use storage::queue::{QueueDepth, QueuedMessage};
 use storage::registry::Row;
 use storage::{EventPage, Result, StoreError};
@@ -116,7 +118,7 @@ pub(super) fn connect(files: &Files) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-impl Reader for Readers {
+impl LogReader for Readers {
     fn head(&self) -> Result<Position> {
         self.read(entities::head)
     }
@@ -158,11 +160,19 @@ impl Reader for Readers {
             page => page,
         }
     }
+}
 
-    fn subscriptions(&self) -> Result<Vec<Subscription>> {
-        self.read(entities::all)
+impl QueuesReader for Readers {
+    fn messages_at(&self, position: Position) -> Result<Vec<QueuedMessage>> {
+        self.read(|database| queues::messages_at(database, position))
     }
 
+    fn queue_depth(&self, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
+        self.read(|database| queues::depth(database, queue, now))
+    }
+}
+
+impl DeliveriesReader for Readers {
     fn due_deliveries(
         &self,
         subscription: SubscriptionId,
@@ -225,10 +235,6 @@ impl Reader for Readers {
         self.read_of(of, |database| dead_letters::oldest(database, of, after, until, limit))
     }
 
-    fn messages_at(&self, position: Position) -> Result<Vec<QueuedMessage>> {
-        self.read(|database| queues::messages_at(database, position))
-    }
-
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {
         self.read(|database| deliveries::at(database, position))
     }
@@ -244,15 +250,19 @@ impl Reader for Readers {
     fn lag(&self, subscription: SubscriptionId, at_most: u64) -> Result<Lag> {
         self.read(|database| deliveries::lag(database, subscription, at_most))
     }
+}
 
-    fn queue_depth(&self, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
-        self.read(|database| queues::depth(database, queue, now))
+impl RegistryReader for Readers {
+    fn subscriptions(&self) -> Result<Vec<Subscription>> {
+        self.read(entities::all)
     }
 
     fn rows(&self) -> Result<Vec<Row>> {
         self.read(registry::all)
     }
+}
 
+impl UpkeepReader for Readers {
     fn stats(&self) -> Result<StoreStats> {
         let sql = format!(
             "SELECT (SELECT count(*) FROM incarnations n CROSS JOIN intents i WHERE {LEFT_OPEN}), page_count * page_size

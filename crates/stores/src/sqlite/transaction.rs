@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use event::{EventId, Intent, NewEvent, Position, Stamp, Timestamp, TopicId};
 use rusqlite::Connection;
-use storage::backend::{Committed, Tx};
+use storage::backend::Committed;
 use storage::clock::{Record, Trace};
 use storage::delivery::{Attempt, Delivery, DeliveryId};
 use storage::dropped::Dropped;
@@ -18,6 +18,7 @@ use storage::entities::{
     Cursor, Desired, DesiredSubscription, Entities, Incarnation, Queue, QueueId, Subscription,
     SubscriptionId, Topic,
 };
+use storage::ports::{DeliveriesTx, JournalTx, LogTx, QueuesTx, RegistryTx, UpkeepTx};
 use storage::queue::{MessageHandle, Received, VisibilityChange};
 use storage::registry::Row;
 use storage::retention::{Housekept, Retention};
@@ -182,7 +183,7 @@ impl Transaction {
     }
 }
 
-impl Tx for Transaction {
+impl JournalTx for Transaction {
     fn insert_intent(&mut self, intent: &Intent) -> Result<()> {
         self.note_intent(intent)
     }
@@ -191,18 +192,82 @@ impl Tx for Transaction {
         self.settle_intent(id)
     }
 
+    fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.recover_dead(now, limit)
+    }
+}
+
+impl LogTx for Transaction {
     fn append(&mut self, event: &NewEvent) -> Result<Position> {
         self.append_event(event)
     }
+}
 
+impl QueuesTx for Transaction {
     fn send(&mut self, event: &NewEvent, queue: QueueId, delay: Duration) -> Result<Option<Uuid>> {
         self.send_event(event, queue, delay)
     }
 
-    fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize> {
-        self.recover_dead(now, limit)
+    fn copy_missed(&mut self, limit: usize) -> Result<usize> {
+        Transaction::copy_missed(self, limit)
     }
 
+    fn receive(
+        &mut self,
+        queue: QueueId,
+        max: usize,
+        visibility: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Received>> {
+        self.stamped.note(Trace::Stamped);
+        let (received, set_aside) = queues::receive(&self.database, queue, max, visibility, (now, self.now))?;
+        self.committed.set_aside(queue, set_aside);
+        Ok(received)
+    }
+
+    fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool> {
+        let position = queues::delete(&self.database, queue, handle)?;
+        self.released(position);
+        Ok(position.is_some())
+    }
+
+    fn change_visibility(
+        &mut self,
+        queue: QueueId,
+        handle: MessageHandle,
+        visibility: Duration,
+    ) -> Result<VisibilityChange> {
+        self.stamped.note(Trace::Stamped);
+        queues::change_visibility(&self.database, queue, handle, visibility, self.now)
+    }
+
+    fn purge_queue(&mut self, id: QueueId) -> Result<Dropped> {
+        self.empty_queue(id)
+    }
+}
+
+impl DeliveriesTx for Transaction {
+    fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()> {
+        entities::advance(&self.database, id, to)
+    }
+
+    fn put_delivery(&mut self, delivery: &Delivery) -> Result<()> {
+        self.stamped.note(Trace::Stamped);
+        deliveries::put(&self.database, delivery)
+    }
+
+    fn remove_delivery(&mut self, id: DeliveryId) -> Result<()> {
+        let removed = deliveries::remove(&self.database, id)?;
+        self.released(removed.then_some(id.position));
+        Ok(())
+    }
+
+    fn record_attempt(&mut self, attempt: &Attempt) -> Result<()> {
+        deliveries::record_attempt(&self.database, attempt)
+    }
+}
+
+impl RegistryTx for Transaction {
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities> {
         self.stamped.note(Trace::Stamped);
         let entities = entities::sync(&self.database, desired, (now, self.now))?;
@@ -239,14 +304,6 @@ impl Tx for Transaction {
         self.end_queue(id)
     }
 
-    fn purge_queue(&mut self, id: QueueId) -> Result<Dropped> {
-        self.empty_queue(id)
-    }
-
-    fn copy_missed(&mut self, limit: usize) -> Result<usize> {
-        Transaction::copy_missed(self, limit)
-    }
-
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>> {
         let confirmed = entities::confirm(&self.database, token)?;
         // A queue that was unsubscribed gets messages again.
@@ -271,54 +328,6 @@ impl Tx for Transaction {
         self.rerouted(enabled)
     }
 
-    fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()> {
-        entities::advance(&self.database, id, to)
-    }
-
-    fn put_delivery(&mut self, delivery: &Delivery) -> Result<()> {
-        self.stamped.note(Trace::Stamped);
-        deliveries::put(&self.database, delivery)
-    }
-
-    fn remove_delivery(&mut self, id: DeliveryId) -> Result<()> {
-        let removed = deliveries::remove(&self.database, id)?;
-        self.released(removed.then_some(id.position));
-        Ok(())
-    }
-
-    fn record_attempt(&mut self, attempt: &Attempt) -> Result<()> {
-        deliveries::record_attempt(&self.database, attempt)
-    }
-
-    fn receive(
-        &mut self,
-        queue: QueueId,
-        max: usize,
-        visibility: Duration,
-        now: Timestamp,
-    ) -> Result<Vec<Received>> {
-        self.stamped.note(Trace::Stamped);
-        let (received, set_aside) = queues::receive(&self.database, queue, max, visibility, (now, self.now))?;
-        self.committed.set_aside(queue, set_aside);
-        Ok(received)
-    }
-
-    fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool> {
-        let position = queues::delete(&self.database, queue, handle)?;
-        self.released(position);
-        Ok(position.is_some())
-    }
-
-    fn change_visibility(
-        &mut self,
-        queue: QueueId,
-        handle: MessageHandle,
-        visibility: Duration,
-    ) -> Result<VisibilityChange> {
-        self.stamped.note(Trace::Stamped);
-        queues::change_visibility(&self.database, queue, handle, visibility, self.now)
-    }
-
     fn get_value(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
         let sql = "SELECT value FROM small_values WHERE name = ?1";
         self.database.find("read a value", sql, [name], |row| row.get(0))
@@ -340,14 +349,9 @@ impl Tx for Transaction {
     fn rows(&mut self) -> Result<Vec<Row>> {
         registry::all(&self.database)
     }
+}
 
-    fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
-        self.makes_room = true;
-        self.stamped.note(Trace::Stamped);
-        let moment = (now, self.now);
-        self.sweep.make_room(&self.database, retention, moment, budget, &mut self.committed)
-    }
-
+impl UpkeepTx for Transaction {
     fn trace(&self) -> Trace {
         if self.database.total_changes() == self.changes_before {
             return Trace::Nothing;
@@ -368,6 +372,13 @@ impl Tx for Transaction {
         let moment = (now, self.now);
         let (of, committed) = ((&self.database, self.incarnation, &self.intents), &mut self.committed);
         self.sweep.housekeep(of, retention, moment, budget, committed)
+    }
+
+    fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
+        self.makes_room = true;
+        self.stamped.note(Trace::Stamped);
+        let moment = (now, self.now);
+        self.sweep.make_room(&self.database, retention, moment, budget, &mut self.committed)
     }
 }
 
