@@ -1,4 +1,5 @@
-//! The suite that every store must pass: each sentence of [`backend`](crate::backend)'s contract is a case with a name.
+//! The suites that every store must pass, one a port, and one for what the ports promise together: each sentence of the contracts of
+//! [`ports`](crate::ports) and [`backend`](crate::backend) is a case with a name.
 //!
 //! A store's tests implement [`Subject`] and call [`run`].
 
@@ -20,6 +21,7 @@ mod deliveries;
 mod entities;
 mod housekeeping;
 mod journal;
+mod log;
 mod names;
 mod owners;
 mod queues;
@@ -49,30 +51,29 @@ pub struct Open {
 /// One case: its name and what it does with a fresh store.
 type Case = (&'static str, fn(&mut Store));
 
+/// What each port promises, and what is promised of all of them together.
+const SUITES: &[(&str, &[&[Case]])] = &[
+    ("journal", &[journal::CASES, several::CASES]),
+    ("log", &[log::CASES, damage::CASES]),
+    ("queues", &[queues::CASES]),
+    ("deliveries", &[deliveries::CASES]),
+    ("registry", &[registry::CASES, entities::CASES, names::CASES, owners::CASES]),
+    ("upkeep", &[housekeeping::CASES]),
+    ("one commit", &[transactions::CASES]),
+];
+
 /// Runs every case on a fresh store of its own.
 ///
 /// # Panics
 /// If any case fails, with the names of all that did.
 pub fn run<S: Subject + 'static>(fresh: impl Fn() -> S) {
-    let all = [
-        journal::CASES,
-        entities::CASES,
-        names::CASES,
-        owners::CASES,
-        deliveries::CASES,
-        queues::CASES,
-        housekeeping::CASES,
-        transactions::CASES,
-        registry::CASES,
-        several::CASES,
-        damage::CASES,
-    ];
-    let failed: Vec<&str> = all
-        .into_iter()
-        .flatten()
-        .filter(|(_, case)| catch_unwind(AssertUnwindSafe(|| case(&mut Store::new(fresh())))).is_err())
-        .map(|(name, _)| *name)
-        .collect();
+    let mut failed = Vec::new();
+    for (port, parts) in SUITES {
+        let breaks =
+            |(_, case): &&Case| catch_unwind(AssertUnwindSafe(|| case(&mut Store::new(fresh())))).is_err();
+        let broken = parts.iter().copied().flatten().filter(breaks);
+        failed.extend(broken.map(|(name, _)| format!("{port}: {name}")));
+    }
     assert!(failed.is_empty(), "the store breaks its contract: {failed:?}");
 }
 

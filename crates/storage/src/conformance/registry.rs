@@ -15,6 +15,7 @@ pub(super) const CASES: &[Case] = cases![
     a_deleted_row_is_gone_and_no_other,
     rows_go_back_with_their_transaction,
     a_text_up_to_the_limit_is_taken_and_no_larger_one,
+    small_values_are_kept,
 ];
 
 fn a_row(kind: &str, id: u128, origin: Origin, body: &str) -> Row {
@@ -118,4 +119,13 @@ fn a_text_up_to_the_limit_is_taken_and_no_larger_one(store: &mut Store) {
          split it"
     );
     check(store, &[largest]);
+}
+
+fn small_values_are_kept(store: &mut Store) {
+    assert_eq!(store.write(|tx| tx.get_value("signing-key")), None);
+    store.write(|tx| tx.put_value("signing-key", b"one"));
+    store.write(|tx| tx.put_value("signing-key", b"\0two"));
+    store.reopen();
+    assert_eq!(store.write(|tx| tx.get_value("signing-key")).as_deref(), Some(&b"\0two"[..]));
+    assert_eq!(store.write(|tx| tx.get_value("other")), None);
 }

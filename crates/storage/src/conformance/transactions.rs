@@ -1,8 +1,8 @@
-//! Rollback, visibility to readers, admission and the checks.
+//! All ports in one commit: what it leaves, what a rollback leaves, who reads what; admission and the checks.
 
 use std::time::Duration;
 
-use event::Position;
+use event::{Position, TopicId};
 
 use super::{Case, Store, after, cases, dead, event_of, push, retry, row, stamp, to_queue};
 use crate::StoreError;
@@ -18,6 +18,7 @@ pub(super) const CASES: &[Case] = cases![
     what_a_transaction_leaves_says_whether_the_clock_must_be_kept,
     a_rollback_leaves_nothing,
     what_is_not_committed_is_read_by_nobody,
+    an_append_sends_to_every_subscribed_queue_in_its_own_transaction,
     an_empty_transaction_brings_nothing,
     entities_of_a_rolled_back_transaction_get_no_messages,
     intents_are_refused_at_the_size_limit,
@@ -60,6 +61,29 @@ fn a_rollback_leaves_nothing(store: &mut Store) {
     assert!(store.write(|tx| tx.remove_intent(sample_id(3))));
     assert!(store.append(&sample_event(5)) > position);
     assert_eq!(store.reader().queue_depth(queue, stamp(0)).unwrap().visible, 1);
+}
+
+fn an_append_sends_to_every_subscribed_queue_in_its_own_transaction(store: &mut Store) {
+    let entities = store.sync(&[to_queue("one"), to_queue("two")]);
+    let queues: Vec<_> = entities.queues.iter().map(|queue| queue.id).collect();
+    let backend = &mut store.opened().backend;
+    backend.begin(stamp(0)).unwrap();
+    let position = backend.tx().append(&sample_event(1)).unwrap();
+    let inside = backend.tx().receive(queues[0], 9, Duration::ZERO, after(0)).unwrap();
+    assert_eq!(inside.len(), 1, "the transaction sees it already");
+    let committed = backend.commit().unwrap();
+    assert_eq!(committed.topics, [(TopicId(1), position)]);
+    assert_eq!(committed.queues, queues);
+    for queue in queues {
+        assert_eq!(store.reader().queue_depth(queue, stamp(0)).unwrap().visible, 1);
+    }
+    let backend = &mut store.opened().backend;
+    backend.begin(stamp(0)).unwrap();
+    backend.tx().append(&sample_event(1)).unwrap();
+    let elsewhere = backend.tx().append(&event_of(2, TopicId(99))).unwrap();
+    let committed = backend.commit().unwrap();
+    assert_eq!(committed.topics, [(TopicId(99), elsewhere)], "what was known is nothing new");
+    assert_eq!(committed.queues, []);
 }
 
 fn what_is_not_committed_is_read_by_nobody(store: &mut Store) {

@@ -1,0 +1,133 @@
+//! Events: appended once, read after a position.
+
+use event::attributes::AttributeValue;
+use event::message::Details;
+use event::{Event, NewEvent, Outcome, Position, TopicId, UnknownReason};
+
+use super::{Case, Store, after, cases, event_of, secs_of, stamp, to_queue};
+use crate::memory::{sample_event, sample_exchange, sample_id, sample_message};
+use crate::retention::Retention;
+
+pub(super) const CASES: &[Case] = cases![
+    an_event_is_appended_as_it_was_given,
+    an_event_of_a_known_id_is_not_appended_again,
+    positions_grow_by_commit_and_not_by_id,
+    the_next_of_a_topic_is_found_without_its_event,
+    positions_are_never_used_twice,
+    events_are_read_by_topic_within_limits,
+    events_are_read_newest_first,
+];
+
+fn an_event_is_appended_as_it_was_given(store: &mut Store) {
+    let mut bodies: Vec<NewEvent> = UnknownReason::ALL
+        .into_iter()
+        .zip(1..)
+        .map(|(reason, n)| sample_exchange(n, |exchange| exchange.outcome = Outcome::Unknown(reason)))
+        .collect();
+    let odd = sample_exchange(100, |exchange| (exchange.overlapped, exchange.answer) = (true, None));
+    bodies.push(NewEvent { key: "ä'\"\0".into(), ..odd });
+    let details = Details {
+        subject: Some("ä".into()),
+        attributes: [("n".to_owned(), AttributeValue::number(7))].into(),
+        ..Details::default()
+    };
+    bodies.push(sample_message(101, "no JSON: \0ä", &Details::default()));
+    bodies.push(sample_message(102, "", &details));
+    for body in bodies {
+        let position = store.append(&body);
+        let expected = Some(Event { position, stamp: stamp(secs_of(body.recorded_at)), body: body.clone() });
+        assert_eq!(store.reader().event(body.id).unwrap(), expected);
+        assert_eq!(store.reader().event_at(position).unwrap(), expected);
+        assert_eq!(store.reader().head().unwrap(), position);
+    }
+    assert_eq!(store.reader().event(sample_id(200)).unwrap(), None);
+    assert_eq!(store.reader().event_at(Position(10_000)).unwrap(), None);
+}
+
+fn an_event_of_a_known_id_is_not_appended_again(store: &mut Store) {
+    let queue = store.sync(&[to_queue("worker")]).queues[0].id;
+    let first = store.append(&sample_event(1));
+    let again = store.write(|tx| {
+        let again = tx.append(&sample_event(1))?;
+        assert_eq!(tx.append(&sample_event(1))?, again);
+        Ok(again)
+    });
+    assert_eq!(again, first);
+    assert_eq!(store.positions().len(), 1);
+    assert_eq!(store.reader().queue_depth(queue, stamp(0)).unwrap().visible, 1, "and sent to no queue again");
+}
+
+fn positions_grow_by_commit_and_not_by_id(store: &mut Store) {
+    let positions: Vec<Position> = [9, 3, 5].map(|n| store.append(&sample_event(n))).into();
+    assert!(positions.is_sorted());
+    let read = store.reader().events_after(TopicId(1), Position(0), 9, usize::MAX).unwrap();
+    let ids: Vec<_> = read.iter().map(|event| event.body.id).collect();
+    assert_eq!(ids, [9, 3, 5].map(sample_id));
+}
+
+fn the_next_of_a_topic_is_found_without_its_event(store: &mut Store) {
+    let next =
+        |store: &Store, topic, after| store.reader().next_position(TopicId(topic), Position(after)).unwrap();
+    assert_eq!(next(store, 1, 0), None);
+    let of = |topic, n| NewEvent { topic: TopicId(topic), ..sample_event(n) };
+    let positions = [of(1, 1), of(2, 2), of(1, 3)].map(|event| store.append(&event));
+    assert_eq!(next(store, 1, 0), Some(positions[0]));
+    assert_eq!(next(store, 1, positions[0].0), Some(positions[2]));
+    assert_eq!(next(store, 1, positions[0].0 - 1), Some(positions[0]));
+    assert_eq!(next(store, 1, positions[2].0), None);
+    assert_eq!(next(store, 2, 0), Some(positions[1]));
+}
+
+fn positions_are_never_used_twice(store: &mut Store) {
+    let mut last = store.append(&sample_event(1));
+    for n in 2..5 {
+        store.housekeep(&Retention::default(), after(1_000_000));
+        assert_eq!(store.positions(), [0; 0], "everything is deleted");
+        assert_eq!(store.reader().head().unwrap(), last, "the head stays where it was");
+        store.reopen();
+        assert_eq!(store.reader().head().unwrap(), last);
+        let next = store.append(&sample_event(n));
+        assert!(next > last, "{next} after {last}");
+        last = next;
+    }
+}
+
+fn events_are_read_by_topic_within_limits(store: &mut Store) {
+    let positions: Vec<Position> =
+        (1..=6).map(|n| store.append(&event_of(n, TopicId(1 + i64::from(n % 2))))).collect();
+    let odd = |after: Position, limit, bytes| {
+        let events = store.reader().events_after(TopicId(2), after, limit, bytes).unwrap();
+        events.iter().map(|event| event.position).collect::<Vec<_>>()
+    };
+    let of_odd = [positions[0], positions[2], positions[4]];
+    assert_eq!(odd(Position(0), 9, usize::MAX), of_odd);
+    assert_eq!(odd(positions[0], 9, usize::MAX), of_odd[1..]);
+    assert_eq!(odd(Position(0), 2, usize::MAX), of_odd[..2]);
+    assert_eq!(odd(Position(0), 9, 1), of_odd[..1], "at least one, however large");
+    assert_eq!(odd(Position(0), 0, usize::MAX), []);
+    assert_eq!(odd(positions[5], 9, usize::MAX), []);
+    let event = sample_event(1);
+    let size = event.bytes();
+    assert_eq!(odd(Position(0), 9, 2 * size + 1), of_odd[..2]);
+}
+
+fn events_are_read_newest_first(store: &mut Store) {
+    let positions: Vec<Position> = (1..=4).map(|n| store.append(&sample_event(n))).collect();
+    let page = |before, limit, max_bytes| {
+        let page = store.reader().events_before(before, limit, max_bytes).unwrap();
+        (page.events.iter().map(|event| event.position).collect::<Vec<_>>(), page.next, page.is_cut)
+    };
+    let newest_first: Vec<Position> = positions.iter().rev().copied().collect();
+    let from = |first: usize, last: usize| newest_first[first..=last].to_vec();
+    let none = usize::MAX;
+    assert_eq!(page(None, 2, none), (from(0, 1), Some(positions[2]), false));
+    assert_eq!(page(Some(positions[2]), 9, none), (from(2, 3), None, false));
+    assert_eq!(page(Some(positions[2]), 2, none), (from(2, 3), None, false), "there is no more");
+    assert_eq!(page(Some(positions[0]), 9, none), (vec![], None, false));
+    let size = sample_event(1).bytes();
+    assert_eq!(page(None, 9, 3 * size), (from(0, 2), Some(positions[1]), true));
+    assert_eq!(page(None, 9, 3 * size - 1), (from(0, 1), Some(positions[2]), true));
+    assert_eq!(page(None, 2, 2 * size), (from(0, 1), Some(positions[2]), false));
+    assert_eq!(page(None, 9, 4 * size), (from(0, 3), None, false));
+    assert_eq!(page(None, 9, 0), (from(0, 0), Some(positions[3]), true), "at least one, however large");
+}
