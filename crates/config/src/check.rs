@@ -14,6 +14,7 @@ use crate::tree::{self, Fault, Kind, Node, Place, Source, TreePath};
 
 mod assemble;
 mod certificate;
+mod consumer;
 mod declared;
 mod doubts;
 mod hub;
@@ -69,6 +70,7 @@ pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Re
 struct Checked {
     services: Vec<Option<Service>>,
     routes: Vec<Option<Route>>,
+    consumers: consumer::Checked,
     plugins: Vec<Option<plugin::Checked>>,
     ca_certificates: certificate::Authorities,
     hub: hub::Checked,
@@ -86,12 +88,13 @@ impl Checked {
         let ca_certificates = certificate::check_all(declared, complete, options.now, problems);
         let services = service::check_all(declared, &ca_certificates, options.now, problems);
         let routes = route::check_all(declared, &names, &services, options.now, problems);
+        let consumers = consumer::check_all(declared, &names, options, problems);
         let hub = hub::check_all(declared, &names, options, problems);
         let context =
             CheckContext { topics: names.topic_names(), region: options.region, account: options.account };
         let plugins = plugin::Checker::new(options.kinds, context, sources, &names, complete, options.now)
             .check_all(declared, problems);
-        Self { services, routes, plugins, ca_certificates, hub }
+        Self { services, routes, consumers, plugins, ca_certificates, hub }
     }
 }
 

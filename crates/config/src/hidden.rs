@@ -20,7 +20,7 @@ impl<'s> Hidden<'s> {
     pub(crate) fn of(sources: &'s [Source]) -> Self {
         let mut hidden = Self(HashMap::new());
         let query = QueryRedaction::of_secrets();
-        sources.iter().for_each(|source| hidden.gather(&source.root, false, &query));
+        sources.iter().for_each(|source| hidden.gather(&source.root, Held::Open, &query));
         hidden.0.values_mut().for_each(|secrets| {
             // The longest first: one may be the begin of another.
             secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -29,14 +29,14 @@ impl<'s> Hidden<'s> {
         hidden
     }
 
-    fn gather(&mut self, node: &'s Node, is_secret: bool, query: &QueryRedaction) {
+    fn gather(&mut self, node: &'s Node, held: Held, query: &QueryRedaction) {
         match &node.kind {
-            Kind::Text(text) | Kind::Number(_, text) if is_secret => self.add(text),
+            Kind::Text(text) | Kind::Number(_, text) if held == Held::Secret => self.add(text),
             Kind::Text(text) => query.secrets(text).into_iter().for_each(|secret| self.add(secret)),
-            Kind::List(items) => items.iter().for_each(|item| self.gather(item, is_secret, query)),
+            Kind::List(items) => items.iter().for_each(|item| self.gather(item, held, query)),
             Kind::Map(entries) => {
                 for entry in entries {
-                    self.gather(&entry.value, is_secret || names_a_secret(&entry.key), query);
+                    self.gather(&entry.value, held.under(&entry.key), query);
                 }
             }
             Kind::Null | Kind::Bool(_) | Kind::Number(..) => {}
@@ -72,6 +72,29 @@ impl<'s> Hidden<'s> {
             rest = &rest[taken..];
         }
         redaction::shown(&out).into_owned()
+    }
+}
+
+/// What a value is by the keys that it stands under.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Nothing that needs to be hidden, as far as keys say.
+    Open,
+    /// A credential: what it calls `key` is a secret, which elsewhere is a word like any other.
+    Credential,
+    /// A secret.
+    Secret,
+}
+
+impl Held {
+    /// What stands under a key in it.
+    fn under(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::Secret, _) | (Self::Credential, "key") => Self::Secret,
+            _ if names_a_secret(key) => Self::Secret,
+            (_, "keyauth_credentials") => Self::Credential,
+            _ => Self::Open,
+        }
     }
 }
 

@@ -11,9 +11,11 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde_json::{Map, Value};
 
+mod consumer;
 mod gateway;
 mod hub;
 
+pub(crate) use consumer::{Acl, Consumer, ConsumerReference, KeyAuthCredential};
 pub(crate) use gateway::{
     CaCertificate, Plugin, PluginProtocol, Route, RouteProtocol, Service, ServiceProtocol,
 };
@@ -73,41 +75,38 @@ pub(crate) struct File {
     /// Queues that workers receive from, as in SQS.
     #[serde(default)]
     queues: Vec<Queue>,
+    /// Those whom the gateway knows by a credential.
+    #[serde(default)]
+    consumers: Vec<Consumer>,
     /// Kong's.
     #[serde(default)]
-    #[schemars(extend("x-not-yet" = CONSUMERS))]
-    consumers: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = CONSUMERS))]
+    #[schemars(extend("x-not-yet" = "there are no consumer groups: remove the key; groups for the plug-in acl stand under a consumer's `acls`"))]
     consumer_groups: NotYet,
+    /// Keys that name their consumer.
+    #[serde(default)]
+    keyauth_credentials: Vec<KeyAuthCredential>,
     /// Kong's.
     #[serde(default)]
-    #[schemars(extend("x-not-yet" = CONSUMERS))]
-    keyauth_credentials: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = CONSUMERS))]
+    #[schemars(extend("x-not-yet" = CREDENTIALS))]
     basicauth_credentials: NotYet,
     /// Kong's.
     #[serde(default)]
-    #[schemars(extend("x-not-yet" = CONSUMERS))]
+    #[schemars(extend("x-not-yet" = CREDENTIALS))]
     hmacauth_credentials: NotYet,
     /// Kong's.
     #[serde(default)]
-    #[schemars(extend("x-not-yet" = CONSUMERS))]
+    #[schemars(extend("x-not-yet" = CREDENTIALS))]
     jwt_secrets: NotYet,
+    /// Groups that name their consumer.
+    #[serde(default)]
+    acls: Vec<Acl>,
     /// Kong's.
     #[serde(default)]
-    #[schemars(extend("x-not-yet" = CONSUMERS))]
-    acls: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = CONSUMERS))]
+    #[schemars(extend("x-not-yet" = CREDENTIALS))]
     oauth2_credentials: NotYet,
     /// Kong's.
     #[serde(default)]
-    #[schemars(extend("x-not-yet" = CONSUMERS))]
+    #[schemars(extend("x-not-yet" = CREDENTIALS))]
     oauth2_tokens: NotYet,
     /// Kong's.
     #[serde(default)]
@@ -147,7 +146,7 @@ pub(crate) struct File {
     workspaces: NotYet,
 }
 
-const CONSUMERS: &str = "leave consumers and their credentials to the gateway in front, and remove the key";
+const CREDENTIALS: &str = "consumers are known by `keyauth_credentials`; leave other credentials to the gateway in front, and remove the key";
 const UPSTREAMS: &str = "give the service the `host` and `port` of one target, and remove the key";
 const TLS: &str = "end TLS in front of this gateway, and remove the key";
 const ELSEWHERE: &str = "remove the key";
@@ -212,6 +211,10 @@ struct ByKey {
     /// Its name.
     #[serde(default)]
     name: Option<String>,
+    /// A consumer's name; its schema is another one.
+    #[serde(default)]
+    #[schemars(skip)]
+    username: Option<String>,
     /// Its id.
     #[serde(default)]
     id: Option<String>,
@@ -234,7 +237,7 @@ impl<'de> Deserialize<'de> for Reference {
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Reference, A::Error> {
                 let by = ByKey::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Reference { name: by.name.or(by.id).unwrap_or_default() })
+                Ok(Reference { name: by.name.or(by.username).or(by.id).unwrap_or_default() })
             }
         }
 

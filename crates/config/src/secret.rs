@@ -1,4 +1,4 @@
-//! Secrets of subscriptions: read from the file or from the environment, checked, never printed.
+//! Secrets of subscriptions and consumers: read from the file or from the environment, checked, never printed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -7,10 +7,20 @@ use entities::{SECRET_BYTES, Secret};
 /// Why a text is no secret; tells nothing of it but its length. Message and hint.
 pub(crate) type Refusal = (String, String);
 
-/// Reads a secret that is written out or referred to.
+/// Reads a subscription's secret that is written out or referred to.
 pub(crate) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, Refusal> {
+    let (text, place) = self::text(text, env, "whsec_…")?;
+    check(&text, &place)
+}
+
+/// A text that is written out or referred to, and for messages, where it was found if not here. `form` is what it looks like.
+pub(crate) fn text(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    form: &str,
+) -> Result<(String, String), Refusal> {
     let Some(reference) = text.strip_prefix("{vault://").and_then(|rest| rest.strip_suffix('}')) else {
-        return check(text, "");
+        return Ok((text.to_owned(), String::new()));
     };
     let Some(name) = reference.strip_prefix("env/").filter(|name| !name.is_empty() && !name.contains('/'))
     else {
@@ -19,10 +29,10 @@ pub(crate) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<S
     };
     let variable = name.to_ascii_uppercase().replace('-', "_");
     match env(&variable) {
-        Some(value) => check(&value, &format!(" in the environment variable {variable}")),
+        Some(value) => Ok((value, format!(" in the environment variable {variable}"))),
         None => Err((
             format!("the environment variable {variable} is not set"),
-            format!("start with {variable}=whsec_… in the environment"),
+            format!("start with {variable}={form} in the environment"),
         )),
     }
 }

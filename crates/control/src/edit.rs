@@ -7,7 +7,7 @@ use entities::{Entity, FieldError, Item, Kind, OnKind, Origin, Set};
 use uuid::Uuid;
 
 use crate::Whole;
-use crate::references::{find, has, references};
+use crate::references::{Refers, Target, find, has, references};
 
 /// A change by an API, taken as a whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,12 +40,14 @@ pub enum Refusal {
         label: String,
     },
     /// Another one is the same already.
-    #[error("there is a {kind} `{label}` already")]
+    #[error("there is a {kind} with the {} of `{label}` already", .fields.join(" and "))]
     Taken {
         /// Of what kind it is.
         kind: Kind,
         /// What messages call it.
         label: String,
+        /// Which fields both have alike, as the APIs call them.
+        fields: &'static [&'static str],
         /// Who owns the one that is there.
         by: Origin,
     },
@@ -85,6 +87,27 @@ fn used_by(users: &[(Kind, String)]) -> String {
 }
 
 impl Whole {
+    /// The change, ending also what goes along with what it ends, as in Kong: the plug-ins of a service, a route or a consumer, and the
+    /// credentials and groups of a consumer.
+    #[must_use]
+    pub fn with_dependents(&self, mut edit: Edit) -> Edit {
+        let goes_along = |one: &Refers<'_>| {
+            one.kind == Kind::Consumer
+                || (matches!(one.kind, Kind::Service | Kind::Route) && one.by.kind() == Kind::Plugin)
+        };
+        let ended: HashSet<(Kind, Uuid)> = edit.end.iter().copied().collect();
+        let is_of_ended = |one: &Refers<'_>| match one.target {
+            Target::Id(id) => ended.contains(&(one.kind, id)),
+            Target::Name(_) => false,
+        };
+        if ended.iter().any(|(kind, _)| matches!(kind, Kind::Consumer | Kind::Service | Kind::Route)) {
+            let also = references(self.api()).filter(|one| goes_along(one) && is_of_ended(one));
+            let mut known = ended.clone();
+            edit.end.extend(also.map(|one| (one.by.kind(), one.by.id())).filter(|one| known.insert(*one)));
+        }
+        edit
+    }
+
     /// What a change makes of it.
     ///
     /// # Errors
@@ -187,10 +210,14 @@ fn put<T: Item>(file: &[Arc<T>], api: &mut Vec<Arc<T>>, one: &Arc<T>, refusals: 
         refusals.push(Refusal::OfFile { kind, label });
         return;
     }
-    let key = one.key();
-    let same = |other: &&Arc<T>| other.id() != one.id() && key.is_some() && other.key() == key;
-    if let Some(other) = file.iter().chain(&*api).find(same) {
-        refusals.push(Refusal::Taken { kind, label, by: other.origin() });
+    let keys = one.keys();
+    let same = |other: &Arc<T>| {
+        let others = if other.id() == one.id() { Vec::new() } else { other.keys() };
+        let key = keys.iter().find(|key| others.contains(key))?;
+        Some((T::fields(key), other.origin()))
+    };
+    if let Some((fields, by)) = file.iter().chain(&*api).find_map(same) {
+        refusals.push(Refusal::Taken { kind, label, fields, by });
         return;
     }
     match api.iter_mut().find(|other| other.id() == one.id()) {

@@ -77,15 +77,19 @@ pub(crate) fn references(set: &Set) -> impl Iterator<Item = Refers<'_>> {
     let of_plugins = set.plugins.iter().flat_map(|one| {
         let service = one.service.map(|id| by(one, Kind::Service, Target::Id(id)));
         let route = one.route.map(|id| by(one, Kind::Route, Target::Id(id)));
-        service.into_iter().chain(route)
+        let consumer = one.consumer.map(|id| by(one, Kind::Consumer, Target::Id(id)));
+        service.into_iter().chain(route).chain(consumer)
     });
+    let of_keys = set.keyauth_credentials.iter();
+    let of_keys = of_keys.map(|one| by(one, Kind::Consumer, Target::Id(one.consumer)));
+    let of_acls = set.acls.iter().map(|one| by(one, Kind::Consumer, Target::Id(one.consumer)));
     let of_subscriptions = set.subscriptions.iter().flat_map(|one| {
         let topic = by(one, Kind::Topic, Target::Name(&one.topic));
         let queue =
             (one.protocol == Protocol::Sqs).then(|| by(one, Kind::Queue, Target::Name(&one.endpoint)));
         std::iter::once(topic).chain(queue)
     });
-    of_services.chain(of_routes).chain(of_plugins).chain(of_subscriptions)
+    of_services.chain(of_routes).chain(of_keys).chain(of_acls).chain(of_plugins).chain(of_subscriptions)
 }
 
 /// Whether a set has what is meant.

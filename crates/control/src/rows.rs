@@ -105,6 +105,27 @@ mod tests {
     }
 
     #[test]
+    fn consumers_and_what_belongs_to_them_read_back() {
+        let text = "_format_version: '3.0'\nconsumers: [{ username: ann, keyauth_credentials: [{ key: k1 }], acls: [{ group: g }] }]\n";
+        let set = config(&[text]).set;
+        let rows = [
+            row(&Entity::Acl(set.acls[0].clone())),
+            row(&Entity::KeyAuthCredential(set.keyauth_credentials[0].clone())),
+            row(&Entity::Consumer(set.consumers[0].clone())),
+        ];
+        assert_eq!(read(&rows).expect("entities"), set);
+    }
+
+    #[test]
+    fn a_plugin_of_before_there_were_consumers_reads_back() {
+        let body = r#"{"id":"00000000-0000-0000-0000-000000000001","origin":"api","name":"tap","instance_name":null,"service":null,"route":null,"config":{},"enabled":true,"tags":[],"created_at":1,"updated_at":1}"#;
+        let row =
+            Row { kind: "plugin".into(), id: Uuid::from_u128(1), origin: Origin::Api, body: body.into() };
+        let set = read(&[row]).expect("entities");
+        assert_eq!(set.plugins[0].consumer, None);
+    }
+
+    #[test]
     fn a_row_that_is_no_entity_is_said() {
         let row = |kind: &str, body: &str| Row {
             kind: kind.to_owned(),

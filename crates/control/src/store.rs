@@ -74,9 +74,13 @@ pub fn store(
                 let id = subscribe(one, fresh.clone(), hub, &mut done)?;
                 Entity::Subscription(Subscription { id, ..(**one).clone() }.into())
             }
-            Entity::CaCertificate(_) | Entity::Service(_) | Entity::Route(_) | Entity::Plugin(_) => {
-                entity.clone()
-            }
+            Entity::CaCertificate(_)
+            | Entity::Service(_)
+            | Entity::Route(_)
+            | Entity::Consumer(_)
+            | Entity::KeyAuthCredential(_)
+            | Entity::Acl(_)
+            | Entity::Plugin(_) => entity.clone(),
         };
         hub.tx().put_row(&rows::row(&entity))?;
     }
@@ -135,7 +139,13 @@ fn end(kind: Kind, id: Uuid, before: &Whole, hub: &mut hub::Edit<'_>, done: &mut
             let subscription = entities.subscriptions.remove(at);
             (shown(&subscription), hub.unsubscribe(subscription.id)?)
         }
-        Kind::CaCertificate | Kind::Service | Kind::Route | Kind::Plugin => return Ok(()),
+        Kind::CaCertificate
+        | Kind::Service
+        | Kind::Route
+        | Kind::Consumer
+        | Kind::KeyAuthCredential
+        | Kind::Acl
+        | Kind::Plugin => return Ok(()),
     };
     done.dropped.push(Ended { kind, label, dropped });
     Ok(())

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use entities::{Entity, Item, Kind, OnKind, Origin, Plugin, Route, Served, Service, Set};
+use entities::{
+    Acl, Entity, Item, KeyAuthCredential, Kind, OnKind, Origin, Plugin, Route, Served, Service, Set,
+};
 use uuid::Uuid;
 
 use crate::references::{Reference, Refers, Target, find, references, targets};
@@ -52,9 +54,10 @@ impl Whole {
         let mut adopted = Vec::new();
         for kind in Kind::ALL {
             // What refers to them comes after them.
-            let mut ids = HashMap::new();
+            let mut ids = Ids::default();
             kind.with(&mut Adopt { file: &mut file, api: &mut api, adopted: &mut adopted, ids: &mut ids });
-            refer(&mut file, &ids);
+            refer(&mut file, &ids.of_file);
+            refer(&mut api, &ids.of_api);
         }
         (Self::of(file, api), adopted)
     }
@@ -142,13 +145,22 @@ impl OnKind for Join<'_> {
     }
 }
 
-/// Gives the file's entities the ids of those that an API made and that are the same, and takes these out.
+/// What has another id than it had.
+#[derive(Default)]
+struct Ids {
+    /// What files declare.
+    of_file: HashMap<Uuid, Uuid>,
+    /// What APIs made as two, and a file declares as one.
+    of_api: HashMap<Uuid, Uuid>,
+}
+
+/// Gives the file's entities the ids of those that an API made and that are the same, and takes these out. Several of an API's may be the same
+/// as one of a file's: a consumer by its `username`, another one by its `custom_id`.
 struct Adopt<'s> {
     file: &'s mut Set,
     api: &'s mut Set,
     adopted: &'s mut Vec<Adopted>,
-    /// The ids that the file's had, and those that they have now.
-    ids: &'s mut HashMap<Uuid, Uuid>,
+    ids: &'s mut Ids,
 }
 
 impl OnKind for Adopt<'_> {
@@ -161,16 +173,23 @@ impl OnKind for Adopt<'_> {
         }
         let by_id: HashMap<Uuid, usize> =
             api.iter().enumerate().map(|(index, one)| (one.id(), index)).collect();
-        let by_key: HashMap<T::Key, usize> =
-            api.iter().enumerate().filter_map(|(index, one)| Some((one.key()?, index))).collect();
+        let keys_of = |(index, one): (usize, &Arc<T>)| one.keys().into_iter().map(move |key| (key, index));
+        let by_key: HashMap<T::Key, usize> = api.iter().enumerate().flat_map(keys_of).collect();
         let mut gone = HashSet::new();
         for one in file {
-            let same = by_id.get(&one.id()).or_else(|| by_key.get(&one.key()?)).copied();
-            let Some(index) = same.filter(|index| gone.insert(*index)) else { continue };
-            let id = api[index].id();
+            let keys = one.keys();
+            let same = keys.iter().filter_map(|key| by_key.get(key));
+            let same = by_id.get(&one.id()).into_iter().chain(same).copied();
+            let mut adopted = same.filter(|index| gone.insert(*index)).map(|index| &api[index]);
+            let Some(first) = adopted.next() else { continue };
+            let id = first.id();
             self.adopted.push(Adopted { kind: T::KIND, label: one.label(), id });
+            for also in adopted {
+                self.adopted.push(Adopted { kind: T::KIND, label: also.label(), id: also.id() });
+                self.ids.of_api.insert(also.id(), id);
+            }
             if one.id() != id {
-                self.ids.insert(one.id(), id);
+                self.ids.of_file.insert(one.id(), id);
                 *one = Arc::new((**one).clone().owned(id, Origin::File));
             }
         }
@@ -179,27 +198,30 @@ impl OnKind for Adopt<'_> {
     }
 }
 
-/// Has services, routes and plug-ins refer to what has another id now.
+/// Has those that refer to what has another id now refer to that.
 fn refer(set: &mut Set, ids: &HashMap<Uuid, Uuid>) {
     if ids.is_empty() {
         return;
     }
-    for service in &mut set.services {
-        if service.ca_certificates.iter().any(|id| ids.contains_key(id)) {
-            let now = service.ca_certificates.iter().map(|id| ids.get(id).copied().unwrap_or(*id)).collect();
-            *service = Arc::new(Service { ca_certificates: now, ..(**service).clone() });
-        }
-    }
-    for route in &mut set.routes {
-        if let Some(service) = ids.get(&route.service) {
-            *route = Arc::new(Route { service: *service, ..(**route).clone() });
-        }
-    }
-    let now = |id: Option<Uuid>| id.map(|id| ids.get(&id).copied().unwrap_or(id));
-    for plugin in &mut set.plugins {
-        let (service, route) = (now(plugin.service), now(plugin.route));
-        if (service, route) != (plugin.service, plugin.route) {
-            *plugin = Arc::new(Plugin { service, route, ..(**plugin).clone() });
+    let now = |id: Uuid| ids.get(&id).copied().unwrap_or(id);
+    change(&mut set.services, |one| {
+        let ca_certificates = one.ca_certificates.iter().map(|id| now(*id)).collect();
+        Service { ca_certificates, ..one }
+    });
+    change(&mut set.routes, |one| Route { service: now(one.service), ..one });
+    change(&mut set.keyauth_credentials, |one| KeyAuthCredential { consumer: now(one.consumer), ..one });
+    change(&mut set.acls, |one| Acl { consumer: now(one.consumer), ..one });
+    change(&mut set.plugins, |one| {
+        let (service, route, consumer) = (one.service.map(now), one.route.map(now), one.consumer.map(now));
+        Plugin { service, route, consumer, ..one }
+    });
+}
+
+fn change<T: Item>(list: &mut [Arc<T>], change: impl Fn(T) -> T) {
+    for one in list {
+        let changed = change((**one).clone());
+        if changed != **one {
+            *one = Arc::new(changed);
         }
     }
 }

@@ -17,10 +17,22 @@ pub fn of_position(list: &str, parent: &str, index: usize) -> Uuid {
     Uuid::new_v5(&namespace(list), format!("{parent}[{index}]").as_bytes())
 }
 
-/// The id of a plug-in: its kind, and what it stands on. Kong draws a random one.
-pub fn of_plugin(kind: &str, service: Option<Uuid>, route: Option<Uuid>) -> Uuid {
+/// The id of a plug-in: its kind, and what it is for. Kong draws a random one.
+pub fn of_plugin(kind: &str, service: Option<Uuid>, route: Option<Uuid>, consumer: Option<Uuid>) -> Uuid {
     let text = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
-    of_name("plugins", &format!("{kind}:{}:{}", text(service), text(route)))
+    let consumer = consumer.map(|id| format!(":{id}")).unwrap_or_default();
+    of_name("plugins", &format!("{kind}:{}:{}{consumer}", text(service), text(route)))
+}
+
+/// The id of the `index`th credential of a consumer. Kong derives it from the key, which then can be guessed from the id by whoever sees it: a
+/// service, a subscriber of events. Ours stays as long as the order does.
+pub fn of_credential(list: &str, consumer: Uuid, index: usize) -> Uuid {
+    of_position(list, &consumer.to_string(), index)
+}
+
+/// The id of a consumer's membership in a group.
+pub fn of_membership(consumer: Uuid, group: &str) -> Uuid {
+    of_name("acls", &format!("{consumer}:{group}"))
 }
 
 /// The id of a subscription of a file.

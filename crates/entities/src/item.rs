@@ -11,7 +11,10 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::subscription::Identity;
-use crate::{CaCertificate, FieldError, Origin, Plugin, Queue, Route, Service, Set, Subscription, Topic};
+use crate::{
+    Acl, CaCertificate, Consumer, ConsumerKey, FieldError, KeyAuthCredential, Origin, Plugin, Queue, Route,
+    Service, Set, Subscription, Topic,
+};
 
 /// An entity of one kind.
 pub trait Item: Clone + PartialEq + Serialize + DeserializeOwned + 'static {
@@ -38,8 +41,10 @@ pub trait Item: Clone + PartialEq + Serialize + DeserializeOwned + 'static {
     /// The same one with another id and another owner.
     #[must_use]
     fn owned(self, id: Uuid, origin: Origin) -> Self;
-    /// What makes it the same one; `None` if only its id does.
-    fn key(&self) -> Option<Self::Key>;
+    /// What makes it the same one, each by itself; none if only its id does.
+    fn keys(&self) -> Vec<Self::Key>;
+    /// The fields that such a key is made of, as the APIs call them.
+    fn fields(key: &Self::Key) -> &'static [&'static str];
     /// What messages call it: its name, or its id.
     fn label(&self) -> String;
     /// The name by which others refer to it; `None` if they do so by its id.
@@ -115,6 +120,9 @@ kinds! {
     CaCertificate: "ca_certificate", "CA certificate";
     Service: "service", "service";
     Route: "route", "route";
+    Consumer: "consumer", "consumer";
+    KeyAuthCredential: "keyauth_credential", "key-auth credential";
+    Acl: "acl", "group membership";
     Plugin: "plugin", "plug-in";
     Topic: "topic", "topic";
     Queue: "queue", "queue";
@@ -127,9 +135,9 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A type with its list in a set, its key, what messages call it, and the name by which others refer to it, if they do so by name.
+/// A type with its list in a set, its keys and their fields, what messages call it, and the name by which others refer to it, if they do so by name.
 macro_rules! item {
-    ($type:ident in $list:ident, $key:ty, $key_of:expr, $label:expr $(, by $name:ident)?) => {
+    ($type:ident in $list:ident, $key:ty, $keys:expr, $fields:expr, $label:expr $(, by $name:ident)?) => {
         impl Item for $type {
             const KIND: Kind = Kind::$type;
             type Key = $key;
@@ -169,9 +177,14 @@ macro_rules! item {
                 Self { id, origin, ..self }
             }
 
-            fn key(&self) -> Option<$key> {
-                let key: fn(&Self) -> Option<$key> = $key_of;
-                key(self)
+            fn keys(&self) -> Vec<$key> {
+                let keys: fn(&Self) -> _ = $keys;
+                keys(self).into_iter().collect()
+            }
+
+            fn fields(key: &$key) -> &'static [&'static str] {
+                let fields: fn(&$key) -> &'static [&'static str] = $fields;
+                fields(key)
             }
 
             fn label(&self) -> String {
@@ -190,18 +203,52 @@ macro_rules! item {
     };
 }
 
-item!(CaCertificate in ca_certificates, Vec<u8>, |one| one.der().ok(), |one| one.id.to_string());
-item!(Service in services, String, |one| one.name.clone(), Self::label);
-item!(Route in routes, String, |one| one.name.clone(), Self::label);
+item!(CaCertificate in ca_certificates, Vec<u8>, |one| one.der().ok(), |_| &["cert"], |one| one.id.to_string());
+item!(Service in services, String, |one| one.name.clone(), |_| &["name"], Self::label);
+item!(Route in routes, String, |one| one.name.clone(), |_| &["name"], Self::label);
+item!(
+    Consumer in consumers,
+    ConsumerKey,
+    Self::keys,
+    |key| match key {
+        ConsumerKey::Username(_) => &["username"],
+        ConsumerKey::CustomId(_) => &["custom_id"],
+    },
+    Self::label
+);
+item!(
+    KeyAuthCredential in keyauth_credentials,
+    String,
+    |one| Some(one.key.expose().to_owned()),
+    |_| &["key"],
+    Self::label
+);
+item!(
+    Acl in acls,
+    (Uuid, String),
+    |one| Some((one.consumer, one.group.clone())),
+    |_| &["consumer", "group"],
+    Self::label
+);
 item!(
     Plugin in plugins,
-    (String, Option<Uuid>, Option<Uuid>),
-    |one| Some((one.name.clone(), one.service, one.route)),
+    (String, Option<Uuid>, Option<Uuid>, Option<Uuid>),
+    |one| Some((one.name.clone(), one.service, one.route, one.consumer)),
+    |_| &["name", "service", "route", "consumer"],
     |one| one.instance_name.clone().unwrap_or_else(|| one.name.clone())
 );
-item!(Topic in topics, String, |one| Some(one.name.clone()), |one| one.name.clone(), by name);
-item!(Queue in queues, String, |one| Some(one.name.clone()), |one| one.name.clone(), by name);
-item!(Subscription in subscriptions, Identity, |one| Some(one.identity()), Self::label);
+item!(Topic in topics, String, |one| Some(one.name.clone()), |_| &["name"], |one| one.name.clone(), by name);
+item!(Queue in queues, String, |one| Some(one.name.clone()), |_| &["name"], |one| one.name.clone(), by name);
+item!(
+    Subscription in subscriptions,
+    Identity,
+    |one| Some(one.identity()),
+    |key| match key {
+        Identity::Name { .. } => &["topic", "name"],
+        Identity::Endpoint { .. } => &["topic", "protocol", "endpoint"],
+    },
+    Self::label
+);
 
 #[cfg(test)]
 mod tests {

@@ -6,10 +6,13 @@
 //! The rules of an entity's fields are pure functions that return [`FieldError`]s: what is wrong, where in the entity, and what to do. They know
 //! nothing of where a value came from: a file's reader finds line and column, an API its own words and codes.
 
+mod acl;
 mod ca_certificate;
+mod consumer;
 pub mod field;
 pub mod ids;
 mod item;
+mod keyauth_credential;
 pub mod method;
 mod millis;
 mod name;
@@ -25,16 +28,19 @@ mod set;
 pub mod subscription;
 mod topic;
 
+pub use acl::Acl;
 pub use ca_certificate::CaCertificate;
+pub use consumer::{Consumer, ConsumerKey};
 pub use field::{Code, FieldError, Flaw};
 pub use item::{Entity, Item, Kind, OnKind};
+pub use keyauth_credential::KeyAuthCredential;
 pub use normalise::normalise;
 pub use origin::Origin;
 pub use plugin::Plugin;
 pub use queue::Queue;
 pub use route::Route;
 pub use secret::{SECRET_BYTES, Secret};
-pub use served::{Owned, Served, ServedRoute};
+pub use served::{Known, Owned, Served, ServedRoute};
 pub use service::Service;
 pub use set::Set;
 pub use subscription::{Format, Protocol, Subscription};

@@ -1,4 +1,4 @@
-//! Plug-in instances: a kind with its settings, on a service, on a route, on both, or on all.
+//! Plug-in instances: a kind with its settings, for a service, a route, a consumer, several of these at once, or for all.
 
 use event::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub struct Plugin {
     pub service: Option<Uuid>,
     /// The id of the route that it runs on.
     pub route: Option<Uuid>,
+    /// The id of the consumer whose requests it runs on.
+    #[serde(default)]
+    pub consumer: Option<Uuid>,
     /// Its settings; they have passed the kind's schema and its check.
     pub config: Value,
     /// `false`: it is kept, and does not run.

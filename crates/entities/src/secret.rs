@@ -1,13 +1,13 @@
-//! Secrets of subscriptions: checked, never printed.
+//! Secrets of subscriptions and consumers: checked, never printed.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The shortest and the longest key, in bytes (Standard Webhooks' bounds).
+/// The shortest and the longest key of a subscription, in bytes (Standard Webhooks' bounds).
 pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// A Standard Webhooks secret, `whsec_…`. Its `Debug` shows nothing of it; what serialises it is for the store alone.
+/// A secret: a subscription's `whsec_…`, a consumer's key. Its `Debug` shows nothing of it; what serialises it is for the store alone.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -18,7 +18,7 @@ impl Secret {
         Self(text)
     }
 
-    /// The text with its `whsec_`.
+    /// The text, of a subscription with its `whsec_`.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::{CaCertificate, Plugin, Route, Service, Set};
+use crate::{Acl, CaCertificate, Consumer, KeyAuthCredential, Plugin, Route, Service, Set};
 
 /// The routes of all enabled services. What is not enabled, and what leads nowhere, is not in it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +16,19 @@ pub struct Served {
     pub global: Vec<Arc<Owned>>,
     /// The authorities that the services of these routes name.
     pub authorities: Vec<Arc<CaCertificate>>,
+    /// Who may be known.
+    pub known: Arc<Known>,
+}
+
+/// Who may be known, and by what.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// All consumers.
+    pub consumers: Vec<Arc<Consumer>>,
+    /// Their keys; each belongs to one of the consumers.
+    pub keyauth_credentials: Vec<Arc<KeyAuthCredential>>,
+    /// Which groups they are in.
+    pub acls: Vec<Arc<Acl>>,
 }
 
 /// A route that requests find.
@@ -25,7 +38,7 @@ pub struct ServedRoute {
     pub service: Arc<Service>,
     /// Which requests take it.
     pub route: Arc<Route>,
-    /// One per kind, the most specific, enabled ones only.
+    /// One per kind and consumer, the most specific, enabled ones only: for anybody, and beside it for each consumer that one is for.
     pub plugins: Vec<Arc<Owned>>,
 }
 
@@ -38,7 +51,7 @@ pub struct Owned {
     pub owner: String,
 }
 
-/// What a plug-in is for: a service or all, a route or all.
+/// What a plug-in is for besides a consumer: a service or all, a route or all.
 type Scope = (Option<Uuid>, Option<Uuid>);
 
 impl Served {
@@ -59,8 +72,23 @@ impl Served {
         let named: HashSet<Uuid> =
             routes.iter().flat_map(|served| &served.service.ca_certificates).copied().collect();
         let authorities = set.ca_certificates.iter().filter(|authority| named.contains(&authority.id));
-        let global = plugins.get(&(None, None)).cloned().unwrap_or_default();
-        Self { authorities: authorities.cloned().collect(), routes, global }
+        // Where there is no route, nobody is authenticated.
+        let global = plugins.get(&(None, None)).into_iter().flatten();
+        let global = global.filter(|owned| owned.plugin.consumer.is_none()).cloned().collect();
+        Self { authorities: authorities.cloned().collect(), routes, global, known: Arc::new(Known::of(set)) }
+    }
+}
+
+impl Known {
+    fn of(set: &Set) -> Self {
+        let there: HashSet<Uuid> = set.consumers.iter().map(|consumer| consumer.id).collect();
+        let keys = set.keyauth_credentials.iter().filter(|one| there.contains(&one.consumer));
+        let acls = set.acls.iter().filter(|one| there.contains(&one.consumer));
+        Self {
+            consumers: set.consumers.clone(),
+            keyauth_credentials: keys.cloned().collect(),
+            acls: acls.cloned().collect(),
+        }
     }
 }
 
@@ -82,15 +110,19 @@ fn by_scope(set: &Set, services: &HashMap<Uuid, &Arc<Service>>) -> HashMap<Scope
     by_scope
 }
 
-/// One plug-in of each kind for a route, the most specific: route and service, route, service, all.
+/// For a route, one plug-in of each kind for anybody and for each consumer, the most specific: route and service, route, service, all.
 fn of_route(by_scope: &HashMap<Scope, Vec<Arc<Owned>>>, route: &Route) -> Vec<Arc<Owned>> {
     let (service, route) = (Some(route.service), Some(route.id));
     let scopes = [(service, route), (None, route), (service, None), (None, None)];
     let mut chosen: Vec<Arc<Owned>> = Vec::new();
     for owned in scopes.iter().filter_map(|scope| by_scope.get(scope)).flatten() {
-        if chosen.iter().all(|other| other.plugin.name != owned.plugin.name) {
+        if chosen.iter().all(|other| !is_same(&other.plugin, &owned.plugin)) {
             chosen.push(owned.clone());
         }
     }
     chosen
+}
+
+fn is_same(one: &Plugin, other: &Plugin) -> bool {
+    one.name == other.name && one.consumer == other.consumer
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::{CaCertificate, Plugin, Queue, Route, Service, Subscription, Topic};
+use crate::{
+    Acl, CaCertificate, Consumer, KeyAuthCredential, Plugin, Queue, Route, Service, Subscription, Topic,
+};
 
 /// Entities of one origin, or of all. Lists keep their order: of two routes that could serve a request and are equally old, the first one does.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +16,12 @@ pub struct Set {
     pub services: Vec<Arc<Service>>,
     /// Routes of all services.
     pub routes: Vec<Arc<Route>>,
+    /// Consumers.
+    pub consumers: Vec<Arc<Consumer>>,
+    /// Keys of all consumers.
+    pub keyauth_credentials: Vec<Arc<KeyAuthCredential>>,
+    /// Which consumers are in which groups.
+    pub acls: Vec<Arc<Acl>>,
     /// Plug-ins, also those that are not enabled.
     pub plugins: Vec<Arc<Plugin>>,
     /// Authorities that services may name.

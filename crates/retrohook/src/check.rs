@@ -154,6 +154,8 @@ pub fn summary(set: &Set, served: &Served) -> String {
     let rules: HashSet<_> = rules.map(Arc::as_ptr).collect();
     let authorities = set.ca_certificates.len();
     let authorities = (authorities > 0).then(|| count(authorities, "CA certificate"));
+    let consumers = set.consumers.len();
+    let consumers = (consumers > 0).then(|| count(consumers, "consumer"));
     [
         count(set.services.len(), "service"),
         count(set.routes.len(), "route"),
@@ -164,6 +166,7 @@ pub fn summary(set: &Set, served: &Served) -> String {
     ]
     .into_iter()
     .chain(authorities)
+    .chain(consumers)
     .collect::<Vec<_>>()
     .join(", ")
 }

@@ -9,7 +9,17 @@ use crate::raw;
 use crate::tree::{Node, Source, TreePath};
 
 /// The lists that entities stand in.
-const LISTS: [&str; 6] = ["services", "routes", "plugins", "topics", "subscriptions", "queues"];
+const LISTS: [&str; 9] = [
+    "services",
+    "routes",
+    "consumers",
+    "keyauth_credentials",
+    "acls",
+    "plugins",
+    "topics",
+    "subscriptions",
+    "queues",
+];
 
 /// A list of entities at the top; under a service, a list of the same name has references to them.
 const AUTHORITIES: &str = "ca_certificates";
@@ -53,6 +63,8 @@ pub(super) enum Under {
     Service(usize),
     /// The route of this index.
     Route(usize),
+    /// The consumer of this index.
+    Consumer(usize),
 }
 
 /// All entities of all files.
@@ -60,6 +72,9 @@ pub(super) enum Under {
 pub(super) struct Declarations {
     pub(super) services: Vec<Declared<raw::Service>>,
     pub(super) routes: Vec<Nested<raw::Route>>,
+    pub(super) consumers: Vec<Declared<raw::Consumer>>,
+    pub(super) keys: Vec<Nested<raw::KeyAuthCredential>>,
+    pub(super) acls: Vec<Nested<raw::Acl>>,
     pub(super) plugins: Vec<DeclaredPlugin>,
     pub(super) ca_certificates: Vec<Declared<raw::CaCertificate>>,
     pub(super) topics: Vec<Declared<raw::Topic>>,
@@ -78,6 +93,10 @@ impl Declarations {
                 all.service(&mut reader, spot, node);
             }
             all.routes(&mut reader, root, &top, None);
+            for (spot, node) in each(root, &top, "consumers") {
+                all.consumer(&mut reader, spot, node);
+            }
+            all.credentials(&mut reader, root, &top, None);
             all.plugins(&mut reader, root, &top, Under::Top);
             for (spot, node) in each(root, &top, AUTHORITIES) {
                 all.ca_certificates.push(reader.entity(spot, node, &[]));
@@ -105,6 +124,24 @@ impl Declarations {
         for (spot, node) in each(parent, spot, "routes") {
             self.plugins(reader, node, &spot, Under::Route(self.routes.len()));
             self.routes.push(Nested { entity: reader.entity(spot, node, &["plugins"]), parent: service });
+        }
+    }
+
+    fn consumer(&mut self, reader: &mut Reader<'_, '_>, spot: Spot, node: &Node) {
+        let index = self.consumers.len();
+        self.credentials(reader, node, &spot, Some(index));
+        self.plugins(reader, node, &spot, Under::Consumer(index));
+        let without = ["keyauth_credentials", "acls", "plugins"];
+        let name = node.get("username").and_then(Node::text).map(str::to_owned);
+        self.consumers.push(Declared { name, ..reader.entity(spot, node, &without) });
+    }
+
+    fn credentials(&mut self, reader: &mut Reader<'_, '_>, parent: &Node, spot: &Spot, of: Option<usize>) {
+        for (spot, node) in each(parent, spot, "keyauth_credentials") {
+            self.keys.push(Nested { entity: reader.entity(spot, node, &[]), parent: of });
+        }
+        for (spot, node) in each(parent, spot, "acls") {
+            self.acls.push(Nested { entity: reader.entity(spot, node, &[]), parent: of });
         }
     }
 

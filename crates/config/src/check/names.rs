@@ -18,6 +18,7 @@ const MAX_LISTED: usize = 12;
 pub(super) struct Names {
     pub(super) services: Index,
     pub(super) routes: Index,
+    pub(super) consumers: Index,
     pub(super) topics: Index,
     pub(super) queues: Index,
 }
@@ -25,6 +26,8 @@ pub(super) struct Names {
 /// The entities of one list by name and, where they have one in the file, by id.
 pub(super) struct Index {
     list: &'static str,
+    /// The key of an entity's name.
+    name: &'static str,
     by_key: HashMap<String, (usize, Spot)>,
     names: Vec<String>,
     complete: bool,
@@ -42,6 +45,10 @@ impl Names {
         for route in declared.routes.iter().map(|route| &route.entity) {
             routes.add(route, id(route.raw.as_ref().and_then(|raw| raw.id.as_ref())), problems);
         }
+        let mut consumers = Index::new("consumers", complete).named_by("username");
+        for consumer in &declared.consumers {
+            consumers.add(consumer, id(consumer.raw.as_ref().and_then(|raw| raw.id.as_ref())), problems);
+        }
         // Nothing refers to a plug-in; that each has an id of its own is what is looked for.
         let mut plugins = Index::new("plugins", complete);
         for (index, plugin) in declared.plugins.iter().enumerate() {
@@ -57,7 +64,7 @@ impl Names {
         for queue in &declared.queues {
             queues.add_plain(queue, MAX_QUEUE_NAME, problems);
         }
-        Self { services, routes, topics, queues }
+        Self { services, routes, consumers, topics, queues }
     }
 
     pub(super) fn topic_names(&self) -> &[String] {
@@ -67,7 +74,11 @@ impl Names {
 
 impl Index {
     fn new(list: &'static str, complete: bool) -> Self {
-        Self { list, by_key: HashMap::new(), names: Vec::new(), complete }
+        Self { list, name: "name", by_key: HashMap::new(), names: Vec::new(), complete }
+    }
+
+    fn named_by(self, name: &'static str) -> Self {
+        Self { name, ..self }
     }
 
     fn add<T>(&mut self, entity: &Declared<T>, id: Option<String>, problems: &mut Problems<'_>) {
@@ -76,7 +87,7 @@ impl Index {
             self.claim(&entity.spot.key("id"), "primary key", id, index, problems);
         }
         if let Some(name) = &entity.name {
-            self.claim(&entity.spot.key("name"), "name", name.clone(), index, problems);
+            self.claim(&entity.spot.key(self.name), self.name, name.clone(), index, problems);
         }
         self.names.push(entity.name.clone().unwrap_or_default());
     }

@@ -19,10 +19,17 @@ use crate::tree::{Kind, Node, Source};
 
 /// A plug-in with what it is for, by index.
 pub(super) struct Checked {
-    pub(super) service: Option<usize>,
-    pub(super) route: Option<usize>,
+    pub(super) scope: Scope,
     /// Its id, if it stands in no file, and the ids of what it is for are not known yet.
     pub(super) plugin: Plugin,
+}
+
+/// What a plug-in is for, by index; all where nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Scope {
+    pub(super) service: Option<usize>,
+    pub(super) route: Option<usize>,
+    pub(super) consumer: Option<usize>,
 }
 
 pub(super) struct Checker<'a> {
@@ -59,14 +66,15 @@ impl<'a> Checker<'a> {
         for plugin in &declared.plugins {
             let checked = self.check_one(plugin, declared, problems);
             if let Some(checked) = &checked
-                && !taken.insert((checked.plugin.name.clone(), checked.service, checked.route))
+                && !taken.insert((checked.plugin.name.clone(), checked.scope))
             {
                 let message = format!(
                     "uniqueness violation: 'plugins' entity with name set to '{}' already declared {}",
                     checked.plugin.name,
-                    target(checked)
+                    target(checked.scope)
                 );
-                let hint = "one of a kind for each service, route, or all: join the two into one `config`";
+                let hint =
+                    "one of a kind for each service, route, consumer, or all: join the two into one `config`";
                 problems.add(&plugin.entity.spot, message, hint);
             }
             all.push(checked);
@@ -104,6 +112,7 @@ impl<'a> Checker<'a> {
             instance_name: raw.instance_name.clone(),
             service: None,
             route: None,
+            consumer: None,
             config: config.unwrap_or_default(),
             enabled: raw.enabled,
             tags: raw.tags.clone().unwrap_or_default(),
@@ -111,28 +120,34 @@ impl<'a> Checker<'a> {
             updated_at,
         };
         plugin.check().into_iter().for_each(|error| problems.add_field(spot, error));
-        let (service, route) = scope?;
-        is_there.then_some(Checked { service, route, plugin })
+        let scope = scope?;
+        is_there.then_some(Checked { scope, plugin })
     }
 
-    /// The service and the route that a plug-in is for; neither if it is for all.
+    /// What a plug-in is for.
     fn scope(
         &self,
         plugin: &DeclaredPlugin,
         raw: &raw::Plugin,
         declared: &Declarations,
         problems: &mut Problems<'_>,
-    ) -> Option<(Option<usize>, Option<usize>)> {
+    ) -> Option<Scope> {
         let spot = &plugin.entity.spot;
-        let (under_service, under_route) = match plugin.under {
-            Under::Top => (None, None),
-            Under::Service(service) => (Some(service), None),
-            Under::Route(route) => (None, Some(route)),
+        let (under_service, under_route, under_consumer) = match plugin.under {
+            Under::Top => (None, None, None),
+            Under::Service(service) => (Some(service), None, None),
+            Under::Route(route) => (None, Some(route), None),
+            Under::Consumer(consumer) => (None, None, Some(consumer)),
         };
         let names = self.names;
         let service = refer(&names.services, spot, "service", raw.service.as_ref(), under_service, problems);
         let route = refer(&names.routes, spot, "route", raw.route.as_ref(), under_route, problems);
-        if (raw.service.is_some() && service.is_none()) || (raw.route.is_some() && route.is_none()) {
+        let named = raw.consumer.as_ref().map(|consumer| &consumer.0);
+        let consumer = refer(&names.consumers, spot, "consumer", named, under_consumer, problems);
+        if (raw.service.is_some() && service.is_none())
+            || (raw.route.is_some() && route.is_none())
+            || (named.is_some() && consumer.is_none())
+        {
             return None;
         }
         if let (Some(service), Some(route)) = (service, route) {
@@ -149,7 +164,7 @@ impl<'a> Checker<'a> {
                 return None;
             }
         }
-        Some((service, route))
+        Some(Scope { service, route, consumer })
     }
 
     /// What is wrong with the name of a kind that there is not, and what to do about it.
@@ -207,10 +222,13 @@ fn is_required(schema: &Value, key: &str) -> bool {
     required.is_some_and(|required| required.iter().any(|name| name == key))
 }
 
-fn target(plugin: &Checked) -> &'static str {
-    match (plugin.service, plugin.route) {
-        (None, None) => "for all routes",
-        (Some(_), None) => "on this service",
-        (_, Some(_)) => "on this route",
+fn target(scope: Scope) -> &'static str {
+    match (scope.service, scope.route, scope.consumer) {
+        (None, None, None) => "for all routes",
+        (Some(_), None, None) => "on this service",
+        (_, Some(_), None) => "on this route",
+        (None, None, Some(_)) => "for this consumer",
+        (Some(_), None, Some(_)) => "for this consumer on this service",
+        (_, Some(_), Some(_)) => "for this consumer on this route",
     }
 }

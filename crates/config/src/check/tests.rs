@@ -6,6 +6,7 @@ use super::Options;
 use crate::loaded::Config;
 use crate::problem::Report;
 
+mod consumers;
 mod doubts;
 mod files;
 mod fuzz;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AnyMap, NotYet, Reference, yes};
+use super::{AnyMap, ConsumerReference, NotYet, Reference, yes};
 
 /// What the gateway stands in front of.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -255,7 +255,7 @@ enum PathHandling {
     V0,
 }
 
-/// A plug-in on a service, on a route, or on all routes.
+/// A plug-in for a service, a route, a consumer, several of these at once, or for all.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "some keys are only accepted")]
@@ -275,6 +275,9 @@ pub(crate) struct Plugin {
     /// The route that it is for; not in a plug-in that stands under one.
     #[serde(default)]
     pub(crate) route: Option<Reference>,
+    /// The consumer whose requests it is for; not in a plug-in that stands under one.
+    #[serde(default)]
+    pub(crate) consumer: Option<ConsumerReference>,
     /// Its own settings.
     #[serde(default)]
     config: Option<AnyMap>,
@@ -303,11 +306,7 @@ pub(crate) struct Plugin {
     ignore: Vec<Value>,
     /// Kong's.
     #[serde(default)]
-    #[schemars(extend("x-not-yet" = "a plug-in is for a service, a route, or all: remove the key"))]
-    consumer: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = "a plug-in is for a service, a route, or all: remove the key"))]
+    #[schemars(extend("x-not-yet" = "a plug-in is for a service, a route, a consumer, or all: remove the key"))]
     consumer_group: NotYet,
     /// Kong's.
     #[serde(default)]

@@ -58,7 +58,7 @@ fn a_file_s_entities_and_what_is_taken_are_refused_with_all_reasons() {
         refused(whole.edited(&put(&[file, topic(&whole, "t"), topic(&whole, "a b")]))),
         [
             "topic `t` is declared in a configuration file, and changes there",
-            "there is a topic `t` already",
+            "there is a topic with the name of `t` already",
             "topic `a b`: name: a name has 1 to 256 letters, digits, hyphens or underscores",
         ]
     );
@@ -76,4 +76,97 @@ fn nothing_refers_to_what_is_not_there() {
     let made = before.edited(&put(&[topic(&before, "u"), subscription(&before, "u", 2)])).unwrap();
     let end = Edit { end: vec![(Kind::Topic, Uuid::from_u128(1))], ..Edit::default() };
     assert_eq!(refused(made.edited(&end)), ["topic `u` is still used by subscription `u to http http://a`"]);
+}
+
+const PEOPLE: &str = "_format_version: '3.0'\nservices: [{ name: s, host: x, routes: [{ name: r, paths: [/] }] }]\n\
+    consumers: [{ username: ann, custom_id: '1', keyauth_credentials: [{ key: k1 }, { key: k2 }], acls: [{ group: g }] }]\n";
+
+/// What a file says, as an API made it.
+fn made(text: &str) -> Whole {
+    struct Own(Set);
+    impl OnKind for Own {
+        type Out = ();
+
+        fn on<T: Item>(&mut self) {
+            let own = |one: &Arc<T>| Arc::new((**one).clone().owned(one.id(), Origin::Api));
+            *T::list_mut(&mut self.0) = T::list(&self.0).iter().map(own).collect();
+        }
+    }
+    let mut set = Own(config(&[text]).set);
+    Kind::ALL.iter().for_each(|kind| kind.with(&mut set));
+    Whole::of(Set::default(), set.0)
+}
+
+#[test]
+fn what_is_unique_of_consumers_is_so_for_files_and_apis_together() {
+    let (file, _) = Whole::merge(config(&[PEOPLE]).set, Set::default());
+    let other = made(PEOPLE);
+    let ann = (*other.api().consumers[0]).clone();
+    let key = (*other.api().keyauth_credentials[0]).clone();
+    let acl = (*other.api().acls[0]).clone();
+    let id = Uuid::from_u128;
+    let edit = put(&[
+        Entity::Consumer(entities::Consumer { id: id(1), custom_id: None, ..ann.clone() }.into()),
+        Entity::Consumer(entities::Consumer { id: id(2), username: None, ..ann.clone() }.into()),
+        Entity::KeyAuthCredential(entities::KeyAuthCredential { id: id(3), ..key.clone() }.into()),
+        Entity::Acl(entities::Acl { id: id(4), ..acl }.into()),
+        Entity::KeyAuthCredential(
+            entities::KeyAuthCredential {
+                id: id(5),
+                consumer: id(9),
+                key: entities::Secret::new("k3".into()),
+                ..key
+            }
+            .into(),
+        ),
+    ]);
+    assert_eq!(
+        refused(file.edited(&edit)),
+        [
+            "there is a consumer with the username of `ann` already".to_owned(),
+            "there is a consumer with the custom_id of `1` already".to_owned(),
+            format!("there is a key-auth credential with the key of `{}` already", id(3)),
+            "there is a group membership with the consumer and group of `g` already".to_owned(),
+            format!("key-auth credential `{}` refers to a consumer that does not exist", id(5)),
+        ]
+    );
+}
+
+#[test]
+fn a_consumer_s_end_takes_along_what_belongs_to_it_and_a_service_s_end_its_plugins() {
+    let mut before = made(PEOPLE);
+    let (ann, service) = (before.api().consumers[0].id, before.api().services[0].id);
+    let plugin = |number, service, consumer| entities::Plugin {
+        id: Uuid::from_u128(number),
+        origin: Origin::Api,
+        name: "tap".into(),
+        instance_name: None,
+        service,
+        route: None,
+        consumer,
+        config: serde_json::Value::Null,
+        enabled: true,
+        tags: Vec::new(),
+        created_at: event::Timestamp::from_millis(1),
+        updated_at: event::Timestamp::from_millis(1),
+    };
+    for plugin in [plugin(1, None, Some(ann)), plugin(2, Some(service), None), plugin(3, None, None)] {
+        before = before.edited(&put(&[Entity::Plugin(plugin.into())])).unwrap();
+    }
+    let end = |kind, id| Edit { end: vec![(kind, id)], ..Edit::default() };
+    let bare = refused(before.edited(&end(Kind::Consumer, ann)));
+    assert!(bare[0].starts_with("consumer `ann` is still used by key-auth credential"), "{bare:?}");
+    let whole = before.with_dependents(end(Kind::Consumer, ann));
+    assert_eq!(whole.end.len(), 5, "{whole:?}");
+    let left = before.edited(&whole).unwrap();
+    let api = left.api();
+    assert_eq!((api.consumers.len(), api.keyauth_credentials.len(), api.acls.len()), (0, 0, 0));
+    assert_eq!(api.plugins.iter().map(|one| one.id.as_u128()).collect::<Vec<_>>(), [2, 3]);
+    // A route keeps its service, as in Kong; a plug-in goes along.
+    let whole = left.with_dependents(end(Kind::Service, service));
+    assert_eq!(refused(left.edited(&whole)), ["service `s` is still used by route `r`"]);
+    let route = (Kind::Route, api.routes[0].id);
+    let both = left.with_dependents(Edit { end: vec![(Kind::Service, service), route], ..Edit::default() });
+    let left = left.edited(&both).unwrap();
+    assert_eq!(left.api().plugins.iter().map(|one| one.id.as_u128()).collect::<Vec<_>>(), [3]);
 }

@@ -18,6 +18,9 @@ fn made(text: &str) -> Set {
         ca_certificates: own(&file.ca_certificates, &mut ids),
         services: own(&file.services, &mut ids),
         routes: own(&file.routes, &mut ids),
+        consumers: own(&file.consumers, &mut ids),
+        keyauth_credentials: own(&file.keyauth_credentials, &mut ids),
+        acls: own(&file.acls, &mut ids),
         plugins: own(&file.plugins, &mut ids),
         topics: own(&file.topics, &mut ids),
         queues: own(&file.queues, &mut ids),
@@ -118,4 +121,43 @@ fn what_an_api_built_on_a_file_is_missed_and_can_be_kept() {
     );
     // What was not even there before stays missing.
     assert_eq!(whole.keep_referred(&Set::default()).0.dangling().len(), 2);
+}
+
+const PEOPLE: &str = "_format_version: '3.0'\nconsumers: [{ username: ann, custom_id: '1', keyauth_credentials: [{ key: k1 }], acls: [{ group: g }] }]\n";
+
+#[test]
+fn a_file_adopts_consumers_with_what_belongs_to_them() {
+    let api = made(PEOPLE);
+    let (whole, adopted) = Whole::merge(file(PEOPLE), api.clone());
+    let kinds: Vec<_> = adopted.iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [Kind::Consumer, Kind::KeyAuthCredential, Kind::Acl]);
+    assert_eq!((whole.api(), whole.dangling()), (&Set::default(), vec![]));
+    let (ann, key) = (&whole.file().consumers[0], &whole.file().keyauth_credentials[0]);
+    assert_eq!((ann.id, key.id), (api.consumers[0].id, api.keyauth_credentials[0].id));
+    assert_eq!((key.consumer, whole.file().acls[0].consumer), (ann.id, ann.id));
+    // A key that a file gives to another consumer is that one's from now on.
+    let other = PEOPLE.replace("ann", "bob").replace("'1'", "'2'");
+    let (whole, _) = Whole::merge(file(&other), api.clone());
+    let bob = &whole.file().consumers[0];
+    assert_eq!(whole.file().keyauth_credentials[0].consumer, bob.id);
+    assert_eq!((whole.api().consumers.len(), whole.api().keyauth_credentials.len()), (1, 0));
+}
+
+#[test]
+fn two_consumers_of_an_api_that_a_file_declares_as_one_are_one() {
+    let mut api = made(PEOPLE);
+    let ann = (*api.consumers[0]).clone();
+    let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    api.consumers = vec![
+        entities::Consumer { id: first, custom_id: None, ..ann.clone() }.into(),
+        entities::Consumer { id: second, username: None, ..ann }.into(),
+    ];
+    let key = (*api.keyauth_credentials[0]).clone();
+    api.keyauth_credentials = vec![KeyAuthCredential { consumer: second, ..key }.into()];
+    api.acls.clear();
+    let declared = "_format_version: '3.0'\nconsumers: [{ username: ann, custom_id: '1' }]\n";
+    let (whole, adopted) = Whole::merge(file(declared), api);
+    assert_eq!(adopted.iter().map(|one| one.id).collect::<Vec<_>>(), [first, second]);
+    assert_eq!((whole.api().consumers.len(), whole.dangling()), (0, vec![]));
+    assert_eq!(whole.api().keyauth_credentials[0].consumer, first);
 }

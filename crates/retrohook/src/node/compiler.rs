@@ -105,7 +105,7 @@ impl Compiler {
         })?;
         let (owner, topics) = (owner.clone(), topics.clone());
         let context = BuildContext { owner, topics, ..self.context.clone() };
-        let scope = Scope { route: plugin.route, service: plugin.service, consumer: None };
+        let scope = Scope { route: plugin.route, service: plugin.service, consumer: plugin.consumer };
         let instance = Instance {
             id: plugin.id,
             kind: kind.name(),

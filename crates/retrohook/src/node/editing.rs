@@ -44,6 +44,7 @@ impl Changes for Editing<'_> {
     }
 
     fn apply(&mut self, edit: Edit) -> Result<Applied, NotApplied> {
+        let edit = self.node.whole.with_dependents(edit);
         let newer = self.node.whole.edited(&edit).map_err(NotApplied::Refused)?;
         self.refuse_named_topics(&edit, &newer)?;
         let node = &mut *self.node;
@@ -123,7 +124,9 @@ impl Editing<'_> {
             (None, Some(service)) => format!("service `{}`", service.label()),
             (None, None) => "all routes".to_owned(),
         };
-        format!("the plug-in `{}` on {place}", plugin.name)
+        let consumer = plugin.consumer.and_then(|id| all.consumers.iter().find(|one| one.id == id));
+        let consumer = consumer.map(|one| format!(" for consumer `{}`", one.label())).unwrap_or_default();
+        format!("the plug-in `{}` on {place}{consumer}", plugin.name)
     }
 
     fn serve_routes(&mut self, generation: u64, newer: &Whole) -> Result<(), NotApplied> {

@@ -29,6 +29,12 @@ fn line() -> impl Strategy<Value = String> {
         "enabled",
         "<<",
         "consumers",
+        "consumer",
+        "username",
+        "keyauth_credentials",
+        "acls",
+        "key",
+        "ttl",
         "id",
     ]);
     let value = prop::sample::select(vec![

@@ -258,7 +258,7 @@ plugins:
         (false, &["c".into()][..], 1_600_000_002)
     );
     assert_eq!(off.route, Some(config.set.routes[0].id));
-    assert_eq!(on.id, ids::of_plugin("publish-sns", None, on.route));
+    assert_eq!(on.id, ids::of_plugin("publish-sns", None, on.route, None));
     let [service] = &config.set.services[..] else { panic!("one service") };
     assert_eq!(service.id.to_string(), "6d2a1f0e-1a5b-4f0a-9f6e-0d2f2b1a7c11");
     assert_eq!((service.created_at.as_secs(), service.updated_at.as_secs()), (1_600_000_000, 1_600_000_060));

@@ -21,6 +21,12 @@ services:
   path: «/p»
 routes:
 - { name: top, paths: [/t], service: { name: «mockbin» } }
+consumers:
+- username: «ann»
+  keyauth_credentials: [{ key: «correct-horse-battery», «tags»: [«a»] }]
+  acls: [{ group: «readers» }]
+  plugins: [{ name: tap, config: { topic_arn: changes, routes: [{ method: GET, matcher: /a }] } }]
+keyauth_credentials: [{ consumer: «ann», key: «battery-correct-horse» }]
 topics:
 - name: «changes»
   subscriptions:

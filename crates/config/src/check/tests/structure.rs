@@ -278,7 +278,7 @@ _format_version: "3.0"
 _workspace: team
 _info:
   defaults: { service: { retries: 1 } }
-consumers: [{ username: ann }]
+jwt_secrets: [{ key: x }]
 upstreams: [{ name: u }]
 certificates: [{ cert: x }]
 vaults: [{ name: env }]
@@ -288,8 +288,8 @@ gateway.yaml:2:13: _workspace: not supported yet
   hint: there is one workspace: remove the key
 gateway.yaml:4:13: _info.defaults: not supported yet
   hint: write the defaults into the entities; `deck file render` does it
-gateway.yaml:5:12: consumers: not supported yet
-  hint: leave consumers and their credentials to the gateway in front, and remove the key
+gateway.yaml:5:14: jwt_secrets: not supported yet
+  hint: consumers are known by `keyauth_credentials`; leave other credentials to the gateway in front, and remove the key
 gateway.yaml:6:12: upstreams: not supported yet
   hint: give the service the `host` and `port` of one target, and remove the key
 gateway.yaml:7:15: certificates: not supported yet
