@@ -102,7 +102,7 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
         .map(|(id, (row, attempts))| {
             let subscription = current.iter().find(|subscription| subscription.id == id);
             let message = messages.iter().find(|message| message.subscription == Some(id));
-            let state = match subscription.filter(|known| known.protocol == Protocol::Sqs) {
+            let state = match subscription.filter(|known| known.protocol.is_pull()) {
                 Some(queue) => message_state(queue.state.is_disabled(), message),
                 None => delivery_state(subscription, position, row.as_ref()),
             };
@@ -128,7 +128,7 @@ pub(crate) async fn redeliver(
             "GET /retrohook/events/{id} lists the deliveries with their subscriptions",
         ));
     };
-    if known.protocol == Protocol::Sqs {
+    if known.protocol.is_pull() {
         return Err(Error::bad_request(
             "a queue's message cannot be sent again by this call",
             "the queue keeps it until it is deleted; receive it there",

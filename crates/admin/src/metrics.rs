@@ -68,7 +68,7 @@ impl Snapshot {
                 if declared.subscription(known.id).is_none() {
                     continue;
                 }
-                let push = known.protocol != Protocol::Sqs;
+                let push = known.protocol.is_push();
                 subscriptions.push(Subscriber {
                     id: known.id,
                     number: known.id.0.to_string(),

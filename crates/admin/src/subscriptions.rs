@@ -8,7 +8,7 @@ use delivery::worker::{Handle, LastAttempt};
 use event::Stamp;
 use serde::{Deserialize, Serialize};
 use storage::Reader;
-use storage::entities::{Protocol, Subscription, SubscriptionId, SubscriptionState};
+use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
 use storage::ports::Lag;
 use storage::queue::QueueDepth;
 
@@ -146,7 +146,7 @@ impl Seen {
         let queue = declared
             .queues
             .iter()
-            .find(|queue| subscription.protocol == Protocol::Sqs && queue.name == subscription.endpoint);
+            .find(|queue| subscription.protocol.is_pull() && queue.name == subscription.endpoint);
         let depth = queue.map(|queue| reader.queue_depth(queue.id, node.writer.clock().now())).transpose()?;
         Ok(Self { lag: reader.lag(subscription.id, MAX_COUNTED)?, depth, subscription })
     }
@@ -251,7 +251,7 @@ impl View {
         let age = |oldest: Option<Stamp>| {
             oldest.map_or(0.0, |oldest| node.writer.clock().now().since(oldest).as_secs_f64())
         };
-        let progress = if known.protocol == Protocol::Sqs {
+        let progress = if known.protocol.is_pull() {
             let QueueDepth { visible, in_flight, delayed, oldest } = depth.unwrap_or_default();
             let oldest_pending_seconds = age(oldest);
             Progress::Queue { messages: Messages { visible, in_flight, delayed, oldest_pending_seconds } }

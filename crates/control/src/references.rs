@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use entities::{Entity, Item, Kind, OnKind, Protocol, Set};
+use entities::{Entity, Item, Kind, OnKind, Set};
 use uuid::Uuid;
 
 /// How an entity refers to another.
@@ -85,8 +85,7 @@ pub(crate) fn references(set: &Set) -> impl Iterator<Item = Refers<'_>> {
     let of_acls = set.acls.iter().map(|one| by(one, Kind::Consumer, Target::Id(one.consumer)));
     let of_subscriptions = set.subscriptions.iter().flat_map(|one| {
         let topic = by(one, Kind::Topic, Target::Name(&one.topic));
-        let queue =
-            (one.protocol == Protocol::Sqs).then(|| by(one, Kind::Queue, Target::Name(&one.endpoint)));
+        let queue = one.protocol.is_pull().then(|| by(one, Kind::Queue, Target::Name(&one.endpoint)));
         std::iter::once(topic).chain(queue)
     });
     of_services.chain(of_routes).chain(of_keys).chain(of_acls).chain(of_plugins).chain(of_subscriptions)

@@ -29,12 +29,36 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Http, Self::Https, Self::Sqs];
+
     /// As SNS writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
             Self::Sqs => "sqs",
+        }
+    }
+
+    /// Whether events are pushed to it, by a worker that has a cursor.
+    pub fn is_push(self) -> bool {
+        match self {
+            Self::Http | Self::Https => true,
+            Self::Sqs => false,
+        }
+    }
+
+    /// Whether events wait in a queue of ours until somebody asks for them. Its endpoint is the queue's bare name.
+    pub fn is_pull(self) -> bool {
+        !self.is_push()
+    }
+
+    /// Whether whoever is there is asked first, unless the subscription says that it is not.
+    pub fn is_confirmed(self) -> bool {
+        match self {
+            Self::Http | Self::Https => true,
+            Self::Sqs => false,
         }
     }
 }
@@ -144,7 +168,7 @@ impl Subscription {
         if let Some(name) = &self.name {
             errors.extend(self::name(name).err().map(|flaw| flaw.at(Path::key("name"))));
         }
-        if self.protocol != Protocol::Sqs {
+        if self.protocol.is_push() {
             errors
                 .extend(url(self.protocol, &self.endpoint).err().map(|flaw| flaw.at(Path::key("endpoint"))));
         }

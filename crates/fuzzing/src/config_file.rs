@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use config::{Config, Options, Place, Problem};
-use entities::{Owned, Protocol};
+use entities::Owned;
 use event::timestamp::Clock;
 use event::{Timestamp, TopicId};
 use gateway::compile::CompileError;
@@ -132,7 +132,7 @@ fn compiles(config: &Config) {
         Ok(_) | Err(CompileError::Regexes(_)) => {}
         Err(error) => panic!("the check let through what cannot be compiled: {error:?}"),
     }
-    for subscription in config.set.subscriptions.iter().filter(|one| one.protocol != Protocol::Sqs) {
+    for subscription in config.set.subscriptions.iter().filter(|one| one.protocol.is_push()) {
         let endpoint = subscription.endpoint.parse::<delivery::Endpoint>();
         assert!(endpoint.is_ok(), "{}: {endpoint:?}", subscription.endpoint);
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use event::{Timestamp, TopicId};
 use storage::dropped::Dropped;
 use storage::entities::{
-    DesiredSubscription, Protocol, Queue as StoredQueue, QueueId, Subscription, SubscriptionId, Topic,
+    DesiredSubscription, Queue as StoredQueue, QueueId, Subscription, SubscriptionId, Topic,
 };
 use storage::{StoreError, Tx};
 
@@ -89,7 +89,7 @@ impl Edit<'_> {
         is_raw: bool,
     ) -> storage::Result<(Subscription, bool)> {
         self.create_topic(&wanted.topic)?;
-        if wanted.protocol == Protocol::Sqs {
+        if wanted.protocol.is_pull() {
             self.create_queue(&wanted.endpoint, QueueSettings::default())?;
         }
         let (subscription, is_new) = self.tx.subscribe(wanted, self.now)?;

@@ -113,7 +113,7 @@ impl Writing {
 
     /// Says how the messages of a subscription are written, if it is one of a queue.
     pub(crate) fn put(&mut self, known: &Subscription, is_raw: bool) {
-        if known.protocol == Protocol::Sqs {
+        if known.protocol.is_pull() {
             let names = (!is_raw).then(|| Arc::new(self.names_of(known.topic, known.uuid)));
             self.put_form(known.id, Form { queue: known.endpoint.as_str().into(), names });
         }

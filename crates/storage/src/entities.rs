@@ -47,7 +47,7 @@ impl Desired {
 
     /// The names of `queues`, and those that only subscriptions name; each once.
     pub fn queue_names(&self) -> Vec<&str> {
-        let to_queues = self.subscriptions.iter().filter(|wanted| wanted.protocol == Protocol::Sqs);
+        let to_queues = self.subscriptions.iter().filter(|wanted| wanted.protocol.is_pull());
         unique(self.queues.iter().chain(to_queues.map(|wanted| &wanted.endpoint)))
     }
 }

@@ -138,7 +138,7 @@ fn first_of_each<'k>(wanted: &[Wanted<'_>]) -> Vec<Match<'k>> {
 }
 
 fn is_push(protocol: Protocol) -> bool {
-    protocol != Protocol::Sqs
+    protocol.is_push()
 }
 
 /// Which subscription of the store one more wanted one is.

@@ -28,7 +28,7 @@ pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<Str
         if !all.has_topic(&there.topic) {
             return Ok(Err(Error::not_found("Topic")));
         }
-        if there.protocol == Protocol::Sqs && !all.has_queue(&there.endpoint) {
+        if there.protocol.is_pull() && !all.has_queue(&there.endpoint) {
             let text = "Endpoint Reason: the queue does not exist: create it first";
             return Ok(Err(Error::invalid(text)));
         }
@@ -84,7 +84,7 @@ impl Wanted {
             endpoint: self.endpoint.clone(),
             raw_message_delivery: self.raw.unwrap_or(false),
             format: Format::Sns,
-            confirm: self.protocol != Protocol::Sqs,
+            confirm: self.protocol.is_confirmed(),
             fifo: false,
             timeout: TIMEOUT,
             max_in_flight: MAX_IN_FLIGHT,
@@ -110,7 +110,7 @@ fn protocol(context: &Context<'_>) -> Result<Protocol, Error> {
 /// The URL as given, or the queue's bare name.
 fn endpoint(context: &Context<'_>, protocol: Protocol) -> Result<String, Error> {
     let text = context.get("Endpoint").ok_or_else(|| Error::invalid("Endpoint"))?;
-    if protocol == Protocol::Sqs {
+    if protocol.is_pull() {
         let names = context.hub.names();
         let arn = text.parse::<Arn>().map_err(|_| Error::invalid("SQS endpoint ARN"))?;
         return match arn == names.queue_arn(&arn.resource) {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use control::Edit;
-use entities::{Kind, Protocol, Subscription};
+use entities::{Kind, Subscription};
 use serde::Deserialize;
 
 use super::{Context, Error, Void};
@@ -23,7 +23,7 @@ pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<Void, E
         let all = changes.whole().all();
         let queue = all.queues.iter().find(|one| one.name == name);
         let Some(id) = queue.map(|one| one.id) else { return Ok(false) };
-        let leads_there = |one: &&Arc<Subscription>| one.protocol == Protocol::Sqs && one.endpoint == name;
+        let leads_there = |one: &&Arc<Subscription>| one.protocol.is_pull() && one.endpoint == name;
         let subscriptions = all.subscriptions.iter().filter(leads_there);
         let mut end: Vec<_> = subscriptions.map(|one| (Kind::Subscription, one.id)).collect();
         end.push((Kind::Queue, id));

@@ -3,7 +3,7 @@
 use control::{Adopted, Dangling, How, HubChange, HubEntity, Reference};
 use delivery::endpoint::shown;
 use entities::Entity;
-use storage::entities::{Entities, Protocol, Subscription, SubscriptionState};
+use storage::entities::{Entities, Subscription, SubscriptionState};
 
 /// More changes of one reload are counted and not named.
 const MOST_NAMED: usize = 20;
@@ -78,7 +78,7 @@ fn who_moved(before: &[Subscription], entities: &Entities) {
         let Some(was) = was.filter(|was| was.endpoint != now.endpoint) else { continue };
         let consequence = match now.state {
             SubscriptionState::Pending { .. } => "its new endpoint has to confirm",
-            SubscriptionState::Confirmed if now.protocol == Protocol::Sqs => {
+            SubscriptionState::Confirmed if now.protocol.is_pull() => {
                 "events go there from now on; messages of the queue before stay in it"
             }
             SubscriptionState::Confirmed => "what it is owed goes there",

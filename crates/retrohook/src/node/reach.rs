@@ -6,7 +6,7 @@
 use std::net::{IpAddr, UdpSocket};
 
 use config::Config;
-use entities::{Format, Protocol, Subscription};
+use entities::{Format, Subscription};
 
 /// What serves the addresses in messages.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ const REMEDY: &str = "open --hub-public-listen ADDR and say with --hub-url where
 /// Whether a subscription's messages carry our addresses.
 fn names_us(subscription: &Subscription) -> bool {
     let Subscription { protocol, format, raw_message_delivery, confirm, .. } = subscription;
-    *protocol != Protocol::Sqs && *format == Format::Sns && (*confirm || !raw_message_delivery)
+    protocol.is_push() && *format == Format::Sns && (*confirm || !raw_message_delivery)
 }
 
 /// The host of a URL, in lower case; of an IPv6 address without brackets.

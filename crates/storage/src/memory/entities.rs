@@ -4,7 +4,7 @@ use event::{Position, Stamp, Timestamp, TopicId};
 
 use super::state::{State, Subscriber};
 use crate::entities::{
-    Cursor, Desired, DesiredSubscription, Entities, Protocol, Queue, QueueId, Subscription, SubscriptionId,
+    Cursor, Desired, DesiredSubscription, Entities, Queue, QueueId, Subscription, SubscriptionId,
     SubscriptionState, Topic,
 };
 use crate::identity::{self, Assignment, Change, Match};
@@ -41,7 +41,7 @@ impl State {
             let subscription = &mut subscriber.subscription;
             if !entities.subscriptions.iter().any(|wanted| wanted.id == subscription.id) {
                 if subscription.removed_at.is_none()
-                    && subscription.protocol == Protocol::Sqs
+                    && subscription.protocol.is_pull()
                     && !subscription.state.is_disabled()
                     && !std::mem::replace(&mut subscriber.has_gap, true)
                 {
@@ -146,9 +146,8 @@ impl State {
     }
 
     fn readers_before(&self, topic: TopicId, position: Position) -> impl Iterator<Item = &Subscription> {
-        let reads = |subscriber: &&Subscriber| {
-            subscriber.subscription.protocol != Protocol::Sqs || subscriber.has_gap
-        };
+        let reads =
+            |subscriber: &&Subscriber| subscriber.subscription.protocol.is_push() || subscriber.has_gap;
         let readers = self.subscriptions.values().filter(reads).map(|subscriber| &subscriber.subscription);
         readers.filter(move |known| known.topic == topic && known.cursor.done_to < position)
     }

@@ -5,7 +5,7 @@ use event::{Position, Stamp, Timestamp, TopicId};
 use super::state::State;
 use super::transaction::waits;
 use crate::dropped::{Dropped, MAX_COUNTED};
-use crate::entities::{DesiredSubscription, Protocol, QueueId, Subscription, SubscriptionId};
+use crate::entities::{DesiredSubscription, QueueId, Subscription, SubscriptionId};
 use crate::identity::{self, OneMore};
 
 impl State {
@@ -16,7 +16,7 @@ impl State {
         moment: (Timestamp, Stamp),
     ) -> (Subscription, bool) {
         let topic = self.ensure_topic(&wanted.topic);
-        if wanted.protocol == Protocol::Sqs {
+        if wanted.protocol.is_pull() {
             self.ensure_queue(&wanted.endpoint);
         }
         let known: Vec<Subscription> =
@@ -76,10 +76,12 @@ impl State {
     fn unread(&self, id: SubscriptionId) -> u64 {
         let Some(subscriber) = self.subscriptions.get(&id) else { return 0 };
         let known = &subscriber.subscription;
-        let last = match known.protocol {
-            Protocol::Sqs if !subscriber.has_gap => return 0,
-            Protocol::Sqs if known.removed_at.is_none() => known.cursor.dispatched_to,
-            _ => Position(i64::MAX),
+        if known.protocol.is_pull() && !subscriber.has_gap {
+            return 0;
+        }
+        let last = match known.protocol.is_pull() && known.removed_at.is_none() {
+            true => known.cursor.dispatched_to,
+            false => Position(i64::MAX),
         };
         let positions = self.events.values().filter(|event| event.body.topic == known.topic);
         let unread = |position| known.cursor.done_to < position && position <= last;
@@ -91,7 +93,7 @@ impl State {
         self.message_retention.edit().remove(&id);
         let known = self.subscriptions.values().map(|known| &known.subscription);
         let to_it: Vec<SubscriptionId> = known
-            .filter(|known| known.protocol == Protocol::Sqs && known.endpoint == name)
+            .filter(|known| known.protocol.is_pull() && known.endpoint == name)
             .map(|known| known.id)
             .collect();
         let unread = to_it.iter().map(|id| self.unread(*id)).sum();

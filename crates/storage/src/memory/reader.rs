@@ -10,7 +10,7 @@ use super::state::State;
 use super::transaction::waits;
 use crate::Result;
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId, DeliveryState};
-use crate::entities::{Protocol, QueueId, Subscription, SubscriptionId};
+use crate::entities::{QueueId, Subscription, SubscriptionId};
 use crate::ports::{
     DeliveriesReader, EventPage, Lag, LogReader, QueuesReader, RegistryReader, StoreStats, UpkeepReader,
     Waiting,
@@ -305,7 +305,7 @@ impl State {
     fn lag(&self, id: SubscriptionId, at_most: usize) -> Lag {
         let Some(subscriber) = self.subscriptions.get(&id) else { return Lag::default() };
         let subscription = &subscriber.subscription;
-        if subscription.protocol == Protocol::Sqs {
+        if subscription.protocol.is_pull() {
             return Lag::default();
         }
         let unread: Vec<&Event> = self

@@ -12,7 +12,7 @@ use super::queues::hidden_until;
 use crate::StoreError;
 use crate::clock::Record;
 use crate::delivery::{Attempt, Delivery, DeliveryId};
-use crate::entities::{Incarnation, Protocol, QueueId, Subscription, SubscriptionId};
+use crate::entities::{Incarnation, QueueId, Subscription, SubscriptionId};
 use crate::registry::Row;
 
 /// A sorted map whose copies share their entries until one of them is written to.
@@ -157,7 +157,7 @@ impl State {
     fn subscribed_queues(&self, topic: TopicId) -> Vec<(SubscriptionId, QueueId)> {
         let live = self.subscriptions.values().map(|subscriber| &subscriber.subscription).filter(|known| {
             known.topic == topic
-                && known.protocol == Protocol::Sqs
+                && known.protocol.is_pull()
                 && known.removed_at.is_none()
                 && !known.state.is_disabled()
         });

@@ -4,7 +4,7 @@ use event::{Position, Stamp, TopicId};
 use rusqlite::{Connection, params};
 use storage::Result;
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
-use storage::entities::{Protocol, SubscriptionId};
+use storage::entities::SubscriptionId;
 use storage::ports::{Lag, Waiting};
 
 use super::entities;
@@ -164,7 +164,7 @@ pub(super) fn attempts_at(database: &Connection, position: Position) -> Result<V
 
 /// Nothing for a queue's subscription: the queue has its own depth.
 pub(super) fn lag(database: &Connection, id: SubscriptionId, at_most: u64) -> Result<Lag> {
-    let subscription = entities::find(database, id)?.filter(|known| known.protocol != Protocol::Sqs);
+    let subscription = entities::find(database, id)?.filter(|known| known.protocol.is_push());
     let Some(subscription) = subscription else { return Ok(Lag::default()) };
     let TopicId(topic) = subscription.topic;
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);

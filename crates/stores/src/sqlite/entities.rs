@@ -7,8 +7,7 @@ use event::{Position, Stamp, Timestamp, TopicId};
 use rusqlite::{Connection, params};
 use storage::Result;
 use storage::entities::{
-    Cursor, Desired, DesiredSubscription, Entities, Protocol, Queue, QueueId, Subscription, SubscriptionId,
-    Topic,
+    Cursor, Desired, DesiredSubscription, Entities, Queue, QueueId, Subscription, SubscriptionId, Topic,
 };
 use storage::identity::{self, Assignment, Change, Match};
 
@@ -74,7 +73,7 @@ fn sync_subscriptions(
     for known in known.iter().filter(|known| !kept.contains(&known.id)) {
         if known.removed_at.is_none() {
             mark_removed(database, known.id, Some((wall, now)))?;
-            if known.protocol == Protocol::Sqs && !known.state.is_disabled() {
+            if known.protocol.is_pull() && !known.state.is_disabled() {
                 gaps::begin(database, known.id, head)?;
             }
         }

@@ -6,7 +6,7 @@ use event::{Timestamp, TopicId};
 use rusqlite::Connection;
 use storage::Result;
 use storage::dropped::Dropped;
-use storage::entities::{DesiredSubscription, Protocol, Queue, QueueId, Subscription, SubscriptionId, Topic};
+use storage::entities::{DesiredSubscription, Queue, QueueId, Subscription, SubscriptionId, Topic};
 use storage::identity::{self, OneMore};
 
 use super::dropped::{self, Of};
@@ -40,7 +40,7 @@ impl Transaction {
         now: Timestamp,
     ) -> Result<(Subscription, bool)> {
         let (topic, _) = self.make_topic(&wanted.topic)?;
-        if wanted.protocol == Protocol::Sqs {
+        if wanted.protocol.is_pull() {
             self.make_queue(&wanted.endpoint, None)?;
         }
         let (database, head) = (&self.database, entities::head(&self.database)?);
@@ -121,7 +121,7 @@ impl Transaction {
     /// A subscription came, or changed: where its topic's events are sent is what it says now.
     pub(super) fn reroute(&mut self, known: &Subscription) -> Result<()> {
         self.sweep.entities_changed();
-        if known.protocol != Protocol::Sqs {
+        if known.protocol.is_push() {
             return Ok(());
         }
         self.unroute(known);

@@ -142,8 +142,7 @@ pub(super) fn subscription(row: &Row<'_>) -> rusqlite::Result<Subscription> {
 
 fn protocol(row: &Row<'_>, column: usize) -> rusqlite::Result<Protocol> {
     let name = row.get_ref(column)?.as_str().map_err(|error| unreadable(column, error))?;
-    let all = [Protocol::Http, Protocol::Https, Protocol::Sqs];
-    let found = all.into_iter().find(|protocol| protocol.as_str() == name);
+    let found = Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == name);
     found.ok_or_else(|| unreadable(column, FromSqlError::InvalidType))
 }
 

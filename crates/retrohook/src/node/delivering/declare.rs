@@ -16,7 +16,7 @@ use delivery::worker::{self, Confirmation, Order, Settings};
 use entities::{Kind, Set};
 use hub::{Hub, HubError, QueueSettings};
 use storage::dropped::Dropped;
-use storage::entities::{Entities, Protocol, QueueId, Subscription, SubscriptionId};
+use storage::entities::{Entities, QueueId, Subscription, SubscriptionId};
 use storage::{Reader, StoreError, Tx, Writer};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -212,7 +212,7 @@ impl Delivered {
 
 /// The push subscriptions of a configuration.
 pub(super) fn workers(set: &Set, entities: &Entities) -> Vec<Delivered> {
-    let push = pairs(set, entities).filter(|(stored, _)| stored.protocol != Protocol::Sqs);
+    let push = pairs(set, entities).filter(|(stored, _)| stored.protocol.is_push());
     push.map(|(stored, wanted)| Delivered { stored: stored.clone(), wanted: wanted.clone() }).collect()
 }
 
