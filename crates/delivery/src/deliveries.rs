@@ -125,7 +125,7 @@ impl Deliveries {
 
     /// How many attempts wait for a free connection.
     pub fn attempts_waiting(&self) -> usize {
-        self.deps.sink.waiting()
+        self.deps.sinks.waiting()
     }
 
     /// How many workers may read nothing more before something of the budget is given back.

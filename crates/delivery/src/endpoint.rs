@@ -103,6 +103,36 @@ impl std::str::FromStr for Endpoint {
     }
 }
 
+impl Endpoint {
+    /// An answer of it as it is kept: without the values of its own query, which a page about an error may repeat.
+    pub fn without_query(&self, answer: Bytes) -> Bytes {
+        let arguments = self.path.query().unwrap_or_default().split('&');
+        let values = arguments.map(|argument| argument.split_once('=').map_or(argument, |(_, value)| value));
+        let mut values: Vec<&[u8]> =
+            values.map(str::as_bytes).filter(|value| value.len() >= SHORTEST_SECRET).collect();
+        if values.is_empty() {
+            return answer;
+        }
+        // The longest first: one may be the begin of another.
+        values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
+        let mut kept = Vec::with_capacity(answer.len());
+        let mut rest = &answer[..];
+        while let Some((first, behind)) = rest.split_first() {
+            rest = match values.iter().find_map(|value| rest.strip_prefix(*value)) {
+                Some(behind) => {
+                    kept.extend_from_slice(b"...");
+                    behind
+                }
+                None => {
+                    kept.push(*first);
+                    behind
+                }
+            };
+        }
+        kept.into()
+    }
+}
+
 /// An endpoint as logs and answers show it: without user info and query, which may hold secrets; three dots stand for a query. The name
 /// of a queue is its own.
 pub fn shown(endpoint: &str) -> String {
@@ -116,34 +146,6 @@ pub fn shown(endpoint: &str) -> String {
     let authority = url.authority().rsplit_once('@').map_or(url.authority(), |(_, host)| host);
     let query = if url.query().is_some() { "?..." } else { "" };
     format!("{}://{authority}{}{query}", url.scheme(), url.path())
-}
-
-/// An endpoint's answer as it is kept: without the values of the endpoint's own query, which a page about an error may repeat.
-pub(crate) fn without_query(answer: Bytes, endpoint: &Endpoint) -> Bytes {
-    let arguments = endpoint.path.query().unwrap_or_default().split('&');
-    let values = arguments.map(|argument| argument.split_once('=').map_or(argument, |(_, value)| value));
-    let mut values: Vec<&[u8]> =
-        values.map(str::as_bytes).filter(|value| value.len() >= SHORTEST_SECRET).collect();
-    if values.is_empty() {
-        return answer;
-    }
-    // The longest first: one may be the begin of another.
-    values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
-    let mut kept = Vec::with_capacity(answer.len());
-    let mut rest = &answer[..];
-    while let Some((first, behind)) = rest.split_first() {
-        rest = match values.iter().find_map(|value| rest.strip_prefix(*value)) {
-            Some(behind) => {
-                kept.extend_from_slice(b"...");
-                behind
-            }
-            None => {
-                kept.push(*first);
-                behind
-            }
-        };
-    }
-    kept.into()
 }
 
 fn host(url: &Url) -> Result<(EndpointHost, String), EndpointError> {

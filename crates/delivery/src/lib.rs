@@ -5,7 +5,7 @@
 //! * [`policy`]: when to try again, when to give up.
 //! * [`window`]: completion out of order, and order within a key.
 //! * [`worker`]: one actor per subscription; [`deliveries`] has all of them and keeps them alive; [`budget`]: what they may hold at once.
-//! * [`sink`]: the port that reaches an endpoint; the `sinks` crate has the ones we have.
+//! * [`sink`]: the port to targets, a kind each; the `sinks` crate has the ones we have.
 //!
 //! Knows no sockets, files or wall clock.
 
@@ -26,4 +26,4 @@ pub mod worker;
 
 pub use deliveries::Deliveries;
 pub use endpoint::{Endpoint, EndpointHost, Scheme};
-pub use sink::{AttemptReport, AttemptRequest, Sink};
+pub use sink::{AttemptReport, Sink, Target};

@@ -1,18 +1,12 @@
 //! When a delivery is tried again, and when it is given up.
 //!
-//! Pure: what came of an attempt goes in with the time and a random number, what to do comes out. The default policy is patient: every
-//! failure is tried again for three days, because an endpoint that answers 404 during a bad deployment is still owed its events. Only
-//! 410 is final, and only for the delivery that it answers.
+//! Pure: how often was tried goes in with the time and a random number, what to do comes out. The default policy is patient: every
+//! failure is tried again for three days, because an endpoint that answers 404 during a bad deployment is still owed its events. What is
+//! final is for the sink to say ([`Verdict`](crate::sink::Verdict)), and it is so only for the delivery that was tried.
 
 use std::time::Duration;
 
-use event::{Stamp, Timestamp};
-
-use crate::sink::AttemptReport;
-
-mod retry_after;
-
-pub use retry_after::parse_retry_after;
+use event::Stamp;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -50,17 +44,6 @@ impl Default for Policy {
     }
 }
 
-/// What an attempt means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// 2xx.
-    Delivered,
-    /// 410: the endpoint does not want this delivery, now or later.
-    Gone,
-    /// Everything else: redirects, which are never followed, 4xx, 5xx, and no answer at all.
-    Failed,
-}
-
 /// What follows a failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -68,25 +51,6 @@ pub enum Next {
     Retry(Stamp),
     /// Give it up.
     Exhausted,
-}
-
-/// What an attempt means.
-pub fn classify(report: &AttemptReport) -> Verdict {
-    match report.status {
-        Some(200..=299) => Verdict::Delivered,
-        Some(410) => Verdict::Gone,
-        _ => Verdict::Failed,
-    }
-}
-
-/// What a failed attempt says in words for people.
-pub fn describe(report: &AttemptReport) -> String {
-    match (&report.error, report.status) {
-        (Some(error), _) => error.text.clone(),
-        (None, Some(status @ 300..=399)) => format!("answered {status}; redirects are not followed"),
-        (None, Some(status)) => format!("answered {status}"),
-        (None, None) => "no answer".into(),
-    }
 }
 
 impl Policy {
@@ -100,7 +64,7 @@ impl Policy {
         attempts: u32,
         since: Stamp,
         now: Stamp,
-        retry_after: Option<Duration>,
+        asked: Option<Duration>,
         jitter: f64,
     ) -> Next {
         let end = since.plus(self.give_up_after);
@@ -108,7 +72,7 @@ impl Policy {
         if planned > end {
             return Next::Exhausted;
         }
-        let asked = now.plus(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER));
+        let asked = now.plus(asked.unwrap_or_default().min(MAX_RETRY_AFTER));
         Next::Retry(planned.max(asked).min(end))
     }
 
@@ -118,14 +82,6 @@ impl Policy {
         let wait = self.waits.get(index).copied().unwrap_or(SECOND);
         wait.mul_f64(1.0 + JITTER * jitter.clamp(-1.0, 1.0))
     }
-}
-
-/// How long the endpoint asked to be left alone: `Retry-After` of a redirect, of a 429, and of what stands
-/// for a service that is not there for a while (502, 503, 504), capped.
-pub fn asked_wait(report: &AttemptReport, now: Timestamp) -> Option<Duration> {
-    let heeded = matches!(report.status, Some(429 | 502..=504 | 300..=399));
-    let text = report.retry_after.as_deref().filter(|_| heeded)?;
-    parse_retry_after(text, now).map(|wait| wait.min(MAX_RETRY_AFTER))
 }
 
 /// `3 days`, `90 seconds`: for the reason of a dead letter.

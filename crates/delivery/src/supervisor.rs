@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use crate::backoff::Backoff;
 use crate::drain::Drain;
-use crate::endpoint::Endpoint;
+use crate::sink::Target;
 use crate::worker::{BuildError, Commands, Config, Deps, End, Handle, Shared, Worker, WorkerState};
 
 /// Before the first restart.
@@ -28,7 +28,7 @@ const WELL_AFTER: Duration = Duration::from_secs(60);
 /// One subscription's supervisor.
 pub(crate) struct Supervisor {
     config: Config,
-    endpoint: Arc<Endpoint>,
+    target: Arc<dyn Target>,
     deps: Deps,
     drain: Drain,
     shared: Arc<Shared>,
@@ -47,11 +47,11 @@ impl Supervisor {
     /// Builds it with the handle of its worker, whichever that is at a time. Nothing happens before [`Supervisor::run`].
     ///
     /// # Errors
-    /// If the endpoint is no URL that can be called.
+    /// If nothing could ever be sent to the subscription.
     pub(crate) fn build(config: Config, deps: Deps, drain: Drain) -> Result<(Self, Handle), BuildError> {
-        let endpoint = config.endpoint()?;
+        let target = config.open(&deps.sinks)?;
         let (handle, shared, commands) = Handle::new(config.subscription.id);
-        Ok((Self { config, endpoint, deps, drain, shared, commands }, handle))
+        Ok((Self { config, target, deps, drain, shared, commands }, handle))
     }
 
     /// Runs workers, one after the other, until the process drains or the store takes no more changes.
@@ -83,9 +83,9 @@ impl Supervisor {
 
     /// A worker's life; the cause if it did not end in order.
     async fn run_one(&self) -> Result<End, String> {
-        let (config, endpoint, deps) = (self.config.clone(), self.endpoint.clone(), self.deps.clone());
+        let (config, target, deps) = (self.config.clone(), self.target.clone(), self.deps.clone());
         let commands = self.commands.clone().lock_owned().await;
-        let worker = Worker::new(config, endpoint, deps, self.drain.clone(), self.shared.clone(), commands);
+        let worker = Worker::new(config, target, deps, self.drain.clone(), self.shared.clone(), commands);
         // A set of one: it takes its task with it when the supervisor is dropped.
         let mut running = JoinSet::new();
         running.spawn(worker.run().in_current_span());

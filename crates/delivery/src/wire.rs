@@ -25,7 +25,8 @@ use storage::entities::Protocol;
 
 pub use message::{Form, Message};
 
-use crate::signing::Secret;
+use crate::signing::{Secret, SnsKeyError};
+use crate::sink::{Content, Job};
 
 /// How a subscription wants its deliveries.
 #[derive(Clone, Debug)]
@@ -59,6 +60,31 @@ pub struct Recipient {
 }
 
 impl Recipient {
+    /// The request that does a job, signed as the format asks.
+    ///
+    /// # Errors
+    /// If there is no key to sign with.
+    pub async fn request(&self, job: Job) -> Result<Outgoing, SnsKeyError> {
+        let Job { content, at, sns_key } = job;
+        match content {
+            Content::Event { message, number } => {
+                let signed = if self.wants_sns_signature() {
+                    let key = sns_key.ok_or(SnsKeyError::Generate)?;
+                    Some(message.signed(self.protocol, &self.names, &key).await?)
+                } else {
+                    None
+                };
+                Ok(self.notification(&message, number, at, signed))
+            }
+            Content::Confirmation(confirmation) => {
+                let key = sns_key.ok_or(SnsKeyError::Generate)?;
+                let text = confirmation.string_to_sign(&self.names);
+                let signed = sns::sign(&self.names, text, key).await?;
+                Ok(confirmation.request(&self.names, &signed))
+            }
+        }
+    }
+
     /// Whether a notification needs [`sns::Signed`].
     pub fn wants_sns_signature(&self) -> bool {
         matches!(self.format, WireFormat::Sns)

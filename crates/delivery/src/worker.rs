@@ -51,11 +51,11 @@ use self::lines::Lines;
 use self::source::Source;
 use crate::budget::{Budget, Share};
 use crate::drain::Drain;
-use crate::endpoint::{Endpoint, EndpointError, shown};
+use crate::endpoint::shown;
 use crate::events::Events;
 use crate::policy::Policy;
 use crate::signing::SnsKey;
-use crate::sink::Sink;
+use crate::sink::{Sinks, Target, TargetError, To};
 use crate::window::{Keys, MAX_IN_FLIGHT, Window};
 use crate::wire::cache::Messages;
 use crate::wire::{Recipient, WireFormat, sns};
@@ -147,12 +147,18 @@ impl Config {
         tracing::error_span!("delivery", subscription = id.0, name, topic, endpoint)
     }
 
-    /// Its endpoint.
-    pub(crate) fn endpoint(&self) -> Result<Arc<Endpoint>, BuildError> {
-        let parsed: Result<Endpoint, _> = self.subscription.endpoint.parse();
-        parsed
-            .map(Arc::new)
-            .map_err(|source| BuildError::Endpoint { subscription: self.subscription.label(), source })
+    /// Opens what it delivers to.
+    pub(crate) fn open(&self, sinks: &Sinks) -> Result<Arc<dyn Target>, BuildError> {
+        let Self { subscription, names, settings, .. } = self;
+        let Subscription { protocol, endpoint, .. } = subscription;
+        let recipient =
+            Recipient { format: settings.format.clone(), protocol: *protocol, names: names.clone() };
+        let to = To { endpoint: endpoint.clone(), recipient, timeout: settings.timeout };
+        let label = || subscription.label();
+        let sink = sinks
+            .of(*protocol)
+            .ok_or_else(|| BuildError::NoSink { subscription: label(), protocol: protocol.as_str() })?;
+        sink.open(to).map_err(|source| BuildError::Endpoint { subscription: label(), source })
     }
 }
 
@@ -167,8 +173,8 @@ pub struct Deps {
     pub feed: Feed,
     /// The wall clock, for times that are shown or sent; what ages is measured with the writer's.
     pub clock: Arc<dyn Clock>,
-    /// Reaches endpoints.
-    pub sink: Arc<dyn Sink>,
+    /// They reach targets.
+    pub sinks: Sinks,
     /// The key of SNS signatures, once it is made.
     pub sns_key: watch::Receiver<Option<Arc<SnsKey>>>,
     /// Messages that were rendered a moment ago.
@@ -184,14 +190,22 @@ pub struct Deps {
 /// Why a subscription cannot be delivered to at all.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Its endpoint is no URL that can be called.
+    /// No sink serves its protocol.
+    #[error("subscription {subscription} has the protocol {protocol}, which nothing here can deliver to")]
+    NoSink {
+        /// Which, by its name or number.
+        subscription: String,
+        /// As SNS writes it.
+        protocol: &'static str,
+    },
+    /// Nothing could ever be sent to its endpoint.
     #[error("subscription {subscription} has an endpoint that cannot be called")]
     Endpoint {
         /// Which, by its name or number.
         subscription: String,
         /// Why.
         #[source]
-        source: EndpointError,
+        source: TargetError,
     },
 }
 
@@ -251,20 +265,17 @@ impl Worker {
     /// A worker for a subscription as the store has it. Nothing happens before [`Worker::run`].
     pub(crate) fn new(
         config: Config,
-        endpoint: Arc<Endpoint>,
+        target: Arc<dyn Target>,
         deps: Deps,
         drain: Drain,
         shared: Arc<Shared>,
         commands: OwnedMutexGuard<mpsc::Receiver<Command>>,
     ) -> Self {
-        let Config { subscription, names, mut settings, state } = config;
+        let Config { subscription, names: _, mut settings, state } = config;
         let end_is_told = state.borrow().is_disabled();
         settings.max_in_flight = settings.max_in_flight.clamp(1, MAX_IN_FLIGHT);
         let courier = Courier {
-            endpoint,
-            recipient: Recipient { format: settings.format.clone(), protocol: subscription.protocol, names },
-            timeout: settings.timeout,
-            sink: deps.sink.clone(),
+            target,
             clock: deps.clock.clone(),
             messages: deps.messages.clone(),
             sns_key: deps.sns_key.clone(),
@@ -327,7 +338,7 @@ impl Worker {
 
     async fn work(&mut self) -> Result<std::convert::Infallible, Stop> {
         self.become_confirmed().await?;
-        if self.courier.recipient.wants_sns_signature() {
+        if matches!(self.settings.format, WireFormat::Sns) {
             self.await_sns_key().await?;
         }
         self.recover().await?;

@@ -1,49 +1,9 @@
 //! Tests of the policy: tables of answers and times, and what holds for all of them.
 
-use bytes::Bytes;
-
 use super::*;
-use crate::sink::Failure;
 
-/// The wall clock.
-const WALL: Timestamp = Timestamp::from_millis(784_111_777_000); // Sun, 06 Nov 1994 08:49:37 GMT
-/// The store's.
+/// The store's clock.
 const NOW: Stamp = Stamp::from_micros(5_000_000_000_000_000);
-
-fn answered(status: u16, retry_after: Option<&str>) -> AttemptReport {
-    AttemptReport {
-        status: Some(status),
-        took: SECOND,
-        answer: Bytes::new(),
-        error: None,
-        retry_after: retry_after.map(str::to_owned),
-    }
-}
-
-#[test]
-fn only_2xx_is_success_and_only_410_is_final() {
-    for (status, expected) in [
-        (200, Verdict::Delivered),
-        (204, Verdict::Delivered),
-        (299, Verdict::Delivered),
-        (199, Verdict::Failed),
-        (301, Verdict::Failed),
-        (307, Verdict::Failed),
-        (400, Verdict::Failed),
-        (404, Verdict::Failed),
-        (410, Verdict::Gone),
-        (429, Verdict::Failed),
-        (500, Verdict::Failed),
-        (503, Verdict::Failed),
-    ] {
-        assert_eq!(classify(&answered(status, None)), expected, "{status}");
-    }
-    for kind in
-        [Failure::Blocked, Failure::Dns, Failure::Connect, Failure::Tls, Failure::Timeout, Failure::Broken]
-    {
-        assert_eq!(classify(&AttemptReport::failed(kind, "x", SECOND)), Verdict::Failed, "{kind:?}");
-    }
-}
 
 #[test]
 fn the_patient_schedule_is_the_documented_one() {
@@ -93,42 +53,7 @@ fn gives_up_three_days_after_the_first_attempt() {
 }
 
 #[test]
-fn reads_retry_after_in_all_its_forms() {
-    let hour = Some(HOUR);
-    for (text, expected) in [
-        ("0", Some(Duration::ZERO)),
-        (" 120 ", Some(2 * MINUTE)),
-        ("-5", Some(Duration::ZERO)),
-        ("99999999999999999999", Some(Duration::from_secs(u64::from(u32::MAX)))),
-        ("Sun, 06 Nov 1994 09:49:37 GMT", hour),
-        ("Sunday, 06-Nov-94 09:49:37 GMT", hour),
-        ("Sun Nov  6 09:49:37 1994", hour),
-        ("Sun, 06 Nov 1994 07:49:37 GMT", Some(Duration::ZERO)),
-        ("1.5", None),
-        ("soon", None),
-        ("", None),
-        ("-", None),
-        ("Sunday, 06", None),
-        ("Sünday, 0ä-Növ-94 09:49:37 GMT", None),
-    ] {
-        assert_eq!(parse_retry_after(text, WALL), expected, "{text:?}");
-    }
-}
-
-#[test]
-fn heeds_retry_after_only_where_it_has_a_meaning() {
-    let heeded = [429, 502, 503, 504, 302].map(|status| (status, Some(MINUTE)));
-    for (status, expected) in heeded.into_iter().chain([500, 501, 505, 404].map(|status| (status, None))) {
-        assert_eq!(asked_wait(&answered(status, Some("60")), WALL), expected, "{status}");
-    }
-    assert_eq!(asked_wait(&answered(503, Some("999999")), WALL), Some(MAX_RETRY_AFTER));
-}
-
-#[test]
-fn says_what_went_wrong() {
-    assert_eq!(describe(&answered(500, None)), "answered 500");
-    assert_eq!(describe(&answered(302, None)), "answered 302; redirects are not followed");
-    assert_eq!(describe(&AttemptReport::failed(Failure::Dns, "no such name", SECOND)), "no such name");
+fn says_how_long_in_words() {
     assert_eq!(in_words(72 * HOUR), "3 days");
     assert_eq!(in_words(HOUR), "1 hour");
     assert_eq!(in_words(90 * SECOND), "1 minute");
@@ -180,70 +105,10 @@ fn the_last_wait_repeats_and_there_is_always_one() {
 #[test]
 fn a_wait_that_was_asked_for_is_capped_at_a_day() {
     for (seconds, capped) in [(86_399, 86_399), (86_400, 86_400), (86_401, 86_400)] {
-        let report = answered(429, Some(&seconds.to_string()));
-        assert_eq!(asked_wait(&report, WALL), Some(Duration::from_secs(capped)), "{seconds}");
         let policy = Policy::default();
         let asked = Some(Duration::from_secs(seconds));
         let expected = Next::Retry(NOW.plus(Duration::from_secs(capped)));
         assert_eq!(policy.next(1, NOW, NOW, asked, 0.0), expected, "{seconds}");
-    }
-    for (status, heeded) in [(299, false), (300, true), (399, true), (400, false), (428, false), (430, false)]
-    {
-        assert_eq!(asked_wait(&answered(status, Some("9")), WALL).is_some(), heeded, "{status}");
-    }
-    assert_eq!(asked_wait(&answered(429, None), WALL), None);
-}
-
-#[test]
-fn only_redirects_are_said_not_to_be_followed() {
-    for (status, words) in [
-        (299, "answered 299"),
-        (300, "answered 300; redirects are not followed"),
-        (399, "answered 399; redirects are not followed"),
-        (400, "answered 400"),
-    ] {
-        assert_eq!(describe(&answered(status, None)), words);
-    }
-    let nothing = AttemptReport { status: None, ..answered(200, None) };
-    assert_eq!((describe(&nothing).as_str(), classify(&nothing)), ("no answer", Verdict::Failed));
-}
-
-#[test]
-fn two_digits_of_a_year_are_within_fifty_years() {
-    let days = |days: u64| Duration::from_secs(days * 86_400);
-    // From 6 November 1994, 08:49:37.
-    let until = |year: &str| {
-        let text = format!("Sunday, 06-Nov-{year} 08:49:37 GMT");
-        parse_retry_after(&text, WALL)
-    };
-    assert_eq!(until("93"), Some(Duration::ZERO));
-    assert_eq!(until("94"), Some(Duration::ZERO));
-    assert_eq!(until("95"), Some(days(365)));
-    assert_eq!(until("00"), Some(days(6 * 365 + 2)), "the next century");
-    assert_eq!(until("44"), Some(days(50 * 365 + 13)), "fifty years ahead");
-    assert_eq!(until("45"), Some(Duration::ZERO), "fifty-one would be");
-    // From 2026: 76 is ahead, 77 was.
-    let later = Timestamp::from_millis(1_780_000_000_000);
-    let at = |year: &str| parse_retry_after(&format!("Sunday, 06-Nov-{year} 08:49:37 GMT"), later).unwrap();
-    assert!(at("76") > days(50 * 365) && at("77") == Duration::ZERO);
-    assert_eq!(
-        parse_retry_after("Sunday, 06-Nov-1994 08:49:37 GMT", WALL),
-        None,
-        "four digits are none of its forms"
-    );
-}
-
-#[test]
-fn a_date_is_as_far_off_as_it_says() {
-    for (text, seconds) in [
-        ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
-        ("Sun, 06 Nov 1994 08:49:38 GMT", 1),
-        ("Mon, 07 Nov 1994 08:49:37 GMT", 86_400),
-        ("Mon Nov  7 08:49:37 1994", 86_400),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
-        ("Wed, 31 Dec 1969 23:59:59 GMT", 0),
-    ] {
-        assert_eq!(parse_retry_after(text, WALL), Some(Duration::from_secs(seconds)), "{text}");
     }
 }
 
@@ -257,10 +122,5 @@ proptest::proptest! {
         if let Next::Retry(at) = policy.next(attempts, since, NOW, asked.map(Duration::from_secs), jitter) {
             proptest::prop_assert!(at >= NOW && at <= since.plus(policy.give_up_after));
         }
-    }
-
-    #[test]
-    fn any_retry_after_is_read_or_refused(text in "\\PC{0,40}") {
-        let _ = parse_retry_after(&text, WALL);
     }
 }

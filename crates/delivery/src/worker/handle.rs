@@ -9,7 +9,7 @@ use storage::delivery::Death;
 use storage::entities::SubscriptionId;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::sink::{AttemptReport, Failure};
+use crate::sink::{AttemptReport, Failure, Verdict};
 
 /// Commands that wait for the worker.
 const MAX_COMMANDS: usize = 64;
@@ -63,7 +63,7 @@ impl WorkerState {
 /// How an attempt ended, for the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttemptResult {
-    /// 2xx.
+    /// It was delivered.
     Success,
     /// An answer of another class.
     Status(u8),
@@ -89,12 +89,14 @@ impl AttemptResult {
     ];
 
     fn of(report: &AttemptReport) -> Self {
-        match (report.status, &report.error) {
-            (Some(200..=299), _) => Self::Success,
+        if report.verdict == Verdict::Delivered {
+            return Self::Success;
+        }
+        match (report.status, report.failure) {
             (Some(status @ 300..=499), _) => Self::Status(if status < 400 { 3 } else { 4 }),
             (Some(100..=199), _) => Self::Status(1),
             (Some(_), _) => Self::Status(5),
-            (None, Some(error)) => Self::Failed(error.kind),
+            (None, Some(failure)) => Self::Failed(failure),
             (None, None) => Self::Failed(Failure::Broken),
         }
     }

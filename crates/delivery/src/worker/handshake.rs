@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::flight::broken_off;
 use super::{Stop, Worker, WorkerState};
-use crate::policy::{Next, Verdict, asked_wait, classify, describe};
-use crate::sink::AttemptReport;
+use crate::policy::Next;
+use crate::sink::Verdict;
 use crate::wire::WireFormat;
 use crate::wire::sns::{Confirmation, ConfirmationKind};
 
@@ -137,20 +137,19 @@ impl Worker {
             let report = report.unwrap_or_else(|error| broken_off(&error));
             self.shared.count_attempt(&report);
             self.note_last(None, attempts, &report);
-            match classify(&report) {
+            let (error, asked) = match &report.verdict {
                 Verdict::Delivered => return Ok(Sent::Taken),
-                Verdict::Gone => {
+                Verdict::Failed { reason, wait } => (reason, *wait),
+                Verdict::Refused { reason } => {
                     let kind = confirmation.kind.as_str();
-                    tracing::warn!(
-                        kind,
-                        "the endpoint answered 410: it is not asked again before the next start"
-                    );
+                    tracing::warn!(kind, "{reason}: it is not asked again before the next start");
                     self.unless_state_changes(std::future::pending::<()>()).await?;
                     return Ok(Sent::StateChanged);
                 }
-                Verdict::Failed => {}
-            }
-            let Some(until) = self.next_try(confirmation.kind, attempts, began, &report) else { break };
+            };
+            let Some(until) = self.next_try(confirmation.kind, attempts, began, (error, asked)) else {
+                break;
+            };
             let Some(()) = self.unless_state_changes(tokio::time::sleep_until(until)).await? else {
                 return Ok(Sent::StateChanged);
             };
@@ -163,14 +162,13 @@ impl Worker {
         kind: ConfirmationKind,
         attempts: u32,
         began: Instant,
-        report: &AttemptReport,
+        (error, asked): (&str, Option<Duration>),
     ) -> Option<Instant> {
         let now = self.now();
         let since = now.minus(began.elapsed());
         let jitter = fastrand::f64().mul_add(2.0, -1.0);
-        let asked = asked_wait(report, self.wall());
         let next = self.settings.policy.next(attempts, since, now, asked, jitter);
-        let (kind, error) = (kind.as_str(), describe(report));
+        let kind = kind.as_str();
         match next {
             Next::Retry(at) => {
                 let wait = at.since(now);

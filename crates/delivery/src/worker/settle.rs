@@ -1,5 +1,7 @@
 //! What comes of an attempt.
 
+use std::time::Duration;
+
 use event::{Position, Timestamp};
 use storage::delivery::{Attempt, DeliveryId, DeliveryState, MAX_ANSWER};
 use storage::failpoint;
@@ -8,8 +10,8 @@ use tokio::time::Instant;
 use super::attempt::Arrival;
 use super::flight::{Departure, Landed, Row};
 use super::{LEASE_MARGIN, LastAttempt, Order, Worker};
-use crate::policy::{Next, Verdict, asked_wait, classify, describe, in_words};
-use crate::sink::AttemptReport;
+use crate::policy::{Next, in_words};
+use crate::sink::{AttemptReport, Verdict};
 use crate::window::Release;
 
 impl Worker {
@@ -33,16 +35,16 @@ impl Worker {
     fn settle_report(&mut self, trip: &Departure, report: &AttemptReport) {
         self.shared.count_attempt(report);
         self.note_last(Some(trip.event.position), trip.number, report);
-        let next_at = match classify(report) {
+        let next_at = match &report.verdict {
             Verdict::Delivered => {
                 self.delivered(trip);
                 None
             }
-            Verdict::Gone => {
-                self.kill(trip, "the endpoint answered 410: it is gone".into());
+            Verdict::Refused { reason } => {
+                self.kill(trip, reason.clone());
                 None
             }
-            Verdict::Failed => self.failed(trip, report),
+            Verdict::Failed { reason, wait } => self.failed(trip, reason, *wait),
         };
         self.changes.record(Attempt {
             delivery: DeliveryId { subscription: self.id, position: trip.event.position },
@@ -51,7 +53,7 @@ impl Worker {
             at: trip.began_at,
             took_micros: u64::try_from(report.took.as_micros()).unwrap_or(u64::MAX),
             status: report.status,
-            error: (classify(report) != Verdict::Delivered).then(|| describe(report)),
+            error: report.reason().map(str::to_owned),
             answer: report.answer[..report.answer.len().min(MAX_ANSWER)].to_vec(),
             next_at,
         });
@@ -59,7 +61,7 @@ impl Worker {
 
     /// For people who look.
     pub(super) fn note_last(&self, position: Option<Position>, number: u32, report: &AttemptReport) {
-        let error = (classify(report) != Verdict::Delivered).then(|| describe(report));
+        let error = report.reason().map(str::to_owned);
         self.shared.set_last(LastAttempt { at: self.wall(), position, number, status: report.status, error });
     }
 
@@ -74,10 +76,9 @@ impl Worker {
         self.head_done(&trip.event.body.key);
     }
 
-    fn failed(&mut self, trip: &Departure, report: &AttemptReport) -> Option<Timestamp> {
+    fn failed(&mut self, trip: &Departure, error: &str, asked: Option<Duration>) -> Option<Timestamp> {
         let (now, wall) = (self.now(), self.wall());
         let jitter = fastrand::f64().mul_add(2.0, -1.0);
-        let asked = asked_wait(report, wall);
         let tried_for = self.age(trip.since);
         match self.settings.policy.next(trip.number, now.minus(tried_for), now, asked, jitter) {
             Next::Retry(at) => {
@@ -86,7 +87,7 @@ impl Worker {
                     && let Some(times) = self.lines.failing.happened()
                 {
                     tracing::warn!(
-                        error = describe(report),
+                        error,
                         %next_at,
                         times,
                         "deliveries fail: they are tried again"
@@ -99,9 +100,8 @@ impl Worker {
             }
             Next::Exhausted => {
                 let tried_for = in_words(tried_for);
-                let last = describe(report);
                 let reason =
-                    format!("gave up after {} attempts in {tried_for}; the last: {last}", trip.number);
+                    format!("gave up after {} attempts in {tried_for}; the last: {error}", trip.number);
                 self.kill(trip, reason);
                 None
             }

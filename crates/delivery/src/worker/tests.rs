@@ -135,7 +135,7 @@ async fn an_outage_ends_in_deliveries_or_in_dead_letters() {
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_is_left_alone_as_long_as_it_asked() {
     let mut world = World::new(1).await;
-    world.script(|call| if call.attempt == 1 { Answer::RetryAfter(429, "600") } else { OK });
+    world.script(|call| if call.attempt == 1 { Answer::RetryAfter(429, 600) } else { OK });
     world.start(0, raw());
     let position = world.publish("a").await;
     world.until("the row", |world| world.row(position).is_some()).await;

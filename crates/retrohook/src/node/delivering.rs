@@ -17,6 +17,7 @@ use delivery::drain::{DrainSignal, drain};
 use delivery::events::Events;
 use delivery::guard::Allow;
 use delivery::signing::KeyHolder;
+use delivery::sink::{Sink, Sinks};
 use delivery::wire::cache::Messages;
 use delivery::worker;
 use entities::Set;
@@ -83,7 +84,7 @@ impl Delivering {
             reader: ledger.reader.clone(),
             feed: ledger.feed.clone(),
             clock: clock.clone(),
-            sink: Arc::new(sink),
+            sinks: Sinks::new([Arc::new(sink) as Arc<dyn Sink>]),
             sns_key: key.subscribe(),
             messages: messages.clone(),
             events: Events::default(),

@@ -9,8 +9,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use delivery::AttemptRequest;
-use delivery::sink::{AttemptError, Failure};
+use delivery::sink::Failure;
 use dialing::Lifetime;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -18,7 +17,7 @@ use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Framing, Head, Parsed, head};
-use super::{BODY_WITHIN, MAX_BODY};
+use super::{AttemptError, BODY_WITHIN, MAX_BODY, Request};
 
 /// What is read at once, in bytes.
 const READ: usize = 4 << 10;
@@ -84,7 +83,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for the answer's head. What is left of the request by then leaves while the body is read.
-    pub(super) async fn send(&mut self, request: &AttemptRequest) -> Result<Head, SendError> {
+    pub(super) async fn send(&mut self, request: &Request) -> Result<Head, SendError> {
         let mut text = head_of(request);
         let apart = if request.body.len() > MAX_COPIED {
             request.body.clone()
@@ -243,7 +242,7 @@ fn is_http_so_far(bytes: &[u8]) -> bool {
 }
 
 /// The head of a POST, with the empty line behind it.
-fn head_of(request: &AttemptRequest) -> Vec<u8> {
+fn head_of(request: &Request) -> Vec<u8> {
     let endpoint = &request.endpoint;
     let copied = if request.body.len() > MAX_COPIED { 0 } else { request.body.len() };
     let mut text = Vec::with_capacity(1_024 + endpoint.path.as_str().len() + copied);

@@ -5,15 +5,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use delivery::guard::{Blocked, vet, vet_name, vet_resolved};
-use delivery::sink::{AttemptError, Failure};
+use delivery::sink::Failure;
 use delivery::{Endpoint, EndpointHost, Scheme};
 use dialing::Asked;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::{Attempt, HttpSink};
+use super::{Attempt, AttemptError, Client};
 
-impl HttpSink {
+impl Client {
     /// Dials vetted addresses. Each that is tried beside another takes a turn of its own.
     pub(super) async fn dial(
         &self,

@@ -19,18 +19,21 @@ pub mod answer;
 mod connection;
 mod dial;
 pub mod pool;
+mod retry_after;
+mod target;
 mod tls;
 mod turns;
+mod verdict;
 
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use delivery::Endpoint;
 use delivery::guard::Allow;
-use delivery::sink::{AttemptError, Failure, MAX_ANSWER};
-use delivery::{AttemptReport, AttemptRequest, Sink};
+use delivery::sink::{Failure, MAX_ANSWER};
 use dialing::Names;
+use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 
 use self::answer::Head;
@@ -38,6 +41,8 @@ use self::connection::{Connection, End, SendError};
 use self::pool::{Pool, PoolKey};
 use self::turns::{Turn, Turns};
 
+pub use self::retry_after::parse_retry_after;
+pub use self::target::HttpSink;
 pub use self::tls::Roots;
 pub use self::turns::Connections;
 
@@ -48,7 +53,7 @@ pub const BODY_WITHIN: Duration = Duration::from_millis(500);
 /// The longest answer's head, in bytes.
 pub const MAX_HEAD: usize = 64 << 10;
 
-/// What the sink is built from.
+/// What the client is built from.
 pub struct Config {
     /// Exceptions from the guard.
     pub allow: Allow,
@@ -60,8 +65,54 @@ pub struct Config {
     pub roots: Roots,
 }
 
-/// The sink. Its connections belong to the runtime that it is used in.
-pub struct HttpSink {
+/// One request to an endpoint.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Whom.
+    pub endpoint: Arc<Endpoint>,
+    /// All headers but those of the connection: `host`, `content-length`, `accept-encoding`, `authorization`.
+    pub headers: HeaderMap,
+    /// What.
+    pub body: Bytes,
+    /// How long it may take: covers connecting, TLS, the answer's head and its body.
+    pub timeout: Duration,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status, if there was an answer. Then it alone decides: what breaks off behind the head changes nothing.
+    pub status: Option<u16>,
+    /// From the beginning to the end of what was read, without the wait for a free connection.
+    pub took: Duration,
+    /// The first bytes of the answer's body, at most [`MAX_ANSWER`].
+    pub answer: Bytes,
+    /// Why there was no answer.
+    pub error: Option<AttemptError>,
+    /// The `Retry-After` header, as it came.
+    pub retry_after: Option<String>,
+}
+
+/// Why there was no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct AttemptError {
+    /// For metrics.
+    pub kind: Failure,
+    /// In words for people; nothing of what a name resolved to.
+    pub text: String,
+}
+
+impl Reply {
+    /// No answer.
+    fn none(kind: Failure, text: impl Into<String>, took: Duration) -> Self {
+        let error = Some(AttemptError { kind, text: text.into() });
+        Self { status: None, took, answer: Bytes::new(), error, retry_after: None }
+    }
+}
+
+/// Makes requests. Its connections belong to the runtime that it is used in.
+pub struct Client {
     allow: Allow,
     names: Names,
     tls: tls::Client,
@@ -69,29 +120,36 @@ pub struct HttpSink {
     turns: Turns,
 }
 
-impl HttpSink {
-    /// Builds the sink. Certificates are read when the first `https` endpoint is called.
+impl Client {
+    /// Builds it. Certificates are read when the first `https` endpoint is called.
     pub fn build(config: Config) -> Self {
         let Config { allow, names, connections, roots } = config;
         let (pool, turns) = (Pool::default(), Turns::new(connections));
         Self { allow, names, tls: tls::Client::new(roots), pool, turns }
     }
 
-    async fn exchange(&self, request: AttemptRequest) -> AttemptReport {
+    /// Makes one request, in no more time than it says; the wait for a free connection, and for the addresses of a name, comes on top of
+    /// that. Never follows a redirect.
+    pub async fn attempt(&self, request: Request) -> Reply {
         let turn = self.turns.take(&request.endpoint).await;
         let mut attempt = Attempt::begin(&request, turn);
         let mut seen = Seen::default();
         match (self.converse(&mut attempt, &mut seen).await, seen.status) {
-            (_, Some(status)) => AttemptReport {
+            (_, Some(status)) => Reply {
                 status: Some(status),
                 took: attempt.took(),
                 answer: seen.first.freeze(),
                 error: None,
                 retry_after: seen.retry_after,
             },
-            (Err(error), None) => AttemptReport::failed(error.kind, error.text, attempt.took()),
+            (Err(error), None) => Reply::none(error.kind, error.text, attempt.took()),
             (Ok(()), None) => attempt.timed_out(),
         }
+    }
+
+    /// How many requests wait for a free connection now.
+    pub fn waiting(&self) -> usize {
+        self.turns.waiting()
     }
 
     /// What was seen stands, wherever the deadline ends this.
@@ -136,26 +194,16 @@ impl HttpSink {
     }
 
     /// A connection that is open and may be used.
-    fn kept(&self, request: &AttemptRequest) -> Option<Connection> {
+    fn kept(&self, request: &Request) -> Option<Connection> {
         let mut kept = self.pool.take(&PoolKey::of(&request.endpoint))?;
         self.refresh_name_of(&request.endpoint, &mut kept);
         self.may_still_be_used(&request.endpoint, &kept).then_some(kept)
     }
 }
 
-impl Sink for HttpSink {
-    fn attempt(&self, request: AttemptRequest) -> Pin<Box<dyn Future<Output = AttemptReport> + Send + '_>> {
-        Box::pin(self.exchange(request))
-    }
-
-    fn waiting(&self) -> usize {
-        self.turns.waiting()
-    }
-}
-
 /// An attempt that has its turn.
 struct Attempt<'r> {
-    request: &'r AttemptRequest,
+    request: &'r Request,
     began: Instant,
     deadline: Instant,
     /// `None` while it waits for the addresses of a name.
@@ -163,7 +211,7 @@ struct Attempt<'r> {
 }
 
 impl<'r> Attempt<'r> {
-    fn begin(request: &'r AttemptRequest, turn: Turn) -> Self {
+    fn begin(request: &'r Request, turn: Turn) -> Self {
         let began = Instant::now();
         Self { request, began, deadline: began + request.timeout, turn: Some(turn) }
     }
@@ -172,9 +220,9 @@ impl<'r> Attempt<'r> {
         self.began.elapsed()
     }
 
-    fn timed_out(&self) -> AttemptReport {
+    fn timed_out(&self) -> Reply {
         let text = format!("no answer within {:?}", self.request.timeout);
-        AttemptReport::failed(Failure::Timeout, text, self.took())
+        Reply::none(Failure::Timeout, text, self.took())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Against real sockets on loopback, most of them hostile.
 
 mod receiver;
+mod suite;
 mod tls;
 
 use std::net::IpAddr;
@@ -17,23 +18,23 @@ use super::*;
 const PATIENT: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(300);
 
-fn sink(allow: Allow) -> HttpSink {
-    HttpSink::build(config(allow, &Arc::new(Answers::default())))
+fn sink(allow: Allow) -> Client {
+    Client::build(config(allow, &Arc::new(Answers::default())))
 }
 
 fn private() -> Allow {
     Allow::parse(true, []).unwrap()
 }
 
-fn open_sink() -> HttpSink {
+fn open_sink() -> Client {
     sink(private())
 }
 
-fn request(url: &str, timeout: Duration) -> AttemptRequest {
+fn request(url: &str, timeout: Duration) -> Request {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert("x-retrohook-outcome", HeaderValue::from_static("succeeded"));
-    AttemptRequest {
+    Request {
         endpoint: Arc::new(url.parse().unwrap()),
         headers,
         body: Bytes::from_static(b"{\"a\":1}"),
@@ -41,7 +42,7 @@ fn request(url: &str, timeout: Duration) -> AttemptRequest {
     }
 }
 
-fn kind(report: &AttemptReport) -> Option<Failure> {
+fn kind(report: &Reply) -> Option<Failure> {
     assert_eq!(report.status.is_none(), report.error.is_some(), "{report:?}");
     report.error.as_ref().map(|error| error.kind)
 }
@@ -111,9 +112,9 @@ fn config(allow: Allow, answers: &Arc<Answers>) -> Config {
     }
 }
 
-fn named_sink(allow: &[&str], names: &Arc<Answers>) -> HttpSink {
+fn named_sink(allow: &[&str], names: &Arc<Answers>) -> Client {
     let allow = Allow::parse(false, allow.iter().copied()).unwrap();
-    HttpSink::build(config(allow, names))
+    Client::build(config(allow, names))
 }
 
 #[tokio::test]
@@ -233,7 +234,7 @@ async fn an_endpoint_may_answer_before_it_has_read_all() {
     })
     .await;
     let sink = open_sink();
-    let large = AttemptRequest { body: vec![b'x'; 32 << 20].into(), ..request(&receiver.url(), PATIENT) };
+    let large = Request { body: vec![b'x'; 32 << 20].into(), ..request(&receiver.url(), PATIENT) };
     for _ in 0..2 {
         assert_eq!(sink.attempt(large.clone()).await.status, Some(413));
     }
@@ -244,7 +245,7 @@ async fn an_endpoint_may_answer_before_it_has_read_all() {
 async fn a_large_body_arrives_whole() {
     let receiver = Receiver::answering(NO_CONTENT).await;
     let body: Vec<u8> = (0..3_000_000_u32).map(|n| b'a' + (n % 26) as u8).collect();
-    let large = AttemptRequest { body: body.clone().into(), ..request(&receiver.url(), PATIENT) };
+    let large = Request { body: body.clone().into(), ..request(&receiver.url(), PATIENT) };
     assert_eq!(open_sink().attempt(large).await.status, Some(204));
     let sent = receiver.requests().remove(0);
     assert!(sent.contains("\r\ncontent-length: 3000000\r\n"));
@@ -254,7 +255,7 @@ async fn a_large_body_arrives_whole() {
 #[tokio::test]
 async fn who_answers_early_still_gets_the_whole_body() {
     let receiver = Receiver::scripted(answer_early).await;
-    let large = AttemptRequest { body: vec![b'a'; 8 << 20].into(), ..request(&receiver.url(), PATIENT) };
+    let large = Request { body: vec![b'a'; 8 << 20].into(), ..request(&receiver.url(), PATIENT) };
     assert_eq!(open_sink().attempt(large).await.status, Some(200));
     receiver.wait_for_requests(1).await;
     assert_eq!(receiver.requests(), [(8 << 20).to_string()]);
@@ -425,7 +426,7 @@ async fn who_answers_early_and_takes_no_more_is_not_waited_for() {
     })
     .await;
     let sink = open_sink();
-    let large = AttemptRequest { body: vec![b'a'; 32 << 20].into(), ..request(&receiver.url(), 6 * PATIENT) };
+    let large = Request { body: vec![b'a'; 32 << 20].into(), ..request(&receiver.url(), 6 * PATIENT) };
     let report = sink.attempt(large).await;
     assert_eq!(report.status, Some(204));
     assert!(report.took < PATIENT, "{:?}", report.took);
@@ -450,7 +451,7 @@ async fn who_answers_early_and_reads_slowly_gets_the_whole_body() {
         log.push((total >= LARGE).to_string());
     })
     .await;
-    let large = AttemptRequest { body: vec![b'a'; LARGE].into(), ..request(&receiver.url(), 6 * PATIENT) };
+    let large = Request { body: vec![b'a'; LARGE].into(), ..request(&receiver.url(), 6 * PATIENT) };
     assert_eq!(open_sink().attempt(large).await.status, Some(204));
     receiver.wait_for_requests(1).await;
     assert_eq!(receiver.requests(), ["true"]);
@@ -596,7 +597,7 @@ async fn attempts_beyond_the_limit_wait_and_their_time_does_not_run() {
     let good = Receiver::answering(NO_CONTENT).await;
     let connections = Connections { max: 8, max_per_endpoint: 2 };
     let names = Arc::new(Answers::default());
-    let sink = Arc::new(HttpSink::build(Config { connections, ..config(private(), &names) }));
+    let sink = Arc::new(Client::build(Config { connections, ..config(private(), &names) }));
     let mut attempts = tokio::task::JoinSet::new();
     for _ in 0..6 {
         let (sink, request) = (sink.clone(), request(&hung.url(), SHORT));
@@ -620,7 +621,7 @@ async fn attempts_beyond_the_limit_wait_and_their_time_does_not_run() {
 async fn idle_connections_make_room_for_those_in_use() {
     let mut receivers = Vec::new();
     let connections = Connections { max: 3, max_per_endpoint: 2 };
-    let sink = HttpSink::build(Config { connections, ..config(private(), &Arc::new(Answers::default())) });
+    let sink = Client::build(Config { connections, ..config(private(), &Arc::new(Answers::default())) });
     for _ in 0..6 {
         let receiver = Receiver::answering(NO_CONTENT).await;
         assert_eq!(sink.attempt(request(&receiver.url(), PATIENT)).await.status, Some(204));

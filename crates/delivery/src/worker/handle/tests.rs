@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::*;
+use crate::sink::Verdict;
 
-fn report(status: Option<u16>, error: Option<Failure>) -> AttemptReport {
-    let failed = AttemptReport::failed(error.unwrap_or(Failure::Broken), "x", Duration::ZERO);
-    AttemptReport { status, answer: Bytes::new(), error: failed.error.filter(|_| error.is_some()), ..failed }
+fn report(status: Option<u16>, failure: Option<Failure>) -> AttemptReport {
+    let failed = AttemptReport::failed(Failure::Broken, "x", Duration::ZERO);
+    let verdict = match status {
+        Some(200..=299) => Verdict::Delivered,
+        _ => failed.verdict,
+    };
+    AttemptReport { verdict, status, failure, ..failed }
 }
 
 #[test]
 fn every_attempt_is_counted_once_under_its_result() {
+    let taken = AttemptReport { verdict: Verdict::Delivered, ..report(None, None) };
     let table = [
+        (taken, "success"),
         (report(Some(100), None), "1xx"),
         (report(Some(199), None), "1xx"),
         (report(Some(200), None), "success"),

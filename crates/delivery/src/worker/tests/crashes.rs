@@ -256,7 +256,7 @@ async fn keys_keep_their_order_in_a_storm() {
 async fn retries_that_wait_are_due_at_a_start() {
     for settings in [raw(), fifo()] {
         let mut world = World::new(1).await;
-        world.script(|_| Answer::RetryAfter(503, "36000"));
+        world.script(|_| Answer::RetryAfter(503, 36_000));
         world.start(0, settings.clone());
         let mut positions = Vec::new();
         for n in 0..20 {

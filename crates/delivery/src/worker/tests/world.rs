@@ -18,15 +18,15 @@ use storage::retention::Retention;
 use storage::{Feed, Reader, Writer};
 use tokio::sync::watch;
 
-use crate::Deliveries;
 use crate::budget::Budget;
 use crate::drain::DrainSignal;
 use crate::events::Events;
 use crate::signing::SnsKey;
-use crate::sink::{AttemptReport, AttemptRequest, Failure, Sink};
+use crate::sink::{AttemptReport, Content, Failure, Job, Sink, Sinks, Target, TargetError, To, Verdict};
 use crate::wire::cache::Messages;
 use crate::wire::{WireFormat, sns};
 use crate::worker::{Config, Deps, Handle, Settings, Worker, WorkerState};
+use crate::{Deliveries, Endpoint};
 
 /// How long a test waits for anything, in real time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -83,7 +83,8 @@ pub(super) struct Call {
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Status(u16),
-    RetryAfter(u16, &'static str),
+    /// Asks to be left alone for so many seconds.
+    RetryAfter(u16, u64),
     After(Duration, u16),
     /// Until the deadline.
     Hang,
@@ -104,49 +105,83 @@ pub(super) struct ScriptedSink {
     ended: Mutex<Vec<(i64, String, bool)>>,
 }
 
-impl Sink for ScriptedSink {
+/// One subscription's.
+struct ScriptedTarget {
+    sink: Arc<ScriptedSink>,
+    path: String,
+    to: To,
+}
+
+/// The sink as workers have it.
+struct Scripted(Arc<ScriptedSink>);
+
+impl Sink for Scripted {
+    fn protocols(&self) -> &'static [Protocol] {
+        &[Protocol::Http, Protocol::Https]
+    }
+
+    fn open(&self, to: To) -> Result<Arc<dyn Target>, TargetError> {
+        let endpoint: Endpoint = to.endpoint.parse().map_err(Box::from)?;
+        Ok(Arc::new(ScriptedTarget { sink: self.0.clone(), path: endpoint.path.to_string(), to }))
+    }
+
     fn waiting(&self) -> usize {
         SINK_WAITING
     }
+}
 
-    fn attempt(&self, request: AttemptRequest) -> Pin<Box<dyn Future<Output = AttemptReport> + Send + '_>> {
-        let header = |name: &str| {
-            request.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+impl Target for ScriptedTarget {
+    fn attempt(&self, job: Job) -> Pin<Box<dyn Future<Output = AttemptReport> + Send + '_>> {
+        Box::pin(self.sink.attempt(self, job))
+    }
+}
+
+impl ScriptedSink {
+    async fn attempt(&self, target: &ScriptedTarget, job: Job) -> AttemptReport {
+        let (position, attempt, key) = match &job.content {
+            Content::Event { message, number } => {
+                let event = message.event();
+                (event.position.0, *number, event.body.key.to_string())
+            }
+            Content::Confirmation(_) => (0, 0, String::new()),
         };
-        let call = Call {
-            endpoint: request.endpoint.path.to_string(),
-            position: header("x-retrohook-sequence").parse().unwrap_or(0),
-            attempt: header("x-retrohook-attempt").parse().unwrap_or(0),
-            key: header("x-retrohook-key"),
-            headers: request.headers.clone(),
-            body: request.body.clone(),
+        let outgoing = match target.to.recipient.request(job).await {
+            Ok(outgoing) => outgoing,
+            Err(error) => {
+                return AttemptReport::failed(Failure::Internal, error.to_string(), Duration::ZERO);
+            }
         };
+        let (headers, body) = (outgoing.headers, outgoing.body);
+        let call = Call { endpoint: target.path.clone(), position, attempt, key, headers, body };
         self.calls.lock().unwrap().push(call.clone());
         let answer = self.script.lock().unwrap()(&call);
-        Box::pin(async move {
-            let (status, retry_after) = match answer {
-                Answer::Status(status) => (status, None),
-                Answer::RetryAfter(status, text) => (status, Some(text.to_owned())),
-                Answer::After(wait, status) => {
-                    tokio::time::sleep(wait).await;
-                    (status, None)
-                }
-                Answer::Hang => {
-                    tokio::time::sleep(request.timeout).await;
-                    return AttemptReport::failed(Failure::Timeout, "no answer", Duration::from_secs(15));
-                }
-                Answer::Panic => panic!("told to"),
-            };
-            let success = (200..300).contains(&status);
-            self.ended.lock().unwrap().push((call.position, call.key, success));
-            AttemptReport {
-                status: Some(status),
-                took: Duration::from_millis(1),
-                answer: Bytes::from_static(b"body"),
-                error: None,
-                retry_after,
+        let (status, wait) = match answer {
+            Answer::Status(status) => (status, None),
+            Answer::RetryAfter(status, seconds) => (status, Some(Duration::from_secs(seconds))),
+            Answer::After(wait, status) => {
+                tokio::time::sleep(wait).await;
+                (status, None)
             }
-        })
+            Answer::Hang => {
+                tokio::time::sleep(target.to.timeout).await;
+                return AttemptReport::failed(Failure::Timeout, "no answer", Duration::from_secs(15));
+            }
+            Answer::Panic => panic!("told to"),
+        };
+        let success = (200..300).contains(&status);
+        self.ended.lock().unwrap().push((call.position, call.key, success));
+        let verdict = match status {
+            200..=299 => Verdict::Delivered,
+            410 => Verdict::Refused { reason: "the endpoint answered 410: it is gone".into() },
+            _ => Verdict::Failed { reason: format!("answered {status}"), wait },
+        };
+        AttemptReport {
+            verdict,
+            status: Some(status),
+            took: Duration::from_millis(1),
+            answer: Bytes::from_static(b"body"),
+            failure: None,
+        }
     }
 }
 
@@ -274,8 +309,9 @@ impl World {
         let (signal, drain) = crate::drain::drain();
         let (_handle, shared, commands) = Handle::new(self.subscriptions[0].id);
         let (config, commands) = (self.config(0, settings), commands.try_lock_owned().unwrap());
-        let endpoint = config.endpoint().unwrap();
-        (Worker::new(config, endpoint, self.deps(), drain, shared, commands), signal)
+        let deps = self.deps();
+        let target = config.open(&deps.sinks).unwrap();
+        (Worker::new(config, target, deps, drain, shared, commands), signal)
     }
 
     pub(super) fn deps(&self) -> Deps {
@@ -467,7 +503,7 @@ fn deps(
         reader,
         feed: feed.clone(),
         clock: clock.clone(),
-        sink: sink.clone(),
+        sinks: Sinks::new([Arc::new(Scripted(sink.clone())) as Arc<dyn Sink>]),
         sns_key: sns_key.subscribe(),
         messages: Messages::default(),
         events: Events::default(),

@@ -43,11 +43,8 @@ async fn receiver(acceptor: TlsAcceptor) -> Receiver {
     .await
 }
 
-fn sink_trusting(roots: Vec<CertificateDer<'static>>) -> HttpSink {
-    HttpSink::build(Config {
-        roots: Roots::Only(roots),
-        ..config(private(), &Answers::of(&[&["127.0.0.1"]]))
-    })
+fn sink_trusting(roots: Vec<CertificateDer<'static>>) -> Client {
+    Client::build(Config { roots: Roots::Only(roots), ..config(private(), &Answers::of(&[&["127.0.0.1"]])) })
 }
 
 fn https(receiver: &Receiver, host: &str) -> String {
@@ -77,7 +74,7 @@ async fn who_answers_early_gets_what_tls_holds_back() {
     .await;
     let sink = sink_trusting(vec![identity.certificate]);
     let url = https(&receiver, "hooks.example.com");
-    let large = AttemptRequest { body: vec![b'a'; 8 << 20].into(), ..request(&url, PATIENT) };
+    let large = Request { body: vec![b'a'; 8 << 20].into(), ..request(&url, PATIENT) };
     assert_eq!(sink.attempt(large).await.status, Some(200));
     receiver.wait_for_requests(1).await;
     assert_eq!(receiver.requests(), [(8 << 20).to_string()]);

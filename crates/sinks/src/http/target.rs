@@ -1,0 +1,78 @@
+//! Webhooks as a sink: the job rendered, sent, and its answer judged.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use delivery::sink::{Failure, Job, Target, TargetError, To};
+use delivery::wire::Recipient;
+use delivery::{AttemptReport, Endpoint, Sink};
+use storage::entities::Protocol;
+
+use super::verdict::verdict;
+use super::{Client, Config, Reply, Request};
+
+/// The sink of the protocols `http` and `https`.
+pub struct HttpSink(Arc<Client>);
+
+impl HttpSink {
+    /// Builds the sink. Certificates are read when the first `https` endpoint is called.
+    pub fn build(config: Config) -> Self {
+        Self(Arc::new(Client::build(config)))
+    }
+}
+
+impl Sink for HttpSink {
+    fn protocols(&self) -> &'static [Protocol] {
+        &[Protocol::Http, Protocol::Https]
+    }
+
+    fn open(&self, to: To) -> Result<Arc<dyn Target>, TargetError> {
+        let To { endpoint, recipient, timeout } = to;
+        let endpoint: Endpoint = endpoint.parse().map_err(Box::from)?;
+        Ok(Arc::new(Webhook { client: self.0.clone(), endpoint: Arc::new(endpoint), recipient, timeout }))
+    }
+
+    fn waiting(&self) -> usize {
+        self.0.waiting()
+    }
+}
+
+/// One endpoint.
+struct Webhook {
+    client: Arc<Client>,
+    endpoint: Arc<Endpoint>,
+    recipient: Recipient,
+    timeout: Duration,
+}
+
+impl Webhook {
+    async fn deliver(&self, job: Job) -> AttemptReport {
+        let at = job.at;
+        let outgoing = match self.recipient.request(job).await {
+            Ok(outgoing) => outgoing,
+            Err(error) => {
+                return AttemptReport::failed(Failure::Internal, error.to_string(), Duration::ZERO);
+            }
+        };
+        let (endpoint, timeout) = (self.endpoint.clone(), self.timeout);
+        let request = Request { endpoint, headers: outgoing.headers, body: outgoing.body, timeout };
+        let reply = self.client.attempt(request).await;
+        // `Retry-After` may be a date: it is compared with the moment at which it came.
+        let verdict = verdict(&reply, at.plus(reply.took));
+        let Reply { status, took, answer, error, retry_after: _ } = reply;
+        let answer = match answer.is_empty() {
+            true => Bytes::new(),
+            false => self.endpoint.without_query(answer),
+        };
+        AttemptReport { verdict, status, took, answer, failure: error.map(|error| error.kind) }
+    }
+}
+
+impl Target for Webhook {
+    fn attempt(&self, job: Job) -> Pin<Box<dyn Future<Output = AttemptReport> + Send + '_>> {
+        Box::pin(self.deliver(job))
+    }
+}
