@@ -19,6 +19,8 @@ struct State {
     loaded_at: Timestamp,
     last: Option<(Timestamp, Reloaded)>,
     declared: Arc<Declared>,
+    /// Why a change broke off after it had begun to be stored, if one has.
+    broke_off: Option<String>,
 }
 
 /// The topics, queues and subscriptions of one generation.
@@ -80,7 +82,8 @@ pub enum Reloaded {
 impl Configuration {
     /// That of a start, generation 1.
     pub fn loaded(at: Timestamp, declared: Declared) -> Self {
-        Self(Mutex::new(State { generation: 1, loaded_at: at, last: None, declared: Arc::new(declared) }))
+        let declared = Arc::new(declared);
+        Self(Mutex::new(State { generation: 1, loaded_at: at, last: None, declared, broke_off: None }))
     }
 
     /// What the generation that is served declares.
@@ -112,6 +115,16 @@ impl Configuration {
             state.loaded_at = at;
         }
         state.last = Some((at, how));
+    }
+
+    /// Why a change broke off after it had begun to be stored; `None` once what is served is what the store has.
+    pub fn broke_off(&self, cause: Option<String>) {
+        self.state().broke_off = cause;
+    }
+
+    /// Why what is served may not be what the store has.
+    pub(crate) fn unsure(&self) -> Option<String> {
+        self.state().broke_off.clone()
     }
 
     /// Why what is served is not what the files say, as far as the last reload knows.

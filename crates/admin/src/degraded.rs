@@ -115,6 +115,14 @@ fn wall_clock(node: &Node, found: &mut Vec<Degraded>) {
 
 /// Files that a reload could not take, until one can: a start would read them, too.
 fn configuration(node: &Node, found: &mut Vec<Degraded>) {
+    if let Some(cause) = node.configuration.unsure() {
+        let cause = format!(
+            "a change of topics, queues or subscriptions broke off, and is stored perhaps, and not served as a whole ({cause}); the next \
+             change through an API, the next reload or a restart serves what the store has"
+        );
+        found.push(Degraded { part: "configuration".into(), cause });
+        return;
+    }
     let Some(cause) = node.configuration.trouble() else { return };
     let generation = node.configuration.generation();
     let cause = format!(

@@ -7,7 +7,7 @@ use storage::dropped::Dropped;
 use storage::entities::Subscription;
 use tokio::sync::oneshot;
 
-use crate::{Edit, Ended, Refusal, Whole};
+use crate::{Edit, Refusal, Whole};
 
 /// What changes a configuration: a job sees one after the other, and nothing changes meanwhile.
 pub trait Changes {
@@ -30,10 +30,8 @@ pub trait Changes {
 /// A change that was made.
 #[derive(Clone, Debug, Default)]
 pub struct Applied {
-    /// The subscriptions that were put, as the store has them, in their order.
+    /// The subscriptions that were put or asked for again, as the store has them.
     pub subscriptions: Vec<Subscription>,
-    /// What was owed to each that was ended.
-    pub ended: Vec<Ended>,
 }
 
 /// Why a change was not made.

@@ -3,11 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use entities::{Entity, FieldError, Item, Kind, OnKind, Origin, Set};
+use entities::field::Path;
+use entities::{Entity, FieldError, Flaw, Item, Kind, OnKind, Origin, Set};
+use storage::StoreError;
 use uuid::Uuid;
 
-use crate::Whole;
 use crate::references::{Refers, Target, find, has, references};
+use crate::{Whole, rows};
+
+/// Entities of one kind that a node may have, before an API makes one more: as many as AWS gives topics to an account.
+pub const MAX_OF_A_KIND: usize = 100_000;
 
 /// A change by an API, taken as a whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,13 +21,16 @@ pub struct Edit {
     pub put: Vec<Entity>,
     /// What is ended.
     pub end: Vec<(Kind, Uuid)>,
+    /// Subscriptions that are asked for again, those of files too: one that was ended by whoever has its endpoint is declared anew, with an id
+    /// of its own; one that is pending is asked to confirm once more; one that is confirmed stays as it is.
+    pub again: Vec<Uuid>,
 }
 
 /// Why a change is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A field of an entity is wrong.
-    #[error("{kind} `{label}`: {}: {}", .error.path, .error.message)]
+    #[error("{kind} `{label}`: {}{}", at(&.error.path), .error.message)]
     Field {
         /// Of what kind it is.
         kind: Kind,
@@ -71,12 +79,24 @@ pub enum Refusal {
         /// Who refers to it: kind and label.
         users: Vec<(Kind, String)>,
     },
+    /// There are as many of the kind as there may be.
+    #[error("there are {limit} of the kind {kind} already, and there may be no more: end some first")]
+    TooMany {
+        /// Of what kind they are.
+        kind: Kind,
+        /// How many there may be.
+        limit: usize,
+    },
     /// There is none to end.
     #[error("there is no such {kind}")]
     Unknown {
         /// Of what kind it was to be.
         kind: Kind,
     },
+}
+
+fn at(path: &Path) -> String {
+    if path.steps().is_empty() { String::new() } else { format!("{path}: ") }
 }
 
 fn used_by(users: &[(Kind, String)]) -> String {
@@ -115,11 +135,13 @@ impl Whole {
     pub fn edited(&self, edit: &Edit) -> Result<Self, Vec<Refusal>> {
         let mut refusals = Vec::new();
         let mut api = self.api().clone();
-        for kind in Kind::ALL {
+        let kinds: HashSet<Kind> =
+            edit.put.iter().map(Entity::kind).chain(edit.end.iter().map(|one| one.0)).collect();
+        for kind in Kind::ALL.iter().filter(|kind| kinds.contains(kind)) {
             let (file, api) = (self.file(), &mut api);
             kind.with(&mut Take { edit, file, api, refusals: &mut refusals });
         }
-        let edited = Self::of(self.file().clone(), api);
+        let edited = self.with_api(api, &kinds);
         missing(edit, edited.all(), &mut refusals);
         in_use(edit, self.all(), edited.all(), &mut refusals);
         if refusals.is_empty() { Ok(edited) } else { Err(refusals) }
@@ -204,8 +226,11 @@ impl Take<'_> {
 
 fn put<T: Item>(file: &[Arc<T>], api: &mut Vec<Arc<T>>, one: &Arc<T>, refusals: &mut Vec<Refusal>) {
     let (kind, label) = (T::KIND, one.label());
+    let before = api.iter().position(|other| other.id() == one.id());
+    let moved = before.and_then(|at| moved(&T::into_entity(api[at].clone()), &T::into_entity(one.clone())));
+    let large = large(&T::into_entity(one.clone()));
     let wrong = |error| Refusal::Field { kind, label: label.clone(), error };
-    refusals.extend(one.check().into_iter().map(wrong));
+    refusals.extend(one.check().into_iter().chain(moved).chain(large).map(wrong));
     if file.iter().any(|other| other.id() == one.id()) {
         refusals.push(Refusal::OfFile { kind, label });
         return;
@@ -220,10 +245,37 @@ fn put<T: Item>(file: &[Arc<T>], api: &mut Vec<Arc<T>>, one: &Arc<T>, refusals: 
         refusals.push(Refusal::Taken { kind, label, fields, by });
         return;
     }
-    match api.iter_mut().find(|other| other.id() == one.id()) {
-        Some(other) => *other = one.clone(),
+    match before {
+        Some(at) => api[at] = one.clone(),
+        None if file.len() + api.len() >= MAX_OF_A_KIND => {
+            refusals.push(Refusal::TooMany { kind, limit: MAX_OF_A_KIND });
+        }
         None => api.push(one.clone()),
     }
+}
+
+/// What cannot change of what the hub has: whoever is owed something is owed it by the one that has the name, at the endpoint that was given.
+fn moved(before: &Entity, now: &Entity) -> Option<FieldError> {
+    let field = match (before, now) {
+        (Entity::Topic(before), Entity::Topic(now)) if before.name != now.name => "name",
+        (Entity::Queue(before), Entity::Queue(now)) if before.name != now.name => "name",
+        (Entity::Subscription(before), Entity::Subscription(now)) if before.topic != now.topic => "topic",
+        (Entity::Subscription(before), Entity::Subscription(now)) if before.name != now.name => "name",
+        (Entity::Subscription(before), Entity::Subscription(now))
+            if (before.protocol, &before.endpoint) != (now.protocol, &now.endpoint) =>
+        {
+            "endpoint"
+        }
+        _ => return None,
+    };
+    Some(Flaw::invalid("it cannot be changed", "make another one, and end this one").at(Path::key(field)))
+}
+
+/// What the store would refuse.
+fn large(one: &Entity) -> Option<FieldError> {
+    let StoreError::TooLarge { bytes, limit, .. } = rows::row(one).admit().err()? else { return None };
+    let message = format!("it has {bytes} bytes; no more than {limit} are kept");
+    Some(Flaw::invalid(message, "make it smaller").at(Path::default()))
 }
 
 #[cfg(test)]

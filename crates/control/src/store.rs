@@ -1,94 +1,71 @@
 //! An API's change in the store: its rows, and what of it the hub has, in one commit.
+//!
+//! A [`Plan`] is made where the configuration changes, from what is served and what the store has of it; it is what runs in the commit, as often
+//! as it must. [`Stored`] is what came of it, for whoever knows what the store has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use entities::{Entity, Kind, Queue, Subscription};
+use entities::{Entity, Kind, Origin, Protocol, Queue, Subscription};
+use event::TopicId;
 use hub::QueueSettings;
 use storage::Result;
-use storage::dropped::Dropped;
-use storage::entities::Entities;
+use storage::entities::{DesiredSubscription, Entities, QueueId, SubscriptionId};
+use storage::registry::Row;
 use uuid::Uuid;
 
 use crate::desired::{Fresh, wanted};
 use crate::{Edit, Whole, rows};
 
-/// What became of a change in the store.
+/// What a change does in the store.
 #[derive(Clone, Debug, Default)]
-pub struct Stored {
-    /// What the store has now.
-    pub entities: Entities,
-    /// The ids that subscriptions got which were put: of one that was known already, its own.
-    pub ids: HashMap<Uuid, Uuid>,
-    /// What was owed to each that was ended.
-    pub dropped: Vec<Ended>,
+pub struct Plan {
+    /// Rows of what is ended.
+    gone: Vec<(Kind, Uuid)>,
+    /// What the hub is told, in this order.
+    commands: Vec<Command>,
+    /// Rows that are put as they are.
+    rows: Vec<Row>,
 }
 
-/// Something that was ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Of what kind it was.
+#[derive(Clone, Debug)]
+enum Command {
+    /// With its subscriptions.
+    EndTopic(TopicId),
+    /// With these subscriptions to it.
+    EndQueue(QueueId, Vec<SubscriptionId>),
+    EndSubscription(SubscriptionId),
+    Topic(String),
+    Queue(String, QueueSettings),
+    /// Another form of a subscription that stays what it is.
+    Raw(storage::entities::Subscription, bool),
+    Subscribe(Box<DesiredSubscription>, Arc<Subscription>),
+}
+
+/// Something that is served, and that the store does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {kind} `{label}` is served, and the store does not have it: nothing was changed")]
+pub struct NotStored {
+    /// Of what kind it is.
     pub kind: Kind,
     /// What messages call it.
     pub label: String,
-    /// What was owed to it, or by it.
-    pub dropped: Dropped,
 }
 
-/// Makes a change that was taken. `before` is what it changes, `stored` what the store has of that; `fresh` has what each subscription that is
-/// put gets if it is new.
-///
-/// # Errors
-/// The store's.
-pub fn store(
-    edit: &Edit,
-    before: &Whole,
-    stored: &Entities,
-    fresh: &[Fresh],
-    hub: &mut hub::Edit<'_>,
-) -> Result<Stored> {
-    let mut done = Stored { entities: stored.clone(), ..Stored::default() };
-    for (kind, id) in &edit.end {
-        hub.tx().delete_row(kind.key(), *id)?;
-        end(*kind, *id, before, hub, &mut done)?;
-    }
-    let mut fresh = fresh.iter();
-    for entity in &edit.put {
-        let entity = match entity {
-            Entity::Topic(topic) => {
-                let (topic, is_new) = hub.create_topic(&topic.name)?;
-                if is_new {
-                    done.entities.topics.push(topic);
-                }
-                entity.clone()
-            }
-            Entity::Queue(queue) => {
-                let (stored, is_new) = hub.create_queue(&queue.name, settings(queue))?;
-                match is_new {
-                    true => done.entities.queues.push(stored),
-                    false => drop(hub.set_queue(&stored, settings(queue))?),
-                }
-                entity.clone()
-            }
-            Entity::Subscription(one) => {
-                let Some(fresh) = fresh.next() else { continue };
-                let id = subscribe(one, fresh.clone(), hub, &mut done)?;
-                Entity::Subscription(Subscription { id, ..(**one).clone() }.into())
-            }
-            Entity::CaCertificate(_)
-            | Entity::Service(_)
-            | Entity::Route(_)
-            | Entity::Consumer(_)
-            | Entity::KeyAuthCredential(_)
-            | Entity::Acl(_)
-            | Entity::Plugin(_) => entity.clone(),
-        };
-        hub.tx().put_row(&rows::row(&entity))?;
-    }
-    Ok(done)
+/// What became of a change in the store.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// Topics that were put.
+    pub topics: Vec<storage::entities::Topic>,
+    /// Queues that were put.
+    pub queues: Vec<storage::entities::Queue>,
+    /// Subscriptions that were put or asked for again, by the ids that they were asked for with. In the store, the last part of its ARN is its
+    /// id: one that was known already has its own.
+    pub subscriptions: Vec<(Uuid, storage::entities::Subscription)>,
 }
 
-/// What a receive takes where it does not say otherwise.
-fn settings(queue: &Queue) -> QueueSettings {
+/// What a receive takes of a queue where it does not say otherwise.
+pub fn queue_settings(queue: &Queue) -> QueueSettings {
     QueueSettings {
         visibility: queue.visibility_timeout,
         receive_wait: queue.receive_wait_time,
@@ -96,63 +73,209 @@ fn settings(queue: &Queue) -> QueueSettings {
     }
 }
 
-/// Makes a subscription exist; its id, the last part of its ARN.
-fn subscribe(one: &Subscription, fresh: Fresh, hub: &mut hub::Edit<'_>, done: &mut Stored) -> Result<Uuid> {
-    let (stored, _) = hub.subscribe(&wanted(one, fresh), one.raw_message_delivery)?;
-    done.ids.insert(one.id, stored.uuid);
-    let id = stored.uuid;
-    done.entities.removed.retain(|other| other.id != stored.id);
-    let subscriptions = &mut done.entities.subscriptions;
-    match subscriptions.iter_mut().find(|other| other.id == stored.id) {
-        Some(other) => *other = stored,
-        None => subscriptions.push(stored),
+impl Plan {
+    /// Of a change that was taken. `before` is what it changes, `stored` what the store has of that; `fresh` gives what a subscription gets if it
+    /// is new.
+    ///
+    /// # Errors
+    /// If the store lacks what is changed.
+    pub fn of(
+        edit: &Edit,
+        before: &Whole,
+        stored: &Entities,
+        fresh: &mut dyn FnMut() -> Fresh,
+    ) -> Result<Self, NotStored> {
+        let mut plan = Self { gone: edit.end.clone(), ..Self::default() };
+        plan.end(edit, before, stored)?;
+        for entity in &edit.put {
+            plan.put(entity, before, stored, fresh)?;
+        }
+        for id in &edit.again {
+            let one = before.all().subscriptions.iter().find(|one| one.id == *id);
+            plan.again(one.ok_or_else(|| not_stored(Kind::Subscription, &id.to_string()))?, fresh);
+        }
+        Ok(plan)
     }
-    Ok(id)
+
+    /// Subscriptions whose topic or queue ends with them are left to that.
+    fn end(&mut self, edit: &Edit, before: &Whole, stored: &Entities) -> Result<(), NotStored> {
+        let all = before.all();
+        let ended = |kind: Kind| -> HashSet<Uuid> {
+            edit.end.iter().filter(|one| one.0 == kind).map(|one| one.1).collect()
+        };
+        let topics = ended(Kind::Topic);
+        let topics: HashSet<&str> =
+            all.topics.iter().filter(|one| topics.contains(&one.id)).map(|one| one.name.as_str()).collect();
+        let queues = ended(Kind::Queue);
+        let queues: HashSet<&str> =
+            all.queues.iter().filter(|one| queues.contains(&one.id)).map(|one| one.name.as_str()).collect();
+        let subscriptions = ended(Kind::Subscription);
+        let numbers: HashMap<Uuid, SubscriptionId> = match subscriptions.is_empty() {
+            true => HashMap::new(),
+            false => stored.subscriptions.iter().map(|one| (one.uuid, one.id)).collect(),
+        };
+        let mut of_queues: HashMap<&str, Vec<SubscriptionId>> = HashMap::new();
+        for one in all.subscriptions.iter().filter(|one| subscriptions.contains(&one.id)) {
+            if topics.contains(one.topic.as_str()) {
+                continue;
+            }
+            let number = *numbers.get(&one.id).ok_or_else(|| not_stored(Kind::Subscription, &one.label()))?;
+            match one.protocol == Protocol::Sqs && queues.contains(one.endpoint.as_str()) {
+                true => of_queues.entry(&one.endpoint).or_default().push(number),
+                false => self.commands.push(Command::EndSubscription(number)),
+            }
+        }
+        for name in topics {
+            let topic = stored.topics.iter().find(|one| one.name == name);
+            let topic = topic.ok_or_else(|| not_stored(Kind::Topic, name))?;
+            self.commands.push(Command::EndTopic(topic.id));
+        }
+        for name in queues {
+            let queue = stored.queues.iter().find(|one| one.name == name);
+            let queue = queue.ok_or_else(|| not_stored(Kind::Queue, name))?;
+            self.commands.push(Command::EndQueue(queue.id, of_queues.remove(name).unwrap_or_default()));
+        }
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        entity: &Entity,
+        before: &Whole,
+        stored: &Entities,
+        fresh: &mut dyn FnMut() -> Fresh,
+    ) -> Result<(), NotStored> {
+        match entity {
+            Entity::Topic(topic) => self.commands.push(Command::Topic(topic.name.clone())),
+            Entity::Queue(queue) => {
+                self.commands.push(Command::Queue(queue.name.clone(), queue_settings(queue)));
+            }
+            Entity::Subscription(one)
+                if before.api().subscriptions.iter().any(|other| other.id == one.id) =>
+            {
+                // Its state is not declared anew: whoever ended it is heard.
+                let known = stored.subscriptions.iter().find(|known| known.uuid == one.id);
+                let known = known.ok_or_else(|| not_stored(Kind::Subscription, &one.label()))?;
+                self.commands.push(Command::Raw(known.clone(), one.raw_message_delivery));
+            }
+            // Its row has the id that the store gives it.
+            Entity::Subscription(one) => {
+                self.commands.push(Command::Subscribe(wanted(one, fresh()).into(), one.clone()));
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.rows.push(rows::row(entity));
+        Ok(())
+    }
+
+    /// A subscription that was ended by whoever has its endpoint gets the state and the id of a new one.
+    fn again(&mut self, one: &Arc<Subscription>, fresh: &mut dyn FnMut() -> Fresh) {
+        if one.origin == Origin::Api {
+            self.gone.push((Kind::Subscription, one.id));
+        }
+        self.commands.push(Command::Subscribe(wanted(one, fresh()).into(), one.clone()));
+    }
+
+    /// Does it; all of it is one commit.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn run(&self, hub: &mut hub::Edit<'_>) -> Result<Stored> {
+        let mut done = Stored::default();
+        for (kind, id) in &self.gone {
+            hub.tx().delete_row(kind.key(), *id)?;
+        }
+        for command in &self.commands {
+            match command {
+                Command::EndTopic(id) => drop(hub.delete_topic(*id)?),
+                Command::EndQueue(id, subscriptions) => drop(hub.delete_queue(*id, subscriptions)?),
+                Command::EndSubscription(id) => drop(hub.unsubscribe(*id)?),
+                Command::Topic(name) => done.topics.push(hub.create_topic(name)?.0),
+                Command::Queue(name, settings) => {
+                    let (queue, is_new) = hub.create_queue(name, *settings)?;
+                    if !is_new {
+                        hub.set_queue(&queue, *settings)?;
+                    }
+                    done.queues.push(queue);
+                }
+                Command::Raw(known, is_raw) => {
+                    hub.set_raw(known, *is_raw);
+                    done.subscriptions.push((known.uuid, known.clone()));
+                }
+                Command::Subscribe(wanted, one) => {
+                    let (stored, _) = hub.subscribe(wanted, one.raw_message_delivery)?;
+                    if one.origin == Origin::Api {
+                        let one = Subscription { id: stored.uuid, ..(**one).clone() };
+                        hub.tx().put_row(&rows::row(&Entity::Subscription(one.into())))?;
+                    }
+                    done.subscriptions.push((one.id, stored));
+                }
+            }
+        }
+        self.rows.iter().try_for_each(|row| hub.tx().put_row(row))?;
+        Ok(done)
+    }
+
+    /// The subscriptions that it ends, of those that the store has.
+    pub fn ended<'s>(&self, stored: &'s Entities) -> impl Iterator<Item = SubscriptionId> + use<'s> {
+        let (mut topics, mut ended) = (HashSet::new(), HashSet::new());
+        for command in &self.commands {
+            match command {
+                Command::EndTopic(id) => drop(topics.insert(*id)),
+                Command::EndQueue(_, subscriptions) => ended.extend(subscriptions),
+                Command::EndSubscription(id) => drop(ended.insert(*id)),
+                _ => {}
+            }
+        }
+        let all = stored.subscriptions.iter();
+        all.filter(move |one| topics.contains(&one.topic) || ended.contains(&one.id)).map(|one| one.id)
+    }
 }
 
-fn end(kind: Kind, id: Uuid, before: &Whole, hub: &mut hub::Edit<'_>, done: &mut Stored) -> Result<()> {
-    let all = before.all();
-    let entities = &mut done.entities;
-    let (label, dropped) = match kind {
-        Kind::Topic => {
-            let name = all.topics.iter().find(|one| one.id == id).map(|one| &one.name);
-            let Some(at) = entities.topics.iter().position(|one| Some(&one.name) == name) else {
-                return Ok(());
-            };
-            let topic = entities.topics.remove(at);
-            entities.subscriptions.retain(|one| one.topic != topic.id);
-            entities.removed.retain(|one| one.topic != topic.id);
-            (topic.name, hub.delete_topic(topic.id)?)
+impl Stored {
+    /// The ids that subscriptions have, by those that they were asked for with.
+    pub fn ids(&self) -> HashMap<Uuid, Uuid> {
+        self.subscriptions.iter().map(|(asked, stored)| (*asked, stored.uuid)).collect()
+    }
+
+    /// Has what is known of the store say what it has now.
+    pub fn note(&self, plan: &Plan, known: &mut Entities) {
+        let ended: HashSet<SubscriptionId> = plan.ended(known).collect();
+        if !ended.is_empty() {
+            known.subscriptions.retain(|one| !ended.contains(&one.id));
         }
-        Kind::Queue => {
-            let name = all.queues.iter().find(|one| one.id == id).map(|one| &one.name);
-            let Some(at) = entities.queues.iter().position(|one| Some(&one.name) == name) else {
-                return Ok(());
-            };
-            let queue = entities.queues.remove(at);
-            (queue.name, hub.delete_queue(queue.id)?)
+        for command in &plan.commands {
+            match command {
+                Command::EndTopic(id) => {
+                    known.topics.retain(|one| one.id != *id);
+                    known.removed.retain(|one| one.topic != *id);
+                }
+                Command::EndQueue(id, _) => known.queues.retain(|one| one.id != *id),
+                _ => {}
+            }
         }
-        Kind::Subscription => {
-            let Some(at) = entities.subscriptions.iter().position(|one| one.uuid == id) else {
-                return Ok(());
-            };
-            let subscription = entities.subscriptions.remove(at);
-            (shown(&subscription), hub.unsubscribe(subscription.id)?)
+        // The store may have had them before they were asked for: since a file that is no longer read, for instance.
+        for one in &self.topics {
+            put(&mut known.topics, one, |other| other.id == one.id);
         }
-        Kind::CaCertificate
-        | Kind::Service
-        | Kind::Route
-        | Kind::Consumer
-        | Kind::KeyAuthCredential
-        | Kind::Acl
-        | Kind::Plugin => return Ok(()),
-    };
-    done.dropped.push(Ended { kind, label, dropped });
-    Ok(())
+        for one in &self.queues {
+            put(&mut known.queues, one, |other| other.id == one.id);
+        }
+        for (_, one) in &self.subscriptions {
+            known.removed.retain(|other| other.id != one.id);
+            put(&mut known.subscriptions, one, |other| other.id == one.id);
+        }
+    }
 }
 
-/// A subscription for messages: its name, or its endpoint without what may be a secret.
-fn shown(subscription: &storage::entities::Subscription) -> String {
-    let endpoint = || subscription.endpoint.split(['?', '#']).next().unwrap_or_default().to_owned();
-    subscription.name.clone().unwrap_or_else(endpoint)
+fn put<T: Clone>(list: &mut Vec<T>, one: &T, is_it: impl Fn(&T) -> bool) {
+    match list.iter_mut().find(|other| is_it(other)) {
+        Some(other) => *other = one.clone(),
+        None => list.push(one.clone()),
+    }
+}
+
+fn not_stored(kind: Kind, label: &str) -> NotStored {
+    NotStored { kind, label: label.to_owned() }
 }

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use entities::{
     Acl, Entity, Item, KeyAuthCredential, Kind, OnKind, Origin, Plugin, Route, Served, Service, Set,
+    Subscription,
 };
 use uuid::Uuid;
 
 use crate::references::{Reference, Refers, Target, find, references, targets};
 
-/// All entities of a node.
+/// All entities of a node. Copies share them.
 #[derive(Clone, Debug, Default)]
 pub struct Whole {
     /// What files declare.
-    file: Set,
+    file: Arc<Set>,
     /// What APIs made.
-    api: Set,
+    api: Arc<Set>,
     /// Both; the files' first.
     all: Arc<Set>,
     /// What requests find of it.
@@ -31,6 +32,18 @@ pub struct Adopted {
     /// What messages call it.
     pub label: String,
     /// The id that it keeps.
+    pub id: Uuid,
+}
+
+/// An entity of a file whose id is not the one that it is declared with: the file adopted what an API had made, and whatever refers to it still
+/// does. It is so for as long as the file declares it, and has to be remembered with the file's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherId {
+    /// Of what kind it is.
+    pub kind: Kind,
+    /// The id that the file says, or that comes of its name.
+    pub declared: Uuid,
+    /// The id that it has.
     pub id: Uuid,
 }
 
@@ -50,16 +63,39 @@ pub struct Dangling {
 impl Whole {
     /// Puts both together. What an API made and a file declares now, by id or by what makes it the same one, is the file's from now on: it keeps
     /// its id, and whatever refers to it still does.
-    pub fn merge(mut file: Set, mut api: Set) -> (Self, Vec<Adopted>) {
-        let mut adopted = Vec::new();
+    pub fn merge(file: Set, api: Set) -> (Self, Vec<Adopted>) {
+        let (whole, adopted, _) = Self::merge_knowing(file, api, &[]);
+        (whole, adopted)
+    }
+
+    /// As [`Whole::merge`], with the ids that entities of the file got before. Returns those that they have now, too.
+    pub fn merge_knowing(
+        mut file: Set,
+        mut api: Set,
+        known: &[OtherId],
+    ) -> (Self, Vec<Adopted>, Vec<OtherId>) {
+        let (mut adopted, mut others) = (Vec::new(), Vec::new());
         for kind in Kind::ALL {
             // What refers to them comes after them.
+            let known =
+                known.iter().filter(|one| one.kind == *kind).map(|one| (one.declared, one.id)).collect();
+            let before = kind.with(&mut Again { file: &mut file, known });
+            refer(&mut file, &before);
             let mut ids = Ids::default();
             kind.with(&mut Adopt { file: &mut file, api: &mut api, adopted: &mut adopted, ids: &mut ids });
             refer(&mut file, &ids.of_file);
             refer(&mut api, &ids.of_api);
+            let mut now = ids.of_file;
+            for (declared, id) in before {
+                let id = now.remove(&id).unwrap_or(id);
+                now.insert(declared, id);
+            }
+            let now = now.into_iter().filter(|(declared, id)| declared != id);
+            others.extend(now.map(|(declared, id)| OtherId { kind: *kind, declared, id }));
         }
-        (Self::of(file, api), adopted)
+        // In the same order for the same, so that what is remembered is the same text.
+        others.sort_by_key(|one| (one.kind, one.declared));
+        (Self::of(file, api), adopted, others)
     }
 
     /// Puts both together as they are.
@@ -68,7 +104,34 @@ impl Whole {
         Kind::ALL.iter().for_each(|kind| kind.with(&mut joined));
         let all = Arc::new(joined.all);
         let served = Arc::new(Served::of(&all));
-        Self { file, api, all, served }
+        Self { file: Arc::new(file), api: Arc::new(api), all, served }
+    }
+
+    /// The same, with other entities of these kinds that APIs made.
+    pub(crate) fn with_api(&self, api: Set, kinds: &HashSet<Kind>) -> Self {
+        let mut joined = Join { file: &self.file, api: &api, all: (*self.all).clone() };
+        kinds.iter().for_each(|kind| kind.with(&mut joined));
+        let all = Arc::new(joined.all);
+        let served = match kinds.iter().any(|kind| Served::HAS.contains(kind)) {
+            true => Arc::new(Served::of(&all)),
+            false => self.served.clone(),
+        };
+        Self { file: self.file.clone(), api: Arc::new(api), all, served }
+    }
+
+    /// The same, in which subscriptions that APIs made have other ids.
+    #[must_use]
+    pub fn with_ids(self, ids: &HashMap<Uuid, Uuid>) -> Self {
+        let is_another = |one: &&Arc<Subscription>| ids.get(&one.id).is_some_and(|id| *id != one.id);
+        if !self.api.subscriptions.iter().any(|one| is_another(&one)) {
+            return self;
+        }
+        let mut api = (*self.api).clone();
+        for one in api.subscriptions.iter_mut().filter(|one| is_another(&&**one)) {
+            let id = ids.get(&one.id).copied().unwrap_or(one.id);
+            *one = Arc::new(Subscription { id, ..(**one).clone() });
+        }
+        self.with_api(api, &HashSet::from([Kind::Subscription]))
     }
 
     /// What files declare.
@@ -107,7 +170,7 @@ impl Whole {
     /// Keeps, as made by an API, what `before` had of files and what is referred to. Returns what was kept. What is missing even there stays
     /// missing.
     pub fn keep_referred(self, before: &Set) -> (Self, Vec<Entity>) {
-        let Self { file, mut api, .. } = self;
+        let (file, mut api) = ((*self.file).clone(), (*self.api).clone());
         let mut kept = Vec::new();
         loop {
             let whole = Self::of(file.clone(), api.clone());
@@ -142,6 +205,31 @@ impl OnKind for Join<'_> {
 
     fn on<T: Item>(&mut self) {
         *T::list_mut(&mut self.all) = T::list(self.file).iter().chain(T::list(self.api)).cloned().collect();
+    }
+}
+
+/// Gives the file's entities the ids that they got before; those that did, by the ids that they are declared with.
+struct Again<'s> {
+    file: &'s mut Set,
+    known: HashMap<Uuid, Uuid>,
+}
+
+impl OnKind for Again<'_> {
+    type Out = HashMap<Uuid, Uuid>;
+
+    fn on<T: Item>(&mut self) -> Self::Out {
+        let mut given = HashMap::new();
+        if self.known.is_empty() {
+            return given;
+        }
+        let file = T::list_mut(self.file);
+        let mut taken: HashSet<Uuid> = file.iter().map(|one| one.id()).collect();
+        for one in file {
+            let Some(id) = self.known.get(&one.id()).filter(|id| taken.insert(**id)) else { continue };
+            given.insert(one.id(), *id);
+            *one = Arc::new((**one).clone().owned(*id, Origin::File));
+        }
+        given
     }
 }
 

@@ -105,6 +105,14 @@ impl Deliveries {
         }
     }
 
+    /// Stops the workers of subscriptions that have ended: nobody is owed anything by what is under way, so it is cut off. What they had counted
+    /// goes with them.
+    pub async fn end(&self, ids: &[SubscriptionId]) {
+        self.stop(ids, Instant::now()).await;
+        let mut workers = self.workers();
+        ids.iter().for_each(|id| drop(workers.counted.remove(id)));
+    }
+
     /// What runs the workers has ended, and they with it: only a restart of the process helps.
     pub fn lose(&self, cause: &str) {
         self.lost.store(true, Ordering::Relaxed);

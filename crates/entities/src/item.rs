@@ -242,7 +242,7 @@ item!(Queue in queues, String, |one| Some(one.name.clone()), |_| &["name"], |one
 item!(
     Subscription in subscriptions,
     Identity,
-    |one| Some(one.identity()),
+    Self::identities,
     |key| match key {
         Identity::Name { .. } => &["topic", "name"],
         Identity::Endpoint { .. } => &["topic", "protocol", "endpoint"],

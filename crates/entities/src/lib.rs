@@ -12,6 +12,7 @@ mod consumer;
 pub mod field;
 pub mod ids;
 mod item;
+mod kept;
 mod keyauth_credential;
 pub mod method;
 mod millis;

@@ -8,9 +8,13 @@ use event::arn::MAX_QUEUE_NAME;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Origin;
 use crate::field::FieldError;
+use crate::kept::Limit;
 use crate::topic::plain_name;
+use crate::{Origin, kept};
+
+/// As of SQS.
+const LIMITS: [Limit; 1] = [("Policy", 8_192)];
 
 /// A queue of ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +49,8 @@ pub struct Queue {
 impl Queue {
     /// All that is wrong with its fields.
     pub fn check(&self) -> Vec<FieldError> {
-        plain_name(&self.name, MAX_QUEUE_NAME).err().into_iter().collect()
+        let mut errors: Vec<_> = plain_name(&self.name, MAX_QUEUE_NAME).err().into_iter().collect();
+        kept::check(&self.attributes, &LIMITS, &self.tags, &mut errors);
+        errors
     }
 }

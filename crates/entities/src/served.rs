@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::{Acl, CaCertificate, Consumer, KeyAuthCredential, Plugin, Route, Service, Set};
+use crate::{Acl, CaCertificate, Consumer, KeyAuthCredential, Kind, Plugin, Route, Service, Set};
 
 /// The routes of all enabled services. What is not enabled, and what leads nowhere, is not in it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +55,17 @@ pub struct Owned {
 type Scope = (Option<Uuid>, Option<Uuid>);
 
 impl Served {
+    /// The kinds that it is made of.
+    pub const HAS: &[Kind] = &[
+        Kind::CaCertificate,
+        Kind::Service,
+        Kind::Route,
+        Kind::Consumer,
+        Kind::KeyAuthCredential,
+        Kind::Acl,
+        Kind::Plugin,
+    ];
+
     /// What requests find of a set.
     pub fn of(set: &Set) -> Self {
         let services = set.services_by_id();

@@ -1,5 +1,7 @@
 //! Subscriptions: who hears of each event of a topic.
 
+use std::borrow::Cow;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use event::Timestamp;
@@ -145,6 +147,18 @@ impl Subscription {
         }
     }
 
+    /// All that makes it the same one: its name, if it has one, and where it leads, whatever its name is and however that is spelt.
+    pub fn identities(&self) -> Vec<Identity> {
+        let topic = self.topic.clone();
+        let place = Identity::Endpoint {
+            topic: topic.clone(),
+            protocol: self.protocol.as_str(),
+            endpoint: spelling(self.protocol, &self.endpoint).into_owned(),
+        };
+        let name = self.name.clone().map(|name| Identity::Name { topic, name });
+        name.into_iter().chain([place]).collect()
+    }
+
     /// What messages call it: its name, or its topic and where it leads, without what may be a secret.
     pub fn label(&self) -> String {
         match &self.name {
@@ -211,4 +225,78 @@ pub fn url(protocol: Protocol, text: &str) -> Result<String, Flaw> {
         return Err(Flaw::invalid("a `#` cannot be sent to an endpoint", "remove it and what follows"));
     }
     Ok(url.into())
+}
+
+/// The one spelling of an endpoint, by which two are the same: that of [`url`]; a queue's name, and what is no URL, as it is.
+pub fn spelling(protocol: Protocol, endpoint: &str) -> Cow<'_, str> {
+    if protocol == Protocol::Sqs || is_plain(endpoint) {
+        return Cow::Borrowed(endpoint);
+    }
+    Url::parse(endpoint).map_or(Cow::Borrowed(endpoint), |url| Cow::Owned(url.into()))
+}
+
+/// Whether a URL is surely spelt as [`url`] spells it, without the work of reading it; thousands are compared for one change.
+fn is_plain(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let Some((authority, path)) = rest.split_once('/') else { return false };
+    let (host, port) = authority.split_once(':').unzip();
+    let host = host.unwrap_or(authority);
+    let is_name = !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte));
+    let last = host.rsplit('.').next().unwrap_or_default();
+    // Whatever ends in a number is an IPv4 address, and `xn--` may be no name.
+    let is_host = match last.bytes().next().is_some_and(|byte| byte.is_ascii_digit()) {
+        true => host.parse::<Ipv4Addr>().is_ok(),
+        false => !last.is_empty() && !host.contains("xn--") && !host.contains("..") && !host.starts_with('.'),
+    };
+    let port = port.is_none_or(|port| {
+        !port.starts_with('0')
+            && port.parse::<u16>().is_ok_and(|number| number != 80 && number != 443)
+            && port.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~/?=&+:@!$()*,;.".contains(&byte);
+    let is_path = path.bytes().all(plain) && !path.starts_with('.') && !path.contains("/.");
+    ["http", "https"].contains(&scheme) && is_name && is_host && port && is_path
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_endpoint_has_one_spelling() {
+        for text in
+            ["http://A.example", "http://a.example:80/", "HTTP://a.example/./", "http://a.example/x/.."]
+        {
+            assert_eq!(spelling(Protocol::Http, text), "http://a.example/", "{text}");
+        }
+        assert_eq!(spelling(Protocol::Sqs, "A.b"), "A.b");
+        assert_eq!(spelling(Protocol::Http, "http://127.1/x"), "http://127.0.0.1/x");
+        assert!(is_plain("http://127.0.0.1:9100/hook?a=b"));
+        for text in [
+            "http://a",
+            "http://A/",
+            "http://127.1/",
+            "http://a:80/",
+            "http://a/./",
+            "http://a/%2e/",
+            "http://a/x#y",
+        ] {
+            assert!(!is_plain(text), "{text}");
+        }
+    }
+
+    proptest! {
+        /// What is taken for plain is spelt as a reader of URLs spells it.
+        #[test]
+        fn what_is_plain_is_spelt_so(text in "https?://[a-z0-9.:x@-]{1,12}/[a-zA-Z0-9._~/?=&+:@!$()*,;%#' -]{0,12}") {
+            if is_plain(&text) && let Ok(url) = Url::parse(&text) {
+                prop_assert_eq!(url.as_str(), text);
+            }
+        }
+    }
 }

@@ -7,8 +7,12 @@ use event::arn::{MAX_TOPIC_NAME, check_name};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Origin;
 use crate::field::{FieldError, Flaw, Path};
+use crate::kept::Limit;
+use crate::{Origin, kept};
+
+/// As of SNS.
+const LIMITS: [Limit; 2] = [("DisplayName", 100), ("Policy", 30_720)];
 
 /// Where events are published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +38,9 @@ pub struct Topic {
 impl Topic {
     /// All that is wrong with its fields.
     pub fn check(&self) -> Vec<FieldError> {
-        plain_name(&self.name, MAX_TOPIC_NAME).err().into_iter().collect()
+        let mut errors: Vec<_> = plain_name(&self.name, MAX_TOPIC_NAME).err().into_iter().collect();
+        kept::check(&self.attributes, &LIMITS, &self.tags, &mut errors);
+        errors
     }
 }
 

@@ -30,7 +30,7 @@ enum Done {
     Raw(Subscription, bool),
     Unsubscribed(SubscriptionId, Dropped),
     TopicDeleted(TopicId, Dropped),
-    QueueDeleted(QueueId, Dropped),
+    QueueDeleted(QueueId, Vec<SubscriptionId>, Dropped),
     QueuePurged(QueueId, Dropped),
 }
 
@@ -122,13 +122,19 @@ impl Edit<'_> {
         Ok(dropped)
     }
 
-    /// Ends a queue and drops its messages ([`RegistryTx::delete_queue`](storage::ports::RegistryTx::delete_queue)). Receives that wait for one end with [`HubError::NoSuchQueue`].
+    /// Ends a queue and drops its messages ([`RegistryTx::delete_queue`](storage::ports::RegistryTx::delete_queue)), and with it these subscriptions to it ([`RegistryTx::unsubscribe`](storage::ports::RegistryTx::unsubscribe)). Receives that
+    /// wait for one end with [`HubError::NoSuchQueue`].
     ///
     /// # Errors
     /// If the store fails.
-    pub fn delete_queue(&mut self, id: QueueId) -> storage::Result<Dropped> {
-        let dropped = self.tx.delete_queue(id)?;
-        self.done.push(Done::QueueDeleted(id, dropped));
+    pub fn delete_queue(&mut self, id: QueueId, with: &[SubscriptionId]) -> storage::Result<Dropped> {
+        let mut dropped = self.tx.delete_queue(id)?;
+        for subscription in with {
+            let owed = self.tx.unsubscribe(*subscription)?;
+            dropped.subscriptions += owed.subscriptions;
+            dropped.unread += owed.unread;
+        }
+        self.done.push(Done::QueueDeleted(id, with.to_vec(), dropped));
         Ok(dropped)
     }
 
@@ -204,11 +210,15 @@ impl Known {
                 }
             }
             Done::TopicDeleted(id, dropped) => self.topic_was_deleted(id, dropped),
-            Done::QueueDeleted(id, dropped) => {
+            Done::QueueDeleted(id, subscriptions, dropped) => {
+                for subscription in &subscriptions {
+                    self.end_subscription(*subscription);
+                }
                 if let Some(queue) = self.queue_named(id) {
                     self.queues.remove(queue.name());
                     queue.delete();
-                    tell(&dropped, format_args!("the queue {} was deleted", queue.name()));
+                    let with = with(subscriptions.len() as u64);
+                    tell(&dropped, format_args!("the queue {} was deleted{with}", queue.name()));
                 }
             }
             Done::QueuePurged(id, dropped) => {
@@ -225,16 +235,21 @@ impl Known {
             self.end_subscription(subscription);
         }
         let topic = self.writing.topic_name(id);
-        let with = match dropped.subscriptions {
-            0 => String::new(),
-            1 => " with its subscription".to_owned(),
-            count => format!(" with its {count} subscriptions"),
-        };
+        let with = with(dropped.subscriptions);
         tell(&dropped, format_args!("the topic {topic} was deleted{with}"));
     }
 
     fn queue_named(&self, id: QueueId) -> Option<crate::queue::Queue> {
         self.queues.values().find(|queue| queue.id() == id).cloned()
+    }
+}
+
+/// What ended with it.
+fn with(subscriptions: u64) -> String {
+    match subscriptions {
+        0 => String::new(),
+        1 => " with its subscription".to_owned(),
+        count => format!(" with its {count} subscriptions"),
     }
 }
 

@@ -23,8 +23,26 @@ pub(crate) struct Known {
     pub queues: BTreeMap<String, Queue>,
     /// Those that are wanted, and those that are no longer: their ARNs still stand in messages.
     pub subscriptions: HashMap<SubscriptionId, Arc<Subscribed>>,
-    /// Those that their owner ended, in that order, up to [`MAX_ENDED`].
-    ended: VecDeque<SubscriptionId>,
+    ended: Ended,
+}
+
+/// Those that their owner ended, up to [`MAX_ENDED`].
+#[derive(Clone, Default)]
+struct Ended {
+    ids: HashSet<SubscriptionId>,
+    /// In the order in which they ended.
+    order: VecDeque<SubscriptionId>,
+}
+
+impl Ended {
+    /// One more; the oldest, if there are too many.
+    fn push(&mut self, id: SubscriptionId) -> Option<SubscriptionId> {
+        self.ids.insert(id);
+        self.order.push_back(id);
+        let oldest = if self.order.len() > MAX_ENDED { self.order.pop_front() } else { None }?;
+        self.ids.remove(&oldest);
+        Some(oldest)
+    }
 }
 
 impl Known {
@@ -39,7 +57,7 @@ impl Known {
             writing: Writing::new(names.clone(), hub_url),
             queues: BTreeMap::new(),
             subscriptions: HashMap::new(),
-            ended: VecDeque::new(),
+            ended: Ended::default(),
         };
         for topic in &entities.topics {
             known.writing.put_topic(topic.id, &topic.name);
@@ -65,13 +83,12 @@ impl Known {
                 queue.delete();
             }
         }
-        for id in
-            before.ended.iter().filter(|id| !self.subscriptions.contains_key(id)).copied().collect::<Vec<_>>()
-        {
-            if let Some(ended) = before.subscriptions.get(&id) {
-                self.writing.put_as_in(&before.writing, ended.topic(), id);
-                self.subscriptions.insert(id, ended.clone());
-                self.ended.push_back(id);
+        for id in &before.ended.order {
+            if let Some(ended) = before.subscriptions.get(id).filter(|_| !self.subscriptions.contains_key(id))
+            {
+                self.writing.put_as_in(&before.writing, ended.topic(), *id);
+                self.subscriptions.insert(*id, ended.clone());
+                self.ended.push(*id);
             }
         }
     }
@@ -93,12 +110,9 @@ impl Known {
 
     /// Its owner ended a subscription: whoever delivers to it stops. The one that it was; `None` if it is none, or was ended before.
     pub fn end_subscription(&mut self, id: SubscriptionId) -> Option<Arc<Subscribed>> {
-        let ended = self.subscriptions.get(&id).filter(|_| !self.ended.contains(&id))?.clone();
+        let ended = self.subscriptions.get(&id).filter(|_| !self.ended.ids.contains(&id))?.clone();
         ended.end();
-        self.ended.push_back(id);
-        if self.ended.len() > MAX_ENDED
-            && let Some(oldest) = self.ended.pop_front()
-        {
+        if let Some(oldest) = self.ended.push(id) {
             self.subscriptions.remove(&oldest);
             self.writing.forget(oldest);
         }
@@ -107,9 +121,8 @@ impl Known {
 
     /// Those that no owner ended.
     pub fn declared(&self) -> impl Iterator<Item = (SubscriptionId, &Subscribed)> {
-        let ended: HashSet<SubscriptionId> = self.ended.iter().copied().collect();
         let all = self.subscriptions.iter().map(|(id, one)| (*id, &**one));
-        all.filter(move |(id, _)| !ended.contains(id))
+        all.filter(|(id, _)| !self.ended.ids.contains(id))
     }
 
     /// The subscriptions of a topic.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use admin::Configuration;
 use admin::reload::{Reloads, reloads};
-use control::{Control, Dangling, Whole};
+use control::{Control, Dangling, OtherId, Reference, Whole};
 use entities::{Served, Set};
 use event::timestamp::Clock;
 use gateway::Gateway;
@@ -186,7 +186,7 @@ impl Node {
         let (vitals, deaths) = vital::vitals();
         let mut ledger = Ledger::open(settings::ledger(&node), clock.clone(), vitals.clone())?;
         let compiler = Compiler::new(&names, &ledger, clock.clone(), roots.clone());
-        let (config, whole) = declared(&files, given, &mut ledger, &compiler)?;
+        let (config, whole, other_ids) = declared(&files, given, &mut ledger, &compiler)?;
         report::entry("data", &format!("{} ({})", node.data_dir.display(), ledger.history()?));
 
         let hub_url = node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
@@ -225,7 +225,8 @@ impl Node {
             declare,
             reach,
             known,
-            unsure: false,
+            unsure: None,
+            other_ids,
             retired: Vec::new(),
         }
         .start(asks)?;
@@ -305,25 +306,31 @@ fn declared(
     given: Option<Checked>,
     ledger: &mut Ledger,
     compiler: &Compiler,
-) -> Result<(config::Config, Whole), StartError> {
+) -> Result<(config::Config, Whole, Vec<OtherId>), StartError> {
     let before = Remembered::read(&ledger.writer).map_err(|error| StartError::Store(error.into()))?;
     let Checked { config, remembered } = configuration(files, given, before.clone(), ledger)?;
-    let (whole, adopted) = Whole::merge(config.set.clone(), ledger.made_by_apis()?);
+    let known = before.as_ref().map(Remembered::other_ids).unwrap_or_default();
+    let (whole, adopted, other_ids) =
+        Whole::merge_knowing(config.set.clone(), ledger.made_by_apis()?, &known);
+    let remembered = remembered.with_ids(&other_ids);
     warn(adopted.iter().map(changes::adopted));
     let (whole, kept) = match before.filter(|_| !whole.dangling().is_empty()) {
         // Its files may be such that this version refuses them; then there is nothing to keep.
         Some(before) => {
-            whole.keep_referred(&files.check(before).map(|old| old.config.set).unwrap_or_default())
+            let old = files.check(before).map(|old| old.config.set).unwrap_or_default();
+            whole.keep_referred(Whole::merge_knowing(old, Set::default(), &known).0.file())
         }
         None => (whole, Vec::new()),
     };
     warn(kept.iter().map(changes::kept));
     let lacking = |one: &Dangling| {
         let (message, hint) = changes::dangling(one);
-        format!(
-            "{message}: it is not served
-  hint: {hint}"
-        )
+        let so = match one.reference {
+            // The hub has a topic or a queue as soon as a subscription names it.
+            Reference::Name(_) => "it is delivered to what has the name until then",
+            Reference::Id(_) => "it is not served",
+        };
+        format!("{message}: {so}\n  hint: {hint}")
     };
     warn(whole.dangling().iter().map(lacking));
     if *whole.api() != Set::default() {
@@ -333,7 +340,7 @@ fn declared(
     compiler.can_compile(&whole).map_err(StartError::part("compile the configuration"))?;
     let kept = kept.iter().map(control::rows::row).collect();
     ledger.declare(whole.all(), remembered::with_rows(&remembered, adopted, kept))?;
-    Ok((config, whole))
+    Ok((config, whole, other_ids))
 }
 
 /// Hands the changes that APIs ask for to the thread that reloads.
@@ -364,7 +371,7 @@ fn configuration(
         }
         (None, None) if ledger.has_subscriptions()? => return Err(StartError::NoConfiguration),
         (None, _) => {
-            let nothing = Remembered { from: Source::Files, files: Vec::new() };
+            let nothing = Remembered::new(Source::Files, Vec::new());
             (accepted(files.check(nothing))?, "none: no routes, no topics (-c FILE)".to_owned())
         }
     };

@@ -3,8 +3,10 @@
 //! These are the rules of [`RegistryTx::sync_entities`](crate::ports::RegistryTx::sync_entities) for subscriptions, as functions of what is known and what is
 //! wanted, so that every store decides alike. A store applies the answer in one transaction.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use entities::subscription::spelling;
 use event::TopicId;
 use url::Url;
 
@@ -60,10 +62,22 @@ pub fn assign<'k>(known: &'k [Subscription], wanted: &[Wanted<'_>]) -> Assignmen
         (is_push(row.protocol) == is_push(one.protocol)).then_some(row)
     });
     let taken: HashSet<SubscriptionId> = matches.iter().filter_map(Match::id).collect();
-    let by_endpoint = by_endpoint(known.iter().filter(|row| !taken.contains(&row.id)));
+    let as_written =
+        by_endpoint(known.iter().filter(|row| !taken.contains(&row.id)), |row| (&*row.endpoint).into());
     settle(&mut matches, wanted, |topic, one| {
-        by_endpoint.get(&(topic, one.protocol, &*one.endpoint)).copied()
+        as_written.get(&(topic, one.protocol, (&*one.endpoint).into())).copied()
     });
+    // Another spelling of an endpoint is no other endpoint.
+    if matches.contains(&Match::New) {
+        let taken: HashSet<SubscriptionId> = matches.iter().filter_map(Match::id).collect();
+        let left = known.iter().filter(|row| !taken.contains(&row.id));
+        let as_meant = by_endpoint(left, |row| spelling(row.protocol, &row.endpoint));
+        let mut taken = HashSet::new();
+        settle(&mut matches, wanted, |topic, one| {
+            let row = *as_meant.get(&(topic, one.protocol, spelling(one.protocol, &one.endpoint)))?;
+            taken.insert(row.id).then_some(row)
+        });
+    }
     let unnamed = unnamed(known, wanted, &matches);
     Assignment { matches, unnamed }
 }
@@ -72,7 +86,7 @@ pub fn assign<'k>(known: &'k [Subscription], wanted: &[Wanted<'_>]) -> Assignmen
 fn settle<'k>(
     matches: &mut [Match<'k>],
     wanted: &[Wanted<'_>],
-    find: impl Fn(TopicId, &DesiredSubscription) -> Option<&'k Subscription>,
+    mut find: impl FnMut(TopicId, &DesiredSubscription) -> Option<&'k Subscription>,
 ) {
     for (found, (topic, one)) in matches.iter_mut().zip(wanted) {
         if let (Match::New, Some(row)) = (*found, find(*topic, one)) {
@@ -87,10 +101,11 @@ fn by_name(known: &[Subscription]) -> HashMap<(TopicId, &str), &Subscription> {
 
 fn by_endpoint<'k>(
     known: impl Iterator<Item = &'k Subscription>,
-) -> HashMap<(TopicId, Protocol, &'k str), &'k Subscription> {
+    endpoint: impl Fn(&'k Subscription) -> Cow<'k, str>,
+) -> HashMap<(TopicId, Protocol, Cow<'k, str>), &'k Subscription> {
     let mut by_endpoint = HashMap::new();
     for row in known {
-        let best = by_endpoint.entry((row.topic, row.protocol, &*row.endpoint)).or_insert(row);
+        let best = by_endpoint.entry((row.topic, row.protocol, endpoint(row))).or_insert(row);
         if preference(row) > preference(best) {
             *best = row;
         }
@@ -312,6 +327,16 @@ mod tests {
         check(&["-@http://x", "a@http://x", "-b@http://x"], &["@http://x"], &[2], &[2]);
         check(&["-a@http://x", "-@http://x", "-b@http://x"], &["c@http://x"], &[2], &[]);
         check(&["-a@http://x", "-b@http://x"], &["c@http://x"], &[2], &[2]);
+    }
+
+    #[test]
+    fn another_spelling_is_no_other_endpoint() {
+        check(&["@http://x"], &["@http://X/"], &[1], &[]);
+        check(&["@http://x"], &["a@http://X:80/"], &[1], &[]);
+        // Whoever has it as it is written comes first, and each is one only.
+        check(&["@http://x", "@http://x/"], &["@http://x/", "@http://x"], &[2, 1], &[]);
+        check(&["@http://x"], &["@http://X", "@http://x/"], &[1, 0], &[]);
+        check(&["@q"], &["@Q"], &[0], &[]);
     }
 
     #[test]

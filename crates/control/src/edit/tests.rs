@@ -170,3 +170,68 @@ fn a_consumer_s_end_takes_along_what_belongs_to_it_and_a_service_s_end_its_plugi
     let left = left.edited(&both).unwrap();
     assert_eq!(left.api().plugins.iter().map(|one| one.id.as_u128()).collect::<Vec<_>>(), [3]);
 }
+
+#[test]
+fn what_the_hub_has_keeps_its_name_and_its_place() {
+    let before = whole();
+    let made = before.edited(&put(&[topic(&before, "u"), subscription(&before, "u", 2)])).unwrap();
+    let Entity::Subscription(one) = subscription(&before, "u", 2) else { panic!("a subscription") };
+    let moved = |one: entities::Subscription| refused(made.edited(&put(&[Entity::Subscription(one.into())])));
+    let label = "subscription `u to http http://b`: endpoint: it cannot be changed";
+    assert_eq!(moved(entities::Subscription { endpoint: "http://b".into(), ..(*one).clone() }), [label]);
+    let label = "subscription `t to http http://a`: topic: it cannot be changed";
+    assert_eq!(moved(entities::Subscription { topic: "t".into(), ..(*one).clone() })[0], label);
+    assert_eq!(
+        refused(made.edited(&put(&[topic(&before, "v")])))[0],
+        "topic `v`: name: it cannot be changed"
+    );
+    // Another form is what can change.
+    let raw = entities::Subscription { raw_message_delivery: true, ..(*one).clone() };
+    assert!(made.edited(&put(&[Entity::Subscription(raw.into())])).is_ok());
+}
+
+#[test]
+fn another_spelling_is_taken_and_what_is_ended_leaves_its_place() {
+    let before = whole();
+    let Entity::Subscription(one) = subscription(&before, "t", 2) else { panic!("a subscription") };
+    let spelt = Entity::Subscription(
+        entities::Subscription { endpoint: "http://A:80".into(), ..(*one).clone() }.into(),
+    );
+    assert_eq!(
+        refused(before.edited(&put(&[spelt]))),
+        [
+            "there is a subscription with the topic and protocol and endpoint of `t to http http://A:80` already"
+        ]
+    );
+    let made = before.edited(&put(&[topic(&before, "u")])).unwrap();
+    let Entity::Topic(one) = topic(&before, "u") else { panic!("a topic") };
+    let again = Entity::Topic((*one).clone().owned(Uuid::from_u128(3), Origin::Api).into());
+    let edit = Edit { end: vec![(Kind::Topic, Uuid::from_u128(1))], ..put(&[again]) };
+    assert_eq!(made.edited(&edit).unwrap().api().topics[0].id, Uuid::from_u128(3));
+}
+
+#[test]
+fn there_are_only_so_many_of_a_kind() {
+    let before = whole();
+    let named = |at: usize| {
+        let topic = (*before.file().topics[0]).clone().owned(Uuid::from_u128(at as u128), Origin::Api);
+        Arc::new(entities::Topic { name: format!("t{at}"), ..topic })
+    };
+    let full = Set { topics: (2..=MAX_OF_A_KIND).map(named).collect(), ..Set::default() };
+    let full = Whole::merge(before.file().clone(), full).0;
+    let words = "there are 100000 of the kind topic already, and there may be no more: end some first";
+    assert_eq!(refused(full.edited(&put(&[topic(&before, "u")]))), [words]);
+    // What is there can change.
+    let one =
+        entities::Topic { attributes: [("DisplayName".into(), "x".into())].into(), ..(*named(2)).clone() };
+    assert!(full.edited(&put(&[Entity::Topic(one.into())])).is_ok());
+}
+
+#[test]
+fn what_the_store_would_refuse_is_refused_before() {
+    let before = whole();
+    let service = (*before.file().services[0]).clone().owned(Uuid::from_u128(4), Origin::Api);
+    let service = entities::Service { name: Some("x".repeat(1_100_000)), ..service };
+    let refusals = refused(before.edited(&put(&[Entity::Service(service.into())])));
+    assert!(refusals[0].ends_with("bytes; no more than 1048576 are kept"), "{}", refusals[0].len());
+}

@@ -161,3 +161,54 @@ fn two_consumers_of_an_api_that_a_file_declares_as_one_are_one() {
     assert_eq!((whole.api().consumers.len(), whole.dangling()), (0, vec![]));
     assert_eq!(whole.api().keyauth_credentials[0].consumer, first);
 }
+
+#[test]
+fn a_file_adopts_by_the_place_too_and_nothing_is_double_after_that() {
+    let subscribed = |more: &str| {
+        file(&format!(
+            "_format_version: '3.0'\ntopics: [{{ name: t, subscriptions: [{{ protocol: http, {more} }}] }}]\n"
+        ))
+    };
+    let mut api = made(
+        "_format_version: '3.0'\ntopics: [{ name: t, subscriptions: [{ protocol: http, endpoint: 'http://a' }] }]\n",
+    );
+    api.topics.clear();
+    let id = api.subscriptions[0].id;
+    for same in ["endpoint: 'http://a'", "name: n, endpoint: 'http://a'", "name: n, endpoint: 'http://A:80/'"]
+    {
+        let (whole, adopted) = Whole::merge(subscribed(same), api.clone());
+        assert_eq!((adopted.len(), whole.api().subscriptions.len()), (1, 0), "{same}");
+        assert_eq!(whole.file().subscriptions[0].id, id, "{same}");
+    }
+    let (whole, adopted) = Whole::merge(subscribed("name: n, endpoint: 'http://b'"), api);
+    assert_eq!((adopted.len(), whole.all().subscriptions.len()), (0, 2));
+
+    // One by its id, and another one by its name.
+    let api = made("_format_version: '3.0'\nservices: [{ name: a, host: x }, { name: b, host: x }]\n");
+    let id = api.services[0].id;
+    let declared = file(&format!("_format_version: '3.0'\nservices: [{{ id: {id}, name: b, host: x }}]\n"));
+    let (whole, adopted) = Whole::merge(declared, api);
+    assert_eq!((adopted.len(), whole.all().services.len(), whole.file().services[0].id), (2, 1, id));
+}
+
+#[test]
+fn an_adopted_id_stays_for_as_long_as_the_file_declares_it() {
+    // A route of the API's, on a service that a file has adopted.
+    let mut api = made(BOTH);
+    let declared = BOTH.replace(", routes: [{ name: r, paths: [/] }]", "");
+    let (whole, _, known) = Whole::merge_knowing(file(&declared), api.clone(), &[]);
+    let (id, derived) = (api.services[0].id, file(BOTH).services[0].id);
+    assert_eq!((whole.file().services[0].id, whole.dangling()), (id, vec![]));
+    assert!(known.contains(&OtherId { kind: Kind::Service, declared: derived, id }), "{known:?}");
+    // The next reading of the same: nothing is left to adopt, and the id is the same.
+    api = whole.api().clone();
+    let (again, adopted, still) = Whole::merge_knowing(file(&declared), api.clone(), &known);
+    assert_eq!((again.all(), again.dangling(), adopted, &still), (whole.all(), vec![], vec![], &known));
+    // Its routes and plug-ins refer to it.
+    let (more, _, _) =
+        Whole::merge_knowing(file(&BOTH.replace("name: r", "name: other")), api.clone(), &known);
+    assert_eq!(more.file().routes[0].service, id);
+    // Without it, it is forgotten.
+    let (_, _, left) = Whole::merge_knowing(Set::default(), api, &known);
+    assert_eq!(left, []);
+}

@@ -94,7 +94,7 @@ async fn a_change_that_fails_changes_nothing() {
     let queue = stored(&stage, QUEUE).id;
     let failed = stage.hub.edit(move |edit| {
         edit.create_queue("jobs", QueueSettings::default())?;
-        edit.delete_queue(queue)?;
+        edit.delete_queue(queue, &[])?;
         Err::<(), _>(storage::StoreError::Damaged("by a test".into()))
     });
     assert!(failed.await.is_err());
@@ -115,7 +115,7 @@ async fn who_waits_on_what_stays_the_same_feels_nothing() {
         edit.subscribe(&wanted(TOPIC, Protocol::Http, "http://another"), false)?;
         edit.unsubscribe(raw)?;
         edit.purge_queue(empty)?;
-        edit.delete_queue(empty)
+        edit.delete_queue(empty, &[])
     });
     edited.await.unwrap();
     assert!(!state.has_changed().unwrap());
@@ -139,7 +139,7 @@ async fn a_receive_that_waits_for_a_queue_that_is_deleted_ends() {
     assert_eq!(stage.hub.queue(EMPTY_QUEUE).unwrap().settings(), settings);
     let second = waiting(&stage, EMPTY_QUEUE).await;
     let other = waiting(&stage, QUEUE).await;
-    stage.hub.edit(move |edit| edit.delete_queue(id)).await.unwrap();
+    stage.hub.edit(move |edit| edit.delete_queue(id, &[])).await.unwrap();
     assert!(is_gone(&first.await.unwrap()) && is_gone(&second.await.unwrap()));
     assert_eq!(stage.hub.waiting_polls(), 1, "that of another queue");
     assert!(stage.hub.queue(EMPTY_QUEUE).is_none());

@@ -77,7 +77,7 @@ impl Error {
         Self::new("ServiceUnavailable", StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
-    fn internal() -> Self {
+    pub(super) fn internal() -> Self {
         let text = "The request failed because of an internal error.";
         Self::new("InternalError", StatusCode::INTERNAL_SERVER_ERROR, text)
     }
@@ -101,6 +101,14 @@ impl From<NotApplied> for Error {
                 Some(Refusal::OfFile { kind, label }) => Self::of_file(&format!("The {kind} {label}")),
                 Some(Refusal::Unknown { kind: Kind::Topic }) => Self::not_found("Topic"),
                 Some(Refusal::Unknown { .. }) => Self::not_found("Subscription"),
+                Some(Refusal::TooMany { kind, limit }) => {
+                    let code = match kind {
+                        Kind::Topic => "TopicLimitExceeded",
+                        _ => "SubscriptionLimitExceeded",
+                    };
+                    let text = format!("There are {limit} {kind}s already, as many as there may be");
+                    Self::new(code, StatusCode::FORBIDDEN, text)
+                }
                 Some(other) => Self::invalid(&other.to_string()),
                 None => Self::internal(),
             },

@@ -1,4 +1,5 @@
-//! `Subscribe`: makes a subscription, or gives the one that is there, a file's too.
+//! `Subscribe`: makes a subscription, or gives the one that is there, a file's too. One that its receiver has ended is declared anew, with an
+//! ARN of its own, and what is still owed to it; one that is pending is asked to confirm at once.
 //!
 //! An endpoint of protocol http or https has to confirm; SNS's message that asks for it goes out at once. Of the attributes there is
 //! `RawMessageDelivery`; the others are refused by name, because they would have an effect.
@@ -32,28 +33,22 @@ pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<Str
             let text = "Endpoint Reason: the queue does not exist: create it first";
             return Ok(Err(Error::invalid(text)));
         }
-        if let Some(one) = all.subscriptions.iter().find(|one| there.is(one)) {
-            return Ok(match raw.is_none_or(|raw| raw == one.raw_message_delivery) {
-                true => Ok(()),
-                false => Err(Error::invalid(
-                    "Attributes Reason: Subscription already exists with different attributes",
-                )),
-            });
-        }
-        changes.apply(Edit { put: vec![Entity::Subscription(new.into())], ..Edit::default() })?;
-        Ok(Ok(()))
+        let edit = match all.subscriptions.iter().find(|one| there.is(one)) {
+            Some(one) if raw.is_some_and(|raw| raw != one.raw_message_delivery) => {
+                let text = "Attributes Reason: Subscription already exists with different attributes";
+                return Ok(Err(Error::invalid(text)));
+            }
+            Some(one) => Edit { again: vec![one.id], ..Edit::default() },
+            None => Edit { put: vec![Entity::Subscription(new.into())], ..Edit::default() },
+        };
+        Ok(Ok(changes.apply(edit)?))
     });
-    made.await??;
-    let listed = context.hub.subscriptions().into_iter().find(|one| {
-        (&one.arn.topic.resource, one.protocol, &one.endpoint)
-            == (&wanted.topic, wanted.protocol, &wanted.endpoint)
-    });
-    // Somebody may have ended it meanwhile.
-    let listed = listed.ok_or_else(|| Error::not_found("Subscription"))?;
+    let subscribed = made.await??.subscriptions.into_iter().next().ok_or_else(Error::internal)?;
+    let arn = context.hub.names().subscription_arn(&wanted.topic, subscribed.uuid);
     let shows = context.get("ReturnSubscriptionArn").is_some_and(|text| text.eq_ignore_ascii_case("true"));
-    let shown = match listed.state {
+    let shown = match subscribed.state {
         SubscriptionState::Pending { .. } if !shows => "pending confirmation".to_owned(),
-        _ => listed.arn.to_string(),
+        _ => arn.to_string(),
     };
     let shown = xml::escape(&shown);
     Ok(format!("<SubscribeResult><SubscriptionArn>{shown}</SubscriptionArn></SubscribeResult>"))
@@ -68,9 +63,11 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Whether it is this one.
+    /// Whether it is this one, however its endpoint is spelt.
     fn is(&self, one: &Subscription) -> bool {
-        (&self.topic, self.protocol, &self.endpoint) == (&one.topic, one.protocol, &one.endpoint)
+        let spelling = |endpoint| subscription::spelling(self.protocol, endpoint);
+        (&self.topic, self.protocol) == (&one.topic, one.protocol)
+            && spelling(&self.endpoint) == spelling(&one.endpoint)
     }
 
     fn new_subscription(&self, context: &Context<'_>) -> Subscription {

@@ -3,6 +3,7 @@
 //! Clients take the code from the header and the type of their exception from the body, so both must be right.
 
 use control::{NotApplied, Refusal};
+use entities::Kind as Entities;
 use http::StatusCode;
 use hub::HubError;
 use hub::queue::VisibilityError;
@@ -37,6 +38,7 @@ pub(super) enum Kind {
     BadEntryId,
     EntryIdsNotDistinct,
     Throttled,
+    OverLimit,
     UnknownOperation,
     Refused,
     Malformed,
@@ -101,6 +103,7 @@ impl Kind {
                 400,
             ),
             Self::Throttled => ("com.amazonaws.sqs#RequestThrottled", "RequestThrottled;Sender", 403),
+            Self::OverLimit => ("com.amazonaws.sqs#OverLimit", "OverLimit;Sender", 403),
             Self::UnknownOperation => {
                 ("com.amazon.coral.service#UnknownOperationException", "InvalidAction;Sender", 400)
             }
@@ -164,9 +167,9 @@ impl Error {
     }
 
     /// What stands in a file is changed there.
-    fn of_file(queue: &str) -> Self {
+    fn of_file(kind: Entities, label: &str) -> Self {
         let text = format!(
-            "The queue {queue} is declared in a configuration file of the gateway, and changes there."
+            "The {kind} {label} is declared in a configuration file of the gateway, and changes there."
         );
         Self::new(Kind::Refused, text)
     }
@@ -225,8 +228,12 @@ impl From<NotApplied> for Error {
     fn from(error: NotApplied) -> Self {
         match error {
             NotApplied::Refused(refusals) => match refusals.into_iter().next() {
-                Some(Refusal::OfFile { label, .. }) => Self::of_file(&label),
-                Some(Refusal::Unknown { .. }) => Self::no_such_queue(),
+                Some(Refusal::OfFile { kind, label }) => Self::of_file(kind, &label),
+                Some(Refusal::Unknown { kind: Entities::Queue }) => Self::no_such_queue(),
+                Some(Refusal::TooMany { kind, limit }) => {
+                    let text = format!("There are {limit} {kind}s already, as many as there may be.");
+                    Self::new(Kind::OverLimit, text)
+                }
                 Some(other) => Self::new(Kind::InvalidParameterValue, other.to_string()),
                 None => Self::internal(),
             },

@@ -4,7 +4,7 @@ mod alive;
 mod declare;
 mod key;
 
-pub use declare::{Declare, DeclareError, declared};
+pub use declare::{Declare, DeclareError, Delivered, declared};
 use declare::{hub_settings, workers};
 
 use std::sync::Arc;

@@ -1,21 +1,24 @@
 //! Changes by APIs: made one after the other, between reloads, in the same order as those of a file: validated, stored, served.
+//!
+//! All that can be refused is refused before the commit. Behind it only the process can fail: then the next change begins with making what is
+//! served that of the store ([`Reloader::recover`]).
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use admin::reload::NotAsked;
-use control::{Applied, Changes, Edit, Job, NotApplied, Whole};
-use entities::{Entity, Kind, Plugin, Subscription};
+use control::{Applied, Changes, Edit, Job, NotApplied, Plan, Stored, Whole};
+use entities::{Entity, Kind, Plugin, Served, Subscription};
 use event::timestamp::Clock;
+use gateway::Snapshot;
 use storage::dropped::Dropped;
+use storage::entities::SubscriptionState;
 use storage::failpoint;
 use tokio::runtime::Runtime;
-use uuid::Uuid;
 
-use super::compiler;
-use super::delivering::{DeclareError, declared};
-use super::reload::Reloader;
+use super::delivering::{DeclareError, Delivered, declared};
+use super::ledger;
+use super::reload::{BROKE_OFF, Reloader};
 use crate::clock::WallClock;
 use crate::report;
 
@@ -25,6 +28,7 @@ impl Reloader {
         let mut editing = Editing { node: self, runtime };
         // A bug in one API must not end the changes of all; who asked hears that nobody answers.
         let _ = catch_unwind(AssertUnwindSafe(|| job(&mut editing)));
+        self.say_whether_sure();
     }
 }
 
@@ -38,64 +42,138 @@ struct Editing<'a> {
     runtime: &'a Runtime,
 }
 
+/// A subscription that is asked for again, with what the store has of it.
+type Asked = (Arc<Subscription>, storage::entities::Subscription);
+
 impl Changes for Editing<'_> {
     fn whole(&self) -> &Whole {
         &self.node.whole
     }
 
     fn apply(&mut self, edit: Edit) -> Result<Applied, NotApplied> {
+        self.become_sure()?;
         let edit = self.node.whole.with_dependents(edit);
-        let newer = self.node.whole.edited(&edit).map_err(NotApplied::Refused)?;
-        self.refuse_named_topics(&edit, &newer)?;
-        let node = &mut *self.node;
-        let routes_change = node.whole.served() != newer.served();
-        if routes_change {
-            let compiled = node.compiler.can_compile(&newer);
-            compiled.map_err(|error| NotApplied::Broken(report::with_causes(&error)))?;
-        }
-        if node.unsure {
-            let cause = "a reload of the configuration broke off: reload again, or restart";
-            return Err(NotApplied::Unavailable(cause.into()));
-        }
-        node.unsure = true;
-        let stored = node.declare.edit(&edit, (&node.whole, &node.entities), &newer).map_err(|error| {
-            node.unsure = !matches!(error, DeclareError::Full(_));
-            NotApplied::Unavailable(report::with_causes(&error))
-        })?;
-        failpoint::hit(failpoint::DECLARED);
-        // A subscription that the store knew already keeps its id.
-        let edit = with_ids(edit, &stored.ids);
-        let newer = node.whole.edited(&edit).map_err(NotApplied::Refused)?;
-        node.entities = stored.entities;
-        node.known.declare(declared(newer.all(), &node.entities));
-        let generation = node.known.generation() + 1;
-        if routes_change {
-            self.serve_routes(generation, &newer)?;
-        }
-        let node = &mut *self.node;
-        node.known.edited(WallClock.now(), generation);
-        node.serve_whole(newer);
-        node.unsure = false;
-        let put = edit.put.iter().filter(|one| one.kind() == Kind::Subscription).map(Entity::id);
-        let stored_of = |id| node.entities.subscriptions.iter().find(|one| one.uuid == id).cloned();
-        Ok(Applied { subscriptions: put.filter_map(stored_of).collect(), ended: stored.dropped })
+        let (edit, asked) = self.asked_again(edit)?;
+        let subscriptions = match edit == Edit::default() {
+            true => Vec::new(),
+            false => self.make(&edit)?,
+        };
+        let (pending, confirmed): (Vec<_>, Vec<_>) = asked
+            .into_iter()
+            .partition(|(_, known)| matches!(known.state, SubscriptionState::Pending { .. }));
+        let wanted = pending.iter().filter_map(|(one, known)| Delivered::of(known, one)).collect();
+        self.node.declare.ask_again(wanted).map_err(|error| broken_off(self.node, &error))?;
+        let asked = confirmed.into_iter().chain(pending).map(|(_, known)| known);
+        Ok(Applied { subscriptions: subscriptions.into_iter().chain(asked).collect() })
     }
 
     fn purge(&mut self, queue: &str) -> Result<Option<Dropped>, NotApplied> {
-        let Some(id) = self.node.entities.queues.iter().find(|one| one.name == queue).map(|one| one.id)
-        else {
+        self.become_sure()?;
+        let node = &*self.node;
+        if !node.whole.all().has_queue(queue) {
             return Ok(None);
-        };
-        let dropped = self
-            .node
-            .declare
-            .purge(id)
-            .map_err(|error| NotApplied::Unavailable(report::with_causes(&error)))?;
+        }
+        let known = node.entities.queues.iter().find(|one| one.name == queue);
+        let known =
+            known.ok_or_else(|| NotApplied::Broken(format!("the store does not have the queue {queue}")))?;
+        let dropped = node.declare.purge(known.id).map_err(|error| unavailable(&error))?;
         Ok(Some(dropped))
     }
 }
 
 impl Editing<'_> {
+    /// A change that broke off behind its commit is served first.
+    fn become_sure(&mut self) -> Result<(), NotApplied> {
+        if self.node.unsure.is_none() {
+            return Ok(());
+        }
+        self.node.recover(self.runtime).map_err(NotApplied::Unavailable)
+    }
+
+    /// Leaves in the change those that have to be declared anew; the others that are asked for again stay what they are in the store.
+    fn asked_again(&self, mut edit: Edit) -> Result<(Edit, Vec<Asked>), NotApplied> {
+        let node = &*self.node;
+        let mut asked = Vec::new();
+        for id in std::mem::take(&mut edit.again) {
+            let one = node.whole.all().subscriptions.iter().find(|one| one.id == id);
+            let known = one.and_then(|one| Some((one, node.stored(one)?)));
+            let (one, known) =
+                known.ok_or_else(|| NotApplied::Broken(format!("the store does not have {id}")))?;
+            let known = node.declare.as_it_is(known);
+            match known.state.is_disabled() {
+                true => edit.again.push(id),
+                false => asked.push((one.clone(), known)),
+            }
+        }
+        Ok((edit, asked))
+    }
+
+    /// Makes a change; the subscriptions that were put, as the store has them.
+    fn make(&mut self, edit: &Edit) -> Result<Vec<storage::entities::Subscription>, NotApplied> {
+        let newer = self.node.whole.edited(edit).map_err(NotApplied::Refused)?;
+        self.refuse_named_topics(edit, &newer)?;
+        let node = &mut *self.node;
+        let generation = node.known.generation() + 1;
+        let routes_change = routes_change(edit) && node.whole.served() != newer.served();
+        let snapshot = if routes_change { compile(node, generation, &newer)? } else { None };
+        let plan = Arc::new(self.plan(edit)?);
+
+        let node = &mut *self.node;
+        node.unsure = Some(BROKE_OFF.into());
+        let stored = node.declare.edit(plan.clone()).map_err(|error| {
+            if error.left_all() {
+                node.unsure = None;
+            }
+            unavailable(&error)
+        })?;
+        failpoint::hit(failpoint::DECLARED);
+        let newer = newer.with_ids(&stored.ids());
+        self.deliver(&plan, &stored, &newer)?;
+        let node = &mut *self.node;
+        node.known.declare(declared(newer.all(), &node.entities));
+        if routes_change {
+            let snapshot = match snapshot {
+                Some(snapshot) => Some(snapshot),
+                None => compile(node, generation, &newer)?,
+            };
+            self.publish(snapshot)?;
+        }
+        let node = &mut *self.node;
+        node.known.edited(WallClock.now(), generation);
+        node.serve_whole(newer);
+        node.unsure = None;
+        Ok(stored.subscriptions.into_iter().map(|(_, known)| known).collect())
+    }
+
+    /// What the change does in the store.
+    fn plan(&self, edit: &Edit) -> Result<Plan, NotApplied> {
+        let node = &*self.node;
+        let puts: Vec<_> = edit.put.iter().filter_map(<Subscription as entities::Item>::of).collect();
+        for one in &puts {
+            node.declare.check(one).map_err(|error| unavailable(&error))?;
+        }
+        let mut fresh = ledger::fresh(puts.len() + edit.again.len()).map_err(|error| unavailable(&error))?;
+        let mut draw = || fresh.pop().expect("there is one for each subscription");
+        Plan::of(edit, &node.whole, &node.entities, &mut draw)
+            .map_err(|error| NotApplied::Broken(error.to_string()))
+    }
+
+    /// Delivers to those that were put, and no more to those that have ended.
+    fn deliver(&mut self, plan: &Plan, stored: &Stored, newer: &Whole) -> Result<(), NotApplied> {
+        let node = &mut *self.node;
+        let ended: Vec<_> = plan.ended(&node.entities).collect();
+        stored.note(plan, &mut node.entities);
+        let before = |id| node.whole.all().subscriptions.iter().find(|one| one.id == id);
+        let now = stored.subscriptions.iter().filter_map(|(asked, known)| {
+            let wanted =
+                newer.all().subscriptions.iter().find(|one| one.id == known.uuid || one.id == *asked)?;
+            let is_same =
+                before(wanted.id).is_some_and(|before| before.is_as(wanted)) && *asked == known.uuid;
+            (!is_same).then(|| Delivered::of(known, wanted)).flatten()
+        });
+        node.declare.deliver(&ended, now.collect()).map_err(|error| broken_off(node, &error))
+    }
+
     /// A topic that a rule names, of whatever origin, cannot be ended.
     fn refuse_named_topics(&self, edit: &Edit, newer: &Whole) -> Result<(), NotApplied> {
         let before = self.node.whole.all();
@@ -129,29 +207,36 @@ impl Editing<'_> {
         format!("the plug-in `{}` on {place}{consumer}", plugin.name)
     }
 
-    fn serve_routes(&mut self, generation: u64, newer: &Whole) -> Result<(), NotApplied> {
-        let broken = |cause: String| NotApplied::Broken(cause);
-        let topics = compiler::topics(&self.node.entities);
-        let snapshot = self.node.compiler.compile(generation, newer.served(), &topics);
-        let snapshot = snapshot.map_err(|error| broken(report::with_causes(&error)))?;
+    fn publish(&mut self, snapshot: Option<Snapshot>) -> Result<(), NotApplied> {
+        let broken = |cause: &str| NotApplied::Broken(cause.to_owned());
+        let snapshot = snapshot.ok_or_else(|| broken("the store lacks a topic of the configuration"))?;
         match self.node.publish(snapshot, self.runtime) {
             Ok(warning) => {
                 warning.iter().for_each(|warning| report::problem(&format!("warning: {warning}")));
                 Ok(())
             }
-            Err(_) => Err(broken("the routes cannot be published".into())),
+            Err(_) => Err(broken("the routes cannot be published")),
         }
     }
 }
 
-/// The edit as the store has it: subscriptions have the ids that it gave them.
-fn with_ids(edit: Edit, ids: &HashMap<Uuid, Uuid>) -> Edit {
-    let with_id = |entity| match entity {
-        Entity::Subscription(one) => match ids.get(&one.id) {
-            Some(id) => Entity::Subscription(Subscription { id: *id, ..(*one).clone() }.into()),
-            None => Entity::Subscription(one),
-        },
-        other => other,
-    };
-    Edit { put: edit.put.into_iter().map(with_id).collect(), ..edit }
+/// Whether a change may be one of what requests find.
+fn routes_change(edit: &Edit) -> bool {
+    let mut kinds = edit.put.iter().map(Entity::kind).chain(edit.end.iter().map(|one| one.0));
+    kinds.any(|kind| Served::HAS.contains(&kind))
+}
+
+/// As [`Reloader::compile`].
+fn compile(node: &Reloader, generation: u64, newer: &Whole) -> Result<Option<Snapshot>, NotApplied> {
+    node.compile(generation, newer).map_err(|refused| NotApplied::Broken(refused.cause()))
+}
+
+/// Behind the commit: what is served is made that of the store by whoever comes next.
+fn broken_off(node: &mut Reloader, error: &DeclareError) -> NotApplied {
+    node.unsure = Some(report::with_causes(error));
+    unavailable(error)
+}
+
+fn unavailable(error: &(dyn std::error::Error + 'static)) -> NotApplied {
+    NotApplied::Unavailable(report::with_causes(error))
 }

@@ -48,7 +48,7 @@ impl Files {
     /// # Errors
     /// All that is wrong with them.
     pub fn read(&self) -> Result<Checked, Report> {
-        self.check(Remembered { from: Source::Files, files: config::read_all(&self.paths)? })
+        self.check(Remembered::new(Source::Files, config::read_all(&self.paths)?))
     }
 
     /// Checks texts; of none comes an empty configuration.
@@ -77,7 +77,7 @@ impl Files {
     /// All that is wrong with it.
     pub fn check_given(&self, text: String) -> Result<Checked, Report> {
         let files = vec![Text { name: GIVEN.to_owned(), text }];
-        self.check(Remembered { from: Source::Api, files })
+        self.check(Remembered::new(Source::Api, files))
     }
 }
 

@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 use admin::reload::{self, Asked, Asks, Fault, Problem};
 use admin::{Configuration, Reloaded};
 use config::Report;
-use control::{Adopted, Control, Dangling, HubChange, Whole};
+use control::{Adopted, Control, Dangling, HubChange, OtherId, Whole};
 use event::timestamp::Clock;
 use gateway::compile::CompileError;
 use gateway::snapshot::Retired;
 use gateway::{Publisher, Snapshot};
 use pipeline::ConfigProblem;
-use storage::entities::Entities;
+use storage::entities::{Entities, Subscription};
 use storage::failpoint;
 use tokio::runtime::Runtime;
 
@@ -28,7 +28,7 @@ use super::compiler::{self, Compiler};
 use super::delivering::{Declare, DeclareError, declared};
 use super::files::{Checked, Files};
 use super::reach::{self, Reach};
-use super::remembered::{self, Source};
+use super::remembered::{self, Remembered, Source};
 use super::{StartError, changes};
 use crate::clock::WallClock;
 use crate::{check, report};
@@ -37,6 +37,9 @@ use crate::{check, report};
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
 /// Between two looks whether a generation that was served is nobody's any more.
 const LOOK_AT_RETIRED_EVERY: Duration = Duration::from_secs(1);
+
+/// Why it is not known whether a change is stored, until it has come to its end.
+pub const BROKE_OFF: &str = "it ended unexpectedly, which is a bug in Retrohook, see the log";
 
 /// What a reload needs, and what the last one left.
 pub struct Reloader {
@@ -58,8 +61,10 @@ pub struct Reloader {
     pub reach: Reach,
     /// Where the admin port looks.
     pub known: Arc<Configuration>,
-    /// A reload broke off after it had begun to change what is declared: what the store has may be that of other files.
-    pub unsure: bool,
+    /// Why a change broke off after it had begun to be stored, if one has: what the store has may be more than what is served.
+    pub unsure: Option<String>,
+    /// Ids of entities of the files that the files do not say.
+    pub other_ids: Vec<OtherId>,
     /// Generations that requests may still have.
     pub retired: Vec<Retired>,
 }
@@ -156,6 +161,7 @@ impl Reloader {
         // A bug in the reading of a file must not end the reading of files. What is served is replaced as a whole, and what may be half
         // changed is known by `unsure`.
         let ended = catch_unwind(AssertUnwindSafe(|| change(self, runtime)));
+        self.say_whether_sure();
         match ended.unwrap_or(Err(Refused::Panicked)) {
             Ok(outcome) => self.taken(outcome, began.elapsed()),
             Err(refused) => self.refused(&refused, from, began.elapsed()),
@@ -182,15 +188,25 @@ impl Reloader {
 
     /// Serves a configuration in the place of the one that is served.
     fn take(&mut self, checked: Checked, runtime: &Runtime) -> Result<Outcome, Refused> {
+        let (api, known) = match self.unsure {
+            None => (self.whole.api().clone(), self.other_ids.clone()),
+            // Changes of APIs that broke off, too.
+            Some(_) => {
+                let (kept, made) = self.declare.kept().map_err(Refused::Declare)?;
+                (made, kept.map(|kept| kept.other_ids()).unwrap_or_default())
+            }
+        };
+        let (whole, adopted, other_ids) = Whole::merge_knowing(checked.config.set.clone(), api, &known);
+        let checked = Checked { remembered: checked.remembered.with_ids(&other_ids), ..checked };
         let config = &checked.config;
-        let (whole, adopted) = Whole::merge(config.set.clone(), self.whole.api().clone());
         self.refuse_what_is_used(&whole)?;
         let hub_changes = control::hub_changes(self.whole.all(), whole.all());
         let routes_change = self.whole.served() != whole.served();
-        let declares = !hub_changes.is_empty() || !adopted.is_empty() || self.unsure;
+        let declares = !hub_changes.is_empty() || !adopted.is_empty() || self.unsure.is_some();
         if !declares && !routes_change {
             // Other words for the same: a secret that is a reference now, for instance.
             self.declare.keep(checked.remembered.keep()).map_err(Refused::Declare)?;
+            self.other_ids = other_ids;
             return Ok(Outcome::Unchanged);
         }
         let generation = self.known.generation() + 1;
@@ -212,14 +228,55 @@ impl Reloader {
             warnings.extend(self.publish(snapshot, runtime)?);
         }
         self.serve_whole(whole);
-        self.unsure = false;
+        self.other_ids = other_ids;
+        self.unsure = None;
         Ok(Outcome::Published(Published { generation, changes, warnings }))
     }
 
     /// What APIs made may refer to what files declare, which then stays.
     fn refuse_what_is_used(&self, whole: &Whole) -> Result<(), Refused> {
-        let dangling = whole.dangling();
+        let (mut dangling, before) = (whole.dangling(), self.whole.dangling());
+        // What lacked something before is no reason to stand still.
+        dangling.retain(|one| !before.contains(one));
         if dangling.is_empty() { Ok(()) } else { Err(Refused::StillUsed(dangling)) }
+    }
+
+    /// Makes what is served that of the store, as a start would: what broke off is in it as a whole, or not at all.
+    ///
+    /// # Errors
+    /// Why it is still not sure what is served.
+    pub fn recover(&mut self, runtime: &Runtime) -> Result<(), String> {
+        let recovered = self.declare.kept().map_err(Refused::Declare).and_then(|(kept, _)| {
+            let nothing = Remembered::new(Source::Files, Vec::new());
+            let checked = self.files.check(kept.unwrap_or(nothing)).map_err(Refused::Problems)?;
+            self.take(checked, runtime)
+        });
+        match recovered {
+            Ok(Outcome::Published(Published { generation, .. })) => {
+                self.known.edited(WallClock.now(), generation);
+                report::line(&format!(
+                    "a change that broke off is served as the store has it (generation {generation})"
+                ));
+            }
+            Ok(Outcome::Unchanged) => {}
+            Err(refused) => return Err(refused.cause()),
+        }
+        self.say_whether_sure();
+        Ok(())
+    }
+
+    /// Tells operators if it is not sure what is served.
+    pub fn say_whether_sure(&self) {
+        self.known.broke_off(self.unsure.clone());
+    }
+
+    /// What the store has of a subscription of the configuration.
+    pub fn stored(&self, one: &entities::Subscription) -> Option<&Subscription> {
+        let topic = self.entities.topics.iter().find(|topic| topic.name == one.topic)?.id;
+        let is_it = |known: &&Subscription| {
+            (known.topic, known.protocol, &known.endpoint) == (topic, one.protocol, &one.endpoint)
+        };
+        self.entities.subscriptions.iter().find(is_it)
     }
 
     pub fn serve_whole(&mut self, whole: Whole) {
@@ -234,11 +291,11 @@ impl Reloader {
         adopted: Vec<Adopted>,
         hub_changes: &[HubChange],
     ) -> Result<(), Refused> {
-        let older = (!self.unsure).then_some((&**self.whole.all(), &self.entities));
-        let was_unsure = std::mem::replace(&mut self.unsure, true);
+        let older = self.unsure.is_none().then_some((&**self.whole.all(), &self.entities));
+        let was_unsure = self.unsure.replace(BROKE_OFF.into());
         let also = remembered::with_rows(&checked.remembered, adopted, Vec::new());
         self.entities = self.declare.change(older, whole.all(), also).map_err(|error| {
-            self.unsure = was_unsure || !matches!(error, DeclareError::Full(_));
+            self.unsure = if error.left_all() { was_unsure } else { Some(report::with_causes(&error)) };
             Refused::Declare(error)
         })?;
         self.known.declare(declared(whole.all(), &self.entities));
@@ -249,7 +306,7 @@ impl Reloader {
     }
 
     /// `None` if it can be compiled, and the store does not have all of its topics yet.
-    fn compile(&self, generation: u64, whole: &Whole) -> Result<Option<Snapshot>, Refused> {
+    pub fn compile(&self, generation: u64, whole: &Whole) -> Result<Option<Snapshot>, Refused> {
         let topics = compiler::topics(&self.entities);
         let are_there = whole.all().topics.iter().all(|topic| topics.contains_key(&topic.name));
         let topics = if are_there { topics } else { compiler::placeholders(whole.all()) };
@@ -302,7 +359,7 @@ impl Reloader {
                 report::problem(&format!("{}\n  hint: {}", problem.message, problem.hint));
             }
         }
-        let message = match self.unsure {
+        let message = match self.unsure.is_some() {
             false => format!("{cause}; the old configuration stands (generation {generation})"),
             true => format!(
                 "{cause}; routes are those of the old configuration (generation {generation}), and topics, queues and subscriptions may be \
@@ -311,7 +368,7 @@ impl Reloader {
         };
         report::problem(&format!("retrohook: not reloaded: {message}"));
         // What somebody else wanted to be served, and is not, is no trouble of this node.
-        if self.unsure || (from == Source::Files && !matches!(refused, Refused::NoFiles)) {
+        if self.unsure.is_some() || (from == Source::Files && !matches!(refused, Refused::NoFiles)) {
             self.known.reloaded(WallClock.now(), Reloaded::Refused { cause });
         }
         let report = self.report(reload::Outcome::Refused, millis, message);
@@ -339,7 +396,7 @@ impl Refused {
     }
 
     /// In one line.
-    fn cause(&self) -> String {
+    pub fn cause(&self) -> String {
         match self {
             Self::NoFiles => {
                 "there is no file to read, because this node was started without one (-c FILE)".into()
@@ -363,7 +420,7 @@ impl Refused {
     fn problems(&self) -> Vec<Problem> {
         match self {
             Self::Problems(report) => report.problems.iter().map(problem).collect(),
-            Self::StillUsed(dangling) => dangling.iter().map(still_used).collect(),
+            Self::StillUsed(dangling) => dangling.iter().map(changes::dangling).map(by_apis).collect(),
             Self::Compile(error) => vec![Problem {
                 file: String::new(),
                 line: None,
@@ -379,8 +436,8 @@ impl Refused {
     }
 }
 
-fn still_used(dangling: &Dangling) -> Problem {
-    let (message, hint) = changes::dangling(dangling);
+/// A message and its hint of what APIs have made.
+fn by_apis((message, hint): (String, String)) -> Problem {
     Problem { file: String::new(), line: None, column: None, path: String::new(), message, hint }
 }
 

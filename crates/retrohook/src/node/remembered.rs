@@ -4,10 +4,12 @@
 //! from the environment is taken anew. It is written in the commit that makes topics, queues and subscriptions those of the same texts.
 
 use config::Text;
-use control::Adopted;
+use control::{Adopted, OtherId};
+use entities::Kind;
 use serde::{Deserialize, Serialize};
 use storage::registry::Row;
 use storage::{StoreError, Tx, Writer};
+use uuid::Uuid;
 
 /// Its name among the small values.
 const NAME: &str = "configuration";
@@ -19,6 +21,9 @@ pub struct Remembered {
     pub from: Source,
     /// Its files, in their order.
     pub files: Vec<Text>,
+    /// Entities that have other ids than those that the files give them: kind, that id, and the one that it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ids: Vec<(String, Uuid, Uuid)>,
 }
 
 /// Where a configuration came from.
@@ -32,6 +37,27 @@ pub enum Source {
 }
 
 impl Remembered {
+    /// Texts from somewhere.
+    pub fn new(from: Source, files: Vec<Text>) -> Self {
+        Self { from, files, ids: Vec::new() }
+    }
+
+    /// Ids that entities of the files have, and that the files do not say.
+    pub fn other_ids(&self) -> Vec<OtherId> {
+        let read = |(kind, declared, id): &(String, Uuid, Uuid)| {
+            let kind = *Kind::ALL.iter().find(|known| known.key() == kind)?;
+            Some(OtherId { kind, declared: *declared, id: *id })
+        };
+        self.ids.iter().filter_map(read).collect()
+    }
+
+    /// The same, with these.
+    #[must_use]
+    pub fn with_ids(mut self, ids: &[OtherId]) -> Self {
+        self.ids = ids.iter().map(|one| (one.kind.key().to_owned(), one.declared, one.id)).collect();
+        self
+    }
+
     /// What the store has; `None` in a store in which nothing was declared yet.
     ///
     /// # Errors

@@ -7,20 +7,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{Edit, Stored, Whole};
+use control::{Plan, Stored};
 use delivery::Deliveries;
 use delivery::signing::Secret;
 use delivery::wire::WireFormat;
 use delivery::wire::sns::Names;
 use delivery::worker::{self, Confirmation, Order, Settings};
-use entities::{Kind, Set};
-use hub::{Hub, HubError, QueueSettings};
+use entities::Set;
+use hub::{Hub, HubError};
 use storage::dropped::Dropped;
 use storage::entities::{Entities, QueueId, Subscription, SubscriptionId};
 use storage::{Reader, StoreError, Tx, Writer};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::node::remembered::Remembered;
 use crate::node::{StartError, changes, ledger};
 
 /// How long attempts under way at an endpoint that a subscription no longer has may take; those that take longer are made anew, at the
@@ -41,19 +42,26 @@ pub struct Declare {
 /// Why a declaration did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclareError {
-    /// The store had no room for it, and has changed nothing.
+    /// It ended before anything had changed.
     #[error("the store does not take the change")]
-    Full(#[source] StoreError),
+    Unchanged(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The store failed: what it has may be the one or the other.
     #[error("the store does not take the change")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A setting that its check should have refused, or a system without randomness.
-    #[error(transparent)]
-    Part(#[from] StartError),
+    /// The store has the newer one, and not all that is to be delivered is.
+    #[error("the store has the change, and a delivery cannot be started")]
+    Workers(#[source] StartError),
+}
+
+impl DeclareError {
+    /// Whether it is sure that nothing has changed.
+    pub fn left_all(&self) -> bool {
+        matches!(self, Self::Unchanged(_))
+    }
 }
 
 /// What a subscription of the configuration needs to be delivered to.
-pub(super) struct Delivered {
+pub struct Delivered {
     stored: Subscription,
     wanted: entities::Subscription,
 }
@@ -63,7 +71,7 @@ impl Declare {
     /// is started anew. Blocks until the workers that have to go are gone.
     ///
     /// # Errors
-    /// [`DeclareError::Full`]: nothing has changed. Any other: the store, and who is delivered to, may be those of either.
+    /// [`DeclareError::left_all`] says whether nothing has changed. Else the store, and who is delivered to, may be those of either.
     pub fn change<A>(
         &self,
         older: Option<(&Set, &Entities)>,
@@ -73,11 +81,11 @@ impl Declare {
     where
         A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
     {
-        newer.subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop))?;
+        newer.subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop)).map_err(unchanged)?;
         // An earlier reload may not have come to its end.
-        ledger::copy_missed(&self.writer).map_err(store)?;
-        let before = self.reader.subscriptions().map_err(store)?;
-        let (wanted, set) = (ledger::desired(newer)?, newer.clone());
+        ledger::copy_missed(&self.writer).map_err(unchanged)?;
+        let before = self.reader.subscriptions().map_err(unchanged)?;
+        let (wanted, set) = (ledger::desired(newer).map_err(unchanged)?, newer.clone());
         let settings = move |entities: &Entities| hub_settings(&set, entities);
         let entities = {
             let declaring = self.hub.declare(wanted, settings, also);
@@ -88,31 +96,73 @@ impl Declare {
             tracing::warn!(%error, "queues that are declared again have not got all that they missed: the next reload or start sends it");
         }
         let running = older.map(|(set, entities)| workers(set, entities));
-        self.replace_workers(running.as_deref(), workers(newer, &entities))?;
+        self.replace_workers(running.as_deref(), workers(newer, &entities)).map_err(DeclareError::Workers)?;
         changes::warn_of_idle_subscriptions(&entities);
         Ok(entities)
     }
 
-    /// Makes a change by an API: `older` is what it changes, `newer` what comes of it.
+    /// Makes a change by an API in the store and the hub. Who is delivered to is [`Declare::deliver`]'s.
     ///
     /// # Errors
     /// As [`Declare::change`].
-    pub fn edit(
-        &self,
-        edit: &Edit,
-        older: (&Whole, &Entities),
-        newer: &Whole,
-    ) -> Result<Stored, DeclareError> {
-        let (before, entities) = older;
-        newer.all().subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop))?;
-        let puts = edit.put.iter().filter(|one| one.kind() == Kind::Subscription).count();
-        let (fresh, edit) = (ledger::fresh(puts)?, edit.clone());
-        let (whole, stored) = (before.clone(), entities.clone());
-        let change = move |hub: &mut hub::Edit<'_>| control::store(&edit, &whole, &stored, &fresh, hub);
-        let done = self.runtime.block_on(self.hub.edit(change)).map_err(of_hub)?;
-        let running = workers(before.all(), entities);
-        self.replace_workers(Some(&running), workers(newer.all(), &done.entities))?;
-        Ok(done)
+    pub fn edit(&self, plan: Arc<Plan>) -> Result<Stored, DeclareError> {
+        self.runtime.block_on(self.hub.edit(move |hub| plan.run(hub))).map_err(of_hub)
+    }
+
+    /// Whether a subscription of a configuration can be delivered to.
+    ///
+    /// # Errors
+    /// A setting that its check should have refused: nothing has changed.
+    pub fn check(&self, wanted: &entities::Subscription) -> Result<(), DeclareError> {
+        settings(wanted).map(drop).map_err(unchanged)
+    }
+
+    /// Delivers to `now` as the configuration says, and to those that have `ended` no more: their calls are cut off. Blocks until the workers
+    /// that have to go are gone.
+    ///
+    /// # Errors
+    /// [`DeclareError::Workers`].
+    pub fn deliver(&self, ended: &[SubscriptionId], now: Vec<Delivered>) -> Result<(), DeclareError> {
+        if !ended.is_empty() {
+            self.runtime.block_on(self.deliveries.end(ended));
+        }
+        let (running, new): (Vec<_>, Vec<_>) =
+            now.into_iter().partition(|one| self.deliveries.handle(one.stored.id).is_some());
+        let restarted = match running.is_empty() {
+            true => Ok(()),
+            false => {
+                let ids: Vec<SubscriptionId> = running.iter().map(|one| one.stored.id).collect();
+                self.restart_workers(&ids, running)
+            }
+        };
+        restarted.and(self.start_workers(new)).map_err(DeclareError::Workers)
+    }
+
+    /// Has pending subscriptions asked to confirm now, and not when it is their turn.
+    ///
+    /// # Errors
+    /// [`DeclareError::Workers`].
+    pub fn ask_again(&self, pending: Vec<Delivered>) -> Result<(), DeclareError> {
+        let ids: Vec<SubscriptionId> = pending.iter().map(|one| one.stored.id).collect();
+        // What is under way is a request to confirm, which is made anew.
+        self.runtime.block_on(self.deliveries.stop(&ids, Instant::now()));
+        self.start_workers(pending).map_err(DeclareError::Workers)
+    }
+
+    /// A subscription with the state that it has now; what a declaration said of it may be old.
+    pub fn as_it_is(&self, stored: &Subscription) -> Subscription {
+        let state = self.hub.watch_subscription(stored.id).map(|state| state.borrow().clone());
+        Subscription { state: state.unwrap_or_else(|| stored.state.clone()), ..stored.clone() }
+    }
+
+    /// The configuration that the store keeps, and what APIs have made.
+    ///
+    /// # Errors
+    /// If the store fails, or has what this version cannot read.
+    pub fn kept(&self) -> Result<(Option<Remembered>, Set), DeclareError> {
+        let rows = self.reader.rows().map_err(unchanged)?;
+        let made = control::rows::read(&rows).map_err(unchanged)?;
+        Ok((Remembered::read(&self.writer).map_err(unchanged)?, made))
     }
 
     /// Drops a queue's messages.
@@ -131,10 +181,7 @@ impl Declare {
     where
         A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
     {
-        self.writer.transact(move |tx| also(tx)).wait().map_err(|error| match error {
-            full @ StoreError::Full(_) => DeclareError::Full(full),
-            other => store(other),
-        })
+        self.writer.transact(move |tx| also(tx)).wait().map_err(of_store)
     }
 
     fn replace_workers(
@@ -154,8 +201,13 @@ impl Declare {
             Some(running) => running.iter().filter(is_another).map(|one| one.stored.id).collect(),
             None => self.deliveries.handles().iter().map(worker::Handle::subscription).collect(),
         };
+        self.restart_workers(&gone, wanted)
+    }
+
+    /// Stops workers, and starts one for each that is wanted and has none.
+    fn restart_workers(&self, gone: &[SubscriptionId], wanted: Vec<Delivered>) -> Result<(), StartError> {
         let deadline = Instant::now() + STOP_WITHIN;
-        self.runtime.block_on(self.deliveries.stop(&gone, deadline));
+        self.runtime.block_on(self.deliveries.stop(gone, deadline));
         // Their cursors are those of now, not those of the declaration's commit; and what a worker that was cut off had queued is seen.
         self.writer.transact(|_| Ok(())).wait().map_err(|error| StartError::Store(error.into()))?;
         let stored = self.reader.subscriptions().map_err(|error| StartError::Store(error.into()))?;
@@ -191,18 +243,31 @@ impl Declare {
     }
 }
 
-fn store(error: StoreError) -> DeclareError {
-    DeclareError::Store(error.into())
+fn unchanged(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DeclareError {
+    DeclareError::Unchanged(error.into())
+}
+
+/// Of a commit. Only one that broke off, or the end of the writer, leaves open what the store has.
+fn of_store(error: StoreError) -> DeclareError {
+    match error {
+        StoreError::Latched(_) | StoreError::Closed => DeclareError::Store(error.into()),
+        refused => unchanged(refused),
+    }
 }
 
 fn of_hub(error: HubError) -> DeclareError {
     match error {
-        HubError::Store { source: full @ StoreError::Full(_), .. } => DeclareError::Full(full),
+        HubError::Store { source, .. } => of_store(source),
         other => DeclareError::Store(other.into()),
     }
 }
 
 impl Delivered {
+    /// A push subscription as the store and the configuration have it; `None` for one of a queue.
+    pub fn of(stored: &Subscription, wanted: &entities::Subscription) -> Option<Self> {
+        stored.protocol.is_push().then(|| Self { stored: stored.clone(), wanted: wanted.clone() })
+    }
+
     /// Whether a worker for the one does what a worker for the other does.
     fn is_served_as(&self, other: &Self) -> bool {
         let identity = |one: &Subscription| (one.uuid, one.name.clone(), one.protocol, one.endpoint.clone());
@@ -212,20 +277,12 @@ impl Delivered {
 
 /// The push subscriptions of a configuration.
 pub(super) fn workers(set: &Set, entities: &Entities) -> Vec<Delivered> {
-    let push = pairs(set, entities).filter(|(stored, _)| stored.protocol.is_push());
-    push.map(|(stored, wanted)| Delivered { stored: stored.clone(), wanted: wanted.clone() }).collect()
+    pairs(set, entities).filter_map(|(stored, wanted)| Delivered::of(stored, wanted)).collect()
 }
 
 /// What the configuration has of queues and their subscriptions.
 pub(super) fn hub_settings(set: &Set, entities: &Entities) -> hub::Settings {
-    let queues = set.queues.iter().map(|queue| {
-        let settings = QueueSettings {
-            visibility: queue.visibility_timeout,
-            receive_wait: queue.receive_wait_time,
-            retention: queue.message_retention_period,
-        };
-        (queue.name.clone(), settings)
-    });
+    let queues = set.queues.iter().map(|queue| (queue.name.clone(), control::queue_settings(queue)));
     let raw = pairs(set, entities).filter(|(_, wanted)| wanted.raw_message_delivery);
     hub::Settings { queues: queues.collect(), raw: raw.map(|(stored, _)| stored.id).collect() }
 }

@@ -10,6 +10,8 @@ use testkit::receiver::Receiver;
 use testkit::scene::{Profiles, Scene};
 use testkit::wait;
 
+mod owners;
+
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:profile-changes";
 /// As SDKs sign; nobody verifies it.
