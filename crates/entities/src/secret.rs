@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde::{Deserialize, Serialize};
 
 /// The shortest and the longest key of a subscription, in bytes (Standard Webhooks' bounds).
@@ -16,6 +17,11 @@ impl Secret {
     /// A text that was checked.
     pub fn new(text: String) -> Self {
         Self(text)
+    }
+
+    /// Whether it is this text; takes as long whatever the text is, as far as it has the same length.
+    pub fn is(&self, text: &[u8]) -> bool {
+        verify_slices_are_equal(self.0.as_bytes(), text).is_ok()
     }
 
     /// The text, of a subscription with its `whsec_`.

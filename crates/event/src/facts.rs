@@ -11,6 +11,7 @@ use std::ops::Deref;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use crate::Timestamp;
 
@@ -70,6 +71,9 @@ pub struct RequestView<'a> {
     pub client_ip: &'a str,
     /// When its head had arrived.
     pub started_at: Timestamp,
+    /// Whom the gateway has recognised, if anybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authenticated_entity: Option<&'a AuthenticatedEntity>,
     /// The 0.8 `api` object, made once from service and route.
     pub api: &'a RawValue,
 }
@@ -98,7 +102,25 @@ pub struct RequestFacts<'a> {
     pub head_size: u64,
     pub client_ip: Text<'a>,
     pub started_at: Timestamp,
+    /// Absent in records of older versions, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authenticated_entity: Option<AuthenticatedEntity>,
     pub api: &'a RawValue,
+}
+
+/// Whom the gateway has recognised, and by which credential. Kong's two ids, and the consumer's names beside them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthenticatedEntity {
+    /// The credential's id.
+    pub id: Uuid,
+    /// The consumer's id.
+    pub consumer_id: Uuid,
+    /// The consumer's name here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The consumer's name elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_id: Option<String>,
 }
 
 /// What came back; borrowed from the exchange.

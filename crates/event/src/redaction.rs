@@ -4,6 +4,8 @@
 //! the values of what usually carries a secret read [`REDACTED`](crate::facts::REDACTED) from the first durable byte on, in every
 //! place where a header or a URI stands. Bodies have a redaction of their own: [`JsonRedaction`](crate::capture::JsonRedaction).
 
+use http::header::HeaderName;
+
 mod headers;
 mod query;
 mod shown;
@@ -22,6 +24,14 @@ pub struct Redaction {
 }
 
 impl Redaction {
+    /// The same, and headers and arguments of these names as well, whatever else is said of them.
+    #[must_use]
+    pub fn with(mut self, headers: &[HeaderName], arguments: &[String]) -> Self {
+        headers.iter().for_each(|name| self.headers.add(name.clone()));
+        arguments.iter().for_each(|name| self.query.add(name));
+        self
+    }
+
     /// What usually carries a secret.
     pub fn of_secrets() -> Self {
         Self { headers: HeaderRedaction::of_secrets(), query: QueryRedaction::of_secrets() }

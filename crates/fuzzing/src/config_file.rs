@@ -116,8 +116,12 @@ fn compiles(config: &Config) {
     let build = |Owned { plugin, owner }: &Owned| -> Result<_, ConfigProblem> {
         let kind = kinds.iter().find(|kind| kind.name() == plugin.name).expect("a kind that there is");
         let context = BuildContext {
+            instance: plugin.id,
             owner: owner.clone(),
-            services: Services::default().with(WRITER.clone()),
+            services: Services::default()
+                .with(WRITER.clone())
+                .with(plugins::Consumers::of(&config.served.known))
+                .with(plugins::Counters::default()),
             clock: Arc::new(Stopped),
             topics: topics.clone(),
             region: REGION.to_owned(),

@@ -85,6 +85,7 @@ fn request<'a>(input: &mut Input<'_>, api: &'a OnceCell<Box<RawValue>>, format: 
         client_ip: input.line().into(),
         started_at: Timestamp::from_micros(input.number()),
         headers: texts(input.pairs()),
+        authenticated_entity: None,
         api: api.get_or_init(|| api_of(&input.line())),
     }
 }

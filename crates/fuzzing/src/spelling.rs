@@ -111,6 +111,7 @@ fn context() -> Context {
         route: None,
         consumer: None,
         credential: None,
+        carried: Vec::new(),
         data: PluginData::default(),
     }
 }
@@ -155,6 +156,7 @@ fn rule() -> Arc<dyn Record> {
     };
     let (writer, _) = Writer::spawn(config).expect("a thread");
     let context = BuildContext {
+        instance: uuid::Uuid::nil(),
         owner: "service".into(),
         services: Services::default().with(writer),
         clock,

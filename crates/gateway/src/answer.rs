@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use event::EventId;
-use http::header::{
-    ACCEPT, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
-};
+use http::header::{ACCEPT, ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Extensions, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
+use pipeline::answer;
 
 /// Why the gateway answers itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,14 +78,7 @@ impl Refusal {
 
     /// The answer, in the form that the client's `Accept` prefers. Latencies and id headers are added where the answer is sent.
     pub fn answer(self, id: EventId, accept: Option<&HeaderValue>) -> Response<Bytes> {
-        let form = Form::preferred(accept);
-        let mut digits = [0; 32];
-        let body = form.body(self.message(), id.write_simple(&mut digits));
-        let length = body.len();
-        let mut response = Response::new(Bytes::from(body));
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-        *response.status_mut() = self.status();
-        response.headers_mut().insert(CONTENT_TYPE, form.content_type());
+        let mut response = answer::error(self.status(), self.message(), id, accept);
         if matches!(self, Self::StoreUnavailable | Self::TooManyExchanges) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
         }
@@ -117,66 +109,11 @@ pub fn accept_of(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(ACCEPT).cloned()
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Json,
-    Plain,
-    Html,
-    Xml,
-}
-
-impl Form {
-    /// The form with the highest q-value that we have; JSON if none is named, and the first named of equals.
-    fn preferred(accept: Option<&HeaderValue>) -> Self {
-        let Some(accept) = accept.and_then(|value| value.to_str().ok()) else { return Self::Json };
-        let mut best = (0.0, Self::Json);
-        for range in accept.split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let form = match parts.next().unwrap_or_default() {
-                "application/json" | "application/*" | "*/*" => Self::Json,
-                "text/plain" | "text/*" => Self::Plain,
-                "text/html" => Self::Html,
-                "application/xml" => Self::Xml,
-                _ => continue,
-            };
-            let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Ok(1.0), str::parse);
-            let quality: f32 = quality.unwrap_or(0.0);
-            if quality > best.0 {
-                best = (quality, form);
-            }
-        }
-        best.1
-    }
-
-    fn content_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Json => "application/json; charset=utf-8",
-            Self::Plain => "text/plain; charset=utf-8",
-            Self::Html => "text/html; charset=utf-8",
-            Self::Xml => "application/xml; charset=utf-8",
-        })
-    }
-
-    fn body(self, message: &str, id: &str) -> String {
-        match self {
-            Self::Json => format!("{{\n  \"message\":\"{message}\",\n  \"request_id\":\"{id}\"\n}}"),
-            Self::Plain => format!("{message}\nrequest_id: {id}\n"),
-            Self::Html => format!(
-                "<!doctype html>\n<html>\n  <head>\n    <meta charset=\"utf-8\">\n    <title>Error</title>\n  </head>\n  \
-                 <body>\n    <h1>Error</h1>\n    <p>{message}.</p>\n    <p>request_id: {id}</p>\n  </body>\n</html>\n"
-            ),
-            Self::Xml => format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<error>\n  <message>{message}</message>\n  \
-                 <requestid>{id}</requestid>\n</error>\n"
-            ),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use event::Timestamp;
+    use http::header::CONTENT_TYPE;
 
     #[test]
     fn the_json_is_kongs_to_the_byte() {
@@ -189,15 +126,5 @@ mod tests {
             "{\n  \"message\":\"no Route matched with those values\",\n  \
              \"request_id\":\"00000000000070008000000000000000\"\n}"
         );
-    }
-
-    #[test]
-    fn accept_chooses_the_form() {
-        let form = |accept: &'static str| Form::preferred(Some(&HeaderValue::from_static(accept)));
-        assert_eq!(form("text/html,application/xml;q=0.9,*/*;q=0.8"), Form::Html);
-        assert_eq!(form("text/plain"), Form::Plain);
-        assert_eq!(form("text/html;q=0.1, application/json;q=0.2"), Form::Json);
-        assert_eq!(form("image/png"), Form::Json);
-        assert_eq!(form("application/xml"), Form::Xml);
     }
 }

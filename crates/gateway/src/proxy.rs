@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use entities::method::MethodProblem;
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -27,7 +27,7 @@ use crate::framing::host_of;
 use crate::front::{self, Unrouted};
 use crate::headers;
 use crate::hops::{self, Looping};
-use crate::read_ahead::{Ahead, read_ahead};
+use crate::read_ahead::{Ahead, Sent};
 use crate::snapshot::{Place, Served};
 use crate::table::Route;
 
@@ -55,14 +55,14 @@ pub(crate) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ClientBody>, BodyError> {
     // In a function of its own, so that what is done with takes no room while the exchange waits.
-    let (mut account, head, body) = begin(&core, connection, request);
+    let (mut account, head, mut sent) = begin(&core, connection, request);
     let started = account.context.started;
-    let answer = match find(&core, &mut account, head).await {
+    let answer = match find(&core, &mut account, head, &mut sent).await {
         Ok((routed, watches)) if watches.is_empty() => {
-            let answer = routed.plain(&core, &mut account, body).await;
+            let answer = routed.plain(&core, &mut account, sent).await;
             account.attach(answer)
         }
-        Ok((routed, watches)) => recorded(&core, account, routed, watches, body).await?,
+        Ok((routed, watches)) => recorded(&core, account, routed, watches, sent).await?,
         Err(early) => {
             let answer = match early {
                 Early::Refused(refusal) => account.refuse(refusal),
@@ -75,11 +75,7 @@ pub(crate) async fn serve(
     Ok(answer)
 }
 
-fn begin(
-    core: &Core,
-    connection: Connection,
-    request: Request<Incoming>,
-) -> (Account, RequestHead, Incoming) {
+fn begin(core: &Core, connection: Connection, request: Request<Incoming>) -> (Account, RequestHead, Sent) {
     let started = Instant::now();
     let now = core.clock.now();
     let (parts, body) = request.into_parts();
@@ -94,10 +90,12 @@ fn begin(
         route: None,
         consumer: None,
         credential: None,
+        carried: Vec::new(),
         data: pipeline::context::PluginData::default(),
     };
-    let head = RequestHead { method: parts.method, uri: rooted(parts.uri), headers: parts.headers };
-    (Account::new(context), head, body)
+    let (method, uri, headers) = (parts.method, rooted(parts.uri), parts.headers);
+    let head = RequestHead { method, uri, headers, body: None };
+    (Account::new(context), head, Sent::new(body))
 }
 
 /// The gateway answers without asking the upstream.
@@ -128,6 +126,7 @@ async fn find(
     core: &Rc<Core>,
     account: &mut Account,
     mut head: RequestHead,
+    sent: &mut Sent,
 ) -> Result<(Routed, Watches), Early> {
     let inbound = account.context.inbound;
     // A generation that comes meanwhile is for those that begin after it.
@@ -152,9 +151,13 @@ async fn find(
         (None, Some(first)) => first.clone(),
         (came, _) => hops::next(&core.front.node, came.as_ref())?,
     };
-    access(account, route, &mut head).await?;
+    access(core, account, route, &mut head, sent).await?;
+    if let Some(body) = head.body.take() {
+        forward_body(&mut head, sent, body);
+    }
 
-    let target = Target::new(service, &found, &asked, host, inbound.local.ip())
+    let query = head.uri.path_and_query().unwrap_or(&asked);
+    let target = Target::new(service, &found, query, host, inbound.local.ip())
         .ok_or(Early::Refused(Refusal::BadRequest))?;
     let watches = target.watches(account, &head, &found, size);
     Ok((Routed { head, client, hops, target }, watches))
@@ -186,10 +189,19 @@ fn lost(
 }
 
 /// Asks the plug-ins one after the other. Once the consumer is known, those that are for them take their turns.
-async fn access(account: &mut Account, route: &Route, head: &mut RequestHead) -> Result<(), Early> {
+async fn access(
+    core: &Core,
+    account: &mut Account,
+    route: &Route,
+    head: &mut RequestHead,
+    sent: &mut Sent,
+) -> Result<(), Early> {
     let mut chain = route.chains.nobody();
     let mut next = 0;
     while let Some(link) = chain.access().get(next) {
+        if link.role.reads_body() && head.body.is_none() {
+            head.body = sent.whole(core).await.map_err(Early::Refused)?;
+        }
         let verdict = match link.role.access(head, &mut account.context) {
             Deciding::Now(verdict) => verdict,
             Deciding::Later(verdict) => verdict.await,
@@ -207,6 +219,14 @@ async fn access(account: &mut Account, route: &Route, head: &mut RequestHead) ->
     Ok(())
 }
 
+/// Forwards a body as plug-ins have left it.
+fn forward_body(head: &mut RequestHead, sent: &mut Sent, body: Bytes) {
+    if head.headers.contains_key(CONTENT_LENGTH) {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    sent.replace(body);
+}
+
 /// Runs a recorded exchange; from its intents on it outlives its client.
 #[expect(
     clippy::manual_async_fn,
@@ -217,11 +237,11 @@ fn recorded(
     mut account: Account,
     routed: Routed,
     watches: Watches,
-    mut body: Incoming,
+    mut sent: Sent,
 ) -> impl Future<Output = Result<Response<ClientBody>, BodyError>> {
     async move {
         core.stats.matched.fetch_add(1, Ordering::Relaxed);
-        let ahead = read_ahead(core, &mut body, true, routed.target.request_buffering).await;
+        let ahead = sent.read_ahead(core, true, routed.target.request_buffering).await;
         // Only now: who trickles a body holds no place among the exchanges.
         let ready = ahead.and_then(|ahead| {
             let permit = core.open_exchange().ok_or(Refusal::TooManyExchanges)?;
@@ -243,6 +263,7 @@ fn recorded(
             Ahead::Begun(ahead) => {
                 ahead.iter().for_each(|bytes| exchange.request_data(bytes));
                 let (progress, patience) = (exchange.progress().clone(), core.limits.body_patience);
+                let body = sent.incoming;
                 UpstreamBody::stream(ahead, body, patience, progress, Follower::Exchange(exchange.clone()))
             }
         };

@@ -53,18 +53,58 @@ impl Extent {
     }
 }
 
-/// Reads ahead, with the client's patience for each piece.
-pub(crate) async fn read_ahead(
-    core: &Core,
-    body: &mut Incoming,
-    watched: bool,
-    buffering: bool,
-) -> Result<Ahead, Refusal> {
+/// A body on its way from the client, with what was read of it for plug-ins.
+pub(crate) struct Sent {
+    pub incoming: Incoming,
+    ahead: Option<Ahead>,
+}
+
+impl Sent {
+    pub fn new(incoming: Incoming) -> Self {
+        Self { incoming, ahead: None }
+    }
+
+    /// Reads all of it; `None` if it is longer than [`WHOLE_BODY`], or there is no room for it now.
+    pub async fn whole(&mut self, core: &Core) -> Result<Option<Bytes>, Refusal> {
+        if self.ahead.is_none() {
+            let length = self.incoming.size_hint().exact();
+            let is_long = length.is_some_and(|length| length > WHOLE_BODY as u64);
+            self.ahead = Some(match is_long {
+                true => Ahead::Begun(VecDeque::new()),
+                false => read(core, &mut self.incoming, Extent::Whole).await?,
+            });
+        }
+        Ok(match &self.ahead {
+            Some(Ahead::Whole(bytes)) => Some(bytes.clone()),
+            _ => None,
+        })
+    }
+
+    /// This is what the client sent, as far as the service is concerned.
+    pub fn replace(&mut self, bytes: Bytes) {
+        self.ahead = Some(Ahead::Whole(bytes));
+    }
+
+    /// Reads ahead, with the client's patience for each piece, unless it was read already.
+    pub async fn read_ahead(
+        &mut self,
+        core: &Core,
+        watched: bool,
+        buffering: bool,
+    ) -> Result<Ahead, Refusal> {
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(ahead);
+        }
+        let extent = Extent::of(self.incoming.size_hint().exact(), watched, buffering);
+        read(core, &mut self.incoming, extent).await
+    }
+}
+
+async fn read(core: &Core, body: &mut Incoming, extent: Extent) -> Result<Ahead, Refusal> {
     if body.is_end_stream() {
         return Ok(Ahead::Whole(Bytes::new()));
     }
     let length = body.size_hint().exact();
-    let extent = Extent::of(length, watched, buffering);
     if extent == Extent::Nothing {
         return Ok(Ahead::Begun(VecDeque::new()));
     }

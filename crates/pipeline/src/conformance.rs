@@ -176,6 +176,7 @@ fn context(started: Instant) -> Context {
         route: Some(RouteRef::new(Rc::new(TheRoute(facts)), 0)),
         consumer: None,
         credential: None,
+        carried: Vec::new(),
         data: PluginData::default(),
     }
 }
@@ -198,7 +199,10 @@ impl Exchange {
     fn access(&self, plugin: &Plugin, context: &mut Context) {
         let Some(role) = &plugin.access else { return };
         let (method, uri) = (self.method.clone(), self.uri.clone());
-        let mut request = RequestHead { method, uri, headers: self.headers.clone() };
+        let bodies = [&b""[..], b"{\"apikey\":[\xff", b"--x\r\n\r\n--x--", b"apikey=%zz&apikey"];
+        let body = bodies[self.path.len() % bodies.len()];
+        let body = role.reads_body().then(|| Bytes::from_static(body));
+        let mut request = RequestHead { method, uri, headers: self.headers.clone(), body };
         let verdict = match role.access(&mut request, context) {
             Deciding::Now(verdict) => verdict,
             Deciding::Later(verdict) => wait(verdict),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use event::{EventId, Timestamp};
-use http::{HeaderValue, Version};
+use http::{HeaderName, HeaderValue, Version};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -33,6 +33,8 @@ pub struct Context {
     pub consumer: Option<Arc<Consumer>>,
     /// With what.
     pub credential: Option<Arc<Credential>>,
+    /// Where the client's credentials may stand, as far as plug-ins look for them.
+    pub carried: Vec<Arc<Carried>>,
     /// What plug-ins keep of this exchange from one role to the next.
     pub data: PluginData,
 }
@@ -87,6 +89,17 @@ pub struct Credential {
     pub id: Uuid,
     /// What may be told of it, `X-Credential-Identifier`: never a secret.
     pub identifier: Option<String>,
+}
+
+/// Where a plug-in looks for credentials: whoever keeps something of a request for others leaves out what stands there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// In headers of these names.
+    pub headers: Vec<HeaderName>,
+    /// In arguments of the query of these names.
+    pub arguments: Vec<String>,
+    /// In the body as it is forwarded.
+    pub in_body: bool,
 }
 
 /// What the facts of an event say of service and route; made once from the configuration.

@@ -7,6 +7,7 @@ use event::TopicId;
 use event::timestamp::Clock;
 use schemars::Schema;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::plugin::{Plugin, Roles};
 use crate::services::Services;
@@ -25,6 +26,11 @@ pub trait PluginKind: Send + Sync + 'static {
 
     /// The roles that it can play. An instance plays some of them.
     fn roles(&self) -> Roles;
+
+    /// Whether an instance may be for one consumer. One that finds out who the consumer is cannot.
+    fn is_for_consumers(&self) -> bool {
+        true
+    }
 
     /// The JSON Schema of its `config`, made from the documented struct.
     fn schema(&self) -> Schema;
@@ -73,6 +79,8 @@ pub struct Mount {
 /// What a plug-in may be built from.
 #[derive(Clone)]
 pub struct BuildContext {
+    /// The instance's id.
+    pub instance: Uuid,
     /// The name of the service or route that it stands on, for `rule`.
     pub owner: String,
     /// What the node has for its roles.

@@ -21,6 +21,7 @@
 //!    fails, or takes longer than [`Watch::store_timeout`], the answer is cut.
 
 pub mod access;
+pub mod answer;
 pub mod chain;
 pub mod choice;
 #[cfg(feature = "conformance")]

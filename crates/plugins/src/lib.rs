@@ -9,13 +9,20 @@
 
 use pipeline::PluginKind;
 
+mod consumers;
+mod key_auth;
 #[cfg(feature = "failpoints")]
 pub mod probes;
 mod publish_sns;
+mod rate_limiting;
+mod settings;
+
+pub use consumers::Consumers;
+pub use rate_limiting::Counters;
 
 /// Every kind of plug-in.
 pub fn all() -> Vec<&'static dyn PluginKind> {
-    vec![&publish_sns::Kind]
+    vec![&key_auth::Kind, &rate_limiting::Kind, &publish_sns::Kind]
 }
 
 #[cfg(test)]

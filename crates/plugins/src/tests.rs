@@ -1,14 +1,19 @@
 //! What every kind of plug-in must keep, whatever it does.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use event::timestamp::Clock;
-use event::{Timestamp, TopicId};
-use pipeline::{BuildContext, CheckContext, PluginKind, Services, conformance};
+use event::{EventId, Timestamp, TopicId};
+use http::Version;
+use pipeline::context::{Inbound, PluginData, RouteFacts, RouteRef, Routes, Scheme};
+use pipeline::{BuildContext, CheckContext, Context, PluginKind, Services, conformance};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use storage::memory::Memory;
 use storage::retention::Retention;
@@ -97,6 +102,48 @@ impl Clock for Stopped {
     }
 }
 
+/// For kinds that need no store.
+pub(crate) fn stopped() -> BuildContext {
+    BuildContext {
+        instance: uuid::Uuid::from_u128(1),
+        owner: "service".into(),
+        services: Services::default().with(super::Consumers::default()).with(super::Counters::default()),
+        clock: Arc::new(Stopped),
+        topics: Arc::default(),
+        region: "us-east-1".into(),
+        account: "000000000000".into(),
+    }
+}
+
+/// An exchange on a route of the service `service`.
+pub(crate) fn context() -> Context {
+    let route =
+        RouteFacts { service: "service".into(), route: "route".into(), api: RawValue::NULL.to_owned() };
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let (scheme, version) = (Scheme::Http, Version::HTTP_11);
+    Context {
+        id: EventId::from_bytes([7; 16]),
+        started_at: Stopped.now(),
+        started: Instant::now(),
+        inbound: Inbound { scheme, version, peer: at(40_000), local: at(8_000) },
+        client: at(0).ip(),
+        accept: None,
+        route: Some(RouteRef::new(Rc::new(TheRoute(route)), 0)),
+        consumer: None,
+        credential: None,
+        carried: Vec::new(),
+        data: PluginData::default(),
+    }
+}
+
+struct TheRoute(RouteFacts);
+
+impl Routes for TheRoute {
+    fn facts(&self, _: usize) -> &RouteFacts {
+        &self.0
+    }
+}
+
 /// Over a store that keeps everything.
 fn build_context(topics: &[String]) -> BuildContext {
     let config = storage::writer::Config {
@@ -107,13 +154,11 @@ fn build_context(topics: &[String]) -> BuildContext {
         vitals: storage::vital::vitals().0,
     };
     let (writer, _) = Writer::spawn(config).unwrap();
+    let stopped = stopped();
     BuildContext {
-        owner: "service".into(),
-        services: Services::default().with(writer),
-        clock: Arc::new(Stopped),
+        services: stopped.services.with(writer),
         topics: Arc::new(topics.iter().cloned().zip((1..).map(TopicId)).collect()),
-        region: "us-east-1".into(),
-        account: "000000000000".into(),
+        ..stopped
     }
 }
 
@@ -202,5 +247,64 @@ fn every_kind_is_documented() {
         let schema = kind.schema().to_value();
         assert!(schema["description"].as_str().is_some_and(|text| !text.is_empty()));
         assert_eq!(undocumented(&schema, ""), Vec::<String>::new(), "{}", kind.name());
+    }
+}
+
+/// The keywords that the reader of files holds a configuration against, and those that only tell.
+const UNDERSTOOD: [&str; 28] = [
+    "type",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "enum",
+    "const",
+    "oneOf",
+    "anyOf",
+    "$ref",
+    "$defs",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "pattern",
+    "writeOnly",
+    "x-not-yet",
+    "x-not-yet-values",
+    "x-not-yet-hint",
+    "title",
+    "description",
+    "default",
+    "format",
+    "$schema",
+    "deprecated",
+];
+
+fn keywords(schema: &Value, found: &mut HashSet<String>) {
+    for (keyword, value) in schema.as_object().into_iter().flatten() {
+        found.insert(keyword.clone());
+        match keyword.as_str() {
+            "properties" | "$defs" => {
+                value.as_object().into_iter().flatten().for_each(|(_, schema)| keywords(schema, found));
+            }
+            "oneOf" | "anyOf" => {
+                value.as_array().into_iter().flatten().for_each(|schema| keywords(schema, found))
+            }
+            "items" | "additionalProperties" => keywords(value, found),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn every_keyword_of_a_schema_is_understood_where_files_are_read() {
+    for kind in super::all() {
+        let mut found = HashSet::new();
+        keywords(&kind.schema().to_value(), &mut found);
+        let unknown: Vec<_> =
+            found.iter().filter(|keyword| !UNDERSTOOD.contains(&keyword.as_str())).collect();
+        assert!(unknown.is_empty(), "{}: {unknown:?}", kind.name());
     }
 }

@@ -96,7 +96,15 @@ impl<'a> Checker<'a> {
             problems.add(&spot.key("protocols"), "a plug-in without `http` is not supported yet", hint);
         }
         let config = match self.kinds.iter().find(|kind| kind.name() == raw.name) {
-            Some(kind) => self.check_config(*kind, spot, problems),
+            Some(kind) => {
+                if !kind.is_for_consumers() && scope.is_some_and(|scope| scope.consumer.is_some()) {
+                    let hint =
+                        "it finds out who the consumer is: put it on a service, on a route, or at the top";
+                    let place = if raw.consumer.is_some() { spot.key("consumer") } else { spot.clone() };
+                    problems.add(&place, "consumer: value must be null", hint);
+                }
+                self.check_config(*kind, spot, problems)
+            }
             None => {
                 let (message, hint) = self.no_such_kind(&raw.name);
                 problems.add(&spot.key("name"), message, hint);

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::multi::{self, Multi};
 use super::request_size;
-use crate::facts::{AnswerFacts, CapturedBody, Latencies, RequestFacts, is_false};
+use crate::facts::{AnswerFacts, AuthenticatedEntity, CapturedBody, Latencies, RequestFacts, is_false};
 use crate::{Event, EventId, Exchange};
 
 #[derive(Serialize)]
@@ -71,6 +71,8 @@ struct Request<'a> {
     headers_truncated: bool,
     size: u64,
     client_ip: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authenticated_entity: Option<&'a AuthenticatedEntity>,
     /// Milliseconds since the epoch, as in `kong-0.8`.
     started_at: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,6 +130,7 @@ fn data<'a>(request: &'a RequestFacts<'_>, answer: Option<&'a AnswerFacts<'_>>) 
             headers_truncated: request.headers_truncated,
             size: request_size(request, answer),
             client_ip: &request.client_ip,
+            authenticated_entity: request.authenticated_entity.as_ref(),
             started_at: request.started_at.as_millis(),
             body: answer.and_then(|answer| answer.request_body.as_ref()),
         },

@@ -3,7 +3,8 @@
 //! Sizes are strings, `request_uri` is the whole URL with the port, names that repeat have arrays; order of keys is that of the
 //! structs below. Where this differs from Kong, on purpose:
 //! * `/` is not escaped as `\/` (lua-cjson's habit): to a JSON parser both are the same.
-//! * `authenticated_entity` is absent, as it was for every request without credentials.
+//! * `authenticated_entity` has the consumer's `username` and `custom_id` beside the two ids that it had. It is absent, as it was, for every request
+//!   without a credential.
 //! * Header values and query parameters that the rule redacts read `REDACTED`; 0.8 published them as they were.
 //! * `headers_truncated` and `query_truncated` are ours. They appear, as `true`, only where something was left out.
 //! * `request.body` and `response.body` are ours. They appear only when the rule asked for capture.
@@ -18,7 +19,7 @@ use serde_json::value::RawValue;
 
 use super::multi::{self, Multi};
 use super::request_size;
-use crate::facts::{AnswerFacts, CapturedBody, Latencies, RequestFacts, is_false};
+use crate::facts::{AnswerFacts, AuthenticatedEntity, CapturedBody, Latencies, RequestFacts, is_false};
 use crate::percent::decode;
 
 /// Kong reads no more header lines and no more arguments than this.
@@ -29,6 +30,8 @@ struct Message<'a> {
     request: Request<'a>,
     response: Response<'a>,
     latencies: LatenciesOrEmpty,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authenticated_entity: Option<&'a AuthenticatedEntity>,
     api: &'a RawValue,
     client_ip: &'a str,
     started_at: u64,
@@ -107,6 +110,7 @@ pub(super) fn message(
         },
         response: answer.map(response).unwrap_or_default(),
         latencies: LatenciesOrEmpty { known: answer.map(|answer| answer.latencies) },
+        authenticated_entity: request.authenticated_entity.as_ref(),
         api: request.api,
         client_ip: &request.client_ip,
         started_at: request.started_at.as_millis(),

@@ -45,6 +45,7 @@ fn request() -> RequestFacts<'static> {
         head_size: 100,
         client_ip: "10.0.0.1".into(),
         started_at: Timestamp::from_micros(1_458_036_000_123_999),
+        authenticated_entity: None,
         api: api(),
     }
 }
@@ -205,6 +206,20 @@ fn kong_08_after_a_restart_has_empty_objects_for_what_nobody_knows() {
     assert_eq!(message["latencies"], json!({}));
     assert_eq!(message["request"]["size"], "100");
     assert_eq!(message["started_at"], 1_458_036_000_123_u64);
+}
+
+#[test]
+fn who_was_recognised_stands_in_both_formats_and_nobody_in_none() {
+    let (id, consumer_id) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+    let entity =
+        crate::facts::AuthenticatedEntity { id, consumer_id, username: Some("ann".into()), custom_id: None };
+    let known = RequestFacts { authenticated_entity: Some(entity), ..request() };
+    let expected = json!({"id": id, "consumer_id": consumer_id, "username": "ann"});
+    assert_eq!(parsed(&event(&known, Some(&answer())))["authenticated_entity"], expected);
+    let rule = RuleFacts { format: Format::CloudEvents, ..known.rule.clone() };
+    let cloud = parsed(&event(&RequestFacts { rule, ..known }, Some(&answer())));
+    assert_eq!(cloud["data"]["request"]["authenticated_entity"], expected);
+    assert!(parsed(&event(&request(), Some(&answer()))).get("authenticated_entity").is_none());
 }
 
 #[test]
@@ -466,6 +481,7 @@ prop_compose! {
             query_truncated, headers_truncated,
             client_ip: "::1".into(),
             started_at: Timestamp::from_micros(started_at),
+            authenticated_entity: None,
             api: api(),
         }
     }

@@ -20,6 +20,12 @@ fn what_a_view_writes_the_facts_read() {
     headers.append("x-twice", HeaderValue::from_static("1"));
     headers.append("x-twice", HeaderValue::from_static("2"));
     let api = RawValue::from_string(r#"{"name":"profiles"}"#.into()).unwrap();
+    let entity = AuthenticatedEntity {
+        id: Uuid::from_u128(1),
+        consumer_id: Uuid::from_u128(2),
+        username: Some("ann".into()),
+        custom_id: None,
+    };
     let redaction = Redaction::of_secrets();
     let kept = HeadersView::new(&headers, &redaction);
     let view = RequestView {
@@ -38,6 +44,7 @@ fn what_a_view_writes_the_facts_read() {
         head_size: 79,
         client_ip: "10.0.0.1",
         started_at: Timestamp::from_millis(1),
+        authenticated_entity: Some(&entity),
         api: &api,
     };
     let written = serde_json::to_string(&view).unwrap();

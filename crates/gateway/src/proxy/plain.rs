@@ -6,7 +6,6 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::Response;
-use hyper::body::Incoming;
 
 use super::routed::Routed;
 use crate::account::{Account, Audience};
@@ -14,7 +13,7 @@ use crate::answer::Refusal;
 use crate::body::{ClientBody, Follower, PlainBody, UpstreamBody};
 use crate::core::Core;
 use crate::exchange::{refusal_of, refusal_of_lost};
-use crate::read_ahead::{Ahead, read_ahead};
+use crate::read_ahead::{Ahead, Sent};
 use crate::table::Service;
 use crate::upstream::{self, Failure, Progress};
 
@@ -28,12 +27,12 @@ impl Routed {
         self,
         core: &Rc<Core>,
         account: &mut Account,
-        mut body: Incoming,
+        mut sent: Sent,
     ) -> impl Future<Output = Response<ClientBody>> {
         async move {
             let progress = Progress::new();
             let counter = account.request_counter();
-            let body = match read_ahead(core, &mut body, false, self.target.request_buffering).await {
+            let body = match sent.read_ahead(core, false, self.target.request_buffering).await {
                 Ok(Ahead::Whole(bytes)) => {
                     counter.into_iter().for_each(|count| count.set(bytes.len() as u64));
                     UpstreamBody::whole(bytes)
@@ -41,6 +40,7 @@ impl Routed {
                 Ok(Ahead::Begun(ahead)) => {
                     let follower = counter.map_or(Follower::Nobody, Follower::Counter);
                     ahead.iter().for_each(|bytes| follower.passes(bytes));
+                    let body = sent.incoming;
                     UpstreamBody::stream(ahead, body, core.limits.body_patience, progress.clone(), follower)
                 }
                 Err(refusal) => return account.refuse(refusal),

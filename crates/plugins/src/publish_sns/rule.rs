@@ -1,15 +1,16 @@
 //! A configured rule: everything of it that is made once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use event::TopicId;
 use event::capture::{BodyCapture, JsonRedaction};
-use event::facts::{HeadersView, RequestView, RuleFacts, bounded};
+use event::facts::{AuthenticatedEntity, HeadersView, RequestView, RuleFacts, bounded};
 use event::outcome::SuccessStatuses;
 use event::redaction::Redaction;
 use event::timestamp::Clock;
-use pipeline::{BuildContext, ConfigProblem, Forward, Record, Watch};
+use pipeline::{BuildContext, ConfigProblem, Context, Forward, Record, Watch};
 use serde::Serialize;
 use storage::Writer;
 
@@ -86,25 +87,39 @@ impl Rule {
         })
     }
 
-    fn key(&self, forward: &Forward<'_>, spelling: &Spelling<'_>) -> Arc<str> {
+    /// What is left out of an event, with what plug-ins look for credentials in.
+    fn redaction(&self, context: &Context) -> Cow<'_, Redaction> {
+        let begin = Cow::Borrowed(&self.redaction);
+        context.carried.iter().fold(begin, |redaction, carried| {
+            Cow::Owned(redaction.into_owned().with(&carried.headers, &carried.arguments))
+        })
+    }
+
+    fn key(&self, forward: &Forward<'_>, spelling: &Spelling<'_>, redaction: &Redaction) -> Arc<str> {
         // What a group caught goes into the key, which is public: a secret of the query must not.
-        let text =
-            if self.key.needs_groups() { Some(self.redaction.query.uri(&spelling.text)) } else { None };
+        let text = if self.key.needs_groups() { Some(redaction.query.uri(&spelling.text)) } else { None };
         let groups = text.as_ref().and_then(|text| self.matcher.captures(spelling.place, text));
         let source = KeySource {
             service: &forward.route.service,
             path: &spelling.service_path,
             headers: forward.headers,
-            query: &self.redaction.query,
+            is_hidden: &|name| forward.context.carried.iter().any(|carried| carried.headers.contains(name)),
+            query: &redaction.query,
             groups,
         };
         self.key.render(&source).into()
     }
 
-    fn request_facts(&self, forward: &Forward<'_>, spelling: &Spelling<'_>) -> Arc<str> {
-        let headers = HeadersView::new(forward.headers, &self.redaction);
-        let (uri, uri_cut) = bounded(self.redaction.query.uri(forward.uri));
-        let (upstream_uri, upstream_cut) = bounded(self.redaction.query.uri(forward.upstream_uri));
+    fn request_facts(
+        &self,
+        forward: &Forward<'_>,
+        spelling: &Spelling<'_>,
+        redaction: &Redaction,
+    ) -> Arc<str> {
+        let headers = HeadersView::new(forward.headers, redaction);
+        let authenticated_entity = authenticated_entity(forward.context);
+        let (uri, uri_cut) = bounded(redaction.query.uri(forward.uri));
+        let (upstream_uri, upstream_cut) = bounded(redaction.query.uri(forward.upstream_uri));
         json(&RequestView {
             rule: &self.facts[spelling.place],
             method: forward.method.as_str(),
@@ -121,9 +136,21 @@ impl Rule {
             head_size: forward.head_size,
             client_ip: &forward.context.client.to_string(),
             started_at: forward.context.started_at,
+            authenticated_entity: authenticated_entity.as_ref(),
             api: &forward.route.api,
         })
     }
+}
+
+/// Whom the gateway has recognised.
+fn authenticated_entity(context: &Context) -> Option<AuthenticatedEntity> {
+    let (consumer, credential) = (context.consumer.as_ref()?, context.credential.as_ref()?);
+    Some(AuthenticatedEntity {
+        id: credential.id,
+        consumer_id: consumer.id,
+        username: consumer.username.clone(),
+        custom_id: consumer.custom_id.clone(),
+    })
 }
 
 /// `profiles.put`: parts of letters, digits and underscores, with dots between them, because Standard Webhooks allow no other type.
@@ -153,13 +180,17 @@ impl Record for PublishSns {
     fn watch(&self, forward: &Forward<'_>) -> Option<Box<dyn Watch>> {
         let Self(rule) = self;
         let spelling = spelling::find(&rule.matcher, rule.match_on, forward)?;
+        let redaction = rule.redaction(forward.context);
+        // Where in a body a credential stands only the plug-in knows that looked for it.
+        let has_credential = forward.context.carried.iter().any(|carried| carried.in_body);
+        let capture_request = rule.capture_request.filter(|_| !has_credential);
         Some(Box::new(PublishWatch {
             // One event, however many entries match.
             id: forward.ids.first(0, 0),
-            key: rule.key(forward, &spelling),
+            key: rule.key(forward, &spelling, &redaction),
             started_at: forward.context.started_at,
-            request: rule.request_facts(forward, &spelling),
-            request_body: rule.capture_request.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
+            request: rule.request_facts(forward, &spelling, &redaction),
+            request_body: capture_request.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
             response_body: rule.capture_response.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
             stage: Stage::fresh(),
             rule: rule.clone(),

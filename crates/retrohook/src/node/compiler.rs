@@ -14,6 +14,7 @@ use gateway::destination::Destinations;
 use hub::Names;
 use pipeline::{BuildContext, CheckContext, ConfigProblem, Instance, PluginKind, Scope, Services};
 use storage::entities::Entities;
+use uuid::Uuid;
 
 use super::ledger::Ledger;
 
@@ -41,7 +42,7 @@ pub fn kinds() -> Vec<&'static dyn PluginKind> {
 /// Compiles the configurations of one node, and makes their plug-ins.
 pub struct Compiler {
     kinds: Vec<&'static dyn PluginKind>,
-    /// For every plug-in; the owner is each one's own.
+    /// For every plug-in; instance and owner are each one's own, and the consumers those of a generation.
     context: BuildContext,
     destinations: Destinations,
 }
@@ -50,8 +51,9 @@ impl Compiler {
     /// For a node with this store, whose services over https are verified by these authorities if nothing else is said.
     pub fn new(names: &Names, ledger: &Ledger, clock: Arc<dyn Clock>, roots: SystemRoots) -> Self {
         let context = BuildContext {
+            instance: Uuid::nil(),
             owner: String::new(),
-            services: Services::default().with(ledger.writer.clone()),
+            services: Services::default().with(ledger.writer.clone()).with(plugins::Counters::default()),
             clock,
             topics: Arc::default(),
             region: names.region.clone(),
@@ -70,7 +72,13 @@ impl Compiler {
         served: &Served,
         topics: &Topics,
     ) -> Result<Snapshot, CompileError<ConfigProblem>> {
-        let build = |plugin: &Owned| self.build(plugin, topics);
+        let consumers = plugins::Consumers::of(&served.known);
+        let context = BuildContext {
+            services: self.context.services.clone().with(consumers),
+            topics: topics.clone(),
+            ..self.context.clone()
+        };
+        let build = |plugin: &Owned| self.build(plugin, &context);
         let router = gateway::compile::compile(served, &self.destinations, build)?;
         Ok(Snapshot::new(generation, router))
     }
@@ -95,7 +103,7 @@ impl Compiler {
     fn build(
         &self,
         Owned { plugin, owner }: &Owned,
-        topics: &Topics,
+        context: &BuildContext,
     ) -> Result<(Scope, Instance), ConfigProblem> {
         let kind = self.kinds.iter().find(|kind| kind.name() == plugin.name);
         let kind = kind.ok_or_else(|| ConfigProblem {
@@ -103,8 +111,14 @@ impl Compiler {
             message: format!("there is no plug-in `{}`", plugin.name),
             hint: "this is a bug in Retrohook: the check lets only known ones through".into(),
         })?;
-        let (owner, topics) = (owner.clone(), topics.clone());
-        let context = BuildContext { owner, topics, ..self.context.clone() };
+        if plugin.consumer.is_some() && !kind.is_for_consumers() {
+            return Err(ConfigProblem {
+                pointer: String::new(),
+                message: format!("`{}` cannot be for a consumer", plugin.name),
+                hint: "it finds out who the consumer is: leave `consumer` out".into(),
+            });
+        }
+        let context = BuildContext { instance: plugin.id, owner: owner.clone(), ..context.clone() };
         let scope = Scope { route: plugin.route, service: plugin.service, consumer: plugin.consumer };
         let instance = Instance {
             id: plugin.id,

@@ -70,6 +70,7 @@ impl Bench {
         };
         let (writer, _) = Writer::spawn(config).unwrap();
         let context = BuildContext {
+            instance: uuid::Uuid::from_u128(1),
             owner: "users".into(),
             services: Services::default().with(writer.clone()),
             clock: Arc::new(Stopped),
@@ -170,6 +171,7 @@ fn context() -> Context {
         route: None,
         consumer: None,
         credential: None,
+        carried: Vec::new(),
         data: PluginData::default(),
     }
 }

@@ -82,19 +82,22 @@ fn key(template: &str, path: &str, headers: &[(&'static str, &[u8])]) -> String 
     let matcher = matcher(&[("PUT", "^/(?<kind>[a-z]+)/([^/]*)(/never)?")]);
     let query = &QueryRedaction::of_secrets();
     let groups = matcher.captures(0, path);
-    let source = KeySource { service: "users", path, headers: &headers, query, groups };
+    let is_hidden = &|name: &http::header::HeaderName| name == "x-key";
+    let source = KeySource { service: "users", path, headers: &headers, is_hidden, query, groups };
     KeyTemplate::parse(template).unwrap().render(&source)
 }
 
 #[test]
 fn keys_follow_their_template() {
-    let tenant: &[(&'static str, &[u8])] = &[("x-tenant", b"acme"), ("x-latin", b"caf\xe9")];
+    let tenant: &[(&'static str, &[u8])] =
+        &[("x-tenant", b"acme"), ("x-latin", b"caf\xe9"), ("x-key", b"hunter2")];
     let cases = [
         (KeyTemplate::DEFAULT, "users/profiles/7"),
         ("all", "all"),
         ("{service}:{kind}:{2}", "users:profiles:7"),
         ("{header:X-Tenant}/{1}", "acme/profiles"),
         ("{header:x-latin}", "café"),
+        ("{header:x-key}", "REDACTED"),
         ("{0}", "/profiles/7"),
         // What is not there is empty; an empty key is the default one.
         ("a{3}{header:x-none}b", "ab"),

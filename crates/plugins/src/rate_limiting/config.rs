@@ -1,0 +1,220 @@
+//! What can be configured, and what is wrong with it.
+
+use http::header::HeaderName;
+use pipeline::ConfigProblem;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::period::Period;
+use crate::settings;
+
+/// The `config` of `rate-limiting`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "what belongs to other policies is only accepted")]
+pub(super) struct Config {
+    /// How many requests in a second.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    second: Option<u64>,
+    /// How many requests in a minute.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    minute: Option<u64>,
+    /// How many requests in an hour.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    hour: Option<u64>,
+    /// How many requests in a day.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    day: Option<u64>,
+    /// How many requests in a month.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    month: Option<u64>,
+    /// How many requests in a year.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    year: Option<u64>,
+    /// Whose requests are counted together.
+    #[serde(default)]
+    pub limit_by: LimitBy,
+    /// The header whose value is counted by, with `limit_by: header`.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub header_name: Option<String>,
+    /// The path whose requests are counted together, with `limit_by: path`.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub path: Option<String>,
+    /// Where counters are kept.
+    #[serde(default)]
+    policy: Policy,
+    /// Accepted, and not used: counting in this process cannot fail.
+    #[serde(default)]
+    fault_tolerant: Option<bool>,
+    /// Whether the client is told nothing of the limits.
+    #[serde(default)]
+    pub hide_client_headers: bool,
+    /// The status of a refusal.
+    #[serde(default = "too_many_requests")]
+    #[schemars(range(min = 200, max = 599))]
+    pub error_code: u16,
+    /// What a refusal says.
+    #[serde(default = "exceeded")]
+    pub error_message: String,
+    /// Accepted, and not used: it belongs to `policy: redis`.
+    #[serde(default)]
+    sync_rate: Option<f64>,
+    /// Accepted, and not used: it belongs to `policy: redis`.
+    #[serde(default)]
+    redis: Option<Map<String, Value>>,
+    /// Accepted, and not used: it belongs to `policy: redis`.
+    #[serde(default)]
+    redis_host: Option<String>,
+    /// Accepted, and not used: it belongs to `policy: redis`.
+    #[serde(default)]
+    redis_port: Option<u16>,
+    /// Accepted, and not used: it belongs to `policy: redis`.
+    #[serde(default)]
+    #[schemars(extend("writeOnly" = true))]
+    redis_password: Option<String>,
+    /// Accepted, and not used: it belongs to `policy: redis`.
+    #[serde(default)]
+    redis_username: Option<String>,
+    /// Accepted, and not used: it belongs to `policy: redis`.
+    #[serde(default)]
+    redis_ssl: Option<bool>,
+    /// Accepted, and not used: it belongs to `policy: redis`.
+    #[serde(default)]
+    redis_ssl_verify: Option<bool>,
+    /// Accepted, and not used: it belongs to `policy: redis`.
+    #[serde(default)]
+    redis_server_name: Option<String>,
+    /// Accepted, and not used: it belongs to `policy: redis`.
+    #[serde(default)]
+    redis_timeout: Option<u32>,
+    /// Accepted, and not used: it belongs to `policy: redis`.
+    #[serde(default)]
+    redis_database: Option<u32>,
+}
+
+/// Whose requests are counted together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LimitBy {
+    /// Those of a consumer.
+    #[default]
+    Consumer,
+    /// Those that came with one credential.
+    Credential,
+    /// Those of an address.
+    Ip,
+    /// Those of a service.
+    Service,
+    /// Those with one value of a header.
+    Header,
+    /// Those for one path.
+    Path,
+}
+
+/// Where counters are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(extend(
+    "x-not-yet-values" = ["cluster", "redis"],
+    "x-not-yet-hint" = "write `policy: local`: each gateway counts for itself, so give each its share of the limit"
+))]
+pub(super) enum Policy {
+    /// In this process.
+    #[default]
+    Local,
+}
+
+/// The settings, checked.
+pub(super) struct Valid {
+    pub config: Config,
+    /// The shortest period first.
+    pub limits: Vec<(Period, u64)>,
+    /// Only with `limit_by: header`.
+    pub header: Option<HeaderName>,
+}
+
+impl Config {
+    fn limit(&self, period: Period) -> Option<u64> {
+        match period {
+            Period::Second => self.second,
+            Period::Minute => self.minute,
+            Period::Hour => self.hour,
+            Period::Day => self.day,
+            Period::Month => self.month,
+            Period::Year => self.year,
+        }
+    }
+}
+
+/// Reads and checks the settings.
+pub(super) fn read(config: &Value) -> Result<Valid, Vec<ConfigProblem>> {
+    let config: Config = settings::read(config)?;
+    let mut problems = Vec::new();
+    let mut problem = |pointer: &str, message: String, hint: &str| {
+        problems.push(ConfigProblem { pointer: pointer.to_owned(), message, hint: hint.to_owned() });
+    };
+    let limits = Period::ALL.into_iter().filter_map(|period| Some((period, config.limit(period)?)));
+    let limits: Vec<_> = limits.collect();
+    if limits.is_empty() {
+        let message = "at least one of these fields must be non-empty: 'second', 'minute', 'hour', 'day', 'month', 'year'";
+        problem("", message.into(), "say how many requests pass: `minute: 60`");
+    }
+    for (period, _) in limits.iter().filter(|(_, limit)| *limit == 0) {
+        problem(
+            &format!("/{}", period.name()),
+            "value must be greater than 0".into(),
+            "remove the key for no limit",
+        );
+    }
+    for pair in limits.windows(2) {
+        let [(shorter, few), (longer, many)] = pair else { continue };
+        if many < few {
+            let (longer, shorter) = (longer.name(), shorter.name());
+            let message = format!(
+                "The limit for {longer}({many}.0) cannot be lower than the limit for {shorter}({few}.0)"
+            );
+            problem(&format!("/{longer}"), message, "raise the one, or lower the other");
+        }
+    }
+    let header = config.header_name.as_ref().map(|name| name.parse::<HeaderName>());
+    match (config.limit_by, &header) {
+        (LimitBy::Header, None) => {
+            problem("", "required field missing: `header_name`".into(), "name the header to count by");
+        }
+        (_, Some(Err(_))) => {
+            problem("/header_name", "not the name of a header".into(), "write it like X-Api-Client");
+        }
+        _ => {}
+    }
+    let path = config.path.as_deref();
+    if config.limit_by == LimitBy::Path && path.is_none() {
+        problem("", "required field missing: `path`".into(), "say the path whose requests count");
+    } else if path.is_some_and(|path| !path.starts_with('/')) {
+        problem("/path", "should start with: /".into(), "put a slash in front");
+    }
+    if !(200..=599).contains(&config.error_code) {
+        problem("/error_code", "not a status that a refusal can have".into(), "take one from 200 to 599");
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let header = header.and_then(Result::ok).filter(|_| config.limit_by == LimitBy::Header);
+    Ok(Valid { config, limits, header })
+}
+
+fn too_many_requests() -> u16 {
+    429
+}
+
+fn exceeded() -> String {
+    "API rate limit exceeded".into()
+}
