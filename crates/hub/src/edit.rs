@@ -187,7 +187,7 @@ impl Hub {
 impl Known {
     fn know(&mut self, done: Done) {
         match done {
-            Done::Topic(topic) => self.writing.put_topic(topic.id, &topic.name),
+            Done::Topic(topic) => self.put_topic(topic.id, &topic.name),
             Done::Queue(stored, settings) => {
                 let before = self.queues.get(&stored.name).cloned();
                 self.put_queue(&stored, settings, before.as_ref());
@@ -234,6 +234,7 @@ impl Known {
         for subscription in ended {
             self.end_subscription(subscription);
         }
+        self.topics.retain(|_, known| *known != id);
         let topic = self.writing.topic_name(id);
         let with = with(dropped.subscriptions);
         tell(&dropped, format_args!("the topic {topic} was deleted{with}"));

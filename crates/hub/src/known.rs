@@ -19,6 +19,8 @@ const MAX_ENDED: usize = 10_000;
 #[derive(Clone)]
 pub(crate) struct Known {
     pub writing: Writing,
+    /// By bare name; deleted ones are not there.
+    pub topics: HashMap<String, TopicId>,
     /// By bare name.
     pub queues: BTreeMap<String, Queue>,
     /// Those that are wanted, and those that are no longer: their ARNs still stand in messages.
@@ -55,12 +57,13 @@ impl Known {
     ) -> Self {
         let mut known = Self {
             writing: Writing::new(names.clone(), hub_url),
+            topics: HashMap::new(),
             queues: BTreeMap::new(),
             subscriptions: HashMap::new(),
             ended: Ended::default(),
         };
         for topic in &entities.topics {
-            known.writing.put_topic(topic.id, &topic.name);
+            known.put_topic(topic.id, &topic.name);
         }
         for stored in &entities.queues {
             let settings = settings.queues.get(&stored.name).copied().unwrap_or_default();
@@ -91,6 +94,11 @@ impl Known {
                 self.ended.push(*id);
             }
         }
+    }
+
+    pub fn put_topic(&mut self, id: TopicId, name: &str) {
+        self.writing.put_topic(id, name);
+        self.topics.insert(name.to_owned(), id);
     }
 
     /// The queue is this one, with these settings.

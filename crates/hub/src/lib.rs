@@ -1,5 +1,6 @@
 //! Topics, subscriptions and queues as protocol-neutral commands and replies, over the ports of `storage`.
 //!
+//! * [`publish`]: publish to a topic, send straight to a queue.
 //! * [`queue`]: find a queue, receive (with long polling), delete, change visibility.
 //! * [`Hub::edit`]: make and end single topics, queues and subscriptions, in one commit with whatever else belongs to it.
 //! * [`subscription`]: confirm, unsubscribe, enable.
@@ -24,6 +25,7 @@ pub mod error;
 mod known;
 pub mod message;
 pub mod names;
+pub mod publish;
 pub mod queue;
 pub mod receipt;
 pub mod settings;

@@ -165,8 +165,8 @@ impl Writer {
         self.settlement(Claim::Nothing, Some(event))
     }
 
-    /// Appends an event if there is room for it, for somebody who waits for the receipt: what is refused is not kept, and no later commit
-    /// has it.
+    /// Appends an event if there is room for it, for a sender that waits for the receipt: what is refused is not kept, and no later commit
+    /// has it. `None` if its topic was deleted before: then it is not appended.
     pub fn append(&self, event: NewEvent) -> Receipt<Option<Position>> {
         self.settlement(Claim::Asked, Some(event))
     }
@@ -733,6 +733,9 @@ fn settle(
         }
         return Ok(None);
     };
+    if settlement.is_asked() && !tx.has_topic(body.topic)? {
+        return Ok(None);
+    }
     // It settles the intent, which has its id.
     let position = tx.append(body)?;
     // An id that is in the log already has an old position: that event is nothing new to the feed.

@@ -286,6 +286,9 @@ fn a_deleted_topic_and_a_new_one_of_its_name_are_apart(store: &mut Store) {
     store.write(|tx| tx.delete_topic(old.topic));
     let (topic, is_new) = store.write(|tx| tx.create_topic(TOPIC));
     assert!(is_new && topic.id > old.topic);
+    let is_there = |store: &mut Store, id| store.write(|tx| tx.has_topic(id));
+    assert_eq!((is_there(store, old.topic), is_there(store, topic.id)), (false, true));
+    assert!(!is_there(store, TopicId::NONE));
     let (webhook, to_worker) = (subscribe(store, &push("/a")), subscribe(store, &to_queue("worker")));
     assert_eq!((webhook.topic, to_worker.topic), (topic.id, topic.id));
     store.append(&event_of(1, old.topic));

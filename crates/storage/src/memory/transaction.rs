@@ -256,6 +256,10 @@ impl RegistryTx for Transaction {
         Ok(self.state.unsubscribe(id))
     }
 
+    fn has_topic(&mut self, id: TopicId) -> Result<bool> {
+        Ok(self.state.topics.contains_key(&id))
+    }
+
     fn delete_topic(&mut self, id: TopicId) -> Result<Dropped> {
         self.trace.note(Trace::Unstamped);
         Ok(self.state.delete_topic(id))

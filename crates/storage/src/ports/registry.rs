@@ -42,6 +42,9 @@ pub trait RegistryTx {
     /// The topic of this name, and whether it is new. A name whose topic was deleted gets a new number and a life of its own.
     fn create_topic(&mut self, name: &str) -> Result<(Topic, bool)>;
 
+    /// Whether there is a topic of this number: one that was deleted is not there.
+    fn has_topic(&mut self, id: TopicId) -> Result<bool>;
+
     /// The queue of this name, and whether it is new. `retention` is for a new one; `Retention::queue_message` if it is `None`.
     fn create_queue(&mut self, name: &str, retention: Option<Duration>) -> Result<(Queue, bool)>;
 

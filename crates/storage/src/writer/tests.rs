@@ -738,6 +738,7 @@ fn tidy(world: &World) {
 #[test]
 fn what_is_appended_for_somebody_who_waits_is_refused_and_not_kept() {
     let world = World::new();
+    let topic = world.writer.transact(|tx| tx.create_topic("orders")).wait().unwrap().0.id;
     world.store.fail_next_commit(CommitFault::Full);
     let message = sample_message(1, "text", &event::message::Details::default());
     let refused = world.writer.append(message).wait();
@@ -751,4 +752,9 @@ fn what_is_appended_for_somebody_who_waits_is_refused_and_not_kept() {
     let stats = world.writer.stats();
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     assert_eq!((count(&stats.published), count(&stats.succeeded), count(&stats.dropped)), (1, 0, 0));
+
+    world.writer.transact(move |tx| tx.delete_topic(topic)).wait().unwrap();
+    let message = sample_message(3, "text", &event::message::Details::default());
+    assert_eq!(world.writer.append(message).wait().unwrap(), None, "its topic is gone");
+    assert_eq!(world.in_log(), [sample_id(2)]);
 }

@@ -74,6 +74,11 @@ impl Transaction {
         Ok(owed)
     }
 
+    pub(super) fn is_topic(&self, id: TopicId) -> Result<bool> {
+        let sql = "SELECT 1 FROM topics WHERE id = ?1";
+        Ok(self.database.find("look for a topic", sql, [id.0], |_| Ok(()))?.is_some())
+    }
+
     pub(super) fn end_topic(&mut self, id: TopicId) -> Result<Dropped> {
         let sql = "INSERT INTO deleted_topics (id, name) SELECT id, name FROM topics WHERE id = ?1";
         if self.database.run("remember a deleted topic", sql, [id.0])? == 0 {

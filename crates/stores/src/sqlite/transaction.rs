@@ -296,6 +296,10 @@ impl RegistryTx for Transaction {
         self.end_subscription(id)
     }
 
+    fn has_topic(&mut self, id: TopicId) -> Result<bool> {
+        self.is_topic(id)
+    }
+
     fn delete_topic(&mut self, id: TopicId) -> Result<Dropped> {
         self.end_topic(id)
     }
