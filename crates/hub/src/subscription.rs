@@ -30,6 +30,8 @@ pub(crate) struct Subscribed {
 /// A subscription as its topic's readers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
+    /// Its number: later ones have larger ones.
+    pub id: SubscriptionId,
     /// Its ARN.
     pub arn: SubscriptionArn,
     /// How it is reached.
@@ -113,7 +115,8 @@ impl Hub {
         let known = self.known();
         let mut declared: Vec<_> = known.declared().filter(|(_, one)| !one.is_removed).collect();
         declared.sort_unstable_by_key(|(id, _)| *id);
-        let listed = |(_, one): (SubscriptionId, &Subscribed)| Listed {
+        let listed = |(id, one): (SubscriptionId, &Subscribed)| Listed {
+            id,
             arn: self.shared.names.subscription_arn(&known.writing.topic_name(one.topic), one.uuid),
             protocol: one.protocol,
             endpoint: one.endpoint.clone(),

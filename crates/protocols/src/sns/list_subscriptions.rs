@@ -9,7 +9,7 @@ use super::{Context, Error, arn};
 use crate::xml;
 
 pub(super) fn call(context: &Context<'_>) -> Result<String, Error> {
-    let page = page(context, "Subscriptions", &context.hub.subscriptions(), |one| member(context, one))?;
+    let page = paged(context, &context.hub.subscriptions())?;
     Ok(format!("<ListSubscriptionsResult>{page}</ListSubscriptionsResult>"))
 }
 
@@ -20,8 +20,12 @@ pub(super) fn by_topic(context: &Context<'_>, control: &Control) -> Result<Strin
     }
     let mut all = context.hub.subscriptions();
     all.retain(|one| one.arn.topic.resource == topic);
-    let page = page(context, "Subscriptions", &all, |one| member(context, one))?;
+    let page = paged(context, &all)?;
     Ok(format!("<ListSubscriptionsByTopicResult>{page}</ListSubscriptionsByTopicResult>"))
+}
+
+fn paged(context: &Context<'_>, all: &[Listed]) -> Result<String, Error> {
+    page(context, "Subscriptions", all, |one| one.id.0, |one| member(context, one))
 }
 
 /// The endpoint as SNS writes it: a queue's ARN.

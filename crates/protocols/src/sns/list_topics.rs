@@ -14,6 +14,6 @@ pub(super) fn call(context: &Context<'_>, control: &Control) -> Result<String, E
         let arn = context.hub.names().topic_arn(name).to_string();
         format!("<TopicArn>{}</TopicArn>", xml::escape(&arn))
     };
-    let page = page(context, "Topics", &names, arn)?;
+    let page = page(context, "Topics", &names, |name| (*name).to_owned(), arn)?;
     Ok(format!("<ListTopicsResult>{page}</ListTopicsResult>"))
 }

@@ -1,27 +1,35 @@
-//! Lists in pages of 100, as SNS gives them. The token is the position of the next page.
+//! Lists in pages of 100, as SNS gives them. The token is the key of a page's last entry: the next page goes on after it, so an entry that is
+//! made or ended meanwhile neither repeats another one nor hides it.
+
+use std::fmt::Display;
+use std::str::FromStr;
 
 use super::{Context, Error};
+use crate::xml;
 
 /// Entries on a page.
 const PAGE: usize = 100;
 
-/// One page of a list: the element `name` with a `member` for each entry, and the token of the next one if there is more.
-pub(super) fn page<T>(
+/// One page of a list: the element `name` with a `member` for each entry, and the token of the next one if there is more. `entries` are in the
+/// order of their keys, which differ.
+pub(super) fn page<T, K: Ord + Display + FromStr>(
     context: &Context<'_>,
     name: &str,
     entries: &[T],
+    key: impl Fn(&T) -> K,
     member: impl Fn(&T) -> String,
 ) -> Result<String, Error> {
-    let from = match context.get("NextToken") {
-        None => 0,
-        Some(token) => token.parse::<usize>().map_err(|_| Error::invalid("nextToken"))?,
-    };
+    let after = context.get("NextToken").map(str::parse::<K>).transpose();
+    let after = after.map_err(|_| Error::invalid("nextToken"))?;
+    let from = after.map_or(0, |after| entries.partition_point(|entry| key(entry) <= after));
     let rest = entries.get(from..).unwrap_or_default();
-    let members: String =
-        rest.iter().take(PAGE).map(|entry| format!("<member>{}</member>", member(entry))).collect();
-    let next = match rest.len() > PAGE {
-        true => format!("<NextToken>{}</NextToken>", from + PAGE),
-        false => String::new(),
+    let (entries, more) = rest.split_at(rest.len().min(PAGE));
+    let members: String = entries.iter().map(|entry| format!("<member>{}</member>", member(entry))).collect();
+    let next = match entries.last() {
+        Some(last) if !more.is_empty() => {
+            format!("<NextToken>{}</NextToken>", xml::escape(&key(last).to_string()))
+        }
+        _ => String::new(),
     };
     Ok(format!("<{name}>{members}</{name}>{next}"))
 }
