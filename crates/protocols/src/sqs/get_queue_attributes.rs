@@ -1,25 +1,23 @@
 //! `GetQueueAttributes`: what there is to know of a queue. Values are always strings.
-//!
-//! When a queue was made or changed is not kept, so `CreatedTimestamp` and `LastModifiedTimestamp` are left out.
 
 use std::collections::BTreeMap;
 
+use event::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::error::Kind;
 use super::{Context, Error};
 
+/// Attributes that a queue has if the configuration knows it.
+const CONFIGURED: [&str; 3] = ["CreatedTimestamp", "LastModifiedTimestamp", "Policy"];
 /// Attributes of SQS that no queue of ours has: asked for by name, they are left out.
-const UNSET: [&str; 11] = [
+const UNSET: [&str; 8] = [
     "ContentBasedDeduplication",
-    "CreatedTimestamp",
     "DeduplicationScope",
     "FifoQueue",
     "FifoThroughputLimit",
     "KmsDataKeyReusePeriodSeconds",
     "KmsMasterKeyId",
-    "LastModifiedTimestamp",
-    "Policy",
     "RedriveAllowPolicy",
     "RedrivePolicy",
 ];
@@ -54,8 +52,12 @@ pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<Output,
         ("SqsManagedSseEnabled", "false".into()),
         ("VisibilityTimeout", settings.visibility.as_secs().to_string()),
     ]);
+    attributes.extend(configured(context, queue.name()));
     let asked = input.attribute_names.as_deref().unwrap_or_default();
-    let known = |name: &str| name == "All" || attributes.contains_key(name) || UNSET.contains(&name);
+    let known = |name: &str| {
+        let is_any = attributes.contains_key(name) || CONFIGURED.contains(&name) || UNSET.contains(&name);
+        name == "All" || is_any
+    };
     if let Some(unknown) = asked.iter().find(|name| !known(name)) {
         return Err(Error::new(Kind::InvalidAttributeName, format!("Unknown Attribute {unknown}.")));
     }
@@ -63,4 +65,18 @@ pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<Output,
         attributes.retain(|name, _| asked.iter().any(|asked| asked == name));
     }
     Ok(Output { attributes })
+}
+
+/// What only the configuration knows: when it was made and changed, in seconds since 1970, and its policy if it has one.
+fn configured(context: &Context<'_>, name: &str) -> Vec<(&'static str, String)> {
+    let Some(control) = context.control else { return Vec::new() };
+    let whole = control.whole();
+    let Some(queue) = whole.all().queues.iter().find(|queue| queue.name == name) else { return Vec::new() };
+    let seconds = |time: Timestamp| (time.as_millis() / 1_000).to_string();
+    let mut known = vec![
+        ("CreatedTimestamp", seconds(queue.created_at)),
+        ("LastModifiedTimestamp", seconds(queue.updated_at)),
+    ];
+    known.extend(queue.attributes.get("Policy").map(|policy| ("Policy", policy.clone())));
+    known
 }

@@ -4,6 +4,7 @@ Usage: sns_and_sqs.py HUB_URL. Exit status 0 if all is as AWS's own would be, bu
 """
 
 import sys
+import time
 
 import boto3
 from botocore.exceptions import ClientError
@@ -46,6 +47,27 @@ assert sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes
 sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "9", "MessageRetentionPeriod": "600"})
 settings = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
 assert (settings["VisibilityTimeout"], settings["MessageRetentionPeriod"]) == ("9", "600"), settings
+
+policy = '{"Version":"2012-10-17","Statement":[]}'
+sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+names = ["Policy", "CreatedTimestamp", "LastModifiedTimestamp"]
+settings = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+assert settings["Policy"] == policy, settings
+assert time.time() - 600 < int(settings["CreatedTimestamp"]) <= int(settings["LastModifiedTimestamp"]) <= time.time(), settings
+sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
+assert "Policy" not in sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+
+# Pages: what is made and ended between them neither repeats an entry nor hides one.
+many = [sns.create_topic(Name=f"page-{n:03}")["TopicArn"] for n in range(150)]
+first = sns.list_topics()
+seen = [one["TopicArn"] for one in first["Topics"]]
+assert len(seen) == 100, seen
+for one in many[:2]:
+    sns.delete_topic(TopicArn=one)
+sns.create_topic(Name="a-new-one")
+rest = [one["TopicArn"] for one in sns.list_topics(NextToken=first["NextToken"])["Topics"]]
+assert set(many) <= set(seen) | set(rest) and not set(seen) & set(rest), rest
+refused("InvalidParameter", sns.list_subscriptions, NextToken="garbage")
 
 refused("InvalidParameter", sns.create_topic, Name="a b")
 refused("InvalidParameter", sns.create_topic, Name="orders", Attributes={"DisplayName": "other"})
