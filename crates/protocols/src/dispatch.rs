@@ -32,7 +32,7 @@ enum Call<'a> {
     Json { operation: Option<&'a str> },
     /// SNS in the Query protocol.
     SnsQuery { action: &'a str },
-    /// SQS in the Query protocol, which is not spoken here.
+    /// SQS in the Query protocol.
     SqsQuery { action: &'a str },
     /// A file: the signing certificate, if it has its name.
     File { name: &'a str },
@@ -69,25 +69,49 @@ async fn call(shared: &Shared, parts: &Parts, body: &[u8], id: RequestId) -> Rep
     }
     match meant {
         Call::Json { operation: Some(operation) } if !public => {
-            let context = sqs::Context {
-                hub: &shared.hub,
-                control: shared.options.control.as_ref(),
-                origin: &origin(shared, parts),
-                path: parts.uri.path(),
-            };
-            sqs::answer(&context, operation, body).await
+            sqs::answer(&sqs_context(shared, parts, &origin(shared, parts)), operation, body).await
         }
         Call::Json { operation } => sqs::unknown_operation(operation.unwrap_or_default()),
-        Call::SqsQuery { action } => sqs::refuse_query(action, id),
+        Call::SqsQuery { action } if !public => {
+            let origin = origin(shared, parts);
+            sqs::answer_query(&sqs_context(shared, parts, &origin), action, &parameters, id).await
+        }
+        Call::SqsQuery { action } => sqs::refuse_query(action, sqs::Error::unknown_operation(action), id),
         Call::SnsQuery { action } => {
-            let (hub, control) = (&shared.hub, shared.options.control.as_ref());
-            let is_signed = scope(&parts.headers, &parameters).is_some();
-            let context = sns::Context { hub, control, parameters: &parameters, is_signed };
+            let context = sns::Context {
+                hub: &shared.hub,
+                control: shared.options.control.as_ref(),
+                links_only: public,
+                parameters: &parameters,
+                is_signed: is_signed(parts),
+                trace: trace(&parts.headers),
+            };
             sns::answer(&context, action, id).await
         }
         Call::File { name } => sns::certificate::answer(&shared.hub, name, id),
         Call::NoAction => Reply::new(StatusCode::NOT_FOUND, sns::CONTENT_TYPE, NO_ACTION),
     }
+}
+
+fn sqs_context<'a>(shared: &'a Shared, parts: &'a Parts, origin: &'a str) -> sqs::Context<'a> {
+    sqs::Context {
+        hub: &shared.hub,
+        control: shared.options.control.as_ref(),
+        origin,
+        path: parts.uri.path(),
+        trace: trace(&parts.headers),
+    }
+}
+
+/// Whether a request comes from a client that signs, and not from a link: whoever writes a link chooses its query, but neither method nor
+/// headers of the request that follows it.
+fn is_signed(parts: &Parts) -> bool {
+    parts.method == Method::POST && parts.headers.contains_key(AUTHORIZATION)
+}
+
+/// What the client's tracing says of the request.
+fn trace(headers: &HeaderMap) -> Option<&str> {
+    headers.get("x-amzn-trace-id")?.to_str().ok().filter(|trace| !trace.is_empty())
 }
 
 fn refuse_method(headers: &HeaderMap, method: &Method, allowed: &'static str, id: RequestId) -> Reply {

@@ -1,7 +1,7 @@
 //! SNS and SQS on the wire, as axum routers over the [`Hub`].
 //!
-//! * [`sqs`]: AWS JSON 1.0, on `/` and on the paths of queue URLs alike.
-//! * [`sns`]: the links in messages (confirm, unsubscribe), unsigned and without `Version`, and the signing certificate.
+//! * [`sqs`]: AWS JSON 1.0 and the Query protocol, on `/` and on the paths of queue URLs alike.
+//! * [`sns`]: the Query protocol, the links in messages (confirm, unsubscribe), unsigned and without `Version`, and the signing certificate.
 //!
 //! Adding an action: a file beside the others of its service with its input, its output and `call`, and two lines in that
 //! service's `mod.rs`.

@@ -1,44 +1,66 @@
 //! Parameters of the AWS Query protocol: pairs from a query string or a form.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-/// Pairs in their order; of two with one name, the first counts. Names are case-sensitive.
+/// Pairs, sorted by name; of two with one name, the one that came first counts. Names are case-sensitive.
 #[derive(Debug, Default)]
 pub struct Parameters<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl<'a> Parameters<'a> {
-    /// Those of the query string, and behind them those of the form.
+    /// Those of the query string, and after them those of the form.
     pub fn parse(query: &'a str, form: &'a [u8]) -> Self {
         let query = url::form_urlencoded::parse(query.as_bytes());
-        Self { pairs: query.chain(url::form_urlencoded::parse(form)).collect() }
+        let mut pairs: Vec<_> = query.chain(url::form_urlencoded::parse(form)).collect();
+        // Equal ones stay in their order.
+        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Self { pairs }
     }
 
     /// A parameter's value. An empty one counts as absent: some clients write it for what is not set.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let found = self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
-        found.filter(|value| !value.is_empty())
+        self.given(name).filter(|value| !value.is_empty())
+    }
+
+    /// A parameter's value as it was given, even if it is empty.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        let (found, value) = self.pairs.get(self.first(name))?;
+        (found == name).then_some(&**value)
+    }
+
+    /// The numbers N of the parameters `list.N` and `list.N.…`, as they were written and in the order of numbers: clients send lists in any
+    /// order, and begin at 0 or at 1.
+    pub fn numbers(&self, list: &str) -> Vec<String> {
+        let prefix = format!("{list}.");
+        let mut numbers: Vec<(u64, &str)> =
+            self.heads(&prefix).into_iter().filter_map(|head| Some((head.parse().ok()?, head))).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.into_iter().map(|(_, written)| written.to_owned()).collect()
     }
 
     /// The pairs of a map: `X.entry.1.key`, `X.entry.1.value`, or of a list of pairs: `X.member.1.Key`, in the order of their numbers. A value
     /// that is not there is empty.
     pub fn pairs_of(&self, list: &str, key: &str, value: &str) -> Vec<(&str, &str)> {
-        let mut found: BTreeMap<u32, (Option<&str>, &str)> = BTreeMap::new();
-        for (name, text) in &self.pairs {
-            let Some((number, field)) = name.strip_prefix(list).and_then(|rest| rest.split_once('.')) else {
-                continue;
-            };
-            let Ok(number) = number.parse() else { continue };
-            let entry = found.entry(number).or_default();
-            if field == key {
-                entry.0 = Some(text);
-            } else if field == value {
-                entry.1 = text;
-            }
-        }
-        found.into_values().filter_map(|(key, value)| Some((key?, value))).collect()
+        let pair = |number: String| {
+            let given = |field: &str| self.given(&format!("{list}.{number}.{field}"));
+            Some((given(key)?, given(value).unwrap_or_default()))
+        };
+        self.numbers(list).into_iter().filter_map(pair).collect()
+    }
+
+    /// What follows a prefix, up to the next dot; sorted, but one may come twice.
+    pub fn heads(&self, prefix: &str) -> Vec<&str> {
+        let under = self.pairs[self.first(prefix)..].iter().map_while(|(name, _)| name.strip_prefix(prefix));
+        let mut heads: Vec<&str> = under.filter_map(|rest| rest.split('.').next()).collect();
+        heads.dedup();
+        heads
+    }
+
+    /// The place of the first pair whose name is not less than this one.
+    fn first(&self, name: &str) -> usize {
+        self.pairs.partition_point(|(key, _)| **key < *name)
     }
 }
 
@@ -51,8 +73,8 @@ mod tests {
         let parameters = Parameters::parse("Action=A&Token=&x=1%2B1", b"Action=B&TopicArn=arn%3Aaws&y=a+b");
         assert_eq!(parameters.get("Action"), Some("A"));
         assert_eq!(parameters.get("TopicArn"), Some("arn:aws"));
-        assert_eq!(parameters.get("Token"), None);
-        assert_eq!(parameters.get("action"), None);
+        assert_eq!((parameters.get("Token"), parameters.given("Token")), (None, Some("")));
+        assert_eq!((parameters.get("action"), parameters.given("B")), (None, None));
         assert_eq!((parameters.get("x"), parameters.get("y")), (Some("1+1"), Some("a b")));
     }
 
@@ -60,7 +82,19 @@ mod tests {
     fn reads_maps_in_the_order_of_their_numbers() {
         let form = b"A.entry.10.key=c&A.entry.10.value=3&A.entry.2.value=2&A.entry.2.key=b&A.entry.0.key=a&A.entry.x.key=d&A.entry.3.value=4&A=";
         let parameters = Parameters::parse("", form);
-        assert_eq!(parameters.pairs_of("A.entry.", "key", "value"), [("a", ""), ("b", "2"), ("c", "3")]);
-        assert_eq!(parameters.pairs_of("B.entry.", "key", "value"), []);
+        assert_eq!(parameters.pairs_of("A.entry", "key", "value"), [("a", ""), ("b", "2"), ("c", "3")]);
+        assert_eq!(parameters.pairs_of("B.entry", "key", "value"), []);
+    }
+
+    #[test]
+    fn lists_are_in_the_order_of_their_numbers() {
+        let form = b"L.10.Name=j&L.2.Name=b&L.2.Value=v&L.0=z&L.x=no&L=no&L-a=no&Lx.7=no&L.10.Value=w&M.1=m&";
+        let parameters = Parameters::parse("", form);
+        assert_eq!(parameters.numbers("L"), ["0", "2", "10"]);
+        assert_eq!(parameters.numbers("L.2"), [""; 0]);
+        assert_eq!(parameters.numbers("N"), [""; 0]);
+        assert_eq!(parameters.heads("L.2."), ["Name", "Value"]);
+        assert_eq!(parameters.heads("N"), [""; 0]);
+        assert_eq!(parameters.given("L.10.Name"), Some("j"));
     }
 }

@@ -7,16 +7,21 @@ use super::{Context, Error};
 
 /// The bare name in the parameter `TopicArn`. Whether there is such a topic is the caller's to see.
 pub(super) fn topic(context: &Context<'_>) -> Result<String, Error> {
-    let text = context.get("TopicArn").unwrap_or_default();
+    topic_in(context, "TopicArn")
+}
+
+/// The bare name in a parameter that is the ARN of a topic.
+pub(super) fn topic_in(context: &Context<'_>, parameter: &str) -> Result<String, Error> {
+    let text = context.get(parameter).unwrap_or_default();
     let parts = text.split(':').count();
     if parts < 6 {
         let reason = format!("An ARN must have at least 6 elements, not {parts}");
-        return Err(Error::invalid(&format!("TopicArn Reason: {reason}")));
+        return Err(Error::invalid(&format!("{parameter} Reason: {reason}")));
     }
     let names = context.hub.names();
-    let arn: Arn = text.parse().map_err(|_| Error::invalid("TopicArn"))?;
+    let arn: Arn = text.parse().map_err(|_| Error::invalid(parameter))?;
     if arn.service != "sns" || arn.region != names.region {
-        return Err(Error::invalid("TopicArn"));
+        return Err(Error::invalid(parameter));
     }
     if arn.account != names.account {
         return Err(Error::not_found("Topic"));

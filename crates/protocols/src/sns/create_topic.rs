@@ -20,7 +20,7 @@ pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<Str
         return Err(Error::invalid("Topic Name"));
     }
     let attributes = attributes(context)?;
-    let tags = context.parameters.pairs_of("Tags.member.", "Key", "Value");
+    let tags = context.parameters.pairs_of("Tags.member", "Key", "Value");
     let tags = tags.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let arn = context.hub.names().topic_arn(&name).to_string();
     let now = context.hub.now();
@@ -62,7 +62,7 @@ fn is_as(there: &Topic, asked: &Topic) -> Result<(), &'static str> {
 
 fn attributes(context: &Context<'_>) -> Result<BTreeMap<String, String>, Error> {
     let mut kept = BTreeMap::new();
-    for (name, value) in context.parameters.pairs_of("Attributes.entry.", "key", "value") {
+    for (name, value) in context.parameters.pairs_of("Attributes.entry", "key", "value") {
         match (name, value) {
             (name, value) if KEPT.contains(&name) => drop(kept.insert(name.to_owned(), value.to_owned())),
             // What every topic is.

@@ -29,6 +29,31 @@ impl Error {
         Self::new("InvalidParameter", StatusCode::BAD_REQUEST, format!("Invalid parameter: {what}"))
     }
 
+    /// Of a message attribute.
+    pub(super) fn parameter_value(text: impl Into<String>) -> Self {
+        Self::new("ParameterValueInvalid", StatusCode::BAD_REQUEST, text)
+    }
+
+    /// Of a batch as a whole.
+    pub(super) fn of_batch(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(code, StatusCode::BAD_REQUEST, text)
+    }
+
+    /// Its code, for an entry of a batch.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Its text for people, not escaped.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether the sender is at fault.
+    pub(super) fn is_of_sender(&self) -> bool {
+        self.status.is_client_error()
+    }
+
     pub(super) fn malformed_token() -> Self {
         Self::new("InvalidParameter", StatusCode::BAD_REQUEST, "Invalid token")
     }
@@ -83,7 +108,7 @@ impl Error {
     }
 
     pub(crate) fn into_reply(self, id: RequestId) -> Reply {
-        let side = if self.status.is_client_error() { "Sender" } else { "Receiver" };
+        let side = if self.is_of_sender() { "Sender" } else { "Receiver" };
         let body = format!(
             "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{side}</Type><Code>{}</Code><Message>{}</Message></Error>\
              <RequestId>{id}</RequestId></ErrorResponse>",
@@ -144,8 +169,7 @@ impl From<HubError> for Error {
         if let Some(times) = FAILED.happened() {
             tracing::error!(cause, times, "an SNS action failed");
         }
-        let text = "The request failed because of an internal error.";
-        Self::new("InternalError", StatusCode::INTERNAL_SERVER_ERROR, text)
+        Self::internal()
     }
 }
 

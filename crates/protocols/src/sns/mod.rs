@@ -1,4 +1,4 @@
-//! SNS on the wire: topics and subscriptions, the links that stand in its messages, and its signing certificate.
+//! SNS on the wire: topics, subscriptions and messages, the links that stand in its messages, and its signing certificate.
 //!
 //! The links are `GET /?Action=ConfirmSubscription&TopicArn=…&Token=…` and `GET /?Action=Unsubscribe&SubscriptionArn=…`, unsigned and
 //! without `Version`. SDKs send the same actions as forms; both are read alike. Answers and errors are XML. An action that is
@@ -16,12 +16,15 @@ pub mod certificate;
 mod confirm_subscription;
 mod create_topic;
 mod delete_topic;
+mod draft;
 mod error;
 mod get_subscription_attributes;
 mod get_topic_attributes;
 mod list_subscriptions;
 mod list_topics;
 mod page;
+mod publish;
+mod publish_batch;
 mod set_subscription_attributes;
 mod set_topic_attributes;
 mod subscribe;
@@ -30,7 +33,7 @@ mod unsubscribe;
 pub use error::Error;
 
 /// The actions of SNS that are spoken here.
-pub const SUPPORTED: [&str; 12] = [
+pub const SUPPORTED: [&str; 14] = [
     "ConfirmSubscription",
     "CreateTopic",
     "DeleteTopic",
@@ -39,25 +42,33 @@ pub const SUPPORTED: [&str; 12] = [
     "ListSubscriptions",
     "ListSubscriptionsByTopic",
     "ListTopics",
+    "Publish",
+    "PublishBatch",
     "SetSubscriptionAttributes",
     "SetTopicAttributes",
     "Subscribe",
     "Unsubscribe",
 ];
 
-/// Those that messages link to; wherever nothing is changed, there are no others.
+/// Those that messages link to.
 const OF_LINKS: [&str; 2] = ["ConfirmSubscription", "Unsubscribe"];
+/// Those that change no entity; where nobody changes any there are no others.
+const UNCHANGING: [&str; 4] = ["ConfirmSubscription", "Publish", "PublishBatch", "Unsubscribe"];
 
 /// What an action works with.
 pub struct Context<'a> {
     /// The hub.
     pub hub: &'a Hub,
-    /// Who changes topics and subscriptions; `None` where only the links of messages are served.
+    /// Who changes topics and subscriptions, if anybody does.
     pub control: Option<&'a Control>,
+    /// Whether only the links of messages are served.
+    pub links_only: bool,
     /// What the request says.
     pub parameters: &'a Parameters<'a>,
-    /// Whether it carries a signature, as whatever comes from an SDK does; nobody verifies it.
+    /// Whether it carries a signature, as every request of an SDK does and no link can; it is not verified.
     pub is_signed: bool,
+    /// `X-Amzn-Trace-Id`.
+    pub trace: Option<&'a str>,
 }
 
 impl Context<'_> {
@@ -88,9 +99,12 @@ async fn call(context: &Context<'_>, action: &str) -> Result<String, Error> {
     match action {
         "ConfirmSubscription" => return confirm_subscription::call(context.hub, context.parameters).await,
         "Unsubscribe" => return unsubscribe::call(context).await,
+        _ if context.links_only => return Err(Error::unknown_action(action, &OF_LINKS)),
+        "Publish" => return publish::call(context).await,
+        "PublishBatch" => return publish_batch::call(context).await,
         _ => {}
     }
-    let Some(control) = context.control else { return Err(Error::unknown_action(action, &OF_LINKS)) };
+    let Some(control) = context.control else { return Err(Error::unknown_action(action, &UNCHANGING)) };
     match action {
         "CreateTopic" => create_topic::call(context, control).await,
         "DeleteTopic" => delete_topic::call(context, control).await,

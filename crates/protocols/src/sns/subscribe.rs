@@ -129,7 +129,7 @@ fn endpoint(context: &Context<'_>, protocol: Protocol) -> Result<String, Error> 
 
 fn raw_message_delivery(context: &Context<'_>) -> Result<Option<bool>, Error> {
     let mut raw = None;
-    for (name, value) in context.parameters.pairs_of("Attributes.entry.", "key", "value") {
+    for (name, value) in context.parameters.pairs_of("Attributes.entry", "key", "value") {
         match name {
             "RawMessageDelivery" => {
                 raw = Some(boolean(value).map_err(|text| {

@@ -1,5 +1,7 @@
 //! The links in SNS's messages and the certificate, through HTTP.
 
+mod publish;
+
 use hub::testing::{QUEUE, TOKEN, TOPIC, WEBHOOK};
 use storage::entities::SubscriptionState;
 
@@ -87,7 +89,7 @@ async fn errors_are_those_of_sns() {
 
 #[tokio::test]
 async fn other_actions_are_not_valid_and_their_names_are_escaped() {
-    let site = Site::all().await;
+    let site = Site::public().await;
     for (action, written) in [("Publish", "Publish"), ("%3Ca%3E%26%22%27%0D", "&lt;a&gt;&amp;\"'&#xD;")] {
         let message = format!(
             "The action {written} is not valid for this endpoint. Of SNS there are ConfirmSubscription, Unsubscribe."

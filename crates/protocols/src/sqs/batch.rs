@@ -56,11 +56,19 @@ struct Successful {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Failed {
+pub(super) struct Failed {
     id: String,
     code: &'static str,
     message: String,
     sender_fault: bool,
+}
+
+impl Failed {
+    /// From why an entry failed.
+    pub(super) fn of(id: &str, error: Error) -> Self {
+        let (code, side) = error.code_and_side();
+        Self { id: id.to_owned(), code, message: error.message, sender_fault: side == "Sender" }
+    }
 }
 
 impl Output {
@@ -68,13 +76,9 @@ impl Output {
     pub(super) fn of<'a>(results: impl Iterator<Item = (&'a str, Result<(), Error>)>) -> Self {
         let mut output = Self::default();
         for (id, result) in results {
-            let id = id.to_owned();
             match result {
-                Ok(()) => output.successful.push(Successful { id }),
-                Err(error) => {
-                    let (code, message) = (error.code(), error.message);
-                    output.failed.push(Failed { id, code, message, sender_fault: true });
-                }
+                Ok(()) => output.successful.push(Successful { id: id.to_owned() }),
+                Err(error) => output.failed.push(Failed::of(id, error)),
             }
         }
         output

@@ -16,11 +16,10 @@ use super::{Context, Error, queue_attributes};
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Input {
     queue_name: Option<String>,
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
+    attributes: Option<BTreeMap<String, String>>,
     /// In lower case, as SQS has it.
-    #[serde(rename = "tags", default)]
-    tags: BTreeMap<String, String>,
+    #[serde(rename = "tags")]
+    tags: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Serialize)]
@@ -32,6 +31,7 @@ pub(super) struct Output {
 pub(super) async fn call(context: &Context<'_>, input: Input) -> Result<Output, Error> {
     let control = context.control()?;
     let Input { queue_name, attributes, tags } = input;
+    let (attributes, tags) = (attributes.unwrap_or_default(), tags.unwrap_or_default());
     let name = queue_name.ok_or_else(|| Error::missing("QueueName"))?;
     if plain_name(&name, MAX_QUEUE_NAME).is_err() {
         let text = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";

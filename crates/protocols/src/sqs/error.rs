@@ -37,6 +37,8 @@ pub(super) enum Kind {
     TooManyEntries,
     BadEntryId,
     EntryIdsNotDistinct,
+    BatchTooLong,
+    InvalidContents,
     Throttled,
     OverLimit,
     UnknownOperation,
@@ -102,6 +104,14 @@ impl Kind {
                 "AWS.SimpleQueueService.BatchEntryIdsNotDistinct;Sender",
                 400,
             ),
+            Self::BatchTooLong => (
+                "com.amazonaws.sqs#BatchRequestTooLong",
+                "AWS.SimpleQueueService.BatchRequestTooLong;Sender",
+                400,
+            ),
+            Self::InvalidContents => {
+                ("com.amazonaws.sqs#InvalidMessageContents", "InvalidMessageContents;Sender", 400)
+            }
             Self::Throttled => ("com.amazonaws.sqs#RequestThrottled", "RequestThrottled;Sender", 403),
             Self::OverLimit => ("com.amazonaws.sqs#OverLimit", "OverLimit;Sender", 403),
             Self::UnknownOperation => {
@@ -147,7 +157,7 @@ impl Error {
         Self::new(Kind::InvalidParameterValue, text)
     }
 
-    pub(super) fn unknown_operation(operation: &str) -> Self {
+    pub(crate) fn unknown_operation(operation: &str) -> Self {
         let supported = SUPPORTED.join(", ");
         let text = format!("The operation {operation} is not supported here; of SQS there are {supported}.");
         Self::new(Kind::UnknownOperation, text)
@@ -206,10 +216,15 @@ impl Error {
         }
     }
 
-    /// The code as the Query protocol and the entries of a failed batch write it.
-    pub(super) fn code(&self) -> &'static str {
+    /// Its status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.kind.row().status
+    }
+
+    /// The code as the Query protocol writes it, and whether sender or receiver is at fault.
+    pub(super) fn code_and_side(&self) -> (&'static str, &'static str) {
         let query = self.kind.row().query;
-        query.split_once(';').map_or(query, |(code, _)| code)
+        query.split_once(';').unwrap_or((query, "Sender"))
     }
 
     pub(crate) fn into_reply(self) -> Reply {

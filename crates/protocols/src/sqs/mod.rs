@@ -1,9 +1,9 @@
-//! SQS in AWS JSON 1.0: one file for each action.
+//! SQS in AWS JSON 1.0 and in the older Query protocol: one file for each action.
 //!
-//! An action's operation name stands in `X-Amz-Target`, its input is one JSON object and so is its output; what is absent from an output
+//! In JSON an action's operation name stands in `X-Amz-Target`, its input is one JSON object and so is its output; what is absent from an output
 //! is left out, never `null` or empty. Requests may come to `/` or to the path of a queue URL. A queue that stands in a file is changed there.
 //!
-//! SQS's older Query protocol is not spoken; a request in it gets an error that says so.
+//! [`query`] makes JSON of the older protocol's forms, and XML of what comes of them: no action knows which one is spoken.
 
 use control::Control;
 use http::{HeaderName, StatusCode};
@@ -12,8 +12,7 @@ use hub::queue::Queue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::reply::{Reply, RequestId};
-use crate::xml;
+use crate::reply::Reply;
 
 mod batch;
 mod change_message_visibility;
@@ -28,21 +27,28 @@ mod get_queue_attributes;
 mod get_queue_url;
 mod list_queues;
 mod purge_queue;
+mod query;
 mod queue_attributes;
 mod queue_url;
 mod range;
 mod receive_message;
+mod send;
+mod send_message;
+mod send_message_batch;
 mod set_queue_attributes;
 
 pub use error::Error;
 use error::Kind;
+pub(crate) use query::{answer as answer_query, refuse as refuse_query};
 
 /// The actions of SQS that are spoken here.
-pub const SUPPORTED: [&str; 12] = [
+pub const SUPPORTED: [&str; 14] = [
     "CreateQueue",
     "DeleteQueue",
     "SetQueueAttributes",
     "PurgeQueue",
+    "SendMessage",
+    "SendMessageBatch",
     "GetQueueUrl",
     "ReceiveMessage",
     "DeleteMessage",
@@ -91,6 +97,8 @@ pub struct Context<'a> {
     pub origin: &'a str,
     /// The request's path: that of a queue's URL, with some clients.
     pub path: &'a str,
+    /// `X-Amzn-Trace-Id`.
+    pub trace: Option<&'a str>,
 }
 
 impl Context<'_> {
@@ -139,6 +147,8 @@ async fn call(context: &Context<'_>, operation: &str, body: &[u8]) -> Result<Vec
         "CreateQueue" => write(create_queue::call(context, read(body)?).await?),
         "DeleteQueue" => write(delete_queue::call(context, &read(body)?).await?),
         "SetQueueAttributes" => write(set_queue_attributes::call(context, read(body)?).await?),
+        "SendMessage" => write(send_message::call(context, &read(body)?).await?),
+        "SendMessageBatch" => write(send_message_batch::call(context, &read(body)?).await?),
         "PurgeQueue" => write(purge_queue::call(context, &read(body)?).await?),
         _ => Err(Error::unknown_operation(operation)),
     }
@@ -165,20 +175,6 @@ struct Void {}
 
 pub(crate) fn unknown_operation(operation: &str) -> Reply {
     Error::unknown_operation(operation).into_reply()
-}
-
-/// The answer to SQS's Query protocol, in its own form so that its clients can show it.
-pub(crate) fn refuse_query(action: &str, id: RequestId) -> Reply {
-    let message = format!(
-        "{action} came in the Query protocol. This build speaks AWS JSON 1.0 for SQS, as current SDKs do: botocore from 1.31.81, \
-         the AWS SDK for JavaScript v3 from 3.447, for Java v2 from 2.21.19, for Go v2, Rust and .NET."
-    );
-    let body = format!(
-        "<ErrorResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"><Error><Type>Sender</Type><Code>InvalidAction</Code>\
-         <Message>{}</Message><Detail/></Error><RequestId>{id}</RequestId></ErrorResponse>",
-        xml::escape(&message)
-    );
-    Reply::new(StatusCode::BAD_REQUEST, crate::sns::CONTENT_TYPE, body)
 }
 
 #[cfg(test)]

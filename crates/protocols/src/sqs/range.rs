@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Error;
 
 const MAX_SECONDS: i64 = hub::queue::MAX_VISIBILITY.as_secs() as i64;
+const MAX_DELAY: i64 = hub::publish::MAX_DELAY.as_secs() as i64;
 const MAX_WAIT: i64 = hub::queue::MAX_WAIT.as_secs() as i64;
 
 /// A `VisibilityTimeout`.
@@ -17,6 +18,12 @@ pub(super) fn visibility(seconds: i64) -> Result<Duration, Error> {
 pub(super) fn wait(seconds: i64) -> Result<Duration, Error> {
     let reason = "Must be >= 0 and <= 20, if provided.";
     seconds_up_to(MAX_WAIT, seconds).ok_or_else(|| Error::invalid(seconds, "WaitTimeSeconds", reason))
+}
+
+/// A `DelaySeconds`.
+pub(super) fn delay(seconds: i64) -> Result<Duration, Error> {
+    let reason = "DelaySeconds must be >= 0 and <= 900.";
+    seconds_up_to(MAX_DELAY, seconds).ok_or_else(|| Error::invalid(seconds, "DelaySeconds", reason))
 }
 
 /// A `MaxNumberOfMessages`.

@@ -80,6 +80,8 @@ fn received(message: Message, input: &Input, sender: &str) -> Received {
         ("SenderId", sender.to_owned()),
         ("SentTimestamp", message.sent_at.as_millis().to_string()),
     ]);
+    system.extend(message.group.map(|group| ("MessageGroupId", group)));
+    system.extend(message.trace.map(|trace| ("AWSTraceHeader", trace)));
     system.retain(|name, _| input.asks_for(name));
     Received {
         message_id: message.message_id.to_string(),

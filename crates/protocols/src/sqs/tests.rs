@@ -1,5 +1,8 @@
 //! SQS in JSON, through HTTP.
 
+mod query;
+mod send;
+
 use std::time::Duration;
 
 use hub::testing::{EMPTY_QUEUE, QUEUE, RAW_QUEUE, Stage};
@@ -160,7 +163,7 @@ async fn malformed_input_is_refused() {
 async fn unknown_operations_name_what_is_supported() {
     let site = Site::all().await;
     for (target, operation) in
-        [("AmazonSQS.SendMessage", "SendMessage"), ("DynamoDB_20120810.GetItem", ""), ("", "")]
+        [("AmazonSQS.TagQueue", "TagQueue"), ("DynamoDB_20120810.GetItem", ""), ("", "")]
     {
         let answer = site.send("POST", "/", &[&format!("x-amz-target: {target}")], "{}").await;
         let supported = SUPPORTED.join(", ");
@@ -177,18 +180,6 @@ async fn every_supported_action_is_dispatched() {
         let answer = site.sqs(operation, json!({ "QueueUrl": QUEUE })).await;
         assert!(!answer.body.contains("UnknownOperationException"), "{operation}: {}", answer.body);
     }
-}
-
-#[tokio::test]
-async fn the_query_protocol_is_told_to_update() {
-    let site = Site::all().await;
-    let answer = site.post_form("/", "Action=ReceiveMessage&Version=2012-11-05").await;
-    assert_eq!((answer.status, answer.header("content-type")), (400, Some("text/xml")));
-    for part in ["<Code>InvalidAction</Code>", "AWS JSON 1.0", "<Detail/>", answer.request_id()] {
-        assert!(answer.body.contains(part), "{part}: {}", answer.body);
-    }
-    let answer = site.post_form(&format!("/000000000000/{QUEUE}"), "Action=%3Cb%3E").await;
-    assert!(answer.body.contains("&lt;b&gt;") && !answer.body.contains("<b>"), "{}", answer.body);
 }
 
 #[tokio::test]
@@ -489,8 +480,13 @@ fn any_member() -> impl Strategy<Value = String> {
         "Entries",
         "Id",
         "MaxResults",
+        "DelaySeconds",
         "MaxNumberOfMessages",
         "MessageAttributeNames",
+        "MessageAttributes",
+        "MessageBody",
+        "MessageGroupId",
+        "MessageSystemAttributes",
         "NextToken",
         "QueueName",
         "QueueUrl",
@@ -512,7 +508,7 @@ proptest! {
         let object = Value::Object(members.into_iter().collect()).to_string();
         runtime.block_on(async {
             let stage = Stage::new().await;
-            let context = Context { hub: &stage.hub, control: None, origin: "http://h", path: "/" };
+            let context = Context { hub: &stage.hub, control: None, origin: "http://h", path: "/", trace: None };
             for operation in SUPPORTED {
                 for body in [bytes.as_slice(), object.as_bytes(), &object.as_bytes()[..object.len() / 2]] {
                     let status = answer(&context, operation, body).await.status;

@@ -231,6 +231,28 @@ fn what_an_api_ends_is_gone_at_once_with_what_it_was_owed() {
 }
 
 #[test]
+fn a_link_never_ends_a_subscription_whatever_stands_in_its_query() {
+    let scene = scene();
+    let hook = Receiver::start();
+    hook.set_confirms(true);
+    let arn = element(&subscribe(&scene, "http", &hook.url("/hook"), &[AS_ARN]), "SubscriptionArn");
+    wait::until("the handshake", || (listed(&scene, "SubscriptionArn").contains(&arn)).then_some(()));
+    let hub = scene.gateway().address("hub");
+    let credential = "X-Amz-Credential=test/20260101/us-east-1/sns/aws4_request";
+    let target = format!("/?Action=Unsubscribe&SubscriptionArn={arn}&{credential}");
+    for headers in [&[("host", "localhost")][..], &[("host", "localhost"), SIGNED]] {
+        assert_eq!(client::send(hub, "GET", &target, headers, b"").expect("an answer").status, 200);
+    }
+    assert!(listed(&scene, "SubscriptionArn").contains(&arn), "it was stopped, and can be brought back");
+    let unsigned = format!("Action=Unsubscribe&SubscriptionArn={arn}&{credential}");
+    let form = [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded")];
+    assert_eq!(client::send(hub, "POST", "/", &form, unsigned.as_bytes()).expect("an answer").status, 200);
+    assert!(listed(&scene, "SubscriptionArn").contains(&arn));
+    assert_eq!(sns(&scene, "Unsubscribe", &[("SubscriptionArn", &arn)]).status, 200);
+    assert!(!listed(&scene, "SubscriptionArn").contains(&arn), "its owner ended it");
+}
+
+#[test]
 fn what_stands_in_a_file_is_not_changed_by_an_api() {
     let config = Profiles::default().yaml() + "queues: [{ name: worker }]\n";
     let scene = Scene::start(RETROHOOK, &config);

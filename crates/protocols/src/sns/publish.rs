@@ -1,0 +1,35 @@
+//! `Publish`: a message to a topic of ours, by `TopicArn` or `TargetArn`. It is durable, and in every subscribed queue, when it is answered;
+//! its `MessageId` is the event's id.
+
+use hub::publish::Topic;
+
+use super::{Context, Error, arn, draft};
+
+pub(super) async fn call(context: &Context<'_>) -> Result<String, Error> {
+    let message = draft::read(context, "", "")?;
+    let topic = target(context)?;
+    let published = context.hub.publish(topic, vec![message.draft]).await.pop();
+    let id = published.ok_or_else(Error::internal)??.ok_or_else(|| Error::not_found("Topic"))?;
+    Ok(format!("<PublishResult><MessageId>{id}</MessageId></PublishResult>"))
+}
+
+/// The topic of ours with an ARN.
+pub(super) fn topic(context: &Context<'_>, parameter: &str) -> Result<Topic, Error> {
+    let name = arn::topic_in(context, parameter)?;
+    context.hub.topic(&name).ok_or_else(|| Error::not_found("Topic"))
+}
+
+/// The topic that is meant. Telephones and apps cannot be reached from here.
+fn target(context: &Context<'_>) -> Result<Topic, Error> {
+    if let Some(phone) = context.get("PhoneNumber") {
+        let reason = format!("PhoneNumber Reason: {phone} is not valid to publish to");
+        return Err(Error::invalid(&reason));
+    }
+    match (context.get("TopicArn"), context.get("TargetArn")) {
+        (None, Some(arn)) if arn.contains(":endpoint/") => {
+            Err(Error::invalid("TargetArn Reason: No endpoint found for the target arn specified"))
+        }
+        (None, Some(_)) => topic(context, "TargetArn"),
+        (_, None) | (Some(_), Some(_)) => topic(context, "TopicArn"),
+    }
+}

@@ -1,0 +1,72 @@
+//! `SendMessageBatch`: up to ten messages into a queue, in one commit. What is wrong with one message refuses that one alone.
+
+use event::message::MAX_SENT;
+use serde::{Deserialize, Serialize};
+
+use super::error::Kind;
+use super::{Context, Error, batch, send};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Input {
+    queue_url: Option<String>,
+    entries: Option<Vec<Entry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    id: Option<String>,
+    #[serde(flatten)]
+    message: send::Input,
+}
+
+/// A list that is empty is left out.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Output {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    successful: Vec<Successful>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<batch::Failed>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Successful {
+    id: String,
+    #[serde(flatten)]
+    sent: send::Output,
+}
+
+pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<Output, Error> {
+    let queue = context.queue(input.queue_url.as_deref())?;
+    let entries = input.entries.as_deref().unwrap_or_default();
+    let ids = batch::check("SendMessageBatchRequestEntry", entries.iter().map(|entry| entry.id.as_deref()))?;
+    let bytes: usize = entries.iter().map(|entry| entry.message.size()).sum();
+    if bytes > MAX_SENT {
+        let text =
+            format!("Batch requests cannot be longer than {MAX_SENT} bytes. You have sent {bytes} bytes.");
+        return Err(Error::new(Kind::BatchTooLong, text));
+    }
+    let mut output = Output::default();
+    let (mut messages, mut taken) = (Vec::new(), Vec::new());
+    for (id, entry) in ids.into_iter().zip(entries) {
+        match entry.message.read(send::Place::InBatch, context.trace) {
+            Ok((message, digests)) => {
+                messages.push(message);
+                taken.push((id, digests));
+            }
+            Err(error) => output.failed.push(batch::Failed::of(id, error)),
+        }
+    }
+    if messages.is_empty() {
+        return Ok(output);
+    }
+    let sent = context.hub.send(&queue, messages).await?;
+    let successful = taken.into_iter().zip(sent);
+    let successful = successful
+        .map(|((id, digests), message)| Successful { id: id.to_owned(), sent: digests.output(message) });
+    output.successful = successful.collect();
+    Ok(output)
+}

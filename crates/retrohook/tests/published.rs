@@ -1,0 +1,244 @@
+//! Messages that clients publish and send through SNS's and SQS's APIs: durable when they are answered, and told to every subscriber.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+use testkit::client::{self, Answer};
+use testkit::python;
+use testkit::receiver::{Mood, Receiver};
+use testkit::scene::{Profiles, Scene};
+use testkit::server::Request;
+use testkit::wait;
+
+const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
+const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:profile-changes";
+const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:worker";
+
+/// The file's topic, with its webhook.
+fn scene() -> Scene {
+    Scene::start(RETROHOOK, &Profiles::default().yaml())
+}
+
+/// Calls an action in the Query protocol, without a signature.
+#[track_caller]
+fn query(scene: &Scene, version: &str, action: &str, parameters: &[(&str, &str)]) -> Answer {
+    let mut form = form_urlencoded::Serializer::new(format!("Action={action}&Version={version}"));
+    for (name, value) in parameters {
+        form.append_pair(name, value);
+    }
+    let headers =
+        [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+    let hub = scene.gateway().address("hub");
+    client::send(hub, "POST", "/", &headers, form.finish().as_bytes()).expect("an answer")
+}
+
+#[track_caller]
+fn sns(scene: &Scene, action: &str, parameters: &[(&str, &str)]) -> Answer {
+    query(scene, "2010-03-31", action, parameters)
+}
+
+#[track_caller]
+fn sqs(scene: &Scene, action: &str, parameters: &[(&str, &str)]) -> Answer {
+    query(scene, "2012-11-05", action, parameters)
+}
+
+/// The text of the first element of this name in a good answer.
+#[track_caller]
+fn element(answer: &Answer, name: &str) -> String {
+    let text = answer.text();
+    assert_eq!(answer.status, 200, "{text}");
+    let (_, rest) = text.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {text}"));
+    rest.split_once(&format!("</{name}>")).expect("it ends").0.to_owned()
+}
+
+#[track_caller]
+fn publish(scene: &Scene, text: &str) -> String {
+    element(&sns(scene, "Publish", &[("TopicArn", TOPIC), ("Message", text)]), "MessageId")
+}
+
+/// A queue with a raw subscription, made by the API.
+#[track_caller]
+fn make_worker(scene: &Scene) {
+    element(&sqs(scene, "CreateQueue", &[("QueueName", "worker")]), "QueueUrl");
+    let raw = [("Attributes.entry.1.key", "RawMessageDelivery"), ("Attributes.entry.1.value", "true")];
+    let all = [("TopicArn", TOPIC), ("Protocol", "sqs"), ("Endpoint", QUEUE)];
+    element(&sns(scene, "Subscribe", &[&all[..], &raw].concat()), "SubscriptionArn");
+}
+
+/// The bodies of all messages that a queue has, received and deleted, until there are as many as this.
+#[track_caller]
+fn receive(scene: &Scene, count: usize) -> Vec<String> {
+    let mut bodies = Vec::new();
+    wait::until("the messages", || {
+        let ask = [("QueueUrl", "worker"), ("MaxNumberOfMessages", "10")];
+        let answer = sqs(scene, "ReceiveMessage", &ask).text();
+        let part = |message: &str, name: &str| {
+            let (_, rest) = message.split_once(&format!("<{name}>")).expect("the element");
+            rest.split_once("</").expect("it ends").0.to_owned()
+        };
+        for message in answer.split("<Message>").skip(1) {
+            bodies.push(part(message, "Body"));
+            let handle = part(message, "ReceiptHandle");
+            assert_eq!(
+                sqs(scene, "DeleteMessage", &[("QueueUrl", "worker"), ("ReceiptHandle", &handle)]).status,
+                200
+            );
+        }
+        (bodies.len() >= count).then_some(())
+    });
+    assert_eq!(bodies.len(), count, "{bodies:?}");
+    bodies
+}
+
+#[track_caller]
+fn script(scene: &Scene, name: &str, more: &[&str]) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name);
+    let hub = format!("http://{}", scene.gateway().address("hub"));
+    let ran = python::command(&path).arg(hub).args(more).output().expect("python starts");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+fn text_of(told: &Request) -> String {
+    String::from_utf8(told.body.clone()).expect("a text")
+}
+
+#[test]
+fn a_message_reaches_both_subscribers_with_what_stands_beside_it() {
+    let scene = scene();
+    make_worker(&scene);
+    let more = [
+        ("TopicArn", TOPIC),
+        ("Message", "hello ä <&>"),
+        ("MessageAttributes.entry.1.Name", "kind"),
+        ("MessageAttributes.entry.1.Value.DataType", "String"),
+        ("MessageAttributes.entry.1.Value.StringValue", "greeting"),
+    ];
+    let id = element(&sns(&scene, "Publish", &more), "MessageId");
+    let told = scene.receiver.wait_for(1).remove(0);
+    assert_eq!(
+        (text_of(&told), told.header("x-retrohook-event-id")),
+        ("hello ä <&>".into(), Some(id.as_str()))
+    );
+    assert_eq!(receive(&scene, 1), ["hello ä &lt;&amp;&gt;"]);
+    let structured = r#"{"default":"for all","http":"for webhooks","sqs":"for queues"}"#;
+    let answer = sns(
+        &scene,
+        "Publish",
+        &[("TargetArn", TOPIC), ("Message", structured), ("MessageStructure", "json")],
+    );
+    element(&answer, "MessageId");
+    assert_eq!(text_of(&scene.receiver.wait_for(2)[1]), "for webhooks");
+    assert_eq!(receive(&scene, 1), ["for queues"]);
+}
+
+#[test]
+fn envelopes_and_cloudevents_carry_messages() {
+    let scene =
+        Scene::start(RETROHOOK, &Profiles { subscription: "confirm: skip", ..Profiles::default() }.yaml());
+    let with_subject = [("TopicArn", TOPIC), ("Message", "text"), ("Subject", "Hello")];
+    let id = element(&sns(&scene, "Publish", &with_subject), "MessageId");
+    let notification = scene.receiver.wait_for(1)[0].json();
+    for (name, value) in [
+        ("Type", "Notification"),
+        ("MessageId", &id),
+        ("Message", "text"),
+        ("Subject", "Hello"),
+        ("TopicArn", TOPIC),
+    ] {
+        assert_eq!(notification[name], value, "{notification}");
+    }
+    assert!(notification["Signature"].is_string(), "{notification}");
+}
+
+#[test]
+fn what_is_acknowledged_stands_through_a_kill() {
+    let mut scene = scene();
+    make_worker(&scene);
+    scene.receiver.set(Mood::Answers(503));
+    let mut ids = Vec::new();
+    let rounds = 5;
+    for round in 0..rounds {
+        ids.push(publish(&scene, &format!("text {round}")));
+        element(
+            &sqs(&scene, "SendMessage", &[("QueueUrl", "worker"), ("MessageBody", &format!("sent {round}"))]),
+            "MessageId",
+        );
+        scene.kill_and_restart();
+    }
+    let mut bodies = receive(&scene, 2 * rounds);
+    bodies.sort();
+    let expected = |word: &str| (0..rounds).map(|round| format!("{word} {round}")).collect::<Vec<_>>();
+    assert_eq!(bodies, [expected("sent"), expected("text")].concat());
+    scene.receiver.set(Mood::Answers(200));
+    wait::until("the webhook's messages", || {
+        let told: Vec<_> = scene.receiver.events();
+        ids.iter().all(|id| told.contains(id)).then_some(())
+    });
+}
+
+#[test]
+fn a_topic_that_goes_while_messages_come_refuses_them_from_then_on() {
+    let scene = scene();
+    make_worker(&scene);
+    let arn = element(&sns(&scene, "CreateTopic", &[("Name", "orders")]), "TopicArn");
+    let subscribe = [("TopicArn", arn.as_str()), ("Protocol", "sqs"), ("Endpoint", QUEUE)];
+    element(&sns(&scene, "Subscribe", &subscribe), "SubscriptionArn");
+    let taken = AtomicUsize::new(0);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            loop {
+                let answer = sns(&scene, "Publish", &[("TopicArn", &arn), ("Message", "text")]);
+                match answer.status {
+                    200 => taken.fetch_add(1, Ordering::Relaxed),
+                    404 if answer.text().contains("<Code>NotFound</Code>") => break,
+                    other => panic!("{other}: {}", answer.text()),
+                };
+            }
+        });
+        wait::until("some messages", || (taken.load(Ordering::Relaxed) >= 3).then_some(()));
+        assert_eq!(sns(&scene, "DeleteTopic", &[("TopicArn", &arn)]).status, 200);
+    });
+    // A queue keeps what it has: each that was acknowledged before, and none after.
+    receive(&scene, taken.into_inner());
+    publish(&scene, "others go on");
+}
+
+#[test]
+fn a_store_without_room_is_unavailable_until_there_is_some() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    scene.setup.flags.push("--max-store=1MiB".into());
+    scene.start_gateway();
+    scene.receiver.set(Mood::Answers(503));
+    element(&sqs(&scene, "CreateQueue", &[("QueueName", "worker")]), "QueueUrl");
+    let long = "x".repeat(20_000);
+    let refused = wait::until("the store to be full", || {
+        let answer = sns(&scene, "Publish", &[("TopicArn", TOPIC), ("Message", &long)]);
+        (answer.status != 200).then_some(answer)
+    });
+    let of_queue = sqs(&scene, "SendMessage", &[("QueueUrl", "worker"), ("MessageBody", "text")]);
+    for answer in [refused, of_queue] {
+        let text = answer.text();
+        assert_eq!(answer.status, 503, "{text}");
+        assert!(text.contains("<Type>Receiver</Type><Code>ServiceUnavailable</Code>"), "{text}");
+    }
+    scene.receiver.set(Mood::Answers(200));
+    wait::until("messages to be taken again", || {
+        let answer = sqs(&scene, "SendMessage", &[("QueueUrl", "worker"), ("MessageBody", "text")]);
+        (answer.status == 200).then_some(())
+    });
+    publish(&scene, "text");
+}
+
+#[test]
+fn boto3_publishes_and_sends() {
+    let scene = scene();
+    let webhook = Receiver::start();
+    webhook.set_confirms(true);
+    script(&scene, "publish_and_send.py", &[&webhook.url("/hook")]);
+    let notification = wait::until("the webhook's message", || {
+        webhook.messages().iter().map(Request::json).find(|told| told["Subject"] == "Hello")
+    });
+    assert_eq!(notification["Message"], "for webhooks");
+    assert_eq!(notification["MessageAttributes"]["n"], json!({ "Type": "Number", "Value": "42" }));
+}
