@@ -160,9 +160,9 @@ topics: [{ name: t }]
 "#],
         r#"
 gateway.yaml:8:3: plugins[0]: uniqueness violation: 'plugins' entity with name set to 'tap' already declared on this service
-  hint: one of a kind for each service, route, or all: join the two into one `config`
+  hint: one of a kind for each service, route, consumer, or all: join the two into one `config`
 gateway.yaml:10:3: plugins[2]: uniqueness violation: 'plugins' entity with name set to 'tap' already declared for all routes
-  hint: one of a kind for each service, route, or all: join the two into one `config`
+  hint: one of a kind for each service, route, consumer, or all: join the two into one `config`
 2 problems
 "#,
     );
@@ -194,8 +194,8 @@ gateway.yaml:10:23: plugins[0].route: invalid reference 'route: rb' (no such ent
   hint: did you mean `ra`?
 gateway.yaml:11:3: plugins[1]: the route does not lead to the service: the plug-in would never run
   hint: remove `service`: the route alone is enough
-gateway.yaml:12:26: plugins[2].consumer: not supported yet
-  hint: a plug-in is for a service, a route, or all: remove the key
+gateway.yaml:12:26: plugins[2].consumer: invalid reference 'consumer: ann' (no such entry in 'consumers')
+  hint: there are no consumers: add it under `consumers`
 gateway.yaml:13:27: plugins[3].protocols: a plug-in without `http` is not supported yet
   hint: add `http`, or remove the key
 5 problems
