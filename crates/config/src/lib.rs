@@ -21,12 +21,14 @@ mod problem;
 mod raw;
 mod schema;
 mod secret;
+mod settings;
 mod tree;
 
 pub use check::{Options, check};
 pub use load::{Text, check_texts, load, read_all};
 pub use loaded::{Config, Places};
 pub use problem::{Problem, Report};
+pub use settings::check_settings;
 pub use tree::{MAX_DEPTH, MAX_FILE, MAX_NODES, Place};
 
 /// The JSON Schema of a configuration file, for editors; `docs/config.schema.json` is its copy. A plug-in's `config` is its kind's to say.

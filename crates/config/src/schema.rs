@@ -6,11 +6,12 @@
 //! * `x-not-yet`: the key is known and refused, with this hint, unless its value is one of the neutral ones in `enum`.
 //! * `x-not-yet-values`: values of Kong's that are known and refused by name, with the hint `x-not-yet-hint` if there is one.
 
+use pipeline::ConfigProblem;
 use regex::Regex;
 use serde_json::Value;
 
 use crate::problem::{Problems, Spot};
-use crate::tree::{Entry, Kind, Node};
+use crate::tree::{Entry, Kind, Node, TreePath};
 
 mod hint;
 
@@ -28,6 +29,17 @@ pub(crate) fn validate(schema: &Value, node: &Node, spot: &Spot, problems: &mut 
         spot
     };
     walker.misfits.into_iter().map(report).collect()
+}
+
+/// All that keeps a value that stands in no file from fitting.
+pub(crate) fn misfits(schema: &Value, node: &Node) -> Vec<ConfigProblem> {
+    let mut walker = Walker { root: schema, misfits: Vec::new() };
+    walker.value(schema, node, &Spot { file: 0, path: TreePath::default() });
+    let problem = |Misfit { spot, message, hint, .. }| {
+        let pointer = spot.path.to_pointer();
+        ConfigProblem { pointer, message, hint }
+    };
+    walker.misfits.into_iter().map(problem).collect()
 }
 
 /// A problem before its file is known.

@@ -66,6 +66,26 @@ pub(crate) struct Entry {
 }
 
 impl Node {
+    /// A value that stands in no file: its places mean nothing.
+    pub(crate) fn of_json(value: &Value) -> Self {
+        let kind = match value {
+            Value::Null => Kind::Null,
+            Value::Bool(bool) => Kind::Bool(*bool),
+            Value::Number(number) => Kind::Number(number.clone(), number.to_string()),
+            Value::String(text) => Kind::Text(text.clone()),
+            Value::Array(items) => Kind::List(items.iter().map(Self::of_json).collect()),
+            Value::Object(entries) => {
+                let entry = |(key, value): (&String, &Value)| Entry {
+                    key: key.clone(),
+                    key_place: Place::START,
+                    value: Self::of_json(value),
+                };
+                Kind::Map(entries.iter().map(entry).collect())
+            }
+        };
+        Self { place: Place::START, kind }
+    }
+
     /// The value under `key`, if this is a mapping that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         let Kind::Map(entries) = &self.kind else { return None };
@@ -171,6 +191,15 @@ impl TreePath {
         steps.extend_from_slice(&self.0);
         steps.push(step);
         Self(steps)
+    }
+
+    /// As a JSON Pointer.
+    pub(crate) fn to_pointer(&self) -> String {
+        let part = |step: &Step| match step {
+            Step::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Step::Index(index) => format!("/{index}"),
+        };
+        self.0.iter().map(part).collect()
     }
 
     /// The longest beginning made of elements of the given lists: the entity that this path lies in.
