@@ -3,7 +3,7 @@
 //!
 //! Every read of the store runs off the runtime, in a short transaction of its own, few at once. An error is one JSON object, `message`
 //! and `hint`.
-//! Kong's entities are not served yet.
+//! Kong's entities are served as its Admin API of 0.x has them, on a listener of their own: [`legacy`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +28,7 @@ mod dead_letters;
 mod declarative;
 mod degraded;
 mod events;
+pub mod legacy;
 mod listeners;
 mod metrics;
 mod page;

@@ -218,6 +218,7 @@ pub async fn start_retrohook(rule: &Rule, ground: &Ground<'_>, data: &Path) -> R
     words.extend(["-c".to_owned(), file.display().to_string()]);
     words.extend(["--data-dir".to_owned(), data.display().to_string()]);
     words.extend(["proxy", "admin", "hub"].map(|listener| format!("--{listener}-listen=127.0.0.1:0")));
+    words.push("--legacy-admin-listen=off".to_owned());
     words.extend(["--allow-private-endpoints", "--min-free=0"].map(str::to_owned));
     let cores = match rule.unbound {
         true => Cores::All,

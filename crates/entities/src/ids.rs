@@ -35,6 +35,11 @@ pub fn of_membership(consumer: Uuid, group: &str) -> Uuid {
     of_name("acls", &format!("{consumer}:{group}"))
 }
 
+/// The id of the route of an api of Kong 0.x, whose own id is that of its service.
+pub fn of_api_route(api: Uuid) -> Uuid {
+    Uuid::new_v5(&api, b"route")
+}
+
 /// The id of a subscription of a file.
 pub fn of_subscription(identity: &Identity) -> Uuid {
     let text = match identity {

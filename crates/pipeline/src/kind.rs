@@ -6,7 +6,7 @@ use std::sync::Arc;
 use event::TopicId;
 use event::timestamp::Clock;
 use schemars::Schema;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::plugin::{Plugin, Roles};
@@ -47,6 +47,11 @@ pub trait PluginKind: Send + Sync + 'static {
     fn doubts(&self, config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
         let _ = (config, mounts);
         Vec::new()
+    }
+
+    /// What Kong's 0.x Admin API puts where a new `config` does not say it: what the kind did then, where it does something else now.
+    fn defaults_of_0x(&self) -> Map<String, Value> {
+        Map::new()
     }
 
     /// Makes the plug-in. `config` has passed the schema and `check`; a problem found here all the same is an error of ours.

@@ -128,8 +128,13 @@ pub struct NodeArgs {
     /// The dashboard. Not built yet: `off`.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_DASHBOARD_LISTEN", default_value = "off")]
     pub dashboard_listen: Listen,
-    /// Kong's 0.x Admin API, for kongfig. Not built yet: `off`.
-    #[arg(long, value_name = "ADDR", env = "RETROHOOK_LEGACY_ADMIN_LISTEN", default_value = "off")]
+    /// Kong's 0.x Admin API (`/apis`), for kongfig: an address, `unix:/path/of/a.sock`, or `off`.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "RETROHOOK_LEGACY_ADMIN_LISTEN",
+        default_value = "127.0.0.1:8011"
+    )]
     pub legacy_admin_listen: Listen,
     /// SNS and SQS: an address, `unix:/path/of/a.sock`, or `off`.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_HUB_LISTEN", default_value = "127.0.0.1:4566")]

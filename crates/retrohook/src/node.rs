@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use admin::Configuration;
 use admin::reload::{Reloads, reloads};
-use control::{Control, Dangling, OtherId, Reference, Whole};
-use entities::{Served, Set};
+use control::{Control, Dangling, OtherId, Whole};
+use entities::{Entity, Served, Set};
 use event::timestamp::Clock;
 use gateway::Gateway;
 use listener::unix::UnixError;
@@ -32,6 +32,7 @@ mod descriptors;
 mod editing;
 mod files;
 mod ledger;
+mod named;
 mod reach;
 mod reload;
 mod remembered;
@@ -45,6 +46,7 @@ use delivering::{Calls, Delivering};
 use descriptors::Descriptors;
 use files::{Checked, Files};
 use ledger::{CloseError, Ledger};
+use named::Named;
 use reload::Reloader;
 use remembered::{Remembered, Source};
 use serving::{Listeners, Serving};
@@ -203,7 +205,8 @@ impl Node {
         let start = |gateway: Gateway| gateway.start(first, clock.clone(), &vitals);
         let gateway = sockets.proxy.map(start).transpose().map_err(StartError::part("start a core"))?;
         let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
-        let listeners = Listeners { admin: sockets.admin, hub: sockets.hub, hub_public: sockets.hub_public };
+        let Sockets { admin, legacy_admin, hub, hub_public, .. } = sockets;
+        let listeners = Listeners { admin, legacy_admin, hub, hub_public };
         let (reloads, asks) = reloads();
         let control = control(whole.clone(), reloads.clone());
         let shared = serving::Shared {
@@ -287,13 +290,13 @@ impl Parts {
             gateway.drain(patience);
         }
         delivering.drain(patience);
-        serving.drain_hub(patience);
+        serving.drain_apis(patience);
         if let Some(gateway) = gateway
             && let Err(error) = gateway.join(patience)
         {
             tracing::error!(%error, "a core failed");
         }
-        serving.join_hub();
+        serving.join_apis();
         delivering.join();
         serving.stop_admin(left(deadline).max(LAST_ANSWERS));
         ledger.close(left(deadline + STALLED_AFTER).max(LAST_COMMIT))
@@ -314,14 +317,15 @@ fn declared(
         Whole::merge_knowing(config.set.clone(), ledger.made_by_apis()?, &known);
     let remembered = remembered.with_ids(&other_ids);
     warn(adopted.iter().map(changes::adopted));
-    let (whole, kept) = match before.filter(|_| !whole.dangling().is_empty()) {
-        // Its files may be such that this version refuses them; then there is nothing to keep.
-        Some(before) => {
-            let old = files.check(before).map(|old| old.config.set).unwrap_or_default();
-            whole.keep_referred(Whole::merge_knowing(old, Set::default(), &known).0.file())
-        }
-        None => (whole, Vec::new()),
-    };
+    let (whole, kept) =
+        match before.filter(|_| !whole.dangling().is_empty() || Named::may_be_gone(compiler, &whole)) {
+            // Its files may be such that this version refuses them; then there is nothing to keep.
+            Some(before) => {
+                let old = files.check(before).map(|old| old.config.set).unwrap_or_default();
+                keep(whole, Whole::merge_knowing(old, Set::default(), &known).0.file(), compiler)
+            }
+            None => (whole, Vec::new()),
+        };
     warn(kept.iter().map(changes::kept));
     let lacking = |one: &Dangling| {
         let (message, hint) = changes::dangling(one);
@@ -341,6 +345,14 @@ fn declared(
     let kept = kept.iter().map(control::rows::row).collect();
     ledger.declare(whole.all(), remembered::with_rows(&remembered, adopted, kept))?;
     Ok((config, whole, other_ids))
+}
+
+/// Keeps, as made by an API, what files declared before, do not any more, and what APIs made needs.
+fn keep(whole: Whole, before: &Set, compiler: &Compiler) -> (Whole, Vec<Entity>) {
+    let (whole, mut kept) = whole.keep_referred(before);
+    let (whole, topics) = Named::keep(&Named::find(compiler, &whole, before), whole);
+    kept.extend(topics);
+    (whole, kept)
 }
 
 /// Hands the changes that APIs ask for to the thread that reloads.

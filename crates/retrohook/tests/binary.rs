@@ -127,7 +127,7 @@ fn every_subcommand_explains_itself_with_examples() {
         ("--proxy-tls-listen", "RETROHOOK_PROXY_TLS_LISTEN", "off"),
         ("--admin-listen", "RETROHOOK_ADMIN_LISTEN", "127.0.0.1:8001"),
         ("--dashboard-listen", "RETROHOOK_DASHBOARD_LISTEN", "off"),
-        ("--legacy-admin-listen", "RETROHOOK_LEGACY_ADMIN_LISTEN", "off"),
+        ("--legacy-admin-listen", "RETROHOOK_LEGACY_ADMIN_LISTEN", "127.0.0.1:8011"),
         ("--hub-listen", "RETROHOOK_HUB_LISTEN", "127.0.0.1:4566"),
         ("--hub-public-listen", "RETROHOOK_HUB_PUBLIC_LISTEN", "off"),
         ("--hub-url", "RETROHOOK_HUB_URL", ""),
@@ -173,6 +173,7 @@ fn what_it_does_not_know_is_refused_by_name() {
         let done = Command::new(RETROHOOK)
             .args(words)
             .envs([("RETROHOOK_ADMIN_LISTEN", "127.0.0.1:0"), ("RETROHOOK_HUB_LISTEN", "127.0.0.1:0")])
+            .env("RETROHOOK_LEGACY_ADMIN_LISTEN", "127.0.0.1:0")
             .env("RETROHOOK_DATA_DIR", place.path().join("data"))
             .output()
             .expect("the binary starts");
@@ -192,6 +193,7 @@ fn it_starts_empty_and_takes_its_settings_from_the_environment() {
         ("RETROHOOK_DATA_DIR", data.to_str().expect("UTF-8")),
         ("RETROHOOK_PROXY_LISTEN", "127.0.0.1:0"),
         ("RETROHOOK_ADMIN_LISTEN", "127.0.0.1:0"),
+        ("RETROHOOK_LEGACY_ADMIN_LISTEN", "127.0.0.1:0"),
         ("RETROHOOK_HUB_LISTEN", "off"),
         ("RETROHOOK_MIN_FREE", "0"),
         ("RETROHOOK_WORKERS", "1"),

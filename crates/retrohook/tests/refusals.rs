@@ -417,7 +417,8 @@ fn a_data_directory_that_cannot_be_made_is_named() {
     std::fs::write(&file, "").expect("a file");
     let dir = file.join("data");
     let done = Command::new(RETROHOOK)
-        .args(["run", "--proxy-listen=127.0.0.1:0", "--admin-listen=off", "--hub-listen=off", "--data-dir"])
+        .args(["run", "--proxy-listen=127.0.0.1:0", "--admin-listen=off", "--hub-listen=off"])
+        .args(["--legacy-admin-listen=off", "--data-dir"])
         .arg(&dir)
         .output()
         .expect("the binary starts");

@@ -91,7 +91,7 @@ impl Setup {
         if !self.flags.iter().any(|flag| flag.starts_with("--data-dir")) {
             command.arg("--data-dir").arg(self.data_dir());
         }
-        for listener in ["proxy", "admin", "hub"] {
+        for listener in ["proxy", "admin", "legacy-admin", "hub"] {
             if !self.flags.iter().any(|flag| flag.starts_with(&format!("--{listener}-listen"))) {
                 command.arg(format!("--{listener}-listen=127.0.0.1:0"));
             }
@@ -170,6 +170,9 @@ fn read(output: PipeReader, lines: &Mutex<Vec<String>>, manner: &Mutex<Reading>)
     }
 }
 
+/// What a start names in its output.
+const LISTENERS: [&str; 6] = ["proxy", "admin", "legacy-admin", "hub", "hub-public", "ready"];
+
 /// A running binary; killed when dropped.
 pub struct Process {
     child: Child,
@@ -221,16 +224,14 @@ impl Process {
         ends.map(str::to_owned).collect()
     }
 
-    /// What it said it listens on: `proxy`, `admin`, `hub`, `hub-public`; and `ready` when it is.
+    /// What it said it listens on: `proxy`, `admin`, `legacy-admin`, `hub`, `hub-public`; and `ready` when it is.
     pub fn listeners(&self) -> BTreeMap<String, String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let words = lines.iter().filter_map(|line| {
             let mut words = line.split_whitespace();
             Some((words.next()?.to_owned(), words.next().unwrap_or_default().to_owned()))
         });
-        words
-            .filter(|(name, _)| ["proxy", "admin", "hub", "hub-public", "ready"].contains(&name.as_str()))
-            .collect()
+        words.filter(|(name, _)| LISTENERS.contains(&name.as_str())).collect()
     }
 
     /// Where one of its listeners is.

@@ -60,6 +60,8 @@
 //! Of headers an event has 16 KiB, of its query another 16 KiB: the longest headers and the last arguments are left out, and the event says so.
 //!
 //! ## From 2016
+//! A rule that comes through the 0.x Admin API and does not say `match_on` sees `request_uri`, as in 2016.
+//!
 //! `region` and `endpoint` (or `sns_endpoint`) belong to real SNS, which comes later. They are accepted, so that an old file loads, with a
 //! warning: they are not used with a topic of this gateway. An ARN of another region or account is refused.
 
@@ -69,7 +71,7 @@ use pipeline::kind::Priority;
 use pipeline::{BuildContext, CheckContext, ConfigProblem, Mount, Plugin, PluginKind, Roles};
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 mod capture;
 mod config;
@@ -114,6 +116,10 @@ impl PluginKind for Kind {
 
     fn doubts(&self, config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
         doubts::find(config, mounts)
+    }
+
+    fn defaults_of_0x(&self) -> Map<String, Value> {
+        [("match_on".to_owned(), "request_uri".into())].into_iter().collect()
     }
 
     fn build(&self, config: &Value, context: &BuildContext) -> Result<Plugin, ConfigProblem> {

@@ -23,6 +23,7 @@ pub struct Gateway {
     child: Option<Child>,
     pub proxy: SocketAddr,
     pub admin: SocketAddr,
+    pub legacy_admin: SocketAddr,
     pub hub: SocketAddr,
 }
 
@@ -32,8 +33,15 @@ impl Gateway {
         let file = place.join("retrohook.yaml");
         std::fs::write(&file, config).map_err(DemoError::io("write the configuration"))?;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut gateway =
-            Self { config: file, data: place.join("data"), child: None, proxy: any, admin: any, hub: any };
+        let mut gateway = Self {
+            config: file,
+            data: place.join("data"),
+            child: None,
+            proxy: any,
+            admin: any,
+            legacy_admin: any,
+            hub: any,
+        };
         gateway.launch().await?;
         Ok(gateway)
     }
@@ -61,6 +69,7 @@ impl Gateway {
             .arg(&self.data)
             .arg(format!("--proxy-listen={}", self.proxy))
             .arg(format!("--admin-listen={}", self.admin))
+            .arg(format!("--legacy-admin-listen={}", self.legacy_admin))
             .arg(format!("--hub-listen={}", self.hub))
             .args([ALLOWED, "--min-free=0"])
             .env("RETROHOOK_LOG", "error")
@@ -83,6 +92,7 @@ impl Gateway {
                 match (name, address) {
                     ("proxy", Ok(address)) => self.proxy = address,
                     ("admin", Ok(address)) => self.admin = address,
+                    ("legacy-admin", Ok(address)) => self.legacy_admin = address,
                     ("hub", Ok(address)) => self.hub = address,
                     ("ready", _) => return true,
                     _ => {}

@@ -27,7 +27,7 @@ pub struct Descriptors {
     pub limit: usize,
     /// For clients of the proxy and for the services that they are given to.
     pub proxy: usize,
-    /// For admin, hub and hub-public.
+    /// For admin, legacy-admin, hub and hub-public.
     pub control: usize,
     /// For deliveries.
     pub deliveries: usize,
@@ -49,6 +49,8 @@ pub struct ProxyShare {
 pub struct ControlShare {
     /// Connections to admin.
     pub admin: usize,
+    /// Connections to the 0.x Admin API.
+    pub legacy_admin: usize,
     /// Connections to the hub.
     pub hub: usize,
     /// Connections to the hub's public part.
@@ -105,9 +107,10 @@ impl Descriptors {
     pub fn of_control(&self) -> ControlShare {
         let few = (self.control / 8).max(1);
         // Each listener holds one more for a moment: that of the client for whom room is made.
-        let hub = self.control.saturating_sub(2 * few + 3).max(1);
+        let hub = self.control.saturating_sub(3 * few + 4).max(1);
         ControlShare {
             admin: few,
+            legacy_admin: few,
             hub,
             hub_public: few,
             long_polls: (hub * 3 / 4).clamp(1, hub::settings::MAX_LONG_POLLS),
@@ -128,9 +131,9 @@ mod tests {
         if limit >= 256 {
             let of_proxy = 2 * cores * proxy.connections + proxy.exchanges;
             assert!(of_proxy <= all.proxy, "{of_proxy} of {all:?}");
-            let of_control = control.admin + control.hub + control.hub_public;
+            let of_control = control.admin + control.legacy_admin + control.hub + control.hub_public;
             assert!(
-                of_control + 3 <= all.control && control.long_polls < control.hub,
+                of_control + 4 <= all.control && control.long_polls < control.hub,
                 "{control:?} of {all:?}"
             );
         }

@@ -27,6 +27,7 @@ use tokio::runtime::Runtime;
 use super::compiler::{self, Compiler};
 use super::delivering::{Declare, DeclareError, declared};
 use super::files::{Checked, Files};
+use super::named::Named;
 use super::reach::{self, Reach};
 use super::remembered::{self, Remembered, Source};
 use super::{StartError, changes};
@@ -238,6 +239,8 @@ impl Reloader {
         let (mut dangling, before) = (whole.dangling(), self.whole.dangling());
         // What lacked something before is no reason to stand still.
         dangling.retain(|one| !before.contains(one));
+        let named = Named::find(&self.compiler, whole, self.whole.all());
+        dangling.extend(named.iter().map(Named::dangling));
         if dangling.is_empty() { Ok(()) } else { Err(Refused::StillUsed(dangling)) }
     }
 

@@ -1,4 +1,4 @@
-//! The listeners beside the data path: admin on one thread, hub and the hub's public part on another.
+//! The listeners beside the data path: admin on one thread, Kong's 0.x Admin API on another, hub and the hub's public part on a third.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use admin::legacy::{self, Legacy};
 use admin::reload::Reloads;
 use admin::{Configuration, ListenerHealth, Node};
 use control::Control;
@@ -19,16 +20,19 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::StartError;
 use super::delivering::Delivering;
 use super::descriptors::Descriptors;
 use super::ledger::Ledger;
 use super::sockets::Socket;
+use super::{StartError, compiler};
+use crate::clock::WallClock;
 
 /// Bound listeners; those that are off are `None`.
 pub struct Listeners {
     /// For operators.
     pub admin: Option<Socket>,
+    /// Kong's 0.x Admin API.
+    pub legacy_admin: Option<Socket>,
     /// SNS and SQS.
     pub hub: Option<Socket>,
     /// What endpoints elsewhere may ask.
@@ -38,8 +42,13 @@ pub struct Listeners {
 impl Listeners {
     /// Those that there are, by name.
     fn health(&self) -> Vec<Arc<ListenerHealth>> {
-        [("admin", &self.admin), ("hub", &self.hub), ("hub-public", &self.hub_public)]
-            .into_iter()
+        let all = [
+            ("admin", &self.admin),
+            ("legacy-admin", &self.legacy_admin),
+            ("hub", &self.hub),
+            ("hub-public", &self.hub_public),
+        ];
+        all.into_iter()
             .filter(|(_, socket)| socket.is_some())
             .map(|(name, _)| Arc::new(ListenerHealth::new(name)))
             .collect()
@@ -63,6 +72,7 @@ pub struct Shared<'a> {
 /// Running listeners.
 pub struct Serving {
     admin: Option<Serve>,
+    legacy_admin: Option<Serve>,
     hub: Option<Serve>,
     /// What the admin port tells.
     draining: Arc<AtomicBool>,
@@ -133,6 +143,10 @@ impl Serving {
             let node = admin_node(ledger, delivering, cores, health.clone(), draining.clone(), shared);
             (socket, surface, admin::router(node))
         });
+        let legacy_admin = listeners.legacy_admin.map(|socket| {
+            let surface = legacy_surface(guard(&socket), share.legacy_admin);
+            (socket, surface, legacy::router(self::legacy(delivering, shared)))
+        });
         let hub = listeners.hub.map(|socket| {
             let surface = hub_surface("hub", guard(&socket), share.hub);
             let control = Some(shared.control.clone());
@@ -148,6 +162,7 @@ impl Serving {
         let serve = |name, served| Serve::start(name, served, &health, shared.vitals);
         Ok(Self {
             admin: serve("admin", admin.into_iter().collect())?,
+            legacy_admin: serve("legacy-admin", legacy_admin.into_iter().collect())?,
             hub: serve("hub", hub.into_iter().chain(hub_public).collect())?,
             draining,
         })
@@ -158,16 +173,16 @@ impl Serving {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// The hub's listeners close, and its requests may end for this long. Long polls must have been ended.
-    pub fn drain_hub(&self, patience: Duration) {
-        if let Some(hub) = &self.hub {
-            hub.drain.send_replace(Some(patience));
+    /// The listeners of the hub and of the 0.x Admin API close, and their requests may end for this long. Long polls must have been ended.
+    pub fn drain_apis(&self, patience: Duration) {
+        for serve in [&self.hub, &self.legacy_admin].into_iter().flatten() {
+            serve.drain.send_replace(Some(patience));
         }
     }
 
-    /// Waits for the end of the hub's requests.
-    pub fn join_hub(&mut self) {
-        self.hub.take().into_iter().for_each(Serve::join);
+    /// Waits for the end of these requests.
+    pub fn join_apis(&mut self) {
+        [self.hub.take(), self.legacy_admin.take()].into_iter().flatten().for_each(Serve::join);
     }
 
     /// The last to go, so that operators see how the others end: lets requests end, at most for `patience`.
@@ -222,6 +237,29 @@ fn admin_node(
         draining,
         reloads: shared.reloads.clone(),
         configuration: shared.configuration.clone(),
+    }
+}
+
+fn legacy_surface(guard: Guard, connections: usize) -> Surface<axum::body::Body> {
+    Surface {
+        name: "legacy-admin",
+        guard,
+        is_link: |_| false,
+        refuse: |_, refusal| legacy::refusal(refusal.status, &refusal.message, &refusal.hint),
+        reads_bodies: true,
+        connections,
+        limits: LIMITS,
+    }
+}
+
+fn legacy(delivering: &Delivering, shared: &Shared<'_>) -> Legacy {
+    let names = delivering.hub.names();
+    Legacy {
+        control: shared.control.clone(),
+        clock: Arc::new(WallClock),
+        kinds: compiler::kinds(),
+        region: names.region.clone(),
+        account: names.account.clone(),
     }
 }
 

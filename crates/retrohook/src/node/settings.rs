@@ -25,6 +25,7 @@ pub fn sockets(node: &NodeArgs) -> sockets::Config {
     sockets::Config {
         proxy: node.proxy_listen.clone(),
         admin: node.admin_listen.clone(),
+        legacy_admin: node.legacy_admin_listen.clone(),
         hub: node.hub_listen.clone(),
         hub_public: node.hub_public_listen.clone(),
         workers: workers(node),
@@ -44,7 +45,7 @@ pub fn ledger(node: &NodeArgs) -> ledger::Config {
     }
 }
 
-/// Who may ask admin and hub.
+/// Who may ask admin, hub and the 0.x Admin API.
 pub fn asked(node: &NodeArgs) -> Asked {
     let machine = rustix::system::uname();
     let machine = machine.nodename().to_str().ok().map(HostPattern::exactly);
@@ -79,11 +80,8 @@ fn join(wrong: &[impl std::fmt::Display]) -> String {
 /// # Errors
 /// If one of them was asked for.
 pub fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
-    let unbuilt = [
-        (&node.proxy_tls_listen, "--proxy-tls-listen"),
-        (&node.dashboard_listen, "--dashboard-listen"),
-        (&node.legacy_admin_listen, "--legacy-admin-listen"),
-    ];
+    let unbuilt =
+        [(&node.proxy_tls_listen, "--proxy-tls-listen"), (&node.dashboard_listen, "--dashboard-listen")];
     match unbuilt.into_iter().find(|(listen, _)| **listen != Listen::Off) {
         Some((_, setting)) => Err(StartError::NotBuilt(setting)),
         None => Ok(()),

@@ -19,6 +19,8 @@ pub struct Config {
     pub proxy: Listen,
     /// For operators.
     pub admin: Listen,
+    /// Kong's 0.x Admin API.
+    pub legacy_admin: Listen,
     /// SNS and SQS.
     pub hub: Listen,
     /// What endpoints elsewhere may ask.
@@ -35,6 +37,8 @@ pub struct Sockets {
     pub proxy: Option<Gateway>,
     /// For operators.
     pub admin: Option<Socket>,
+    /// Kong's 0.x Admin API.
+    pub legacy_admin: Option<Socket>,
     /// SNS and SQS.
     pub hub: Option<Socket>,
     /// What endpoints elsewhere may ask.
@@ -91,7 +95,7 @@ impl Sockets {
     /// # Errors
     /// Names the first that cannot be bound, and its setting.
     pub fn bind(config: Config, descriptors: &Descriptors, names: Names) -> Result<Self, StartError> {
-        let Config { proxy, admin, hub, hub_public, workers, front } = config;
+        let Config { proxy, admin, legacy_admin, hub, hub_public, workers, front } = config;
         let proxy = bind_proxy(&proxy, workers, front, descriptors, names)?;
         let off = || "off".to_owned();
         report::entry(
@@ -105,9 +109,10 @@ impl Sockets {
                 Ok(socket)
             };
         let admin = one("admin", &admin, "--admin-listen")?;
+        let legacy_admin = one("legacy-admin", &legacy_admin, "--legacy-admin-listen")?;
         let hub = one("hub", &hub, "--hub-listen")?;
         let hub_public = one("hub-public", &hub_public, "--hub-public-listen")?;
-        Ok(Self { proxy, admin, hub, hub_public })
+        Ok(Self { proxy, admin, legacy_admin, hub, hub_public })
     }
 
     /// What messages name if nothing else is said: the public listener, else the hub's own. A Unix socket has no name for messages.
@@ -139,8 +144,9 @@ impl Sockets {
             })
         };
         let admin = open(&self.admin, "--admin-listen", "read all events and send deliveries again");
+        let legacy = open(&self.legacy_admin, "--legacy-admin-listen", "change where requests go");
         let hub = open(&self.hub, "--hub-listen", "receive and delete the messages of all queues");
-        admin.into_iter().chain(hub).collect()
+        admin.into_iter().chain(legacy).chain(hub).collect()
     }
 }
 

@@ -1,0 +1,89 @@
+//! Lists: pages, filters, and where the next page is.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use testkit::scene::Scene;
+
+use super::{api, get, make, scene, send};
+
+fn names(page: &Value) -> Vec<&str> {
+    page["data"].as_array().expect("a list").iter().map(|one| one["name"].as_str().expect("a name")).collect()
+}
+
+/// Follows `next` as kongfig does, as it is.
+#[track_caller]
+fn follow(scene: &Scene, first: &str) -> Vec<Vec<String>> {
+    let mut pages = Vec::new();
+    let mut target = first.to_owned();
+    loop {
+        let page = get(scene, &target);
+        pages.push(names(&page).into_iter().map(str::to_owned).collect());
+        let Some(next) = page.get("next") else { return pages };
+        let next = next.as_str().expect("a text").strip_prefix("http://localhost:8011").expect("our host");
+        target = next.to_owned();
+    }
+}
+
+#[test]
+fn a_list_is_paged_and_next_is_an_absolute_address() {
+    let scene = scene();
+    for index in 0..7 {
+        make(&scene, "/apis", &api(&scene, &format!("api-{index}"), &format!("/{index}")));
+    }
+    let all = get(&scene, "/apis");
+    assert_eq!(all["total"], 7);
+    assert_eq!(names(&all), (0..7).map(|index| format!("api-{index}")).collect::<Vec<_>>());
+    assert!(all.get("next").is_none() && all.get("offset").is_none(), "{all}");
+    for (first, sizes) in [("/apis?size=3", &[3, 3, 1][..]), ("/apis/?size=7", &[7])] {
+        let pages = follow(&scene, first);
+        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), sizes);
+        let all: BTreeSet<&String> = pages.iter().flatten().collect();
+        assert_eq!(all.len(), 7, "each once");
+    }
+    // A page goes on where the last one ended, also when that row is gone.
+    let page = get(&scene, "/apis?size=3");
+    assert_eq!(send(&scene, "DELETE", "/apis/api-2", &Value::Null).0, 204);
+    let next =
+        page["next"].as_str().expect("a text").strip_prefix("http://localhost:8011").expect("our host");
+    assert_eq!(names(&get(&scene, next)), ["api-3", "api-4", "api-5"]);
+}
+
+#[test]
+fn any_field_is_a_filter() {
+    let scene = scene();
+    let made = make(&scene, "/apis", &json!({ "name": "a", "upstream_url": "http://a:81", "uris": "/a,/b" }));
+    make(
+        &scene,
+        "/apis",
+        &json!({ "name": "b", "upstream_url": "http://b", "hosts": ["b.example.com"], "retries": 2 }),
+    );
+    let id = made["id"].as_str().expect("an id");
+    for (filter, expected) in [
+        ("name=a".to_owned(), &["a"][..]),
+        ("upstream_url=http%3A%2F%2Fb".to_owned(), &["b"]),
+        ("uris=/a,/b".to_owned(), &["a"]),
+        ("retries=2&hosts=b.example.com".to_owned(), &["b"]),
+        (format!("id={id}"), &["a"]),
+        ("strip_uri=true".to_owned(), &["a", "b"]),
+        ("name=a&retries=2".to_owned(), &[]),
+    ] {
+        let page = get(&scene, &format!("/apis?{filter}"));
+        assert_eq!(
+            (names(&page), page["total"].as_u64()),
+            (expected.to_vec(), Some(expected.len() as u64)),
+            "{filter}"
+        );
+    }
+    for (query, expected) in [
+        ("color=red", json!({ "color": "unknown field" })),
+        ("size=x", json!({ "size": "size must be an integer between 1 and 1000" })),
+        ("size=0", json!({ "size": "size must be an integer between 1 and 1000" })),
+        ("offset=x", json!({ "offset": "offset is none that this list gave" })),
+    ] {
+        assert_eq!(send(&scene, "GET", &format!("/apis?{query}"), &Value::Null), (400, expected), "{query}");
+    }
+    // A slash at the end means nothing.
+    assert_eq!(get(&scene, "/apis/a/")["id"], id);
+    assert_eq!(get(&scene, &format!("/apis/{id}"))["name"], "a");
+}

@@ -1,0 +1,385 @@
+//! What the API makes is served: at once, under load, through kills; and it ends when it is ended.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use testkit::client::{self, Client};
+use testkit::receiver::Receiver;
+use testkit::scene::Scene;
+use testkit::server::{Server, Then, answer};
+use testkit::wait;
+
+use super::{FORM, JSON, address, api, ask, generation, get, make, make_topic, prepared, rule, scene, send};
+
+/// The status of a request at the proxy.
+#[track_caller]
+fn proxied(scene: &Scene, method: &str, target: &str, host: &str) -> u16 {
+    let sent = client::send(scene.gateway().proxy(), method, target, &[("host", host)], b"");
+    sent.expect("an answer").status
+}
+
+#[test]
+fn an_api_with_a_rule_makes_events_at_once_and_after_a_kill_without_files() {
+    let mut scene = scene();
+    make_topic(&scene, "profile-changes");
+    let topic = "arn:aws:sns:eu-west-1:123456789012:profile-changes";
+    assert_eq!(proxied(&scene, "PUT", "/mockbin/profile", "x"), 404);
+    let made = make(&scene, "/apis", &api(&scene, "mockbin", "/mockbin"));
+    assert_eq!(proxied(&scene, "PUT", "/mockbin/profile", "x"), 200);
+    assert_eq!(scene.upstream.executed().last().expect("a request").target, "/profile", "it strips the uri");
+    // As in 2016, a matcher sees what the client asked for, with its query.
+    make(&scene, "/apis/mockbin/plugins", &rule(topic, r"^/mockbin/profile\?now$"));
+    for target in ["/mockbin/profile", "/mockbin/profile?now"] {
+        assert_eq!(proxied(&scene, "PUT", target, "x"), 200);
+    }
+    let events = scene.admin().wait_for_events(1);
+    assert_eq!((events.len(), &events[0]["request"]["uri"]), (1, &"/mockbin/profile?now".into()));
+    assert_eq!(events[0]["request"]["rule"]["name"], "mockbin/publish-sns", "{}", events[0]);
+    for _ in 0..2 {
+        scene.kill_and_restart();
+        assert!(scene.gateway().output().contains("by APIs      1 service, 1 route, 1 plug-in, 1 topic"));
+        assert_eq!(get(&scene, "/apis/mockbin"), made);
+    }
+    assert_eq!(proxied(&scene, "PUT", "/mockbin/profile?now", "x"), 200);
+    scene.admin().wait_for_events(2);
+}
+
+#[test]
+fn forms_and_multipart_make_the_same_as_json() {
+    let scene = scene();
+    make_topic(&scene, "t");
+    let url = format!("http://{}/base", scene.upstream.address());
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([
+            ("name", "form"),
+            ("upstream_url", &url),
+            ("uris", "/form, /f"),
+            ("strip_uri", "false"),
+        ])
+        .extend_pairs([("retries", "3"), ("methods", "GET"), ("methods", "PUT"), ("hosts", "*.example.com")])
+        .finish();
+    let answer = ask(&scene, "POST", "/apis/", &[FORM], form.as_bytes());
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let expected = json!({
+        "name": "form", "upstream_url": url, "uris": ["/form", "/f"], "strip_uri": false, "retries": 3,
+        "methods": ["GET", "PUT"], "hosts": ["*.example.com"], "preserve_host": false, "https_only": false,
+        "http_if_terminated": false, "upstream_connect_timeout": 60_000, "upstream_read_timeout": 60_000,
+        "upstream_send_timeout": 60_000,
+    });
+    let mut made = answer.json();
+    let (id, created_at) = (made["id"].take(), made["created_at"].take());
+    assert!(id.is_string() && created_at.as_u64().is_some_and(|millis| millis > 1_700_000_000_000), "{made}");
+    let made = made.as_object().expect("an object").clone();
+    let made: Value = made.into_iter().filter(|(_, value)| !value.is_null()).collect();
+    assert_eq!(made, expected);
+    assert_eq!(proxied(&scene, "GET", "/f/x", "a.example.com"), 200);
+    assert_eq!(scene.upstream.executed().last().expect("a request").target, "/base/f/x");
+    assert_eq!(proxied(&scene, "GET", "/f/x", "example.com"), 404);
+    assert_eq!(proxied(&scene, "POST", "/f/x", "a.example.com"), 404);
+
+    let part = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let parts =
+        [part("name", "parts"), part("upstream_url", &url), part("uris", "/p"), "--b--\r\n".into()].concat();
+    let kind = ("content-type", "multipart/form-data; boundary=b");
+    let answer = ask(&scene, "POST", "/apis", &[kind], parts.as_bytes());
+    assert_eq!((answer.status, &answer.json()["uris"]), (201, &json!(["/p"])), "{}", answer.text());
+    let form = "enabled=false&config.topic_arn=t&config.publish_unknown=false&config.resolve_after=50";
+    let answer =
+        ask(&scene, "POST", "/apis/parts/plugins", &[FORM], format!("name=publish-sns&{form}").as_bytes());
+    assert_eq!(
+        answer.json(),
+        json!({ "config.routes": "routes is required" }),
+        "a form has no tables in lists"
+    );
+}
+
+#[test]
+fn a_uri_with_other_characters_is_a_regular_expression() {
+    let scene = scene();
+    let made = make(&scene, "/apis", &api(&scene, "a", r"/status/\d+"));
+    assert_eq!(made["uris"], json!([r"/status/\d+"]));
+    assert_eq!(proxied(&scene, "GET", "/status/7", "x"), 200);
+    assert_eq!(proxied(&scene, "GET", "/status/x", "x"), 404);
+    assert_eq!(
+        send(&scene, "PATCH", "/apis/a", &json!({ "uris": "/status/,/%7eada" })).1["uris"],
+        json!(["/status", "/~ada"])
+    );
+    assert_eq!(proxied(&scene, "GET", "/status/x", "x"), 200);
+    assert_eq!(proxied(&scene, "GET", "/~ada", "x"), 200);
+}
+
+#[test]
+fn put_replaces_all_and_patch_what_it_names() {
+    let scene = scene();
+    make_topic(&scene, "t");
+    let mut body = api(&scene, "a", "/a");
+    body["retries"] = 1.into();
+    body["hosts"] = json!(["a.example.com"]);
+    let made = make(&scene, "/apis", &body);
+    let (status, patched) =
+        send(&scene, "PATCH", "/apis/a", &json!({ "hosts": null, "preserve_host": true }));
+    assert_eq!((status, patched.get("hosts"), &patched["retries"]), (200, None, &1.into()));
+    let mut whole = api(&scene, "b", "/b");
+    whole["id"] = made["id"].clone();
+    let (status, put) = send(&scene, "PUT", "/apis", &whole);
+    assert_eq!(
+        (status, &put["name"], &put["retries"], &put["preserve_host"]),
+        (200, &"b".into(), &5.into(), &false.into())
+    );
+    assert_eq!(put["created_at"], made["created_at"]);
+    let served = generation(&scene);
+    assert_eq!(send(&scene, "PUT", "/apis", &whole), (200, put));
+    assert_eq!(generation(&scene), served, "the same again is no change");
+    assert_eq!(send(&scene, "PUT", "/apis", &api(&scene, "c", "/c")).0, 201);
+
+    let mut plugin = rule("t", "x");
+    plugin["config"]["capture"] = json!({ "request_body": true, "max_bytes": 10 });
+    let made = make(&scene, "/apis/b/plugins", &plugin);
+    let path = format!("/apis/b/plugins/{}", made["id"].as_str().expect("an id"));
+    let (_, patched) =
+        send(&scene, "PATCH", &path, &json!({ "config.capture.max_bytes": 20, "config": { "key": "k" } }));
+    let config = &patched["config"];
+    assert_eq!(
+        (&config["capture"], &config["key"]),
+        (&json!({ "request_body": true, "max_bytes": 20 }), &"k".into())
+    );
+    let (_, patched) = send(&scene, "PATCH", &path, &json!({ "config": { "key": null, "capture": null } }));
+    assert_eq!(patched["config"]["topic_arn"], "t");
+    assert_ne!(patched["config"]["key"], "k");
+    plugin["id"] = made["id"].clone();
+    let (status, put) = send(&scene, "PUT", "/apis/b/plugins", &plugin);
+    assert_eq!((status, put), (200, made));
+}
+
+#[test]
+fn one_api_ends_with_its_plug_ins_and_leaves_the_others() {
+    let mut scene = scene();
+    make_topic(&scene, "t");
+    for name in ["a", "b"] {
+        make(&scene, "/apis", &api(&scene, name, &format!("/{name}")));
+        make(&scene, &format!("/apis/{name}/plugins"), &rule("t", "."));
+    }
+    assert_eq!(get(&scene, "/plugins")["total"], 2);
+    assert_eq!(send(&scene, "DELETE", "/apis/a", &Value::Null), (204, Value::Null));
+    for _ in 0..2 {
+        assert_eq!(get(&scene, "/plugins")["total"], 1);
+        assert_eq!(get(&scene, "/apis")["total"], 1);
+        assert_eq!(proxied(&scene, "PUT", "/a/x", "x"), 404);
+        assert_eq!(proxied(&scene, "PUT", "/b/x", "x"), 200);
+        scene.kill_and_restart();
+    }
+    assert_eq!(send(&scene, "DELETE", "/apis/b/plugins/publish-sns", &Value::Null).0, 204);
+    scene.admin().wait_for_events(2);
+    assert_eq!(proxied(&scene, "PUT", "/b/x", "x"), 200);
+    assert_eq!(scene.admin().events().len(), 2);
+    // The name is free.
+    make(&scene, "/apis", &api(&scene, "a", "/a"));
+}
+
+#[test]
+fn of_two_that_make_one_api_one_does() {
+    let scene = scene();
+    let body = api(&scene, "a", "/a");
+    let statuses = std::thread::scope(|scope| {
+        let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| send(&scene, "POST", "/apis", &body).0)).collect();
+        makers.into_iter().map(|maker| maker.join().expect("it ends")).collect::<Vec<_>>()
+    });
+    let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
+    assert_eq!((count(201), count(409)), (1, 7), "{statuses:?}");
+    assert_eq!(get(&scene, "/apis")["total"], 1);
+}
+
+/// Asks without waiting for the answer, which a kill takes.
+#[track_caller]
+fn ask_and_leave(scene: &Scene, body: &Value) -> Client {
+    let mut client = Client::connect(address(scene)).expect("it accepts");
+    let body = body.to_string();
+    let request = client::request("POST", "/apis", &[("host", "localhost"), JSON], body.as_bytes());
+    client.write(&request).expect("it reads");
+    client
+}
+
+fn rows(scene: &Scene) -> i64 {
+    let stored = testkit::process::database(&scene.setup.data_dir());
+    let database = rusqlite::Connection::open(stored).expect("the database opens");
+    database.query_row("SELECT count(*) FROM registry", [], |row| row.get(0)).expect("a count")
+}
+
+#[test]
+fn a_kill_between_the_store_and_what_is_served_leaves_the_whole_api() {
+    let mut scene = prepared();
+    scene.setup.env.push(("FAILPOINTS".into(), "declared=pause".into()));
+    scene.start_gateway();
+    let _client = ask_and_leave(&scene, &api(&scene, "a", "/a"));
+    wait::until("the rows to be stored", || (rows(&scene) == 2).then_some(()));
+    scene.setup.env.clear();
+    scene.kill_and_restart();
+    assert_eq!(get(&scene, "/apis")["total"], 1);
+    assert_eq!(proxied(&scene, "GET", "/a", "x"), 200);
+}
+
+#[test]
+fn a_kill_before_the_commit_leaves_nothing_of_it() {
+    let mut scene = prepared();
+    // Enough commits for a start; the one that it stops at is an api's.
+    scene.setup.env.push(("FAILPOINTS".into(), "before-commit=20*off->1*return->pause".into()));
+    scene.start_gateway();
+    let mut made = Vec::new();
+    for index in 0.. {
+        let name = format!("api-{index}");
+        let mut client = ask_and_leave(&scene, &api(&scene, &name, &format!("/{index}")));
+        let is_made = wait::until("an answer, or the point", || {
+            let is_reached = || scene.gateway().output().contains("failpoint reached");
+            if client.has_more() { Some(true) } else { is_reached().then_some(false) }
+        });
+        if !is_made {
+            break;
+        }
+        assert_eq!(client.answer().expect("an answer").status, 201);
+        made.push(name);
+    }
+    scene.setup.env.clear();
+    scene.kill_and_restart();
+    let page = get(&scene, "/apis");
+    let there: Vec<&str> =
+        page["data"].as_array().expect("a list").iter().filter_map(|one| one["name"].as_str()).collect();
+    assert_eq!(there, made, "those that were answered, and no other");
+    assert_eq!(rows(&scene), 2 * made.len() as i64);
+}
+
+const CLIENTS: usize = 4;
+const CHANGES: u64 = 12;
+/// Requests between two changes, of all clients together.
+const BETWEEN: u64 = 40;
+
+/// An upstream whose answers are its name.
+fn named(name: &'static str) -> Server {
+    let any = ([127, 0, 0, 1], 0).into();
+    Server::start(any, move |_, stream| answer(stream, 200, &[], name.as_bytes()).map(|()| Then::KeepOpen))
+        .expect("a free port")
+}
+
+/// What the clients of a load know of the changes, and have done.
+#[derive(Default)]
+struct Load {
+    /// The last one that was answered.
+    made: AtomicU64,
+    /// The last one that may be served.
+    asked_for: AtomicU64,
+    answered: AtomicU64,
+    matched: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Load {
+    /// Sends requests on one connection until it is over.
+    fn run(&self, scene: &Scene, names: [&str; 2]) {
+        let mut client = scene.client();
+        for (method, target) in [("GET", "/a/x"), ("PUT", "/a/profile")].iter().cycle() {
+            if self.over.load(Ordering::SeqCst) {
+                return;
+            }
+            let at_least = self.made.load(Ordering::SeqCst);
+            let answer = client.send(method, target, &[], b"").expect("its connection stays");
+            let at_most = self.asked_for.load(Ordering::SeqCst);
+            let allowed: Vec<_> = (at_least..=at_most).map(|number| names[number as usize % 2]).collect();
+            assert_eq!(answer.status, 200);
+            assert!(allowed.contains(&answer.text().as_str()), "{} and not {allowed:?}", answer.text());
+            self.answered.fetch_add(1, Ordering::SeqCst);
+            self.matched.fetch_add(u64::from(*method == "PUT"), Ordering::SeqCst);
+        }
+    }
+}
+
+#[test]
+fn an_api_changes_under_load_and_no_request_fails_and_no_event_is_lost() {
+    let scene = scene();
+    let names = ["even", "odd"];
+    let upstreams = names.map(named);
+    let url = |number: u64| format!("http://{}", upstreams[number as usize % 2].address());
+    make_topic(&scene, "t");
+    make(&scene, "/apis", &json!({ "name": "a", "upstream_url": url(0), "uris": ["/a"] }));
+    make(&scene, "/apis/a/plugins", &rule("t", "^/a/profile$"));
+    let load = Load::default();
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| load.run(&scene, names))).collect();
+        for number in 1..=CHANGES {
+            let before = load.answered.load(Ordering::SeqCst);
+            wait::until("requests", || {
+                let ended = clients.iter().any(std::thread::ScopedJoinHandle::is_finished);
+                (ended || load.answered.load(Ordering::SeqCst) >= before + BETWEEN).then_some(())
+            });
+            load.asked_for.store(number, Ordering::SeqCst);
+            // The rule changes along with where it leads.
+            let change = json!({ "upstream_url": url(number), "retries": number });
+            let (status, changed) = send(&scene, "PATCH", "/apis/a", &change);
+            assert_eq!((status, &changed["upstream_url"]), (200, &url(number).into()));
+            load.made.store(number, Ordering::SeqCst);
+        }
+        load.over.store(true, Ordering::SeqCst);
+    });
+    let matched = load.matched.load(Ordering::SeqCst);
+    let events = scene.admin().wait_for_events(matched as usize);
+    assert_eq!(events.len() as u64, matched, "an event of each matching request");
+    assert!(events.iter().all(|event| event["outcome"] == "succeeded"));
+    let accepted = scene.admin().metric("retrohook_connections_total");
+    assert_eq!(accepted, Some(CLIENTS as f64), "no connection was dropped");
+}
+
+#[test]
+fn a_file_that_declares_an_api_adopts_it_whole() {
+    let mut scene = scene();
+    let made = make(&scene, "/apis", &api(&scene, "a", "/a"));
+    let upstream = scene.upstream.address();
+    let file = format!(
+        "_format_version: \"3.0\"\nservices:\n- {{ name: a, url: \"http://{upstream}\", routes: [{{ name: a, paths: [/a, /b] }}] }}\n"
+    );
+    scene.setup.config.clone_from(&file);
+    scene.setup.without_files = false;
+    scene.kill_and_restart();
+    assert!(scene.gateway().output().contains("service `a`, which an API made, is the file's from now on"));
+    let shown = get(&scene, "/apis/a");
+    assert_eq!((&shown["id"], &shown["uris"]), (&made["id"], &json!(["/a", "/b"])));
+    assert_eq!(send(&scene, "PATCH", "/apis/a", &json!({ "retries": 1 })).0, 405);
+    // A file that names the route otherwise leaves the api's route to the API, which ends it.
+    let mut scene = super::scene();
+    make(&scene, "/apis", &api(&scene, "a", "/a"));
+    scene.setup.config = file.replace("name: a, paths: [/a, /b]", "name: b, paths: [/b]");
+    scene.setup.without_files = false;
+    scene.kill_and_restart();
+    let upstream_of_both = scene.setup.config.contains(&upstream.to_string());
+    assert!(upstream_of_both && proxied(&scene, "GET", "/b", "x") == proxied(&scene, "GET", "/a", "x"));
+    assert_eq!(send(&scene, "DELETE", "/apis/a", &Value::Null).0, 204);
+    assert_eq!(proxied(&scene, "GET", "/a", "x"), 404);
+    assert_eq!(send(&scene, "DELETE", "/apis/a", &Value::Null).0, 405);
+}
+
+#[test]
+fn a_topic_that_an_apis_rule_names_stays() {
+    let mut scene = prepared();
+    scene.setup.without_files = false;
+    let receiver = Receiver::start();
+    scene.setup.config = format!(
+        "_format_version: \"3.0\"\ntopics:\n- name: t\n  subscriptions:\n  - {{ protocol: http, endpoint: \"{}\", raw_message_delivery: true, confirm: skip }}\n- name: u\n",
+        receiver.url("/hook")
+    );
+    scene.start_gateway();
+    make(&scene, "/apis", &api(&scene, "a", "/a"));
+    make(&scene, "/apis/a/plugins", &rule("t", "."));
+    // A reload without it is refused by name, and a start keeps it.
+    let without = "_format_version: \"3.0\"\n";
+    let printed = scene.reload(without);
+    assert!(printed.contains("topic `t` is not declared any more, and plug-in `publish-sns`"), "{printed}");
+    scene.setup.config = without.to_owned();
+    scene.kill_and_restart();
+    let output = scene.gateway().output();
+    assert!(
+        output.contains("topic `t` is not declared any more, and stays as if an API had made it"),
+        "{output}"
+    );
+    assert!(!output.contains("topic `u` is not declared any more"), "{output}");
+    assert_eq!(proxied(&scene, "PUT", "/a/x", "x"), 200);
+    scene.admin().wait_for_events(1);
+}
