@@ -15,6 +15,8 @@ use super::profiles::Profiles;
 use super::timeline::Timeline;
 use super::worker;
 
+mod moved;
+
 /// What must happen happens within this time, a retry after five seconds included.
 const PATIENCE: Duration = Duration::from_secs(20);
 const QUEUE: &str = "profile-worker";
@@ -82,6 +84,7 @@ impl Story {
         self.change().await?;
         self.failing_change().await?;
         self.outage().await?;
+        self.moved().await?;
         self.killed().await
     }
 
@@ -301,8 +304,16 @@ impl Story {
 
     /// How many events there are.
     async fn events(&self) -> Result<usize, DemoError> {
-        let events = self.json(&format!("http://{}/retrohook/events?limit=500", self.gateway.admin)).await?;
-        Ok(events["events"].as_array().map_or(0, Vec::len))
+        let first = format!("http://{}/retrohook/events?limit=500", self.gateway.admin);
+        let (mut count, mut url) = (0, first.clone());
+        loop {
+            let page = self.json(&url).await?;
+            count += page["events"].as_array().map_or(0, Vec::len);
+            match page["next_before"].as_u64() {
+                Some(before) => url = format!("{first}&before={before}"),
+                None => return Ok(count),
+            }
+        }
     }
 
     async fn json(&self, url: &str) -> Result<Value, DemoError> {
