@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use admin::Configuration;
 use admin::reload::{Reloads, reloads};
-use control::{Control, Dangling, OtherId, Whole};
+use control::{Control, Dangling, OtherId, Reference, Whole};
 use entities::{Entity, Served, Set};
 use event::timestamp::Clock;
 use gateway::Gateway;

@@ -66,7 +66,9 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "sinks",
             "protocols",
             "config",
+            "control",
             "gateway",
+            "admin",
         ],
     ),
     // It measures the binary from outside, beside others.

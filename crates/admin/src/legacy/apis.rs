@@ -54,7 +54,7 @@ pub(super) struct Api {
 
 /// What a path names.
 pub(super) enum Found {
-    Api(Api),
+    Api(Box<Api>),
     /// A service that a file declares, with what it is called.
     OfFile {
         id: Uuid,
@@ -92,7 +92,7 @@ pub(super) fn find(set: &Set, id_or_name: &str) -> Option<Found> {
         return Some(Found::OfFile { id: service.id, label: service.label() });
     }
     let route = set.routes.iter().find(|one| one.id == ids::of_api_route(service.id))?;
-    Some(Found::Api(Api { service: (**service).clone(), route: (**route).clone() }))
+    Some(Found::Api(Box::new(Api { service: (**service).clone(), route: (**route).clone() })))
 }
 
 /// As 0.x shows it; what is absent is left out.
@@ -265,7 +265,7 @@ pub(super) fn delete(changes: &mut dyn Changes, id_or_name: &str) -> Result<Repl
 
 fn found(whole: &Whole, id_or_name: &str) -> Result<Api, Error> {
     match find(whole.all(), id_or_name) {
-        Some(Found::Api(api)) => Ok(api),
+        Some(Found::Api(api)) => Ok(*api),
         Some(Found::OfFile { label, .. }) => Err(Error::of_file(Kind::Service, &label)),
         None => Err(Error::not_found()),
     }

@@ -26,14 +26,6 @@ fn what_an_api_cannot_be_is_said_by_field() {
     let url = "http://orders.internal";
     let one_of = json!({ "message": "at least one of 'hosts', 'uris' or 'methods' must be specified" });
     let old = "At least a 'request_host' or a 'request_path' must be specified";
-    let with = |field: &str, value: Value| {
-        let mut body = json!({ "name": "a", "upstream_url": url, "uris": ["/a"] });
-        body[field] = value;
-        body
-    };
-    let refused = |field: &str, value: Value, message: &str| {
-        ("POST", "/apis", with(field, value), 400, json!({ field: message }))
-    };
     check(
         &scene,
         &[
@@ -73,6 +65,27 @@ fn what_an_api_cannot_be_is_said_by_field() {
                 400,
                 json!({ "request_host": old, "request_path": old }),
             ),
+        ],
+    );
+    assert_eq!(get(&scene, "/apis")["total"], 0);
+}
+
+/// A good api, but for one field.
+fn with(field: &str, value: Value) -> Value {
+    let mut body = json!({ "name": "a", "upstream_url": "http://orders.internal", "uris": ["/a"] });
+    body[field] = value;
+    body
+}
+
+#[test]
+fn values_that_a_field_cannot_have_are_said() {
+    let scene = scene();
+    let refused = |field: &str, value: Value, message: &str| {
+        ("POST", "/apis", with(field, value), 400, json!({ field: message }))
+    };
+    check(
+        &scene,
+        &[
             refused("name", json!("a b"), "name must only contain alphanumeric and '., -, _, ~' characters"),
             refused("upstream_url", json!("ftp://x"), "Supported protocols are HTTP and HTTPS"),
             refused("retries", json!(-1), "must be an integer between 0 and 32767"),
@@ -170,6 +183,16 @@ fn what_a_plug_in_cannot_be_is_said_by_field() {
             ),
         ],
     );
+    assert_eq!(get(&scene, &path), made);
+}
+
+#[test]
+fn what_the_kind_of_a_plug_in_refuses_is_said_by_setting() {
+    let scene = scene();
+    make_topic(&scene, "orders");
+    make(&scene, "/apis", &api(&scene, "a", "/a"));
+    let made = make(&scene, "/apis/a/plugins", &rule("orders", "^/a"));
+    let path = format!("/plugins/{}", made["id"].as_str().expect("an id"));
     for (config, field, words) in [
         (
             json!({ "topic_arn": "gone", "routes": [{ "method": "PUT", "matcher": "x" }] }),
