@@ -5,12 +5,16 @@ use std::collections::{HashMap, HashSet};
 use entities::{Route, Served, Service};
 use event::Timestamp;
 use pipeline::{CheckContext, PluginKind};
+use serde_json::Value;
 
+use crate::dialect;
+use crate::foreign;
 use crate::loaded::Config;
-use crate::problem::{Problems, Report, Spot};
+use crate::problem::{Doubt, Problems, Report, Spot};
 use crate::raw;
 use crate::schema;
 use crate::tree::{self, Fault, Kind, Node, Place, Source, TreePath};
+use crate::variables::{self, Unset, Variables};
 
 mod assemble;
 mod certificate;
@@ -23,8 +27,10 @@ mod names;
 mod plugin;
 mod route;
 mod service;
+mod skip;
 
 use declared::Declarations;
+pub use skip::Tolerance;
 
 /// What a configuration is checked with.
 pub struct Options<'a> {
@@ -34,10 +40,12 @@ pub struct Options<'a> {
     pub region: &'a str,
     /// `--account-id`.
     pub account: &'a str,
-    /// An environment variable's value, for `{vault://env/NAME}`.
+    /// An environment variable's value.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// The time of the load: the `created_at` of entities that have none.
     pub now: Timestamp,
+    /// What is let pass.
+    pub tolerance: Tolerance<'a>,
 }
 
 /// Checks the files, each a name and a text, as one configuration.
@@ -45,14 +53,19 @@ pub struct Options<'a> {
 /// # Errors
 /// All that is wrong with them.
 pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Report> {
-    let (sources, faults) = parse(files);
-    let mut problems = Problems::new(&sources);
+    let (mut sources, faults) = parse(files);
+    let schema = schemars::schema_for!(raw::File).to_value();
+    let variables = fill(&mut sources, &schema, options);
+    let mut doubted = dialect::translate(&mut sources);
+    let sources = sources;
+    let mut problems = Problems::new(&sources).with(&variables);
+    unset(&variables, options, &mut problems, &mut doubted);
     for (file, Fault { place, message, hint }) in &faults {
         let spot = Spot { file: *file, path: TreePath::default() };
         problems.add_at(&spot, *place, message, hint);
     }
     let unread: HashSet<usize> = faults.iter().map(|(file, _)| *file).collect();
-    let broken = check_structure(&sources, &unread, &mut problems);
+    let broken = check_structure(&schema, &sources, &unread, &mut problems);
     let declared = Declarations::read(&sources, &broken, &mut problems);
     // A file that could not be read may hold what others refer to: references are then not judged.
     let complete = unread.is_empty();
@@ -60,10 +73,46 @@ pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Re
     if let Some(report) = problems.into_report() {
         return Err(report);
     }
-    let (set, places) = assemble::assemble(checked);
+    let (set, places, plugins) = assemble::assemble(checked);
     let served = Served::of(&set);
-    let warnings = doubts::find(&served, &set, &declared, &sources, options.kinds);
+    let seen = doubts::Seen { served: &served, set: &set, plugins: &plugins, declared: &declared };
+    let doubts = Problems::new(&sources).with(&variables);
+    let warnings = doubts::find(doubted, &seen, &sources, options, doubts);
     Ok(Config { set, served, places, warnings })
+}
+
+/// Puts what the environment holds into the files.
+fn fill(sources: &mut [Source], schema: &Value, options: &Options<'_>) -> Variables {
+    let kind = |name: &str| options.kinds.iter().find(|kind| kind.name() == name);
+    let templates = |name: &str| kind(name).map(|kind| kind.templates());
+    let found = variables::fill(sources, options.env, options.tolerance.unset_variables, &templates);
+    if found.are_some() {
+        let of_plugins = options.kinds.iter().map(|kind| (kind.name(), kind.schema().to_value()));
+        variables::give_types(sources, &found, schema, &of_plugins.collect());
+    }
+    found
+}
+
+/// Says which variables are not set, and what cannot be put in.
+fn unset(
+    variables: &Variables,
+    options: &Options<'_>,
+    problems: &mut Problems<'_>,
+    doubted: &mut Vec<Doubt>,
+) {
+    for (spot, message, hint) in &variables.faults {
+        problems.say(spot, *message, *hint);
+    }
+    for Unset { name, first, places } in &variables.unset {
+        let message = format!("the environment variable {name} is not set");
+        let more = if *places > 1 { format!("; it stands in {places} places") } else { String::new() };
+        if options.tolerance.unset_variables {
+            let hint = format!("`run` refuses that: start it with {name}=… in the environment{more}");
+            doubted.push(Doubt { spot: first.clone(), message, hint });
+        } else {
+            problems.say(first, message, format!("start with {name}=… in the environment{more}"));
+        }
+    }
 }
 
 /// All entities, each with what its check made of it; `None` where it has a problem.
@@ -92,8 +141,8 @@ impl Checked {
         let hub = hub::check_all(declared, &names, options, problems);
         let context =
             CheckContext { topics: names.topic_names(), region: options.region, account: options.account };
-        let plugins = plugin::Checker::new(options.kinds, context, sources, &names, complete, options.now)
-            .check_all(declared, problems);
+        let plugins =
+            plugin::Checker::new(options, context, sources, &names, complete).check_all(declared, problems);
         Self { services, routes, consumers, plugins, ca_certificates, hub }
     }
 }
@@ -103,7 +152,11 @@ fn parse(files: &[(&str, &str)]) -> (Vec<Source>, Vec<(usize, Fault)>) {
     let mut sources = Vec::with_capacity(files.len());
     let mut faults = Vec::new();
     for (file, (name, text)) in files.iter().enumerate() {
-        let root = tree::parse(text).unwrap_or_else(|found| {
+        let root = tree::parse(text).and_then(|root| match foreign::recognise(&root) {
+            Some(fault) => Err(vec![fault]),
+            None => Ok(root),
+        });
+        let root = root.unwrap_or_else(|found| {
             faults.extend(found.into_iter().map(|fault| (file, fault)));
             Node { place: Place::START, kind: Kind::Map(Vec::new()) }
         });
@@ -116,8 +169,12 @@ fn parse(files: &[(&str, &str)]) -> (Vec<Source>, Vec<(usize, Fault)>) {
 type Broken = HashMap<(usize, TreePath), HashSet<String>>;
 
 /// Holds every file against the schema.
-fn check_structure(sources: &[Source], unread: &HashSet<usize>, problems: &mut Problems<'_>) -> Broken {
-    let schema = schemars::schema_for!(raw::File).to_value();
+fn check_structure(
+    schema: &Value,
+    sources: &[Source],
+    unread: &HashSet<usize>,
+    problems: &mut Problems<'_>,
+) -> Broken {
     let mut broken = Broken::new();
     for (file, source) in sources.iter().enumerate().filter(|(file, _)| !unread.contains(file)) {
         let top = Spot { file, path: TreePath::default() };
@@ -125,7 +182,7 @@ fn check_structure(sources: &[Source], unread: &HashSet<usize>, problems: &mut P
             problems.add(&top, "the file is empty", "begin it with `_format_version: \"3.0\"`");
             continue;
         }
-        for Spot { file, path } in schema::validate(&schema, &source.root, &top, problems) {
+        for Spot { file, path } in schema::validate(schema, &source.root, &top, problems) {
             let entity = declared::entity_of(&path);
             let key = path.key_behind(&entity).map(str::to_owned);
             broken.entry((file, entity)).or_default().extend(key);

@@ -5,15 +5,19 @@
 //!
 //! The steps, each over all files before the next begins:
 //! 1. `tree`: YAML to a tree in which every value knows its place, within limits.
-//! 2. `schema`: the tree held against the JSON Schema of the structs in `raw`, the one source of the format.
-//! 3. `check`: entity by entity what a schema cannot say, then references, names that stand twice, and the plug-ins' own checks. A key
+//! 2. `variables`: what the environment holds, in the place of `${NAME}`.
+//! 3. `dialect`: what older versions of the format say in other words.
+//! 4. `schema`: the tree held against the JSON Schema of the structs in `raw`, the one source of the format.
+//! 5. `check`: entity by entity what a schema cannot say, then references, names that stand twice, and the plug-ins' own checks. A key
 //!    with a problem of structure is left out of this, and what its entity then lacks is not judged: one mistake makes one problem.
-//! 4. `loaded`: the result, as entities of origin `file`.
+//! 6. `loaded`: the result, as entities of origin `file`.
 //!
 //! Nothing is ignored in silence: a key, value, entity or plug-in that we do not serve is refused by name. Knows no sockets and no wall
 //! clock; the time of the load and the environment are parameters.
 
 mod check;
+mod dialect;
+mod foreign;
 mod hidden;
 mod load;
 mod loaded;
@@ -23,9 +27,10 @@ mod schema;
 mod secret;
 mod settings;
 mod tree;
+mod variables;
 
-pub use check::{Options, check};
-pub use load::{Text, check_texts, load, read_all};
+pub use check::{Options, Tolerance, check};
+pub use load::{STANDARD_INPUT, Text, check_texts, load, read_all};
 pub use loaded::{Config, Places};
 pub use problem::{Problem, Report};
 pub use settings::check_settings;

@@ -52,8 +52,10 @@ pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Text>, Report> {
     let mut texts = Vec::new();
     let mut problems = Vec::new();
     for path in paths {
-        let name = path.as_ref().display().to_string();
-        match read(path.as_ref()) {
+        let path = path.as_ref();
+        let is_input = path == Path::new(STANDARD_INPUT);
+        let name = if is_input { "standard input".to_owned() } else { path.display().to_string() };
+        match read(path) {
             Ok(text) => texts.push(Text { name, text }),
             Err(error) => problems.push(Problem {
                 file: name,
@@ -67,10 +69,17 @@ pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Text>, Report> {
     if problems.is_empty() { Ok(texts) } else { Err(Report { problems }) }
 }
 
+/// The path that means the standard input.
+pub const STANDARD_INPUT: &str = "-";
+
 /// The file's text; of one that is too large, just enough for [`check`] to say so.
 fn read(path: &Path) -> std::io::Result<String> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    let most = MAX_FILE as u64 + 1;
+    match path == Path::new(STANDARD_INPUT) {
+        true => std::io::stdin().lock().take(most).read_to_end(&mut bytes)?,
+        false => File::open(path)?.take(most).read_to_end(&mut bytes)?,
+    };
     if bytes.len() > MAX_FILE {
         return Ok(" ".repeat(bytes.len()));
     }

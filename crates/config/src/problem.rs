@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, and where: the face that the product shows when a file does not fit.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use entities::field::Step;
@@ -8,6 +8,7 @@ use entities::{FieldError, Flaw};
 
 use crate::hidden::Hidden;
 use crate::tree::{Place, Source, TreePath};
+use crate::variables::Variables;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,11 @@ impl fmt::Display for Problem {
     }
 }
 
+/// A report of as many problems ends with a summary.
+const LONG: usize = 24;
+/// How many kinds of problem a summary names.
+const MOST_KINDS: usize = 12;
+
 /// All that is wrong, in the order of the files and of their lines. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -49,10 +55,40 @@ impl fmt::Display for Report {
         for problem in &self.problems {
             writeln!(f, "{problem}")?;
         }
-        match self.problems.len() {
-            1 => f.write_str("1 problem"),
-            count => write!(f, "{count} problems"),
+        let count = self.problems.len();
+        if count == 1 {
+            return f.write_str("1 problem");
         }
+        write!(f, "{count} problems")?;
+        if count < LONG {
+            return Ok(());
+        }
+        let kinds = self.kinds();
+        for (message, count) in kinds.iter().take(MOST_KINDS) {
+            write!(f, "\n{count:>5} × {message}")?;
+        }
+        match kinds.len().saturating_sub(MOST_KINDS) {
+            0 => Ok(()),
+            more => write!(f, "\n      and {more} other kinds"),
+        }
+    }
+}
+
+impl Report {
+    /// The messages that there are, each with how many problems have it; the most frequent first.
+    fn kinds(&self) -> Vec<(&str, usize)> {
+        let mut kinds: Vec<(&str, usize)> = Vec::new();
+        let mut places = HashMap::new();
+        for problem in &self.problems {
+            let message = problem.message.as_str();
+            let at = *places.entry(message).or_insert(kinds.len());
+            match kinds.get_mut(at) {
+                Some((_, count)) => *count += 1,
+                None => kinds.push((message, 1)),
+            }
+        }
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        kinds
     }
 }
 
@@ -77,9 +113,17 @@ impl Spot {
     }
 }
 
+/// Something that is allowed and probably not meant, before its place is known.
+pub(crate) struct Doubt {
+    pub(crate) spot: Spot,
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
 /// Gathers problems and finds the place of each in its file. None that leaves it shows a secret of the files.
 pub(crate) struct Problems<'a> {
     sources: &'a [Source],
+    variables: Option<&'a Variables>,
     found: Vec<(usize, Problem)>,
     /// Entities that were not read whole: what they lack is not judged.
     partial: HashSet<(usize, TreePath)>,
@@ -87,7 +131,13 @@ pub(crate) struct Problems<'a> {
 
 impl<'a> Problems<'a> {
     pub(crate) fn new(sources: &'a [Source]) -> Self {
-        Self { sources, found: Vec::new(), partial: HashSet::new() }
+        Self { sources, variables: None, found: Vec::new(), partial: HashSet::new() }
+    }
+
+    /// Of files that have variables in them. A problem with a value that needs a variable which is not set is dropped: it would be with what
+    /// stands in for it.
+    pub(crate) fn with(self, variables: &'a Variables) -> Self {
+        Self { variables: Some(variables), ..self }
     }
 
     /// From now on, problems with one of these entities as such are dropped: what it lacks may stand in a part that did not fit.
@@ -97,11 +147,17 @@ impl<'a> Problems<'a> {
 
     /// A problem with the value at `spot`, or with what is missing there.
     pub(crate) fn add(&mut self, spot: &Spot, message: impl Into<String>, hint: impl Into<String>) {
-        if self.partial.contains(&(spot.file, spot.path.clone())) {
+        let is_unset = self.variables.is_some_and(|variables| variables.are_unset_at(spot));
+        if is_unset || self.partial.contains(&(spot.file, spot.path.clone())) {
             return;
         }
-        let source = &self.sources[spot.file];
-        self.add_at(spot, source.root.place_of(&spot.path), message, hint);
+        self.say(spot, message, hint);
+    }
+
+    /// As `add`, whatever is known of the value.
+    pub(crate) fn say(&mut self, spot: &Spot, message: impl Into<String>, hint: impl Into<String>) {
+        let place = self.sources[spot.file].root.place_of(&spot.path);
+        self.add_at(spot, place, message, hint);
     }
 
     /// A problem with a field of the entity at `spot`.
@@ -150,10 +206,14 @@ impl<'a> Problems<'a> {
         }
         self.found.sort_by_key(|(file, problem)| (*file, problem.place));
         let hidden = Hidden::of(self.sources);
+        let shown = |text: String| match self.variables {
+            Some(variables) => hidden.shown(&variables.shown(text)),
+            None => hidden.shown(&text),
+        };
         let told = self.found.into_iter().map(|(_, problem)| Problem {
             path: hidden.shown(&problem.path),
-            message: hidden.shown(&problem.message),
-            hint: hidden.shown(&problem.hint),
+            message: shown(problem.message),
+            hint: shown(problem.hint),
             ..problem
         });
         Some(Report { problems: told.collect() })

@@ -17,7 +17,7 @@ mod hub;
 
 pub(crate) use consumer::{Acl, Consumer, ConsumerReference, KeyAuthCredential};
 pub(crate) use gateway::{
-    CaCertificate, Plugin, PluginProtocol, Route, RouteProtocol, Service, ServiceProtocol,
+    CaCertificate, PathHandling, Plugin, PluginProtocol, Route, RouteProtocol, Service, ServiceProtocol,
 };
 pub(crate) use hub::{Confirm, Format, Queue, SecretText, Subscription, SubscriptionProtocol, Topic};
 
@@ -27,7 +27,8 @@ pub(crate) use hub::{Confirm, Format, Queue, SecretText, Subscription, Subscript
 #[schemars(title = "Retrohook configuration")]
 #[expect(dead_code, reason = "the schema is made from it; the entities are read one by one")]
 pub(crate) struct File {
-    /// The version of Kong's format, `"3.0"` in quotes.
+    /// The version of Kong's format, `"3.0"` in quotes. Older ones are 1.1 and 2.1: in these a path with a character such as
+    /// `(` or `+` is a regular expression, in 3.0 one that begins with `~`.
     #[serde(rename = "_format_version")]
     format_version: FormatVersion,
     /// Kong's: whether credentials are still to be hashed. There are none yet.
@@ -42,14 +43,12 @@ pub(crate) struct File {
     /// decK's notes to itself.
     #[serde(rename = "_info", default)]
     info: Option<Info>,
-    /// decK's.
+    /// decK's: which workspace of a Kong the entities are for. Not used: there is one.
     #[serde(rename = "_workspace", default)]
-    #[schemars(extend("enum" = [null, "default"], "x-not-yet" = "there is one workspace: remove the key"))]
-    workspace: NotYet,
-    /// decK's.
+    workspace: Option<String>,
+    /// decK's: which control plane of Konnect the entities are for. Not used.
     #[serde(rename = "_konnect", default)]
-    #[schemars(extend("x-not-yet" = "Konnect is not spoken to: remove the key"))]
-    konnect: NotYet,
+    konnect: Option<Value>,
     /// decK's.
     #[serde(rename = "_plugin_configs", default)]
     #[schemars(extend("x-not-yet" = "write the `config` into each plug-in, or share it with a YAML anchor"))]
@@ -152,15 +151,19 @@ const TLS: &str = "end TLS in front of this gateway, and remove the key";
 const ELSEWHERE: &str = "remove the key";
 
 /// The version of Kong's format.
-#[derive(JsonSchema)]
-#[schemars(extend(
-    "x-not-yet-values" = ["1.1", "2.1"],
-    "x-not-yet-hint" = "write \"3.0\"; in it, paths that are regular expressions begin with `~` (`deck convert` does that)"
-))]
-#[expect(dead_code, reason = "the schema is made from it")]
-enum FormatVersion {
-    #[serde(rename = "3.0")]
-    V3,
+struct FormatVersion;
+
+impl JsonSchema for FormatVersion {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FormatVersion".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The version of Kong's format.",
+            "enum": ["1.1", "2.1", "3.0", 1.1, 2.1, 3.0],
+        })
+    }
 }
 
 /// What decK notes about itself; read by decK alone.

@@ -6,6 +6,8 @@
 //! * `x-not-yet`: the key is known and refused, with this hint, unless its value is one of the neutral ones in `enum`.
 //! * `x-not-yet-values`: values of Kong's that are known and refused by name, with the hint `x-not-yet-hint` if there is one.
 
+use std::collections::HashSet;
+
 use pipeline::ConfigProblem;
 use regex::Regex;
 use serde_json::Value;
@@ -14,8 +16,10 @@ use crate::problem::{Problems, Spot};
 use crate::tree::{Entry, Kind, Node, TreePath};
 
 mod hint;
+mod wanted;
 
 pub(crate) use hint::{backquoted, did_you_mean};
+pub(crate) use wanted::{Wanted, wanted_at};
 
 /// Adds to `problems` all that keeps `node` from fitting `schema`, and returns where.
 pub(crate) fn validate(schema: &Value, node: &Node, spot: &Spot, problems: &mut Problems<'_>) -> Vec<Spot> {
@@ -223,7 +227,11 @@ impl<'s> Walker<'s> {
         if allowed.contains(&&node.to_json()) {
             return;
         }
-        let shown: Vec<String> = allowed.iter().filter(|value| !value.is_null()).map(|v| plain(v)).collect();
+        let mut shown: Vec<String> =
+            allowed.iter().filter(|value| !value.is_null()).map(|v| plain(v)).collect();
+        // A number and the same one in quotes.
+        let mut seen = HashSet::new();
+        shown.retain(|value| seen.insert(value.clone()));
         let Some(text) = node.text() else {
             let message = format!("unknown value, found {}", hint::found(node, is_secret(schema)));
             self.add(spot, message, hint::one_of(&shown));
@@ -308,6 +316,10 @@ fn strings(list: Option<&Value>) -> impl Iterator<Item = &str> {
 
 fn bound(schema: &Value, key: &str) -> Option<u64> {
     schema.get(key)?.as_u64()
+}
+
+fn bound_of(schema: &Value, key: &str) -> Option<i64> {
+    schema.get(key)?.as_i64()
 }
 
 fn is_secret(schema: &Value) -> bool {

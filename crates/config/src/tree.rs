@@ -92,6 +92,20 @@ impl Node {
         entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
+    /// As `get`, to change it.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        let Kind::Map(entries) = &mut self.kind else { return None };
+        entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
+    }
+
+    /// The elements of the list under `key`, to change them.
+    pub(crate) fn items_mut(&mut self, key: &str) -> &mut [Node] {
+        match self.get_mut(key).map(|node| &mut node.kind) {
+            Some(Kind::List(items)) => items,
+            _ => &mut [],
+        }
+    }
+
     /// The elements, if this is a list.
     pub(crate) fn items(&self) -> &[Node] {
         match &self.kind {
@@ -118,6 +132,17 @@ impl Node {
     /// The value at `path`, if there is one.
     pub(crate) fn at(&self, path: &TreePath) -> Option<&Node> {
         path.0.iter().try_fold(self, |node, step| node.step(step))
+    }
+
+    /// As `at`, to change it.
+    pub(crate) fn at_mut(&mut self, path: &TreePath) -> Option<&mut Node> {
+        path.0.iter().try_fold(self, |node, step| match (step, &mut node.kind) {
+            (Step::Key(key), Kind::Map(entries)) => {
+                entries.iter_mut().find(|entry| entry.key == *key).map(|entry| &mut entry.value)
+            }
+            (Step::Index(index), Kind::List(items)) => items.get_mut(*index),
+            _ => None,
+        })
     }
 
     /// The place of the value at `path`, or of the innermost one around it that exists.
@@ -200,6 +225,28 @@ impl TreePath {
             Step::Index(index) => format!("/{index}"),
         };
         self.0.iter().map(part).collect()
+    }
+
+    /// The path of these steps.
+    pub(crate) fn of(steps: &[Step]) -> Self {
+        Self(steps.to_vec())
+    }
+
+    /// Its steps, from the `begin`th on.
+    pub(crate) fn steps_from(&self, begin: usize) -> &[Step] {
+        self.0.get(begin..).unwrap_or_default()
+    }
+
+    /// How many steps it has.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The plug-in in whose settings this path lies.
+    pub(crate) fn plugin_of_settings(&self) -> Option<Self> {
+        let in_settings = |steps: &[Step]| matches!(steps, [Step::Key(list), Step::Index(_), Step::Key(key)] if list == "plugins" && key == "config");
+        let at = self.0.windows(3).position(in_settings)?;
+        Some(Self(self.0[..at + 2].to_vec()))
     }
 
     /// The longest beginning made of elements of the given lists: the entity that this path lies in.

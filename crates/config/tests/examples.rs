@@ -21,6 +21,7 @@ fn load(path: &Path) -> Result<config::Config, config::Report> {
         account: "000000000000",
         env: &|_| Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()),
         now: Timestamp::from_millis(1_700_000_000_000),
+        tolerance: config::Tolerance::default(),
     };
     config::load(&[path], &options)
 }

@@ -10,6 +10,7 @@ fn warnings(text: &str) -> Vec<String> {
         account: "000000000000",
         env: &|_| None,
         now: Timestamp::from_millis(0),
+        tolerance: config::Tolerance::default(),
     };
     let config = config::check(&[("gateway.yaml", text)], &options);
     let config = config.unwrap_or_else(|report| panic!("a warning refuses nothing: {report}"));

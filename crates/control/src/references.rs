@@ -73,7 +73,8 @@ pub(crate) fn references(set: &Set) -> impl Iterator<Item = Refers<'_>> {
         let authorities = one.ca_certificates.iter();
         authorities.map(move |id| by(one, Kind::CaCertificate, Target::Id(*id)))
     });
-    let of_routes = set.routes.iter().map(|one| by(one, Kind::Service, Target::Id(one.service)));
+    let of_routes = set.routes.iter();
+    let of_routes = of_routes.filter_map(|one| Some(by(one, Kind::Service, Target::Id(one.service?))));
     let of_plugins = set.plugins.iter().flat_map(|one| {
         let service = one.service.map(|id| by(one, Kind::Service, Target::Id(id)));
         let route = one.route.map(|id| by(one, Kind::Route, Target::Id(id)));

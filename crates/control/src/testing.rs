@@ -12,6 +12,7 @@ pub(crate) fn config(texts: &[&str]) -> Config {
         account: "000000000000",
         env: &|_| None,
         now: Timestamp::from_millis(1_700_000_000_000),
+        tolerance: config::Tolerance::default(),
     };
     let files: Vec<_> = texts.iter().map(|text| ("f.yaml", *text)).collect();
     config::check(&files, &options).unwrap_or_else(|report| panic!("{report}"))

@@ -296,7 +296,7 @@ fn refer(set: &mut Set, ids: &HashMap<Uuid, Uuid>) {
         let ca_certificates = one.ca_certificates.iter().map(|id| now(*id)).collect();
         Service { ca_certificates, ..one }
     });
-    change(&mut set.routes, |one| Route { service: now(one.service), ..one });
+    change(&mut set.routes, |one| Route { service: one.service.map(now), ..one });
     change(&mut set.keyauth_credentials, |one| KeyAuthCredential { consumer: now(one.consumer), ..one });
     change(&mut set.acls, |one| Acl { consumer: now(one.consumer), ..one });
     change(&mut set.plugins, |one| {

@@ -39,7 +39,7 @@ pub use normalise::normalise;
 pub use origin::Origin;
 pub use plugin::Plugin;
 pub use queue::Queue;
-pub use route::Route;
+pub use route::{PathHandling, Route};
 pub use secret::{SECRET_BYTES, Secret};
 pub use served::{Known, Owned, Served, ServedRoute};
 pub use service::Service;

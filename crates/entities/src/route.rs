@@ -20,8 +20,8 @@ pub struct Route {
     pub origin: Origin,
     /// Its name, if it has one.
     pub name: Option<String>,
-    /// The id of the service that it leads to.
-    pub service: Uuid,
+    /// The id of the service that it leads to; `None`: its plug-ins run, and if none of them answers it is 503.
+    pub service: Option<Uuid>,
     /// Lower case, as Kong writes them: `api.example.com`, `*.example.com`, `example.*`, each with or without `:port`.
     pub hosts: Vec<String>,
     /// As Kong writes them: a normalised prefix, or `~` and a regular expression that compiles.
@@ -32,6 +32,9 @@ pub struct Route {
     pub strip_path: bool,
     /// Whether the service sees the client's Host.
     pub preserve_host: bool,
+    /// How the upstream's path is put together.
+    #[serde(default)]
+    pub path_handling: PathHandling,
     /// Among routes with a regular expression, the higher goes first.
     pub regex_priority: i64,
     /// Whether bodies are read before the service is asked, as far as they are small or quick.
@@ -44,6 +47,17 @@ pub struct Route {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+}
+
+/// How the upstream's path is put together of the service's path and the request's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PathHandling {
+    /// As paths: a slash between the two.
+    #[default]
+    V0,
+    /// As texts, the way that Kong 1 did it and Kong 3 deprecates: `/v` and `/x` are `/vx` if nothing is stripped.
+    V1,
 }
 
 impl Route {

@@ -34,8 +34,8 @@ pub struct Known {
 /// A route that requests find.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServedRoute {
-    /// Where it leads.
-    pub service: Arc<Service>,
+    /// Where it leads; `None` if nowhere: its plug-ins run.
+    pub service: Option<Arc<Service>>,
     /// Which requests take it.
     pub route: Arc<Route>,
     /// One per kind and consumer, the most specific, enabled ones only: for anybody, and beside it for each consumer that one is for.
@@ -72,16 +72,20 @@ impl Served {
         let plugins = by_scope(set, &services);
         // A service is found once for each of its routes, which stand together in no certain order.
         let routes = set.routes.iter().filter_map(|route| {
-            let service = *services.get(&route.service)?;
-            service.enabled.then(|| ServedRoute {
-                service: service.clone(),
-                route: route.clone(),
-                plugins: of_route(&plugins, route),
-            })
+            let service = match route.service {
+                Some(id) => Some((*services.get(&id).filter(|service| service.enabled)?).clone()),
+                None => None,
+            };
+            let plugins = of_route(&plugins, route);
+            Some(ServedRoute { service, route: route.clone(), plugins })
         });
         let routes: Vec<_> = routes.collect();
-        let named: HashSet<Uuid> =
-            routes.iter().flat_map(|served| &served.service.ca_certificates).copied().collect();
+        let named: HashSet<Uuid> = routes
+            .iter()
+            .filter_map(|served| served.service.as_ref())
+            .flat_map(|one| &one.ca_certificates)
+            .copied()
+            .collect();
         let authorities = set.ca_certificates.iter().filter(|authority| named.contains(&authority.id));
         // Where there is no route, nobody is authenticated.
         let global = plugins.get(&(None, None)).into_iter().flatten();
@@ -123,8 +127,10 @@ fn by_scope(set: &Set, services: &HashMap<Uuid, &Arc<Service>>) -> HashMap<Scope
 
 /// For a route, one plug-in of each kind for anybody and for each consumer, the most specific: route and service, route, service, all.
 fn of_route(by_scope: &HashMap<Scope, Vec<Arc<Owned>>>, route: &Route) -> Vec<Arc<Owned>> {
-    let (service, route) = (Some(route.service), Some(route.id));
+    let (service, route) = (route.service, Some(route.id));
     let scopes = [(service, route), (None, route), (service, None), (None, None)];
+    // Without a service the first and the second are one, and so are the third and the last.
+    let scopes = if service.is_none() { &scopes[1..3] } else { &scopes[..] };
     let mut chosen: Vec<Arc<Owned>> = Vec::new();
     for owned in scopes.iter().filter_map(|scope| by_scope.get(scope)).flatten() {
         if chosen.iter().all(|other| !is_same(&other.plugin, &owned.plugin)) {

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use config::{Config, Options, Place, Problem};
-use entities::Owned;
+use config::{Config, Options, Place, Problem, Tolerance};
+use entities::{Owned, Protocol};
 use event::timestamp::Clock;
 use event::{Timestamp, TopicId};
 use gateway::compile::CompileError;
@@ -52,7 +52,14 @@ pub fn target(data: &[u8]) {
     let files: Vec<(&str, &str)> = NAMES.into_iter().zip(text.split(BETWEEN)).collect();
     let kinds = plugins::all();
     let env = |name: &str| (name == "SECRET").then(|| "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());
-    let options = Options { kinds: &kinds, region: REGION, account: ACCOUNT, env: &env, now: NOW };
+    let options = Options {
+        kinds: &kinds,
+        region: REGION,
+        account: ACCOUNT,
+        env: &env,
+        now: NOW,
+        tolerance: Tolerance::default(),
+    };
     match config::check(&files, &options) {
         Ok(config) => {
             config.warnings.iter().for_each(|warning| is_well_told(warning, &files));

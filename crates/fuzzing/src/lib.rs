@@ -20,6 +20,7 @@ pub mod protocol;
 pub mod render;
 pub mod spelling;
 mod tree;
+pub mod variables;
 
 /// A target and its name.
 pub struct Target {
@@ -42,6 +43,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "protocol", run: protocol::target },
     Target { name: "render", run: render::target },
     Target { name: "spelling", run: spelling::target },
+    Target { name: "variables", run: variables::target },
 ];
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! hold: a normal path is its own normal form and has one spelling; a route that is found matches, one that matches is found, and none
 //! that matches by more or by a longer prefix is passed over; the path behind `strip_path` begins with a slash.
 
+use entities::PathHandling;
 use gateway::path::{service_path, upstream_path};
 use gateway::router::{Router, without_port};
 use gateway::table::{HostPattern, PathPattern, Route};
@@ -88,6 +89,7 @@ fn with(
         methods,
         regex_priority: 0,
         strip_path,
+        path_handling: PathHandling::V0,
         preserve_host: false,
         request_buffering: true,
         service: None,
@@ -127,11 +129,13 @@ fn finds(router: &Router, routes: &[Route], method: &Method, host: Option<&str>,
         assert!(service.starts_with('/'), "{service} of {path}");
         assert!(strip || service == path);
         for base in ["/", "/base", "/base/"] {
-            let upstream = upstream_path(base, path, found.matched, strip);
-            assert!(
-                upstream.starts_with(base.trim_end_matches('/')) && upstream.starts_with('/'),
-                "{upstream}"
-            );
+            for handling in [PathHandling::V0, PathHandling::V1] {
+                let upstream = upstream_path(handling, base, path, found.matched, strip);
+                assert!(
+                    upstream.starts_with(base.trim_end_matches('/')) && upstream.starts_with('/'),
+                    "{upstream}"
+                );
+            }
         }
     }
 }

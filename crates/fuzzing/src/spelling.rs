@@ -8,6 +8,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use entities::PathHandling;
 use event::timestamp::Clock;
 use event::{EventId, Timestamp, TopicId};
 use gateway::front::{self, AmbiguousPaths, Found};
@@ -58,7 +59,7 @@ impl World {
         let found = front::find(&self.router, policy, &Method::PUT, None, PORT, target.path());
         let Ok(found) = found else { return };
         let Found { route, plain, .. } = &found;
-        let sent = upstream_path("/", &plain.path, plain.matched, route.strip_path);
+        let sent = upstream_path(PathHandling::V0, "/", &plain.path, plain.matched, route.strip_path);
         let executing = SERVICES.iter().find(|(_, reading)| is_resource(&reading(sent.as_bytes())));
         let Some((service, _)) = executing else { return };
         assert_ne!(route.name, "/public", "{service} executes a resource of another route: {target}");
@@ -125,6 +126,7 @@ fn route(path: &str, strip_path: bool) -> Route {
         methods: Vec::new(),
         regex_priority: 0,
         strip_path,
+        path_handling: PathHandling::V0,
         preserve_host: false,
         request_buffering: true,
         service: None,

@@ -111,14 +111,16 @@ where
         made.collect::<Result<Vec<_>, CompileError<E>>>()
     };
     for ServedRoute { service, route, plugins } in by_age {
-        let compiled = match services.get(&service.id) {
-            Some(known) => known.clone(),
-            None => services
-                .entry(service.id)
-                .or_insert(Arc::new(self::service(service, &authorities, destinations)?))
-                .clone(),
+        let compiled = match service {
+            Some(service) => Some(match services.entry(service.id) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(free) => {
+                    free.insert(Arc::new(self::service(service, &authorities, destinations)?)).clone()
+                }
+            }),
+            None => None,
         };
-        routes.push(self::route(service, route, compiled, Chains::choose(&make(plugins)?))?);
+        routes.push(self::route(service.as_deref(), route, compiled, Chains::choose(&make(plugins)?))?);
     }
     let unrouted = Chains::choose(&make(&served.global)?);
     Ok(Router::new(routes)?.with_unrouted(unrouted))
@@ -176,9 +178,9 @@ fn service<E>(
 }
 
 fn route<E>(
-    service: &entities::Service,
+    service: Option<&entities::Service>,
     route: &entities::Route,
-    compiled: Arc<Service>,
+    compiled: Option<Arc<Service>>,
     chains: Chains,
 ) -> Result<Route, CompileError<E>> {
     let methods = route.methods.iter().map(|method| {
@@ -192,32 +194,34 @@ fn route<E>(
         methods: methods.collect::<Result<_, _>>()?,
         regex_priority: route.regex_priority,
         strip_path: route.strip_path,
+        path_handling: route.path_handling,
         preserve_host: route.preserve_host,
         request_buffering: route.request_buffering,
-        service: Some(compiled),
+        service: compiled,
         chains,
         facts: facts(route, service),
     })
 }
 
 /// What events say of a route of `service`: names, and Kong 0.8's `api` object. What is absent has no key.
-fn facts(route: &entities::Route, service: &entities::Service) -> RouteFacts {
+fn facts(route: &entities::Route, service: Option<&entities::Service>) -> RouteFacts {
     let mut api = Map::new();
     let mut put = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
             api.insert(key.to_owned(), value);
         }
     };
-    put("id", Some(service.id.to_string().into()));
-    put("name", service.name.clone().map(Value::from));
-    put("upstream_url", Some(service.url().into()));
+    put("id", service.map(|service| service.id.to_string().into()));
+    put("name", service.and_then(|service| service.name.clone()).map(Value::from));
+    put("upstream_url", service.map(|service| service.url().into()));
     put("request_path", route.paths.first().cloned().map(Value::from));
     put("request_host", route.hosts.first().cloned().map(Value::from));
     put("strip_request_path", Some(route.strip_path.into()));
     put("preserve_host", Some(route.preserve_host.into()));
-    put("created_at", Some(service.created_at.as_millis().into()));
+    put("created_at", service.map(|service| service.created_at.as_millis().into()));
     let api = RawValue::from_string(Value::Object(api).to_string());
-    RouteFacts { service: service.label(), route: route.label(), api: api.unwrap_or_default() }
+    let service = service.map(entities::Service::label).unwrap_or_default();
+    RouteFacts { service, route: route.label(), api: api.unwrap_or_default() }
 }
 
 /// A regex path is anchored at its start, as in Kong.

@@ -1,6 +1,8 @@
-//! From the request's path to the upstream's: Kong's `path_handling: v0`.
+//! From the request's path to the upstream's: Kong's `path_handling`, `v0` and `v1`.
 
 use std::borrow::Cow;
+
+use entities::PathHandling;
 
 /// The path that rules match on: the request path without what `strip_path` cut off. Always begins with `/`.
 ///
@@ -14,7 +16,32 @@ pub fn service_path(request_path: &str, matched: usize, strip: bool) -> Cow<'_, 
 }
 
 /// The path that the upstream is asked for, without the query. `base` is the service's own path.
-pub fn upstream_path<'p>(base: &str, request_path: &'p str, matched: usize, strip: bool) -> Cow<'p, str> {
+pub fn upstream_path<'p>(
+    handling: PathHandling,
+    base: &str,
+    request_path: &'p str,
+    matched: usize,
+    strip: bool,
+) -> Cow<'p, str> {
+    match handling {
+        PathHandling::V0 => as_paths(base, request_path, matched, strip),
+        PathHandling::V1 => as_texts(base, request_path, matched, strip),
+    }
+}
+
+/// `v1`: one text after the other, without a second slash where both have one.
+fn as_texts<'p>(base: &str, request_path: &'p str, matched: usize, strip: bool) -> Cow<'p, str> {
+    let rest = if strip { postfix(request_path, matched) } else { &request_path[1..] };
+    match rest.strip_prefix('/') {
+        _ if base == "/" && !strip => Cow::Borrowed(request_path),
+        Some(_) if base == "/" => Cow::Borrowed(rest),
+        Some(behind) if base.ends_with('/') => Cow::Owned(format!("{base}{behind}")),
+        _ => Cow::Owned(format!("{base}{rest}")),
+    }
+}
+
+/// `v0`: one slash between the two.
+fn as_paths<'p>(base: &str, request_path: &'p str, matched: usize, strip: bool) -> Cow<'p, str> {
     let base_slashed = base.ends_with('/');
     let trimmed = base.strip_suffix('/').unwrap_or(base);
     if !strip {
@@ -80,8 +107,32 @@ mod tests {
     fn joins_as_kong_does() {
         for &(base, request, matched, strip, upstream, service) in ROWS {
             let row = format!("{base} {request} {matched} {strip}");
-            assert_eq!(upstream_path(base, request, matched, strip), upstream, "{row}");
+            assert_eq!(upstream_path(PathHandling::V0, base, request, matched, strip), upstream, "{row}");
             assert_eq!(service_path(request, matched, strip), service, "{row}");
+        }
+    }
+
+    /// (base, request path, matched, strip) → upstream path, as Kong's manual has them for `v1`.
+    const TEXTS: &[(&str, &str, usize, bool, &str)] = &[
+        ("/", "/fv1/req", 4, true, "/req"),
+        ("/", "/fv1", 4, true, "/"),
+        ("/", "/fv1/req", 4, false, "/fv1/req"),
+        ("/s", "/fv1/req", 4, false, "/sfv1/req"),
+        ("/s", "/fv1/req", 4, true, "/s/req"),
+        ("/s", "/fv1req", 4, true, "/sreq"),
+        ("/s", "/fv1", 4, true, "/s"),
+        ("/s/", "/fv1/req", 4, false, "/s/fv1/req"),
+        ("/s/", "/fv1/req", 4, true, "/s/req"),
+        ("/s/", "/fv1/req", 5, true, "/s/req"),
+        ("/s", "/", 1, false, "/s"),
+        ("/s/", "/a..", 2, true, "/s/"),
+    ];
+
+    #[test]
+    fn joins_texts_as_kong_1_did() {
+        for &(base, request, matched, strip, upstream) in TEXTS {
+            let row = format!("{base} {request} {matched} {strip}");
+            assert_eq!(upstream_path(PathHandling::V1, base, request, matched, strip), upstream, "{row}");
         }
     }
 }

@@ -146,12 +146,13 @@ async fn find(
     let client = headers::take(&mut head.headers);
     account.led_to(Place::on_route(snapshot.clone(), found.index), &head, size);
     let route = found.route;
-    let Some(service) = &route.service else { return Err(Early::Refused(Refusal::NoService)) };
     let hops = match (&client.hops, &core.first_pass) {
         (None, Some(first)) => first.clone(),
         (came, _) => hops::next(&core.front.node, came.as_ref())?,
     };
     access(core, account, route, &mut head, sent).await?;
+    // Only now: a plug-in may have answered in its place.
+    let service = route.service.as_ref().ok_or(Early::Refused(Refusal::NoService))?;
     if let Some(body) = head.body.take() {
         forward_body(&mut head, sent, body);
     }

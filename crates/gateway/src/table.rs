@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use entities::PathHandling;
 use http::HeaderValue;
 use pipeline::{Chains, RouteFacts};
 use regex::Regex;
@@ -42,11 +43,13 @@ pub struct Route {
     pub regex_priority: i64,
     /// Whether the matched part of the path is cut off.
     pub strip_path: bool,
+    /// How the upstream's path is put together.
+    pub path_handling: PathHandling,
     /// Whether the upstream sees the client's Host.
     pub preserve_host: bool,
     /// Whether bodies are read before the service is asked, as far as they are small or quick.
     pub request_buffering: bool,
-    /// Where it leads; `None` answers 503.
+    /// Where it leads; `None` answers 503, if no plug-in has answered.
     pub service: Option<Arc<Service>>,
     /// What runs on it.
     pub chains: Chains,

@@ -35,6 +35,11 @@ pub trait PluginKind: Send + Sync + 'static {
     /// The JSON Schema of its `config`, made from the documented struct.
     fn schema(&self) -> Schema;
 
+    /// Keys of its `config`, at any depth, whose values are templates or regular expressions: no variable of the environment is put into them.
+    fn templates(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The smallest useful configuration file, YAML.
     fn example(&self) -> &'static str;
 

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::error::Error;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use config::Tolerance;
 use entities::{Served, Set};
 use event::timestamp::Clock;
 use gateway::compile::CompileError;
@@ -26,8 +27,9 @@ pub const TOO_LARGE: &str = "take prefixes, or fewer and shorter regular express
 /// Checks what it is given; status 1 if there is a problem.
 pub fn run(args: &CheckArgs) -> ExitCode {
     let mut sound = true;
-    if !args.files.is_empty() {
-        sound &= files(args);
+    let paths: Vec<_> = args.files.iter().chain(&args.config).collect();
+    if !paths.is_empty() {
+        sound &= files(&paths, args);
     }
     if let Some(dir) = &args.data {
         sound &= data(dir);
@@ -35,7 +37,7 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn files(args: &CheckArgs) -> bool {
+fn files(paths: &[&PathBuf], args: &CheckArgs) -> bool {
     let kinds = plugins::all();
     let options = config::Options {
         kinds: &kinds,
@@ -43,8 +45,9 @@ fn files(args: &CheckArgs) -> bool {
         account: &args.account_id,
         env: &|name| std::env::var(name).ok(),
         now: WallClock.now(),
+        tolerance: Tolerance { unset_variables: !args.strict, ..args.skip.tolerance() },
     };
-    match config::load(&args.files, &options) {
+    match config::load(paths, &options) {
         Ok(config) => {
             warnings(&config);
             if let Err(error) = compile(&config) {

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use config::Tolerance;
 use listener::guard::{HostPattern, Origin};
 
 mod listen;
@@ -60,6 +61,8 @@ Examples:
   retrohook run -c gateway.yaml --allow-endpoints 10.1.0.0/16 --allow-endpoints hooks.internal
   RETROHOOK_LOG_FORMAT=json retrohook run -c gateway.yaml
   retrohook run --proxy-listen 127.0.0.1:0         a free port, printed at the start; no routes yet
+  retrohook run -c kong.yaml --skip-unsupported    without plug-ins that are not served; what may protect is closed
+  retrohook run -c kong.yaml --skip-plugin bot-detection    and this one is left out, although it protects
 
 Logs go to standard error. RETROHOOK_LOG chooses what is logged: error, warn, info (the default), debug or trace, for all or
 for one part: RETROHOOK_LOG=delivery=debug,info";
@@ -73,6 +76,10 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   retrohook check gateway.yaml
   retrohook check kong.yaml topics.yaml            files that are run together are checked together
+  retrohook check -c kong.yaml -c topics.yaml      the same
+  helm template . | retrohook check -              what comes on the standard input
+  retrohook check --strict gateway.yaml            variables that are not set are problems, as at a start
+  retrohook check --skip-unsupported kong.yaml     what is left when plug-ins that are not served are left out
   retrohook check --data /var/lib/retrohook        all of a data directory, also while a gateway uses it";
 
 const RELOAD_EXAMPLES: &str = "\
@@ -105,9 +112,43 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub config: Vec<PathBuf>,
+    /// What becomes of plug-ins that are not served.
+    #[command(flatten)]
+    pub skip: SkipArgs,
     /// The node's settings.
     #[command(flatten)]
     pub node: NodeArgs,
+}
+
+/// What becomes of plug-ins that are not served: a configuration with one is refused, unless this says otherwise.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SkipArgs {
+    /// Go on without plug-ins that are not served. Those that are known to protect nothing (cors, log and metric plug-ins, transformers) are left
+    /// out; routes with any other one answer 503. Each is warned of.
+    #[arg(
+        long,
+        env = "RETROHOOK_SKIP_UNSUPPORTED",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true,
+        action = ArgAction::Set,
+        value_parser = switch
+    )]
+    pub skip_unsupported: bool,
+    /// Leave out a plug-in of this name if it is not served, whatever it protects; may be repeated. Each start warns of it.
+    #[arg(long, value_name = "NAME", env = "RETROHOOK_SKIP_PLUGIN", value_delimiter = ',')]
+    pub skip_plugin: Vec<String>,
+}
+
+impl SkipArgs {
+    /// What a check lets pass.
+    pub fn tolerance(&self) -> Tolerance<'_> {
+        let Self { skip_unsupported, skip_plugin } = self;
+        Tolerance { skip_unsupported: *skip_unsupported, skip_plugins: skip_plugin, ..Tolerance::default() }
+    }
 }
 
 /// Node settings: what is true of this process, not of the configuration.
@@ -209,9 +250,18 @@ pub struct DemoArgs {
 /// Settings of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Configuration files; several are read as one configuration.
-    #[arg(value_name = "FILE", required_unless_present = "data")]
+    /// Configuration files; several are read as one configuration. `-` is the standard input.
+    #[arg(value_name = "FILE", required_unless_present_any = ["data", "config"])]
     pub files: Vec<PathBuf>,
+    /// A configuration file, named as for `run`; may be repeated.
+    #[arg(short = 'c', long = "config", value_name = "FILE", value_delimiter = ',')]
+    pub config: Vec<PathBuf>,
+    /// What a start refuses is a problem here, too: a variable that is not set, which is a warning otherwise.
+    #[arg(long)]
+    pub strict: bool,
+    /// What becomes of plug-ins that are not served.
+    #[command(flatten)]
+    pub skip: SkipArgs,
     /// Look for damage in a data directory, all of it.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

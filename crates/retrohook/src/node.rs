@@ -26,6 +26,7 @@ use crate::clock::WallClock;
 use crate::{check, logs, output, report};
 
 mod changes;
+mod closed;
 mod compiler;
 mod delivering;
 mod descriptors;
@@ -174,7 +175,7 @@ impl Node {
         report::line(&format!("retrohook {}", env!("CARGO_PKG_VERSION")));
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let names = settings::names(&args.node);
-        let files = Files::of(args.config, names.clone(), clock.now());
+        let files = Files::of(args.config, names.clone(), args.skip, clock.now());
         let given = if files.are_none() { None } else { Some(accepted(files.read())?) };
         let node = args.node;
         settings::refuse_unbuilt(&node)?;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use entities::{Plugin, Set, ids};
+use uuid::Uuid;
 
 use super::{Checked, plugin};
 use crate::loaded::Places;
 
-/// Makes the set. Nothing is missing: there was no problem.
-pub(super) fn assemble(checked: Checked) -> (Set, Places) {
+/// Makes the set, and says which plug-in of it each one that is declared is. Nothing is missing, for there was no problem, except what
+/// needs a variable that is not set.
+pub(super) fn assemble(checked: Checked) -> (Set, Places, Vec<Option<Uuid>>) {
     let Checked { services, routes, consumers, plugins, ca_certificates, hub } = checked;
     let service_ids: Vec<_> =
         services.iter().map(|service| service.as_ref().map(|service| service.id)).collect();
@@ -16,16 +18,18 @@ pub(super) fn assemble(checked: Checked) -> (Set, Places) {
     let consumer_ids: Vec<_> =
         consumers.consumers.iter().map(|consumer| consumer.as_ref().map(|consumer| consumer.id)).collect();
     let plugin = |plugin::Checked { scope, plugin }: plugin::Checked| {
-        let service = scope.service.and_then(|index| service_ids[index]);
-        let route = scope.route.and_then(|index| route_ids[index]);
-        let consumer = scope.consumer.and_then(|index| consumer_ids[index]);
+        let service = known(scope.service, &service_ids)?;
+        let route = known(scope.route, &route_ids)?;
+        let consumer = known(scope.consumer, &consumer_ids)?;
         let id = if plugin.id.is_nil() {
             ids::of_plugin(&plugin.name, service, route, consumer)
         } else {
             plugin.id
         };
-        Arc::new(Plugin { id, service, route, consumer, ..plugin })
+        Some(Arc::new(Plugin { id, service, route, consumer, ..plugin }))
     };
+    let plugins: Vec<_> = plugins.into_iter().map(|checked| checked.and_then(plugin)).collect();
+    let plugin_ids = plugins.iter().map(|plugin| plugin.as_ref().map(|plugin| plugin.id)).collect();
     let subscriptions = hub.subscriptions.into_iter().flatten();
     let (subscriptions, places): (Vec<_>, Vec<_>) =
         subscriptions.map(|(subscription, place)| (Arc::new(subscription), place)).unzip();
@@ -36,11 +40,16 @@ pub(super) fn assemble(checked: Checked) -> (Set, Places) {
         consumers: consumers.consumers.into_iter().flatten().map(Arc::new).collect(),
         keyauth_credentials: consumers.keys.into_iter().flatten().map(Arc::new).collect(),
         acls: consumers.acls.into_iter().flatten().map(Arc::new).collect(),
-        plugins: plugins.into_iter().flatten().map(plugin).collect(),
+        plugins: plugins.into_iter().flatten().collect(),
         ca_certificates: ca_certificates.into_all(),
         topics: hub.topics.into_iter().map(Arc::new).collect(),
         queues: hub.queues.into_iter().map(Arc::new).collect(),
         subscriptions,
     };
-    (set, places)
+    (set, places, plugin_ids)
+}
+
+/// The id of what a plug-in is for, if it is for one; `None` if that is not there: the plug-in would be for all.
+fn known(index: Option<usize>, ids: &[Option<Uuid>]) -> Option<Option<Uuid>> {
+    index.map_or(Some(None), |index| ids[index].map(Some))
 }

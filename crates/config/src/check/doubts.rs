@@ -2,28 +2,57 @@
 
 use std::collections::HashMap;
 
+use entities::service::{self, Address, Protocol};
 use entities::{Served, Set};
-use pipeline::{ConfigProblem, Mount, PluginKind};
+use pipeline::{ConfigProblem, Mount};
 use uuid::Uuid;
 
+use super::Options;
 use super::declared::Declarations;
-use crate::problem::{Problem, Problems, Spot};
-use crate::tree::Source;
+use super::skip::Fate;
+use crate::dialect;
+use crate::problem::{Doubt, Problem, Problems, Spot};
+use crate::raw::{self, ServiceProtocol};
+use crate::tree::{Kind, Source, TreePath};
 
-/// All warnings, in the order of the files and of their lines.
+/// A configuration without a problem.
+pub(super) struct Seen<'a> {
+    pub(super) served: &'a Served,
+    pub(super) set: &'a Set,
+    /// The plug-in of the set that each declared one is.
+    pub(super) plugins: &'a [Option<Uuid>],
+    pub(super) declared: &'a Declarations,
+}
+
+/// All warnings, in the order of the files and of their lines; first those that are `known` already.
 pub(super) fn find(
-    served: &Served,
-    set: &Set,
-    declared: &Declarations,
+    known: Vec<Doubt>,
+    seen: &Seen<'_>,
     sources: &[Source],
-    kinds: &[&dyn PluginKind],
+    options: &Options<'_>,
+    mut doubts: Problems<'_>,
 ) -> Vec<Problem> {
-    let mut doubts = Problems::new(sources);
-    let mounts = mounts(served);
-    // Without a problem there is one plug-in of the set for each that is declared, in their order.
-    for (plugin, declared) in set.plugins.iter().zip(&declared.plugins) {
-        let Some(mounts) = mounts.get(&plugin.id) else { continue };
-        let Some(kind) = kinds.iter().find(|kind| kind.name() == plugin.name) else { continue };
+    for Doubt { spot, message, hint } in known {
+        doubts.say(&spot, message, hint);
+    }
+    of_plugins(seen, sources, options, &mut doubts);
+    not_served(seen.declared, options, &mut doubts);
+    without_effect(seen.declared, &mut doubts);
+    of_deck(sources, &mut doubts);
+    beside_url(seen.declared, &mut doubts);
+    unverified(seen.declared, &mut doubts);
+    doubts.into_report().map(|report| report.problems).unwrap_or_default()
+}
+
+/// What the kinds have to say of their plug-ins.
+fn of_plugins(seen: &Seen<'_>, sources: &[Source], options: &Options<'_>, doubts: &mut Problems<'_>) {
+    let mounts = mounts(seen.served);
+    let by_id: HashMap<Uuid, _> = seen.set.plugins.iter().map(|plugin| (plugin.id, plugin)).collect();
+    for (id, declared) in seen.plugins.iter().zip(&seen.declared.plugins) {
+        let Some((mounts, plugin)) = id.and_then(|id| Some((mounts.get(&id)?, by_id.get(&id)?))) else {
+            continue;
+        };
+        let Some(kind) = options.kinds.iter().find(|kind| kind.name() == plugin.name) else { continue };
         let spot = &declared.entity.spot;
         let config = sources[spot.file].root.at(&spot.path).and_then(|node| node.get("config"));
         for ConfigProblem { pointer, message, hint } in kind.doubts(&plugin.config, mounts) {
@@ -32,9 +61,16 @@ pub(super) fn find(
             doubts.add(&Spot { file: spot.file, path }, message, hint);
         }
     }
-    without_effect(declared, &mut doubts);
-    unverified(declared, &mut doubts);
-    doubts.into_report().map(|report| report.problems).unwrap_or_default()
+}
+
+/// Plug-ins that are not served, and what becomes of them. One that is switched off would do nothing anyway.
+fn not_served(declared: &Declarations, options: &Options<'_>, doubts: &mut Problems<'_>) {
+    for plugin in &declared.plugins {
+        let Some(raw) = plugin.entity.raw.as_ref().filter(|raw| raw.enabled) else { continue };
+        if let Some((message, hint)) = Fate::of(&raw.name, options).warning(&raw.name) {
+            doubts.add(&plugin.entity.spot.key("name"), message, hint);
+        }
+    }
 }
 
 /// The routes that each plug-in runs on, by the plug-in's id.
@@ -47,6 +83,49 @@ fn mounts(served: &Served) -> HashMap<Uuid, Vec<Mount>> {
         }
     }
     mounts
+}
+
+/// decK's notes about where a file belongs.
+fn of_deck(sources: &[Source], doubts: &mut Problems<'_>) {
+    for (file, source) in sources.iter().enumerate() {
+        let top = Spot { file, path: TreePath::default() };
+        let elsewhere = |key: &str| {
+            let node = source.root.get(key);
+            node.is_some_and(|node| !matches!(node.kind, Kind::Null) && node.text() != Some("default"))
+        };
+        for key in ["_workspace", "_konnect"].into_iter().filter(|key| elsewhere(key)) {
+            let message = format!("`{key}` has no effect: it is decK's, and says which Kong the file is for");
+            doubts.add(&top.key(key), message, "remove the key if decK does not read this file");
+        }
+    }
+}
+
+/// What stands beside a `url` and says something else: the `url` wins.
+fn beside_url(declared: &Declarations, doubts: &mut Problems<'_>) {
+    for service in &declared.services {
+        let Some(raw) = &service.raw else { continue };
+        let Some(Ok(won)) = raw.url.as_deref().map(service::address) else { continue };
+        for key in differing(raw, &won) {
+            doubts.add(&service.spot.key(key), dialect::overruled(key), dialect::OVERRULED);
+        }
+    }
+}
+
+/// The keys of a service's address that say something else than its `url`.
+fn differing(raw: &raw::Service, won: &Address) -> Vec<&'static str> {
+    let protocol = match won.protocol {
+        Protocol::Http => ServiceProtocol::Http,
+        Protocol::Https => ServiceProtocol::Https,
+    };
+    let same_host = |text: &String| service::host(text).is_ok_and(|host| host == won.host);
+    let path = |path: Option<&str>| path.filter(|path| !path.is_empty()).unwrap_or("/").to_owned();
+    let keys = [
+        ("protocol", raw.protocol.is_some_and(|said| said != protocol)),
+        ("host", raw.host.as_ref().is_some_and(|said| !same_host(said))),
+        ("port", raw.port.is_some_and(|said| said != won.port)),
+        ("path", raw.path.as_ref().is_some_and(|said| path(Some(said)) != path(won.path.as_deref()))),
+    ];
+    keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
 /// Services whose certificate is not looked at: a wish that is granted, and said at every start.

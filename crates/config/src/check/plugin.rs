@@ -3,15 +3,16 @@
 use std::collections::{HashMap, HashSet};
 
 use entities::{Origin, Plugin};
-use event::Timestamp;
 use pipeline::{CheckContext, ConfigProblem, PluginKind};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::Options;
 use super::declared::{Declarations, DeclaredPlugin, Under};
 use super::kong;
 use super::names::{Names, refer};
 use super::service::times;
+use super::skip::Fate;
 use crate::problem::{Problems, Spot};
 use crate::raw;
 use crate::schema::{self, backquoted, did_you_mean};
@@ -33,27 +34,25 @@ pub(super) struct Scope {
 }
 
 pub(super) struct Checker<'a> {
-    kinds: &'a [&'a dyn PluginKind],
+    options: &'a Options<'a>,
     schemas: HashMap<&'static str, Value>,
     context: CheckContext<'a>,
     sources: &'a [Source],
     names: &'a Names,
     /// Whether all files could be read, so that a topic that is not there does not exist.
     complete: bool,
-    now: Timestamp,
 }
 
 impl<'a> Checker<'a> {
     pub(super) fn new(
-        kinds: &'a [&'a dyn PluginKind],
+        options: &'a Options<'a>,
         context: CheckContext<'a>,
         sources: &'a [Source],
         names: &'a Names,
         complete: bool,
-        now: Timestamp,
     ) -> Self {
-        let schemas = kinds.iter().map(|kind| (kind.name(), kind.schema().to_value())).collect();
-        Self { kinds, schemas, context, sources, names, complete, now }
+        let schemas = options.kinds.iter().map(|kind| (kind.name(), kind.schema().to_value())).collect();
+        Self { options, schemas, context, sources, names, complete }
     }
 
     pub(super) fn check_all(
@@ -95,8 +94,9 @@ impl<'a> Checker<'a> {
             let hint = "add `http`, or remove the key";
             problems.add(&spot.key("protocols"), "a plug-in without `http` is not supported yet", hint);
         }
-        let config = match self.kinds.iter().find(|kind| kind.name() == raw.name) {
-            Some(kind) => {
+        let kind = self.options.kinds.iter().find(|kind| kind.name() == raw.name);
+        let config = match (kind, Fate::of(&raw.name, self.options)) {
+            (Some(kind), _) => {
                 if !kind.is_for_consumers() && scope.is_some_and(|scope| scope.consumer.is_some()) {
                     let hint =
                         "it finds out who the consumer is: put it on a service, on a route, or at the top";
@@ -105,13 +105,15 @@ impl<'a> Checker<'a> {
                 }
                 self.check_config(*kind, spot, problems)
             }
-            None => {
+            (None, Fate::LeftOut | Fate::Opened) => return None,
+            (None, Fate::Closed) => Some(self.unknown_config(spot)),
+            (None, _) => {
                 let (message, hint) = self.no_such_kind(&raw.name);
                 problems.add(&spot.key("name"), message, hint);
                 None
             }
         };
-        let (created_at, updated_at) = times(raw.created_at, raw.updated_at, self.now);
+        let (created_at, updated_at) = times(raw.created_at, raw.updated_at, self.options.now);
         let is_there = config.is_some();
         let plugin = Plugin {
             id: raw.id.as_deref().and_then(|id| Uuid::try_parse(id).ok()).unwrap_or_default(),
@@ -177,7 +179,7 @@ impl<'a> Checker<'a> {
 
     /// What is wrong with the name of a kind that there is not, and what to do about it.
     fn no_such_kind(&self, name: &str) -> (String, String) {
-        let known = || self.kinds.iter().map(|kind| kind.name());
+        let known = || self.options.kinds.iter().map(|kind| kind.name());
         let listed = format!("plug-ins that there are: {}", backquoted(known()));
         if kong::is_plugin(name) {
             let message = format!("`{name}` is a plug-in of Kong's that Retrohook does not have yet");
@@ -193,6 +195,12 @@ impl<'a> Checker<'a> {
             (None, None) => listed,
         };
         (format!("no plug-in `{name}`"), hint)
+    }
+
+    /// The `config` of a plug-in that is not served, as it stands.
+    fn unknown_config(&self, plugin: &Spot) -> Value {
+        let config = self.sources[plugin.file].root.at(&plugin.path).and_then(|node| node.get("config"));
+        Value::Object(config.map(|config| config.to_json_without(&[])).unwrap_or_default())
     }
 
     /// The plug-in's `config`, if it passes the kind's schema and its check.

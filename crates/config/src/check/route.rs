@@ -1,6 +1,6 @@
 //! Routes: read from what stands in a file, and checked.
 
-use entities::{Origin, Route, Service, ids};
+use entities::{Origin, PathHandling, Route, Service, ids};
 use event::Timestamp;
 use uuid::Uuid;
 
@@ -19,39 +19,29 @@ pub(super) fn check_all(
     problems: &mut Problems<'_>,
 ) -> Vec<Option<Route>> {
     let mut nameless = vec![0; services.len()];
+    let mut nowhere = 0;
     let mut check = |Nested { entity, parent }: &Nested<raw::Route>| {
         let raw = entity.raw.as_ref()?;
         let route = check_one(&entity.spot, raw, now, problems);
-        let service = service_of(&entity.spot, raw, *parent, names, problems)?;
-        let id =
-            raw.id.as_deref().and_then(|id| Uuid::try_parse(id).ok()).unwrap_or_else(|| match &raw.name {
-                Some(name) => ids::of_name("routes", name),
-                None => {
-                    nameless[service] += 1;
-                    let parent = services[service].as_ref().map(|service| service.id.to_string());
-                    ids::of_position("routes", &parent.unwrap_or_default(), nameless[service] - 1)
-                }
-            });
+        let named = refer(&names.services, &entity.spot, "service", raw.service.as_ref(), *parent, problems);
+        if named.is_none() && raw.service.is_some() {
+            return None;
+        }
         // A service with a problem has no id yet, and the report is all that comes of it.
-        let service = services[service].as_ref().map_or(Uuid::nil(), |service| service.id);
+        let service = named.map(|index| services[index].as_ref().map_or(Uuid::nil(), |service| service.id));
+        let id = raw.id.as_deref().and_then(|id| Uuid::try_parse(id).ok());
+        let id = id.unwrap_or_else(|| match &raw.name {
+            Some(name) => ids::of_name("routes", name),
+            None => {
+                let count = named.map_or(&mut nowhere, |index| &mut nameless[index]);
+                *count += 1;
+                let parent = service.map(|id| id.to_string()).unwrap_or_default();
+                ids::of_position("routes", &parent, *count - 1)
+            }
+        });
         Some(Route { id, service, ..route })
     };
     declared.routes.iter().map(&mut check).collect()
-}
-
-fn service_of(
-    spot: &Spot,
-    raw: &raw::Route,
-    parent: Option<usize>,
-    names: &Names,
-    problems: &mut Problems<'_>,
-) -> Option<usize> {
-    if parent.is_none() && raw.service.is_none() {
-        let hint = "name the service that it leads to, or put the route under one; routes without a service are not supported yet";
-        problems.add(spot, "required field missing: `service`", hint);
-        return None;
-    }
-    refer(&names.services, spot, "service", raw.service.as_ref(), parent, problems)
 }
 
 /// The route, but for its id and its service.
@@ -62,12 +52,16 @@ fn check_one(spot: &Spot, raw: &raw::Route, now: Timestamp, problems: &mut Probl
         id: Uuid::nil(),
         origin: Origin::File,
         name: raw.name.clone(),
-        service: Uuid::nil(),
+        service: None,
         hosts: raw.hosts.clone().unwrap_or_default(),
         paths: raw.paths.clone().unwrap_or_default(),
         methods: raw.methods.clone().unwrap_or_default(),
         strip_path: raw.strip_path,
         preserve_host: raw.preserve_host,
+        path_handling: match raw.path_handling {
+            raw::PathHandling::V0 => PathHandling::V0,
+            raw::PathHandling::V1 => PathHandling::V1,
+        },
         regex_priority: raw.regex_priority,
         request_buffering: raw.request_buffering,
         response_buffering: raw.response_buffering,

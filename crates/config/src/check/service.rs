@@ -1,4 +1,6 @@
 //! Services: read from what stands in a file, and checked.
+//!
+//! As in Kong, a `url` wins over the parts beside it: what these say is doubted where it differs ([`super::doubts`]).
 
 use std::time::Duration;
 
@@ -111,15 +113,5 @@ fn address(spot: &Spot, raw: &raw::Service, problems: &mut Problems<'_>) -> Opti
         let port = raw.port.unwrap_or(protocol.port());
         return Some(Address { protocol, host, port, path: raw.path.clone() });
     };
-    let beside = [
-        ("protocol", raw.protocol.is_some()),
-        ("host", raw.host.is_some()),
-        ("port", raw.port.is_some()),
-        ("path", raw.path.is_some()),
-    ];
-    for (key, _) in beside.iter().filter(|(_, is_there)| *is_there) {
-        let message = format!("`{key}` stands beside `url`");
-        problems.add(&spot.key(key), message, "`url` says it already: keep one of the two");
-    }
     problems.keep(&spot.key("url"), service::address(url))
 }

@@ -9,6 +9,7 @@ use crate::problem::Report;
 mod consumers;
 mod doubts;
 mod files;
+mod formats;
 mod fuzz;
 mod plugins;
 mod resolved;
@@ -40,6 +41,7 @@ fn run(texts: &[&str]) -> Result<Config, Report> {
         account: "000000000000",
         env: &env,
         now: NOW,
+        tolerance: super::Tolerance::default(),
     };
     let files: Vec<_> = NAMES.into_iter().zip(texts.iter().copied()).collect();
     super::check(&files, &options)

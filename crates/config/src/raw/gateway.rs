@@ -153,7 +153,7 @@ pub(crate) struct Route {
     #[serde(default)]
     #[schemars(extend("format" = "uuid"))]
     pub(crate) id: Option<String>,
-    /// Where it leads; not in a route that stands under its service.
+    /// Where it leads; not in a route that stands under its service. One that leads nowhere has its plug-ins answer.
     #[serde(default)]
     pub(crate) service: Option<Reference>,
     /// Host names; one `*` at the begin or at the end stands for any labels.
@@ -179,7 +179,7 @@ pub(crate) struct Route {
     pub(crate) regex_priority: i64,
     /// How the upstream's path is put together.
     #[serde(default)]
-    path_handling: PathHandling,
+    pub(crate) path_handling: PathHandling,
     /// Whether a body of up to 64 KiB is read whole before the service is asked, and the beginning of any other. `false` sends a body on
     /// as it comes, except one of up to 64 KiB that a rule watches.
     #[serde(default = "yes")]
@@ -249,10 +249,12 @@ pub(crate) enum RouteProtocol {
 /// How the upstream's path is put together.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[schemars(extend("x-not-yet-values" = ["v1"], "x-not-yet-hint" = "Kong deprecates it: remove the key for `v0`"))]
-enum PathHandling {
+pub(crate) enum PathHandling {
+    /// As paths, with one slash between the service's and the request's.
     #[default]
     V0,
+    /// As texts, one after the other: Kong deprecates it.
+    V1,
 }
 
 /// A plug-in for a service, a route, a consumer, several of these at once, or for all.

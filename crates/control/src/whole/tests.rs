@@ -54,7 +54,7 @@ fn a_file_adopts_what_an_api_made_with_its_id_and_what_refers_to_it() {
     );
     assert_eq!(*whole.api(), Set::default());
     assert_eq!(whole.file().services[0].id, api.services[0].id);
-    assert_eq!(whole.file().routes[0].service, api.services[0].id);
+    assert_eq!(whole.file().routes[0].service, Some(api.services[0].id));
     assert_eq!(whole.file().subscriptions[0].origin, Origin::File);
     assert_eq!(whole.served().routes.len(), 1);
     assert!(Whole::merge(whole.file().clone(), Set::default()).1.is_empty(), "once");

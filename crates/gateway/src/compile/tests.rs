@@ -30,6 +30,7 @@ fn served(services: &str) -> Served {
         account: "000000000000",
         env: &|_| None,
         now: Timestamp::from_millis(1_000_000_000_000),
+        tolerance: config::Tolerance::default(),
     };
     let text = format!("_format_version: \"3.0\"\nservices: {services}\n");
     config::check(&[("f.yaml", &text)], &options).unwrap_or_else(|report| panic!("{report}")).served
@@ -38,7 +39,7 @@ fn served(services: &str) -> Served {
 fn facts_of(service: &str) -> RouteFacts {
     let served = served(&format!("[{service}]"));
     let ServedRoute { service, route, .. } = &served.routes[0];
-    facts(route, service)
+    facts(route, service.as_deref())
 }
 
 #[test]

@@ -51,7 +51,9 @@ impl Target {
         local: IpAddr,
     ) -> Option<Self> {
         let Found { route, plain, .. } = found;
-        let upstream = path::upstream_path(&service.path, &plain.path, plain.matched, route.strip_path);
+        let handling = route.path_handling;
+        let upstream =
+            path::upstream_path(handling, &service.path, &plain.path, plain.matched, route.strip_path);
         let path_and_query = path_and_query(asked, &upstream)?;
         // HTTP/1.0 may come without a Host; what we send, and what others are told, may not.
         let replaces_host = !route.preserve_host || host.is_empty();

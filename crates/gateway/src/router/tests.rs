@@ -23,6 +23,7 @@ fn route(line: &str) -> Route {
         methods: list().map(|method| method.parse().unwrap()).collect(),
         regex_priority: priority,
         strip_path: true,
+        path_handling: entities::PathHandling::V0,
         preserve_host: false,
         request_buffering: true,
         service: None,

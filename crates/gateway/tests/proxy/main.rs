@@ -147,6 +147,7 @@ fn snapshot(generation: u64, service: Service, request_buffering: bool) -> Arc<S
         methods: vec![],
         regex_priority: 0,
         strip_path: false,
+        path_handling: entities::PathHandling::V0,
         preserve_host: false,
         request_buffering,
         service: Some(Arc::new(service)),

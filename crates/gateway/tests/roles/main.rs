@@ -109,6 +109,7 @@ impl World {
             methods: vec![],
             regex_priority: 0,
             strip_path: true,
+            path_handling: entities::PathHandling::V0,
             preserve_host: false,
             request_buffering: true,
             service: Some(service),

@@ -106,6 +106,10 @@ impl PluginKind for Kind {
         settings.into_generator().into_root_schema_for::<config::Config>()
     }
 
+    fn templates(&self) -> &'static [&'static str] {
+        &["matcher", "key"]
+    }
+
     fn example(&self) -> &'static str {
         include_str!("example.yaml")
     }

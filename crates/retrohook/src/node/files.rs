@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use config::{Config, Options, Report, Text};
+use config::{Config, Options, Report, STANDARD_INPUT, Text};
 use event::Timestamp;
 use hub::Names;
 
 use super::remembered::{Remembered, Source};
+use crate::cli::SkipArgs;
 
 /// Files, and what they are checked with.
 pub struct Files {
     paths: Vec<PathBuf>,
     names: Names,
+    skip: SkipArgs,
     /// The `created_at` of entities that have none, also of those that a reload brings: else a reload would make all of them younger,
     /// and decide ties between routes in another way than a start.
     started_at: Timestamp,
@@ -26,9 +28,9 @@ pub struct Checked {
 }
 
 impl Files {
-    /// Files of these paths, for a node of this account and region.
-    pub fn of(paths: Vec<PathBuf>, names: Names, started_at: Timestamp) -> Self {
-        Self { paths, names, started_at }
+    /// Files of these paths, for a node of this account and region, which goes on without some plug-ins.
+    pub fn of(paths: Vec<PathBuf>, names: Names, skip: SkipArgs, started_at: Timestamp) -> Self {
+        Self { paths, names, skip, started_at }
     }
 
     /// Whether the node was given none.
@@ -39,7 +41,9 @@ impl Files {
     /// One that can be read only once, or that would keep whoever reads it waiting: a pipe, a terminal. One that is missing is a problem like
     /// any other.
     pub fn readable_once(&self) -> Option<&Path> {
-        let special = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|found| !found.is_file());
+        let special = |path: &&PathBuf| {
+            path.as_os_str() == STANDARD_INPUT || std::fs::metadata(path).is_ok_and(|found| !found.is_file())
+        };
         self.paths.iter().find(special).map(PathBuf::as_path)
     }
 
@@ -66,6 +70,7 @@ impl Files {
             account: &self.names.account,
             env: &|name| std::env::var(name).ok(),
             now: self.started_at,
+            tolerance: self.skip.tolerance(),
         };
         let config = config::check_texts(&remembered.files, &options)?;
         Ok(Checked { config, remembered })

@@ -85,6 +85,7 @@ mod tests {
             account: "000000000000",
             env: &|_| None,
             now: event::Timestamp::from_millis(0),
+            tolerance: config::Tolerance::default(),
         };
         config::check(&[("f.yaml", &text)], &options).expect("a good configuration")
     }

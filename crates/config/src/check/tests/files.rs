@@ -49,9 +49,7 @@ gateway.yaml:3:1: not YAML: while parsing a node, did not find expected node con
   hint: look at the indentation, quotes and brackets here and in the line above
 topics.yaml:2:54: routes[1]: must set one of 'methods', 'hosts', 'paths'
   hint: `paths: [/]` matches every request
-topics.yaml:2:54: routes[1]: required field missing: `service`
-  hint: name the service that it leads to, or put the route under one; routes without a service are not supported yet
-3 problems
+2 problems
 "#,
     );
 }
@@ -125,4 +123,47 @@ topics.yaml:1:1: required field missing: `_format_version`
 1 problem
 "#,
     );
+}
+
+#[test]
+fn files_of_other_tools_are_recognised() {
+    let hint_of = |text: &str| super::run(&[text]).expect_err("no configuration").to_string();
+    for (text, place, what, way) in [
+        (
+            "host: x\napis:\n- name: a\nplugins: [{ name: key-auth }]\n",
+            "2:1",
+            "kongfig",
+            "`services` with `url` and `routes`",
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\ndata: { kong.yml: x }\n",
+            "2:1",
+            "Kubernetes",
+            "| retrohook check -",
+        ),
+        (
+            "version: '3'\nservices:\n  kong: { image: kong }\n",
+            "2:1",
+            "Docker Compose",
+            "KONG_DECLARATIVE_CONFIG",
+        ),
+    ] {
+        let report = hint_of(text);
+        assert!(report.starts_with(&format!("gateway.yaml:{place}: this is a ")), "{report}");
+        assert!(report.contains(what) && report.contains(way) && report.ends_with("1 problem"), "{report}");
+    }
+    let report = hint_of("_format_version: '3.0'\napis: []\n");
+    assert!(report.contains("unknown field `apis`"), "{report}");
+}
+
+#[test]
+fn a_long_report_ends_with_a_summary() {
+    let services: String = (0..20).map(|at| format!("- {{ name: s{at}, url: localhost }}\n")).collect();
+    let text = |more: &str| format!("_format_version: '3.0'\nservices:\n{services}{more}");
+    let short = super::run(&[&text("")]).expect_err("no URLs").to_string();
+    assert!(short.ends_with("20 problems"), "{short}");
+    let more: String = (0..4).map(|at| format!("- {{ name: t{at} }}\n")).collect();
+    let long = super::run(&[&text(&more)]).expect_err("no URLs").to_string();
+    let summary = "24 problems\n   20 × not a URL: it does not begin with http://\n    4 × required field missing: `host`";
+    assert!(long.ends_with(summary), "{long}");
 }

@@ -40,6 +40,7 @@ fn first(config: &Config) -> &ServedRoute {
 fn the_complete_configuration_of_the_design() {
     let config = accept(&[PROFILES]);
     let ServedRoute { service, route, plugins } = first(&config);
+    let service = service.as_ref().expect("a service");
     assert_eq!((service.host.as_str(), service.port, &service.path), ("localhost", 9000, &None));
     assert_eq!(service.read_timeout, Duration::from_secs(60));
     assert_eq!(service.id.to_string(), "ac6337b5-a72a-5c03-bcf7-97719f943af8");
@@ -110,6 +111,7 @@ plugins:
 topics: [{ name: t }]
 "#]);
     let ServedRoute { service, plugins, .. } = first(&config);
+    let service = service.as_ref().expect("a service");
     assert_eq!(service.created_at.as_millis(), 1_600_000_000_000);
     assert_eq!(service.tags, ["team-a"]);
     assert_eq!(plugins[0].owner, "profiles");
@@ -182,7 +184,7 @@ fn entities_without_a_name_have_ids_of_their_own_that_stay() {
     let text = "_format_version: '3.0'\nservices:\n- { host: x, routes: [{ paths: [/a] }, { paths: [/b] }] }\n- { host: x, routes: [{ paths: [/c] }] }\n";
     let ids = || -> Vec<Uuid> {
         let config = accept(&[text]);
-        config.served.routes.iter().flat_map(|one| [one.service.id, one.route.id]).collect()
+        config.served.routes.iter().flat_map(|one| [one.service.as_ref().unwrap().id, one.route.id]).collect()
     };
     let mut unique = ids();
     unique.sort();

@@ -113,7 +113,7 @@ services:
     destinations: [{ port: 1 }]
     https_redirect_status_code: 301
     expression: 'http.path == "/"'
-    path_handling: v1
+    path_handling: v2
     protocols: [grpc]
   - name: s
     paths: [/]
@@ -132,8 +132,8 @@ gateway.yaml:12:33: services[0].routes[0].https_redirect_status_code: not suppor
   hint: plain http is served, not redirected: remove the key
 gateway.yaml:13:17: services[0].routes[0].expression: not supported yet
   hint: the router is Kong's traditional one: match by `hosts`, `paths` or `methods`
-gateway.yaml:14:20: services[0].routes[0].path_handling: `v1` is not supported yet
-  hint: Kong deprecates it: remove the key for `v0`
+gateway.yaml:14:20: services[0].routes[0].path_handling: unknown value `v2`
+  hint: did you mean `v0`?
 gateway.yaml:15:17: services[0].routes[0].protocols[0]: `grpc` is not supported yet
   hint: expected one of: http, https
 gateway.yaml:18:16: services[0].routes[1].protocols: a route without `http` is not supported yet
@@ -163,8 +163,6 @@ routes:
         r#"
 gateway.yaml:6:37: services[0].routes[0].service: value must be null
   hint: it stands under its service already: remove the key
-gateway.yaml:8:3: routes[0]: required field missing: `service`
-  hint: name the service that it leads to, or put the route under one; routes without a service are not supported yet
 gateway.yaml:9:35: routes[1].service: invalid reference 'service: profile' (no such entry in 'services')
   hint: did you mean `profiles`?
 gateway.yaml:10:35: routes[2].service: invalid reference 'service: orders' (no such entry in 'services')
@@ -173,7 +171,7 @@ gateway.yaml:11:35: routes[3].service: expected a string or a mapping, found the
   hint: put it in quotes: "7"
 gateway.yaml:12:37: routes[4].service.nam: unknown field `nam`
   hint: did you mean `name`?
-6 problems
+5 problems
 "#,
     );
 }

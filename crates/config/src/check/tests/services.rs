@@ -63,17 +63,13 @@ gateway.yaml:8:19: services[5].url: must not have empty segments
   hint: write one slash in the place of two
 gateway.yaml:9:19: services[6].url: not a URL: invalid port number
   hint: write it like http://localhost:9000/path
-gateway.yaml:10:37: services[7].host: `host` stands beside `url`
-  hint: `url` says it already: keep one of the two
-gateway.yaml:10:46: services[7].path: `path` stands beside `url`
-  hint: `url` says it already: keep one of the two
 gateway.yaml:11:20: services[8].host: invalid hostname
   hint: a host is a name or an IP address, without port and path
 gateway.yaml:12:29: services[9].path: should start with: /
   hint: put a slash in front
 gateway.yaml:13:29: services[10].path: ' ' cannot stand in a path
   hint: write it percent-encoded, as %xx
-12 problems
+10 problems
 "#,
     );
 }

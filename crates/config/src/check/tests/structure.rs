@@ -60,31 +60,36 @@ gateway.yaml:3:9: not YAML: while scanning a plain scalar, found a tab
 }
 
 #[test]
-fn format_version_as_a_number() {
+fn format_version_that_there_is_not() {
     check(
         &[r#"
-_format_version: 3.0
+_format_version: 3
 "#],
         r#"
-gateway.yaml:1:18: _format_version: expected a string, found the number 3.0
-  hint: put it in quotes: "3.0"
+gateway.yaml:1:18: _format_version: unknown value, found the number 3
+  hint: expected one of: 1.1, 2.1, 3.0
+1 problem
+"#,
+    );
+    check(
+        &[r#"
+_format_version: "2.0"
+"#],
+        r#"
+gateway.yaml:1:18: _format_version: unknown value `2.0`
+  hint: did you mean `2.1`?
 1 problem
 "#,
     );
 }
 
 #[test]
-fn an_older_format_version() {
-    check(
-        &[r#"
-_format_version: "2.1"
-"#],
-        r#"
-gateway.yaml:1:18: _format_version: `2.1` is not supported yet
-  hint: write "3.0"; in it, paths that are regular expressions begin with `~` (`deck convert` does that)
-1 problem
-"#,
-    );
+fn every_format_version_in_quotes_or_not() {
+    for version in ["1.1", "2.1", "3.0"] {
+        for text in [version.to_owned(), format!("'{version}'"), format!("\"{version}\"")] {
+            super::accept(&[&format!("_format_version: {text}\n")]);
+        }
+    }
 }
 
 #[test]
@@ -284,8 +289,6 @@ certificates: [{ cert: x }]
 vaults: [{ name: env }]
 "#],
         r#"
-gateway.yaml:2:13: _workspace: not supported yet
-  hint: there is one workspace: remove the key
 gateway.yaml:4:13: _info.defaults: not supported yet
   hint: write the defaults into the entities; `deck file render` does it
 gateway.yaml:5:14: jwt_secrets: not supported yet
@@ -296,7 +299,7 @@ gateway.yaml:7:15: certificates: not supported yet
   hint: end TLS in front of this gateway, and remove the key
 gateway.yaml:8:9: vaults: not supported yet
   hint: a secret may be read from the environment without one: {vault://env/NAME}
-6 problems
+5 problems
 "#,
     );
 }
