@@ -145,9 +145,23 @@ impl QueryRedaction {
     }
 }
 
-/// Whether one of these bytes stands in the text. Looks at all of it without a branch, many bytes at a time.
+/// Whether one of these bytes, none of them 0, stands in the text. Looks at eight at a time: most texts are short, and each event has many.
 fn has_any(text: &str, bytes: [u8; 3]) -> bool {
-    text.bytes().fold(false, |found, byte| found | bytes.contains(&byte))
+    let found = |eight: [u8; 8]| {
+        let eight = u64::from_ne_bytes(eight);
+        bytes.iter().fold(0, |found, &byte| found | zeros(eight ^ u64::from_ne_bytes([byte; 8]))) != 0
+    };
+    let (eights, rest) = text.as_bytes().as_chunks();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    eights.iter().any(|eight| found(*eight)) || found(last)
+}
+
+/// Not 0 if one of these eight bytes is 0.
+fn zeros(eight: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGHEST: u64 = u64::from_ne_bytes([0x80; 8]);
+    eight.wrapping_sub(ONES) & !eight & HIGHEST
 }
 
 /// What may stand between two arguments, or between a URL and what is around it in a header.

@@ -309,6 +309,24 @@ fn the_secrets_of_a_text_are_told_as_they_stand() {
     assert_eq!(redaction.secrets("http://a.b/?x=1"), [""; 0]);
 }
 
+#[test]
+fn a_secret_is_seen_wherever_it_stands() {
+    let redaction = QueryRedaction::of_secrets();
+    for length in 0..40 {
+        let pad = "é".repeat(length % 3) + &"x".repeat(length);
+        for (secret, kept) in [
+            ("sig=1", "sig=REDACTED"),
+            ("//a?%73ig=1", "//a?%73ig=REDACTED"),
+            ("http://me@a", "http://REDACTED@a"),
+        ] {
+            for (before, after) in [(&*pad, ""), ("", &*pad), (&*pad, &*pad)] {
+                let text = format!("{before}?{secret}&{after}");
+                assert_eq!(redaction.value(&text), format!("{before}?{kept}&{after}"));
+            }
+        }
+    }
+}
+
 proptest! {
     /// Whatever is around it, a secret is not in what is kept, and nothing is lost before it.
     #[test]
