@@ -2,10 +2,10 @@
 //!
 //! Only weak references are kept: an event goes when the last worker lets it go.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use event::{Event, Position};
+use foldhash::HashMap;
 use storage::{Reader, Result};
 
 /// References to events that are gone are looked for when there are so many more than at the last look.

@@ -5,8 +5,8 @@
 //! Only wildcard hosts are looked at one by one.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
+use foldhash::HashMap;
 use http::Method;
 use pipeline::Chains;
 use regex::RegexSet;
@@ -79,7 +79,7 @@ impl Router {
 
         let mut router = Self {
             entries: split.iter().map(|(route, path)| Entry::new(*route, path.as_ref())).collect(),
-            exact_hosts: HashMap::new(),
+            exact_hosts: HashMap::default(),
             wildcard_hosts: Vec::new(),
             any_host: HostTable::default(),
             unrouted: Chains::default(),

@@ -1,10 +1,11 @@
 //! Messages that were rendered a moment ago, so that an event is rendered and signed once for all its subscribers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use event::envelope::RenderError;
 use event::{Event, Position};
+use foldhash::HashMap;
 
 use super::Message;
 

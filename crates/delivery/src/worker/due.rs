@@ -2,11 +2,12 @@
 //!
 //! Each is leased before its attempt: its row says how many attempts were begun and is due again when this one must have ended.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use event::{Position, Stamp};
+use foldhash::HashSet;
 use storage::delivery::{Delivery, DeliveryState};
 use storage::ports::Waiting;
 use storage::{Reader, StoreError};

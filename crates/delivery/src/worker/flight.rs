@@ -1,10 +1,11 @@
 //! Attempts under way.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use event::{Event, Position, Stamp, Timestamp};
+use foldhash::{HashMap, HashSet};
 use storage::throttle::Throttle;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;

@@ -165,7 +165,10 @@ impl Fields {
         };
         let (written, value) = (&line[..colon], trimmed(&line[colon + 1..]));
         let name = written.trim_ascii_end();
-        let is_token = |byte: &u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(byte);
+        let is_token = |byte: &u8| {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+        };
         let is_text = |byte: &u8| *byte == b'\t' || !byte.is_ascii_control();
         self.odd |= name.len() != written.len()
             || name.is_empty()

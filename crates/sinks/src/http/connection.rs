@@ -228,8 +228,8 @@ impl Sending {
 /// Whether an empty line came with the bytes behind `looked_at`, or so much that there should have been one.
 fn may_hold_a_head(bytes: &[u8], looked_at: usize) -> bool {
     let new = &bytes[looked_at.saturating_sub(3)..];
-    let has_empty_line =
-        new.windows(2).any(|two| two == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n");
+    let mut ends = new.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let has_empty_line = ends.any(|(end, _)| matches!(new[end + 1..], [b'\n', ..] | [b'\r', b'\n', ..]));
     has_empty_line || bytes.len() >= super::MAX_HEAD || !is_http_so_far(bytes)
 }
 

@@ -1,10 +1,10 @@
 //! Connections that wait for their next request.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use delivery::{Endpoint, EndpointHost, Scheme};
+use foldhash::HashMap;
 use tokio::time::Instant;
 
 use super::connection::Connection;
@@ -81,7 +81,8 @@ impl Pool {
 
     /// Keeps a connection whose last answer was read to its end, if there is room for it.
     pub(super) fn keep(&self, key: PoolKey, connection: Connection) {
-        if connection.life.is_over(Instant::now().into_std()) {
+        let now = Instant::now();
+        if connection.life.is_over(now.into_std()) {
             return;
         }
         let mut idle = self.idle();
@@ -92,7 +93,7 @@ impl Pool {
         if kept.len() >= MAX_IDLE_PER_ENDPOINT {
             return;
         }
-        kept.push((Instant::now(), connection));
+        kept.push((now, connection));
         idle.total += 1;
         if !std::mem::replace(&mut idle.reaped, true) {
             tokio::spawn(reap(Arc::downgrade(&self.idle)));
@@ -110,7 +111,8 @@ impl Pool {
 }
 
 fn is_usable(idle_since: Instant, connection: &mut Connection) -> bool {
-    let is_young = idle_since.elapsed() < MAX_IDLE && !connection.life.is_over(Instant::now().into_std());
+    let now = Instant::now();
+    let is_young = now - idle_since < MAX_IDLE && !connection.life.is_over(now.into_std());
     is_young && connection.is_quiet()
 }
 

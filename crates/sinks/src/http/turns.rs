@@ -4,12 +4,13 @@
 //! have as many turns as are free: so one that never answers takes half of them, a second one half of what is left, and there is one
 //! for an endpoint that has none as long as there are fewer endpoints than turns. Of those that wait, an endpoint that has the fewest turns goes first, and of its attempts the first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use delivery::Endpoint;
+use foldhash::HashMap;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -93,7 +94,7 @@ pub(super) struct Turn {
 impl Turns {
     pub(super) fn new(limits: Connections) -> Self {
         let limits = Connections { max: limits.max.max(1), max_per_endpoint: limits.max_per_endpoint.max(1) };
-        let (endpoints, said_at) = (HashMap::new(), None);
+        let (endpoints, said_at) = (HashMap::default(), None);
         Self { state: Arc::new(Mutex::new(State { limits, taken: 0, waiting: 0, endpoints, said_at })) }
     }
 
@@ -102,10 +103,11 @@ impl Turns {
         let key = Key(endpoint.clone());
         let handed = {
             let mut state = self.state();
+            let most = state.most();
             let share = state.endpoints.entry(key.clone()).or_default();
-            let (taken, nobody_waits) = (share.taken, share.waiting.is_empty());
-            if nobody_waits && state.may_take(taken) {
-                state.take(&key);
+            if share.waiting.is_empty() && share.taken < most {
+                share.taken += 1;
+                state.taken += 1;
                 None
             } else {
                 let (hand, handed) = oneshot::channel();
@@ -128,7 +130,7 @@ impl Turns {
         let key = Key(endpoint.clone());
         let mut state = self.state();
         let taken = state.endpoints.get(&key).map_or(0, |share| share.taken);
-        (state.waiting == 0 && state.may_take(taken)).then(|| {
+        (state.waiting == 0 && taken < state.most()).then(|| {
             state.take(&key);
             drop(state);
             Turn { turns: self.clone(), key }
@@ -172,10 +174,10 @@ impl Turns {
 }
 
 impl State {
-    /// Whether an endpoint that has `taken` turns may have another.
-    fn may_take(&self, taken: usize) -> bool {
+    /// How many turns an endpoint may have now; one that has fewer may have another.
+    fn most(&self) -> usize {
         let free = self.limits.max.saturating_sub(self.taken);
-        taken < free.min(self.limits.max_per_endpoint)
+        free.min(self.limits.max_per_endpoint)
     }
 
     fn take(&mut self, key: &Key) {
@@ -217,7 +219,7 @@ impl State {
             let (key, share) = waiting.min_by_key(|(_, share)| share.taken)?;
             let (key, taken) = (key.clone(), share.taken);
             let is_closed = share.waiting.front().is_some_and(oneshot::Sender::is_closed);
-            if !is_closed && !self.may_take(taken) {
+            if !is_closed && taken >= self.most() {
                 return None;
             }
             let share = self.endpoints.get_mut(&key)?;

@@ -1,6 +1,7 @@
 //! Which requests overlapped.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use event::{EventId, TopicId};
@@ -12,7 +13,8 @@ use super::change::{Noted, Request, Settlement};
 #[derive(Default)]
 pub(super) struct OpenKeys {
     keys: HashMap<(TopicId, Arc<str>), OpenKey>,
-    intents: HashMap<EventId, (TopicId, Arc<str>)>,
+    /// Their ids are ours: nobody outside chooses them.
+    intents: foldhash::HashMap<EventId, (TopicId, Arc<str>)>,
 }
 
 #[derive(Default)]
@@ -51,10 +53,10 @@ impl OpenKeys {
 
     fn close(&mut self, id: EventId) {
         let Some(name) = self.intents.remove(&id) else { return };
-        if let Some(key) = self.keys.get_mut(&name) {
-            key.open -= 1;
-            if key.open == 0 {
-                self.keys.remove(&name);
+        if let Entry::Occupied(mut key) = self.keys.entry(name) {
+            key.get_mut().open -= 1;
+            if key.get().open == 0 {
+                key.remove();
             }
         }
     }
