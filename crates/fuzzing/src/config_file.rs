@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use config::{Config, Options, Place, Problem, Tolerance};
-use entities::{Owned, Protocol};
+use entities::Owned;
 use event::timestamp::Clock;
 use event::{Timestamp, TopicId};
 use gateway::compile::CompileError;

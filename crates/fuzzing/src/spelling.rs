@@ -79,6 +79,7 @@ impl World {
         let forward = Forward {
             context: &context(),
             ids: EventIds::new(ID, uuid::Uuid::nil(), Turn::First),
+            client_ip: "127.0.0.1",
             method: &Method::PUT,
             host: "localhost",
             uri: target.as_str(),

@@ -10,13 +10,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::response::Parts;
-use http::{Method, Response};
+use http::{HeaderValue, Method, Response};
 use pipeline::observe::{End, Source};
 use pipeline::{AnswerHead, Chain, Context, RequestHead};
 
 use crate::answer::Refusal;
 use crate::body::ClientBody;
 use crate::headers;
+use crate::proxy::Connection;
 use crate::snapshot::Place;
 
 mod log;
@@ -29,6 +30,7 @@ use transformed::Transforms;
 
 /// One exchange.
 pub(crate) struct Account {
+    connection: Rc<Connection>,
     pub context: Context,
     place: Option<Place>,
     /// Only if there is an observer.
@@ -36,8 +38,23 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub fn new(context: Context) -> Self {
-        Self { context, place: None, log: None }
+    pub fn new(connection: Rc<Connection>, context: Context) -> Self {
+        Self { connection, context, place: None, log: None }
+    }
+
+    /// Who asks, as headers say it.
+    pub fn client_ip(&self) -> HeaderValue {
+        let Self { connection, context, .. } = self;
+        if context.client == connection.peer.ip() {
+            connection.peer_ip.clone()
+        } else {
+            headers::address(context.client)
+        }
+    }
+
+    /// The port that the client connected to, likewise.
+    pub fn port(&self) -> HeaderValue {
+        self.connection.port.clone()
     }
 
     /// The request has its route, or will have none; `head` is as the client sent it, `size` bytes.

@@ -31,13 +31,13 @@ pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener, scheme: Scheme
         failpoint::hit(failpoint::CORE_TURN);
         core.stats.connections.fetch_add(1, Ordering::Relaxed);
         let local = stream.local_addr().unwrap_or(address);
-        let came_on = Connection { scheme, peer: canonical(peer), local: canonical(local) };
+        let came_on = Connection::new(scheme, canonical(peer), canonical(local));
         let (core, slots) = (core.clone(), slots.clone());
         async move {
             connection::serve(stream, place, &limits, |request, seat| {
                 seat.begin_answer();
                 // hyper would hold room for one in every idle connection.
-                slots.place(serve(core.clone(), came_on, request))
+                slots.place(|| serve(core.clone(), came_on.clone(), request))
             })
             .await;
         }

@@ -79,10 +79,11 @@ struct Seen {
 
 impl Exchange {
     pub fn new(core: Rc<Core>, watches: Watches, account: Account, permit: ExchangePermit) -> Rc<Self> {
+        let started = account.context.started;
         Rc::new(Self {
             core,
             seen: RefCell::new(Seen {
-                asked: account.context.started,
+                asked: started,
                 answered: None,
                 status: None,
                 headers: HeaderMap::new(),
@@ -93,7 +94,7 @@ impl Exchange {
             account: RefCell::new(account),
             wants: watches.wants(),
             watches: RefCell::new(watches),
-            progress: Progress::new(),
+            progress: Progress::new(started),
             stage: Cell::new(Stage::Idle),
             hold: RefCell::new(None),
             resolver: RefCell::new(None),
@@ -161,8 +162,7 @@ impl Exchange {
     }
 
     /// The upstream is asked now.
-    fn asks(&self) {
-        let now = Instant::now();
+    fn asks(&self, now: Instant) {
         self.seen.borrow_mut().asked = now;
         self.account().asks(now);
     }

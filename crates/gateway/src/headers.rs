@@ -1,16 +1,16 @@
 //! Headers on their way through: what is removed, what is set, as Kong 3 does it.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use event::EventId;
 use http::Version;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, SERVER, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, SERVER, TE, TRANSFER_ENCODING, VIA,
 };
 use http::response::Parts;
+use smallvec::SmallVec;
 
 use crate::hops::HOPS;
 
@@ -30,10 +30,6 @@ const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_PATH: HeaderName = HeaderName::from_static("x-forwarded-path");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY: HeaderName = HeaderName::from_static("proxy");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const TRAILER: HeaderName = HeaderName::from_static("trailer");
 
 /// What the gateway calls itself in `Via` and `Server`.
 pub const NAME: &str = concat!("retrohook/", env!("CARGO_PKG_VERSION"));
@@ -85,18 +81,18 @@ pub struct FromClient {
 pub struct ForwardedBy<'a> {
     /// The request's id.
     pub id: EventId,
-    /// The peer.
-    pub client_ip: IpAddr,
+    /// The peer's address.
+    pub client_ip: HeaderValue,
     /// `http` or `https`.
     pub scheme: &'static str,
     /// The listener's port.
-    pub port: u16,
+    pub port: HeaderValue,
     /// The client's Host without port; the address that it connected to if there was none.
-    pub host: &'a str,
+    pub host: String,
     /// The normalised request path, without the query.
-    pub path: &'a str,
-    /// What `strip_path` cut off, if it cut anything but `/`.
-    pub prefix: Option<&'a str>,
+    pub path: String,
+    /// How many bytes of it `strip_path` cut off, if it cut anything but `/`.
+    pub prefix: Option<usize>,
     /// The upstream's Host, unless the client's is kept.
     pub upstream_host: Option<&'a HeaderValue>,
     /// Which nodes it has passed through, this one included.
@@ -106,27 +102,32 @@ pub struct ForwardedBy<'a> {
 /// Takes out of a client's headers what concerns its connection alone, what it cannot know and what the gateway says itself. What is left is
 /// what plug-ins may look at, events say and the upstream gets; the Host is still the client's.
 pub fn take(headers: &mut HeaderMap) -> FromClient {
-    let mut taken = FromClient {
-        trailers: headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")),
-        ..FromClient::default()
-    };
-    let names: Vec<HeaderName> = headers.keys().filter(|name| !is_the_clients(name)).cloned().collect();
+    let mut taken = FromClient::default();
+    let mut nominated = Names::new();
+    let names: Names =
+        headers.keys().filter(|name| is_hop_by_hop(name) || !is_the_clients(name)).cloned().collect();
     for name in names {
-        if name == FORWARDED_FOR {
-            taken.forwarded_for = joined(headers, &name);
-        } else if name == VIA {
-            taken.via = joined(headers, &name);
-        } else if name == HOPS {
-            taken.hops = joined(headers, &name);
+        match () {
+            () if name == FORWARDED_FOR => taken.forwarded_for = joined(headers, &name),
+            () if name == VIA => taken.via = joined(headers, &name),
+            () if name == HOPS => taken.hops = joined(headers, &name),
+            () if name == CONNECTION => nominated = nominated_by(headers),
+            () if name == TE => {
+                let te = headers.get(&name);
+                taken.trailers = te.is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+            }
+            () => {}
         }
         headers.remove(&name);
     }
-    remove_hop_by_hop(headers);
-    headers.remove(PROXY);
-    // hyper has answered the expectation before it read the body.
-    headers.remove(EXPECT);
+    for name in nominated {
+        headers.remove(name);
+    }
     taken
 }
+
+/// Usually none or one.
+type Names = SmallVec<[HeaderName; 2]>;
 
 /// Whether a client may say this of itself.
 fn is_the_clients(name: &HeaderName) -> bool {
@@ -137,32 +138,31 @@ fn is_the_clients(name: &HeaderName) -> bool {
         return !taken.into_iter().any(|begin| hyphens.starts_with(begin));
     }
     if !text.starts_with("x-") {
-        return *name != VIA;
+        // hyper has answered an expectation before it read the body.
+        return !matches!(text, "via" | "proxy" | "expect");
     }
     !OURS.contains(name) && !IDENTITY.iter().any(|begin| text.starts_with(begin))
 }
 
 /// Turns headers that went through [`take`] and the plug-ins into the upstream's.
 pub fn to_upstream(headers: &mut HeaderMap, client: FromClient, by: ForwardedBy<'_>) {
+    // Room for all that follows, and for `Transfer-Encoding`: a map that grows in steps is copied in each.
+    headers.reserve(13);
     if client.trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     if let Some(host) = by.upstream_host {
         headers.insert(HOST, host.clone());
     }
-    let mut ip = Text::new();
-    // Writing an address into a buffer that is large enough for any cannot fail.
-    let _ = write!(ip, "{}", by.client_ip);
-    let ip = ip.value();
-    headers.insert(FORWARDED_FOR, appended(client.forwarded_for, &ip));
-    headers.insert(REAL_IP, ip);
+    headers.insert(FORWARDED_FOR, appended(client.forwarded_for, &by.client_ip));
+    headers.insert(REAL_IP, by.client_ip);
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(by.scheme));
-    insert_text(headers, FORWARDED_HOST, by.host);
-    headers.insert(FORWARDED_PORT, HeaderValue::from(by.port));
-    insert_text(headers, FORWARDED_PATH, by.path);
-    if let Some(prefix) = by.prefix {
-        insert_text(headers, FORWARDED_PREFIX, prefix);
+    headers.insert(FORWARDED_PORT, by.port);
+    if let Some(matched) = by.prefix {
+        insert_text(headers, FORWARDED_PREFIX, by.path[..matched].to_owned());
     }
+    insert_text(headers, FORWARDED_HOST, by.host);
+    insert_text(headers, FORWARDED_PATH, by.path);
     headers.insert(VIA, appended(client.via, &VIA_VALUE));
     headers.insert(REQUEST_ID, request_id(by.id));
     headers.insert(HOPS, by.hops);
@@ -175,11 +175,9 @@ pub fn to_client(head: &mut Parts, id: EventId, upstream: Duration, gateway: Dur
     let headers = &mut head.headers;
     one_framing(headers);
     remove_hop_by_hop(headers);
-    if !headers.contains_key(SERVER) {
-        headers.insert(SERVER, SERVER_VALUE);
-    }
     let via = joined(headers, &VIA);
     headers.insert(VIA, appended(via, &VIA_VALUE));
+    headers.entry(SERVER).or_insert(SERVER_VALUE);
     headers.insert(UPSTREAM_LATENCY, millis(upstream));
     headers.insert(PROXY_LATENCY, millis(gateway));
     headers.insert(REQUEST_ID, request_id(id));
@@ -212,23 +210,32 @@ fn one_framing(headers: &mut HeaderMap) {
 
 /// Removes what concerns one connection only, and what the `Connection` header names as such.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let mut nominated: Vec<HeaderName> = Vec::new();
-        for value in headers.get_all(CONNECTION) {
-            let names = value.as_bytes().split(|&byte| byte == b',');
-            nominated.extend(names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()));
-        }
-        headers.remove(CONNECTION);
-        for name in nominated {
-            // Content-Length frames the message: naming it is an attack, not a wish.
-            if name != CONTENT_LENGTH && name != HOST {
-                headers.remove(name);
-            }
-        }
-    }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE] {
+    let names: Names = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    let nominated = if names.contains(&CONNECTION) { nominated_by(headers) } else { Names::new() };
+    for name in names.into_iter().chain(nominated) {
         headers.remove(name);
     }
+}
+
+/// Whether it concerns one connection only, whatever `Connection` says.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade"
+    )
+}
+
+/// What the `Connection` header names as concerning the connection only, besides what always does.
+fn nominated_by(headers: &HeaderMap) -> Names {
+    let values = headers.get_all(CONNECTION).iter();
+    let words = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    let words = words.map(<[u8]>::trim_ascii);
+    // The two that nearly always stand there: one is no header, the other one is removed anyway.
+    let words =
+        words.filter(|word| ![&b"close"[..], b"keep-alive"].iter().any(|no| word.eq_ignore_ascii_case(no)));
+    let names = words.filter_map(|word| HeaderName::from_bytes(word).ok());
+    // Content-Length frames the message: naming it is an attack, not a wish.
+    names.filter(|name| *name != CONTENT_LENGTH && *name != HOST).collect()
 }
 
 /// All values of a name as one list.
@@ -243,19 +250,29 @@ fn appended(list: Option<HeaderValue>, item: &HeaderValue) -> HeaderValue {
     let Some(list) = list else { return item.clone() };
     let bytes = [list.as_bytes(), b", ", item.as_bytes()].concat();
     // Made of header values and a comma: always a header value.
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(bytes)).unwrap_or(list)
+    HeaderValue::from_maybe_shared(Bytes::from(bytes)).unwrap_or(list)
 }
 
-fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    match HeaderValue::from_str(text) {
-        Ok(value) => drop(headers.insert(name, value)),
+fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: String) {
+    let value = text.is_ascii().then(|| HeaderValue::from_maybe_shared(Bytes::from(text)));
+    match value {
+        Some(Ok(value)) => drop(headers.insert(name, value)),
         // What cannot be told is not left to the client to claim.
-        Err(_) => drop(headers.remove(name)),
+        Some(Err(_)) | None => drop(headers.remove(name)),
     }
 }
 
 fn millis(duration: Duration) -> HeaderValue {
-    HeaderValue::from(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    /// Of most durations: these cost no allocation.
+    const SHORT: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    let millis = usize::try_from(duration.as_millis()).unwrap_or(usize::MAX);
+    SHORT.get(millis).map_or_else(|| HeaderValue::from(millis), |text| HeaderValue::from_static(text))
+}
+
+/// An address as a header carries it.
+pub fn address(address: IpAddr) -> HeaderValue {
+    // Digits, letters, dots and colons.
+    HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The id as the header carries it.
@@ -263,32 +280,6 @@ pub fn request_id(id: EventId) -> HeaderValue {
     let mut digits = [0; 32];
     id.write_simple(&mut digits);
     HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static(""))
-}
-
-/// A small text on the stack, so that an address costs one allocation, not two.
-struct Text {
-    bytes: [u8; 48],
-    length: usize,
-}
-
-impl Text {
-    fn new() -> Self {
-        Self { bytes: [0; 48], length: 0 }
-    }
-
-    fn value(&self) -> HeaderValue {
-        HeaderValue::from_bytes(&self.bytes[..self.length]).unwrap_or(HeaderValue::from_static(""))
-    }
-}
-
-impl Write for Text {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let end = self.length + text.len();
-        let room = self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -344,11 +335,11 @@ mod tests {
             client,
             ForwardedBy {
                 id,
-                client_ip: "10.0.0.1".parse().unwrap(),
+                client_ip: HeaderValue::from_static("10.0.0.1"),
                 scheme: "http",
-                port: 8000,
-                host: "api.example.com",
-                path: "/mockbin/x",
+                port: HeaderValue::from(8000),
+                host: "api.example.com".into(),
+                path: "/mockbin/x".into(),
                 prefix: None,
                 upstream_host: Some(&host),
                 hops: HeaderValue::from_static("0123456789abcdef;1"),
@@ -401,6 +392,15 @@ mod tests {
             let mut map = headers(&[(name, "1")]);
             take(&mut map);
             assert_eq!(map.len(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_no_header_can_hold_is_not_left_to_the_client() {
+        for path in ["/\u{e9}", "/\u{7f}", "/\n"] {
+            let mut map = headers(&[("x-forwarded-path", "/claimed")]);
+            insert_text(&mut map, FORWARDED_PATH, path.to_owned());
+            assert!(map.is_empty(), "{path:?}");
         }
     }
 

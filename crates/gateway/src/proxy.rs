@@ -37,12 +37,22 @@ mod routed;
 use routed::{Routed, Target};
 
 /// The connection that a request came in on.
-#[derive(Clone, Copy)]
 pub(crate) struct Connection {
     pub scheme: Scheme,
     pub peer: SocketAddr,
     /// Where the client connected to.
     pub local: SocketAddr,
+    /// The peer's address, as headers say it to the upstream of every request.
+    pub peer_ip: HeaderValue,
+    /// Our port, likewise.
+    pub port: HeaderValue,
+}
+
+impl Connection {
+    pub fn new(scheme: Scheme, peer: SocketAddr, local: SocketAddr) -> Rc<Self> {
+        let (peer_ip, port) = (headers::address(peer.ip()), HeaderValue::from(local.port()));
+        Rc::new(Self { scheme, peer, local, peer_ip, port })
+    }
 }
 
 /// Serves one request.
@@ -51,18 +61,18 @@ pub(crate) struct Connection {
 /// If the answer must not reach the client: hyper then cuts the connection.
 pub(crate) async fn serve(
     core: Rc<Core>,
-    connection: Connection,
+    connection: Rc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<ClientBody>, BodyError> {
     // In a function of its own, so that what is done with takes no room while the exchange waits.
-    let (mut account, head, mut sent) = begin(&core, connection, request);
+    let (mut account, mut head, mut sent) = begin(&core, connection, request);
     let started = account.context.started;
-    let answer = match find(&core, &mut account, head, &mut sent).await {
+    let answer = match find(&core, &mut account, &mut head, &mut sent).await {
         Ok((routed, watches)) if watches.is_empty() => {
-            let answer = routed.plain(&core, &mut account, sent).await;
+            let answer = routed.plain(&core, &mut account, head, sent).await;
             account.attach(answer)
         }
-        Ok((routed, watches)) => recorded(&core, account, routed, watches, sent).await?,
+        Ok((routed, watches)) => recorded(&core, account, routed, watches, head, sent).await?,
         Err(early) => {
             let answer = match early {
                 Early::Refused(refusal) => account.refuse(refusal),
@@ -75,11 +85,11 @@ pub(crate) async fn serve(
     Ok(answer)
 }
 
-fn begin(core: &Core, connection: Connection, request: Request<Incoming>) -> (Account, RequestHead, Sent) {
+fn begin(core: &Core, connection: Rc<Connection>, request: Request<Incoming>) -> (Account, RequestHead, Sent) {
     let started = Instant::now();
     let now = core.clock.now();
     let (parts, body) = request.into_parts();
-    let Connection { scheme, peer, local } = connection;
+    let Connection { scheme, peer, local, .. } = *connection;
     let context = Context {
         id: core.new_id(now),
         started_at: now,
@@ -95,7 +105,7 @@ fn begin(core: &Core, connection: Connection, request: Request<Incoming>) -> (Ac
     };
     let (method, uri, headers) = (parts.method, rooted(parts.uri), parts.headers);
     let head = RequestHead { method, uri, headers, body: None };
-    (Account::new(context), head, Sent::new(body))
+    (Account::new(connection, context), head, Sent::new(body))
 }
 
 /// The gateway answers without asking the upstream.
@@ -125,14 +135,14 @@ impl From<Looping> for Early {
 async fn find(
     core: &Rc<Core>,
     account: &mut Account,
-    mut head: RequestHead,
+    head: &mut RequestHead,
     sent: &mut Sent,
 ) -> Result<(Routed, Watches), Early> {
     let inbound = account.context.inbound;
     // A generation that comes meanwhile is for those that begin after it.
     let snapshot = core.snapshot();
-    let asked = asked(&mut head, inbound.version);
-    let size = head_size(&head);
+    let asked = asked(head, inbound.version);
+    let size = head_size(head);
     let (host, asked) = match asked {
         Ok(asked) => asked,
         Err(refusal) => return Err(lost(account, snapshot, head, size, refusal)),
@@ -144,24 +154,24 @@ async fn find(
         Err(unrouted) => return Err(lost(account, snapshot.clone(), head, size, unrouted.into())),
     };
     let client = headers::take(&mut head.headers);
-    account.led_to(Place::on_route(snapshot.clone(), found.index), &head, size);
+    account.led_to(Place::on_route(snapshot.clone(), found.index), head, size);
     let route = found.route;
     let hops = match (&client.hops, &core.first_pass) {
         (None, Some(first)) => first.clone(),
         (came, _) => hops::next(&core.front.node, came.as_ref())?,
     };
-    access(core, account, route, &mut head, sent).await?;
+    access(core, account, route, head, sent).await?;
     // Only now: a plug-in may have answered in its place.
     let service = route.service.as_ref().ok_or(Early::Refused(Refusal::NoService))?;
     if let Some(body) = head.body.take() {
-        forward_body(&mut head, sent, body);
+        forward_body(head, sent, body);
     }
 
     let query = head.uri.path_and_query().unwrap_or(&asked);
     let target = Target::new(service, &found, query, host, inbound.local.ip())
         .ok_or(Early::Refused(Refusal::BadRequest))?;
-    let watches = target.watches(account, &head, &found, size);
-    Ok((Routed { head, client, hops, target }, watches))
+    let watches = target.watches(account, head, &found, size);
+    Ok((Routed { client, hops, target }, watches))
 }
 
 /// What a request asks for, its Host first. Plug-ins may change the head meanwhile.
@@ -180,12 +190,12 @@ fn asked(head: &mut RequestHead, version: Version) -> Result<(String, PathAndQue
 fn lost(
     account: &mut Account,
     snapshot: Rc<Served>,
-    mut head: RequestHead,
+    head: &mut RequestHead,
     size: u64,
     refusal: Refusal,
 ) -> Early {
     headers::take(&mut head.headers);
-    account.led_to(Place::unrouted(snapshot), &head, size);
+    account.led_to(Place::unrouted(snapshot), head, size);
     Early::Refused(refusal)
 }
 
@@ -238,6 +248,7 @@ fn recorded(
     mut account: Account,
     routed: Routed,
     watches: Watches,
+    head: RequestHead,
     mut sent: Sent,
 ) -> impl Future<Output = Result<Response<ClientBody>, BodyError>> {
     async move {
@@ -269,7 +280,7 @@ fn recorded(
             }
         };
         let service = routed.target.service.clone();
-        let request = routed.into_request(&exchange.account(), body);
+        let request = routed.into_request(&exchange.account(), head, body);
         let running = exchange::run(core.clone(), exchange.clone(), service, request);
         match Detach::new(core.clone(), exchange.clone(), running).await {
             Ok(answer) => Ok(exchange.attach(answer)),

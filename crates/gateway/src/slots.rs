@@ -22,10 +22,11 @@ impl<F> Slots<F> {
         Rc::new(Self(RefCell::default()))
     }
 
-    /// Puts a future into a place.
-    pub fn place(self: &Rc<Self>, future: F) -> Placed<F> {
+    /// Makes a future in a place. It is passed as what makes it, so that it need not be copied there.
+    #[inline]
+    pub fn place(self: &Rc<Self>, make: impl FnOnce() -> F) -> Placed<F> {
         let mut slot = self.0.borrow_mut().pop().unwrap_or_else(|| Box::pin(None));
-        slot.set(Some(future));
+        slot.set(Some(make()));
         Placed { slot: Some(slot), slots: self.clone() }
     }
 }
@@ -69,11 +70,11 @@ mod tests {
     fn a_place_that_was_left_is_taken_again() {
         let slots = Slots::new();
         let address = |placed: &Placed<Ready<u8>>| std::ptr::from_ref(&**placed.slot.as_ref().unwrap());
-        let (first, second) = (slots.place(ready(1)), slots.place(ready(2)));
+        let (first, second) = (slots.place(|| ready(1)), slots.place(|| ready(2)));
         let left = address(&first);
         assert_eq!(first.now_or_never(), Some(1));
         assert_eq!(slots.0.borrow().len(), 1);
-        let third = slots.place(ready(3));
+        let third = slots.place(|| ready(3));
         assert_eq!((address(&third), slots.0.borrow().len()), (left, 0));
         assert_eq!((second.now_or_never(), third.now_or_never()), (Some(2), Some(3)));
     }
@@ -83,7 +84,7 @@ mod tests {
         let slots = Slots::new();
         let held = Rc::new(());
         let in_future = held.clone();
-        let placed = slots.place(async move { drop(in_future) });
+        let placed = slots.place(|| async move { drop(in_future) });
         drop(placed);
         assert_eq!(Rc::strong_count(&held), 1);
     }
@@ -91,7 +92,7 @@ mod tests {
     #[test]
     fn no_more_places_are_kept_than_a_busy_core_needs() {
         let slots = Slots::new();
-        let placed: Vec<_> = (0..=KEPT).map(|_| slots.place(ready(()))).collect();
+        let placed: Vec<_> = (0..=KEPT).map(|_| slots.place(|| ready(()))).collect();
         drop(placed);
         assert_eq!(slots.0.borrow().len(), KEPT);
     }

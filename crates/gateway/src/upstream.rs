@@ -8,7 +8,6 @@
 //! an answer came on a connection that had been used before; and then on a new connection.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -16,6 +15,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use dialing::Names;
+use foldhash::HashMap;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -68,12 +68,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub fn new() -> Rc<Self> {
+    /// Of a request that arrived at this time.
+    pub fn new(started: Instant) -> Rc<Self> {
         Rc::new(Self {
             sent: Cell::new(false),
             sending: Cell::new(true),
             broken: Cell::new(None),
-            last: Cell::new(Instant::now()),
+            last: Cell::new(started),
             wire: RefCell::new(None),
         })
     }
@@ -94,8 +95,7 @@ impl Progress {
         self.broken.set(Some(how));
     }
 
-    fn begin(&self, wire: &Rc<Wire>, body: &UpstreamBody, service: &Service) {
-        let now = Instant::now();
+    fn begin(&self, now: Instant, wire: &Rc<Wire>, body: &UpstreamBody, service: &Service) {
         wire.begin(now, service.write_timeout);
         self.wire.replace(Some(wire.clone()));
         self.sending.set(body.is_stream());
@@ -161,6 +161,8 @@ pub(crate) struct Lease {
     wire: Rc<Wire>,
     service: Arc<Service>,
     pool: Rc<Pool>,
+    /// When it was taken, or made.
+    since: Instant,
     /// Of the request that it was asked.
     progress: Option<Rc<Progress>>,
 }
@@ -220,33 +222,40 @@ impl Pool {
     }
 
     /// The youngest idle connection that is still open and ready, and that the upstream is not likely to close.
-    async fn take(self: &Rc<Self>, service: &Arc<Service>, name: &Name) -> Option<Lease> {
+    async fn take(self: &Rc<Self>, mut now: Instant, service: &Arc<Service>, name: &Name) -> Option<Lease> {
         loop {
-            let Idle { mut sender, wire, .. } = self.pop(service.destination.id(), name)?;
+            let Idle { mut sender, wire, .. } = self.pop(now, service.destination.id(), name)?;
             let host = &service.destination.host;
-            if wire.wants_refresh() && dialing::literal(host).is_none() {
+            if wire.wants_refresh(now) && dialing::literal(host).is_none() {
                 self.names.refresh(host);
             }
+            if sender.is_ready() {
+                return Some(self.lease(now, service, sender, wire));
+            }
             // One that still sends the body of a request that was answered early is not worth waiting for.
-            if sender.is_ready()
-                || matches!(tokio::time::timeout(READY_WITHIN, sender.ready()).await, Ok(Ok(())))
-            {
-                return Some(Lease {
-                    sender,
-                    wire,
-                    service: service.clone(),
-                    pool: self.clone(),
-                    progress: None,
-                });
+            let ready = tokio::time::timeout(READY_WITHIN, sender.ready()).await;
+            now = Instant::now();
+            if matches!(ready, Ok(Ok(()))) {
+                return Some(self.lease(now, service, sender, wire));
             }
         }
     }
 
+    fn lease(
+        self: &Rc<Self>,
+        since: Instant,
+        service: &Arc<Service>,
+        sender: SendRequest<UpstreamBody>,
+        wire: Rc<Wire>,
+    ) -> Lease {
+        Lease { sender, wire, service: service.clone(), pool: self.clone(), since, progress: None }
+    }
+
     /// What the upstream is likely to close stays: how it does so shows whether it still does.
-    fn pop(&self, destination: DestinationId, name: &Name) -> Option<Idle> {
+    fn pop(&self, now: Instant, destination: DestinationId, name: &Name) -> Option<Idle> {
         let mut kept = self.kept.borrow_mut();
         let Kept { idle, habits, .. } = kept.get_mut(&destination)?;
-        let (now, habits) = (Instant::now(), habits.borrow());
+        let habits = habits.borrow();
         let usable = |idle: &Idle| {
             let age = now.duration_since(idle.since);
             age < MAX_IDLE_AGE
@@ -278,7 +287,7 @@ impl Pool {
             // Its error reaches whoever waits for an answer on it.
             let _ = connection.await;
         });
-        Ok(Lease { sender, wire, service: service.clone(), pool: self.clone(), progress: None })
+        Ok(self.lease(Instant::now(), service, sender, wire))
     }
 
     /// A stream to the service, and what is left of its timeout. The wait for its name has a bound of its own; the service's timeout is for
@@ -330,19 +339,20 @@ pub(crate) enum Audience {
     Watch,
 }
 
-/// Asks the service and waits for the head. No timeout but the connection's: the caller watches `progress`.
+/// Asks the service and waits for the head. No timeout but the connection's: the caller watches `progress`. `now` is when this is called.
 pub(crate) async fn ask(
     pool: Rc<Pool>,
     service: Arc<Service>,
     mut request: Request<UpstreamBody>,
     progress: Rc<Progress>,
     audience: Audience,
+    mut now: Instant,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     let name = secure::name_of(&service, request.headers()).map_err(|trouble| {
         pool.insecure(&service, &trouble);
         Failure::Unsent(Unsent::Connect)
     })?;
-    while let Some(mut lease) = pool.take(&service, &name).await {
+    while let Some(mut lease) = pool.take(now, &service, &name).await {
         let again = Again::of(&request);
         if again.is_none() && lease.wire.spoilt().is_some() {
             continue;
@@ -365,6 +375,7 @@ pub(crate) async fn ask(
             }
             (Err(Refused::Lost(lost, error)), _) => return Err(pool.failed(&service, lost, error.as_ref())),
         }
+        now = Instant::now();
     }
     let mut lease = pool.connect(&service, name).await.map_err(Failure::Unsent)?;
     match ask_on(&mut lease, request, &progress).await {
@@ -388,7 +399,7 @@ async fn ask_on(
     request: Request<UpstreamBody>,
     progress: &Rc<Progress>,
 ) -> Result<Response<Incoming>, Refused> {
-    progress.begin(&lease.wire, request.body(), &lease.service);
+    progress.begin(lease.since, &lease.wire, request.body(), &lease.service);
     lease.progress = Some(progress.clone());
     let answer = lease.sender.try_send_request(request);
     failpoint::hit(failpoint::REQUEST_SENT);

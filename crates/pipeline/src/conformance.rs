@@ -221,6 +221,7 @@ impl Exchange {
             context,
             route,
             ids: EventIds::new(context.id, Uuid::from_u128(1), turn),
+            client_ip: "127.0.0.1",
             method: &self.method,
             host: "example.com",
             uri: self.uri.path_and_query().map_or("/", |target| target.as_str()),

@@ -30,6 +30,8 @@ pub struct Forward<'a> {
     pub route: &'a RouteFacts,
     /// The ids of the events that this recorder makes of it.
     pub ids: EventIds,
+    /// The client's address, [`Context::client`], as text.
+    pub client_ip: &'a str,
     /// The method.
     pub method: &'a Method,
     /// Of the Host header: lower case, without port. The address that the client connected to if there is none (HTTP/1.0).

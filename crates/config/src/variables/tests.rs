@@ -79,13 +79,8 @@ fn regular_expressions_and_keys_are_left_alone() {
     let report = run(text, false).expect_err("a regex with a bare brace").to_string();
     assert!(report.contains("invalid regex: '/a/${WORD}$'"), "{report}");
     assert_eq!(paths(&text.replace("${WORD}$'", "b$'")), ["~/a/b$", "/b/profiles"]);
-    refuse(
-        "${WORD}: 1\n",
-        "
-f.yaml:2:1: [\"${WORD}\"]: unknown field `${WORD}`
-  hint: known fields: _format_version, _transform, _comment, _ignore, _info, _workspace, _konnect, services, routes, plugins, ca_certificates, topics, subscriptions, queues
-1 problem",
-    );
+    let report = run("${WORD}: 1\n", false).expect_err("no such key").to_string();
+    assert!(report.starts_with("f.yaml:2:1: [\"${WORD}\"]: unknown field `${WORD}`\n"), "{report}");
 }
 
 #[test]

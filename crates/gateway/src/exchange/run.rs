@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event::{Fate, UnknownReason};
 use http::{Request, Response, Version};
@@ -40,11 +40,12 @@ pub(crate) async fn run(
         return Ok(exchange.account().refuse(Refusal::StoreUnavailable));
     }
     failpoint::hit(failpoint::INTENT_DURABLE);
-    exchange.asks();
+    let now = Instant::now();
+    exchange.asks(now);
     let (pool, asked_of, progress) = (core.pool.clone(), service.clone(), exchange.progress.clone());
-    let asking = upstream::ask(pool, asked_of, request, progress, upstream::Audience::Watch);
+    let asking = upstream::ask(pool, asked_of, request, progress, upstream::Audience::Watch, now);
     let mut asking: Asking = Box::pin(asking);
-    let mut patience = Patience::new(&exchange, &service);
+    let mut patience = Patience::new(&exchange, &service, now);
     match patience.wait(&mut asking).await {
         Waited::Head(response, lease) => relay(&exchange, &service, response, lease).await,
         Waited::Failed(failure) => Ok(fail(&exchange, failure)),

@@ -42,13 +42,15 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    pub fn new(exchange: &Rc<Exchange>, service: &Arc<Service>) -> Self {
+    /// From `now` on.
+    pub fn new(exchange: &Rc<Exchange>, service: &Arc<Service>, now: std::time::Instant) -> Self {
+        let due = Instant::from_std(now) + service.read_timeout.min(service.write_timeout);
         let started = Instant::from_std(exchange.account().context.started);
         let bound_at = started + exchange.watches.borrow().bound();
         Self {
             service: service.clone(),
             exchange: exchange.clone(),
-            timeout: Box::pin(tokio::time::sleep(service.read_timeout.min(service.write_timeout))),
+            timeout: Box::pin(tokio::time::sleep_until(due)),
             bound_at,
             client_was_there: true,
         }

@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::Response;
+use pipeline::access::RequestHead;
 
 use super::routed::Routed;
 use crate::account::{Account, Audience};
@@ -27,10 +28,11 @@ impl Routed {
         self,
         core: &Rc<Core>,
         account: &mut Account,
+        head: RequestHead,
         mut sent: Sent,
     ) -> impl Future<Output = Response<ClientBody>> {
         async move {
-            let progress = Progress::new();
+            let progress = Progress::new(account.context.started);
             let counter = account.request_counter();
             let body = match sent.read_ahead(core, false, self.target.request_buffering).await {
                 Ok(Ahead::Whole(bytes)) => {
@@ -46,13 +48,13 @@ impl Routed {
                 Err(refusal) => return account.refuse(refusal),
             };
             let service = self.target.service.clone();
-            let request = self.into_request(account, body);
+            let request = self.into_request(account, head, body);
             let asked = Instant::now();
             account.asks(asked);
             let (pool, asked_of) = (core.pool.clone(), service.clone());
             let audience = upstream::Audience::Client;
-            let mut asking = pin!(upstream::ask(pool, asked_of, request, progress.clone(), audience));
-            let refusal = match within_timeouts(asking.as_mut(), &progress, &service).await {
+            let mut asking = pin!(upstream::ask(pool, asked_of, request, progress.clone(), audience, asked));
+            let refusal = match within_timeouts(asking.as_mut(), asked, &progress, &service).await {
                 Some(Ok((response, lease))) => {
                     let (mut parts, incoming) = response.into_parts();
                     let transforms = account.upstream_answered(&mut parts, asked, Audience::Client);
@@ -68,13 +70,15 @@ impl Routed {
     }
 }
 
-/// Waits for an answer as long as the service's timeouts allow; `None` if they do not.
+/// Waits for an answer, asked for now, as long as the service's timeouts allow; `None` if they do not.
 async fn within_timeouts<F: Future>(
     mut asking: Pin<&mut F>,
+    now: Instant,
     progress: &Progress,
     service: &Service,
 ) -> Option<F::Output> {
-    let mut timer = pin!(tokio::time::sleep(service.read_timeout.min(service.write_timeout)));
+    let due = now + service.read_timeout.min(service.write_timeout);
+    let mut timer = pin!(tokio::time::sleep_until(due.into()));
     std::future::poll_fn(|cx| {
         if let Poll::Ready(answer) = asking.as_mut().poll(cx) {
             return Poll::Ready(Some(answer));

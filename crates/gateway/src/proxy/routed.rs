@@ -22,7 +22,6 @@ use crate::router::without_port;
 use crate::table::Service;
 
 pub(super) struct Routed {
-    pub head: RequestHead,
     pub client: FromClient,
     pub hops: HeaderValue,
     pub target: Target,
@@ -95,11 +94,13 @@ impl Target {
             .collect();
         let upstream_host =
             if self.replaces_host { Some(&self.service.host_header) } else { head.headers.get(HOST) };
+        let client_ip = account.client_ip();
         let id = account.context.id;
         let mut forward = Forward {
             context: &account.context,
             route: &route.facts,
             ids: EventIds::new(id, first.instance, Turn::First),
+            client_ip: client_ip.to_str().unwrap_or_default(),
             method: &head.method,
             host: &self.host,
             uri: head.uri.path_and_query().map_or("/", PathAndQuery::as_str),
@@ -124,20 +125,25 @@ impl Target {
 
 impl Routed {
     /// The upstream's request. Its headers are the client's, changed in place.
-    pub fn into_request(self, account: &Account, body: UpstreamBody) -> Request<UpstreamBody> {
-        let Self { mut head, client, hops, target, .. } = self;
+    pub fn into_request(
+        self,
+        account: &Account,
+        mut head: RequestHead,
+        body: UpstreamBody,
+    ) -> Request<UpstreamBody> {
+        let Self { client, hops, target } = self;
         let context = &account.context;
         headers::to_upstream(
             &mut head.headers,
             client,
             ForwardedBy {
                 id: context.id,
-                client_ip: context.client,
+                client_ip: account.client_ip(),
                 scheme: context.inbound.scheme.as_str(),
-                port: context.inbound.local.port(),
-                host: &target.host,
-                path: &target.request_path,
-                prefix: target.prefix.map(|matched| &target.request_path[..matched]),
+                port: account.port(),
+                host: target.host,
+                path: target.request_path,
+                prefix: target.prefix,
                 upstream_host: target.replaces_host.then_some(&target.service.host_header),
                 hops,
             },

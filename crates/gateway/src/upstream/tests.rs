@@ -45,8 +45,9 @@ impl Scene {
         let mut request = Request::new(body);
         *request.method_mut() = method.parse().unwrap();
         request.headers_mut().insert("host", HeaderValue::from_static("service.test"));
-        let progress = Progress::new();
-        let asking = ask(self.pool.clone(), self.service.clone(), request, progress, audience);
+        let progress = Progress::new(Instant::now());
+        let asking =
+            ask(self.pool.clone(), self.service.clone(), request, progress, audience, Instant::now());
         let (response, lease) = asking.await?;
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
         lease.finish();

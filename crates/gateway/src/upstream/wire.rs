@@ -82,8 +82,8 @@ impl Wire {
     }
 
     /// Whether the service's name should be looked up anew, because this connection will soon be old. Says so once.
-    pub fn wants_refresh(&self) -> bool {
-        self.life.borrow_mut().wants_refresh(Instant::now())
+    pub fn wants_refresh(&self, now: Instant) -> bool {
+        self.life.borrow_mut().wants_refresh(now)
     }
 
     /// A request is about to be given to hyper. The connection may have been opened for a service with another timeout.

@@ -134,7 +134,7 @@ impl Rule {
             headers: &headers,
             headers_truncated: headers.is_truncated(),
             head_size: forward.head_size,
-            client_ip: &forward.context.client.to_string(),
+            client_ip: forward.client_ip,
             started_at: forward.context.started_at,
             authenticated_entity: authenticated_entity.as_ref(),
             api: &forward.route.api,

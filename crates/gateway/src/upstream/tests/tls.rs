@@ -207,7 +207,14 @@ fn large(scene: &Scene, progress: &Rc<Progress>) -> impl Future<Output = Result<
     let mut request = Request::new(UpstreamBody::whole(Bytes::from(vec![b'x'; MUCH])));
     *request.method_mut() = "PUT".parse().unwrap();
     request.headers_mut().insert("host", HeaderValue::from_static("service.test"));
-    let asking = ask(scene.pool.clone(), scene.service.clone(), request, progress.clone(), Audience::Watch);
+    let asking = ask(
+        scene.pool.clone(),
+        scene.service.clone(),
+        request,
+        progress.clone(),
+        Audience::Watch,
+        Instant::now(),
+    );
     async { asking.await.map(|(_, lease)| lease) }
 }
 
@@ -215,7 +222,7 @@ fn large(scene: &Scene, progress: &Rc<Progress>) -> impl Future<Output = Result<
 fn bytes_that_the_kernel_does_not_take_are_known_to_wait() {
     block_on(async {
         let (scene, config) = scene();
-        let progress = Progress::new();
+        let progress = Progress::new(Instant::now());
         let serving = async {
             let mut peer = Peer::accept(&scene, &config).await;
             let wire = blocked(&scene, &progress).await;
@@ -234,7 +241,7 @@ fn bytes_that_the_kernel_does_not_take_are_known_to_wait() {
 fn an_answer_that_comes_early_is_taken_and_the_request_goes_on() {
     block_on(async {
         let (scene, config) = scene();
-        let progress = Progress::new();
+        let progress = Progress::new(Instant::now());
         let (early, answered) = tokio::sync::oneshot::channel();
         let serving = async {
             let mut peer = Peer::accept(&scene, &config).await;

@@ -104,6 +104,7 @@ impl Bench {
         let mut forward = Forward {
             context: &self.context,
             ids: EventIds::new(ID, INSTANCE, Turn::First),
+            client_ip: "127.0.0.1",
             method: &Method::PUT,
             host: "localhost",
             uri: "/v1/profiles/7?x=1",
