@@ -192,7 +192,7 @@ impl Filler<'_> {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Variable { name, place } => {
                     has_variable = true;
-                    self.variable(&name, place, &mut filled);
+                    self.variable(name, place, &mut filled);
                 }
                 Piece::Vault { name } => {
                     let is_set = (self.env)(&name).is_some();

@@ -86,6 +86,7 @@ const BLOCKERS: &str = "
   3  basicauth_credentials: not supported yet
   1  destinations: not supported yet
   1  id: expected a valid UUID
+  1  identity_realms: unknown field `identity_realms`
   8  jwt_secrets: not supported yet
   4  plug-in acl
   1  plug-in acme
@@ -99,17 +100,17 @@ const BLOCKERS: &str = "
   3  plug-in http-log
   1  plug-in ip-restriction
   9  plug-in jwt
-  8  plug-in key-auth
   1  plug-in oauth2
   1  plug-in openid-connect
   5  plug-in prometheus
   1  plug-in proxy-cache
- 18  plug-in rate-limiting
   1  plug-in rate-limiting-advanced
   3  plug-in request-size-limiting
   1  plug-in request-termination
   4  plug-in request-transformer
   1  plug-in response-transformer
+  1  policy: `cluster` is not supported yet
+  1  principals: unknown field `principals`
   1  protocol: `grpc` is not supported yet
   1  protocol: `tcp` is not supported yet
   1  protocols: `tcp` is not supported yet
@@ -120,7 +121,7 @@ const BLOCKERS: &str = "
 ";
 
 /// The files that are taken as they are.
-const PASSED: &str = "008 042 052 056 058 060 064 066 076 080 094 114";
+const PASSED: &str = "008 030 042 052 056 058 060 064 066 076 080 094 110 114 122";
 
 /// As [`BLOCKERS`], with `--skip-unsupported`.
 const BLOCKERS_BESIDE_PLUGINS: &str = "
@@ -129,7 +130,10 @@ const BLOCKERS_BESIDE_PLUGINS: &str = "
   3  basicauth_credentials: not supported yet
   1  destinations: not supported yet
   1  id: expected a valid UUID
+  1  identity_realms: unknown field `identity_realms`
   8  jwt_secrets: not supported yet
+  1  policy: `cluster` is not supported yet
+  1  principals: unknown field `principals`
   1  protocol: `grpc` is not supported yet
   1  protocol: `tcp` is not supported yet
   1  protocols: `tcp` is not supported yet

@@ -110,7 +110,9 @@ impl Deliveries {
     pub async fn end(&self, ids: &[SubscriptionId]) {
         self.stop(ids, Instant::now()).await;
         let mut workers = self.workers();
-        ids.iter().for_each(|id| drop(workers.counted.remove(id)));
+        for id in ids {
+            workers.counted.remove(id);
+        }
     }
 
     /// What runs the workers has ended, and they with it: only a restart of the process helps.

@@ -45,8 +45,6 @@ pub(crate) fn check(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[track_caller]
     fn check(attributes: &[(&str, usize)], tags: &[(usize, usize)], expected: &[&str]) {
         let text = |length: usize| "ä".repeat(length);

@@ -31,7 +31,7 @@ pub struct Target {
 }
 
 /// All targets. A target's name is that of its module.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "answer", run: answer::target },
     Target { name: "capture", run: capture::target },
     Target { name: "config_file", run: config_file::target },

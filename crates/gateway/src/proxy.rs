@@ -85,7 +85,11 @@ pub(crate) async fn serve(
     Ok(answer)
 }
 
-fn begin(core: &Core, connection: Rc<Connection>, request: Request<Incoming>) -> (Account, RequestHead, Sent) {
+fn begin(
+    core: &Core,
+    connection: Rc<Connection>,
+    request: Request<Incoming>,
+) -> (Account, RequestHead, Sent) {
     let started = Instant::now();
     let now = core.clock.now();
     let (parts, body) = request.into_parts();

@@ -236,9 +236,8 @@ impl Node {
         .start(asks)?;
         signals.drain_too();
         report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
-        let drain_timeout = Duration::from_secs(node.drain_timeout);
         let parts = Parts { gateway, serving, delivering, ledger };
-        Ok(Self { parts, signals, reloads, deaths, drain_timeout })
+        Ok(Self { parts, signals, reloads, deaths, drain_timeout: Duration::from_secs(node.drain_timeout) })
     }
 
     /// Serves until a signal or the death of a part, and stops.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use control::{Changes, Edit, Whole};
 use entities::service::{self, Address};
-use entities::{Entity, Kind, Origin, Route, Service, Set, ids, normalise};
+use entities::{Entity, Kind, Origin, PathHandling, Route, Service, Set, ids, normalise};
 use event::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -66,7 +66,11 @@ pub(super) enum Found {
 pub(super) fn rows(whole: &Whole) -> Vec<Row> {
     let all = whole.all();
     let mut routes: HashMap<Uuid, Vec<&Arc<Route>>> = HashMap::new();
-    all.routes.iter().for_each(|route| routes.entry(route.service).or_default().push(route));
+    for route in &all.routes {
+        if let Some(service) = route.service {
+            routes.entry(service).or_default().push(route);
+        }
+    }
     let route_of = |service: &Service| match (service.origin, routes.get(&service.id)?.as_slice()) {
         (Origin::Api, routes) => {
             routes.iter().find(|route| route.id == ids::of_api_route(service.id)).copied()
@@ -153,13 +157,14 @@ impl Api {
             id: ids::of_api_route(id),
             origin: Origin::Api,
             name: None,
-            service: id,
+            service: Some(id),
             hosts: Vec::new(),
             paths: Vec::new(),
             methods: Vec::new(),
             strip_path: true,
             preserve_host: false,
             regex_priority: 0,
+            path_handling: PathHandling::default(),
             request_buffering: true,
             response_buffering: true,
             tags: Vec::new(),

@@ -174,14 +174,15 @@ fn fill(given: &Map<String, Value>, mut consumer: Consumer, set: &Set) -> Result
     }
     wrong.check()?;
     let others = || set.consumers.iter().filter(|other| other.id != consumer.id);
-    let names: [(&str, &Option<String>, fn(&Consumer) -> &Option<String>); 2] = [
-        ("username", &consumer.username, |other| &other.username),
-        ("custom_id", &consumer.custom_id, |other| &other.custom_id),
-    ];
-    for (field, name, of) in names {
-        if let Some(other) = others().find(|other| name.is_some() && of(other) == name) {
-            return Err(Error::taken(field, name.as_deref().unwrap_or_default(), other.origin));
-        }
+    if let Some(name) = &consumer.username
+        && let Some(other) = others().find(|other| other.username.as_ref() == Some(name))
+    {
+        return Err(Error::taken("username", name, other.origin));
+    }
+    if let Some(id) = &consumer.custom_id
+        && let Some(other) = others().find(|other| other.custom_id.as_ref() == Some(id))
+    {
+        return Err(Error::taken("custom_id", id, other.origin));
     }
     Ok(consumer)
 }

@@ -155,7 +155,7 @@ f.yaml:2:29: services[0].host: invalid hostname
   hint: a host is a name or an IP address, without port and path
 2 problems",
     );
-    let tags = vec!["'${LARGE}${LARGE}'"; 9].join(", ");
+    let tags = ["'${LARGE}${LARGE}'"; 9].join(", ");
     let report = run(&format!("services: [{{ name: s, host: x, tags: [{tags}] }}]\n"), false);
     let report = report.expect_err("18 MiB").to_string();
     assert_eq!(report.matches("makes the file larger than 16777216 bytes").count(), 1, "{report}");

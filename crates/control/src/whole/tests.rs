@@ -207,7 +207,7 @@ fn an_adopted_id_stays_for_as_long_as_the_file_declares_it() {
     // Its routes and plug-ins refer to it.
     let (more, _, _) =
         Whole::merge_knowing(file(&BOTH.replace("name: r", "name: other")), api.clone(), &known);
-    assert_eq!(more.file().routes[0].service, id);
+    assert_eq!(more.file().routes[0].service, Some(id));
     // Without it, it is forgotten.
     let (_, _, left) = Whole::merge_knowing(Set::default(), api, &known);
     assert_eq!(left, []);

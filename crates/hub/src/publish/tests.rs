@@ -138,7 +138,7 @@ async fn a_queue_that_was_deleted_takes_nothing() {
     let stage = Stage::new().await;
     let queue = stage.hub.queue(EMPTY_QUEUE).unwrap();
     let id = queue.id();
-    stage.hub.edit(move |edit| edit.delete_queue(id)).await.unwrap();
+    stage.hub.edit(move |edit| edit.delete_queue(id, &[])).await.unwrap();
     let refused = stage.hub.send(&queue, vec![send("late", Duration::ZERO)]).await.unwrap_err();
     assert!(matches!(refused, HubError::NoSuchQueue { .. }), "{refused:?}");
 }

@@ -81,7 +81,7 @@ fn read_attributes(
     for number in parameters.numbers(&list) {
         let given = |name: &str| parameters.given(&format!("{list}.{number}.{name}"));
         let name = given("Name").unwrap_or_default();
-        attributes::check_name(name, Letters::Ascii).map_err(|error| refused_name(error))?;
+        attributes::check_name(name, Letters::Ascii).map_err(refused_name)?;
         let value = Given {
             data_type: given("Value.DataType").filter(|kind| !kind.is_empty()).ok_or_else(|| {
                 Error::missing(&[&format!("{path}messageAttributes.{name}.member.dataType")])

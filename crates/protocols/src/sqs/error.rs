@@ -59,6 +59,13 @@ struct Row {
     status: StatusCode,
 }
 
+/// The row of a batch that is refused: its shape and its older name are one.
+macro_rules! of_batches {
+    ($name:literal) => {
+        (concat!("com.amazonaws.sqs#", $name), concat!("AWS.SimpleQueueService.", $name, ";Sender"), 400)
+    };
+}
+
 impl Kind {
     fn row(self) -> Row {
         let (shape, query, status) = match self {
@@ -84,31 +91,11 @@ impl Kind {
                 ("com.amazonaws.sqs#InvalidAttributeName", "InvalidAttributeName;Sender", 400)
             }
             Self::InvalidAddress => ("com.amazonaws.sqs#InvalidAddress", "InvalidAddress;Sender", 400),
-            Self::EmptyBatch => (
-                "com.amazonaws.sqs#EmptyBatchRequest",
-                "AWS.SimpleQueueService.EmptyBatchRequest;Sender",
-                400,
-            ),
-            Self::TooManyEntries => (
-                "com.amazonaws.sqs#TooManyEntriesInBatchRequest",
-                "AWS.SimpleQueueService.TooManyEntriesInBatchRequest;Sender",
-                400,
-            ),
-            Self::BadEntryId => (
-                "com.amazonaws.sqs#InvalidBatchEntryId",
-                "AWS.SimpleQueueService.InvalidBatchEntryId;Sender",
-                400,
-            ),
-            Self::EntryIdsNotDistinct => (
-                "com.amazonaws.sqs#BatchEntryIdsNotDistinct",
-                "AWS.SimpleQueueService.BatchEntryIdsNotDistinct;Sender",
-                400,
-            ),
-            Self::BatchTooLong => (
-                "com.amazonaws.sqs#BatchRequestTooLong",
-                "AWS.SimpleQueueService.BatchRequestTooLong;Sender",
-                400,
-            ),
+            Self::EmptyBatch => of_batches!("EmptyBatchRequest"),
+            Self::TooManyEntries => of_batches!("TooManyEntriesInBatchRequest"),
+            Self::BadEntryId => of_batches!("InvalidBatchEntryId"),
+            Self::EntryIdsNotDistinct => of_batches!("BatchEntryIdsNotDistinct"),
+            Self::BatchTooLong => of_batches!("BatchRequestTooLong"),
             Self::InvalidContents => {
                 ("com.amazonaws.sqs#InvalidMessageContents", "InvalidMessageContents;Sender", 400)
             }

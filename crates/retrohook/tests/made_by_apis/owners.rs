@@ -326,13 +326,18 @@ fn put_service_and_route(scene: &Scene) {
         account: "000000000000",
         env: &|_| None,
         now: event::Timestamp::from_millis(1_700_000_000_000),
+        tolerance: config::Tolerance::default(),
     };
     let text = "_format_version: \"3.0\"\nservices: [{ name: mockbin, url: 'http://127.0.0.1:1', routes: [{ name: mine, paths: [/mine] }] }]\n";
     let set = config::check(&[("f.yaml", text)], &options).expect("a good configuration").set;
     let (id, origin) = (uuid::Uuid::from_u128(7), entities::Origin::Api);
     let service = entities::Service { id, origin, ..(*set.services[0]).clone() };
-    let route =
-        entities::Route { id: uuid::Uuid::from_u128(8), origin, service: id, ..(*set.routes[0]).clone() };
+    let route = entities::Route {
+        id: uuid::Uuid::from_u128(8),
+        origin,
+        service: Some(id),
+        ..(*set.routes[0]).clone()
+    };
     let stored = testkit::process::database(&scene.setup.data_dir());
     let database = rusqlite::Connection::open(stored).expect("the database opens");
     for entity in [entities::Entity::Service(service.into()), entities::Entity::Route(route.into())] {
