@@ -64,7 +64,7 @@ async fn call(shared: &Shared, parts: &Parts, body: &[u8], id: RequestId) -> Rep
     let parameters = Parameters::parse(parts.uri.query().unwrap_or_default(), form);
     let public = shared.surface == Surface::Public;
     let meant = classify(parts, target, &parameters);
-    if let Some(allowed) = meant.refuses(&parts.method) {
+    if let Some(allowed) = meant.refuses(&parts.method, &parts.headers, shared.surface) {
         return refuse_method(&parts.headers, &parts.method, allowed, id);
     }
     match meant {
@@ -170,11 +170,20 @@ fn classify<'a>(parts: &'a Parts, target: Option<&'a str>, parameters: &'a Param
 
 impl Call<'_> {
     /// The methods that it takes, if it does not take this one.
-    fn refuses(&self, method: &Method) -> Option<&'static str> {
+    ///
+    /// A page of another site can have its reader's browser get any address, with an action in its query and without an `Origin`. So what
+    /// changes or hides something is taken by GET only from whoever can set a header; the links in messages name nothing that is not told to
+    /// their reader alone. The public listener has nothing but those.
+    fn refuses(&self, method: &Method, headers: &HeaderMap, surface: Surface) -> Option<&'static str> {
         let (takes, allowed) = match self {
             Self::Json { .. } => (*method == Method::POST, OF_JSON),
-            Self::SnsQuery { .. } | Self::SqsQuery { .. } => {
-                (matches!(*method, Method::GET | Method::POST), OF_QUERY)
+            Self::SnsQuery { action } | Self::SqsQuery { action } => {
+                let by_get =
+                    surface == Surface::Public || is_for_links(action) || headers.contains_key(AUTHORIZATION);
+                match by_get {
+                    true => (matches!(*method, Method::GET | Method::POST), OF_QUERY),
+                    false => (*method == Method::POST, OF_JSON),
+                }
             }
             Self::File { .. } => (matches!(*method, Method::GET | Method::HEAD), OF_FILES),
             // There is nothing here, whatever the method.
@@ -182,6 +191,13 @@ impl Call<'_> {
         };
         (!takes).then_some(allowed)
     }
+}
+
+/// Whether an action only reads, or is one of the two that links in messages ask for.
+fn is_for_links(action: &str) -> bool {
+    matches!(action, "ConfirmSubscription" | "Unsubscribe")
+        || action.starts_with("Get")
+        || action.starts_with("List")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,7 +295,11 @@ mod tests {
             [("GET", None), ("HEAD", None), ("POST", Some(OF_FILES)), ("OPTIONS", Some(OF_FILES))]
         {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            assert_eq!(Call::File { name }.refuses(&method), expected, "{method}");
+            assert_eq!(
+                Call::File { name }.refuses(&method, &HeaderMap::new(), Surface::All),
+                expected,
+                "{method}"
+            );
         }
         check("GET /", &[], "", Call::NoAction);
         check("GET /000000000000/q", &[], "", Call::NoAction);

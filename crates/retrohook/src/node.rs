@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use admin::Configuration;
 use admin::reload::{Reloads, reloads};
 use control::{Control, Dangling, OtherId, Reference, Whole};
-use entities::{Entity, Served, Set};
+use entities::{Entity, Plugin, Served, Set};
 use event::timestamp::Clock;
 use gateway::Gateway;
 use listener::unix::UnixError;
@@ -337,6 +337,9 @@ fn declared(
         format!("{message}: {so}\n  hint: {hint}")
     };
     warn(whole.dangling().iter().map(lacking));
+    let unservable =
+        |plugin: &Arc<Plugin>| changes::unservable(plugin, &compiler.problems_of(plugin, whole.all()));
+    warn(whole.api().plugins.iter().filter_map(unservable));
     if *whole.api() != Set::default() {
         report::entry("by APIs", &check::summary(whole.api(), &Served::of(whole.api())));
     }

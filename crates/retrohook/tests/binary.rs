@@ -39,8 +39,8 @@ services:
       topic_arn: arn:aws:nothing
       routes:
       - { method: PUT, matcher: "^/profiles/(" }
-  - name: rate-limiting
-    config: { minute: 5 }
+  - name: jwt
+    config: { key_claim_name: iss }
 topics:
 - name: profile-changes
   subscriptions:
@@ -54,7 +54,7 @@ const FOUND: [(u32, &str, &str); 7] = [
     (8, "services[0].routes[0]", "strip_paths"),
     (12, "topic_arn", "arn:aws:nothing"),
     (14, "matcher", "does not compile"),
-    (15, "services[0].plugins[1]", "rate-limiting"),
+    (15, "services[0].plugins[1]", "jwt"),
     (20, "topics[0].subscriptions[0].endpoint", "URL"),
     (21, "topics[0].subscriptions[1]", "no-such-queue"),
 ];

@@ -151,7 +151,8 @@ fn what_an_upstream_does_not_answer_is_told_in_every_durability() {
 fn an_upstream_does_not_answer(durability: &str) {
     let rule = format!("durability: {durability}, exchange_timeout: 2500");
     let profiles = Profiles { service: "read_timeout: 400", rule: &rule, ..Profiles::default() };
-    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    // An address of its own: on that of the gateways, one of their listeners might take the port.
+    let nobody = TcpListener::bind("127.0.0.2:0").and_then(|listener| listener.local_addr());
     let nobody = nobody.expect("a free port");
     let mut scene = Scene::start(RETROHOOK, &profiles.yaml().replace("{upstream}", &nobody.to_string()));
     // Nothing was sent: there will be no event of it.

@@ -200,7 +200,7 @@ fn publish_unknown_false_keeps_unknown_outcomes_back() {
 #[test]
 fn what_was_never_sent_makes_no_event() {
     let free =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        TcpListener::bind("127.0.0.2:0").and_then(|listener| listener.local_addr()).expect("a free port");
     let config = Profiles::default().yaml().replace("{upstream}", &free.to_string());
     let mut scene = Scene::start(RETROHOOK, &config);
     for _ in 0..3 {

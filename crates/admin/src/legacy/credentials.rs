@@ -21,6 +21,8 @@ pub(super) trait Credential: Item {
     const FIELDS: [&'static Field; 4];
     /// The field of its own.
     const OWN: &'static str;
+    /// Whether that is a secret.
+    const IS_SECRET: bool;
 
     /// A new one.
     fn new(id: Uuid, consumer: Uuid, own: String, now: Timestamp) -> Self;
@@ -46,6 +48,7 @@ impl Credential for KeyAuthCredential {
         &Field::new("key", Type::Text),
     ];
     const OWN: &'static str = "key";
+    const IS_SECRET: bool = true;
 
     fn new(id: Uuid, consumer: Uuid, own: String, now: Timestamp) -> Self {
         let (key, expires_at, tags) = (Secret::new(own), None, Vec::new());
@@ -85,6 +88,7 @@ impl Credential for Acl {
         &Field::new("group", Type::Text),
     ];
     const OWN: &'static str = "group";
+    const IS_SECRET: bool = false;
 
     fn new(id: Uuid, consumer: Uuid, own: String, now: Timestamp) -> Self {
         let tags = Vec::new();
@@ -145,6 +149,10 @@ fn shown<T: Credential>(one: &T) -> Map<String, Value> {
     shown.insert("consumer_id".into(), one.consumer().to_string().into());
     shown.insert("created_at".into(), one.created_at().as_millis().into());
     shown.extend(one.shown_own().map(|(name, value)| (name.to_owned(), value)));
+    if one.origin() == Origin::File && T::IS_SECRET {
+        // A file keeps its secrets to itself: whoever may read it has them.
+        shown.remove(T::OWN);
+    }
     shown
 }
 
@@ -154,7 +162,9 @@ fn find<T: Credential>(set: &Set, consumer: &str, id_or_own: &str) -> Result<T, 
     let id = Uuid::try_parse(id_or_own).ok();
     let mut here = T::list(set).iter().filter(|one| one.consumer() == consumer);
     let by_id = here.clone().find(|one| Some(one.id()) == id);
-    let found = by_id.or_else(|| here.find(|one| one.own() == id_or_own));
+    let found = by_id.or_else(|| {
+        here.find(|one| one.own() == id_or_own && (one.origin() == Origin::Api || !T::IS_SECRET))
+    });
     found.map(|one| (**one).clone()).ok_or_else(Error::not_found)
 }
 

@@ -19,12 +19,21 @@ pub(super) enum Found<'t> {
     Several,
 }
 
+/// A body that is not what its `Content-Type` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unreadable;
+
+/// The longest boundary of a multipart body, in bytes (RFC 2046, 5.1.1).
+const MAX_BOUNDARY: usize = 70;
+
 /// What a body is, by its `Content-Type`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
     Json,
     Arguments,
     Multipart(Vec<u8>),
+    /// Multipart, but no boundary can be like that.
+    Unreadable,
     Other,
 }
 
@@ -36,6 +45,7 @@ impl Form {
             "application/json" => Self::Json,
             "application/x-www-form-urlencoded" => Self::Arguments,
             "multipart/form-data" => match parameter(parameters, "boundary") {
+                Some(boundary) if boundary.len() > MAX_BOUNDARY => Self::Unreadable,
                 Some(boundary) if !boundary.is_empty() => {
                     Self::Multipart([b"--", boundary.as_bytes()].concat())
                 }
@@ -59,14 +69,10 @@ fn parameter(text: &str, name: &str) -> Option<String> {
 /// What stands under a name in a body of this `Content-Type`.
 ///
 /// # Errors
-/// If it says to be JSON and is none.
-pub(super) fn find<'t>(
-    content_type: &[u8],
-    body: &'t [u8],
-    name: &str,
-) -> Result<Found<'t>, serde_json::Error> {
+/// If it says to be JSON and is none, or has a boundary that none can be.
+pub(super) fn find<'t>(content_type: &[u8], body: &'t [u8], name: &str) -> Result<Found<'t>, Unreadable> {
     match Form::of(content_type) {
-        Form::Json => in_json(body, name),
+        Form::Json => in_json(body, name).map_err(|_| Unreadable),
         Form::Arguments => Ok(query::find(body, name)),
         Form::Multipart(boundary) => {
             let mut parts = parts(body, &boundary).filter(|part| part.name.as_deref() == Some(name));
@@ -76,20 +82,28 @@ pub(super) fn find<'t>(
                 (Some(_), Some(_)) => Found::Several,
             })
         }
+        Form::Unreadable => Err(Unreadable),
         Form::Other => Ok(Found::Nothing),
     }
 }
 
 /// The body without what stands under these names; `None` if there is nothing of it.
-pub(super) fn without(content_type: &[u8], body: &[u8], names: &[String]) -> Option<Vec<u8>> {
-    match Form::of(content_type) {
-        Form::Json => json_without(body, names),
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn without(
+    content_type: &[u8],
+    body: &[u8],
+    names: &[String],
+) -> Result<Option<Vec<u8>>, Unreadable> {
+    Ok(match Form::of(content_type) {
+        Form::Json => json_without(body, names).map_err(|_| Unreadable)?,
         Form::Arguments => query::without(body, names),
         Form::Multipart(boundary) => {
             let is_one = |part: &Part<'_>| part.name.as_ref().is_some_and(|name| names.contains(name));
             let hidden: Vec<_> = parts(body, &boundary).filter(is_one).collect();
             if hidden.is_empty() {
-                return None;
+                return Ok(None);
             }
             let mut left = Vec::with_capacity(body.len());
             let mut at = 0;
@@ -100,8 +114,9 @@ pub(super) fn without(content_type: &[u8], body: &[u8], names: &[String]) -> Opt
             left.extend_from_slice(&body[at..]);
             Some(left)
         }
+        Form::Unreadable => return Err(Unreadable),
         Form::Other => None,
-    }
+    })
 }
 
 fn in_json<'t>(body: &'t [u8], name: &str) -> Result<Found<'t>, serde_json::Error> {
@@ -122,15 +137,18 @@ fn in_json<'t>(body: &'t [u8], name: &str) -> Result<Found<'t>, serde_json::Erro
     Ok(found)
 }
 
-fn json_without(body: &[u8], names: &[String]) -> Option<Vec<u8>> {
-    let Members(members) = serde_json::from_slice(body).ok()?;
+fn json_without(body: &[u8], names: &[String]) -> Result<Option<Vec<u8>>, serde_json::Error> {
+    if !is_object(body) {
+        return serde_json::from_slice::<serde::de::IgnoredAny>(body).map(|_| None);
+    }
+    let Members(members) = serde_json::from_slice(body)?;
     if !members.iter().any(|(key, _)| names.contains(key)) {
-        return None;
+        return Ok(None);
     }
     let others = members.iter().filter(|(key, _)| !names.contains(key));
     let others =
         others.map(|(key, value)| format!("{}:{}", serde_json::Value::from(key.as_str()), value.get()));
-    Some(format!("{{{}}}", others.collect::<Vec<_>>().join(",")).into_bytes())
+    Ok(Some(format!("{{{}}}", others.collect::<Vec<_>>().join(",")).into_bytes()))
 }
 
 fn is_object(body: &[u8]) -> bool {

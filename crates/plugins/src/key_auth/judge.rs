@@ -20,8 +20,10 @@ pub(super) struct KeyAuth {
     config: Config,
     headers: Vec<HeaderName>,
     challenge: HeaderValue,
-    /// What events must not say.
+    /// What events must not say of a request whose body may have a key.
     carried: Arc<Carried>,
+    /// The same where its body has none.
+    carried_beside_body: Arc<Carried>,
     consumers: Consumers,
 }
 
@@ -55,12 +57,14 @@ impl KeyAuth {
         let carried = Carried {
             headers: if config.key_in_header { headers.clone() } else { Vec::new() },
             arguments: if config.key_in_query { config.key_names.clone() } else { Vec::new() },
-            in_body: config.key_in_body && !config.hide_credentials,
+            in_body: config.key_in_body,
         };
+        let beside_body = Carried { in_body: false, ..carried.clone() };
         Self {
             challenge: HeaderValue::from_bytes(challenge.as_bytes())
                 .unwrap_or(HeaderValue::from_static("Key")),
             carried: Arc::new(carried),
+            carried_beside_body: Arc::new(beside_body),
             config,
             headers,
             consumers,
@@ -69,20 +73,22 @@ impl KeyAuth {
 
     fn judge(&self, request: &mut RequestHead, context: &mut Context) -> Verdict {
         let config = &self.config;
-        context.carried.push(self.carried.clone());
-        if request.method == Method::OPTIONS && !config.run_on_preflight {
-            return Verdict::Continue;
-        }
-        if config.anonymous.is_some() && context.credential.is_some() {
-            return Verdict::Continue;
-        }
-        let found = self.key(request).and_then(|key| match key.is_empty() {
-            true => Err(Unknown::NoKey),
-            false => self.consumers.by_key(&key, context.started_at).ok_or(Unknown::Nobody),
+        let is_let_through = (request.method == Method::OPTIONS && !config.run_on_preflight)
+            || (config.anonymous.is_some() && context.credential.is_some());
+        let found = (!is_let_through).then(|| {
+            self.key(request).and_then(|key| match key.is_empty() {
+                true => Err(Unknown::NoKey),
+                false => self.consumers.by_key(&key, context.started_at).ok_or(Unknown::Nobody),
+            })
         });
-        if config.hide_credentials {
-            self.hide(request);
+        let is_body_clean = config.hide_credentials && self.hide(request);
+        let carried = if is_body_clean { &self.carried_beside_body } else { &self.carried };
+        context.carried.push(carried.clone());
+        if config.hide_credentials && !is_body_clean {
+            // It may have a key that was not looked for: the service would get it.
+            return Verdict::Respond(self.refusal(Unknown::Body, context));
         }
+        let Some(found) = found else { return Verdict::Continue };
         let unknown = match found {
             Ok((somebody, credential)) => {
                 somebody.identify(Some(credential), &mut request.headers, context);
@@ -138,15 +144,10 @@ impl KeyAuth {
         Err(Unknown::NoKey)
     }
 
-    /// Takes everything out that may be a key.
-    fn hide(&self, request: &mut RequestHead) {
+    /// Takes everything out that may be a key. `false` if the body could not be looked at.
+    fn hide(&self, request: &mut RequestHead) -> bool {
         let config = &self.config;
-        if config.key_in_body
-            && let Some(body) = &request.body
-            && let Some(left) = body::without(content_type(request), body, &config.key_names)
-        {
-            request.body = Some(Bytes::from(left));
-        }
+        let is_body_clean = !config.key_in_body || self.hide_in_body(request);
         if config.key_in_header {
             self.headers.iter().for_each(|name| drop(request.headers.remove(name)));
         }
@@ -156,6 +157,20 @@ impl KeyAuth {
         {
             set_query(&mut request.uri, &left);
         }
+        is_body_clean
+    }
+
+    fn hide_in_body(&self, request: &mut RequestHead) -> bool {
+        let Some(body) = &request.body else { return false };
+        if body.is_empty() {
+            return true;
+        }
+        match body::without(content_type(request), body, &self.config.key_names) {
+            Ok(Some(left)) => request.body = Some(Bytes::from(left)),
+            Ok(None) => {}
+            Err(_) => return false,
+        }
+        true
     }
 }
 

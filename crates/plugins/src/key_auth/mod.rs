@@ -40,7 +40,8 @@
 //! ## What becomes of the key
 //! With `hide_credentials` the service does not get it: all of `key_names` are taken out of headers, query and body, wherever a key is looked
 //! for. No event has it either way: headers and arguments of these names read `REDACTED` in every event, also with `capture.redact: none`, and
-//! a body that may carry a key and is forwarded with it is not captured.
+//! a body that may carry a key and is forwarded with it is not captured. Where keys are to be hidden, a body that cannot be looked at (it is not
+//! what its `Content-Type` says, or too long) is refused with 400, wherever the key was.
 //!
 //! Unlike Kong's, the id of a credential that a file declares without one does not follow from its key.
 

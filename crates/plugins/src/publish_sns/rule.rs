@@ -192,6 +192,10 @@ impl Record for PublishSns {
             request: rule.request_facts(forward, &spelling, &redaction),
             request_body: capture_request.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
             response_body: rule.capture_response.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
+            redaction: match redaction {
+                Cow::Owned(of_this_request) => Some(Box::new(of_this_request)),
+                Cow::Borrowed(_) => None,
+            },
             stage: Stage::fresh(),
             rule: rule.clone(),
         }))

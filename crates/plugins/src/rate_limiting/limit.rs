@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use entities::normalise;
@@ -64,7 +64,8 @@ impl RateLimiting {
     }
 
     fn judge(&self, request: &RequestHead, context: &mut Context) -> Verdict {
-        let now = context.started_at;
+        // Not when it began: its body may have been waited for, and an old window would make the table forget the new one.
+        let now = context.started_at.plus(context.started.elapsed());
         let limits: Vec<_> =
             self.limits.iter().map(|(period, limit)| (*period, *limit, period.window(now))).collect();
         let looked = self.table.take(self.who(request, context), &limits);
@@ -107,7 +108,15 @@ impl RateLimiting {
                 is_it.then(|| Who::Text(Cow::Owned(path.into_owned().into_bytes())))
             }
         };
-        who.unwrap_or(Who::Address(context.client))
+        who.unwrap_or_else(|| Who::Address(network(context.client)))
+    }
+}
+
+/// Whom an address stands for: of IPv6 the /64, of which one client has as many addresses as it likes.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(all) => IpAddr::V6(Ipv6Addr::from_bits(all.to_bits() & !u128::from(u64::MAX))),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use control::{Adopted, Dangling, How, HubChange, HubEntity, Reference};
 use delivery::endpoint::shown;
-use entities::Entity;
+use entities::{Entity, Plugin};
+use pipeline::ConfigProblem;
 use storage::entities::{Entities, Subscription, SubscriptionState};
 
 /// More changes of one reload are counted and not named.
@@ -43,6 +44,16 @@ pub fn dangling(Dangling { kind, label, missing, reference }: &Dangling) -> (Str
         format!("{missing} is not declared any more, and {kind} `{label}`, which an API made, needs it"),
         format!("leave it in the file, or delete the {kind} first, where it was made"),
     )
+}
+
+/// What an API made, and what its kind has against it now, if anything.
+pub fn unservable(plugin: &Plugin, problems: &[ConfigProblem]) -> Option<String> {
+    let problem = problems.first()?;
+    let Plugin { name, id, .. } = plugin;
+    Some(format!(
+        "the plug-in `{name}` ({id}), which an API made, cannot be served: {}: its routes answer 503\n  hint: {}; change it or delete it through the API that made it",
+        problem.message, problem.hint
+    ))
 }
 
 /// What a file has dropped, and what stays because something that an API made refers to it.

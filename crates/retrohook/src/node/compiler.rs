@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use control::Whole;
 use dialing::tls::SystemRoots;
-use entities::{Owned, Plugin, Served, Set};
+use entities::{Origin, Owned, Plugin, Served, Set};
 use event::TopicId;
 use event::timestamp::Clock;
 use gateway::Snapshot;
@@ -118,12 +118,13 @@ impl Compiler {
             });
         }
         let context = BuildContext { instance: plugin.id, owner: owner.clone(), ..context.clone() };
-        let instance = Instance {
-            id: plugin.id,
-            kind: kind.name(),
-            priority: kind.priority(),
-            plugin: kind.build(&plugin.config, &context)?,
+        let roles = match kind.build(&plugin.config, &context) {
+            Ok(roles) => roles,
+            // It was good when an API made it, under other flags or an older version: whoever can mend it needs a node that is up.
+            Err(_) if plugin.origin == Origin::Api => return Ok((scope, closed::instance(plugin))),
+            Err(problem) => return Err(problem),
         };
-        Ok((scope, instance))
+        let (kind, priority) = (kind.name(), kind.priority());
+        Ok((scope, Instance { id: plugin.id, kind, priority, plugin: roles }))
     }
 }

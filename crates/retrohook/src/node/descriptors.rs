@@ -12,7 +12,7 @@ const OWN: usize = 48;
 /// What each core has open without any connection.
 const OWN_OF_A_CORE: usize = 6;
 /// The most that the listeners beside the data path need: as many long polls as the hub takes, and others beside them.
-const MAX_CONTROL: usize = 2_048;
+const MAX_CONTROL: usize = 2_304;
 /// The most that deliveries need.
 const MAX_DELIVERIES: usize = 4_096;
 /// Exchanges that may outlive their clients, each with a connection to its service.

@@ -152,7 +152,10 @@ fn a_consumer_of_a_file_is_read_only_and_may_have_keys() {
     let taken = "already exists with value 'of-the-file-123', which is declared in a configuration file of this gateway";
     assert_eq!((status, answer), (409, json!({ "key": taken })));
     make(&scene, "/consumers/ann/key-auth", &json!({ "key": "of-the-api" }));
-    let of_file = get(&scene, "/consumers/ann/key-auth?origin=file")["data"][0]["id"].clone();
+    let keys = get(&scene, "/consumers/ann/key-auth?origin=file");
+    assert!(!keys.to_string().contains("of-the-file"), "a file keeps its secrets: {keys}");
+    assert_eq!(send(&scene, "GET", "/consumers/ann/key-auth/of-the-file-123", &Value::Null).0, 404);
+    let of_file = keys["data"][0]["id"].clone();
     let path = format!("/consumers/ann/key-auth/{}", of_file.as_str().expect("an id"));
     assert_eq!(send(&scene, "PATCH", &path, &json!({ "key": "x" })).0, 405);
 }

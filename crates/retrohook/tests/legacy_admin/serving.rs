@@ -45,6 +45,40 @@ fn an_api_with_a_rule_makes_events_at_once_and_after_a_kill_without_files() {
 }
 
 #[test]
+fn a_rule_that_is_not_good_any_more_closes_its_routes_and_not_the_node() {
+    let mut scene = scene();
+    make_topic(&scene, "profile-changes");
+    let topic = "arn:aws:sns:eu-west-1:123456789012:profile-changes";
+    for name in ["mockbin", "other"] {
+        make(&scene, "/apis", &api(&scene, name, &format!("/{name}")));
+    }
+    let made = make(&scene, "/apis/mockbin/plugins", &rule(topic, "^/mockbin"));
+    let flags = scene.setup.flags.clone();
+    scene.setup.flags.retain(|flag| !flag.starts_with("--region"));
+    scene.kill_and_restart();
+    let output = scene.gateway().output();
+    assert!(
+        output.contains("which an API made, cannot be served: ") && output.contains("answer 503"),
+        "{output}"
+    );
+    assert_eq!(
+        (proxied(&scene, "PUT", "/mockbin/a", "x"), proxied(&scene, "PUT", "/other/a", "x")),
+        (503, 200)
+    );
+    // With the flags of before all is as it was.
+    let without = std::mem::replace(&mut scene.setup.flags, flags);
+    scene.kill_and_restart();
+    assert_eq!(proxied(&scene, "PUT", "/mockbin/a", "x"), 200);
+    scene.admin().wait_for_events(1);
+    // And the API can mend it.
+    scene.setup.flags = without;
+    scene.kill_and_restart();
+    let path = format!("/apis/mockbin/plugins/{}", made["id"].as_str().expect("an id"));
+    assert_eq!(send(&scene, "DELETE", &path, &Value::Null).0, 204);
+    assert_eq!(proxied(&scene, "PUT", "/mockbin/a", "x"), 200);
+}
+
+#[test]
 fn forms_and_multipart_make_the_same_as_json() {
     let scene = scene();
     make_topic(&scene, "t");

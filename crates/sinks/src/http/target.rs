@@ -10,6 +10,7 @@ use delivery::sink::{Failure, Job, Target, TargetError, To};
 use delivery::wire::Recipient;
 use delivery::{AttemptReport, Endpoint, Sink};
 use storage::entities::Protocol;
+use tokio::time::Instant;
 
 use super::verdict::verdict;
 use super::{Client, Config, Reply, Request};
@@ -50,7 +51,7 @@ struct Webhook {
 
 impl Webhook {
     async fn deliver(&self, job: Job) -> AttemptReport {
-        let at = job.at;
+        let (at, began) = (job.at, Instant::now());
         let outgoing = match self.recipient.request(job).await {
             Ok(outgoing) => outgoing,
             Err(error) => {
@@ -60,8 +61,8 @@ impl Webhook {
         let (endpoint, timeout) = (self.endpoint.clone(), self.timeout);
         let request = Request { endpoint, headers: outgoing.headers, body: outgoing.body, timeout };
         let reply = self.client.attempt(request).await;
-        // `Retry-After` may be a date: it is compared with the moment at which it came.
-        let verdict = verdict(&reply, at.plus(reply.took));
+        // `Retry-After` may be a date: it is compared with the moment at which it came, whatever was waited for before.
+        let verdict = verdict(&reply, at.plus(began.elapsed()));
         let Reply { status, took, answer, error, retry_after: _ } = reply;
         let answer = match answer.is_empty() {
             true => Bytes::new(),

@@ -187,8 +187,14 @@ async fn errors_have_a_detail_and_the_words_of_this_protocol() {
     let text = "Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.";
     site.refused(&path, "Action=ReceiveMessage&MaxNumberOfMessages=11", 400, "InvalidParameterValue", text)
         .await;
-    let get = site.get(&format!("{path}?Action=ReceiveMessage")).await;
+    let get = site.get(&format!("{path}?Action=GetQueueAttributes&AttributeName.1=All")).await;
     assert_eq!(get.status, 200, "{}", get.body);
+    // A page of another site can have a browser get an address.
+    for action in ["ReceiveMessage", "PurgeQueue", "DeleteQueue", "SendMessage&MessageBody=a"] {
+        let get =
+            site.get(&format!("{path}?Action={action}&X-Amz-Credential=k/20261130/r/sqs/aws4_request")).await;
+        assert_eq!(get.status, 405, "{action}: {}", get.body);
+    }
 }
 
 #[tokio::test]
