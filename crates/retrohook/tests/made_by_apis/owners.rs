@@ -41,6 +41,12 @@ fn row_of(arn: &str) -> String {
     arn.rsplit(':').next().unwrap_or_default().replace('-', "")
 }
 
+/// A line of the log is written behind the answer that it is about.
+#[track_caller]
+fn said(scene: &Scene, words: &str) {
+    wait::until(words, || scene.gateway().output().contains(words).then_some(()));
+}
+
 #[test]
 fn what_a_file_dropped_is_all_there_when_an_api_makes_it_again() {
     let base = Profiles::default().yaml();
@@ -69,9 +75,8 @@ fn what_a_file_dropped_is_all_there_when_an_api_makes_it_again() {
 
     assert_eq!(sns(&scene, "DeleteTopic", &[("TopicArn", ORDERS)]).status, 200);
     assert_eq!(sqs(&scene, "DeleteQueue", &json!({ "QueueUrl": "worker" })).0, 200);
-    let output = scene.gateway().output();
     for words in ["the topic orders was deleted", "the queue worker was deleted"] {
-        assert!(output.contains(words), "{words} is not in {output}");
+        said(&scene, words);
     }
     scene.setup.config = without;
     for _ in 0..2 {
@@ -285,13 +290,13 @@ fn a_topic_and_a_queue_end_with_their_subscriptions_in_one_line_each() {
     }
     assert_eq!(sqs(&scene, "DeleteQueue", &json!({ "QueueUrl": "worker" })).0, 200);
     assert_eq!(sns(&scene, "DeleteTopic", &[("TopicArn", ORDERS)]).status, 200);
-    let output = scene.gateway().output();
     for words in [
         "the queue worker was deleted with its 2 subscriptions",
         "the topic orders was deleted with its 3 subscriptions",
     ] {
-        assert!(output.contains(words), "{words} is not in {output}");
+        said(&scene, words);
     }
+    let output = scene.gateway().output();
     assert!(!output.contains("was ended"), "{output}");
     assert!(rows(&scene, "subscription").is_empty());
     assert_eq!(listed(&scene, "Endpoint"), [scene.receiver.url("/hook")]);
@@ -314,8 +319,7 @@ fn what_ends_waits_for_no_endpoint() {
     put(&scene);
     wait::until("a delivery under way", || (hook.messages().len() == 1).then_some(()));
     assert_eq!(sns(&scene, "Unsubscribe", &[("SubscriptionArn", &arn)]).status, 200);
-    let output = scene.gateway().output();
-    assert!(output.contains("was ended; dropped: "), "{output}");
+    said(&scene, "was ended; dropped: ");
 }
 
 /// A service with a route of an API's, put into the store of a gateway that does not run: nothing here makes them yet.
