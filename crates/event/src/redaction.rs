@@ -4,6 +4,9 @@
 //! the values of what usually carries a secret read [`REDACTED`](crate::facts::REDACTED) from the first durable byte on, in every
 //! place where a header or a URI stands. Bodies have a redaction of their own: [`JsonRedaction`](crate::capture::JsonRedaction).
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use http::header::HeaderName;
 
 mod headers;
@@ -24,17 +27,59 @@ pub struct Redaction {
 }
 
 impl Redaction {
-    /// The same, and headers and arguments of these names as well, whatever else is said of them.
-    #[must_use]
-    pub fn with(mut self, headers: &[HeaderName], arguments: &[String]) -> Self {
-        headers.iter().for_each(|name| self.headers.add(name.clone()));
-        arguments.iter().for_each(|name| self.query.add(name));
-        self
-    }
-
     /// What usually carries a secret.
     pub fn of_secrets() -> Self {
         Self { headers: HeaderRedaction::of_secrets(), query: QueryRedaction::of_secrets() }
+    }
+}
+
+/// The names under which requests of some routes carry credentials. No event shows what has one of them, whatever its rule says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CredentialNames {
+    /// Of headers.
+    pub headers: Vec<HeaderName>,
+    /// Of arguments of the query.
+    pub arguments: Vec<String>,
+}
+
+/// What is kept out of one event: what its rule says, and what has a name under which its request may have carried a credential. Borrows
+/// both, so that it costs nothing to have one for each event.
+#[derive(Clone, Copy, Debug)]
+pub struct Redactor<'a> {
+    rule: &'a Redaction,
+    credentials: &'a [Arc<CredentialNames>],
+}
+
+impl<'a> Redactor<'a> {
+    /// Of a rule and a request.
+    pub fn new(rule: &'a Redaction, credentials: &'a [Arc<CredentialNames>]) -> Self {
+        Self { rule, credentials }
+    }
+
+    /// Whether the value of this header is kept out.
+    pub fn covers(&self, name: &HeaderName) -> bool {
+        self.carries_a_credential(name) || self.rule.headers.covers(name)
+    }
+
+    /// Whether the header has a name under which the request may have carried a credential.
+    pub fn carries_a_credential(&self, name: &HeaderName) -> bool {
+        self.credentials.iter().any(|also| also.headers.contains(name))
+    }
+
+    /// A request target with the secrets of its query replaced. Its path stays what it is.
+    pub fn uri<'t>(&self, uri: &'t str) -> Cow<'t, str> {
+        self.rule.query.with(self.credentials).uri(uri)
+    }
+
+    /// A header's value with the secrets of all queries in it replaced.
+    pub fn value<'t>(&self, value: &'t str) -> Cow<'t, str> {
+        self.rule.query.with(self.credentials).value(value)
+    }
+}
+
+impl<'a> From<&'a Redaction> for Redactor<'a> {
+    fn from(rule: &'a Redaction) -> Self {
+        Self { rule, credentials: &[] }
     }
 }
 

@@ -17,7 +17,7 @@ use gateway::router::Router;
 use gateway::table::{PathPattern, Route};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
-use pipeline::context::{Inbound, PluginData, Scheme};
+use pipeline::context::{Carried, Inbound, PluginData, Scheme};
 use pipeline::record::{EventIds, Turn};
 use pipeline::{BuildContext, Chains, Context, Forward, Reading, Record, RouteFacts, Services};
 use serde_json::json;
@@ -113,7 +113,7 @@ fn context() -> Context {
         route: None,
         consumer: None,
         credential: None,
-        carried: Vec::new(),
+        carried: Carried::default(),
         data: PluginData::default(),
     }
 }

@@ -30,13 +30,17 @@ pub enum Refusal {
     GatewayTimeout,
     /// The client's body did not come in time.
     RequestTimeout,
+    /// A plug-in needs the body, and there is no room to read it now.
+    NoRoom,
+    /// A plug-in broke a rule of its role.
+    Unexpected,
     /// The request matches a rule, and its intent could not be made durable.
     StoreUnavailable,
     /// The request matches a rule, and too many exchanges are open.
     TooManyExchanges,
 }
 
-/// Seconds after which a request that the store refused may be tried again.
+/// Seconds after which a request may be tried again for which there was no room, or no store.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 impl Refusal {
@@ -47,9 +51,12 @@ impl Refusal {
             Self::Looping => StatusCode::LOOP_DETECTED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::NoService | Self::NameResolution | Self::StoreUnavailable | Self::TooManyExchanges => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NoService
+            | Self::NameResolution
+            | Self::NoRoom
+            | Self::StoreUnavailable
+            | Self::TooManyExchanges => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unexpected => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -69,6 +76,8 @@ impl Refusal {
             Self::BadGateway => "An invalid response was received from the upstream server",
             Self::GatewayTimeout => "The upstream server is timing out",
             Self::RequestTimeout => "Request timeout",
+            Self::NoRoom => "Too many request bodies are being read; nothing was sent to the upstream server",
+            Self::Unexpected => "An unexpected error occurred",
             Self::StoreUnavailable => {
                 "The event of this request cannot be stored; nothing was sent to the upstream server"
             }
@@ -79,7 +88,7 @@ impl Refusal {
     /// The answer, in the form that the client's `Accept` prefers. Latencies and id headers are added where the answer is sent.
     pub fn answer(self, id: EventId, accept: Option<&HeaderValue>) -> Response<Bytes> {
         let mut response = answer::error(self.status(), self.message(), id, accept);
-        if matches!(self, Self::StoreUnavailable | Self::TooManyExchanges) {
+        if matches!(self, Self::NoRoom | Self::StoreUnavailable | Self::TooManyExchanges) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
         }
         if self == Self::MethodNotAllowed {

@@ -10,6 +10,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, SERVER, TE, TRANSFER_ENCODING, VIA,
 };
 use http::response::Parts;
+use pipeline::headers::{is_hop_by_hop, is_the_clients};
 use smallvec::SmallVec;
 
 use crate::hops::HOPS;
@@ -35,36 +36,6 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub const NAME: &str = concat!("retrohook/", env!("CARGO_PKG_VERSION"));
 const VIA_VALUE: HeaderValue = HeaderValue::from_static(concat!("1.1 retrohook/", env!("CARGO_PKG_VERSION")));
 const SERVER_VALUE: HeaderValue = HeaderValue::from_static(NAME);
-
-/// Headers that the gateway sets itself, whatever a client sends. Of the two that are lists it keeps what came.
-const OURS: [HeaderName; 10] = [
-    FORWARDED_FOR,
-    FORWARDED_PROTO,
-    FORWARDED_HOST,
-    FORWARDED_PORT,
-    FORWARDED_PATH,
-    FORWARDED_PREFIX,
-    REAL_IP,
-    REQUEST_ID,
-    VIA,
-    HOPS,
-];
-
-/// What begins the names of headers that say who the client is: only plug-ins may say that.
-const IDENTITY: [&str; 4] = ["x-consumer-", "x-credential-", "x-authenticated-", "x-anonymous-"];
-
-/// What begins the names, in hyphens, that a client may not send with underscores: a CGI server reads both spellings as one name. The last
-/// two begin those that say which method a `POST` stands for, which rules read with hyphens alone.
-const NEVER_WITH_UNDERSCORES: [&str; 8] = [
-    "x-forwarded-",
-    "x-real-ip",
-    "x-kong-",
-    "x-retrohook-",
-    "content-length",
-    "transfer-encoding",
-    "x-http-method",
-    "x-method-override",
-];
 
 /// What a client's headers said that the upstream hears from the gateway alone.
 #[derive(Debug, Default)]
@@ -128,21 +99,6 @@ pub fn take(headers: &mut HeaderMap) -> FromClient {
 
 /// Usually none or one.
 type Names = SmallVec<[HeaderName; 2]>;
-
-/// Whether a client may say this of itself.
-fn is_the_clients(name: &HeaderName) -> bool {
-    let text = name.as_str();
-    if text.contains('_') {
-        let hyphens = text.replace('_', "-");
-        let taken = IDENTITY.iter().chain(&NEVER_WITH_UNDERSCORES);
-        return !taken.into_iter().any(|begin| hyphens.starts_with(begin));
-    }
-    if !text.starts_with("x-") {
-        // hyper has answered an expectation before it read the body.
-        return !matches!(text, "via" | "proxy" | "expect");
-    }
-    !OURS.contains(name) && !IDENTITY.iter().any(|begin| text.starts_with(begin))
-}
 
 /// Turns headers that went through [`take`] and the plug-ins into the upstream's.
 pub fn to_upstream(headers: &mut HeaderMap, client: FromClient, by: ForwardedBy<'_>) {
@@ -215,14 +171,6 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in names.into_iter().chain(nominated) {
         headers.remove(name);
     }
-}
-
-/// Whether it concerns one connection only, whatever `Connection` says.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade"
-    )
 }
 
 /// What the `Connection` header names as concerning the connection only, besides what always does.
@@ -330,6 +278,7 @@ mod tests {
         let id = EventId::v7(Timestamp::from_millis(0), [0; 10]);
         let client = take(&mut map);
         assert_eq!(lines(&map), ["content-length: 2", "host: api.example.com", "x-kept: 1"]);
+        let kept = map.clone();
         to_upstream(
             &mut map,
             client,
@@ -363,6 +312,9 @@ mod tests {
                 "x-retrohook-hops: 0123456789abcdef;1",
             ]
         );
+        for name in map.keys().filter(|name| !kept.contains_key(*name)) {
+            assert!(!pipeline::headers::can_be_configured(name), "{name} is written by the gateway");
+        }
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// For the next piece of a request's body, while it is the client that is waited for; then it is answered with 408.
     pub body_patience: Duration,
+    /// For all of a body that is read whole before the service is asked (64 KiB at most), from the first wait for more of it; then it is
+    /// answered with 408. However often a piece comes, nobody holds room among the bodies that are read ahead for longer.
+    pub body_time: Duration,
     /// For a client to take any of the bytes of an answer that wait for it; then its connection is closed.
     pub answer_patience: Duration,
     /// What is held of bodies that are read before the service is asked and are not whole yet, in bytes, on all cores together; when it
@@ -38,6 +41,7 @@ impl Default for Limits {
             headers: 100,
             head_timeout: Duration::from_secs(60),
             body_patience: Duration::from_secs(60),
+            body_time: Duration::from_secs(120),
             answer_patience: Duration::from_secs(60),
             read_ahead: 64 << 20,
             read_ahead_time: Duration::from_millis(250),

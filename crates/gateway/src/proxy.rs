@@ -12,8 +12,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use pipeline::Context;
-use pipeline::access::{Deciding, RequestHead, Verdict};
-use pipeline::context::{Inbound, Scheme};
+use pipeline::access::{Deciding, RequestBody, RequestHead, Verdict};
+use pipeline::context::{Carried, Inbound, Scheme};
 use pipeline::observe::{End, Source};
 
 use crate::account::Account;
@@ -104,11 +104,11 @@ fn begin(
         route: None,
         consumer: None,
         credential: None,
-        carried: Vec::new(),
+        carried: Carried::default(),
         data: pipeline::context::PluginData::default(),
     };
     let (method, uri, headers) = (parts.method, rooted(parts.uri), parts.headers);
-    let head = RequestHead { method, uri, headers, body: None };
+    let head = RequestHead { method, uri, headers, body: RequestBody::Unread };
     (Account::new(connection, context), head, Sent::new(body))
 }
 
@@ -167,10 +167,9 @@ async fn find(
     access(core, account, route, head, sent).await?;
     // Only now: a plug-in may have answered in its place.
     let service = route.service.as_ref().ok_or(Early::Refused(Refusal::NoService))?;
-    if let Some(body) = head.body.take() {
+    if let RequestBody::Whole(body) = std::mem::replace(&mut head.body, RequestBody::Unread) {
         forward_body(head, sent, body);
     }
-
     let query = head.uri.path_and_query().unwrap_or(&asked);
     let target = Target::new(service, &found, query, host, inbound.local.ip())
         .ok_or(Early::Refused(Refusal::BadRequest))?;
@@ -214,17 +213,23 @@ async fn access(
     let mut chain = route.chains.nobody();
     let mut next = 0;
     while let Some(link) = chain.access().get(next) {
-        if link.role.reads_body() && head.body.is_none() {
-            head.body = sent.whole(core).await.map_err(Early::Refused)?;
-        }
         let verdict = match link.role.access(head, &mut account.context) {
             Deciding::Now(verdict) => verdict,
             Deciding::Later(verdict) => verdict.await,
         };
-        if let Verdict::Respond(answer) = verdict {
-            return Err(Early::Answered(answer));
+        match verdict {
+            Verdict::Continue => next += 1,
+            Verdict::Respond(answer) => return Err(Early::Answered(answer)),
+            Verdict::NeedsBody if head.body == RequestBody::Unread => {
+                head.body = sent.whole(core).await.map_err(Early::Refused)?;
+                continue;
+            }
+            Verdict::NeedsBody => {
+                let instance = link.instance;
+                tracing::error!(%instance, "a plug-in needs a body that it was given: this is a bug in Retrohook");
+                return Err(Early::Refused(Refusal::Unexpected));
+            }
         }
-        next += 1;
         let chosen = route.chains.of(account.context.consumer.as_deref());
         if !std::ptr::eq(chosen, chain) {
             next = chosen.access_after(link.rank);
@@ -276,7 +281,7 @@ fn recorded(
                 exchange.request_data(&bytes);
                 UpstreamBody::whole(bytes)
             }
-            Ahead::Begun(ahead) => {
+            Ahead::Begun(ahead, _) => {
                 ahead.iter().for_each(|bytes| exchange.request_data(bytes));
                 let (progress, patience) = (exchange.progress().clone(), core.limits.body_patience);
                 let body = sent.incoming;

@@ -10,15 +10,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use pipeline::RequestBody;
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
 use crate::core::Core;
+use crate::limits::Limits;
 
 /// A body that says to be this long or shorter is read whole; of any other no more than this is read ahead.
 pub(crate) const WHOLE_BODY: usize = 64 << 10;
@@ -26,7 +29,18 @@ pub(crate) const WHOLE_BODY: usize = 64 << 10;
 /// What was read of a body before anything was sent.
 pub(crate) enum Ahead {
     Whole(Bytes),
-    Begun(VecDeque<Bytes>),
+    Begun(VecDeque<Bytes>, Stopped),
+}
+
+/// Why a body was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// Nothing of it is to be read before, or no more within this time.
+    AsAsked,
+    /// It is longer than [`WHOLE_BODY`].
+    TooLong,
+    /// The budget has no room for it now.
+    NoRoom,
 }
 
 /// How much of a body is read ahead.
@@ -64,20 +78,24 @@ impl Sent {
         Self { incoming, ahead: None }
     }
 
-    /// Reads all of it; `None` if it is longer than [`WHOLE_BODY`], or there is no room for it now.
-    pub async fn whole(&mut self, core: &Core) -> Result<Option<Bytes>, Refusal> {
-        if self.ahead.is_none() {
-            let length = self.incoming.size_hint().exact();
-            let is_long = length.is_some_and(|length| length > WHOLE_BODY as u64);
-            self.ahead = Some(match is_long {
-                true => Ahead::Begun(VecDeque::new()),
-                false => read(core, &mut self.incoming, Extent::Whole).await?,
-            });
-        }
-        Ok(match &self.ahead {
-            Some(Ahead::Whole(bytes)) => Some(bytes.clone()),
-            _ => None,
-        })
+    /// Reads all of it for a plug-in.
+    ///
+    /// # Errors
+    /// If it breaks off, does not come in time, or there is no room for it now. A plug-in must not judge by less than all of a body that it
+    /// could have had.
+    pub async fn whole(&mut self, core: &Core) -> Result<RequestBody, Refusal> {
+        let length = self.incoming.size_hint().exact();
+        let ahead = match length.is_some_and(|length| length > WHOLE_BODY as u64) {
+            true => Ahead::Begun(VecDeque::new(), Stopped::TooLong),
+            false => read(core, &mut self.incoming, Extent::Whole).await?,
+        };
+        let body = match &ahead {
+            Ahead::Whole(bytes) => RequestBody::Whole(bytes.clone()),
+            Ahead::Begun(_, Stopped::NoRoom) => return Err(Refusal::NoRoom),
+            Ahead::Begun(_, Stopped::TooLong | Stopped::AsAsked) => RequestBody::TooLong,
+        };
+        self.ahead = Some(ahead);
+        Ok(body)
     }
 
     /// This is what the client sent, as far as the service is concerned.
@@ -106,31 +124,55 @@ async fn read(core: &Core, body: &mut Incoming, extent: Extent) -> Result<Ahead,
     }
     let length = body.size_hint().exact();
     if extent == Extent::Nothing {
-        return Ok(Ahead::Begun(VecDeque::new()));
+        return Ok(Ahead::Begun(VecDeque::new(), Stopped::AsAsked));
     }
     let most = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(WHOLE_BODY).min(WHOLE_BODY);
     let mut held = Held::new(core.read_ahead.clone(), most);
-    let until = (extent == Extent::Beginning).then(|| Instant::now() + core.limits.read_ahead_time);
+    let mut deadline = Deadline::new(extent, &core.limits);
+    let mut stopped = Stopped::TooLong;
     while held.len() < WHOLE_BODY {
-        let data = match next(core, body, until).await? {
+        let data = match next(core, body, &mut deadline).await? {
             Some(Next::Data(data)) => data,
             Some(Next::End) => return Ok(Ahead::Whole(held.into_bytes())),
-            None => break,
+            None => {
+                stopped = Stopped::AsAsked;
+                break;
+            }
         };
         if body.is_end_stream() && held.len() == 0 {
             // The usual case: it came in one piece, which is passed on as it is.
             return Ok(Ahead::Whole(data));
         }
         if let Err(data) = held.push(data) {
-            return Ok(Ahead::Begun(
-                [held.into_bytes(), data].into_iter().filter(|piece| !piece.is_empty()).collect(),
-            ));
+            let pieces = [held.into_bytes(), data].into_iter().filter(|piece| !piece.is_empty());
+            return Ok(Ahead::Begun(pieces.collect(), Stopped::NoRoom));
         }
         if body.is_end_stream() {
             return Ok(Ahead::Whole(held.into_bytes()));
         }
     }
-    Ok(Ahead::Begun([held.into_bytes()].into_iter().filter(|piece| !piece.is_empty()).collect()))
+    let pieces = [held.into_bytes()].into_iter().filter(|piece| !piece.is_empty());
+    Ok(Ahead::Begun(pieces.collect(), stopped))
+}
+
+/// Until when a body may take, whatever comes of it meanwhile: what is held of it is room that others need.
+struct Deadline {
+    time: Duration,
+    /// From the first wait.
+    at: Option<Instant>,
+    /// What was read until then is enough; else the client is too slow.
+    is_enough: bool,
+}
+
+impl Deadline {
+    fn new(extent: Extent, limits: &Limits) -> Self {
+        match extent {
+            Extent::Whole => Self { time: limits.body_time, at: None, is_enough: false },
+            Extent::Beginning | Extent::Nothing => {
+                Self { time: limits.read_ahead_time, at: None, is_enough: true }
+            }
+        }
+    }
 }
 
 enum Next {
@@ -138,21 +180,23 @@ enum Next {
     End,
 }
 
-/// The next piece; `None` if it does not come before `until`.
+/// The next piece; `None` if it does not come before a deadline after which what was read is enough.
 ///
 /// # Errors
-/// If the body breaks off, or stands still for too long.
-async fn next(core: &Core, body: &mut Incoming, until: Option<Instant>) -> Result<Option<Next>, Refusal> {
+/// If the body breaks off, stands still for too long, or takes too long as a whole.
+async fn next(core: &Core, body: &mut Incoming, deadline: &mut Deadline) -> Result<Option<Next>, Refusal> {
     let frame = match soon(body).await {
         Some(frame) => frame,
         None => {
-            let patience = Instant::now() + core.limits.body_patience;
-            let due = until.unwrap_or(patience).min(patience);
+            let now = Instant::now();
+            let at = *deadline.at.get_or_insert(now + deadline.time);
+            let due = at.min(now + core.limits.body_patience);
             tokio::select! {
                 biased;
                 frame = body.frame() => frame,
                 () = tokio::time::sleep_until(due) => {
-                    return if Some(due) == until { Ok(None) } else { Err(Refusal::RequestTimeout) };
+                    let is_enough = deadline.is_enough && due == at;
+                    return if is_enough { Ok(None) } else { Err(Refusal::RequestTimeout) };
                 }
                 // A node that stops waits only for clients that go on sending.
                 () = core.drained_for(core.limits.drain_grace) => return Err(Refusal::RequestTimeout),

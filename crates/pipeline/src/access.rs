@@ -10,12 +10,10 @@ use crate::Context;
 
 /// Looks at each request of its routes, in the order of the chain, until one answers.
 pub trait Access: Send + Sync + 'static {
-    /// Whether it looks at the body. Then the body is read before, as far as it is no longer than 64 KiB, and the client waits for nothing else.
-    fn reads_body(&self) -> bool {
-        false
-    }
-
     /// Judges a request. What it changes of the head is forwarded; who the consumer is, it writes into the context.
+    ///
+    /// One that cannot judge without the body says [`Verdict::NeedsBody`], and has changed nothing until then. It is asked again when the
+    /// body has been read, and must judge by what there is.
     fn access<'a>(&'a self, request: &'a mut RequestHead, context: &'a mut Context) -> Deciding<'a>;
 }
 
@@ -29,8 +27,19 @@ pub struct RequestHead {
     /// The client's headers without those that concern one connection and those that only the gateway sets; what `access` changes is
     /// forwarded.
     pub headers: HeaderMap,
-    /// The body, once a plug-in looks at bodies; what `access` changes is forwarded. `None` if none does, or it is too long.
-    pub body: Option<Bytes>,
+    /// The body, as far as it has been read for plug-ins.
+    pub body: RequestBody,
+}
+
+/// A request's body, as plug-ins see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestBody {
+    /// No plug-in has needed it so far.
+    Unread,
+    /// All of it; what `access` changes is forwarded.
+    Whole(Bytes),
+    /// It is longer than 64 KiB. It is forwarded as it comes, and no plug-in can look at it.
+    TooLong,
 }
 
 /// What a plug-in says of a request.
@@ -40,6 +49,8 @@ pub enum Verdict {
     Continue,
     /// Answer with this; later plug-ins of this role and the upstream are not asked.
     Respond(Response<Bytes>),
+    /// Ask again when the body has been read. A request whose body does not come is answered without asking again.
+    NeedsBody,
 }
 
 /// A verdict now, or one that must be waited for (a lookup in a remote store).

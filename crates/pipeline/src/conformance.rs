@@ -18,8 +18,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::access::{Deciding, RequestHead, Verdict};
-use crate::context::{Context, Inbound, PluginData, RouteFacts, RouteRef, Routes, Scheme};
+use crate::access::{Access, Deciding, RequestBody, RequestHead, Verdict};
+use crate::context::{Carried, Context, Inbound, PluginData, RouteFacts, RouteRef, Routes, Scheme};
 use crate::observe::{End, Observed, Source, Took};
 use crate::record::{Answer, EventIds, Forward, Hold, Joint, Reading, Turn, Watch};
 use crate::respond::AnswerHead;
@@ -176,7 +176,7 @@ fn context(started: Instant) -> Context {
         route: Some(RouteRef::new(Rc::new(TheRoute(facts)), 0)),
         consumer: None,
         credential: None,
-        carried: Vec::new(),
+        carried: Carried::default(),
         data: PluginData::default(),
     }
 }
@@ -200,15 +200,23 @@ impl Exchange {
         let Some(role) = &plugin.access else { return };
         let (method, uri) = (self.method.clone(), self.uri.clone());
         let bodies = [&b""[..], b"{\"apikey\":[\xff", b"--x\r\n\r\n--x--", b"apikey=%zz&apikey"];
-        let body = bodies[self.path.len() % bodies.len()];
-        let body = role.reads_body().then(|| Bytes::from_static(body));
-        let mut request = RequestHead { method, uri, headers: self.headers.clone(), body };
-        let verdict = match role.access(&mut request, context) {
-            Deciding::Now(verdict) => verdict,
-            Deciding::Later(verdict) => wait(verdict),
-        };
-        if let Verdict::Respond(answer) = verdict {
-            assert!(!answer.status().is_informational(), "an answer ends the exchange");
+        let bodies = bodies.map(|body| RequestBody::Whole(Bytes::from_static(body)));
+        let body = bodies.get(self.path.len() % (bodies.len() + 1)).unwrap_or(&RequestBody::TooLong);
+        let headers = self.headers.clone();
+        let mut request = RequestHead { method, uri, headers, body: RequestBody::Unread };
+        let mut verdict = judge(&**role, &mut request, context);
+        if matches!(verdict, Verdict::NeedsBody) {
+            let is_as_before = request.headers == self.headers && request.uri == self.uri;
+            assert!(is_as_before && context.consumer.is_none(), "it has changed nothing yet");
+            request.body = body.clone();
+            verdict = judge(&**role, &mut request, context);
+        }
+        match verdict {
+            Verdict::Continue => {}
+            Verdict::Respond(answer) => {
+                assert!(!answer.status().is_informational(), "an answer ends the exchange");
+            }
+            Verdict::NeedsBody => panic!("it has the body, and asks for it"),
         }
     }
 
@@ -298,6 +306,13 @@ impl Exchange {
                 },
             });
         }
+    }
+}
+
+fn judge(role: &dyn Access, request: &mut RequestHead, context: &mut Context) -> Verdict {
+    match role.access(request, context) {
+        Deciding::Now(verdict) => verdict,
+        Deciding::Later(verdict) => wait(verdict),
     }
 }
 

@@ -7,8 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use event::redaction::CredentialNames;
 use event::{EventId, Timestamp};
-use http::{HeaderName, HeaderValue, Version};
+use http::{HeaderValue, Version};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -33,8 +34,8 @@ pub struct Context {
     pub consumer: Option<Arc<Consumer>>,
     /// With what.
     pub credential: Option<Arc<Credential>>,
-    /// Where the client's credentials may stand, as far as plug-ins look for them.
-    pub carried: Vec<Arc<Carried>>,
+    /// Where the request may have carried credentials, as far as plug-ins look for them.
+    pub carried: Carried,
     /// What plug-ins keep of this exchange from one role to the next.
     pub data: PluginData,
 }
@@ -91,14 +92,12 @@ pub struct Credential {
     pub identifier: Option<String>,
 }
 
-/// Where a plug-in looks for credentials: whoever keeps something of a request for others leaves out what stands there.
+/// Where plug-ins look for credentials: whoever keeps something of an exchange for others leaves out what stands there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
-    /// In headers of these names.
-    pub headers: Vec<HeaderName>,
-    /// In arguments of the query of these names.
-    pub arguments: Vec<String>,
-    /// In the body as it is forwarded.
+    /// Under these names in headers and in the query, of the request and of an answer that repeats it; those of each plug-in.
+    pub names: Vec<Arc<CredentialNames>>,
+    /// Whether the body may still have one as it is forwarded.
     pub in_body: bool,
 }
 

@@ -27,6 +27,7 @@ pub mod choice;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod context;
+pub mod headers;
 pub mod kind;
 pub mod observe;
 pub mod plugin;
@@ -35,7 +36,7 @@ pub mod record;
 pub mod respond;
 pub mod services;
 
-pub use access::{Access, Deciding, RequestHead, Verdict};
+pub use access::{Access, Deciding, RequestBody, RequestHead, Verdict};
 pub use chain::Chain;
 pub use choice::{Chains, Scope};
 pub use context::{Context, RouteFacts};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use event::timestamp::Clock;
 use event::{EventId, Timestamp, TopicId};
 use http::Version;
-use pipeline::context::{Inbound, PluginData, RouteFacts, RouteRef, Routes, Scheme};
+use pipeline::context::{Carried, Inbound, PluginData, RouteFacts, RouteRef, Routes, Scheme};
 use pipeline::{BuildContext, CheckContext, Context, PluginKind, Services, conformance};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::value::RawValue;
@@ -131,7 +131,7 @@ pub(crate) fn context() -> Context {
         route: Some(RouteRef::new(Rc::new(TheRoute(route)), 0)),
         consumer: None,
         credential: None,
-        carried: Vec::new(),
+        carried: Carried::default(),
         data: PluginData::default(),
     }
 }

@@ -8,7 +8,7 @@ use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use super::{REDACTED, text_of};
-use crate::redaction::Redaction;
+use crate::redaction::Redactor;
 
 /// What an event has of the headers of a request, and of those of an answer: the bytes of names and values together.
 pub const MAX_HEADERS: usize = 16 * 1024;
@@ -22,15 +22,15 @@ pub(super) const SURELY_FITS: usize = MAX_HEADERS / 4;
 #[derive(Debug)]
 pub struct HeadersView<'a> {
     headers: &'a HeaderMap,
-    redaction: &'a Redaction,
+    redactor: Redactor<'a>,
     /// By their place, in order.
     left_out: Vec<usize>,
 }
 
 impl<'a> HeadersView<'a> {
     /// Decides what is left out.
-    pub fn new(headers: &'a HeaderMap, redaction: &'a Redaction) -> Self {
-        let mut view = Self { headers, redaction, left_out: Vec::new() };
+    pub fn new(headers: &'a HeaderMap, redactor: impl Into<Redactor<'a>>) -> Self {
+        let mut view = Self { headers, redactor: redactor.into(), left_out: Vec::new() };
         let raw: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         if raw > SURELY_FITS {
             let sizes =
@@ -46,12 +46,12 @@ impl<'a> HeadersView<'a> {
     }
 
     fn text(&self, name: &HeaderName, value: &'a HeaderValue) -> Cow<'a, str> {
-        if self.redaction.headers.covers(name) {
+        if self.redactor.covers(name) {
             return Cow::Borrowed(REDACTED);
         }
         match text_of(value.as_bytes()) {
-            Cow::Borrowed(text) => self.redaction.query.value(text),
-            Cow::Owned(text) => Cow::Owned(self.redaction.query.value(&text).into_owned()),
+            Cow::Borrowed(text) => self.redactor.value(text),
+            Cow::Owned(text) => Cow::Owned(self.redactor.value(&text).into_owned()),
         }
     }
 }

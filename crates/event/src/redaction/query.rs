@@ -6,7 +6,9 @@
 //! character too many is redacted, never one too few.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use super::CredentialNames;
 use crate::facts::REDACTED;
 use crate::percent::decode;
 
@@ -57,23 +59,51 @@ impl QueryRedaction {
 
     /// A request target with the secrets of its query replaced. Its path stays what it is.
     pub fn uri<'t>(&self, uri: &'t str) -> Cow<'t, str> {
-        let query = uri.find(['?', '#']).map_or(uri.len(), |mark| mark + 1);
-        self.replaced(uri, query)
+        self.with(&[]).uri(uri)
     }
 
     /// A header's value with the secrets of all queries in it replaced.
     pub fn value<'t>(&self, value: &'t str) -> Cow<'t, str> {
-        self.replaced(value, 0)
+        self.with(&[]).value(value)
     }
 
     /// The secrets themselves, as they stand in the text.
     pub fn secrets<'t>(&self, text: &'t str) -> Vec<&'t str> {
-        self.spans(text, 0, 0).into_iter().map(|(begin, end)| &text[begin..end]).collect()
+        let spans = self.with(&[]).spans(text, 0, 0);
+        spans.into_iter().map(|(begin, end)| &text[begin..end]).collect()
+    }
+
+    /// The same, and parameters of these names as well.
+    pub(super) fn with<'a>(&'a self, credentials: &'a [Arc<CredentialNames>]) -> Search<'a> {
+        Search { rule: self, credentials }
+    }
+}
+
+/// Looks for what is replaced in one text.
+#[derive(Clone, Copy)]
+pub(super) struct Search<'a> {
+    rule: &'a QueryRedaction,
+    credentials: &'a [Arc<CredentialNames>],
+}
+
+impl Search<'_> {
+    pub fn uri<'t>(&self, uri: &'t str) -> Cow<'t, str> {
+        let query = uri.find(['?', '#']).map_or(uri.len(), |mark| mark + 1);
+        self.replaced(uri, query)
+    }
+
+    pub fn value<'t>(&self, value: &'t str) -> Cow<'t, str> {
+        self.replaced(value, 0)
+    }
+
+    fn finds_nothing(&self) -> bool {
+        let QueryRedaction { of_secrets, names } = self.rule;
+        !of_secrets && names.is_empty() && self.credentials.iter().all(|also| also.arguments.is_empty())
     }
 
     fn replaced<'t>(&self, text: &'t str, start: usize) -> Cow<'t, str> {
         // No value stands without one of these before, in or behind it; most texts have none, and looking closer costs more.
-        if (!self.of_secrets && self.names.is_empty()) || !has_any(text, [b'=', b'%', b'@']) {
+        if self.finds_nothing() || !has_any(text, [b'=', b'%', b'@']) {
             return Cow::Borrowed(text);
         }
         let spans = self.spans(text, start, 0);
@@ -97,7 +127,7 @@ impl QueryRedaction {
     /// The secrets of a text, in order of their begin; queries in it begin at `start` at the earliest.
     fn spans(&self, text: &str, start: usize, depth: usize) -> Vec<Span> {
         let mut spans = Vec::new();
-        if self.of_secrets {
+        if self.rule.of_secrets {
             user_infos(text, &mut spans);
         }
         let query = &text[start..];
@@ -127,13 +157,17 @@ impl QueryRedaction {
     fn is_secret(&self, name: &str, has_state: impl FnOnce() -> bool) -> bool {
         let name = decode(name);
         let name = name.trim();
+        let QueryRedaction { of_secrets, names } = self.rule;
         let is_named = |part: &str| {
             let same = |known: &str| known.eq_ignore_ascii_case(part);
-            self.names.iter().any(|known| same(known)) || (self.of_secrets && SECRETS.into_iter().any(same))
+            let any = |names: &[String]| names.iter().any(|known| same(known));
+            any(names)
+                || (*of_secrets && SECRETS.into_iter().any(same))
+                || self.credentials.iter().any(|also| any(&also.arguments))
         };
         is_named(name)
             || (name.contains(PARTED) && name.split(PARTED).any(is_named))
-            || (self.of_secrets && name.eq_ignore_ascii_case("code") && has_state())
+            || (*of_secrets && name.eq_ignore_ascii_case("code") && has_state())
     }
 
     /// Whether a secret shows once the value is decoded: it may be a URL with a query of its own.

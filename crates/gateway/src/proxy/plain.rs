@@ -39,7 +39,7 @@ impl Routed {
                     counter.into_iter().for_each(|count| count.set(bytes.len() as u64));
                     UpstreamBody::whole(bytes)
                 }
-                Ok(Ahead::Begun(ahead)) => {
+                Ok(Ahead::Begun(ahead, _)) => {
                     let follower = counter.map_or(Follower::Nobody, Follower::Counter);
                     ahead.iter().for_each(|bytes| follower.passes(bytes));
                     let body = sent.incoming;

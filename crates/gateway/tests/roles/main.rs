@@ -26,6 +26,7 @@ use testkit::wait;
 use uuid::Uuid;
 
 mod access;
+mod bodies;
 mod observe;
 mod record;
 mod respond;
@@ -91,8 +92,24 @@ impl World {
         Self::to(address, upstream, &instances)
     }
 
-    /// The instances of no scope are for requests without a route, too.
+    /// With one instance for all, and other limits than usual.
+    fn limited(limits: Limits, instance: Instance) -> Self {
+        let upstream = Upstream::start();
+        let address = upstream.address();
+        Self::build(address, upstream, &[(Scope::default(), instance)], limits)
+    }
+
     fn to(address: SocketAddr, upstream: Upstream, instances: &[(Scope, Instance)]) -> Self {
+        Self::build(address, upstream, instances, Limits::default())
+    }
+
+    /// The instances of no scope are for requests without a route, too.
+    fn build(
+        address: SocketAddr,
+        upstream: Upstream,
+        instances: &[(Scope, Instance)],
+        limits: Limits,
+    ) -> Self {
         let service = Arc::new(Service {
             name: "profiles".into(),
             destination: Destinations::default().get(&address.ip().to_string(), address.port()),
@@ -124,7 +141,7 @@ impl World {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             scheme: Scheme::Http,
             workers: 1,
-            limits: Limits::default(),
+            limits,
             names: dialing::Names::system(),
             front: Front::default(),
         };

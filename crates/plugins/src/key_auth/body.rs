@@ -66,93 +66,109 @@ fn parameter(text: &str, name: &str) -> Option<String> {
     })
 }
 
-/// What stands under a name in a body of this `Content-Type`.
+/// A body that has been looked at: what may stand under names in it.
+pub(super) enum Parsed<'t> {
+    /// The members of a JSON object, in order, their values as they were written.
+    Members(Vec<(String, &'t RawValue)>),
+    Arguments(&'t [u8]),
+    Parts {
+        body: &'t [u8],
+        parts: Vec<Part<'t>>,
+    },
+    /// Nothing has a name in it.
+    Nameless,
+}
+
+/// Looks at a body of this `Content-Type`.
 ///
 /// # Errors
-/// If it says to be JSON and is none, or has a boundary that none can be.
-pub(super) fn find<'t>(content_type: &[u8], body: &'t [u8], name: &str) -> Result<Found<'t>, Unreadable> {
+/// If it says to be JSON and is not, or has a boundary that none can be.
+pub(super) fn parse<'t>(content_type: &[u8], body: &'t [u8]) -> Result<Parsed<'t>, Unreadable> {
+    if body.is_empty() {
+        return Ok(Parsed::Nameless);
+    }
     match Form::of(content_type) {
-        Form::Json => in_json(body, name).map_err(|_| Unreadable),
-        Form::Arguments => Ok(query::find(body, name)),
-        Form::Multipart(boundary) => {
-            let mut parts = parts(body, &boundary).filter(|part| part.name.as_deref() == Some(name));
-            Ok(match (parts.next(), parts.next()) {
-                (None, _) => Found::Nothing,
-                (Some(one), None) => Found::One(Cow::Borrowed(one.value)),
-                (Some(_), Some(_)) => Found::Several,
-            })
-        }
+        Form::Json => json(body).map_err(|_| Unreadable),
+        Form::Arguments => Ok(Parsed::Arguments(body)),
+        Form::Multipart(boundary) => Ok(Parsed::Parts { body, parts: parts(body, &boundary) }),
         Form::Unreadable => Err(Unreadable),
-        Form::Other => Ok(Found::Nothing),
+        Form::Other => Ok(Parsed::Nameless),
     }
 }
 
-/// The body without what stands under these names; `None` if there is nothing of it.
-///
-/// # Errors
-/// As [`find`].
-pub(super) fn without(
-    content_type: &[u8],
-    body: &[u8],
-    names: &[String],
-) -> Result<Option<Vec<u8>>, Unreadable> {
-    Ok(match Form::of(content_type) {
-        Form::Json => json_without(body, names).map_err(|_| Unreadable)?,
-        Form::Arguments => query::without(body, names),
-        Form::Multipart(boundary) => {
-            let is_one = |part: &Part<'_>| part.name.as_ref().is_some_and(|name| names.contains(name));
-            let hidden: Vec<_> = parts(body, &boundary).filter(is_one).collect();
-            if hidden.is_empty() {
-                return Ok(None);
-            }
-            let mut left = Vec::with_capacity(body.len());
-            let mut at = 0;
-            for part in hidden {
-                left.extend_from_slice(&body[at..part.begin]);
-                at = part.end;
-            }
-            left.extend_from_slice(&body[at..]);
-            Some(left)
-        }
-        Form::Unreadable => return Err(Unreadable),
-        Form::Other => None,
-    })
-}
-
-fn in_json<'t>(body: &'t [u8], name: &str) -> Result<Found<'t>, serde_json::Error> {
-    if !is_object(body) {
+fn json(body: &[u8]) -> Result<Parsed<'_>, serde_json::Error> {
+    if !body.trim_ascii_start().starts_with(b"{") {
         // JSON all the same, or an error.
-        return serde_json::from_slice::<serde::de::IgnoredAny>(body).map(|_| Found::Nothing);
+        return serde_json::from_slice::<serde::de::IgnoredAny>(body).map(|_| Parsed::Nameless);
     }
     let Members(members) = serde_json::from_slice(body)?;
+    Ok(Parsed::Members(members))
+}
+
+impl<'t> Parsed<'t> {
+    /// What stands under a name.
+    pub fn find(&self, name: &str) -> Found<'t> {
+        match self {
+            Self::Members(members) => in_members(members, name),
+            Self::Arguments(text) => query::find(text, name),
+            Self::Parts { parts, .. } => {
+                let mut parts = parts.iter().filter(|part| part.name.as_deref() == Some(name));
+                match (parts.next(), parts.next()) {
+                    (None, _) => Found::Nothing,
+                    (Some(one), None) => Found::One(Cow::Borrowed(one.value)),
+                    (Some(_), Some(_)) => Found::Several,
+                }
+            }
+            Self::Nameless => Found::Nothing,
+        }
+    }
+
+    /// The body without what stands under these names; `None` if there is nothing of it.
+    pub fn without(&self, names: &[String]) -> Option<Vec<u8>> {
+        match self {
+            Self::Members(members) => members_without(members, names),
+            Self::Arguments(text) => query::without(text, names),
+            Self::Parts { body, parts } => parts_without(body, parts, names),
+            Self::Nameless => None,
+        }
+    }
+}
+
+fn in_members<'t>(members: &[(String, &'t RawValue)], name: &str) -> Found<'t> {
     let mut found = Found::Nothing;
     for (_, value) in members.iter().filter(|(key, _)| key == name) {
         if found != Found::Nothing || value.get().starts_with('[') {
-            return Ok(Found::Several);
+            return Found::Several;
         }
         if let Ok(text) = serde_json::from_str::<String>(value.get()) {
             found = Found::One(Cow::Owned(text.into_bytes()));
         }
     }
-    Ok(found)
+    found
 }
 
-fn json_without(body: &[u8], names: &[String]) -> Result<Option<Vec<u8>>, serde_json::Error> {
-    if !is_object(body) {
-        return serde_json::from_slice::<serde::de::IgnoredAny>(body).map(|_| None);
-    }
-    let Members(members) = serde_json::from_slice(body)?;
+fn members_without(members: &[(String, &RawValue)], names: &[String]) -> Option<Vec<u8>> {
     if !members.iter().any(|(key, _)| names.contains(key)) {
-        return Ok(None);
+        return None;
     }
     let others = members.iter().filter(|(key, _)| !names.contains(key));
     let others =
         others.map(|(key, value)| format!("{}:{}", serde_json::Value::from(key.as_str()), value.get()));
-    Ok(Some(format!("{{{}}}", others.collect::<Vec<_>>().join(",")).into_bytes()))
+    Some(format!("{{{}}}", others.collect::<Vec<_>>().join(",")).into_bytes())
 }
 
-fn is_object(body: &[u8]) -> bool {
-    body.trim_ascii_start().starts_with(b"{")
+fn parts_without(body: &[u8], parts: &[Part<'_>], names: &[String]) -> Option<Vec<u8>> {
+    let is_one = |part: &&Part<'_>| part.name.as_ref().is_some_and(|name| names.contains(name));
+    let mut hidden = parts.iter().filter(is_one).peekable();
+    hidden.peek()?;
+    let mut left = Vec::with_capacity(body.len());
+    let mut at = 0;
+    for part in hidden {
+        left.extend_from_slice(&body[at..part.begin]);
+        at = part.end;
+    }
+    left.extend_from_slice(&body[at..]);
+    Some(left)
 }
 
 /// The members of an object, in order, their values as they were written.
@@ -183,7 +199,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 }
 
 /// A part of a multipart body.
-struct Part<'t> {
+pub(super) struct Part<'t> {
     name: Option<String>,
     value: &'t [u8],
     /// Where its boundary begins.
@@ -193,7 +209,7 @@ struct Part<'t> {
 }
 
 /// The parts that are whole; `boundary` with its hyphens.
-fn parts<'t>(body: &'t [u8], boundary: &[u8]) -> impl Iterator<Item = Part<'t>> {
+fn parts<'t>(body: &'t [u8], boundary: &[u8]) -> Vec<Part<'t>> {
     let mut marks = Vec::new();
     let mut at = 0;
     while let Some(found) = position(&body[at..], boundary) {
@@ -205,8 +221,7 @@ fn parts<'t>(body: &'t [u8], boundary: &[u8]) -> impl Iterator<Item = Part<'t>> 
         at = begin + boundary.len();
     }
     let length = boundary.len();
-    let ranges: Vec<_> = marks.windows(2).map(|pair| (pair[0], pair[1])).collect();
-    ranges.into_iter().filter_map(move |(begin, end)| part(body, begin, begin + length, end))
+    marks.windows(2).filter_map(|pair| part(body, pair[0], pair[0] + length, pair[1])).collect()
 }
 
 fn part(body: &[u8], begin: usize, after: usize, end: usize) -> Option<Part<'_>> {

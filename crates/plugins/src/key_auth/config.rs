@@ -1,7 +1,7 @@
 //! What can be configured, and what is wrong with it.
 
 use http::header::HeaderName;
-use pipeline::ConfigProblem;
+use pipeline::{ConfigProblem, headers};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -47,9 +47,6 @@ pub(super) struct Valid {
     /// Those of `key_names`, in their order.
     pub headers: Vec<HeaderName>,
 }
-
-/// What a client says in headers that begin so never reaches a plug-in.
-const TAKEN_OUT: [&str; 4] = ["x-consumer-", "x-credential-", "x-authenticated-", "x-anonymous-"];
 
 /// Reads and checks the settings.
 pub(super) fn read(config: &Value) -> Result<Valid, Vec<ConfigProblem>> {
@@ -98,10 +95,10 @@ fn header(name: &str, in_header: bool) -> Result<HeaderName, (String, String)> {
         let message = format!("bad header name '{name}', allowed characters are A-Z, a-z, 0-9, '_', and '-'");
         return Err((message, "it is also the name of the argument and of the member".into()));
     };
-    let hyphens = header.as_str().replace('_', "-");
-    if in_header && TAKEN_OUT.iter().any(|begin| hyphens.starts_with(begin)) {
-        let message = format!("no client can send `{name}`: the gateway takes it out");
-        return Err((message, "take another name".into()));
+    if in_header && !headers::can_be_configured(&header) {
+        let message =
+            format!("`{name}` cannot carry a key: the gateway removes or writes this header itself");
+        return Err((message, "take another name, `apikey`, or set `key_in_header` to false".into()));
     }
     Ok(header)
 }

@@ -4,28 +4,30 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use event::redaction::CredentialNames;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Uri};
-use pipeline::context::Carried;
-use pipeline::{Access, Context, Deciding, RequestHead, Verdict, answer};
+use pipeline::context::Credential;
+use pipeline::{Access, Context, Deciding, RequestBody, RequestHead, Verdict, answer};
 
-use super::body::{self, Found};
+use super::body::{self, Found, Parsed, Unreadable};
 use super::config::{Config, Valid};
 use super::query;
-use crate::consumers::Consumers;
+use crate::consumers::{Consumers, Somebody};
 
 /// One configured key-auth.
 pub(super) struct KeyAuth {
     config: Config,
     headers: Vec<HeaderName>,
     challenge: HeaderValue,
-    /// What events must not say of a request whose body may have a key.
-    carried: Arc<Carried>,
-    /// The same where its body has none.
-    carried_beside_body: Arc<Carried>,
+    /// What no event says, of a request or of an answer that repeats it.
+    names: Arc<CredentialNames>,
     consumers: Consumers,
 }
+
+/// Who a key is: the consumer, and the credential.
+type Owner<'k> = (&'k Arc<Somebody>, &'k Arc<Credential>);
 
 /// Why nobody is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +56,14 @@ impl KeyAuth {
             Some(realm) => format!("Key realm=\"{realm}\""),
             None => "Key".to_owned(),
         };
-        let carried = Carried {
+        let names = CredentialNames {
             headers: if config.key_in_header { headers.clone() } else { Vec::new() },
             arguments: if config.key_in_query { config.key_names.clone() } else { Vec::new() },
-            in_body: config.key_in_body,
         };
-        let beside_body = Carried { in_body: false, ..carried.clone() };
         Self {
             challenge: HeaderValue::from_bytes(challenge.as_bytes())
                 .unwrap_or(HeaderValue::from_static("Key")),
-            carried: Arc::new(carried),
-            carried_beside_body: Arc::new(beside_body),
+            names: Arc::new(names),
             config,
             headers,
             consumers,
@@ -73,30 +72,80 @@ impl KeyAuth {
 
     fn judge(&self, request: &mut RequestHead, context: &mut Context) -> Verdict {
         let config = &self.config;
-        let is_let_through = (request.method == Method::OPTIONS && !config.run_on_preflight)
-            || (config.anonymous.is_some() && context.credential.is_some());
-        let found = (!is_let_through).then(|| {
-            self.key(request).and_then(|key| match key.is_empty() {
-                true => Err(Unknown::NoKey),
-                false => self.consumers.by_key(&key, context.started_at).ok_or(Unknown::Nobody),
-            })
-        });
-        let is_body_clean = config.hide_credentials && self.hide(request);
-        let carried = if is_body_clean { &self.carried_beside_body } else { &self.carried };
-        context.carried.push(carried.clone());
-        if config.hide_credentials && !is_body_clean {
-            // It may have a key that was not looked for: the service would get it.
-            return Verdict::Respond(self.refusal(Unknown::Body, context));
+        let needs_key = !self.lets_through_without_key(request, context);
+        let in_head = if needs_key { self.in_head(request) } else { Found::Nothing };
+        let is_in_head = in_head != Found::Nothing;
+        // The body only where that cannot be helped: whoever may send one can make the gateway wait for it.
+        let reads_body = config.key_in_body && (config.hide_credentials || (needs_key && !is_in_head));
+        let of_head = is_in_head.then(|| self.owner(in_head, context));
+        if reads_body && request.body == RequestBody::Unread {
+            return match of_head {
+                Some(Err(unknown)) if config.anonymous.is_none() => {
+                    Verdict::Respond(self.refusal(unknown, context))
+                }
+                _ => Verdict::NeedsBody,
+            };
         }
-        let Some(found) = found else { return Verdict::Continue };
-        let unknown = match found {
+        let bytes = if let RequestBody::Whole(bytes) = &request.body { bytes.clone() } else { Bytes::new() };
+        let body = if reads_body { Some(parsed(request, &bytes)) } else { None };
+        let owner = match (of_head, &body) {
+            _ if !needs_key => None,
+            (Some(owner), _) => Some(owner),
+            (None, Some(Ok(body))) => Some(self.owner(self.in_body(body), context)),
+            (None, Some(Err(Unreadable))) => Some(Err(Unknown::Body)),
+            (None, None) => Some(Err(Unknown::NoKey)),
+        };
+        context.carried.names.push(self.names.clone());
+        // Without hiding it stays in the body, wherever else a key was.
+        context.carried.in_body |=
+            config.key_in_body && !(config.hide_credentials && matches!(body, Some(Ok(_))));
+        if config.hide_credentials {
+            self.hide_in_head(request);
+            match body {
+                Some(Ok(body)) => {
+                    if let Some(left) = body.without(&config.key_names) {
+                        request.body = RequestBody::Whole(left.into());
+                    }
+                }
+                // It may have a key that was not looked for: the service would get it.
+                Some(Err(Unreadable)) => return Verdict::Respond(self.refusal(Unknown::Body, context)),
+                None => {}
+            }
+        }
+        owner.map_or(Verdict::Continue, |owner| self.let_in(owner, request, context))
+    }
+
+    /// A preflight, or a request that another plug-in has recognised: one of them is enough.
+    fn lets_through_without_key(&self, request: &RequestHead, context: &Context) -> bool {
+        let Config { run_on_preflight, anonymous, .. } = &self.config;
+        (request.method == Method::OPTIONS && !run_on_preflight)
+            || (anonymous.is_some() && context.credential.is_some())
+    }
+
+    fn owner(&self, found: Found<'_>, context: &Context) -> Result<Owner<'_>, Unknown> {
+        match found {
+            Found::One(key) if !key.is_empty() => {
+                self.consumers.by_key(&key, context.started_at).ok_or(Unknown::Nobody)
+            }
+            Found::One(_) | Found::Nothing => Err(Unknown::NoKey),
+            Found::Several => Err(Unknown::Several),
+        }
+    }
+
+    fn let_in(
+        &self,
+        owner: Result<Owner<'_>, Unknown>,
+        request: &mut RequestHead,
+        context: &mut Context,
+    ) -> Verdict {
+        let unknown = match owner {
             Ok((somebody, credential)) => {
                 somebody.identify(Some(credential), &mut request.headers, context);
                 return Verdict::Continue;
             }
             Err(unknown) => unknown,
         };
-        let Some(anonymous) = &config.anonymous else {
+        let Some(anonymous) = &self.config.anonymous else {
             return Verdict::Respond(self.refusal(unknown, context));
         };
         match self.consumers.find(anonymous) {
@@ -120,34 +169,31 @@ impl KeyAuth {
         refusal
     }
 
-    /// The first text that stands under one of the names.
-    fn key<'r>(&self, request: &'r RequestHead) -> Result<Cow<'r, [u8]>, Unknown> {
-        let config = &self.config;
-        for (name, header) in config.key_names.iter().zip(&self.headers) {
-            let mut found = Found::Nothing;
-            if config.key_in_header {
-                found = in_headers(request, header);
-            }
-            if found == Found::Nothing && config.key_in_query {
-                let query = request.uri.query().unwrap_or_default();
-                found = query::find(query.as_bytes(), name);
-            }
-            if found == Found::Nothing && config.key_in_body {
-                found = in_body(request, name)?;
-            }
-            match found {
-                Found::One(key) => return Ok(key),
-                Found::Several => return Err(Unknown::Several),
-                Found::Nothing => {}
+    /// What stands in a header or in the query under the first of the names that is there.
+    fn in_head<'r>(&self, request: &'r RequestHead) -> Found<'r> {
+        let Config { key_names, key_in_header, key_in_query, .. } = &self.config;
+        let query = request.uri.query().unwrap_or_default();
+        for (name, header) in key_names.iter().zip(&self.headers) {
+            let in_header = if *key_in_header { in_headers(request, header) } else { Found::Nothing };
+            let found = match in_header {
+                Found::Nothing if *key_in_query => query::find(query.as_bytes(), name),
+                found => found,
+            };
+            if found != Found::Nothing {
+                return found;
             }
         }
-        Err(Unknown::NoKey)
+        Found::Nothing
     }
 
-    /// Takes everything out that may be a key. `false` if the body could not be looked at.
-    fn hide(&self, request: &mut RequestHead) -> bool {
+    fn in_body<'b>(&self, body: &Parsed<'b>) -> Found<'b> {
+        let mut all = self.config.key_names.iter().map(|name| body.find(name));
+        all.find(|found| *found != Found::Nothing).unwrap_or(Found::Nothing)
+    }
+
+    /// Takes everything out of the head that may be a key.
+    fn hide_in_head(&self, request: &mut RequestHead) {
         let config = &self.config;
-        let is_body_clean = !config.key_in_body || self.hide_in_body(request);
         if config.key_in_header {
             self.headers.iter().for_each(|name| drop(request.headers.remove(name)));
         }
@@ -157,28 +203,10 @@ impl KeyAuth {
         {
             set_query(&mut request.uri, &left);
         }
-        is_body_clean
-    }
-
-    fn hide_in_body(&self, request: &mut RequestHead) -> bool {
-        let Some(body) = &request.body else { return false };
-        if body.is_empty() {
-            return true;
-        }
-        match body::without(content_type(request), body, &self.config.key_names) {
-            Ok(Some(left)) => request.body = Some(Bytes::from(left)),
-            Ok(None) => {}
-            Err(_) => return false,
-        }
-        true
     }
 }
 
 impl Access for KeyAuth {
-    fn reads_body(&self) -> bool {
-        self.config.key_in_body
-    }
-
     fn access<'a>(&'a self, request: &'a mut RequestHead, context: &'a mut Context) -> Deciding<'a> {
         Deciding::Now(self.judge(request, context))
     }
@@ -193,16 +221,15 @@ fn in_headers<'r>(request: &'r RequestHead, name: &HeaderName) -> Found<'r> {
     }
 }
 
-fn in_body<'r>(request: &'r RequestHead, name: &str) -> Result<Found<'r>, Unknown> {
-    let body = request.body.as_ref().ok_or(Unknown::Body)?;
-    if body.is_empty() {
-        return Ok(Found::Nothing);
+/// `bytes` are those of the body, if it is whole.
+fn parsed<'b>(request: &RequestHead, bytes: &'b Bytes) -> Result<Parsed<'b>, Unreadable> {
+    match request.body {
+        RequestBody::Whole(_) => {
+            let content_type = request.headers.get(CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+            body::parse(content_type, bytes)
+        }
+        RequestBody::TooLong | RequestBody::Unread => Err(Unreadable),
     }
-    body::find(content_type(request), body, name).map_err(|_| Unknown::Body)
-}
-
-fn content_type(request: &RequestHead) -> &[u8] {
-    request.headers.get(CONTENT_TYPE).map_or(&[], HeaderValue::as_bytes)
 }
 
 /// Gives a target another query; none, if it is empty.

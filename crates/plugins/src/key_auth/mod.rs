@@ -12,12 +12,16 @@
 //! ```
 //!
 //! ## Where the key is looked for
-//! For each of `key_names` in turn: in the header of that name, in the query, in the body, as far as `key_in_header`, `key_in_query` and
-//! `key_in_body` say. The first text that is found is the key. A header or an argument that stands there twice is refused.
+//! In the header and in the query, for each of `key_names` in turn, and only if neither has any of them, in the body likewise; as far as
+//! `key_in_header`, `key_in_query` and `key_in_body` say. The first text that is found is the key. A header or an argument that stands there
+//! twice is refused. A name in `key_names` that the gateway removes from requests or writes itself (`Via`, `Host`, `X-Forwarded-*`,
+//! `X-Consumer-*` and so on) is refused while `key_in_header` holds.
 //!
 //! A body is looked at if its `Content-Type` is `application/json` (a member of the outermost object), `application/x-www-form-urlencoded` or
-//! `multipart/form-data`. It is read whole before anything else is done with the request, whatever `request_buffering` says; one of more than
-//! 64 KiB cannot be looked at, and is refused if no key was found before.
+//! `multipart/form-data`. It is read whole before anything else is done with the request, whatever `request_buffering` says, but only where it
+//! must be: where the key is not in the head, or where keys are to be hidden. One of more than 64 KiB cannot be looked at, and is refused. One
+//! that does not come within two minutes is answered with 408, and while too many bodies are being read (64 MiB of all clients together), with
+//! 503 and `Retry-After`.
 //!
 //! ## What is answered
 //! | | status, message |
@@ -26,6 +30,7 @@
 //! | several under one name | 401 `Duplicate API key found` |
 //! | one that is nobody's, or is over | 401 `Unauthorized` |
 //! | a body that cannot be read | 400 `Cannot process request body` |
+//! | a body that does not come in time; no room for it | 408 `Request timeout`; 503 |
 //! | the consumer of `anonymous` does not exist | 500 `An unexpected error occurred` |
 //!
 //! With 401 comes `WWW-Authenticate: Key`, with `realm="…"` behind it if there is a `realm`. A request that is refused reaches no service,
@@ -43,7 +48,7 @@
 //! a body that may carry a key and is forwarded with it is not captured. Where keys are to be hidden, a body that cannot be looked at (it is not
 //! what its `Content-Type` says, or too long) is refused with 400, wherever the key was.
 //!
-//! Unlike Kong's, the id of a credential that a file declares without one does not follow from its key.
+//! Unlike Kong's, a key in the head goes before one in the body, under whichever name; and the id of a credential that a file declares without one does not follow from its key.
 
 use std::sync::Arc;
 

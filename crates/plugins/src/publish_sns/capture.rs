@@ -69,10 +69,7 @@ pub(super) enum Redact {
 }
 
 impl Problems {
-    /// What is kept out of headers and URIs.
-    ///
-    /// A `key-auth` plug-in on the same routes would add its `key_names` to the defaults; there is none yet, and a configuration with one is
-    /// refused.
+    /// What is kept out of headers and URIs, besides the names under which plug-ins look for credentials.
     pub(super) fn redaction(&mut self, capture: &Capture) -> Redaction {
         let mut redaction = match capture.redact {
             Redact::Secrets => Redaction::of_secrets(),

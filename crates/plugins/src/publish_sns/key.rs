@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use event::facts::{REDACTED, text_of};
 use event::record::MAX_KEY;
-use event::redaction::QueryRedaction;
+use event::redaction::Redactor;
 use http::HeaderMap;
 use http::header::HeaderName;
 use regex::{Captures, Regex};
@@ -30,10 +30,8 @@ pub(super) struct KeySource<'a> {
     pub service: &'a str,
     pub path: &'a str,
     pub headers: &'a HeaderMap,
-    /// Whether a header is what a plug-in looks for credentials in.
-    pub is_hidden: &'a dyn Fn(&HeaderName) -> bool,
-    /// What is left out of headers that hold a URL.
-    pub query: &'a QueryRedaction,
+    /// What is left out of headers.
+    pub redactor: Redactor<'a>,
     /// Of the first entry that matched; only asked for if [`KeyTemplate::needs_groups`].
     pub groups: Option<Captures<'a>>,
 }
@@ -113,14 +111,14 @@ impl Part {
             Self::Path => append(key, source.path),
             Self::Group(index) => group(source.groups.as_ref().and_then(|groups| groups.get(*index)), key),
             Self::Named(name) => group(source.groups.as_ref().and_then(|groups| groups.name(name)), key),
-            Self::Header(name) if (source.is_hidden)(name) => {
+            Self::Header(name) if source.redactor.carries_a_credential(name) => {
                 if source.headers.contains_key(name) {
                     key.push_str(REDACTED);
                 }
             }
             Self::Header(name) => {
                 if let Some(value) = source.headers.get(name) {
-                    append(key, &source.query.value(&text_of(value.as_bytes())));
+                    append(key, &source.redactor.value(&text_of(value.as_bytes())));
                 }
             }
         }

@@ -1,6 +1,5 @@
 //! A configured rule: everything of it that is made once.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use event::TopicId;
 use event::capture::{BodyCapture, JsonRedaction};
 use event::facts::{AuthenticatedEntity, HeadersView, RequestView, RuleFacts, bounded};
 use event::outcome::SuccessStatuses;
-use event::redaction::Redaction;
+use event::redaction::{Redaction, Redactor};
 use event::timestamp::Clock;
 use pipeline::{BuildContext, ConfigProblem, Context, Forward, Record, Watch};
 use serde::Serialize;
@@ -87,24 +86,15 @@ impl Rule {
         })
     }
 
-    /// What is left out of an event, with what plug-ins look for credentials in.
-    fn redaction(&self, context: &Context) -> Cow<'_, Redaction> {
-        let begin = Cow::Borrowed(&self.redaction);
-        context.carried.iter().fold(begin, |redaction, carried| {
-            Cow::Owned(redaction.into_owned().with(&carried.headers, &carried.arguments))
-        })
-    }
-
-    fn key(&self, forward: &Forward<'_>, spelling: &Spelling<'_>, redaction: &Redaction) -> Arc<str> {
+    fn key(&self, forward: &Forward<'_>, spelling: &Spelling<'_>, redactor: Redactor<'_>) -> Arc<str> {
         // What a group caught goes into the key, which is public: a secret of the query must not.
-        let text = if self.key.needs_groups() { Some(redaction.query.uri(&spelling.text)) } else { None };
+        let text = if self.key.needs_groups() { Some(redactor.uri(&spelling.text)) } else { None };
         let groups = text.as_ref().and_then(|text| self.matcher.captures(spelling.place, text));
         let source = KeySource {
             service: &forward.route.service,
             path: &spelling.service_path,
             headers: forward.headers,
-            is_hidden: &|name| forward.context.carried.iter().any(|carried| carried.headers.contains(name)),
-            query: &redaction.query,
+            redactor,
             groups,
         };
         self.key.render(&source).into()
@@ -114,12 +104,12 @@ impl Rule {
         &self,
         forward: &Forward<'_>,
         spelling: &Spelling<'_>,
-        redaction: &Redaction,
+        redactor: Redactor<'_>,
     ) -> Arc<str> {
-        let headers = HeadersView::new(forward.headers, redaction);
+        let headers = HeadersView::new(forward.headers, redactor);
         let authenticated_entity = authenticated_entity(forward.context);
-        let (uri, uri_cut) = bounded(redaction.query.uri(forward.uri));
-        let (upstream_uri, upstream_cut) = bounded(redaction.query.uri(forward.upstream_uri));
+        let (uri, uri_cut) = bounded(redactor.uri(forward.uri));
+        let (upstream_uri, upstream_cut) = bounded(redactor.uri(forward.upstream_uri));
         json(&RequestView {
             rule: &self.facts[spelling.place],
             method: forward.method.as_str(),
@@ -180,22 +170,19 @@ impl Record for PublishSns {
     fn watch(&self, forward: &Forward<'_>) -> Option<Box<dyn Watch>> {
         let Self(rule) = self;
         let spelling = spelling::find(&rule.matcher, rule.match_on, forward)?;
-        let redaction = rule.redaction(forward.context);
+        let carried = &forward.context.carried;
+        let redactor = Redactor::new(&rule.redaction, &carried.names);
         // Where in a body a credential stands only the plug-in knows that looked for it.
-        let has_credential = forward.context.carried.iter().any(|carried| carried.in_body);
-        let capture_request = rule.capture_request.filter(|_| !has_credential);
+        let capture_request = rule.capture_request.filter(|_| !carried.in_body);
         Some(Box::new(PublishWatch {
             // One event, however many entries match.
             id: forward.ids.first(0, 0),
-            key: rule.key(forward, &spelling, &redaction),
+            key: rule.key(forward, &spelling, redactor),
             started_at: forward.context.started_at,
-            request: rule.request_facts(forward, &spelling, &redaction),
+            request: rule.request_facts(forward, &spelling, redactor),
             request_body: capture_request.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
             response_body: rule.capture_response.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
-            redaction: match redaction {
-                Cow::Owned(of_this_request) => Some(Box::new(of_this_request)),
-                Cow::Borrowed(_) => None,
-            },
+            credentials: carried.names.clone(),
             stage: Stage::fresh(),
             rule: rule.clone(),
         }))

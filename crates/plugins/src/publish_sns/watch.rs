@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use event::capture::BodyCapture;
 use event::facts::{AnswerView, HeadersView};
-use event::redaction::Redaction;
+use event::redaction::{CredentialNames, Redactor};
 use event::{
     Content, Decision, EventId, Exchange, Fate, Intent, NewEvent, Outcome, Timestamp, UnknownReason,
 };
@@ -35,8 +35,8 @@ pub(super) struct PublishWatch {
     pub key: Arc<str>,
     pub started_at: Timestamp,
     pub request: Arc<str>,
-    /// In the place of the rule's, where the request carried a credential: an answer may repeat it.
-    pub redaction: Option<Box<Redaction>>,
+    /// Under which names the request may have carried credentials: an answer may repeat them.
+    pub credentials: Vec<Arc<CredentialNames>>,
     pub request_body: Option<BodyCapture>,
     pub response_body: Option<BodyCapture>,
     pub stage: Rc<Cell<Stage>>,
@@ -172,8 +172,8 @@ impl PublishWatch {
     fn answer_facts(&mut self, answer: &Answer<'_>) -> Arc<str> {
         let request_body = self.request_body.take().map(BodyCapture::finish);
         let response_body = self.response_body.take().map(BodyCapture::finish);
-        let headers =
-            HeadersView::new(answer.headers, self.redaction.as_deref().unwrap_or(&self.rule.redaction));
+        let redactor = Redactor::new(&self.rule.redaction, &self.credentials);
+        let headers = HeadersView::new(answer.headers, redactor);
         let view = AnswerView {
             status: answer.status,
             headers: &headers,

@@ -8,7 +8,7 @@ use event::facts::Latencies;
 use event::timestamp::Clock;
 use event::{Event, EventId, Timestamp, TopicId};
 use http::{HeaderMap, Method};
-use pipeline::context::{Inbound, PluginData, Scheme};
+use pipeline::context::{Carried, Inbound, PluginData, Scheme};
 use pipeline::record::{EventIds, Turn};
 use pipeline::{
     Answer, BuildContext, Context, Forward, Hold, Joint, NotKept, PluginKind, Record, RouteFacts, Services,
@@ -155,7 +155,7 @@ impl Bench {
 }
 
 /// That of a request with the id [`ID`], now.
-fn context() -> Context {
+pub fn context() -> Context {
     let inbound = Inbound {
         scheme: Scheme::Http,
         version: http::Version::HTTP_11,
@@ -172,7 +172,7 @@ fn context() -> Context {
         route: None,
         consumer: None,
         credential: None,
-        carried: Vec::new(),
+        carried: Carried::default(),
         data: PluginData::default(),
     }
 }

@@ -1,15 +1,18 @@
 //! What an event says of its exchange: the text that was matched, the facts, captured bodies, redaction.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use event::Fate;
 use event::facts::{AnswerFacts, BodyEncoding, CapturedBody, RequestFacts, Text};
+use event::redaction::CredentialNames;
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use pipeline::{Forward, Joint, Wants};
 use serde_json::{Value, json};
 
 use super::super::rule::default_type;
-use super::bench::{Bench, answer, block_on};
+use super::bench::{Bench, answer, block_on, context};
 
 /// The facts of the one event that comes of a `PUT` with these headers and bodies.
 fn facts(
@@ -68,6 +71,29 @@ fn the_facts_say_what_was_asked_and_answered() {
         "latencies": {"kong": 1, "proxy": 2, "request": 4},
     });
     assert_eq!(serde_json::to_value(answer).unwrap(), expected);
+}
+
+/// Services repeat what they are asked: in a redirect, in a header of their own.
+#[test]
+fn a_credential_that_the_answer_repeats_is_left_out_of_the_event() {
+    let bench = Bench::new(json!({ "capture": { "redact": "none" } }));
+    let names =
+        CredentialNames { headers: vec![HeaderName::from_static("x-door")], arguments: vec!["door".into()] };
+    let mut context = context();
+    context.carried.names.push(Arc::new(names));
+    let mut headers = HeaderMap::new();
+    headers.insert("x-door", HeaderValue::from_static("hunter2"));
+    headers.insert("location", HeaderValue::from_static("/elsewhere?a=1&door=hunter2"));
+    headers.insert("x-token", HeaderValue::from_static("open"));
+    let mut watch = bench.watch_of(&headers, |forward| forward.context = &context).unwrap();
+    block_on(watch.intend(&mut Joint::alone()).unwrap()).unwrap();
+    assert!(watch.settle(Fate::Answered { status: 200 }, &answer(&headers)).is_none());
+    let events = bench.events();
+    let exchange = events[0].body.exchange().unwrap();
+    for facts in [&exchange.request, exchange.answer.as_ref().unwrap()] {
+        assert!(!facts.contains("hunter2") && facts.contains("/elsewhere?a=1&door=REDACTED"), "{facts}");
+        assert!(facts.contains("open"), "the rule leaves nothing out: {facts}");
+    }
 }
 
 #[test]

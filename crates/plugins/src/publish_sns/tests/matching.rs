@@ -1,8 +1,10 @@
 //! Which requests match, and which key they get.
 
-use event::redaction::QueryRedaction;
+use std::sync::Arc;
+
+use event::redaction::{CredentialNames, Redaction, Redactor};
 use http::Method;
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::publish_sns::key::{KeySource, KeyTemplate};
 use crate::publish_sns::matcher::{Groups, Matcher, Pattern, compile};
@@ -75,15 +77,15 @@ fn too_many_large_matchers_are_refused_with_their_method() {
 fn key(template: &str, path: &str, headers: &[(&'static str, &[u8])]) -> String {
     let headers: HeaderMap = headers
         .iter()
-        .map(|(name, value)| {
-            (http::header::HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
-        })
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap()))
         .collect();
     let matcher = matcher(&[("PUT", "^/(?<kind>[a-z]+)/([^/]*)(/never)?")]);
-    let query = &QueryRedaction::of_secrets();
+    let redaction = Redaction::of_secrets();
+    let names = HeaderName::from_static("x-key");
+    let credentials = [Arc::new(CredentialNames { headers: vec![names], arguments: Vec::new() })];
     let groups = matcher.captures(0, path);
-    let is_hidden = &|name: &http::header::HeaderName| name == "x-key";
-    let source = KeySource { service: "users", path, headers: &headers, is_hidden, query, groups };
+    let redactor = Redactor::new(&redaction, &credentials);
+    let source = KeySource { service: "users", path, headers: &headers, redactor, groups };
     KeyTemplate::parse(template).unwrap().render(&source)
 }
 
