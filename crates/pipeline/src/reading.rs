@@ -140,6 +140,15 @@ impl Loosening {
     pub const FULL: Self = Self { decoded: true, trimmed: true, bare: true, twice: true };
 }
 
+/// The one text of all paths in normal form that some service may take for the same: [`Loosening::FULL`]. For whoever counts requests, so
+/// that no spelling begins a new count.
+pub fn canonical(normal: &str) -> Cow<'_, str> {
+    match normal.is_ascii() && !can_be_loosened(normal) {
+        true => Cow::Borrowed(normal),
+        false => Cow::Owned(loosened(normal, Loosening::FULL)),
+    }
+}
+
 /// How a path can be loosened to any effect, the mildest first; none for most paths, which costs one look at each byte.
 pub fn loosenings(path: &str) -> impl Iterator<Item = Loosening> + use<> {
     let is_odd = can_be_loosened(path);

@@ -78,3 +78,27 @@ fn what_cannot_be_loosened_is_not() {
         assert_eq!(loosened(path, Loosening::FULL), path);
     }
 }
+
+#[test]
+fn all_spellings_of_a_path_have_one_canonical_one() {
+    for path in [
+        "/a/b",
+        "/a/b/",
+        "/a%2Fb",
+        "/a%5Cb",
+        "/a\\b",
+        "/a;x=1/b",
+        "/a/b;y",
+        "/x%2F..%2Fa/b",
+        "/x/..;/a/b",
+        "/a/b.",
+        "/a/b%20",
+        "/a/%2562",
+        "/a/b\u{a0}",
+    ] {
+        assert_eq!(canonical(path), "/a/b", "{path}");
+    }
+    for path in ["/", "/a/B", "/ab", "/a/b/c"] {
+        assert_eq!(canonical(path), path);
+    }
+}

@@ -1,11 +1,12 @@
 //! What can be configured, and what is wrong with it.
 
 use http::header::HeaderName;
-use pipeline::ConfigProblem;
+use pipeline::{ConfigProblem, headers};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::counters::Limits;
 use super::period::Period;
 use crate::settings;
 
@@ -136,8 +137,7 @@ pub(super) enum Policy {
 /// The settings, checked.
 pub(super) struct Valid {
     pub config: Config,
-    /// The shortest period first.
-    pub limits: Vec<(Period, u64)>,
+    pub limits: Limits,
     /// Only with `limit_by: header`.
     pub header: Option<HeaderName>,
 }
@@ -162,20 +162,20 @@ pub(super) fn read(config: &Value) -> Result<Valid, Vec<ConfigProblem>> {
     let mut problem = |pointer: &str, message: String, hint: &str| {
         problems.push(ConfigProblem { pointer: pointer.to_owned(), message, hint: hint.to_owned() });
     };
-    let limits = Period::ALL.into_iter().filter_map(|period| Some((period, config.limit(period)?)));
-    let limits: Vec<_> = limits.collect();
-    if limits.is_empty() {
+    let given = Period::ALL.into_iter().filter_map(|period| Some((period, config.limit(period)?)));
+    let given: Vec<_> = given.collect();
+    if given.is_empty() {
         let message = "at least one of these fields must be non-empty: 'second', 'minute', 'hour', 'day', 'month', 'year'";
         problem("", message.into(), "say how many requests pass: `minute: 60`");
     }
-    for (period, _) in limits.iter().filter(|(_, limit)| *limit == 0) {
+    for (period, _) in given.iter().filter(|(_, limit)| *limit == 0) {
         problem(
             &format!("/{}", period.name()),
             "value must be greater than 0".into(),
             "remove the key for no limit",
         );
     }
-    for pair in limits.windows(2) {
+    for pair in given.windows(2) {
         let [(shorter, few), (longer, many)] = pair else { continue };
         if many < few {
             let (longer, shorter) = (longer.name(), shorter.name());
@@ -189,6 +189,19 @@ pub(super) fn read(config: &Value) -> Result<Valid, Vec<ConfigProblem>> {
     match (config.limit_by, &header) {
         (LimitBy::Header, None) => {
             problem("", "required field missing: `header_name`".into(), "name the header to count by");
+        }
+        (LimitBy::Header, Some(Ok(name))) if !headers::can_be_configured(name) => {
+            let message =
+                format!("cannot count by `{name}`: the gateway removes or writes this header itself");
+            let hint = match name.as_str() {
+                "x-forwarded-for" | "x-real-ip" => "count by the address: `limit_by: ip`",
+                name if name.starts_with("x-consumer-") => "count by the consumer: `limit_by: consumer`",
+                name if name.starts_with("x-credential-") => {
+                    "count by the credential: `limit_by: credential`"
+                }
+                _ => "name a header that clients send",
+            };
+            problem("/header_name", message, hint);
         }
         (_, Some(Err(_))) => {
             problem("/header_name", "not the name of a header".into(), "write it like X-Api-Client");
@@ -208,6 +221,7 @@ pub(super) fn read(config: &Value) -> Result<Valid, Vec<ConfigProblem>> {
         return Err(problems);
     }
     let header = header.and_then(Result::ok).filter(|_| config.limit_by == LimitBy::Header);
+    let limits = Period::ALL.map(|period| config.limit(period));
     Ok(Valid { config, limits, header })
 }
 

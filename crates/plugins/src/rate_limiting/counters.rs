@@ -8,14 +8,13 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use event::Timestamp;
 use uuid::Uuid;
 
 use super::period::{Period, Window};
 
 /// Parts of a table.
 const PARTS: usize = 16;
-/// How many a part remembers.
-pub(super) const MOST_OF_PART: usize = 4_096;
 
 /// The counts of all plug-ins of a node. Clones share them. What no generation of the configuration uses any more is forgotten.
 #[derive(Clone, Default)]
@@ -43,9 +42,35 @@ pub(super) struct Table {
     parts: [Mutex<Part>; PARTS],
 }
 
+/// What is counted. Each kind has room of its own, so that however many strangers ask, no consumer is forgotten for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// Consumers and credentials, which the configuration has.
+    Known,
+    /// Addresses, of which a client may have many.
+    Address,
+    /// Values of a header, of which a client sends what it likes; a service or a path.
+    Text,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Known, Self::Address, Self::Text];
+
+    /// How many of the kind a part of a table remembers.
+    pub(super) const fn room(self) -> usize {
+        match self {
+            Self::Known => 16_384,
+            Self::Address | Self::Text => 4_096,
+        }
+    }
+}
+
+/// For each period, the number of requests that it lets through in a window, if it has a limit.
+pub(super) type Limits = [Option<u64>; Period::ALL.len()];
+
 #[derive(Default)]
 struct Part {
-    counts: HashMap<u128, Counts>,
+    of_kinds: [HashMap<u128, Counts>; Kind::ALL.len()],
     /// Grows with each look.
     clock: u64,
 }
@@ -53,7 +78,7 @@ struct Part {
 /// How often one has been let through in the windows of now.
 #[derive(Clone, Copy, Default)]
 struct Counts {
-    windows: [Count; 6],
+    windows: [Count; Period::ALL.len()],
     last_look: u64,
 }
 
@@ -75,164 +100,100 @@ pub(super) struct Left {
 }
 
 /// What came of a look.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Looked {
-    pub left: Vec<Left>,
+    /// By period, for those that have a limit: what is left before this request.
+    pub left: [Option<Left>; Period::ALL.len()],
     /// Whether the request is let through, and counted.
     pub passes: bool,
-    /// How many were forgotten to make room.
+    /// How many were forgotten to make room while their windows were still open.
     pub forgotten: usize,
 }
 
 impl Table {
-    /// Lets one more through if all of these limits allow it, and counts it then.
-    pub fn take(&self, who: impl Hash, limits: &[(Period, u64, Window)]) -> Looked {
+    /// Lets one more through if all limits allow it in the windows of `now`, and counts it then.
+    pub fn take(&self, kind: Kind, who: impl Hash, limits: &Limits, now: Timestamp) -> Looked {
         let [high, low] = [0, 1].map(|index| u128::from(self.hashers[index].hash_one(&who)));
         let name = high << 64 | low;
+        let mut left = [None; Period::ALL.len()];
+        for (period, limit) in Period::ALL.into_iter().zip(limits) {
+            left[period as usize] =
+                limit.map(|limit| Left { period, limit, window: period.window(now), left: limit });
+        }
         let part = &self.parts[(name % PARTS as u128) as usize];
         let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
-        part.take(name, limits)
+        part.take(kind, name, left)
     }
 }
 
 impl Part {
-    fn take(&mut self, name: u128, limits: &[(Period, u64, Window)]) -> Looked {
-        let forgotten = if self.counts.len() >= MOST_OF_PART && !self.counts.contains_key(&name) {
-            self.forget()
-        } else {
-            0
-        };
+    fn take(&mut self, kind: Kind, name: u128, mut left: [Option<Left>; Period::ALL.len()]) -> Looked {
+        let counts = &mut self.of_kinds[kind as usize];
+        let is_full = counts.len() >= kind.room() && !counts.contains_key(&name);
+        let forgotten = if is_full { make_room(counts, kind.room(), &left) } else { 0 };
         self.clock += 1;
-        let counts = self.counts.entry(name).or_default();
+        let counts = counts.entry(name).or_default();
         counts.last_look = self.clock;
-        let mut left = Vec::with_capacity(limits.len());
-        for (period, limit, window) in limits {
-            let count = &mut counts.windows[*period as usize];
-            count.enter(window);
-            left.push(Left {
-                period: *period,
-                limit: *limit,
-                window: *window,
-                left: limit.saturating_sub(count.count),
-            });
+        for one in left.iter_mut().flatten() {
+            let count = &mut counts.windows[one.period as usize];
+            count.enter(&one.window);
+            one.left = one.limit.saturating_sub(count.count);
         }
-        let passes = left.iter().all(|one| one.left > 0);
+        let passes = left.iter().flatten().all(|one| one.left > 0);
         if passes {
-            limits.iter().for_each(|(period, ..)| counts.windows[*period as usize].count += 1);
+            left.iter().flatten().for_each(|one| counts.windows[one.period as usize].count += 1);
         }
         Looked { left, passes, forgotten }
     }
+}
 
-    /// Forgets the half that was looked at least recently.
-    fn forget(&mut self) -> usize {
-        let mut looks: Vec<u64> = self.counts.values().map(|counts| counts.last_look).collect();
-        let half = looks.len() / 2;
-        let (_, median, _) = looks.select_nth_unstable(half);
-        let (before, median) = (self.counts.len(), *median);
-        self.counts.retain(|_, counts| counts.last_look > median);
-        before - self.counts.len()
+/// Makes room for at least a quarter of what there may be. First go those whose windows have all ended: they have nothing to lose. If these
+/// are too few, half of all that is left goes, those that have used the least part of their limits: it gives back least, and whoever wants
+/// to have a used-up limit forgotten must use up that of thousands of others before. Of those that have used alike, those that asked least
+/// recently go. How many went that had something to lose.
+fn make_room(
+    counts: &mut HashMap<u128, Counts>,
+    room: usize,
+    left: &[Option<Left>; Period::ALL.len()],
+) -> usize {
+    counts.retain(|_, counts| counts.used(left) > 0);
+    if counts.len() <= room / 4 * 3 {
+        return 0;
+    }
+    let worth = |counts: &Counts| (counts.used(left), counts.last_look);
+    let mut all: Vec<_> = counts.values().map(worth).collect();
+    let half = all.len() / 2;
+    let (_, median, _) = all.select_nth_unstable(half);
+    let (before, median) = (counts.len(), *median);
+    counts.retain(|_, counts| worth(counts) > median);
+    before - counts.len()
+}
+
+impl Counts {
+    /// How much of its limits it has used in the windows of now: of the one that is used most, in parts of 65,536; 0 if all windows have
+    /// ended.
+    fn used(&self, left: &[Option<Left>; Period::ALL.len()]) -> u128 {
+        let used = left.iter().flatten().map(|one| {
+            let count = &self.windows[one.period as usize];
+            let used = if count.is_in(&one.window) { count.count } else { 0 };
+            (u128::from(used) << 16).div_ceil(u128::from(one.limit.max(1)))
+        });
+        used.max().unwrap_or_default()
     }
 }
 
 impl Count {
     /// Begins anew in another window. A clock that is set back by less than a window goes on counting; one that is set back further is believed.
     fn enter(&mut self, window: &Window) {
-        if self.begin == window.begin || (self.begin == window.end && self.count > 0) {
-            return;
+        if !self.is_in(window) {
+            *self = Self { begin: window.begin, count: 0 };
         }
-        *self = Self { begin: window.begin, count: 0 };
+    }
+
+    fn is_in(&self, window: &Window) -> bool {
+        self.begin == window.begin || (self.begin == window.end && self.count > 0)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use event::Timestamp;
-
-    use super::*;
-
-    fn limits(second: u64, limits: &[(Period, u64)]) -> Vec<(Period, u64, Window)> {
-        let now = Timestamp::from_millis(second * 1_000);
-        limits.iter().map(|(period, limit)| (*period, *limit, period.window(now))).collect()
-    }
-
-    #[test]
-    fn a_window_lets_its_limit_through_and_the_next_one_begins_anew() {
-        let table = Table::default();
-        let look = |second| {
-            let looked = table.take("ann", &limits(second, &[(Period::Second, 2), (Period::Minute, 3)]));
-            (looked.passes, looked.left.iter().map(|one| one.left).collect::<Vec<_>>())
-        };
-        assert_eq!(look(120), (true, vec![2, 3]));
-        assert_eq!(look(120), (true, vec![1, 2]));
-        assert_eq!(look(120), (false, vec![0, 1]), "and a refused one is not counted");
-        assert_eq!(look(121), (true, vec![2, 1]));
-        assert_eq!(look(122), (false, vec![2, 0]));
-        assert_eq!(look(180), (true, vec![2, 3]));
-        assert!(
-            table.take("bob", &limits(120, &[(Period::Second, 1)])).passes,
-            "others count for themselves"
-        );
-    }
-
-    #[test]
-    fn a_clock_that_is_set_frees_and_freezes_nobody() {
-        let table = Table::default();
-        let look = |second| table.take("ann", &limits(second, &[(Period::Minute, 1)])).passes;
-        assert!(look(600));
-        assert!(!look(599), "a second back is the same budget");
-        assert!(!look(600));
-        assert!(look(1_000_000), "a jump forward");
-        assert!(look(660), "and back: nothing waits for the future");
-        assert!(!look(661));
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded_and_who_asks_again_and_again_is_not_forgotten() {
-        let table = Table::default();
-        let limit = limits(60, &[(Period::Minute, 1)]);
-        assert!(table.take("ann", &limit).passes);
-        let mut forgotten = 0;
-        for other in 0..3 * PARTS * MOST_OF_PART {
-            forgotten += table.take(other, &limit).forgotten;
-            if other % 512 == 0 {
-                assert!(!table.take("ann", &limit).passes, "after {other}");
-            }
-        }
-        assert!(forgotten > PARTS * MOST_OF_PART, "{forgotten}");
-        let kept: usize = table.parts.iter().map(|part| part.lock().unwrap().counts.len()).sum();
-        assert!(kept <= PARTS * MOST_OF_PART, "{kept}");
-    }
-
-    #[test]
-    fn exactly_the_limit_passes_whoever_asks_at_once() {
-        let table = Arc::new(Table::default());
-        let passed: usize = std::thread::scope(|scope| {
-            let asking = (0..4).map(|_| {
-                let table = table.clone();
-                scope.spawn(move || {
-                    let limit = limits(60, &[(Period::Minute, 500), (Period::Hour, 1_000)]);
-                    (0..1_000).filter(|_| table.take("ann", &limit).passes).count()
-                })
-            });
-            let asking: Vec<_> = asking.collect();
-            asking.into_iter().map(|thread| thread.join().unwrap()).sum()
-        });
-        assert_eq!(passed, 500);
-    }
-
-    #[test]
-    fn counts_stay_as_long_as_a_generation_has_the_plugin() {
-        let counters = Counters::default();
-        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let limit = limits(60, &[(Period::Minute, 1)]);
-        let first = counters.of(one);
-        assert!(first.take("ann", &limit).passes);
-        let next = counters.of(one);
-        drop(first);
-        assert!(!next.take("ann", &limit).passes, "the next generation goes on");
-        assert!(counters.of(other).take("ann", &limit).passes);
-        drop(next);
-        assert!(counters.of(one).take("ann", &limit).passes, "nobody had it any more");
-        assert_eq!(counters.0.lock().unwrap().len(), 1, "what is gone takes no room");
-    }
-}
+mod tests;

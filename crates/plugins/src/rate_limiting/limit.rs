@@ -1,7 +1,5 @@
 //! Judging a request by how many came before it, and saying so to its client.
 
-use std::borrow::Cow;
-use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -10,11 +8,11 @@ use event::Timestamp;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use pipeline::respond::Transform;
-use pipeline::{Access, AnswerHead, Context, Deciding, RequestHead, Respond, Verdict, answer};
+use pipeline::{Access, AnswerHead, Context, Deciding, RequestHead, Respond, Verdict, answer, reading};
 use uuid::Uuid;
 
 use super::config::{Config, LimitBy, Valid};
-use super::counters::{Left, Looked, Table};
+use super::counters::{Kind, Left, Limits, Looked, Table};
 use super::period::Period;
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
@@ -24,9 +22,9 @@ const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 /// One configured rate-limiting.
 pub(super) struct RateLimiting {
     config: Config,
-    limits: Vec<(Period, u64)>,
+    limits: Limits,
     header: Option<HeaderName>,
-    /// Normalised.
+    /// As [`reading::canonical`] has it.
     path: Option<String>,
     table: Arc<Table>,
     /// For messages.
@@ -34,51 +32,53 @@ pub(super) struct RateLimiting {
 }
 
 /// Who is counted.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 enum Who<'a> {
-    Entity(Uuid),
+    Known(Uuid),
     Address(IpAddr),
-    Text(Cow<'a, [u8]>),
+    Text(&'a [u8]),
 }
 
-impl Hash for Who<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
+impl Who<'_> {
+    fn kind(&self) -> Kind {
         match self {
-            Self::Entity(id) => (0_u8, id.as_bytes()).hash(state),
-            Self::Address(address) => (1_u8, address).hash(state),
-            Self::Text(text) => (2_u8, text).hash(state),
+            Self::Known(_) => Kind::Known,
+            Self::Address(_) => Kind::Address,
+            Self::Text(_) => Kind::Text,
         }
     }
 }
 
 /// What the client of one exchange is told.
 #[derive(Debug)]
-struct Told(Vec<(HeaderName, HeaderValue)>);
+struct Told {
+    looked: Looked,
+    now: Timestamp,
+}
 
 impl RateLimiting {
     pub fn new(valid: Valid, table: Arc<Table>, owner: String) -> Self {
         let Valid { config, limits, header } = valid;
         let path = config.path.as_deref().filter(|_| config.limit_by == LimitBy::Path);
-        let path = path.map(|path| normalise(path).into_owned());
+        let path = path.map(|path| reading::canonical(&normalise(path)).into_owned());
         Self { config, limits, header, path, table, owner }
     }
 
     fn judge(&self, request: &RequestHead, context: &mut Context) -> Verdict {
         // Not when it began: its body may have been waited for, and an old window would make the table forget the new one.
         let now = context.started_at.plus(context.started.elapsed());
-        let limits: Vec<_> =
-            self.limits.iter().map(|(period, limit)| (*period, *limit, period.window(now))).collect();
-        let looked = self.table.take(self.who(request, context), &limits);
+        let who = self.who(request, context);
+        let looked = self.table.take(who.kind(), &who, &self.limits, now);
         if looked.forgotten > 0 {
             tracing::warn!(
                 plugin = "rate-limiting",
                 owner = self.owner,
                 forgotten = looked.forgotten,
-                "more are counted at a time than are remembered: those that asked least recently begin anew"
+                "more are counted at a time than are remembered: those that had used least of their limits begin anew"
             );
         }
         if !self.config.hide_client_headers {
-            context.data.insert(Told::of(&looked, now));
+            context.data.insert(Told { looked, now });
         }
         if looked.passes {
             return Verdict::Continue;
@@ -87,26 +87,24 @@ impl RateLimiting {
         Verdict::Respond(answer::refusal(status, &self.config.error_message, context))
     }
 
-    fn who<'a>(&self, request: &'a RequestHead, context: &Context) -> Who<'a> {
-        let consumer = || context.consumer.as_ref().map(|consumer| Who::Entity(consumer.id));
-        let credential = || context.credential.as_ref().map(|credential| Who::Entity(credential.id));
+    fn who<'a>(&'a self, request: &'a RequestHead, context: &'a Context) -> Who<'a> {
+        let consumer = || context.consumer.as_ref().map(|consumer| Who::Known(consumer.id));
+        let credential = || context.credential.as_ref().map(|credential| Who::Known(credential.id));
         let who = match self.config.limit_by {
             LimitBy::Consumer => consumer().or_else(credential),
             LimitBy::Credential => credential(),
             LimitBy::Ip => None,
-            LimitBy::Service => context
-                .route
-                .as_ref()
-                .map(|route| Who::Text(Cow::Owned(route.facts().service.clone().into_bytes()))),
+            LimitBy::Service => {
+                context.route.as_ref().map(|route| Who::Text(route.facts().service.as_bytes()))
+            }
             LimitBy::Header => {
                 let value = self.header.as_ref().and_then(|name| request.headers.get(name));
-                value.map(|value| Who::Text(Cow::Borrowed(value.as_bytes())))
+                value.map(|value| Who::Text(value.as_bytes()))
             }
-            LimitBy::Path => {
-                let path = normalise(request.uri.path());
-                let is_it = self.path.as_deref() == Some(&*path);
-                is_it.then(|| Who::Text(Cow::Owned(path.into_owned().into_bytes())))
-            }
+            LimitBy::Path => self.path.as_ref().and_then(|path| {
+                let asked = normalise(request.uri.path());
+                (reading::canonical(&asked) == *path).then_some(Who::Text(path.as_bytes()))
+            }),
         };
         who.unwrap_or_else(|| Who::Address(network(context.client)))
     }
@@ -128,44 +126,37 @@ impl Access for RateLimiting {
 
 impl Respond for RateLimiting {
     fn respond(&self, answer: &mut AnswerHead<'_>, context: &mut Context) -> Option<Box<dyn Transform>> {
-        if let Some(Told(headers)) = context.data.get::<Told>() {
-            write(headers, answer.headers);
+        if let Some(told) = context.data.get::<Told>() {
+            told.write(answer.headers);
         }
         None
     }
 }
 
-fn write(told: &[(HeaderName, HeaderValue)], headers: &mut HeaderMap) {
-    for (name, value) in told {
-        headers.insert(name, value.clone());
-    }
-}
-
 impl Told {
-    fn of(looked: &Looked, now: Timestamp) -> Self {
-        let mut headers = Vec::with_capacity(looked.left.len() * 2 + 4);
+    fn write(&self, headers: &mut HeaderMap) {
+        let Self { looked, now } = self;
         // Of two that are used up alike, the longer window; they stand in order.
         let mut tightest: Option<(u64, &Left)> = None;
-        for one in &looked.left {
+        for one in looked.left.iter().flatten() {
             let takes = looked.passes || one.left == 0;
             let remaining = if takes { one.left.saturating_sub(1) } else { one.left };
             if tightest.is_none_or(|(least, _)| remaining <= least) {
                 tightest = Some((remaining, one));
             }
             let (limit, left) = names(one.period);
-            headers.push((limit, HeaderValue::from(one.limit)));
-            headers.push((left, HeaderValue::from(remaining)));
+            headers.insert(limit, HeaderValue::from(one.limit));
+            headers.insert(left, HeaderValue::from(remaining));
         }
         if let Some((remaining, one)) = tightest {
-            let reset = HeaderValue::from(one.window.left(now));
-            headers.push((LIMIT, HeaderValue::from(one.limit)));
-            headers.push((REMAINING, HeaderValue::from(remaining)));
-            headers.push((RESET, reset.clone()));
+            let reset = HeaderValue::from(one.window.left(*now));
+            headers.insert(LIMIT, HeaderValue::from(one.limit));
+            headers.insert(REMAINING, HeaderValue::from(remaining));
+            headers.insert(RESET, reset.clone());
             if !looked.passes {
-                headers.push((RETRY_AFTER, reset));
+                headers.insert(RETRY_AFTER, reset);
             }
         }
-        Self(headers)
     }
 }
 

@@ -19,8 +19,14 @@
 //! through. Counters are the process's, shared by its cores: two gateways count each for themselves, and a restart begins anew. A reload does
 //! not, as long as the plug-in keeps its id, which without one in the file is made of what it stands on.
 //!
-//! A plug-in remembers 65,536 of those that it counts. With more at a time, it forgets the half of them that was asked for least recently, with a
-//! warning in the log: they begin anew, the others are counted as before.
+//! With `limit_by: path`, all spellings of `path` that a service may read as the same count together: `/a/b`, `/a%2Fb`, `/a/b/`, `/a;v=1/b`. With
+//! `limit_by: header`, a header that the gateway removes from requests or writes itself (`X-Forwarded-*`, `X-Real-IP`, `Via`, `Host`,
+//! `Content-Length`, `X-Consumer-*` and those that concern one connection) is refused: no client could be told apart by it.
+//!
+//! A plug-in remembers up to 262,144 consumers and credentials, 65,536 addresses, and 65,536 values of a header, each kind with room of its
+//! own: however many strangers ask, no consumer begins anew. When a kind's room is used up, those go first whose windows have all ended. If
+//! these are too few, those that have used the least part of their limits are forgotten, with a warning in the log lines: they begin anew. Who
+//! has used up a limit goes last.
 //!
 //! ## What the client is told
 //! Every answer has `X-RateLimit-Limit-Minute` and `X-RateLimit-Remaining-Minute`, for each period that is limited, and `RateLimit-Limit`,

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use event::Timestamp;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use pipeline::context::{Consumer, Credential};
 use pipeline::observe::Source;
-use pipeline::{AnswerHead, Context, Deciding, Plugin, PluginKind, RequestHead, Verdict};
+use pipeline::{AnswerHead, Context, Deciding, Plugin, PluginKind, RequestBody, RequestHead, Verdict};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -30,7 +31,7 @@ fn request(target: &str, headers: &[(&'static str, &'static str)]) -> RequestHea
     for (name, value) in headers {
         map.append(*name, HeaderValue::from_static(value));
     }
-    RequestHead { method: Method::GET, uri: target.parse().unwrap(), headers: map, body: None }
+    RequestHead { method: Method::GET, uri: target.parse().unwrap(), headers: map, body: RequestBody::Unread }
 }
 
 /// The refusal, or 200 for a request that is let through, with what the client is told in the end.
@@ -40,6 +41,7 @@ fn ask(plugin: &Plugin, mut request: RequestHead, context: &mut Context) -> Resp
     let mut answer = match verdict {
         Verdict::Continue => Response::default(),
         Verdict::Respond(answer) => answer,
+        Verdict::NeedsBody => panic!("it looks at no body"),
     };
     if let Some(respond) = &plugin.respond {
         let mut status = answer.status();
@@ -151,7 +153,7 @@ fn let_through(config: Value, asked: &[(RequestHead, Context)]) -> Vec<bool> {
             method: Method::GET,
             uri: request.uri.clone(),
             headers: request.headers.clone(),
-            body: None,
+            body: RequestBody::Unread,
         };
         let mut copy = at(MIDNIGHT);
         (copy.client, copy.consumer, copy.credential) =
@@ -198,6 +200,47 @@ fn requests_count_together_by_what_the_settings_say() {
 }
 
 #[test]
+fn no_spelling_of_a_path_begins_a_new_count() {
+    let plugin = plugin_of(json!({ "minute": 2, "limit_by": "path", "path": "/a/bc/" }));
+    // Each from an address of its own: what is not taken for the path is counted by that.
+    let mut address = 0;
+    let mut status = |target: &str| {
+        address += 1;
+        let mut context = Context { client: IpAddr::from([10, 0, 0, address]), ..at(MIDNIGHT) };
+        ask(&plugin, request(target, &[]), &mut context).status().as_u16()
+    };
+    assert_eq!([status("/a/bc"), status("/a/%62c")], [200; 2]);
+    for target in ["/a/bc", "/a%2Fbc", "/a/bc;v=1?x", "/x/..%2fa/bc", "//a/./bc/", "/a/%2562c", "/a%5Cbc"] {
+        assert_eq!(status(target), 429, "{target}");
+    }
+    assert_eq!([status("/a/bcd"), status("/a/b/c"), status("/a/BC")], [200; 3]);
+}
+
+/// A client has as many addresses of a /64 as it likes.
+#[test]
+fn of_ipv6_the_network_is_counted() {
+    let plugin = plugin_of(json!({ "minute": 1, "limit_by": "ip" }));
+    let status = |address: &str| {
+        let mut context = Context { client: address.parse().unwrap(), ..at(MIDNIGHT) };
+        ask(&plugin, request("/", &[]), &mut context).status().as_u16()
+    };
+    assert_eq!([status("2001:db8:1:2::1"), status("2001:db8:1:2:ffff::9")], [200, 429]);
+    assert_eq!([status("2001:db8:1:3::1"), status("10.0.0.1"), status("10.0.0.2")], [200; 3]);
+}
+
+/// A body may have been waited for since the request began.
+#[test]
+fn a_request_counts_in_the_window_of_the_moment_of_judging() {
+    let plugin = plugin_of(json!({ "minute": 1 }));
+    let status = |context: &mut Context| ask(&plugin, request("/", &[]), context).status().as_u16();
+    let started = Instant::now().checked_sub(Duration::from_secs(61)).expect("the machine runs for longer");
+    let mut waited = Context { started, ..at(MIDNIGHT + 59) };
+    assert_eq!(status(&mut waited), 200);
+    assert_eq!(status(&mut at(MIDNIGHT + 121)), 429, "it is of this minute");
+    assert_eq!(status(&mut Context { started, ..at(MIDNIGHT + 59) }), 429, "and begins none anew");
+}
+
+#[test]
 fn settings_that_cannot_be_meant_are_refused() {
     let said = |config: Value| -> Vec<String> {
         let problems = config::read(&config).err().unwrap_or_default();
@@ -224,6 +267,14 @@ fn settings_that_cannot_be_meant_are_refused() {
     );
     assert_eq!(said(json!({ "second": 1, "limit_by": "path" })), [": required field missing: `path`"]);
     assert!(said(json!({ "second": 1, "policy": "redis" }))[0].starts_with("/policy: unknown variant"));
+    let by_header = |name: &str| json!({ "second": 1, "limit_by": "header", "header_name": name });
+    for name in ["X-Forwarded-For", "via", "Host", "content-length", "Connection", "x-consumer-username"] {
+        let said = said(by_header(name));
+        let name = name.to_ascii_lowercase();
+        let message = "the gateway removes or writes this header itself";
+        assert_eq!(said, [format!("/header_name: cannot count by `{name}`: {message}")]);
+    }
+    assert_eq!(said(by_header("X-Tenant")), Vec::<String>::new());
     // As decK writes it out.
     let exported = json!({ "day": null, "error_code": 429, "error_message": "API rate limit exceeded", "fault_tolerant": true,
         "header_name": null, "hide_client_headers": false, "hour": null, "limit_by": "consumer", "minute": 5, "month": null,
