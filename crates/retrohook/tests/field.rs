@@ -66,6 +66,10 @@ fn what_may_protect_closes_its_routes_and_what_cannot_is_left_out() {
         assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
         assert_eq!(answer.json()["request_id"].as_str().map(str::len), Some(32));
     }
+    let text = client::send(gateway.proxy(), "GET", "/limited", &[("accept", "text/plain")], b"")
+        .expect("an answer");
+    assert_eq!((text.status, text.header("content-type")), (503, Some("text/plain; charset=utf-8")));
+    assert!(text.text().starts_with("closed: the plug-in ip-restriction is not served\n"), "{}", text.text());
     assert_eq!(upstream.executed().len(), 0, "no closed route leads to the service");
     for path in ["/free", "/off", "/items/42"] {
         assert_eq!(send(path).status, 200, "{path}");

@@ -69,7 +69,8 @@ pub async fn run(subject: &mut impl Subject) {
     assert_eq!(subject.sink().waiting(), 0, "nobody waits when nothing is under way");
 }
 
-fn to(sink: &dyn Sink, endpoint: String) -> To {
+/// A subscription of this endpoint as the suite has it: raw, so that nothing is signed, and less patient than any of a user.
+pub fn to(sink: &dyn Sink, endpoint: String) -> To {
     let names = sns::Names {
         topic_arn: "arn:aws:sns:us-east-1:000000000000:profile-changes".into(),
         subscription_arn: "arn:aws:sns:us-east-1:000000000000:profile-changes:1".into(),
@@ -85,7 +86,11 @@ async fn open(subject: &mut impl Subject, behaviour: Behaviour) -> Arc<dyn Targe
     sink.open(to(&*sink, endpoint)).expect("a target that stands")
 }
 
-fn event(number: u32) -> Job {
+/// The delivery of a sample event, at this attempt.
+///
+/// # Panics
+/// If the sample cannot be rendered.
+pub fn event(number: u32) -> Job {
     let event = Event { position: Position(7), stamp: Stamp::default(), body: sample_event(1) };
     let message = Arc::new(Message::render(Arc::new(event)).expect("a sample"));
     Job { content: Content::Event { message, number }, at: SAMPLE_TIME, sns_key: None }

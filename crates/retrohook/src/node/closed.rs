@@ -3,13 +3,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use entities::Plugin;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
+use http::StatusCode;
 use pipeline::access::RequestHead;
 use pipeline::kind::Priority;
-use pipeline::{Access, Context, Deciding, Instance, Verdict};
+use pipeline::{Access, Context, Deciding, Instance, Verdict, answer};
 
 /// The kind of all that stand in for a plug-in that is not served: one for a route is enough.
 const KIND: &str = "closed";
@@ -29,15 +27,7 @@ struct Closed {
 impl Access for Closed {
     fn access<'a>(&'a self, _: &'a mut RequestHead, context: &'a mut Context) -> Deciding<'a> {
         let message = format!("closed: the plug-in {} is not served", self.name);
-        // Kong's shape of an error; a text is always JSON.
-        let message = serde_json::Value::from(message);
-        let mut buffer = [0; 32];
-        let id = context.id.write_simple(&mut buffer);
-        let body = format!("{{\n  \"message\":{message},\n  \"request_id\":\"{id}\"\n}}");
-        let mut answer = Response::new(Bytes::from(body));
-        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        let json = HeaderValue::from_static("application/json; charset=utf-8");
-        answer.headers_mut().insert(CONTENT_TYPE, json);
+        let answer = answer::refusal(StatusCode::SERVICE_UNAVAILABLE, &message, context);
         Deciding::Now(Verdict::Respond(answer))
     }
 }

@@ -3,6 +3,7 @@
 mod receiver;
 mod suite;
 mod tls;
+mod waits;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
