@@ -16,21 +16,21 @@
 //!
 //! One subscription knows nothing of another: a slow endpoint delays nobody else.
 
-mod attempt;
 mod changes;
 mod damage;
 mod dispatch;
 mod due;
-mod flight;
 mod handle;
 mod handshake;
 mod leftover;
 mod lines;
 mod recovery;
 mod redeliver;
+mod sender;
 mod settle;
 mod source;
 mod store;
+mod under_way;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,13 +42,13 @@ use storage::{Feed, Reader, StoreError, Writer, failpoint};
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 use tokio::time::Instant;
 
-use self::attempt::Courier;
 use self::changes::Changes;
 use self::due::Due;
-use self::flight::Flight;
 use self::handle::Command;
 use self::lines::Lines;
+use self::sender::Sender;
 use self::source::Source;
+use self::under_way::Attempts;
 use crate::budget::{Budget, Share};
 use crate::drain::Drain;
 use crate::endpoint::shown;
@@ -241,11 +241,11 @@ pub(crate) struct Worker {
     drain: Drain,
     shared: Arc<Shared>,
     commands: OwnedMutexGuard<mpsc::Receiver<Command>>,
-    courier: Arc<Courier>,
+    sender: Arc<Sender>,
     window: Window,
     keys: Keys,
     source: Source,
-    flight: Flight,
+    attempts: Attempts,
     due: Due,
     share: Share,
     /// Changes when housekeeping has made waiting deliveries dead letters.
@@ -274,7 +274,7 @@ impl Worker {
         let Config { subscription, names: _, mut settings, state } = config;
         let end_is_told = state.borrow().is_disabled();
         settings.max_in_flight = settings.max_in_flight.clamp(1, MAX_IN_FLIGHT);
-        let courier = Courier {
+        let sender = Sender {
             target,
             clock: deps.clock.clone(),
             messages: deps.messages.clone(),
@@ -289,11 +289,11 @@ impl Worker {
             drain,
             shared,
             commands,
-            courier: Arc::new(courier),
+            sender: Arc::new(sender),
             window: Window::resume(subscription.cursor),
             subscription,
             keys: Keys::default(),
-            flight: Flight::default(),
+            attempts: Attempts::default(),
             due: Due::default(),
             share: deps.budget.share(),
             given_up: deps.feed.watch_given_up(),
@@ -330,7 +330,7 @@ impl Worker {
         self.finish(None).await;
         self.window = Window::resume(self.subscription.cursor);
         self.keys = Keys::default();
-        self.flight = Flight::default();
+        self.attempts = Attempts::default();
         self.due = Due::default();
         self.changes = Changes::default();
         self.source = Source::new(self.deps.feed.watch_topic(self.subscription.topic));
@@ -350,20 +350,20 @@ impl Worker {
 
     /// One turn: settle what came back, choose what goes out, commit both, send it out, wait.
     async fn turn(&mut self) -> Result<(), Stop> {
-        while let Some(landed) = self.flight.try_land() {
-            self.settle(landed);
+        while let Some(ended) = self.attempts.try_next_ended() {
+            self.settle(ended);
         }
         self.give_rows_to_slow_ones();
-        let departures = self.choose().await?;
-        if !departures.is_empty() || self.must_commit() {
+        let dispatches = self.choose().await?;
+        if !dispatches.is_empty() || self.must_commit() {
             self.commit().await?;
         }
-        let chosen = !departures.is_empty();
+        let chosen = !dispatches.is_empty();
         if chosen {
             failpoint::hit(failpoint::CURSOR_DURABLE);
         }
-        for departure in departures {
-            self.flight.depart(departure, &self.courier);
+        for dispatch in dispatches {
+            self.attempts.begin(dispatch, &self.sender);
         }
         // What was chosen may have left more to choose; keys that are next wait for a place like everybody else.
         let more = chosen || (self.due.has_promotable() && self.room().retries > 0);
@@ -404,7 +404,7 @@ impl Worker {
         tokio::select! {
             biased;
             deadline = self.drain.started() => return Err(Stop::Drain(deadline)),
-            landed = self.flight.land() => self.settle(landed),
+            ended = self.attempts.next_ended() => self.settle(ended),
             Some(command) = self.commands.recv() => self.obey(command).await?,
             changed = self.state.changed(), if self.state_lives => self.state_changed(changed.is_ok())?,
             Ok(()) = self.given_up.changed() => self.release_idle_keys(),
@@ -417,7 +417,7 @@ impl Worker {
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         let mut until = now + LOOK_EVERY;
-        for instant in [self.gather_until, self.flight.slow_at()].into_iter().flatten() {
+        for instant in [self.gather_until, self.attempts.slow_at()].into_iter().flatten() {
             until = until.min(instant);
         }
         if self.room().retries > 0
@@ -439,11 +439,11 @@ impl Worker {
     /// Begins nothing more, waits for what is under way and commits what came of it.
     async fn finish(&mut self, deadline: Option<Instant>) {
         loop {
-            while let Some(landed) = self.flight.try_land() {
-                self.settle(landed);
+            while let Some(ended) = self.attempts.try_next_ended() {
+                self.settle(ended);
             }
             self.give_rows_to_slow_ones();
-            if self.flight.is_empty() {
+            if self.attempts.is_empty() {
                 break;
             }
             let deadline = async {
@@ -453,7 +453,7 @@ impl Worker {
                 }
             };
             tokio::select! {
-                landed = self.flight.land() => self.settle(landed),
+                ended = self.attempts.next_ended() => self.settle(ended),
                 () = async { tokio::time::sleep_until(deadline.await).await } => break,
             }
         }

@@ -3,8 +3,8 @@
 use event::Event;
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
 
-use super::flight::{Departure, Row};
 use super::source::Held;
+use super::under_way::{Dispatch, Row};
 use super::{MAX_SPAN, Order, Stop, Worker};
 use crate::policy::in_words;
 use crate::window::Admit;
@@ -24,27 +24,27 @@ impl Worker {
     /// Retries have half of the places as long as new events wait, so that neither starves the other. While the budget is spent there is
     /// no place for what is yet to be read.
     pub(super) fn room(&self) -> Room {
-        let free = self.settings.max_in_flight.saturating_sub(self.flight.len());
+        let free = self.settings.max_in_flight.saturating_sub(self.attempts.len());
         let retries = if self.share.affordable().is_none() {
             0
         } else if self.source.is_drained() {
             free
         } else {
             let half = self.settings.max_in_flight.div_ceil(2);
-            half.saturating_sub(self.flight.retries()).min(free)
+            half.saturating_sub(self.attempts.retries()).min(free)
         };
         Room { free, retries, new: free.min(MAX_SPAN.saturating_sub(self.window.span())) }
     }
 
     /// Chooses what goes out and notes it in `changes`: it may go when they are durable.
-    pub(super) async fn choose(&mut self) -> Result<Vec<Departure>, Stop> {
-        let mut departures = self.promoted(self.room().retries).await?;
-        let retries = self.room().retries.saturating_sub(departures.len());
-        departures.extend(self.due(retries).await?);
-        let new = self.room().new.min(self.room().free.saturating_sub(departures.len()));
+    pub(super) async fn choose(&mut self) -> Result<Vec<Dispatch>, Stop> {
+        let mut dispatches = self.promoted(self.room().retries).await?;
+        let retries = self.room().retries.saturating_sub(dispatches.len());
+        dispatches.extend(self.due(retries).await?);
+        let new = self.room().new.min(self.room().free.saturating_sub(dispatches.len()));
         for next in self.next_events(new).await? {
             match next {
-                Ok(held) => departures.extend(self.begin(held)),
+                Ok(held) => dispatches.extend(self.begin(held)),
                 Err(unreadable) => {
                     self.set_aside(&unreadable).await?;
                     self.window.begin(unreadable.position);
@@ -52,11 +52,11 @@ impl Worker {
                 }
             }
         }
-        Ok(departures)
+        Ok(dispatches)
     }
 
     /// Begins a new event: an attempt, or at once a row.
-    fn begin(&mut self, Held { event, charge }: Held) -> Option<Departure> {
+    fn begin(&mut self, Held { event, charge }: Held) -> Option<Dispatch> {
         let now = self.now();
         let position = event.position;
         self.window.begin(position);
@@ -74,7 +74,7 @@ impl Worker {
             return None;
         }
         let began_at = self.wall();
-        Some(Departure { event, charge, number: 1, since: now, began: now, began_at, row: Row::None })
+        Some(Dispatch { event, charge, number: 1, since: now, began: now, began_at, row: Row::None })
     }
 
     /// Notes a dead letter.

@@ -13,9 +13,9 @@ use storage::ports::Waiting;
 use storage::{Reader, StoreError};
 
 use super::damage::{Damage, Readable, ReadableRow, Unreadable, event_at, rows};
-use super::flight::{Departure, Row};
 use super::leftover::Leftover;
 use super::source::MAX_READ_BYTES;
+use super::under_way::{Dispatch, Row};
 use super::{LEASE_MARGIN, LOOK_EVERY, Order, Stop, Worker};
 use crate::budget::facts;
 use crate::events::Events;
@@ -127,7 +127,7 @@ impl<'e> Lookup<'e> {
 
 impl Worker {
     /// Of keys whose head is done, up to `room` that are next.
-    pub(super) async fn promoted(&mut self, room: usize) -> Result<Vec<Departure>, Stop> {
+    pub(super) async fn promoted(&mut self, room: usize) -> Result<Vec<Dispatch>, Stop> {
         if !self.due.has_promotable() || room == 0 {
             return Ok(Vec::new());
         }
@@ -137,7 +137,7 @@ impl Worker {
         let affordable = allowance.facts();
         let count = room.min(self.due.promotable.len());
         // One that is under way is asked again when it has ended; one that was released twice is asked once.
-        let mut seen = self.flight.keys();
+        let mut seen = self.attempts.keys();
         let mut keys: Vec<Arc<str>> = self.due.promotable.drain(..count).collect();
         keys.retain(|key| seen.insert(key.clone()));
         let (id, asked, events) = (self.id, keys.clone(), self.deps.events.clone());
@@ -176,16 +176,16 @@ impl Worker {
     }
 
     /// Begins attempts at rows; sets those aside that cannot be read.
-    pub(super) async fn begin_rows(&mut self, found: Vec<Found>) -> Result<Vec<Departure>, Stop> {
-        let (mut departures, mut unreadable) = (Vec::new(), Vec::new());
+    pub(super) async fn begin_rows(&mut self, found: Vec<Found>) -> Result<Vec<Dispatch>, Stop> {
+        let (mut dispatches, mut unreadable) = (Vec::new(), Vec::new());
         for one in found {
             match one {
-                Ok((row, event)) => departures.extend(self.lease(row, event)),
+                Ok((row, event)) => dispatches.extend(self.lease(row, event)),
                 Err(row) => unreadable.push(row),
             }
         }
         self.set_rows_aside(unreadable).await?;
-        Ok(departures)
+        Ok(dispatches)
     }
 
     /// Housekeeping has made waiting deliveries dead letters: the head of any key may be among them, unless it is under way. Each is
@@ -195,7 +195,7 @@ impl Worker {
             return;
         }
         // Those that are asked anyway are left out: many deliveries that are given up one after the other add each key once.
-        let mut known = self.flight.keys();
+        let mut known = self.attempts.keys();
         known.extend(self.due.asked().cloned());
         for key in self.keys.busy().filter(|key| !known.contains(*key)) {
             self.due.release(key.clone());
@@ -203,7 +203,7 @@ impl Worker {
     }
 
     /// Up to `room` rows that are due.
-    pub(super) async fn due(&mut self, room: usize) -> Result<Vec<Departure>, Stop> {
+    pub(super) async fn due(&mut self, room: usize) -> Result<Vec<Dispatch>, Stop> {
         let now = self.now();
         if room == 0 || self.due.look_at().is_none_or(|at| at > now) {
             return Ok(Vec::new());
@@ -215,9 +215,9 @@ impl Worker {
         self.commit().await?;
         let Some(allowance) = self.share.reserve(MAX_READ_BYTES) else { return Ok(Vec::new()) };
         let affordable = allowance.facts();
-        let mut apart = self.flight.positions();
+        let mut apart = self.attempts.positions();
         apart.extend(&self.due.left_alone);
-        let (id, limit) = (self.id, room + self.flight.rows() + self.due.left_alone.len());
+        let (id, limit) = (self.id, room + self.attempts.rows() + self.due.left_alone.len());
         let (events, goes_around) = (self.deps.events.clone(), self.due.goes_around());
         let looked = self
             .read_around(move |reader, damage| {
@@ -271,7 +271,7 @@ impl Worker {
     }
 
     /// Notes that the next attempt at a row begins; or that it is dead, if there is no point in one.
-    fn lease(&mut self, mut row: Delivery, event: Option<Readable>) -> Option<Departure> {
+    fn lease(&mut self, mut row: Delivery, event: Option<Readable>) -> Option<Dispatch> {
         let now = self.now();
         let reason = match &event {
             None => {
@@ -306,7 +306,7 @@ impl Worker {
         self.changes.put(row);
         self.due.look_no_later_than(at);
         let began_at = self.wall();
-        Some(Departure { event, charge, number, since, began: now, began_at, row: Row::Stored })
+        Some(Dispatch { event, charge, number, since, began: now, began_at, row: Row::Stored })
     }
 
     /// Removes a row whose event is missing from the log: nothing can be sent, and a dead letter needs its event.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use storage::entities::SubscriptionState;
 use tokio::time::Instant;
 
-use super::flight::broken_off;
+use super::under_way::broken_off;
 use super::{Stop, Worker, WorkerState};
 use crate::policy::Next;
 use crate::sink::Verdict;
@@ -108,7 +108,7 @@ impl Worker {
     async fn rest(&mut self, token: Option<String>) -> Result<(), Stop> {
         let is_sns = !matches!(self.settings.format, WireFormat::StandardWebhooks(_));
         let is_told = std::mem::replace(&mut self.end_is_told, true);
-        if let Some(token) = token.filter(|_| is_sns && !is_told && self.courier.key().is_some()) {
+        if let Some(token) = token.filter(|_| is_sns && !is_told && self.sender.key().is_some()) {
             let confirmation = Confirmation {
                 kind: ConfirmationKind::Unsubscription,
                 id: uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid(),
@@ -128,7 +128,7 @@ impl Worker {
         let began = Instant::now();
         for attempts in 1.. {
             // A task of its own: an endpoint that confirms before it answers still gets to answer.
-            let attempt = tokio::spawn(self.courier.clone().confirm(confirmation.clone()));
+            let attempt = tokio::spawn(self.sender.clone().confirm(confirmation.clone()));
             let mut cut_off = CutOff(Some(attempt.abort_handle()));
             let Some(report) = self.unless_state_changes(attempt).await? else {
                 cut_off.0 = None;
@@ -191,7 +191,7 @@ impl Worker {
 
     /// Returns when there is a key: it is made in the background at the first start.
     pub(super) async fn await_sns_key(&mut self) -> Result<(), Stop> {
-        if self.courier.key().is_some() {
+        if self.sender.key().is_some() {
             return Ok(());
         }
         self.shared.set_state(WorkerState::WaitingForKey);

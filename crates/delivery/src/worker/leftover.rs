@@ -21,9 +21,9 @@ use storage::{Reader, StoreError};
 
 use super::damage::{Damage, Unreadable, attempts_at, row_at, rows};
 use super::due::{Found, Lookup};
-use super::flight::Departure;
 use super::recovery::ROWS_AT_ONCE;
 use super::source::MAX_READ_BYTES;
+use super::under_way::Dispatch;
 use super::{Order, Stop, Worker};
 
 /// Retries that waited when the process ended are spread over so long.
@@ -111,7 +111,7 @@ struct Page {
 
 impl Worker {
     /// Up to `room` of what the last run left.
-    pub(super) async fn left_over(&mut self, room: usize, now: Stamp) -> Result<Vec<Departure>, Stop> {
+    pub(super) async fn left_over(&mut self, room: usize, now: Stamp) -> Result<Vec<Dispatch>, Stop> {
         if self.due.left.wants_page() {
             self.read_page(now).await?;
         }
@@ -125,7 +125,7 @@ impl Worker {
         };
         // The rows in `changes` must be in the store before it is asked for them.
         self.commit().await?;
-        taken.retain(|left| !self.flight.contains(left.position));
+        taken.retain(|left| !self.attempts.contains(left.position));
         let (id, order, asked, affordable) = (self.id, self.settings.order, taken.clone(), allowance.facts());
         let events = self.deps.events.clone();
         let found = self

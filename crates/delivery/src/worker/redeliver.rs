@@ -37,7 +37,7 @@ impl Worker {
         let Some(mut dead) = dead else { return Ok(Err(RedeliverError::Unreadable)) };
         let next = dead.last().filter(|_| dead.len() == ROWS_AT_ONCE).and_then(Delivery::death);
         // Housekeeping may have given up what is under way; that settles itself.
-        dead.retain(|row| !self.flight.contains(row.id.position));
+        dead.retain(|row| !self.attempts.contains(row.id.position));
         dead.sort_by_key(|row| row.id.position);
         let (now, count) = (self.now(), dead.len() as u64);
         for row in dead {
@@ -59,7 +59,7 @@ impl Worker {
     }
 
     async fn redeliver(&mut self, position: Position) -> Result<Result<(), RedeliverError>, Stop> {
-        if self.flight.contains(position) || position > self.window.cursor().dispatched_to {
+        if self.attempts.contains(position) || position > self.window.cursor().dispatched_to {
             return Ok(Err(self.no_such_event_or(position, RedeliverError::UnderWay).await?));
         }
         // What was settled a moment ago must be in the store before it is asked.

@@ -7,8 +7,8 @@ use storage::delivery::{Attempt, DeliveryId, DeliveryState, MAX_ANSWER};
 use storage::failpoint;
 use tokio::time::Instant;
 
-use super::attempt::Arrival;
-use super::flight::{Departure, Landed, Row};
+use super::sender::End;
+use super::under_way::{Dispatch, Ended, Row};
 use super::{LEASE_MARGIN, LastAttempt, Order, Worker};
 use crate::policy::{Next, in_words};
 use crate::sink::{AttemptReport, Verdict};
@@ -16,41 +16,41 @@ use crate::window::Release;
 
 impl Worker {
     /// Notes what came of an attempt.
-    pub(super) fn settle(&mut self, landed: Landed) {
+    pub(super) fn settle(&mut self, ended: Ended) {
         failpoint::hit(failpoint::ATTEMPT_DONE);
-        let Landed { trip, took, arrival } = landed;
-        let position = trip.event.position;
-        match arrival {
-            Arrival::Report(report) => self.settle_report(&trip, &report),
-            Arrival::Unsendable(reason) => {
+        let Ended { dispatch, took, end } = ended;
+        let position = dispatch.event.position;
+        match end {
+            End::Report(report) => self.settle_report(&dispatch, &report),
+            End::Unsendable(reason) => {
                 if let Some(times) = self.lines.unsendable.happened() {
                     tracing::error!(%position, ?took, reason, times, "an event cannot be sent");
                 }
-                self.kill(&trip, reason);
+                self.kill(&dispatch, reason);
             }
         }
         self.window.settle(position);
     }
 
-    fn settle_report(&mut self, trip: &Departure, report: &AttemptReport) {
+    fn settle_report(&mut self, dispatch: &Dispatch, report: &AttemptReport) {
         self.shared.count_attempt(report);
-        self.note_last(Some(trip.event.position), trip.number, report);
+        self.note_last(Some(dispatch.event.position), dispatch.number, report);
         let next_at = match &report.verdict {
             Verdict::Delivered => {
-                self.delivered(trip);
+                self.delivered(dispatch);
                 None
             }
             Verdict::Refused { reason } => {
-                self.kill(trip, reason.clone());
+                self.kill(dispatch, reason.clone());
                 None
             }
-            Verdict::Failed { reason, wait } => self.failed(trip, reason, *wait),
+            Verdict::Failed { reason, wait } => self.failed(dispatch, reason, *wait),
         };
         self.changes.record(Attempt {
-            delivery: DeliveryId { subscription: self.id, position: trip.event.position },
-            event: trip.event.body.id,
-            number: trip.number,
-            at: trip.began_at,
+            delivery: DeliveryId { subscription: self.id, position: dispatch.event.position },
+            event: dispatch.event.body.id,
+            number: dispatch.number,
+            at: dispatch.began_at,
             took_micros: u64::try_from(report.took.as_micros()).unwrap_or(u64::MAX),
             status: report.status,
             error: report.reason().map(str::to_owned),
@@ -65,22 +65,22 @@ impl Worker {
         self.shared.set_last(LastAttempt { at: self.wall(), position, number, status: report.status, error });
     }
 
-    fn delivered(&mut self, trip: &Departure) {
+    fn delivered(&mut self, dispatch: &Dispatch) {
         if std::mem::take(&mut self.failing) {
             tracing::info!("the endpoint takes deliveries again");
         }
         self.shared.count_delivered();
-        if trip.row == Row::Stored {
-            self.changes.remove(DeliveryId { subscription: self.id, position: trip.event.position });
+        if dispatch.row == Row::Stored {
+            self.changes.remove(DeliveryId { subscription: self.id, position: dispatch.event.position });
         }
-        self.head_done(&trip.event.body.key);
+        self.head_done(&dispatch.event.body.key);
     }
 
-    fn failed(&mut self, trip: &Departure, error: &str, asked: Option<Duration>) -> Option<Timestamp> {
+    fn failed(&mut self, dispatch: &Dispatch, error: &str, asked: Option<Duration>) -> Option<Timestamp> {
         let (now, wall) = (self.now(), self.wall());
         let jitter = fastrand::f64().mul_add(2.0, -1.0);
-        let tried_for = self.age(trip.since);
-        match self.settings.policy.next(trip.number, now.minus(tried_for), now, asked, jitter) {
+        let tried_for = self.age(dispatch.since);
+        match self.settings.policy.next(dispatch.number, now.minus(tried_for), now, asked, jitter) {
             Next::Retry(at) => {
                 let next_at = wall.plus(at.since(now));
                 if !std::mem::replace(&mut self.failing, true)
@@ -93,7 +93,8 @@ impl Worker {
                         "deliveries fail: they are tried again"
                     );
                 }
-                let row = self.row(&trip.event, DeliveryState::Retry { at }, trip.number, trip.since);
+                let row =
+                    self.row(&dispatch.event, DeliveryState::Retry { at }, dispatch.number, dispatch.since);
                 self.changes.put(row);
                 self.due.look_no_later_than(at);
                 Some(next_at)
@@ -101,18 +102,18 @@ impl Worker {
             Next::Exhausted => {
                 let tried_for = in_words(tried_for);
                 let reason =
-                    format!("gave up after {} attempts in {tried_for}; the last: {error}", trip.number);
-                self.kill(trip, reason);
+                    format!("gave up after {} attempts in {tried_for}; the last: {error}", dispatch.number);
+                self.kill(dispatch, reason);
                 None
             }
         }
     }
 
-    fn kill(&mut self, trip: &Departure, reason: String) {
+    fn kill(&mut self, dispatch: &Dispatch, reason: String) {
         let dead = DeliveryState::Dead { reason, at: self.now(), died_at: self.wall() };
-        let row = self.row(&trip.event, dead, trip.number, trip.since);
+        let row = self.row(&dispatch.event, dead, dispatch.number, dispatch.since);
         self.bury(row);
-        self.head_done(&trip.event.body.key);
+        self.head_done(&dispatch.event.body.key);
     }
 
     /// Whoever waits behind this key's head is next, once what came of the head is durable.
@@ -124,15 +125,15 @@ impl Worker {
 
     /// Gives rows to first attempts that take long, so that they do not pin the cursor.
     pub(super) fn give_rows_to_slow_ones(&mut self) {
-        while let Some(trip) = self.flight.next_slow(Instant::now()) {
-            let at = trip.began.plus(self.settings.timeout + LEASE_MARGIN);
-            let position = trip.event.position;
+        while let Some(dispatch) = self.attempts.next_slow(Instant::now()) {
+            let at = dispatch.began.plus(self.settings.timeout + LEASE_MARGIN);
+            let position = dispatch.event.position;
             let row = storage::delivery::Delivery {
                 id: DeliveryId { subscription: self.id, position },
-                key: trip.event.body.key.to_string(),
+                key: dispatch.event.body.key.to_string(),
                 state: DeliveryState::Retry { at },
-                attempts: trip.number,
-                since: trip.since,
+                attempts: dispatch.number,
+                since: dispatch.since,
             };
             self.changes.put(row);
             self.window.settle(position);

@@ -124,7 +124,7 @@ async fn a_delivery_as_old_as_the_limit_is_tried_and_an_older_one_is_dead() {
         assert_eq!(begun.len(), usize::from(is_tried), "{beyond:?} beyond it");
         worker.commit().await.unwrap();
         assert_eq!(world.is_dead(position), !is_tried);
-        assert_eq!(begun.first().map(|departure| departure.number), is_tried.then_some(2));
+        assert_eq!(begun.first().map(|dispatch| dispatch.number), is_tried.then_some(2));
     }
 }
 
@@ -167,37 +167,37 @@ async fn an_attempt_is_slow_when_it_has_taken_a_second() {
     let position = world.publish("a").await;
     world.script(|_| Answer::Hang);
     let (mut worker, _signal) = world.worker(raw());
-    let mut departures = worker.choose().await.unwrap();
-    while departures.is_empty() {
+    let mut dispatches = worker.choose().await.unwrap();
+    while dispatches.is_empty() {
         // The feed hears of an event after the one who published it.
         world.barrier().await;
         worker.source.look_again();
-        departures = worker.choose().await.unwrap();
+        dispatches = worker.choose().await.unwrap();
     }
     worker.commit().await.unwrap();
     let began = Instant::now();
-    for departure in departures {
-        worker.flight.depart(departure, &worker.courier);
+    for dispatch in dispatches {
+        worker.attempts.begin(dispatch, &worker.sender);
     }
-    let places = |worker: &Worker| (worker.flight.len(), worker.flight.rows(), worker.flight.retries());
+    let places = |worker: &Worker| (worker.attempts.len(), worker.attempts.rows(), worker.attempts.retries());
     assert_eq!(places(&worker), (1, 0, 0));
-    assert_eq!(worker.flight.slow_at(), Some(began + SLOW));
+    assert_eq!(worker.attempts.slow_at(), Some(began + SLOW));
     let almost = began + SLOW.saturating_sub(Duration::from_nanos(1));
-    assert!(worker.flight.next_slow(almost).is_none());
-    let slow = worker.flight.next_slow(began + SLOW).map(|departure| departure.event.position);
+    assert!(worker.attempts.next_slow(almost).is_none());
+    let slow = worker.attempts.next_slow(began + SLOW).map(|dispatch| dispatch.event.position);
     assert_eq!(slow, Some(Position(position)));
     assert_eq!(places(&worker), (1, 1, 0), "it has a row, and takes no place from retries");
-    assert!(worker.flight.next_slow(began + HOUR).is_none(), "once");
+    assert!(worker.attempts.next_slow(began + HOUR).is_none(), "once");
     // The attempt's task gets its turn: its time begins there.
     world.barrier().await;
     world.advance(16 * SECOND).await;
     assert!(world_lands(&world, &mut worker).await);
-    assert_eq!((places(&worker), worker.flight.is_empty()), ((0, 0, 0), true));
+    assert_eq!((places(&worker), worker.attempts.is_empty()), ((0, 0, 0), true));
 }
 
 async fn world_lands(world: &World, worker: &mut Worker) -> bool {
     for _ in 0..100 {
-        if worker.flight.try_land().is_some() {
+        if worker.attempts.try_next_ended().is_some() {
             return true;
         }
         world.barrier().await;

@@ -34,16 +34,16 @@ async fn at_once<T>(what: impl Future<Output = T>) -> T {
     }
 }
 
-fn begun(departures: &[crate::worker::flight::Departure]) -> Vec<i64> {
-    departures.iter().map(|departure| departure.event.position.0).collect()
+fn begun(dispatches: &[crate::worker::under_way::Dispatch]) -> Vec<i64> {
+    dispatches.iter().map(|dispatch| dispatch.event.position.0).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn rows_that_are_due_go_around_it_even_one_at_a_time() {
     let (world, mut worker, [stuck, other]) = stuck(raw(), due).await;
     worker.due.look_no_later_than(world.stamp());
-    let departures = at_once(worker.due(1)).await.unwrap();
-    assert_eq!(begun(&departures), [other]);
+    let dispatches = at_once(worker.due(1)).await.unwrap();
+    assert_eq!(begun(&dispatches), [other]);
     assert!(!world.is_dead(stuck), "it is not set aside again");
 }
 
@@ -51,12 +51,12 @@ async fn rows_that_are_due_go_around_it_even_one_at_a_time() {
 async fn what_the_last_run_left_goes_around_it() {
     let (world, mut worker, [stuck, other]) = stuck(raw(), due).await;
     worker.due.left = Leftover::new(Position(other), world.stamp());
-    let mut departures = Vec::new();
-    while departures.is_empty() {
-        departures = at_once(worker.left_over(9, world.stamp())).await.unwrap();
+    let mut dispatches = Vec::new();
+    while dispatches.is_empty() {
+        dispatches = at_once(worker.left_over(9, world.stamp())).await.unwrap();
         world.advance(SECOND).await;
     }
-    assert_eq!(begun(&departures), [other]);
+    assert_eq!(begun(&dispatches), [other]);
     assert!(!world.is_dead(stuck), "it is not set aside again");
 }
 

@@ -11,13 +11,13 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::SLOW;
-use super::attempt::{Arrival, Courier};
+use super::sender::{End, Sender};
 use crate::budget::Charge;
 use crate::sink::{AttemptReport, Failure};
 
 /// An attempt that is about to be made; what it needs is durable.
 #[derive(Debug)]
-pub(super) struct Departure {
+pub(super) struct Dispatch {
     pub(super) event: Arc<Event>,
     /// What the worker is charged with for it, until the attempt has ended.
     #[expect(dead_code, reason = "it is there to be dropped")]
@@ -43,16 +43,17 @@ pub(super) enum Row {
 
 /// An attempt that ended.
 #[derive(Debug)]
-pub(super) struct Landed {
-    pub(super) trip: Departure,
+pub(super) struct Ended {
+    pub(super) dispatch: Dispatch,
     pub(super) took: Duration,
-    pub(super) arrival: Arrival,
+    pub(super) end: End,
 }
 
+/// The attempts of one subscription that have begun and not ended, each in a task of its own.
 #[derive(Default)]
-pub(super) struct Flight {
-    tasks: JoinSet<Arrival>,
-    trips: HashMap<Id, Trip>,
+pub(super) struct Attempts {
+    tasks: JoinSet<End>,
+    under_way: HashMap<Id, UnderWay>,
     positions: HashSet<Position>,
     /// First attempts in the order of their beginnings, with the moment from which each is slow.
     slow: VecDeque<(Instant, Id)>,
@@ -62,34 +63,34 @@ pub(super) struct Flight {
     retries: usize,
 }
 
-struct Trip {
+struct UnderWay {
     began: Instant,
-    departure: Departure,
+    dispatch: Dispatch,
     is_retry: bool,
 }
 
-impl Flight {
-    pub(super) fn depart(&mut self, departure: Departure, courier: &Arc<Courier>) {
+impl Attempts {
+    pub(super) fn begin(&mut self, dispatch: Dispatch, sender: &Arc<Sender>) {
         let began = Instant::now();
-        let attempt = courier.clone().attempt(departure.event.clone(), departure.number);
+        let attempt = sender.clone().attempt(dispatch.event.clone(), dispatch.number);
         let id = self.tasks.spawn(attempt).id();
-        self.positions.insert(departure.event.position);
-        let is_retry = departure.row == Row::Stored;
+        self.positions.insert(dispatch.event.position);
+        let is_retry = dispatch.row == Row::Stored;
         if is_retry {
             self.rows += 1;
             self.retries += 1;
         } else {
             self.slow.push_back((began + SLOW, id));
         }
-        self.trips.insert(id, Trip { began, departure, is_retry });
+        self.under_way.insert(id, UnderWay { began, dispatch, is_retry });
     }
 
     pub(super) fn len(&self) -> usize {
-        self.trips.len()
+        self.under_way.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.trips.is_empty()
+        self.under_way.is_empty()
     }
 
     /// Attempts under way that have a row.
@@ -113,39 +114,39 @@ impl Flight {
 
     /// The keys of all attempts under way.
     pub(super) fn keys(&self) -> HashSet<Arc<str>> {
-        self.trips.values().map(|trip| trip.departure.event.body.key.clone()).collect()
+        self.under_way.values().map(|dispatch| dispatch.dispatch.event.body.key.clone()).collect()
     }
 
     /// An attempt that has ended, if there is one.
-    pub(super) fn try_land(&mut self) -> Option<Landed> {
+    pub(super) fn try_next_ended(&mut self) -> Option<Ended> {
         loop {
             let joined = self.tasks.try_join_next_with_id()?;
-            if let Some(landed) = self.landed(joined) {
-                return Some(landed);
+            if let Some(ended) = self.ended(joined) {
+                return Some(ended);
             }
         }
     }
 
     /// The next attempt to end; pending while none is under way.
-    pub(super) async fn land(&mut self) -> Landed {
+    pub(super) async fn next_ended(&mut self) -> Ended {
         while let Some(joined) = self.tasks.join_next_with_id().await {
-            if let Some(landed) = self.landed(joined) {
-                return landed;
+            if let Some(ended) = self.ended(joined) {
+                return ended;
             }
         }
         std::future::pending().await
     }
 
-    fn landed(&mut self, joined: Result<(Id, Arrival), JoinError>) -> Option<Landed> {
-        let (id, arrival) = match joined {
+    fn ended(&mut self, joined: Result<(Id, End), JoinError>) -> Option<Ended> {
+        let (id, end) = match joined {
             Ok(ended) => ended,
-            Err(error) => (error.id(), Arrival::Report(broken_off(&error))),
+            Err(error) => (error.id(), End::Report(broken_off(&error))),
         };
-        let Trip { began, departure: trip, is_retry } = self.trips.remove(&id)?;
-        self.positions.remove(&trip.event.position);
-        self.rows -= usize::from(trip.row == Row::Stored);
+        let UnderWay { began, dispatch, is_retry } = self.under_way.remove(&id)?;
+        self.positions.remove(&dispatch.event.position);
+        self.rows -= usize::from(dispatch.row == Row::Stored);
         self.retries -= usize::from(is_retry);
-        Some(Landed { trip, took: began.elapsed(), arrival })
+        Some(Ended { dispatch, took: began.elapsed(), end })
     }
 
     /// When the next attempt becomes slow.
@@ -154,14 +155,14 @@ impl Flight {
     }
 
     /// An attempt that has become slow and has no row yet; from now on it counts as one with a row.
-    pub(super) fn next_slow(&mut self, now: Instant) -> Option<&Departure> {
+    pub(super) fn next_slow(&mut self, now: Instant) -> Option<&Dispatch> {
         while self.slow.front().is_some_and(|(at, _)| *at <= now) {
             let (_, id) = self.slow.pop_front()?;
-            if self.trips.contains_key(&id) {
-                let trip = self.trips.get_mut(&id)?;
-                trip.departure.row = Row::Stored;
+            if self.under_way.contains_key(&id) {
+                let dispatch = self.under_way.get_mut(&id)?;
+                dispatch.dispatch.row = Row::Stored;
                 self.rows += 1;
-                return Some(&trip.departure);
+                return Some(&dispatch.dispatch);
             }
         }
         None

@@ -13,7 +13,7 @@ use crate::wire::cache::Messages;
 use crate::wire::sns;
 
 /// What an attempt needs of its subscription.
-pub(super) struct Courier {
+pub(super) struct Sender {
     pub(super) target: Arc<dyn Target>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) messages: Messages,
@@ -22,19 +22,19 @@ pub(super) struct Courier {
 
 /// What an attempt came to.
 #[derive(Debug)]
-pub(super) enum Arrival {
+pub(super) enum End {
     /// It was made.
     Report(AttemptReport),
     /// It cannot be made, now or ever.
     Unsendable(String),
 }
 
-impl Courier {
+impl Sender {
     /// Attempt number `number` at an event.
-    pub(super) async fn attempt(self: Arc<Self>, event: Arc<Event>, number: u32) -> Arrival {
+    pub(super) async fn attempt(self: Arc<Self>, event: Arc<Event>, number: u32) -> End {
         match self.messages.get(&event) {
-            Ok(message) => Arrival::Report(self.send(Content::Event { message, number }).await),
-            Err(error) => Arrival::Unsendable(error.to_string()),
+            Ok(message) => End::Report(self.send(Content::Event { message, number }).await),
+            Err(error) => End::Unsendable(error.to_string()),
         }
     }
 
