@@ -72,6 +72,6 @@ impl CaCertificate {
 
     /// Kong's `cert_digest`: the SHA-256 of the certificate in DER, in hexadecimal.
     pub fn digest(der: &[u8]) -> String {
-        digest(&SHA256, der).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(digest(&SHA256, der))
     }
 }

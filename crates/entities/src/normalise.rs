@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_encode_byte;
+
 /// Kong's normal form of a request path: unreserved characters decoded, `%xx` in upper case, slashes merged, dot segments removed.
 ///
 /// A `%` that begins no escape becomes `%25`: left alone, it could begin one after decoding. Borrows when nothing changes.
@@ -58,30 +60,21 @@ fn decode(path: &str) -> Cow<'_, str> {
     while let Some(at) = rest.find('%') {
         decoded.push_str(&rest[..at]);
         let escape = rest.as_bytes().get(at + 1..at + 3);
-        let Some([high, low]) = escape.filter(|hex| hex.iter().all(u8::is_ascii_hexdigit)) else {
+        let mut byte = [0];
+        if escape.is_none_or(|digits| hex::decode_to_slice(digits, &mut byte).is_err()) {
             decoded.push_str("%25");
             rest = &rest[at + 1..];
             continue;
-        };
-        let byte = hex(*high) << 4 | hex(*low);
-        if is_unreserved(byte) {
-            decoded.push(char::from(byte));
+        }
+        if is_unreserved(byte[0]) {
+            decoded.push(char::from(byte[0]));
         } else {
-            decoded.push('%');
-            decoded.push(char::from(high.to_ascii_uppercase()));
-            decoded.push(char::from(low.to_ascii_uppercase()));
+            decoded.push_str(percent_encode_byte(byte[0]));
         }
         rest = &rest[at + 3..];
     }
     decoded.push_str(rest);
     Cow::Owned(decoded)
-}
-
-fn hex(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20) - b'a' + 10,
-    }
 }
 
 /// RFC 3986's unreserved characters.

@@ -1,7 +1,5 @@
 //! Confirmation tokens: opaque, and not to be guessed.
 
-use std::fmt::Write;
-
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 use crate::{HubError, Result};
@@ -18,12 +16,7 @@ pub const LENGTH: usize = 2 * BYTES;
 pub fn random() -> Result<String> {
     let mut bytes = [0; BYTES];
     SystemRandom::new().fill(&mut bytes).map_err(|_| HubError::NoRandomness { what: "a token" })?;
-    let mut token = String::with_capacity(LENGTH);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(token, "{byte:02x}");
-    }
-    Ok(token)
+    Ok(hex::encode(bytes))
 }
 
 /// Whether a text has the form of a token of ours. The store is not asked about others.

@@ -10,6 +10,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use percent_encoding::percent_decode_str;
+
 /// What a service does on its way from the path as it stands to the path that it routes by.
 #[derive(Clone, Copy)]
 struct Habits {
@@ -219,13 +221,7 @@ fn without_parameters(path: &str) -> String {
 
 /// Decodes every escape whose bytes are UTF-8 together; others stay as they are.
 fn decode(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        let escaped = if first == b'%' { hex_pair(behind) } else { None };
-        bytes.push(escaped.unwrap_or(first));
-        rest = if escaped.is_some() { &behind[2..] } else { behind };
-    }
+    let bytes = percent_decode_str(path).collect();
     String::from_utf8(bytes).unwrap_or_else(|_| decode_ascii(path))
 }
 
@@ -235,24 +231,18 @@ fn decode_ascii(path: &str) -> String {
     let mut rest = path;
     while let Some(at) = rest.find('%') {
         decoded.push_str(&rest[..at]);
-        match hex_pair(&rest.as_bytes()[at + 1..]).filter(u8::is_ascii) {
-            Some(byte) => {
-                decoded.push(char::from(byte));
-                rest = &rest[at + 3..];
-            }
-            None => {
-                decoded.push('%');
-                rest = &rest[at + 1..];
-            }
+        let mut byte = [0];
+        let escape = rest.as_bytes().get(at + 1..at + 3);
+        if escape.is_some_and(|digits| hex::decode_to_slice(digits, &mut byte).is_ok()) && byte.is_ascii() {
+            decoded.push(char::from(byte[0]));
+            rest = &rest[at + 3..];
+        } else {
+            decoded.push('%');
+            rest = &rest[at + 1..];
         }
     }
     decoded.push_str(rest);
     decoded
-}
-
-fn hex_pair(text: &[u8]) -> Option<u8> {
-    let digit = |index: usize| text.get(index).and_then(|&byte| char::from(byte).to_digit(16));
-    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl SnsKey {
     fn assemble(key: KeyPair, key_pem: &str, certificate: &[u8]) -> Self {
         let certificate_pem = pem("CERTIFICATE", certificate);
         let hash = digest::digest(&digest::SHA256, certificate);
-        let hex: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(&hash.as_ref()[..16]);
         Self {
             key,
             pem: format!("{key_pem}{certificate_pem}"),

@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 
 /// `MD5OfBody`.
 pub fn of_body(body: &str) -> String {
-    hex(Md5::digest(body.as_bytes()).as_slice())
+    hex::encode(Md5::digest(body.as_bytes()))
 }
 
 /// `MD5OfMessageAttributes` over attributes in byte order of their names. `None` if there are none.
@@ -27,7 +27,7 @@ pub fn of_attributes<'a>(
             _ => add(digest, value.as_bytes()),
         }
     }
-    digest.map(|digest| hex(digest.finalize().as_slice()))
+    digest.map(|digest| hex::encode(digest.finalize()))
 }
 
 /// Whether a type, label or not, is `Binary`.
@@ -39,15 +39,6 @@ fn add(digest: &mut Md5, bytes: &[u8]) {
     // Names, types and values are far below 4 GiB.
     digest.update(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
     digest.update(bytes);
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
