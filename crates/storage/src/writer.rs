@@ -39,6 +39,7 @@ mod receipt;
 mod room;
 mod stall;
 mod stats;
+mod sync;
 mod wall;
 
 use bell::Rings;

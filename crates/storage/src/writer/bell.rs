@@ -4,16 +4,12 @@
 //! exchanges at once; so a thread may hang up a [`Bell`]: a task of its own that the writer wakes once for all of them, and that wakes
 //! them from inside.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Poll, Waker};
 
+use super::sync::{Arc, Mutex, MutexGuard, hang_up};
 use crate::failpoint;
-
-thread_local! {
-    static HUNG_UP: RefCell<Option<Bell>> = const { RefCell::new(None) };
-}
 
 /// Wakes the tasks of one thread together. Clones are the same bell.
 #[derive(Clone, Default)]
@@ -33,7 +29,7 @@ impl Bell {
     pub async fn serve() {
         failpoint::hit(failpoint::WAKE_UPS);
         let bell = Self::default();
-        HUNG_UP.set(Some(bell.clone()));
+        hang_up(Some(bell.clone()));
         let _taken_down = TakenDown(bell.clone());
         poll_fn(|cx| {
             let mut waiting = bell.waiting();
@@ -44,10 +40,6 @@ impl Bell {
             Poll::Pending
         })
         .await
-    }
-
-    pub(super) fn of_this_thread() -> Option<Self> {
-        HUNG_UP.with_borrow(Clone::clone)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -74,7 +66,7 @@ struct TakenDown(Bell);
 
 impl Drop for TakenDown {
     fn drop(&mut self) {
-        HUNG_UP.set(None);
+        hang_up(None);
         let mut waiting = self.0.waiting();
         waiting.ringer = None;
         let tasks = std::mem::take(&mut waiting.tasks);

@@ -4,8 +4,10 @@
 //! waits does not wake a reader that is gathering such things ([`Inbox::take`]). A lock is held for a push or a swap alone.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
+
+use super::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// The senders' end; it ends with its last clone.
 pub(super) struct Outbox<T>(Arc<Queue<T>>);
@@ -164,6 +166,12 @@ impl<T> Inbox<T> {
         Found::Some(std::mem::replace(&mut state.things, behind))
     }
 
+    /// Whether the reader of this queue has something and waits for more.
+    #[cfg(test)]
+    pub(super) fn is_gathering(outbox: &Outbox<T>) -> bool {
+        matches!(outbox.0.state().reader, Reader::Gathering(_))
+    }
+
     fn sleep<'q>(&'q self, state: MutexGuard<'q, State<T>>, patience: Duration) -> MutexGuard<'q, State<T>> {
         let sleeps = |state: &mut State<T>| state.reader != Reader::Called && state.senders > 0;
         self.0.called.wait_timeout_while(state, patience, sleeps).unwrap_or_else(PoisonError::into_inner).0
@@ -177,121 +185,5 @@ impl<T> Drop for Inbox<T> {
         let left = std::mem::take(&mut state.things);
         drop(state);
         drop(left);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Duration = Duration::ZERO;
-    const LONG: Duration = Duration::from_secs(60);
-    const AWAITED: Urgency = Urgency { awaited: true, owed: false };
-    const UNAWAITED: Urgency = Urgency { awaited: false, owed: false };
-
-    fn taken(found: Found<u32>) -> Vec<u32> {
-        match found {
-            Found::Some(things) => things.into(),
-            Found::Ended => panic!("there are senders"),
-        }
-    }
-
-    #[test]
-    fn keeps_the_order_and_takes_no_more_than_asked() {
-        let (outbox, inbox) = inbox(10);
-        assert_eq!(taken(inbox.take(9, NOW, LONG)), [0; 0]);
-        for n in 1..=5 {
-            outbox.send(n, AWAITED).unwrap();
-        }
-        assert_eq!(taken(inbox.take(3, LONG, LONG)), [1, 2, 3]);
-        assert_eq!(taken(inbox.take(3, LONG, LONG)), [4, 5], "what was left behind is not gathered");
-    }
-
-    #[test]
-    fn at_its_limit_it_takes_only_what_is_owed() {
-        let (outbox, inbox) = inbox(2);
-        outbox.send(1, AWAITED).unwrap();
-        outbox.send(2, UNAWAITED).unwrap();
-        assert_eq!(outbox.refuses(), Some(Refused::Full));
-        assert_eq!(outbox.send(3, AWAITED), Err(Refused::Full));
-        outbox.send(4, Urgency { owed: true, ..UNAWAITED }).unwrap();
-        assert_eq!(taken(inbox.take(9, LONG, LONG)), [1, 2, 4]);
-        assert_eq!(outbox.refuses(), None);
-        outbox.send(5, AWAITED).unwrap();
-        assert_eq!(outbox.refuses(), None, "one more is taken");
-        outbox.send(6, AWAITED).unwrap();
-        drop(inbox);
-        assert_eq!(outbox.refuses(), Some(Refused::Closed), "however full it was");
-        assert_eq!(outbox.send(7, AWAITED), Err(Refused::Closed));
-    }
-
-    #[test]
-    fn gathers_until_somebody_waits_or_enough_are_there() {
-        for (last, urgency, most) in [(4, AWAITED, 9), (4, UNAWAITED, 4)] {
-            let (outbox, inbox) = inbox(10);
-            let reader = std::thread::spawn(move || taken(inbox.take(most, LONG, LONG)));
-            outbox.send(1, UNAWAITED).unwrap();
-            // Or the reader would find all of them there.
-            while !matches!(outbox.0.state().reader, Reader::Gathering(_)) {
-                std::thread::yield_now();
-            }
-            for n in 2..last {
-                outbox.send(n, UNAWAITED).unwrap();
-            }
-            outbox.send(last, urgency).unwrap();
-            assert_eq!(reader.join().unwrap(), [1, 2, 3, 4]);
-        }
-        let (outbox, inbox) = inbox(10);
-        outbox.send(1, UNAWAITED).unwrap();
-        assert_eq!(taken(inbox.take(9, LONG, Duration::from_millis(1))), [1], "it does not wait for ever");
-    }
-
-    #[test]
-    fn enough_things_are_not_gathered_any_more() {
-        let (outbox, inbox) = inbox(10);
-        for n in 1..=4 {
-            outbox.send(n, UNAWAITED).unwrap();
-        }
-        assert_eq!(taken(inbox.take(4, NOW, LONG)), [1, 2, 3, 4]);
-    }
-
-    #[test]
-    fn what_was_waited_for_and_taken_hurries_nothing_after_it() {
-        let (outbox, inbox) = inbox(10);
-        outbox.send(1, AWAITED).unwrap();
-        assert_eq!(taken(inbox.take(9, NOW, LONG)), [1]);
-        outbox.send(2, UNAWAITED).unwrap();
-        let reader = std::thread::spawn(move || taken(inbox.take(9, LONG, LONG)));
-        outbox.send(3, UNAWAITED).unwrap();
-        outbox.send(4, AWAITED).unwrap();
-        assert_eq!(reader.join().unwrap(), [2, 3, 4]);
-    }
-
-    #[test]
-    fn what_is_in_it_is_dropped_with_its_reader() {
-        let (outbox, inbox) = inbox(10);
-        let thing = Arc::new(());
-        outbox.send(thing.clone(), AWAITED).unwrap();
-        drop(inbox);
-        assert_eq!(Arc::strong_count(&thing), 1);
-    }
-
-    #[test]
-    fn ends_with_its_last_sender_and_not_before_it_is_empty() {
-        let (outbox, inbox) = inbox(10);
-        let other = outbox.clone();
-        outbox.send(1, UNAWAITED).unwrap();
-        drop(outbox);
-        let reader = std::thread::spawn(move || (inbox.take(9, LONG, LONG), inbox.take(9, LONG, LONG)));
-        drop(other);
-        assert_eq!(reader.join().unwrap(), (Found::Some([1].into()), Found::Ended));
-    }
-
-    #[test]
-    fn an_idle_reader_is_woken_by_anything() {
-        let (outbox, inbox) = inbox(10);
-        let reader = std::thread::spawn(move || taken(inbox.take(9, LONG, NOW)));
-        outbox.send(1, UNAWAITED).unwrap();
-        assert_eq!(reader.join().unwrap(), [1]);
     }
 }

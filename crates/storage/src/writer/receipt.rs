@@ -2,11 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
-use std::thread::Thread;
 
 use super::bell::{Bell, Rings};
+use super::sync::{Arc, Mutex, MutexGuard, Thread, bell_of_this_thread, current, park};
 use crate::{Result, StoreError};
 
 /// Resolves when the change is durable, or refused. Dropping it changes nothing: the change is queued already.
@@ -102,11 +102,11 @@ impl<T> Receipt<T> {
                 Answer::Given(result) => return result,
                 Answer::Taken => return Err(StoreError::Closed),
                 Answer::Awaited(_) => {
-                    *answer = Answer::Awaited(Waiting::Thread(std::thread::current()));
+                    *answer = Answer::Awaited(Waiting::Thread(current()));
                 }
             }
             drop(answer);
-            std::thread::park();
+            park();
         }
     }
 }
@@ -126,7 +126,7 @@ impl<T> Future for Receipt<T> {
             Answer::Given(result) => Poll::Ready(result),
             Answer::Taken => Poll::Ready(Err(StoreError::Closed)),
             Answer::Awaited(_) => {
-                *answer = Answer::Awaited(Waiting::Task(cx.waker().clone(), Bell::of_this_thread()));
+                *answer = Answer::Awaited(Waiting::Task(cx.waker().clone(), bell_of_this_thread()));
                 Poll::Pending
             }
         }

@@ -16,6 +16,7 @@ use crate::memory::{
 use crate::vital;
 
 mod clock;
+mod inbox;
 mod joint;
 mod room;
 mod upkeep;
