@@ -4,9 +4,13 @@
 //! a wake-up that is lost is a deadlock, and loom reports it with the order of steps that led to it. Run with `LOOM_LOG=trace` to see them.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use loom::future::block_on;
 use loom::model::Builder;
@@ -125,9 +129,11 @@ fn a_reader_that_gathers_is_woken_by_what_is_awaited_and_by_enough() {
         every_order(move || {
             let (outbox, inbox) = inbox(4);
             outbox.send(1, UNAWAITED).unwrap();
-            // The outbox lives on: nothing else ends the wait.
-            let other = outbox.clone();
-            let sender = thread::spawn(move || other.send(2, urgency).unwrap());
+            // The outbox lives on: its end would wake the reader, too.
+            let sender = thread::spawn(move || {
+                outbox.send(2, urgency).unwrap();
+                outbox
+            });
             let mut all = Vec::new();
             while all.len() < 2 {
                 match inbox.take(most, LONG, LONG) {
@@ -136,8 +142,7 @@ fn a_reader_that_gathers_is_woken_by_what_is_awaited_and_by_enough() {
                 }
             }
             assert_eq!(all, [1, 2]);
-            sender.join().unwrap();
-            drop(outbox);
+            drop(sender.join().unwrap());
         });
     }
 }
@@ -195,7 +200,7 @@ fn a_bell_wakes_every_task_of_its_thread_whose_receipt_is_resolved() {
             one.send(Ok(1), &mut rings);
             two.send(Ok(2), &mut rings);
         });
-        let mut answers = block_on(answers_beside_a_bell([first, second].into()));
+        let mut answers = block_on(answers_beside([first, second].into(), Bell::serve()));
         answers.sort_unstable();
         assert_eq!(answers, [1, 2]);
         writer.join().unwrap();
@@ -207,50 +212,44 @@ fn a_bell_that_is_taken_down_keeps_nobody_asleep() {
     every_order(|| {
         let (reply, receipt) = receipt::<u32>();
         let writer = thread::spawn(move || reply.send(Ok(1), &mut Rings::default()));
-        let answer = block_on(async {
-            let mut receipt = Box::pin(receipt);
-            // Polled once beside the bell, and for the rest without it.
+        let answers = block_on(answers_beside([receipt].into(), async {
             let mut bell = Box::pin(Bell::serve());
-            let early = std::future::poll_fn(|cx| {
-                let _ = bell.as_mut().poll(cx);
-                std::task::Poll::Ready(match receipt.as_mut().poll(cx) {
-                    std::task::Poll::Ready(answer) => Some(answer),
-                    std::task::Poll::Pending => None,
-                })
+            let mut polls = 0;
+            // Polled once, before the receipt is, and taken down the next time.
+            poll_fn(|cx| {
+                polls += 1;
+                cx.waker().wake_by_ref();
+                if polls == 1 { bell.as_mut().poll(cx) } else { Poll::Ready(()) }
             })
             .await;
-            drop(bell);
-            match early {
-                Some(answer) => answer,
-                None => receipt.await,
-            }
-        });
-        assert_eq!(answer.unwrap(), 1);
+        }));
+        assert_eq!(answers, [1]);
         writer.join().unwrap();
     });
 }
 
 /// Each future is a task with a waker of its own: what wakes the bell alone wakes no receipt.
-async fn answers_beside_a_bell(receipts: VecDeque<receipt::Receipt<u32>>) -> Vec<u32> {
+async fn answers_beside(
+    receipts: VecDeque<receipt::Receipt<u32>>,
+    bell: impl Future<Output = ()> + 'static,
+) -> Vec<u32> {
     enum Task {
         Bell,
         Answer(Result<u32>),
     }
     let mut tasks = FuturesUnordered::new();
-    let boxed = |task| -> std::pin::Pin<Box<dyn Future<Output = Task>>> { task };
-    tasks.push(boxed(Box::pin(async {
-        Bell::serve().await;
-        Task::Bell
-    })));
+    let boxed = |task| -> Pin<Box<dyn Future<Output = Task>>> { task };
     let count = receipts.len();
+    tasks.push(boxed(Box::pin(bell.map(|()| Task::Bell))));
     for receipt in receipts {
-        tasks.push(boxed(Box::pin(async { Task::Answer(receipt.await) })));
+        tasks.push(boxed(Box::pin(receipt.map(Task::Answer))));
     }
     let mut answers = Vec::new();
     while answers.len() < count {
         match tasks.next().await {
             Some(Task::Answer(answer)) => answers.push(answer.unwrap()),
-            Some(Task::Bell) | None => panic!("a bell serves for ever"),
+            Some(Task::Bell) => {}
+            None => panic!("a receipt gave no answer"),
         }
     }
     answers
