@@ -1,12 +1,10 @@
 //! The files are read anew at SIGHUP: all of them are taken while requests go on, or nothing is, and the reasons are printed.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use testkit::client::Client;
+use testkit::load::{Load, Turns};
 use testkit::scene::{Profiles, Scene};
-use testkit::server::{Server, Then, answer};
 use testkit::{client, wait};
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
@@ -45,89 +43,23 @@ fn serves(scene: &Scene, generation: u64, last: &str) {
     }
 }
 
-/// An upstream whose answers are its name.
-fn named(name: &'static str) -> Server {
-    let any = ([127, 0, 0, 1], 0).into();
-    Server::start(any, move |_, stream| answer(stream, 200, &[], name.as_bytes()).map(|()| Then::KeepOpen))
-        .expect("a free port")
-}
-
-const CLIENTS: usize = 4;
 const RELOADS: u64 = 8;
-/// Requests between two reloads, of all clients together.
-const BETWEEN: u64 = 40;
-
-/// What the clients of a load know of the generations, and have done.
-struct Load {
-    /// The last one whose line was printed.
-    said: AtomicU64,
-    /// The last one that may be served.
-    asked_for: AtomicU64,
-    answered: AtomicU64,
-    matched: AtomicU64,
-    over: AtomicBool,
-}
-
-impl Load {
-    /// Sends requests on one connection until it is over.
-    fn run(&self, scene: &Scene, names: [&str; 2]) {
-        let mut client = scene.client();
-        for (method, target) in [("GET", "/mockbin/x"), ("PUT", "/mockbin/profile")].iter().cycle() {
-            if self.over.load(Ordering::SeqCst) {
-                return;
-            }
-            let at_least = self.said.load(Ordering::SeqCst);
-            let answer = client.send(method, target, &[], b"").expect("its connection stays");
-            let at_most = self.asked_for.load(Ordering::SeqCst);
-            let allowed: Vec<_> = (at_least..=at_most).map(|number| names[number as usize % 2]).collect();
-            assert_eq!(answer.status, 200);
-            assert!(allowed.contains(&answer.text().as_str()), "{} and not {allowed:?}", answer.text());
-            self.answered.fetch_add(1, Ordering::SeqCst);
-            self.matched.fetch_add(u64::from(*method == "PUT"), Ordering::SeqCst);
-        }
-    }
-}
 
 #[test]
 fn under_load_a_changed_service_takes_over_and_no_request_fails() {
-    let names = ["even", "odd"];
-    let upstreams = names.map(named);
+    let upstreams = Turns::start();
     let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
     let first = scene.upstream.address().to_string();
     let config = scene.setup.config.clone();
-    let of =
-        |generation: u64| config.replace(&first, &upstreams[generation as usize % 2].address().to_string());
-    scene.setup.config = of(1);
+    let of = |number: u64| config.replace(&first, &upstreams.address(number));
+    scene.setup.config = of(0);
     scene.start_gateway();
-    let load = Load {
-        said: AtomicU64::new(1),
-        asked_for: AtomicU64::new(1),
-        answered: AtomicU64::new(0),
-        matched: AtomicU64::new(0),
-        over: AtomicBool::new(false),
-    };
-    std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| load.run(&scene, names))).collect();
-        for generation in 2..2 + RELOADS {
-            let before = load.answered.load(Ordering::SeqCst);
-            wait::until("requests", || {
-                let ended = clients.iter().any(std::thread::ScopedJoinHandle::is_finished);
-                (ended || load.answered.load(Ordering::SeqCst) >= before + BETWEEN).then_some(())
-            });
-            load.asked_for.store(generation, Ordering::SeqCst);
-            let printed = scene.reload(&of(generation));
-            assert!(printed.contains(&format!("(generation {generation}, in ")), "{printed}");
-            load.said.store(generation, Ordering::SeqCst);
-        }
-        load.over.store(true, Ordering::SeqCst);
+    let load = Load { get: "/mockbin/x", put: "/mockbin/profile" };
+    load.stays_whole(&scene, RELOADS, |number| {
+        let printed = scene.reload(&of(number));
+        assert!(printed.contains(&format!("(generation {}, in ", number + 1)), "{printed}");
     });
     serves(&scene, 1 + RELOADS, "taken");
-    let matched = load.matched.load(Ordering::SeqCst);
-    let events = scene.admin().wait_for_events(matched as usize);
-    assert_eq!(events.len() as u64, matched, "an event of each matching request");
-    assert!(events.iter().all(|event| event["outcome"] == "succeeded"));
-    let accepted = scene.admin().metric("retrohook_connections_total");
-    assert_eq!(accepted, Some(CLIENTS as f64), "no connection was dropped");
 }
 
 #[test]

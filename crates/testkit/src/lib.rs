@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod client;
+pub mod load;
 pub mod process;
 pub mod python;
 pub mod receiver;

@@ -1,19 +1,17 @@
 //! What the API makes is served: at once, under load, through kills; and it ends when it is ended.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use serde_json::{Value, json};
 use testkit::client::{self, Client};
+use testkit::load::{Load, Turns};
 use testkit::receiver::Receiver;
 use testkit::scene::Scene;
-use testkit::server::{Server, Then, answer};
 use testkit::wait;
 
 use super::{FORM, JSON, address, api, ask, generation, get, make, make_topic, prepared, rule, scene, send};
 
 /// The status of a request at the proxy.
 #[track_caller]
-fn proxied(scene: &Scene, method: &str, target: &str, host: &str) -> u16 {
+pub(super) fn proxied(scene: &Scene, method: &str, target: &str, host: &str) -> u16 {
     let sent = client::send(scene.gateway().proxy(), method, target, &[("host", host)], b"");
     sent.expect("an answer").status
 }
@@ -235,7 +233,8 @@ fn ask_and_leave(scene: &Scene, body: &Value) -> Client {
     client
 }
 
-fn rows(scene: &Scene) -> i64 {
+/// The entities of APIs that the store has.
+pub(super) fn rows(scene: &Scene) -> i64 {
     let stored = testkit::process::database(&scene.setup.data_dir());
     let database = rusqlite::Connection::open(stored).expect("the database opens");
     database.query_row("SELECT count(*) FROM registry", [], |row| row.get(0)).expect("a count")
@@ -283,83 +282,22 @@ fn a_kill_before_the_commit_leaves_nothing_of_it() {
     assert_eq!(rows(&scene), 2 * made.len() as i64);
 }
 
-const CLIENTS: usize = 4;
 const CHANGES: u64 = 12;
-/// Requests between two changes, of all clients together.
-const BETWEEN: u64 = 40;
-
-/// An upstream whose answers are its name.
-fn named(name: &'static str) -> Server {
-    let any = ([127, 0, 0, 1], 0).into();
-    Server::start(any, move |_, stream| answer(stream, 200, &[], name.as_bytes()).map(|()| Then::KeepOpen))
-        .expect("a free port")
-}
-
-/// What the clients of a load know of the changes, and have done.
-#[derive(Default)]
-struct Load {
-    /// The last one that was answered.
-    made: AtomicU64,
-    /// The last one that may be served.
-    asked_for: AtomicU64,
-    answered: AtomicU64,
-    matched: AtomicU64,
-    over: AtomicBool,
-}
-
-impl Load {
-    /// Sends requests on one connection until it is over.
-    fn run(&self, scene: &Scene, names: [&str; 2]) {
-        let mut client = scene.client();
-        for (method, target) in [("GET", "/a/x"), ("PUT", "/a/profile")].iter().cycle() {
-            if self.over.load(Ordering::SeqCst) {
-                return;
-            }
-            let at_least = self.made.load(Ordering::SeqCst);
-            let answer = client.send(method, target, &[], b"").expect("its connection stays");
-            let at_most = self.asked_for.load(Ordering::SeqCst);
-            let allowed: Vec<_> = (at_least..=at_most).map(|number| names[number as usize % 2]).collect();
-            assert_eq!(answer.status, 200);
-            assert!(allowed.contains(&answer.text().as_str()), "{} and not {allowed:?}", answer.text());
-            self.answered.fetch_add(1, Ordering::SeqCst);
-            self.matched.fetch_add(u64::from(*method == "PUT"), Ordering::SeqCst);
-        }
-    }
-}
 
 #[test]
 fn an_api_changes_under_load_and_no_request_fails_and_no_event_is_lost() {
     let scene = scene();
-    let names = ["even", "odd"];
-    let upstreams = names.map(named);
-    let url = |number: u64| format!("http://{}", upstreams[number as usize % 2].address());
+    let upstreams = Turns::start();
+    let url = |number: u64| format!("http://{}", upstreams.address(number));
     make_topic(&scene, "t");
     make(&scene, "/apis", &json!({ "name": "a", "upstream_url": url(0), "uris": ["/a"] }));
     make(&scene, "/apis/a/plugins", &rule("t", "^/a/profile$"));
-    let load = Load::default();
-    std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| load.run(&scene, names))).collect();
-        for number in 1..=CHANGES {
-            let before = load.answered.load(Ordering::SeqCst);
-            wait::until("requests", || {
-                let ended = clients.iter().any(std::thread::ScopedJoinHandle::is_finished);
-                (ended || load.answered.load(Ordering::SeqCst) >= before + BETWEEN).then_some(())
-            });
-            load.asked_for.store(number, Ordering::SeqCst);
-            // The rule changes along with where it leads.
-            let change = json!({ "upstream_url": url(number), "retries": number });
-            let (status, changed) = send(&scene, "PATCH", "/apis/a", &change);
-            assert_eq!((status, &changed["upstream_url"]), (200, &url(number).into()));
-            load.made.store(number, Ordering::SeqCst);
-        }
-        load.over.store(true, Ordering::SeqCst);
+    Load { get: "/a/x", put: "/a/profile" }.stays_whole(&scene, CHANGES, |number| {
+        // The rule changes along with where it leads.
+        let change = json!({ "upstream_url": url(number), "retries": number });
+        let (status, changed) = send(&scene, "PATCH", "/apis/a", &change);
+        assert_eq!((status, &changed["upstream_url"]), (200, &url(number).into()));
     });
-    let matched = load.matched.load(Ordering::SeqCst);
-    let events = scene.admin().wait_for_events(matched as usize);
-    assert_eq!(events.len() as u64, matched, "an event of each matching request");
-    assert!(events.iter().all(|event| event["outcome"] == "succeeded"));
-    let accepted = scene.admin().metric("retrohook_connections_total");
-    assert_eq!(accepted, Some(CLIENTS as f64), "no connection was dropped");
 }
 
 #[test]
