@@ -22,12 +22,14 @@ mod consumer;
 mod declared;
 mod doubts;
 mod hub;
+mod ids;
 mod kong;
 mod names;
 mod plugin;
 mod route;
 mod service;
 mod skip;
+mod upstream;
 
 use declared::Declarations;
 pub use skip::Tolerance;
@@ -54,7 +56,7 @@ pub struct Options<'a> {
 /// All that is wrong with them.
 pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Report> {
     let (mut sources, faults) = parse(files);
-    let schema = schemars::schema_for!(raw::File).to_value();
+    let schema = raw::schema();
     let variables = fill(&mut sources, &schema, options);
     let mut doubted = dialect::translate(&mut sources);
     let sources = sources;
@@ -73,7 +75,13 @@ pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Re
     if let Some(report) = problems.into_report() {
         return Err(report);
     }
+    let ids = ids::of(&checked, &declared);
     let (set, places, plugins) = assemble::assemble(checked);
+    let mut problems = Problems::new(&sources).with(&variables);
+    ids::claim(ids, &plugins, &declared, &mut problems);
+    if let Some(report) = problems.into_report() {
+        return Err(report);
+    }
     let served = Served::of(&set);
     let seen = doubts::Seen { served: &served, set: &set, plugins: &plugins, declared: &declared };
     let doubts = Problems::new(&sources).with(&variables);
@@ -105,7 +113,7 @@ fn unset(
     }
     for Unset { name, first, places } in &variables.unset {
         let message = format!("the environment variable {name} is not set");
-        let more = if *places > 1 { format!("; it stands in {places} places") } else { String::new() };
+        let more = if *places > 1 { format!("; it is used in {places} places") } else { String::new() };
         if options.tolerance.unset_variables {
             let hint = format!("`run` refuses that: start it with {name}=… in the environment{more}");
             doubted.push(Doubt { spot: first.clone(), message, hint });
@@ -120,6 +128,7 @@ struct Checked {
     services: Vec<Option<Service>>,
     routes: Vec<Option<Route>>,
     consumers: consumer::Checked,
+    upstreams: upstream::Checked,
     plugins: Vec<Option<plugin::Checked>>,
     ca_certificates: certificate::Authorities,
     hub: hub::Checked,
@@ -138,16 +147,17 @@ impl Checked {
         let services = service::check_all(declared, &ca_certificates, options.now, problems);
         let routes = route::check_all(declared, &names, &services, options.now, problems);
         let consumers = consumer::check_all(declared, &names, options, problems);
+        let upstreams = upstream::check_all(declared, &names, options.now, problems);
         let hub = hub::check_all(declared, &names, options, problems);
         let context =
             CheckContext { topics: names.topic_names(), region: options.region, account: options.account };
         let plugins =
             plugin::Checker::new(options, context, sources, &names, complete).check_all(declared, problems);
-        Self { services, routes, consumers, plugins, ca_certificates, hub }
+        Self { services, routes, consumers, upstreams, plugins, ca_certificates, hub }
     }
 }
 
-/// Reads all texts; a text that is no YAML stands as an empty mapping.
+/// Reads all texts; a text that is not YAML counts as an empty mapping.
 fn parse(files: &[(&str, &str)]) -> (Vec<Source>, Vec<(usize, Fault)>) {
     let mut sources = Vec::with_capacity(files.len());
     let mut faults = Vec::new();

@@ -3,7 +3,7 @@
 //!
 //! * In 1.1 and 2.1 a route's path with a character that no plain path of theirs has is a regular expression; in 3.0 such a path begins with
 //!   `~`. Plain paths are brought into the form in which requests are matched, as Kong does it when it takes such a file.
-//! * Beside a service's `url` any word may stand as `protocol`: the `url` wins.
+//! * Beside a service's `url` any word is allowed as `protocol`: the `url` wins.
 
 use crate::problem::{Doubt, Spot};
 use crate::tree::{Kind, Node, Source, TreePath};

@@ -1,6 +1,6 @@
-//! The secrets of files, so that no problem shows one: what stands under a key that names a secret, and the secret parts of URLs.
+//! The secrets of files, so that no problem shows one: the values of keys that name a secret, and the secret parts of URLs.
 //!
-//! Messages quote names and values. A secret that stands in a wrong place is a value like any other to the rule that refuses it, so what
+//! Messages quote names and values. A secret in a wrong place is a value like any other to the rule that refuses it, so what
 //! is said is looked through once more at the end.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use event::redaction::{self, QueryRedaction};
 
 use crate::tree::{Kind, Node, Source};
 
-/// The shortest secret that is looked for, in bytes: a shorter one may stand in a message by chance.
+/// The shortest secret that is looked for, in bytes: a shorter one may be in a message by chance.
 const SHORTEST: usize = 6;
 
 /// The secrets of all files, by how they begin.
@@ -75,7 +75,7 @@ impl<'s> Hidden<'s> {
     }
 }
 
-/// What a value is by the keys that it stands under.
+/// What a value is by the keys above it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Held {
     /// Nothing that needs to be hidden, as far as keys say.
@@ -87,7 +87,7 @@ enum Held {
 }
 
 impl Held {
-    /// What stands under a key in it.
+    /// The value of a key in it.
     fn under(self, key: &str) -> Self {
         match (self, key) {
             (Self::Secret, _) | (Self::Credential, "key") => Self::Secret,

@@ -5,10 +5,10 @@
 //!
 //! The steps, each over all files before the next begins:
 //! 1. `tree`: YAML to a tree in which every value knows its place, within limits.
-//! 2. `variables`: what the environment holds, in the place of `${NAME}`.
+//! 2. `variables`: the environment's values instead of `${NAME}`.
 //! 3. `dialect`: what older versions of the format say in other words.
 //! 4. `schema`: the tree held against the JSON Schema of the structs in `raw`, the one source of the format.
-//! 5. `check`: entity by entity what a schema cannot say, then references, names that stand twice, and the plug-ins' own checks. A key
+//! 5. `check`: entity by entity what a schema cannot say, then references, names that are used twice, and the plug-ins' own checks. A key
 //!    with a problem of structure is left out of this, and what its entity then lacks is not judged: one mistake makes one problem.
 //! 6. `loaded`: the result, as entities of origin `file`.
 //!
@@ -22,6 +22,7 @@ mod hidden;
 mod load;
 mod loaded;
 mod problem;
+mod published;
 mod raw;
 mod schema;
 mod secret;
@@ -33,10 +34,6 @@ pub use check::{Options, Tolerance, check};
 pub use load::{STANDARD_INPUT, Text, check_texts, load, read_all};
 pub use loaded::{Config, Places};
 pub use problem::{Problem, Report};
+pub use published::json_schema;
 pub use settings::check_settings;
 pub use tree::{MAX_DEPTH, MAX_FILE, MAX_NODES, Place};
-
-/// The JSON Schema of a configuration file, for editors; `docs/config.schema.json` is its copy. A plug-in's `config` is its kind's to say.
-pub fn json_schema() -> schemars::Schema {
-    schemars::schema_for!(raw::File)
-}

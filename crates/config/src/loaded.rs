@@ -14,11 +14,11 @@ pub struct Config {
     pub set: Set,
     /// What requests find of it.
     pub served: Served,
-    /// Where subscriptions stand.
+    /// The places of subscriptions.
     pub places: Places,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,
 }
 
-/// Where the endpoint of a subscription stands, `file:line:column`, by the subscription's id.
+/// The place of a subscription's endpoint, `file:line:column`, by the subscription's id.
 pub type Places = HashMap<Uuid, String>;

@@ -140,7 +140,7 @@ impl<'a> Problems<'a> {
         Self { variables: Some(variables), ..self }
     }
 
-    /// From now on, problems with one of these entities as such are dropped: what it lacks may stand in a part that did not fit.
+    /// From now on, problems with one of these entities as such are dropped: what it lacks may be in a part that did not fit.
     pub(crate) fn set_partial(&mut self, entities: impl Iterator<Item = (usize, TreePath)>) {
         self.partial = entities.collect();
     }

@@ -1,25 +1,62 @@
 //! The file as it is written: the one source of its schema, its documentation and its types.
 //!
-//! The JSON Schema made from these structs is what a file is held against ([`crate::schema`]); only then are they filled. Keys of Kong's
-//! that we know and do not serve yet have the type [`NotYet`], whose schema carries the hint: they are refused by name, never ignored.
+//! The JSON Schema made from these structs is what a file is held against ([`crate::schema`]); only then are they filled. Keys that we know
+//! and do not serve yet are in a table ([`not_yet`]), whose hints the schema carries: they are refused by name, never ignored.
 //! What a schema cannot say is checked in [`crate::check`].
 
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde_json::{Map, Value};
+
+/// An entity of Kong's: a struct with the keys that each of them may have.
+macro_rules! entity {
+    ($(#[$meta:meta])* pub(crate) struct $name:ident { $($fields:tt)* }) => {
+        entity! { u32: $(#[$meta])* pub(crate) struct $name { $($fields)* } }
+    };
+    // Its times are numbers of this type.
+    ($time:ty: $(#[$meta:meta])* pub(crate) struct $name:ident { $($fields:tt)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "some keys are only accepted")]
+        pub(crate) struct $name {
+            $($fields)*
+            /// Words to find it by.
+            #[serde(default)]
+            pub(crate) tags: Option<Vec<String>>,
+            /// In seconds. The time of the start if there is none.
+            #[serde(default)]
+            #[schemars(range(min = 0))]
+            pub(crate) created_at: Option<$time>,
+            /// In seconds.
+            #[serde(default)]
+            #[schemars(range(min = 0))]
+            pub(crate) updated_at: Option<$time>,
+            /// A remark.
+            #[serde(rename = "_comment", default)]
+            comment: Option<String>,
+            /// Remarks of any shape.
+            #[serde(rename = "_ignore", default)]
+            ignore: Vec<serde_json::Value>,
+        }
+    };
+}
 
 mod consumer;
 mod gateway;
 mod hub;
+pub(crate) mod not_yet;
+mod upstream;
 
-pub(crate) use consumer::{Acl, Consumer, ConsumerReference, KeyAuthCredential};
+pub(crate) use consumer::{Acl, Consumer, ConsumerGroup, ConsumerReference, KeyAuthCredential};
 pub(crate) use gateway::{
     CaCertificate, PathHandling, Plugin, PluginProtocol, Route, RouteProtocol, Service, ServiceProtocol,
 };
 pub(crate) use hub::{Confirm, Format, Queue, SecretText, Subscription, SubscriptionProtocol, Topic};
+pub(crate) use upstream::{Algorithm, Hash, Target, Upstream};
 
 /// A configuration file of Retrohook: Kong's declarative format, and `topics`, `subscriptions` and `queues` beside it.
 #[derive(JsonSchema)]
@@ -49,10 +86,6 @@ pub(crate) struct File {
     /// decK's: which control plane of Konnect the entities are for. Not used.
     #[serde(rename = "_konnect", default)]
     konnect: Option<Value>,
-    /// decK's.
-    #[serde(rename = "_plugin_configs", default)]
-    #[schemars(extend("x-not-yet" = "write the `config` into each plug-in, or share it with a YAML anchor"))]
-    plugin_configs: NotYet,
     /// What the gateway stands in front of.
     #[serde(default)]
     services: Vec<Service>,
@@ -77,78 +110,29 @@ pub(crate) struct File {
     /// Those whom the gateway knows by a credential.
     #[serde(default)]
     consumers: Vec<Consumer>,
-    /// Kong's.
+    /// Groups of consumers.
     #[serde(default)]
-    #[schemars(extend("x-not-yet" = "there are no consumer groups: remove the key; groups for the plug-in acl stand under a consumer's `acls`"))]
-    consumer_groups: NotYet,
+    consumer_groups: Vec<ConsumerGroup>,
+    /// Names that services have as their host, each for several targets.
+    #[serde(default)]
+    upstreams: Vec<Upstream>,
+    /// Targets that name their upstream.
+    #[serde(default)]
+    targets: Vec<Target>,
     /// Keys that name their consumer.
     #[serde(default)]
     keyauth_credentials: Vec<KeyAuthCredential>,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = CREDENTIALS))]
-    basicauth_credentials: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = CREDENTIALS))]
-    hmacauth_credentials: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = CREDENTIALS))]
-    jwt_secrets: NotYet,
     /// Groups that name their consumer.
     #[serde(default)]
     acls: Vec<Acl>,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = CREDENTIALS))]
-    oauth2_credentials: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = CREDENTIALS))]
-    oauth2_tokens: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = UPSTREAMS))]
-    upstreams: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = UPSTREAMS))]
-    targets: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = TLS))]
-    certificates: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = TLS))]
-    snis: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = "a secret may be read from the environment without one: {vault://env/NAME}"))]
-    vaults: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = ELSEWHERE))]
-    keys: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = ELSEWHERE))]
-    key_sets: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = ELSEWHERE))]
-    filter_chains: NotYet,
-    /// Kong's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = ELSEWHERE))]
-    workspaces: NotYet,
 }
 
-const CREDENTIALS: &str = "consumers are known by `keyauth_credentials`; leave other credentials to the gateway in front, and remove the key";
-const UPSTREAMS: &str = "give the service the `host` and `port` of one target, and remove the key";
-const TLS: &str = "end TLS in front of this gateway, and remove the key";
-const ELSEWHERE: &str = "remove the key";
+/// The schema of a file: what the structs say, and the keys that are not served yet.
+pub(crate) fn schema() -> Value {
+    let mut schema = schemars::schema_for!(File).to_value();
+    not_yet::add_to(&mut schema);
+    schema
+}
 
 /// The version of Kong's format.
 struct FormatVersion;
@@ -168,37 +152,7 @@ impl JsonSchema for FormatVersion {
 
 /// What decK notes about itself; read by decK alone.
 #[derive(JsonSchema)]
-#[expect(dead_code, reason = "the schema is made from it")]
-struct Info {
-    /// Would change every entity.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = "write the defaults into the entities; `deck file render` does it"))]
-    defaults: NotYet,
-}
-
-/// A value that we do not serve yet. Takes anything; its schema refuses all but neutral values.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct NotYet;
-
-impl<'de> Deserialize<'de> for NotYet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
-}
-
-impl JsonSchema for NotYet {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "NotYet".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": [null, [], {}], "x-not-yet": "remove the key" })
-    }
-}
+struct Info {}
 
 /// Another entity: by its name, or by `{name: …}` or `{id: …}`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -35,7 +35,7 @@ pub(crate) fn validate(schema: &Value, node: &Node, spot: &Spot, problems: &mut 
     walker.misfits.into_iter().map(report).collect()
 }
 
-/// All that keeps a value that stands in no file from fitting.
+/// All that keeps a value that is in no file from fitting.
 pub(crate) fn misfits(schema: &Value, node: &Node) -> Vec<ConfigProblem> {
     let mut walker = Walker { root: schema, misfits: Vec::new() };
     walker.value(schema, node, &Spot { file: 0, path: TreePath::default() });

@@ -43,7 +43,7 @@ fn check(text: &str, place: &str) -> Result<Secret, Refusal> {
         return Err((format!("the secret{place} does not begin with whsec_"), hint.into()));
     };
     let Ok(key) = STANDARD.decode(encoded).or_else(|_| STANDARD_NO_PAD.decode(encoded)) else {
-        return Err((format!("the secret{place} is not base64 behind whsec_"), hint.into()));
+        return Err((format!("the secret{place} is not base64 after whsec_"), hint.into()));
     };
     if !SECRET_BYTES.contains(&key.len()) {
         let message = format!("the secret{place} has {} bytes, not 24 to 64", key.len());

@@ -1,4 +1,4 @@
-//! A plug-in's settings that stand in no file: held against the same rules as those of a file.
+//! A plug-in's settings that are in no file: checked by the same rules as those of a file.
 
 use pipeline::{CheckContext, ConfigProblem, PluginKind};
 use serde_json::Value;

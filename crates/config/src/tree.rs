@@ -1,6 +1,6 @@
 //! A YAML document as a tree of our own in which every value knows its line and column.
 //!
-//! Names and values that stand in a file are found again by [`TreePath`], so that a check that works on typed data can still say where
+//! Names and values of a file are found again by [`TreePath`], so that a check that works on typed data can still say where
 //! the trouble is. Depth, size and the number of values (after aliases are resolved) are bounded.
 
 use std::fmt;
@@ -32,7 +32,7 @@ impl Place {
     pub(crate) const START: Self = Self { line: 1, column: 1 };
 }
 
-/// A file's name and what stands in it.
+/// A file's name and its content.
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) root: Node,
@@ -66,7 +66,7 @@ pub(crate) struct Entry {
 }
 
 impl Node {
-    /// A value that stands in no file: its places mean nothing.
+    /// A value that is in no file: its places mean nothing.
     pub(crate) fn of_json(value: &Value) -> Self {
         let kind = match value {
             Value::Null => Kind::Null,
@@ -145,14 +145,25 @@ impl Node {
         })
     }
 
-    /// The place of the value at `path`, or of the innermost one around it that exists.
+    /// The place of the value at `path`, or of the innermost one around it that exists. Of a value that begins below its key, a block, it is
+    /// the key's: there somebody looks for it.
     pub(crate) fn place_of(&self, path: &TreePath) -> Place {
-        let mut node = self;
+        let (mut node, mut place) = (self, self.place);
         for step in &path.0 {
-            let Some(inner) = node.step(step) else { break };
-            node = inner;
+            match (step, &node.kind) {
+                (Step::Key(key), Kind::Map(entries)) => {
+                    let Some(entry) = entries.iter().find(|entry| entry.key == *key) else { break };
+                    let is_below = entry.value.place.line > entry.key_place.line;
+                    place = if is_below { entry.key_place } else { entry.value.place };
+                    node = &entry.value;
+                }
+                _ => {
+                    let Some(inner) = node.step(step) else { break };
+                    (node, place) = (inner, inner.place);
+                }
+            }
         }
-        node.place
+        place
     }
 
     /// The value without places.
@@ -256,7 +267,7 @@ impl TreePath {
         Self(self.0[..2 * pairs].to_vec())
     }
 
-    /// The key that this path takes behind one of its beginnings.
+    /// The key that this path takes after one of its beginnings.
     pub(crate) fn key_behind(&self, beginning: &Self) -> Option<&str> {
         match self.0.get(beginning.0.len()) {
             Some(Step::Key(key)) => Some(key),

@@ -7,7 +7,7 @@
 //! Nothing is replaced in keys, in what begins with an underscore (`_comment`), in a `matcher`, in a path that is a regular expression, in the
 //! templates of a plug-in, and in the settings of one that is not served.
 //!
-//! A variable that is not set is reported once, where it stands first. Something harmless stands in for it, that is nobody's name
+//! A variable that is not set is reported once, where it is used first. Something harmless stands in for it, that is nobody's name
 //! (`NAME.unset.invalid`), and no problem with a value that needs it is reported beside.
 
 use std::collections::{HashMap, HashSet};
@@ -28,7 +28,7 @@ pub(crate) type Templates<'a> = &'a dyn Fn(&str) -> Option<&'static [&'static st
 /// What the environment holds.
 pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Values that are as short are not looked for in messages: they may stand there by chance.
+/// Values that are as short are not looked for in messages: they may be there by chance.
 const SHORTEST: usize = 6;
 /// Keys whose value is a secret that is read with a vault's reference in it, so that what is wrong with it is said in its own words.
 const READ_LATER: [&str; 3] = ["secret", "secrets", "key"];
@@ -36,7 +36,7 @@ const READ_LATER: [&str; 3] = ["secret", "secrets", "key"];
 /// What was found of variables in all files.
 #[derive(Default)]
 pub(crate) struct Variables {
-    /// Each variable that is not set, with where it stands first and in how many places.
+    /// Each variable that is not set, with the place where it is used first and the number of places.
     pub(crate) unset: Vec<Unset>,
     /// What cannot be replaced, with why and what to do.
     pub(crate) faults: Vec<(Spot, &'static str, &'static str)>,
@@ -66,7 +66,7 @@ impl Variables {
         !self.unknown.is_empty() && self.unknown.contains(&(spot.file, spot.path.clone()))
     }
 
-    /// A text with the names of variables in the place of what they hold.
+    /// A text with the names of variables instead of their values.
     pub(crate) fn shown(&self, text: String) -> String {
         let mut held: Vec<_> = self.values.iter().filter(|(_, value)| value.len() >= SHORTEST).collect();
         held.retain(|(_, value)| text.contains(value.as_str()));
@@ -93,7 +93,7 @@ pub(crate) fn fill(
     found
 }
 
-/// Where a value stands.
+/// The place of a value.
 #[derive(Clone, Copy, Default)]
 struct Within {
     /// Keys whose values are templates.
@@ -106,7 +106,7 @@ struct Within {
 
 struct Filler<'a> {
     env: Env<'a>,
-    /// What is not set is a warning, wherever it stands.
+    /// A variable that is not set is a warning, wherever it is used.
     tolerant: bool,
     templates: Templates<'a>,
     is_old: bool,
@@ -262,7 +262,7 @@ impl Filler<'_> {
     }
 }
 
-/// Numbers and booleans where the schema wants one and a variable stands there: the environment holds texts alone.
+/// Numbers and booleans where the schema wants one and a variable is used: the environment holds only texts.
 pub(crate) fn give_types(
     sources: &mut [Source],
     found: &Variables,
@@ -273,7 +273,7 @@ pub(crate) fn give_types(
         let root = &mut sources[spot.file].root;
         let (schema, from) = match spot.path.plugin_of_settings() {
             Some(plugin) => {
-                // Behind the key `config`.
+                // After the key `config`.
                 let name = root.at(&plugin).and_then(|node| node.get("name")).and_then(Node::text);
                 let Some(schema) = name.and_then(|name| plugins.get(name)) else { continue };
                 (schema, plugin.len() + 1)

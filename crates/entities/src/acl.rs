@@ -47,7 +47,7 @@ fn group(group: &str) -> Result<(), Flaw> {
         return Err(Flaw::invalid("length must be at least 1", "name the group"));
     }
     if group.contains(',') || group.chars().any(char::is_control) {
-        let hint = "services are told all groups of a consumer in one header, with commas in between";
+        let hint = "services see all groups of a consumer in one header, separated by commas";
         return Err(Flaw::invalid("a group has no `,` and no control characters", hint));
     }
     Ok(())

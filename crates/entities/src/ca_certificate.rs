@@ -30,7 +30,7 @@ pub struct CaCertificate {
 /// How a certificate is written.
 const HOW: &str =
     "write it as a block (`cert: |`) from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
-const BROKEN: &str = "invalid certificate: its lines are joined, or what stands between them is not base64";
+const BROKEN: &str = "invalid certificate: its lines are joined, or the text between them is not base64";
 
 impl CaCertificate {
     /// All that is wrong with its fields.

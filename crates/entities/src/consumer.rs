@@ -74,7 +74,7 @@ fn header_text(text: &str) -> Result<(), Flaw> {
         return Err(Flaw::invalid("length must be at least 1", "give it a value, or remove the key"));
     }
     if text.chars().any(char::is_control) {
-        let hint = "services are told it in a header: remove line feeds, tabs and the like";
+        let hint = "services see it in a header: remove line feeds, tabs and the like";
         return Err(Flaw::invalid("must not have control characters", hint));
     }
     Ok(())

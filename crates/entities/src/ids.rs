@@ -1,8 +1,11 @@
 //! Kong's ids of entities that have none in their file: the same file gives the same ids, here and in Kong.
 
+use aws_lc_rs::hmac;
 use uuid::{Uuid, uuid};
 
+use crate::Secret;
 use crate::subscription::Identity;
+use crate::target::address;
 
 /// The root of Kong's name space for entities of declarative files.
 const ROOT: Uuid = uuid!("fd02801f-0957-4a15-a55a-c8d9606f30b5");
@@ -24,15 +27,36 @@ pub fn of_plugin(kind: &str, service: Option<Uuid>, route: Option<Uuid>, consume
     of_name("plugins", &format!("{kind}:{}:{}{consumer}", text(service), text(route)))
 }
 
-/// The id of the `index`th credential of a consumer. Kong derives it from the key, which then can be guessed from the id by whoever sees it: a
-/// service, a subscriber of events. Ours stays as long as the order does.
-pub fn of_credential(list: &str, consumer: Uuid, index: usize) -> Uuid {
-    of_position(list, &consumer.to_string(), index)
+/// The shortest key, in bytes, that an id may come of: whoever sees an id, a service or a subscriber of events, can try shorter ones.
+const MIN_KEY: usize = 24;
+
+/// The id of a consumer's key; `None` if the key is so short that it could be guessed from its id. Kong derives it from every key.
+pub fn of_key(consumer: Uuid, key: &Secret) -> Option<Uuid> {
+    let key = key.expose().as_bytes();
+    if key.len() < MIN_KEY {
+        return None;
+    }
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), consumer.as_bytes());
+    let tag: [u8; 16] = tag.as_ref()[..16].try_into().unwrap_or_default();
+    Some(uuid::Builder::from_custom_bytes(tag).into_uuid())
+}
+
+/// The id of the `index`th key of a consumer among those that are too short for [`of_key`]: it stays as long as their order does.
+pub fn of_short_key(consumer: Uuid, index: usize) -> Uuid {
+    of_position("keyauth_credentials", &consumer.to_string(), index)
 }
 
 /// The id of a consumer's membership in a group.
 pub fn of_membership(consumer: Uuid, group: &str) -> Uuid {
     of_name("acls", &format!("{consumer}:{group}"))
+}
+
+/// The id of Kong's only workspace.
+const WORKSPACE: Uuid = uuid!("0dc6f45b-8f8d-40d2-a504-473544ee190b");
+
+/// The id of a target, `host:port`, of an upstream.
+pub fn of_target(upstream: Uuid, host: &str, port: u16) -> Uuid {
+    of_name("targets", &format!("{}:{upstream}:{WORKSPACE}", address(host, port)))
 }
 
 /// The id of the route of an api of Kong 0.x, whose own id is that of its service.
@@ -63,5 +87,17 @@ mod tests {
         assert_eq!(of_name("services", "profiles").to_string(), "ac6337b5-a72a-5c03-bcf7-97719f943af8");
         assert_eq!(of_name("routes", "profiles").to_string(), "731efa0b-d28e-5d6c-b831-e9570735de50");
         assert_ne!(of_position("routes", "x", 0), of_position("routes", "x", 1));
+    }
+
+    #[test]
+    fn the_id_of_a_key_comes_of_it_if_nobody_can_guess_it() {
+        let key = |text: &str| Secret::new(text.to_owned());
+        let [ann, bob] = [1, 2].map(Uuid::from_u128);
+        let long = key(&"k".repeat(MIN_KEY));
+        assert!(of_key(ann, &long).is_some());
+        assert_eq!(of_key(ann, &long), of_key(ann, &long));
+        assert_ne!(of_key(ann, &long), of_key(bob, &long));
+        assert_ne!(of_key(ann, &long), of_key(ann, &key(&"k".repeat(MIN_KEY + 1))));
+        assert_eq!(of_key(ann, &key(&"k".repeat(MIN_KEY - 1))), None);
     }
 }

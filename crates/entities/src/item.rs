@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::subscription::Identity;
 use crate::{
-    Acl, CaCertificate, Consumer, ConsumerKey, FieldError, KeyAuthCredential, Origin, Plugin, Queue, Route,
-    Service, Set, Subscription, Topic,
+    Acl, CaCertificate, Consumer, ConsumerGroup, ConsumerKey, FieldError, KeyAuthCredential, Origin, Plugin,
+    Queue, Route, Service, Set, Subscription, Target, Topic, Upstream,
 };
 
 /// An entity of one kind.
@@ -118,11 +118,14 @@ macro_rules! kinds {
 
 kinds! {
     CaCertificate: "ca_certificate", "CA certificate";
+    Upstream: "upstream", "upstream";
+    Target: "target", "target";
     Service: "service", "service";
     Route: "route", "route";
     Consumer: "consumer", "consumer";
     KeyAuthCredential: "keyauth_credential", "key-auth credential";
     Acl: "acl", "group membership";
+    ConsumerGroup: "consumer_group", "consumer group";
     Plugin: "plugin", "plug-in";
     Topic: "topic", "topic";
     Queue: "queue", "queue";
@@ -204,6 +207,14 @@ macro_rules! item {
 }
 
 item!(CaCertificate in ca_certificates, Vec<u8>, |one| one.der().ok(), |_| &["cert"], |one| one.id.to_string());
+item!(Upstream in upstreams, String, |one| Some(one.name.to_ascii_lowercase()), |_| &["name"], |one| one.name.clone());
+item!(
+    Target in targets,
+    (Uuid, String, u16),
+    |one| Some((one.upstream, one.host.clone(), one.port)),
+    |_| &["upstream", "target"],
+    Self::label
+);
 item!(Service in services, String, |one| one.name.clone(), |_| &["name"], Self::label);
 item!(Route in routes, String, |one| one.name.clone(), |_| &["name"], Self::label);
 item!(
@@ -230,6 +241,7 @@ item!(
     |_| &["consumer", "group"],
     Self::label
 );
+item!(ConsumerGroup in consumer_groups, String, |one| Some(one.name.clone()), |_| &["name"], |one| one.name.clone());
 item!(
     Plugin in plugins,
     (String, Option<Uuid>, Option<Uuid>, Option<Uuid>),

@@ -114,7 +114,7 @@ fn path(path: &str) -> Result<(), Flaw> {
             }
             _ => "write it percent-encoded, as %xx",
         };
-        return Err(Flaw::invalid(format!("{bad:?} cannot stand in a fixed path"), hint));
+        return Err(Flaw::invalid(format!("{bad:?} is not allowed in a fixed path"), hint));
     }
     let normal = normalise(path);
     if normal != path {

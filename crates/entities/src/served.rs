@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::{Acl, CaCertificate, Consumer, KeyAuthCredential, Kind, Plugin, Route, Service, Set};
+use crate::{
+    Acl, CaCertificate, Consumer, KeyAuthCredential, Kind, Plugin, Route, Service, Set, Target, Upstream,
+};
 
 /// The routes of all enabled services. What is not enabled, and what leads nowhere, is not in it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +20,17 @@ pub struct Served {
     pub authorities: Vec<Arc<CaCertificate>>,
     /// Who may be known.
     pub known: Arc<Known>,
+    /// What stands for several targets.
+    pub upstreams: Vec<ServedUpstream>,
+}
+
+/// A name that services have as their host, with the targets that requests for it go to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServedUpstream {
+    /// What it is called, and how it chooses.
+    pub upstream: Arc<Upstream>,
+    /// Those with a weight, in the order of the set.
+    pub targets: Vec<Arc<Target>>,
 }
 
 /// Who may be known, and by what.
@@ -47,7 +60,7 @@ pub struct ServedRoute {
 pub struct Owned {
     /// The plug-in.
     pub plugin: Arc<Plugin>,
-    /// The name of the service or route that it stands on; `global` if on neither.
+    /// The name of the service or route that it is on; `global` if on neither.
     pub owner: String,
 }
 
@@ -58,6 +71,8 @@ impl Served {
     /// The kinds that it is made of.
     pub const HAS: &[Kind] = &[
         Kind::CaCertificate,
+        Kind::Upstream,
+        Kind::Target,
         Kind::Service,
         Kind::Route,
         Kind::Consumer,
@@ -70,7 +85,7 @@ impl Served {
     pub fn of(set: &Set) -> Self {
         let services = set.services_by_id();
         let plugins = by_scope(set, &services);
-        // A service is found once for each of its routes, which stand together in no certain order.
+        // A service is found once for each of its routes, which are in no particular order.
         let routes = set.routes.iter().filter_map(|route| {
             let service = match route.service {
                 Some(id) => Some((*services.get(&id).filter(|service| service.enabled)?).clone()),
@@ -90,8 +105,21 @@ impl Served {
         // Where there is no route, nobody is authenticated.
         let global = plugins.get(&(None, None)).into_iter().flatten();
         let global = global.filter(|owned| owned.plugin.consumer.is_none()).cloned().collect();
-        Self { authorities: authorities.cloned().collect(), routes, global, known: Arc::new(Known::of(set)) }
+        let known = Arc::new(Known::of(set));
+        Self { authorities: authorities.cloned().collect(), routes, global, known, upstreams: upstreams(set) }
     }
+}
+
+fn upstreams(set: &Set) -> Vec<ServedUpstream> {
+    let mut targets: HashMap<Uuid, Vec<Arc<Target>>> = HashMap::new();
+    for target in set.targets.iter().filter(|target| target.weight > 0) {
+        targets.entry(target.upstream).or_default().push(target.clone());
+    }
+    let served = |upstream: &Arc<Upstream>| ServedUpstream {
+        upstream: upstream.clone(),
+        targets: targets.remove(&upstream.id).unwrap_or_default(),
+    };
+    set.upstreams.iter().map(served).collect()
 }
 
 impl Known {

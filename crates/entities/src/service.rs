@@ -68,11 +68,7 @@ impl Service {
 
     /// Its address as one URL; the protocol's usual port is left out.
     pub fn url(&self) -> String {
-        let brackets = self.host.contains(':');
-        let (open, close) = if brackets { ("[", "]") } else { ("", "") };
-        let port = if self.port == self.protocol.port() { String::new() } else { format!(":{}", self.port) };
-        let path = self.path.as_deref().unwrap_or_default();
-        format!("{}://{open}{}{close}{port}{path}", self.protocol.as_str(), self.host)
+        url(self.protocol, &self.host, self.port, self.path.as_deref())
     }
 
     /// All that is wrong with its fields.
@@ -155,6 +151,19 @@ pub struct Address {
     pub path: Option<String>,
 }
 
+impl Address {
+    /// As one URL, in its one spelling: that of [`Service::url`].
+    pub fn url(&self) -> String {
+        url(self.protocol, &self.host, self.port, self.path.as_deref())
+    }
+}
+
+fn url(protocol: Protocol, host: &str, port: u16, path: Option<&str>) -> String {
+    let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+    let port = if port == protocol.port() { String::new() } else { format!(":{port}") };
+    format!("{}://{open}{host}{close}{port}{}", protocol.as_str(), path.unwrap_or_default())
+}
+
 /// Protocols of Kong's that we do not speak to a service yet.
 const SCHEMES_NOT_YET: [&str; 6] = ["grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp"];
 
@@ -223,12 +232,13 @@ pub fn path(path: &str) -> Result<(), Flaw> {
         return Err(Flaw::invalid("should start with: /", "put a slash in front"));
     }
     if path.contains("//") {
-        return Err(Flaw::invalid("must not have empty segments", "write one slash in the place of two"));
+        return Err(Flaw::invalid("must not have empty segments", "write one slash instead of two"));
     }
     match foreign_character(path) {
-        Some(bad) => {
-            Err(Flaw::invalid(format!("{bad:?} cannot stand in a path"), "write it percent-encoded, as %xx"))
-        }
+        Some(bad) => Err(Flaw::invalid(
+            format!("{bad:?} is not allowed in a path"),
+            "write it percent-encoded, as %xx",
+        )),
         None => Ok(()),
     }
 }

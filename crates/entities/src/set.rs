@@ -6,7 +6,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::{
-    Acl, CaCertificate, Consumer, KeyAuthCredential, Plugin, Queue, Route, Service, Subscription, Topic,
+    Acl, CaCertificate, Consumer, ConsumerGroup, KeyAuthCredential, Plugin, Queue, Route, Service,
+    Subscription, Target, Topic, Upstream,
 };
 
 /// Entities of one origin, or of all. Lists keep their order: of two routes that could serve a request and are equally old, the first one does.
@@ -16,12 +17,18 @@ pub struct Set {
     pub services: Vec<Arc<Service>>,
     /// Routes of all services.
     pub routes: Vec<Arc<Route>>,
+    /// Names that services have as their host.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// Where the requests for all upstreams go.
+    pub targets: Vec<Arc<Target>>,
     /// Consumers.
     pub consumers: Vec<Arc<Consumer>>,
     /// Keys of all consumers.
     pub keyauth_credentials: Vec<Arc<KeyAuthCredential>>,
     /// Which consumers are in which groups.
     pub acls: Vec<Arc<Acl>>,
+    /// Groups of consumers.
+    pub consumer_groups: Vec<Arc<ConsumerGroup>>,
     /// Plug-ins, also those that are not enabled.
     pub plugins: Vec<Arc<Plugin>>,
     /// Authorities that services may name.

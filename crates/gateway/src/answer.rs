@@ -22,6 +22,8 @@ pub enum Refusal {
     NoRoute,
     /// The route leads nowhere.
     NoService,
+    /// The service's upstream has no target.
+    NoTarget,
     /// The service's name does not resolve.
     NameResolution,
     /// No connection, or no valid answer.
@@ -52,6 +54,7 @@ impl Refusal {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::NoService
+            | Self::NoTarget
             | Self::NameResolution
             | Self::NoRoom
             | Self::StoreUnavailable
@@ -72,6 +75,7 @@ impl Refusal {
             }
             Self::NoRoute => "no Route matched with those values",
             Self::NoService => "no Service found with those values",
+            Self::NoTarget => "failure to get a peer from the ring-balancer",
             Self::NameResolution => "name resolution failed",
             Self::BadGateway => "An invalid response was received from the upstream server",
             Self::GatewayTimeout => "The upstream server is timing out",

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use entities::service::Protocol;
-use entities::{CaCertificate, Owned, Served, ServedRoute};
+use entities::{CaCertificate, Owned, Served, ServedRoute, ServedUpstream};
 use http::{HeaderValue, Method};
 use pipeline::{Chains, Instance, RouteFacts, Scope};
 use regex::Regex;
@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::balance::{Backend, Turns};
 use crate::destination::{Destinations, Trust};
 use crate::router::{Router, TooManyRegexes};
 use crate::table::{HostPattern, PathPattern, Route, Service};
@@ -89,8 +90,8 @@ pub fn compile<E, B>(
 where
     B: FnMut(&Owned) -> Result<(Scope, Instance), E>,
 {
-    let mut services: HashMap<_, Arc<Service>> = HashMap::new();
-    let authorities = Authorities::of(served);
+    let mut services: HashMap<_, Backend> = HashMap::new();
+    let making = Making { authorities: Authorities::of(served), upstreams: upstreams(served), destinations };
     let mut built: HashMap<*const Owned, (Scope, Instance)> = HashMap::new();
     // Kong gives a tie to the older route. Those of one age, or of none (that of the load), keep the order of the file.
     let mut by_age: Vec<_> = served.routes.iter().collect();
@@ -114,9 +115,7 @@ where
         let compiled = match service {
             Some(service) => Some(match services.entry(service.id) {
                 Entry::Occupied(known) => known.get().clone(),
-                Entry::Vacant(free) => {
-                    free.insert(Arc::new(self::service(service, &authorities, destinations)?)).clone()
-                }
+                Entry::Vacant(free) => free.insert(making.backend(service)?).clone(),
             }),
             None => None,
         };
@@ -152,35 +151,69 @@ impl Authorities {
     }
 }
 
-fn service<E>(
-    service: &entities::Service,
-    authorities: &Authorities,
-    destinations: &Destinations,
-) -> Result<Service, CompileError<E>> {
-    let host = if service.host.contains(':') { format!("[{}]", service.host) } else { service.host.clone() };
-    let authority =
-        if service.port == service.protocol.port() { host } else { format!("{host}:{}", service.port) };
-    let destination = match service.protocol {
-        Protocol::Http => destinations.get(&service.host, service.port),
-        Protocol::Https => destinations
-            .get_over_tls(&service.host, service.port, authorities.trust(service)?)
-            .map_err(|source| CompileError::Tls { service: service.label(), source })?,
-    };
-    Ok(Service {
-        name: service.label(),
-        destination,
-        host_header: HeaderValue::from_str(&authority).map_err(|_| CompileError::Host(service.label()))?,
-        path: service.path.clone().unwrap_or_else(|| "/".into()),
-        connect_timeout: service.connect_timeout,
-        write_timeout: service.write_timeout,
-        read_timeout: service.read_timeout,
-    })
+/// The upstreams by their names, in lower case as the hosts of services are.
+fn upstreams(served: &Served) -> HashMap<String, &ServedUpstream> {
+    served.upstreams.iter().map(|one| (one.upstream.name.to_ascii_lowercase(), one)).collect()
+}
+
+/// What services are made with.
+struct Making<'a> {
+    authorities: Authorities,
+    upstreams: HashMap<String, &'a ServedUpstream>,
+    destinations: &'a Destinations,
+}
+
+impl Making<'_> {
+    /// A service, or one at each target if its host is the name of an upstream.
+    fn backend<E>(&self, service: &entities::Service) -> Result<Backend, CompileError<E>> {
+        let Some(ServedUpstream { upstream, targets }) = self.upstreams.get(&service.host) else {
+            return Ok(Backend::One(Arc::new(self.service(service, &service.host, service.port)?)));
+        };
+        let at = |target: &Arc<entities::Target>| {
+            let mut made = self.service(service, &target.host, target.port)?;
+            if let Some(host) = &upstream.host_header {
+                made.host_header =
+                    HeaderValue::from_str(host).map_err(|_| CompileError::Host(service.label()))?;
+            }
+            Ok((Arc::new(made), target.weight))
+        };
+        let targets = targets.iter().map(at).collect::<Result<_, CompileError<E>>>()?;
+        Ok(Backend::Turns(Arc::new(Turns::new(upstream.id, targets))))
+    }
+
+    /// A service at this address.
+    fn service<E>(
+        &self,
+        service: &entities::Service,
+        host: &str,
+        port: u16,
+    ) -> Result<Service, CompileError<E>> {
+        let name = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let authority = if port == service.protocol.port() { name } else { format!("{name}:{port}") };
+        let destination = match service.protocol {
+            Protocol::Http => self.destinations.get(host, port),
+            Protocol::Https => self
+                .destinations
+                .get_over_tls(host, port, self.authorities.trust(service)?)
+                .map_err(|source| CompileError::Tls { service: service.label(), source })?,
+        };
+        Ok(Service {
+            name: service.label(),
+            destination,
+            host_header: HeaderValue::from_str(&authority)
+                .map_err(|_| CompileError::Host(service.label()))?,
+            path: service.path.clone().unwrap_or_else(|| "/".into()),
+            connect_timeout: service.connect_timeout,
+            write_timeout: service.write_timeout,
+            read_timeout: service.read_timeout,
+        })
+    }
 }
 
 fn route<E>(
     service: Option<&entities::Service>,
     route: &entities::Route,
-    compiled: Option<Arc<Service>>,
+    compiled: Option<Backend>,
     chains: Chains,
 ) -> Result<Route, CompileError<E>> {
     let methods = route.methods.iter().map(|method| {

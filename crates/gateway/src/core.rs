@@ -12,6 +12,7 @@ use event::{EventId, Timestamp};
 use http::HeaderValue;
 use tokio::sync::watch;
 
+use crate::balance::Counts;
 use crate::front::Front;
 use crate::hops;
 use crate::limits::Limits;
@@ -29,6 +30,8 @@ pub(crate) struct Core {
     pub clock: Arc<dyn Clock>,
     pub stats: Arc<CoreStats>,
     pub pool: Rc<Pool>,
+    /// Whose turn it is among the targets of an upstream.
+    pub turns: Counts,
     pub limits: Limits,
     pub front: Front,
     /// What says that a request has passed through this node and no other.
@@ -67,6 +70,7 @@ impl Core {
             snapshot: RefCell::new(snapshot),
             clock,
             pool: Pool::new(stats.clone(), names),
+            turns: Counts::default(),
             stats,
             limits,
             first_pass: hops::next(&front.node, None).ok(),

@@ -12,6 +12,7 @@
 
 mod account;
 mod answer;
+pub mod balance;
 mod body;
 pub mod compile;
 mod connection;

@@ -166,7 +166,8 @@ async fn find(
     };
     access(core, account, route, head, sent).await?;
     // Only now: a plug-in may have answered in its place.
-    let service = route.service.as_ref().ok_or(Early::Refused(Refusal::NoService))?;
+    let backend = route.service.as_ref().ok_or(Early::Refused(Refusal::NoService))?;
+    let service = core.turns.choose(backend).ok_or(Early::Refused(Refusal::NoTarget))?;
     if let RequestBody::Whole(body) = std::mem::replace(&mut head.body, RequestBody::Unread) {
         forward_body(head, sent, body);
     }

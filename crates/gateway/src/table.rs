@@ -8,6 +8,7 @@ use http::HeaderValue;
 use pipeline::{Chains, RouteFacts};
 use regex::Regex;
 
+use crate::balance::Backend;
 use crate::destination::Destination;
 
 /// A service behind the gateway.
@@ -50,7 +51,7 @@ pub struct Route {
     /// Whether bodies are read before the service is asked, as far as they are small or quick.
     pub request_buffering: bool,
     /// Where it leads; `None` answers 503, if no plug-in has answered.
-    pub service: Option<Arc<Service>>,
+    pub service: Option<Backend>,
     /// What runs on it.
     pub chains: Chains,
     /// What events say of it.

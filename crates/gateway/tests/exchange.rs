@@ -166,7 +166,7 @@ impl Bench {
             path_handling: entities::PathHandling::V0,
             preserve_host: false,
             request_buffering: true,
-            service: Some(service),
+            service: Some(service.into()),
             chains: recorded_by(Probe(record.clone())),
             facts: RouteFacts {
                 service: "profiles".into(),

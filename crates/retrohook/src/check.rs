@@ -155,10 +155,11 @@ pub fn summary(set: &Set, served: &Served) -> String {
     };
     let rules = served.routes.iter().flat_map(|route| &route.plugins);
     let rules: HashSet<_> = rules.map(Arc::as_ptr).collect();
-    let authorities = set.ca_certificates.len();
-    let authorities = (authorities > 0).then(|| count(authorities, "CA certificate"));
-    let consumers = set.consumers.len();
-    let consumers = (consumers > 0).then(|| count(consumers, "consumer"));
+    let some = |number: usize, one: &str| (number > 0).then(|| count(number, one));
+    let authorities = some(set.ca_certificates.len(), "CA certificate");
+    let consumers = some(set.consumers.len(), "consumer");
+    let groups = some(set.consumer_groups.len(), "consumer group");
+    let upstreams = some(set.upstreams.len(), "upstream");
     [
         count(set.services.len(), "service"),
         count(set.routes.len(), "route"),
@@ -169,7 +170,9 @@ pub fn summary(set: &Set, served: &Served) -> String {
     ]
     .into_iter()
     .chain(authorities)
+    .chain(upstreams)
     .chain(consumers)
+    .chain(groups)
     .collect::<Vec<_>>()
     .join(", ")
 }

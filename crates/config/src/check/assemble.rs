@@ -11,7 +11,7 @@ use crate::loaded::Places;
 /// Makes the set, and says which plug-in of it each one that is declared is. Nothing is missing, for there was no problem, except what
 /// needs a variable that is not set.
 pub(super) fn assemble(checked: Checked) -> (Set, Places, Vec<Option<Uuid>>) {
-    let Checked { services, routes, consumers, plugins, ca_certificates, hub } = checked;
+    let Checked { services, routes, consumers, upstreams, plugins, ca_certificates, hub } = checked;
     let service_ids: Vec<_> =
         services.iter().map(|service| service.as_ref().map(|service| service.id)).collect();
     let route_ids: Vec<_> = routes.iter().map(|route| route.as_ref().map(|route| route.id)).collect();
@@ -40,6 +40,9 @@ pub(super) fn assemble(checked: Checked) -> (Set, Places, Vec<Option<Uuid>>) {
         consumers: consumers.consumers.into_iter().flatten().map(Arc::new).collect(),
         keyauth_credentials: consumers.keys.into_iter().flatten().map(Arc::new).collect(),
         acls: consumers.acls.into_iter().flatten().map(Arc::new).collect(),
+        consumer_groups: upstreams.consumer_groups.into_iter().flatten().map(Arc::new).collect(),
+        upstreams: upstreams.upstreams.into_iter().flatten().map(Arc::new).collect(),
+        targets: upstreams.targets.into_iter().flatten().map(Arc::new).collect(),
         plugins: plugins.into_iter().flatten().collect(),
         ca_certificates: ca_certificates.into_all(),
         topics: hub.topics.into_iter().map(Arc::new).collect(),

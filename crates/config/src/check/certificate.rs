@@ -1,4 +1,4 @@
-//! The authorities of the files: read from what stands there, and checked.
+//! The authorities of the files: read from files, and checked.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -101,7 +101,7 @@ fn claim<K: std::hash::Hash + Eq>(
             let message =
                 format!("uniqueness violation: 'ca_certificates' entity with {what} already declared");
             let first = problems.whereabouts(first.get());
-            problems.add(spot, message, format!("the first one stands at {first}: remove one"));
+            problems.add(spot, message, format!("the first one is at {first}: remove one"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Consumers, their keys and their groups: read from what stands in a file, and checked.
+//! Consumers, their keys and their groups: read from files, and checked.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -77,8 +77,8 @@ struct Members<'a> {
     names: &'a Names,
     consumers: &'a [Option<Consumer>],
     options: &'a Options<'a>,
-    /// The keys without an id of each consumer so far, by its index.
-    nameless: HashMap<usize, usize>,
+    /// The keys of each consumer so far whose ids come of their order, by its index.
+    short: HashMap<usize, usize>,
     ids: Taken<Uuid>,
     keys: Taken<String>,
     acl_ids: Taken<Uuid>,
@@ -92,7 +92,7 @@ impl<'a> Members<'a> {
             names,
             consumers,
             options,
-            nameless: HashMap::new(),
+            short: HashMap::new(),
             ids: Taken::new(keys),
             keys: Taken::new(keys),
             acl_ids: Taken::new(acls),
@@ -111,15 +111,16 @@ impl<'a> Members<'a> {
         let consumer = self.consumer(spot, raw.consumer.as_ref(), *parent, problems)?;
         let id = self.consumers[consumer].as_ref().map_or(Uuid::nil(), |consumer| consumer.id);
         let (created_at, updated_at) = times(raw.created_at, raw.updated_at, self.options.now);
+        let key = key?;
         let credential = KeyAuthCredential {
-            id: given(raw.id.as_deref()).unwrap_or_else(|| {
-                let index = self.nameless.entry(consumer).or_default();
+            id: given(raw.id.as_deref()).or_else(|| ids::of_key(id, &key)).unwrap_or_else(|| {
+                let index = self.short.entry(consumer).or_default();
                 *index += 1;
-                ids::of_credential("keyauth_credentials", id, *index - 1)
+                ids::of_short_key(id, *index - 1)
             }),
             origin: Origin::File,
             consumer: id,
-            key: key?,
+            key,
             expires_at,
             tags: raw.tags.clone().unwrap_or_default(),
             created_at,
@@ -133,7 +134,7 @@ impl<'a> Members<'a> {
         Some(credential)
     }
 
-    /// What stands there or where it refers to; another key must not be the same.
+    /// The key itself, or the one that it refers to; no other key may be the same.
     fn secret(&mut self, spot: &Spot, text: &str, problems: &mut Problems<'_>) -> Option<Secret> {
         match secret::text(text, self.options.env, "…") {
             Ok((text, _)) => {
@@ -204,11 +205,12 @@ fn expires_at(spot: &Spot, raw: &raw::KeyAuthCredential, problems: &mut Problems
     KeyAuthCredential::end(Timestamp::from_millis(u64::from(created_at) * 1_000), ttl)
 }
 
-fn given(id: Option<&str>) -> Option<Uuid> {
+/// The id that a file gives.
+pub(super) fn given(id: Option<&str>) -> Option<Uuid> {
     id.and_then(|id| Uuid::try_parse(id).ok())
 }
 
-/// What is taken in one list, with where it stands.
+/// What is taken in one list, with its place.
 struct Taken<K> {
     list: &'static str,
     taken: HashMap<K, Spot>,
@@ -226,7 +228,7 @@ impl<K: Hash + Eq> Taken<K> {
                 let list = self.list;
                 let message = format!("uniqueness violation: '{list}' entity with {what} already declared");
                 let first = problems.whereabouts(first.get());
-                problems.add(spot, message, format!("the first one stands at {first}: change or remove one"));
+                problems.add(spot, message, format!("the first one is at {first}: change or remove one"));
             }
         }
     }

@@ -1,5 +1,6 @@
-//! The entities of all files in the order in which they stand there, nested ones included.
+//! The entities of all files in their order, nested ones included.
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -8,13 +9,16 @@ use crate::problem::{Problems, Spot};
 use crate::raw;
 use crate::tree::{Node, Source, TreePath};
 
-/// The lists that entities stand in.
-const LISTS: [&str; 9] = [
+/// The lists that contain entities.
+const LISTS: [&str; 12] = [
     "services",
     "routes",
     "consumers",
     "keyauth_credentials",
     "acls",
+    "consumer_groups",
+    "upstreams",
+    "targets",
     "plugins",
     "topics",
     "subscriptions",
@@ -33,7 +37,7 @@ pub(super) fn entity_of(path: &TreePath) -> TreePath {
 /// Keys without which the rest of an entity means something else: an entity whose structure does not fit there is not read at all.
 const DECISIVE: [&str; 5] = ["service", "route", "consumer", "consumer_group", "format"];
 
-/// An entity as it stands in a file.
+/// An entity as a file has it.
 pub(super) struct Declared<T> {
     pub(super) spot: Spot,
     /// The name, if it has one that is a text; also where the rest does not fit.
@@ -42,22 +46,22 @@ pub(super) struct Declared<T> {
     pub(super) raw: Option<T>,
 }
 
-/// An entity with the one that it stands under, by its index among those declared.
+/// An entity with the one above it, by that one's index among those declared.
 pub(super) struct Nested<T> {
     pub(super) entity: Declared<T>,
     pub(super) parent: Option<usize>,
 }
 
-/// A plug-in with what it stands under.
+/// A plug-in with what is above it.
 pub(super) struct DeclaredPlugin {
     pub(super) entity: Declared<raw::Plugin>,
     pub(super) under: Under,
 }
 
-/// What a plug-in stands under.
+/// What is above a plug-in.
 #[derive(Clone, Copy)]
 pub(super) enum Under {
-    /// Nothing: it stands at the top.
+    /// Nothing: it is at the top.
     Top,
     /// The service of this index.
     Service(usize),
@@ -75,6 +79,9 @@ pub(super) struct Declarations {
     pub(super) consumers: Vec<Declared<raw::Consumer>>,
     pub(super) keys: Vec<Nested<raw::KeyAuthCredential>>,
     pub(super) acls: Vec<Nested<raw::Acl>>,
+    pub(super) consumer_groups: Vec<Declared<raw::ConsumerGroup>>,
+    pub(super) upstreams: Vec<Declared<raw::Upstream>>,
+    pub(super) targets: Vec<Nested<raw::Target>>,
     pub(super) plugins: Vec<DeclaredPlugin>,
     pub(super) ca_certificates: Vec<Declared<raw::CaCertificate>>,
     pub(super) topics: Vec<Declared<raw::Topic>>,
@@ -97,6 +104,14 @@ impl Declarations {
                 all.consumer(&mut reader, spot, node);
             }
             all.credentials(&mut reader, root, &top, None);
+            for (spot, node) in each(root, &top, "consumer_groups") {
+                all.consumer_groups.push(reader.entity(spot, node, &[]));
+            }
+            for (spot, node) in each(root, &top, "upstreams") {
+                all.targets(&mut reader, node, &spot, Some(all.upstreams.len()));
+                all.upstreams.push(reader.entity(spot, node, &["targets"]));
+            }
+            all.targets(&mut reader, root, &top, None);
             all.plugins(&mut reader, root, &top, Under::Top);
             for (spot, node) in each(root, &top, AUTHORITIES) {
                 all.ca_certificates.push(reader.entity(spot, node, &[]));
@@ -145,6 +160,12 @@ impl Declarations {
         }
     }
 
+    fn targets(&mut self, reader: &mut Reader<'_, '_>, parent: &Node, spot: &Spot, upstream: Option<usize>) {
+        for (spot, node) in each(parent, spot, "targets") {
+            self.targets.push(Nested { entity: reader.entity(spot, node, &[]), parent: upstream });
+        }
+    }
+
     fn plugins(&mut self, reader: &mut Reader<'_, '_>, parent: &Node, spot: &Spot, under: Under) {
         for (spot, node) in each(parent, spot, "plugins") {
             self.plugins.push(DeclaredPlugin { entity: reader.entity(spot, node, &["config"]), under });
@@ -178,8 +199,15 @@ struct Reader<'r, 'p> {
 
 impl Reader<'_, '_> {
     /// Reads an entity without some of its keys and without those whose structure does not fit.
-    fn entity<T: DeserializeOwned>(&mut self, spot: Spot, node: &Node, without: &[&str]) -> Declared<T> {
+    fn entity<T>(&mut self, spot: Spot, node: &Node, without: &[&str]) -> Declared<T>
+    where
+        T: DeserializeOwned + JsonSchema,
+    {
         let name = node.get("name").and_then(Node::text).map(str::to_owned);
+        // What they may have was held against the schema, and asks for nothing.
+        let without: Vec<_> =
+            without.iter().copied().chain(raw::not_yet::keys_of(&T::schema_name())).collect();
+        let without = &without[..];
         let raw = match self.broken.get(&(spot.file, spot.path.clone())) {
             None => self.fill(&spot, node, without),
             Some(keys) if DECISIVE.iter().any(|key| keys.contains(*key)) => None,
@@ -198,7 +226,7 @@ impl Reader<'_, '_> {
         // The schema is made from the same struct: that it fits and the struct cannot be filled would be an error of ours.
         filled
             .map_err(|error: serde_path_to_error::Error<serde_json::Error>| {
-                let hint = "the schema should have told this better: please report it as a bug";
+                let hint = "this is a bug in Retrohook: please report it";
                 // Not the error's own words, which quote values.
                 self.problems.add(spot, format!("cannot be read at `{}`", error.path()), hint);
             })

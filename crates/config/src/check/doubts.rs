@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use entities::service::{self, Address, Protocol};
 use entities::{Served, Set};
 use pipeline::{ConfigProblem, Mount};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::Options;
@@ -100,7 +101,7 @@ fn of_deck(sources: &[Source], doubts: &mut Problems<'_>) {
     }
 }
 
-/// What stands beside a `url` and says something else: the `url` wins.
+/// The parts beside a `url` that say something else: the `url` wins.
 fn beside_url(declared: &Declarations, doubts: &mut Problems<'_>) {
     for service in &declared.services {
         let Some(raw) = &service.raw else { continue };
@@ -134,7 +135,8 @@ fn unverified(declared: &Declarations, doubts: &mut Problems<'_>) {
         let Some(raw) = service.raw.as_ref().filter(|raw| raw.tls_verify == Some(false)) else { continue };
         let hint =
             "remove the key; a certificate of an authority of your own is verified by `ca_certificates`";
-        let message = "the service's certificate is not verified: whoever answers at its address is believed";
+        let message =
+            "the service's certificate is not verified: anyone who answers at its address is trusted";
         doubts.add(&service.spot.key("tls_verify"), message, hint);
         for (key, is_said) in [
             ("tls_verify_depth", raw.tls_verify_depth.is_some()),
@@ -151,6 +153,14 @@ fn unverified(declared: &Declarations, doubts: &mut Problems<'_>) {
 /// Kong's own default, and no retry at all, which is what there is.
 const USUAL_RETRIES: [u16; 2] = [5, 0];
 
+/// Whether health checks look at anything: an interval or a threshold that is not Kong's 0.
+fn is_on(checks: &Value) -> bool {
+    const NUMBERS: [&str; 5] = ["interval", "successes", "http_failures", "tcp_failures", "timeouts"];
+    let Value::Object(checks) = checks else { return false };
+    let counts = |key: &str, value: &Value| NUMBERS.contains(&key) && value.as_f64().is_some_and(|n| n > 0.0);
+    checks.iter().any(|(key, value)| counts(key, value) || is_on(value))
+}
+
 /// Keys that are accepted so that a file of Kong's loads, and that say something which does not happen. A value that is Kong's default is
 /// no wish: exports write all of them.
 fn without_effect(declared: &Declarations, doubts: &mut Problems<'_>) {
@@ -159,6 +169,20 @@ fn without_effect(declared: &Declarations, doubts: &mut Problems<'_>) {
             let hint =
                 "remove the key: what was sent is never sent again, because the service may have executed it";
             doubts.add(&service.spot.key("retries"), "`retries` has no effect", hint);
+        }
+    }
+    for upstream in &declared.upstreams {
+        let Some(raw) = &upstream.raw else { continue };
+        let hashes = [("hash_on", raw.hash_on), ("hash_fallback", raw.hash_fallback)];
+        let hashes = hashes.into_iter().filter(|(_, hash)| hash.is_some_and(|hash| hash != raw::Hash::None));
+        let others = [
+            ("algorithm", raw.algorithm != raw::Algorithm::RoundRobin),
+            ("healthchecks", raw.healthchecks.iter().flatten().any(|(_, checks)| is_on(checks))),
+        ];
+        let others = others.into_iter().filter(|(_, is_said)| *is_said).map(|(key, _)| key);
+        for key in others.chain(hashes.map(|(key, _)| key)) {
+            let hint = "targets take turns, each as often as its weight says, and all are taken for healthy: see that this will do";
+            doubts.add(&upstream.spot.key(key), format!("`{key}` has no effect"), hint);
         }
     }
     for route in &declared.routes {

@@ -64,9 +64,9 @@ pub(super) fn check_all(
 struct Checker<'a> {
     names: &'a Names,
     options: &'a Options<'a>,
-    /// Topic and name, with where they stand.
+    /// Topic and name, with their places.
     named: HashMap<(String, String), Spot>,
-    /// Topic, protocol and endpoint, with where they stand.
+    /// Topic, protocol and endpoint, with their places.
     taken: HashMap<(String, Protocol, String), Spot>,
 }
 
@@ -135,7 +135,7 @@ impl Checker<'_> {
                 problems.add(
                     &spot.key("topic"),
                     "value must be null",
-                    "it stands under its topic already: remove the key",
+                    "it is under its topic already: remove the key",
                 );
                 parent
             }
@@ -173,11 +173,7 @@ impl Checker<'_> {
                     "uniqueness violation: 'subscriptions' entity with topic '{topic}' and name set to '{name}' already declared"
                 );
                 let first = problems.whereabouts(taken.get());
-                problems.add(
-                    &spot,
-                    message,
-                    format!("the first one stands at {first}: rename or remove one"),
-                );
+                problems.add(&spot, message, format!("the first one is at {first}: rename or remove one"));
             }
         }
         Some(name.clone())
@@ -274,7 +270,11 @@ impl Checker<'_> {
                 secrets.iter().enumerate().map(|(index, secret)| (spot.index(index), secret)).collect()
             }
             (Some(_), Some(_)) => {
-                problems.add(&spot.key("secrets"), "`secrets` stands beside `secret`", "keep one of the two");
+                problems.add(
+                    &spot.key("secrets"),
+                    "both `secret` and `secrets` are given",
+                    "keep one of the two",
+                );
                 return None;
             }
             (None, _) => {
@@ -303,8 +303,7 @@ impl Checker<'_> {
                 "uniqueness violation: 'subscriptions' entity with topic '{topic}', protocol '{}' and endpoint '{endpoint}' already declared",
                 protocol.as_str()
             );
-            let hint =
-                format!("the first one stands at {}: keep one of the two", problems.whereabouts(first));
+            let hint = format!("the first one is at {}: keep one of the two", problems.whereabouts(first));
             problems.add(spot, message, hint);
         } else {
             self.taken.insert(identity, spot.clone());

@@ -1,4 +1,4 @@
-//! Names: which exist, which stand twice, what a reference means.
+//! Names: which exist, which are used twice, what a reference means.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -19,6 +19,7 @@ pub(super) struct Names {
     pub(super) services: Index,
     pub(super) routes: Index,
     pub(super) consumers: Index,
+    pub(super) upstreams: Index,
     pub(super) topics: Index,
     pub(super) queues: Index,
 }
@@ -49,6 +50,15 @@ impl Names {
         for consumer in &declared.consumers {
             consumers.add(consumer, id(consumer.raw.as_ref().and_then(|raw| raw.id.as_ref())), problems);
         }
+        let mut upstreams = Index::new("upstreams", complete);
+        for upstream in &declared.upstreams {
+            upstreams.add(upstream, id(upstream.raw.as_ref().and_then(|raw| raw.id.as_ref())), problems);
+        }
+        // Nothing refers to a group yet; each has a name of its own.
+        let mut groups = Index::new("consumer_groups", complete);
+        for group in &declared.consumer_groups {
+            groups.add(group, id(group.raw.as_ref().and_then(|raw| raw.id.as_ref())), problems);
+        }
         // Nothing refers to a plug-in; that each has an id of its own is what is looked for.
         let mut plugins = Index::new("plugins", complete);
         for (index, plugin) in declared.plugins.iter().enumerate() {
@@ -64,7 +74,7 @@ impl Names {
         for queue in &declared.queues {
             queues.add_plain(queue, MAX_QUEUE_NAME, problems);
         }
-        Self { services, routes, consumers, topics, queues }
+        Self { services, routes, consumers, upstreams, topics, queues }
     }
 
     pub(super) fn topic_names(&self) -> &[String] {
@@ -113,7 +123,7 @@ impl Index {
                     "uniqueness violation: '{list}' entity with {what} set to '{key}' already declared"
                 );
                 let first = problems.whereabouts(&taken.get().1);
-                problems.add(spot, message, format!("the first one stands at {first}: rename or remove one"));
+                problems.add(spot, message, format!("the first one is at {first}: rename or remove one"));
             }
         }
     }
@@ -154,7 +164,7 @@ impl Index {
     }
 }
 
-/// The entity that a reference means, of an entity that stands under none (`None`) or under one of that list already.
+/// The entity that a reference means, of an entity that is under none (`None`) or under one of that list already.
 pub(super) fn refer(
     index: &Index,
     spot: &Spot,
@@ -166,7 +176,7 @@ pub(super) fn refer(
     match (parent, reference) {
         (Some(parent), None) => Some(parent),
         (Some(parent), Some(_)) => {
-            let hint = format!("it stands under its {field} already: remove the key");
+            let hint = format!("it is under its {field} already: remove the key");
             problems.add(&spot.key(field), "value must be null", hint);
             Some(parent)
         }

@@ -1,6 +1,7 @@
-//! Plug-ins: that the kind exists, that its `config` fits, and what the plug-in stands on.
+//! Plug-ins: that the kind exists, that its `config` fits, and what the plug-in is on.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use entities::{Origin, Plugin};
 use pipeline::{CheckContext, ConfigProblem, PluginKind};
@@ -21,7 +22,7 @@ use crate::tree::{Kind, Node, Source};
 /// A plug-in with what it is for, by index.
 pub(super) struct Checked {
     pub(super) scope: Scope,
-    /// Its id, if it stands in no file, and the ids of what it is for are not known yet.
+    /// Its id, if the file gives none, and the ids of what it is for are not known yet.
     pub(super) plugin: Plugin,
 }
 
@@ -60,21 +61,16 @@ impl<'a> Checker<'a> {
         declared: &Declarations,
         problems: &mut Problems<'_>,
     ) -> Vec<Option<Checked>> {
-        let mut taken = HashSet::new();
+        let mut taken: HashMap<_, &Spot> = HashMap::new();
         let mut all = Vec::with_capacity(declared.plugins.len());
         for plugin in &declared.plugins {
             let checked = self.check_one(plugin, declared, problems);
-            if let Some(checked) = &checked
-                && !taken.insert((checked.plugin.name.clone(), checked.scope))
-            {
-                let message = format!(
-                    "uniqueness violation: 'plugins' entity with name set to '{}' already declared {}",
-                    checked.plugin.name,
-                    target(checked.scope)
-                );
-                let hint =
-                    "one of a kind for each service, route, consumer, or all: join the two into one `config`";
-                problems.add(&plugin.entity.spot, message, hint);
+            if let Some(checked) = &checked {
+                let spot = &plugin.entity.spot;
+                match taken.entry((checked.plugin.name.clone(), checked.scope)) {
+                    Entry::Vacant(free) => drop(free.insert(spot)),
+                    Entry::Occupied(first) => twice(checked, spot, first.get(), problems),
+                }
             }
             all.push(checked);
         }
@@ -197,7 +193,7 @@ impl<'a> Checker<'a> {
         (format!("no plug-in `{name}`"), hint)
     }
 
-    /// The `config` of a plug-in that is not served, as it stands.
+    /// The `config` of a plug-in that is not served, as it is.
     fn unknown_config(&self, plugin: &Spot) -> Value {
         let config = self.sources[plugin.file].root.at(&plugin.path).and_then(|node| node.get("config"));
         Value::Object(config.map(|config| config.to_json_without(&[])).unwrap_or_default())
@@ -231,6 +227,20 @@ impl<'a> Checker<'a> {
         }
         (found.is_empty() && misfits.is_empty()).then_some(value)
     }
+}
+
+/// Says that there is one of the kind for the same already.
+fn twice(checked: &Checked, spot: &Spot, first: &Spot, problems: &mut Problems<'_>) {
+    let message = format!(
+        "uniqueness violation: 'plugins' entity with name set to '{}' already declared {}",
+        checked.plugin.name,
+        target(checked.scope)
+    );
+    let first = problems.whereabouts(first);
+    let hint = format!(
+        "the first one is at {first}, and there may be one of a kind for each service, route, consumer, or all: join the two into one `config`"
+    );
+    problems.add(spot, message, hint);
 }
 
 fn is_required(schema: &Value, key: &str) -> bool {

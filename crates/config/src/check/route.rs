@@ -1,4 +1,4 @@
-//! Routes: read from what stands in a file, and checked.
+//! Routes: read from files, and checked.
 
 use entities::{Origin, PathHandling, Route, Service, ids};
 use event::Timestamp;
@@ -44,7 +44,7 @@ pub(super) fn check_all(
     declared.routes.iter().map(&mut check).collect()
 }
 
-/// The route, but for its id and its service.
+/// The route, except its id and its service.
 fn check_one(spot: &Spot, raw: &raw::Route, now: Timestamp, problems: &mut Problems<'_>) -> Route {
     check_protocols(spot, raw.protocols.as_deref(), problems);
     let (created_at, updated_at) = times(raw.created_at, raw.updated_at, now);

@@ -1,4 +1,4 @@
-//! Services: read from what stands in a file, and checked.
+//! Services: read from files, and checked.
 //!
 //! As in Kong, a `url` wins over the parts beside it: what these say is doubted where it differs ([`super::doubts`]).
 
@@ -66,7 +66,7 @@ fn check_one(
     };
     // Without its address nobody knows what may be said of it.
     for mut error in service.check().into_iter().filter(|error| is_there || !of_protocol(error)) {
-        // What a `url` says stands there.
+        // The `url` says it.
         if raw.url.is_some() && [Path::key("path"), Path::key("host")].contains(&error.path) {
             error.path = Path::key("url");
         }

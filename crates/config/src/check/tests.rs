@@ -11,6 +11,7 @@ mod doubts;
 mod files;
 mod formats;
 mod fuzz;
+mod hints;
 mod plugins;
 mod resolved;
 mod routes;
@@ -20,6 +21,7 @@ mod structure;
 mod stub;
 mod tls;
 mod topics;
+mod upstreams;
 
 use stub::Stub;
 
@@ -47,10 +49,13 @@ fn run(texts: &[&str]) -> Result<Config, Report> {
     super::check(&files, &options)
 }
 
-/// Texts that begin with an empty line for the eye's sake, and the report that they must make.
+/// Texts that begin with an empty line for the eye's sake, and the report that they must make. What its hints show can be pasted.
+#[track_caller]
 fn check(texts: &[&str], expected: &str) {
     let texts: Vec<_> = texts.iter().map(|text| text.strip_prefix('\n').unwrap_or(text)).collect();
-    let report = run(&texts).expect_err("the files must be refused").to_string();
+    let report = run(&texts).expect_err("the files must be refused");
+    hints::parse(&report);
+    let report = report.to_string();
     assert_eq!(report, expected.trim(), "\n--- the report is\n{report}\n---");
 }
 

@@ -5,19 +5,6 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ELSEWHERE, NotYet};
-
-const TOPIC_ATTRIBUTE: &str = "topics have no attributes yet: remove the key";
-const FIFO_TOPIC: &str =
-    "remove the key; `fifo: true` on a subscription over http keeps the order within a key of events";
-const FILTER: &str = "every subscription gets all events of its topic: remove the key, or give each kind of event a topic of its own";
-const DEAD_LETTERS: &str = "remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/dead-letters on the admin port";
-const RETRIES: &str =
-    "remove the key: a delivery is tried for three days; `timeout` and `max_in_flight` can be set";
-const QUEUE_REDRIVE: &str = "remove the key: a message is handed out until it is deleted; its receive count is in ApproximateReceiveCount";
-const FIFO_QUEUE: &str = "queues are standard ones: remove the key";
-const QUEUE_ATTRIBUTE: &str = "queues have `visibility_timeout`, `receive_wait_time` and `message_retention_period` only: remove the key";
-
 /// Where events are published.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,50 +18,6 @@ pub(crate) struct Topic {
     /// A remark.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = TOPIC_ATTRIBUTE))]
-    display_name: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = TOPIC_ATTRIBUTE))]
-    policy: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = TOPIC_ATTRIBUTE))]
-    delivery_policy: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = TOPIC_ATTRIBUTE))]
-    signature_version: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = TOPIC_ATTRIBUTE))]
-    tracing_config: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = TOPIC_ATTRIBUTE))]
-    kms_master_key_id: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = TOPIC_ATTRIBUTE))]
-    archive_policy: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = TOPIC_ATTRIBUTE))]
-    data_protection_policy: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = FIFO_TOPIC))]
-    fifo_topic: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = FIFO_TOPIC))]
-    content_based_deduplication: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = FIFO_TOPIC))]
-    fifo_throughput_scope: NotYet,
 }
 
 /// Who hears of each event of a topic. It is the same one as long as its name stays the same; one without a name, as long as topic, protocol
@@ -83,7 +26,7 @@ pub(crate) struct Topic {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "some keys are only accepted")]
 pub(crate) struct Subscription {
-    /// The topic; not in a subscription that stands under one.
+    /// The topic; not in a subscription that is under one.
     #[serde(default)]
     pub(crate) topic: Option<String>,
     /// Its name, unique in its topic: 1 to 256 letters, digits, hyphens and underscores. Under a name it keeps what it is owed when its
@@ -124,30 +67,6 @@ pub(crate) struct Subscription {
     /// A remark.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = FILTER))]
-    filter_policy: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = FILTER))]
-    filter_policy_scope: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = DEAD_LETTERS))]
-    redrive_policy: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = RETRIES))]
-    delivery_policy: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = ELSEWHERE))]
-    replay_policy: NotYet,
-    /// SNS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = ELSEWHERE))]
-    subscription_role_arn: NotYet,
 }
 
 /// How an endpoint is reached.
@@ -217,54 +136,6 @@ pub(crate) struct Queue {
     /// A remark.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = QUEUE_REDRIVE))]
-    redrive_policy: NotYet,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = QUEUE_REDRIVE))]
-    redrive_allow_policy: NotYet,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = FIFO_QUEUE))]
-    fifo_queue: NotYet,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = FIFO_QUEUE))]
-    content_based_deduplication: NotYet,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = FIFO_QUEUE))]
-    deduplication_scope: NotYet,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = FIFO_QUEUE))]
-    fifo_throughput_limit: NotYet,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = QUEUE_ATTRIBUTE))]
-    delay_seconds: NotYet,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = QUEUE_ATTRIBUTE))]
-    maximum_message_size: NotYet,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = QUEUE_ATTRIBUTE))]
-    policy: NotYet,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = QUEUE_ATTRIBUTE))]
-    kms_master_key_id: NotYet,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = QUEUE_ATTRIBUTE))]
-    kms_data_key_reuse_period_seconds: NotYet,
-    /// SQS's.
-    #[serde(default)]
-    #[schemars(extend("x-not-yet" = QUEUE_ATTRIBUTE))]
-    sqs_managed_sse_enabled: NotYet,
 }
 
 fn half_minute() -> u32 {

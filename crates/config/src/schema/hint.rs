@@ -4,7 +4,7 @@ use crate::tree::{Kind, Node};
 
 /// The most edits between a misspelt word and the one that was meant.
 const MAX_EDITS: usize = 2;
-/// The longest unit behind a number, in characters.
+/// The longest unit after a number, in characters.
 const MAX_UNIT: usize = 3;
 
 /// A type of JSON Schema, in words.
@@ -52,7 +52,7 @@ pub(super) fn for_type(types: &[&str], node: &Node, secret: bool) -> String {
         }
         Kind::Text(text) if wants("integer") && text.parse::<i64>().is_ok() => "remove the quotes".into(),
         Kind::Text(_) | Kind::Number(..) if wants("array") => {
-            "a list stands in brackets, `[a, b]`, or has an element on each line after `- `".into()
+            "write a list in brackets, `[a, b]`, or with an element on each line after `- `".into()
         }
         Kind::Map(_) if wants("array") => "put `- ` in front of its first key".into(),
         Kind::List(_) if wants("object") => "remove the `- ` or the brackets".into(),

@@ -1,4 +1,4 @@
-//! What a schema lets stand at a place, without a value to hold against it.
+//! What a schema allows at a place, without a value to check against it.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::tree::Step;
 /// Schemas refer to themselves; so deep is none of ours.
 const MAX_VARIANTS: usize = 64;
 
-/// What may stand at a place.
+/// What is allowed at a place.
 #[derive(Default)]
 pub(crate) struct Wanted<'s> {
     /// Types of JSON Schema; none if nothing is known of the place.
@@ -17,7 +17,7 @@ pub(crate) struct Wanted<'s> {
     pub(crate) least: Option<i64>,
 }
 
-/// What `schema` lets stand at the end of these steps.
+/// What `schema` allows at the end of these steps.
 pub(crate) fn wanted_at<'s>(schema: &'s Value, steps: &[Step]) -> Wanted<'s> {
     let mut here = variants(schema, schema);
     for step in steps {

@@ -52,7 +52,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
     Ok(builder.root.unwrap_or(Node { place: Place::START, kind: Kind::Null }))
 }
 
-/// The place behind the last character.
+/// The place after the last character.
 fn end(text: &str) -> Place {
     let mut breaks = text.matches('\n').count();
     breaks += text.match_indices('\r').filter(|(at, _)| !text[at + 1..].starts_with('\n')).count();
@@ -157,7 +157,7 @@ impl Builder {
 
     fn alias(&mut self, anchor: usize, at: Place) -> Result<(), Fault> {
         let Some(node) = self.anchors.get(&anchor) else {
-            return Err(Fault::new(at, "an alias of the value that it stands in", "write the value out"));
+            return Err(Fault::new(at, "an alias of the value that contains it", "write the value out"));
         };
         let node = node.clone();
         self.count(size(&node), at)?;
@@ -258,7 +258,7 @@ fn read_key(node: Node, entries: &[Entry], is_merge: bool) -> Result<Key, Fault>
     }
     if let Some(first) = entries.iter().find(|entry| entry.key == text) {
         let message = format!("duplicate key `{text}`");
-        let hint = format!("it stands in line {} already: keep one of the two", first.key_place.line);
+        let hint = format!("it is in line {} already: keep one of the two", first.key_place.line);
         return Err(Fault::new(node.place, message, hint));
     }
     Ok(Key::Some(text, node.place))

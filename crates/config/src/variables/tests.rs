@@ -95,9 +95,9 @@ services:
         text,
         "
 f.yaml:3:19: services[0].url: the environment variable MISSING is not set
-  hint: start with MISSING=… in the environment; it stands in 6 places
+  hint: start with MISSING=… in the environment; it is used in 6 places
 f.yaml:3:19: services[0].url: the environment variable OTHER is not set
-  hint: start with OTHER=… in the environment; it stands in 2 places
+  hint: start with OTHER=… in the environment; it is used in 2 places
 2 problems",
     );
     let config = run(text, true).unwrap_or_else(|report| panic!("{report}"));

@@ -150,7 +150,7 @@ fn snapshot(generation: u64, service: Service, request_buffering: bool) -> Arc<S
         path_handling: entities::PathHandling::V0,
         preserve_host: false,
         request_buffering,
-        service: Some(Arc::new(service)),
+        service: Some(Arc::new(service).into()),
         chains: recorded_by(Puts),
         facts: RouteFacts {
             service: "service".into(),

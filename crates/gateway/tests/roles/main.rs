@@ -129,7 +129,7 @@ impl World {
             path_handling: entities::PathHandling::V0,
             preserve_host: false,
             request_buffering: true,
-            service: Some(service),
+            service: Some(service.into()),
             chains: Chains::choose(instances),
             facts: RouteFacts {
                 service: "profiles".into(),

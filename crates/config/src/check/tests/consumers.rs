@@ -32,11 +32,50 @@ acls: [{ consumer: { id: 8b8b17d2-4d6e-5f0d-9c7a-000000000001 }, group: writers 
     assert!(keys.iter().all(|one| one.consumer == ann.id));
     let ends: Vec<_> = keys.iter().map(|one| one.expires_at.map(|end| end.as_secs())).collect();
     assert_eq!(ends, [None, None, Some(1_600_000_060), None]);
-    assert_eq!(keys[2].id, ids::of_credential("keyauth_credentials", ann.id, 2), "by its place, not its key");
+    assert_eq!(keys[2].id, ids::of_short_key(ann.id, 1), "by its place: it could be guessed from its id");
     assert_eq!(keys[3].id.to_string(), "6d2a1f0e-1a5b-4f0a-9f6e-0d2f2b1a7c11");
     let groups: Vec<_> = config.set.acls.iter().map(|one| (one.consumer, one.group.as_str())).collect();
     assert_eq!(groups, [(ann.id, "readers"), (nameless.id, "writers")]);
     assert_eq!(config.served.known.keyauth_credentials.len(), 4);
+}
+
+#[test]
+fn a_key_that_nobody_can_guess_has_the_same_id_wherever_it_stands() {
+    let ids = |keys: &[&str]| -> Vec<uuid::Uuid> {
+        let keys: Vec<_> = keys.iter().map(|key| format!("{{ key: {key} }}")).collect();
+        let keys = keys.join(", ");
+        let text = format!(
+            "_format_version: \"3.0\"\nconsumers: [{{ username: ann, keyauth_credentials: [{keys}] }}]\n"
+        );
+        accept(&[&text]).set.keyauth_credentials.iter().map(|one| one.id).collect()
+    };
+    let [one, two, three] = ["a", "b", "c"].map(|key| key.repeat(32));
+    let before = ids(&[&one, &two]);
+    let after = ids(&[&three, &one, "short", &two]);
+    assert_eq!(before, [after[1], after[3]], "an insert in front changes no other id");
+    assert_eq!(after.iter().collect::<std::collections::HashSet<_>>().len(), 4);
+}
+
+#[test]
+fn two_entities_never_have_one_id() {
+    check(
+        &[r#"
+_format_version: "3.0"
+consumers:
+- username: "custom_id:42"
+- custom_id: "42"
+services:
+- { name: profiles, host: x }
+- { name: other, host: x, id: ac6337b5-a72a-5c03-bcf7-97719f943af8 }
+"#],
+        r#"
+gateway.yaml:4:3: consumers[1]: uniqueness violation: 'consumers' entity with primary key set to '0b9d0376-30fc-5e5e-ac60-601aec208108' already declared
+  hint: the first one is at gateway.yaml:3:3: one of the two ids is derived from a name; give that one an `id`
+gateway.yaml:7:3: services[1]: uniqueness violation: 'services' entity with primary key set to 'ac6337b5-a72a-5c03-bcf7-97719f943af8' already declared
+  hint: the first one is at gateway.yaml:6:3: one of the two ids is derived from a name; give that one an `id`
+2 problems
+"#,
+    );
 }
 
 #[test]
@@ -97,9 +136,9 @@ topics: [{ name: t }]
 gateway.yaml:3:3: consumers[0]: at least one of these fields must be non-empty: 'custom_id', 'username'
   hint: give it a `username`, by which plug-ins and credentials refer to it
 gateway.yaml:7:38: consumers[1].keyauth_credentials[0].consumer: value must be null
-  hint: it stands under its consumer already: remove the key
+  hint: it is under its consumer already: remove the key
 gateway.yaml:8:12: consumers[1].keyauth_credentials[1].key: uniqueness violation: 'keyauth_credentials' entity with this key already declared
-  hint: the first one stands at gateway.yaml:7:12: change or remove one
+  hint: the first one is at gateway.yaml:7:12: change or remove one
 gateway.yaml:9:28: consumers[1].keyauth_credentials[2].ttl: `ttl` needs `created_at` beside it
   hint: add `created_at`, in seconds since 1970, or the key would begin anew at each start; or remove `ttl`
 gateway.yaml:10:12: consumers[1].keyauth_credentials[3].key: the environment variable NOTHING is not set
@@ -107,13 +146,13 @@ gateway.yaml:10:12: consumers[1].keyauth_credentials[3].key: the environment var
 gateway.yaml:11:5: consumers[1].keyauth_credentials[4]: required field missing: `key`
   hint: add `key`: the key, or `{vault://env/NAME}`; unique
 gateway.yaml:12:19: consumers[1].acls[0].group: a group has no `,` and no control characters
-  hint: services are told all groups of a consumer in one header, with commas in between
+  hint: services see all groups of a consumer in one header, separated by commas
 gateway.yaml:12:51: consumers[1].acls[2].group: uniqueness violation: 'acls' entity with this consumer and group set to 'c' already declared
-  hint: the first one stands at gateway.yaml:12:37: change or remove one
+  hint: the first one is at gateway.yaml:12:37: change or remove one
 gateway.yaml:13:15: consumers[2].username: uniqueness violation: 'consumers' entity with username set to 'ann' already declared
-  hint: the first one stands at gateway.yaml:4:13: rename or remove one
+  hint: the first one is at gateway.yaml:4:13: rename or remove one
 gateway.yaml:13:31: consumers[2].custom_id: uniqueness violation: 'consumers' entity with custom_id set to '1' already declared
-  hint: the first one stands at gateway.yaml:5:14: change or remove one
+  hint: the first one is at gateway.yaml:5:14: change or remove one
 gateway.yaml:13:59: consumers[2].basicauth_credentials: not supported yet
   hint: consumers are known by `keyauth_credentials`; leave other credentials to the gateway in front, and remove the key
 gateway.yaml:14:51: keyauth_credentials[0].consumer: invalid reference 'consumer: bob' (no such entry in 'consumers')

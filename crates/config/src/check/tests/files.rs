@@ -25,7 +25,7 @@ gateway.yaml:5:12: services[0].routes[0]: must set one of 'methods', 'hosts', 'p
 topics.yaml:2:18: topics[0].name: a name has 1 to 256 letters, digits, hyphens or underscores
   hint: AWS clients refuse other names: rename it
 topics.yaml:3:20: services[0].name: uniqueness violation: 'services' entity with name set to 'profiles' already declared
-  hint: the first one stands at gateway.yaml:3:9: rename or remove one
+  hint: the first one is at gateway.yaml:3:9: rename or remove one
 3 problems
 "#,
     );
@@ -86,11 +86,11 @@ topics:
 gateway.yaml:2:20: services[0].name: invalid value
   hint: the only accepted characters are letters, digits and . - _ ~
 gateway.yaml:2:36: services[0].colour: unknown field `colour`
-  hint: known fields: name, id, url, protocol, host, port, path, retries, connect_timeout, write_timeout, read_timeout, tls_verify, tls_verify_depth, ca_certificates, enabled, tags, routes, plugins, created_at, updated_at, _comment, _ignore
+  hint: known fields: name, id, url, protocol, host, port, path, retries, connect_timeout, write_timeout, read_timeout, tls_verify, tls_verify_depth, ca_certificates, enabled, routes, plugins, tags, created_at, updated_at, _comment, _ignore
 gateway.yaml:2:56: services[0].tags[0]: invalid tag
   hint: a tag is a printable text without `,` and `/`
 gateway.yaml:2:91: services[0].routes[0].paths: expected a list, found the number 7
-  hint: a list stands in brackets, `[a, b]`, or has an element on each line after `- `
+  hint: write a list in brackets, `[a, b]`, or with an element on each line after `- `
 gateway.yaml:2:104: services[0].routes[0].methods[0]: invalid method
   hint: methods are upper case
 gateway.yaml:6:44: topics[0].subscriptions[0].format: unknown value

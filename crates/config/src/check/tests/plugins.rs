@@ -48,10 +48,10 @@ services:
       - PUT
 "#],
         r#"
+gateway.yaml:7:5: services[0].plugins[0].config: required field missing: `topic_arn`
+  hint: add `topic_arn`: the topic's name
 gateway.yaml:8:7: services[0].plugins[0].config.topic: unknown field `topic`
   hint: known fields: topic_arn, routes, durability
-gateway.yaml:8:7: services[0].plugins[0].config: required field missing: `topic_arn`
-  hint: add `topic_arn`: the topic's name
 gateway.yaml:9:19: services[0].plugins[0].config.durability: unknown value `strickt`
   hint: did you mean `strict`?
 gateway.yaml:11:9: services[0].plugins[0].config.routes[0]: required field missing: `matcher`
@@ -160,9 +160,9 @@ topics: [{ name: t }]
 "#],
         r#"
 gateway.yaml:8:3: plugins[0]: uniqueness violation: 'plugins' entity with name set to 'tap' already declared on this service
-  hint: one of a kind for each service, route, consumer, or all: join the two into one `config`
+  hint: the first one is at gateway.yaml:6:5, and there may be one of a kind for each service, route, consumer, or all: join the two into one `config`
 gateway.yaml:10:3: plugins[2]: uniqueness violation: 'plugins' entity with name set to 'tap' already declared for all routes
-  hint: one of a kind for each service, route, consumer, or all: join the two into one `config`
+  hint: the first one is at gateway.yaml:9:3, and there may be one of a kind for each service, route, consumer, or all: join the two into one `config`
 2 problems
 "#,
     );
@@ -189,7 +189,7 @@ topics: [{ name: t }]
 "#],
         r#"
 gateway.yaml:7:27: services[0].plugins[0].service: value must be null
-  hint: it stands under its service already: remove the key
+  hint: it is under its service already: remove the key
 gateway.yaml:10:23: plugins[0].route: invalid reference 'route: rb' (no such entry in 'routes')
   hint: did you mean `ra`?
 gateway.yaml:11:3: plugins[1]: the route does not lead to the service: the plug-in would never run

@@ -47,11 +47,11 @@ gateway.yaml:7:35: services[0].routes[0].paths[3]: non-normalized path, consider
   hint: requests are normalised before they are matched: this path never would be
 gateway.yaml:7:46: services[0].routes[0].paths[4]: non-normalized path, consider use '/profiles' instead
   hint: requests are normalised before they are matched: this path never would be
-gateway.yaml:7:61: services[0].routes[0].paths[5]: '\\' cannot stand in a fixed path
+gateway.yaml:7:61: services[0].routes[0].paths[5]: '\\' is not allowed in a fixed path
   hint: if it is a regular expression, put a ~ in front
-gateway.yaml:7:80: services[0].routes[0].paths[6]: ' ' cannot stand in a fixed path
+gateway.yaml:7:80: services[0].routes[0].paths[6]: ' ' is not allowed in a fixed path
   hint: write it percent-encoded, as %xx
-gateway.yaml:7:88: services[0].routes[0].paths[7]: '?' cannot stand in a fixed path
+gateway.yaml:7:88: services[0].routes[0].paths[7]: '?' is not allowed in a fixed path
   hint: a path ends before the query
 gateway.yaml:7:96: services[0].routes[0].paths[8]: invalid regex: '/(' (unclosed group)
   hint: the engine is Rust's `regex` crate, not PCRE: linear time, no look-around, no back-references
@@ -162,7 +162,7 @@ routes:
 "#],
         r#"
 gateway.yaml:6:37: services[0].routes[0].service: value must be null
-  hint: it stands under its service already: remove the key
+  hint: it is under its service already: remove the key
 gateway.yaml:9:35: routes[1].service: invalid reference 'service: profile' (no such entry in 'services')
   hint: did you mean `profiles`?
 gateway.yaml:10:35: routes[2].service: invalid reference 'service: orders' (no such entry in 'services')

@@ -60,14 +60,14 @@ gateway.yaml:6:19: services[3].url: a user or password in the url is not support
 gateway.yaml:7:19: services[4].url: a url of a service has no `?` and no `#`
   hint: end it with the path
 gateway.yaml:8:19: services[5].url: must not have empty segments
-  hint: write one slash in the place of two
+  hint: write one slash instead of two
 gateway.yaml:9:19: services[6].url: not a URL: invalid port number
   hint: write it like http://localhost:9000/path
 gateway.yaml:11:20: services[8].host: invalid hostname
   hint: a host is a name or an IP address, without port and path
 gateway.yaml:12:29: services[9].path: should start with: /
   hint: put a slash in front
-gateway.yaml:13:29: services[10].path: ' ' cannot stand in a path
+gateway.yaml:13:29: services[10].path: ' ' is not allowed in a path
   hint: write it percent-encoded, as %xx
 10 problems
 "#,
@@ -109,15 +109,15 @@ queues: [{ name: q }, { name: q }]
 "#],
         r#"
 gateway.yaml:4:11: services[1].name: uniqueness violation: 'services' entity with name set to 'a' already declared
-  hint: the first one stands at gateway.yaml:3:11: rename or remove one
+  hint: the first one is at gateway.yaml:3:11: rename or remove one
 gateway.yaml:4:27: services[1].id: uniqueness violation: 'services' entity with primary key set to '6a7c4d38-7d0e-4f4f-9b58-0f0f2a7a0001' already declared
-  hint: the first one stands at gateway.yaml:3:27: rename or remove one
+  hint: the first one is at gateway.yaml:3:27: rename or remove one
 gateway.yaml:6:11: routes[0].name: uniqueness violation: 'routes' entity with name set to 'r' already declared
-  hint: the first one stands at gateway.yaml:4:82: rename or remove one
+  hint: the first one is at gateway.yaml:4:82: rename or remove one
 gateway.yaml:7:31: topics[1].name: uniqueness violation: 'topics' entity with name set to 't' already declared
-  hint: the first one stands at gateway.yaml:7:18: rename or remove one
+  hint: the first one is at gateway.yaml:7:18: rename or remove one
 gateway.yaml:8:31: queues[1].name: uniqueness violation: 'queues' entity with name set to 'q' already declared
-  hint: the first one stands at gateway.yaml:8:18: rename or remove one
+  hint: the first one is at gateway.yaml:8:18: rename or remove one
 5 problems
 "#,
     );

@@ -133,7 +133,7 @@ services:
 "#],
         r#"
 gateway.yaml:5:3: services[0].colour: unknown field `colour`
-  hint: known fields: name, id, url, protocol, host, port, path, retries, connect_timeout, write_timeout, read_timeout, tls_verify, tls_verify_depth, ca_certificates, enabled, tags, routes, plugins, created_at, updated_at, _comment, _ignore
+  hint: known fields: name, id, url, protocol, host, port, path, retries, connect_timeout, write_timeout, read_timeout, tls_verify, tls_verify_depth, ca_certificates, enabled, routes, plugins, tags, created_at, updated_at, _comment, _ignore
 1 problem
 "#,
     );
@@ -160,10 +160,10 @@ gateway.yaml:3:9: services[0].name: expected a string, found the number 8
 gateway.yaml:5:12: services[0].enabled: expected a boolean, found the string "yes"
   hint: YAML 1.2 has `true` and `false` only
 gateway.yaml:6:9: services[0].tags: expected a list, found a string
-  hint: a list stands in brackets, `[a, b]`, or has an element on each line after `- `
+  hint: write a list in brackets, `[a, b]`, or with an element on each line after `- `
 gateway.yaml:7:17: services[0].read_timeout: expected an integer, found the string "5"
   hint: remove the quotes
-gateway.yaml:9:5: services[0].routes: expected a list, found a mapping
+gateway.yaml:8:3: services[0].routes: expected a list, found a mapping
   hint: put `- ` in front of its first key
 gateway.yaml:10:3: services[1]: expected a mapping, found a string
   hint: write a mapping
@@ -213,13 +213,13 @@ services:
 "#],
         r#"
 gateway.yaml:4:3: duplicate key `name`
-  hint: it stands in line 3 already: keep one of the two
+  hint: it is in line 3 already: keep one of the two
 gateway.yaml:5:3: a key must be a string
   hint: put a number, `true` or `null` that is meant as a key in quotes
 gateway.yaml:6:5: a key must be a string
   hint: put a number, `true` or `null` that is meant as a key in quotes
 gateway.yaml:8:3: duplicate key `name`
-  hint: it stands in line 3 already: keep one of the two
+  hint: it is in line 3 already: keep one of the two
 4 problems
 "#,
     );
@@ -293,13 +293,11 @@ gateway.yaml:4:13: _info.defaults: not supported yet
   hint: write the defaults into the entities; `deck file render` does it
 gateway.yaml:5:14: jwt_secrets: not supported yet
   hint: consumers are known by `keyauth_credentials`; leave other credentials to the gateway in front, and remove the key
-gateway.yaml:6:12: upstreams: not supported yet
-  hint: give the service the `host` and `port` of one target, and remove the key
 gateway.yaml:7:15: certificates: not supported yet
   hint: end TLS in front of this gateway, and remove the key
 gateway.yaml:8:9: vaults: not supported yet
   hint: a secret may be read from the environment without one: {vault://env/NAME}
-5 problems
+4 problems
 "#,
     );
 }
@@ -313,7 +311,7 @@ services: &s
 - *s
 "#],
         r#"
-gateway.yaml:3:3: an alias of the value that it stands in
+gateway.yaml:3:3: an alias of the value that contains it
   hint: write the value out
 1 problem
 "#,

@@ -101,20 +101,20 @@ ca_certificates:
 gateway.yaml:5:16: ca_certificates[0].cert_digest: does not belong to the certificate
   hint: remove the key: it is computed from the certificate
 gateway.yaml:6:7: ca_certificates[1].id: uniqueness violation: 'ca_certificates' entity with primary key set to '6a7c4d38-7d0e-4f4f-9b58-0f0f2a7a0001' already declared
-  hint: the first one stands at gateway.yaml:3:7: remove one
+  hint: the first one is at gateway.yaml:3:7: remove one
 gateway.yaml:7:9: ca_certificates[1].cert: uniqueness violation: 'ca_certificates' entity with this certificate already declared
-  hint: the first one stands at gateway.yaml:4:9: remove one
+  hint: the first one is at gateway.yaml:4:9: remove one
 gateway.yaml:8:3: ca_certificates[2]: required field missing: `id`
   hint: add `id`: its id, by which services name it
 gateway.yaml:9:9: ca_certificates[3].id: expected a valid UUID
   hint: or leave it out: it is then derived from the name
 gateway.yaml:11:9: ca_certificates[4].cert: invalid certificate: there is none in PEM
   hint: write it as a block (`cert: |`) from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----
-gateway.yaml:13:9: ca_certificates[5].cert: invalid certificate: its lines are joined, or what stands between them is not base64
+gateway.yaml:13:9: ca_certificates[5].cert: invalid certificate: its lines are joined, or the text between them is not base64
   hint: write it as a block (`cert: |`) from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----
 gateway.yaml:15:9: ca_certificates[6].cert: please submit only one certificate at a time
   hint: give each an entry of its own, with an id
-gateway.yaml:17:9: ca_certificates[7].cert: invalid certificate: its lines are joined, or what stands between them is not base64
+gateway.yaml:17:9: ca_certificates[7].cert: invalid certificate: its lines are joined, or the text between them is not base64
   hint: write it as a block (`cert: |`) from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----
 gateway.yaml:19:9: ca_certificates[8].cert: invalid certificate: what is in it is not a certificate (X.509)
   hint: write it as a block (`cert: |`) from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----
@@ -185,5 +185,5 @@ services:
     )]);
     let warnings: Vec<_> = config.warnings.iter().map(|warning| warning.path.as_str()).collect();
     assert_eq!(warnings, ["services[0].tls_verify", "services[0].ca_certificates"]);
-    assert!(config.warnings[0].message.contains("whoever answers at its address is believed"));
+    assert!(config.warnings[0].message.contains("anyone who answers at its address is trusted"));
 }

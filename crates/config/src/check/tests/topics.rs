@@ -168,7 +168,7 @@ gateway.yaml:5:5: topics[0].subscriptions[0]: required field missing: `secret`, 
   hint: add `secret: "{vault://env/NAME}"`, or `secret: whsec_…`; make one: echo whsec_$(openssl rand -base64 32)
 gateway.yaml:6:80: topics[0].subscriptions[1].secret: the secret does not begin with whsec_
   hint: make one: echo whsec_$(openssl rand -base64 32)
-gateway.yaml:7:80: topics[0].subscriptions[2].secret: the secret is not base64 behind whsec_
+gateway.yaml:7:80: topics[0].subscriptions[2].secret: the secret is not base64 after whsec_
   hint: make one: echo whsec_$(openssl rand -base64 32)
 gateway.yaml:8:80: topics[0].subscriptions[3].secret: the secret has 5 bytes, not 24 to 64
   hint: make one: echo whsec_$(openssl rand -base64 32)
@@ -229,13 +229,13 @@ subscriptions:
 "#],
         r#"
 gateway.yaml:5:14: topics[0].subscriptions[0].topic: value must be null
-  hint: it stands under its topic already: remove the key
+  hint: it is under its topic already: remove the key
 gateway.yaml:7:12: subscriptions[0].topic: invalid reference 'topic: u' (no such entry in 'topics')
   hint: topics that exist: `t`
 gateway.yaml:8:3: subscriptions[1]: required field missing: `topic`
   hint: name the topic, or put the subscription under one
 gateway.yaml:9:3: subscriptions[2]: uniqueness violation: 'subscriptions' entity with topic 't', protocol 'http' and endpoint 'http://x/' already declared
-  hint: the first one stands at gateway.yaml:5:5: keep one of the two
+  hint: the first one is at gateway.yaml:5:5: keep one of the two
 4 problems
 "#,
     );
@@ -321,7 +321,7 @@ queues: [{ name: q }]
 "#],
         r#"
 gateway.yaml:6:5: topics[0].subscriptions[1]: uniqueness violation: 'subscriptions' entity with topic 't', protocol 'http' and endpoint 'http://x/a' already declared
-  hint: the first one stands at gateway.yaml:5:5: keep one of the two
+  hint: the first one is at gateway.yaml:5:5: keep one of the two
 gateway.yaml:7:13: topics[0].subscriptions[2].name: a name has 1 to 256 letters, digits, hyphens or underscores
   hint: rename it, or remove the key: a name is optional
 gateway.yaml:8:13: topics[0].subscriptions[3].name: a name has 1 to 256 letters, digits, hyphens or underscores
@@ -329,7 +329,7 @@ gateway.yaml:8:13: topics[0].subscriptions[3].name: a name has 1 to 256 letters,
 gateway.yaml:9:13: topics[0].subscriptions[4].name: expected a string, found the number 7
   hint: put it in quotes: "7"
 gateway.yaml:14:21: subscriptions[0].name: uniqueness violation: 'subscriptions' entity with topic 't' and name set to 'a' already declared
-  hint: the first one stands at gateway.yaml:5:13: rename or remove one
+  hint: the first one is at gateway.yaml:5:13: rename or remove one
 5 problems
 "#,
     );

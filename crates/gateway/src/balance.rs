@@ -1,0 +1,127 @@
+//! Which of an upstream's targets a request goes to: they take turns, each as often as its weight says.
+//!
+//! The order of the turns is made once, when a route is compiled: nginx's smooth weighted round-robin, so that a heavy target gets no run of
+//! requests. Each core takes the turns by itself, so that a request costs one count that no other core writes.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::table::Service;
+
+/// Turns until the order begins anew. Weights that would need more are rounded, and a target with a weight has one turn at least.
+const MAX_TURNS: u64 = 4_096;
+
+/// Where requests go.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// To one address.
+    One(Arc<Service>),
+    /// To the targets of an upstream, in turns.
+    Turns(Arc<Turns>),
+}
+
+impl From<Arc<Service>> for Backend {
+    fn from(service: Arc<Service>) -> Self {
+        Self::One(service)
+    }
+}
+
+/// A service at each target of its upstream, and their order.
+#[derive(Debug)]
+pub struct Turns {
+    upstream: Uuid,
+    targets: Vec<Arc<Service>>,
+    /// Places among the targets; empty if there is none with a weight.
+    order: Vec<u16>,
+}
+
+impl Turns {
+    /// A service at these targets of the upstream, each with its weight.
+    pub fn new(upstream: Uuid, targets: Vec<(Arc<Service>, u16)>) -> Self {
+        let weights: Vec<u16> = targets.iter().map(|(_, weight)| *weight).collect();
+        let targets = targets.into_iter().map(|(service, _)| service).collect();
+        Self { upstream, targets, order: order(&weights) }
+    }
+}
+
+/// How many requests a core has sent to each upstream.
+#[derive(Debug, Default)]
+pub struct Counts(RefCell<HashMap<Uuid, usize>>);
+
+impl Counts {
+    /// The service for the next request; `None` if there is no target.
+    pub fn choose<'b>(&self, backend: &'b Backend) -> Option<&'b Arc<Service>> {
+        let turns = match backend {
+            Backend::One(service) => return Some(service),
+            Backend::Turns(turns) => &**turns,
+        };
+        let mut counts = self.0.borrow_mut();
+        let count = counts.entry(turns.upstream).or_default();
+        // Whatever the order was before: another one may have begun.
+        let turn = turns.order.get(*count % turns.order.len().max(1))?;
+        *count = count.wrapping_add(1);
+        turns.targets.get(usize::from(*turn))
+    }
+}
+
+/// nginx's order: at each turn everyone gains their weight, the richest has the turn and pays for all.
+fn order(weights: &[u16]) -> Vec<u16> {
+    let weights = scaled(weights);
+    let total: i64 = weights.iter().sum();
+    let mut riches = vec![0; weights.len()];
+    let turn = |_| {
+        let mut richest: Option<usize> = None;
+        for (index, weight) in weights.iter().enumerate() {
+            riches[index] += weight;
+            if *weight > 0 && richest.is_none_or(|other| riches[index] > riches[other]) {
+                richest = Some(index);
+            }
+        }
+        let index = richest?;
+        riches[index] -= total;
+        u16::try_from(index).ok()
+    };
+    (0..total).filter_map(turn).collect()
+}
+
+/// The weights in small numbers of the same ratio.
+fn scaled(weights: &[u16]) -> Vec<i64> {
+    let divisor = weights.iter().fold(0, |divisor, weight| common(divisor, u64::from(*weight))).max(1);
+    let weights: Vec<u64> = weights.iter().map(|weight| u64::from(*weight) / divisor).collect();
+    let total: u64 = weights.iter().sum();
+    let scale = |weight: u64| match total > MAX_TURNS {
+        true if weight > 0 => (weight * MAX_TURNS / total).max(1),
+        _ => weight,
+    };
+    weights.into_iter().map(|weight| scale(weight) as i64).collect()
+}
+
+/// The greatest common divisor.
+fn common(one: u64, other: u64) -> u64 {
+    if other == 0 { one } else { common(other, one % other) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heavy_target_has_more_turns_and_no_run_of_them() {
+        assert_eq!(order(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
+        assert_eq!(order(&[50, 30, 20]).len(), 10, "in small numbers");
+        assert_eq!(order(&[100, 100]), [0, 1]);
+        assert_eq!(order(&[7]), [0]);
+        assert_eq!((order(&[0, 3]), order(&[0]), order(&[])), (vec![1], vec![], vec![]));
+    }
+
+    #[test]
+    fn weights_that_have_nothing_in_common_are_rounded() {
+        let order = order(&[65_535, 65_521, 1]);
+        assert!(order.len() as u64 <= MAX_TURNS + 2, "{}", order.len());
+        let turns = |target: u16| order.iter().filter(|turn| **turn == target).count();
+        assert_eq!((turns(2), turns(0).abs_diff(turns(1)) <= 1), (1, true));
+    }
+}
