@@ -1,4 +1,4 @@
-//! What an API changes: entities that it puts in the place of what was there, and entities that it ends.
+//! What an API changes: entities that it puts instead of what was there, and entities that it ends.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub enum Refusal {
         /// What is wrong.
         error: FieldError,
     },
-    /// It stands in a file, which alone changes it.
+    /// A file declares it, and only that file changes it.
     #[error("{kind} `{label}` is declared in a configuration file, and changes there")]
     OfFile {
         /// Of what kind it is.
@@ -107,12 +107,12 @@ fn used_by(users: &[(Kind, String)]) -> String {
 }
 
 impl Whole {
-    /// The change, ending also what goes along with what it ends, as in Kong: the plug-ins of a service, a route or a consumer, and the
-    /// credentials and groups of a consumer.
+    /// The change, ending also what goes along with what it ends, as in Kong: the plug-ins of a service, a route or a consumer, the
+    /// credentials and groups of a consumer, and the targets of an upstream.
     #[must_use]
     pub fn with_dependents(&self, mut edit: Edit) -> Edit {
         let goes_along = |one: &Refers<'_>| {
-            one.kind == Kind::Consumer
+            matches!(one.kind, Kind::Consumer | Kind::Upstream)
                 || (matches!(one.kind, Kind::Service | Kind::Route) && one.by.kind() == Kind::Plugin)
         };
         let ended: HashSet<(Kind, Uuid)> = edit.end.iter().copied().collect();
@@ -120,7 +120,10 @@ impl Whole {
             Target::Id(id) => ended.contains(&(one.kind, id)),
             Target::Name(_) => false,
         };
-        if ended.iter().any(|(kind, _)| matches!(kind, Kind::Consumer | Kind::Service | Kind::Route)) {
+        if ended
+            .iter()
+            .any(|(kind, _)| matches!(kind, Kind::Consumer | Kind::Service | Kind::Route | Kind::Upstream))
+        {
             let also = references(self.api()).filter(|one| goes_along(one) && is_of_ended(one));
             let mut known = ended.clone();
             edit.end.extend(also.map(|one| (one.by.kind(), one.by.id())).filter(|one| known.insert(*one)));

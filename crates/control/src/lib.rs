@@ -24,4 +24,4 @@ pub use desired::{Fresh, desired};
 pub use edit::{Edit, MAX_OF_A_KIND, Refusal};
 pub use references::Reference;
 pub use store::{NotStored, Plan, Stored, queue_settings};
-pub use whole::{Adopted, Dangling, OtherId, Whole};
+pub use whole::{Adopted, Dangling, Merged, OtherId, Whole};

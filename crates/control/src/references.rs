@@ -73,6 +73,7 @@ pub(crate) fn references(set: &Set) -> impl Iterator<Item = Refers<'_>> {
         let authorities = one.ca_certificates.iter();
         authorities.map(move |id| by(one, Kind::CaCertificate, Target::Id(*id)))
     });
+    let of_targets = set.targets.iter().map(|one| by(one, Kind::Upstream, Target::Id(one.upstream)));
     let of_routes = set.routes.iter();
     let of_routes = of_routes.filter_map(|one| Some(by(one, Kind::Service, Target::Id(one.service?))));
     let of_plugins = set.plugins.iter().flat_map(|one| {
@@ -89,7 +90,13 @@ pub(crate) fn references(set: &Set) -> impl Iterator<Item = Refers<'_>> {
         let queue = one.protocol.is_pull().then(|| by(one, Kind::Queue, Target::Name(&one.endpoint)));
         std::iter::once(topic).chain(queue)
     });
-    of_services.chain(of_routes).chain(of_keys).chain(of_acls).chain(of_plugins).chain(of_subscriptions)
+    of_services
+        .chain(of_targets)
+        .chain(of_routes)
+        .chain(of_keys)
+        .chain(of_acls)
+        .chain(of_plugins)
+        .chain(of_subscriptions)
 }
 
 /// Whether a set has what is meant.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 #[derive(Debug, thiserror::Error)]
 #[error("the store has a {kind} `{id}` that cannot be read")]
 pub struct RowError {
-    /// As it stands there.
+    /// As it is written there.
     pub kind: String,
     /// Its id.
     pub id: Uuid,
@@ -112,6 +112,20 @@ mod tests {
             row(&Entity::Acl(set.acls[0].clone())),
             row(&Entity::KeyAuthCredential(set.keyauth_credentials[0].clone())),
             row(&Entity::Consumer(set.consumers[0].clone())),
+        ];
+        assert_eq!(read(&rows).expect("entities"), set);
+    }
+
+    #[test]
+    fn upstreams_with_their_targets_and_groups_read_back() {
+        let text = "_format_version: '3.0'\nconsumer_groups: [{ name: gold, tags: [a] }]\nupstreams:\n- name: u\n  \
+            algorithm: least-connections\n  host_header: h\n  healthchecks: { active: { timeout: 2 } }\n  \
+            targets: [{ target: 'A:80', weight: 7, created_at: 1.5 }]\n";
+        let set = config(&[text]).set;
+        let rows = [
+            row(&Entity::Target(set.targets[0].clone())),
+            row(&Entity::Upstream(set.upstreams[0].clone())),
+            row(&Entity::ConsumerGroup(set.consumer_groups[0].clone())),
         ];
         assert_eq!(read(&rows).expect("entities"), set);
     }

@@ -22,7 +22,7 @@ use crate::{Edit, Whole, rows};
 pub struct Plan {
     /// Rows of what is ended.
     gone: Vec<(Kind, Uuid)>,
-    /// What the hub is told, in this order.
+    /// What the hub is to do, in this order.
     commands: Vec<Command>,
     /// Rows that are put as they are.
     rows: Vec<Row>,

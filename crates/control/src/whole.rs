@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use entities::{
     Acl, Entity, Item, KeyAuthCredential, Kind, OnKind, Origin, Plugin, Route, Served, Service, Set,
-    Subscription,
+    Subscription, Target,
 };
 use uuid::Uuid;
 
-use crate::references::{Reference, Refers, Target, find, references, targets};
+use crate::references::{self, Reference, Refers, find, references, targets};
 
 /// All entities of a node. Copies share them.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,19 @@ pub struct Adopted {
     pub label: String,
     /// The id that it keeps.
     pub id: Uuid,
+}
+
+/// Files' and APIs' entities put together, and what came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Merged {
+    /// Both.
+    pub whole: Whole,
+    /// What an API made and is the file's from now on.
+    pub adopted: Vec<Adopted>,
+    /// The ids that entities of the file have and that the file does not say.
+    pub other_ids: Vec<OtherId>,
+    /// What an API made and refers to another id than before: its row is to be written anew.
+    pub rewritten: Vec<Entity>,
 }
 
 /// An entity of a file whose id is not the one that it is declared with: the file adopted what an API had made, and whatever refers to it still
@@ -63,18 +76,14 @@ pub struct Dangling {
 impl Whole {
     /// Puts both together. What an API made and a file declares now, by id or by what makes it the same one, is the file's from now on: it keeps
     /// its id, and whatever refers to it still does.
-    pub fn merge(file: Set, api: Set) -> (Self, Vec<Adopted>) {
-        let (whole, adopted, _) = Self::merge_knowing(file, api, &[]);
-        (whole, adopted)
+    pub fn merge(file: Set, api: Set) -> Merged {
+        Self::merge_knowing(file, api, &[])
     }
 
-    /// As [`Whole::merge`], with the ids that entities of the file got before. Returns those that they have now, too.
-    pub fn merge_knowing(
-        mut file: Set,
-        mut api: Set,
-        known: &[OtherId],
-    ) -> (Self, Vec<Adopted>, Vec<OtherId>) {
-        let (mut adopted, mut others) = (Vec::new(), Vec::new());
+    /// As [`Whole::merge`], with the ids that entities of the file got before.
+    pub fn merge_knowing(mut file: Set, mut api: Set, known: &[OtherId]) -> Merged {
+        let (mut adopted, mut other_ids) = (Vec::new(), Vec::new());
+        let mut referring = HashSet::new();
         for kind in Kind::ALL {
             // What refers to them comes after them.
             let known =
@@ -84,18 +93,21 @@ impl Whole {
             let mut ids = Ids::default();
             kind.with(&mut Adopt { file: &mut file, api: &mut api, adopted: &mut adopted, ids: &mut ids });
             refer(&mut file, &ids.of_file);
-            refer(&mut api, &ids.of_api);
+            referring.extend(refer(&mut api, &ids.of_api));
             let mut now = ids.of_file;
             for (declared, id) in before {
                 let id = now.remove(&id).unwrap_or(id);
                 now.insert(declared, id);
             }
             let now = now.into_iter().filter(|(declared, id)| declared != id);
-            others.extend(now.map(|(declared, id)| OtherId { kind: *kind, declared, id }));
+            other_ids.extend(now.map(|(declared, id)| OtherId { kind: *kind, declared, id }));
         }
         // In the same order for the same, so that what is remembered is the same text.
-        others.sort_by_key(|one| (one.kind, one.declared));
-        (Self::of(file, api), adopted, others)
+        other_ids.sort_by_key(|one| (one.kind, one.declared));
+        let mut rewritten = Rewritten { api: &api, referring: &referring, found: Vec::new() };
+        Kind::ALL.iter().for_each(|kind| kind.with(&mut rewritten));
+        let rewritten = rewritten.found;
+        Merged { whole: Self::of(file, api), adopted, other_ids, rewritten }
     }
 
     /// Puts both together as they are.
@@ -187,7 +199,7 @@ impl Whole {
 
     /// Who of all refers to the entity: kind and label of each.
     pub fn users(&self, kind: Kind, id: Uuid) -> Vec<(Kind, String)> {
-        let target = find(&self.all, kind, id).map_or(Target::Id(id), |(target, _)| target);
+        let target = find(&self.all, kind, id).map_or(references::Target::Id(id), |(target, _)| target);
         let users = references(&self.all).filter(|one| (one.kind, one.target) == (kind, target));
         users.map(|one| (one.by.kind(), one.by.label())).collect()
     }
@@ -286,31 +298,57 @@ impl OnKind for Adopt<'_> {
     }
 }
 
-/// Has those that refer to what has another id now refer to that.
-fn refer(set: &mut Set, ids: &HashMap<Uuid, Uuid>) {
+/// Has those that refer to what has another id now refer to that, and says which ones did.
+fn refer(set: &mut Set, ids: &HashMap<Uuid, Uuid>) -> Vec<(Kind, Uuid)> {
     if ids.is_empty() {
-        return;
+        return Vec::new();
     }
     let now = |id: Uuid| ids.get(&id).copied().unwrap_or(id);
-    change(&mut set.services, |one| {
+    let of_services = change(&mut set.services, |one| {
         let ca_certificates = one.ca_certificates.iter().map(|id| now(*id)).collect();
         Service { ca_certificates, ..one }
     });
-    change(&mut set.routes, |one| Route { service: one.service.map(now), ..one });
-    change(&mut set.keyauth_credentials, |one| KeyAuthCredential { consumer: now(one.consumer), ..one });
-    change(&mut set.acls, |one| Acl { consumer: now(one.consumer), ..one });
-    change(&mut set.plugins, |one| {
+    let of_routes = change(&mut set.routes, |one| Route { service: one.service.map(now), ..one });
+    let of_targets = change(&mut set.targets, |one| Target { upstream: now(one.upstream), ..one });
+    let of_keys =
+        change(&mut set.keyauth_credentials, |one| KeyAuthCredential { consumer: now(one.consumer), ..one });
+    let of_acls = change(&mut set.acls, |one| Acl { consumer: now(one.consumer), ..one });
+    let of_plugins = change(&mut set.plugins, |one| {
         let (service, route, consumer) = (one.service.map(now), one.route.map(now), one.consumer.map(now));
         Plugin { service, route, consumer, ..one }
     });
+    [of_services, of_routes, of_targets, of_keys, of_acls, of_plugins].concat()
 }
 
-fn change<T: Item>(list: &mut [Arc<T>], change: impl Fn(T) -> T) {
+/// Which ones are another value now.
+fn change<T: Item>(list: &mut [Arc<T>], change: impl Fn(T) -> T) -> Vec<(Kind, Uuid)> {
+    let mut changed = Vec::new();
     for one in list {
-        let changed = change((**one).clone());
-        if changed != **one {
-            *one = Arc::new(changed);
+        let now = change((**one).clone());
+        if now != **one {
+            changed.push((T::KIND, now.id()));
+            *one = Arc::new(now);
         }
+    }
+    changed
+}
+
+/// Those of the APIs' that refer to another id than before.
+struct Rewritten<'s> {
+    api: &'s Set,
+    referring: &'s HashSet<(Kind, Uuid)>,
+    found: Vec<Entity>,
+}
+
+impl OnKind for Rewritten<'_> {
+    type Out = ();
+
+    fn on<T: Item>(&mut self) {
+        if self.referring.is_empty() {
+            return;
+        }
+        let found = T::list(self.api).iter().filter(|one| self.referring.contains(&(T::KIND, one.id())));
+        self.found.extend(found.cloned().map(T::into_entity));
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use admin::legacy::{self, Legacy};
 use axum::Router;
 use axum::body::Body;
-use control::{Applied, Changes, Control, Edit, NotApplied, Whole};
+use control::{Applied, Changes, Control, Edit, Merged, NotApplied, Whole};
 use entities::{Item, Origin, Set, Topic, ids};
 use event::Timestamp;
 use event::timestamp::Clock;
@@ -135,7 +135,7 @@ impl Stage {
             updated_at: now,
         };
         let file = Set { topics: vec![topic.into()], ..Set::default() };
-        let (whole, _) = Whole::merge(file, Set::default());
+        let Merged { whole, .. } = Whole::merge(file, Set::default());
         let node = Arc::new(Mutex::new(Node { whole: whole.clone(), control: None }));
         let changed: Weak<Mutex<Node>> = Arc::downgrade(&node);
         let control = Control::new(whole, move |job| {

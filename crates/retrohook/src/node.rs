@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use admin::Configuration;
 use admin::reload::{Reloads, reloads};
-use control::{Control, Dangling, OtherId, Reference, Whole};
+use control::{Control, Dangling, Merged, OtherId, Reference, Whole};
 use entities::{Entity, Plugin, Served, Set};
 use event::timestamp::Clock;
 use gateway::Gateway;
@@ -313,7 +313,7 @@ fn declared(
     let before = Remembered::read(&ledger.writer).map_err(|error| StartError::Store(error.into()))?;
     let Checked { config, remembered } = configuration(files, given, before.clone(), ledger)?;
     let known = before.as_ref().map(Remembered::other_ids).unwrap_or_default();
-    let (whole, adopted, other_ids) =
+    let Merged { whole, adopted, other_ids, rewritten } =
         Whole::merge_knowing(config.set.clone(), ledger.made_by_apis()?, &known);
     let remembered = remembered.with_ids(&other_ids);
     warn(adopted.iter().map(changes::adopted));
@@ -322,7 +322,7 @@ fn declared(
             // Its files may be such that this version refuses them; then there is nothing to keep.
             Some(before) => {
                 let old = files.check(before).map(|old| old.config.set).unwrap_or_default();
-                keep(whole, Whole::merge_knowing(old, Set::default(), &known).0.file(), compiler)
+                keep(whole, Whole::merge_knowing(old, Set::default(), &known).whole.file(), compiler)
             }
             None => (whole, Vec::new()),
         };
@@ -345,7 +345,7 @@ fn declared(
     }
     // What cannot be served is not to be kept.
     compiler.can_compile(&whole).map_err(StartError::part("compile the configuration"))?;
-    let kept = kept.iter().map(control::rows::row).collect();
+    let kept = kept.iter().chain(&rewritten).map(control::rows::row).collect();
     ledger.declare(whole.all(), remembered::with_rows(&remembered, adopted, kept))?;
     Ok((config, whole, other_ids))
 }

@@ -1,13 +1,16 @@
 //! Which changes are taken, and the reasons against the others.
 
 use super::*;
+use entities::Upstream;
+
+use crate::Merged;
 use crate::testing::config;
 
 const FILE: &str = "_format_version: '3.0'\nservices: [{ name: s, host: x, routes: [{ name: r, paths: [/] }] }]\n\
     topics: [{ name: t, subscriptions: [{ protocol: http, endpoint: 'http://a' }] }]\nqueues: [{ name: q }]\n";
 
 fn whole() -> Whole {
-    Whole::merge(config(&[FILE]).set, Set::default()).0
+    Whole::merge(config(&[FILE]).set, Set::default()).whole
 }
 
 fn put(entities: &[Entity]) -> Edit {
@@ -99,7 +102,7 @@ fn made(text: &str) -> Whole {
 
 #[test]
 fn what_is_unique_of_consumers_is_so_for_files_and_apis_together() {
-    let (file, _) = Whole::merge(config(&[PEOPLE]).set, Set::default());
+    let Merged { whole: file, .. } = Whole::merge(config(&[PEOPLE]).set, Set::default());
     let other = made(PEOPLE);
     let ann = (*other.api().consumers[0]).clone();
     let key = (*other.api().keyauth_credentials[0]).clone();
@@ -218,7 +221,7 @@ fn there_are_only_so_many_of_a_kind() {
         Arc::new(entities::Topic { name: format!("t{at}"), ..topic })
     };
     let full = Set { topics: (2..=MAX_OF_A_KIND).map(named).collect(), ..Set::default() };
-    let full = Whole::merge(before.file().clone(), full).0;
+    let full = Whole::merge(before.file().clone(), full).whole;
     let words = "there are 100000 of the kind topic already, and there may be no more: end some first";
     assert_eq!(refused(full.edited(&put(&[topic(&before, "u")]))), [words]);
     // What is there can change.
@@ -234,4 +237,32 @@ fn what_the_store_would_refuse_is_refused_before() {
     let service = entities::Service { name: Some("x".repeat(1_100_000)), ..service };
     let refusals = refused(before.edited(&put(&[Entity::Service(service.into())])));
     assert!(refusals[0].ends_with("bytes; no more than 1048576 are kept"), "{}", refusals[0].len());
+}
+
+const BALANCED: &str =
+    "_format_version: '3.0'\nupstreams: [{ name: u, targets: [{ target: 'a:80' }, { target: 'b:80' }] }]\n";
+
+#[test]
+fn an_upstream_ends_with_its_targets_and_a_target_needs_one() {
+    let of_api = |set: &Set| {
+        let upstream = Upstream { origin: Origin::Api, ..(*set.upstreams[0]).clone() };
+        let own = |one: &Arc<entities::Target>| entities::Target { origin: Origin::Api, ..(**one).clone() };
+        let targets = set.targets.iter().map(|one| Entity::Target(own(one).into()));
+        targets.chain([Entity::Upstream(upstream.into())]).collect::<Vec<_>>()
+    };
+    let set = config(&[BALANCED]).set;
+    let put = of_api(&set);
+    let lonely = Edit { put: put[..1].to_vec(), ..Edit::default() };
+    let refusals = Whole::default().edited(&lonely).expect_err("nothing to belong to");
+    assert!(matches!(refusals[..], [Refusal::Missing { kind: Kind::Target, missing: Kind::Upstream, .. }]));
+    let whole = Whole::default().edited(&Edit { put, ..Edit::default() }).expect("all of it");
+    let end = vec![(Kind::Upstream, set.upstreams[0].id)];
+    let edit = whole.with_dependents(Edit { end, ..Edit::default() });
+    assert_eq!(edit.end.len(), 3);
+    assert_eq!(whole.edited(&edit).expect("it ends").all().targets.len(), 0);
+    // The same target twice.
+    let twice = entities::Target { id: Uuid::from_u128(9), origin: Origin::Api, ..(*set.targets[0]).clone() };
+    let twice = Edit { put: vec![Entity::Target(twice.into())], ..Edit::default() };
+    let refusals = whole.edited(&twice).expect_err("it is there");
+    assert!(matches!(refusals[..], [Refusal::Taken { fields: ["upstream", "target"], .. }]), "{refusals:?}");
 }

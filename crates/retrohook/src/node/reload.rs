@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use admin::reload::{self, Asked, Asks, Fault, Problem};
 use admin::{Configuration, Reloaded};
 use config::Report;
-use control::{Adopted, Control, Dangling, HubChange, OtherId, Whole};
+use control::{Adopted, Control, Dangling, HubChange, Merged, OtherId, Whole};
+use entities::Entity;
 use event::timestamp::Clock;
 use gateway::compile::CompileError;
 use gateway::snapshot::Retired;
@@ -197,7 +198,8 @@ impl Reloader {
                 (made, kept.map(|kept| kept.other_ids()).unwrap_or_default())
             }
         };
-        let (whole, adopted, other_ids) = Whole::merge_knowing(checked.config.set.clone(), api, &known);
+        let Merged { whole, adopted, other_ids, rewritten } =
+            Whole::merge_knowing(checked.config.set.clone(), api, &known);
         let checked = Checked { remembered: checked.remembered.with_ids(&other_ids), ..checked };
         let config = &checked.config;
         self.refuse_what_is_used(&whole)?;
@@ -218,7 +220,7 @@ impl Reloader {
         let changes = changes::described(&hub_changes);
         if declares {
             warnings.extend(reach::warnings(config, &self.reach));
-            self.declare(&checked, &whole, adopted, &hub_changes)?;
+            self.declare(&checked, &whole, (adopted, rewritten), &hub_changes)?;
         } else {
             self.declare.keep(checked.remembered.keep()).map_err(Refused::Declare)?;
         }
@@ -291,12 +293,16 @@ impl Reloader {
         &mut self,
         checked: &Checked,
         whole: &Whole,
-        adopted: Vec<Adopted>,
+        (adopted, rewritten): (Vec<Adopted>, Vec<Entity>),
         hub_changes: &[HubChange],
     ) -> Result<(), Refused> {
         let older = self.unsure.is_none().then_some((&**self.whole.all(), &self.entities));
         let was_unsure = self.unsure.replace(BROKE_OFF.into());
-        let also = remembered::with_rows(&checked.remembered, adopted, Vec::new());
+        let also = remembered::with_rows(
+            &checked.remembered,
+            adopted,
+            rewritten.iter().map(control::rows::row).collect(),
+        );
         self.entities = self.declare.change(older, whole.all(), also).map_err(|error| {
             self.unsure = if error.left_all() { was_unsure } else { Some(report::with_causes(&error)) };
             Refused::Declare(error)
