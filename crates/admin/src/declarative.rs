@@ -22,7 +22,7 @@ use crate::{Error, Node, page};
 
 /// The largest body, in bytes: a file of 16 MiB, which is the most that is checked, as JSON or in a form.
 pub(crate) const MAX_BODY: usize = 48 << 20;
-/// Bodies that are read at once; more are told to come again.
+/// Bodies that are read at once; more are asked to come again.
 const MAX_BODIES: usize = 4;
 /// For the whole body to come.
 const BODY_PATIENCE: Duration = Duration::from_secs(60);
@@ -189,7 +189,7 @@ fn refused(report: Report, flat: bool) -> Value {
     answer
 }
 
-/// One problem, by the list that its entity stands in.
+/// One problem, by the list that contains its entity.
 fn flattened(problem: &Problem) -> Value {
     let Problem { path, message, .. } = problem;
     let (list, field) = path.rsplit_once(']').unwrap_or(("", path));

@@ -141,7 +141,7 @@ pub(crate) async fn redeliver(
 
 async fn find(node: &Node, id: &str) -> Result<Event, Error> {
     let parsed: EventId = id.parse().map_err(|error: event::id::ParseIdError| {
-        Error::bad_request(error.to_string(), "ids stand in GET /retrohook/events")
+        Error::bad_request(error.to_string(), "GET /retrohook/events lists the ids")
     })?;
     let event = read(node, move |reader| reader.event(parsed)).await?;
     event.ok_or_else(|| {
@@ -180,7 +180,7 @@ enum ContentView {
     },
     Message {
         text: String,
-        /// What stands beside the text; `null` if that is damaged.
+        /// What comes with the text; `null` if that is damaged.
         details: Option<event::message::Details>,
     },
 }

@@ -1,7 +1,7 @@
 //! Kong's Admin API as it was from 0.8 to 0.14, the generation of `/apis`, in the shapes that kongfig drives: `--legacy-admin-listen`.
 //!
 //! An *api* is a service and a route of origin `api`. Its id is the service's; the route's is derived from it ([`entities::ids::of_api_route`]).
-//! Both have the api's name, so that a file which declares a service and a route of that name adopts both. The api's plug-ins stand on its
+//! Both have the api's name, so that a file which declares a service and a route of that name adopts both. The api's plug-ins are on its
 //! service. A change is one commit, and one that changes nothing writes nothing.
 //!
 //! What is absent is left out, not null; times are in milliseconds; `next` is an absolute URL, and there only if there is more; an error is
@@ -28,6 +28,7 @@ mod credentials;
 mod dispatch;
 mod error;
 mod fields;
+mod form;
 mod list;
 mod nest;
 mod node;

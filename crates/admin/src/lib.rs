@@ -117,7 +117,7 @@ async fn index() -> Response {
         ("GET /metrics", "the same as numbers, for Prometheus"),
         (
             "POST /config?check_hash=1",
-            "serve this configuration in the place of the files, until they are read anew",
+            "serve this configuration instead of the files, until they are read anew",
         ),
         ("POST /retrohook/reload", "read the configuration's files anew, as at SIGHUP"),
         ("GET /retrohook/events?limit=50&before=SEQUENCE", "events, newest first"),

@@ -23,7 +23,7 @@ use crate::{Error, MAX_COUNTED, Node, degraded, read};
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(crate) async fn metrics(State(node): State<Node>) -> Result<Response, Error> {
-    // What needs no read of the store is told while it cannot be read.
+    // What needs no read of the store is reported even while the store cannot be read.
     let snapshot = Snapshot::take(&node).await.ok();
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape { node, snapshot }));

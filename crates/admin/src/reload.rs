@@ -226,7 +226,7 @@ impl Reloads {
             if matches!(asked, Asked::Change(_)) && changes >= MAX_CHANGES {
                 return Err(NotAsked::Busy);
             }
-            // However often a signal comes, one reload answers it; but what came before a text or a change is not what comes behind it.
+            // However often a signal comes, one reload answers it; but a signal before a text or a change is not one after it.
             let mut behind_others = waiting.iter().rev().take_while(|other| other.is_reading());
             if !(asked.is_signal() && behind_others.any(Asked::is_signal)) {
                 waiting.push(asked);

@@ -12,7 +12,7 @@ use crate::{Node, degraded, reads};
 /// 200 while this process does its work, also when a part of it is degraded; 503 when only a restart helps: it refuses matching requests,
 /// or a part has ended for good. A drain is work: whoever restarts what does not answer 200 must not cut it short.
 pub(crate) async fn status(State(node): State<Node>) -> Response {
-    // A store that cannot be read for a moment does not keep this from being told.
+    // Reported even while the store cannot be read.
     let (stats, reads) = match reads::sizes(&node).await {
         Ok(stats) => (Some(stats), None),
         Err(error) => (None, Some(error.message)),

@@ -1,30 +1,31 @@
-//! `/apis`: each a service and a route.
+//! `/apis`: each a service and a route of its own.
+//!
+//! What is left of an api when files have taken its route, or what files have dropped and something of an API needs, is a service without a
+//! route. It is shown as an api without `hosts`, `uris` and `methods`: it can be given some, and it can be ended.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use control::{Changes, Edit, Whole};
 use entities::service;
-use entities::{Entity, Kind, Origin, PathHandling, Route, Service, Set, ids};
+use entities::{Entity, FieldError, Kind, Origin, PathHandling, Route, Service, Set, ids};
 use event::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::Legacy;
 use super::dispatch::Reply;
-use super::error::Error;
+use super::error::{Error, Wrong};
 use super::fields::{Field, Type};
+use super::form::{Around, Extent, Form, Given};
 use super::list::Row;
-use super::{Legacy, new_id};
 
 mod body;
 mod texts;
 
-use body::{Given, How};
-
 /// The fields of an api.
-pub(super) const FIELDS: [&Field; 18] = [
+const FIELDS: [&Field; 18] = [
     &Field::new("id", Type::Id),
     &Field::new("created_at", Type::Time),
     &Field::new("name", Type::Text),
@@ -52,7 +53,8 @@ const RETRIES: u16 = 5;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Api {
     pub service: Service,
-    pub route: Route,
+    /// `None` if it has lost it.
+    pub route: Option<Route>,
 }
 
 /// What a path names.
@@ -65,28 +67,39 @@ pub(super) enum Found {
     },
 }
 
-/// All that can be shown as an api: those of the APIs, and services of files that have one route.
+/// All that can be shown as an api: those of the APIs, services of files that have one route, and routes of the APIs on services of files.
 pub(super) fn rows(whole: &Whole) -> Vec<Row> {
     let all = whole.all();
-    let mut routes: HashMap<Uuid, Vec<&Arc<Route>>> = HashMap::new();
+    let mut routes: HashMap<Uuid, Vec<&Route>> = HashMap::new();
     for route in &all.routes {
         if let Some(service) = route.service {
             routes.entry(service).or_default().push(route);
         }
     }
-    let route_of = |service: &Service| match (service.origin, routes.get(&service.id)?.as_slice()) {
-        (Origin::Api, routes) => {
-            routes.iter().find(|route| route.id == ids::of_api_route(service.id)).copied()
+    let rows = |service: &Arc<Service>| {
+        let routes = routes.get(&service.id).map_or(&[][..], Vec::as_slice);
+        match service.origin {
+            Origin::Api => {
+                let route = routes.iter().find(|route| is_own(route, service.id)).copied();
+                vec![Row::of(&**service, shown(service, route))]
+            }
+            Origin::File => {
+                let (left, declared): (Vec<&Route>, Vec<&Route>) =
+                    routes.iter().copied().partition(|route| route.origin == Origin::Api);
+                let only = declared.first().filter(|_| declared.len() == 1);
+                let only = only.map(|route| Row::of(&**service, shown(service, Some(route))));
+                // As rows of their own, so that a page can end after each.
+                let left = left.into_iter().map(|route| Row::of(route, shown(service, Some(route))));
+                only.into_iter().chain(left).collect()
+            }
         }
-        (Origin::File, [only]) => Some(*only),
-        (Origin::File, _) => None,
     };
-    let row = |service: &Arc<Service>| {
-        let route = route_of(service)?;
-        let (created_at, id, origin) = (service.created_at, service.id, service.origin);
-        Some(Row { created_at, id, origin, shown: shown(service, route) })
-    };
-    all.services.iter().filter_map(row).collect()
+    all.services.iter().flat_map(rows).collect()
+}
+
+/// Whether a route is the one that the api of this service was made with.
+fn is_own(route: &Route, service: Uuid) -> bool {
+    route.origin == Origin::Api && route.service == Some(service) && route.id == ids::of_api_route(service)
 }
 
 /// Finds an api, or a service of a file, by id or by name.
@@ -98,13 +111,16 @@ pub(super) fn find(set: &Set, id_or_name: &str) -> Option<Found> {
     if service.origin == Origin::File {
         return Some(Found::OfFile { id: service.id, label: service.label() });
     }
-    let route = set.routes.iter().find(|one| one.id == ids::of_api_route(service.id))?;
-    Some(Found::Api(Box::new(Api { service: (**service).clone(), route: (**route).clone() })))
+    let route = set.routes.iter().find(|one| is_own(one, service.id));
+    let (service, route) = ((**service).clone(), route.map(|route| (**route).clone()));
+    Some(Found::Api(Box::new(Api { service, route })))
 }
 
 /// As 0.x shows it; what is absent is left out.
-fn shown(service: &Service, route: &Route) -> Map<String, Value> {
+fn shown(service: &Service, route: Option<&Route>) -> Map<String, Value> {
     let mut shown = Map::new();
+    let without = blank_route(service);
+    let route = route.unwrap_or(&without);
     let mut put = |name: &str, value: Value| drop(shown.insert(name.to_owned(), value));
     let millis = |time: Duration| Value::from(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     put("created_at", service.created_at.as_millis().into());
@@ -134,175 +150,151 @@ fn shown(service: &Service, route: &Route) -> Map<String, Value> {
     shown
 }
 
-impl Api {
-    fn blank(id: Uuid, created_at: Timestamp, now: Timestamp) -> Self {
-        let service = Service {
-            id,
-            origin: Origin::Api,
-            name: None,
-            protocol: service::Protocol::Http,
-            host: String::new(),
-            port: 80,
-            path: None,
-            connect_timeout: MINUTE,
-            write_timeout: MINUTE,
-            read_timeout: MINUTE,
-            retries: RETRIES,
-            tls_verify: None,
-            tls_verify_depth: None,
-            ca_certificates: Vec::new(),
-            enabled: true,
-            tags: Vec::new(),
-            created_at,
-            updated_at: now,
-        };
-        let route = Route {
-            id: ids::of_api_route(id),
-            origin: Origin::Api,
-            name: None,
-            service: Some(id),
-            hosts: Vec::new(),
-            paths: Vec::new(),
-            methods: Vec::new(),
-            strip_path: true,
-            preserve_host: false,
-            regex_priority: 0,
-            path_handling: PathHandling::default(),
-            request_buffering: true,
-            response_buffering: true,
-            tags: Vec::new(),
-            created_at,
-            updated_at: now,
-        };
-        Self { service, route }
+/// A service without values.
+fn blank_service(id: Uuid, created_at: Timestamp) -> Service {
+    Service {
+        id,
+        origin: Origin::Api,
+        name: None,
+        protocol: service::Protocol::Http,
+        host: String::new(),
+        port: 80,
+        path: None,
+        connect_timeout: MINUTE,
+        write_timeout: MINUTE,
+        read_timeout: MINUTE,
+        retries: RETRIES,
+        tls_verify: None,
+        tls_verify_depth: None,
+        ca_certificates: Vec::new(),
+        enabled: true,
+        tags: Vec::new(),
+        created_at,
+        updated_at: created_at,
     }
+}
 
-    pub(super) fn shown(&self) -> Value {
-        shown(&self.service, &self.route).into()
+/// The route of an api, without values.
+fn blank_route(service: &Service) -> Route {
+    Route {
+        id: ids::of_api_route(service.id),
+        origin: Origin::Api,
+        name: None,
+        service: Some(service.id),
+        hosts: Vec::new(),
+        paths: Vec::new(),
+        methods: Vec::new(),
+        strip_path: true,
+        preserve_host: false,
+        regex_priority: 0,
+        path_handling: PathHandling::default(),
+        request_buffering: true,
+        response_buffering: true,
+        tags: Vec::new(),
+        created_at: service.created_at,
+        updated_at: service.created_at,
     }
 }
 
 /// `GET /apis/{id or name}`.
 pub(super) fn get(whole: &Whole, id_or_name: &str) -> Result<Reply, Error> {
     match find(whole.all(), id_or_name) {
-        Some(Found::Api(api)) => Ok(Reply::ok(api.shown())),
+        Some(Found::Api(api)) => Ok(Reply::ok(shown(&api.service, api.route.as_ref()).into())),
         Some(Found::OfFile { id, .. }) => {
-            let row = rows(whole).into_iter().find(|row| row.id == id).ok_or_else(Error::not_found)?;
+            let is_it = |row: &Row| row.shown.get("id").is_some_and(|shown| *shown == id.to_string());
+            let row = rows(whole).into_iter().find(is_it).ok_or_else(Error::not_found)?;
             Ok(Reply::ok(row.shown.into()))
         }
         None => Err(Error::not_found()),
     }
 }
 
-/// `POST /apis`, and `PUT /apis` without an id.
-pub(super) fn create(
-    legacy: &Legacy,
-    changes: &mut dyn Changes,
-    body: Map<String, Value>,
-) -> Result<Reply, Error> {
-    let given = Given::read(body, How::Whole)?;
-    let now = legacy.clock.now();
-    let api = Api::blank(given.id().unwrap_or_else(new_id), given.created_at().unwrap_or(now), now);
-    if changes.whole().all().services.iter().any(|one| one.id == api.service.id) {
-        let message = format!("already exists with value '{}'", api.service.id);
-        return Err(Error::field(StatusCode::CONFLICT, "id", message));
-    }
-    let api = given.fill(api)?;
-    given.warn_of_what_changed_since_0_8(&api);
-    store(changes, &api, None)?;
-    Ok(Reply::created(api.shown()))
-}
-
-/// `PATCH /apis/{id or name}`.
-pub(super) fn update(
-    legacy: &Legacy,
-    changes: &mut dyn Changes,
-    id_or_name: &str,
-    body: Map<String, Value>,
-) -> Result<Reply, Error> {
-    let before = found(changes.whole(), id_or_name)?;
-    if body.is_empty() {
-        return Err(Error::bad_request("empty body"));
-    }
-    let given = Given::read(body, How::Part)?;
-    given.refuse_immutable(&before)?;
-    let after = given.fill(before.clone())?;
-    replace(legacy, changes, &before, after)
-}
-
-/// `PUT /apis`: with an id, all of the api that has it.
-pub(super) fn put(
-    legacy: &Legacy,
-    changes: &mut dyn Changes,
-    body: Map<String, Value>,
-) -> Result<Reply, Error> {
-    let Some(id) = body.get("id").and_then(Value::as_str).map(str::to_owned) else {
-        return create(legacy, changes, body);
-    };
-    let before = found(changes.whole(), &id)?;
-    let given = Given::read(body, How::Whole)?;
-    let created_at = given.created_at().unwrap_or(before.service.created_at);
-    let blank = Api::blank(before.service.id, created_at, before.service.updated_at);
-    let mut after = given.fill(blank)?;
-    // What did not change keeps its time.
-    after.route.updated_at = before.route.updated_at;
-    replace(legacy, changes, &before, after)
-}
-
-/// `DELETE /apis/{id or name}`: with its plug-ins. Of one whose service a file has adopted, what is left of it.
+/// `DELETE /apis/{id or name}`: with its routes and all plug-ins. Of one whose service a file has adopted, what is left of it.
 pub(super) fn delete(changes: &mut dyn Changes, id_or_name: &str) -> Result<Reply, Error> {
     let whole = changes.whole();
-    let (service, left) = match find(whole.all(), id_or_name) {
-        Some(Found::Api(api)) => (api.service.id, vec![(Kind::Service, api.service.id)]),
-        Some(Found::OfFile { id, label }) => {
-            let route = ids::of_api_route(id);
-            if !whole.api().routes.iter().any(|one| one.id == route) {
-                return Err(Error::of_file(Kind::Service, &label));
-            }
-            (id, Vec::new())
-        }
+    let (service, label) = match find(whole.all(), id_or_name) {
+        Some(Found::Api(api)) => (api.service.id, None),
+        Some(Found::OfFile { id, label }) => (id, Some(label)),
         None => return Err(Error::not_found()),
     };
-    let route = ids::of_api_route(service);
-    let is_its = |one: &entities::Plugin| one.service == Some(service) || one.route == Some(route);
-    let plugins = whole.api().plugins.iter().filter(|one| is_its(one)).map(|one| (Kind::Plugin, one.id));
-    let end = plugins.chain([(Kind::Route, route)]).chain(left).collect();
-    changes.apply(Edit { end, ..Edit::default() })?;
+    let routes = whole.api().routes.iter().filter(|route| route.service == Some(service));
+    let mut end: Vec<_> = routes.map(|route| (Kind::Route, route.id)).collect();
+    match label {
+        None => end.push((Kind::Service, service)),
+        Some(label) if end.is_empty() => return Err(Error::of_file(Kind::Service, &label)),
+        Some(_) => {
+            let plugins = whole.api().plugins.iter().filter(|plugin| plugin.service == Some(service));
+            end.extend(plugins.map(|plugin| (Kind::Plugin, plugin.id)));
+        }
+    }
+    let edit = whole.with_dependents(Edit { end, ..Edit::default() });
+    changes.apply(edit)?;
     Ok(Reply::no_content())
 }
 
-fn found(whole: &Whole, id_or_name: &str) -> Result<Api, Error> {
-    match find(whole.all(), id_or_name) {
-        Some(Found::Api(api)) => Ok(*api),
-        Some(Found::OfFile { label, .. }) => Err(Error::of_file(Kind::Service, &label)),
-        None => Err(Error::not_found()),
-    }
-}
+impl Form for Api {
+    const FIELDS: &'static [&'static Field] = &FIELDS;
+    type Within = ();
 
-/// Stores an api in the place of what it was, if it is another one.
-fn replace(legacy: &Legacy, changes: &mut dyn Changes, before: &Api, mut after: Api) -> Result<Reply, Error> {
-    let now = legacy.clock.now();
-    if after.service != before.service {
-        after.service.updated_at = now;
+    fn read(body: Map<String, Value>, extent: Extent) -> Result<Map<String, Value>, Error> {
+        body::read(body, extent)
     }
-    if after.route != before.route {
-        after.route.updated_at = now;
-    }
-    store(changes, &after, Some(before))?;
-    Ok(Reply::ok(after.shown()))
-}
 
-/// Only what is different is written.
-fn store(changes: &mut dyn Changes, api: &Api, before: Option<&Api>) -> Result<(), Error> {
-    let mut put = Vec::new();
-    if before.is_none_or(|before| before.service != api.service) {
-        put.push(Entity::Service(api.service.clone().into()));
+    fn filters(query: Map<String, Value>) -> Result<Map<String, Value>, Error> {
+        body::filters(query)
     }
-    if before.is_none_or(|before| before.route != api.route) {
-        put.push(Entity::Route(api.route.clone().into()));
+
+    fn blank((): (), id: Uuid, created_at: Timestamp) -> Self {
+        Self { service: blank_service(id, created_at), route: None }
     }
-    if !put.is_empty() {
-        changes.apply(Edit { put, ..Edit::default() })?;
+
+    fn editable(set: &Set, (): (), id_or_name: &str) -> Result<Self, Error> {
+        match find(set, id_or_name) {
+            Some(Found::Api(api)) => Ok(*api),
+            Some(Found::OfFile { label, .. }) => Err(Error::of_file(Kind::Service, &label)),
+            None => Err(Error::not_found()),
+        }
     }
-    Ok(())
+
+    fn is_taken(set: &Set, id: Uuid) -> bool {
+        set.services.iter().any(|one| one.id == id)
+    }
+
+    fn immutable(&self) -> (Uuid, Timestamp) {
+        (self.service.id, self.service.created_at)
+    }
+
+    fn fill(self, (): (), _: &Around<'_>, given: &Given) -> Result<Self, Error> {
+        body::fill(self, given)
+    }
+
+    fn changes(&mut self, before: Option<&Self>, now: Timestamp) -> Vec<Entity> {
+        let mut put = Vec::new();
+        if before.is_none_or(|before| before.service != self.service) {
+            self.service.updated_at = now;
+            put.push(Entity::Service(self.service.clone().into()));
+        }
+        if let Some(route) = &mut self.route
+            && before.is_none_or(|before| before.route.as_ref() != Some(route))
+        {
+            route.updated_at = now;
+            put.push(Entity::Route(route.clone().into()));
+        }
+        put
+    }
+
+    fn shown(&self, _: &Legacy) -> Value {
+        shown(&self.service, self.route.as_ref()).into()
+    }
+
+    fn note(&self, kind: Kind, error: &FieldError, wrong: &mut Wrong) {
+        match &self.route {
+            Some(route) if kind == Kind::Route => texts::route_error(route, error, wrong),
+            _ => texts::service_error(error, wrong),
+        }
+    }
+
+    fn made(&self, given: &Given) {
+        body::warn_of_what_changed_since_0_8(self, given);
+    }
 }

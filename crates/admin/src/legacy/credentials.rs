@@ -4,31 +4,33 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use control::{Changes, Edit, Whole};
-use entities::{Acl, FieldError, Item, KeyAuthCredential, Origin, Secret, Set};
+use entities::{Acl, Entity, FieldError, Item, KeyAuthCredential, Origin, Secret, Set};
 use event::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::dispatch::Reply;
 use super::error::{Error, Wrong};
-use super::fields::{self, Field, Type};
+use super::fields::{Field, Type};
+use super::form::{Around, Form, Given};
 use super::list::Row;
-use super::{Legacy, consumers, new_id};
+use super::{Legacy, consumers};
 
 /// A kind of entity that belongs to a consumer and has one field of its own.
 pub(super) trait Credential: Item {
     /// Its fields.
-    const FIELDS: [&'static Field; 4];
+    const ITS_FIELDS: [&'static Field; 4];
     /// The field of its own.
     const OWN: &'static str;
     /// Whether that is a secret.
     const IS_SECRET: bool;
 
     /// A new one.
-    fn new(id: Uuid, consumer: Uuid, own: String, now: Timestamp) -> Self;
+    fn new(id: Uuid, consumer: Uuid, own: String, created_at: Timestamp) -> Self;
     fn consumer(&self) -> Uuid;
     fn own(&self) -> &str;
-    fn set_own(&mut self, own: String, now: Timestamp);
+    fn set_own(&mut self, own: String);
+    fn set_updated_at(&mut self, now: Timestamp);
     /// What its own field is where nobody says it.
     ///
     /// # Errors
@@ -36,12 +38,12 @@ pub(super) trait Credential: Item {
     fn default_own() -> Result<String, Error>;
     /// Why it may not be beside another one.
     fn clash(&self, other: &Self) -> Option<Error>;
-    /// Its fields in 0.x's order, behind `consumer_id` and `created_at`.
+    /// Its fields in 0.x's order, after `consumer_id` and `created_at`.
     fn shown_own(&self) -> [(&'static str, Value); 2];
 }
 
 impl Credential for KeyAuthCredential {
-    const FIELDS: [&'static Field; 4] = [
+    const ITS_FIELDS: [&'static Field; 4] = [
         &Field::new("id", Type::Id),
         &Field::new("created_at", Type::Time),
         &Field::new("consumer_id", Type::Id),
@@ -50,9 +52,10 @@ impl Credential for KeyAuthCredential {
     const OWN: &'static str = "key";
     const IS_SECRET: bool = true;
 
-    fn new(id: Uuid, consumer: Uuid, own: String, now: Timestamp) -> Self {
+    fn new(id: Uuid, consumer: Uuid, own: String, created_at: Timestamp) -> Self {
+        let (origin, updated_at) = (Origin::Api, created_at);
         let (key, expires_at, tags) = (Secret::new(own), None, Vec::new());
-        Self { id, origin: Origin::Api, consumer, key, expires_at, tags, created_at: now, updated_at: now }
+        Self { id, origin, consumer, key, expires_at, tags, created_at, updated_at }
     }
 
     fn consumer(&self) -> Uuid {
@@ -63,8 +66,12 @@ impl Credential for KeyAuthCredential {
         self.key.expose()
     }
 
-    fn set_own(&mut self, own: String, now: Timestamp) {
-        (self.key, self.updated_at) = (Secret::new(own), now);
+    fn set_own(&mut self, own: String) {
+        self.key = Secret::new(own);
+    }
+
+    fn set_updated_at(&mut self, now: Timestamp) {
+        self.updated_at = now;
     }
 
     fn default_own() -> Result<String, Error> {
@@ -81,7 +88,7 @@ impl Credential for KeyAuthCredential {
 }
 
 impl Credential for Acl {
-    const FIELDS: [&'static Field; 4] = [
+    const ITS_FIELDS: [&'static Field; 4] = [
         &Field::new("id", Type::Id),
         &Field::new("created_at", Type::Time),
         &Field::new("consumer_id", Type::Id),
@@ -90,9 +97,9 @@ impl Credential for Acl {
     const OWN: &'static str = "group";
     const IS_SECRET: bool = false;
 
-    fn new(id: Uuid, consumer: Uuid, own: String, now: Timestamp) -> Self {
-        let tags = Vec::new();
-        Self { id, origin: Origin::Api, consumer, group: own, tags, created_at: now, updated_at: now }
+    fn new(id: Uuid, consumer: Uuid, own: String, created_at: Timestamp) -> Self {
+        let (origin, tags, updated_at) = (Origin::Api, Vec::new(), created_at);
+        Self { id, origin, consumer, group: own, tags, created_at, updated_at }
     }
 
     fn consumer(&self) -> Uuid {
@@ -103,8 +110,12 @@ impl Credential for Acl {
         &self.group
     }
 
-    fn set_own(&mut self, own: String, now: Timestamp) {
-        (self.group, self.updated_at) = (own, now);
+    fn set_own(&mut self, own: String) {
+        self.group = own;
+    }
+
+    fn set_updated_at(&mut self, now: Timestamp) {
+        self.updated_at = now;
     }
 
     fn default_own() -> Result<String, Error> {
@@ -127,7 +138,7 @@ fn random_key() -> Result<String, Error> {
     const DIGITS: &[u8; 32] = b"abcdefghijkmnopqrstuvwxyz2345678";
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| {
-        let message = "there is no randomness for a key: give one";
+        let message = "the system gives no randomness for a key: give one yourself";
         Error::message(StatusCode::SERVICE_UNAVAILABLE, message)
     })?;
     Ok(bytes.iter().map(|byte| char::from(DIGITS[usize::from(byte % 32)])).collect())
@@ -137,10 +148,7 @@ fn random_key() -> Result<String, Error> {
 pub(super) fn rows<T: Credential>(whole: &Whole, consumer: &str) -> Result<Vec<Row>, Error> {
     let consumer = consumers::find(whole.all(), consumer)?.id;
     let here = T::list(whole.all()).iter().filter(|one| one.consumer() == consumer);
-    let row = |one: &Arc<T>| {
-        let (created_at, id, origin) = (one.created_at(), one.id(), one.origin());
-        Row { created_at, id, origin, shown: shown(&**one) }
-    };
+    let row = |one: &Arc<T>| Row::of(&**one, shown(&**one));
     Ok(here.map(row).collect())
 }
 
@@ -157,8 +165,7 @@ fn shown<T: Credential>(one: &T) -> Map<String, Value> {
 }
 
 /// Finds one of a consumer by id, or by its own field.
-fn find<T: Credential>(set: &Set, consumer: &str, id_or_own: &str) -> Result<T, Error> {
-    let consumer = consumers::find(set, consumer)?.id;
+fn find<T: Credential>(set: &Set, consumer: Uuid, id_or_own: &str) -> Result<T, Error> {
     let id = Uuid::try_parse(id_or_own).ok();
     let mut here = T::list(set).iter().filter(|one| one.consumer() == consumer);
     let by_id = here.clone().find(|one| Some(one.id()) == id);
@@ -168,86 +175,68 @@ fn find<T: Credential>(set: &Set, consumer: &str, id_or_own: &str) -> Result<T, 
     found.map(|one| (**one).clone()).ok_or_else(Error::not_found)
 }
 
-/// One that an API may change.
-fn own<T: Credential>(set: &Set, consumer: &str, id_or_own: &str) -> Result<T, Error> {
-    let one: T = find(set, consumer, id_or_own)?;
-    match one.origin() {
-        Origin::Api => Ok(one),
-        Origin::File => Err(Error::of_file(T::KIND, &one.label())),
-    }
-}
-
 pub(super) fn get<T: Credential>(whole: &Whole, consumer: &str, id_or_own: &str) -> Result<Reply, Error> {
+    let consumer = consumers::find(whole.all(), consumer)?.id;
     Ok(Reply::ok(shown(&find::<T>(whole.all(), consumer, id_or_own)?).into()))
-}
-
-/// `POST`, and `PUT` without an id.
-pub(super) fn create<T: Credential>(
-    legacy: &Legacy,
-    changes: &mut dyn Changes,
-    consumer: &str,
-    body: Map<String, Value>,
-) -> Result<Reply, Error> {
-    let set = changes.whole().all().clone();
-    let consumer = consumers::find(&set, consumer)?.id;
-    let given = fields::read(&T::FIELDS, body)?;
-    let id = given.get("id").and_then(Value::as_str).and_then(|id| Uuid::try_parse(id).ok());
-    let id = id.unwrap_or_else(new_id);
-    if T::list(&set).iter().any(|one| one.id() == id) {
-        return Err(Error::field(StatusCode::CONFLICT, "id", format!("already exists with value '{id}'")));
-    }
-    let said = given.get(T::OWN).and_then(Value::as_str).filter(|own| !own.is_empty());
-    let own = said.map_or_else(T::default_own, |own| Ok(own.to_owned()))?;
-    let one = T::new(id, consumer, own, legacy.clock.now());
-    check(&set, &one)?;
-    changes.apply(Edit { put: vec![T::into_entity(one.clone().into())], ..Edit::default() })?;
-    Ok(Reply::created(shown(&one).into()))
-}
-
-/// `PATCH`.
-pub(super) fn update<T: Credential>(
-    legacy: &Legacy,
-    changes: &mut dyn Changes,
-    (consumer, id_or_own): (&str, &str),
-    body: Map<String, Value>,
-) -> Result<Reply, Error> {
-    let set = changes.whole().all().clone();
-    let mut one: T = own(&set, consumer, id_or_own)?;
-    if body.is_empty() {
-        return Err(Error::bad_request("empty body"));
-    }
-    let given = fields::read(&T::FIELDS, body)?;
-    fields::refuse_immutable(&given, one.id(), one.created_at())?;
-    let said = given.get(T::OWN).and_then(Value::as_str);
-    if let Some(own) = said.filter(|own| *own != one.own()) {
-        one.set_own(own.to_owned(), legacy.clock.now());
-        check(&set, &one)?;
-        changes.apply(Edit { put: vec![T::into_entity(one.clone().into())], ..Edit::default() })?;
-    }
-    Ok(Reply::ok(shown(&one).into()))
-}
-
-/// `PUT`: with an id, the one that has it.
-pub(super) fn put<T: Credential>(
-    legacy: &Legacy,
-    changes: &mut dyn Changes,
-    consumer: &str,
-    body: Map<String, Value>,
-) -> Result<Reply, Error> {
-    match body.get("id").and_then(Value::as_str).map(str::to_owned) {
-        Some(id) => update::<T>(legacy, changes, (consumer, &id), body),
-        None => create::<T>(legacy, changes, consumer, body),
-    }
 }
 
 pub(super) fn delete<T: Credential>(
     changes: &mut dyn Changes,
-    consumer: &str,
+    consumer: Uuid,
     id_or_own: &str,
 ) -> Result<Reply, Error> {
-    let id = own::<T>(changes.whole().all(), consumer, id_or_own)?.id();
+    let id = T::editable(changes.whole().all(), consumer, id_or_own)?.id();
     changes.apply(Edit { end: vec![(T::KIND, id)], ..Edit::default() })?;
     Ok(Reply::no_content())
+}
+
+impl<T: Credential> Form for T {
+    const FIELDS: &'static [&'static Field] = &T::ITS_FIELDS;
+    type Within = Uuid;
+
+    fn blank(consumer: Uuid, id: Uuid, created_at: Timestamp) -> Self {
+        T::new(id, consumer, String::new(), created_at)
+    }
+
+    fn editable(set: &Set, consumer: Uuid, id_or_own: &str) -> Result<Self, Error> {
+        let one: T = find(set, consumer, id_or_own)?;
+        match one.origin() {
+            Origin::Api => Ok(one),
+            Origin::File => Err(Error::of_file(T::KIND, &one.label())),
+        }
+    }
+
+    fn is_taken(set: &Set, id: Uuid) -> bool {
+        T::list(set).iter().any(|one| one.id() == id)
+    }
+
+    fn immutable(&self) -> (Uuid, Timestamp) {
+        (self.id(), self.created_at())
+    }
+
+    fn fill(mut self, _: Uuid, around: &Around<'_>, given: &Given) -> Result<Self, Error> {
+        if let Some(said) = given.value(T::OWN, || None, |own| Some(own.as_str().map(str::to_owned))) {
+            // What is to be made and has none gets one; what is there keeps its own.
+            match said.filter(|own| !own.is_empty() || !self.own().is_empty()) {
+                Some(own) => self.set_own(own),
+                None if self.own().is_empty() => self.set_own(T::default_own()?),
+                None => {}
+            }
+        }
+        check(around.set, &self).map(|()| self)
+    }
+
+    fn changes(&mut self, before: Option<&Self>, now: Timestamp) -> Vec<Entity> {
+        if before == Some(self) {
+            return Vec::new();
+        }
+        self.set_updated_at(now);
+        vec![T::into_entity(self.clone().into())]
+    }
+
+    fn shown(&self, _: &Legacy) -> Value {
+        shown(self).into()
+    }
 }
 
 /// Its own rules, and those beside others. No message has a key that somebody else sent.

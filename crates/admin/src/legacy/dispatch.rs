@@ -8,13 +8,14 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use control::{Changes, Whole};
-use entities::{Acl, KeyAuthCredential};
+use entities::{Acl, Consumer, KeyAuthCredential, Plugin};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
+use super::apis::{self, Api};
 use super::credentials::{self, Credential};
 use super::error::{Error, JSON};
-use super::{Legacy, Shared, apis, consumers, list, node, plugins, request};
+use super::{Legacy, Shared, consumers, form, list, node, plugins, request};
 
 /// The methods of what is only read.
 pub(super) const READ: &str = "GET, HEAD";
@@ -194,10 +195,10 @@ fn read(legacy: &Arc<Legacy>, head: &Parts, resource: &Resource) -> Result<Reply
         Resource::PluginSchema { name } => return node::schema(legacy, name),
         Resource::Api { id } => return apis::get(&whole, id),
         Resource::Plugin { api, id } => return plugins::get(legacy, &whole, api.as_deref(), id),
-        Resource::Apis => list::page(head, &apis::FIELDS, apis::rows(&whole)),
+        Resource::Apis => list::page::<Api>(head, apis::rows(&whole)),
         Resource::Plugins { api } => {
-            let api = api.as_ref().map(|api| plugins::api(whole.all(), api)).transpose()?;
-            list::page(head, &plugins::FIELDS, plugins::rows(legacy, &whole, api))
+            let api = plugins::api_of_path(whole.all(), api.as_deref())?;
+            list::page::<Plugin>(head, plugins::rows(legacy, &whole, api))
         }
         Resource::Consumer { id } => return consumers::get(&whole, id),
         Resource::Credential { consumer, of, id } => {
@@ -207,22 +208,22 @@ fn read(legacy: &Arc<Legacy>, head: &Parts, resource: &Resource) -> Result<Reply
                 Of::Other(_) => Err(Error::not_found()),
             };
         }
-        Resource::Consumers => list::page(head, &consumers::FIELDS, consumers::rows(&whole)),
+        Resource::Consumers => list::page::<Consumer>(head, consumers::rows(&whole)),
         Resource::Credentials { consumer, of } => match of {
             Of::Key => credentials_of::<KeyAuthCredential>(head, &whole, consumer),
             Of::Group => credentials_of::<Acl>(head, &whole, consumer),
             Of::Other(_) => {
                 consumers::find(whole.all(), consumer)?;
-                list::page(head, &[], Vec::new())
+                list::nothing(head)
             }
         },
-        Resource::Nothing { .. } => list::page(head, &[], Vec::new()),
+        Resource::Nothing { .. } => list::nothing(head),
     };
     page.map(Reply::ok)
 }
 
 fn credentials_of<T: Credential>(head: &Parts, whole: &Whole, consumer: &str) -> Result<Value, Error> {
-    list::page(head, &T::FIELDS, credentials::rows::<T>(whole, consumer)?)
+    list::page::<T>(head, credentials::rows::<T>(whole, consumer)?)
 }
 
 async fn change(
@@ -239,18 +240,28 @@ async fn change(
         return Err(Error::message(StatusCode::NOT_IMPLEMENTED, message));
     }
     let job = move |legacy: &Legacy, changes: &mut dyn Changes| match (&resource, method.as_str()) {
-        (Resource::Apis, "POST") => apis::create(legacy, changes, body),
-        (Resource::Apis, _) => apis::put(legacy, changes, body),
+        (Resource::Apis, "POST") => form::create::<Api>(legacy, changes, (), body),
+        (Resource::Apis, _) => form::put::<Api>(legacy, changes, (), body),
         (Resource::Api { id }, "DELETE") => apis::delete(changes, id),
-        (Resource::Api { id }, _) => apis::update(legacy, changes, id, body),
-        (Resource::Plugins { api }, "POST") => plugins::create(legacy, changes, api.as_deref(), body),
-        (Resource::Plugins { api }, _) => plugins::put(legacy, changes, api.as_deref(), body),
-        (Resource::Plugin { api, id }, "DELETE") => plugins::delete(changes, api.as_deref(), id),
-        (Resource::Plugin { api, id }, _) => plugins::update(legacy, changes, api.as_deref(), id, body),
-        (Resource::Consumers, "POST") => consumers::create(legacy, changes, body),
-        (Resource::Consumers, _) => consumers::put(legacy, changes, body),
+        (Resource::Api { id }, _) => form::update::<Api>(legacy, changes, (), id, body),
+        (Resource::Consumers, "POST") => form::create::<Consumer>(legacy, changes, (), body),
+        (Resource::Consumers, _) => form::put::<Consumer>(legacy, changes, (), body),
         (Resource::Consumer { id }, "DELETE") => consumers::delete(changes, id),
-        (Resource::Consumer { id }, _) => consumers::update(legacy, changes, id, body),
+        (Resource::Consumer { id }, _) => form::update::<Consumer>(legacy, changes, (), id, body),
+        (Resource::Plugins { api }, method) => {
+            let api = plugins::api_of_path(changes.whole().all(), api.as_deref())?;
+            match method {
+                "POST" => form::create::<Plugin>(legacy, changes, api, body),
+                _ => form::put::<Plugin>(legacy, changes, api, body),
+            }
+        }
+        (Resource::Plugin { api, id }, method) => {
+            let api = plugins::api_of_path(changes.whole().all(), api.as_deref())?;
+            match method {
+                "DELETE" => plugins::delete(changes, api, id),
+                _ => form::update::<Plugin>(legacy, changes, api, id, body),
+            }
+        }
         (Resource::Credentials { consumer, of: Of::Key }, method) => {
             add::<KeyAuthCredential>(legacy, changes, method, consumer, body)
         }
@@ -275,9 +286,10 @@ fn add<T: Credential>(
     consumer: &str,
     body: Map<String, Value>,
 ) -> Result<Reply, Error> {
+    let consumer = consumers::find(changes.whole().all(), consumer)?.id;
     match method {
-        "POST" => credentials::create::<T>(legacy, changes, consumer, body),
-        _ => credentials::put::<T>(legacy, changes, consumer, body),
+        "POST" => form::create::<T>(legacy, changes, consumer, body),
+        _ => form::put::<T>(legacy, changes, consumer, body),
     }
 }
 
@@ -288,8 +300,9 @@ fn alter<T: Credential>(
     (consumer, id): (&str, &str),
     body: Map<String, Value>,
 ) -> Result<Reply, Error> {
+    let consumer = consumers::find(changes.whole().all(), consumer)?.id;
     match method {
         "DELETE" => credentials::delete::<T>(changes, consumer, id),
-        _ => credentials::update::<T>(legacy, changes, (consumer, id), body),
+        _ => form::update::<T>(legacy, changes, consumer, id, body),
     }
 }

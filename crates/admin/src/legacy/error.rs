@@ -68,7 +68,7 @@ impl Error {
         Self { allow: Some(allow), ..Self::message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed") }
     }
 
-    /// What stands in a file is changed there.
+    /// What a file declares is changed in that file.
     pub(super) fn of_file(kind: Kind, label: &str) -> Self {
         let message = format!(
             "Method not allowed: {kind} '{label}' is declared in a configuration file of this gateway, and changes there"

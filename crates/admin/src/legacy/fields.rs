@@ -6,6 +6,9 @@ use uuid::Uuid;
 
 use super::error::{Error, Wrong};
 
+/// The end of the year 9999: no later time can be written.
+const MAX_MILLIS: u64 = 253_402_300_799_999;
+
 /// What a field is, by 0.x's name for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Type {
@@ -49,8 +52,10 @@ impl Type {
             (Self::Text, Value::String(text)) => Some(text.into()),
             (Self::Flag, Value::Bool(flag)) => Some(flag.into()),
             (Self::Flag, Value::String(text)) => flag(&text).map(Value::Bool),
-            (Self::Number | Self::Time, Value::Number(number)) => Some(whole(number)),
-            (Self::Number | Self::Time, Value::String(text)) => number(&text),
+            (Self::Number, Value::Number(number)) => Some(whole(number)),
+            (Self::Number, Value::String(text)) => number(&text),
+            (Self::Time, Value::Number(number)) => Some(whole(number)).filter(|value| time(value).is_some()),
+            (Self::Time, Value::String(text)) => number(&text).filter(|value| time(value).is_some()),
             (Self::List, Value::Array(items)) => Some(items.into()),
             (Self::List, Value::String(text)) => Some(list(&text)),
             (Self::Table, Value::Object(object)) => Some(object.into()),
@@ -85,20 +90,10 @@ pub(super) fn read(fields: &[&Field], body: Map<String, Value>) -> Result<Map<St
     wrong.check().map(|()| read)
 }
 
-/// Refuses another id or another time for what is there.
-pub(super) fn refuse_immutable(
-    given: &Map<String, Value>,
-    id: Uuid,
-    created_at: Timestamp,
-) -> Result<(), Error> {
-    let is = [("id", Value::from(id.to_string())), ("created_at", created_at.as_millis().into())];
-    let mut wrong = Wrong::default();
-    for (name, is) in is {
-        if given.get(name).is_some_and(|given| *given != is) {
-            wrong.add(name, format!("{name} cannot be updated"));
-        }
-    }
-    wrong.check()
+/// A time in milliseconds; `None` if it is none that can be written.
+pub(super) fn time(value: &Value) -> Option<Timestamp> {
+    let millis = value.as_u64().filter(|millis| *millis <= MAX_MILLIS)?;
+    Some(Timestamp::from_millis(millis))
 }
 
 fn flag(text: &str) -> Option<bool> {
@@ -177,5 +172,9 @@ mod tests {
             Ok(json!("ac6337b5-a72a-5c03-bcf7-97719f943af8")),
         );
         check(Type::Id, json!("x"), Err("is not a id"));
+        check(Type::Time, json!("1700000000000"), Ok(json!(1_700_000_000_000_u64)));
+        for bad in [json!(-1), json!(0.5), json!(MAX_MILLIS + 1), json!("now")] {
+            check(Type::Time, bad, Err("is not a timestamp"));
+        }
     }
 }

@@ -4,13 +4,13 @@ use std::str::FromStr;
 
 use axum::http::header::HOST;
 use axum::http::request::Parts;
-use entities::Origin;
+use entities::{Item, Origin};
 use event::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::error::{Error, Wrong};
-use super::fields::Field;
+use super::form::Form;
 use super::request;
 
 /// Rows of a page, where the request does not say.
@@ -26,7 +26,7 @@ pub(super) struct Row {
     pub shown: Map<String, Value>,
 }
 
-/// The place of a row in a list: the older first, and of one age by id. A page goes on behind its last row, also when that is gone.
+/// The place of a row in a list: the older first, and of one age by id. A page goes on after the last row of the one before, even if that row is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Offset(Timestamp, Uuid);
 
@@ -41,25 +41,25 @@ impl FromStr for Offset {
 }
 
 /// A page of those rows that the request's query asks for.
-pub(super) fn page(head: &Parts, fields: &[&Field], rows: Vec<Row>) -> Result<Value, Error> {
-    let asked = Asked::read(head, fields)?;
-    let mut rows: Vec<Row> = rows.into_iter().filter(|row| asked.wants(row)).collect();
-    rows.sort_by_key(Row::place);
-    let total = rows.len();
-    let begin = asked.offset.map_or(0, |offset| rows.partition_point(|row| row.place() <= offset));
-    let mut data = rows.split_off(begin);
-    let is_more = data.len() > asked.size;
-    data.truncate(asked.size);
-    let next = data.last().filter(|_| is_more).map(|last| asked.next(head, last.place()));
-    let data: Vec<Value> = data.into_iter().map(|row| row.shown.into()).collect();
-    let mut page = json!({ "data": data, "total": total });
-    if let Some(next) = next {
-        page["next"] = next.into();
-    }
-    Ok(page)
+pub(super) fn page<T: Form>(head: &Parts, rows: Vec<Row>) -> Result<Value, Error> {
+    let is_field = |name: &str| T::FIELDS.iter().any(|field| field.name == name);
+    let (mut asked, query) = Asked::read(head, is_field)?;
+    asked.filters = T::filters(query)?;
+    Ok(asked.page(head, rows))
+}
+
+/// The list of what there is nothing of.
+pub(super) fn nothing(head: &Parts) -> Result<Value, Error> {
+    let (asked, _) = Asked::read(head, |_| false)?;
+    Ok(asked.page(head, Vec::new()))
 }
 
 impl Row {
+    /// A row at the entity's place in the list.
+    pub(super) fn of<T: Item>(one: &T, shown: Map<String, Value>) -> Self {
+        Self { created_at: one.created_at(), id: one.id(), origin: one.origin(), shown }
+    }
+
     fn place(&self) -> Offset {
         Offset(self.created_at, self.id)
     }
@@ -73,18 +73,21 @@ struct Asked {
     origin: Option<Origin>,
     /// All of it but the offset, to be asked again.
     query: Vec<(String, String)>,
-    filters: Vec<(String, String)>,
+    /// Fields with the values that are asked for, as they are shown.
+    filters: Map<String, Value>,
 }
 
 impl Asked {
-    fn read(head: &Parts, fields: &[&Field]) -> Result<Self, Error> {
+    /// Beside it, what the query asks of fields.
+    fn read(head: &Parts, is_field: impl Fn(&str) -> bool) -> Result<(Self, Map<String, Value>), Error> {
         let mut asked = Self {
             size: SIZE,
             offset: None,
             origin: Some(Origin::Api),
             query: Vec::new(),
-            filters: Vec::new(),
+            filters: Map::new(),
         };
+        let mut filters = Map::new();
         let mut wrong = Wrong::default();
         for (name, value) in request::query(head) {
             match name.as_str() {
@@ -103,21 +106,36 @@ impl Asked {
                     _ => wrong
                         .add("origin", r#"origin is not allowed. Allowed values are: "api", "file", "all""#),
                 },
-                known if fields.iter().any(|field| field.name == known) => {
-                    asked.filters.push((name.clone(), value.clone()));
-                }
+                known if is_field(known) => request::add(&mut filters, name.clone(), value.clone()),
                 _ => wrong.add(&name, "unknown field"),
             }
             if name != "offset" {
                 asked.query.push((name, value));
             }
         }
-        wrong.check().map(|()| asked)
+        wrong.check().map(|()| (asked, filters))
+    }
+
+    fn page(&self, head: &Parts, rows: Vec<Row>) -> Value {
+        let mut rows: Vec<Row> = rows.into_iter().filter(|row| self.wants(row)).collect();
+        rows.sort_by_key(Row::place);
+        let total = rows.len();
+        let begin = self.offset.map_or(0, |offset| rows.partition_point(|row| row.place() <= offset));
+        let mut data = rows.split_off(begin);
+        let is_more = data.len() > self.size;
+        data.truncate(self.size);
+        let next = data.last().filter(|_| is_more).map(|last| self.next(head, last.place()));
+        let data: Vec<Value> = data.into_iter().map(|row| row.shown.into()).collect();
+        let mut page = json!({ "data": data, "total": total });
+        if let Some(next) = next {
+            page["next"] = next.into();
+        }
+        page
     }
 
     fn wants(&self, row: &Row) -> bool {
-        let has = |(name, wanted): &(String, String)| {
-            row.shown.get(name).is_some_and(|value| text(value) == *wanted)
+        let has = |(name, wanted): (&String, &Value)| {
+            row.shown.get(name).is_some_and(|value| is_same(value, wanted))
         };
         self.origin.is_none_or(|origin| origin == row.origin) && self.filters.iter().all(has)
     }
@@ -134,11 +152,12 @@ impl Asked {
     }
 }
 
-/// A value as a query has it.
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
+/// Whether two values are the same; of two lists, in whatever order.
+fn is_same(value: &Value, wanted: &Value) -> bool {
+    match (value, wanted) {
+        (Value::Array(items), Value::Array(wanted)) => {
+            items.len() == wanted.len() && wanted.iter().all(|one| items.contains(one))
+        }
+        (value, wanted) => value == wanted,
     }
 }

@@ -19,7 +19,7 @@ use super::nest::nest;
 pub(super) const MAX_BODY: usize = 2 << 20;
 /// Bodies up to this size need no place among the large ones.
 const SMALL_BODY: usize = 16 << 10;
-/// Large bodies that are read at once; one more is told to come again.
+/// Large bodies that are read at once; one more is asked to come again.
 pub(super) const MAX_LARGE_BODIES: usize = 16;
 /// For the whole body to come.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
@@ -104,7 +104,7 @@ async fn of_multipart(head: &Parts, bytes: Bytes) -> Result<Map<String, Value>, 
 }
 
 /// Adds a field of a form; one that comes several times is a list.
-fn add(fields: &mut Map<String, Value>, name: String, value: String) {
+pub(super) fn add(fields: &mut Map<String, Value>, name: String, value: String) {
     match fields.get_mut(&name) {
         None => drop(fields.insert(name, value.into())),
         Some(Value::Array(values)) => values.push(value.into()),

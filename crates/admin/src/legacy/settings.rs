@@ -165,7 +165,7 @@ fn fields(root: &Value, schema: &Value, depth: usize) -> Value {
     fields.into()
 }
 
-/// Behind a reference, and the one variant beside `null`.
+/// The schema that a reference leads to; of two variants, the one that is not `null`.
 fn resolved<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
     let mut schema = schema;
     for _ in 0..MAX_DEPTH {

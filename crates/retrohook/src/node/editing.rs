@@ -7,10 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use admin::reload::NotAsked;
-use control::{Applied, Changes, Edit, Job, NotApplied, Plan, Stored, Whole};
-use entities::{Entity, Kind, Plugin, Served, Subscription};
+use control::{Applied, Changes, Edit, Job, NotApplied, Plan, Refusal, Stored, Whole};
+use entities::field::Path;
+use entities::{Entity, Flaw, Kind, Plugin, Route, Served, Subscription};
 use event::timestamp::Clock;
 use gateway::Snapshot;
+use gateway::compile::CompileError;
 use storage::dropped::Dropped;
 use storage::entities::SubscriptionState;
 use storage::failpoint;
@@ -18,9 +20,9 @@ use tokio::runtime::Runtime;
 
 use super::delivering::{DeclareError, Delivered, declared};
 use super::ledger;
-use super::reload::{BROKE_OFF, Reloader};
+use super::reload::{BROKE_OFF, Refused, Reloader};
 use crate::clock::WallClock;
-use crate::report;
+use crate::{check, report};
 
 impl Reloader {
     /// Does what somebody asked for.
@@ -115,7 +117,7 @@ impl Editing<'_> {
         let node = &mut *self.node;
         let generation = node.known.generation() + 1;
         let routes_change = routes_change(edit) && node.whole.served() != newer.served();
-        let snapshot = if routes_change { compile(node, generation, &newer)? } else { None };
+        let snapshot = if routes_change { compile(node, edit, generation, &newer)? } else { None };
         let plan = Arc::new(self.plan(edit)?);
 
         let node = &mut *self.node;
@@ -134,7 +136,7 @@ impl Editing<'_> {
         if routes_change {
             let snapshot = match snapshot {
                 Some(snapshot) => Some(snapshot),
-                None => compile(node, generation, &newer)?,
+                None => compile(node, edit, generation, &newer)?,
             };
             self.publish(snapshot)?;
         }
@@ -226,9 +228,46 @@ fn routes_change(edit: &Edit) -> bool {
     kinds.any(|kind| Served::HAS.contains(&kind))
 }
 
-/// As [`Reloader::compile`].
-fn compile(node: &Reloader, generation: u64, newer: &Whole) -> Result<Option<Snapshot>, NotApplied> {
-    node.compile(generation, newer).map_err(|refused| NotApplied::Broken(refused.cause()))
+/// As [`Reloader::compile`]. What only shows when all routes are compiled together is the fault of those that are put.
+fn compile(
+    node: &Reloader,
+    edit: &Edit,
+    generation: u64,
+    newer: &Whole,
+) -> Result<Option<Snapshot>, NotApplied> {
+    node.compile(generation, newer).map_err(|refused| {
+        let cause = refused.cause();
+        let refusals = match refused {
+            Refused::Compile(CompileError::Regexes(error)) => {
+                regexes_of(edit).map(|(route, index)| too_large(route, index, &error.to_string())).collect()
+            }
+            Refused::Compile(CompileError::Path { route, path, .. }) => {
+                let is_it =
+                    |(one, index): &(&Route, usize)| one.label() == route && one.paths[*index] == path;
+                let message = "the regular expression is too large to compile";
+                regexes_of(edit)
+                    .filter(is_it)
+                    .map(|(route, index)| too_large(route, index, message))
+                    .collect()
+            }
+            _ => Vec::new(),
+        };
+        if refusals.is_empty() { NotApplied::Broken(cause) } else { NotApplied::Refused(refusals) }
+    })
+}
+
+/// The regular expressions of the routes that a change puts, each by its place among the route's paths.
+fn regexes_of(edit: &Edit) -> impl Iterator<Item = (&Route, usize)> {
+    let routes = edit.put.iter().filter_map(<Route as entities::Item>::of);
+    routes.flat_map(|route| {
+        let regexes = route.paths.iter().enumerate().filter(|(_, path)| path.starts_with('~'));
+        regexes.map(|(index, _)| (&**route, index))
+    })
+}
+
+fn too_large(route: &Route, index: usize, message: &str) -> Refusal {
+    let error = Flaw::invalid(message, check::TOO_LARGE).at(Path::key("paths").index(index));
+    Refusal::Field { kind: Kind::Route, label: route.label(), error }
 }
 
 /// Behind the commit: what is served is made that of the store by whoever comes next.

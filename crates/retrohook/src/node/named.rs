@@ -48,19 +48,82 @@ impl Named {
         }
     }
 
-    /// Keeps these topics as if an API had made them; returns what was kept.
+    /// Keeps these topics as if an API had made them; returns what was kept. Each by itself: one that cannot be kept ends no other.
     pub fn keep(named: &[Self], whole: Whole) -> (Whole, Vec<Entity>) {
-        let own = |one: &Self| Entity::Topic((*one.topic).clone().owned(one.topic.id, Origin::Api).into());
-        let put: Vec<Entity> = named.iter().map(own).collect();
-        match whole.edited(&Edit { put: put.clone(), ..Edit::default() }) {
-            Ok(kept) => (kept, put),
-            // They were there before, so that there is nothing against them.
-            Err(_) => (whole, Vec::new()),
-        }
+        let mut kept = Vec::new();
+        let whole = named.iter().fold(whole, |whole, one| {
+            let topic = Entity::Topic((*one.topic).clone().owned(one.topic.id, Origin::Api).into());
+            match whole.edited(&Edit { put: vec![topic.clone()], ..Edit::default() }) {
+                Ok(edited) => {
+                    kept.push(topic);
+                    edited
+                }
+                Err(refusals) => {
+                    let reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+                    tracing::warn!(
+                        topic = one.topic.name,
+                        reasons = reasons.join("; "),
+                        "a topic that a rule of an API names cannot be kept"
+                    );
+                    whole
+                }
+            }
+        });
+        (whole, kept)
     }
 }
 
 /// The topics that there are, and some more.
 fn with<'s>(now: &'s Whole, more: impl Iterator<Item = &'s Arc<Topic>>) -> Set {
     Set { topics: now.all().topics.iter().chain(more).cloned().collect(), ..Set::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use control::Merged;
+    use event::Timestamp;
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn named(name: &str) -> Named {
+        let at = Timestamp::from_millis(1);
+        let (origin, id) = (Origin::File, entities::ids::of_name("topics", name));
+        let topic = Topic {
+            id,
+            origin,
+            name: name.to_owned(),
+            attributes: Default::default(),
+            tags: Default::default(),
+            created_at: at,
+            updated_at: at,
+        };
+        let by = Plugin {
+            id: Uuid::nil(),
+            origin: Origin::Api,
+            name: "publish-sns".into(),
+            instance_name: None,
+            service: None,
+            route: None,
+            consumer: None,
+            config: Value::Null,
+            enabled: true,
+            tags: Vec::new(),
+            created_at: at,
+            updated_at: at,
+        };
+        Named { topic: topic.into(), by: by.into() }
+    }
+
+    #[test]
+    fn a_topic_that_cannot_be_kept_ends_no_other() {
+        let Merged { whole, .. } = Whole::merge(Set::default(), Set::default());
+        let named = [named("orders"), named("not a name"), named("profiles")];
+        let (whole, kept) = Named::keep(&named, whole);
+        let names: Vec<_> = whole.api().topics.iter().map(|topic| topic.name.as_str()).collect();
+        assert_eq!(names, ["orders", "profiles"]);
+        assert_eq!(kept.len(), 2);
+        assert!(whole.api().topics.iter().all(|topic| topic.origin == Origin::Api));
+    }
 }

@@ -1,6 +1,7 @@
 //! Consumers with their keys and groups, as kongfig makes them, compares them and removes them.
 
 use serde_json::{Value, json};
+use testkit::client;
 
 use super::{api, generation, get, make, make_topic, rule, scene, send};
 
@@ -158,4 +159,87 @@ fn a_consumer_of_a_file_is_read_only_and_may_have_keys() {
     let of_file = keys["data"][0]["id"].clone();
     let path = format!("/consumers/ann/key-auth/{}", of_file.as_str().expect("an id"));
     assert_eq!(send(&scene, "PATCH", &path, &json!({ "key": "x" })).0, 405);
+}
+
+#[test]
+fn two_consumers_that_a_file_joins_keep_their_keys_after_a_kill() {
+    let mut scene = scene();
+    make(&scene, "/consumers", &json!({ "username": "ann" }));
+    let other = make(&scene, "/consumers", &json!({ "custom_id": "42" }))["id"].clone();
+    let key = json!({ "key": "of-the-second-one" });
+    let path = format!("/consumers/{}/key-auth", other.as_str().expect("an id"));
+    let key = make(&scene, &path, &key)["id"].clone();
+    let upstream = scene.upstream.address();
+    scene.setup.config = format!(
+        "_format_version: \"3.0\"\nconsumers: [{{ username: ann, custom_id: \"42\" }}]\nservices:\n\
+         - {{ name: s, url: \"http://{upstream}\", routes: [{{ paths: [/s] }}], plugins: [{{ name: key-auth }}] }}\n"
+    );
+    scene.setup.without_files = false;
+    // What was joined in memory must be so in the store, too.
+    for _ in 0..3 {
+        scene.kill_and_restart();
+        let keys = get(&scene, "/consumers/ann/key-auth");
+        assert_eq!((&keys["total"], &keys["data"][0]["id"]), (&1.into(), &key), "{keys}");
+        let headers = [("host", "x"), ("apikey", "of-the-second-one")];
+        let answer = client::send(scene.gateway().proxy(), "GET", "/s", &headers, b"").expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+#[test]
+fn when_an_entity_was_made_can_be_said_once_and_in_one_way() {
+    let scene = scene();
+    make_topic(&scene, "t");
+    let with = |mut body: Value, created_at: Value| {
+        body["created_at"] = created_at;
+        body
+    };
+    let (time, text) = (json!(1_500_000_000_123_u64), json!("1500000000123"));
+    let mut api = api(&scene, "a", "/a");
+    api["created_at"] = time.clone();
+    for (target, body) in [
+        ("/apis", api),
+        ("/apis/a/plugins", with(rule("t", "x"), text.clone())),
+        ("/consumers", with(json!({ "username": "ann" }), text)),
+        ("/consumers/ann/key-auth", with(json!({ "key": "k" }), time.clone())),
+        ("/consumers/ann/acls", with(json!({ "group": "g" }), time.clone())),
+    ] {
+        let refused = send(&scene, "POST", target, &with(body.clone(), json!(u64::MAX)));
+        assert_eq!(refused, (400, json!({ "created_at": "created_at is not a timestamp" })), "{target}");
+        let made = make(&scene, target, &body);
+        assert_eq!(made["created_at"], time, "{target}");
+        let (id, one) = (made["id"].as_str().expect("an id"), json!({ "created_at": 1 }));
+        let path = format!("{target}/{id}");
+        let refused = send(&scene, "PATCH", &path, &one);
+        assert_eq!(refused, (400, json!({ "created_at": "created_at cannot be updated" })), "{path}");
+        let mut whole = with(body, json!(1));
+        whole["id"] = id.into();
+        let refused = send(&scene, "PUT", target, &whole);
+        assert_eq!(refused, (400, json!({ "created_at": "created_at cannot be updated" })), "{target}");
+        assert_eq!(get(&scene, &path), made);
+    }
+}
+
+#[test]
+fn a_name_that_several_plug_ins_have_takes_none_of_them() {
+    let scene = scene();
+    make_topic(&scene, "t");
+    make(&scene, "/apis", &api(&scene, "a", "/a"));
+    let bob = make(&scene, "/consumers", &json!({ "username": "bob" }))["id"].clone();
+    let for_all = make(&scene, "/apis/a/plugins", &rule("t", "x"));
+    let mut of_bob = rule("t", "y");
+    of_bob["consumer_id"] = bob;
+    let of_bob = make(&scene, "/apis/a/plugins", &of_bob);
+    for (method, body) in
+        [("GET", Value::Null), ("PATCH", json!({ "enabled": false })), ("DELETE", Value::Null)]
+    {
+        let (status, answer) = send(&scene, method, "/apis/a/plugins/publish-sns", &body);
+        let message = answer["message"].as_str().unwrap_or_default();
+        let names = |one: &Value| message.contains(one["id"].as_str().expect("an id"));
+        assert!(status == 400 && names(&for_all) && names(&of_bob), "{method} {answer}");
+    }
+    assert_eq!(get(&scene, "/plugins")["total"], 2);
+    let path = format!("/apis/a/plugins/{}", of_bob["id"].as_str().expect("an id"));
+    assert_eq!(send(&scene, "DELETE", &path, &Value::Null).0, 204);
+    assert_eq!(get(&scene, "/apis/a/plugins/publish-sns"), for_all);
 }

@@ -58,6 +58,11 @@ fn any_field_is_a_filter() {
         "/apis",
         &json!({ "name": "b", "upstream_url": "http://b", "hosts": ["b.example.com"], "retries": 2 }),
     );
+    make(
+        &scene,
+        "/apis",
+        &json!({ "name": "c", "upstream_url": "http://c", "request_path": "/c", "strip_request_path": false }),
+    );
     let id = made["id"].as_str().expect("an id");
     for (filter, expected) in [
         ("name=a".to_owned(), &["a"][..]),
@@ -67,6 +72,20 @@ fn any_field_is_a_filter() {
         (format!("id={id}"), &["a"]),
         ("strip_uri=true".to_owned(), &["a", "b"]),
         ("name=a&retries=2".to_owned(), &[]),
+        // However it is written, it is what is shown.
+        ("upstream_url=HTTP%3A%2F%2FA%3A81".to_owned(), &["a"]),
+        ("upstream_url=http%3A%2F%2Fb%3A80".to_owned(), &["b"]),
+        (format!("id={}", id.to_uppercase()), &["a"]),
+        ("uris=/b/,%20/a".to_owned(), &["a"]),
+        ("uris=/a".to_owned(), &[]),
+        ("hosts=B.example.com".to_owned(), &["b"]),
+        ("retries=2.0".to_owned(), &["b"]),
+        ("strip_uri=True".to_owned(), &["a", "b"]),
+        ("created_at=1".to_owned(), &[]),
+        // In the names of 0.8, too.
+        ("request_host=b.example.com".to_owned(), &["b"]),
+        ("request_path=/c/".to_owned(), &["c"]),
+        ("strip_request_path=false".to_owned(), &["c"]),
     ] {
         let page = get(&scene, &format!("/apis?{filter}"));
         assert_eq!(
@@ -77,6 +96,8 @@ fn any_field_is_a_filter() {
     }
     for (query, expected) in [
         ("color=red", json!({ "color": "unknown field" })),
+        ("retries=many", json!({ "retries": "retries is not a number" })),
+        ("name=a&name=b", json!({ "name": "name is not a string" })),
         ("size=x", json!({ "size": "size must be an integer between 1 and 1000" })),
         ("size=0", json!({ "size": "size must be an integer between 1 and 1000" })),
         ("offset=x", json!({ "offset": "offset is none that this list gave" })),

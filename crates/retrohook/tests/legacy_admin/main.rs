@@ -2,6 +2,7 @@
 
 mod consumers;
 mod kongfig;
+mod leftovers;
 mod lists;
 mod refusals;
 mod serving;

@@ -121,6 +121,31 @@ fn values_that_a_field_cannot_have_are_said() {
 }
 
 #[test]
+fn regular_expressions_that_are_too_large_together_are_refused_by_their_place() {
+    let scene = scene();
+    let large = |number: usize| format!(r"/{number}/\w{{60}}");
+    for number in 0.. {
+        let body = api(&scene, &format!("api-{number}"), &large(number));
+        let before = generation(&scene);
+        let (status, answer) = send(&scene, "POST", "/apis", &body);
+        if status == 201 {
+            continue;
+        }
+        assert!(number > 1, "one alone is not too large");
+        assert_eq!((status, generation(&scene)), (400, before), "{answer}");
+        let words = format!(
+            "uri with value '{}' is invalid: the regex paths of all routes together are too large",
+            large(number)
+        );
+        assert!(answer["uris"].as_str().is_some_and(|text| text.starts_with(&words)), "{answer}");
+        assert_eq!(get(&scene, "/apis?size=1000")["total"], number);
+        // The node goes on.
+        assert_eq!(send(&scene, "POST", "/apis", &api(&scene, "plain", "/plain")).0, 201);
+        return;
+    }
+}
+
+#[test]
 fn what_a_plug_in_cannot_be_is_said_by_field() {
     let scene = scene();
     make_topic(&scene, "orders");

@@ -5,104 +5,83 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use entities::service::Address;
 use entities::{Route, Service};
-use event::Timestamp;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
-use super::texts::{address, host, is_name, is_plain, method, route_error, uri};
-use super::{Api, FIELDS, RETRIES, shown};
+use super::texts::{address, host, is_name, is_plain, method, route_error, service_error, uri};
+use super::{Api, FIELDS, RETRIES};
 use crate::legacy::error::{Error, Wrong};
 use crate::legacy::fields;
+use crate::legacy::form::{Extent, Given};
 
 const MAX_RETRIES: u64 = 32_767;
 const MAX_TIMEOUT: u64 = 2_147_483_646;
 
-/// Whether a body has all of an api, or what is to be another value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
-    Whole,
-    Part,
+/// The names that 0.8 has and 0.10 has not.
+const NAMES_OF_0_8: [&str; 3] = ["request_host", "request_path", "strip_request_path"];
+
+/// The fields of a body, those of 0.8 by the names of 0.10 too.
+pub(super) fn read(body: Map<String, Value>, extent: Extent) -> Result<Map<String, Value>, Error> {
+    let mut fields = fields::read(&FIELDS, body)?;
+    if is_of_0_8(&fields) {
+        translate(&mut fields, extent)?;
+    }
+    Ok(fields)
 }
 
-/// What a body says of an api.
-pub(super) struct Given {
-    fields: Map<String, Value>,
-    how: How,
-    /// Whether it has names of 0.8.
-    is_of_0_8: bool,
+fn is_of_0_8(fields: &Map<String, Value>) -> bool {
+    NAMES_OF_0_8.iter().any(|name| fields.contains_key(*name))
 }
 
-impl Given {
-    pub(super) fn read(body: Map<String, Value>, how: How) -> Result<Self, Error> {
-        let mut fields = fields::read(&FIELDS, body)?;
-        let old = ["request_host", "request_path", "strip_request_path"];
-        let is_of_0_8 = old.iter().any(|name| fields.contains_key(*name));
-        if is_of_0_8 {
-            translate(&mut fields, how)?;
-        }
-        Ok(Self { fields, how, is_of_0_8 })
-    }
-
-    pub(super) fn id(&self) -> Option<Uuid> {
-        Uuid::try_parse(self.fields.get("id")?.as_str()?).ok()
-    }
-
-    pub(super) fn created_at(&self) -> Option<Timestamp> {
-        let millis = self.fields.get("created_at")?.as_u64()?;
-        millis.checked_mul(1_000).map(Timestamp::from_micros)
-    }
-
-    pub(super) fn refuse_immutable(&self, before: &Api) -> Result<(), Error> {
-        let is = shown(&before.service, &before.route);
-        let mut wrong = Wrong::default();
-        for name in ["id", "created_at"] {
-            if self.fields.get(name).is_some_and(|given| is.get(name) != Some(given)) {
-                wrong.add(name, format!("{name} cannot be updated"));
+/// What a query asks for, as an api is shown. What no api can have stays as it is, and is found nowhere.
+pub(super) fn filters(query: Map<String, Value>) -> Result<Map<String, Value>, Error> {
+    let mut wanted = read(query, Extent::Part)?;
+    wanted.retain(|name, _| !NAMES_OF_0_8.contains(&name.as_str()));
+    for (name, value) in &mut wanted {
+        match (name.as_str(), &mut *value) {
+            ("upstream_url", Value::String(url)) => {
+                if let Ok(address) = address(url) {
+                    *url = address.url();
+                }
             }
-        }
-        wrong.check()
-    }
-
-    /// What a field is to be; `None` if it is to stay.
-    fn value<T>(
-        &self,
-        name: &str,
-        default: impl FnOnce() -> T,
-        read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Option<T> {
-        match (self.fields.get(name), self.how) {
-            (None, How::Part) => None,
-            (None | Some(Value::Null), _) => Some(default()),
-            (Some(value), _) => read(value),
+            ("uris", Value::Array(uris)) => uris.iter_mut().for_each(|one| respell(one, uri)),
+            ("hosts", Value::Array(hosts)) => hosts.iter_mut().for_each(|one| respell(one, host)),
+            _ => {}
         }
     }
+    Ok(wanted)
+}
 
-    /// The api with what is said of it; all that is wrong at once.
-    pub(super) fn fill(&self, mut api: Api) -> Result<Api, Error> {
-        let mut wrong = Wrong::default();
-        self.fill_service(&mut api.service, &mut wrong);
-        self.fill_route(&mut api.route, &mut wrong);
-        api.route.name.clone_from(&api.service.name);
+/// Gives a text the one spelling in which it is shown.
+fn respell(text: &mut Value, read: fn(&str) -> Result<String, &'static str>) {
+    if let Some(Ok(read)) = text.as_str().map(read) {
+        *text = read.strip_prefix('~').unwrap_or(&read).into();
+    }
+}
+
+/// The api with what is said of it; all that is wrong at once.
+pub(super) fn fill(Api { mut service, route }: Api, given: &Given) -> Result<Api, Error> {
+    let mut route = route.unwrap_or_else(|| super::blank_route(&service));
+    let (said, mut wrong) = (Body(given), Wrong::default());
+    said.fill_service(&mut service, &mut wrong);
+    said.fill_route(&mut route, &mut wrong);
+    route.name.clone_from(&service.name);
+    wrong.check()?;
+    let mut wrong = Wrong::default();
+    service.check().iter().for_each(|error| service_error(error, &mut wrong));
+    if route.hosts.is_empty() && route.paths.is_empty() && route.methods.is_empty() {
         wrong.check()?;
-        let mut wrong = Wrong::default();
-        for error in api.service.check() {
-            let field = if error.path.to_string() == "name" { "name" } else { "upstream_url" };
-            wrong.add(field, format!("{field} {}", error.message));
-        }
-        let is_aimless =
-            api.route.hosts.is_empty() && api.route.paths.is_empty() && api.route.methods.is_empty();
-        if is_aimless {
-            wrong.check()?;
-            return Err(self.aimless());
-        }
-        for error in api.route.check() {
-            route_error(&api.route, &error, &mut wrong);
-        }
-        wrong.check().map(|()| api)
+        return Err(said.aimless());
     }
+    route.check().iter().for_each(|error| route_error(&route, error, &mut wrong));
+    wrong.check().map(|()| Api { service, route: Some(route) })
+}
 
+/// A body of an api.
+struct Body<'g>(&'g Given);
+
+impl Body<'_> {
     fn fill_service(&self, service: &mut Service, wrong: &mut Wrong) {
-        if let Some(name) = self.value("name", || None, |name| Some(name.as_str().map(str::to_owned))) {
+        if let Some(name) = self.0.value("name", || None, |name| Some(name.as_str().map(str::to_owned))) {
             match &name {
                 None => wrong.add("name", "name is required"),
                 Some(name) if !is_name(name) => {
@@ -113,7 +92,7 @@ impl Given {
             service.name = name;
         }
         let url = |url: &Value| Some(url.as_str().unwrap_or_default().to_owned());
-        match self.value("upstream_url", String::new, url).as_deref() {
+        match self.0.value("upstream_url", String::new, url).as_deref() {
             None => {}
             Some("") => wrong.add("upstream_url", "upstream_url is required"),
             Some(url) => match address(url) {
@@ -140,7 +119,7 @@ impl Given {
 
     fn fill_route(&self, route: &mut Route, wrong: &mut Wrong) {
         let mut texts = |name: &str, what: &str, read: fn(&str) -> Result<String, &'static str>| {
-            let items = self.value(name, Vec::new, |list| list.as_array().cloned())?;
+            let items = self.0.value(name, Vec::new, |list| list.as_array().cloned())?;
             let mut texts: Vec<String> = Vec::new();
             for item in &items {
                 let read = item.as_str().ok_or("must be a string").and_then(read);
@@ -165,11 +144,11 @@ impl Given {
                 *list = given;
             }
         }
-        let strips = !(self.is_of_0_8 && self.how == How::Whole);
-        route.strip_path = self.value("strip_uri", || strips, Value::as_bool).unwrap_or(route.strip_path);
-        let keeps = self.value("preserve_host", || false, Value::as_bool);
+        let strips = !(is_of_0_8(&self.0.fields) && self.0.extent == Extent::Whole);
+        route.strip_path = self.0.value("strip_uri", || strips, Value::as_bool).unwrap_or(route.strip_path);
+        let keeps = self.0.value("preserve_host", || false, Value::as_bool);
         route.preserve_host = keeps.unwrap_or(route.preserve_host);
-        if self.fields.get("https_only").and_then(Value::as_bool) == Some(true) {
+        if self.0.fields.get("https_only").and_then(Value::as_bool) == Some(true) {
             let message = "https_only is not supported yet: this gateway listens without TLS. Leave it out, and end TLS in front of it";
             wrong.add("https_only", message);
         }
@@ -177,7 +156,7 @@ impl Given {
 
     fn number(&self, name: &str, default: u64, least: u64, most: u64, wrong: &mut Wrong) -> Option<u64> {
         // A number that is none of these is out of every range.
-        let given = self.value(name, || default, |value| Some(value.as_u64().unwrap_or(u64::MAX)))?;
+        let given = self.0.value(name, || default, |value| Some(value.as_u64().unwrap_or(u64::MAX)))?;
         if (least..=most).contains(&given) {
             return Some(given);
         }
@@ -187,7 +166,7 @@ impl Given {
 
     /// An api that no request would take, in the words of the version whose names the body has.
     fn aimless(&self) -> Error {
-        if !self.is_of_0_8 {
+        if !is_of_0_8(&self.0.fields) {
             return Error::bad_request("at least one of 'hosts', 'uris' or 'methods' must be specified");
         }
         let mut wrong = Wrong::default();
@@ -196,29 +175,29 @@ impl Given {
         }
         Error::fields(StatusCode::BAD_REQUEST, wrong)
     }
+}
 
-    /// What a file of 0.8 meant otherwise, said once, when its api is made.
-    pub(super) fn warn_of_what_changed_since_0_8(&self, api: &Api) {
-        let name = api.service.label();
-        if !api.route.paths.is_empty() && !self.fields.contains_key("strip_uri") && !self.is_of_0_8 {
-            tracing::info!(
-                api = name,
-                "`strip_uri` is not given: the matched path is cut off, as since Kong 0.10; before, it was kept (strip_request_path: false)"
-            );
-        }
-        if !api.route.paths.is_empty() && !api.route.hosts.is_empty() {
-            tracing::info!(
-                api = name,
-                "host and path must both match, as since Kong 0.10; before, either was enough"
-            );
-        }
+/// What a file of 0.8 meant otherwise, said once, when its api is made.
+pub(super) fn warn_of_what_changed_since_0_8(api: &Api, given: &Given) {
+    let name = api.service.label();
+    let Some(route) = &api.route else { return };
+    if !route.paths.is_empty() && !given.fields.contains_key("strip_uri") && !is_of_0_8(&given.fields) {
+        tracing::info!(
+            api = name,
+            "`strip_uri` is not given: the matched path is cut off, as since Kong 0.10; before, it was kept (strip_request_path: false)"
+        );
+    }
+    if !route.paths.is_empty() && !route.hosts.is_empty() {
+        tracing::info!(
+            api = name,
+            "host and path must both match, as since Kong 0.10; before, either was enough"
+        );
     }
 }
 
 /// Gives what is written in the names of 0.8 those of 0.10. A name that is there already goes first.
-fn translate(fields: &mut Map<String, Value>, how: How) -> Result<(), Error> {
-    let mut take = |old: &str| fields.shift_remove(old);
-    let (host, path, strips) = (take("request_host"), take("request_path"), take("strip_request_path"));
+fn translate(fields: &mut Map<String, Value>, extent: Extent) -> Result<(), Error> {
+    let [host, path, strips] = NAMES_OF_0_8.map(|old| fields.get(old).cloned());
     if path.as_ref().and_then(Value::as_str).is_some_and(|path| !path.bytes().all(is_plain)) {
         let message = "must only contain alphanumeric and '., -, _, ~, /, %' characters";
         return Err(Error::field(StatusCode::BAD_REQUEST, "request_path", message));
@@ -246,7 +225,7 @@ fn translate(fields: &mut Map<String, Value>, how: How) -> Result<(), Error> {
     if let Some(strips) = strips {
         put("strip_uri", if strips.is_null() { false.into() } else { strips });
     }
-    if let Some(name) = name.filter(|_| how == How::Whole) {
+    if let Some(name) = name.filter(|_| extent == Extent::Whole) {
         put("name", name.into());
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! The texts of an api as 0.x takes them: names, addresses, hosts, uris and methods, each refused in its words.
 
+use entities::field::Path;
 use entities::service::{self, Address};
-use entities::{Route, normalise};
+use entities::{FieldError, Route, normalise};
 
 use crate::legacy::error::Wrong;
 
@@ -73,8 +74,14 @@ pub(super) fn method(method: &str) -> Result<String, &'static str> {
     }
 }
 
+/// What the rules of services find beyond those of 0.x.
+pub(super) fn service_error(error: &FieldError, wrong: &mut Wrong) {
+    let field = if error.path == Path::key("name") { "name" } else { "upstream_url" };
+    wrong.add(field, format!("{field} {}", error.message));
+}
+
 /// What the rules of routes find beyond those of 0.x.
-pub(super) fn route_error(route: &Route, error: &entities::FieldError, wrong: &mut Wrong) {
+pub(super) fn route_error(route: &Route, error: &FieldError, wrong: &mut Wrong) {
     let path = error.path.to_string();
     let (list, index) = path.split_once('[').unwrap_or((&path, ""));
     let index = index.trim_end_matches(']').parse().unwrap_or(usize::MAX);
