@@ -40,7 +40,7 @@ pub enum Refusal {
         error: FieldError,
     },
     /// A file declares it, and only that file changes it.
-    #[error("{kind} `{label}` is declared in a configuration file, and changes there")]
+    #[error("{kind} `{label}` is declared in a configuration file: change it there")]
     OfFile {
         /// Of what kind it is.
         kind: Kind,
@@ -48,7 +48,7 @@ pub enum Refusal {
         label: String,
     },
     /// Another one is the same already.
-    #[error("there is a {kind} with the {} of `{label}` already", .fields.join(" and "))]
+    #[error("another {kind} already has the {} of `{label}`", .fields.join(" and "))]
     Taken {
         /// Of what kind it is.
         kind: Kind,
@@ -80,7 +80,7 @@ pub enum Refusal {
         users: Vec<(Kind, String)>,
     },
     /// There are as many of the kind as there may be.
-    #[error("there are {limit} of the kind {kind} already, and there may be no more: end some first")]
+    #[error("there are already {limit} entities of the kind {kind}, the most allowed: delete some first")]
     TooMany {
         /// Of what kind they are.
         kind: Kind,

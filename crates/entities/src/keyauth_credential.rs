@@ -12,7 +12,7 @@ use crate::{Origin, Secret, name};
 /// A key by which a consumer is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyAuthCredential {
-    /// Its id, which services and events may see. Nothing of the key can be told from it.
+    /// Its id, which services and events may see. Nobody can guess a key from it.
     pub id: Uuid,
     /// Who owns it.
     pub origin: Origin,

@@ -1,6 +1,7 @@
 //! Targets: where the requests for an upstream go.
 
 use event::Timestamp;
+use rustls_pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 use url::Host;
 use uuid::Uuid;
@@ -74,7 +75,11 @@ impl Target {
             Ok(Host::Ipv6(address)) => address.to_string(),
             Err(_) => return Err(invalid("not a valid hostname or ip address")),
         };
-        Ok((host, port))
+        // What no certificate can be for could not be reached over https.
+        match ServerName::try_from(host.as_str()) {
+            Ok(_) => Ok((host, port)),
+            Err(_) => Err(invalid("not a valid hostname or ip address")),
+        }
     }
 }
 
@@ -104,6 +109,7 @@ mod tests {
             ("a:b", "invalid port"),
             ("a b", "not a valid hostname or ip address"),
             ("", "not a valid hostname or ip address"),
+            ("a!b", "not a valid hostname or ip address"),
         ] {
             let message = Target::parse(bad).expect_err("a bad target").message;
             assert_eq!(message, format!("invalid target ('{bad}'): {why}"));

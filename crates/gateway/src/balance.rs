@@ -4,9 +4,9 @@
 //! requests. Each core takes the turns by itself, so that a request costs one count that no other core writes.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use uuid::Uuid;
 
 use crate::table::Service;
@@ -60,7 +60,7 @@ impl Counts {
         };
         let mut counts = self.0.borrow_mut();
         let count = counts.entry(turns.upstream).or_default();
-        // Whatever the order was before: another one may have begun.
+        // The count goes on over generations, whose orders may differ in length.
         let turn = turns.order.get(*count % turns.order.len().max(1))?;
         *count = count.wrapping_add(1);
         turns.targets.get(usize::from(*turn))

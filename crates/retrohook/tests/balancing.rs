@@ -54,6 +54,12 @@ fn targets_take_turns_by_their_weights_and_a_reload_changes_them() {
     let printed = scene.reload(&weighted(50, 50));
     assert!(printed.contains("reloaded: "), "{printed}");
     assert_eq!(bodies(&scene, 12), both(6, 6));
+    // A start without files goes on with them.
+    scene.setup.without_files = true;
+    scene.kill_and_restart();
+    assert_eq!(bodies(&scene, 12), both(6, 6));
+    scene.setup.without_files = false;
+    scene.kill_and_restart();
     let printed = scene.reload(&weighted(0, 1));
     assert!(printed.contains("reloaded: "), "{printed}");
     assert_eq!(bodies(&scene, 3), BTreeMap::from([(format!("two {b}"), 3)]));

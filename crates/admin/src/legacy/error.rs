@@ -71,7 +71,7 @@ impl Error {
     /// What a file declares is changed in that file.
     pub(super) fn of_file(kind: Kind, label: &str) -> Self {
         let message = format!(
-            "Method not allowed: {kind} '{label}' is declared in a configuration file of this gateway, and changes there"
+            "Method not allowed: {kind} '{label}' is declared in a configuration file of this gateway: change it there"
         );
         Self { allow: Some(super::dispatch::READ), ..Self::message(StatusCode::METHOD_NOT_ALLOWED, message) }
     }

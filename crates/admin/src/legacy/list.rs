@@ -97,7 +97,7 @@ impl Asked {
                 },
                 "offset" => match value.parse() {
                     Ok(offset) => asked.offset = Some(offset),
-                    Err(()) => wrong.add("offset", "offset is none that this list gave"),
+                    Err(()) => wrong.add("offset", "offset is not one that this list gave"),
                 },
                 "origin" => match value.as_str() {
                     "api" => {}

@@ -59,7 +59,10 @@ fn check(texts: &[&str], expected: &str) {
     assert_eq!(report, expected.trim(), "\n--- the report is\n{report}\n---");
 }
 
-/// A configuration that must be accepted.
+/// A configuration that must be accepted. What the hints of its warnings show can be pasted.
+#[track_caller]
 fn accept(texts: &[&str]) -> Config {
-    run(texts).unwrap_or_else(|report| panic!("{report}"))
+    let config = run(texts).unwrap_or_else(|report| panic!("{report}"));
+    hints::parse(&Report { problems: config.warnings.clone() });
+    config
 }

@@ -40,7 +40,7 @@ entity! {
         /// Whom it belongs to; not in a key that is under its consumer.
         #[serde(default)]
         pub(crate) consumer: Option<ConsumerReference>,
-        /// Its id, which services and events may see. Derived from its place among the consumer's keys if there is none.
+        /// Its id, which services and events may see. If there is none it is derived from the key, or from its place if the key is short.
         #[serde(default)]
         #[schemars(extend("format" = "uuid"))]
         pub(crate) id: Option<String>,

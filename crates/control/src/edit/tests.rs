@@ -54,14 +54,14 @@ fn a_file_s_entities_and_what_is_taken_are_refused_with_all_reasons() {
     let of_file = Edit { end: vec![(Kind::Topic, whole.file().topics[0].id)], ..Edit::default() };
     assert_eq!(
         refused(whole.edited(&of_file))[0],
-        "topic `t` is declared in a configuration file, and changes there"
+        "topic `t` is declared in a configuration file: change it there"
     );
     let file = Entity::Topic(whole.file().topics[0].clone());
     assert_eq!(
         refused(whole.edited(&put(&[file, topic(&whole, "t"), topic(&whole, "a b")]))),
         [
-            "topic `t` is declared in a configuration file, and changes there",
-            "there is a topic with the name of `t` already",
+            "topic `t` is declared in a configuration file: change it there",
+            "another topic already has the name of `t`",
             "topic `a b`: name: a name has 1 to 256 letters, digits, hyphens or underscores",
         ]
     );
@@ -126,10 +126,10 @@ fn what_is_unique_of_consumers_is_so_for_files_and_apis_together() {
     assert_eq!(
         refused(file.edited(&edit)),
         [
-            "there is a consumer with the username of `ann` already".to_owned(),
-            "there is a consumer with the custom_id of `1` already".to_owned(),
-            format!("there is a key-auth credential with the key of `{}` already", id(3)),
-            "there is a group membership with the consumer and group of `g` already".to_owned(),
+            "another consumer already has the username of `ann`".to_owned(),
+            "another consumer already has the custom_id of `1`".to_owned(),
+            format!("another key-auth credential already has the key of `{}`", id(3)),
+            "another group membership already has the consumer and group of `g`".to_owned(),
             format!("key-auth credential `{}` refers to a consumer that does not exist", id(5)),
         ]
     );
@@ -202,9 +202,7 @@ fn another_spelling_is_taken_and_what_is_ended_leaves_its_place() {
     );
     assert_eq!(
         refused(before.edited(&put(&[spelt]))),
-        [
-            "there is a subscription with the topic and protocol and endpoint of `t to http http://A:80` already"
-        ]
+        ["another subscription already has the topic and protocol and endpoint of `t to http http://A:80`"]
     );
     let made = before.edited(&put(&[topic(&before, "u")])).unwrap();
     let Entity::Topic(one) = topic(&before, "u") else { panic!("a topic") };
@@ -222,7 +220,7 @@ fn there_are_only_so_many_of_a_kind() {
     };
     let full = Set { topics: (2..=MAX_OF_A_KIND).map(named).collect(), ..Set::default() };
     let full = Whole::merge(before.file().clone(), full).whole;
-    let words = "there are 100000 of the kind topic already, and there may be no more: end some first";
+    let words = "there are already 100000 entities of the kind topic, the most allowed: delete some first";
     assert_eq!(refused(full.edited(&put(&[topic(&before, "u")]))), [words]);
     // What is there can change.
     let one =

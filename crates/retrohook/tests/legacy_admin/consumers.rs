@@ -144,7 +144,7 @@ fn a_consumer_of_a_file_is_read_only_and_may_have_keys() {
     scene.start_gateway();
     assert_eq!(get(&scene, "/consumers")["total"], 0);
     assert_eq!(get(&scene, "/consumers?origin=file")["data"][0]["username"], "ann");
-    let message = "Method not allowed: consumer 'ann' is declared in a configuration file of this gateway, and changes there";
+    let message = "Method not allowed: consumer 'ann' is declared in a configuration file of this gateway: change it there";
     for (method, body) in [("PATCH", json!({ "custom_id": "1" })), ("DELETE", Value::Null)] {
         assert_eq!(send(&scene, method, "/consumers/ann", &body), (405, json!({ "message": message })));
     }

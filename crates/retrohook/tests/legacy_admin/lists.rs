@@ -100,7 +100,7 @@ fn any_field_is_a_filter() {
         ("name=a&name=b", json!({ "name": "name is not a string" })),
         ("size=x", json!({ "size": "size must be an integer between 1 and 1000" })),
         ("size=0", json!({ "size": "size must be an integer between 1 and 1000" })),
-        ("offset=x", json!({ "offset": "offset is none that this list gave" })),
+        ("offset=x", json!({ "offset": "offset is not one that this list gave" })),
     ] {
         assert_eq!(send(&scene, "GET", &format!("/apis?{query}"), &Value::Null), (400, expected), "{query}");
     }

@@ -413,7 +413,7 @@ fn what_a_file_declares_is_read_only() {
     assert_eq!(plugin["api_id"], shown["id"]);
     let of_file = |what: &str| {
         let message = format!(
-            "Method not allowed: {what} is declared in a configuration file of this gateway, and changes there"
+            "Method not allowed: {what} is declared in a configuration file of this gateway: change it there"
         );
         json!({ "message": message })
     };
