@@ -15,7 +15,7 @@ mod closed;
 mod open;
 
 pub use closed::{Until, closed};
-pub use open::open;
+pub use open::{Sample, open};
 
 /// Stands in front of a request's number in its path, so that a receiver finds it again.
 pub const MARKER: &str = "bench-";
@@ -115,6 +115,31 @@ pub async fn once(address: SocketAddr, template: &Template) -> Result<String, St
     };
     let answer: io::Result<_> = bounded(PATIENCE, exchange).await?;
     answer.map_err(|error| format!("a request to {address} failed: {error}"))
+}
+
+/// One request on a connection of its own, with a body; an error says what was answered instead of a success.
+pub async fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    content_type: &str,
+    body: &str,
+) -> Result<(), String> {
+    let message = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let exchange = async {
+        let mut wire = Wire::new(TcpStream::connect(address).await?)?;
+        wire.send(message.as_bytes()).await?;
+        let answer = wire.receive(wire::answer).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        match answer.status {
+            200..300 => Ok(()),
+            _ => Err(io::Error::other(String::from_utf8_lossy(wire.message(&answer)).into_owned())),
+        }
+    };
+    let answer: io::Result<_> = bounded(PATIENCE, exchange).await?;
+    answer.map_err(|error| format!("{method} {path} failed: {error}"))
 }
 
 async fn connect_all(address: SocketAddr, template: &Template, count: usize) -> Result<Vec<Client>, String> {

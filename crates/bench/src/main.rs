@@ -115,6 +115,7 @@ async fn section(world: &World, name: &str) -> Result<Findings, String> {
         "publish" => section::publish::measure(world).await,
         "latency" => section::latency::measure(world).await,
         "delivery" => section::delivery::measure(world).await,
+        "reload" => section::reload::measure(world).await,
         _ => section::start::measure(world).await,
     }
 }

@@ -31,7 +31,7 @@ pub struct Options {
 const PAIRS: usize = 10;
 
 /// The names of the sections.
-pub const SECTIONS: [&str; 5] = ["proxy", "publish", "latency", "delivery", "start"];
+pub const SECTIONS: [&str; 6] = ["proxy", "publish", "latency", "delivery", "reload", "start"];
 
 impl Options {
     /// Reads words like `--runs 5`.

@@ -66,6 +66,10 @@ pub struct Rule {
     pub unbound: bool,
     /// Routes beside the two that are used, each with a path of its own.
     pub more_routes: usize,
+    /// Subscriptions with names, of a topic to which nothing is published.
+    pub idle_subscriptions: usize,
+    /// Whether Kong's Admin API of 0.x is served.
+    pub legacy_admin: bool,
     /// The other build instead of the release build.
     pub other: bool,
 }
@@ -113,6 +117,8 @@ pub struct Peer {
     pub process: Process,
     /// Where it proxies.
     pub address: SocketAddr,
+    /// Where else it listens, by the names that it prints.
+    pub listeners: Vec<(String, SocketAddr)>,
     /// From its start until it was ready.
     pub started_in: Duration,
 }
@@ -137,6 +143,11 @@ impl Peer {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Where a listener of this name is.
+    pub fn listener(&self, name: &str) -> Result<SocketAddr, String> {
+        address_of(&self.listeners, name)
     }
 }
 
@@ -199,7 +210,7 @@ async fn serving(words: &[String], address: SocketAddr, ground: &Ground<'_>) -> 
     while began.elapsed() < START {
         process.still_runs()?;
         if TcpStream::connect(address).await.is_ok() {
-            return Ok(Peer { process, address, started_in: began.elapsed() });
+            return Ok(Peer { process, address, listeners: Vec::new(), started_in: began.elapsed() });
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -208,7 +219,7 @@ async fn serving(words: &[String], address: SocketAddr, ground: &Ground<'_>) -> 
 
 /// Starts Retrohook over a data directory.
 pub async fn start_retrohook(rule: &Rule, ground: &Ground<'_>, data: &Path) -> Result<Peer, String> {
-    let file = ground.folder.join("retrohook.yaml");
+    let file = configuration_file(ground.folder);
     write(&file, &configuration(rule, ground.upstream))?;
     let program = match &ground.programs.other {
         Some(other) if rule.other => other,
@@ -218,7 +229,8 @@ pub async fn start_retrohook(rule: &Rule, ground: &Ground<'_>, data: &Path) -> R
     words.extend(["-c".to_owned(), file.display().to_string()]);
     words.extend(["--data-dir".to_owned(), data.display().to_string()]);
     words.extend(["proxy", "admin", "hub"].map(|listener| format!("--{listener}-listen=127.0.0.1:0")));
-    words.push("--legacy-admin-listen=off".to_owned());
+    let legacy = if rule.legacy_admin { "127.0.0.1:0" } else { "off" };
+    words.push(format!("--legacy-admin-listen={legacy}"));
     words.extend(["--allow-private-endpoints", "--min-free=0"].map(str::to_owned));
     let cores = match rule.unbound {
         true => Cores::All,
@@ -230,14 +242,30 @@ pub async fn start_retrohook(rule: &Rule, ground: &Ground<'_>, data: &Path) -> R
     let log = ground.folder.join("errors.log");
     let mut process = Process::start(&words, ground.everywhere, cores, &log)?;
     let (lines, started_in) = process.lines_until("ready", START).await?;
-    let proxy =
-        lines.iter().find_map(|line| line.trim().strip_prefix("proxy")?.trim().strip_prefix("http://"));
-    let address = proxy.and_then(|address| address.parse().ok()).ok_or("it names no proxy address")?;
-    Ok(Peer { process, address, started_in })
+    let listeners: Vec<_> = lines.iter().filter_map(|line| listener(line)).collect();
+    let address = address_of(&listeners, "proxy")?;
+    Ok(Peer { process, address, listeners, started_in })
+}
+
+/// Its name and address, if the line is one of a listener: `  proxy      http://127.0.0.1:8000`.
+fn listener(line: &str) -> Option<(String, SocketAddr)> {
+    let (name, rest) = line.split_once("http://")?;
+    let address = rest.split(|char: char| char.is_whitespace() || char == '/').next()?;
+    Some((name.trim().to_owned(), address.parse().ok()?))
+}
+
+fn address_of(listeners: &[(String, SocketAddr)], name: &str) -> Result<SocketAddr, String> {
+    let found = listeners.iter().find(|(known, _)| known == name);
+    found.map(|(_, address)| *address).ok_or_else(|| format!("it names no address of `{name}`"))
+}
+
+/// Retrohook's configuration in a folder.
+pub fn configuration_file(folder: &Path) -> std::path::PathBuf {
+    folder.join("retrohook.yaml")
 }
 
 /// Two routes to the same service: `/profiles` with the rule, `/other` that no rule matches.
-fn configuration(rule: &Rule, upstream: SocketAddr) -> String {
+pub fn configuration(rule: &Rule, upstream: SocketAddr) -> String {
     let mut text = format!(
         "_format_version: \"3.0\"\nservices:\n- name: profiles\n  url: http://{upstream}\n  routes:\n  \
          - {{ name: profiles, paths: [/profiles], strip_path: false }}\n  \
@@ -264,6 +292,15 @@ fn configuration(rule: &Rule, upstream: SocketAddr) -> String {
             Form::Sns => "confirm: skip".to_owned(),
         };
         let _ = writeln!(text, "  - {{ protocol: http, endpoint: \"http://{subscriber}/hook\", {form} }}");
+    }
+    if rule.idle_subscriptions > 0 {
+        text.push_str("- name: idle\n  subscriptions:\n");
+    }
+    for number in 0..rule.idle_subscriptions {
+        let _ = writeln!(
+            text,
+            "  - {{ name: idle-{number:05}, protocol: http, endpoint: \"http://127.0.0.1:9/idle/{number:05}\", confirm: skip }}"
+        );
     }
     text
 }

@@ -86,7 +86,8 @@ impl Process {
         patience: Duration,
     ) -> Result<(Vec<String>, Duration), String> {
         let mut lines = Vec::new();
-        while self.began.elapsed() < patience {
+        let asked = Instant::now();
+        while asked.elapsed() < patience {
             while let Ok((at, line)) = self.lines.try_recv() {
                 let found = line.split_whitespace().next() == Some(word);
                 lines.push(line);
@@ -109,10 +110,24 @@ impl Process {
         }
     }
 
+    /// When it was started.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// SIGHUP: it is to read its configuration anew.
+    pub fn hang_up(&self) -> Result<(), String> {
+        self.signal(Signal::HUP)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), String> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).ok_or("no process id")?;
+        kill_process(pid, signal).map_err(|error| error.to_string())
+    }
+
     /// SIGTERM, and wait for the end; how long that took.
     pub async fn terminate(mut self, patience: Duration) -> Result<Duration, String> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).ok_or("no process id")?;
-        kill_process(pid, Signal::TERM).map_err(|error| error.to_string())?;
+        self.signal(Signal::TERM)?;
         let began = Instant::now();
         while began.elapsed() < patience {
             if self.child.try_wait().map_err(|error| error.to_string())?.is_some() {
@@ -121,6 +136,12 @@ impl Process {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Err(format!("still there {} s after SIGTERM: {}", patience.as_secs(), self.last_words()))
+    }
+
+    /// The last line of its log that has these words; `None` without such a line.
+    pub fn last_line_with(&self, words: &str) -> Option<String> {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        text.lines().rfind(|line| line.contains(words)).map(str::to_owned)
     }
 
     /// The end of its log.

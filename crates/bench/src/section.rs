@@ -5,6 +5,7 @@ pub mod delivery;
 pub mod latency;
 pub mod proxy;
 pub mod publish;
+pub mod reload;
 pub mod start;
 
 use std::collections::BTreeMap;

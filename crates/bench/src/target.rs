@@ -5,7 +5,7 @@ use crate::table::{Part, Table};
 /// An upper limit and a figure.
 pub struct Target {
     /// What is limited.
-    pub what: &'static str,
+    pub what: String,
     /// The limit.
     pub limit: f64,
     /// What was measured.
@@ -31,7 +31,7 @@ pub fn part(targets: &[Target]) -> Part {
     for target in targets {
         let with_unit = |value| format!("{} {}", shown(value), target.unit);
         let limit = format!("≤ {}", with_unit(target.limit));
-        table.row([target.what.to_owned(), limit, with_unit(target.measured), target.verdict()]);
+        table.row([target.what.clone(), limit, with_unit(target.measured), target.verdict()]);
     }
     Part { title: "Targets".into(), table, remarks: Vec::new() }
 }
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_missed_target_says_by_how_much() {
-        let target = |measured| Target { what: "start", limit: 100.0, measured, unit: "ms" };
+        let target = |measured| Target { what: "start".into(), limit: 100.0, measured, unit: "ms" };
         assert_eq!(target(100.0).verdict(), "met");
         assert_eq!(target(125.0).verdict(), "missed by 25.0 ms (25 %)");
         let text = part(&[target(40.0)]).to_string();

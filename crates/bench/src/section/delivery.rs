@@ -55,7 +55,12 @@ pub async fn measure(world: &World) -> Result<Findings, String> {
                 _ => None,
             };
             let measured = middle(&costs, |cost| cost.process + cost.disk);
-            targets.extend(what.map(|what| Target { what, limit: 80.0, measured, unit: "µs" }));
+            targets.extend(what.map(|what| Target {
+                what: what.to_owned(),
+                limit: 80.0,
+                measured,
+                unit: "µs",
+            }));
             named.push((name, costs));
         }
     }

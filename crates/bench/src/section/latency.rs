@@ -55,7 +55,8 @@ pub async fn measure(world: &World) -> Result<Findings, String> {
         if durability == "intent" && !unbound {
             rate = Some(median(&runs.half));
             let [p50, p99] = runs.added.each_ref().map(|values| median(values));
-            let target = |what, limit, measured| Target { what, limit, measured, unit: "µs" };
+            let target =
+                |what: &str, limit, measured| Target { what: what.to_owned(), limit, measured, unit: "µs" };
             targets.push(target("latency added by `intent` at half load, p50", 500.0, p50));
             targets.push(target("latency added by `intent` at half load, p99", 2_000.0, p99));
         }

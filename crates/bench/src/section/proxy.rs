@@ -60,9 +60,14 @@ pub async fn measure(world: &World) -> Result<Findings, String> {
     for (size, length) in BODIES {
         parts.push(bodies(world, size, length, &receiver).await?);
     }
-    let proxy = Target { what: "proxy, no plug-in", limit: 1.2, measured: ours / nginx, unit: "× nginx" };
-    let routes =
-        Target { what: "10,000 routes", limit: 1.05, measured: routes / ours, unit: "× the same with two" };
+    let proxy =
+        Target { what: "proxy, no plug-in".into(), limit: 1.2, measured: ours / nginx, unit: "× nginx" };
+    let routes = Target {
+        what: "10,000 routes".into(),
+        limit: 1.05,
+        measured: routes / ours,
+        unit: "× the same with two",
+    };
     Ok(Findings { parts, targets: vec![proxy, routes] })
 }
 

@@ -31,7 +31,7 @@ pub async fn measure(world: &World) -> Result<Findings, String> {
     };
     let [lua, intent] = [REFERENCE, INTENT].map(|at| middle(&costs[at], |cost| cost.process + cost.disk));
     let target = Target {
-        what: "PUT under `intent`, one raw subscriber, disk included",
+        what: "PUT under `intent`, one raw subscriber, disk included".into(),
         limit: 1.0,
         measured: intent / lua,
         unit: "× nginx + Lua",

@@ -43,7 +43,12 @@ pub async fn measure(world: &World) -> Result<Findings, String> {
     table.row(orderly.cells(&format!("{pending} pending, after an orderly stop")));
     let killed = Starts::over(world, &rule, &folder, &receiver, false).await?;
     table.row(killed.cells(&format!("{pending} pending, after a kill -9")));
-    let target = |what, limit, values: &[f64], unit| Target { what, limit, measured: median(values), unit };
+    let target = |what: &str, limit, values: &[f64], unit| Target {
+        what: what.to_owned(),
+        limit,
+        measured: median(values),
+        unit,
+    };
     let mut targets = vec![
         target("start, empty", 100.0, &empty.ready, "ms"),
         target("resident when idle, empty", 30.0, &empty.settled, "MiB"),
