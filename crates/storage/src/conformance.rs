@@ -15,6 +15,7 @@ use crate::delivery::{Delivery, DeliveryId, DeliveryState};
 use crate::entities::{Desired, DesiredSubscription, Entities, Protocol, Subscription, SubscriptionId};
 use crate::memory::{SAMPLE_TIME, sample_event};
 use crate::retention::{Housekept, Retention};
+use crate::steps::{Known, Steps};
 
 mod damage;
 mod deliveries;
@@ -27,6 +28,7 @@ mod owners;
 mod queues;
 mod registry;
 mod several;
+mod steps;
 mod transactions;
 
 /// A store that can be opened, dropped and opened again with what it kept.
@@ -57,7 +59,7 @@ const SUITES: &[(&str, &[&[Case]])] = &[
     ("log", &[log::CASES, damage::CASES]),
     ("queues", &[queues::CASES]),
     ("deliveries", &[deliveries::CASES]),
-    ("registry", &[registry::CASES, entities::CASES, names::CASES, owners::CASES]),
+    ("registry", &[registry::CASES, entities::CASES, names::CASES, owners::CASES, steps::CASES]),
     ("upkeep", &[housekeeping::CASES]),
     ("one commit", &[transactions::CASES]),
 ];
@@ -74,6 +76,12 @@ pub fn run<S: Subject + 'static>(fresh: impl Fn() -> S) {
         let broken = parts.iter().copied().flatten().filter(breaks);
         failed.extend(broken.map(|(name, _)| format!("{port}: {name}")));
     }
+    for (name, case) in [entities::CASES, names::CASES].into_iter().flatten() {
+        let by_steps = || case(&mut Store { by_steps: true, ..Store::new(fresh()) });
+        if catch_unwind(AssertUnwindSafe(by_steps)).is_err() {
+            failed.push(format!("registry, step by step: {name}"));
+        }
+    }
     assert!(failed.is_empty(), "the store breaks its contract: {failed:?}");
 }
 
@@ -83,12 +91,14 @@ struct Store {
     open: Option<Open>,
     /// The moment of the transactions that come.
     now: Stamp,
+    /// Whether a sync is made step by step, a commit each.
+    by_steps: bool,
 }
 
 impl Store {
     fn new(mut subject: impl Subject + 'static) -> Self {
         let open = Some(subject.open());
-        Self { subject: Box::new(subject), open, now: stamp(0) }
+        Self { subject: Box::new(subject), open, now: stamp(0), by_steps: false }
     }
 
     fn opened(&mut self) -> &mut Open {
@@ -142,7 +152,22 @@ impl Store {
 
     fn sync_at(&mut self, subscriptions: &[DesiredSubscription], now: Timestamp) -> Entities {
         let desired = Desired { subscriptions: subscriptions.to_vec(), ..Desired::default() };
-        self.at(secs_of(now)).write(|tx| tx.sync_entities(&desired, now))
+        self.at(secs_of(now));
+        if !self.by_steps {
+            return self.write(|tx| tx.sync_entities(&desired, now));
+        }
+        self.take_steps(&desired, now, usize::MAX);
+        Known::read(self.reader()).unwrap().entities(&desired)
+    }
+
+    /// Goes towards what is wanted, up to so many steps that need no commit in common; whether all of them were taken.
+    fn take_steps(&mut self, desired: &Desired, now: Timestamp, most: usize) -> bool {
+        let Steps { together, rest } = Steps::between(&Known::read(self.reader()).unwrap(), desired);
+        self.write(|tx| together.iter().try_for_each(|step| tx.take_step(step, now)));
+        for step in rest.iter().take(most) {
+            self.write(|tx| tx.take_step(step, now));
+        }
+        rest.len() <= most
     }
 
     /// A confirmed push subscription to the topic of the samples.

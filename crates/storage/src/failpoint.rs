@@ -17,7 +17,7 @@ pub const ALL: [&str; 8] = [
 ];
 
 /// The points in the loops of parts that must live, where a test can make one panic: `FAILPOINTS=core-turn=3*off->panic`.
-pub const PARTS: [&str; 10] = [
+pub const PARTS: [&str; 13] = [
     CORE_TURN,
     WRITER_TURN,
     CHECKPOINT_TURN,
@@ -27,6 +27,9 @@ pub const PARTS: [&str; 10] = [
     HANDSHAKE,
     WAKE_UPS,
     RELOAD,
+    STAGED,
+    CHANGING,
+    DECLARING,
     DECLARED,
 ];
 
@@ -48,7 +51,13 @@ pub const HANDSHAKE: &str = "handshake";
 pub const WAKE_UPS: &str = "wake-ups";
 /// A reload has read the files and done nothing else.
 pub const RELOAD: &str = "reload";
-/// A reload has changed topics, queues, subscriptions and their workers, and no route.
+/// A slice of a large configuration is durable, and more of it is to come.
+pub const STAGED: &str = "staged";
+/// A change of the configuration, by files or an API, is in the writer's batch and not committed.
+pub const CHANGING: &str = "changing";
+/// Some of what a reload changes of topics, queues and subscriptions is durable, and more of it is to come.
+pub const DECLARING: &str = "declaring";
+/// A change of the configuration is in the store, topics, queues, subscriptions and their workers are those of it, and routes are not.
 pub const DECLARED: &str = "declared";
 
 /// The writer has applied a batch and not committed it.

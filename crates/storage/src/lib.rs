@@ -32,6 +32,7 @@ pub mod ports;
 pub mod queue;
 pub mod registry;
 pub mod retention;
+pub mod steps;
 pub mod throttle;
 pub mod vital;
 pub mod writer;

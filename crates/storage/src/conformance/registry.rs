@@ -128,4 +128,8 @@ fn small_values_are_kept(store: &mut Store) {
     store.reopen();
     assert_eq!(store.write(|tx| tx.get_value("signing-key")).as_deref(), Some(&b"\0two"[..]));
     assert_eq!(store.write(|tx| tx.get_value("other")), None);
+    assert!(store.write(|tx| tx.delete_value("signing-key")));
+    assert!(!store.write(|tx| tx.delete_value("signing-key")), "it was gone");
+    store.reopen();
+    assert_eq!(store.write(|tx| tx.get_value("signing-key")), None);
 }

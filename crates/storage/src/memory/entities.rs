@@ -8,6 +8,7 @@ use crate::entities::{
     SubscriptionState, Topic,
 };
 use crate::identity::{self, Assignment, Change, Match};
+use crate::steps::Step;
 
 impl State {
     pub(super) fn sync(&mut self, desired: &Desired, (wall, now): (Timestamp, Stamp)) -> Entities {
@@ -38,21 +39,44 @@ impl State {
         }
         let head = self.head;
         for subscriber in self.subscriptions.edit().values_mut() {
-            let subscription = &mut subscriber.subscription;
-            if !entities.subscriptions.iter().any(|wanted| wanted.id == subscription.id) {
-                if subscription.removed_at.is_none()
-                    && subscription.protocol.is_pull()
-                    && !subscription.state.is_disabled()
-                    && !std::mem::replace(&mut subscriber.has_gap, true)
-                {
-                    subscription.cursor = Cursor { dispatched_to: head, done_to: head };
-                }
-                subscription.removed_at.get_or_insert(wall);
-                subscriber.removed.get_or_insert(now);
-                entities.removed.push(subscription.clone());
+            if !entities.subscriptions.iter().any(|wanted| wanted.id == subscriber.subscription.id) {
+                subscriber.remove(head, (wall, now));
+                entities.removed.push(subscriber.subscription.clone());
             }
         }
         entities
+    }
+
+    pub(super) fn take_step(&mut self, step: &Step, moment: (Timestamp, Stamp)) {
+        match step {
+            Step::Topic(name) => drop(self.ensure_topic(name)),
+            Step::Queue(name, retention) => {
+                let id = self.ensure_queue(name);
+                let table = self.message_retention.edit();
+                match retention {
+                    Some(retention) => table.insert(id, *retention),
+                    None => table.remove(&id),
+                };
+            }
+            Step::Unname(id) if self.subscriptions.contains_key(id) => self.take_names(vec![*id]),
+            Step::Unname(_) => {}
+            Step::Keep(id, wanted) => {
+                match self.subscriptions.get(id).map(|known| known.subscription.clone()) {
+                    Some(known) => drop(self.keep_subscription(&known, wanted)),
+                    None => self.take_step(&Step::Add(wanted.clone()), moment),
+                }
+            }
+            Step::Add(wanted) => {
+                let topic = self.ensure_topic(&wanted.topic);
+                self.add_subscription(topic, wanted, moment);
+            }
+            Step::Remove(id) => {
+                let head = self.head;
+                if let Some(subscriber) = self.subscriptions.edit().get_mut(id) {
+                    subscriber.remove(head, moment);
+                }
+            }
+        }
     }
 
     pub(super) fn ensure_topic(&mut self, name: &str) -> TopicId {
@@ -154,6 +178,20 @@ impl State {
 }
 
 impl Subscriber {
+    /// It is wanted no longer. A queue misses what comes after the head.
+    fn remove(&mut self, head: Position, (wall, now): (Timestamp, Stamp)) {
+        let subscription = &mut self.subscription;
+        if subscription.removed_at.is_none()
+            && subscription.protocol.is_pull()
+            && !subscription.state.is_disabled()
+            && !std::mem::replace(&mut self.has_gap, true)
+        {
+            subscription.cursor = Cursor { dispatched_to: head, done_to: head };
+        }
+        subscription.removed_at.get_or_insert(wall);
+        self.removed.get_or_insert(now);
+    }
+
     /// What becomes of its state.
     pub(super) fn change(&mut self, change: Change, wanted: &DesiredSubscription) {
         let subscription = &mut self.subscription;

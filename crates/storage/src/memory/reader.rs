@@ -1,6 +1,7 @@
 //! Reads of what is committed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use event::{Event, EventId, Position, Stamp, TopicId};
 
@@ -10,7 +11,7 @@ use super::state::State;
 use super::transaction::waits;
 use crate::Result;
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId, DeliveryState};
-use crate::entities::{QueueId, Subscription, SubscriptionId};
+use crate::entities::{Queue, QueueId, Subscription, SubscriptionId, Topic};
 use crate::ports::{
     DeliveriesReader, EventPage, Lag, LogReader, QueuesReader, RegistryReader, StoreStats, UpkeepReader,
     Waiting,
@@ -246,6 +247,19 @@ impl DeliveriesReader for MemoryReader {
 }
 
 impl RegistryReader for MemoryReader {
+    fn topics(&self) -> Result<Vec<Topic>> {
+        let state = self.state()?;
+        Ok(state.topics.iter().map(|(id, name)| Topic { id: *id, name: name.clone() }).collect())
+    }
+
+    fn queues(&self) -> Result<Vec<(Queue, Option<Duration>)>> {
+        let state = self.state()?;
+        let queue = |(id, name): (&QueueId, &String)| {
+            (Queue { id: *id, name: name.clone() }, state.message_retention.get(id).copied())
+        };
+        Ok(state.queues.iter().map(queue).collect())
+    }
+
     fn subscriptions(&self) -> Result<Vec<Subscription>> {
         let state = self.state()?;
         Ok(state.subscriptions.values().map(|subscriber| subscriber.subscription.clone()).collect())

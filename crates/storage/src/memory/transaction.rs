@@ -18,6 +18,7 @@ use crate::ports::{DeliveriesTx, JournalTx, LogTx, QueuesTx, RegistryTx, UpkeepT
 use crate::queue::{MessageHandle, Received, VisibilityChange, message_id};
 use crate::registry::Row;
 use crate::retention::{Housekept, Retention};
+use crate::steps::Step;
 use crate::{Result, StoreError};
 
 pub(super) struct Transaction {
@@ -218,6 +219,12 @@ impl RegistryTx for Transaction {
         Ok(self.state.sync(desired, (now, self.now)))
     }
 
+    fn take_step(&mut self, step: &Step, now: Timestamp) -> Result<()> {
+        self.trace.note(Trace::Stamped);
+        self.state.take_step(step, (now, self.now));
+        Ok(())
+    }
+
     fn create_topic(&mut self, name: &str) -> Result<(Topic, bool)> {
         let is_new = self.state.topic_named(name).is_none();
         self.trace.note(if is_new { Trace::Unstamped } else { Trace::Nothing });
@@ -316,6 +323,12 @@ impl RegistryTx for Transaction {
         self.trace.note(Trace::Unstamped);
         self.state.values.edit().insert(name.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    fn delete_value(&mut self, name: &str) -> Result<bool> {
+        let is_gone = self.state.values.edit().remove(name).is_some();
+        self.trace.note(if is_gone { Trace::Unstamped } else { Trace::Nothing });
+        Ok(is_gone)
     }
 
     fn put_row(&mut self, row: &Row) -> Result<()> {

@@ -11,6 +11,7 @@ use crate::entities::{
     Desired, DesiredSubscription, Entities, Queue, QueueId, Subscription, SubscriptionId, Topic,
 };
 use crate::registry::Row;
+use crate::steps::Step;
 
 /// Topics, queues, subscriptions, rows and small values, in an open transaction.
 pub trait RegistryTx {
@@ -38,6 +39,11 @@ pub trait RegistryTx {
     ///
     /// Messages that a queue has stay there when its subscription moves to another queue; what it missed goes to the new one.
     fn sync_entities(&mut self, desired: &Desired, now: Timestamp) -> Result<Entities>;
+
+    /// Does one step of those that lead to what a configuration wants ([`Steps`](crate::steps::Steps)): all of them together do what
+    /// [`RegistryTx::sync_entities`] does. It costs what it touches, however many others there are. What is new owns events from the commit of its
+    /// own step on.
+    fn take_step(&mut self, step: &Step, now: Timestamp) -> Result<()>;
 
     /// The topic of this name, and whether it is new. A name whose topic was deleted gets a new number and a life of its own.
     fn create_topic(&mut self, name: &str) -> Result<(Topic, bool)>;
@@ -92,6 +98,9 @@ pub trait RegistryTx {
     /// Sets a value of the table of small things.
     fn put_value(&mut self, name: &str, value: &[u8]) -> Result<()>;
 
+    /// Deletes a value of the table of small things. `false` if there was none.
+    fn delete_value(&mut self, name: &str) -> Result<bool>;
+
     /// Inserts a row of the registry, or replaces the one of the same kind and id. One that is there already as it is costs nothing.
     ///
     /// # Errors
@@ -108,6 +117,12 @@ pub trait RegistryTx {
 
 /// Reads of the registry.
 pub trait RegistryReader {
+    /// All topics.
+    fn topics(&self) -> Result<Vec<Topic>>;
+
+    /// All queues, each with how long it keeps a message; `None`: `Retention::queue_message`.
+    fn queues(&self) -> Result<Vec<(Queue, Option<Duration>)>>;
+
     /// All subscriptions, removed ones too.
     fn subscriptions(&self) -> Result<Vec<Subscription>>;
 

@@ -71,15 +71,44 @@ fn sync_subscriptions(
         entities.subscriptions.push(there(database, id)?);
     }
     for known in known.iter().filter(|known| !kept.contains(&known.id)) {
-        if known.removed_at.is_none() {
-            mark_removed(database, known.id, Some((wall, now)))?;
-            if known.protocol.is_pull() && !known.state.is_disabled() {
-                gaps::begin(database, known.id, head)?;
-            }
-        }
+        remove(database, known, head, (wall, now))?;
         entities.removed.push(there(database, known.id)?);
     }
     Ok(())
+}
+
+/// It is wanted no longer. A queue misses what comes after the head.
+pub(super) fn remove(
+    database: &Connection,
+    known: &Subscription,
+    head: Position,
+    moment: (Timestamp, Stamp),
+) -> Result<()> {
+    if known.removed_at.is_some() {
+        return Ok(());
+    }
+    mark_removed(database, known.id, Some(moment))?;
+    if known.protocol.is_pull() && !known.state.is_disabled() {
+        gaps::begin(database, known.id, head)?;
+    }
+    Ok(())
+}
+
+/// All topics, by number.
+pub(super) fn topics(database: &Connection) -> Result<Vec<Topic>> {
+    let sql = "SELECT id, name FROM topics ORDER BY id";
+    database.list("read the topics", sql, [], |row| Ok(Topic { id: TopicId(row.get(0)?), name: row.get(1)? }))
+}
+
+/// All queues, by number, with how long they keep a message.
+pub(super) fn queues(database: &Connection) -> Result<Vec<(Queue, Option<Duration>)>> {
+    let sql = "SELECT id, name, retention FROM queues ORDER BY id";
+    database.list("read the queues", sql, [], |row| {
+        let retention: Option<i64> = row.get(2)?;
+        let retention =
+            retention.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or_default()));
+        Ok((Queue { id: QueueId(row.get(0)?), name: row.get(1)? }, retention))
+    })
 }
 
 /// The last position that was ever given.

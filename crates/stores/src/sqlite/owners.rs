@@ -8,6 +8,7 @@ use storage::Result;
 use storage::dropped::Dropped;
 use storage::entities::{DesiredSubscription, Queue, QueueId, Subscription, SubscriptionId, Topic};
 use storage::identity::{self, OneMore};
+use storage::steps::Step;
 
 use super::dropped::{self, Of};
 use super::entities;
@@ -63,6 +64,47 @@ impl Transaction {
         let subscription = entities::there(database, id)?;
         self.reroute(&subscription)?;
         Ok((subscription, is_new))
+    }
+
+    /// One step to what a configuration wants.
+    pub(super) fn step(&mut self, step: &Step, now: Timestamp) -> Result<()> {
+        match step {
+            Step::Topic(name) => self.make_topic(name).map(drop),
+            Step::Queue(name, retention) => {
+                let (queue, is_new) = self.make_queue(name, *retention)?;
+                if !is_new {
+                    entities::set_retention(&self.database, queue.id, *retention)?;
+                }
+                Ok(())
+            }
+            Step::Unname(id) => entities::take_names(&self.database, vec![*id]),
+            Step::Keep(id, wanted) => match entities::find(&self.database, *id)? {
+                Some(known) => {
+                    let head = entities::head(&self.database)?;
+                    entities::keep_subscription(&self.database, &known, wanted, head)?;
+                    // Where it was sent before, too: a queue may have become another one.
+                    self.unroute(&known);
+                    let kept = entities::there(&self.database, *id)?;
+                    self.reroute(&kept)
+                }
+                None => self.step(&Step::Add(wanted.clone()), now),
+            },
+            Step::Add(wanted) => {
+                let (topic, _) = self.make_topic(&wanted.topic)?;
+                let (head, moment) = (entities::head(&self.database)?, (now, self.now));
+                let id = entities::add_subscription(&self.database, (topic.id, wanted), head, moment)?;
+                let added = entities::there(&self.database, id)?;
+                self.reroute(&added)
+            }
+            Step::Remove(id) => {
+                let Some(known) = entities::find(&self.database, *id)? else { return Ok(()) };
+                let head = entities::head(&self.database)?;
+                entities::remove(&self.database, &known, head, (now, self.now))?;
+                self.unroute(&known);
+                self.sweep.entities_changed();
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn end_subscription(&mut self, id: SubscriptionId) -> Result<Dropped> {

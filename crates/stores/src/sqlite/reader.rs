@@ -7,11 +7,12 @@
 //! I/O error, is called damaged.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use event::{Event, EventId, Position, Stamp, TopicId};
 use rusqlite::{Connection, OpenFlags, params};
 use storage::delivery::{Attempt, Death, Delivery, DeliveryId};
-use storage::entities::{QueueId, Subscription, SubscriptionId};
+use storage::entities::{Queue, QueueId, Subscription, SubscriptionId, Topic};
 use storage::ports::{
     DeliveriesReader, Lag, LogReader, QueuesReader, RegistryReader, StoreStats, UpkeepReader, Waiting,
 };
@@ -253,6 +254,14 @@ impl DeliveriesReader for Readers {
 }
 
 impl RegistryReader for Readers {
+    fn topics(&self) -> Result<Vec<Topic>> {
+        self.read(entities::topics)
+    }
+
+    fn queues(&self) -> Result<Vec<(Queue, Option<Duration>)>> {
+        self.read(entities::queues)
+    }
+
     fn subscriptions(&self) -> Result<Vec<Subscription>> {
         self.read(entities::all)
     }

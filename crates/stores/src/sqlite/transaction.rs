@@ -22,6 +22,7 @@ use storage::ports::{DeliveriesTx, JournalTx, LogTx, QueuesTx, RegistryTx, Upkee
 use storage::queue::{MessageHandle, Received, VisibilityChange};
 use storage::registry::Row;
 use storage::retention::{Housekept, Retention};
+use storage::steps::Step;
 use storage::throttle::Throttle;
 use storage::{Result, StoreError};
 use uuid::Uuid;
@@ -275,6 +276,11 @@ impl RegistryTx for Transaction {
         Ok(entities)
     }
 
+    fn take_step(&mut self, step: &Step, now: Timestamp) -> Result<()> {
+        self.stamped.note(Trace::Stamped);
+        self.step(step, now)
+    }
+
     fn create_topic(&mut self, name: &str) -> Result<(Topic, bool)> {
         self.make_topic(name)
     }
@@ -340,6 +346,11 @@ impl RegistryTx for Transaction {
     fn put_value(&mut self, name: &str, value: &[u8]) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO small_values (name, value) VALUES (?1, ?2)";
         self.database.run("write a value", sql, (name, value)).map(drop)
+    }
+
+    fn delete_value(&mut self, name: &str) -> Result<bool> {
+        let sql = "DELETE FROM small_values WHERE name = ?1";
+        Ok(self.database.run("delete a value", sql, [name])? > 0)
     }
 
     fn put_row(&mut self, row: &Row) -> Result<()> {

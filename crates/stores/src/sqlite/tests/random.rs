@@ -229,6 +229,7 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, (now, moment): (Timestamp, St
             let handle = MessageHandle { seq: *seq, receive_count: 1 };
             told(tx.change_visibility(QueueId(*queue), handle, secs(*visibility)))
         }
+        Op::Value(0..=63) => told(tx.delete_value("value")) + &told(tx.get_value("value")),
         Op::Value(value) => told(tx.put_value("value", &[*value])) + &told(tx.get_value("value")),
         Op::PutRow { .. } | Op::DeleteRow(_) => apply_to_registry(tx, op),
         Op::Housekeep { budget } => to_the_end(*budget, || tx.housekeep(&limits(), now, *budget)),
