@@ -17,6 +17,13 @@ pub enum HubError {
         #[source]
         source: StoreError,
     },
+    /// The store took a change, which is in several commits, and failed at a later one: what is left is to be done.
+    #[error("the store has the change, and has not done all of it")]
+    Unfinished {
+        /// The store's own words.
+        #[source]
+        source: StoreError,
+    },
     /// As many long polls as are allowed wait already. The caller may come again in a while.
     #[error("{limit} long polls are waiting already")]
     TooManyPolls {
@@ -54,7 +61,7 @@ impl HubError {
     /// Whether the same command may succeed later, without a restart.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Store { source, .. } => {
+            Self::Store { source, .. } | Self::Unfinished { source } => {
                 matches!(source, StoreError::Full(_) | StoreError::Overloaded { .. } | StoreError::Stalled(_))
             }
             Self::TooManyPolls { .. } | Self::NoKey | Self::NoRandomness { .. } => true,

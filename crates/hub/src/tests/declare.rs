@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use storage::Tx;
-use storage::entities::{Desired, Entities, Protocol, SubscriptionState};
+use storage::entities::{Desired, DesiredSubscription, Entities, Protocol, SubscriptionState};
 use storage::memory::CommitFault;
+use uuid::Uuid;
 
 use crate::queue::Receive;
 use crate::subscription::Confirmation;
 use crate::testing::{EMPTY_QUEUE, QUEUE, RAW_QUEUE, Stage, TOKEN, WEBHOOK, desired};
-use crate::{HubError, QueueSettings, Settings};
+use crate::{HubError, QueueSettings, STEPS_AT_ONCE, Settings};
 
 const NOW: Receive = Receive { max: 10, visibility: None, wait: None };
 
@@ -129,4 +130,39 @@ async fn a_store_that_refuses_changes_nothing() {
     let kept = stage.deps.reader.subscriptions().unwrap();
     assert!(kept.iter().all(|one| one.removed_at.is_none()), "{kept:?}");
     assert_eq!(kept.iter().filter(|one| one.protocol.is_pull()).count(), 2);
+}
+
+/// What is wanted with so many webhooks more than one commit makes.
+fn with_many(count: usize) -> Desired {
+    let mut wanted = desired();
+    let like = wanted.subscriptions.iter().find(|one| one.protocol.is_push()).unwrap().clone();
+    wanted.subscriptions.extend((0..count).map(|number| DesiredSubscription {
+        endpoint: format!("http://localhost:9/{number}"),
+        confirm_with: None,
+        uuid: Uuid::from_u128(1_000 + number as u128),
+        ..like.clone()
+    }));
+    wanted
+}
+
+#[tokio::test]
+async fn a_large_declaration_that_breaks_off_behind_its_first_commit_is_finished_by_the_next() {
+    let stage = Stage::new().await;
+    let before = stage.deps.reader.subscriptions().unwrap().len();
+    let many = 3 * STEPS_AT_ONCE;
+    let wanted = with_many(many);
+    let there = || stage.deps.reader.subscriptions().unwrap();
+    stage.memory.spare_next_commit();
+    stage.memory.fail_next_commit(CommitFault::Full);
+    let failed = stage.hub.declare(wanted.clone(), no_settings, keep).await;
+    assert!(matches!(failed, Err(HubError::Unfinished { .. })), "{failed:?}");
+    assert_eq!(there().len(), before + STEPS_AT_ONCE, "the first commit, and no other");
+    let kept = stage.deps.writer.transact(|tx| tx.get_value("kept")).await.unwrap();
+    assert_eq!(kept.as_deref(), Some(&b"beside it"[..]), "it decides");
+    let newest = there().iter().map(|one| one.id).max().unwrap();
+    assert!(stage.hub.watch_subscription(newest).is_none(), "nothing of it is served");
+
+    let entities = stage.hub.declare(wanted, no_settings, nothing_else).await.unwrap();
+    assert_eq!((entities.subscriptions.len(), there().len()), (before + many, before + many));
+    assert!(stage.hub.watch_subscription(newest).is_some());
 }
