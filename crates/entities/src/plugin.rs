@@ -9,7 +9,7 @@ use crate::field::FieldError;
 use crate::{Origin, name};
 
 /// A configured plug-in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plugin {
     /// Its id.
     pub id: Uuid,

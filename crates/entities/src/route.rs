@@ -12,7 +12,7 @@ use crate::service::foreign_character;
 use crate::{Origin, name, normalise};
 
 /// Which requests go to a service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// Its id.
     pub id: Uuid,

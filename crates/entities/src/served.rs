@@ -34,7 +34,7 @@ pub struct ServedUpstream {
 }
 
 /// Who may be known, and by what.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// All consumers.
     pub consumers: Vec<Arc<Consumer>>,
@@ -45,7 +45,7 @@ pub struct Known {
 }
 
 /// A route that requests find.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServedRoute {
     /// Where it leads; `None` if nowhere: its plug-ins run.
     pub service: Option<Arc<Service>>,
@@ -56,7 +56,7 @@ pub struct ServedRoute {
 }
 
 /// A plug-in that runs; routes that have the same one share it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owned {
     /// The plug-in.
     pub plugin: Arc<Plugin>,

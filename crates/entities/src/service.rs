@@ -13,7 +13,7 @@ use crate::normalise::is_unreserved;
 use crate::{Origin, name};
 
 /// What the gateway stands in front of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Its id.
     pub id: Uuid,

@@ -1,7 +1,6 @@
 //! From the checked configuration to what the hot path needs.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use entities::service::Protocol;
@@ -85,44 +84,161 @@ pub enum CompileError<E> {
 pub fn compile<E, B>(
     served: &Served,
     destinations: &Destinations,
-    mut build: B,
+    build: B,
 ) -> Result<Router, CompileError<E>>
 where
     B: FnMut(&Owned) -> Result<(Scope, Instance), E>,
 {
-    let mut services: HashMap<_, Backend> = HashMap::new();
-    let making = Making { authorities: Authorities::of(served), upstreams: upstreams(served), destinations };
-    let mut built: HashMap<*const Owned, (Scope, Instance)> = HashMap::new();
-    // Kong gives a tie to the older route. Those of one age, or of none (that of the load), keep the order of the file.
-    let mut by_age: Vec<_> = served.routes.iter().collect();
-    by_age.sort_by_key(|served| served.route.created_at);
-    let mut routes = Vec::with_capacity(by_age.len());
-    let mut make = |placed: &[Arc<Owned>]| {
-        let made = placed.iter().map(|plugin| match built.entry(Arc::as_ptr(plugin)) {
-            Entry::Occupied(known) => Ok(known.get().clone()),
-            Entry::Vacant(free) => {
-                let made = build(plugin).map_err(|source| CompileError::Plugin {
-                    name: plugin.plugin.name.clone(),
-                    owner: plugin.owner.clone(),
-                    source,
-                })?;
-                Ok(free.insert(made).clone())
-            }
-        });
-        made.collect::<Result<Vec<_>, CompileError<E>>>()
-    };
-    for ServedRoute { service, route, plugins } in by_age {
-        let compiled = match service {
-            Some(service) => Some(match services.entry(service.id) {
-                Entry::Occupied(known) => known.get().clone(),
-                Entry::Vacant(free) => free.insert(making.backend(service)?).clone(),
-            }),
-            None => None,
-        };
-        routes.push(self::route(service.as_deref(), route, compiled, Chains::choose(&make(plugins)?))?);
+    Compiled::default().next(served, destinations, build)
+}
+
+/// What was compiled last. The next generation shares with it whatever is the same, so that one changed route costs one.
+///
+/// A service is the same if its entity is, and no authority and no upstream has changed; a plug-in if its entity and its owner are, and
+/// [`Compiled::forget_plugins`] was not called; a route if its entity is, and its service and all its plug-ins are the same. Whatever else any of them
+/// is made of belongs into these comparisons.
+#[derive(Default)]
+pub struct Compiled {
+    authorities: Vec<Arc<CaCertificate>>,
+    upstreams: Vec<ServedUpstream>,
+    services: HashMap<Uuid, Made<entities::Service, Backend>>,
+    plugins: HashMap<Uuid, Made<Owned, Placed>>,
+    routes: HashMap<Uuid, (ServedRoute, Arc<Route>)>,
+}
+
+/// A plug-in that was made, with what it is for.
+type Placed = (Scope, Instance);
+
+/// What was made of an entity.
+struct Made<T, M> {
+    of: Arc<T>,
+    made: M,
+    /// Whether it is that of the generation before.
+    is_old: bool,
+}
+
+impl Compiled {
+    /// As [`compile`]. After an error, the next one shares with what there was before.
+    ///
+    /// # Errors
+    /// As [`compile`].
+    pub fn next<E, B>(
+        &mut self,
+        served: &Served,
+        destinations: &Destinations,
+        build: B,
+    ) -> Result<Router, CompileError<E>>
+    where
+        B: FnMut(&Owned) -> Result<(Scope, Instance), E>,
+    {
+        if self.authorities != served.authorities || self.upstreams != served.upstreams {
+            self.services.clear();
+        }
+        let (authorities, upstreams) = (served.authorities.clone(), served.upstreams.clone());
+        let now = Self { authorities, upstreams, ..Self::default() };
+        let making =
+            Making { authorities: Authorities::of(served), upstreams: upstreams_of(served), destinations };
+        let mut next = Next { before: self, now, making, build };
+        // Kong gives a tie to the older route. Those of one age, or of none (that of the load), keep the order of the file.
+        let mut by_age: Vec<_> = served.routes.iter().collect();
+        by_age.sort_by_key(|served| served.route.created_at);
+        let routes = by_age.into_iter().map(|served| next.route(served)).collect::<Result<Vec<_>, _>>()?;
+        let unrouted = Chains::choose(&next.plugins(&served.global)?.0);
+        let router = Router::new(routes)?.with_unrouted(unrouted);
+        *self = next.now;
+        Ok(router)
     }
-    let unrouted = Chains::choose(&make(&served.global)?);
-    Ok(Router::new(routes)?.with_unrouted(unrouted))
+
+    /// Has all plug-ins made anew: what they were made with has changed.
+    pub fn forget_plugins(&mut self) {
+        self.plugins.clear();
+    }
+}
+
+/// A generation that is being compiled.
+struct Next<'a, B> {
+    before: &'a Compiled,
+    now: Compiled,
+    making: Making<'a>,
+    build: B,
+}
+
+impl<B> Next<'_, B> {
+    fn route<E>(&mut self, served: &ServedRoute) -> Result<Arc<Route>, CompileError<E>>
+    where
+        B: FnMut(&Owned) -> Result<(Scope, Instance), E>,
+    {
+        let ServedRoute { service, route, plugins } = served;
+        let (compiled, has_old_service) = match service {
+            Some(service) => {
+                let (compiled, is_old) = self.service(service)?;
+                (Some(compiled), is_old)
+            }
+            None => (None, true),
+        };
+        let (instances, are_old) = self.plugins(plugins)?;
+        let before = self
+            .before
+            .routes
+            .get(&route.id)
+            .filter(|(before, _)| has_old_service && are_old && before == served);
+        let made = match before {
+            Some((_, made)) => made.clone(),
+            None => Arc::new(self::route(service.as_deref(), route, compiled, Chains::choose(&instances))?),
+        };
+        self.now.routes.insert(route.id, (served.clone(), made.clone()));
+        Ok(made)
+    }
+
+    /// And whether it is that of the generation before.
+    fn service<E>(&mut self, of: &Arc<entities::Service>) -> Result<(Backend, bool), CompileError<E>> {
+        if let Some(known) = self.now.services.get(&of.id) {
+            return Ok((known.made.clone(), known.is_old));
+        }
+        let before = self.before.services.get(&of.id).filter(|before| before.of == *of);
+        let made = match before {
+            Some(before) => before.made.clone(),
+            None => self.making.backend(of)?,
+        };
+        let is_old = before.is_some();
+        self.now.services.insert(of.id, Made { of: of.clone(), made: made.clone(), is_old });
+        Ok((made, is_old))
+    }
+
+    /// And whether all of them are those of the generation before.
+    fn plugins<E>(&mut self, placed: &[Arc<Owned>]) -> Result<(Vec<Placed>, bool), CompileError<E>>
+    where
+        B: FnMut(&Owned) -> Result<(Scope, Instance), E>,
+    {
+        let (mut instances, mut are_old) = (Vec::with_capacity(placed.len()), true);
+        for of in placed {
+            let (made, is_old) = match self.now.plugins.get(&of.plugin.id) {
+                Some(known) => (known.made.clone(), known.is_old),
+                None => self.plugin(of)?,
+            };
+            are_old &= is_old;
+            instances.push(made);
+        }
+        Ok((instances, are_old))
+    }
+
+    fn plugin<E>(&mut self, of: &Arc<Owned>) -> Result<(Placed, bool), CompileError<E>>
+    where
+        B: FnMut(&Owned) -> Result<(Scope, Instance), E>,
+    {
+        let before = self.before.plugins.get(&of.plugin.id).filter(|before| before.of == *of);
+        let is_old = before.is_some();
+        let made = match before {
+            Some(before) => before.made.clone(),
+            None => (self.build)(of).map_err(|source| CompileError::Plugin {
+                name: of.plugin.name.clone(),
+                owner: of.owner.clone(),
+                source,
+            })?,
+        };
+        self.now.plugins.insert(of.plugin.id, Made { of: of.clone(), made: made.clone(), is_old });
+        Ok((made, is_old))
+    }
 }
 
 /// The certificates of authorities, in DER, by id.
@@ -152,7 +268,7 @@ impl Authorities {
 }
 
 /// The upstreams by their names, in lower case as the hosts of services are.
-fn upstreams(served: &Served) -> HashMap<String, &ServedUpstream> {
+fn upstreams_of(served: &Served) -> HashMap<String, &ServedUpstream> {
     served.upstreams.iter().map(|one| (one.upstream.name.to_ascii_lowercase(), one)).collect()
 }
 

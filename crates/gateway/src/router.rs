@@ -5,6 +5,7 @@
 //! Only wildcard hosts are looked at one by one.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use foldhash::HashMap;
 use http::Method;
@@ -15,7 +16,7 @@ use crate::table::{HostPattern, PathPattern, Route};
 
 /// Routes, compiled.
 pub struct Router {
-    routes: Vec<Route>,
+    routes: Vec<Arc<Route>>,
     /// By rank: the route's index, its path's kind, and what else must match.
     entries: Vec<Entry>,
     exact_hosts: HashMap<String, HostTable>,
@@ -63,11 +64,12 @@ pub struct Match<'r> {
 pub struct TooManyRegexes(#[source] regex::Error);
 
 impl Router {
-    /// Compiles routes; their order is the order in which they were created.
+    /// Compiles routes; their order is the order in which they were created. Generations may share them.
     ///
     /// # Errors
     /// If the regexes of one host's routes are together larger than the regex engine takes.
-    pub fn new(routes: Vec<Route>) -> Result<Self, TooManyRegexes> {
+    pub fn new<R: Into<Arc<Route>>>(routes: Vec<R>) -> Result<Self, TooManyRegexes> {
+        let routes: Vec<Arc<Route>> = routes.into_iter().map(Into::into).collect();
         let mut split: Vec<(usize, Option<PathPattern>)> = Vec::new();
         for (index, route) in routes.iter().enumerate() {
             if route.paths.is_empty() {
@@ -75,7 +77,7 @@ impl Router {
             }
             split.extend(route.paths.iter().map(|path| (index, Some(path.clone()))));
         }
-        split.sort_by_key(|(index, path)| rank(&routes[*index], *index, path.as_ref()));
+        split.sort_by_cached_key(|(index, path)| rank(&routes[*index], *index, path.as_ref()));
 
         let mut router = Self {
             entries: split.iter().map(|(route, path)| Entry::new(*route, path.as_ref())).collect(),

@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     fn snapshot(generation: u64) -> Arc<Snapshot> {
-        Arc::new(Snapshot::new(generation, Router::new(Vec::new()).unwrap()))
+        Arc::new(Snapshot::new(generation, Router::new(Vec::<Arc<crate::table::Route>>::new()).unwrap()))
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
