@@ -14,11 +14,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use control::Control;
 use delivery::Deliveries;
 use delivery::signing::KeyHolder;
 use delivery::worker::RedeliverError;
 use gateway::stats::CoreStats;
 use hub::{Hub, HubError};
+use pipeline::PluginKind;
 use serde::Serialize;
 use storage::throttle::Throttle;
 use storage::{Reader, StoreError, Writer};
@@ -34,6 +36,7 @@ mod metrics;
 mod page;
 mod reads;
 pub mod reload;
+mod running;
 mod status;
 mod subscriptions;
 
@@ -75,6 +78,10 @@ pub struct Node {
     pub reloads: Reloads,
     /// Which generation of the configuration is served, and what it declares.
     pub configuration: Arc<Configuration>,
+    /// All entities that are served.
+    pub control: Control,
+    /// The kinds of plug-ins that this node knows.
+    pub kinds: Arc<[&'static dyn PluginKind]>,
 }
 
 impl Node {
@@ -94,7 +101,10 @@ pub fn router(node: Node) -> Router {
         .route("/status", get(status::status))
         .route("/status/ready", get(status::ready))
         .route("/metrics", get(metrics::metrics))
-        .route("/config", post(declarative::post).layer(DefaultBodyLimit::max(declarative::MAX_BODY)))
+        .route(
+            "/config",
+            get(running::get).post(declarative::post).layer(DefaultBodyLimit::max(declarative::MAX_BODY)),
+        )
         .route("/retrohook/reload", post(reload::reload))
         .route("/retrohook/events", get(events::list))
         .route("/retrohook/events/{id}", get(events::one))
@@ -115,6 +125,10 @@ async fn index() -> Response {
         ("GET /status", "whether this node is ready, and what it is doing"),
         ("GET /status/ready", "200 if requests should be sent here, else 503: for load balancers"),
         ("GET /metrics", "the same as numbers, for Prometheus"),
+        (
+            "GET /config?origin=ORIGIN",
+            "the configuration that is served, with variables in the place of secrets",
+        ),
         (
             "POST /config?check_hash=1",
             "serve this configuration instead of the files, until they are read anew",

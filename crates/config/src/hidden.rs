@@ -99,7 +99,7 @@ impl Held {
 }
 
 /// Whether a key names a secret, in any of the ways to write words: `api_key`, `apiKey`, `API-KEY`, `secrets`.
-fn names_a_secret(key: &str) -> bool {
+pub(crate) fn names_a_secret(key: &str) -> bool {
     let mut name = String::with_capacity(key.len() + 4);
     let mut before = '_';
     for c in key.chars() {

@@ -29,6 +29,7 @@ mod secret;
 mod settings;
 mod tree;
 mod variables;
+mod written;
 
 pub use check::{Options, Tolerance, check};
 pub use load::{STANDARD_INPUT, Text, check_texts, load, read_all};
@@ -37,3 +38,4 @@ pub use problem::{Problem, Report};
 pub use published::json_schema;
 pub use settings::check_settings;
 pub use tree::{MAX_DEPTH, MAX_FILE, MAX_NODES, Place};
+pub use written::{Templates, Withheld, Written, write};

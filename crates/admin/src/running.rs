@@ -1,0 +1,73 @@
+//! `GET /config`: the configuration that is served, as a text that could be a file. It says no secret: variables of the environment stand for
+//! them.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use config::{Withheld, Written};
+use pipeline::PluginKind;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{Error, Node, page};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    #[serde(default)]
+    origin: Whose,
+}
+
+/// Whose entities are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Whose {
+    #[default]
+    All,
+    File,
+    Api,
+}
+
+/// `GET /config`, as JSON that has the text as its member `config`, as in Kong; or the text alone where YAML is asked for.
+pub(crate) async fn get(
+    State(node): State<Node>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let Parameters { origin } = page::parameters(parameters, "`origin` (all, file or api)")?;
+    let asks_for_yaml = headers
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("yaml"));
+    // Thousands of entities take a moment; the admin port has one thread.
+    let writing = tokio::task::spawn_blocking(move || write(&node, origin)).await;
+    let written = writing.map_err(|error| Error {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        message: format!("the configuration cannot be written: {error}; this is a bug in Retrohook"),
+        hint: "look at the log".into(),
+    })?;
+    Ok(match asks_for_yaml {
+        true => ([(CONTENT_TYPE, "application/yaml")], written.text).into_response(),
+        false => Json(answer(written)).into_response(),
+    })
+}
+
+fn write(node: &Node, origin: Whose) -> Written {
+    let whole = node.control.whole();
+    let set = match origin {
+        Whose::All => whole.all(),
+        Whose::File => whole.file(),
+        Whose::Api => whole.api(),
+    };
+    let kind = |name: &str| node.kinds.iter().find(|kind| kind.name() == name);
+    config::write(set, &|name| kind(name).map(|kind: &&dyn PluginKind| kind.templates()))
+}
+
+fn answer(Written { text, secrets, left_out }: Written) -> Value {
+    let secret = |Withheld { variable, of }: &Withheld| json!({ "variable": variable, "of": of });
+    json!({ "config": text, "secrets": secrets.iter().map(secret).collect::<Vec<_>>(), "left_out": left_out })
+}
