@@ -25,7 +25,7 @@ fn storm(kills: u32, seed: u64, rules: Rules, weather: Weather) -> Report {
     let program = env!("CARGO_BIN_EXE_retrohook").into();
     let report = storm::run(&Plan { program, kills, seed, rules, weather });
     println!(
-        "{} requests, {} executed; events: {} succeeded, {} unknown ({} found by a restart); {} deliveries repeated; {} reloads, {} changes by APIs; killed at {:?}",
+        "{} requests, {} executed; events: {} succeeded, {} unknown ({} found by a restart); {} deliveries repeated; {} reloads, {} changes by APIs, {} messages; killed at {:?}",
         report.requests,
         report.executed,
         report.succeeded,
@@ -34,6 +34,7 @@ fn storm(kills: u32, seed: u64, rules: Rules, weather: Weather) -> Report {
         report.repeated,
         report.reloads,
         report.edits,
+        report.messages,
         report.points
     );
     report
@@ -62,6 +63,7 @@ fn holds(kills: u32, seed: u64, weather: Weather) -> Report {
         report.violations[..report.violations.len().min(20)].join("\n")
     );
     assert!(report.succeeded > 5 * kills as usize, "too little traffic: {report:?}");
+    assert!(report.messages > kills as usize, "too few messages: {report:?}");
     assert!(report.repeated > 0, "the webhook misbehaved in vain: {report:?}");
     report
 }

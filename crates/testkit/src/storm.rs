@@ -21,12 +21,14 @@ use crate::upstream::Upstream;
 use crate::wait::{self, pause};
 
 mod edits;
+mod messages;
 mod subscribers;
 mod traffic;
 pub mod verdict;
 mod weather;
 
 use edits::Edits;
+use messages::Messages;
 use subscribers::{Manner, QueueReader, Webhook};
 use traffic::Traffic;
 use verdict::{Outcome, Records};
@@ -89,6 +91,8 @@ pub struct Report {
     pub reloads: usize,
     /// Changes by APIs that were acknowledged.
     pub edits: usize,
+    /// Messages that the SNS and SQS APIs acknowledged.
+    pub messages: usize,
 }
 
 /// Where the gateway listens now; nowhere while it is dead.
@@ -99,6 +103,7 @@ struct Target(Arc<Mutex<Option<Addresses>>>);
 struct Addresses {
     proxy: SocketAddr,
     hub: SocketAddr,
+    legacy_admin: SocketAddr,
 }
 
 impl Target {
@@ -135,7 +140,9 @@ pub fn run(plan: &Plan) -> Report {
     let target = Target::default();
     let traffic = Traffic::start(CLIENTS, &target, &mut rng);
     let queue = QueueReader::start(&target);
-    let edits = (plan.weather == Weather::Reloads).then(|| Edits::start(&target, plan.seed));
+    let messages = Messages::start(&target);
+    let edits =
+        (plan.weather == Weather::Reloads).then(|| Edits::start(&target, upstream.address(), plan.seed));
     let mut report = Report::default();
     for kill in 0..plan.kills {
         let aim = choose(kill, plan.weather, &mut rng);
@@ -169,13 +176,15 @@ pub fn run(plan: &Plan) -> Report {
         });
     }
     let sent = traffic.stop();
+    messages.end_sending();
     if let Some(edits) = edits {
-        report.edits = edits.stop(addresses(&process).hub, &mut report.violations);
+        report.edits = edits.stop(addresses(&process), &mut report.violations);
     }
     drain(&process, |log| {
         let of = |known: BTreeSet<String>| log.difference(&known).cloned().collect();
-        [of(webhook.acknowledged()), of(ordered.acknowledged()), of(queue.events())]
+        [of(webhook.acknowledged()), of(ordered.acknowledged()), of(queue.events()), messages.missing()]
     });
+    report.messages = messages.stop(&mut report.violations);
     report.violations.extend(verdict::disorder(&ordered.order()));
     let heard = vec![("webhook", webhook.heard()), ("ordered", ordered.heard()), ("queue", queue.stop())];
     let executed = upstream.executed();
@@ -251,11 +260,12 @@ fn note(output: &str, report: &mut Report) {
 }
 
 fn addresses(process: &Process) -> Addresses {
-    Addresses { proxy: process.proxy(), hub: process.address("hub") }
+    let (hub, legacy_admin) = (process.address("hub"), process.address("legacy-admin"));
+    Addresses { proxy: process.proxy(), hub, legacy_admin }
 }
 
 /// Waits until no intent is open, and everything in the log is with all subscribers; `missing` says what is not.
-fn drain(process: &Process, missing: impl Fn(&BTreeSet<String>) -> [Vec<String>; 3]) {
+fn drain(process: &Process, missing: impl Fn(&BTreeSet<String>) -> [Vec<String>; 4]) {
     let admin = process.admin();
     wait::within(DRAIN, "all intents to be settled", || (admin.open_intents() == 0).then_some(()));
     let log = log(admin);
@@ -272,7 +282,7 @@ fn drain(process: &Process, missing: impl Fn(&BTreeSet<String>) -> [Vec<String>;
         }
         assert!(
             progress.elapsed() < DRAIN,
-            "of {} events {counts:?} are missing at the webhooks and in the queue: {missing:?}\nthe first of them:{}",
+            "of {} events {counts:?} are missing at the webhooks and in the queues\nthe first of them:{}",
             log.len(),
             shown(admin, missing.iter().flatten())
         );
@@ -285,10 +295,10 @@ fn shown<'e>(admin: Admin, events: impl Iterator<Item = &'e String>) -> String {
     events.take(5).map(|id| format!("\n{}", admin.event(id))).collect()
 }
 
-/// The ids of all events in the log.
+/// The ids of all events of requests in the log; messages have a record of their own.
 fn log(admin: Admin) -> BTreeSet<String> {
     let id = |event: &serde_json::Value| event["id"].as_str().map(str::to_owned);
-    admin.events().iter().filter_map(id).collect()
+    admin.events().iter().filter(|event| event["topic"] == "storm").filter_map(id).collect()
 }
 
 fn count(records: &Records, report: &mut Report) {
@@ -356,12 +366,14 @@ topics:
   - {{ name: moody, protocol: http, endpoint: "{}", raw_message_delivery: true, confirm: skip }}
   - {{ name: ordered, protocol: http, endpoint: "{}", raw_message_delivery: true, confirm: skip, fifo: true }}
   - {{ protocol: sqs, endpoint: storm, raw_message_delivery: true }}
-queues:
+{}queues:
 - {{ name: storm, visibility_timeout: 2 }}
-"#,
+{}"#,
         service("intent"),
         service("strict"),
         webhook.url(),
-        ordered.url()
+        ordered.url(),
+        messages::topic(),
+        messages::queue()
     )
 }

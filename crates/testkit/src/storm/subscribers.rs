@@ -175,7 +175,7 @@ impl Worker {
     }
 }
 
-fn call(client: &mut Client, operation: &str, input: &Value) -> io::Result<Value> {
+pub(super) fn call(client: &mut Client, operation: &str, input: &Value) -> io::Result<Value> {
     let target = format!("AmazonSQS.{operation}");
     let headers = [
         ("host", "localhost"),

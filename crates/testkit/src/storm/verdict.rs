@@ -171,7 +171,16 @@ pub fn judge(records: &Records) -> Vec<String> {
         }
     }
     found.extend(disagreements(records));
+    found.extend(refusals(records));
     found
+}
+
+/// The upstream is always there, and so is the route: what the gateway answers by itself is no answer to what an upstream would have answered.
+fn refusals(records: &Records) -> impl Iterator<Item = String> {
+    let is_served = |sent: &&Sent| !matches!(sent.wish, Wish::Reset | Wish::HalfBody | Wish::HalfLarge);
+    let refused =
+        records.sent.iter().filter(is_served).filter(|sent| matches!(sent.seen, Seen::OfGateway(_)));
+    refused.map(|sent| format!("the gateway refused a request: {sent:?}"))
 }
 
 fn judge_one(sent: &Sent, executed: bool, told: &BTreeSet<&Told>) -> Result<(), &'static str> {
