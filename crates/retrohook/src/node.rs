@@ -32,6 +32,7 @@ mod delivering;
 mod descriptors;
 mod editing;
 mod files;
+mod laps;
 mod ledger;
 mod named;
 mod reach;
@@ -46,6 +47,7 @@ use compiler::Compiler;
 use delivering::{Calls, Delivering};
 use descriptors::Descriptors;
 use files::{Checked, Files};
+use laps::Laps;
 use ledger::{CloseError, Ledger};
 use named::Named;
 use reload::Reloader;
@@ -230,6 +232,8 @@ impl Node {
             reach,
             known,
             unsure: None,
+            is_unfinished: false,
+            laps: Laps::begin(),
             other_ids,
             retired: Vec::new(),
         }
@@ -346,7 +350,10 @@ fn declared(
     // What cannot be served is not to be kept.
     compiler.can_compile(&whole).map_err(StartError::part("compile the configuration"))?;
     let kept = kept.iter().chain(&rewritten).map(control::rows::row).collect();
-    ledger.declare(whole.all(), remembered::with_rows(&remembered, adopted, kept))?;
+    let unstored = |error: storage::StoreError| StartError::Store(error.into());
+    let staged = remembered.stage(&ledger.writer).map_err(unstored)?;
+    ledger.declare(whole.all(), remembered::with_rows(staged, adopted, kept))?;
+    remembered::drop_unfinished(&ledger.writer).map_err(unstored)?;
     Ok((config, whole, other_ids))
 }
 

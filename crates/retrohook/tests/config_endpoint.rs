@@ -228,3 +228,66 @@ fn a_store_of_an_older_version_is_not_emptied_by_a_start_without_files() {
     serves(&scene);
     scene.told(1);
 }
+
+#[test]
+fn what_is_served_can_be_read_and_is_a_configuration_without_secrets() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    scene.setup.config += concat!(
+        "consumers: [{ username: ann, keyauth_credentials: [{ key: a-key-of-hers }] }]\n",
+        "queues: [{ name: jobs, visibility_timeout: 7 }]\n"
+    );
+    scene.start_gateway();
+    let gateway = scene.gateway();
+    let api = json!({ "name": "made", "uris": "/made", "upstream_url": "http://localhost:9" }).to_string();
+    let headers = [("host", "localhost"), ("content-type", "application/json")];
+    let legacy = gateway.address("legacy-admin");
+    let made = client::send(legacy, "POST", "/apis", &headers, api.as_bytes()).expect("an answer");
+    assert_eq!(made.status, 201, "{}", made.text());
+
+    let read = |target: &str| scene.admin().get(target).json();
+    let all = read("/config");
+    let text = all["config"].as_str().expect("a text").to_owned();
+    assert!(!text.contains("a-key-of-hers") && text.contains("/made"), "{text}");
+    let secret = &all["secrets"][0];
+    let variable = secret["variable"].as_str().expect("a name");
+    assert!(text.contains(&format!("key: \"{{vault://env/{variable}}}\"")), "{text}");
+    assert!(
+        secret["of"].as_str().is_some_and(|of| of.starts_with("the key of the keyauth_credential ")),
+        "{secret}"
+    );
+    assert_eq!(all["left_out"], json!([]));
+    let (files, apis) = (read("/config?origin=file"), read("/config?origin=api"));
+    let has = |answer: &Value, word: &str| answer["config"].as_str().expect("a text").contains(word);
+    assert!(has(&files, "mockbin") && !has(&files, "/made"));
+    assert!(!has(&apis, "mockbin") && has(&apis, "/made"));
+    assert_eq!(scene.admin().get("/config?origin=nobody").status, 400);
+
+    // Where YAML is asked for it is the text alone, which `check` takes, and a node serves.
+    let admin = gateway.address("admin");
+    let yaml = [("host", "localhost"), ("accept", "application/yaml")];
+    let answer = client::send(admin, "GET", "/config", &yaml, b"").expect("an answer");
+    assert_eq!((answer.header("content-type"), answer.text()), (Some("application/yaml"), text.clone()));
+    let file = scene.setup.config_file().with_file_name("read.yaml");
+    std::fs::write(&file, &text).expect("the file can be written");
+    let check = |value: Option<&str>| {
+        let mut command = std::process::Command::new(RETROHOOK);
+        command.arg("check").arg(&file).envs(value.map(|value| (variable, value)));
+        let output = command.output().expect("it starts");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(check(Some("a-key-of-hers")), (true, String::new()));
+    // Where it is checked it need not be set.
+    let (taken, warning) = check(None);
+    let unset = format!("the environment variable {variable} is not set");
+    assert!(taken && warning.contains(&unset), "{warning}");
+    scene.setup.env.push((variable.to_owned(), "a-key-of-hers".into()));
+    scene.setup.config = text;
+    scene.kill_and_restart();
+    serves(&scene);
+    let again = scene.admin().get("/config?origin=file").json();
+    assert_eq!(
+        again["config"].as_str(),
+        Some(scene.setup.config.as_str()),
+        "it says of itself what it was given"
+    );
+}

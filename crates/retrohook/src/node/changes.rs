@@ -1,10 +1,12 @@
 //! What a configuration changes of topics, queues and subscriptions, in lines: at a start and at a reload.
 
+use std::collections::HashMap;
+
 use control::{Adopted, Dangling, How, HubChange, HubEntity, Reference};
 use delivery::endpoint::shown;
 use entities::{Entity, Plugin};
 use pipeline::ConfigProblem;
-use storage::entities::{Entities, Subscription, SubscriptionState};
+use storage::entities::{Entities, Subscription, SubscriptionId, SubscriptionState};
 
 /// More changes of one reload are counted and not named.
 const MOST_NAMED: usize = 20;
@@ -78,14 +80,16 @@ fn name(what: &HubEntity) -> String {
 
 /// Subscriptions that are not what they were before.
 pub fn say(before: &[Subscription], entities: &Entities) {
-    who_moved(before, entities);
-    who_is_confirmed(before, entities);
+    let before: HashMap<SubscriptionId, &Subscription> =
+        before.iter().map(|known| (known.id, known)).collect();
+    who_moved(&before, entities);
+    who_is_confirmed(&before, entities);
 }
 
 /// Subscriptions whose endpoint is another one than before.
-fn who_moved(before: &[Subscription], entities: &Entities) {
+fn who_moved(before: &HashMap<SubscriptionId, &Subscription>, entities: &Entities) {
     for now in &entities.subscriptions {
-        let was = before.iter().find(|known| known.id == now.id);
+        let was = before.get(&now.id);
         let Some(was) = was.filter(|was| was.endpoint != now.endpoint) else { continue };
         let consequence = match now.state {
             SubscriptionState::Pending { .. } => "its new endpoint has to confirm",
@@ -106,9 +110,9 @@ fn who_moved(before: &[Subscription], entities: &Entities) {
 }
 
 /// Pending subscriptions that the configuration has just confirmed.
-fn who_is_confirmed(before: &[Subscription], entities: &Entities) {
+fn who_is_confirmed(before: &HashMap<SubscriptionId, &Subscription>, entities: &Entities) {
     let was_pending = |id| {
-        let known = before.iter().find(|known| known.id == id);
+        let known = before.get(&id);
         known.is_some_and(|known| matches!(known.state, SubscriptionState::Pending { .. }))
     };
     let confirmed = entities.subscriptions.iter().filter(|now| now.state == SubscriptionState::Confirmed);

@@ -1,15 +1,16 @@
 //! From a checked configuration to a generation that the data path serves: the same way at a start and at each reload.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use control::Whole;
 use dialing::tls::SystemRoots;
-use entities::{Origin, Owned, Plugin, Served, Set};
+use entities::{Known, Origin, Owned, Plugin, Served, Set};
 use event::TopicId;
 use event::timestamp::Clock;
 use gateway::Snapshot;
-use gateway::compile::CompileError;
+use gateway::compile::{CompileError, Compiled};
 use gateway::destination::Destinations;
 use hub::Names;
 use pipeline::{BuildContext, CheckContext, ConfigProblem, Instance, PluginKind, Scope, Services};
@@ -46,6 +47,16 @@ pub struct Compiler {
     /// For every plug-in; instance and owner are each one's own, and the consumers those of a generation.
     context: BuildContext,
     destinations: Destinations,
+    /// What the last generation is made of.
+    last: RefCell<Last>,
+}
+
+/// A generation that was compiled, and what its plug-ins were made with.
+#[derive(Default)]
+struct Last {
+    compiled: Compiled,
+    known: Arc<Known>,
+    topics: Topics,
 }
 
 impl Compiler {
@@ -60,10 +71,11 @@ impl Compiler {
             region: names.region.clone(),
             account: names.account.clone(),
         };
-        Self { kinds: kinds(), context, destinations: Destinations::new(roots) }
+        Self { kinds: kinds(), context, destinations: Destinations::new(roots), last: RefCell::default() }
     }
 
-    /// Compiles the routes and makes their plug-ins, with the topics that they may name.
+    /// Compiles the routes and makes their plug-ins, with the topics that they may name. What is the same as in the generation that was
+    /// compiled before is shared with it.
     ///
     /// # Errors
     /// What the configuration's checks should have found.
@@ -80,7 +92,12 @@ impl Compiler {
             ..self.context.clone()
         };
         let build = |plugin: &Owned| self.build(plugin, &context);
-        let router = gateway::compile::compile(served, &self.destinations, build)?;
+        let mut last = self.last.borrow_mut();
+        if last.known != served.known || last.topics != *topics {
+            last.compiled.forget_plugins();
+            (last.known, last.topics) = (served.known.clone(), topics.clone());
+        }
+        let router = last.compiled.next(served, &self.destinations, build)?;
         Ok(Snapshot::new(generation, router))
     }
 

@@ -19,6 +19,7 @@ use storage::failpoint;
 use tokio::runtime::Runtime;
 
 use super::delivering::{DeclareError, Delivered, declared};
+use super::laps::Laps;
 use super::ledger;
 use super::reload::{BROKE_OFF, Refused, Reloader};
 use crate::clock::WallClock;
@@ -29,8 +30,10 @@ impl Reloader {
     pub(super) fn change(&mut self, job: Job, runtime: &Runtime) {
         let mut editing = Editing { node: self, runtime };
         // A bug in one API must not end the changes of all; who asked hears that nobody answers.
+        editing.node.laps = Laps::begin();
         let _ = catch_unwind(AssertUnwindSafe(|| job(&mut editing)));
         self.say_whether_sure();
+        self.laps.say();
     }
 }
 
@@ -112,12 +115,15 @@ impl Editing<'_> {
 
     /// Makes a change; the subscriptions that were put, as the store has them.
     fn make(&mut self, edit: &Edit) -> Result<Vec<storage::entities::Subscription>, NotApplied> {
+        self.node.laps.end("asked");
         let newer = self.node.whole.edited(edit).map_err(NotApplied::Refused)?;
         self.refuse_named_topics(edit, &newer)?;
+        self.node.laps.end("validated");
         let node = &mut *self.node;
         let generation = node.known.generation() + 1;
         let routes_change = routes_change(edit) && node.whole.served() != newer.served();
         let snapshot = if routes_change { compile(node, edit, generation, &newer)? } else { None };
+        self.node.laps.end("compiled");
         let plan = Arc::new(self.plan(edit)?);
 
         let node = &mut *self.node;
@@ -128,11 +134,13 @@ impl Editing<'_> {
             }
             unavailable(&error)
         })?;
+        node.laps.end("stored");
         failpoint::hit(failpoint::DECLARED);
         let newer = newer.with_ids(&stored.ids());
         self.deliver(&plan, &stored, &newer)?;
         let node = &mut *self.node;
         node.known.declare(declared(newer.all(), &node.entities));
+        node.laps.end("delivered");
         if routes_change {
             let snapshot = match snapshot {
                 Some(snapshot) => Some(snapshot),
@@ -143,6 +151,7 @@ impl Editing<'_> {
         let node = &mut *self.node;
         node.known.edited(WallClock.now(), generation);
         node.serve_whole(newer);
+        node.laps.end("published");
         node.unsure = None;
         Ok(stored.subscriptions.into_iter().map(|(_, known)| known).collect())
     }

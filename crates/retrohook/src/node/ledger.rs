@@ -22,8 +22,10 @@ use super::{StartError, changes};
 /// Open intents that are turned into events in one commit of the recovery.
 const RECOVER_AT_ONCE: usize = 512;
 
-/// Messages that queues had missed and that are sent in one commit.
+/// Messages that queues had missed and that are sent in one commit at a start.
 const COPY_AT_ONCE: usize = 2_048;
+/// The same while requests wait for the same writer.
+pub const BESIDE_REQUESTS: usize = 64;
 
 /// A node's store.
 pub struct Ledger {
@@ -86,7 +88,7 @@ impl Ledger {
         let recovered = recover(&writer, clock.now())?;
         let ownerless = writer.stats().of_deleted_topics.load(Ordering::Relaxed) as usize;
         // What the last start did not come to the end of, and what this one brings back.
-        let copied = copy_missed(&writer).map_err(store)?;
+        let copied = copy_missed(&writer, COPY_AT_ONCE).map_err(store)?;
         let found = Found { unclean: opened.unclean, recovered: recovered - ownerless, ownerless, copied };
         let entities = Entities::default();
         Ok(Self { writer, reader: opened.reader, feed, entities, retention, found, clock, thread })
@@ -107,7 +109,7 @@ impl Ledger {
             tx.sync_entities(&wanted, now)
         }))?;
         changes::say(&before, &self.entities);
-        self.found.copied += copy_missed(&self.writer).map_err(store)?;
+        self.found.copied += copy_missed(&self.writer, COPY_AT_ONCE).map_err(store)?;
         changes::warn_of_idle_subscriptions(&self.entities);
         self.feed.start_after(self.reader.head().map_err(store)?);
         Ok(())
@@ -210,14 +212,14 @@ fn recover(writer: &Writer, now: Timestamp) -> Result<usize, StartError> {
     }
 }
 
-/// Sends queues that are in the configuration again what they missed; how many messages that were.
+/// Sends queues that are in the configuration again what they missed, so many messages a commit; how many messages that were.
 ///
 /// # Errors
 /// If the store fails; what was not sent is sent by the next call.
-pub fn copy_missed(writer: &Writer) -> storage::Result<usize> {
+pub fn copy_missed(writer: &Writer, at_once: usize) -> storage::Result<usize> {
     let mut total = 0;
     loop {
-        match writer.transact(|tx| tx.copy_missed(COPY_AT_ONCE)).wait()? {
+        match writer.transact(move |tx| tx.copy_missed(at_once)).wait()? {
             0 => return Ok(total),
             some => total += some,
         }

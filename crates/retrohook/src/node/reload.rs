@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use admin::reload::{self, Asked, Asks, Fault, Problem};
 use admin::{Configuration, Reloaded};
 use config::Report;
-use control::{Adopted, Control, Dangling, HubChange, Merged, OtherId, Whole};
+use control::{Adopted, Control, Dangling, Merged, OtherId, Whole};
 use entities::Entity;
 use event::timestamp::Clock;
 use gateway::compile::CompileError;
@@ -28,6 +28,7 @@ use tokio::runtime::Runtime;
 use super::compiler::{self, Compiler};
 use super::delivering::{Declare, DeclareError, declared};
 use super::files::{Checked, Files};
+use super::laps::Laps;
 use super::named::Named;
 use super::reach::{self, Reach};
 use super::remembered::{self, Remembered, Source};
@@ -37,8 +38,14 @@ use crate::{check, report};
 
 /// How long cores may take to come to the next generation; each does between two steps of its requests.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
+/// Between two attempts at what is left of a change for which the store had no room.
+const FINISH_EVERY: Duration = Duration::from_secs(2);
 /// Between two looks whether a generation that was served is nobody's any more.
 const LOOK_AT_RETIRED_EVERY: Duration = Duration::from_secs(1);
+
+/// How much the thread of the changes gives way to others, from 0 to 19: at 10 it has a tenth of their share of a busy core.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 
 /// Why it is not known whether a change is stored, until it has come to its end.
 pub const BROKE_OFF: &str = "it ended unexpectedly, which is a bug in Retrohook, see the log";
@@ -65,10 +72,14 @@ pub struct Reloader {
     pub known: Arc<Configuration>,
     /// Why a change broke off after it had begun to be stored, if one has: what the store has may be more than what is served.
     pub unsure: Option<String>,
+    /// Whether that is because the store had no room for the rest: it is tried again, until it has.
+    pub is_unfinished: bool,
     /// Ids of entities of the files that the files do not say.
     pub other_ids: Vec<OtherId>,
     /// Generations that requests may still have.
     pub retired: Vec<Retired>,
+    /// Of the change that is being made.
+    pub laps: Laps,
 }
 
 /// What came of a reload.
@@ -108,21 +119,28 @@ impl Reloader {
         // No I/O: it waits for the cores alone.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(StartError::part("make a runtime"))?;
-        let run = move || self.run(&asks, &runtime);
+        let run = move || {
+            give_way();
+            self.run(&asks, &runtime);
+        };
         let thread = std::thread::Builder::new().name("reload".into()).spawn(run);
         thread.map(drop).map_err(StartError::part("start a thread"))
     }
 
     fn run(mut self, asks: &Asks, runtime: &Runtime) {
         loop {
-            let asked = match self.retired.is_empty() {
-                true => asks.next().ok_or(RecvTimeoutError::Disconnected),
-                false => asks.next_within(LOOK_AT_RETIRED_EVERY),
+            let asked = match (self.is_unfinished, self.retired.is_empty()) {
+                (true, _) => asks.next_within(FINISH_EVERY),
+                (false, false) => asks.next_within(LOOK_AT_RETIRED_EVERY),
+                (false, true) => asks.next().ok_or(RecvTimeoutError::Disconnected),
             };
             self.retired.retain(Retired::is_in_use);
             let waiting = match asked {
                 Ok(waiting) => waiting,
-                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.finish(runtime);
+                    continue;
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let mut reloaded = None;
@@ -152,6 +170,22 @@ impl Reloader {
         }
     }
 
+    /// Does what is left of a change for which the store had no room.
+    fn finish(&mut self, runtime: &Runtime) {
+        if !self.is_unfinished {
+            return;
+        }
+        // Whatever it is this time, it is no longer for want of room alone; and `unsure` still says so.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.recover(runtime)));
+        self.is_unfinished &= ended.is_ok();
+        if matches!(ended, Ok(Ok(()))) {
+            // What was refused for want of room is served now.
+            let generation = self.known.generation();
+            self.known.reloaded(WallClock.now(), Reloaded::Taken { generation });
+        }
+        self.say_whether_sure();
+    }
+
     /// Changes the configuration, says what came of it, and reports it.
     fn serve(
         &mut self,
@@ -160,10 +194,12 @@ impl Reloader {
         change: impl FnOnce(&mut Self, &Runtime) -> Result<Outcome, Refused>,
     ) -> reload::Report {
         let began = Instant::now();
+        self.laps = Laps::begin();
         // A bug in the reading of a file must not end the reading of files. What is served is replaced as a whole, and what may be half
         // changed is known by `unsure`.
         let ended = catch_unwind(AssertUnwindSafe(|| change(self, runtime)));
         self.say_whether_sure();
+        self.laps.say();
         match ended.unwrap_or(Err(Refused::Panicked)) {
             Ok(outcome) => self.taken(outcome, began.elapsed()),
             Err(refused) => self.refused(&refused, from, began.elapsed()),
@@ -190,6 +226,7 @@ impl Reloader {
 
     /// Serves a configuration in the place of the one that is served.
     fn take(&mut self, checked: Checked, runtime: &Runtime) -> Result<Outcome, Refused> {
+        self.laps.end("read");
         let (api, known) = match self.unsure {
             None => (self.whole.api().clone(), self.other_ids.clone()),
             // Changes of APIs that broke off, too.
@@ -206,29 +243,36 @@ impl Reloader {
         let hub_changes = control::hub_changes(self.whole.all(), whole.all());
         let routes_change = self.whole.served() != whole.served();
         let declares = !hub_changes.is_empty() || !adopted.is_empty() || self.unsure.is_some();
+        self.laps.end("compared");
         if !declares && !routes_change {
             // Other words for the same: a secret that is a reference now, for instance.
-            self.declare.keep(checked.remembered.keep()).map_err(Refused::Declare)?;
+            self.keep(&checked.remembered)?;
             self.other_ids = other_ids;
             return Ok(Outcome::Unchanged);
         }
         let generation = self.known.generation() + 1;
         // What cannot be compiled is found before anything has changed.
         let mut snapshot = if routes_change { self.compile(generation, &whole)? } else { None };
+        self.laps.end("compiled");
         let mut warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
         warnings.extend(adopted.iter().map(changes::adopted));
         let changes = changes::described(&hub_changes);
         if declares {
             warnings.extend(reach::warnings(config, &self.reach));
-            self.declare(&checked, &whole, (adopted, rewritten), &hub_changes)?;
+            self.declare(&checked, &whole, (adopted, rewritten))?;
         } else {
-            self.declare.keep(checked.remembered.keep()).map_err(Refused::Declare)?;
+            self.keep(&checked.remembered)?;
+            self.unsure = Some(BROKE_OFF.into());
         }
+        self.laps.end("stored");
+        failpoint::hit(failpoint::DECLARED);
         if routes_change && snapshot.is_none() {
             snapshot = self.compile(generation, &whole)?;
+            self.laps.end("compiled again");
         }
         if let Some(snapshot) = snapshot {
             warnings.extend(self.publish(snapshot, runtime)?);
+            self.laps.end("published");
         }
         self.serve_whole(whole);
         self.other_ids = other_ids;
@@ -289,28 +333,33 @@ impl Reloader {
         self.whole = whole;
     }
 
+    /// Keeps texts that change nothing of topics, queues and subscriptions.
+    fn keep(&self, remembered: &Remembered) -> Result<(), Refused> {
+        let staged = self.declare.stage(remembered).map_err(Refused::Declare)?;
+        self.declare.keep(move |tx| staged.keep(tx)).map_err(Refused::Declare)?;
+        self.declare.drop_unfinished();
+        Ok(())
+    }
+
     fn declare(
         &mut self,
         checked: &Checked,
         whole: &Whole,
         (adopted, rewritten): (Vec<Adopted>, Vec<Entity>),
-        hub_changes: &[HubChange],
     ) -> Result<(), Refused> {
         let older = self.unsure.is_none().then_some((&**self.whole.all(), &self.entities));
+        let staged = self.declare.stage(&checked.remembered).map_err(Refused::Declare)?;
         let was_unsure = self.unsure.replace(BROKE_OFF.into());
-        let also = remembered::with_rows(
-            &checked.remembered,
-            adopted,
-            rewritten.iter().map(control::rows::row).collect(),
-        );
+        let rewritten = rewritten.iter().map(control::rows::row).collect();
+        let also = remembered::with_rows(staged, adopted, rewritten);
         self.entities = self.declare.change(older, whole.all(), also).map_err(|error| {
             self.unsure = if error.left_all() { was_unsure } else { Some(report::with_causes(&error)) };
+            self.is_unfinished |= matches!(error, DeclareError::Unfinished(_));
             Refused::Declare(error)
         })?;
+        self.is_unfinished = false;
+        self.declare.drop_unfinished();
         self.known.declare(declared(whole.all(), &self.entities));
-        if !hub_changes.is_empty() {
-            failpoint::hit(failpoint::DECLARED);
-        }
         Ok(())
     }
 
@@ -370,6 +419,11 @@ impl Reloader {
         }
         let message = match self.unsure.is_some() {
             false => format!("{cause}; the old configuration stands (generation {generation})"),
+            true if self.is_unfinished => {
+                format!(
+                    "{cause}; routes are those of the old configuration (generation {generation}) until then"
+                )
+            }
             true => format!(
                 "{cause}; routes are those of the old configuration (generation {generation}), and topics, queues and subscriptions may be \
                  those of the new one: reload again, or restart"
@@ -389,6 +443,13 @@ impl Reloader {
         let (changes, warnings, problems) = (Vec::new(), Vec::new(), Vec::new());
         reload::Report { result, generation, millis, message, fault: None, changes, warnings, problems }
     }
+}
+
+/// Has this thread give way to those that serve requests: thousands of routes are read and compiled for as long as a hundred of them take.
+fn give_way() {
+    // On Linux it is the thread's own. Nothing depends on it.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 impl Refused {

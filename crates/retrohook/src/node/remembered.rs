@@ -1,18 +1,35 @@
 //! The configuration that was served last, kept in the store: a start without `-c` goes on with it.
 //!
 //! It is kept as the texts that it was read from. So it passes the same checks at every start, a problem has its place, and what a text takes
-//! from the environment is taken anew. It is written in the commit that makes topics, queues and subscriptions those of the same texts.
+//! from the environment is taken anew. One commit makes it the kept one: the one that makes topics, queues and subscriptions those of the same
+//! texts, or, where these are changed in slices, the one before the first slice.
+//!
+//! One of up to 64 KiB is one small value, `configuration`. A larger one would make that commit long, and requests would wait for it. So it is
+//! [staged](Remembered::stage) first: slices of it, each in a commit of its own, in one of two places (`configuration-0-3` is the fourth slice
+//! in the first place; `configuration-0` says how many there are to be). `configuration-staged` says which place has the kept one, and is all
+//! of it that the last commit writes. What that does not name is deleted afterwards, or by the next start.
 
+use std::fmt::Write;
+
+use aws_lc_rs::digest::{SHA256, digest};
 use config::Text;
 use control::{Adopted, OtherId};
 use entities::Kind;
 use serde::{Deserialize, Serialize};
 use storage::registry::Row;
-use storage::{StoreError, Tx, Writer};
+use storage::{StoreError, Tx, Writer, failpoint};
 use uuid::Uuid;
 
-/// Its name among the small values.
-const NAME: &str = "configuration";
+/// The small value that has a configuration of one slice.
+const WHOLE: &str = "configuration";
+/// The small value that says where a larger one is.
+const STAGED: &str = "configuration-staged";
+/// What one commit writes of a configuration, in bytes.
+const SLICE: usize = 64 * 1024;
+/// Slices that are deleted in one commit.
+const DELETED_AT_ONCE: u32 = 4;
+/// Where a large one can be: the kept one is in one of them, and the next one is put into the other.
+const PLACES: [u8; 2] = [0, 1];
 
 /// A configuration with where it came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,21 +80,31 @@ impl Remembered {
     /// # Errors
     /// If the store fails, or has something else under this name.
     pub fn read(writer: &Writer) -> Result<Option<Self>, StoreError> {
-        let Some(bytes) = writer.transact(|tx| tx.get_value(NAME)).wait()? else { return Ok(None) };
-        let read = serde_json::from_slice(&bytes);
-        read.map(Some).map_err(|error| {
-            StoreError::Damaged(format!("the configuration that the store remembers cannot be read: {error}"))
-        })
+        let read = |tx: &mut dyn Tx| match Large::kept(tx)? {
+            Some(large) => large.read(tx).map(Some),
+            None => tx.get_value(WHOLE),
+        };
+        let Some(bytes) = writer.transact(read).wait()? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
     }
 
-    /// Writes it, as a part of a commit; one that the store has already costs nothing.
-    pub fn keep(&self) -> impl FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static {
+    /// Writes what can be written of it before the commit that makes it the kept one. Blocks for as many commits as it has slices.
+    ///
+    /// # Errors
+    /// If the store fails: then the kept one is what it was.
+    pub fn stage(&self, writer: &Writer) -> Result<Staged, StoreError> {
         // A struct of texts is always JSON.
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        move |tx| match tx.get_value(NAME)? {
-            Some(kept) if kept == bytes => Ok(()),
-            _ => tx.put_value(NAME, &bytes),
+        if bytes.len() <= SLICE {
+            return Ok(Staged(Last::Whole(bytes)));
         }
+        let kept = writer.transact(Large::kept).wait()?;
+        let large = Large::of(&bytes, kept.as_ref().map_or(PLACES[0], Large::other_place));
+        if kept.is_some_and(|kept| kept.has_same_text(&large)) {
+            return Ok(Staged(Last::Nothing));
+        }
+        large.stage(writer, &bytes)?;
+        Ok(Staged(Last::Large(large)))
     }
 
     /// The names of its files in one line.
@@ -86,18 +113,163 @@ impl Remembered {
     }
 }
 
+/// A configuration of which only the last commit is to come. Dropped before that, it was nothing.
+#[derive(Clone)]
+pub struct Staged(Last);
+
+#[derive(Clone)]
+enum Last {
+    /// It is the kept one.
+    Nothing,
+    Whole(Vec<u8>),
+    Large(Large),
+}
+
+impl Staged {
+    /// Makes it the kept one, as a part of a commit; one that is the kept one already costs nothing.
+    pub fn keep(&self, tx: &mut dyn Tx) -> storage::Result<()> {
+        match &self.0 {
+            Last::Nothing => Ok(()),
+            Last::Whole(bytes) => {
+                tx.delete_value(STAGED)?;
+                match tx.get_value(WHOLE)? {
+                    Some(kept) if kept == *bytes => Ok(()),
+                    _ => tx.put_value(WHOLE, bytes),
+                }
+            }
+            Last::Large(large) => {
+                tx.delete_value(WHOLE)?;
+                let place = serde_json::to_vec(large).map_err(unreadable)?;
+                tx.put_value(STAGED, &place)
+            }
+        }
+    }
+}
+
+/// Deletes what was staged and is not the kept one: that of before, or one that was never finished.
+///
+/// # Errors
+/// If the store fails: the next call deletes what is left.
+pub fn drop_unfinished(writer: &Writer) -> Result<(), StoreError> {
+    let kept = writer.transact(Large::kept).wait()?;
+    for place in PLACES {
+        if kept.as_ref().is_none_or(|kept| kept.place != place) {
+            empty(writer, place)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a large configuration is, and what it is known by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Large {
+    place: u8,
+    slices: u32,
+    bytes: usize,
+    /// In hexadecimal digits.
+    sha256: String,
+}
+
+impl Large {
+    fn of(text: &[u8], place: u8) -> Self {
+        let slices = u32::try_from(text.len().div_ceil(SLICE)).unwrap_or(u32::MAX);
+        Self { place, slices, bytes: text.len(), sha256: sha256(text) }
+    }
+
+    fn kept(tx: &mut dyn Tx) -> storage::Result<Option<Self>> {
+        let Some(place) = tx.get_value(STAGED)? else { return Ok(None) };
+        serde_json::from_slice(&place).map(Some).map_err(unreadable)
+    }
+
+    fn other_place(&self) -> u8 {
+        if self.place == PLACES[0] { PLACES[1] } else { PLACES[0] }
+    }
+
+    fn has_same_text(&self, other: &Self) -> bool {
+        (self.bytes, &self.sha256) == (other.bytes, &other.sha256)
+    }
+
+    fn stage(&self, writer: &Writer, text: &[u8]) -> Result<(), StoreError> {
+        empty(writer, self.place)?;
+        let (place, slices) = (self.place, self.slices);
+        for (slice, bytes) in (0..slices).zip(text.chunks(SLICE)) {
+            let bytes = bytes.to_vec();
+            let write = move |tx: &mut dyn Tx| {
+                if slice == 0 {
+                    tx.put_value(&of_place(place), slices.to_string().as_bytes())?;
+                }
+                tx.put_value(&of_slice(place, slice), &bytes)
+            };
+            writer.transact(write).wait()?;
+            failpoint::hit(failpoint::STAGED);
+        }
+        Ok(())
+    }
+
+    fn read(&self, tx: &mut dyn Tx) -> storage::Result<Vec<u8>> {
+        let mut text = Vec::with_capacity(self.bytes);
+        for slice in 0..self.slices {
+            text.extend(tx.get_value(&of_slice(self.place, slice))?.unwrap_or_default());
+        }
+        if !self.has_same_text(&Self::of(&text, self.place)) {
+            return Err(unreadable("a part of it is missing or another one"));
+        }
+        Ok(text)
+    }
+}
+
+/// Deletes what is in a place, a few slices a commit.
+fn empty(writer: &Writer, place: u8) -> Result<(), StoreError> {
+    let Some(slices) = writer.transact(move |tx| tx.get_value(&of_place(place))).wait()? else {
+        return Ok(());
+    };
+    let slices: u32 = String::from_utf8_lossy(&slices).parse().map_err(unreadable)?;
+    for first in (0..slices).step_by(DELETED_AT_ONCE as usize) {
+        let some = first..slices.min(first + DELETED_AT_ONCE);
+        let delete = move |tx: &mut dyn Tx| {
+            some.clone().try_for_each(|slice| tx.delete_value(&of_slice(place, slice)).map(drop))
+        };
+        writer.transact(delete).wait()?;
+    }
+    writer.transact(move |tx| tx.delete_value(&of_place(place)).map(drop)).wait()
+}
+
+fn of_place(place: u8) -> String {
+    format!("{WHOLE}-{place}")
+}
+
+fn of_slice(place: u8, slice: u32) -> String {
+    format!("{WHOLE}-{place}-{slice}")
+}
+
+fn sha256(text: &[u8]) -> String {
+    let mut digits = String::with_capacity(64);
+    for byte in digest(&SHA256, text).as_ref() {
+        // Writing to a String cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
+}
+
+fn unreadable(why: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged(format!("the configuration that the store remembers cannot be read: {why}"))
+}
+
 /// Keeps a configuration, forgets what APIs made and its files have now, and writes rows of what is the APIs' from now on.
 pub fn with_rows(
-    remembered: &Remembered,
+    staged: Staged,
     adopted: Vec<Adopted>,
     rows: Vec<Row>,
 ) -> impl FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static {
-    let mut keep = remembered.keep();
     move |tx| {
-        keep(tx)?;
+        staged.keep(tx)?;
         for one in &adopted {
             tx.delete_row(one.kind.key(), one.id)?;
         }
         rows.iter().try_for_each(|row| tx.put_row(row))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -237,6 +237,8 @@ fn admin_node(
         draining,
         reloads: shared.reloads.clone(),
         configuration: shared.configuration.clone(),
+        control: shared.control.clone(),
+        kinds: super::compiler::kinds().into(),
     }
 }
 

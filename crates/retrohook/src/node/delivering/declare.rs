@@ -1,9 +1,9 @@
 //! Topics, queues, subscriptions and their workers as a configuration declares them: at a start, and by a reload while everything goes on.
 //!
-//! A reload changes the store first, in one commit. Whose worker is then another one, or none, is stopped: its old endpoint gets nothing
+//! A reload changes the store first: the commit that keeps the configuration makes the change, too, or its beginning. Whose worker is then another one, or none, is stopped: its old endpoint gets nothing
 //! more when the reload has ended. Its successor reads from the store how far it got. Every other worker feels nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use entities::Set;
 use hub::{Hub, HubError};
 use storage::dropped::Dropped;
 use storage::entities::{Entities, QueueId, Subscription, SubscriptionId};
-use storage::{Reader, StoreError, Tx, Writer};
+use storage::{Reader, StoreError, Tx, Writer, failpoint};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::node::remembered::Remembered;
+use crate::node::remembered::{self, Remembered, Staged};
 use crate::node::{StartError, changes, ledger};
 
 /// How long attempts under way at an endpoint that a subscription no longer has may take; those that take longer are made anew, at the
@@ -48,6 +48,9 @@ pub enum DeclareError {
     /// The store failed: what it has may be the one or the other.
     #[error("the store does not take the change")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store has the newer configuration, and has not made all of its topics, queues and subscriptions.
+    #[error("the store has the change, and has not done all of it; the rest follows as soon as it takes it")]
+    Unfinished(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The store has the newer one, and not all that is to be delivered is.
     #[error("the store has the change, and a delivery cannot be started")]
     Workers(#[source] StartError),
@@ -67,7 +70,7 @@ pub struct Delivered {
 }
 
 impl Declare {
-    /// Makes what is declared that of `newer`; `also` is a part of the same commit. Without an `older` that is surely what runs, every worker
+    /// Makes what is declared that of `newer`; `also` is a part of the first commit. Without an `older` that is surely what runs, every worker
     /// is started anew. Blocks until the workers that have to go are gone.
     ///
     /// # Errors
@@ -83,16 +86,17 @@ impl Declare {
     {
         newer.subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop)).map_err(unchanged)?;
         // An earlier reload may not have come to its end.
-        ledger::copy_missed(&self.writer).map_err(unchanged)?;
+        ledger::copy_missed(&self.writer, ledger::BESIDE_REQUESTS).map_err(unchanged)?;
         let before = self.reader.subscriptions().map_err(unchanged)?;
         let (wanted, set) = (ledger::desired(newer).map_err(unchanged)?, newer.clone());
         let settings = move |entities: &Entities| hub_settings(&set, entities);
         let entities = {
+            let also = before_the_commit(also);
             let declaring = self.hub.declare(wanted, settings, also);
             self.runtime.block_on(declaring).map_err(of_hub)?
         };
         changes::say(&before, &entities);
-        if let Err(error) = ledger::copy_missed(&self.writer) {
+        if let Err(error) = ledger::copy_missed(&self.writer, ledger::BESIDE_REQUESTS) {
             tracing::warn!(%error, "queues that are declared again have not got all that they missed: the next reload or start sends it");
         }
         let running = older.map(|(set, entities)| workers(set, entities));
@@ -106,7 +110,12 @@ impl Declare {
     /// # Errors
     /// As [`Declare::change`].
     pub fn edit(&self, plan: Arc<Plan>) -> Result<Stored, DeclareError> {
-        self.runtime.block_on(self.hub.edit(move |hub| plan.run(hub))).map_err(of_hub)
+        let run = move |hub: &mut hub::Edit<'_>| {
+            let done = plan.run(hub)?;
+            failpoint::hit(failpoint::CHANGING);
+            Ok(done)
+        };
+        self.runtime.block_on(self.hub.edit(run)).map_err(of_hub)
     }
 
     /// Whether a subscription of a configuration can be delivered to.
@@ -173,15 +182,33 @@ impl Declare {
         self.runtime.block_on(self.hub.edit(move |hub| hub.purge_queue(queue))).map_err(of_hub)
     }
 
+    /// Writes what can be written of a configuration before the commit that makes it the kept one.
+    ///
+    /// # Errors
+    /// If the store does not take it: then nothing has changed.
+    pub fn stage(&self, remembered: &Remembered) -> Result<Staged, DeclareError> {
+        remembered.stage(&self.writer).map_err(of_store)
+    }
+
+    /// Deletes what was staged and is not the kept one.
+    pub fn drop_unfinished(&self) {
+        if let Err(error) = remembered::drop_unfinished(&self.writer) {
+            tracing::warn!(
+                %error,
+                "a configuration that is not the kept one still takes room in the store: the next reload or start deletes it"
+            );
+        }
+    }
+
     /// Writes what changes nothing of topics, queues and subscriptions.
     ///
     /// # Errors
     /// If the store does not take it: then nothing has changed.
-    pub fn keep<A>(&self, mut also: A) -> Result<(), DeclareError>
+    pub fn keep<A>(&self, also: A) -> Result<(), DeclareError>
     where
         A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
     {
-        self.writer.transact(move |tx| also(tx)).wait().map_err(of_store)
+        self.writer.transact(before_the_commit(also)).wait().map_err(of_store)
     }
 
     fn replace_workers(
@@ -208,6 +235,13 @@ impl Declare {
     fn restart_workers(&self, gone: &[SubscriptionId], wanted: Vec<Delivered>) -> Result<(), StartError> {
         let deadline = Instant::now() + STOP_WITHIN;
         self.runtime.block_on(self.deliveries.stop(gone, deadline));
+        let running: HashSet<SubscriptionId> =
+            self.deliveries.handles().iter().map(worker::Handle::subscription).collect();
+        let wanted: Vec<Delivered> =
+            wanted.into_iter().filter(|one| !running.contains(&one.stored.id)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
         // Their cursors are those of now, not those of the declaration's commit; and what a worker that was cut off had queued is seen.
         self.writer.transact(|_| Ok(())).wait().map_err(|error| StartError::Store(error.into()))?;
         let stored = self.reader.subscriptions().map_err(|error| StartError::Store(error.into()))?;
@@ -243,6 +277,18 @@ impl Declare {
     }
 }
 
+/// With a point after it.
+fn before_the_commit<A>(mut also: A) -> impl FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static
+where
+    A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
+{
+    move |tx| {
+        also(tx)?;
+        failpoint::hit(failpoint::CHANGING);
+        Ok(())
+    }
+}
+
 fn unchanged(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DeclareError {
     DeclareError::Unchanged(error.into())
 }
@@ -258,6 +304,7 @@ fn of_store(error: StoreError) -> DeclareError {
 fn of_hub(error: HubError) -> DeclareError {
     match error {
         HubError::Store { source, .. } => of_store(source),
+        HubError::Unfinished { source } => DeclareError::Unfinished(source.into()),
         other => DeclareError::Store(other.into()),
     }
 }

@@ -1,0 +1,154 @@
+//! Small configurations and large ones, over the in-memory store.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use storage::memory::{CommitFault, Memory};
+use storage::retention::Retention;
+use storage::{Feed, writer};
+
+use super::*;
+use crate::clock::WallClock;
+
+struct World {
+    memory: Memory,
+    writer: Writer,
+}
+
+impl World {
+    fn new() -> Self {
+        let memory = Memory::default();
+        let config = writer::Config {
+            backend: memory.open().backend,
+            feed: Feed::default(),
+            clock: Arc::new(WallClock),
+            retention: Retention::default(),
+            vitals: storage::vital::vitals().0,
+        };
+        Self { memory, writer: Writer::spawn(config).unwrap().0 }
+    }
+
+    fn keep(&self, remembered: &Remembered) {
+        let staged = remembered.stage(&self.writer).unwrap();
+        self.writer.transact(move |tx| staged.keep(tx)).wait().unwrap();
+        drop_unfinished(&self.writer).unwrap();
+    }
+
+    fn kept(&self) -> Option<Remembered> {
+        Remembered::read(&self.writer).unwrap()
+    }
+
+    fn commits(&self) -> u64 {
+        self.writer.stats().commits.load(Ordering::Relaxed)
+    }
+
+    fn value(&self, name: &str) -> Option<Vec<u8>> {
+        let name = name.to_owned();
+        self.writer.transact(move |tx| tx.get_value(&name)).wait().unwrap()
+    }
+
+    /// How many slices each place has.
+    fn slices(&self) -> [usize; 2] {
+        let count = |tx: &mut dyn Tx| {
+            let mut slices = [0; 2];
+            for place in PLACES {
+                for slice in 0..20 {
+                    let is_there = tx.get_value(&of_slice(place, slice))?.is_some();
+                    slices[usize::from(place)] += usize::from(is_there);
+                }
+            }
+            Ok(slices)
+        };
+        self.writer.transact(count).wait().unwrap()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.writer.stop();
+    }
+}
+
+fn of(letter: char, bytes: usize) -> Remembered {
+    let text = String::from(letter).repeat(bytes);
+    Remembered::new(Source::Api, vec![Text { name: "kong.yml".into(), text }])
+}
+
+#[test]
+fn small_and_large_ones_take_each_others_place() {
+    let world = World::new();
+    assert_eq!(world.kept(), None);
+    let large = 10 * SLICE;
+    for (letter, bytes, slices) in [
+        ('a', 5, [0, 0]),
+        ('b', large, [11, 0]),
+        ('c', large, [0, 11]),
+        ('d', 2 * SLICE, [3, 0]),
+        ('e', 9, [0, 0]),
+        ('f', SLICE, [2, 0]),
+        ('g', SLICE / 2, [0, 0]),
+    ] {
+        let remembered = of(letter, bytes);
+        world.keep(&remembered);
+        assert_eq!((world.kept(), world.slices()), (Some(remembered), slices), "{letter}");
+    }
+}
+
+#[test]
+fn no_commit_has_more_than_a_slice_and_the_last_one_next_to_nothing() {
+    let world = World::new();
+    let staged = of('a', 10 * SLICE).stage(&world.writer).unwrap();
+    for slice in 0..11 {
+        assert!(world.value(&of_slice(0, slice)).unwrap().len() <= SLICE);
+    }
+    assert_eq!((world.kept(), world.value(STAGED)), (None, None), "it is not the kept one yet");
+    world.writer.transact(move |tx| staged.keep(tx)).wait().unwrap();
+    assert!(world.value(STAGED).unwrap().len() < 200);
+    assert_eq!(world.value(WHOLE), None);
+}
+
+#[test]
+fn what_is_kept_already_costs_nothing() {
+    let world = World::new();
+    for remembered in [of('a', 5), of('b', 12 * SLICE)] {
+        world.keep(&remembered);
+        let (slices, before) = (world.slices(), world.commits());
+        world.keep(&remembered);
+        let commits = world.commits() - before;
+        assert!(commits < 8, "{commits}: nothing is written slice by slice");
+        assert_eq!(world.slices(), slices);
+    }
+}
+
+#[test]
+fn one_that_breaks_off_leaves_the_kept_one_and_goes_at_the_next_start() {
+    let world = World::new();
+    for kept in [of('a', 5), of('b', 3 * SLICE)] {
+        world.keep(&kept);
+        let others = |slices: [usize; 2]| slices.into_iter().find(|slices| ![0, 4, 10].contains(slices));
+        // A commit of the writer's own may meet the fault first: then this one comes to its end, and is not kept all the same.
+        while others(world.slices()).is_none() {
+            (0..7).for_each(|_| world.memory.spare_next_commit());
+            world.memory.fail_next_commit(CommitFault::Full);
+            let _ = of('c', 9 * SLICE).stage(&world.writer);
+            assert_eq!(world.kept().as_ref(), Some(&kept));
+        }
+        drop_unfinished(&world.writer).unwrap();
+        assert_eq!(world.slices().iter().sum::<usize>(), if kept == of('a', 5) { 0 } else { 4 });
+        assert_eq!(world.kept(), Some(kept));
+    }
+}
+
+#[test]
+fn one_of_which_a_part_is_missing_is_damaged() {
+    let world = World::new();
+    world.keep(&of('a', 3 * SLICE));
+    world.writer.transact(|tx| tx.delete_value(&of_slice(0, 1))).wait().unwrap();
+    let Err(damaged @ StoreError::Damaged(_)) = Remembered::read(&world.writer) else {
+        panic!("it was read")
+    };
+    assert_eq!(
+        damaged.to_string(),
+        "the store is damaged: the configuration that the store remembers cannot be read: a part of it is missing or another one"
+    );
+}
