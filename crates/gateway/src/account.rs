@@ -15,9 +15,9 @@ use pipeline::observe::{End, Source};
 use pipeline::{AnswerHead, Chain, Context, RequestHead};
 
 use crate::answer::Refusal;
-use crate::body::ClientBody;
+use crate::body::answer::ClientBody;
 use crate::headers;
-use crate::proxy::Connection;
+use crate::inbound::Connection;
 use crate::snapshot::Place;
 
 mod log;

@@ -11,7 +11,8 @@ use storage::failpoint;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::core::Core;
-use crate::proxy::{Connection, serve};
+use crate::inbound::Connection;
+use crate::proxy::serve;
 use crate::slots::Slots;
 
 /// Accepts until the drain begins. Returns when the last connection has ended.

@@ -13,13 +13,14 @@ use http::HeaderValue;
 use tokio::sync::watch;
 
 use crate::balance::Counts;
+use crate::budget::Budget;
 use crate::front::Front;
 use crate::hops;
 use crate::limits::Limits;
-use crate::read_ahead::Budget;
+use crate::permit::ExchangePermit;
 use crate::snapshot::{Follower, Served};
 use crate::stats::CoreStats;
-use crate::upstream::Pool;
+use crate::upstream::pool::Pool;
 
 /// How often a draining core looks whether exchanges are still open.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -127,24 +128,5 @@ impl Core {
     /// A place among the open exchanges; `None` at the limit.
     pub fn open_exchange(&self) -> Option<ExchangePermit> {
         ExchangePermit::take(&self.exchanges, self.limits.exchanges)
-    }
-}
-
-/// A place among the open exchanges, given back when dropped.
-pub(crate) struct ExchangePermit {
-    exchanges: Arc<AtomicUsize>,
-}
-
-impl ExchangePermit {
-    pub fn take(exchanges: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
-        let before = exchanges.fetch_add(1, Ordering::Relaxed);
-        let permit = Self { exchanges: exchanges.clone() };
-        (before < limit).then_some(permit)
-    }
-}
-
-impl Drop for ExchangePermit {
-    fn drop(&mut self) {
-        self.exchanges.fetch_sub(1, Ordering::Relaxed);
     }
 }

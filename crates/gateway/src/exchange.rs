@@ -20,20 +20,20 @@ use tokio::task::AbortHandle;
 use crate::account::observed::{ObservedBody, Whose};
 use crate::account::{Account, Audience};
 use crate::answer::head_size;
-use crate::body::ClientBody;
-use crate::core::{Core, ExchangePermit};
-use crate::upstream::Progress;
+use crate::body::answer::ClientBody;
+use crate::core::Core;
+use crate::hold::{Held, Unkept};
+use crate::permit::ExchangePermit;
+use crate::upstream::progress::Progress;
 
 pub(crate) mod body;
 pub(crate) mod detach;
-pub(crate) mod hold;
 mod run;
 mod wait;
 pub(crate) mod watches;
 
 pub(crate) use run::{refusal_of, refusal_of_lost, run};
 
-use hold::{Held, Unkept};
 use watches::Watches;
 
 /// The watches and what their answer will say; shared by the exchange's task and the bodies that flow through it.

@@ -16,11 +16,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::budget::Budget;
 use crate::connection;
 use crate::core::{Core, Shared};
 use crate::front::Front;
 use crate::limits::Limits;
-use crate::read_ahead::Budget;
 use crate::snapshot::{Follower, Publisher, Snapshot};
 use crate::stats::CoreStats;
 

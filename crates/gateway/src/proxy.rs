@@ -1,6 +1,5 @@
 //! Serving one request: route, plug-ins, upstream, answer.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -13,12 +12,14 @@ use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use pipeline::Context;
 use pipeline::access::{Deciding, RequestBody, RequestHead, Verdict};
-use pipeline::context::{Carried, Inbound, Scheme};
+use pipeline::context::{Carried, Inbound};
 use pipeline::observe::{End, Source};
 
 use crate::account::Account;
 use crate::answer::{Refusal, accept_of};
-use crate::body::{BodyError, ClientBody, Follower, UpstreamBody};
+use crate::body::BodyError;
+use crate::body::answer::ClientBody;
+use crate::body::request::{Follower, UpstreamBody};
 use crate::core::Core;
 use crate::exchange::detach::Detach;
 use crate::exchange::watches::Watches;
@@ -27,6 +28,7 @@ use crate::framing::host_of;
 use crate::front::{self, Unrouted};
 use crate::headers;
 use crate::hops::{self, Looping};
+use crate::inbound::Connection;
 use crate::read_ahead::{Ahead, Sent};
 use crate::snapshot::{Place, Served};
 use crate::table::Route;
@@ -35,25 +37,6 @@ mod plain;
 mod routed;
 
 use routed::{Routed, Target};
-
-/// The connection that a request came in on.
-pub(crate) struct Connection {
-    pub scheme: Scheme,
-    pub peer: SocketAddr,
-    /// Where the client connected to.
-    pub local: SocketAddr,
-    /// The peer's address, as headers say it to the upstream of every request.
-    pub peer_ip: HeaderValue,
-    /// Our port, likewise.
-    pub port: HeaderValue,
-}
-
-impl Connection {
-    pub fn new(scheme: Scheme, peer: SocketAddr, local: SocketAddr) -> Rc<Self> {
-        let (peer_ip, port) = (headers::address(peer.ip()), HeaderValue::from(local.port()));
-        Rc::new(Self { scheme, peer, local, peer_ip, port })
-    }
-}
 
 /// Serves one request.
 ///

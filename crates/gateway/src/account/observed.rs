@@ -9,7 +9,8 @@ use http_body::{Body, Frame, SizeHint};
 use pipeline::observe::End;
 
 use super::Account;
-use crate::body::{BodyError, ClientBody};
+use crate::body::BodyError;
+use crate::body::answer::ClientBody;
 use crate::exchange::Exchange;
 
 pub(crate) struct ObservedBody {

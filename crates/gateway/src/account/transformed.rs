@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pipeline::Transform;
 
-use crate::body::{BodyError, ClientBody};
+use crate::body::BodyError;
+use crate::body::answer::ClientBody;
 
 /// What changes one answer's body, in the order of the chain.
 #[derive(Default)]

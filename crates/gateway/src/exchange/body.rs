@@ -13,8 +13,9 @@ use http_body::{Frame, SizeHint};
 use storage::throttle::Throttle;
 
 use super::Exchange;
-use super::hold::{Held, Unkept};
-use crate::body::{BegunBody, BodyError, ClientBody, PlainBody};
+use crate::body::BodyError;
+use crate::body::answer::{BegunBody, ClientBody, PlainBody};
+use crate::hold::{Held, Unkept};
 use crate::read_ahead::WHOLE_BODY;
 
 /// A watched answer's body.

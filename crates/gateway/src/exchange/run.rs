@@ -15,10 +15,14 @@ use super::Exchange;
 use super::body::{self, WatchedBody};
 use super::wait::{Patience, Waited};
 use crate::answer::Refusal;
-use crate::body::{BodyError, ClientBody, PlainBody, UpstreamBody};
+use crate::body::BodyError;
+use crate::body::answer::{ClientBody, PlainBody};
+use crate::body::request::UpstreamBody;
 use crate::core::Core;
 use crate::table::Service;
-use crate::upstream::{self, Failure, Lease, Lost, Unsent};
+use crate::upstream;
+use crate::upstream::failure::{Failure, Lost, Unsent};
+use crate::upstream::pool::Lease;
 
 /// Runs a watched exchange from its intent on. The request's body is whole in it, or flows.
 ///

@@ -14,7 +14,8 @@ use tokio::time::{Instant, Sleep};
 use super::Exchange;
 use super::run::Asking;
 use crate::table::Service;
-use crate::upstream::{Failure, Lease};
+use crate::upstream::failure::Failure;
+use crate::upstream::pool::Lease;
 
 /// What came first.
 #[expect(

@@ -8,7 +8,7 @@ use pipeline::{Answer, Joint, Wants, Watch};
 use smallvec::SmallVec;
 use storage::failpoint;
 
-use super::hold::Holds;
+use crate::hold::Holds;
 
 /// In the order of the chain. One is the usual number, and needs no list on the heap.
 #[derive(Default)]

@@ -11,12 +11,15 @@ use pipeline::access::RequestHead;
 use super::routed::Routed;
 use crate::account::{Account, Audience};
 use crate::answer::Refusal;
-use crate::body::{ClientBody, Follower, PlainBody, UpstreamBody};
+use crate::body::answer::{ClientBody, PlainBody};
+use crate::body::request::{Follower, UpstreamBody};
 use crate::core::Core;
 use crate::exchange::{refusal_of, refusal_of_lost};
 use crate::read_ahead::{Ahead, Sent};
 use crate::table::Service;
-use crate::upstream::{self, Failure, Progress};
+use crate::upstream;
+use crate::upstream::failure::Failure;
+use crate::upstream::progress::Progress;
 
 impl Routed {
     /// Relays the request and its answer.

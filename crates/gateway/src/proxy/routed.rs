@@ -13,7 +13,7 @@ use pipeline::record::{EventIds, Turn};
 use pipeline::{Chain, Forward};
 
 use crate::account::Account;
-use crate::body::UpstreamBody;
+use crate::body::request::UpstreamBody;
 use crate::exchange::watches::Watches;
 use crate::front::{Found, Reading};
 use crate::headers::{self, ForwardedBy, FromClient};

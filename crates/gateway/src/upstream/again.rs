@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
 use super::wire::Wire;
-use crate::body::UpstreamBody;
+use crate::body::request::UpstreamBody;
 
 /// More than a request that the gateway takes may have, with those that it adds.
 const MAX_HEADERS: usize = 512;

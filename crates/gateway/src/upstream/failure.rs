@@ -2,7 +2,10 @@
 
 use event::UnknownReason;
 
-use super::{MAX_HEAD, MAX_HEADERS};
+/// The largest head of an answer, in bytes; a larger one is an invalid answer.
+pub(super) const MAX_HEAD: usize = 64 << 10;
+/// The most header lines of an answer; more are an invalid answer.
+pub(super) const MAX_HEADERS: usize = 1_000;
 
 /// Why there is no head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

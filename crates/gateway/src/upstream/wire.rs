@@ -16,7 +16,7 @@ use dialing::Lifetime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::habits::Habits;
-use super::secure::Name;
+use super::name::Name;
 use super::stream::{Sent, Stream};
 use crate::stall::Stall;
 

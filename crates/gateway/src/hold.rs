@@ -9,7 +9,7 @@ use pipeline::{Hold, NotKept};
 use smallvec::SmallVec;
 use tokio::time::Sleep;
 
-use crate::core::ExchangePermit;
+use crate::permit::ExchangePermit;
 
 /// Why nothing durable came of a wait.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -1,0 +1,140 @@
+//! An answer's body on its way to the client.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::BodyError;
+use crate::account::observed::ObservedBody;
+use crate::account::transformed::TransformedBody;
+use crate::exchange::body::WatchedBody;
+use crate::stall::Stall;
+use crate::upstream::pool::Lease;
+
+/// An answer's body on its way to the client.
+pub(crate) enum ClientBody {
+    /// The gateway's own.
+    Own(Option<Bytes>),
+    /// The upstream's, unwatched.
+    Plain(PlainBody),
+    /// The upstream's, some of it read ahead; its outcome is settled.
+    Begun(Box<BegunBody>),
+    /// The upstream's, with an outcome at its end.
+    Watched(Box<WatchedBody>),
+    /// Any of these, changed by plug-ins.
+    Transformed(Box<TransformedBody>),
+    /// Any of these, followed by observers.
+    Observed(Box<ObservedBody>),
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Plain(body) => body.poll(cx),
+            Self::Begun(body) => body.poll(cx),
+            Self::Watched(body) => body.poll(cx),
+            Self::Transformed(body) => body.poll(cx),
+            Self::Observed(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Plain(body) => body.upstream.is_end_stream(),
+            Self::Begun(body) => body.ahead.is_empty() && body.rest.has_ended(),
+            Self::Watched(body) => body.has_ended(),
+            Self::Transformed(body) => body.is_end_stream(),
+            Self::Observed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Plain(body) => body.upstream.size_hint(),
+            // For a client that is sent no length.
+            Self::Begun(_) => SizeHint::default(),
+            Self::Watched(body) => body.size_hint(),
+            Self::Transformed(body) => body.size_hint(),
+            Self::Observed(body) => body.size_hint(),
+        }
+    }
+}
+
+/// An upstream's body of which the beginning is here.
+pub(crate) struct BegunBody {
+    pub ahead: Bytes,
+    pub rest: PlainBody,
+}
+
+impl BegunBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.ahead.is_empty() {
+            return self.rest.poll(cx);
+        }
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.ahead)))))
+    }
+}
+
+/// An upstream's body, read with patience; gives the connection back at its end.
+pub(crate) struct PlainBody {
+    upstream: Incoming,
+    lease: Option<Lease>,
+    stall: Stall,
+}
+
+impl PlainBody {
+    pub fn new(upstream: Incoming, lease: Lease, read_timeout: Duration) -> Self {
+        let mut body = Self { upstream, lease: Some(lease), stall: Stall::new(read_timeout) };
+        if body.upstream.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    fn finish(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.finish();
+        }
+    }
+
+    /// Whether its last byte has been handed on.
+    pub fn has_ended(&self) -> bool {
+        self.lease.is_none()
+    }
+
+    /// What is left of it.
+    pub fn size_hint(&self) -> SizeHint {
+        self.upstream.size_hint()
+    }
+
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.upstream).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.stall.moved();
+                if self.upstream.is_end_stream() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::Broken(error)))),
+            Poll::Ready(None) => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.stall.poll(cx).map(|()| Some(Err(BodyError::Idle(self.stall.limit())))),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A request's body on its way to the upstream.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::BodyError;
+use crate::exchange::Exchange;
+use crate::stall::Stall;
+use crate::upstream::failure::Lost;
+use crate::upstream::progress::Progress;
+
+/// A request's body on its way to the upstream.
+pub(crate) enum UpstreamBody {
+    /// None, or all of it: leaves in one write with the head.
+    Whole(Option<Bytes>),
+    /// As it comes from the client.
+    Stream(Box<StreamedBody>),
+}
+
+/// A body that flows from the client, what was read of it ahead first.
+pub(crate) struct StreamedBody {
+    ahead: VecDeque<Bytes>,
+    rest: Incoming,
+    /// The client's, for its next piece.
+    stall: Stall,
+    progress: Rc<Progress>,
+    follower: Follower,
+}
+
+/// Whoever wants to know what of a request's body passes.
+pub(crate) enum Follower {
+    Nobody,
+    /// Observers: how much it is.
+    Counter(Rc<Cell<u64>>),
+    /// Recorders.
+    Exchange(Rc<Exchange>),
+}
+
+impl Follower {
+    pub fn passes(&self, data: &Bytes) {
+        match self {
+            Self::Nobody => {}
+            Self::Counter(count) => count.set(count.get() + data.len() as u64),
+            Self::Exchange(exchange) => exchange.request_data(data),
+        }
+    }
+}
+
+impl UpstreamBody {
+    pub fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
+    }
+
+    /// What was read ahead, then the rest as it comes, each piece of it within `patience`.
+    pub fn stream(
+        ahead: VecDeque<Bytes>,
+        rest: Incoming,
+        patience: Duration,
+        progress: Rc<Progress>,
+        follower: Follower,
+    ) -> Self {
+        Self::Stream(Box::new(StreamedBody { ahead, rest, stall: Stall::new(patience), progress, follower }))
+    }
+
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+}
+
+impl StreamedBody {
+    fn is_over(&self) -> bool {
+        self.ahead.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(bytes) = self.ahead.pop_front() {
+            // The budget may have ended with the last piece: then there is nothing to poll for.
+            if self.is_over() {
+                self.progress.body_ended();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        let Poll::Ready(frame) = Pin::new(&mut self.rest).poll_frame(cx) else {
+            ready!(self.stall.poll(cx));
+            self.progress.body_broke(Lost::BodyStalled);
+            return Poll::Ready(Some(Err(BodyError::Stalled(self.stall.limit()))));
+        };
+        self.stall.moved();
+        match frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    self.follower.passes(data);
+                }
+                // Behind trailers nobody polls again.
+                if frame.is_trailers() || self.rest.is_end_stream() {
+                    self.progress.body_ended();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.progress.body_broke(Lost::BodyBroken);
+                Poll::Ready(Some(Err(BodyError::Broken(error))))
+            }
+            None => {
+                self.progress.body_ended();
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Stream(body) => body.is_over(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Stream(body) => {
+                let ahead: u64 = body.ahead.iter().map(|bytes| bytes.len() as u64).sum();
+                match body.rest.size_hint().exact() {
+                    Some(rest) => SizeHint::with_exact(ahead + rest),
+                    None => SizeHint::default(),
+                }
+            }
+        }
+    }
+}

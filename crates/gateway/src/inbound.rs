@@ -1,0 +1,28 @@
+//! The connection that a request came in on: what its listener and its two ends are.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use http::HeaderValue;
+use pipeline::context::Scheme;
+
+use crate::headers;
+
+/// The connection that a request came in on.
+pub(crate) struct Connection {
+    pub scheme: Scheme,
+    pub peer: SocketAddr,
+    /// Where the client connected to.
+    pub local: SocketAddr,
+    /// The peer's address, as headers say it to the upstream of every request.
+    pub peer_ip: HeaderValue,
+    /// Our port, likewise.
+    pub port: HeaderValue,
+}
+
+impl Connection {
+    pub fn new(scheme: Scheme, peer: SocketAddr, local: SocketAddr) -> Rc<Self> {
+        let (peer_ip, port) = (headers::address(peer.ip()), HeaderValue::from(local.port()));
+        Rc::new(Self { scheme, peer, local, peer_ip, port })
+    }
+}

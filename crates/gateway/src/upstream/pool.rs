@@ -1,0 +1,251 @@
+//! The connections to upstreams of one core: those in use, and those that are kept.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use dialing::Names;
+use foldhash::HashMap;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use storage::throttle::Throttle;
+use tokio::net::TcpStream;
+
+use super::failure::{Failure, Lost, MAX_HEAD, MAX_HEADERS, Unsent};
+use super::habits::Habits;
+use super::name::Name;
+use super::progress::Progress;
+use super::wire::{Wire, WireIo};
+use crate::body::request::UpstreamBody;
+use crate::destination::{Destination, DestinationId};
+use crate::stats::CoreStats;
+use crate::table::Service;
+
+/// An idle connection older than this is not used again: many servers close theirs after five seconds, and a request that crosses
+/// the close on the wire has an unknown outcome.
+const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
+/// Idle connections that a core keeps to one destination; one more is closed.
+const MAX_IDLE: usize = 256;
+/// How long a connection from the pool may take to become ready.
+const READY_WITHIN: Duration = Duration::from_millis(10);
+/// How often idle connections are looked through.
+const REAP_EVERY: Duration = Duration::from_secs(1);
+
+/// The idle connections of one core.
+pub(crate) struct Pool {
+    pub(super) kept: RefCell<HashMap<DestinationId, Kept>>,
+    stats: Arc<CoreStats>,
+    pub(super) failures: Throttle,
+    /// Those that the whole process knows.
+    names: Names,
+}
+
+/// What is kept of one destination.
+pub(super) struct Kept {
+    /// Gone when no generation and no request leads there any more.
+    destination: Weak<Destination>,
+    idle: Vec<Idle>,
+    habits: Rc<RefCell<Habits>>,
+    /// The core's own settings of TLS there, with the sessions that it can resume.
+    pub tls: Option<Arc<ClientConfig>>,
+}
+
+impl Kept {
+    pub fn of(destination: &Arc<Destination>) -> Self {
+        Self { destination: Arc::downgrade(destination), idle: Vec::new(), habits: Rc::default(), tls: None }
+    }
+}
+
+struct Idle {
+    sender: SendRequest<UpstreamBody>,
+    wire: Rc<Wire>,
+    since: Instant,
+}
+
+/// A connection in use. Give it back with [`Lease::finish`] when the answer's last byte has arrived; dropped before that, it closes.
+pub(crate) struct Lease {
+    pub(super) sender: SendRequest<UpstreamBody>,
+    pub(super) wire: Rc<Wire>,
+    pub(super) service: Arc<Service>,
+    pool: Rc<Pool>,
+    /// When it was taken, or made.
+    pub(super) since: Instant,
+    /// Of the request that it was asked.
+    pub(super) progress: Option<Rc<Progress>>,
+}
+
+impl Lease {
+    /// Gives the connection back. One whose request is still being sent behind its answer goes on without us, for as long as the upstream
+    /// takes it and the client brings it.
+    pub fn finish(self) {
+        if self.progress.as_ref().is_some_and(|progress| progress.is_sending()) {
+            return;
+        }
+        let since = Instant::now();
+        self.wire.rest(since);
+        if self.sender.is_closed() {
+            self.wire.closed_at_rest();
+            return;
+        }
+        if self.wire.is_old(since) {
+            return;
+        }
+        let mut kept = self.pool.kept.borrow_mut();
+        let destination = &self.service.destination;
+        let idle = &mut kept.entry(destination.id()).or_insert_with(|| Kept::of(destination)).idle;
+        if idle.len() >= MAX_IDLE && destination.tls.is_some() {
+            // With `preserve_host` clients choose for whom a connection is: what nobody asks for again makes room.
+            idle.remove(0);
+        }
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle { sender: self.sender, wire: self.wire, since });
+        }
+    }
+}
+
+impl Pool {
+    pub fn new(stats: Arc<CoreStats>, names: Names) -> Rc<Self> {
+        Rc::new(Self { kept: RefCell::default(), stats, failures: Throttle::new(), names })
+    }
+
+    /// Closes idle connections that have grown too old or lead where nothing is sent any more, for as long as the core lives.
+    pub async fn reap(self: Rc<Self>) {
+        let mut ticks = tokio::time::interval(REAP_EVERY);
+        loop {
+            ticks.tick().await;
+            let now = Instant::now();
+            self.kept.borrow_mut().retain(|_, Kept { destination, idle, habits, .. }| {
+                let mut habits = habits.borrow_mut();
+                idle.retain(|idle| {
+                    let (age, open) = (now.duration_since(idle.since), !idle.sender.is_closed());
+                    if open {
+                        habits.stayed(age, idle.wire.answers());
+                    }
+                    open && age < MAX_IDLE_AGE && !idle.wire.is_old(now)
+                });
+                destination.strong_count() > 0
+            });
+        }
+    }
+
+    /// The youngest idle connection that is still open and ready, and that the upstream is not likely to close.
+    pub(super) async fn take(
+        self: &Rc<Self>,
+        mut now: Instant,
+        service: &Arc<Service>,
+        name: &Name,
+    ) -> Option<Lease> {
+        loop {
+            let Idle { mut sender, wire, .. } = self.pop(now, service.destination.id(), name)?;
+            let host = &service.destination.host;
+            if wire.wants_refresh(now) && dialing::literal(host).is_none() {
+                self.names.refresh(host);
+            }
+            if sender.is_ready() {
+                return Some(self.lease(now, service, sender, wire));
+            }
+            // One that still sends the body of a request that was answered early is not worth waiting for.
+            let ready = tokio::time::timeout(READY_WITHIN, sender.ready()).await;
+            now = Instant::now();
+            if matches!(ready, Ok(Ok(()))) {
+                return Some(self.lease(now, service, sender, wire));
+            }
+        }
+    }
+
+    fn lease(
+        self: &Rc<Self>,
+        since: Instant,
+        service: &Arc<Service>,
+        sender: SendRequest<UpstreamBody>,
+        wire: Rc<Wire>,
+    ) -> Lease {
+        Lease { sender, wire, service: service.clone(), pool: self.clone(), since, progress: None }
+    }
+
+    /// What the upstream is likely to close stays: how it does so shows whether it still does.
+    fn pop(&self, now: Instant, destination: DestinationId, name: &Name) -> Option<Idle> {
+        let mut kept = self.kept.borrow_mut();
+        let Kept { idle, habits, .. } = kept.get_mut(&destination)?;
+        let habits = habits.borrow();
+        let usable = |idle: &Idle| {
+            let age = now.duration_since(idle.since);
+            age < MAX_IDLE_AGE
+                && idle.wire.is_for(name)
+                && !idle.wire.is_old(now)
+                && habits.allow(now, age, idle.wire.answers())
+        };
+        let at = idle.iter().rposition(usable)?;
+        Some(idle.remove(at))
+    }
+
+    pub(super) async fn connect(
+        self: &Rc<Self>,
+        service: &Arc<Service>,
+        name: Name,
+    ) -> Result<Lease, Unsent> {
+        let (stream, left) = self.dial(service).await?;
+        let stream = self.secure(service, &name, stream, left).await?;
+        self.stats.upstream_connections.fetch_add(1, Ordering::Relaxed);
+        let habits = {
+            let mut kept = self.kept.borrow_mut();
+            let destination = &service.destination;
+            kept.entry(destination.id()).or_insert_with(|| Kept::of(destination)).habits.clone()
+        };
+        let wire = Wire::new(stream, name, habits, service.write_timeout);
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(MAX_HEAD)
+            .max_headers(MAX_HEADERS)
+            .handshake(TokioIo::new(WireIo(wire.clone())))
+            .await
+            .map_err(|_| Unsent::Connect)?;
+        tokio::task::spawn_local(async move {
+            // Its error reaches whoever waits for an answer on it.
+            let _ = connection.await;
+        });
+        Ok(self.lease(Instant::now(), service, sender, wire))
+    }
+
+    /// A stream to the service, and what is left of its timeout. The wait for its name has a bound of its own; the service's timeout is for
+    /// connecting alone, TLS included.
+    async fn dial(&self, service: &Service) -> Result<(TcpStream, Duration), Unsent> {
+        let Destination { host, port, .. } = &*service.destination;
+        let addresses = match dialing::literal(host) {
+            Some(address) => vec![address],
+            None => self.names.lookup(host).await.map_err(|error| {
+                self.unsent(service, &error, "the name of a service has no addresses");
+                Unsent::NameResolution
+            })?,
+        };
+        let began = Instant::now();
+        let dialled = dialing::connect(&addresses, *port, service.connect_timeout, || Some(())).await;
+        let (stream, _) = dialled.map_err(|error| {
+            self.unsent(service, &error, "a service takes no connection");
+            if error.kind() == io::ErrorKind::TimedOut { Unsent::ConnectTimeout } else { Unsent::Connect }
+        })?;
+        Ok((stream, service.connect_timeout.saturating_sub(began.elapsed())))
+    }
+
+    /// Says in the log why nothing was sent; at most once a second, whatever the failures are.
+    fn unsent(&self, service: &Service, error: &(dyn std::error::Error + 'static), what: &str) {
+        if let Some(times) = self.failures.happened() {
+            let Destination { host, port, .. } = &*service.destination;
+            tracing::warn!(service = %service.name, %host, port, error, times, "{what}");
+        }
+    }
+
+    /// The failure, said in the log; what a client did is not worth a line.
+    pub(super) fn failed(&self, service: &Service, lost: Lost, error: Option<&hyper::Error>) -> Failure {
+        if !lost.is_the_clients()
+            && let Some(times) = self.failures.happened()
+        {
+            let cause = error.map(|error| error as &dyn std::error::Error);
+            tracing::warn!(service = %service.name, error = %lost, cause, times, "a service gave no valid answer");
+        }
+        Failure::Lost(lost)
+    }
+}

@@ -1,0 +1,90 @@
+//! How far a request has got on its way to the upstream.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::failure::Lost;
+use super::wire::Wire;
+use crate::table::Service;
+
+/// How far a request has got; shared by who asks, its body and its timers.
+pub(crate) struct Progress {
+    sent: Cell<bool>,
+    sending: Cell<bool>,
+    broken: Cell<Option<Lost>>,
+    last: Cell<Instant>,
+    wire: RefCell<Option<Rc<Wire>>>,
+}
+
+impl Progress {
+    /// Of a request that arrived at this time.
+    pub fn new(started: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            sent: Cell::new(false),
+            sending: Cell::new(true),
+            broken: Cell::new(None),
+            last: Cell::new(started),
+            wire: RefCell::new(None),
+        })
+    }
+
+    /// Nothing of it was sent after all.
+    pub(super) fn is_unsent(&self) {
+        self.sent.set(false);
+    }
+
+    /// What became of the client's body, if it broke off.
+    pub(super) fn broken(&self) -> Option<Lost> {
+        self.broken.get()
+    }
+
+    /// Whether there is more of the body to come.
+    pub(super) fn is_sending(&self) -> bool {
+        self.sending.get()
+    }
+
+    /// Whether any byte may have reached the upstream.
+    pub fn is_sent(&self) -> bool {
+        self.sent.get()
+    }
+
+    /// The body's last piece was handed over.
+    pub fn body_ended(&self) {
+        self.sending.set(false);
+        self.last.set(Instant::now());
+    }
+
+    /// The client's body broke off, or stood still for too long.
+    pub fn body_broke(&self, how: Lost) {
+        self.broken.set(Some(how));
+    }
+
+    pub(super) fn begin(&self, now: Instant, wire: &Rc<Wire>, streams: bool, service: &Service) {
+        wire.begin(now, service.write_timeout);
+        self.wire.replace(Some(wire.clone()));
+        self.sending.set(streams);
+        self.last.set(now);
+        self.sent.set(true);
+    }
+
+    /// What is left of the timeout that applies now; `None` if it has passed.
+    ///
+    /// The write timeout runs only while bytes wait for the upstream, and the read timeout only when it has all of them. In between it is
+    /// the client that is waited for, whose patience is its body's matter: nothing is due before another timeout could be.
+    pub fn remaining(&self, service: &Service) -> Option<Duration> {
+        if !self.sent.get() {
+            // The connection's own timeout applies.
+            return Some(service.connect_timeout + service.read_timeout);
+        }
+        let wire = self.wire.borrow();
+        let blocked = wire.as_ref().and_then(|wire| wire.blocked_since());
+        let unblocked = wire.as_ref().and_then(|wire| wire.unblocked_at());
+        let (limit, since) = match blocked {
+            Some(since) => (service.write_timeout, since),
+            None if self.sending.get() => return Some(service.write_timeout.min(service.read_timeout)),
+            None => (service.read_timeout, unblocked.map_or(self.last.get(), |at| at.max(self.last.get()))),
+        };
+        limit.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
+    }
+}
