@@ -25,7 +25,6 @@ pub(crate) mod observed;
 pub(crate) mod transformed;
 
 use log::Log;
-use observed::ObservedBody;
 use transformed::Transforms;
 
 /// One exchange.
@@ -152,14 +151,6 @@ impl Account {
     /// Whether the answer that was asked for has no body, whatever its head says.
     fn asked_for_a_head(&self) -> bool {
         self.log.as_ref().is_some_and(|log| log.method == Method::HEAD)
-    }
-
-    /// Goes with the answer to its end, if somebody wants to know of it.
-    pub fn attach(self, answer: Response<ClientBody>) -> Response<ClientBody> {
-        if !self.is_observed() {
-            return answer;
-        }
-        answer.map(|body| ObservedBody::of(body, observed::Whose::Plain(Box::new(self))))
     }
 }
 

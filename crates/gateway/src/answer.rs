@@ -7,6 +7,8 @@ use http::{Extensions, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use pipeline::answer;
 
+use crate::upstream::failure::{Lost, Unsent};
+
 /// Why the gateway answers itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -44,6 +46,29 @@ pub enum Refusal {
 
 /// Seconds after which a request may be tried again for which there was no room, or no store.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+/// For a request of which nothing was sent.
+impl From<Unsent> for Refusal {
+    fn from(unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::NameResolution => Self::NameResolution,
+            Unsent::Connect | Unsent::Closed => Self::BadGateway,
+            Unsent::ConnectTimeout => Self::GatewayTimeout,
+            Unsent::Body(lost) => lost.into(),
+        }
+    }
+}
+
+/// For a request that was sent, in part or whole, and not answered.
+impl From<Lost> for Refusal {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::BodyBroken => Self::BadRequest,
+            Lost::BodyStalled => Self::RequestTimeout,
+            Lost::Reset | Lost::Invalid | Lost::TooLarge | Lost::Switched => Self::BadGateway,
+        }
+    }
+}
 
 impl Refusal {
     fn status(self) -> StatusCode {

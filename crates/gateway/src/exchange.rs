@@ -17,10 +17,11 @@ use pipeline::{Answer, Wants};
 use storage::failpoint;
 use tokio::task::AbortHandle;
 
-use crate::account::observed::{ObservedBody, Whose};
+use crate::account::observed::{Keeper, observed};
 use crate::account::{Account, Audience};
 use crate::answer::head_size;
 use crate::body::answer::ClientBody;
+use crate::body::request::Follow;
 use crate::core::Core;
 use crate::hold::{Held, Unkept};
 use crate::permit::ExchangePermit;
@@ -28,11 +29,9 @@ use crate::upstream::progress::Progress;
 
 pub(crate) mod body;
 pub(crate) mod detach;
-mod run;
+pub(crate) mod run;
 mod wait;
 pub(crate) mod watches;
-
-pub(crate) use run::{refusal_of, refusal_of_lost, run};
 
 use watches::Watches;
 
@@ -112,7 +111,7 @@ impl Exchange {
         if !self.account().is_observed() {
             return answer;
         }
-        answer.map(|body| ObservedBody::of(body, Whose::Recorded(self)))
+        answer.map(|body| observed(body, self))
     }
 
     pub fn progress(&self) -> &Rc<Progress> {
@@ -121,17 +120,6 @@ impl Exchange {
 
     pub fn client_left(&self) {
         self.client_gone.set(true);
-    }
-
-    /// A piece of the request's body passes.
-    pub fn request_data(&self, data: &Bytes) {
-        self.seen.borrow_mut().request_body_size += data.len() as u64;
-        if let Some(count) = self.account().request_counter() {
-            count.set(count.get() + data.len() as u64);
-        }
-        if self.wants.request_body {
-            self.watches.borrow_mut().request_body(data);
-        }
     }
 
     /// A piece of the answer's body passes.
@@ -256,6 +244,26 @@ impl Exchange {
         seen.headers = answer.headers().clone();
         seen.head_size = head_size(answer.status(), answer.headers(), answer.extensions());
         seen.response_body_size = answer.body().size_hint().lower();
+    }
+}
+
+/// For its recorders.
+impl Follow for Exchange {
+    fn passes(&self, data: &Bytes) {
+        self.seen.borrow_mut().request_body_size += data.len() as u64;
+        if let Some(count) = self.account().request_counter() {
+            count.passes(data);
+        }
+        if self.wants.request_body {
+            self.watches.borrow_mut().request_body(data);
+        }
+    }
+}
+
+/// The exchange may go on when the client has all of the answer.
+impl Keeper for Rc<Exchange> {
+    fn note(&mut self, note: impl FnOnce(&mut Account)) {
+        note(&mut self.account());
     }
 }
 

@@ -19,11 +19,12 @@ use crate::account::Account;
 use crate::answer::{Refusal, accept_of};
 use crate::body::BodyError;
 use crate::body::answer::ClientBody;
-use crate::body::request::{Follower, UpstreamBody};
+use crate::body::request::{Follow, UpstreamBody};
 use crate::core::Core;
+use crate::exchange::Exchange;
 use crate::exchange::detach::Detach;
+use crate::exchange::run::run;
 use crate::exchange::watches::Watches;
-use crate::exchange::{self, Exchange};
 use crate::framing::host_of;
 use crate::front::{self, Unrouted};
 use crate::headers;
@@ -262,19 +263,20 @@ fn recorded(
         let exchange = Exchange::new(core.clone(), watches, account, permit);
         let body = match ahead {
             Ahead::Whole(bytes) => {
-                exchange.request_data(&bytes);
+                exchange.passes(&bytes);
                 UpstreamBody::whole(bytes)
             }
             Ahead::Begun(ahead, _) => {
-                ahead.iter().for_each(|bytes| exchange.request_data(bytes));
+                ahead.iter().for_each(|bytes| exchange.passes(bytes));
                 let (progress, patience) = (exchange.progress().clone(), core.limits.body_patience);
                 let body = sent.incoming;
-                UpstreamBody::stream(ahead, body, patience, progress, Follower::Exchange(exchange.clone()))
+                let follower: Rc<dyn Follow> = exchange.clone();
+                UpstreamBody::stream(ahead, body, patience, progress, Some(follower))
             }
         };
         let service = routed.target.service.clone();
         let request = routed.into_request(&exchange.account(), head, body);
-        let running = exchange::run(core.clone(), exchange.clone(), service, request);
+        let running = run(core.clone(), exchange.clone(), service, request);
         match Detach::new(core.clone(), exchange.clone(), running).await {
             Ok(answer) => Ok(exchange.attach(answer)),
             Err(cut) => {

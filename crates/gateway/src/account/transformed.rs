@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use pipeline::Transform;
 
 use crate::body::BodyError;
-use crate::body::answer::ClientBody;
+use crate::body::answer::{ClientBody, Passing};
 
 /// What changes one answer's body, in the order of the chain.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Transforms {
         if self.is_empty() || body.is_end_stream() {
             return body;
         }
-        ClientBody::Transformed(Box::new(TransformedBody { body, transforms: self, rest: Rest::ToCome }))
+        ClientBody::Passing(Box::new(TransformedBody { body, transforms: self, rest: Rest::ToCome }))
     }
 
     /// A whole body, changed.
@@ -58,7 +58,7 @@ impl Transforms {
     }
 }
 
-pub(crate) struct TransformedBody {
+struct TransformedBody {
     body: ClientBody,
     transforms: Transforms,
     rest: Rest,
@@ -74,17 +74,17 @@ enum Rest {
     Nothing,
 }
 
-impl TransformedBody {
-    pub fn is_end_stream(&self) -> bool {
+impl Passing for TransformedBody {
+    fn is_end_stream(&self) -> bool {
         matches!(self.rest, Rest::Nothing)
     }
 
     /// Nobody knows what the plug-ins make of it.
-    pub fn size_hint(&self) -> SizeHint {
+    fn size_hint(&self) -> SizeHint {
         SizeHint::default()
     }
 
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             match std::mem::replace(&mut self.rest, Rest::Nothing) {
                 Rest::ToCome => self.rest = Rest::ToCome,

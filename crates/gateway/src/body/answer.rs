@@ -9,9 +9,6 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::BodyError;
-use crate::account::observed::ObservedBody;
-use crate::account::transformed::TransformedBody;
-use crate::exchange::body::WatchedBody;
 use crate::stall::Stall;
 use crate::upstream::pool::Lease;
 
@@ -23,12 +20,20 @@ pub(crate) enum ClientBody {
     Plain(PlainBody),
     /// The upstream's, some of it read ahead; its outcome is settled.
     Begun(Box<BegunBody>),
-    /// The upstream's, with an outcome at its end.
-    Watched(Box<WatchedBody>),
-    /// Any of these, changed by plug-ins.
-    Transformed(Box<TransformedBody>),
-    /// Any of these, followed by observers.
-    Observed(Box<ObservedBody>),
+    /// One that something is done with as it passes.
+    Passing(Box<dyn Passing>),
+}
+
+/// A body that something is done with as it passes: its exchange is settled at its end, plug-ins change it, or observers are told of it.
+pub(crate) trait Passing {
+    /// The next frame. As [`Body::poll_frame`].
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+
+    /// As [`Body::is_end_stream`].
+    fn is_end_stream(&self) -> bool;
+
+    /// As [`Body::size_hint`].
+    fn size_hint(&self) -> SizeHint;
 }
 
 impl Body for ClientBody {
@@ -43,9 +48,7 @@ impl Body for ClientBody {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Plain(body) => body.poll(cx),
             Self::Begun(body) => body.poll(cx),
-            Self::Watched(body) => body.poll(cx),
-            Self::Transformed(body) => body.poll(cx),
-            Self::Observed(body) => body.poll(cx),
+            Self::Passing(body) => body.poll(cx),
         }
     }
 
@@ -54,9 +57,7 @@ impl Body for ClientBody {
             Self::Own(bytes) => bytes.is_none(),
             Self::Plain(body) => body.upstream.is_end_stream(),
             Self::Begun(body) => body.ahead.is_empty() && body.rest.has_ended(),
-            Self::Watched(body) => body.has_ended(),
-            Self::Transformed(body) => body.is_end_stream(),
-            Self::Observed(body) => body.is_end_stream(),
+            Self::Passing(body) => body.is_end_stream(),
         }
     }
 
@@ -66,9 +67,7 @@ impl Body for ClientBody {
             Self::Plain(body) => body.upstream.size_hint(),
             // For a client that is sent no length.
             Self::Begun(_) => SizeHint::default(),
-            Self::Watched(body) => body.size_hint(),
-            Self::Transformed(body) => body.size_hint(),
-            Self::Observed(body) => body.size_hint(),
+            Self::Passing(body) => body.size_hint(),
         }
     }
 }

@@ -12,7 +12,6 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::BodyError;
-use crate::exchange::Exchange;
 use crate::stall::Stall;
 use crate::upstream::failure::Lost;
 use crate::upstream::progress::Progress;
@@ -35,24 +34,21 @@ pub(crate) struct StreamedBody {
     follower: Follower,
 }
 
-/// Whoever wants to know what of a request's body passes.
-pub(crate) enum Follower {
-    Nobody,
-    /// Observers: how much it is.
-    Counter(Rc<Cell<u64>>),
-    /// Recorders.
-    Exchange(Rc<Exchange>),
+/// Whoever wants to know what of a request's body passes: observers how much it is, recorders what it is.
+pub(crate) trait Follow {
+    /// This is handed on.
+    fn passes(&self, data: &Bytes);
 }
 
-impl Follower {
-    pub fn passes(&self, data: &Bytes) {
-        match self {
-            Self::Nobody => {}
-            Self::Counter(count) => count.set(count.get() + data.len() as u64),
-            Self::Exchange(exchange) => exchange.request_data(data),
-        }
+/// For observers: counts.
+impl Follow for Cell<u64> {
+    fn passes(&self, data: &Bytes) {
+        self.set(self.get() + data.len() as u64);
     }
 }
+
+/// `None`: nobody wants to know.
+pub(crate) type Follower = Option<Rc<dyn Follow>>;
 
 impl UpstreamBody {
     pub fn whole(bytes: Bytes) -> Self {
@@ -96,8 +92,8 @@ impl StreamedBody {
         self.stall.moved();
         match frame {
             Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    self.follower.passes(data);
+                if let (Some(follower), Some(data)) = (&self.follower, frame.data_ref()) {
+                    follower.passes(data);
                 }
                 // Behind trailers nobody polls again.
                 if frame.is_trailers() || self.rest.is_end_stream() {

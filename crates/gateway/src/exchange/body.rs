@@ -14,7 +14,7 @@ use storage::throttle::Throttle;
 
 use super::Exchange;
 use crate::body::BodyError;
-use crate::body::answer::{BegunBody, ClientBody, PlainBody};
+use crate::body::answer::{BegunBody, ClientBody, Passing, PlainBody};
 use crate::hold::{Held, Unkept};
 use crate::read_ahead::WHOLE_BODY;
 
@@ -47,11 +47,19 @@ impl WatchedBody {
         Self { exchange, state: State::Flowing { body, resolver: Resolver::NotNeededYet } }
     }
 
-    pub fn has_ended(&self) -> bool {
+    /// The last byte is here: settle, then release it or hold it.
+    fn end(&mut self, last: Option<Frame<Bytes>>) {
+        self.exchange.settle_answered();
+        self.state = State::Held { held: self.exchange.take_hold(), last };
+    }
+}
+
+impl Passing for WatchedBody {
+    fn is_end_stream(&self) -> bool {
         matches!(self.state, State::Ended)
     }
 
-    pub fn size_hint(&self) -> SizeHint {
+    fn size_hint(&self) -> SizeHint {
         match &self.state {
             State::Flowing { body, .. } => body.size_hint(),
             State::Held { last, .. } => {
@@ -63,7 +71,7 @@ impl WatchedBody {
         }
     }
 
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             match &mut self.state {
                 State::Flowing { body, resolver } => {
@@ -117,12 +125,6 @@ impl WatchedBody {
                 State::Ended => return Poll::Ready(None),
             }
         }
-    }
-
-    /// The last byte is here: settle, then release it or hold it.
-    fn end(&mut self, last: Option<Frame<Bytes>>) {
-        self.exchange.settle_answered();
-        self.state = State::Held { held: self.exchange.take_hold(), last };
     }
 }
 

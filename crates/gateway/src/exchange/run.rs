@@ -13,7 +13,7 @@ use storage::throttle::Throttle;
 
 use super::Exchange;
 use super::body::{self, WatchedBody};
-use super::wait::{Patience, Waited};
+use super::wait::{Asking, Patience, Waited};
 use crate::answer::Refusal;
 use crate::body::BodyError;
 use crate::body::answer::{ClientBody, PlainBody};
@@ -21,7 +21,7 @@ use crate::body::request::UpstreamBody;
 use crate::core::Core;
 use crate::table::Service;
 use crate::upstream;
-use crate::upstream::failure::{Failure, Lost, Unsent};
+use crate::upstream::failure::Failure;
 use crate::upstream::pool::Lease;
 
 /// Runs a watched exchange from its intent on. The request's body is whole in it, or flows.
@@ -90,7 +90,7 @@ async fn relay(
             let body = body::durable_first(exchange, body).await?;
             return Ok(Response::from_parts(parts, transforms.of(body)));
         }
-        let body = ClientBody::Watched(Box::new(WatchedBody::new(exchange.clone(), body)));
+        let body = ClientBody::Passing(Box::new(WatchedBody::new(exchange.clone(), body)));
         return Ok(Response::from_parts(parts, transforms.of(body)));
     }
     // No event to wait for, or no body to wait with: the head is the last byte.
@@ -102,37 +102,15 @@ async fn relay(
 }
 
 fn fail(exchange: &Rc<Exchange>, failure: Failure) -> Response<ClientBody> {
-    let (fate, refusal) = match failure {
-        Failure::Unsent(unsent) => (Fate::NotSent, refusal_of(unsent)),
-        Failure::Lost(lost) => (Fate::Unanswered(lost.reason()), refusal_of_lost(lost)),
+    let (fate, refusal): (_, Refusal) = match failure {
+        Failure::Unsent(unsent) => (Fate::NotSent, unsent.into()),
+        Failure::Lost(lost) => (Fate::Unanswered(lost.reason()), lost.into()),
     };
     let answer = exchange.account().refuse(refusal);
     exchange.told(&answer);
     exchange.settle(fate);
     answer
 }
-
-/// The answer for a request of which nothing was sent.
-pub(crate) fn refusal_of(unsent: Unsent) -> Refusal {
-    match unsent {
-        Unsent::NameResolution => Refusal::NameResolution,
-        Unsent::Connect | Unsent::Closed => Refusal::BadGateway,
-        Unsent::ConnectTimeout => Refusal::GatewayTimeout,
-        Unsent::Body(lost) => refusal_of_lost(lost),
-    }
-}
-
-/// The answer for a request that was sent, in part or whole, and not answered.
-pub(crate) fn refusal_of_lost(lost: Lost) -> Refusal {
-    match lost {
-        Lost::BodyBroken => Refusal::BadRequest,
-        Lost::BodyStalled => Refusal::RequestTimeout,
-        Lost::Reset | Lost::Invalid | Lost::TooLarge | Lost::Switched => Refusal::BadGateway,
-    }
-}
-
-pub(super) type Asking =
-    std::pin::Pin<Box<dyn Future<Output = Result<(Response<Incoming>, Lease), Failure>>>>;
 
 /// The client has been told 504; the upstream may still answer, up to the bound.
 async fn outlast(exchange: Rc<Exchange>, mut asking: Asking, mut patience: Patience) {

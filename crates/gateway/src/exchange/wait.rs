@@ -12,10 +12,12 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::Exchange;
-use super::run::Asking;
 use crate::table::Service;
 use crate::upstream::failure::Failure;
 use crate::upstream::pool::Lease;
+
+/// The upstream is being asked.
+pub(super) type Asking = Pin<Box<dyn Future<Output = Result<(Response<Incoming>, Lease), Failure>>>>;
 
 /// What came first.
 #[expect(

@@ -12,9 +12,8 @@ use super::routed::Routed;
 use crate::account::{Account, Audience};
 use crate::answer::Refusal;
 use crate::body::answer::{ClientBody, PlainBody};
-use crate::body::request::{Follower, UpstreamBody};
+use crate::body::request::{Follow, Follower, UpstreamBody};
 use crate::core::Core;
-use crate::exchange::{refusal_of, refusal_of_lost};
 use crate::read_ahead::{Ahead, Sent};
 use crate::table::Service;
 use crate::upstream;
@@ -43,8 +42,10 @@ impl Routed {
                     UpstreamBody::whole(bytes)
                 }
                 Ok(Ahead::Begun(ahead, _)) => {
-                    let follower = counter.map_or(Follower::Nobody, Follower::Counter);
-                    ahead.iter().for_each(|bytes| follower.passes(bytes));
+                    let follower: Follower = counter.map(|count| count as Rc<dyn Follow>);
+                    if let Some(follower) = &follower {
+                        ahead.iter().for_each(|bytes| follower.passes(bytes));
+                    }
                     let body = sent.incoming;
                     UpstreamBody::stream(ahead, body, core.limits.body_patience, progress.clone(), follower)
                 }
@@ -64,8 +65,8 @@ impl Routed {
                     let body = PlainBody::new(incoming, lease, service.read_timeout);
                     return Response::from_parts(parts, transforms.of(ClientBody::Plain(body)));
                 }
-                Some(Err(Failure::Unsent(unsent))) => refusal_of(unsent),
-                Some(Err(Failure::Lost(lost))) => refusal_of_lost(lost),
+                Some(Err(Failure::Unsent(unsent))) => unsent.into(),
+                Some(Err(Failure::Lost(lost))) => lost.into(),
                 None => Refusal::GatewayTimeout,
             };
             account.refuse(refusal)

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use dialing::Names;
+use dialing::tls::Trouble;
 use foldhash::HashMap;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -19,6 +20,8 @@ use super::failure::{Failure, Lost, MAX_HEAD, MAX_HEADERS, Unsent};
 use super::habits::Habits;
 use super::name::Name;
 use super::progress::Progress;
+use super::secure;
+use super::stream::Stream;
 use super::wire::{Wire, WireIo};
 use crate::body::request::UpstreamBody;
 use crate::destination::{Destination, DestinationId};
@@ -39,7 +42,7 @@ const REAP_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Pool {
     pub(super) kept: RefCell<HashMap<DestinationId, Kept>>,
     stats: Arc<CoreStats>,
-    pub(super) failures: Throttle,
+    failures: Throttle,
     /// Those that the whole process knows.
     names: Names,
 }
@@ -49,13 +52,13 @@ pub(super) struct Kept {
     /// Gone when no generation and no request leads there any more.
     destination: Weak<Destination>,
     idle: Vec<Idle>,
-    habits: Rc<RefCell<Habits>>,
+    pub(super) habits: Rc<RefCell<Habits>>,
     /// The core's own settings of TLS there, with the sessions that it can resume.
-    pub tls: Option<Arc<ClientConfig>>,
+    tls: Option<Arc<ClientConfig>>,
 }
 
 impl Kept {
-    pub fn of(destination: &Arc<Destination>) -> Self {
+    fn of(destination: &Arc<Destination>) -> Self {
         Self { destination: Arc::downgrade(destination), idle: Vec::new(), habits: Rc::default(), tls: None }
     }
 }
@@ -189,7 +192,7 @@ impl Pool {
         name: Name,
     ) -> Result<Lease, Unsent> {
         let (stream, left) = self.dial(service).await?;
-        let stream = self.secure(service, &name, stream, left).await?;
+        let stream = self.secured(service, &name, stream, left).await?;
         self.stats.upstream_connections.fetch_add(1, Ordering::Relaxed);
         let habits = {
             let mut kept = self.kept.borrow_mut();
@@ -208,6 +211,40 @@ impl Pool {
             let _ = connection.await;
         });
         Ok(self.lease(Instant::now(), service, sender, wire))
+    }
+
+    /// TLS on a connection that was made for this name, if TLS is spoken there; within what is left of the service's timeout.
+    async fn secured(
+        &self,
+        service: &Service,
+        name: &Name,
+        stream: TcpStream,
+        within: Duration,
+    ) -> Result<Stream, Unsent> {
+        let Some(tls) = &service.destination.tls else { return Ok(Stream::Plain(stream)) };
+        let config = {
+            let mut kept = self.kept.borrow_mut();
+            let destination = &service.destination;
+            let kept = kept.entry(destination.id()).or_insert_with(|| Kept::of(destination));
+            kept.tls.get_or_insert_with(|| secure::of_core(tls)).clone()
+        };
+        let name = name.as_ref().unwrap_or(&tls.name).clone();
+        secure::handshake(config, name, stream, within).await.map_err(|(unsent, trouble)| {
+            self.insecure(service, &trouble);
+            unsent
+        })
+    }
+
+    /// Says in a log line why there is no TLS, and what to do; at most once a second, whatever the failures are.
+    pub(super) fn insecure(&self, service: &Service, trouble: &Trouble) {
+        if let Some(times) = self.failures.happened() {
+            let Destination { host, port, .. } = &*service.destination;
+            let Trouble { cause, remedy } = trouble;
+            tracing::warn!(
+                service = %service.name, %host, port, %cause, hint = remedy, times,
+                "a service is reached over https, and its TLS handshake failed: nothing was sent to it"
+            );
+        }
     }
 
     /// A stream to the service, and what is left of its timeout. The wait for its name has a bound of its own; the service's timeout is for

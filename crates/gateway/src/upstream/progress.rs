@@ -14,7 +14,7 @@ pub(crate) struct Progress {
     sending: Cell<bool>,
     broken: Cell<Option<Lost>>,
     last: Cell<Instant>,
-    wire: RefCell<Option<Rc<Wire>>>,
+    pub(super) wire: RefCell<Option<Rc<Wire>>>,
 }
 
 impl Progress {

@@ -4,6 +4,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ServerConfig, ServerConnection};
 use rustls_pki_types::PrivateKeyDer;
 
+use super::super::wire::Wire;
 use super::*;
 use crate::destination::Trust;
 
@@ -60,7 +61,7 @@ impl Peer {
     async fn exchange(&mut self) {
         match self.session.complete_io(&mut self.stream) {
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             Err(error) => panic!("{error}"),
@@ -285,7 +286,7 @@ fn the_host_of_a_request_is_who_its_connection_is_for() {
         let headers = [("host", host)].into_iter().map(|(name, value)| {
             (name.parse::<http::HeaderName>().unwrap(), HeaderValue::from_static(value))
         });
-        secure::name_of(&scene.service, &headers.collect())
+        name::name_of(&scene.service, &headers.collect())
     };
     let name = |text: &'static str| Ok(Some(rustls_pki_types::ServerName::try_from(text).unwrap()));
     assert_eq!(name_of("service.test"), Ok(None), "the destination's own");
@@ -294,5 +295,5 @@ fn the_host_of_a_request_is_who_its_connection_is_for() {
     assert_eq!(name_of("192.0.2.1:80"), name("192.0.2.1"));
     assert_eq!(name_of("[2001:db8::1]:80"), name("2001:db8::1"));
     assert!(name_of("a$b").is_err());
-    assert_eq!(secure::name_of(&Scene::new().service, &http::HeaderMap::new()), Ok(None));
+    assert_eq!(name::name_of(&Scene::new().service, &http::HeaderMap::new()), Ok(None));
 }
