@@ -6,19 +6,18 @@ use std::sync::atomic::Ordering;
 
 use listener::connection::{self, Limits};
 use listener::places::{Place, Places};
-use pipeline::context::Scheme;
 use storage::failpoint;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::core::Core;
+use crate::gateway::Listener;
 use crate::inbound::Connection;
 use crate::proxy::serve;
 use crate::slots::Slots;
 
-/// Accepts until the drain begins. Returns when the last connection has ended.
-pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener, scheme: Scheme) {
-    let places = Places::new(core.limits.connections);
-    let address = listener.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+/// Accepts on one listener until the drain begins. Returns when the last of its connections has ended.
+pub(crate) async fn accept(core: Rc<Core>, places: Rc<Places>, listener: Listener, socket: TcpListener) {
+    let Listener { name, address, scheme } = listener;
     let limits = Limits {
         head_size: core.limits.head_size,
         headers: core.limits.headers,
@@ -43,7 +42,7 @@ pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener, scheme: Scheme
             .await;
         }
     };
-    listener::accept::accept(listener, "proxy", places, draining.draining(), serve_one).await;
+    listener::accept::accept(socket, name, places, draining.draining(), serve_one).await;
 }
 
 /// A client that comes over IPv4 is known by its IPv4 address, also where the listener takes both (`[::]`).

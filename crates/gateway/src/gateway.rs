@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use dialing::Names;
 use event::timestamp::Clock;
+use listener::places::Places;
 use pipeline::context::Scheme;
 use storage::vital::Vitals;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::budget::Budget;
@@ -27,12 +28,32 @@ use crate::stats::CoreStats;
 /// Between two beginnings of what shares the wake-ups of a core, if it panics.
 const RING_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// What the gateway is built from.
-pub struct Config {
-    /// Where it listens; port 0 takes a free one.
-    pub listen: SocketAddr,
+/// Where requests come in, and what is true of all that come in there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name, `proxy`: in log lines, and to ask for its address by. No two have the same.
+    pub name: &'static str,
+    /// Where it is; port 0 takes a free one.
+    pub address: SocketAddr,
     /// What is spoken there.
     pub scheme: Scheme,
+}
+
+/// A listener whose address is taken, or is not of this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("the listener `{}` cannot be bound to {}", .listener.name, .listener.address)]
+pub struct NotBound {
+    /// Which one.
+    pub listener: Listener,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+/// What the gateway is built from.
+pub struct Config {
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
     /// Cores, at least 1.
     pub workers: usize,
     /// What it takes of clients.
@@ -46,27 +67,32 @@ pub struct Config {
 /// A gateway whose sockets are bound: connections queue, nothing is served yet.
 pub struct Gateway {
     config: Config,
-    listeners: Vec<TcpListener>,
-    address: SocketAddr,
+    /// Of each core: one of each listener.
+    sockets: Vec<Vec<TcpListener>>,
 }
 
 impl Gateway {
     /// Binds the sockets.
     ///
     /// # Errors
-    /// If the address cannot be bound.
-    pub fn bind(config: Config) -> io::Result<Self> {
-        let listeners = listener::bind::tcp(config.listen, config.workers.max(1))?;
-        let address = match listeners.first() {
-            Some(first) => first.local_addr()?,
-            None => config.listen,
-        };
-        Ok(Self { config, listeners, address })
+    /// Names the first listener that cannot be bound.
+    pub fn bind(mut config: Config) -> Result<Self, NotBound> {
+        let workers = config.workers.max(1);
+        let mut sockets: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+        for listener in &mut config.listeners {
+            let not_bound = |source| NotBound { listener: *listener, source };
+            let bound = listener::bind::tcp(listener.address, workers).map_err(not_bound)?;
+            if let Some(first) = bound.first() {
+                listener.address = first.local_addr().map_err(not_bound)?;
+            }
+            sockets.iter_mut().zip(bound).for_each(|(of_core, socket)| of_core.push(socket));
+        }
+        Ok(Self { config, sockets })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where it listens, with the ports that were taken.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.config.listeners
     }
 
     /// Starts a thread a core, with a first generation to serve. The end of one that was not told to is reported to `vitals`.
@@ -81,21 +107,20 @@ impl Gateway {
             read_ahead: Budget::new(self.config.limits.read_ahead),
             drain: drain.subscribe(),
         };
-        let (publisher, followers) = Publisher::new(first, self.listeners.len());
+        let (publisher, followers) = Publisher::new(first, self.sockets.len());
         let mut running = Running {
             drain,
             deadline,
             publisher,
             threads: Vec::new(),
             stats: Vec::new(),
-            address: self.address,
+            listeners: self.config.listeners.clone(),
         };
-        for (index, (listener, follower)) in self.listeners.into_iter().zip(followers).enumerate() {
+        for (index, (sockets, follower)) in self.sockets.into_iter().zip(followers).enumerate() {
             let stats = Arc::new(CoreStats::default());
             running.stats.push(stats.clone());
             let parts = Parts {
-                listener,
-                scheme: self.config.scheme,
+                listeners: self.config.listeners.iter().copied().zip(sockets).collect(),
                 follower,
                 clock: clock.clone(),
                 stats,
@@ -119,8 +144,7 @@ impl Gateway {
 }
 
 struct Parts {
-    listener: TcpListener,
-    scheme: Scheme,
+    listeners: Vec<(Listener, TcpListener)>,
     follower: Follower,
     clock: Arc<dyn Clock>,
     stats: Arc<CoreStats>,
@@ -142,12 +166,7 @@ fn run(mut parts: Parts) -> io::Result<()> {
         parts.names,
         parts.front,
     );
-    let result = runtime.block_on(serve(
-        core.clone(),
-        (parts.listener, parts.scheme),
-        parts.follower,
-        &parts.deadline,
-    ));
+    let result = runtime.block_on(serve(core.clone(), parts.listeners, parts.follower, &parts.deadline));
     // What is still under way is dropped with the runtime, and settled by what was seen of it.
     core.closing.set(true);
     drop(runtime);
@@ -156,17 +175,22 @@ fn run(mut parts: Parts) -> io::Result<()> {
 
 async fn serve(
     core: Rc<Core>,
-    (listener, scheme): (TcpListener, Scheme),
+    listeners: Vec<(Listener, TcpListener)>,
     follower: Follower,
     deadline: &OnceLock<Instant>,
 ) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
     // Without accepting, reaping and following a core is of no use: the end of one ends it.
     let mut reaping = tokio::task::spawn_local(core.pool.clone().reap());
     let mut following = tokio::task::spawn_local(core.clone().follow(follower));
     // Without it wake-ups cost more, and nothing else.
     tokio::task::spawn_local(share_wake_ups());
-    let mut accepting = tokio::task::spawn_local(connection::accept(core.clone(), listener, scheme));
+    let mut accepting = JoinSet::new();
+    // What one core may hold, whichever listener it comes from.
+    let places = Places::new(core.limits.connections);
+    for (listener, socket) in listeners {
+        let socket = tokio::net::TcpListener::from_std(socket)?;
+        accepting.spawn_local(connection::accept(core.clone(), places.clone(), listener, socket));
+    }
     let deadline = async {
         // If nobody is left to drain us there is no deadline: stop at once.
         core.draining().await;
@@ -174,7 +198,9 @@ async fn serve(
     };
     // Connections end first; exchanges that outlived their clients may still be under way.
     let ended = async {
-        ended(&mut accepting).await?;
+        while let Some(end) = accepting.join_next().await {
+            over(end)?;
+        }
         core.exchanges_ended().await;
         Ok(())
     };
@@ -194,9 +220,9 @@ async fn share_wake_ups() {
     }
 }
 
-/// Waits for a task of the core. Its panic is the core's.
-async fn ended<T>(task: &mut JoinHandle<T>) -> io::Result<T> {
-    task.await.map_err(|error| match error.try_into_panic() {
+/// The end of a task of the core. Its panic is the core's.
+fn over<T>(end: Result<T, JoinError>) -> io::Result<T> {
+    end.map_err(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(error) => io::Error::other(error),
     })
@@ -204,7 +230,7 @@ async fn ended<T>(task: &mut JoinHandle<T>) -> io::Result<T> {
 
 /// Waits for a task that has no end; any end of it is a failure.
 async fn ended_for_ever<T>(task: &mut JoinHandle<T>) -> io::Error {
-    match ended(task).await {
+    match over(task.await) {
         Ok(_) => io::Error::other("a task of the core ended"),
         Err(error) => error,
     }
@@ -218,13 +244,14 @@ pub struct Running {
     publisher: Publisher,
     threads: Vec<std::thread::JoinHandle<io::Result<()>>>,
     stats: Vec<Arc<CoreStats>>,
-    address: SocketAddr,
+    listeners: Vec<Listener>,
 }
 
 impl Running {
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where the listener of this name is, if there is one.
+    pub fn address(&self, listener: &str) -> Option<SocketAddr> {
+        let named = self.listeners.iter().find(|one| one.name == listener);
+        named.map(|one| one.address)
     }
 
     /// Publishes what is served from now on.

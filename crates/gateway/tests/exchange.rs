@@ -10,7 +10,7 @@ use event::timestamp::Clock;
 use event::{Decision, Fate, Timestamp, UnknownReason};
 use gateway::destination::Destinations;
 use gateway::front::Front;
-use gateway::gateway::Config;
+use gateway::gateway::{Config, Listener};
 use gateway::limits::Limits;
 use gateway::router::Router;
 use gateway::table::{PathPattern, Route, Service};
@@ -175,8 +175,11 @@ impl Bench {
             },
         };
         let config = Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            scheme: Scheme::Http,
+            listeners: vec![Listener {
+                name: "proxy",
+                address: SocketAddr::from(([127, 0, 0, 1], 0)),
+                scheme: Scheme::Http,
+            }],
             workers: 2,
             limits: Limits::default(),
             names: dialing::Names::system(),
@@ -185,7 +188,7 @@ impl Bench {
         let gateway = Gateway::bind(config).unwrap();
         let first = Arc::new(Snapshot::new(1, Router::new(vec![route]).unwrap()));
         let running = gateway.start(first, Arc::new(WallClock), &vital::vitals().0).unwrap();
-        Self { upstream, record, proxy: running.address(), running: Some(running) }
+        Self { upstream, record, proxy: running.address("proxy").unwrap(), running: Some(running) }
     }
 
     fn put(&self, target: &str) -> io::Result<client::Answer> {

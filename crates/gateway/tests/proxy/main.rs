@@ -14,7 +14,7 @@ use event::timestamp::Clock;
 use event::{Decision, Fate, Timestamp};
 use gateway::destination::Destinations;
 use gateway::front::Front;
-use gateway::gateway::Config;
+use gateway::gateway::{Config, Listener};
 use gateway::limits::Limits;
 use gateway::router::Router;
 use gateway::table::{Route, Service};
@@ -116,11 +116,15 @@ fn service_among(destinations: &Destinations, host: &str, port: u16) -> Service 
     }
 }
 
+/// Where the gateway takes requests.
+fn proxy(running: &Running) -> SocketAddr {
+    running.address("proxy").unwrap()
+}
+
 fn config() -> Config {
     let names = dialing::Names::system();
     Config {
-        listen: ANY,
-        scheme: Scheme::Http,
+        listeners: vec![Listener { name: "proxy", address: ANY, scheme: Scheme::Http }],
         workers: 1,
         limits: Limits::default(),
         names,
@@ -183,7 +187,7 @@ fn a_switch_of_protocols_that_nobody_asked_for_is_no_valid_answer() {
     for method in METHODS {
         let asked = [("connection", "upgrade"), ("upgrade", "websocket")];
         for headers in [asked.as_slice(), &[]] {
-            let answer = client::send(running.address(), method, "/chat", headers, b"").unwrap();
+            let answer = client::send(proxy(&running), method, "/chat", headers, b"").unwrap();
             assert_eq!(answer.status, 502, "{method} {headers:?}");
             assert_eq!(answer.header("upgrade"), None);
         }
@@ -266,7 +270,7 @@ fn a_client_is_held_back_while_the_upstream_does_not_read() {
             answer(&mut stream, 200, &[], b"all of it").unwrap();
         });
         let running = gateway_to(address);
-        let mut client = TcpStream::connect(running.address()).unwrap();
+        let mut client = TcpStream::connect(proxy(&running)).unwrap();
         write!(client, "{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: {LARGE}\r\n\r\n").unwrap();
         let written = write_until_held_back(&mut client, LARGE);
         assert!(written < UNDER_WAY, "{method}: {written} bytes were taken for an upstream that reads none");
@@ -290,7 +294,7 @@ fn an_upstream_is_held_back_while_the_client_does_not_read() {
             write_rest(&mut stream, LARGE - written);
         });
         let running = gateway_to(address);
-        let mut client = Client::connect(running.address()).unwrap();
+        let mut client = Client::connect(proxy(&running)).unwrap();
         client.write(&client::request(method, "/", &[], b"")).unwrap();
         let written = told.recv().unwrap();
         assert!(written < UNDER_WAY, "{method}: {written} bytes were taken for a client that reads none");
@@ -312,7 +316,7 @@ fn an_upstream_that_takes_no_more_of_a_request_is_given_up() {
         });
         let patient = service(LOCALHOST, address.port());
         let running = gateway(config(), Service { write_timeout: SHORT, ..patient });
-        let mut client = TcpStream::connect(running.address()).unwrap();
+        let mut client = TcpStream::connect(proxy(&running)).unwrap();
         write!(client, "{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: {LARGE}\r\n\r\n").unwrap();
         let mut writing = client.try_clone().unwrap();
         // The gateway stops reading: this ends with an error.
@@ -336,7 +340,7 @@ fn an_upstream_that_does_not_answer_is_given_up() {
         let patient = service(LOCALHOST, upstream.address().port());
         let running = gateway(config(), Service { read_timeout: SHORT, ..patient });
         let asked = Instant::now();
-        let answer = client::send(running.address(), method, "/?script=wait", &[], b"").unwrap();
+        let answer = client::send(proxy(&running), method, "/?script=wait", &[], b"").unwrap();
         assert_eq!(answer.status, 504, "{method}");
         assert_eq!(answer.json()["message"], "The upstream server is timing out");
         assert!(asked.elapsed() >= SHORT, "{method}: given up after {:?}", asked.elapsed());
@@ -349,7 +353,7 @@ fn a_name_that_does_not_resolve_is_told() {
     // No name has a label this long: nobody has to be asked.
     let running = gateway(config(), service(&"a".repeat(64), 80));
     for method in METHODS {
-        let answer = client::send(running.address(), method, "/", &[], b"").unwrap();
+        let answer = client::send(proxy(&running), method, "/", &[], b"").unwrap();
         assert_eq!(answer.status, 503, "{method}");
         assert_eq!(answer.json()["message"], "name resolution failed");
     }
@@ -362,7 +366,7 @@ fn connections_to_an_upstream_are_used_again() {
     for query in ["", "?script=chunked", "?status=204", "?status=500"] {
         for method in METHODS {
             // Each client has a connection of its own: what is kept is the upstream's.
-            client::send(running.address(), method, &format!("/{query}"), &[], b"").unwrap();
+            client::send(proxy(&running), method, &format!("/{query}"), &[], b"").unwrap();
         }
     }
     let stats = &running.stats()[0];
@@ -393,10 +397,10 @@ fn an_answer_whose_body_stands_still_is_cut_and_a_slow_one_is_not() {
         let upstream = upstream.unwrap();
         let patient = service(LOCALHOST, upstream.address().port());
         let running = gateway(config(), Service { read_timeout: SHORT * 4, ..patient });
-        let slow = client::send(running.address(), method, "/slow", &[], b"").unwrap();
+        let slow = client::send(proxy(&running), method, "/slow", &[], b"").unwrap();
         assert_eq!(slow.body, [b'x'; 16], "{method}");
         let asked = Instant::now();
-        let cut = client::send(running.address(), method, "/still", &[], b"");
+        let cut = client::send(proxy(&running), method, "/still", &[], b"");
         assert!(cut.is_err(), "{method}: {cut:?}");
         assert!(asked.elapsed() >= SHORT * 4, "{method}: cut after {:?}", asked.elapsed());
         drop(end);
@@ -416,17 +420,17 @@ fn one_exchange_too_many_is_refused_until_another_ends() {
     let (upstream, running) = limited(Limits { exchanges: 2, ..Limits::default() });
     let mut open: Vec<_> = (1..=2)
         .map(|count| {
-            let mut client = Client::connect(running.address()).unwrap();
+            let mut client = Client::connect(proxy(&running)).unwrap();
             client.write(&client::request("PUT", "/?script=wait", &[], b"")).unwrap();
             wait::until("the upstream to be asked", || (upstream.executed().len() == count).then_some(()));
             client
         })
         .collect();
-    let refused = client::send(running.address(), "PUT", "/third", &[], b"").unwrap();
+    let refused = client::send(proxy(&running), "PUT", "/third", &[], b"").unwrap();
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
     let message = "Too many exchanges are open; nothing was sent to the upstream server";
     assert_eq!(refused.json()["message"], message);
-    assert_eq!(client::send(running.address(), "GET", "/unwatched", &[], b"").unwrap().status, 200);
+    assert_eq!(client::send(proxy(&running), "GET", "/unwatched", &[], b"").unwrap().status, 200);
     let asked: Vec<_> = upstream.executed().into_iter().map(|request| request.target).collect();
     assert_eq!(asked, ["/?script=wait", "/?script=wait", "/unwatched"]);
 
@@ -434,15 +438,15 @@ fn one_exchange_too_many_is_refused_until_another_ends() {
     for client in &mut open {
         assert_eq!(client.answer().unwrap().status, 200);
     }
-    assert_eq!(client::send(running.address(), "PUT", "/fourth", &[], b"").unwrap().status, 200);
+    assert_eq!(client::send(proxy(&running), "PUT", "/fourth", &[], b"").unwrap().status, 200);
 }
 
 #[test]
 fn one_connection_too_many_takes_the_place_of_one_that_asks_nothing() {
     let (_upstream, running) = limited(Limits { connections: 1, ..Limits::default() });
-    let mut first = Client::connect(running.address()).unwrap();
+    let mut first = Client::connect(proxy(&running)).unwrap();
     assert_eq!(first.send("GET", "/", &[], b"").unwrap().status, 200);
-    let mut second = Client::connect(running.address()).unwrap();
+    let mut second = Client::connect(proxy(&running)).unwrap();
     assert_eq!(second.send("GET", "/", &[], b"").unwrap().status, 200);
     assert_eq!(first.rest().unwrap(), b"", "it asked nothing");
 }
@@ -450,11 +454,11 @@ fn one_connection_too_many_takes_the_place_of_one_that_asks_nothing() {
 #[test]
 fn one_connection_too_many_waits_while_the_others_are_answered() {
     let (upstream, running) = limited(Limits { connections: 1, ..Limits::default() });
-    let mut first = Client::connect(running.address()).unwrap();
+    let mut first = Client::connect(proxy(&running)).unwrap();
     first.write(&client::request("GET", "/?script=wait", &[], b"")).unwrap();
     testkit::wait::until("the upstream to be asked", || (!upstream.executed().is_empty()).then_some(()));
 
-    let mut second = TcpStream::connect(running.address()).unwrap();
+    let mut second = TcpStream::connect(proxy(&running)).unwrap();
     second.write_all(&client::request("GET", "/", &[], b"")).unwrap();
     second.set_read_timeout(Some(SHORT)).unwrap();
     let waits = second.read(&mut [0]).unwrap_err();
@@ -475,7 +479,7 @@ fn a_head_may_have_so_many_headers_and_bytes() {
     let headers = |count: usize| vec![("x-one", "1"); count - 1];
     let long = |bytes: usize| format!("/{}", "x".repeat(bytes));
     let status = |target: &str, headers: &[(&str, &str)]| {
-        client::send(running.address(), "GET", target, headers, b"").unwrap().status
+        client::send(proxy(&running), "GET", target, headers, b"").unwrap().status
     };
     assert_eq!(status("/", &headers(8)), 200);
     assert_eq!(status("/", &headers(9)), 431);
@@ -487,7 +491,7 @@ fn a_head_may_have_so_many_headers_and_bytes() {
 #[test]
 fn a_head_that_does_not_come_whole_in_time_ends_its_connection() {
     let (upstream, running) = limited(Limits { head_timeout: SHORT, ..Limits::default() });
-    let connect = || TcpStream::connect(running.address()).unwrap();
+    let connect = || TcpStream::connect(proxy(&running)).unwrap();
     let started = Instant::now();
 
     let mut silent = connect();
@@ -502,7 +506,7 @@ fn a_head_that_does_not_come_whole_in_time_ends_its_connection() {
             begun = writing.write_all(b"x");
         }
     });
-    let mut idle = Client::connect(running.address()).unwrap();
+    let mut idle = Client::connect(proxy(&running)).unwrap();
     assert_eq!(idle.send("GET", "/", &[], b"").unwrap().status, 200);
 
     for stream in [&mut silent, &mut trickling] {
@@ -515,4 +519,29 @@ fn a_head_that_does_not_come_whole_in_time_ends_its_connection() {
     trickler.join().unwrap();
     assert!((SHORT..SHORT * 50).contains(&started.elapsed()), "{:?}", started.elapsed());
     assert_eq!(upstream.executed().len(), 1);
+}
+
+#[test]
+fn what_comes_in_has_the_scheme_and_the_port_of_its_listener() {
+    let upstream = Upstream::start();
+    // What is spoken there is data: TLS itself makes no difference to what a service is told.
+    let listeners = [("plain", Scheme::Http), ("secure", Scheme::Https)].map(|(name, scheme)| Listener {
+        name,
+        address: ANY,
+        scheme,
+    });
+    let config = Config { listeners: listeners.to_vec(), workers: 2, ..config() };
+    let running = start(config, service(LOCALHOST, upstream.address().port()), true);
+    for (name, scheme) in [("plain", "http"), ("secure", "https")] {
+        let address = running.address(name).unwrap();
+        assert_eq!(client::send(address, "GET", "/", &[], b"").unwrap().status, 200);
+        let executed = upstream.executed();
+        let asked = executed.last().unwrap();
+        assert_eq!(asked.header("x-forwarded-proto"), Some(scheme));
+        assert_eq!(asked.header("x-forwarded-port"), Some(address.port().to_string().as_str()));
+    }
+    assert_eq!(running.address("admin"), None);
+    let taken = Listener { address: running.address("plain").unwrap(), ..listeners[0] };
+    let again = Gateway::bind(Config { listeners: vec![listeners[1], taken], ..self::config() });
+    assert_eq!(again.err().unwrap().listener, taken, "it says which one");
 }

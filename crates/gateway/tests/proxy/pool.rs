@@ -21,7 +21,7 @@ fn an_answer_that_came_unasked_reaches_nobody() {
     });
     let upstream = upstream.unwrap();
     let running = gateway_to(upstream.address());
-    let mut client = Client::connect(running.address()).unwrap();
+    let mut client = Client::connect(proxy(&running)).unwrap();
     for count in 0..100 {
         for method in METHODS {
             for how in ["together", "apart"] {
@@ -51,7 +51,7 @@ fn a_connection_that_ends_instead_of_answering_costs_a_repeatable_request_nothin
     });
     let upstream = upstream.unwrap();
     let running = gateway_to(upstream.address());
-    let mut client = Client::connect(running.address()).unwrap();
+    let mut client = Client::connect(proxy(&running)).unwrap();
     for count in 0..20 {
         let answer = client.send("GET", &format!("/{count}"), &[], b"").unwrap();
         assert_eq!(answer.status, 200, "{count}");
@@ -81,12 +81,12 @@ fn an_answer_may_have_many_header_lines() {
     let running = gateway_to(upstream.address());
     for method in METHODS {
         for count in [1, 99, 100, 150, 999] {
-            let answer = client::send(running.address(), method, &format!("/{count}"), &[], b"").unwrap();
+            let answer = client::send(proxy(&running), method, &format!("/{count}"), &[], b"").unwrap();
             let cookies = answer.headers.iter().filter(|(name, _)| name == "set-cookie").count();
             assert_eq!((answer.status, cookies), (200, count), "{method}");
         }
         for count in [1_000, 5_000] {
-            let answer = client::send(running.address(), method, &format!("/{count}"), &[], b"").unwrap();
+            let answer = client::send(proxy(&running), method, &format!("/{count}"), &[], b"").unwrap();
             assert_eq!(answer.status, 502, "{method} {count}");
         }
     }

@@ -62,7 +62,7 @@ const CHUNKED: &str = "host: a\r\ntransfer-encoding: chunked\r\n\r\n";
 fn a_small_body_that_stands_still_is_answered_for_and_nothing_of_it_is_sent() {
     for method in ["PUT", "POST"] {
         let (upstream, running) = limited(Limits { body_patience: SHORT * 3, ..Limits::default() });
-        let mut slow = Client::connect(running.address()).unwrap();
+        let mut slow = Client::connect(proxy(&running)).unwrap();
         slow.write(format!("{method} /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\n").as_bytes())
             .unwrap();
         // Longer than the patience, which is for each piece.
@@ -72,7 +72,7 @@ fn a_small_body_that_stands_still_is_answered_for_and_nothing_of_it_is_sent() {
         }
         assert_eq!(slow.answer().unwrap().status, 200);
 
-        let mut still = Client::connect(running.address()).unwrap();
+        let mut still = Client::connect(proxy(&running)).unwrap();
         let asked = Instant::now();
         still
             .write(format!("{method} /still HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nhalf").as_bytes())
@@ -93,7 +93,7 @@ fn a_body_without_a_length_is_read_for_a_moment_and_then_flows() {
     for method in ["PUT", "POST"] {
         let seen = Seen::start();
         let running = gateway_to(seen.address);
-        let mut client = Client::connect(running.address()).unwrap();
+        let mut client = Client::connect(proxy(&running)).unwrap();
         client.write(format!("{method} / HTTP/1.1\r\n{CHUNKED}5\r\nfirst\r\n").as_bytes()).unwrap();
         // The client sends no more before the service has seen this.
         seen.wait_for("first");
@@ -111,7 +111,7 @@ fn a_body_without_a_length_that_ends_in_time_has_one_for_the_service() {
         let upstream = Upstream::start();
         let limits = Limits { read_ahead_time: long(), ..Limits::default() };
         let running = gateway_with(limits, service(LOCALHOST, upstream.address().port()), true);
-        let mut client = Client::connect(running.address()).unwrap();
+        let mut client = Client::connect(proxy(&running)).unwrap();
         client.write(format!("{method} / HTTP/1.1\r\n{CHUNKED}").as_bytes()).unwrap();
         for _ in 0..1_000 {
             client.write(b"1\r\nx\r\n").unwrap();
@@ -134,7 +134,7 @@ fn of_a_large_body_so_much_is_read_ahead() {
         let seen = Seen::start();
         let limits = Limits { read_ahead_time: long(), ..Limits::default() };
         let running = gateway_with(limits, service(LOCALHOST, seen.address.port()), true);
-        let mut client = Client::connect(running.address()).unwrap();
+        let mut client = Client::connect(proxy(&running)).unwrap();
         client.write(format!("{method} / HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n").as_bytes()).unwrap();
         let piece = "x".repeat(10_000);
         let piece = if framing.ends_with("chunked") { format!("2710\r\n{piece}\r\n") } else { piece };
@@ -160,7 +160,7 @@ fn without_buffering_a_body_flows_as_it_comes() {
         let seen = Seen::start();
         let limits = Limits { read_ahead_time: long(), ..Limits::default() };
         let running = gateway_with(limits, service(LOCALHOST, seen.address.port()), false);
-        let mut client = Client::connect(running.address()).unwrap();
+        let mut client = Client::connect(proxy(&running)).unwrap();
         client.write(format!("{method} /flows HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n").as_bytes()).unwrap();
         seen.wait_for("/flows");
         let body = if framing == length { "some text" } else { "9\r\nsome text\r\n0\r\n\r\n" };
@@ -177,7 +177,7 @@ fn without_buffering_a_body_flows_as_it_comes() {
         let running = gateway_with(limits, service(LOCALHOST, upstream.address().port()), false);
         (upstream, running)
     };
-    let mut client = Client::connect(running.address()).unwrap();
+    let mut client = Client::connect(proxy(&running)).unwrap();
     client.write(b"PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf").unwrap();
     assert_eq!(client.answer().unwrap().status, 408);
     assert_eq!(running.stats()[0].upstream_connections.load(Ordering::Relaxed), 0);
@@ -190,7 +190,7 @@ fn without_room_to_hold_them_bodies_flow() {
         let seen = Seen::start();
         let limits = Limits { read_ahead: 100, read_ahead_time: long(), ..Limits::default() };
         let running = gateway_with(limits, service(LOCALHOST, seen.address.port()), true);
-        let mut client = Client::connect(running.address()).unwrap();
+        let mut client = Client::connect(proxy(&running)).unwrap();
         client
             .write(format!("{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nsome ").as_bytes())
             .unwrap();
@@ -211,7 +211,7 @@ fn a_body_whose_last_piece_found_no_room_is_over() {
         let impatient = Service { read_timeout: SHORT, ..service(LOCALHOST, seen.address.port()) };
         let limits = Limits { read_ahead: 9_000, read_ahead_time: long(), ..Limits::default() };
         let running = gateway_with(limits, impatient, true);
-        let mut client = Client::connect(running.address()).unwrap();
+        let mut client = Client::connect(proxy(&running)).unwrap();
         let head = format!("{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: {BODY}\r\n\r\n");
         client.write(&[head.as_bytes(), &[b'x'; BODY]].concat()).unwrap();
         seen.wait_for(&"x".repeat(BODY));
@@ -230,7 +230,7 @@ fn a_client_that_pauses_is_not_the_upstreams_fault() {
         let patient = service(LOCALHOST, upstream.address().port());
         let impatient = Service { write_timeout: SHORT, read_timeout: SHORT * 2, ..patient };
         let running = gateway_with(Limits::default(), impatient, true);
-        let mut client = Client::connect(running.address()).unwrap();
+        let mut client = Client::connect(proxy(&running)).unwrap();
         client
             .write(format!("{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: {FLOWING}\r\n\r\n").as_bytes())
             .unwrap();
@@ -248,7 +248,7 @@ fn a_body_that_stops_flowing_is_answered_for() {
         let seen = Seen::start();
         let patient = service(LOCALHOST, seen.address.port());
         let running = gateway_with(Limits { body_patience: SHORT, ..Limits::default() }, patient, true);
-        let mut client = Client::connect(running.address()).unwrap();
+        let mut client = Client::connect(proxy(&running)).unwrap();
         client
             .write(format!("{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: {FLOWING}\r\n\r\n").as_bytes())
             .unwrap();
@@ -275,7 +275,7 @@ fn an_upstream_that_answered_and_takes_no_more_of_the_body_is_left() {
         });
         let impatient = Service { write_timeout: SHORT, ..service(LOCALHOST, address.port()) };
         let running = gateway_with(Limits::default(), impatient, true);
-        let mut client = TcpStream::connect(running.address()).unwrap();
+        let mut client = TcpStream::connect(proxy(&running)).unwrap();
         client.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
         let length = 1_u64 << 40;
         write!(client, "{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n").unwrap();
@@ -314,7 +314,7 @@ fn a_client_that_takes_nothing_of_its_answer_is_left() {
         let (address, upstream) = large_answer();
         let limits = Limits { answer_patience: SHORT, ..Limits::default() };
         let running = gateway_with(limits, service(LOCALHOST, address.port()), true);
-        let mut client = Client::connect(running.address()).unwrap();
+        let mut client = Client::connect(proxy(&running)).unwrap();
         client.write(&client::request(method, "/", &[], b"")).unwrap();
         if method == "GET" {
             assert!(upstream.join().unwrap() < LARGE, "the upstream is let go, too");
@@ -332,7 +332,7 @@ fn a_client_that_takes_its_answer_slowly_is_not_left() {
         let (address, upstream) = large_answer();
         let limits = Limits { answer_patience: SHORT * 4, ..Limits::default() };
         let running = gateway_with(limits, service(LOCALHOST, address.port()), true);
-        let mut client = TcpStream::connect(running.address()).unwrap();
+        let mut client = TcpStream::connect(proxy(&running)).unwrap();
         client.write_all(&client::request(method, "/", &[], b"")).unwrap();
         // Longer than the patience, and never without taking some for so long.
         for _ in 0..8 {
@@ -353,7 +353,7 @@ fn a_client_that_takes_its_answer_slowly_is_not_left() {
 #[test]
 fn a_connection_without_anything_to_write_may_rest() {
     let (upstream, running) = limited(Limits { answer_patience: SHORT / 10, ..Limits::default() });
-    let mut client = Client::connect(running.address()).unwrap();
+    let mut client = Client::connect(proxy(&running)).unwrap();
     client.write(&client::request("PUT", "/?script=wait", &[], b"")).unwrap();
     wait::until("the upstream to be asked", || (!upstream.executed().is_empty()).then_some(()));
     pause(SHORT);

@@ -19,7 +19,7 @@ fn stopping(drain_grace: Duration) -> (Upstream, Running) {
 fn begin(running: &Running, bytes: &[u8]) -> Client {
     let accepted = || running.stats()[0].connections.load(Ordering::Relaxed);
     let before = accepted();
-    let mut client = Client::connect(running.address()).unwrap();
+    let mut client = Client::connect(proxy(&running)).unwrap();
     client.write(bytes).unwrap();
     wait::until("the connection to be taken", || (accepted() > before).then_some(()));
     client
@@ -38,7 +38,7 @@ fn requests_that_are_not_here_do_not_hold_up_a_stop() {
         begin(&running, half.as_bytes())
     });
     // Proves that what was sent before has been read.
-    assert_eq!(client::send(running.address(), "GET", "/", &[], b"").unwrap().status, 200);
+    assert_eq!(client::send(proxy(&running), "GET", "/", &[], b"").unwrap().status, 200);
     let stopped = Instant::now();
     running.join(FOR_EVER).unwrap();
     assert!(stopped.elapsed() < AT_ONCE, "{:?}", stopped.elapsed());
@@ -54,9 +54,9 @@ fn a_request_that_comes_whole_within_the_grace_is_served() {
     let (_upstream, running) = stopping(FOR_EVER);
     let mut half = begin(&running, b"GET / HTTP/1.1\r\nHo");
     let mut body = begin(&running, b"PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nha");
-    assert_eq!(client::send(running.address(), "GET", "/", &[], b"").unwrap().status, 200);
+    assert_eq!(client::send(proxy(&running), "GET", "/", &[], b"").unwrap().status, 200);
     running.drain(FOR_EVER);
-    wait::until("the gateway to stop listening", || Client::connect(running.address()).err());
+    wait::until("the gateway to stop listening", || Client::connect(proxy(&running)).err());
     half.write(b"st: a\r\n\r\n").unwrap();
     body.write(b"lf").unwrap();
     assert_eq!(half.answer().unwrap().status, 200);

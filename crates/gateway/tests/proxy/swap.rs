@@ -76,7 +76,7 @@ fn under_load_no_request_goes_to_the_old_upstream_once_all_cores_have_swapped() 
     let running = Gateway::bind(Config { workers: 2, ..config() }).unwrap();
     let running = running.start(of(1), Arc::new(WallClock), &vital::vitals().0).unwrap();
     let load = Load { held: AtomicU64::new(1), published: AtomicU64::new(1), ..Load::default() };
-    let proxy = running.address();
+    let proxy = proxy(&running);
     let sure: u64 = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| load.run(proxy, names))).collect();
         for generation in 2..2 + SWAPS {
@@ -102,10 +102,10 @@ fn requests_under_way_at_a_swap_end_with_the_old_upstream() {
     for method in METHODS {
         let (old, new) = (Upstream::start(), Upstream::start());
         let running = gateway_to(old.address());
-        let mut under_way = Client::connect(running.address()).unwrap();
+        let mut under_way = Client::connect(proxy(&running)).unwrap();
         under_way.write(&client::request(method, "/?script=wait", &[], b"")).unwrap();
         wait::until("the upstream to be asked", || (!old.executed().is_empty()).then_some(()));
-        let mut half = Client::connect(running.address()).unwrap();
+        let mut half = Client::connect(proxy(&running)).unwrap();
         let before = upstream_connections(&running);
         half.write(
             format!("{method} /half HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n").as_bytes(),
@@ -115,7 +115,7 @@ fn requests_under_way_at_a_swap_end_with_the_old_upstream() {
         wait::until("the body to flow", || (upstream_connections(&running) > before).then_some(()));
 
         publish(&running, snapshot(2, service(LOCALHOST, new.address().port()), true));
-        let answer = client::send(running.address(), method, "/next", &[], b"").unwrap();
+        let answer = client::send(proxy(&running), method, "/next", &[], b"").unwrap();
         assert_eq!((answer.status, old.executed().len(), new.executed().len()), (200, 1, 1), "{method}");
         half.write(b"x").unwrap();
         assert_eq!(half.answer().unwrap().status, 200, "{method}");
@@ -133,7 +133,7 @@ fn connections_to_an_address_that_stays_are_used_again() {
     let destinations = Destinations::default();
     let to = |upstream: usize| service_among(&destinations, LOCALHOST, upstreams[upstream].address().port());
     let running = gateway(config(), to(0));
-    let mut client = Client::connect(running.address()).unwrap();
+    let mut client = Client::connect(proxy(&running)).unwrap();
     let mut send = || assert_eq!(client.send("GET", "/", &[], b"").unwrap().status, 200);
     send();
     let renamed = Service { name: "another".into(), read_timeout: Duration::from_secs(7), ..to(0) };

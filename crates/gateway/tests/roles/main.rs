@@ -10,7 +10,7 @@ use event::Timestamp;
 use event::timestamp::Clock;
 use gateway::destination::Destinations;
 use gateway::front::Front;
-use gateway::gateway::Config;
+use gateway::gateway::{Config, Listener};
 use gateway::limits::Limits;
 use gateway::router::Router;
 use gateway::table::{PathPattern, Route, Service};
@@ -138,8 +138,11 @@ impl World {
             },
         };
         let config = Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            scheme: Scheme::Http,
+            listeners: vec![Listener {
+                name: "proxy",
+                address: SocketAddr::from(([127, 0, 0, 1], 0)),
+                scheme: Scheme::Http,
+            }],
             workers: 1,
             limits,
             names: dialing::Names::system(),
@@ -151,7 +154,7 @@ impl World {
         let first = Arc::new(Snapshot::new(1, router));
         let gateway = Gateway::bind(config).unwrap();
         let running = gateway.start(first, Arc::new(WallClock), &vital::vitals().0).unwrap();
-        Self { upstream, proxy: running.address(), running: Some(running) }
+        Self { upstream, proxy: running.address("proxy").unwrap(), running: Some(running) }
     }
 
     fn send(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> io::Result<client::Answer> {

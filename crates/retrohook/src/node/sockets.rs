@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use dialing::Names;
 use gateway::Gateway;
 use gateway::front::Front;
+use gateway::gateway::{Listener, NotBound};
 use listener::{bind, unix};
 use pipeline::context::Scheme;
 
@@ -98,10 +99,12 @@ impl Sockets {
         let Config { proxy, admin, legacy_admin, hub, hub_public, workers, front } = config;
         let proxy = bind_proxy(&proxy, workers, front, descriptors, names)?;
         let off = || "off".to_owned();
-        report::entry(
-            "proxy",
-            &proxy.as_ref().map_or_else(off, |gateway| format!("http://{}", gateway.address())),
-        );
+        for Listener { name, address, scheme } in proxy.iter().flat_map(Gateway::listeners) {
+            report::entry(name, &format!("{}://{address}", scheme.as_str()));
+        }
+        if proxy.is_none() {
+            report::entry("proxy", "off");
+        }
         let one =
             |name: &str, listen: &Listen, setting: &'static str| -> Result<Option<Socket>, StartError> {
                 let socket = Socket::bind(listen, setting)?;
@@ -169,8 +172,9 @@ fn bind_proxy(
         exchanges: share.exchanges,
         ..gateway::limits::Limits::default()
     };
-    let config =
-        gateway::gateway::Config { listen: address, scheme: Scheme::Http, workers, limits, names, front };
-    let listen = |source| StartError::Listen { setting, address, source };
-    Ok(Some(Gateway::bind(config).map_err(listen)?))
+    let listeners = vec![Listener { name: "proxy", address, scheme: Scheme::Http }];
+    let config = gateway::gateway::Config { listeners, workers, limits, names, front };
+    let not_bound =
+        |NotBound { listener, source }| StartError::Listen { setting, address: listener.address, source };
+    Ok(Some(Gateway::bind(config).map_err(not_bound)?))
 }
