@@ -114,7 +114,6 @@ const BLOCKERS: &str = "
   1  protocol: `grpc` is not supported yet
   1  protocol: `tcp` is not supported yet
   1  protocols: `tcp` is not supported yet
-  1  protocols: a route without `http` is not supported yet
   1  service: value must be null
   1  url: `grpc` is not supported yet
 ";
@@ -136,7 +135,6 @@ const BLOCKERS_BESIDE_PLUGINS: &str = "
   1  protocol: `grpc` is not supported yet
   1  protocol: `tcp` is not supported yet
   1  protocols: `tcp` is not supported yet
-  1  protocols: a route without `http` is not supported yet
   1  service: value must be null
   1  url: `grpc` is not supported yet
 ";

@@ -41,6 +41,16 @@ pub struct Route {
     pub request_buffering: bool,
     /// Kong's; accepted.
     pub response_buffering: bool,
+    /// How requests come in that are forwarded; all others of the route are answered with `https_redirect_status_code`. Either `https`, or `http`
+    /// with or without it.
+    #[serde(default = "both_protocols")]
+    pub protocols: Vec<RouteProtocol>,
+    /// What a request over plain http is answered if only https is forwarded: 426, or one of 301, 302, 307 and 308 with the same URL over https.
+    #[serde(default = "upgrade_required")]
+    pub https_redirect_status_code: u16,
+    /// Whether a trusted peer's word that TLS ended there (`X-Forwarded-Proto: https`) makes a request one over https.
+    #[serde(default = "yes")]
+    pub heeds_forwarded_proto: bool,
     /// Words to find it by.
     pub tags: Vec<String>,
     /// When it was made.
@@ -48,6 +58,35 @@ pub struct Route {
     /// When it was changed last.
     pub updated_at: Timestamp,
 }
+
+/// How a request comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteProtocol {
+    /// Without TLS.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+/// The protocols of a route that does not say.
+pub fn both_protocols() -> Vec<RouteProtocol> {
+    vec![RouteProtocol::Http, RouteProtocol::Https]
+}
+
+/// The answer of a route that does not say.
+pub fn upgrade_required() -> u16 {
+    UPGRADE_REQUIRED
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Asks a client for https without saying where.
+pub const UPGRADE_REQUIRED: u16 = 426;
+/// The answers to a request over plain http for a route that takes only https.
+pub const HTTPS_REDIRECTS: [u16; 5] = [UPGRADE_REQUIRED, 301, 302, 307, 308];
 
 /// How the upstream's path is put together of the service's path and the request's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,10 +105,28 @@ impl Route {
         self.name.clone().unwrap_or_else(|| self.id.to_string())
     }
 
+    /// Whether it forwards nothing that came over plain http.
+    pub fn is_https_only(&self) -> bool {
+        !self.protocols.contains(&RouteProtocol::Http)
+    }
+
     /// All that is wrong with its fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         name::check(self.name.as_deref(), &self.tags, &mut errors);
+        if self.protocols.is_empty() {
+            let hint = "name `http`, `https` or both, or remove the key";
+            field::note(
+                &mut errors,
+                Path::key("protocols"),
+                Err(Flaw::invalid("length must be at least 1", hint)),
+            );
+        }
+        if !HTTPS_REDIRECTS.contains(&self.https_redirect_status_code) {
+            let hint = "426 asks for https, the others send the client there";
+            let flaw = Flaw::invalid("expected one of: 426, 301, 302, 307, 308", hint);
+            field::note(&mut errors, Path::key("https_redirect_status_code"), Err(flaw));
+        }
         if self.hosts.is_empty() && self.paths.is_empty() && self.methods.is_empty() {
             errors.push(FieldError {
                 path: Path::default(),

@@ -92,6 +92,7 @@ fn with(
         path_handling: PathHandling::V0,
         preserve_host: false,
         request_buffering: true,
+        https_only: None,
         service: None,
         chains,
         facts,

@@ -130,6 +130,7 @@ fn route(path: &str, strip_path: bool) -> Route {
         path_handling: PathHandling::V0,
         preserve_host: false,
         request_buffering: true,
+        https_only: None,
         service: None,
         chains: Chains::default(),
         facts,

@@ -51,6 +51,11 @@ impl Account {
         }
     }
 
+    /// Whether the peer's word is taken for how the request came to it.
+    pub fn peer_is_trusted(&self) -> bool {
+        self.connection.peer_is_trusted
+    }
+
     /// The port that the client connected to, likewise.
     pub fn port(&self) -> HeaderValue {
         self.connection.port.clone()

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use event::EventId;
-use http::header::{ACCEPT, ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT, ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, UPGRADE};
 use http::{Extensions, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use pipeline::answer;
@@ -22,6 +22,8 @@ pub enum Refusal {
     Looping,
     /// No route matches.
     NoRoute,
+    /// The route takes only https, and this came without.
+    HttpsOnly,
     /// The route leads nowhere.
     NoService,
     /// The service's upstream has no target.
@@ -76,6 +78,7 @@ impl Refusal {
             Self::BadRequest | Self::AmbiguousPath => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Looping => StatusCode::LOOP_DETECTED,
+            Self::HttpsOnly => StatusCode::UPGRADE_REQUIRED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::NoService
@@ -99,6 +102,7 @@ impl Refusal {
                 "The request has passed through this gateway too often: a Service leads back to it"
             }
             Self::NoRoute => "no Route matched with those values",
+            Self::HttpsOnly => "Please use HTTPS protocol",
             Self::NoService => "no Service found with those values",
             Self::NoTarget => "failure to get a peer from the ring-balancer",
             Self::NameResolution => "name resolution failed",
@@ -119,6 +123,10 @@ impl Refusal {
         let mut response = answer::error(self.status(), self.message(), id, accept);
         if matches!(self, Self::NoRoom | Self::StoreUnavailable | Self::TooManyExchanges) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        if self == Self::HttpsOnly {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            response.headers_mut().insert(UPGRADE, HeaderValue::from_static("TLS/1.2, HTTP/1.1"));
         }
         if self == Self::MethodNotAllowed {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(entities::method::ALLOWED));

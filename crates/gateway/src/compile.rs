@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use entities::service::Protocol;
 use entities::{CaCertificate, Owned, Served, ServedRoute, ServedUpstream};
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 use pipeline::{Chains, Instance, RouteFacts, Scope};
 use regex::Regex;
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::balance::{Backend, Turns};
 use crate::destination::{Destinations, Trust};
 use crate::router::{Router, TooManyRegexes};
-use crate::table::{HostPattern, PathPattern, Route, Service};
+use crate::table::{HostPattern, HttpsOnly, PathPattern, Route, Service};
 
 /// What cannot be compiled although it passed the configuration's checks.
 #[derive(Debug, thiserror::Error)]
@@ -346,6 +346,11 @@ fn route<E>(
         path_handling: route.path_handling,
         preserve_host: route.preserve_host,
         request_buffering: route.request_buffering,
+        https_only: route.is_https_only().then(|| HttpsOnly {
+            status: StatusCode::from_u16(route.https_redirect_status_code)
+                .unwrap_or(StatusCode::UPGRADE_REQUIRED),
+            heeds_forwarded_proto: route.heeds_forwarded_proto,
+        }),
         service: compiled,
         chains,
         facts: facts(route, service),

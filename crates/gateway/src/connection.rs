@@ -31,7 +31,8 @@ pub(crate) async fn accept(core: Rc<Core>, places: Rc<Places>, listener: Listene
         failpoint::hit(failpoint::CORE_TURN);
         core.stats.connections.fetch_add(1, Ordering::Relaxed);
         let local = stream.local_addr().unwrap_or(address);
-        let came_on = Connection::new(scheme, canonical(peer), canonical(local));
+        let (peer, local) = (canonical(peer), canonical(local));
+        let came_on = Connection::new(scheme, core.front.trusts(peer.ip()), peer, local);
         let (core, slots) = (core.clone(), slots.clone());
         async move {
             connection::serve(stream, place, &limits, |request, seat| {

@@ -3,8 +3,11 @@
 //! Pure, and public for the fuzz targets: no request whose readings lead to different routes comes out of here.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use entities::method::{self, MethodProblem};
+use entities::network::Network;
 use entities::normalise;
 use http::Method;
 use pipeline::reading;
@@ -20,11 +23,20 @@ pub struct Front {
     pub ambiguous_paths: AmbiguousPaths,
     /// Counts how often a request has passed through this process.
     pub node: NodeId,
+    /// Whose word is taken for how a request came to them (`X-Forwarded-Proto`, `-Host`, `-Port`, `-Path` and `-Prefix`): proxies before this one.
+    pub trusted: Arc<[Network]>,
+}
+
+impl Front {
+    /// Whether a peer's word is taken.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(peer))
+    }
 }
 
 impl Default for Front {
     fn default() -> Self {
-        Self { ambiguous_paths: AmbiguousPaths::default(), node: NodeId::random() }
+        Self { ambiguous_paths: AmbiguousPaths::default(), node: NodeId::random(), trusted: Arc::default() }
     }
 }
 

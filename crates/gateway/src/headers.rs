@@ -46,6 +46,31 @@ pub struct FromClient {
     trailers: bool,
     /// Which nodes it has passed through.
     pub hops: Option<HeaderValue>,
+    /// How it came to a trusted peer, by that peer's word.
+    forwarded: Option<Box<Forwarded>>,
+}
+
+/// What a trusted peer said of a request.
+#[derive(Debug, Default)]
+struct Forwarded {
+    proto: Option<HeaderValue>,
+    host: Option<HeaderValue>,
+    port: Option<HeaderValue>,
+    path: Option<HeaderValue>,
+    prefix: Option<HeaderValue>,
+}
+
+impl FromClient {
+    /// Whether a trusted peer says that the request came to it over TLS.
+    pub fn came_over_https(&self) -> bool {
+        let proto = self.forwarded.as_ref().and_then(|forwarded| forwarded.proto.as_ref());
+        proto.is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+    }
+
+    /// The host that a trusted peer says was asked.
+    pub fn forwarded_host(&self) -> Option<&HeaderValue> {
+        self.forwarded.as_ref()?.host.as_ref()
+    }
 }
 
 /// What the upstream is told about the client's request.
@@ -71,9 +96,16 @@ pub struct ForwardedBy<'a> {
 }
 
 /// Takes out of a client's headers what concerns its connection alone, what it cannot know and what the gateway says itself. What is left is
-/// what plug-ins may look at, events say and the upstream gets; the Host is still the client's.
-pub fn take(headers: &mut HeaderMap) -> FromClient {
+/// what plug-ins may look at, events say and the upstream gets; the Host is still the client's. What a trusted peer says of how the request
+/// came to it is kept for the upstream.
+pub fn take(headers: &mut HeaderMap, peer_is_trusted: bool) -> FromClient {
     let mut taken = FromClient::default();
+    if peer_is_trusted {
+        let [proto, host, port, path, prefix] =
+            [FORWARDED_PROTO, FORWARDED_HOST, FORWARDED_PORT, FORWARDED_PATH, FORWARDED_PREFIX]
+                .map(|name| headers.get(name).cloned());
+        taken.forwarded = Some(Box::new(Forwarded { proto, host, port, path, prefix }));
+    }
     let mut nominated = Names::new();
     let names: Names =
         headers.keys().filter(|name| is_hop_by_hop(name) || !is_the_clients(name)).cloned().collect();
@@ -119,6 +151,19 @@ pub fn to_upstream(headers: &mut HeaderMap, client: FromClient, by: ForwardedBy<
     }
     insert_text(headers, FORWARDED_HOST, by.host);
     insert_text(headers, FORWARDED_PATH, by.path);
+    if let Some(forwarded) = client.forwarded {
+        let Forwarded { proto, host, port, path, prefix } = *forwarded;
+        let said = [
+            (FORWARDED_PROTO, proto),
+            (FORWARDED_HOST, host),
+            (FORWARDED_PORT, port),
+            (FORWARDED_PATH, path),
+            (FORWARDED_PREFIX, prefix),
+        ];
+        for (name, value) in said.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            headers.insert(name, value);
+        }
+    }
     headers.insert(VIA, appended(client.via, &VIA_VALUE));
     headers.insert(REQUEST_ID, request_id(by.id));
     headers.insert(HOPS, by.hops);
@@ -276,7 +321,7 @@ mod tests {
         ]);
         let host = HeaderValue::from_static("127.0.0.1:9000");
         let id = EventId::v7(Timestamp::from_millis(0), [0; 10]);
-        let client = take(&mut map);
+        let client = take(&mut map, false);
         assert_eq!(lines(&map), ["content-length: 2", "host: api.example.com", "x-kept: 1"]);
         let kept = map.clone();
         to_upstream(
@@ -318,6 +363,60 @@ mod tests {
     }
 
     #[test]
+    fn a_trusted_peer_says_how_the_request_came_to_it_and_nothing_else() {
+        let pairs = [
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "shop.example.com"),
+            ("x-forwarded-port", "443"),
+            ("x-forwarded-prefix", "/shop"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-real-ip", "192.0.2.1"),
+            ("x-consumer-username", "root"),
+        ];
+        let upstream = |trusted: bool| {
+            let mut map = headers(&pairs);
+            let client = take(&mut map, trusted);
+            assert_eq!((map.len(), client.came_over_https()), (0, trusted));
+            let by = ForwardedBy {
+                id: EventId::v7(Timestamp::from_millis(0), [0; 10]),
+                client_ip: HeaderValue::from_static("10.0.0.1"),
+                scheme: "http",
+                port: HeaderValue::from(8000),
+                host: "api".into(),
+                path: "/a".into(),
+                prefix: None,
+                upstream_host: None,
+                hops: HeaderValue::from_static("0123456789abcdef;1"),
+            };
+            to_upstream(&mut map, client, by);
+            lines(&map)
+                .into_iter()
+                .filter(|line| !line.starts_with("via") && !line.contains("-kong-"))
+                .collect::<Vec<_>>()
+        };
+        let both = [
+            "x-forwarded-for: 192.0.2.1, 10.0.0.1",
+            "x-real-ip: 10.0.0.1",
+            "x-retrohook-hops: 0123456789abcdef;1",
+        ];
+        let forwarded = [
+            "x-forwarded-host: shop.example.com",
+            "x-forwarded-path: /a",
+            "x-forwarded-port: 443",
+            "x-forwarded-prefix: /shop",
+            "x-forwarded-proto: https",
+        ];
+        let own = [
+            "x-forwarded-host: api",
+            "x-forwarded-path: /a",
+            "x-forwarded-port: 8000",
+            "x-forwarded-proto: http",
+        ];
+        assert_eq!(upstream(true), [&both[..1], &forwarded, &both[1..]].concat());
+        assert_eq!(upstream(false), [&both[..1], &own, &both[1..]].concat());
+    }
+
+    #[test]
     fn an_underscore_is_no_second_spelling_of_a_name_that_is_not_the_clients() {
         let dropped = [
             "x_real_ip",
@@ -337,12 +436,12 @@ mod tests {
         ];
         for name in dropped {
             let mut map = headers(&[(name, "1")]);
-            take(&mut map);
+            take(&mut map, false);
             assert!(map.is_empty(), "{name}");
         }
         for name in ["x_tenant", "_", "x_kongs", "content_type", "x-kong-debug", "x-real"] {
             let mut map = headers(&[(name, "1")]);
-            take(&mut map);
+            take(&mut map, false);
             assert_eq!(map.len(), 1, "{name}");
         }
     }

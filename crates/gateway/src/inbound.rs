@@ -11,6 +11,8 @@ use crate::headers;
 /// The connection that a request came in on.
 pub(crate) struct Connection {
     pub scheme: Scheme,
+    /// Whether its word is taken for how requests came to it.
+    pub peer_is_trusted: bool,
     pub peer: SocketAddr,
     /// Where the client connected to.
     pub local: SocketAddr,
@@ -21,8 +23,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub fn new(scheme: Scheme, peer: SocketAddr, local: SocketAddr) -> Rc<Self> {
+    pub fn new(scheme: Scheme, peer_is_trusted: bool, peer: SocketAddr, local: SocketAddr) -> Rc<Self> {
         let (peer_ip, port) = (headers::address(peer.ip()), HeaderValue::from(local.port()));
-        Rc::new(Self { scheme, peer, local, peer_ip, port })
+        Rc::new(Self { scheme, peer_is_trusted, peer, local, peer_ip, port })
     }
 }

@@ -1,18 +1,19 @@
 //! Serving one request: route, plug-ins, upstream, answer.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
 use entities::method::MethodProblem;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, HOST, LOCATION};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, Uri, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use pipeline::Context;
 use pipeline::access::{Deciding, RequestBody, RequestHead, Verdict};
-use pipeline::context::{Carried, Inbound};
+use pipeline::context::{Carried, Inbound, Scheme};
 use pipeline::observe::{End, Source};
 
 use crate::account::Account;
@@ -27,17 +28,18 @@ use crate::exchange::run::run;
 use crate::exchange::watches::Watches;
 use crate::framing::host_of;
 use crate::front::{self, Unrouted};
-use crate::headers;
+use crate::headers::{self, FromClient};
 use crate::hops::{self, Looping};
 use crate::inbound::Connection;
 use crate::read_ahead::{Ahead, Sent};
+use crate::router::without_port;
 use crate::snapshot::{Place, Served};
-use crate::table::Route;
+use crate::table::{HttpsOnly, Route};
 
 mod plain;
 mod routed;
 
-use routed::{Routed, Target};
+use routed::{Routed, Target, address_as_host};
 
 /// Serves one request.
 ///
@@ -60,6 +62,7 @@ pub(crate) async fn serve(
         Err(early) => {
             let answer = match early {
                 Early::Refused(refusal) => account.refuse(refusal),
+                Early::Redirected(answer) => account.answer(answer, Source::Gateway),
                 Early::Answered(answer) => account.answer(answer, Source::Plugin),
             };
             account.attach(answer)
@@ -99,6 +102,8 @@ fn begin(
 /// The gateway answers without asking the upstream.
 enum Early {
     Refused(Refusal),
+    /// To the same URL over https.
+    Redirected(Response<Bytes>),
     Answered(Response<Bytes>),
 }
 
@@ -141,9 +146,15 @@ async fn find(
         Ok(found) => found,
         Err(unrouted) => return Err(lost(account, snapshot.clone(), head, size, unrouted.into())),
     };
-    let client = headers::take(&mut head.headers);
+    let client = headers::take(&mut head.headers, account.peer_is_trusted());
     account.led_to(Place::on_route(snapshot.clone(), found.index), head, size);
     let route = found.route;
+    if let Some(only) = &route.https_only
+        && inbound.scheme != Scheme::Https
+        && let Some(early) = https_only(only, &client, &host, inbound.local.ip(), asked.as_str())
+    {
+        return Err(early);
+    }
     let hops = match (&client.hops, &core.first_pass) {
         (None, Some(first)) => first.clone(),
         (came, _) => hops::next(&core.front.node, came.as_ref())?,
@@ -182,9 +193,36 @@ fn lost(
     size: u64,
     refusal: Refusal,
 ) -> Early {
-    headers::take(&mut head.headers);
+    headers::take(&mut head.headers, account.peer_is_trusted());
     account.led_to(Place::unrouted(snapshot), head, size);
     Early::Refused(refusal)
+}
+
+/// The answer to a request that came without TLS to a route that takes only https; `None` if a peer that is trusted ended TLS before. `host`
+/// and `target` are as they were asked for, `local` stands in for a Host that did not come.
+fn https_only(
+    only: &HttpsOnly,
+    client: &FromClient,
+    host: &str,
+    local: IpAddr,
+    target: &str,
+) -> Option<Early> {
+    if only.heeds_forwarded_proto && client.came_over_https() {
+        return None;
+    }
+    if only.status == StatusCode::UPGRADE_REQUIRED {
+        return Some(Early::Refused(Refusal::HttpsOnly));
+    }
+    let host = client.forwarded_host().and_then(|host| host.to_str().ok()).unwrap_or(host);
+    let host = if host.is_empty() { address_as_host(local) } else { without_port(host).to_owned() };
+    let Ok(location) = HeaderValue::try_from(format!("https://{host}{target}")) else {
+        return Some(Early::Refused(Refusal::BadRequest));
+    };
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = only.status;
+    answer.headers_mut().insert(LOCATION, location);
+    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
+    Some(Early::Redirected(answer))
 }
 
 /// Asks the plug-ins one after the other. Once the consumer is known, those that are for them take their turns.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entities::PathHandling;
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use pipeline::{Chains, RouteFacts};
 use regex::Regex;
 
@@ -50,12 +50,23 @@ pub struct Route {
     pub preserve_host: bool,
     /// Whether bodies are read before the service is asked, as far as they are small or quick.
     pub request_buffering: bool,
+    /// What is answered to requests over plain http; `None` forwards them as well.
+    pub https_only: Option<HttpsOnly>,
     /// Where it leads; `None` answers 503, if no plug-in has answered.
     pub service: Option<Backend>,
     /// What runs on it.
     pub chains: Chains,
     /// What events say of it.
     pub facts: RouteFacts,
+}
+
+/// How a route treats requests that did not come over https.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpsOnly {
+    /// 426, or a redirect to the same URL over https.
+    pub status: StatusCode,
+    /// Whether a trusted peer's `X-Forwarded-Proto: https` is as good as TLS.
+    pub heeds_forwarded_proto: bool,
 }
 
 /// A host to match: lower case.

@@ -166,6 +166,7 @@ impl Bench {
             path_handling: entities::PathHandling::V0,
             preserve_host: false,
             request_buffering: true,
+            https_only: None,
             service: Some(service.into()),
             chains: recorded_by(Probe(record.clone())),
             facts: RouteFacts {

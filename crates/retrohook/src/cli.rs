@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use config::Tolerance;
+use entities::network::Network;
 use listener::guard::{HostPattern, Origin};
 
 mod listen;
@@ -190,6 +191,10 @@ pub struct NodeArgs {
     /// and asks rules of every reading, `refuse` answers 400. If the readings lead to different routes, the answer is 400 in any case.
     #[arg(long, value_name = "WHAT", env = "RETROHOOK_AMBIGUOUS_PATHS", default_value = "match")]
     pub ambiguous_paths: AmbiguousPaths,
+    /// A proxy before this one, as address or CIDR, whose word is taken for how a request came to it: `X-Forwarded-Proto`, `-Host`, `-Port`,
+    /// `-Path` and `-Prefix`; may be repeated.
+    #[arg(long, value_name = "CIDR", env = "RETROHOOK_TRUSTED_IPS", value_delimiter = ',')]
+    pub trusted_ips: Vec<Network>,
     /// A host name by which admin and hub are asked; `.example.com` for a domain with its subdomains; may be repeated. Addresses,
     /// localhost, names without a dot, this machine's name and the host of --hub-url are accepted anyway.
     #[arg(long, value_name = "NAME", env = "RETROHOOK_ALLOW_HOST", value_delimiter = ',')]

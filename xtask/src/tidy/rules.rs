@@ -9,7 +9,7 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // The ports.
     ("storage", &["event", "entities"]),
     ("pipeline", &["event"]),
-    ("delivery", &["event", "storage"]),
+    ("delivery", &["event", "entities", "storage"]),
     ("hub", &["event", "entities", "storage", "delivery"]),
     // The things that are added again and again, each behind its port.
     ("stores", &["event", "entities", "storage"]),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use control::{Changes, Edit, Whole};
 use entities::service;
-use entities::{Entity, FieldError, Kind, Origin, PathHandling, Route, Service, Set, ids};
+use entities::{Entity, FieldError, Kind, Origin, PathHandling, Route, Service, Set, ids, route};
 use event::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -141,8 +141,8 @@ fn shown(service: &Service, route: Option<&Route>) -> Map<String, Value> {
     }
     put("strip_uri", route.strip_path.into());
     put("preserve_host", route.preserve_host.into());
-    put("https_only", false.into());
-    put("http_if_terminated", false.into());
+    put("https_only", route.is_https_only().into());
+    put("http_if_terminated", route.heeds_forwarded_proto.into());
     put("retries", service.retries.into());
     put("upstream_connect_timeout", millis(service.connect_timeout));
     put("upstream_read_timeout", millis(service.read_timeout));
@@ -190,6 +190,9 @@ fn blank_route(service: &Service) -> Route {
         path_handling: PathHandling::default(),
         request_buffering: true,
         response_buffering: true,
+        protocols: route::both_protocols(),
+        https_redirect_status_code: route::UPGRADE_REQUIRED,
+        heeds_forwarded_proto: false,
         tags: Vec::new(),
         created_at: service.created_at,
         updated_at: service.created_at,

@@ -1,6 +1,6 @@
 //! Routes: read from files, and checked.
 
-use entities::{Origin, PathHandling, Route, Service, ids};
+use entities::{Origin, PathHandling, Route, RouteProtocol, Service, ids, route};
 use event::Timestamp;
 use uuid::Uuid;
 
@@ -46,7 +46,6 @@ pub(super) fn check_all(
 
 /// The route, except its id and its service.
 fn check_one(spot: &Spot, raw: &raw::Route, now: Timestamp, problems: &mut Problems<'_>) -> Route {
-    check_protocols(spot, raw.protocols.as_deref(), problems);
     let (created_at, updated_at) = times(raw.created_at, raw.updated_at, now);
     let mut route = Route {
         id: Uuid::nil(),
@@ -65,6 +64,11 @@ fn check_one(spot: &Spot, raw: &raw::Route, now: Timestamp, problems: &mut Probl
         regex_priority: raw.regex_priority,
         request_buffering: raw.request_buffering,
         response_buffering: raw.response_buffering,
+        protocols: raw.protocols.as_ref().map_or_else(route::both_protocols, |protocols| {
+            protocols.iter().copied().map(protocol).collect()
+        }),
+        https_redirect_status_code: raw.https_redirect_status_code.unwrap_or(route::UPGRADE_REQUIRED),
+        heeds_forwarded_proto: true,
         tags: raw.tags.clone().unwrap_or_default(),
         created_at,
         updated_at,
@@ -74,9 +78,9 @@ fn check_one(spot: &Spot, raw: &raw::Route, now: Timestamp, problems: &mut Probl
     route
 }
 
-fn check_protocols(spot: &Spot, protocols: Option<&[raw::RouteProtocol]>, problems: &mut Problems<'_>) {
-    if protocols.is_some_and(|protocols| !protocols.contains(&raw::RouteProtocol::Http)) {
-        let hint = "add `http`: the gateway listens without TLS, and end TLS in front of it";
-        problems.add(&spot.key("protocols"), "a route without `http` is not supported yet", hint);
+fn protocol(raw: raw::RouteProtocol) -> RouteProtocol {
+    match raw {
+        raw::RouteProtocol::Http => RouteProtocol::Http,
+        raw::RouteProtocol::Https => RouteProtocol::Https,
     }
 }

@@ -128,9 +128,13 @@ entity! {
         /// Whether the service sees the client's Host.
         #[serde(default)]
         pub(crate) preserve_host: bool,
-        /// `http`, with or without `https`.
+        /// How requests come in that are forwarded. With `https` alone, one over plain http is answered with `https_redirect_status_code`.
         #[serde(default)]
         pub(crate) protocols: Option<Vec<RouteProtocol>>,
+        /// What a request over plain http is answered if `protocols` has `https` alone: 426, or a redirect to the same URL over https.
+        #[serde(default)]
+        #[schemars(extend("enum" = [null, 426, 301, 302, 307, 308]))]
+        pub(crate) https_redirect_status_code: Option<u16>,
         /// Among routes with a regular expression, the higher goes first.
         #[serde(default)]
         pub(crate) regex_priority: i64,

@@ -60,7 +60,6 @@ const TABLE: &[NotYet] = &[
     not_yet("Upstream", &["use_srv_name"], "name each address as a target of its own"),
     not_yet("Route", &["headers", "snis"], MATCH),
     not_yet("Route", &["sources", "destinations"], HTTP_ONLY),
-    not_yet("Route", &["https_redirect_status_code"], "plain http is served, not redirected: remove the key"),
     not_yet(
         "Route",
         &["expression"],
@@ -103,7 +102,6 @@ const TABLE: &[NotYet] = &[
 fn neutral(key: &str) -> Value {
     match key {
         // Kong's defaults.
-        "https_redirect_status_code" => json!([null, 426]),
         "use_srv_name" => json!([null, false]),
         _ => json!([null, [], {}]),
     }

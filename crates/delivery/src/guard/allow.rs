@@ -1,7 +1,8 @@
 //! What the operator opened: `--allow-endpoints CIDR|name` and `--allow-private-endpoints`.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
+use entities::network::{Network, NotANetwork};
 use event::redaction::shown;
 use url::Host;
 
@@ -10,7 +11,7 @@ use url::Host;
 pub struct Allow {
     /// All private, loopback and internal endpoints; not the link-local ones.
     pub private: bool,
-    cidrs: Vec<Cidr>,
+    networks: Vec<Network>,
     names: Vec<String>,
 }
 
@@ -43,17 +44,16 @@ impl Allow {
     }
 
     fn add(&mut self, text: &str) -> Result<(), ParseAllowError> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        if let Ok(address) = address.trim_matches(['[', ']']).parse::<IpAddr>() {
-            self.cidrs.push(Cidr::new(address, prefix, text)?);
-            return Ok(());
-        }
         let wrong = || ParseAllowError::Name(shown(text).into_owned());
-        if prefix.is_some() {
-            return Err(wrong());
+        match text.parse() {
+            Ok(network) => {
+                self.networks.push(network);
+                return Ok(());
+            }
+            Err(NotANetwork::Prefix) => return Err(ParseAllowError::Prefix(shown(text).into_owned())),
+            Err(NotANetwork::HostBits) => return Err(ParseAllowError::HostBits(text.to_owned())),
+            Err(NotANetwork::Address) if text.contains('/') => return Err(wrong()),
+            Err(NotANetwork::Address) => {}
         }
         match Host::parse(text) {
             Ok(Host::Domain(name)) if !name.is_empty() => {
@@ -74,49 +74,6 @@ impl Allow {
     }
 
     pub(super) fn covers(&self, address: IpAddr) -> bool {
-        self.cidrs.iter().any(|cidr| cidr.contains(address))
-    }
-}
-
-/// A network, as its first address in IPv6 bits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Cidr {
-    v4: bool,
-    bits: u128,
-    prefix: u32,
-}
-
-impl Cidr {
-    fn new(address: IpAddr, prefix: Option<&str>, text: &str) -> Result<Self, ParseAllowError> {
-        let v4 = address.is_ipv4();
-        let longest = if v4 { 32 } else { 128 };
-        let prefix = match prefix {
-            None => longest,
-            Some(digits) => digits
-                .parse()
-                .ok()
-                .filter(|prefix| *prefix <= longest)
-                .ok_or_else(|| ParseAllowError::Prefix(shown(text).into_owned()))?,
-        };
-        let cidr = Self { v4, bits: bits(address), prefix: prefix + 128 - longest };
-        if cidr.bits & !cidr.mask() != 0 {
-            return Err(ParseAllowError::HostBits(text.to_owned()));
-        }
-        Ok(cidr)
-    }
-
-    fn mask(&self) -> u128 {
-        u128::MAX.checked_shl(128 - self.prefix).unwrap_or(0)
-    }
-
-    fn contains(&self, address: IpAddr) -> bool {
-        self.v4 == address.is_ipv4() && (bits(address) ^ self.bits) & self.mask() == 0
-    }
-}
-
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => Ipv6Addr::to_bits(v6),
+        self.networks.iter().any(|network| network.contains(address))
     }
 }

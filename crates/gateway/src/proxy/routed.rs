@@ -161,7 +161,7 @@ impl Routed {
 }
 
 /// An address as it stands in a Host header.
-fn address_as_host(address: IpAddr) -> String {
+pub(super) fn address_as_host(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),

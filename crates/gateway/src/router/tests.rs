@@ -26,6 +26,7 @@ fn route(line: &str) -> Route {
         path_handling: entities::PathHandling::V0,
         preserve_host: false,
         request_buffering: true,
+        https_only: None,
         service: None,
         chains: Chains::default(),
         facts: RouteFacts {

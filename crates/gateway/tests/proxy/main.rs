@@ -154,6 +154,7 @@ fn snapshot(generation: u64, service: Service, request_buffering: bool) -> Arc<S
         path_handling: entities::PathHandling::V0,
         preserve_host: false,
         request_buffering,
+        https_only: None,
         service: Some(Arc::new(service).into()),
         chains: recorded_by(Puts),
         facts: RouteFacts {

@@ -19,7 +19,7 @@ fn stopping(drain_grace: Duration) -> (Upstream, Running) {
 fn begin(running: &Running, bytes: &[u8]) -> Client {
     let accepted = || running.stats()[0].connections.load(Ordering::Relaxed);
     let before = accepted();
-    let mut client = Client::connect(proxy(&running)).unwrap();
+    let mut client = Client::connect(proxy(running)).unwrap();
     client.write(bytes).unwrap();
     wait::until("the connection to be taken", || (accepted() > before).then_some(()));
     client

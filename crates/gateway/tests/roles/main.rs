@@ -129,6 +129,7 @@ impl World {
             path_handling: entities::PathHandling::V0,
             preserve_host: false,
             request_buffering: true,
+            https_only: None,
             service: Some(service.into()),
             chains: Chains::choose(instances),
             facts: RouteFacts {

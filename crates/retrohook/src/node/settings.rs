@@ -29,7 +29,7 @@ pub fn sockets(node: &NodeArgs) -> sockets::Config {
         hub: node.hub_listen.clone(),
         hub_public: node.hub_public_listen.clone(),
         workers: workers(node),
-        front: Front { ambiguous_paths, ..Front::default() },
+        front: Front { ambiguous_paths, trusted: node.trusted_ips.as_slice().into(), ..Front::default() },
     }
 }
 

@@ -111,7 +111,6 @@ fn values_that_a_field_cannot_have_are_said() {
         ("upstream_url", json!("http://me:secret@x"), "upstream_url is not a url: a user or password"),
         ("uris", json!(["/(?!a)"]), "uri with value '/(?!a)' is invalid: invalid regex"),
         ("methods", json!(["TRACE"]), "method with value 'TRACE' is invalid"),
-        ("https_only", json!(true), "https_only is not supported yet"),
     ] {
         let (status, answer) = send(&scene, "POST", "/apis", &with(field, value));
         let message = answer[field].as_str().unwrap_or_default();

@@ -43,6 +43,34 @@ fn an_api_with_a_rule_makes_events_at_once_and_after_a_kill_without_files() {
 }
 
 #[test]
+fn an_api_that_takes_only_https_answers_426_unless_tls_ended_at_a_trusted_peer() {
+    let mut scene = prepared();
+    scene.setup.flags.push("--trusted-ips=127.0.0.1".to_owned());
+    scene.start_gateway();
+    let mut api = api(&scene, "safe", "/safe");
+    api["https_only"] = true.into();
+    let made = make(&scene, "/apis", &api);
+    assert_eq!((&made["https_only"], &made["http_if_terminated"]), (&json!(true), &json!(false)));
+    let ask = |scene: &Scene, proto: &str| {
+        let headers = [("host", "a"), ("x-forwarded-proto", proto)];
+        client::send(scene.gateway().proxy(), "GET", "/safe/x", &headers, b"").expect("an answer")
+    };
+    // As in 0.11 and later: a peer's word is taken only if the api says so.
+    let answer = ask(&scene, "https");
+    assert_eq!((answer.status, answer.header("upgrade")), (426, Some("TLS/1.2, HTTP/1.1")));
+    assert_eq!(answer.json()["message"], "Please use HTTPS protocol");
+    let (status, changed) = send(&scene, "PATCH", "/apis/safe", &json!({ "http_if_terminated": true }));
+    assert_eq!(
+        (status, &changed["https_only"], &changed["http_if_terminated"]),
+        (200, &json!(true), &json!(true))
+    );
+    scene.kill_and_restart();
+    assert_eq!((ask(&scene, "https").status, ask(&scene, "http").status), (200, 426));
+    assert_eq!(send(&scene, "PATCH", "/apis/safe", &json!({ "https_only": false })).0, 200);
+    assert_eq!(ask(&scene, "http").status, 200);
+}
+
+#[test]
 fn a_rule_that_is_not_good_any_more_closes_its_routes_and_not_the_node() {
     let mut scene = scene();
     make_topic(&scene, "profile-changes");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use entities::service::Address;
-use entities::{Route, Service};
+use entities::{Route, RouteProtocol, Service, route};
 use serde_json::{Map, Value, json};
 
 use super::texts::{address, host, is_name, is_plain, method, route_error, service_error, uri};
@@ -148,10 +148,11 @@ impl Body<'_> {
         route.strip_path = self.0.value("strip_uri", || strips, Value::as_bool).unwrap_or(route.strip_path);
         let keeps = self.0.value("preserve_host", || false, Value::as_bool);
         route.preserve_host = keeps.unwrap_or(route.preserve_host);
-        if self.0.fields.get("https_only").and_then(Value::as_bool) == Some(true) {
-            let message = "https_only is not supported yet: this gateway listens without TLS. Leave it out, and end TLS in front of it";
-            wrong.add("https_only", message);
+        if let Some(https_only) = self.0.value("https_only", || false, Value::as_bool) {
+            route.protocols = if https_only { vec![RouteProtocol::Https] } else { route::both_protocols() };
         }
+        let heeds = self.0.value("http_if_terminated", || false, Value::as_bool);
+        route.heeds_forwarded_proto = heeds.unwrap_or(route.heeds_forwarded_proto);
     }
 
     fn number(&self, name: &str, default: u64, least: u64, most: u64, wrong: &mut Wrong) -> Option<u64> {

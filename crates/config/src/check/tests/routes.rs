@@ -111,13 +111,13 @@ services:
     snis: [x]
     sources: [{ ip: 10.0.0.1 }]
     destinations: [{ port: 1 }]
-    https_redirect_status_code: 301
+    https_redirect_status_code: 303
     expression: 'http.path == "/"'
     path_handling: v2
     protocols: [grpc]
   - name: s
     paths: [/]
-    protocols: [https]
+    protocols: []
 "#],
         r#"
 gateway.yaml:8:14: services[0].routes[0].headers: not supported yet
@@ -128,16 +128,16 @@ gateway.yaml:10:14: services[0].routes[0].sources: not supported yet
   hint: routes carry http only: match by `hosts`, `paths` or `methods`
 gateway.yaml:11:19: services[0].routes[0].destinations: not supported yet
   hint: routes carry http only: match by `hosts`, `paths` or `methods`
-gateway.yaml:12:33: services[0].routes[0].https_redirect_status_code: not supported yet
-  hint: plain http is served, not redirected: remove the key
+gateway.yaml:12:33: services[0].routes[0].https_redirect_status_code: unknown value, found the number 303
+  hint: expected one of: 426, 301, 302, 307, 308
 gateway.yaml:13:17: services[0].routes[0].expression: not supported yet
   hint: the router is Kong's traditional one: match by `hosts`, `paths` or `methods`
 gateway.yaml:14:20: services[0].routes[0].path_handling: unknown value `v2`
   hint: did you mean `v0`?
 gateway.yaml:15:17: services[0].routes[0].protocols[0]: `grpc` is not supported yet
   hint: expected one of: http, https
-gateway.yaml:18:16: services[0].routes[1].protocols: a route without `http` is not supported yet
-  hint: add `http`: the gateway listens without TLS, and end TLS in front of it
+gateway.yaml:18:16: services[0].routes[1].protocols: length must be at least 1
+  hint: name `http`, `https` or both, or remove the key
 9 problems
 "#,
     );
