@@ -180,9 +180,7 @@ impl Node {
         let files = Files::of(args.config, names.clone(), args.skip, clock.now());
         let given = if files.are_none() { None } else { Some(accepted(files.read())?) };
         let node = args.node;
-        settings::refuse_unbuilt(&node)?;
-        let allow = settings::allowed(&node)?;
-        settings::check_hub_url(&node)?;
+        let allow = settings::checked(&node)?;
         let resolver = dialing::Names::system();
         let roots = dialing::tls::SystemRoots::default();
         let descriptors = Descriptors::raise(settings::workers(&node));

@@ -62,11 +62,23 @@ pub fn workers(node: &NodeArgs) -> usize {
     node.workers.map_or_else(all, usize::from)
 }
 
+/// Checks what the types of the command line cannot: nothing is asked for that is not built, and each value makes sense. With what
+/// `--allow-endpoints` and `--allow-private-endpoints` say.
+///
+/// # Errors
+/// The first setting that is wrong.
+pub fn checked(node: &NodeArgs) -> Result<Allow, StartError> {
+    refuse_unbuilt(node)?;
+    let allow = allowed(node)?;
+    check_hub_url(node)?;
+    Ok(allow)
+}
+
 /// What `--allow-endpoints` and `--allow-private-endpoints` say.
 ///
 /// # Errors
 /// All values that are wrong.
-pub fn allowed(node: &NodeArgs) -> Result<Allow, StartError> {
+fn allowed(node: &NodeArgs) -> Result<Allow, StartError> {
     Allow::parse(node.allow_private_endpoints, node.allow_endpoints.iter().map(String::as_str))
         .map_err(|wrong| StartError::AllowEndpoints(join(&wrong)))
 }
@@ -79,7 +91,7 @@ fn join(wrong: &[impl std::fmt::Display]) -> String {
 ///
 /// # Errors
 /// If one of them was asked for.
-pub fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
+fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
     let unbuilt =
         [(&node.proxy_tls_listen, "--proxy-tls-listen"), (&node.dashboard_listen, "--dashboard-listen")];
     match unbuilt.into_iter().find(|(listen, _)| **listen != Listen::Off) {
@@ -92,7 +104,7 @@ pub fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
 ///
 /// # Errors
 /// If nobody could visit it.
-pub fn check_hub_url(node: &NodeArgs) -> Result<(), StartError> {
+fn check_hub_url(node: &NodeArgs) -> Result<(), StartError> {
     let Some(url) = &node.hub_url else { return Ok(()) };
     let parsed: Result<http::Uri, _> = url.parse();
     let usable = parsed.is_ok_and(|url| {
