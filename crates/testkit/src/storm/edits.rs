@@ -202,9 +202,15 @@ fn told(answer: std::io::Result<(u16, String)>) -> Told {
     }
 }
 
+/// Signed, as SDKs do it: else `Unsubscribe` stops a subscription, and does not end it. Nobody verifies it.
+const SIGNED: (&str, &str) = (
+    "authorization",
+    "AWS4-HMAC-SHA256 Credential=storm/20260101/us-east-1/sns/aws4_request, SignedHeaders=host, Signature=0",
+);
+
 fn sns(hub: SocketAddr, action: &str, more: &str) -> std::io::Result<(u16, String)> {
     let form = format!("Action={action}&Version=2010-03-31{more}");
-    let headers = [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded")];
+    let headers = [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded"), SIGNED];
     let answer = client::send(hub, "POST", "/", &headers, form.as_bytes())?;
     Ok((answer.status, answer.text()))
 }
