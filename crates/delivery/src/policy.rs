@@ -53,22 +53,35 @@ pub enum Next {
     Exhausted,
 }
 
+/// An attempt that failed, as far as the policy must know of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed {
+    /// How many attempts were made so far, with this one.
+    pub attempts: u32,
+    /// When the first was made.
+    pub since: Stamp,
+    /// When this one ended.
+    pub now: Stamp,
+    /// When it was due, if it was made before that: a start or a change of the subscription tries what waits at once.
+    pub due: Option<Stamp>,
+    /// How long the endpoint asks to be left alone.
+    pub asked: Option<Duration>,
+}
+
 impl Policy {
-    /// When to try again after `attempts` attempts, the last of which failed at `now`. `since` is the time of the first, `jitter` is
-    /// from -1 to 1.
+    /// When to try again after an attempt that failed. `jitter` is from -1 to 1.
     ///
-    /// An endpoint that asked for a longer wait than the policy's gets it, but for what would make the delivery run out of time: then
-    /// its last attempt is at the end of that time.
-    pub fn next(
-        &self,
-        attempts: u32,
-        since: Stamp,
-        now: Stamp,
-        asked: Option<Duration>,
-        jitter: f64,
-    ) -> Next {
+    /// An attempt that was made before its time changes nothing of the plan: the next one is when that one was due. However many of them
+    /// there were, the waits grow no faster than the delivery's age allows, so that no restart makes an endpoint wait longer.
+    ///
+    /// An endpoint that asked for a longer wait than the policy's gets it, except where the delivery would run out of time: then its last
+    /// attempt is at the end of that time.
+    pub fn next(&self, failed: &Failed, jitter: f64) -> Next {
+        let Failed { attempts, since, now, due, asked } = *failed;
         let end = since.plus(self.give_up_after);
-        let planned = now.plus(self.wait(attempts, jitter));
+        let step = self.step(attempts).min(self.step_of_age(now.since(since)));
+        let planned = now.plus(self.wait(step, jitter));
+        let planned = due.filter(|due| *due >= now).map_or(planned, |due| due.min(planned));
         if planned > end {
             return Next::Exhausted;
         }
@@ -76,10 +89,25 @@ impl Policy {
         Next::Retry(planned.max(asked).min(end))
     }
 
-    fn wait(&self, attempts: u32, jitter: f64) -> Duration {
-        let last = self.waits.len().saturating_sub(1);
-        let index = (attempts.max(1) as usize - 1).min(last);
-        let wait = self.waits.get(index).copied().unwrap_or(SECOND);
+    fn step(&self, attempts: u32) -> usize {
+        (attempts.max(1) as usize - 1).min(self.waits.len().saturating_sub(1))
+    }
+
+    /// How many waits, each as short as jitter makes it, a delivery of this age can have behind it.
+    fn step_of_age(&self, age: Duration) -> usize {
+        let mut left = age;
+        let past = |wait: &&Duration| match left.checked_sub(wait.mul_f64(1.0 - JITTER)) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        };
+        self.waits.iter().take_while(past).count()
+    }
+
+    fn wait(&self, step: usize, jitter: f64) -> Duration {
+        let wait = self.waits.get(step).copied().unwrap_or(SECOND);
         wait.mul_f64(1.0 + JITTER * jitter.clamp(-1.0, 1.0))
     }
 }

@@ -74,7 +74,16 @@ impl Worker {
             return None;
         }
         let began_at = self.wall();
-        Some(Dispatch { event, charge, number: 1, since: now, began: now, began_at, row: Row::None })
+        Some(Dispatch {
+            event,
+            charge,
+            number: 1,
+            since: now,
+            began: now,
+            began_at,
+            due: None,
+            row: Row::None,
+        })
     }
 
     /// Notes a dead letter.

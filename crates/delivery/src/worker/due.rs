@@ -301,12 +301,16 @@ impl Worker {
         let charge = self.share.charge(&event);
         let at = now.plus(self.settings.timeout + LEASE_MARGIN);
         row.attempts += 1;
+        let due = match row.state {
+            DeliveryState::Retry { at } if at > now => Some(at),
+            DeliveryState::Retry { .. } | DeliveryState::Behind | DeliveryState::Dead { .. } => None,
+        };
         row.state = DeliveryState::Retry { at };
         let (number, since) = (row.attempts, row.since);
         self.changes.put(row);
         self.due.look_no_later_than(at);
         let began_at = self.wall();
-        Some(Dispatch { event, charge, number, since, began: now, began_at, row: Row::Stored })
+        Some(Dispatch { event, charge, number, since, began: now, began_at, due, row: Row::Stored })
     }
 
     /// Removes a row whose event is missing from the log: nothing can be sent, and a dead letter needs its event.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::under_way::broken_off;
 use super::{Stop, Worker, WorkerState};
-use crate::policy::Next;
+use crate::policy::{Failed, Next};
 use crate::sink::Verdict;
 use crate::wire::WireFormat;
 use crate::wire::sns::{Confirmation, ConfirmationKind};
@@ -167,7 +167,7 @@ impl Worker {
         let now = self.now();
         let since = now.minus(began.elapsed());
         let jitter = fastrand::f64().mul_add(2.0, -1.0);
-        let next = self.settings.policy.next(attempts, since, now, asked, jitter);
+        let next = self.settings.policy.next(&Failed { attempts, since, now, due: None, asked }, jitter);
         let kind = kind.as_str();
         match next {
             Next::Retry(at) => {

@@ -185,9 +185,15 @@ impl Left {
     /// The row, without the attempt that was lost.
     fn counted(&self, found: Found) -> Found {
         found.map(|(mut row, event)| {
-            // An endpoint that may have seen a first attempt sees a second one.
-            if self.last == Last::Lost && row.attempts > 1 {
-                row.attempts -= 1;
+            if self.last == Last::Lost {
+                // What the row has as its time is the end of a dead lease.
+                if let DeliveryState::Retry { at } = &mut row.state {
+                    *at = self.at;
+                }
+                // An endpoint that may have seen a first attempt sees a second one.
+                if row.attempts > 1 {
+                    row.attempts -= 1;
+                }
             }
             (row, event)
         })

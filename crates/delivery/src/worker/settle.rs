@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::sender::End;
 use super::under_way::{Dispatch, Ended, Row};
 use super::{LEASE_MARGIN, LastAttempt, Order, Worker};
-use crate::policy::{Next, in_words};
+use crate::policy::{Failed, Next, in_words};
 use crate::sink::{AttemptReport, Verdict};
 use crate::window::Release;
 
@@ -80,7 +80,9 @@ impl Worker {
         let (now, wall) = (self.now(), self.wall());
         let jitter = fastrand::f64().mul_add(2.0, -1.0);
         let tried_for = self.age(dispatch.since);
-        match self.settings.policy.next(dispatch.number, now.minus(tried_for), now, asked, jitter) {
+        let failed =
+            Failed { attempts: dispatch.number, since: now.minus(tried_for), now, due: dispatch.due, asked };
+        match self.settings.policy.next(&failed, jitter) {
             Next::Retry(at) => {
                 let next_at = wall.plus(at.since(now));
                 if !std::mem::replace(&mut self.failing, true)

@@ -29,6 +29,8 @@ pub(super) struct Dispatch {
     pub(super) began: Stamp,
     /// The wall time of that, for the record.
     pub(super) began_at: Timestamp,
+    /// When it was due, if it is made before that.
+    pub(super) due: Option<Stamp>,
     pub(super) row: Row,
 }
 

@@ -278,6 +278,30 @@ async fn retries_that_wait_are_due_at_a_start() {
     }
 }
 
+/// Somebody changes the subscription, or starts the process anew, every few seconds of an outage.
+#[tokio::test(start_paused = true)]
+async fn starts_during_an_outage_put_no_retry_off() {
+    let mut world = World::new(1).await;
+    world.script(|_| Answer::Status(500));
+    world.start(0, raw());
+    let position = world.publish("a").await;
+    world.until("the failure", |world| world.recorded(position).len() == 1).await;
+    let began = world.now();
+    for starts in 1..=20 {
+        world.barrier().await;
+        world.crash().await;
+        world.start(0, raw());
+        let failures = starts + 1;
+        world.until("one more failure", |world| world.recorded(position).len() >= failures).await;
+        let Some(DeliveryState::Retry { at }) = world.row(position).map(|row| row.state) else { continue };
+        let (age, left) = (world.now().since(began), at.since(world.stamp()));
+        assert!(
+            left <= age * 5 + 6 * SECOND,
+            "after {age:?} and {starts} starts the next attempt is in {left:?}"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wall_clock_that_is_set_puts_no_retry_off_and_gives_none_up() {
     const DAY: Duration = Duration::from_secs(86_400);
