@@ -191,6 +191,16 @@ fn who_is_not_recognised_may_be_an_anonymous_consumer() {
     assert!(message.get("authenticated_entity").is_none(), "{message}");
 }
 
+#[test]
+fn an_anonymous_consumer_that_does_not_exist_is_named_at_the_start() {
+    let scene = start("anonymous: gest", "");
+    let line = "the consumer of `anonymous` does not exist";
+    let said =
+        wait::until("a line", || Some(scene.gateway().output()).filter(|output| output.contains(line)));
+    assert!(said.contains("gest"), "{said}");
+    assert_eq!(send(&scene, "PUT", "/mockbin/profile", &[], b"{}").status, 500);
+}
+
 /// Puts as a consumer until it is told to end.
 fn load(scene: &Scene, key: &str, over: &AtomicBool, passed: &AtomicU64) -> Option<u64> {
     let mut client: Client = scene.client();

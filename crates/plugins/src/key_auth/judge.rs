@@ -52,6 +52,15 @@ impl Unknown {
 impl KeyAuth {
     pub fn new(valid: Valid, consumers: Consumers) -> Self {
         let Valid { config, headers } = valid;
+        if let Some(anonymous) = &config.anonymous
+            && consumers.find(anonymous).is_none()
+        {
+            tracing::warn!(
+                anonymous,
+                "key-auth: the consumer of `anonymous` does not exist, so that every request without a valid key is answered with 500: \
+                 make the consumer, or change `anonymous`"
+            );
+        }
         let challenge = match &config.realm {
             Some(realm) => format!("Key realm=\"{realm}\""),
             None => "Key".to_owned(),

@@ -276,6 +276,8 @@ fn what_stands_in_a_file_is_not_changed_by_an_api() {
         ("AttributeValue", "false"),
     ];
     refused(&sns(&scene, "SetSubscriptionAttributes", &raw), 403, "AuthorizationError", "configuration file");
+    let ended = sns(&scene, "Unsubscribe", &[("SubscriptionArn", &arn)]);
+    refused(&ended, 403, "AuthorizationError", "configuration file");
     for (operation, more) in
         [("DeleteQueue", json!({})), ("SetQueueAttributes", json!({ "VisibilityTimeout": "9" }))]
     {
