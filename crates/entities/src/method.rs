@@ -34,6 +34,57 @@ pub fn problem(method: &str) -> Option<MethodProblem> {
     matches!(method, "CONNECT" | "TRACE").then_some(MethodProblem::NotForwarded)
 }
 
+/// The methods that HTTP's registry at IANA has, and those in wide use beside it.
+const KNOWN: [&str; 42] = [
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "M-SEARCH",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "NOTIFY",
+    "OPTIONS",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SUBSCRIBE",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+];
+
+/// Whether a method, in upper case, is one that services are known to have. Others are forwarded as well, but are more often a slip.
+pub fn is_known(method: &str) -> bool {
+    KNOWN.contains(&method)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +97,8 @@ mod tests {
         for method in ["put", "Put", "", "GET1", "P.UT", "PUT\u{e4}"] {
             assert_eq!(problem(method), Some(MethodProblem::Malformed), "{method}");
         }
+        assert!(["GET", "M-SEARCH", "VERSION-CONTROL"].iter().all(|method| is_known(method)));
+        assert!(!["PUTT", "put", "CONNECT", ""].iter().any(|method| is_known(method)));
         for method in ["CONNECT", "TRACE"] {
             assert_eq!(problem(method), Some(MethodProblem::NotForwarded), "{method}");
         }

@@ -4,6 +4,7 @@
 //! Only what can be shown is said. A matcher is judged by the texts that each of its matches begins with, as far as the regex crate's own
 //! parser can list them; a matcher that is not anchored at the begin, or begins in too many ways, is never doubted.
 
+use entities::method;
 use pipeline::reading::{Loosening, loosened};
 use pipeline::{ConfigProblem, Mount};
 use regex_syntax::hir::Look;
@@ -19,6 +20,10 @@ pub(super) fn find(config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
     let mut doubts = without_effect(&config);
     doubts.extend(capture::opened_by_key(&config).into_iter().map(opened));
     for (index, route) in config.routes.iter().enumerate() {
+        doubts.extend(odd_method(&route.method).map(|(message, hint)| {
+            let pointer = format!("/routes/{index}/method");
+            ConfigProblem { pointer, message, hint: hint.into() }
+        }));
         let Some(beginnings) = beginnings(&route.matcher) else { continue };
         if let Some((message, hint)) = never(&beginnings, config.match_on, mounts) {
             let pointer = format!("/routes/{index}/matcher");
@@ -26,6 +31,14 @@ pub(super) fn find(config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
         }
     }
     doubts
+}
+
+/// A slip in a method costs every event of its rule, and nothing else would say so.
+fn odd_method(method: &str) -> Option<(String, &'static str)> {
+    let method = method.to_ascii_uppercase();
+    let hint = "correct it, unless services really have a method of this name: requests with any other are no events of this rule";
+    (!method::is_known(&method))
+        .then(|| (format!("`{method}` is not a method that HTTP's registry has"), hint))
 }
 
 fn without_effect(config: &Config) -> Vec<ConfigProblem> {

@@ -38,6 +38,19 @@ fn options_without_effect() {
 }
 
 #[test]
+fn a_method_that_nobody_has() {
+    let said = |method: &str| {
+        let routes = json!([{"method": "GET", "matcher": "/a"}, {"method": method, "matcher": "/b"}]);
+        let found = Kind.doubts(&json!({"topic_arn": "changes", "routes": routes}), &[]);
+        found.into_iter().map(|doubt| format!("{}: {}", doubt.pointer, doubt.message)).collect::<Vec<_>>()
+    };
+    assert_eq!(said("PUTT"), ["/routes/1/method: `PUTT` is not a method that HTTP's registry has"]);
+    for method in ["PUT", "patch", "PURGE", "M-SEARCH"] {
+        assert_eq!(said(method), [""; 0], "{method}");
+    }
+}
+
+#[test]
 fn a_key_that_makes_a_secret_public() {
     let said = |key: &str, capture: Value| {
         let mut config = config("/a", "service_path");
