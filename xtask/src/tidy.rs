@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::Places;
 use crate::process::{cargo, quiet};
 
+mod circles;
 mod crates;
 mod lexer;
 mod lockfile;
@@ -75,6 +76,7 @@ fn look(places: &Places) -> Result<Vec<Finding>, String> {
     let tree = Tree::read(&places.root)?;
     let mut findings = Vec::new();
     crates::check(&tree, &mut findings);
+    circles::check(&tree, &mut findings);
     sources::check(&tree, &mut findings);
     size::check(&tree, &mut findings);
     markdown::check(&tree, &mut findings);

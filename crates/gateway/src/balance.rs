@@ -9,7 +9,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use uuid::Uuid;
 
-use crate::table::Service;
+use crate::service::Service;
 
 /// Turns until the order begins anew. Weights that would need more are rounded, and a target with a weight has one turn at least.
 const MAX_TURNS: u64 = 4_096;

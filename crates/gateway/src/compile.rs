@@ -15,7 +15,8 @@ use uuid::Uuid;
 use crate::balance::{Backend, Turns};
 use crate::destination::{Destinations, Trust};
 use crate::router::{Router, TooManyRegexes};
-use crate::table::{HostPattern, HttpsOnly, PathPattern, Route, Service};
+use crate::service::Service;
+use crate::table::{HostPattern, HttpsOnly, PathPattern, Route};
 
 /// What cannot be compiled although it passed the configuration's checks.
 #[derive(Debug, thiserror::Error)]

@@ -10,8 +10,8 @@ use storage::failpoint;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::core::Core;
-use crate::gateway::Listener;
 use crate::inbound::Connection;
+use crate::listeners::Listener;
 use crate::proxy::serve;
 use crate::slots::Slots;
 

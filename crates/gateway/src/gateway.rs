@@ -10,7 +10,6 @@ use std::time::Duration;
 use dialing::Names;
 use event::timestamp::Clock;
 use listener::places::Places;
-use pipeline::context::Scheme;
 use storage::vital::Vitals;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
@@ -22,33 +21,12 @@ use crate::connection;
 use crate::core::{Core, Shared};
 use crate::front::Front;
 use crate::limits::Limits;
+use crate::listeners::{Listener, NotBound};
 use crate::snapshot::{Follower, Publisher, Snapshot};
 use crate::stats::CoreStats;
 
 /// Between two beginnings of what shares the wake-ups of a core, if it panics.
 const RING_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// Where requests come in, and what is true of all that come in there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// Its name, `proxy`: in log lines, and to ask for its address by. No two have the same.
-    pub name: &'static str,
-    /// Where it is; port 0 takes a free one.
-    pub address: SocketAddr,
-    /// What is spoken there.
-    pub scheme: Scheme,
-}
-
-/// A listener whose address is taken, or is not of this machine.
-#[derive(Debug, thiserror::Error)]
-#[error("the listener `{}` cannot be bound to {}", .listener.name, .listener.address)]
-pub struct NotBound {
-    /// Which one.
-    pub listener: Listener,
-    /// Why.
-    #[source]
-    pub source: io::Error,
-}
 
 /// What the gateway is built from.
 pub struct Config {

@@ -1,34 +1,11 @@
-//! What the gateway routes to: services and routes, ready for the hot path.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! What the gateway routes by: routes, ready for the hot path.
 
 use entities::PathHandling;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use pipeline::{Chains, RouteFacts};
 use regex::Regex;
 
 use crate::balance::Backend;
-use crate::destination::Destination;
-
-/// A service behind the gateway.
-#[derive(Debug)]
-pub struct Service {
-    /// Its name, or its id if it has none.
-    pub name: String,
-    /// Where connections to it lead.
-    pub destination: Arc<Destination>,
-    /// Its host, with `:port` if that is not the scheme's usual one: the Host header that the upstream sees.
-    pub host_header: HeaderValue,
-    /// Its own path, put in front of the service path; `/` if it has none.
-    pub path: String,
-    /// To establish a connection.
-    pub connect_timeout: Duration,
-    /// Between two pieces of the request.
-    pub write_timeout: Duration,
-    /// Between the request's last byte and the answer's head, and between two pieces of the answer.
-    pub read_timeout: Duration,
-}
 
 /// A route to a service.
 pub struct Route {

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use storage::failpoint;
 
 use crate::body::request::UpstreamBody;
-use crate::table::Service;
+use crate::service::Service;
 
 mod again;
 pub(crate) mod failure;

@@ -19,7 +19,7 @@ use crate::body::BodyError;
 use crate::body::answer::{ClientBody, PlainBody};
 use crate::body::request::UpstreamBody;
 use crate::core::Core;
-use crate::table::Service;
+use crate::service::Service;
 use crate::upstream;
 use crate::upstream::failure::Failure;
 use crate::upstream::pool::Lease;

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::Exchange;
-use crate::table::Service;
+use crate::service::Service;
 use crate::upstream::failure::Failure;
 use crate::upstream::pool::Lease;
 

@@ -15,7 +15,7 @@ use crate::body::answer::{ClientBody, PlainBody};
 use crate::body::request::{Follow, Follower, UpstreamBody};
 use crate::core::Core;
 use crate::read_ahead::{Ahead, Sent};
-use crate::table::Service;
+use crate::service::Service;
 use crate::upstream;
 use crate::upstream::failure::Failure;
 use crate::upstream::progress::Progress;

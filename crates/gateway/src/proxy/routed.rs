@@ -19,7 +19,7 @@ use crate::front::{Found, Reading};
 use crate::headers::{self, ForwardedBy, FromClient};
 use crate::path;
 use crate::router::without_port;
-use crate::table::Service;
+use crate::service::Service;
 
 pub(super) struct Routed {
     pub client: FromClient,

@@ -6,7 +6,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue};
 use rustls_pki_types::ServerName;
 
-use crate::table::Service;
+use crate::service::Service;
 
 /// The name that is asked for within TLS, where it is not the destination's own: that of the request, with `preserve_host`. As in Kong, a
 /// connection is for the host that its requests are for. What a client can choose with it is the certificate that its own requests are

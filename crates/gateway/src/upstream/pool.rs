@@ -25,8 +25,8 @@ use super::stream::Stream;
 use super::wire::{Wire, WireIo};
 use crate::body::request::UpstreamBody;
 use crate::destination::{Destination, DestinationId};
+use crate::service::Service;
 use crate::stats::CoreStats;
-use crate::table::Service;
 
 /// An idle connection older than this is not used again: many servers close theirs after five seconds, and a request that crosses
 /// the close on the wire has an unknown outcome.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::Lost;
 use super::wire::Wire;
-use crate::table::Service;
+use crate::service::Service;
 
 /// How far a request has got; shared by who asks, its body and its timers.
 pub(crate) struct Progress {

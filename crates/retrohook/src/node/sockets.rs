@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use dialing::Names;
 use gateway::Gateway;
 use gateway::front::Front;
-use gateway::gateway::{Listener, NotBound};
+use gateway::listeners::{Listener, NotBound};
 use listener::{bind, unix};
 use pipeline::context::Scheme;
 
