@@ -159,7 +159,7 @@ impl Account {
     }
 }
 
-/// Whether a client is there to be told an answer.
+/// Whether a client is still there to receive an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
     Client,

@@ -32,8 +32,8 @@ pub enum CompileError<E> {
         #[source]
         source: regex::Error,
     },
-    /// A service's host cannot stand in a Host header.
-    #[error("service `{0}`: its host cannot stand in a Host header")]
+    /// A service's host is not valid in a Host header.
+    #[error("service `{0}`: its host is not valid in a Host header")]
     Host(String),
     /// A service over https for which there can be no handshake.
     #[error("service `{service}`: TLS cannot be set up")]
@@ -53,7 +53,7 @@ pub enum CompileError<E> {
         id: Uuid,
     },
     /// A route's method.
-    #[error("route `{route}`: `{method}` is no method")]
+    #[error("route `{route}`: `{method}` is not a method")]
     Method {
         /// The route.
         route: String,
@@ -68,7 +68,7 @@ pub enum CompileError<E> {
     Plugin {
         /// Its kind.
         name: String,
-        /// Where it stands.
+        /// The service or route that it belongs to.
         owner: String,
         /// Why.
         #[source]
@@ -251,7 +251,7 @@ impl Authorities {
         Self(served.authorities.iter().filter_map(read).collect())
     }
 
-    /// Whom a service trusts; nobody too many where one of those that it names is not there.
+    /// Which authorities a service trusts. If one that it names is missing, this is an error: trusting the others alone would hide that.
     fn trust<E>(&self, service: &entities::Service) -> Result<Trust, CompileError<E>> {
         let depth = service.tls_verify_depth;
         if service.tls_verify == Some(false) {

@@ -1,4 +1,4 @@
-//! The connections of one core: each is served until it ends or the drain tells it to.
+//! The connections of one core: each is served until it ends, or until the drain asks it to end.
 
 use std::net::SocketAddr;
 use std::rc::Rc;

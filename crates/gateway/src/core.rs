@@ -108,7 +108,7 @@ impl Core {
 
     /// Resolves when the drain has begun.
     pub async fn draining(&self) {
-        // An error means that nobody is left to drain us: stop all the same.
+        // An error means that the sender is gone: stop all the same.
         let _ = self.drain.clone().wait_for(|begun| *begun).await;
     }
 

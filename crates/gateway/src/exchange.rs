@@ -54,9 +54,9 @@ pub(crate) struct Exchange {
 /// How far the protocol has got.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// No intent yet, or all were refused: there is nothing to settle.
+    /// No intent exists yet, or the store refused all of them: there is nothing to settle.
     Idle,
-    /// The intents stand.
+    /// The intents may be durable.
     Open,
     /// The upstream's head arrived.
     Answered(u16),
@@ -130,11 +130,11 @@ impl Exchange {
         }
     }
 
-    /// Makes the intents durable, in one wait. One that takes too long is given up: should it become durable yet, its removal is behind it in
+    /// Makes the intents durable, in one wait. One that takes too long is given up: should it become durable after all, its removal follows it in
     /// the store's queue. If one is refused, the others are settled as not sent.
     async fn intend(&self) -> Result<(), Unkept> {
         let holds = self.watches.borrow_mut().intend();
-        // From here on intents may stand, even if nobody waits for them any more.
+        // From here on intents may be durable, even if this future is dropped before it has seen so.
         self.stage.set(Stage::Open);
         let Some(mut held) = Held::new(holds, self.store_timeout(), None) else { return Ok(()) };
         let kept = (&mut held).await;
@@ -163,7 +163,7 @@ impl Exchange {
             seen.status = Some(head.status.as_u16());
             seen.headers = head.headers.clone();
             seen.head_size = head_size(head.status, &head.headers, &head.extensions);
-            // What was told before, if anything, was not the upstream's.
+            // What the client was sent before, if anything, was not the upstream's.
             seen.response_body_size = 0;
         }
         let status = status.as_u16();
@@ -171,7 +171,7 @@ impl Exchange {
         self.watches.borrow().makes_an_event(Fate::Answered { status })
     }
 
-    /// Whether the client is there to be told an answer.
+    /// Whether the client is still there to receive an answer.
     fn audience(&self) -> Audience {
         if self.client_gone.get() { Audience::Nobody } else { Audience::Client }
     }
@@ -234,7 +234,7 @@ impl Exchange {
         *self.resolver.borrow_mut() = Some(task.abort_handle());
     }
 
-    /// The client is told this by the gateway itself, if it is there.
+    /// The gateway itself sends the client this answer, if the client is still there.
     fn told(&self, answer: &Response<ClientBody>) {
         if self.client_gone.get() {
             return;

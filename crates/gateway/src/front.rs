@@ -55,7 +55,7 @@ pub enum AmbiguousPaths {
 pub enum Unrouted {
     /// The method cannot be a method.
     Method(MethodProblem),
-    /// The path is none, or has an end within it (`%00`) for services that are written in C.
+    /// The path is not a path, or has a zero byte (`%00`), at which it would end for services that are written in C.
     Path,
     /// The path has different readings, and [`AmbiguousPaths::Refuse`] holds or they lead to different routes.
     Ambiguous,
@@ -69,7 +69,7 @@ pub struct Found<'r, 'p> {
     pub route: &'r Route,
     /// Its place among the router's routes.
     pub index: usize,
-    /// The path as it stands, in normal form.
+    /// The path as the client sent it, in normal form.
     pub plain: Reading<'p>,
     /// Other readings of it, the preferred first; empty for nearly every path.
     pub others: Vec<Reading<'p>>,

@@ -25,7 +25,7 @@ use crate::listeners::{Listener, NotBound};
 use crate::snapshot::{Follower, Publisher, Snapshot};
 use crate::stats::CoreStats;
 
-/// Between two beginnings of what shares the wake-ups of a core, if it panics.
+/// How long the task that shares a core's wake-ups stays down after a panic, before it is started again.
 const RING_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What the gateway is built from.
@@ -73,7 +73,7 @@ impl Gateway {
         &self.config.listeners
     }
 
-    /// Starts a thread a core, with a first generation to serve. The end of one that was not told to is reported to `vitals`.
+    /// Starts one thread per core, with a first generation to serve. A thread that ends without having been asked to is reported to `vitals`.
     ///
     /// # Errors
     /// If the operating system gives no thread, runtime or descriptor.
@@ -157,10 +157,10 @@ async fn serve(
     follower: Follower,
     deadline: &OnceLock<Instant>,
 ) -> io::Result<()> {
-    // Without accepting, reaping and following a core is of no use: the end of one ends it.
+    // A core that does not accept, reap or follow is of no use: the end of any of these tasks ends the core.
     let mut reaping = tokio::task::spawn_local(core.pool.clone().reap());
     let mut following = tokio::task::spawn_local(core.clone().follow(follower));
-    // Without it wake-ups cost more, and nothing else.
+    // Without this task wake-ups cost more; nothing else changes.
     tokio::task::spawn_local(share_wake_ups());
     let mut accepting = JoinSet::new();
     // What one core may hold, whichever listener it comes from.
@@ -170,7 +170,7 @@ async fn serve(
         accepting.spawn_local(connection::accept(core.clone(), places.clone(), listener, socket));
     }
     let deadline = async {
-        // If nobody is left to drain us there is no deadline: stop at once.
+        // If the sender is gone, no one can set a deadline: stop at once.
         core.draining().await;
         tokio::time::sleep_until(deadline.get().copied().unwrap_or_else(Instant::now)).await;
     };
@@ -193,7 +193,7 @@ async fn serve(
 /// Answers the thread's bell for as long as the core lives. A panic, which would be a bug, costs wake-ups of their own for a while.
 async fn share_wake_ups() {
     while let Err(error) = tokio::task::spawn_local(storage::writer::Bell::serve()).await {
-        tracing::error!(%error, "what shares the wake-ups of a core ended: it is started again after a wait");
+        tracing::error!(%error, "the task that shares the wake-ups of a core panicked: it is started again in a second, and wake-ups cost more until then; this is a bug in Retrohook");
         tokio::time::sleep(RING_AGAIN_AFTER).await;
     }
 }
@@ -242,7 +242,7 @@ impl Running {
         &self.stats
     }
 
-    /// Stops accepting; requests under way may end for this long. What was said first stands.
+    /// Stops accepting. Requests under way have this long to end. Only the first call counts.
     pub fn drain(&self, patience: Duration) {
         self.deadline.get_or_init(|| Instant::now() + patience);
         self.drain.send_replace(true);
@@ -257,7 +257,7 @@ impl Running {
         let mut all = Ok(());
         for thread in self.threads {
             let end = thread.join().unwrap_or_else(|_| Err(io::Error::other("a core panicked")));
-            // Each is waited for, whatever became of the others.
+            // Wait for every core, even if another one failed.
             all = all.and(end);
         }
         all

@@ -250,7 +250,7 @@ fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: String) {
     let value = text.is_ascii().then(|| HeaderValue::from_maybe_shared(Bytes::from(text)));
     match value {
         Some(Ok(value)) => drop(headers.insert(name, value)),
-        // What cannot be told is not left to the client to claim.
+        // What the gateway cannot say is not left to the client to claim.
         Some(Err(_)) | None => drop(headers.remove(name)),
     }
 }

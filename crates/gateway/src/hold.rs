@@ -32,7 +32,7 @@ pub(crate) struct Held {
     refused: SmallVec<[usize; 1]>,
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Who waits for the store has a place among the open exchanges: else a disk that hangs would gather them without a limit.
+    /// An exchange that waits for the store keeps its place among the open ones. Otherwise a disk that hangs would pile them up without a limit.
     permit: Option<ExchangePermit>,
 }
 
@@ -43,17 +43,17 @@ impl Held {
         waits.then(|| Self { holds, refused: SmallVec::new(), limit, timer: None, permit })
     }
 
-    /// Nobody waits for it yet: an answer streams on.
+    /// No one waits for it yet, because the answer is still streaming.
     pub fn give_place_back(&mut self) {
         self.permit = None;
     }
 
-    /// Whose wait was refused, by their places among the holds.
+    /// The places, among the holds, of those that the store refused.
     pub fn refused(&self) -> &[usize] {
         &self.refused
     }
 
-    /// Asks each that has not resolved yet. All are asked, whatever the first of them says.
+    /// Polls each that has not resolved yet, also when one of them has already failed.
     fn poll_holds(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unkept>> {
         let (mut waits, mut refusal) = (false, None);
         for (place, hold) in self.holds.iter_mut().enumerate() {

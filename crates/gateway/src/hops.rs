@@ -34,7 +34,7 @@ impl NodeId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Looping;
 
-/// The header's value for the upstream, of that which came in. What is none of ours is dropped.
+/// The header's value for the upstream, made of the one that came in. Entries that no Retrohook wrote are dropped.
 pub(crate) fn next(node: &NodeId, came: Option<&HeaderValue>) -> Result<HeaderValue, Looping> {
     let came = came.and_then(|value| value.to_str().ok()).unwrap_or_default();
     if came.len() > MAX_NODES * MAX_ENTRY {

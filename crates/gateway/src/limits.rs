@@ -5,30 +5,30 @@ use std::time::Duration;
 /// Bounds of what clients can make the gateway hold. What a service may take is the service's own setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Exchanges with an open intent that may be under way at once, on all cores together; one more is answered with 503.
+    /// How many exchanges with an open intent may be under way at the same time, on all cores together. One more is answered with 503.
     pub exchanges: usize,
-    /// Connections that one core serves at once, at least 1; one more takes the place of one that asks nothing, or waits for one.
+    /// How many connections one core serves at the same time, at least 1. One more takes the place of an idle one, or waits for a place.
     pub connections: usize,
     /// The largest head of a request, in bytes, at least 8 KiB; a larger one is answered with 431.
     pub head_size: usize,
     /// Headers in a request; more are answered with 431. Above 100, hyper takes the memory that it parses a head in from the heap, for
     /// every request: that alone costs a twentieth of what a request does.
     pub headers: usize,
-    /// For the whole head of a request to arrive; and how long a connection may be idle between two. Then it is closed.
+    /// How long the whole head of a request may take to arrive, and how long a connection may be idle between two requests. Then it is closed.
     pub head_timeout: Duration,
-    /// For the next piece of a request's body, while it is the client that is waited for; then it is answered with 408.
+    /// How long the gateway waits for the next piece of a request's body. Then the answer is 408.
     pub body_patience: Duration,
     /// For all of a body that is read whole before the service is asked (64 KiB at most), from the first wait for more of it; then it is
     /// answered with 408. However often a piece comes, nobody holds room among the bodies that are read ahead for longer.
     pub body_time: Duration,
-    /// For a client to take any of the bytes of an answer that wait for it; then its connection is closed.
+    /// How long a client may take none of the bytes of an answer that are ready for it. Then its connection is closed.
     pub answer_patience: Duration,
     /// What is held of bodies that are read before the service is asked and are not whole yet, in bytes, on all cores together; when it
     /// is used up, bodies flow as they come.
     pub read_ahead: usize,
     /// How long a body that is large, or whose length is not known, is read before the service is asked.
     pub read_ahead_time: Duration,
-    /// At a drain: for the rest of a head, and for the next piece of a body of which nothing was sent.
+    /// During a drain: how long to wait for the rest of a head, and for the next piece of a body of which nothing was sent upstream.
     pub drain_grace: Duration,
 }
 

@@ -20,12 +20,12 @@ impl Stall {
         Self { limit, since: None, timer: None }
     }
 
-    /// How long the side may stand still.
+    /// How long the side may make no progress.
     pub fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// How long the side may stand still from now on; the next wait begins anew.
+    /// Changes how long the side may make no progress. The next wait begins anew.
     pub fn set_limit(&mut self, limit: Duration) {
         self.since = None;
         if self.limit != limit {

@@ -55,9 +55,9 @@ pub enum HostPattern {
     Suffix(String),
     /// `example.*`, or `example.*:8000`.
     Prefix {
-        /// What stands before the wildcard: `example.`.
+        /// What comes before the wildcard: `example.`.
         begin: String,
-        /// What stands behind it: `:8000`, or nothing.
+        /// What comes after it: `:8000`, or nothing.
         port: String,
     },
 }

@@ -70,7 +70,7 @@ impl Chain {
         &self.respond
     }
 
-    /// Those that are told what became of exchanges.
+    /// Those that hear what became of exchanges.
     pub fn observe(&self) -> &[Link<dyn Observe>] {
         &self.observe
     }

@@ -1,6 +1,6 @@
 //! What every kind of plug-in must keep, whatever it does: the suite that each of them passes.
 //!
-//! A kind says what it is and stands by it; it refuses what is not its configuration, without a panic; what it builds plays the roles that it
+//! A kind says what it is and keeps to it; it refuses what is not its configuration, without a panic; what it builds plays the roles that it
 //! named, over any exchange, however odd, and leaves an exchange alone that is none of its business.
 
 use std::net::SocketAddr;

@@ -24,7 +24,7 @@ pub struct Context {
     pub started: Instant,
     /// How it came in.
     pub inbound: Inbound,
-    /// Who asks, as far as the gateway can tell: the peer.
+    /// The client's address, as far as the gateway knows it: the peer's.
     pub client: IpAddr,
     /// The `Accept` header, for answers that are not the upstream's.
     pub accept: Option<HeaderValue>,
@@ -88,7 +88,7 @@ pub struct Consumer {
 pub struct Credential {
     /// Its id.
     pub id: Uuid,
-    /// What may be told of it, `X-Credential-Identifier`: never a secret.
+    /// What others may see of it, `X-Credential-Identifier`: never a secret.
     pub identifier: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a kind of plug-in tells about itself, so that configuration, docs and tests need no list of their own.
+//! What a kind of plug-in says about itself, so that configuration, docs and tests need no list of their own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ pub struct Mount {
 pub struct BuildContext {
     /// The instance's id.
     pub instance: Uuid,
-    /// The name of the service or route that it stands on, for `rule`.
+    /// The name of the service or route that it belongs to, for `rule`.
     pub owner: String,
     /// What the node has for its roles.
     pub services: Services,

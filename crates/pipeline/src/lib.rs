@@ -5,7 +5,7 @@
 //! | [`Access`] | the request's head is here | change it, answer it, say who the consumer is |
 //! | [`Record`] | the request is about to be forwarded | keep durably that it is, and what becomes of it |
 //! | [`Respond`] | an answer's head is about to be sent | change the head; change the body as it passes |
-//! | [`Observe`] | the exchange is over | look at what became of it |
+//! | [`Observe`] | the exchange is over | hear what became of it |
 //!
 //! A [kind](PluginKind) builds one [`Plugin`] from a configuration: a part for each role that it plays. A [`Chain`] has a list for each role,
 //! and everybody in a list has their turn; [`Chains`] has the chains of a route, for nobody and by consumer. What all of them share about an

@@ -1,4 +1,4 @@
-//! The role *observe*: be told what became of every exchange.
+//! The role *observe*: hear what became of every exchange.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::Context;
 
-/// Is told of each exchange of its routes when it is over, whoever answered it: what log and metrics plug-ins do. An instance that is for all
-/// requests is told of those that find no route, too.
+/// Hears of each exchange of its routes when it is over, whoever answered it: what log and metrics plug-ins do. An instance that is for all
+/// requests hears of those that find no route, too.
 pub trait Observe: Send + Sync + 'static {
     /// Whether [`Observed::request_headers`] and [`Observed::response_headers`] are looked at: they are copied for that.
     fn wants_headers(&self) -> bool {
@@ -31,7 +31,7 @@ pub struct Observed<'a> {
     pub request_headers: Option<&'a HeaderMap>,
     /// The headers that the client was sent. `None` unless asked for, or without an answer.
     pub response_headers: Option<&'a HeaderMap>,
-    /// The status that the client was told; `None` if it left before there was one.
+    /// The status that the client was sent; `None` if it left before there was one.
     pub status: Option<StatusCode>,
     /// The status that the upstream sent, if it answered.
     pub upstream_status: Option<StatusCode>,

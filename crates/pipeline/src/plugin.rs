@@ -19,7 +19,7 @@ pub struct Plugin {
     pub access: Option<Arc<dyn Access>>,
     /// Changes answers.
     pub respond: Option<Arc<dyn Respond>>,
-    /// Is told what became of exchanges.
+    /// Hears what became of exchanges.
     pub observe: Option<Arc<dyn Observe>>,
     /// Keeps intents and outcomes.
     pub record: Option<Arc<dyn Record>>,

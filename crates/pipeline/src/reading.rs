@@ -64,7 +64,7 @@ fn is_ambiguous(path: &str) -> bool {
     !path.bytes().all(is_plain) || separators.iter().any(|part| path.contains(part))
 }
 
-/// What RFC 3986 lets stand in a path.
+/// The characters that RFC 3986 allows in a path.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/-._~%:@!$&'()*+,;=".contains(&byte)
 }
@@ -179,7 +179,7 @@ fn can_be_loosened(path: &str) -> bool {
     path.bytes().any(is_odd) || (path.len() > 1 && path.ends_with(['/', '.'])) || path.contains("./")
 }
 
-/// Escapes within escapes are decoded so many times at most; what is left is no path that anybody routes by.
+/// How many times escapes within escapes are decoded at most. No service is known to route by what is then left.
 const DECODES: usize = 4;
 
 /// The path, loosened.

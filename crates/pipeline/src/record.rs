@@ -115,7 +115,7 @@ pub struct Wants {
 /// What was answered, as far as known when the outcome is settled; borrowed from the exchange.
 #[derive(Debug)]
 pub struct Answer<'a> {
-    /// The status that the client was told; `None` if nothing.
+    /// The status that the client was sent; `None` if it was sent nothing.
     pub status: Option<u16>,
     /// The headers sent to the client.
     pub headers: &'a HeaderMap,
@@ -132,7 +132,7 @@ pub struct Answer<'a> {
 /// Done when an intent or an outcome is durable.
 pub type Hold = Pin<Box<dyn Future<Output = Result<(), NotKept>>>>;
 
-/// Why an intent or an outcome was not kept: the words of whoever should have kept it.
+/// Why an intent or an outcome was not kept, in the store's words.
 #[derive(Clone)]
 pub struct NotKept(Arc<dyn Error + Send + Sync>);
 
@@ -212,7 +212,7 @@ pub trait Watch {
     /// How long after the upstream's head the outcome is settled at the latest, if the answer streams on.
     fn resolve_after(&self) -> Duration;
 
-    /// How long after the request's start an exchange goes on that nobody waits for: its client left, or was told 504.
+    /// How long after the request's start an exchange goes on if its client left, or was sent 504.
     fn bound(&self) -> Duration;
 
     /// How long the store may keep an exchange waiting for an intent, or an answer for its outcome. When it is over, the request is

@@ -40,7 +40,7 @@ struct Key {
     of: Arc<Somebody>,
 }
 
-/// A consumer, with the headers that services are told.
+/// A consumer, with the headers that services are sent.
 #[derive(Debug)]
 pub(crate) struct Somebody {
     consumer: Arc<Consumer>,
@@ -86,7 +86,7 @@ impl Consumers {
 
 impl Somebody {
     fn new(consumer: &entities::Consumer) -> Self {
-        // What no header can carry passes no check, and would be told to nobody.
+        // A value that no header can carry is refused by the check; here it would be left out.
         let value = |text: &String| HeaderValue::from_bytes(text.as_bytes()).ok();
         Self {
             id: HeaderValue::from_str(&consumer.id.to_string()).unwrap_or(HeaderValue::from_static("")),

@@ -1,4 +1,4 @@
-//! What the observers of one exchange will be told.
+//! What one exchange's observers are told at its end.
 
 use std::cell::Cell;
 use std::rc::Rc;

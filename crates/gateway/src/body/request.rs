@@ -95,7 +95,7 @@ impl StreamedBody {
                 if let (Some(follower), Some(data)) = (&self.follower, frame.data_ref()) {
                     follower.passes(data);
                 }
-                // Behind trailers nobody polls again.
+                // After trailers the body is not polled again.
                 if frame.is_trailers() || self.rest.is_end_stream() {
                     self.progress.body_ended();
                 }

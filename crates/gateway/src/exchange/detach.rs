@@ -39,7 +39,7 @@ impl<T: 'static> Drop for Detach<T> {
     fn drop(&mut self) {
         let Some(future) = self.future.take() else { return };
         self.exchange.client_left();
-        // After the drain deadline there is nobody left to run it: dropping the exchange settles it.
+        // After the drain deadline nothing would run the task: dropping the exchange settles it.
         if !self.core.closing.get() {
             tokio::task::spawn_local(async move { drop(future.await) });
         }

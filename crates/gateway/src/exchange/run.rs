@@ -112,7 +112,7 @@ fn fail(exchange: &Rc<Exchange>, failure: Failure) -> Response<ClientBody> {
     answer
 }
 
-/// The client has been told 504; the upstream may still answer, up to the bound.
+/// The client has been sent 504. The upstream may still answer, until the exchange reaches its bound.
 async fn outlast(exchange: Rc<Exchange>, mut asking: Asking, mut patience: Patience) {
     match patience.wait_for_bound(&mut asking).await {
         Waited::Head(response, lease) => {

@@ -31,7 +31,7 @@ pub(crate) enum Waited {
     Failed(Failure),
     /// One of the service's timeouts. Comes once.
     TimedOut,
-    /// The exchange's bound, and nobody waits for the answer any more.
+    /// The exchange has reached its bound, and its client has left.
     BoundReached,
 }
 

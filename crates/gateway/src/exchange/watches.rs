@@ -50,7 +50,7 @@ impl Watches {
         self.0.iter_mut().map(|watch| watch.intend(&mut joint)).collect()
     }
 
-    /// Forgets those at these places: they refused, and have nothing to settle.
+    /// Forgets the watches at these places: the store refused their intents, so that they have nothing to settle.
     pub fn forget(&mut self, places: &[usize]) {
         let mut place = 0..;
         self.0.retain(|_| place.next().is_none_or(|place| !places.contains(&place)));
@@ -76,17 +76,17 @@ impl Watches {
         self.0.iter().any(|watch| watch.decision(fate) != Decision::None)
     }
 
-    /// When all are settled at the latest, after the upstream's head: as the most impatient asks.
+    /// How long after the upstream's head all are settled at the latest: as the least patient watch asks.
     pub fn resolve_after(&self) -> Duration {
         self.0.iter().map(|watch| watch.resolve_after()).min().unwrap_or_default()
     }
 
-    /// For how long the exchange goes on that nobody waits for: as long as the most patient asks, because its end settles all of them.
+    /// How long an exchange goes on after its client left: as long as the most patient watch asks, because the end settles all of them.
     pub fn bound(&self) -> Duration {
         self.0.iter().map(|watch| watch.bound()).max().unwrap_or_default()
     }
 
-    /// For how long the store is waited for: what is waited for is one commit, so the most impatient decides.
+    /// How long to wait for the store. All watches wait for the same commit, so the least patient one decides.
     pub fn store_timeout(&self) -> Duration {
         self.0.iter().map(|watch| watch.store_timeout()).min().unwrap_or_default()
     }

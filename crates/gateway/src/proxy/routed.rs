@@ -31,7 +31,7 @@ pub(super) struct Routed {
 pub(super) struct Target {
     pub service: Arc<Service>,
     path_and_query: PathAndQuery,
-    /// That the client asked, without port: as others are told it.
+    /// The host that the client asked for, without its port: as headers and events say it.
     host: String,
     request_path: String,
     prefix: Option<usize>,
@@ -41,7 +41,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// `None` if the path of the upstream cannot stand in a request. `local` stands in for a Host that did not come.
+    /// `None` if the upstream's path would not be valid in a request. `local` takes the place of a Host that did not come.
     pub fn new(
         service: &Arc<Service>,
         found: &Found<'_, '_>,
@@ -54,7 +54,7 @@ impl Target {
         let upstream =
             path::upstream_path(handling, &service.path, &plain.path, plain.matched, route.strip_path);
         let path_and_query = path_and_query(asked, &upstream)?;
-        // HTTP/1.0 may come without a Host; what we send, and what others are told, may not.
+        // HTTP/1.0 may come without a Host; what we send upstream, and what headers and events say, may not.
         let replaces_host = !route.preserve_host || host.is_empty();
         if host.is_empty() {
             host = address_as_host(local);
@@ -160,7 +160,7 @@ impl Routed {
     }
 }
 
-/// An address as it stands in a Host header.
+/// An address as a Host header writes it.
 pub(super) fn address_as_host(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),

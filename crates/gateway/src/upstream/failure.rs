@@ -43,7 +43,7 @@ pub(crate) enum Lost {
     /// The head is larger than the gateway takes.
     #[error("the head of the answer has more than {MAX_HEADERS} lines or {} KiB", MAX_HEAD >> 10)]
     TooLarge,
-    /// A 101 that nobody asked for.
+    /// A 101 although no upgrade was asked for.
     #[error("the answer switches protocols, which nobody asked for")]
     Switched,
     /// The client's body ended early.

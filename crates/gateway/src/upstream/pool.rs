@@ -82,7 +82,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Gives the connection back. One whose request is still being sent behind its answer goes on without us, for as long as the upstream
+    /// Gives the connection back. If its request is still being sent after its answer, it goes on by itself, for as long as the upstream
     /// takes it and the client brings it.
     pub fn finish(self) {
         if self.progress.as_ref().is_some_and(|progress| progress.is_sending()) {
@@ -207,7 +207,7 @@ impl Pool {
             .await
             .map_err(|_| Unsent::Connect)?;
         tokio::task::spawn_local(async move {
-            // Its error reaches whoever waits for an answer on it.
+            // Its error reaches the request that waits for an answer on it.
             let _ = connection.await;
         });
         Ok(self.lease(Instant::now(), service, sender, wire))
@@ -261,7 +261,7 @@ impl Pool {
         let began = Instant::now();
         let dialled = dialing::connect(&addresses, *port, service.connect_timeout, || Some(())).await;
         let (stream, _) = dialled.map_err(|error| {
-            self.unsent(service, &error, "a service takes no connection");
+            self.unsent(service, &error, "a service accepts no connection");
             if error.kind() == io::ErrorKind::TimedOut { Unsent::ConnectTimeout } else { Unsent::Connect }
         })?;
         Ok((stream, service.connect_timeout.saturating_sub(began.elapsed())))

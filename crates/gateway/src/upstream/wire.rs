@@ -46,7 +46,7 @@ pub(crate) struct Wire {
     blocked_since: Cell<Option<Instant>>,
     /// When it last took some after it had not.
     unblocked_at: Cell<Option<Instant>>,
-    /// For a body that goes on behind an answer: whoever asked does not wait any more, so nobody else would end it.
+    /// For a body that goes on after its answer: the request's task does not wait any more, so that nothing else would end it.
     behind_answer: RefCell<Stall>,
 }
 
@@ -174,7 +174,7 @@ impl Wire {
         self.spoilt().map_or(Ok(()), Err)
     }
 
-    /// Notes what became of a write or a flush, and ends one that stands still behind an answer.
+    /// Notes what became of a write or a flush, and ends one that makes no progress after an answer.
     fn note_write<T>(
         &self,
         sent: Sent,

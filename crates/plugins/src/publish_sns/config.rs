@@ -173,7 +173,7 @@ pub(super) struct Valid {
     pub redact_json: JsonRedaction,
 }
 
-/// Reads a `config` and tells all that is wrong with it.
+/// Reads a `config`. The error has all that is wrong with it.
 pub(super) fn read(value: &Value, region: &str, account: &str) -> Result<Valid, Vec<ConfigProblem>> {
     let config: Config = serde_path_to_error::deserialize(value).map_err(|error| vec![shape(error)])?;
     let mut problems = Problems::default();
@@ -262,7 +262,11 @@ impl Problems {
         for (index, status) in config.statuses.iter().enumerate() {
             if !(100..=599).contains(status) {
                 let pointer = format!("/statuses/{index}");
-                self.add(pointer, format!("{status} is no HTTP status"), "a status is between 100 and 599");
+                self.add(
+                    pointer,
+                    format!("{status} is not a valid HTTP status"),
+                    "a status is between 100 and 599",
+                );
             }
         }
         let bounds = [

@@ -165,7 +165,7 @@ fn part(placeholder: &str) -> Result<Part, KeyError> {
     }
 }
 
-/// Why a text is no template.
+/// Why a text is not a template.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum KeyError {
     Empty,
@@ -179,8 +179,8 @@ impl std::fmt::Display for KeyError {
         match self {
             Self::Empty => f.write_str("the key is empty"),
             Self::Brace(template) => write!(f, "a brace of `{template}` has no partner"),
-            Self::Placeholder(name) => write!(f, "`{{{name}}}` is no placeholder"),
-            Self::Header(name) => write!(f, "`{name}` is no header name"),
+            Self::Placeholder(name) => write!(f, "`{{{name}}}` is not a placeholder"),
+            Self::Header(name) => write!(f, "`{name}` is not the name of a header"),
         }
     }
 }

@@ -92,7 +92,7 @@ pub(super) struct MethodMatcher {
     regexes: Vec<Regex>,
 }
 
-/// Whether a matcher can tell groups, at the price of keeping each entry's own regex.
+/// Whether a matcher can say what its groups caught, which costs it each entry's own regex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Groups {
     Kept,

@@ -55,7 +55,7 @@
 //!
 //! Bodies are left out unless `capture.request_body` or `capture.response_body` asks for them, up to `capture.max_bytes` each. What
 //! `capture.redact_json` names in a captured body reads `REDACTED`; a body that is not one whole JSON document is then not kept at
-//! all, because nobody can say where in it the secrets are.
+//! all, because no one can say where in it the secrets are.
 //!
 //! Of headers an event has 16 KiB, of its query another 16 KiB: the longest headers and the last arguments are left out, and the event says so.
 //!
@@ -92,7 +92,7 @@ impl PluginKind for Kind {
         NAME
     }
 
-    /// Among Kong's logging plug-ins: behind everything that could still answer the request.
+    /// Among Kong's logging plug-ins: after everything that could still answer the request.
     fn priority(&self) -> Priority {
         Priority(10)
     }

@@ -47,13 +47,13 @@ impl Rule {
         let topic = context.topics.get(topic.as_str()).copied().ok_or_else(|| ConfigProblem {
             pointer: "/topic_arn".into(),
             message: format!("there is no topic `{topic}`"),
-            hint: "this is an error of Retrohook: `check` should have found it".into(),
+            hint: "this is a bug in Retrohook: `check` should have found it".into(),
         })?;
         let groups = if key.needs_groups() { Groups::Kept } else { Groups::NotNeeded };
         let matcher = matcher::compile(&patterns, groups).map_err(|method| ConfigProblem {
             pointer: "/routes".into(),
             message: format!("the matchers of {method} are too large together"),
-            hint: "this is an error of Retrohook: `check` should have found it".into(),
+            hint: "this is a bug in Retrohook: `check` should have found it".into(),
         })?;
         let owner = &context.owner;
         let facts = matcher.methods().map(|method| RuleFacts {
@@ -172,7 +172,7 @@ impl Record for PublishSns {
         let spelling = spelling::find(&rule.matcher, rule.match_on, forward)?;
         let carried = &forward.context.carried;
         let redactor = Redactor::new(&rule.redaction, &carried.names);
-        // Where in a body a credential stands only the plug-in knows that looked for it.
+        // Only the plug-in that looked for a credential knows where it is in a body.
         let capture_request = rule.capture_request.filter(|_| !carried.in_body);
         Some(Box::new(PublishWatch {
             // One event, however many entries match.

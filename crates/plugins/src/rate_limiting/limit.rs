@@ -49,7 +49,7 @@ impl Who<'_> {
     }
 }
 
-/// What the client of one exchange is told.
+/// What the client of one exchange is told of its limits.
 #[derive(Debug)]
 struct Told {
     looked: Looked,
@@ -74,7 +74,7 @@ impl RateLimiting {
                 plugin = "rate-limiting",
                 owner = self.owner,
                 forgotten = looked.forgotten,
-                "more are counted at a time than are remembered: those that had used least of their limits begin anew"
+                "rate-limiting has no room for more callers: the counts of those that had used the least of their limits begin anew"
             );
         }
         if !self.config.hide_client_headers {
