@@ -40,13 +40,15 @@ impl Tools {
 pub fn set_up(places: &Places) -> Result<Tools, String> {
     let folder = places.target.join("tools");
     std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    let python = python::set_up(&places.root.join("xtask/requirements.txt"), &folder);
+    let python = python::set_up(&python::CURRENT, &places.root, &folder);
+    let old_python = python::set_up(&python::OLD, &places.root, &folder);
     let debian = python.as_ref().ok().map(|python| debian::set_up(&folder, python));
     let unshare = on_path("unshare").ok_or_else(|| "`unshare` is missing: install util-linux".to_owned());
-    match (python, debian, unshare) {
-        (Ok(python), Some(Ok(debian)), Ok(unshare)) => Ok(Tools {
+    match (python, old_python, debian, unshare) {
+        (Ok(python), Ok(old_python), Some(Ok(debian)), Ok(unshare)) => Ok(Tools {
             variables: vec![
                 ("RETROHOOK_TEST_PYTHON", python),
+                ("RETROHOOK_TEST_OLD_PYTHON", old_python),
                 ("RETROHOOK_TEST_STRACE", debian.strace),
                 ("RETROHOOK_TEST_FIU_RUN", debian.fiu_run),
                 ("RETROHOOK_TEST_FIU_CTRL", debian.fiu_ctrl),
@@ -56,8 +58,8 @@ pub fn set_up(places: &Places) -> Result<Tools, String> {
                 ("RETROHOOK_TEST_UNSHARE", unshare),
             ],
         }),
-        (python, debian, unshare) => {
-            let problems = [python.err(), debian.and_then(Result::err), unshare.err()];
+        (python, old_python, debian, unshare) => {
+            let problems = [python.err(), old_python.err(), debian.and_then(Result::err), unshare.err()];
             Err(problems.into_iter().flatten().collect::<Vec<_>>().join("\n"))
         }
     }

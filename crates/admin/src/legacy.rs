@@ -51,6 +51,8 @@ pub struct Legacy {
     pub region: String,
     /// `--account-id`.
     pub account: String,
+    /// Where the gateway's own SNS API is reached, `host:port`.
+    pub hubs: Vec<String>,
 }
 
 /// What all requests of a listener share.

@@ -26,12 +26,14 @@ mod ids;
 mod kong;
 mod names;
 mod plugin;
+mod remote;
 mod route;
 mod service;
 mod skip;
 mod upstream;
 
 use declared::Declarations;
+pub use remote::stand_in;
 pub use skip::Tolerance;
 
 /// What a configuration is checked with.
@@ -42,6 +44,8 @@ pub struct Options<'a> {
     pub region: &'a str,
     /// `--account-id`.
     pub account: &'a str,
+    /// Where the gateway's own SNS API is reached, `host:port`.
+    pub hubs: &'a [String],
     /// An environment variable's value.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// The time of the load: the `created_at` of entities that have none.
@@ -148,11 +152,12 @@ impl Checked {
         let routes = route::check_all(declared, &names, &services, options.now, problems);
         let consumers = consumer::check_all(declared, &names, options, problems);
         let upstreams = upstream::check_all(declared, &names, options.now, problems);
-        let hub = hub::check_all(declared, &names, options, problems);
-        let context =
-            CheckContext { topics: names.topic_names(), region: options.region, account: options.account };
+        let mut hub = hub::check_all(declared, &names, options, problems);
+        let Options { region, account, hubs, .. } = *options;
+        let context = CheckContext { topics: names.topic_names(), region, account, hubs };
         let plugins =
             plugin::Checker::new(options, context, sources, &names, complete).check_all(declared, problems);
+        remote::add(&plugins, declared, (options, &context), &mut hub, problems);
         Self { services, routes, consumers, upstreams, plugins, ca_certificates, hub }
     }
 }

@@ -27,8 +27,12 @@ mod tests {
     fn check(settings: &Value, expected: &[(&str, &str)]) {
         let kinds = plugins::all();
         let kind = kinds.iter().find(|kind| kind.name() == "publish-sns").expect("the kind");
-        let context =
-            CheckContext { topics: &["t".to_owned()], region: "us-east-1", account: "000000000000" };
+        let context = CheckContext {
+            topics: &["t".to_owned()],
+            region: "us-east-1",
+            account: "000000000000",
+            hubs: &[],
+        };
         let found = check_settings(*kind, settings, &context);
         let found: Vec<_> =
             found.iter().map(|problem| (problem.pointer.as_str(), problem.message.as_str())).collect();

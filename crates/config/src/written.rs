@@ -3,7 +3,10 @@
 //! What is read from it is the same again, except for what stands in [`Written::left_out`]. Each secret is a reference to a variable of the environment,
 //! `{vault://env/NAME}`, whose name says nothing of it. Entities are in flat lists, and refer to each other by id.
 
-use entities::{Format, Queue, Set, Subscription, Topic};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use entities::{Format, Protocol, Queue, Set, Subscription, Topic};
 use event::Timestamp;
 use event::redaction::QueryRedaction;
 use serde::Serialize;
@@ -67,6 +70,14 @@ struct Within<'a> {
 
 impl Writer<'_> {
     fn lists(&mut self, set: &Set) -> [(&'static str, Vec<Value>); 13] {
+        // What stands for topics elsewhere is implied by the plug-ins that publish there.
+        let is_implied = |one: &&Arc<Subscription>| one.protocol == Protocol::Sns;
+        let implied: HashSet<&str> =
+            set.subscriptions.iter().filter(is_implied).map(|one| one.topic.as_str()).collect();
+        let topics = set.topics.iter().filter(|one| !implied.contains(one.name.as_str()));
+        let topics: Vec<Arc<Topic>> = topics.cloned().collect();
+        let subscriptions: Vec<Arc<Subscription>> =
+            set.subscriptions.iter().filter(|one| !is_implied(one)).cloned().collect();
         [
             ("ca_certificates", all(&set.ca_certificates, |one| plain(one, one.created_at, one.updated_at))),
             ("upstreams", all(&set.upstreams, upstream)),
@@ -88,8 +99,8 @@ impl Writer<'_> {
                 all(&set.consumer_groups, |one| dollars(plain(one, one.created_at, one.updated_at))),
             ),
             ("plugins", all(&set.plugins, |one| self.plugin(one))),
-            ("topics", all(&set.topics, |one| self.topic(one))),
-            ("subscriptions", all(&set.subscriptions, |one| self.subscription(one))),
+            ("topics", all(&topics, |one| self.topic(one))),
+            ("subscriptions", all(&subscriptions, |one| self.subscription(one))),
             ("queues", all(&set.queues, |one| self.queue(one))),
         ]
     }
@@ -250,7 +261,7 @@ fn target(one: &entities::Target) -> Map<String, Value> {
     target
 }
 
-fn all<T>(list: &[std::sync::Arc<T>], mut write: impl FnMut(&T) -> Map<String, Value>) -> Vec<Value> {
+fn all<T>(list: &[Arc<T>], mut write: impl FnMut(&T) -> Map<String, Value>) -> Vec<Value> {
     list.iter().map(|one| Value::Object(write(one))).collect()
 }
 

@@ -19,6 +19,7 @@ fn load(path: &Path) -> Result<config::Config, config::Report> {
         kinds: &plugins::all(),
         region: "us-east-1",
         account: "000000000000",
+        hubs: &[],
         env: &|_| Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()),
         now: Timestamp::from_millis(1_700_000_000_000),
         tolerance: config::Tolerance::default(),

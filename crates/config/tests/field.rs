@@ -21,6 +21,7 @@ fn check(path: &Path, skip_unsupported: bool) -> Result<Config, Report> {
         kinds: &plugins::all(),
         region: "us-east-1",
         account: "000000000000",
+        hubs: &[],
         env: &|_| None,
         now: Timestamp::from_millis(1_700_000_000_000),
         tolerance: Tolerance { unset_variables: true, skip_unsupported, skip_plugins: &[] },

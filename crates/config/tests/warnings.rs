@@ -8,6 +8,7 @@ fn warnings(text: &str) -> Vec<String> {
         kinds: &kinds,
         region: "us-east-1",
         account: "000000000000",
+        hubs: &[],
         env: &|_| None,
         now: Timestamp::from_millis(0),
         tolerance: config::Tolerance::default(),

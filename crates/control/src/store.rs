@@ -146,7 +146,13 @@ impl Plan {
         fresh: &mut dyn FnMut() -> Fresh,
     ) -> Result<(), NotStored> {
         match entity {
-            Entity::Topic(topic) => self.commands.push(Command::Topic(topic.name.clone())),
+            Entity::Topic(topic) => {
+                self.commands.push(Command::Topic(topic.name.clone()));
+                // One that a plug-in implies is implied again by every start.
+                if topic.origin == Origin::File {
+                    return Ok(());
+                }
+            }
             Entity::Queue(queue) => {
                 self.commands.push(Command::Queue(queue.name.clone(), queue_settings(queue)));
             }

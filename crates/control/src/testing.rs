@@ -10,6 +10,7 @@ pub(crate) fn config(texts: &[&str]) -> Config {
         kinds: &[],
         region: "us-east-1",
         account: "000000000000",
+        hubs: &[],
         env: &|_| None,
         now: Timestamp::from_millis(1_700_000_000_000),
         tolerance: config::Tolerance::default(),

@@ -146,6 +146,24 @@ impl Whole {
         self.with_api(api, &HashSet::from([Kind::Subscription]))
     }
 
+    /// The same, with topics and subscriptions that plug-ins imply: they are there as if a file declared them, in the place of those with the same
+    /// ids, for as long as whoever calls this derives them anew with each configuration. None of them is kept as a row.
+    #[must_use]
+    pub fn with_implied(&self, implied: &[Entity]) -> Self {
+        if implied.is_empty() {
+            return self.clone();
+        }
+        let mut file = (*self.file).clone();
+        for one in implied {
+            match one {
+                Entity::Topic(topic) => put(&mut file.topics, topic),
+                Entity::Subscription(subscription) => put(&mut file.subscriptions, subscription),
+                _ => {}
+            }
+        }
+        Self::of(file, (*self.api).clone())
+    }
+
     /// What files declare.
     pub fn file(&self) -> &Set {
         &self.file
@@ -202,6 +220,13 @@ impl Whole {
         let target = find(&self.all, kind, id).map_or(references::Target::Id(id), |(target, _)| target);
         let users = references(&self.all).filter(|one| (one.kind, one.target) == (kind, target));
         users.map(|one| (one.by.kind(), one.by.label())).collect()
+    }
+}
+
+fn put<T: Item>(list: &mut Vec<Arc<T>>, one: &Arc<T>) {
+    match list.iter_mut().find(|other| other.id() == one.id()) {
+        Some(other) => *other = one.clone(),
+        None => list.push(one.clone()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use event::RemoteTopic;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
@@ -135,8 +136,17 @@ impl Endpoint {
 }
 
 /// An endpoint as logs and answers show it: without user info and query, which may hold secrets; three dots stand for a query. The name
-/// of a queue is its own.
+/// of a queue is its own, and so is the ARN of a topic elsewhere.
 pub fn shown(endpoint: &str) -> String {
+    if endpoint.starts_with("arn:") {
+        return match endpoint.parse::<RemoteTopic>() {
+            Ok(topic) => match topic.endpoint() {
+                Some(at) => format!("{} via {}", topic.arn(), shown(at)),
+                None => topic.to_string(),
+            },
+            Err(_) => "an ARN that cannot be read".to_owned(),
+        };
+    }
     let Ok(url) = Url::parse(endpoint) else {
         let (endpoint, query) = match endpoint.find(['?', '#']) {
             Some(mark) => (&endpoint[..mark], "?..."),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use event::Timestamp;
-use storage::entities::Protocol;
+use storage::entities::{Access, Protocol};
 
 use crate::signing::SnsKey;
 use crate::wire::{Message, Recipient, sns};
@@ -51,6 +51,8 @@ pub struct To {
     pub endpoint: String,
     /// How it wants its deliveries, and the names that stand in them.
     pub recipient: Recipient,
+    /// How requests to AWS are signed.
+    pub access: Option<Access>,
     /// How long an attempt may take, from the first dial to the end of the answer.
     pub timeout: Duration,
 }

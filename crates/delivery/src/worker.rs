@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use event::timestamp::Clock;
 use event::{Stamp, Timestamp};
-use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
+use storage::entities::{Access, Subscription, SubscriptionId, SubscriptionState};
 use storage::{Feed, Reader, StoreError, Writer, failpoint};
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 use tokio::time::Instant;
@@ -81,6 +81,8 @@ const MAX_SPAN: usize = 4_096;
 pub struct Settings {
     /// What it receives.
     pub format: WireFormat,
+    /// How requests to AWS are signed.
+    pub access: Option<Access>,
     /// For a whole attempt.
     pub timeout: Duration,
     /// Whether deliveries of one key keep their order.
@@ -97,6 +99,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             format: WireFormat::Sns,
+            access: None,
             timeout: Duration::from_secs(15),
             order: Order::Any,
             max_in_flight: MAX_IN_FLIGHT,
@@ -153,7 +156,8 @@ impl Config {
         let Subscription { protocol, endpoint, .. } = subscription;
         let recipient =
             Recipient { format: settings.format.clone(), protocol: *protocol, names: names.clone() };
-        let to = To { endpoint: endpoint.clone(), recipient, timeout: settings.timeout };
+        let Settings { access, timeout, .. } = settings.clone();
+        let to = To { endpoint: endpoint.clone(), recipient, access, timeout };
         let label = || subscription.label();
         let sink = sinks
             .of(*protocol)

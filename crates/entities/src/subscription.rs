@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use event::Timestamp;
 use event::arn::{MAX_TOPIC_NAME, check_name};
+use event::{RemoteTopic, Timestamp};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
@@ -28,11 +28,14 @@ pub enum Protocol {
     Https,
     /// A queue of ours; its endpoint is the queue's bare name.
     Sqs,
+    /// A topic of Amazon SNS, or of whatever else speaks its API; its endpoint is written as a [`RemoteTopic`]. Nobody subscribes so: it is there because a
+    /// plug-in publishes to such a topic.
+    Sns,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Http, Self::Https, Self::Sqs];
+    pub const ALL: [Self; 4] = [Self::Http, Self::Https, Self::Sqs, Self::Sns];
 
     /// As SNS writes it.
     pub fn as_str(self) -> &'static str {
@@ -40,13 +43,14 @@ impl Protocol {
             Self::Http => "http",
             Self::Https => "https",
             Self::Sqs => "sqs",
+            Self::Sns => "sns",
         }
     }
 
     /// Whether events are pushed to it, by a worker that has a cursor.
     pub fn is_push(self) -> bool {
         match self {
-            Self::Http | Self::Https => true,
+            Self::Http | Self::Https | Self::Sns => true,
             Self::Sqs => false,
         }
     }
@@ -60,7 +64,15 @@ impl Protocol {
     pub fn is_confirmed(self) -> bool {
         match self {
             Self::Http | Self::Https => true,
-            Self::Sqs => false,
+            Self::Sqs | Self::Sns => false,
+        }
+    }
+
+    /// Whether its endpoint is the URL of a webhook.
+    pub fn is_webhook(self) -> bool {
+        match self {
+            Self::Http | Self::Https => true,
+            Self::Sqs | Self::Sns => false,
         }
     }
 }
@@ -93,6 +105,9 @@ pub struct Subscription {
     pub timeout: Duration,
     /// Deliveries under way at the same time.
     pub max_in_flight: u16,
+    /// How requests to AWS are signed; `None` for other protocols, and for whatever AWS's SDK finds in its surroundings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was changed last.
@@ -110,6 +125,26 @@ pub enum Format {
         /// At least one; a delivery is signed with each.
         secrets: Vec<Secret>,
     },
+}
+
+/// How requests to AWS are signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// The region of the signature; that of the ARN if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// An access key; `None` for whatever AWS's SDK finds in its surroundings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<AccessKey>,
+}
+
+/// An access key of AWS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessKey {
+    /// Its id, which is no secret.
+    pub id: String,
+    /// What signs.
+    pub secret: Secret,
 }
 
 /// What makes a subscription the same one: its name in its topic if it has one, else how and where it is reached.
@@ -182,7 +217,13 @@ impl Subscription {
         if let Some(name) = &self.name {
             errors.extend(self::name(name).err().map(|flaw| flaw.at(Path::key("name"))));
         }
-        if self.protocol.is_push() {
+        if self.protocol == Protocol::Sns {
+            let flaw = self.endpoint.parse::<RemoteTopic>().err();
+            errors.extend(flaw.map(|error| {
+                Flaw::invalid(error.to_string(), "give a topic's ARN").at(Path::key("endpoint"))
+            }));
+        }
+        if self.protocol.is_webhook() {
             errors
                 .extend(url(self.protocol, &self.endpoint).err().map(|flaw| flaw.at(Path::key("endpoint"))));
         }
@@ -229,7 +270,7 @@ pub fn url(protocol: Protocol, text: &str) -> Result<String, Flaw> {
 
 /// The one spelling of an endpoint, by which two are the same: that of [`url`]; a queue's name, and what is no URL, as it is.
 pub fn spelling(protocol: Protocol, endpoint: &str) -> Cow<'_, str> {
-    if protocol == Protocol::Sqs || is_plain(endpoint) {
+    if !protocol.is_webhook() || is_plain(endpoint) {
         return Cow::Borrowed(endpoint);
     }
     Url::parse(endpoint).map_or(Cow::Borrowed(endpoint), |url| Cow::Owned(url.into()))

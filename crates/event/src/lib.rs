@@ -13,6 +13,7 @@ pub mod outcome;
 mod percent;
 pub mod record;
 pub mod redaction;
+mod remote;
 pub mod timestamp;
 
 pub use arn::{Arn, TopicName};
@@ -20,4 +21,5 @@ pub use id::EventId;
 pub use message::Message;
 pub use outcome::{Decision, Fate, Outcome, UnknownReason};
 pub use record::{Content, Event, Exchange, Intent, NewEvent, Position, TopicId};
+pub use remote::{RemoteError, RemoteTopic};
 pub use timestamp::{Stamp, Timestamp};

@@ -20,8 +20,15 @@ pub const MAX_SENT: usize = 1 << 20;
 pub const MAX_SUBJECT: usize = 100;
 /// The longest group, in characters (SNS's and SQS's limit).
 pub const MAX_GROUP: usize = 128;
+/// The longest `AWSTraceHeader`, in bytes. AWS names no limit; X-Ray's own headers have fewer than 300.
+pub const MAX_TRACE: usize = 2_048;
 /// The text of a structured message for all protocols that have none of their own.
 const DEFAULT: &str = "default";
+
+/// Whether XML 1.0 can carry a character, and so SNS and SQS take it: `#x9 | #xA | #xD | #x20-#xD7FF | #xE000-#xFFFD | #x10000-#x10FFFF`.
+pub fn is_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
 
 /// A message, as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,9 +101,7 @@ pub fn is_group(text: &str) -> bool {
 
 /// The first character of a text that SQS does not take, if there is one: XML 1.0 could not write it.
 pub fn unwritable(text: &str) -> Option<char> {
-    text.chars().find(
-        |c| !matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..),
-    )
+    text.chars().find(|c| !is_xml(*c))
 }
 
 /// Why a text is not a structured message.

@@ -56,6 +56,7 @@ pub fn target(data: &[u8]) {
         kinds: &kinds,
         region: REGION,
         account: ACCOUNT,
+        hubs: &[],
         env: &env,
         now: NOW,
         tolerance: Tolerance::default(),
@@ -133,6 +134,7 @@ fn compiles(config: &Config) {
             topics: topics.clone(),
             region: REGION.to_owned(),
             account: ACCOUNT.to_owned(),
+            hubs: Vec::new(),
         };
         let plugin = kind.build(&plugin.config, &context)?;
         let id = uuid::Uuid::nil();

@@ -150,6 +150,7 @@ impl Stage {
             kinds: plugins::all(),
             region: "us-east-1".into(),
             account: "000000000000".into(),
+            hubs: Vec::new(),
         };
         let stage = Self { router: legacy::router(legacy), node };
         let api = serde_json::json!({ "name": "a", "upstream_url": "http://a", "uris": ["/a"] });

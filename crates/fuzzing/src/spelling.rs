@@ -167,6 +167,7 @@ fn rule() -> Arc<dyn Record> {
         topics: Arc::new(HashMap::from([("changes".to_owned(), TopicId(1))])),
         region: "us-east-1".into(),
         account: "000000000000".into(),
+        hubs: Vec::new(),
     };
     let config = json!({ "topic_arn": "changes", "routes": [
         { "method": "PUT", "matcher": "^/settings$" },

@@ -19,6 +19,7 @@ pub fn target(data: &[u8]) {
             kinds: &kinds,
             region: "us-east-1",
             account: "000000000000",
+            hubs: &[],
             env: &env,
             now: Timestamp::from_millis(0),
             tolerance: Tolerance { unset_variables, skip_unsupported: true, skip_plugins: &[] },

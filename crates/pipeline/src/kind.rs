@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use event::TopicId;
 use event::timestamp::Clock;
+use event::{RemoteTopic, TopicId};
 use schemars::Schema;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -46,6 +46,13 @@ pub trait PluginKind: Send + Sync + 'static {
     /// What the schema cannot say: regexes that compile, topics that exist. `config` has passed the schema. All problems at once.
     fn check(&self, config: &Value, context: &CheckContext<'_>) -> Vec<ConfigProblem>;
 
+    /// The topic elsewhere that an instance publishes to, and how it gets in there; `None` if it publishes to none. Whoever takes the instance
+    /// makes sure that [`RemoteTopic::stand_in`] exists, with a subscription that leads there.
+    fn remote(&self, config: &Value, context: &CheckContext<'_>) -> Option<Remote> {
+        let _ = (config, context);
+        None
+    }
+
     /// What is allowed in `config` and probably not meant, given the routes that the plug-in runs on. `config` has passed `check`.
     ///
     /// A doubt that turns out wrong costs trust in all others: what is said must be true of every request.
@@ -75,6 +82,27 @@ pub struct CheckContext<'a> {
     pub region: &'a str,
     /// `--account-id`.
     pub account: &'a str,
+    /// Where this gateway's own SNS API is reached, `host:port`; a loopback address stands for all of them.
+    pub hubs: &'a [String],
+}
+
+/// A topic elsewhere, and how whoever publishes there signs. Its `Debug` does not show the secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// Which topic.
+    pub topic: RemoteTopic,
+    /// The region of the signature; that of the ARN if not given.
+    pub region: Option<String>,
+    /// An access key's id and its secret; without them, whatever AWS's SDK finds in its surroundings.
+    pub key: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { topic, region, key } = self;
+        let id = key.as_ref().map(|(id, _)| id);
+        f.debug_struct("Remote").field("topic", topic).field("region", region).field("key", &id).finish()
+    }
 }
 
 /// A route that a plug-in runs on, as far as its kind may look at it.
@@ -103,6 +131,15 @@ pub struct BuildContext {
     pub region: String,
     /// `--account-id`.
     pub account: String,
+    /// Where this gateway's own SNS API is reached, `host:port`.
+    pub hubs: Vec<String>,
+}
+
+impl BuildContext {
+    /// What a check beside these topics may ask.
+    pub fn check<'a>(&'a self, topics: &'a [String]) -> CheckContext<'a> {
+        CheckContext { topics, region: &self.region, account: &self.account, hubs: &self.hubs }
+    }
 }
 
 /// Something wrong, or doubtful, in a plug-in's `config`.

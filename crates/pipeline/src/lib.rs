@@ -40,7 +40,7 @@ pub use access::{Access, Deciding, RequestBody, RequestHead, Verdict};
 pub use chain::Chain;
 pub use choice::{Chains, Scope};
 pub use context::{Context, RouteFacts};
-pub use kind::{BuildContext, CheckContext, ConfigProblem, Mount, PluginKind};
+pub use kind::{BuildContext, CheckContext, ConfigProblem, Mount, PluginKind, Remote};
 pub use observe::{Observe, Observed};
 pub use plugin::{Instance, Plugin, Roles};
 pub use record::{Answer, EventIds, Forward, Hold, Joint, NotKept, Reading, Record, Wants, Watch};

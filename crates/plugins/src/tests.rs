@@ -81,7 +81,8 @@ fn every_example_passes_its_own_check() {
     for kind in super::all() {
         let example = example(kind);
         let topics = names(&example["topics"]);
-        let context = CheckContext { topics: &topics, region: "us-east-1", account: "000000000000" };
+        let context =
+            CheckContext { topics: &topics, region: "us-east-1", account: "000000000000", hubs: &[] };
         let configs = configs(kind, &example);
         assert!(!configs.is_empty(), "the example of {} configures none", kind.name());
         for config in configs {
@@ -112,6 +113,7 @@ pub(crate) fn stopped() -> BuildContext {
         topics: Arc::default(),
         region: "us-east-1".into(),
         account: "000000000000".into(),
+        hubs: Vec::new(),
     }
 }
 
@@ -167,7 +169,7 @@ fn every_kind_passes_the_conformance_suite() {
     for kind in super::all() {
         let example = example(kind);
         let topics = names(&example["topics"]);
-        let check = CheckContext { topics: &topics, region: "us-east-1", account: "000000000000" };
+        let check = CheckContext { topics: &topics, region: "us-east-1", account: "000000000000", hubs: &[] };
         let build = build_context(&topics);
         for config in configs(kind, &example) {
             conformance::check(kind, config, &check, &build, Instant::now());
@@ -194,7 +196,8 @@ fn every_kind_refuses_unknown_keys() {
         assert_eq!(schema["additionalProperties"], false, "{}", kind.name());
         let example = example(kind);
         let topics = names(&example["topics"]);
-        let context = CheckContext { topics: &topics, region: "us-east-1", account: "000000000000" };
+        let context =
+            CheckContext { topics: &topics, region: "us-east-1", account: "000000000000", hubs: &[] };
         let mut config = configs(kind, &example)[0].clone();
         config["no_such_option"] = Value::from(1);
         let problems = kind.check(&config, &context);

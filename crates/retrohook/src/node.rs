@@ -38,6 +38,7 @@ mod named;
 mod reach;
 mod reload;
 mod remembered;
+mod remote;
 mod serving;
 mod settings;
 mod signals;
@@ -54,7 +55,7 @@ use reload::Reloader;
 use remembered::{Remembered, Source};
 use serving::{Listeners, Serving};
 use signals::{Ending, Signals};
-use sockets::Sockets;
+use sockets::{Socket, Sockets};
 
 /// Why a node does not start. Each names the setting that is to be changed.
 #[derive(Debug, thiserror::Error)]
@@ -177,7 +178,7 @@ impl Node {
         report::line(&format!("retrohook {}", env!("CARGO_PKG_VERSION")));
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let names = settings::names(&args.node);
-        let files = Files::of(args.config, names.clone(), args.skip, clock.now());
+        let files = Files::of(args.config, &args.node, args.skip, clock.now());
         let given = if files.are_none() { None } else { Some(accepted(files.read())?) };
         let node = args.node;
         let allow = settings::checked(&node)?;
@@ -186,12 +187,12 @@ impl Node {
         let descriptors = Descriptors::raise(settings::workers(&node));
         let sockets = Sockets::bind(settings::sockets(&node), &descriptors, resolver.clone())?;
         warn(sockets.warnings().into_iter().chain(descriptors.warning()));
+        let hubs = settings::hubs(&node, sockets.hub.as_ref().and_then(Socket::address));
         let (vitals, deaths) = vital::vitals();
         let mut ledger = Ledger::open(settings::ledger(&node), clock.clone(), vitals.clone())?;
-        let compiler = Compiler::new(&names, &ledger, clock.clone(), roots.clone());
+        let compiler = Compiler::new(&names, hubs.clone(), &ledger, clock.clone(), roots.clone());
         let (config, whole, other_ids) = declared(&files, given, &mut ledger, &compiler)?;
         report::entry("data", &format!("{} ({})", node.data_dir.display(), ledger.history()?));
-
         let hub_url = node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
         let reach = reach::Reach { hub_url, is_served: sockets.hub_is_served() };
         warn(reach::warnings(&config, &reach));
@@ -216,6 +217,7 @@ impl Node {
             configuration: &known,
             reloads: &reloads,
             control: &control,
+            hubs: &hubs,
         };
         let serving =
             Serving::start(settings::asked(&node), &ledger, &delivering, cores, listeners, &shared)?;
@@ -315,8 +317,13 @@ fn declared(
     let before = Remembered::read(&ledger.writer).map_err(|error| StartError::Store(error.into()))?;
     let Checked { config, remembered } = configuration(files, given, before.clone(), ledger)?;
     let known = before.as_ref().map(Remembered::other_ids).unwrap_or_default();
-    let Merged { whole, adopted, other_ids, rewritten } =
-        Whole::merge_knowing(config.set.clone(), ledger.made_by_apis()?, &known);
+    let (mut set, api) = (config.set.clone(), ledger.made_by_apis()?);
+    let queues = before.iter().flat_map(Remembered::queues);
+    remembered::keep_times(&mut set, api.queues.iter().chain(queues), files.started_at());
+    let remembered = remembered.with_queues(&set);
+    let Merged { whole, adopted, other_ids, rewritten } = Whole::merge_knowing(set, api, &known);
+    let implied = remote::missing(compiler, &whole, files.started_at());
+    let whole = whole.with_implied(&implied);
     let remembered = remembered.with_ids(&other_ids);
     warn(adopted.iter().map(changes::adopted));
     let (whole, kept) =
@@ -344,6 +351,10 @@ fn declared(
     warn(whole.api().plugins.iter().filter_map(unservable));
     if *whole.api() != Set::default() {
         report::entry("by APIs", &check::summary(whole.api(), &Served::of(whole.api())));
+    }
+    let elsewhere = remote::all(whole.all());
+    if !elsewhere.is_empty() {
+        report::entry("real SNS", &elsewhere.join(", "));
     }
     // What cannot be served is not to be kept.
     compiler.can_compile(&whole).map_err(StartError::part("compile the configuration"))?;

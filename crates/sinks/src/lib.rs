@@ -5,3 +5,4 @@
 //! subscription's timeout, asks `delivery::guard` about every address that it dials, and tells nothing of what a name resolved to.
 
 pub mod http;
+pub mod sns;

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-pub use ::entities::Protocol;
+pub use ::entities::{Access, AccessKey, Protocol, Secret};
 use event::{Position, Stamp, Timestamp, TopicId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -225,8 +225,7 @@ mod tests {
     /// They stand in databases and in answers.
     #[test]
     fn words_of_protocols_and_states_stay() {
-        let protocols = [Protocol::Http, Protocol::Https, Protocol::Sqs];
-        assert_eq!(protocols.map(Protocol::as_str), ["http", "https", "sqs"]);
+        assert_eq!(Protocol::ALL.map(Protocol::as_str), ["http", "https", "sqs", "sns"]);
         let states = [
             SubscriptionState::Pending { token: "t".into() },
             SubscriptionState::Confirmed,

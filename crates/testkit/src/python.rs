@@ -8,6 +8,8 @@ use serde_json::Value;
 
 /// Names the interpreter that has the packages.
 const VARIABLE: &str = "RETROHOOK_TEST_PYTHON";
+/// Names the interpreter that has old ones: an SDK that speaks SQS in the Query protocol.
+const OLD_VARIABLE: &str = "RETROHOOK_TEST_OLD_PYTHON";
 
 /// What a script said.
 #[derive(Clone, Debug)]
@@ -22,13 +24,41 @@ pub struct Said {
 ///
 /// # Panics
 /// If there is no such environment.
+#[track_caller]
 pub fn command(script: &Path) -> Command {
-    let Some(python) = std::env::var_os(VARIABLE) else {
-        panic!("{VARIABLE} is not set: run `cargo xtask test`, or eval \"$(cargo xtask tools)\" first");
-    };
-    let mut command = Command::new(python);
+    let mut command = interpreter(VARIABLE);
     command.arg(script);
     command
+}
+
+/// A command that runs one of the packages as a program, as `python -m` does.
+///
+/// # Panics
+/// If there is no such environment.
+#[track_caller]
+pub fn module(name: &str) -> Command {
+    let mut command = interpreter(VARIABLE);
+    command.args(["-m", name]);
+    command
+}
+
+/// A command that runs a script in the environment with old packages.
+///
+/// # Panics
+/// If there is no such environment.
+#[track_caller]
+pub fn old_command(script: &Path) -> Command {
+    let mut command = interpreter(OLD_VARIABLE);
+    command.arg(script);
+    command
+}
+
+#[track_caller]
+fn interpreter(variable: &str) -> Command {
+    let Some(python) = std::env::var_os(variable) else {
+        panic!("{variable} is not set: run `cargo xtask test`, or eval \"$(cargo xtask tools)\" first");
+    };
+    Command::new(python)
 }
 
 /// Runs a script with a JSON document on its standard input.

@@ -1,4 +1,4 @@
-//! A virtual environment with the pinned Python clients and services.
+//! Virtual environments with the pinned Python clients and services.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,13 +6,30 @@ use std::process::Command;
 use super::{Stamp, empty_folder};
 use crate::process::quiet;
 
-/// The imports that the tests make.
-const SELF_CHECK: &str =
-    "import boto3, cloudevents, cryptography, django, flask, sns_message_validator, standardwebhooks";
+/// An environment: its folder, what is in it, and the imports that the tests make.
+pub struct Environment {
+    folder: &'static str,
+    requirements: &'static str,
+    self_check: &'static str,
+}
+
+/// What nearly all tests use.
+pub const CURRENT: Environment = Environment {
+    folder: "venv",
+    requirements: "xtask/requirements.txt",
+    self_check: "import awscli, boto3, cloudevents, cryptography, django, flask, moto.server, sns_message_validator, standardwebhooks",
+};
+
+/// An SDK that is old enough to speak SQS in the Query protocol.
+pub const OLD: Environment = Environment {
+    folder: "venv-old",
+    requirements: "xtask/requirements-old.txt",
+    self_check: "import boto3",
+};
 
 /// Makes the environment unless it is there; the path of its interpreter.
-pub fn set_up(requirements: &Path, tools: &Path) -> Result<PathBuf, String> {
-    let folder = tools.join("venv");
+pub fn set_up(environment: &Environment, root: &Path, tools: &Path) -> Result<PathBuf, String> {
+    let (folder, requirements) = (tools.join(environment.folder), &root.join(environment.requirements));
     let python = folder.join("bin/python");
     let pinned = std::fs::read_to_string(requirements)
         .map_err(|error| format!("cannot read {}: {error}", requirements.display()))?;
@@ -20,7 +37,7 @@ pub fn set_up(requirements: &Path, tools: &Path) -> Result<PathBuf, String> {
         .map_err(|problem| format!("Python 3 is missing, and the black-box tests need it.\n{problem}"))?;
     // A virtual environment cannot be moved, so its place belongs to what it was made from.
     let text = format!("{}\n{version}{pinned}", folder.display());
-    let stamp = Stamp { file: tools.join("venv.stamp"), text };
+    let stamp = Stamp { file: folder.with_extension("stamp"), text };
     if stamp.is_right() && python.exists() {
         eprintln!("python: {} is up to date", folder.display());
         return Ok(python);
@@ -32,7 +49,7 @@ pub fn set_up(requirements: &Path, tools: &Path) -> Result<PathBuf, String> {
         .map_err(|problem| format!("No virtual environment: install python3-venv.\n{problem}"))?;
     eprintln!("python: installing {}", requirements.display());
     install(&python, requirements)?;
-    quiet(Command::new(&python).args(["-c", SELF_CHECK]))
+    quiet(Command::new(&python).args(["-c", environment.self_check]))
         .map_err(|problem| format!("The Python packages are there but do not load.\n{problem}"))?;
     stamp.write()?;
     Ok(python)

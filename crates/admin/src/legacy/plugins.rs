@@ -158,8 +158,8 @@ impl Form for Plugin {
             given.fields.get("config").and_then(Value::as_object).cloned().unwrap_or_default(),
         );
         let topics: Vec<String> = around.set.topics.iter().map(|topic| topic.name.clone()).collect();
-        let Legacy { region, account, .. } = around.legacy;
-        let config = settings::read(kind, config, &CheckContext { topics: &topics, region, account })?;
+        let Legacy { region, account, hubs, .. } = around.legacy;
+        let config = settings::read(kind, config, &CheckContext { topics: &topics, region, account, hubs })?;
         // A default that is said is the same as one that is not.
         if settings::shown(Some(kind), &config) != settings::shown(Some(kind), &self.config) {
             self.config = config;

@@ -113,6 +113,7 @@ impl Checker<'_> {
             fifo: raw.fifo.unwrap_or(false),
             timeout: raw.timeout.map_or(TIMEOUT, |millis| Duration::from_millis(millis.into())),
             max_in_flight: raw.max_in_flight.unwrap_or(MAX_IN_FLIGHT),
+            access: None,
             created_at: self.options.now,
             updated_at: self.options.now,
         };

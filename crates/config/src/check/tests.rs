@@ -41,6 +41,7 @@ fn run(texts: &[&str]) -> Result<Config, Report> {
         kinds: &[&Stub("publish-sns"), &Stub("tap")],
         region: "us-east-1",
         account: "000000000000",
+        hubs: &[],
         env: &env,
         now: NOW,
         tolerance: super::Tolerance::default(),

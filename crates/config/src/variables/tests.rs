@@ -27,6 +27,7 @@ fn run(text: &str, unset_variables: bool) -> Result<Config, Report> {
         kinds: &[],
         region: "us-east-1",
         account: "000000000000",
+        hubs: &[],
         env: &env,
         now: Timestamp::from_millis(0),
         tolerance: Tolerance { unset_variables, ..Tolerance::default() },

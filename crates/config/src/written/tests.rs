@@ -36,6 +36,13 @@ routes:
 plugins:
 - { name: key-auth, enabled: false, config: { key_names: [apikey], hide_credentials: true } }
 - { name: rate-limiting, consumer: ann, config: { minute: 5 } }
+- name: publish-sns
+  route: alone
+  config:
+    topic_arn: arn:aws:sns:eu-west-1:123456789012:elsewhere
+    aws_key: AKIAIOSFODNN7EXAMPLE
+    aws_secret: the-secret-of-aws
+    routes: [{ method: PUT, matcher: "^/" }]
 consumers:
 - username: ann
   custom_id: "7"
@@ -61,9 +68,10 @@ queues:
 "##;
 
 /// The secrets of [`ALL`], in the order in which they are written.
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 6] = [
     "the-key-of-ann",
     "another-key",
+    "the-secret-of-aws",
     "http://localhost/x?token=pass-word-7",
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "whsec_AAAA9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -74,6 +82,7 @@ fn read(text: &str, env: &HashMap<String, String>) -> Set {
         kinds: &plugins::all(),
         region: "us-east-1",
         account: "000000000000",
+        hubs: &[],
         env: &|name| env.get(name).cloned(),
         now: NOW,
         tolerance: Tolerance::default(),
@@ -102,6 +111,7 @@ fn what_is_written_reads_back_as_it_was() {
         Set { topics, subscriptions, ..set.clone() }
     };
     assert_eq!(keys(&again), keys(&set), "{text}");
+    assert_eq!(text.matches("elsewhere").count(), 1, "what stands for it is implied: {text}");
     // And once more, which has nothing left to lose.
     assert_eq!(written(&again).text, text);
 }

@@ -77,7 +77,7 @@ pub fn to(sink: &dyn Sink, endpoint: String) -> To {
         hub_url: "http://127.0.0.1:4566".into(),
     };
     let recipient = Recipient { format: WireFormat::SnsRaw, protocol: sink.protocols()[0], names };
-    To { endpoint, recipient, timeout: TIMEOUT }
+    To { endpoint, recipient, access: None, timeout: TIMEOUT }
 }
 
 async fn open(subject: &mut impl Subject, behaviour: Behaviour) -> Arc<dyn Target> {

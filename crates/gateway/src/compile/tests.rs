@@ -28,6 +28,7 @@ fn served(services: &str) -> Served {
         kinds: &[],
         region: "us-east-1",
         account: "000000000000",
+        hubs: &[],
         env: &|_| None,
         now: Timestamp::from_millis(1_000_000_000_000),
         tolerance: config::Tolerance::default(),

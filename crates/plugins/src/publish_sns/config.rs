@@ -1,6 +1,5 @@
 //! What can be configured, and what is wrong with it.
 
-use event::arn::NameError;
 use event::capture::JsonRedaction;
 use event::envelope::Format;
 use event::redaction::{HeaderRedaction, Redaction, shown};
@@ -14,6 +13,7 @@ use serde_path_to_error::Segment;
 use super::capture::{Capture, MAX_CAPTURE};
 use super::key::KeyTemplate;
 use super::matcher::{self, Groups, MAX_ROUTES, Pattern};
+use super::remote::{Destination, Wrong};
 
 /// The longest `resolve_after`, `exchange_timeout` and `store_timeout`, in milliseconds.
 const MAX_WAIT: u32 = 600_000;
@@ -22,17 +22,29 @@ const MAX_WAIT: u32 = 600_000;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
-    /// Where the events go: the bare name of a topic of this gateway, or its ARN in this gateway's region and account.
+    /// Where the events go: the bare name of a topic of this gateway, or an ARN. One of another partition, region or account than this gateway's
+    /// is a topic of real SNS.
     pub topic_arn: String,
-    /// The AWS region of real SNS. Kept from 2016; not used with a topic of this gateway.
+    /// The AWS region of real SNS, if it is not that of the ARN. Not used with a topic of this gateway.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 64))]
     pub region: Option<String>,
-    /// The URL of real SNS. Kept from 2016; not used with a topic of this gateway.
+    /// The URL of the SNS API, if it is not AWS's own of the region. With an ARN of this gateway's region and account, an address that is not this
+    /// gateway's makes the topic one of real SNS.
     #[serde(default)]
     pub endpoint: Option<String>,
     /// The other name that 2016 had for `endpoint`.
     #[serde(default)]
     pub sns_endpoint: Option<String>,
+    /// The id of an access key for real SNS, with `aws_secret`. Without both, the credentials are those that AWS's SDKs find: environment, profile,
+    /// web identity, container, instance. Rules that publish to the same topic have the same key.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 128))]
+    pub aws_key: Option<String>,
+    /// The secret of `aws_key`.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 256))]
+    pub aws_secret: Option<String>,
     /// Which requests matter. A request that several entries match makes one event.
     #[schemars(length(min = 1, max = MAX_ROUTES))]
     pub routes: Vec<RouteEntry>,
@@ -166,6 +178,7 @@ fn default_store_timeout() -> u32 {
 /// What the configuration means; made only from one without problems.
 pub(super) struct Valid {
     pub config: Config,
+    /// Where the events go, in the log.
     pub topic: TopicName,
     pub patterns: Vec<Pattern>,
     pub key: KeyTemplate,
@@ -174,12 +187,16 @@ pub(super) struct Valid {
 }
 
 /// Reads a `config`. The error has all that is wrong with it.
-pub(super) fn read(value: &Value, region: &str, account: &str) -> Result<Valid, Vec<ConfigProblem>> {
+pub(super) fn read(
+    value: &Value,
+    context: &CheckContext<'_>,
+) -> Result<(Valid, Destination), Vec<ConfigProblem>> {
     let config: Config = serde_path_to_error::deserialize(value).map_err(|error| vec![shape(error)])?;
     let mut problems = Problems::default();
     problems.ranges(&config);
     problems.endpoints(&config);
-    let topic = problems.topic(&config.topic_arn, region, account);
+    problems.access(&config);
+    let destination = problems.destination(&config, context);
     let mut redaction = problems.redaction(&config.capture);
     let redact_json = problems.pointers(&config.capture.redact_json);
     let patterns = problems.patterns(&config.routes);
@@ -187,9 +204,10 @@ pub(super) fn read(value: &Value, region: &str, account: &str) -> Result<Valid, 
     for header in key.iter().flat_map(KeyTemplate::headers) {
         redaction.headers.open(header.clone());
     }
-    match (topic, patterns, key, problems.0.is_empty()) {
-        (Some(topic), Some(patterns), Some(key), true) => {
-            Ok(Valid { config, topic, patterns, key, redaction, redact_json })
+    match (destination, patterns, key, problems.0.is_empty()) {
+        (Some(destination), Some(patterns), Some(key), true) => {
+            let topic = destination.topic();
+            Ok((Valid { config, topic, patterns, key, redaction, redact_json }, destination))
         }
         _ => Err(problems.0),
     }
@@ -197,8 +215,10 @@ pub(super) fn read(value: &Value, region: &str, account: &str) -> Result<Valid, 
 
 /// All problems of a `config`, those of its surroundings included.
 pub(super) fn check(value: &Value, context: &CheckContext<'_>) -> Vec<ConfigProblem> {
-    match read(value, context.region, context.account) {
-        Ok(valid) => unknown_topic(&valid.topic, context.topics).into_iter().collect(),
+    match read(value, context) {
+        Ok((_, Destination::Here(topic))) => unknown_topic(&topic, context.topics).into_iter().collect(),
+        // Whoever takes the plug-in makes what stands for it.
+        Ok((_, Destination::There(_))) => Vec::new(),
         Err(problems) => problems,
     }
 }
@@ -300,30 +320,42 @@ impl Problems {
             && endpoint != other
         {
             let message = "`endpoint` and `sns_endpoint` are different";
-            let hint = "they are two names of one option: keep one of them. `region` and `endpoint` are used with real SNS only, not with a topic of this gateway";
+            let hint = "they are two names of one option: keep one of them";
             self.add("/sns_endpoint", message, hint);
         }
     }
 
-    fn topic(&mut self, text: &str, region: &str, account: &str) -> Option<TopicName> {
-        match topic_name(text, region, account) {
-            Ok(topic) => Some(topic),
-            Err(TopicError::Name(error)) => {
-                let local = Arn::topic(region, account, "profile-changes");
-                let hint = format!("give a topic's bare name, `profile-changes`, or its ARN, `{local}`");
-                let text = shown(text);
-                self.add("/topic_arn", format!("`{text}` names no topic: {error}"), hint);
-                None
+    fn access(&mut self, config: &Config) {
+        let (here, missing) = match (&config.aws_key, &config.aws_secret) {
+            (Some(_), None) => ("aws_key", "aws_secret"),
+            (None, Some(_)) => ("aws_secret", "aws_key"),
+            _ => return,
+        };
+        let hint = "give both, or neither: then the credentials are those of the environment, as AWS's SDKs find them";
+        self.add(format!("/{here}"), format!("`{here}` without `{missing}`"), hint);
+    }
+
+    fn destination(&mut self, config: &Config, context: &CheckContext<'_>) -> Option<Destination> {
+        let (error, text) = match Destination::of(config, context) {
+            Ok(destination) => return Some(destination),
+            Err(Wrong::Endpoint(message)) => {
+                let name = if config.endpoint.is_some() { "/endpoint" } else { "/sns_endpoint" };
+                self.add(
+                    name,
+                    message,
+                    "give the address of SNS's API, `https://sns.eu-west-1.amazonaws.com`",
+                );
+                return None;
             }
-            Err(TopicError::Elsewhere) => {
-                let text = shown(text);
-                let message =
-                    format!("`{text}` is not of this gateway's region `{region}` and account `{account}`");
-                let hint = "real SNS comes later: give the bare name of a topic of this gateway, or start it with the ARN's --region and --account-id";
-                self.add("/topic_arn", message, hint);
-                None
-            }
-        }
+            Err(Wrong::Name(error)) => (error.to_string(), shown(&config.topic_arn)),
+            Err(Wrong::Remote(error)) => (error.to_string(), shown(&config.topic_arn)),
+        };
+        let local = Arn::topic(context.region, context.account, "profile-changes");
+        let hint = format!(
+            "give a topic's bare name, `profile-changes`, or an ARN: `{local}` is one of this gateway, any other one of real SNS"
+        );
+        self.add("/topic_arn", format!("`{text}` names no topic: {error}"), hint);
+        None
     }
 
     fn patterns(&mut self, routes: &[RouteEntry]) -> Option<Vec<Pattern>> {
@@ -389,19 +421,4 @@ impl Problems {
         }
         Some(key)
     }
-}
-
-enum TopicError {
-    Name(NameError),
-    Elsewhere,
-}
-
-fn topic_name(text: &str, region: &str, account: &str) -> Result<TopicName, TopicError> {
-    if !text.contains(':') {
-        return text.parse().map_err(TopicError::Name);
-    }
-    let arn: Arn = text.parse().map_err(TopicError::Name)?;
-    arn.expect_service("sns").map_err(TopicError::Name)?;
-    let topic: TopicName = arn.resource.parse().map_err(TopicError::Name)?;
-    if arn == Arn::topic(region, account, topic.as_str()) { Ok(topic) } else { Err(TopicError::Elsewhere) }
 }

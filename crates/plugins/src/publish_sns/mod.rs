@@ -62,13 +62,28 @@
 //! ## From 2016
 //! A rule that comes through the 0.x Admin API and does not say `match_on` sees `request_uri`, as in 2016.
 //!
-//! `region` and `endpoint` (or `sns_endpoint`) belong to real SNS, which comes later. They are accepted, so that an old file loads, with a
-//! warning: they are not used with a topic of this gateway. An ARN of another region or account is refused.
+//! `endpoint` (or `sns_endpoint`) is where the SNS API is: this gateway's own address, another one, or AWS's own if not given.
+//!
+//! ## Real SNS
+//! An ARN of another partition, region or account than this gateway's (`--region`, `--account-id`), or any ARN with an `endpoint` that is not
+//! this gateway's, is a topic of Amazon SNS, or of whatever else speaks its API. Events are published there with the message and the attributes
+//! that subscribers of a topic of this gateway get. They wait in the store until SNS has taken them: through outages, throttling and expired
+//! credentials, for up to three days; what SNS refuses for good becomes a dead letter with SNS's own words. A FIFO topic gets the key as message
+//! group and the event's id to deduplicate by.
+//!
+//! ```yaml
+//! topic_arn: arn:aws:sns:eu-west-1:123456789012:profile-changes
+//! aws_key: AKIAIOSFODNN7EXAMPLE        # or none: environment, profile, web identity, container, instance
+//! aws_secret: ${AWS_SECRET}
+//! ```
+//!
+//! In lists, metrics and `/retrohook/subscriptions` such a topic is one of this gateway's, `aws-profile-changes-` with some digits, with one
+//! subscription of protocol `sns`. Others may subscribe to it, too.
 
 use std::sync::Arc;
 
 use pipeline::kind::Priority;
-use pipeline::{BuildContext, CheckContext, ConfigProblem, Mount, Plugin, PluginKind, Roles};
+use pipeline::{BuildContext, CheckContext, ConfigProblem, Mount, Plugin, PluginKind, Remote, Roles};
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
@@ -78,6 +93,7 @@ mod config;
 mod doubts;
 mod key;
 mod matcher;
+mod remote;
 mod rule;
 mod spelling;
 mod watch;
@@ -118,6 +134,10 @@ impl PluginKind for Kind {
         config::check(config, context)
     }
 
+    fn remote(&self, config: &Value, context: &CheckContext<'_>) -> Option<Remote> {
+        remote::find(serde_json::from_value(config.clone()).ok()?, context)
+    }
+
     fn doubts(&self, config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
         doubts::find(config, mounts)
     }
@@ -127,8 +147,8 @@ impl PluginKind for Kind {
     }
 
     fn build(&self, config: &Value, context: &BuildContext) -> Result<Plugin, ConfigProblem> {
-        let valid = config::read(config, &context.region, &context.account)
-            .map_err(|mut problems| problems.swap_remove(0))?;
+        let (valid, _) =
+            config::read(config, &context.check(&[])).map_err(|mut problems| problems.swap_remove(0))?;
         let recorder = rule::PublishSns(Arc::new(rule::Rule::new(valid, context)?));
         Ok(Plugin { record: Some(Arc::new(recorder)), ..Plugin::default() })
     }

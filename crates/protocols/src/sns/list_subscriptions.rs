@@ -32,7 +32,7 @@ fn paged(context: &Context<'_>, all: &[Listed]) -> Result<String, Error> {
 pub(super) fn endpoint(context: &Context<'_>, one: &Listed) -> String {
     match one.protocol {
         Protocol::Sqs => context.hub.names().queue_arn(&one.endpoint).to_string(),
-        Protocol::Http | Protocol::Https => one.endpoint.clone(),
+        Protocol::Http | Protocol::Https | Protocol::Sns => one.endpoint.clone(),
     }
 }
 

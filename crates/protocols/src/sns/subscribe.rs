@@ -85,6 +85,7 @@ impl Wanted {
             fifo: false,
             timeout: TIMEOUT,
             max_in_flight: MAX_IN_FLIGHT,
+            access: None,
             created_at: now,
             updated_at: now,
         };

@@ -13,7 +13,7 @@ use gateway::Snapshot;
 use gateway::compile::{CompileError, Compiled};
 use gateway::destination::Destinations;
 use hub::Names;
-use pipeline::{BuildContext, CheckContext, ConfigProblem, Instance, PluginKind, Scope, Services};
+use pipeline::{BuildContext, ConfigProblem, Instance, PluginKind, Remote, Scope, Services};
 use storage::entities::Entities;
 use uuid::Uuid;
 
@@ -61,7 +61,13 @@ struct Last {
 
 impl Compiler {
     /// For a node with this store, whose services over https are verified by these authorities if nothing else is said.
-    pub fn new(names: &Names, ledger: &Ledger, clock: Arc<dyn Clock>, roots: SystemRoots) -> Self {
+    pub fn new(
+        names: &Names,
+        hubs: Vec<String>,
+        ledger: &Ledger,
+        clock: Arc<dyn Clock>,
+        roots: SystemRoots,
+    ) -> Self {
         let context = BuildContext {
             instance: Uuid::nil(),
             owner: String::new(),
@@ -70,6 +76,7 @@ impl Compiler {
             topics: Arc::default(),
             region: names.region.clone(),
             account: names.account.clone(),
+            hubs,
         };
         Self { kinds: kinds(), context, destinations: Destinations::new(roots), last: RefCell::default() }
     }
@@ -112,10 +119,15 @@ impl Compiler {
     /// What a plug-in's kind has against its settings beside these topics; nothing if all is well.
     pub fn problems_of(&self, plugin: &Plugin, set: &Set) -> Vec<ConfigProblem> {
         let topics: Vec<String> = set.topics.iter().map(|topic| topic.name.clone()).collect();
-        let BuildContext { region, account, .. } = &self.context;
-        let context = CheckContext { topics: &topics, region, account };
+        let context = self.context.check(&topics);
         let kind = self.kinds.iter().find(|kind| kind.name() == plugin.name);
         kind.map(|kind| kind.check(&plugin.config, &context)).unwrap_or_default()
+    }
+
+    /// The topic elsewhere that a plug-in publishes to.
+    pub fn remote(&self, plugin: &Plugin) -> Option<Remote> {
+        let kind = self.kinds.iter().find(|kind| kind.name() == plugin.name)?;
+        kind.remote(&plugin.config, &self.context.check(&[]))
     }
 
     fn build(

@@ -24,6 +24,7 @@ use entities::Set;
 use event::timestamp::Clock;
 use hub::Hub;
 use sinks::http::{Connections, HttpSink, Roots};
+use sinks::sns::SnsSink;
 use storage::writer::Bell;
 use storage::{Writer, failpoint};
 use tokio::runtime::Runtime;
@@ -78,13 +79,14 @@ impl Delivering {
         let Calls { allow, names, roots, descriptors } = calls;
         let connections = Connections::within(descriptors.deliveries);
         let roots = Roots::System(roots);
-        let sink = HttpSink::build(sinks::http::Config { allow, names, connections, roots });
+        let webhooks = HttpSink::build(sinks::http::Config { allow, names, connections, roots });
+        let sns: Arc<dyn Sink> = Arc::new(SnsSink::build(&webhooks));
         let deps = worker::Deps {
             writer: ledger.writer.clone(),
             reader: ledger.reader.clone(),
             feed: ledger.feed.clone(),
             clock: clock.clone(),
-            sinks: Sinks::new([Arc::new(sink) as Arc<dyn Sink>]),
+            sinks: Sinks::new([Arc::new(webhooks) as Arc<dyn Sink>, sns]),
             sns_key: key.subscribe(),
             messages: messages.clone(),
             events: Events::default(),

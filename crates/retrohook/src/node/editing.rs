@@ -22,6 +22,7 @@ use super::delivering::{DeclareError, Delivered, declared};
 use super::laps::Laps;
 use super::ledger;
 use super::reload::{BROKE_OFF, Refused, Reloader};
+use super::remote;
 use crate::clock::WallClock;
 use crate::{check, report};
 
@@ -117,6 +118,9 @@ impl Editing<'_> {
     fn make(&mut self, edit: &Edit) -> Result<Vec<storage::entities::Subscription>, NotApplied> {
         self.node.laps.end("asked");
         let newer = self.node.whole.edited(edit).map_err(NotApplied::Refused)?;
+        let implied = remote::implied_by(edit, &self.node.compiler, &newer, WallClock.now());
+        let newer = newer.with_implied(&implied);
+        let edit = &Edit { put: [&implied[..], &edit.put].concat(), ..edit.clone() };
         self.refuse_named_topics(edit, &newer)?;
         self.node.laps.end("validated");
         let node = &mut *self.node;

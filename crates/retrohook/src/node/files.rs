@@ -7,12 +7,14 @@ use event::Timestamp;
 use hub::Names;
 
 use super::remembered::{Remembered, Source};
-use crate::cli::SkipArgs;
+use super::settings;
+use crate::cli::{NodeArgs, SkipArgs};
 
 /// Files, and what they are checked with.
 pub struct Files {
     paths: Vec<PathBuf>,
     names: Names,
+    hubs: Vec<String>,
     skip: SkipArgs,
     /// The `created_at` of entities that have none, also of those that a reload brings: else a reload would make all of them younger,
     /// and decide ties between routes in another way than a start.
@@ -29,8 +31,14 @@ pub struct Checked {
 
 impl Files {
     /// Files of these paths, for a node of this account and region, which goes on without some plug-ins.
-    pub fn of(paths: Vec<PathBuf>, names: Names, skip: SkipArgs, started_at: Timestamp) -> Self {
-        Self { paths, names, skip, started_at }
+    pub fn of(paths: Vec<PathBuf>, node: &NodeArgs, skip: SkipArgs, started_at: Timestamp) -> Self {
+        let (names, hubs) = (settings::names(node), settings::hubs(node, None));
+        Self { paths, names, hubs, skip, started_at }
+    }
+
+    /// When the node started.
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
     }
 
     /// Whether the node was given none.
@@ -68,6 +76,7 @@ impl Files {
             kinds: &kinds,
             region: &self.names.region,
             account: &self.names.account,
+            hubs: &self.hubs,
             env: &|name| std::env::var(name).ok(),
             now: self.started_at,
             tolerance: self.skip.tolerance(),

@@ -83,6 +83,7 @@ mod tests {
             kinds: &[],
             region: "us-east-1",
             account: "000000000000",
+            hubs: &[],
             env: &|_| None,
             now: event::Timestamp::from_millis(0),
             tolerance: config::Tolerance::default(),

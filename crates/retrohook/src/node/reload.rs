@@ -32,7 +32,7 @@ use super::laps::Laps;
 use super::named::Named;
 use super::reach::{self, Reach};
 use super::remembered::{self, Remembered, Source};
-use super::{StartError, changes};
+use super::{StartError, changes, remote};
 use crate::clock::WallClock;
 use crate::{check, report};
 
@@ -235,9 +235,12 @@ impl Reloader {
                 (made, kept.map(|kept| kept.other_ids()).unwrap_or_default())
             }
         };
-        let Merged { whole, adopted, other_ids, rewritten } =
-            Whole::merge_knowing(checked.config.set.clone(), api, &known);
-        let checked = Checked { remembered: checked.remembered.with_ids(&other_ids), ..checked };
+        let (mut files, now) = (checked.config.set.clone(), WallClock.now());
+        remembered::keep_times(&mut files, api.queues.iter().chain(&self.whole.file().queues), now);
+        let kept = checked.remembered.with_queues(&files);
+        let Merged { whole, adopted, other_ids, rewritten } = Whole::merge_knowing(files, api, &known);
+        let whole = whole.with_implied(&remote::missing(&self.compiler, &whole, now));
+        let checked = Checked { remembered: kept.with_ids(&other_ids), ..checked };
         let config = &checked.config;
         self.refuse_what_is_used(&whole)?;
         let hub_changes = control::hub_changes(self.whole.all(), whole.all());

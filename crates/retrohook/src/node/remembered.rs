@@ -9,12 +9,15 @@
 //! in the first place; `configuration-0` says how many there are to be). `configuration-staged` says which place has the kept one, and is all
 //! of it that the last commit writes. What that does not name is deleted afterwards, or by the next start.
 
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use config::Text;
 use control::{Adopted, OtherId};
-use entities::Kind;
+use entities::{Kind, Queue, Set};
+use event::Timestamp;
 use serde::{Deserialize, Serialize};
 use storage::registry::Row;
 use storage::{StoreError, Tx, Writer, failpoint};
@@ -41,6 +44,9 @@ pub struct Remembered {
     /// Entities that have other ids than those that the files give them: kind, that id, and the one that it has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ids: Vec<(String, Uuid, Uuid)>,
+    /// The queues of the files, with the times that no file says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    queues: Vec<Arc<Queue>>,
 }
 
 /// Where a configuration came from.
@@ -56,7 +62,7 @@ pub enum Source {
 impl Remembered {
     /// Texts from somewhere.
     pub fn new(from: Source, files: Vec<Text>) -> Self {
-        Self { from, files, ids: Vec::new() }
+        Self { from, files, ids: Vec::new(), queues: Vec::new() }
     }
 
     /// Ids that entities of the files have, and that the files do not say.
@@ -72,6 +78,18 @@ impl Remembered {
     #[must_use]
     pub fn with_ids(mut self, ids: &[OtherId]) -> Self {
         self.ids = ids.iter().map(|one| (one.kind.key().to_owned(), one.declared, one.id)).collect();
+        self
+    }
+
+    /// The queues that its files had.
+    pub fn queues(&self) -> &[Arc<Queue>] {
+        &self.queues
+    }
+
+    /// The same, with the queues of these files.
+    #[must_use]
+    pub fn with_queues(mut self, files: &Set) -> Self {
+        self.queues.clone_from(&files.queues);
         self
     }
 
@@ -268,6 +286,21 @@ pub fn with_rows(
             tx.delete_row(one.kind.key(), one.id)?;
         }
         rows.iter().try_for_each(|row| tx.put_row(row))
+    }
+}
+
+/// Gives the queues of files the times that those of the same names have: when one was made, and when it last got other settings. No file says
+/// them. `known` are the queues of before, of files and of APIs; `now` is for what is new.
+pub fn keep_times<'q>(files: &mut Set, known: impl IntoIterator<Item = &'q Arc<Queue>>, now: Timestamp) {
+    let known: HashMap<&str, &Queue> = known.into_iter().map(|one| (one.name.as_str(), &**one)).collect();
+    for queue in &mut files.queues {
+        let before = known.get(queue.name.as_str());
+        let settings =
+            |one: &Queue| (one.visibility_timeout, one.receive_wait_time, one.message_retention_period);
+        let created_at = before.map_or(now, |before| before.created_at);
+        let updated_at = before.filter(|before| settings(before) == settings(queue));
+        let updated_at = updated_at.map_or(now, |before| before.updated_at);
+        *queue = Arc::new(Queue { created_at, updated_at, ..Queue::clone(queue) });
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Shared<'a> {
     pub reloads: &'a Reloads,
     /// Changes entities.
     pub control: &'a Control,
+    /// Where this node's own SNS API is reached, `host:port`.
+    pub hubs: &'a [String],
 }
 
 /// Running listeners.
@@ -262,6 +264,7 @@ fn legacy(delivering: &Delivering, shared: &Shared<'_>) -> Legacy {
         kinds: compiler::kinds(),
         region: names.region.clone(),
         account: names.account.clone(),
+        hubs: shared.hubs.to_vec(),
     }
 }
 

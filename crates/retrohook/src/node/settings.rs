@@ -1,5 +1,7 @@
 //! From the command line to what each part of a node is told: no part knows the command line.
 
+use std::net::SocketAddr;
+
 use delivery::guard::Allow;
 use gateway::front::{self, Front};
 use listener::guard::{self, HostPattern};
@@ -14,6 +16,20 @@ use crate::cli::{AmbiguousPaths, Listen, NodeArgs};
 /// Account and region.
 pub fn names(node: &NodeArgs) -> hub::Names {
     hub::Names { region: node.region.clone(), account: node.account_id.clone() }
+}
+
+/// Where its own SNS API is reached, `host:port`: as it is told, and as it was bound.
+pub fn hubs(node: &NodeArgs, bound: Option<SocketAddr>) -> Vec<String> {
+    let told = match &node.hub_listen {
+        Listen::On(address) => Some(*address),
+        Listen::Off | Listen::Unix(_) => None,
+    };
+    let url = node.hub_url.as_deref().and_then(|url| url.parse::<http::Uri>().ok());
+    let named = url.and_then(|url| {
+        let usual = if url.scheme_str() == Some("https") { 443 } else { 80 };
+        Some(format!("{}:{}", url.host()?, url.port_u16().unwrap_or(usual)))
+    });
+    told.into_iter().chain(bound).map(|address| address.to_string()).chain(named).collect()
 }
 
 /// Where it listens.

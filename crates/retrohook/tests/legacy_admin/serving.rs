@@ -42,6 +42,14 @@ fn an_api_with_a_rule_makes_events_at_once_and_after_a_kill_without_files() {
     scene.admin().wait_for_events(2);
 }
 
+/// Has the store say another topic of all rules, as a newer or an older version might have left it; the gateway does not run.
+fn rename(scene: &Scene, from: &str, to: &str) {
+    let stored = testkit::process::database(&scene.setup.data_dir());
+    let database = rusqlite::Connection::open(stored).expect("the database opens");
+    let sql = "UPDATE registry SET body = replace(body, ?1, ?2) WHERE kind = 'plugin'";
+    assert_eq!(database.execute(sql, (from, to)).expect("it is written"), 1);
+}
+
 #[test]
 fn an_api_that_takes_only_https_answers_426_unless_tls_ended_at_a_trusted_peer() {
     let mut scene = prepared();
@@ -74,14 +82,13 @@ fn an_api_that_takes_only_https_answers_426_unless_tls_ended_at_a_trusted_peer()
 fn a_rule_that_is_not_good_any_more_closes_its_routes_and_not_the_node() {
     let mut scene = scene();
     make_topic(&scene, "profile-changes");
-    let topic = "arn:aws:sns:eu-west-1:123456789012:profile-changes";
     for name in ["mockbin", "other"] {
         make(&scene, "/apis", &api(&scene, name, &format!("/{name}")));
     }
-    let made = make(&scene, "/apis/mockbin/plugins", &rule(topic, "^/mockbin"));
-    let flags = scene.setup.flags.clone();
-    scene.setup.flags.retain(|flag| !flag.starts_with("--region"));
-    scene.kill_and_restart();
+    let made = make(&scene, "/apis/mockbin/plugins", &rule("profile-changes", "^/mockbin"));
+    scene.take_gateway().kill();
+    rename(&scene, "profile-changes", "no-such-topic");
+    scene.start_gateway();
     let output = scene.gateway().output();
     assert!(
         output.contains("which an API made, cannot be served: ") && output.contains("answer 503"),
@@ -91,17 +98,37 @@ fn a_rule_that_is_not_good_any_more_closes_its_routes_and_not_the_node() {
         (proxied(&scene, "PUT", "/mockbin/a", "x"), proxied(&scene, "PUT", "/other/a", "x")),
         (503, 200)
     );
-    // With the flags of before all is as it was.
-    let without = std::mem::replace(&mut scene.setup.flags, flags);
-    scene.kill_and_restart();
+    // With the topic of before all is as it was.
+    scene.take_gateway().kill();
+    rename(&scene, "no-such-topic", "profile-changes");
+    scene.start_gateway();
     assert_eq!(proxied(&scene, "PUT", "/mockbin/a", "x"), 200);
     scene.admin().wait_for_events(1);
     // And the API can mend it.
-    scene.setup.flags = without;
-    scene.kill_and_restart();
+    scene.take_gateway().kill();
+    rename(&scene, "profile-changes", "no-such-topic");
+    scene.start_gateway();
     let path = format!("/apis/mockbin/plugins/{}", made["id"].as_str().expect("an id"));
     assert_eq!(send(&scene, "DELETE", &path, &Value::Null).0, 204);
     assert_eq!(proxied(&scene, "PUT", "/mockbin/a", "x"), 200);
+}
+
+#[test]
+fn a_start_says_which_topics_are_elsewhere() {
+    let mut scene = scene();
+    make(&scene, "/apis", &api(&scene, "mockbin", "/mockbin"));
+    let topic = "arn:aws:sns:eu-west-1:123456789012:profile-changes";
+    let mut rule = rule(topic, "^/mockbin");
+    rule["config"]["sns_endpoint"] = "http://127.0.0.1:9".into();
+    rule["config"]["aws_key"] = "AKIAIOSFODNN7EXAMPLE".into();
+    rule["config"]["aws_secret"] = "s3cr3t".into();
+    make(&scene, "/apis/mockbin/plugins", &rule);
+    scene.kill_and_restart();
+    let output = scene.gateway().output();
+    let said = format!("  real SNS     {topic} via http://127.0.0.1:9/\n");
+    assert!(output.contains(&said), "{output}");
+    assert_eq!(proxied(&scene, "PUT", "/mockbin/a", "x"), 200);
+    scene.admin().wait_for_events(1);
 }
 
 #[test]

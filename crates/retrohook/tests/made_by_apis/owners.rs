@@ -311,8 +311,9 @@ fn who_ends_a_subscription_names_its_topic() {
     assert!(listed(&scene, "SubscriptionArn").contains(&arn), "that of another topic is another one");
 }
 
+/// That it waits for no endpoint meanwhile is a test of the deliveries, which has a clock that stands still.
 #[test]
-fn what_ends_waits_for_no_endpoint() {
+fn what_ends_is_dropped_while_its_endpoint_hangs() {
     let scene = scene();
     let (hook, arn) = confirmed(&scene, &RAW);
     hook.set(Mood::Slow(20_000));
@@ -328,6 +329,7 @@ fn put_service_and_route(scene: &Scene) {
         kinds: &[],
         region: "us-east-1",
         account: "000000000000",
+        hubs: &[],
         env: &|_| None,
         now: event::Timestamp::from_millis(1_700_000_000_000),
         tolerance: config::Tolerance::default(),

@@ -31,7 +31,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use delivery::Endpoint;
 use delivery::guard::Allow;
-use delivery::sink::{Failure, MAX_ANSWER};
+use delivery::sink::Failure;
 use dialing::Names;
 use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
@@ -76,6 +76,8 @@ pub struct Request {
     pub body: Bytes,
     /// How long it may take: covers connecting, TLS, the answer's head and its body.
     pub timeout: Duration,
+    /// How much of the answer's body is kept, in bytes; never more than [`MAX_BODY`].
+    pub keep: usize,
 }
 
 /// What came of a request.
@@ -85,7 +87,7 @@ pub struct Reply {
     pub status: Option<u16>,
     /// From the beginning to the end of what was read, without the wait for a free connection.
     pub took: Duration,
-    /// The first bytes of the answer's body, at most [`MAX_ANSWER`].
+    /// The first bytes of the answer's body, as many as the request says.
     pub answer: Bytes,
     /// Why there was no answer.
     pub error: Option<AttemptError>,
@@ -159,7 +161,8 @@ impl Client {
         seen.status = Some(head.status);
         seen.retry_after = head.retry_after;
         let until = attempt.deadline.min(Instant::now() + BODY_WITHIN);
-        let end = timeout_at(until, connection.read_body(head.framing, |data| seen.keep(data))).await;
+        let end =
+            timeout_at(until, connection.read_body(head.framing, |data| seen.keep(data, request.keep))).await;
         if (200..300).contains(&head.status) {
             connection.finish_sending(attempt.deadline).await;
         }
@@ -236,11 +239,11 @@ struct Seen {
 }
 
 impl Seen {
-    fn keep(&mut self, data: &[u8]) {
-        let room = MAX_ANSWER - self.first.len();
+    fn keep(&mut self, data: &[u8], most: usize) {
+        let room = most.saturating_sub(self.first.len());
         self.first.extend_from_slice(&data[..data.len().min(room)]);
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

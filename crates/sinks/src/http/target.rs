@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use delivery::sink::{Failure, Job, Target, TargetError, To};
+use delivery::sink::{Failure, Job, MAX_ANSWER, Target, TargetError, To};
 use delivery::wire::Recipient;
 use delivery::{AttemptReport, Endpoint, Sink};
 use storage::entities::Protocol;
@@ -23,6 +23,11 @@ impl HttpSink {
     pub fn build(config: Config) -> Self {
         Self(Arc::new(Client::build(config)))
     }
+
+    /// What makes its requests.
+    pub(crate) fn client(&self) -> &Arc<Client> {
+        &self.0
+    }
 }
 
 impl Sink for HttpSink {
@@ -31,7 +36,7 @@ impl Sink for HttpSink {
     }
 
     fn open(&self, to: To) -> Result<Arc<dyn Target>, TargetError> {
-        let To { endpoint, recipient, timeout } = to;
+        let To { endpoint, recipient, access: _, timeout } = to;
         let endpoint: Endpoint = endpoint.parse().map_err(Box::from)?;
         Ok(Arc::new(Webhook { client: self.0.clone(), endpoint: Arc::new(endpoint), recipient, timeout }))
     }
@@ -59,7 +64,8 @@ impl Webhook {
             }
         };
         let (endpoint, timeout) = (self.endpoint.clone(), self.timeout);
-        let request = Request { endpoint, headers: outgoing.headers, body: outgoing.body, timeout };
+        let (headers, body) = (outgoing.headers, outgoing.body);
+        let request = Request { endpoint, headers, body, timeout, keep: MAX_ANSWER };
         let reply = self.client.attempt(request).await;
         // `Retry-After` may be a date: it is compared with the moment at which it came, whatever was waited for before.
         let verdict = verdict(&reply, at.plus(began.elapsed()));

@@ -1,6 +1,6 @@
 //! Against real sockets on loopback, most of them hostile.
 
-mod receiver;
+pub(crate) mod receiver;
 mod suite;
 mod tls;
 mod waits;
@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use delivery::sink::MAX_ANSWER;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -23,7 +24,7 @@ fn sink(allow: Allow) -> Client {
     Client::build(config(allow, &Arc::new(Answers::default())))
 }
 
-fn private() -> Allow {
+pub(crate) fn private() -> Allow {
     Allow::parse(true, []).unwrap()
 }
 
@@ -40,6 +41,7 @@ fn request(url: &str, timeout: Duration) -> Request {
         headers,
         body: Bytes::from_static(b"{\"a\":1}"),
         timeout,
+        keep: MAX_ANSWER,
     }
 }
 
@@ -50,7 +52,7 @@ fn kind(report: &Reply) -> Option<Failure> {
 
 /// Answers from a list, one list a lookup; the last one repeats.
 #[derive(Default)]
-struct Answers {
+pub(crate) struct Answers {
     answers: Vec<Vec<IpAddr>>,
     asked: Mutex<Vec<String>>,
     never: bool,
@@ -104,7 +106,7 @@ const ALWAYS: dialing::Times = dialing::Times {
     ..dialing::Times::DEFAULT
 };
 
-fn config(allow: Allow, answers: &Arc<Answers>) -> Config {
+pub(crate) fn config(allow: Allow, answers: &Arc<Answers>) -> Config {
     Config {
         allow,
         names: Names::new(Asked(answers.clone()), ALWAYS),

@@ -38,6 +38,7 @@ fn the_hints_that_the_files_of_the_field_get_can_be_pasted() {
             kinds: &plugins::all(),
             region: "us-east-1",
             account: "000000000000",
+            hubs: &[],
             env: &|_| None,
             now: NOW,
             tolerance: Tolerance::default(),

@@ -77,6 +77,7 @@ impl Bench {
             topics: Arc::new(HashMap::from([("changes".to_owned(), TOPIC)])),
             region: "us-east-1".into(),
             account: "000000000000".into(),
+            hubs: Vec::new(),
         };
         let mut rule = json!({"topic_arn": "changes", "routes": [
             {"method": "PUT", "matcher": "^/profiles/([^/]+)$"},

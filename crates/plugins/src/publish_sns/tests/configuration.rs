@@ -18,11 +18,20 @@ fn with(options: Value) -> Value {
     config
 }
 
+const HUBS: [&str; 2] = ["127.0.0.1:4566", "hub.example.com:443"];
+
+fn context<'a>(topics: &'a [String], hubs: &'a [String]) -> CheckContext<'a> {
+    CheckContext { topics, region: "eu-west-1", account: "123456789012", hubs }
+}
+
+fn hubs() -> Vec<String> {
+    HUBS.map(str::to_owned).to_vec()
+}
+
 /// All problems, one line each: `<pointer>: <message> (<hint>)`.
 fn problems(config: &Value) -> Vec<String> {
     let topics = ["changes".to_owned(), "orders".to_owned()];
-    let context = CheckContext { topics: &topics, region: "eu-west-1", account: "123456789012" };
-    let problems = Kind.check(config, &context);
+    let problems = Kind.check(config, &context(&topics, &hubs()));
     problems.iter().map(|found| format!("{}: {} ({})", found.pointer, found.message, found.hint)).collect()
 }
 
@@ -52,18 +61,65 @@ fn good_configurations_have_no_problems() {
     }
 }
 
+/// Where the events go: `None` for a topic of this gateway.
+fn elsewhere(options: Value) -> Option<String> {
+    let remote = Kind.remote(&with(options), &context(&[], &hubs()))?;
+    let key = remote.key.map(|(id, secret)| format!(" {id}:{secret}")).unwrap_or_default();
+    let region = remote.region.map(|region| format!(" {region}")).unwrap_or_default();
+    Some(format!("{}{region}{key}", remote.topic))
+}
+
+#[test]
+fn an_arn_or_an_endpoint_of_another_is_real_sns() {
+    let ours = "arn:aws:sns:eu-west-1:123456789012:changes";
+    for arn in [
+        "arn:aws:sns:us-east-1:123456789012:changes",
+        "arn:aws:sns:eu-west-1:210987654321:changes.fifo",
+        "arn:aws-cn:sns:eu-west-1:123456789012:changes",
+    ] {
+        assert_eq!(elsewhere(json!({"topic_arn": arn})).as_deref(), Some(arn));
+    }
+    for here in [
+        "http://127.0.0.1:4566",
+        "http://localhost:4566/",
+        "http://[::1]:4566",
+        "https://hub.example.com",
+        "https://HUB.example.com:443/",
+    ] {
+        assert_eq!(elsewhere(json!({"topic_arn": ours, "endpoint": here})), None, "{here}");
+    }
+    for there in [
+        "http://127.0.0.1:4567",
+        "https://sns.eu-west-1.amazonaws.com",
+        "http://hub.example.com",
+        "http://10.0.0.1:4566",
+    ] {
+        let found = elsewhere(json!({"topic_arn": ours, "sns_endpoint": there}));
+        assert_eq!(found, Some(format!("{ours} via {there}")));
+    }
+    // A bare name is always ours.
+    assert_eq!(elsewhere(json!({"sns_endpoint": "https://sns.eu-west-1.amazonaws.com"})), None);
+    let signed = json!({"topic_arn": "arn:aws:sns:us-east-1:1:x", "aws_key": "AKIA", "aws_secret": "s"});
+    assert_eq!(elsewhere(signed), None, "not the ARN of a topic");
+    let signed = json!({"topic_arn": "arn:aws:sns:us-east-1:210987654321:x", "region": "us-east-2", "aws_key": "AKIA", "aws_secret": "s"});
+    assert_eq!(elsewhere(signed).as_deref(), Some("arn:aws:sns:us-east-1:210987654321:x us-east-2 AKIA:s"));
+}
+
+#[test]
+fn a_secret_is_not_shown() {
+    let config = with(
+        json!({"topic_arn": "arn:aws:sns:us-east-1:210987654321:x", "aws_key": "AKIA", "aws_secret": "s3cr3t"}),
+    );
+    let remote = Kind.remote(&config, &context(&[], &hubs())).expect("real SNS");
+    let shown = format!("{remote:?}");
+    assert!(shown.contains("AKIA") && !shown.contains("s3cr3t"), "{shown}");
+}
+
 #[test]
 fn each_problem_says_where_what_and_what_to_do() {
-    let name_hint = "give a topic's bare name, `profile-changes`, or its ARN, `arn:aws:sns:eu-west-1:123456789012:profile-changes`";
+    let name_hint = "give a topic's bare name, `profile-changes`, or an ARN: `arn:aws:sns:eu-west-1:123456789012:profile-changes` is one of this gateway, any other one of real SNS";
     let name = |topic: &str, error: &str| {
         let line = format!("/topic_arn: `{topic}` names no topic: {error} ({name_hint})");
-        (json!({"topic_arn": topic}), line)
-    };
-    let away_hint = "real SNS comes later: give the bare name of a topic of this gateway, or start it with the ARN's --region and --account-id";
-    let away = |topic: &str| {
-        let line = format!(
-            "/topic_arn: `{topic}` is not of this gateway's region `eu-west-1` and account `123456789012` ({away_hint})"
-        );
         (json!({"topic_arn": topic}), line)
     };
     let route = |method: &str, matcher: &str, line: &str| {
@@ -76,16 +132,28 @@ fn each_problem_says_where_what_and_what_to_do() {
         name("http://x/y:1:2:3:4", "an ARN begins with `arn:`"),
         name("arn:aws:sqs:eu-west-1:123456789012:changes", "this ARN belongs to `sqs`, not to `sns`"),
         name("arn:aws:sns::123456789012:changes", "the ARN's region is empty"),
-        away("arn:aws:sns:us-east-1:123456789012:changes"),
-        away("arn:aws:sns:eu-west-1:210987654321:changes"),
-        away("arn:aws-cn:sns:eu-west-1:123456789012:changes"),
+        name("arn:aws:sns:us-east-1:12:changes", "the ARN's account is not twelve digits"),
+        name("arn:aws:sns:us-east-1:123456789012:a.b", "a name has 1 to 256 letters, digits, hyphens or underscores"),
+        name("arn:aws:sns:eu-west-1:123456789012:a.fifo", "a name has 1 to 256 letters, digits, hyphens or underscores"),
+        (
+            json!({"topic_arn": "arn:aws:sns:us-east-1:123456789012:a", "endpoint": "sns.example.com"}),
+            "/endpoint: this is not a URL (give the address of SNS's API, `https://sns.eu-west-1.amazonaws.com`)".into(),
+        ),
+        (
+            json!({"topic_arn": "arn:aws:sns:us-east-1:123456789012:a", "sns_endpoint": "https://u:p@sns.example.com"}),
+            "/sns_endpoint: a user or password in the URL means nothing to SNS (give the address of SNS's API, `https://sns.eu-west-1.amazonaws.com`)".into(),
+        ),
+        (
+            json!({"aws_key": "AKIA"}),
+            "/aws_key: `aws_key` without `aws_secret` (give both, or neither: then the credentials are those of the environment, as AWS's SDKs find them)".into(),
+        ),
         (
             json!({"topic_arn": "other"}),
             "/topic_arn: there is no topic `other` (add `- name: other` to the `topics` of the configuration; there are: changes, orders)".into(),
         ),
         (
             json!({"endpoint": "http://a", "sns_endpoint": "http://b"}),
-            "/sns_endpoint: `endpoint` and `sns_endpoint` are different (they are two names of one option: keep one of them. `region` and `endpoint` are used with real SNS only, not with a topic of this gateway)".into(),
+            "/sns_endpoint: `endpoint` and `sns_endpoint` are different (they are two names of one option: keep one of them)".into(),
         ),
         (
             json!({"routes": []}),

@@ -379,6 +379,7 @@ fn settings(wanted: &entities::Subscription) -> Result<Settings, StartError> {
     };
     Ok(Settings {
         format,
+        access: wanted.access.clone(),
         timeout: wanted.timeout,
         order: if wanted.fifo { Order::Fifo } else { Order::Any },
         max_in_flight: usize::from(wanted.max_in_flight),

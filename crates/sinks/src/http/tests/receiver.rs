@@ -10,26 +10,26 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-pub(super) const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+pub(crate) const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
 /// What an endpoint has seen.
 #[derive(Clone, Default)]
-pub(super) struct Log {
+pub(crate) struct Log {
     requests: Arc<Mutex<Vec<String>>>,
     connections: Arc<AtomicUsize>,
 }
 
 impl Log {
-    pub(super) fn push(&self, request: String) {
+    pub(crate) fn push(&self, request: String) {
         self.requests.lock().unwrap().push(request);
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
 }
 
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     address: SocketAddr,
     log: Log,
     task: JoinHandle<()>,
@@ -37,7 +37,7 @@ pub(super) struct Receiver {
 
 impl Receiver {
     /// Runs `script` on every connection.
-    pub(super) async fn scripted<F, R>(script: F) -> Self
+    pub(crate) async fn scripted<F, R>(script: F) -> Self
     where
         F: Fn(TcpStream, Log) -> R + Send + 'static,
         R: Future<Output = ()> + Send + 'static,
@@ -56,7 +56,7 @@ impl Receiver {
     }
 
     /// Gives the same answer to every request.
-    pub(super) async fn answering(answer: impl Into<String>) -> Self {
+    pub(crate) async fn answering(answer: impl Into<String>) -> Self {
         let answer: Arc<str> = answer.into().into();
         Self::scripted(move |mut stream, log| {
             let answer = answer.clone();
@@ -76,23 +76,23 @@ impl Receiver {
         .await
     }
 
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         self.address.to_string()
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.log.connections.load(Ordering::SeqCst)
     }
 
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.log.requests.lock().unwrap().clone()
     }
 
-    pub(super) async fn wait_for_requests(&self, count: usize) {
+    pub(crate) async fn wait_for_requests(&self, count: usize) {
         let enough = async {
             while self.requests().len() < count {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -104,7 +104,7 @@ impl Receiver {
     }
 
     /// Stops listening.
-    pub(super) async fn into_closed_url(self) -> String {
+    pub(crate) async fn into_closed_url(self) -> String {
         self.task.abort();
         let _ = self.task.await;
         format!("http://{}/", self.address)
@@ -112,7 +112,7 @@ impl Receiver {
 }
 
 /// A request with a Content-Length, head and body; empty if the connection ended first.
-pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
+pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes);
@@ -130,7 +130,7 @@ pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Strin
 }
 
 /// Answers with success as soon as it has a request's head, and logs the body's length when all of it has come, or what there is of it.
-pub(super) async fn answer_early(mut stream: impl AsyncRead + AsyncWrite + Unpin, log: Log) {
+pub(crate) async fn answer_early(mut stream: impl AsyncRead + AsyncWrite + Unpin, log: Log) {
     let mut bytes = Vec::new();
     let head_end = loop {
         if let Some(found) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
