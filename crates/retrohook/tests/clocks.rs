@@ -275,3 +275,32 @@ fn an_hour_that_a_start_assumes_takes_nothing_and_what_passes_is_counted_and_sai
     let line = line.unwrap_or_else(|| panic!("no line in:\n{output}"));
     assert!(line.contains("minute") && line.contains("count=1"), "{line}");
 }
+
+/// No file says when its queue was made, or last got other settings: the node remembers it.
+#[test]
+fn a_queue_of_a_file_is_as_old_after_a_start_as_before() {
+    let mut world = World::start("+0");
+    let times = |world: &World| {
+        let names = ["CreatedTimestamp", "LastModifiedTimestamp"];
+        let asked = json!({ "QueueUrl": world.url("minute"), "AttributeNames": names });
+        let attributes = world.sqs("GetQueueAttributes", &asked)["Attributes"].clone();
+        names.map(|name| attributes[name].as_str().expect("seconds").parse::<u64>().expect("a number"))
+    };
+    let [created, modified] = times(&world);
+    let mut restart = |world: &mut World, offset: &str| {
+        world.scene.take_gateway().kill();
+        world.clock.set(offset);
+        world.scene.start_gateway();
+    };
+    restart(&mut world, "+2d");
+    assert_eq!(times(&world), [created, modified]);
+    world.scene.setup.config = world.scene.setup.config.replace("period: 60", "period: 61");
+    restart(&mut world, "+4d");
+    let [again, later] = times(&world);
+    assert_eq!(again, created);
+    assert!(later >= modified + 3 * 86_400, "{later} after {modified}");
+    let config = world.scene.setup.config.replace("period: 61", "period: 62");
+    world.scene.reload(&config);
+    let [again, last] = times(&world);
+    assert!(again == created && last >= later, "{last} after {later}");
+}

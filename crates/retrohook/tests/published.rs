@@ -133,7 +133,7 @@ fn a_message_reaches_both_subscribers_with_what_stands_beside_it() {
 }
 
 #[test]
-fn envelopes_and_cloudevents_carry_messages() {
+fn envelopes_carry_messages() {
     let scene =
         Scene::start(RETROHOOK, &Profiles { subscription: "confirm: skip", ..Profiles::default() }.yaml());
     let with_subject = [("TopicArn", TOPIC), ("Message", "text"), ("Subject", "Hello")];
@@ -149,6 +149,32 @@ fn envelopes_and_cloudevents_carry_messages() {
         assert_eq!(notification[name], value, "{notification}");
     }
     assert!(notification["Signature"].is_string(), "{notification}");
+}
+
+/// A CloudEvent that a client publishes is JSON like any other: the `data` of Standard Webhooks' object, with the type that the message names. Only
+/// what a rule made as a CloudEvent goes out as it is.
+#[test]
+fn standard_webhooks_carry_messages_and_cloudevents_of_clients() {
+    let subscription =
+        "confirm: skip, format: standard-webhooks, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let scene = Scene::start(RETROHOOK, &Profiles { subscription, ..Profiles::default() }.yaml());
+    let event = json!({
+        "specversion": "1.0", "id": "7", "source": "/forum", "type": "com.example.moved", "data": { "to": "b" },
+    });
+    let typed = [
+        ("TopicArn", TOPIC),
+        ("MessageAttributes.entry.1.Name", "event_type"),
+        ("MessageAttributes.entry.1.Value.DataType", "String"),
+        ("MessageAttributes.entry.1.Value.StringValue", "com.example.moved"),
+    ];
+    let text = event.to_string();
+    element(&sns(&scene, "Publish", &[&typed[..], &[("Message", text.as_str())]].concat()), "MessageId");
+    let told = scene.receiver.wait_for(1)[0].json();
+    assert_eq!((&told["type"], &told["data"]), (&event["type"], &event));
+    let id = publish(&scene, "plain");
+    let told = scene.receiver.wait_for(2)[1].clone();
+    assert_eq!((told.json()["data"].as_str(), told.header("webhook-id")), (Some("plain"), Some(id.as_str())));
+    assert_eq!(told.json()["type"], "message.published");
 }
 
 #[test]
@@ -241,4 +267,14 @@ fn boto3_publishes_and_sends() {
     });
     assert_eq!(notification["Message"], "for webhooks");
     assert_eq!(notification["MessageAttributes"]["n"], json!({ "Type": "Number", "Value": "42" }));
+}
+
+/// The Query protocol as a real SDK speaks it, and not only as these tests write it.
+#[test]
+fn the_last_sdk_of_the_query_protocol_makes_sends_and_receives() {
+    let scene = scene();
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/python/old_sqs.py");
+    let hub = format!("http://{}", scene.gateway().address("hub"));
+    let ran = python::old_command(&path).arg(hub).output().expect("python starts");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }
