@@ -236,6 +236,7 @@ impl Known {
         }
         self.topics.retain(|_, known| *known != id);
         let topic = self.writing.topic_name(id);
+        self.writing.topic_was_deleted(id);
         let with = with(dropped.subscriptions);
         tell(&dropped, format_args!("the topic {topic} was deleted{with}"));
     }

@@ -4,7 +4,7 @@
 //! The envelope is signed here, at its first receive, so that publishing costs no signature. Rendered messages and their signatures are
 //! those of the deliveries ([`delivery::wire::cache`]): an event is rendered and signed once for all its subscribers, queues and webhooks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ use crate::{Hub, HubError, Names, Result};
 /// The signing key, as soon as there is one: making the first takes a while, and a start does not wait for it.
 pub type SnsKeyReceiver = watch::Receiver<Option<Arc<SnsKey>>>;
 
+/// Deleted topics whose names are known still: the last ones.
+const MAX_DELETED: usize = 10_000;
 /// How long a receive waits for the first signing key.
 const KEY_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -69,8 +71,10 @@ enum MessageError {
 pub(crate) struct Writing {
     names: Names,
     hub_url: Arc<str>,
-    /// Deleted ones, too: a queue may have messages of them.
+    /// The last [`MAX_DELETED`] deleted ones, too: a queue may have messages of them.
     topics: HashMap<TopicId, Arc<str>>,
+    /// In the order in which they were deleted.
+    deleted: VecDeque<TopicId>,
     /// Of subscriptions of queues.
     forms: HashMap<SubscriptionId, Form>,
     /// How many subscriptions of a queue have which form.
@@ -102,6 +106,7 @@ impl Writing {
             names,
             hub_url: hub_url.into(),
             topics: HashMap::new(),
+            deleted: VecDeque::new(),
             forms: HashMap::new(),
             queues: HashMap::new(),
         }
@@ -109,6 +114,17 @@ impl Writing {
 
     pub(crate) fn put_topic(&mut self, id: TopicId, name: &str) {
         self.topics.insert(id, name.into());
+    }
+
+    /// A topic was deleted. Its name stands in the messages that queues have of it, until so many more were deleted that nobody can be waiting for
+    /// them.
+    pub(crate) fn topic_was_deleted(&mut self, id: TopicId) {
+        self.deleted.push_back(id);
+        if self.deleted.len() > MAX_DELETED
+            && let Some(oldest) = self.deleted.pop_front()
+        {
+            self.topics.remove(&oldest);
+        }
     }
 
     /// Says how the messages of a subscription are written, if it is one of a queue.
@@ -262,4 +278,27 @@ struct Written {
 /// Both forms are UTF-8, so nothing is lost.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_deleted_topics_are_known_up_to_a_limit() {
+        let names = Names { region: "us-east-1".into(), account: "000000000000".into() };
+        let mut writing = Writing::new(names, "http://hub");
+        writing.put_topic(TopicId(-1), "stays");
+        let deleted = i64::try_from(MAX_DELETED).expect("a number") + 1;
+        for number in 0..deleted {
+            writing.put_topic(TopicId(number), "t");
+            writing.topic_was_deleted(TopicId(number));
+        }
+        assert_eq!(writing.topics.len(), MAX_DELETED + 1);
+        assert_eq!(writing.topic_name(TopicId(0)), "removed-topic-0");
+        assert_eq!(
+            (writing.topic_name(TopicId(1)), writing.topic_name(TopicId(-1))),
+            ("t".into(), "stays".into())
+        );
+    }
 }

@@ -86,7 +86,7 @@ impl Hub {
             Ok((self.event(TopicId::NONE, draft)?, delay.min(MAX_DELAY)))
         });
         let (events, id) = (events.collect::<Result<Vec<_>>>()?, queue.id());
-        let sent = writer.transact(move |tx| {
+        let sent = writer.transact_if_room(move |tx| {
             events.iter().map(|(event, delay)| tx.send(event, id, *delay)).collect::<storage::Result<_>>()
         });
         let sent: Option<Vec<Uuid>> = sent.await.map_err(HubError::store(OPERATION))?;

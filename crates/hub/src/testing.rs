@@ -97,10 +97,18 @@ impl Stage {
 
     /// With another limit on long polls.
     pub async fn with_max_long_polls(max_long_polls: usize) -> Self {
+        Self::with(max_long_polls, Retention::default()).await
+    }
+
+    /// With other limits of the store.
+    pub async fn with_retention(retention: Retention) -> Self {
+        Self::with(crate::settings::MAX_LONG_POLLS, retention).await
+    }
+
+    async fn with(max_long_polls: usize, retention: Retention) -> Self {
         let memory = Memory::default();
         let Opened { backend, reader, .. } = memory.open();
         let (feed, clock) = (Feed::default(), HandClock::new());
-        let retention = Retention::default();
         let vitals = storage::vital::vitals().0;
         let config = writer::Config { backend, feed: feed.clone(), clock: clock.clone(), retention, vitals };
         let (writer, _) = Writer::spawn(config).expect("a thread can be started");

@@ -5,6 +5,7 @@
 
 use axum::extract::Request;
 use axum::response::Response;
+use event::message::MAX_TRACE;
 use http::header::{ALLOW, AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
@@ -111,7 +112,9 @@ fn is_signed(parts: &Parts) -> bool {
 
 /// What the client's tracing says of the request.
 fn trace(headers: &HeaderMap) -> Option<&str> {
-    headers.get("x-amzn-trace-id")?.to_str().ok().filter(|trace| !trace.is_empty())
+    let trace = headers.get("x-amzn-trace-id")?.to_str().ok()?;
+    // It is no part of the message: what is no trace is left out.
+    (1..=MAX_TRACE).contains(&trace.len()).then_some(trace)
 }
 
 fn refuse_method(headers: &HeaderMap, method: &Method, allowed: &'static str, id: RequestId) -> Reply {

@@ -29,15 +29,15 @@ impl<'a> Parameters<'a> {
         (found == name).then_some(&**value)
     }
 
-    /// The numbers N of the parameters `list.N` and `list.N.…`, as they were written and in the order of numbers: clients send lists in any
-    /// order, and begin at 0 or at 1.
+    /// The numbers N of the parameters `list.N` and `list.N.…`, in their order: clients send lists in any order, and begin at 0 or at 1. A number
+    /// has one spelling: `01` and `+1` are none, or the list would have two elements of the same number.
     pub fn numbers(&self, list: &str) -> Vec<String> {
         let prefix = format!("{list}.");
-        let mut numbers: Vec<(u64, &str)> =
-            self.heads(&prefix).into_iter().filter_map(|head| Some((head.parse().ok()?, head))).collect();
+        let number = |head: &str| head.parse::<u64>().ok().filter(|number| number.to_string() == head);
+        let mut numbers: Vec<u64> = self.heads(&prefix).into_iter().filter_map(number).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        numbers.into_iter().map(|(_, written)| written.to_owned()).collect()
+        numbers.into_iter().map(|number| number.to_string()).collect()
     }
 
     /// The pairs of a map: `X.entry.1.key`, `X.entry.1.value`, or of a list of pairs: `X.member.1.Key`, in the order of their numbers. A value
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn lists_are_in_the_order_of_their_numbers() {
-        let form = b"L.10.Name=j&L.2.Name=b&L.2.Value=v&L.0=z&L.x=no&L=no&L-a=no&Lx.7=no&L.10.Value=w&M.1=m&";
+        let form = b"L.10.Name=j&L.2.Name=b&L.2.Value=v&L.0=z&L.x=no&L.02=no&L.%2B3=no&L.=no&L=no&L-a=no&Lx.7=no&L.10.Value=w&M.1=m&";
         let parameters = Parameters::parse("", form);
         assert_eq!(parameters.numbers("L"), ["0", "2", "10"]);
         assert_eq!(parameters.numbers("L.2"), [""; 0]);

@@ -168,7 +168,8 @@ pub enum OneMore<'k> {
 }
 
 /// Finds which one of the store one more wanted subscription is, beside all those that are wanted already. `known` has at least those of
-/// its topic that have its name, or its protocol and endpoint.
+/// its topic that have its name, or its protocol and endpoint, and all removed ones of its topic that have its protocol: of these, another
+/// spelling of an endpoint is no other endpoint. Of those that are wanted it is: whoever asks knows them.
 pub fn one_more<'k>(known: &'k [Subscription], wanted: Wanted<'_>) -> OneMore<'k> {
     let (topic, one) = wanted;
     let of_topic = || known.iter().filter(move |row| row.topic == topic && row.removed_at.is_none());

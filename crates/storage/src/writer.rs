@@ -43,7 +43,7 @@ mod sync;
 mod wall;
 
 use bell::Rings;
-use change::{Change, Claim, Closure, Noted, Request, Settlement, Transaction};
+use change::{Change, Claim, Closure, Growth, Noted, Request, Settlement, Transaction};
 use inbox::{Found, Inbox, Outbox, Refused, inbox};
 use lapses::Lapses;
 use open_keys::OpenKeys;
@@ -199,8 +199,25 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
     {
+        self.transaction(change, Growth::None)
+    }
+
+    /// As [`Writer::transact`], if there is room for it: like [`Writer::append`], it adds to what is kept, and is refused where that is.
+    pub fn transact_if_room<T, F>(&self, change: F) -> Receipt<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
+    {
+        self.transaction(change, Growth::Kept)
+    }
+
+    fn transaction<T, F>(&self, run: F, growth: Growth) -> Receipt<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
+    {
         let (reply, receipt) = receipt();
-        self.send(Change::Transact(Box::new(Closure { run: change, value: None, reply })), receipt)
+        self.send(Change::Transact(Box::new(Closure { run, value: None, reply, growth })), receipt)
     }
 
     fn send<T>(&self, change: Change, receipt: Receipt<T>) -> Receipt<T> {
@@ -538,7 +555,9 @@ impl<B: Backend> Worker<B> {
 
     /// What nobody was promised may wait for space like an outcome, but takes nothing of what is kept free for those.
     fn drop_what_has_no_room(&mut self) {
-        if self.batch.settlements.iter().all(Settlement::is_owed) {
+        let asks = |transaction: &Box<dyn Transaction>| transaction.growth() == Growth::Kept;
+        if self.batch.settlements.iter().all(Settlement::is_owed) && !self.batch.transactions.iter().any(asks)
+        {
             return;
         }
         let room = self.config.backend.room();
@@ -551,6 +570,9 @@ impl<B: Backend> Worker<B> {
             if let Some(reply) = settlement.reply {
                 reply.send(Err(error.clone()), &mut rings);
             }
+        }
+        for transaction in self.batch.transactions.extract_if(.., |transaction| asks(transaction)) {
+            transaction.finish(Err(error.clone()), &mut rings);
         }
     }
 

@@ -1,10 +1,14 @@
 //! Messages into topics and queues: durable when they are acknowledged, and refused as a whole otherwise.
 
 use std::collections::BTreeMap;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 
 use event::attributes::AttributeValue;
 use storage::StoreError;
-use storage::memory::CommitFault;
+use storage::memory::{CommitFault, sample_event};
+use storage::retention::Retention;
 
 use super::*;
 use crate::queue::Receive;
@@ -51,6 +55,27 @@ async fn a_published_message_is_in_every_queue_when_it_is_acknowledged() {
         envelopes[0].contains(&ids[0].to_string()) && envelopes[0].contains("\"Subject\""),
         "{envelopes:?}"
     );
+}
+
+/// The sender is asked in again while the commit before its own fills the store.
+#[tokio::test]
+async fn a_message_for_which_there_is_no_room_in_its_commit_is_refused() {
+    let filler = sample_event(1);
+    let retention = Retention { max_bytes: filler.bytes() as u64, ..Retention::default() };
+    let stage = Stage::with_retention(retention).await;
+    let queue = stage.hub.queue(EMPTY_QUEUE).unwrap();
+    let blocked = stage.memory.block_commits();
+    let fills = stage.deps.writer.publish(NewEvent { topic: stage.entities.topics[0].id, ..filler });
+    assert!(blocked.wait_for_commit(Duration::from_secs(20)));
+    let mut sent = pin!(stage.hub.send(&queue, vec![send("late", Duration::ZERO)]));
+    // Once it was polled it is in the writer's queue, which admitted it before the store was full.
+    let asked = poll_fn(|cx| Poll::Ready(sent.as_mut().poll(cx).is_pending())).await;
+    assert!(asked, "its commit is still to come");
+    drop(blocked);
+    fills.await.unwrap();
+    let refused = sent.await.unwrap_err();
+    assert!(matches!(&refused, HubError::Store { source: StoreError::Full(_), .. }), "{refused:?}");
+    assert!(refused.is_transient());
 }
 
 #[tokio::test]

@@ -24,8 +24,15 @@ pub(super) struct Read {
     pub bytes: usize,
 }
 
+/// Where a message stands. A batch has one limit for all of its messages, and one target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Alone,
+    InBatch,
+}
+
 /// The message whose parameters begin with `prefix`; `path` is what a validation error writes before the names of its members.
-pub(super) fn read(context: &Context<'_>, prefix: &str, path: &str) -> Result<Read, Error> {
+pub(super) fn read(context: &Context<'_>, place: Place, prefix: &str, path: &str) -> Result<Read, Error> {
     let parameters = context.parameters;
     let given = |name: &str| parameters.given(&format!("{prefix}{name}"));
     let subject = given("Subject");
@@ -36,9 +43,14 @@ pub(super) fn read(context: &Context<'_>, prefix: &str, path: &str) -> Result<Re
     if text.trim().is_empty() {
         return Err(Error::invalid("Empty message"));
     }
+    if let Some(phone) = context.get("PhoneNumber").filter(|_| place == Place::Alone) {
+        // Telephones cannot be reached from here.
+        return Err(Error::invalid(&format!("PhoneNumber Reason: {phone} is not valid to publish to")));
+    }
+    refuse_unwritable("Message", text)?;
     let attributes = read_attributes(parameters, prefix, path)?;
     let bytes = message::size(text, &attributes);
-    if bytes > MAX_PUBLISHED {
+    if bytes > MAX_PUBLISHED && place == Place::Alone {
         return Err(Error::invalid("Message too long"));
     }
     let (text, texts) = match given("MessageStructure").filter(|structure| !structure.is_empty()) {
@@ -46,6 +58,7 @@ pub(super) fn read(context: &Context<'_>, prefix: &str, path: &str) -> Result<Re
         Some("json") => message::structured(text).map_err(malformed)?,
         Some(_) => return Err(Error::invalid("MessageStructure")),
     };
+    texts.values().chain([&text]).try_for_each(|text| refuse_unwritable("Message", text))?;
     let group = given("MessageGroupId").filter(|group| !group.is_empty());
     if group.is_some_and(|group| !message::is_group(group)) {
         return Err(Error::invalid(BAD_GROUP));
@@ -62,6 +75,18 @@ pub(super) fn read(context: &Context<'_>, prefix: &str, path: &str) -> Result<Re
         queue: None,
     };
     Ok(Read { draft: Draft { text, details }, bytes })
+}
+
+/// What no XML can carry would not be read by receivers that speak the Query protocol as it was sent.
+fn refuse_unwritable(what: &str, text: &str) -> Result<(), Error> {
+    match message::unwritable(text) {
+        None => Ok(()),
+        Some(c) => Err(Error::invalid(&format!(
+            "{what} Reason: it has the character #x{:X}. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to \
+             #xFFFD | #x10000 to #x10FFFF",
+            u32::from(c)
+        ))),
+    }
 }
 
 fn malformed(error: StructureError) -> Error {
@@ -90,6 +115,7 @@ fn read_attributes(
             binary: given("Value.BinaryValue"),
         };
         let read = value.read().map_err(|error| refused_value(name, value.data_type, error))?;
+        refuse_unwritable("MessageAttributes", &read.value)?;
         attributes.entry(name.to_owned()).or_insert(read);
     }
     Ok(attributes)

@@ -6,7 +6,7 @@ use hub::publish::Topic;
 use super::{Context, Error, arn, draft};
 
 pub(super) async fn call(context: &Context<'_>) -> Result<String, Error> {
-    let message = draft::read(context, "", "")?;
+    let message = draft::read(context, draft::Place::Alone, "", "")?;
     let topic = target(context)?;
     let published = context.hub.publish(topic, vec![message.draft]).await.pop();
     let id = published.ok_or_else(Error::internal)??.ok_or_else(|| Error::not_found("Topic"))?;
@@ -19,12 +19,8 @@ pub(super) fn topic(context: &Context<'_>, parameter: &str) -> Result<Topic, Err
     context.hub.topic(&name).ok_or_else(|| Error::not_found("Topic"))
 }
 
-/// The topic that is meant. Telephones and apps cannot be reached from here.
+/// The topic that is meant. Apps cannot be reached from here.
 fn target(context: &Context<'_>) -> Result<Topic, Error> {
-    if let Some(phone) = context.get("PhoneNumber") {
-        let reason = format!("PhoneNumber Reason: {phone} is not valid to publish to");
-        return Err(Error::invalid(&reason));
-    }
     match (context.get("TopicArn"), context.get("TargetArn")) {
         (None, Some(arn)) if arn.contains(":endpoint/") => {
             Err(Error::invalid("TargetArn Reason: No endpoint found for the target arn specified"))

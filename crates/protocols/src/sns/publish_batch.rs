@@ -22,7 +22,8 @@ pub(super) async fn call(context: &Context<'_>) -> Result<String, Error> {
     let mut bytes = 0;
     for (number, entry) in (1..).zip(&entries) {
         let path = format!("publishBatchRequestEntries.{number}.member.");
-        let message = draft::read(context, &format!("{ENTRIES}.{entry}."), &path)?;
+        let prefix = format!("{ENTRIES}.{entry}.");
+        let message = draft::read(context, draft::Place::InBatch, &prefix, &path)?;
         bytes += message.bytes;
         drafts.push(message.draft);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use event::attributes::{
     self, AttributeValue, Given, Kind as Type, Letters, MessageAttributes, NameError, ValueError,
 };
-use event::message::{self, Details, MAX_SENT};
+use event::message::{self, Details, MAX_SENT, MAX_TRACE};
 use hub::publish::{Draft, Outgoing};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -181,7 +181,16 @@ fn read_system_attributes(given: Option<&BTreeMap<String, Value>>) -> Result<Mes
             return Err(Error::new(Kind::InvalidParameterValue, text));
         }
         let read = Given { data_type, string: value.string_value.as_deref(), binary: None }.read();
-        Ok((name.clone(), read.map_err(|error| refused_value(name, data_type, error))?))
+        let read = read.map_err(|error| refused_value(name, data_type, error))?;
+        if read.value.len() > MAX_TRACE {
+            let text =
+                format!("Message system attribute '{TRACE}' must be shorter than {} bytes.", MAX_TRACE + 1);
+            return Err(Error::new(Kind::InvalidParameterValue, text));
+        }
+        match message::unwritable(&read.value) {
+            None => Ok((name.clone(), read)),
+            Some(_) => Err(Error::new(Kind::InvalidParameterValue, INVALID_CHARACTERS)),
+        }
     });
     read.collect()
 }

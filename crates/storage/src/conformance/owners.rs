@@ -23,6 +23,7 @@ pub(super) const CASES: &[Case] = cases![
     a_subscription_that_is_made_again_is_the_same,
     a_disabled_subscription_that_is_made_again_is_declared_anew,
     a_removed_subscription_that_is_made_again_has_what_it_is_owed,
+    a_removed_subscription_is_the_same_however_its_endpoint_is_spelt,
     an_ended_subscription_is_owed_nothing_and_is_nobody,
     a_removed_subscription_can_be_ended_too,
     what_an_ended_queue_subscription_was_sent_stays_and_what_it_missed_goes,
@@ -202,6 +203,18 @@ fn a_removed_subscription_that_is_made_again_has_what_it_is_owed(store: &mut Sto
     subscribe(store, &to_queue("worker"));
     store.write(|tx| tx.copy_missed(9));
     assert_eq!(queued(store, queue), [missed]);
+}
+
+fn a_removed_subscription_is_the_same_however_its_endpoint_is_spelt(store: &mut Store) {
+    let of = |endpoint: &str| DesiredSubscription { endpoint: endpoint.into(), ..push("/a") };
+    let first = subscribe(store, &of("http://A.example:80"));
+    store.sync_at(&[], after(5));
+    let (back, is_new) = store.write(|tx| tx.subscribe(&of("http://a.example/"), after(6)));
+    assert_eq!((back.id, back.removed_at, is_new), (first.id, None, false));
+    assert_eq!(back.endpoint, "http://a.example/", "as it was spelt last");
+    // One that is wanted has the spelling that it has: whoever asks for it knows that.
+    let (other, is_new) = store.write(|tx| tx.subscribe(&of("http://a.example"), after(7)));
+    assert!(is_new && other.id != back.id);
 }
 
 fn an_ended_subscription_is_owed_nothing_and_is_nobody(store: &mut Store) {

@@ -89,6 +89,7 @@ impl Settlement {
 
 /// A closure with its reply, so that the queue can hold any of them.
 pub(super) trait Transaction: Send {
+    fn growth(&self) -> Growth;
     fn apply(&mut self, tx: &mut dyn Tx) -> Result<()>;
     fn finish(self: Box<Self>, result: Result<()>, rings: &mut Rings);
 }
@@ -97,6 +98,16 @@ pub(super) struct Closure<F, T> {
     pub(super) run: F,
     pub(super) value: Option<T>,
     pub(super) reply: Reply<T>,
+    pub(super) growth: Growth,
+}
+
+/// Whether a transaction is refused where there is no room for what is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Growth {
+    /// It is of what is there, or makes room.
+    None,
+    /// It adds to what is kept.
+    Kept,
 }
 
 impl<F, T> Transaction for Closure<F, T>
@@ -104,6 +115,10 @@ where
     F: FnMut(&mut dyn Tx) -> Result<T> + Send,
     T: Send,
 {
+    fn growth(&self) -> Growth {
+        self.growth
+    }
+
     fn apply(&mut self, tx: &mut dyn Tx) -> Result<()> {
         self.value = Some((self.run)(tx)?);
         Ok(())

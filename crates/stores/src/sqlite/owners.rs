@@ -204,7 +204,8 @@ fn candidates(
     let sql = format!(
         "SELECT {SUBSCRIPTION} FROM subscriptions WHERE id IN
          (SELECT id FROM subscriptions WHERE topic = ?1 AND name = ?2
-          UNION SELECT id FROM subscriptions WHERE topic = ?1 AND protocol = ?3 AND endpoint = ?4) ORDER BY id"
+          UNION SELECT id FROM subscriptions WHERE topic = ?1 AND protocol = ?3 AND endpoint = ?4
+          UNION SELECT id FROM subscriptions WHERE removed_at IS NOT NULL AND topic = ?1 AND protocol = ?3) ORDER BY id"
     );
     let identity = (topic.0, &wanted.name, wanted.protocol.as_str(), &wanted.endpoint);
     database.list("find a subscription", &sql, identity, rows::subscription)

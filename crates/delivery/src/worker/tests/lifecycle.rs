@@ -326,6 +326,28 @@ async fn a_backlog_of_retries_does_not_hide_the_end_of_the_subscription() {
     assert!(retries < EVENTS / 2, "{retries} retries");
 }
 
+/// The clock stands still but for what completions gather for: whoever waited for the endpoint would wait in vain.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_subscription_waits_for_no_endpoint() {
+    let mut world = World::new(2).await;
+    world.script(|_| Answer::Hang);
+    world.start(0, raw());
+    let other = world.start(1, raw());
+    world.publish("a").await;
+    world.until("both calls", |world| world.attempts().len() == 2).await;
+    let (ids, began) = ([world.subscriptions[0].id], Instant::now());
+    {
+        let ended = world.deliveries.end(&ids);
+        tokio::pin!(ended);
+        while futures_pending(&mut ended).await {
+            world.barrier().await;
+            assert!(began.elapsed() < SECOND, "it waits for an endpoint that never answers");
+        }
+    }
+    assert!(world.deliveries.handle(ids[0]).is_none());
+    assert_eq!(other.state(), WorkerState::Running);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_drain_waits_for_what_is_under_way_and_begins_nothing() {
     let mut world = World::new(1).await;

@@ -6,6 +6,7 @@ use hub::message::Message;
 use hub::queue::Receive;
 use hub::testing::RAW_QUEUE;
 use storage::memory::CommitFault;
+use storage::writer::MAX_QUEUED;
 
 use super::*;
 
@@ -94,6 +95,46 @@ async fn the_trace_of_a_request_comes_along() {
     let form = format!("Action=Publish&Message=text&TopicArn={TOPIC_ARN}");
     site.send("POST", "/", &["X-Amzn-Trace-Id: Root=1-2-3"], &form).await;
     assert_eq!(site.received(RAW_QUEUE).await.remove(0).trace.as_deref(), Some("Root=1-2-3"));
+    // It is no part of the message: one that is no trace is left out.
+    let endless = format!("X-Amzn-Trace-Id: {}", "x".repeat(2_049));
+    assert_eq!(site.send("POST", "/", &[&endless], &form).await.status, 200);
+    assert_eq!(site.received(RAW_QUEUE).await.remove(0).trace, None);
+}
+
+/// The writer takes two of three: its queue is full then.
+#[tokio::test]
+async fn a_batch_of_which_the_store_takes_a_part_says_which() {
+    let site = Site::all().await;
+    let writer = &site.stage.deps.writer;
+    let blocked = site.stage.memory.block_commits();
+    drop(writer.transact(|_| Ok(())));
+    assert!(blocked.wait_for_commit(Duration::from_secs(20)));
+    (0..MAX_QUEUED - 2).for_each(|_| drop(writer.transact(|_| Ok(()))));
+    let asked = async {
+        let answer = batch(&site, &[("a", "1"), ("b", "2"), ("c", "3")]);
+        tokio::pin!(answer);
+        let until_full = async {
+            while writer.admits().is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            answer = &mut answer => panic!("nothing is durable: {}", answer.body),
+            () = until_full => {}
+        }
+        // The third is refused before the call waits.
+        drop(blocked);
+        answer.await
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(20), asked).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let (successful, failed) = answer.body.split_once("</Successful>").unwrap();
+    assert!(successful.contains("<Id>a</Id>") && successful.contains("<Id>b</Id>"), "{successful}");
+    let refused = "<Failed><member><Id>c</Id><Code>ServiceUnavailable</Code>";
+    assert!(failed.starts_with(refused) && failed.contains("<SenderFault>false</SenderFault>"), "{failed}");
+    let mut bodies: Vec<String> = site.received(RAW_QUEUE).await.into_iter().map(|one| one.body).collect();
+    bodies.sort();
+    assert_eq!(bodies, ["1", "2"]);
 }
 
 #[tokio::test]
@@ -102,6 +143,12 @@ async fn wrong_messages_are_refused_in_the_words_of_sns() {
     let long_subject = "x".repeat(101);
     let long = "x".repeat((256 << 10) + 1);
     let elsewhere = TOPIC_ARN.replace("us-east-1", "eu-west-1");
+    let unwritable = |what: &str, c: &str| {
+        format!(
+            "{what} Reason: it has the character #x{c}. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | \
+             #x10000 to #x10FFFF"
+        )
+    };
     let structured =
         |text| [("TopicArn", TOPIC_ARN), ("Message", text), ("MessageStructure", "json")].to_vec();
     for (parameters, what) in [
@@ -122,6 +169,16 @@ async fn wrong_messages_are_refused_in_the_words_of_sns() {
             vec![("Message", "text"), ("PhoneNumber", "+1")],
             "PhoneNumber Reason: +1 is not valid to publish to",
         ),
+        // What is wrong with the text comes before the telephone, and that before everything else.
+        (vec![("Message", " "), ("PhoneNumber", "+1")], "Empty message"),
+        (
+            vec![("Message", &long), ("PhoneNumber", "+1")],
+            "PhoneNumber Reason: +1 is not valid to publish to",
+        ),
+        (vec![("TopicArn", TOPIC_ARN), ("Message", "a\u{1}")], &unwritable("Message", "1")),
+        (structured(r#"{"default":"a\u000b"}"#), &unwritable("Message", "B")),
+        (structured(r#"{"default":"a","sqs":"\ufffe"}"#), &unwritable("Message", "FFFE")),
+        (attribute("String", STRING, "\u{0}"), &unwritable("MessageAttributes", "0")),
         (vec![("Message", "text")], "TopicArn Reason: An ARN must have at least 6 elements, not 1"),
         (
             vec![("Message", "text"), ("TopicArn", "a:b")],
@@ -229,6 +286,7 @@ async fn what_is_wrong_with_one_entry_refuses_them_all() {
     let site = Site::all().await;
     let long = "x".repeat(81);
     let half = "x".repeat((128 << 10) + 1);
+    let whole = "x".repeat((256 << 10) + 1);
     let eleven = [("a", "text"); 11];
     for (entries, code, text) in [
         (&[][..], "EmptyBatchRequest", "The batch request doesn't contain any entries.".to_owned()),
@@ -254,6 +312,11 @@ async fn what_is_wrong_with_one_entry_refuses_them_all() {
         ),
         (
             &[("a", half.as_str()), ("b", &half)][..],
+            "BatchRequestTooLong",
+            "The length of all the messages put together is more than the limit.".into(),
+        ),
+        (
+            &[("a", whole.as_str())][..],
             "BatchRequestTooLong",
             "The length of all the messages put together is more than the limit.".into(),
         ),

@@ -93,6 +93,7 @@ async fn wrong_messages_are_refused_in_the_words_of_sqs() {
     let long = "One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.";
     let many: serde_json::Map<String, Value> =
         (0..11).map(|n| (n.to_string(), json!({ "DataType": "String", "StringValue": "v" }))).collect();
+    let trace = |value: &str| json!({ "AWSTraceHeader": { "DataType": "String", "StringValue": value } });
     let contents = (400, "com.amazonaws.sqs#InvalidMessageContents", "InvalidMessageContents", characters);
     for (input, error) in [
         (json!({ "QueueUrl": EMPTY_QUEUE }), missing(MESSAGE_BODY)),
@@ -108,6 +109,11 @@ async fn wrong_messages_are_refused_in_the_words_of_sqs() {
         (message("MessageAttributes", attribute("", "StringValue", "v")), invalid(bad_type)),
         (message("MessageAttributes", attribute("String", "StringValue", "")), invalid(empty)),
         (message("MessageAttributes", attribute("String", "StringValue", "\u{1}")), invalid(characters)),
+        (message("MessageSystemAttributes", trace("Root=\u{1}")), invalid(characters)),
+        (
+            message("MessageSystemAttributes", trace(&"x".repeat(2_049))),
+            invalid("Message system attribute 'AWSTraceHeader' must be shorter than 2049 bytes."),
+        ),
         (
             message("MessageAttributes", Value::Object(many)),
             invalid("Number of message attributes [11] exceeds the allowed maximum [10]."),

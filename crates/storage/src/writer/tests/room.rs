@@ -52,6 +52,17 @@ fn at_its_limit_the_store_keeps_what_is_owed_and_nothing_else() {
 }
 
 #[test]
+fn what_adds_to_a_full_store_is_refused_in_its_commit_and_everything_else_is_done() {
+    let world = full();
+    let blocked = world.block();
+    let adds = world.writer.transact_if_room(|_| Ok(7));
+    let other = world.writer.transact(|_| Ok(8));
+    drop(blocked);
+    assert!(matches!(adds.wait(), Err(StoreError::Full(_))));
+    assert_eq!(other.wait().expect("it adds nothing"), 8);
+}
+
+#[test]
 fn history_makes_way_for_intents_without_a_refusal() {
     let world = small();
     for n in 1..=100 {
