@@ -22,7 +22,7 @@ pub struct Edit<'t> {
     done: Vec<Done>,
 }
 
-/// What a command changed, for the hub to know behind the commit.
+/// What a command changed, for the hub to know after the commit.
 enum Done {
     Topic(Topic),
     Queue(StoredQueue, QueueSettings),

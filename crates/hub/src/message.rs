@@ -66,7 +66,7 @@ enum MessageError {
     Sign(#[source] SnsKeyError),
 }
 
-/// How the messages of each subscription are written. Copies share what stands in messages.
+/// How the messages of each subscription are written. Copies share the names in messages.
 #[derive(Clone)]
 pub(crate) struct Writing {
     names: Names,
@@ -84,7 +84,7 @@ pub(crate) struct Writing {
 #[derive(Clone)]
 struct Form {
     queue: Arc<str>,
-    /// What stands in its envelopes; `None` for one without an envelope.
+    /// The names in its envelopes; `None` for one without an envelope.
     names: Option<Arc<sns::Names>>,
 }
 
@@ -179,7 +179,7 @@ impl Writing {
         }
     }
 
-    /// What stands in the envelopes of a subscription; `None` for one without an envelope.
+    /// The names in the envelopes of a subscription; `None` for one without an envelope.
     fn names_in(&self, subscription: SubscriptionId, topic: TopicId) -> Option<Arc<sns::Names>> {
         match self.forms.get(&subscription) {
             Some(form) => form.names.clone(),

@@ -38,7 +38,7 @@ pub struct SubscriptionArn {
     pub uuid: Uuid,
 }
 
-/// Why a text is no subscription ARN.
+/// Why a text is not the ARN of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubscriptionArnError {
     /// Fewer than six parts: no ARN at all.

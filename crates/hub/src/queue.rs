@@ -57,7 +57,7 @@ impl Queue {
         self.shared.id
     }
 
-    /// It is no more: who waits for a message of it hears that.
+    /// The queue is gone: whoever waits for a message of it hears that.
     pub(crate) fn delete(&self) {
         self.shared.is_gone.send_replace(true);
     }
@@ -223,7 +223,7 @@ impl Hub {
         Ok(received)
     }
 
-    /// Deletes messages; one result for each handle. A message that is gone already is no error, and neither is a handle of an
+    /// Deletes messages; one result for each handle. A message that is gone already is not an error, and neither is a handle of an
     /// earlier receive.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ const NAMED_BYTES: usize = 1 + 8 + 8 + 4;
 /// Of HMAC-SHA256's 32 bytes.
 const MAC_BYTES: usize = 16;
 
-/// Why a text is no handle of a queue.
+/// Why a text is not the handle of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandleError {
     /// This hub never wrote it.

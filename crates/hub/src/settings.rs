@@ -11,12 +11,12 @@ use crate::Names;
 /// The default of [`Config::max_long_polls`].
 pub const MAX_LONG_POLLS: usize = 1_024;
 
-/// What the hub is told when it is built.
+/// What the hub is built with.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Account and region.
     pub names: Names,
-    /// The address that stands in messages (`--hub-url`), without a slash at its end.
+    /// The address in messages (`--hub-url`), without a slash at its end.
     pub hub_url: String,
     /// Receives that may wait at the same time; one more is refused, once the queue turned out to be empty.
     pub max_long_polls: usize,

@@ -29,7 +29,7 @@ pub const RAW_QUEUE: &str = "profile-raw";
 pub const EMPTY_QUEUE: &str = "nothing";
 /// The token of the webhook's pending subscription.
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-/// What stands in messages.
+/// The address in messages.
 pub const HUB_URL: &str = "https://hub.example.com";
 /// The account of all names.
 pub const ACCOUNT: &str = "000000000000";

@@ -113,7 +113,7 @@ fn is_signed(parts: &Parts) -> bool {
 /// What the client's tracing says of the request.
 fn trace(headers: &HeaderMap) -> Option<&str> {
     let trace = headers.get("x-amzn-trace-id")?.to_str().ok()?;
-    // It is no part of the message: what is no trace is left out.
+    // The trace is not a part of the message: one that is too long is left out.
     (1..=MAX_TRACE).contains(&trace.len()).then_some(trace)
 }
 
@@ -150,7 +150,7 @@ fn refuse_body(headers: &HeaderMap, error: BodyError, id: RequestId) -> Reply {
 }
 
 fn target(headers: &HeaderMap) -> Option<&str> {
-    // A target that is no text names no operation that we know.
+    // A target that is not text names no operation that we know.
     headers.get("x-amz-target").map(|target| target.to_str().unwrap_or_default())
 }
 

@@ -27,7 +27,7 @@ pub mod sns;
 pub mod sqs;
 mod xml;
 
-/// What the routers are told when they are built.
+/// What the routers are built with.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The address in queue URLs, without a slash at its end; each request's own Host where it is `None`.

@@ -2,7 +2,7 @@
 //!
 //! To add one: a folder beside [`http`] with `mod.rs` (its manual, its config, its `impl Sink`) and `tests.rs` (its own, and the suite
 //! `delivery::sink::conformance`); name it here; hand it to `delivery::sink::Sinks` in the binary. An attempt never takes longer than its
-//! subscription's timeout, asks `delivery::guard` about every address that it dials, and tells nothing of what a name resolved to.
+//! subscription's timeout, asks `delivery::guard` about every address that it dials, and says nothing of what a name resolved to.
 
 pub mod http;
 pub mod sns;

@@ -555,8 +555,9 @@ impl<B: Backend> Worker<B> {
 
     /// What nobody was promised may wait for space like an outcome, but takes nothing of what is kept free for those.
     fn drop_what_has_no_room(&mut self) {
-        let asks = |transaction: &Box<dyn Transaction>| transaction.growth() == Growth::Kept;
-        if self.batch.settlements.iter().all(Settlement::is_owed) && !self.batch.transactions.iter().any(asks)
+        let asks = |transaction: &dyn Transaction| transaction.growth() == Growth::Kept;
+        if self.batch.settlements.iter().all(Settlement::is_owed)
+            && !self.batch.transactions.iter().any(|one| asks(&**one))
         {
             return;
         }
@@ -571,7 +572,7 @@ impl<B: Backend> Worker<B> {
                 reply.send(Err(error.clone()), &mut rings);
             }
         }
-        for transaction in self.batch.transactions.extract_if(.., |transaction| asks(transaction)) {
+        for transaction in self.batch.transactions.extract_if(.., |one| asks(&**one)) {
             transaction.finish(Err(error.clone()), &mut rings);
         }
     }

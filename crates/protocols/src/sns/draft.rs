@@ -24,7 +24,7 @@ pub(super) struct Read {
     pub bytes: usize,
 }
 
-/// Where a message stands. A batch has one limit for all of its messages, and one target.
+/// Where a message is. A batch has one limit for all of its messages, and one target.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Alone,

@@ -24,7 +24,7 @@ impl Error {
         Self { code, status, message: message.into() }
     }
 
-    /// `what` is written behind `Invalid parameter: `.
+    /// `what` follows `Invalid parameter: `.
     pub(super) fn invalid(what: &str) -> Self {
         Self::new("InvalidParameter", StatusCode::BAD_REQUEST, format!("Invalid parameter: {what}"))
     }
@@ -91,7 +91,7 @@ impl Error {
         Self::new("NotFound", StatusCode::NOT_FOUND, format!("{what} does not exist"))
     }
 
-    /// What stands in a file is changed there.
+    /// What a file declares is changed in that file.
     pub(super) fn of_file(what: &str) -> Self {
         let text = format!("{what} is declared in a configuration file of the gateway, and changes there");
         Self::new("AuthorizationError", StatusCode::FORBIDDEN, text)

@@ -21,7 +21,7 @@ pub fn of_attributes<'a>(
         add(digest, name.as_bytes());
         add(digest, data_type.as_bytes());
         digest.update([if binary { 2 } else { 1 }]);
-        // What is no base64 is digested as it stands: so the client's digest differs, and it says so.
+        // What is not base64 is digested as it is: the client's digest differs then, and it says so.
         match binary.then(|| STANDARD.decode(value)) {
             Some(Ok(bytes)) => add(digest, &bytes),
             _ => add(digest, value.as_bytes()),

@@ -163,7 +163,7 @@ impl Error {
         Self::new(Kind::Internal, "The request failed because of an internal error.")
     }
 
-    /// What stands in a file is changed there.
+    /// What a file declares is changed in that file.
     fn of_file(kind: Entities, label: &str) -> Self {
         let text = format!(
             "The {kind} {label} is declared in a configuration file of the gateway, and changes there."

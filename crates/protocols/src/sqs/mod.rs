@@ -1,7 +1,7 @@
 //! SQS in AWS JSON 1.0 and in the older Query protocol: one file for each action.
 //!
 //! In JSON an action's operation name stands in `X-Amz-Target`, its input is one JSON object and so is its output; what is absent from an output
-//! is left out, never `null` or empty. Requests may come to `/` or to the path of a queue URL. A queue that stands in a file is changed there.
+//! is left out, never `null` or empty. Requests may come to `/` or to the path of a queue URL. A queue that a file declares is changed in that file.
 //!
 //! [`query`] makes JSON of the older protocol's forms, and XML of what comes of them: no action knows which one is spoken.
 
@@ -160,7 +160,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     // serde would read a struct from an array, too.
     let text = body.trim_ascii_start();
     if !text.starts_with(b"{") {
-        return Err(Error::malformed("the body is no JSON object"));
+        return Err(Error::malformed("the body is not a JSON object"));
     }
     serde_json::from_slice(text).map_err(|error| Error::malformed(&error.to_string()))
 }

@@ -15,7 +15,7 @@ const MAX_RETRY_AFTER: usize = 64;
 const MAX_LINE: usize = 4 << 10;
 /// Trailer lines of a chunked body.
 const MAX_TRAILERS: usize = 64;
-/// What every answer begins with, but for empty lines.
+/// What every answer begins with, except for empty lines.
 const BEGINS: &[u8] = b"HTTP/1.";
 
 /// What a head says that matters.
@@ -31,7 +31,7 @@ pub struct Head {
     pub keep: bool,
 }
 
-/// What stands at the beginning of the bytes that have come.
+/// What is at the beginning of the bytes that have come.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// Not yet a whole head.
@@ -48,12 +48,12 @@ pub type Invalid = &'static str;
 /// Reads a head.
 ///
 /// # Errors
-/// If this is no answer and will never be one.
+/// If this is not an answer, and will never become one.
 pub fn head(bytes: &[u8]) -> Result<Parsed, Invalid> {
     let mut lines = Lines { rest: bytes };
     let first = loop {
         match lines.next() {
-            // Some servers send an empty line behind the body of the answer before.
+            // Some servers send an empty line after the body of the answer before.
             Some([]) => {}
             Some(line) => break line,
             None if may_begin(lines.rest) => return partial(bytes),
@@ -256,7 +256,7 @@ pub enum Chunk {
     Size,
     /// So many bytes.
     Data(u64),
-    /// The line's end behind the data.
+    /// The line's end after the data.
     DataEnd,
     /// A line of the trailer; the number of those before it.
     Trailer(usize),
@@ -271,7 +271,7 @@ impl Framing {
     }
 
     /// Takes what it can of the body from `bytes` and hands the content to `content`, piece by piece. What it leaves is the beginning of
-    /// something that has not come whole, or comes behind the body.
+    /// something that has not come whole, or comes after the body.
     ///
     /// # Errors
     /// If a chunk makes no sense: where the body ends is unknown.
@@ -347,7 +347,7 @@ fn take_line(bytes: &mut BytesMut) -> Result<Option<BytesMut>, Invalid> {
     Ok(Some(line))
 }
 
-/// Of a chunk; what stands behind a `;` means nothing to us.
+/// Of a chunk; what follows a `;` means nothing to us.
 fn size(line: &[u8]) -> Result<u64, Invalid> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
     if digits.is_empty() || digits.len() > 15 || !digits.iter().all(u8::is_ascii_hexdigit) {

@@ -1,6 +1,6 @@
 //! One connection: its requests, one at a time, and its end.
 //!
-//! The attempt itself reads and writes: no task stands between it and the socket, so that a delivery costs one wake-up.
+//! The attempt itself reads and writes: no task is between it and the socket, so that a delivery costs one wake-up.
 
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -21,7 +21,7 @@ use super::{AttemptError, BODY_WITHIN, MAX_BODY, Request};
 
 /// What is read at once, in bytes.
 const READ: usize = 4 << 10;
-/// A body up to this size is copied behind its head, so that both leave in one write; a larger one leaves by itself.
+/// A body up to this size is copied after its head, so that both leave in one write; a larger one leaves by itself.
 const MAX_COPIED: usize = 64 << 10;
 
 /// A stream to an endpoint, in the clear or over TLS.
@@ -45,7 +45,7 @@ pub(super) struct Connection {
 pub(super) enum SendError {
     /// The connection ended before anything that could be read as an answer.
     Unanswered(String),
-    /// Something came that is no HTTP, or too much of it.
+    /// Something came that is not HTTP, or too much of it.
     Invalid(String),
 }
 
@@ -131,7 +131,7 @@ impl Connection {
                 content(data);
             });
             if framing.has_ended() && taken.is_ok() {
-                // Nobody asked for what comes behind.
+                // Nobody asked for what follows.
                 return if self.buffer.is_empty() { End::Reached } else { End::CutShort };
             }
             if taken.is_err() || total > MAX_BODY {
@@ -225,7 +225,7 @@ impl Sending {
     }
 }
 
-/// Whether an empty line came with the bytes behind `looked_at`, or so much that there should have been one.
+/// Whether an empty line came with the bytes after `looked_at`, or so much that there should have been one.
 fn may_hold_a_head(bytes: &[u8], looked_at: usize) -> bool {
     let new = &bytes[looked_at.saturating_sub(3)..];
     let mut ends = new.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
@@ -241,7 +241,7 @@ fn is_http_so_far(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(b'\r' | b'\n')) || bytes[..known] == BEGINS[..known]
 }
 
-/// The head of a POST, with the empty line behind it.
+/// The head of a POST, with the empty line after it.
 fn head_of(request: &Request) -> Vec<u8> {
     let endpoint = &request.endpoint;
     let copied = if request.body.len() > MAX_COPIED { 0 } else { request.body.len() };
@@ -268,7 +268,7 @@ fn head_of(request: &Request) -> Vec<u8> {
 }
 
 fn invalid(why: &'static str) -> SendError {
-    SendError::Invalid(format!("what came is no answer: {why}"))
+    SendError::Invalid(format!("what came is not an answer: {why}"))
 }
 
 fn unanswered(error: Option<&io::Error>) -> SendError {

@@ -83,7 +83,7 @@ pub struct Request {
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status, if there was an answer. Then it alone decides: what breaks off behind the head changes nothing.
+    /// The status, if there was an answer. Then it alone decides: what breaks off after the head changes nothing.
     pub status: Option<u16>,
     /// From the beginning to the end of what was read, without the wait for a free connection.
     pub took: Duration,
@@ -154,7 +154,7 @@ impl Client {
         self.turns.waiting()
     }
 
-    /// What was seen stands, wherever the deadline ends this.
+    /// What was seen counts, wherever the deadline ends this.
     async fn converse(&self, attempt: &mut Attempt<'_>, seen: &mut Seen) -> Result<(), AttemptError> {
         let request = attempt.request;
         let Some((head, mut connection)) = self.head(attempt).await? else { return Ok(()) };

@@ -20,7 +20,7 @@ use crate::http::{AttemptError, Client, Reply, Request};
 
 /// How much of an answer's body the SDK reads: SNS's answers have less than 2 KiB.
 const MAX_BODY: usize = 32 << 10;
-/// What stands in the place of a session token.
+/// What replaces a session token.
 const HIDDEN: &str = "[session token]";
 
 /// Headers that the client writes itself.
