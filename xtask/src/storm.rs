@@ -23,7 +23,7 @@ impl Options {
                 (None, [value, tail @ ..]) => (*first, *value, tail),
                 (None, []) => return Err(format!("`{first}` needs a number, or is unknown; {KNOWN}")),
             };
-            let number = || format!("`{value}` is no number for {name}");
+            let number = || format!("`{value}` is not a number for {name}");
             match name {
                 "--kills" => options.kills = value.parse().map_err(|_| number())?,
                 "--weather" if WEATHER.contains(&value) => options.weather = Some(value.to_owned()),

@@ -31,7 +31,7 @@ pub(crate) async fn metrics(State(node): State<Node>) -> Result<Response, Error>
     prometheus_client::encoding::text::encode(&mut text, &registry).map_err(|_| Error {
         status: axum::http::StatusCode::INTERNAL_SERVER_ERROR,
         message: "the metrics could not be written".into(),
-        hint: "this is a defect of ours".into(),
+        hint: "this is a bug in Retrohook".into(),
     })?;
     Ok(([(CONTENT_TYPE, OPEN_METRICS)], text).into_response())
 }

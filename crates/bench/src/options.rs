@@ -66,7 +66,7 @@ impl Options {
     fn set(&mut self, word: &str, value: &str) -> Result<(), String> {
         let number = |least: u64| match value.parse::<u64>() {
             Ok(number) if number >= least => Ok(number),
-            _ => Err(format!("{word}: `{value}` is no number of at least {least}")),
+            _ => Err(format!("{word}: `{value}` is not a number of at least {least}")),
         };
         match word {
             "--retrohook" => self.programs.retrohook = value.into(),

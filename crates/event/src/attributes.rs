@@ -146,8 +146,8 @@ pub enum ValueError {
     /// There is no value, or an empty one.
     #[error("there is no value")]
     Empty,
-    /// The value stands in the field of another kind.
-    #[error("the value of a {0:?} stands in the field of another kind")]
+    /// The value is in the field of another type.
+    #[error("the value of a {0:?} is in the field of another type")]
     Field(Kind),
     /// A `Number` is none.
     #[error("the value is not a number")]

@@ -90,7 +90,7 @@ pub enum RenderError {
         source: serde_json::Error,
     },
     /// What stands beside a message's text does not read.
-    #[error("what stands beside the text of message {id} does not read")]
+    #[error("what is stored beside the text of message {id} cannot be read")]
     Details {
         /// The event.
         id: crate::EventId,

@@ -56,7 +56,7 @@ impl EventId {
 
 /// The text is no UUID.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no event id: write it as a UUID, with or without hyphens")]
+#[error("`{0}` is not an event id: write it as a UUID, with or without hyphens")]
 pub struct ParseIdError(String);
 
 impl FromStr for EventId {
@@ -114,7 +114,7 @@ mod tests {
         let error = "profile".parse::<EventId>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`profile` is no event id: write it as a UUID, with or without hyphens"
+            "`profile` is not an event id: write it as a UUID, with or without hyphens"
         );
     }
 }

@@ -93,7 +93,7 @@ impl fmt::Display for UnknownReason {
 
 /// The text names no reason that this version knows.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no reason of an unknown outcome")]
+#[error("`{0}` is not a reason for an unknown outcome")]
 pub struct ParseReasonError(String);
 
 impl FromStr for UnknownReason {
@@ -206,6 +206,6 @@ mod tests {
         }
         assert_eq!((Outcome::Succeeded.as_str(), Outcome::Succeeded.reason()), ("succeeded", None));
         let error = "bored".parse::<UnknownReason>().unwrap_err();
-        assert_eq!(error.to_string(), "`bored` is no reason of an unknown outcome");
+        assert_eq!(error.to_string(), "`bored` is not a reason for an unknown outcome");
     }
 }

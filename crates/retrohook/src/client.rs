@@ -48,7 +48,7 @@ pub async fn ask(node: &Listen, method: &str, target: &str, patience: Duration) 
             Listen::Unix(path) => {
                 exchange(UnixStream::connect(path).await?, method, "localhost", target, "").await
             }
-            Listen::Off => Err("`off` is no address".into()),
+            Listen::Off => Err("`off` is not an address".into()),
         }
     };
     tokio::time::timeout(patience, exchange).await?

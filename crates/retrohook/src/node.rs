@@ -101,7 +101,7 @@ pub enum StartError {
     #[error("--allow-endpoints: {0}")]
     AllowEndpoints(String),
     /// `--hub-url` is no URL.
-    #[error("--hub-url: `{0}` is no address for messages: write it like https://hooks.example.com")]
+    #[error("--hub-url: `{0}` is not an address for messages: write it like https://hooks.example.com")]
     HubUrl(String),
     /// The data directory.
     #[error("cannot use the data directory (--data-dir)")]

@@ -47,7 +47,7 @@ fn ask(admin: &Listen) -> Result<Report, String> {
     serde_json::from_str(&answer.body).map_err(|_| {
         let told: Option<serde_json::Value> = serde_json::from_str(&answer.body).ok();
         let told = told.as_ref().and_then(|told| told["message"].as_str());
-        let told = told.unwrap_or("what listens there is no admin port of Retrohook");
+        let told = told.unwrap_or("what listens there is not an admin port of Retrohook");
         format!("{place} answered {}: {told}", answer.status)
     })
 }

@@ -71,7 +71,7 @@ fn hub_and_deliveries_drain_while_a_request_is_still_under_way() {
     let mut open = scene.put_and_wait_for_upstream("?script=wait");
     let (admin, hub) = (scene.admin(), scene.gateway().address("hub"));
     let worker = || admin.get("/retrohook/subscriptions/1").json()["worker"]["state"].clone();
-    assert_eq!(worker(), "running");
+    wait::until("the worker to run", || (worker() == "running").then_some(()));
     let mut gateway = scene.take_gateway();
     gateway.signal(Signal::TERM);
     wait::until("the worker to be drained", || (worker() == "drained").then_some(()));

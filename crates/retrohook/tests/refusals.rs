@@ -393,7 +393,7 @@ fn a_check_of_no_data_says_so_and_makes_none() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let dir = place.path().join("nothing");
     let (well, output) = check(&dir);
-    assert!(!well && output.contains("there is no directory") && output.contains("nothing"), "{output}");
+    assert!(!well && output.contains("there is not a directory") && output.contains("nothing"), "{output}");
     assert!(
         output.contains("--data-dir") && output.contains("./retrohook-data"),
         "what to give instead: {output}"

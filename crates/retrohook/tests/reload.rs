@@ -101,7 +101,7 @@ fn a_file_with_problems_changes_nothing_and_each_problem_is_named() {
         let hint = printed.lines().nth(told + 1).unwrap_or_default();
         assert!(hint.trim_start().starts_with("hint: "), "{printed}");
     }
-    let end = "retrohook: not reloaded: the configuration has 2 problems; the old configuration stands (generation 1)";
+    let end = "retrohook: not reloaded: the configuration has 2 problems; the old configuration stays (generation 1)";
     assert!(printed.lines().last().is_some_and(|line| line == end), "{printed}");
     serves(&scene, 1, "refused");
 
@@ -163,7 +163,7 @@ fn a_bug_in_a_reload_costs_that_reload_alone() {
     let changed = scene.setup.config.replace("strip_path: true", "strip_path: true, methods: [PUT]");
     let printed = scene.reload(&changed);
     assert!(printed.contains("this is a bug in Retrohook"), "{printed}");
-    assert!(printed.contains("the old configuration stands (generation 1)"), "{printed}");
+    assert!(printed.contains("the old configuration stays (generation 1)"), "{printed}");
     serves(&scene, 1, "refused");
     assert_eq!(scene.send("GET", "/mockbin/x").expect("an answer").status, 200);
     taken(&scene, &changed, 2);
@@ -205,7 +205,7 @@ fn the_command_prints_what_came_of_it_over_tcp_and_over_a_unix_socket() {
     let place = format!("{}:", scene.setup.config_file().display());
     assert!(!well && printed.is_empty() && complaints.starts_with(&place), "{printed}{complaints}");
     assert!(complaints.contains("services[0].routes[0].strip_path: ") && complaints.contains("\n  hint: "));
-    let end = "retrohook: not reloaded: the configuration has a problem; the old configuration stands (generation 2)";
+    let end = "retrohook: not reloaded: the configuration has a problem; the old configuration stays (generation 2)";
     assert_eq!(complaints.lines().last(), Some(end));
     serves(&scene, 2, "refused");
 

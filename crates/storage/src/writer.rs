@@ -253,7 +253,7 @@ impl Writer {
     /// If the store takes no new promises now.
     pub fn admits(&self) -> Result<()> {
         if self.is_latched() {
-            return Err(StoreError::Latched("the log tells more".into()));
+            return Err(StoreError::Latched("the log lines say more".into()));
         }
         if let Some(taken) = self.stalled_for() {
             return Err(StoreError::Stalled(taken));

@@ -82,7 +82,7 @@ pub(super) fn read(config: &Value) -> Result<Valid, Vec<ConfigProblem>> {
         problems.push(ConfigProblem {
             pointer: "/realm".into(),
             message: "a realm has no quotes, backslashes and control characters".into(),
-            hint: "it stands between quotes in `WWW-Authenticate`".into(),
+            hint: "it is written between quotes in `WWW-Authenticate`".into(),
         });
     }
     if problems.is_empty() { Ok(Valid { config, headers }) } else { Err(problems) }

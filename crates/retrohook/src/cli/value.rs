@@ -22,7 +22,7 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
         "" | "s" => 1,
         "m" => 60,
         "h" => 3_600,
-        _ => return Err(format!("`{unit}` is no unit here: {forms}")),
+        _ => return Err(format!("`{unit}` is not a unit here: {forms}")),
     };
     let seconds = number.checked_mul(factor).filter(|seconds| *seconds <= MAX_SECONDS);
     seconds.ok_or_else(|| "it is too long: the most is `24h`".into())
@@ -39,7 +39,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
         "TiB" => 1 << 40,
-        _ => return Err(format!("`{unit}` is no unit here: {forms}")),
+        _ => return Err(format!("`{unit}` is not a unit here: {forms}")),
     };
     number.checked_mul(factor).ok_or_else(|| "it is too large: the most is `16777215TiB`".into())
 }

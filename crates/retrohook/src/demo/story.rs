@@ -111,7 +111,7 @@ impl Story {
     }
 
     async fn failing_change(&mut self) -> Result<(), DemoError> {
-        self.round("a change that fails is no event");
+        self.round("a change that fails makes no event");
         let before = self.events().await?;
         self.put("/profiles/ada", "", 422).await?;
         self.put("/profiles/bob", "Builder", 200).await?;
@@ -139,7 +139,7 @@ impl Story {
     }
 
     async fn killed(&mut self) -> Result<(), DemoError> {
-        self.round("the gateway is killed in mid-request, and still tells");
+        self.round("the gateway is killed in mid-request, and still reports");
         let url = format!("http://{}/profiles/ada?think=60", self.gateway.proxy);
         let asking = tokio::spawn(async move {
             http::send("PUT", &url, &body("Analyst")).await.map(|answer| answer.status)
@@ -155,12 +155,12 @@ impl Story {
         self.timeline.step("gateway", &format!("kill -9 {pid}"));
         let told = asking.await.map_err(|_| DemoError::Missed("the client's end".into()))?;
         self.expect(told.is_err(), "the client to lose its connection")?;
-        self.timeline.step("client", "connection lost: nobody told it whether the change happened");
+        self.timeline.step("client", "connection lost: it does not know whether the change happened");
         self.gateway.launch().await?;
         self.timeline.step("gateway", "started again: finds an open intent, publishes it as unknown");
         self.wait_for_both("/profiles/ada", "unknown").await?;
         self.show_both("/profiles/ada", "Analyst", "fresh").await?;
-        self.timeline.note("what was executed was told, although nobody lived to see the answer");
+        self.timeline.note("what was executed was reported, although the answer was lost");
         Ok(())
     }
 
@@ -170,7 +170,7 @@ impl Story {
         let events = self.events().await?;
         self.expect(events == executed.len(), "as many events as executed changes")?;
         self.timeline.intro(&format!(
-            "\nAll {} rounds happened: {} changes executed, {events} events told, none lost, one of them unknown.",
+            "\nAll {} rounds happened: {} changes executed, {events} events delivered, none lost, one of them unknown.",
             self.rounds,
             executed.len()
         ));

@@ -421,7 +421,7 @@ impl Reloader {
             }
         }
         let message = match self.unsure.is_some() {
-            false => format!("{cause}; the old configuration stands (generation {generation})"),
+            false => format!("{cause}; the old configuration stays (generation {generation})"),
             true if self.is_unfinished => {
                 format!(
                     "{cause}; routes are those of the old configuration (generation {generation}) until then"

@@ -89,7 +89,7 @@ fn a_full_disk_leaves_the_old_configuration_and_takes_the_new_one_later() {
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert!(finds_the_route(&scene) && idle(&scene) == 0);
     let printed = scene.reload(&changed);
-    assert!(printed.contains("the old configuration stands (generation "), "{printed}");
+    assert!(printed.contains("the old configuration stays (generation "), "{printed}");
     assert!(finds_the_route(&scene) && idle(&scene) == 0);
 
     filler.stop();

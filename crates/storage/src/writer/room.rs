@@ -79,7 +79,7 @@ impl Gauge {
     /// Why a change is refused; it is counted.
     pub(super) fn refuse(&self) -> StoreError {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        StoreError::Full(self.cause().as_deref().unwrap_or("the log tells more").to_owned())
+        StoreError::Full(self.cause().as_deref().unwrap_or("the log lines say more").to_owned())
     }
 
     pub(super) fn cleared(&self) -> u64 {

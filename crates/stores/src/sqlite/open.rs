@@ -150,7 +150,7 @@ pub enum OpenError {
 }
 
 fn whence_more(dir: Option<&Path>) -> String {
-    dir.map_or_else(String::new, |dir| format!(": `retrohook check --data {}` tells more", dir.display()))
+    dir.map_or_else(String::new, |dir| format!(": `retrohook check --data {}` says more", dir.display()))
 }
 
 /// Opens the store of a directory as a new incarnation, for as long as the answer lives.

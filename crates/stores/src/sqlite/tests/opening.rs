@@ -86,7 +86,7 @@ fn what_is_no_database_is_left_as_it_is() {
     assert_eq!(
         store.refusal(),
         "TMP/data/retrohook.db is damaged or no SQLite database; it was left as it is: `retrohook check --data \
-         TMP/data` tells more"
+         TMP/data` says more"
     );
     assert_eq!(std::fs::read_to_string(store.files().database).unwrap(), text);
 }
