@@ -46,6 +46,16 @@ pub struct Merged {
     pub other_ids: Vec<OtherId>,
     /// What an API made and refers to another id than before: its row is to be written anew.
     pub rewritten: Vec<Entity>,
+    /// Memberships that an API made and that are there twice since two consumers are one.
+    pub doubled: Vec<Uuid>,
+}
+
+impl Merged {
+    /// Rows that APIs' entities no longer have.
+    pub fn gone(&self) -> Vec<(Kind, Uuid)> {
+        let adopted = self.adopted.iter().map(|one| (one.kind, one.id));
+        adopted.chain(self.doubled.iter().map(|id| (Kind::Acl, *id))).collect()
+    }
 }
 
 /// An entity of a file whose id is not the one that it is declared with: the file adopted what an API had made, and whatever refers to it still
@@ -83,7 +93,7 @@ impl Whole {
     /// As [`Whole::merge`], with the ids that entities of the file got before.
     pub fn merge_knowing(mut file: Set, mut api: Set, known: &[OtherId]) -> Merged {
         let (mut adopted, mut other_ids) = (Vec::new(), Vec::new());
-        let mut referring = HashSet::new();
+        let (mut referring, mut doubled) = (HashSet::new(), Vec::new());
         for kind in Kind::ALL {
             // What refers to them comes after them.
             let known =
@@ -94,6 +104,9 @@ impl Whole {
             kind.with(&mut Adopt { file: &mut file, api: &mut api, adopted: &mut adopted, ids: &mut ids });
             refer(&mut file, &ids.of_file);
             referring.extend(refer(&mut api, &ids.of_api));
+            if *kind == Kind::Consumer && !ids.of_api.is_empty() {
+                doubled = without_doubles(&mut api.acls);
+            }
             let mut now = ids.of_file;
             for (declared, id) in before {
                 let id = now.remove(&id).unwrap_or(id);
@@ -107,7 +120,7 @@ impl Whole {
         let mut rewritten = Rewritten { api: &api, referring: &referring, found: Vec::new() };
         Kind::ALL.iter().for_each(|kind| kind.with(&mut rewritten));
         let rewritten = rewritten.found;
-        Merged { whole: Self::of(file, api), adopted, other_ids, rewritten }
+        Merged { whole: Self::of(file, api), adopted, other_ids, rewritten, doubled }
     }
 
     /// Puts both together as they are.
@@ -343,6 +356,19 @@ fn refer(set: &mut Set, ids: &HashMap<Uuid, Uuid>) -> Vec<(Kind, Uuid)> {
         Plugin { service, route, consumer, ..one }
     });
     [of_services, of_routes, of_targets, of_keys, of_acls, of_plugins].concat()
+}
+
+/// Leaves the first of those that are the same one; the ids of the others.
+fn without_doubles<T: Item>(list: &mut Vec<Arc<T>>) -> Vec<Uuid> {
+    let (mut taken, mut doubles) = (HashSet::new(), Vec::new());
+    list.retain(|one| {
+        let is_new = one.keys().into_iter().all(|key| taken.insert(key));
+        if !is_new {
+            doubles.push(one.id());
+        }
+        is_new
+    });
+    doubles
 }
 
 /// Which ones are another value now.

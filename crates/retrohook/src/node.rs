@@ -321,7 +321,9 @@ fn declared(
     let queues = before.iter().flat_map(Remembered::queues);
     remembered::keep_times(&mut set, api.queues.iter().chain(queues), files.started_at());
     let remembered = remembered.with_queues(&set);
-    let Merged { whole, adopted, other_ids, rewritten } = Whole::merge_knowing(set, api, &known);
+    let merged = Whole::merge_knowing(set, api, &known);
+    let gone = merged.gone();
+    let Merged { whole, adopted, other_ids, rewritten, .. } = merged;
     let implied = remote::missing(compiler, &whole, files.started_at());
     let whole = whole.with_implied(&implied);
     let remembered = remembered.with_ids(&other_ids);
@@ -361,7 +363,7 @@ fn declared(
     let kept = kept.iter().chain(&rewritten).map(control::rows::row).collect();
     let unstored = |error: storage::StoreError| StartError::Store(error.into());
     let staged = remembered.stage(&ledger.writer).map_err(unstored)?;
-    ledger.declare(whole.all(), remembered::with_rows(staged, adopted, kept))?;
+    ledger.declare(whole.all(), remembered::with_rows(staged, gone, kept))?;
     remembered::drop_unfinished(&ledger.writer).map_err(unstored)?;
     Ok((config, whole, other_ids))
 }

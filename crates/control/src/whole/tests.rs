@@ -191,6 +191,27 @@ fn two_consumers_of_an_api_that_a_file_declares_as_one_are_one() {
 }
 
 #[test]
+fn two_consumers_in_one_group_that_are_one_are_in_it_once() {
+    let mut api = made(PEOPLE);
+    let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let ann = (*api.consumers[0]).clone();
+    api.consumers = vec![
+        entities::Consumer { id: first, custom_id: None, ..ann.clone() }.into(),
+        entities::Consumer { id: second, username: None, ..ann }.into(),
+    ];
+    let membership = (*api.acls[0]).clone();
+    let acl = |id, consumer| Acl { id: Uuid::from_u128(id), consumer, ..membership.clone() }.into();
+    api.acls = vec![acl(3, first), acl(4, second)];
+    api.keyauth_credentials.clear();
+    let declared = "_format_version: '3.0'\nconsumers: [{ username: ann, custom_id: '1' }]\n";
+    let merged = Whole::merge(file(declared), api);
+    let left: Vec<_> = merged.whole.api().acls.iter().map(|one| (one.id.as_u128(), one.consumer)).collect();
+    assert_eq!((left, merged.rewritten.len()), (vec![(3, first)], 0));
+    let gone = [(Kind::Consumer, first), (Kind::Consumer, second), (Kind::Acl, Uuid::from_u128(4))];
+    assert_eq!(merged.gone(), gone);
+}
+
+#[test]
 fn a_file_adopts_by_the_place_too_and_nothing_is_double_after_that() {
     let subscribed = |more: &str| {
         file(&format!(

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use admin::reload::{self, Asked, Asks, Fault, Problem};
 use admin::{Configuration, Reloaded};
 use config::Report;
-use control::{Adopted, Control, Dangling, Merged, OtherId, Whole};
-use entities::Entity;
+use control::{Control, Dangling, Merged, OtherId, Whole};
+use entities::{Entity, Kind};
 use event::timestamp::Clock;
 use gateway::compile::CompileError;
 use gateway::snapshot::Retired;
@@ -24,6 +24,7 @@ use pipeline::ConfigProblem;
 use storage::entities::{Entities, Subscription};
 use storage::failpoint;
 use tokio::runtime::Runtime;
+use uuid::Uuid;
 
 use super::compiler::{self, Compiler};
 use super::delivering::{Declare, DeclareError, declared};
@@ -235,12 +236,19 @@ impl Reloader {
                 (made, kept.map(|kept| kept.other_ids()).unwrap_or_default())
             }
         };
+<<<<<<< HEAD
         let (mut files, now) = (checked.config.set.clone(), WallClock.now());
         remembered::keep_times(&mut files, api.queues.iter().chain(&self.whole.file().queues), now);
         let kept = checked.remembered.with_queues(&files);
         let Merged { whole, adopted, other_ids, rewritten } = Whole::merge_knowing(files, api, &known);
         let whole = whole.with_implied(&remote::missing(&self.compiler, &whole, now));
         let checked = Checked { remembered: kept.with_ids(&other_ids), ..checked };
+=======
+        let merged = Whole::merge_knowing(checked.config.set.clone(), api, &known);
+        let gone = merged.gone();
+        let Merged { whole, adopted, other_ids, rewritten, .. } = merged;
+        let checked = Checked { remembered: checked.remembered.with_ids(&other_ids), ..checked };
+>>>>>>> 7fcb7b2 (control: two consumers of one group that a file joins are in it once)
         let config = &checked.config;
         self.refuse_what_is_used(&whole)?;
         let hub_changes = control::hub_changes(self.whole.all(), whole.all());
@@ -262,7 +270,7 @@ impl Reloader {
         let changes = changes::described(&hub_changes);
         if declares {
             warnings.extend(reach::warnings(config, &self.reach));
-            self.declare(&checked, &whole, (adopted, rewritten))?;
+            self.declare(&checked, &whole, (gone, rewritten))?;
         } else {
             self.keep(&checked.remembered)?;
             self.unsure = Some(BROKE_OFF.into());
@@ -348,13 +356,13 @@ impl Reloader {
         &mut self,
         checked: &Checked,
         whole: &Whole,
-        (adopted, rewritten): (Vec<Adopted>, Vec<Entity>),
+        (gone, rewritten): (Vec<(Kind, Uuid)>, Vec<Entity>),
     ) -> Result<(), Refused> {
         let older = self.unsure.is_none().then_some((&**self.whole.all(), &self.entities));
         let staged = self.declare.stage(&checked.remembered).map_err(Refused::Declare)?;
         let was_unsure = self.unsure.replace(BROKE_OFF.into());
         let rewritten = rewritten.iter().map(control::rows::row).collect();
-        let also = remembered::with_rows(staged, adopted, rewritten);
+        let also = remembered::with_rows(staged, gone, rewritten);
         self.entities = self.declare.change(older, whole.all(), also).map_err(|error| {
             self.unsure = if error.left_all() { was_unsure } else { Some(report::with_causes(&error)) };
             self.is_unfinished |= matches!(error, DeclareError::Unfinished(_));

@@ -15,9 +15,14 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use config::Text;
+<<<<<<< HEAD
 use control::{Adopted, OtherId};
 use entities::{Kind, Queue, Set};
 use event::Timestamp;
+=======
+use control::OtherId;
+use entities::Kind;
+>>>>>>> 7fcb7b2 (control: two consumers of one group that a file joins are in it once)
 use serde::{Deserialize, Serialize};
 use storage::registry::Row;
 use storage::{StoreError, Tx, Writer, failpoint};
@@ -274,16 +279,16 @@ fn unreadable(why: impl std::fmt::Display) -> StoreError {
     StoreError::Damaged(format!("the configuration that the store remembers cannot be read: {why}"))
 }
 
-/// Keeps a configuration, forgets what APIs made and its files have now, and writes rows of what is the APIs' from now on.
+/// Keeps a configuration, forgets what APIs made and is `gone`, because its files have it now, and writes rows of what is the APIs' from now on.
 pub fn with_rows(
     staged: Staged,
-    adopted: Vec<Adopted>,
+    gone: Vec<(Kind, Uuid)>,
     rows: Vec<Row>,
 ) -> impl FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static {
     move |tx| {
         staged.keep(tx)?;
-        for one in &adopted {
-            tx.delete_row(one.kind.key(), one.id)?;
+        for (kind, id) in &gone {
+            tx.delete_row(kind.key(), *id)?;
         }
         rows.iter().try_for_each(|row| tx.put_row(row))
     }
