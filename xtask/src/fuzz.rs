@@ -44,7 +44,8 @@ impl Options {
                 }
             };
             let seconds = value.parse().ok().filter(|seconds| *seconds > 0);
-            options.seconds = seconds.ok_or_else(|| format!("`{value}` is not a number of seconds; {KNOWN}"))?;
+            options.seconds =
+                seconds.ok_or_else(|| format!("`{value}` is not a number of seconds; {KNOWN}"))?;
         }
         Ok(options)
     }

@@ -193,8 +193,7 @@ impl Node {
         let compiler = Compiler::new(&names, hubs.clone(), &ledger, clock.clone(), roots.clone());
         let (config, whole, other_ids) = declared(&files, given, &mut ledger, &compiler)?;
         report::entry("data", &format!("{} ({})", node.data_dir.display(), ledger.history()?));
-        let hub_url = node.hub_url.clone().unwrap_or_else(|| sockets.hub_url());
-        let reach = reach::Reach { hub_url, is_served: sockets.hub_is_served() };
+        let reach = sockets.reach(node.hub_url.clone());
         warn(reach::warnings(&config, &reach));
         let calls = Calls { allow, names: resolver, roots, descriptors: &descriptors };
         let hub = settings::hub(names, &reach, &descriptors);

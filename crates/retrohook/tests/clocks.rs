@@ -287,7 +287,7 @@ fn a_queue_of_a_file_is_as_old_after_a_start_as_before() {
         names.map(|name| attributes[name].as_str().expect("seconds").parse::<u64>().expect("a number"))
     };
     let [created, modified] = times(&world);
-    let mut restart = |world: &mut World, offset: &str| {
+    let restart = |world: &mut World, offset: &str| {
         world.scene.take_gateway().kill();
         world.clock.set(offset);
         world.scene.start_gateway();

@@ -236,19 +236,14 @@ impl Reloader {
                 (made, kept.map(|kept| kept.other_ids()).unwrap_or_default())
             }
         };
-<<<<<<< HEAD
         let (mut files, now) = (checked.config.set.clone(), WallClock.now());
         remembered::keep_times(&mut files, api.queues.iter().chain(&self.whole.file().queues), now);
         let kept = checked.remembered.with_queues(&files);
-        let Merged { whole, adopted, other_ids, rewritten } = Whole::merge_knowing(files, api, &known);
-        let whole = whole.with_implied(&remote::missing(&self.compiler, &whole, now));
-        let checked = Checked { remembered: kept.with_ids(&other_ids), ..checked };
-=======
-        let merged = Whole::merge_knowing(checked.config.set.clone(), api, &known);
+        let merged = Whole::merge_knowing(files, api, &known);
         let gone = merged.gone();
         let Merged { whole, adopted, other_ids, rewritten, .. } = merged;
-        let checked = Checked { remembered: checked.remembered.with_ids(&other_ids), ..checked };
->>>>>>> 7fcb7b2 (control: two consumers of one group that a file joins are in it once)
+        let whole = whole.with_implied(&remote::missing(&self.compiler, &whole, now));
+        let checked = Checked { remembered: kept.with_ids(&other_ids), ..checked };
         let config = &checked.config;
         self.refuse_what_is_used(&whole)?;
         let hub_changes = control::hub_changes(self.whole.all(), whole.all());

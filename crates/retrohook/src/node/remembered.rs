@@ -15,14 +15,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use config::Text;
-<<<<<<< HEAD
-use control::{Adopted, OtherId};
+use control::OtherId;
 use entities::{Kind, Queue, Set};
 use event::Timestamp;
-=======
-use control::OtherId;
-use entities::Kind;
->>>>>>> 7fcb7b2 (control: two consumers of one group that a file joins are in it once)
 use serde::{Deserialize, Serialize};
 use storage::registry::Row;
 use storage::{StoreError, Tx, Writer, failpoint};

@@ -11,6 +11,7 @@ use pipeline::context::Scheme;
 
 use super::StartError;
 use super::descriptors::Descriptors;
+use super::reach::Reach;
 use crate::cli::Listen;
 use crate::report;
 
@@ -118,8 +119,13 @@ impl Sockets {
         Ok(Self { proxy, admin, legacy_admin, hub, hub_public })
     }
 
+    /// How endpoints reach the hub: by `hub_url`, if it is given.
+    pub fn reach(&self, hub_url: Option<String>) -> Reach {
+        Reach { hub_url: hub_url.unwrap_or_else(|| self.hub_url()), is_served: self.hub_is_served() }
+    }
+
     /// What messages name if nothing else is said: the public listener, else the hub's own. A Unix socket has no name for messages.
-    pub fn hub_url(&self) -> String {
+    fn hub_url(&self) -> String {
         let addresses = [&self.hub_public, &self.hub].map(|socket| socket.as_ref().and_then(Socket::address));
         let address = addresses.into_iter().flatten().next();
         let address = address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 4566)));
@@ -130,7 +136,7 @@ impl Sockets {
     }
 
     /// Whether endpoints can ask the hub or its public part over the network.
-    pub fn hub_is_served(&self) -> bool {
+    fn hub_is_served(&self) -> bool {
         [&self.hub_public, &self.hub].iter().any(|socket| socket.as_ref().and_then(Socket::address).is_some())
     }
 
