@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use entities::{Format, Protocol, Queue, Set, Subscription, Topic};
+use entities::{Format, Protocol, Queue, RouteProtocol, Set, Subscription, Topic};
 use event::Timestamp;
 use event::redaction::QueryRedaction;
 use serde::Serialize;
@@ -112,6 +112,13 @@ impl Writer<'_> {
             one.paths.iter().map(|path| if path.starts_with('~') { path.clone() } else { escaped(path) });
         let paths: Vec<String> = paths.collect();
         route = dollars(route);
+        route.shift_remove("heeds_forwarded_proto");
+        if !one.heeds_forwarded_proto && one.protocols == [RouteProtocol::Https] {
+            self.written.left_out.push(format!(
+                "route `{}`: that `http_if_terminated` is false, which files cannot say",
+                one.label()
+            ));
+        }
         if !paths.is_empty() {
             route.insert("paths".into(), json!(paths));
         }

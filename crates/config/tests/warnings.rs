@@ -49,7 +49,7 @@ fn a_matcher_that_asks_for_what_was_stripped_is_told_with_its_place() {
          `strip_path` takes `/profiles` away before the matcher looks\n  hint: begin the matcher with what comes behind \
          it, or set `strip_path: false` on the route or `match_on: request_path` here",
         "gateway.yaml:15:15: services[0].plugins[0].config.region: `region` has no effect: the topic is in this \
-         process\n  hint: remove it; it belongs to topics of real SNS, which are not served yet",
+         process\n  hint: remove it, or give the ARN of a topic of real SNS",
     ];
     assert_eq!(found, expected);
 }

@@ -123,7 +123,7 @@ fn no_store(dir: &Path) -> Option<String> {
     let remedy = "give the directory that `retrohook run` is given with --data-dir; by default that is ./retrohook-data, in the folder where it was started";
     match std::fs::metadata(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Some(format!("there is not a directory {shown}\n  hint: {remedy}"))
+            Some(format!("there is no directory {shown}\n  hint: {remedy}"))
         }
         Ok(found) if !found.is_dir() => Some(format!("{shown} is not a directory\n  hint: {remedy}")),
         // What else may be wrong is found when it is opened.

@@ -201,7 +201,8 @@ fn the_death_of_a_core_ends_the_process() {
 
 #[test]
 fn the_death_of_the_writer_ends_the_process() {
-    death_ends_the_process_and_loses_nothing("writer-turn=8*off->1*panic", "store-writer");
+    // A start has a dozen of them, each request two.
+    death_ends_the_process_and_loses_nothing("writer-turn=24*off->1*panic", "store-writer");
 }
 
 #[test]

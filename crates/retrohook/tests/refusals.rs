@@ -393,7 +393,7 @@ fn a_check_of_no_data_says_so_and_makes_none() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let dir = place.path().join("nothing");
     let (well, output) = check(&dir);
-    assert!(!well && output.contains("there is not a directory") && output.contains("nothing"), "{output}");
+    assert!(!well && output.contains("there is no directory") && output.contains("nothing"), "{output}");
     assert!(
         output.contains("--data-dir") && output.contains("./retrohook-data"),
         "what to give instead: {output}"
@@ -407,7 +407,7 @@ fn a_check_of_no_data_says_so_and_makes_none() {
     let file = place.path().join("file");
     std::fs::write(&file, "").expect("a file");
     let (well, output) = check(&file);
-    assert!(!well && output.contains("is no directory") && output.contains("--data-dir"), "{output}");
+    assert!(!well && output.contains("is not a directory") && output.contains("--data-dir"), "{output}");
 }
 
 #[test]

@@ -237,7 +237,7 @@ fn the_command_says_whom_it_could_not_ask() {
     let scene = scene();
     let hub = scene.gateway().address("hub").to_string();
     let (well, _, complaints) = command(&hub);
-    assert!(!well && complaints.contains("no admin port of Retrohook"), "{complaints}");
+    assert!(!well && complaints.contains("not an admin port of Retrohook"), "{complaints}");
     let (well, _, complaints) = command("off");
     assert!(!well && complaints.contains("--admin 127.0.0.1:8001"), "{complaints}");
 }

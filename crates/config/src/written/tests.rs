@@ -127,7 +127,7 @@ fn no_secret_is_written_and_each_has_a_variable_of_its_own() {
         let reference = format!("{{vault://env/{variable}}}");
         assert_eq!(text.matches(&reference).count(), 1, "{variable}, {of}, in\n{text}");
     }
-    assert!(secrets[4].variable.ends_with("_2") && secrets[4].of.starts_with("a secret of subscription"));
+    assert!(secrets[5].variable.ends_with("_2") && secrets[5].of.starts_with("a secret of subscription"));
 }
 
 #[test]
@@ -143,10 +143,21 @@ fn what_has_no_place_in_a_file_is_named() {
         receive_wait_time: Duration::ZERO,
         ..(*set.queues[0]).clone()
     };
-    let set = Set { topics: vec![topic.into()], queues: vec![queue.into()], ..Set::default() };
+    let route = entities::Route {
+        protocols: vec![entities::RouteProtocol::Https],
+        heeds_forwarded_proto: false,
+        ..(**set.routes.iter().find(|route| route.label() == "alone").unwrap()).clone()
+    };
+    let set = Set {
+        routes: vec![route.into()],
+        topics: vec![topic.into()],
+        queues: vec![queue.into()],
+        ..Set::default()
+    };
     assert_eq!(
         written(&set).left_out,
         [
+            "route `alone`: that `http_if_terminated` is false, which files cannot say",
             "topic `profile-changes`: `DisplayName` is an attribute or a tag, which files do not have",
             "queue `jobs`: `team` is an attribute or a tag, which files do not have"
         ]
