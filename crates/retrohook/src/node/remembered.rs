@@ -10,7 +10,6 @@
 //! of it that the last commit writes. What that does not name is deleted afterwards, or by the next start.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -262,12 +261,7 @@ fn of_slice(place: u8, slice: u32) -> String {
 }
 
 fn sha256(text: &[u8]) -> String {
-    let mut digits = String::with_capacity(64);
-    for byte in digest(&SHA256, text).as_ref() {
-        // Writing to a String cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
+    hex::encode(digest(&SHA256, text))
 }
 
 fn unreadable(why: impl std::fmt::Display) -> StoreError {

@@ -69,7 +69,7 @@ fn group(key: &str) -> String {
     if key.len() <= MAX_GROUP && key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return key.to_owned();
     }
-    digest(&SHA256, key.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest(&SHA256, key.as_bytes()))
 }
 
 #[cfg(test)]
