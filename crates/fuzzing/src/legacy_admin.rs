@@ -46,11 +46,11 @@ pub fn target(data: &[u8]) {
 }
 
 async fn check(request: Request<Body>) {
-    let stage = Stage::new().await;
-    let before = stage.whole().all().clone();
-    let (status, body) = stage.ask(request).await;
+    let world = World::new().await;
+    let before = world.whole().all().clone();
+    let (status, body) = world.ask(request).await;
     assert!(!status.is_server_error() || status == StatusCode::NOT_IMPLEMENTED, "{status}");
-    let after = stage.whole().all().clone();
+    let after = world.whole().all().clone();
     if !status.is_success() {
         assert_eq!(after, before, "{status} changed something");
         assert!(body.as_ref().is_some_and(Value::is_object), "{status} without a reason");
@@ -58,17 +58,17 @@ async fn check(request: Request<Body>) {
     passes_all_rules(&after);
     // Each api and plug-in, sent as it is listed.
     for list in ["/apis?size=1000", "/plugins?size=1000"] {
-        let (status, page) = stage.get(list).await;
+        let (status, page) = world.get(list).await;
         let page = page.expect("a page");
         assert_eq!((status, page["data"].is_array()), (StatusCode::OK, true));
         for one in page["data"].as_array().into_iter().flatten() {
             let path = list.split('?').next().unwrap_or_default();
             let (status, answer) =
-                stage.send("PATCH", &format!("{path}/{}", one["id"].as_str().expect("an id")), one).await;
+                world.send("PATCH", &format!("{path}/{}", one["id"].as_str().expect("an id")), one).await;
             assert_eq!((status, answer.as_ref()), (StatusCode::OK, Some(one)));
         }
     }
-    assert_eq!(*stage.whole().all(), after, "what is sent as it is listed changes nothing");
+    assert_eq!(*world.whole().all(), after, "what is sent as it is listed changes nothing");
 }
 
 fn passes_all_rules(set: &Set) {
@@ -83,7 +83,7 @@ fn passes_all_rules(set: &Set) {
 }
 
 /// The API over a configuration in memory.
-struct Stage {
+struct World {
     router: Router,
     node: Arc<Mutex<Node>>,
 }
@@ -122,7 +122,7 @@ impl Clock for Still {
     }
 }
 
-impl Stage {
+impl World {
     async fn new() -> Self {
         let now = Still.now();
         let topic = Topic {
@@ -152,13 +152,13 @@ impl Stage {
             account: "000000000000".into(),
             hubs: Vec::new(),
         };
-        let stage = Self { router: legacy::router(legacy), node };
+        let world = Self { router: legacy::router(legacy), node };
         let api = serde_json::json!({ "name": "a", "upstream_url": "http://a", "uris": ["/a"] });
         let rule = serde_json::json!({ "name": "publish-sns", "config": { "topic_arn": "t", "routes": [{ "method": "PUT", "matcher": "x" }] } });
         for (path, body) in [("/apis", api), ("/apis/a/plugins", rule)] {
-            assert_eq!(stage.send("POST", path, &body).await.0, StatusCode::CREATED);
+            assert_eq!(world.send("POST", path, &body).await.0, StatusCode::CREATED);
         }
-        stage
+        world
     }
 
     fn whole(&self) -> Whole {

@@ -10,7 +10,7 @@ use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use hub::queue::Receive;
-use hub::testing::{QUEUE, Stage};
+use hub::testing::{QUEUE, World};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower_service::Service;
@@ -42,16 +42,16 @@ pub fn target(data: &[u8]) {
 }
 
 async fn ask(request: Request<&str>) {
-    let stage = Stage::new().await;
+    let world = World::new().await;
     // Nothing waits for messages that nobody sends.
-    stage.drain.start(tokio::time::Instant::now());
-    stage.publish(1).await;
+    world.drain.start(tokio::time::Instant::now());
+    world.publish(1).await;
     let has_handle = request.body().contains(HANDLE);
-    let handle = if has_handle { receive(&stage).await.expect("the message") } else { String::new() };
+    let handle = if has_handle { receive(&world).await.expect("the message") } else { String::new() };
     let is_json = request.headers().contains_key("x-amz-target");
     let request = request.map(|body| Body::from(body.replace(HANDLE, &handle)));
 
-    let mut router = protocols::router(stage.hub.clone(), protocols::Options::default());
+    let mut router = protocols::router(world.hub.clone(), protocols::Options::default());
     let response = router.call(request).await.expect("a router does not fail");
     let status = response.status();
     assert!(!status.is_server_error(), "{status}");
@@ -68,14 +68,14 @@ async fn ask(request: Request<&str>) {
         assert!(!text.contains("<script"), "{text}");
     }
     if !has_handle {
-        stage.clock.advance(Duration::from_secs(13 * 3_600));
-        assert!(receive(&stage).await.is_some(), "the message is gone, and nobody had a handle for it");
+        world.clock.advance(Duration::from_secs(13 * 3_600));
+        assert!(receive(&world).await.is_some(), "the message is gone, and nobody had a handle for it");
     }
 }
 
-async fn receive(stage: &Stage) -> Option<String> {
-    let queue = stage.hub.queue(QUEUE).expect("the queue");
+async fn receive(world: &World) -> Option<String> {
+    let queue = world.hub.queue(QUEUE).expect("the queue");
     let ask = Receive { max: 1, visibility: None, wait: Some(Duration::ZERO) };
-    let mut messages = stage.hub.receive(&queue, ask).await.expect("the in-memory store gives messages");
+    let mut messages = world.hub.receive(&queue, ask).await.expect("the in-memory store gives messages");
     messages.pop().map(|message| message.handle)
 }

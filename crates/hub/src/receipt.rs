@@ -104,7 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::World;
 
     const QUEUE: QueueId = QueueId(3);
     const HANDLE: MessageHandle = MessageHandle { seq: 41, receive_count: 2 };
@@ -136,8 +136,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_of_another_length_is_replaced_and_the_new_one_kept() {
-        let stage = Stage::new().await;
-        let writer = &stage.deps.writer;
+        let world = World::new().await;
+        let writer = &world.deps.writer;
         for damaged in [&b""[..], b"short", &[7; KEY_BYTES + 1]] {
             writer.transact(move |tx| tx.put_value(KEY_NAME, damaged)).await.unwrap();
             let text = Receipts::load(writer).await.unwrap().write(QUEUE, HANDLE);

@@ -71,7 +71,7 @@ impl Clock for HandClock {
 }
 
 /// A hub with a topic, three queues and a pending webhook, and what tests reach behind it.
-pub struct Stage {
+pub struct World {
     /// The hub.
     pub hub: Hub,
     /// Its store.
@@ -89,7 +89,7 @@ pub struct Stage {
     max_long_polls: usize,
 }
 
-impl Stage {
+impl World {
     /// With the defaults and a signing key.
     pub async fn new() -> Self {
         Self::with_max_long_polls(crate::settings::MAX_LONG_POLLS).await
@@ -154,7 +154,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for World {
     fn drop(&mut self) {
         self.deps.writer.stop();
     }
@@ -163,7 +163,7 @@ impl Drop for Stage {
 /// The endpoint of the pending webhook.
 pub const WEBHOOK: &str = "http://localhost:9100/expire";
 
-/// What the stage's configuration declares.
+/// What the world's configuration declares.
 pub fn desired() -> Desired {
     let subscription = |n: u128, protocol, endpoint: &str, token: Option<&str>| DesiredSubscription {
         topic: TOPIC.into(),

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hub::testing::Stage;
+use hub::testing::World;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -10,7 +10,7 @@ use crate::Options;
 
 /// A hub behind a listener.
 pub struct Site {
-    pub stage: Stage,
+    pub world: World,
     pub address: SocketAddr,
 }
 
@@ -25,22 +25,22 @@ pub struct Answer {
 
 impl Site {
     pub async fn all() -> Self {
-        let stage = Stage::new().await;
-        let router = crate::router(stage.hub.clone(), Options::default());
-        Self::serve(stage, router).await
+        let world = World::new().await;
+        let router = crate::router(world.hub.clone(), Options::default());
+        Self::serve(world, router).await
     }
 
     pub async fn public() -> Self {
-        let stage = Stage::new().await;
-        let router = crate::public_router(stage.hub.clone());
-        Self::serve(stage, router).await
+        let world = World::new().await;
+        let router = crate::public_router(world.hub.clone());
+        Self::serve(world, router).await
     }
 
-    pub async fn serve(stage: Stage, router: axum::Router) -> Self {
+    pub async fn serve(world: World, router: axum::Router) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { stage, address }
+        Self { world, address }
     }
 
     pub async fn get(&self, target: &str) -> Answer {
@@ -120,7 +120,7 @@ mod surfaces {
     #[tokio::test]
     async fn the_public_listener_serves_no_queues() {
         let site = Site::public().await;
-        site.stage.publish(1).await;
+        site.world.publish(1).await;
         let body = format!("{{\"QueueUrl\":\"{QUEUE}\"}}");
         for target in ["/", &format!("/000000000000/{QUEUE}")] {
             let answer = site.send("POST", target, &["x-amz-target: AmazonSQS.ReceiveMessage"], &body).await;
@@ -128,7 +128,7 @@ mod surfaces {
             assert!(answer.body.contains("UnknownOperationException"), "{}", answer.body);
         }
         assert_eq!(site.get(&format!("/000000000000/{QUEUE}?Action=ReceiveMessage")).await.status, 400);
-        let topic = site.stage.hub.names().topic_arn("profile-changes");
+        let topic = site.world.hub.names().topic_arn("profile-changes");
         let link = format!("/?Action=ConfirmSubscription&TopicArn={topic}&Token={TOKEN}");
         assert_eq!(site.get(&link).await.status, 200);
     }
@@ -148,10 +148,10 @@ mod surfaces {
 
     #[tokio::test]
     async fn a_body_for_which_there_is_no_room_is_unavailable() {
-        let stage = Stage::new().await;
+        let world = World::new().await;
         let options = Options { body_budget: 8 << 10, ..Options::default() };
-        let router = crate::router(stage.hub.clone(), options);
-        let site = Site::serve(stage, router).await;
+        let router = crate::router(world.hub.clone(), options);
+        let site = Site::serve(world, router).await;
         let headers = ["x-amz-target: AmazonSQS.ListQueues"];
         let padded = |kib: usize| format!("{{}}{}", " ".repeat((kib << 10) - 2));
         assert_eq!(site.send("POST", "/", &headers, &padded(24)).await.status, 200);

@@ -12,7 +12,7 @@ use storage::retention::Retention;
 
 use super::*;
 use crate::queue::Receive;
-use crate::testing::{EMPTY_QUEUE, QUEUE, RAW_QUEUE, Stage, TOPIC};
+use crate::testing::{EMPTY_QUEUE, QUEUE, RAW_QUEUE, TOPIC, World};
 
 const NOW: Receive = Receive { max: 10, visibility: None, wait: Some(Duration::ZERO) };
 
@@ -24,15 +24,15 @@ fn send(text: &str, delay: Duration) -> Outgoing {
     Outgoing { draft: draft(text), delay }
 }
 
-async fn bodies(stage: &Stage, queue: &str) -> Vec<String> {
-    let queue = stage.hub.queue(queue).unwrap();
-    stage.hub.receive(&queue, NOW).await.unwrap().into_iter().map(|message| message.body).collect()
+async fn bodies(world: &World, queue: &str) -> Vec<String> {
+    let queue = world.hub.queue(queue).unwrap();
+    world.hub.receive(&queue, NOW).await.unwrap().into_iter().map(|message| message.body).collect()
 }
 
 #[tokio::test]
 async fn a_published_message_is_in_every_queue_when_it_is_acknowledged() {
-    let stage = Stage::new().await;
-    let topic = stage.hub.topic(TOPIC).unwrap();
+    let world = World::new().await;
+    let topic = world.hub.topic(TOPIC).unwrap();
     let details = Details {
         subject: Some("s".into()),
         texts: BTreeMap::from([("sqs".into(), "for queues".into())]),
@@ -41,16 +41,16 @@ async fn a_published_message_is_in_every_queue_when_it_is_acknowledged() {
         ..Details::default()
     };
     let first = Draft { text: "for all".into(), details: details.clone() };
-    let published = stage.hub.publish(topic, vec![first, draft("two")]).await;
+    let published = world.hub.publish(topic, vec![first, draft("two")]).await;
     let ids: Vec<EventId> = published.into_iter().map(|one| one.unwrap().unwrap()).collect();
     assert_ne!(ids[0], ids[1]);
 
-    let queue = stage.hub.queue(RAW_QUEUE).unwrap();
-    let received = stage.hub.receive(&queue, NOW).await.unwrap();
+    let queue = world.hub.queue(RAW_QUEUE).unwrap();
+    let received = world.hub.receive(&queue, NOW).await.unwrap();
     let texts: Vec<&str> = received.iter().map(|message| message.body.as_str()).collect();
     assert_eq!(texts, ["for queues", "two"], "in their order");
     assert_eq!((&received[0].attributes, &received[0].group), (&details.attributes, &details.group));
-    let envelopes = bodies(&stage, QUEUE).await;
+    let envelopes = bodies(&world, QUEUE).await;
     assert!(
         envelopes[0].contains(&ids[0].to_string()) && envelopes[0].contains("\"Subject\""),
         "{envelopes:?}"
@@ -62,12 +62,12 @@ async fn a_published_message_is_in_every_queue_when_it_is_acknowledged() {
 async fn a_message_for_which_there_is_no_room_in_its_commit_is_refused() {
     let filler = sample_event(1);
     let retention = Retention { max_bytes: filler.bytes() as u64, ..Retention::default() };
-    let stage = Stage::with_retention(retention).await;
-    let queue = stage.hub.queue(EMPTY_QUEUE).unwrap();
-    let blocked = stage.memory.block_commits();
-    let fills = stage.deps.writer.publish(NewEvent { topic: stage.entities.topics[0].id, ..filler });
+    let world = World::with_retention(retention).await;
+    let queue = world.hub.queue(EMPTY_QUEUE).unwrap();
+    let blocked = world.memory.block_commits();
+    let fills = world.deps.writer.publish(NewEvent { topic: world.entities.topics[0].id, ..filler });
     assert!(blocked.wait_for_commit(Duration::from_secs(20)));
-    let mut sent = pin!(stage.hub.send(&queue, vec![send("late", Duration::ZERO)]));
+    let mut sent = pin!(world.hub.send(&queue, vec![send("late", Duration::ZERO)]));
     // Once it was polled it is in the writer's queue, which admitted it before the store was full.
     let asked = poll_fn(|cx| Poll::Ready(sent.as_mut().poll(cx).is_pending())).await;
     assert!(asked, "its commit is still to come");
@@ -80,41 +80,41 @@ async fn a_message_for_which_there_is_no_room_in_its_commit_is_refused() {
 
 #[tokio::test]
 async fn a_topic_that_is_not_there_takes_nothing() {
-    let stage = Stage::new().await;
-    assert_eq!(stage.hub.topic("other"), None);
-    let topic = stage.hub.topic(TOPIC).unwrap();
-    let id = stage.entities.topics[0].id;
+    let world = World::new().await;
+    assert_eq!(world.hub.topic("other"), None);
+    let topic = world.hub.topic(TOPIC).unwrap();
+    let id = world.entities.topics[0].id;
     // As if the deletion's commit were under way when the topic was looked up.
-    stage.hub.edit(move |edit| edit.delete_topic(id)).await.unwrap();
-    assert_eq!(stage.hub.topic(TOPIC), None);
-    assert_eq!(stage.hub.publish(topic, vec![draft("late")]).await.pop().unwrap().unwrap(), None);
+    world.hub.edit(move |edit| edit.delete_topic(id)).await.unwrap();
+    assert_eq!(world.hub.topic(TOPIC), None);
+    assert_eq!(world.hub.publish(topic, vec![draft("late")]).await.pop().unwrap().unwrap(), None);
     // A new one of its name is another one.
-    stage.hub.edit(|edit| edit.create_topic(TOPIC).map(drop)).await.unwrap();
-    assert_ne!(stage.hub.topic(TOPIC), Some(topic));
+    world.hub.edit(|edit| edit.create_topic(TOPIC).map(drop)).await.unwrap();
+    assert_ne!(world.hub.topic(TOPIC), Some(topic));
 }
 
 #[tokio::test]
 async fn a_sent_message_goes_into_its_queue_alone_after_its_delay() {
-    let stage = Stage::new().await;
-    let queue = stage.hub.queue(EMPTY_QUEUE).unwrap();
+    let world = World::new().await;
+    let queue = world.hub.queue(EMPTY_QUEUE).unwrap();
     let later = Duration::from_secs(5);
-    let ids = stage.hub.send(&queue, vec![send("now", Duration::ZERO), send("later", later)]).await.unwrap();
-    let received = stage.hub.receive(&queue, NOW).await.unwrap();
+    let ids = world.hub.send(&queue, vec![send("now", Duration::ZERO), send("later", later)]).await.unwrap();
+    let received = world.hub.receive(&queue, NOW).await.unwrap();
     assert_eq!((received[0].message_id, received[0].body.as_str(), received.len()), (ids[0], "now", 1));
-    assert_eq!(stage.hub.depth(&queue).await.unwrap().delayed, 1);
-    stage.clock.advance(later);
-    let received = stage.hub.receive(&queue, NOW).await.unwrap();
+    assert_eq!(world.hub.depth(&queue).await.unwrap().delayed, 1);
+    world.clock.advance(later);
+    let received = world.hub.receive(&queue, NOW).await.unwrap();
     assert_eq!((received[0].message_id, received[0].body.as_str(), received.len()), (ids[1], "later", 1));
-    assert_eq!(bodies(&stage, RAW_QUEUE).await, [""; 0]);
+    assert_eq!(bodies(&world, RAW_QUEUE).await, [""; 0]);
 }
 
 #[tokio::test]
 async fn a_delayed_message_wakes_a_receive_that_waits_for_it() {
-    let stage = Stage::new().await;
-    let queue = stage.hub.queue(EMPTY_QUEUE).unwrap();
-    stage.hub.send(&queue, vec![send("later", Duration::from_secs(2))]).await.unwrap();
-    let waiting = stage.hub.receive(&queue, Receive { wait: Some(crate::queue::MAX_WAIT), ..NOW });
-    let ((), received) = tokio::join!(async { stage.clock.advance(Duration::from_secs(2)) }, waiting);
+    let world = World::new().await;
+    let queue = world.hub.queue(EMPTY_QUEUE).unwrap();
+    world.hub.send(&queue, vec![send("later", Duration::from_secs(2))]).await.unwrap();
+    let waiting = world.hub.receive(&queue, Receive { wait: Some(crate::queue::MAX_WAIT), ..NOW });
+    let ((), received) = tokio::join!(async { world.clock.advance(Duration::from_secs(2)) }, waiting);
     assert_eq!(received.unwrap().len(), 1);
 }
 
@@ -129,23 +129,23 @@ fn is_full<T: std::fmt::Debug>(result: Result<T>) {
 
 #[tokio::test]
 async fn a_publish_that_is_refused_is_not_kept_and_may_come_again() {
-    let stage = Stage::new().await;
-    let topic = stage.hub.topic(TOPIC).unwrap();
-    stage.memory.fail_next_commit(CommitFault::Full);
-    is_full(stage.hub.publish(topic, vec![draft("first")]).await.pop().unwrap());
-    let again = async || stage.hub.publish(topic, vec![draft("again")]).await.pop().unwrap().is_ok();
+    let world = World::new().await;
+    let topic = world.hub.topic(TOPIC).unwrap();
+    world.memory.fail_next_commit(CommitFault::Full);
+    is_full(world.hub.publish(topic, vec![draft("first")]).await.pop().unwrap());
+    let again = async || world.hub.publish(topic, vec![draft("again")]).await.pop().unwrap().is_ok();
     until_taken(again).await;
-    assert_eq!(bodies(&stage, RAW_QUEUE).await, ["again"]);
+    assert_eq!(bodies(&world, RAW_QUEUE).await, ["again"]);
 }
 
 #[tokio::test]
 async fn a_send_that_is_refused_is_not_kept_and_may_come_again() {
-    let stage = Stage::new().await;
-    let queue = stage.hub.queue(EMPTY_QUEUE).unwrap();
-    stage.memory.fail_next_commit(CommitFault::Full);
-    is_full(stage.hub.send(&queue, vec![send("first", Duration::ZERO)]).await);
-    until_taken(async || stage.hub.send(&queue, vec![send("again", Duration::ZERO)]).await.is_ok()).await;
-    assert_eq!(bodies(&stage, EMPTY_QUEUE).await, ["again"]);
+    let world = World::new().await;
+    let queue = world.hub.queue(EMPTY_QUEUE).unwrap();
+    world.memory.fail_next_commit(CommitFault::Full);
+    is_full(world.hub.send(&queue, vec![send("first", Duration::ZERO)]).await);
+    until_taken(async || world.hub.send(&queue, vec![send("again", Duration::ZERO)]).await.is_ok()).await;
+    assert_eq!(bodies(&world, EMPTY_QUEUE).await, ["again"]);
 }
 
 /// Tries until there is room, as clients do.
@@ -160,10 +160,10 @@ async fn until_taken(again: impl AsyncFn() -> bool) {
 
 #[tokio::test]
 async fn a_queue_that_was_deleted_takes_nothing() {
-    let stage = Stage::new().await;
-    let queue = stage.hub.queue(EMPTY_QUEUE).unwrap();
+    let world = World::new().await;
+    let queue = world.hub.queue(EMPTY_QUEUE).unwrap();
     let id = queue.id();
-    stage.hub.edit(move |edit| edit.delete_queue(id, &[])).await.unwrap();
-    let refused = stage.hub.send(&queue, vec![send("late", Duration::ZERO)]).await.unwrap_err();
+    world.hub.edit(move |edit| edit.delete_queue(id, &[])).await.unwrap();
+    let refused = world.hub.send(&queue, vec![send("late", Duration::ZERO)]).await.unwrap_err();
     assert!(matches!(refused, HubError::NoSuchQueue { .. }), "{refused:?}");
 }

@@ -73,7 +73,7 @@ impl Service<Request<RequestBody>> for Router {
 }
 
 /// A surface that serves.
-struct Stage {
+struct World {
     address: SocketAddr,
     drain: watch::Sender<bool>,
     serving: JoinHandle<()>,
@@ -81,7 +81,7 @@ struct Stage {
     ended: mpsc::UnboundedReceiver<()>,
 }
 
-impl Stage {
+impl World {
     async fn new(connections: usize, limits: Limits) -> Self {
         let (ends, ended) = mpsc::unbounded_channel();
         let surface = Surface {
@@ -139,11 +139,11 @@ const GET: &str = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 #[test]
 fn whoever_is_silent_is_closed_in_time() {
     run(async {
-        let stage = Stage::new(8, Limits { head_timeout: Duration::from_millis(50), ..LIMITS }).await;
+        let world = World::new(8, Limits { head_timeout: Duration::from_millis(50), ..LIMITS }).await;
         for begun in ["", "GET / HT"] {
-            rest(stage.connect(begun).await).await;
+            rest(world.connect(begun).await).await;
         }
-        let mut idle = stage.connect(GET).await;
+        let mut idle = world.connect(GET).await;
         assert_eq!(status(&mut idle).await, 200);
         assert_eq!(rest(idle).await, 0);
     });
@@ -152,12 +152,12 @@ fn whoever_is_silent_is_closed_in_time() {
 #[test]
 fn silent_connections_make_room_for_those_that_ask() {
     run(async {
-        let stage = Stage::new(4, LIMITS).await;
+        let world = World::new(4, LIMITS).await;
         let mut silent = Vec::new();
         for _ in 0..100 {
-            silent.push(stage.connect("GET / HT").await);
+            silent.push(world.connect("GET / HT").await);
         }
-        let mut asking = stage.connect(GET).await;
+        let mut asking = world.connect(GET).await;
         assert_eq!(status(&mut asking).await, 200);
         for _ in 0..3 {
             asking.write_all(GET.as_bytes()).await.expect("it is kept");
@@ -170,12 +170,12 @@ fn silent_connections_make_room_for_those_that_ask() {
 #[test]
 fn an_answer_that_nobody_takes_is_given_up() {
     run(async {
-        let mut stage =
-            Stage::new(4, Limits { write_timeout: Some(Duration::from_millis(50)), ..LIMITS }).await;
-        let stuck = stage.connect("GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-        stage.ended.recv().await.expect("its end");
-        stage.drain.send_replace(true);
-        stage.serving.await.expect("nothing is left to serve");
+        let mut world =
+            World::new(4, Limits { write_timeout: Some(Duration::from_millis(50)), ..LIMITS }).await;
+        let stuck = world.connect("GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        world.ended.recv().await.expect("its end");
+        world.drain.send_replace(true);
+        world.serving.await.expect("nothing is left to serve");
         assert!(rest(stuck).await < LARGE);
     });
 }
@@ -183,29 +183,29 @@ fn an_answer_that_nobody_takes_is_given_up() {
 #[test]
 fn a_drain_answers_requests_and_waits_for_no_others() {
     run(async {
-        let stage = Stage::new(8, LIMITS).await;
-        let mut asking = stage.connect("GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        let world = World::new(8, LIMITS).await;
+        let mut asking = world.connect("GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
         assert_eq!(status(&mut asking).await, 200);
-        let others = [stage.connect("").await, stage.connect("GET / HT").await, stage.connect(GET).await];
-        stage.drain.send_replace(true);
+        let others = [world.connect("").await, world.connect("GET / HT").await, world.connect(GET).await];
+        world.drain.send_replace(true);
         for other in others {
             rest(other).await;
         }
-        assert!(!stage.serving.is_finished(), "one is being answered");
+        assert!(!world.serving.is_finished(), "one is being answered");
         assert_eq!(rest(asking).await, LARGE);
-        stage.serving.await.expect("it ends");
+        world.serving.await.expect("it ends");
     });
 }
 
 #[test]
 fn refusals_and_answers_have_the_same_headers() {
     run(async {
-        let stage = Stage::new(8, LIMITS).await;
+        let world = World::new(8, LIMITS).await;
         for (host, expected) in
             [("localhost", StatusCode::OK), ("evil.example.net", StatusCode::MISDIRECTED_REQUEST)]
         {
             let mut stream =
-                stage.connect(&format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await;
+                world.connect(&format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await;
             let mut text = String::new();
             stream.read_to_string(&mut text).await.expect("an answer");
             assert!(text.starts_with(&format!("HTTP/1.1 {}", expected.as_u16())), "{text}");

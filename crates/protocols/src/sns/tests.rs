@@ -101,7 +101,7 @@ async fn other_actions_are_not_valid_and_their_names_are_escaped() {
 #[tokio::test]
 async fn a_link_confirms_and_may_be_followed_again() {
     let site = Site::all().await;
-    let state = site.stage.hub.watch_subscription(site.stage.subscription(WEBHOOK)).unwrap();
+    let state = site.world.hub.watch_subscription(site.world.subscription(WEBHOOK)).unwrap();
     // A wrong topic in the right region confirms, too.
     for topic in [TOPIC_ARN, "arn:aws:sns:us-east-1:000000000000:other"] {
         let answer = site.get(&format!("/?Action=ConfirmSubscription&TopicArn={topic}&Token={TOKEN}")).await;
@@ -109,7 +109,7 @@ async fn a_link_confirms_and_may_be_followed_again() {
             "<ConfirmSubscriptionResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><ConfirmSubscriptionResult>\
              <SubscriptionArn>{}</SubscriptionArn></ConfirmSubscriptionResult><ResponseMetadata><RequestId>{}</RequestId>\
              </ResponseMetadata></ConfirmSubscriptionResponse>",
-            site.stage.subscription_arn(WEBHOOK),
+            site.world.subscription_arn(WEBHOOK),
             answer.request_id()
         );
         assert_eq!((answer.status, answer.body), (200, expected));
@@ -120,10 +120,10 @@ async fn a_link_confirms_and_may_be_followed_again() {
 #[tokio::test]
 async fn the_link_in_a_message_unsubscribes() {
     let site = Site::public().await;
-    site.stage.publish(1).await;
-    let queue = site.stage.hub.queue(QUEUE).unwrap();
+    site.world.publish(1).await;
+    let queue = site.world.hub.queue(QUEUE).unwrap();
     let ask = hub::queue::Receive { max: 1, visibility: None, wait: None };
-    let message = site.stage.hub.receive(&queue, ask).await.unwrap().remove(0);
+    let message = site.world.hub.receive(&queue, ask).await.unwrap().remove(0);
     let notification: serde_json::Value = serde_json::from_str(&message.body).unwrap();
     let link = notification["UnsubscribeURL"].as_str().unwrap().strip_prefix(hub::testing::HUB_URL).unwrap();
     for _ in 0..2 {
@@ -135,7 +135,7 @@ async fn the_link_in_a_message_unsubscribes() {
         );
         assert_eq!((answer.status, answer.body), (200, expected));
     }
-    let state = site.stage.hub.watch_subscription(site.stage.subscription(QUEUE)).unwrap();
+    let state = site.world.hub.watch_subscription(site.world.subscription(QUEUE)).unwrap();
     assert!(state.borrow().is_disabled());
     assert!(notification["TopicArn"].as_str().unwrap().ends_with(TOPIC));
 }
@@ -143,10 +143,10 @@ async fn the_link_in_a_message_unsubscribes() {
 #[tokio::test]
 async fn the_certificate_is_served_under_its_name_alone_and_once_there_is_one() {
     let site = Site::public().await;
-    let key = site.stage.key.send_replace(None).unwrap();
+    let key = site.world.key.send_replace(None).unwrap();
     let path = format!("/{}", key.file_name());
     check(&site.get(&path).await, 404, "NotFound", "There is no such certificate.");
-    site.stage.key.send_replace(Some(key.clone()));
+    site.world.key.send_replace(Some(key.clone()));
     let answer = site.get(&path).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, key.certificate_pem()));
     assert_eq!(answer.header("content-type"), Some("application/x-pem-file"));

@@ -5,7 +5,7 @@ mod send;
 
 use std::time::Duration;
 
-use hub::testing::{EMPTY_QUEUE, QUEUE, RAW_QUEUE, Stage};
+use hub::testing::{EMPTY_QUEUE, QUEUE, RAW_QUEUE, World};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -188,9 +188,9 @@ async fn queue_urls_follow_the_host_or_the_option() {
     let url = format!("http://hub.test:4566/000000000000/{QUEUE}");
     assert_eq!(site.output("GetQueueUrl", json!({ "QueueName": QUEUE })).await, json!({ "QueueUrl": url }));
     let base = Options { queue_base_url: Some("https://queues.example.com".into()), ..Options::default() };
-    let stage = Stage::new().await;
-    let router = crate::router(stage.hub.clone(), base);
-    let site = Site::serve(stage, router).await;
+    let world = World::new().await;
+    let router = crate::router(world.hub.clone(), base);
+    let site = Site::serve(world, router).await;
     let url = format!("https://queues.example.com/000000000000/{QUEUE}");
     assert_eq!(site.output("GetQueueUrl", json!({ "QueueName": QUEUE })).await, json!({ "QueueUrl": url }));
 }
@@ -199,7 +199,7 @@ async fn queue_urls_follow_the_host_or_the_option() {
 async fn a_queue_is_found_by_any_url_name_or_path() {
     let site = Site::all().await;
     for n in 1..=4 {
-        site.stage.publish(n).await;
+        site.world.publish(n).await;
     }
     let path = format!("/000000000000/{QUEUE}");
     let elsewhere = json!({ "QueueUrl": format!("https://sqs.us-east-1.amazonaws.com{path}") }).to_string();
@@ -216,13 +216,13 @@ async fn a_queue_is_found_by_any_url_name_or_path() {
 async fn receives_what_is_asked_for_and_leaves_out_the_rest() {
     let site = Site::all().await;
     assert_eq!(site.output("ReceiveMessage", json!({ "QueueUrl": QUEUE })).await, json!({}));
-    site.stage.publish(1).await;
+    site.world.publish(1).await;
     let message = site.receive_one(QUEUE).await;
     let names: Vec<&String> = message.as_object().unwrap().keys().collect();
     assert_eq!(names, ["MessageId", "ReceiptHandle", "MD5OfBody", "Body"]);
     assert_eq!(message["MD5OfBody"], digest::of_body(message["Body"].as_str().unwrap()));
 
-    site.stage.clock.advance(Duration::from_secs(30));
+    site.world.clock.advance(Duration::from_secs(30));
     let input =
         json!({ "QueueUrl": QUEUE, "MessageSystemAttributeNames": ["All"], "AttributeNames": ["SenderId"] });
     let message = &site.output("ReceiveMessage", input).await["Messages"][0];
@@ -234,7 +234,7 @@ async fn receives_what_is_asked_for_and_leaves_out_the_rest() {
     });
     assert_eq!(message["Attributes"], expected);
 
-    site.stage.clock.advance(Duration::from_secs(30));
+    site.world.clock.advance(Duration::from_secs(30));
     let input = json!({ "QueueUrl": QUEUE, "AttributeNames": ["ApproximateReceiveCount", "Colour"] });
     let message = &site.output("ReceiveMessage", input).await["Messages"][0];
     assert_eq!(message["Attributes"], json!({ "ApproximateReceiveCount": "3" }));
@@ -243,13 +243,13 @@ async fn receives_what_is_asked_for_and_leaves_out_the_rest() {
 #[tokio::test]
 async fn message_attributes_have_the_digest_of_those_returned() {
     let site = Site::all().await;
-    site.stage.publish(1).await;
+    site.world.publish(1).await;
     let message = site.receive_one(RAW_QUEUE).await;
     assert_eq!(
         (&message["MessageAttributes"], &message["MD5OfMessageAttributes"]),
         (&Value::Null, &Value::Null)
     );
-    site.stage.clock.advance(Duration::from_secs(60));
+    site.world.clock.advance(Duration::from_secs(60));
     let input = json!({ "QueueUrl": RAW_QUEUE, "MessageAttributeNames": ["retrohook_out.*", "nothing"] });
     let message = &site.output("ReceiveMessage", input).await["Messages"][0];
     let outcome = json!({ "DataType": "String", "StringValue": "succeeded" });
@@ -262,7 +262,7 @@ async fn message_attributes_have_the_digest_of_those_returned() {
 async fn no_more_messages_than_asked_for() {
     let site = Site::all().await;
     for n in 1..=4 {
-        site.stage.publish(n).await;
+        site.world.publish(n).await;
     }
     let input = json!({ "QueueUrl": QUEUE, "MaxNumberOfMessages": 3 });
     let output = site.output("ReceiveMessage", input).await;
@@ -274,10 +274,10 @@ async fn no_more_messages_than_asked_for() {
 #[tokio::test]
 async fn deletes_by_current_and_by_old_handles() {
     let site = Site::all().await;
-    site.stage.publish(1).await;
+    site.world.publish(1).await;
     let old = site.handle(QUEUE).await;
     let foreign = site.handle(RAW_QUEUE).await;
-    site.stage.clock.advance(Duration::from_secs(30));
+    site.world.clock.advance(Duration::from_secs(30));
     site.handle(QUEUE).await;
     let delete = |handle: &str| json!({ "QueueUrl": QUEUE, "ReceiptHandle": handle });
     let text = format!("The receipt handle \"{foreign}\" is not valid for this queue.");
@@ -285,14 +285,14 @@ async fn deletes_by_current_and_by_old_handles() {
     for _ in 0..2 {
         assert_eq!(site.output("DeleteMessage", delete(&old)).await, json!({}));
     }
-    site.stage.clock.advance(Duration::from_secs(30));
+    site.world.clock.advance(Duration::from_secs(30));
     assert_eq!(site.output("ReceiveMessage", json!({ "QueueUrl": QUEUE })).await, json!({}));
 }
 
 #[tokio::test]
 async fn visibility_changes_and_its_refusals() {
     let site = Site::all().await;
-    site.stage.publish(1).await;
+    site.world.publish(1).await;
     let handle = site.handle(QUEUE).await;
     let change =
         |seconds: i64| json!({ "QueueUrl": QUEUE, "ReceiptHandle": handle, "VisibilityTimeout": seconds });
@@ -301,7 +301,7 @@ async fn visibility_changes_and_its_refusals() {
     site.check(operation, change(43_201), invalid(text)).await;
     assert_eq!(site.output(operation, change(0)).await, json!({}));
     assert!(site.receive_one(QUEUE).await["Body"].is_string(), "visible at once");
-    site.stage.clock.advance(Duration::from_secs(1));
+    site.world.clock.advance(Duration::from_secs(1));
     let text = "Value 43200 for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond \
                 the limit [43200 seconds]";
     site.check(operation, change(43_200), invalid(text)).await;
@@ -349,7 +349,7 @@ async fn batches_have_bounds() {
 #[tokio::test]
 async fn batches_answer_for_each_entry() {
     let site = Site::all().await;
-    site.stage.publish(1).await;
+    site.world.publish(1).await;
     let handle = site.handle(QUEUE).await;
     let failed = |id: &str, handle: &str| {
         json!({
@@ -386,7 +386,7 @@ async fn batches_answer_for_each_entry() {
 async fn attributes_are_strings() {
     let site = Site::all().await;
     for n in 1..=2 {
-        site.stage.publish(n).await;
+        site.world.publish(n).await;
     }
     site.handle(QUEUE).await;
     let ask = |names: Value| json!({ "QueueUrl": QUEUE, "AttributeNames": names });
@@ -427,20 +427,20 @@ async fn lists_queues_by_prefix_and_page() {
 
 #[tokio::test]
 async fn a_client_that_disconnects_while_waiting_consumes_nothing() {
-    let stage = Stage::with_max_long_polls(1).await;
-    let router = crate::router(stage.hub.clone(), Options::default());
-    let site = Site::serve(stage, router).await;
+    let world = World::with_max_long_polls(1).await;
+    let router = crate::router(world.hub.clone(), Options::default());
+    let site = Site::serve(world, router).await;
     let input = json!({ "QueueUrl": QUEUE, "WaitTimeSeconds": 20 }).to_string();
     let target = ["x-amz-target: AmazonSQS.ReceiveMessage"];
     let waiting = site.open("POST", "/", &target, &input).await;
-    until(|| site.stage.hub.waiting_polls() == 1).await;
+    until(|| site.world.hub.waiting_polls() == 1).await;
     let another = json!({ "QueueUrl": EMPTY_QUEUE, "WaitTimeSeconds": 20 });
     let text = "As many as 1 receives wait already; try again later.";
     let throttled = (403, "com.amazonaws.sqs#RequestThrottled", "RequestThrottled", text);
     site.check("ReceiveMessage", another, throttled).await;
     drop(waiting);
-    until(|| site.stage.hub.waiting_polls() == 0).await;
-    site.stage.publish(1).await;
+    until(|| site.world.hub.waiting_polls() == 0).await;
+    site.world.publish(1).await;
     let input = json!({ "QueueUrl": QUEUE, "AttributeNames": ["ApproximateReceiveCount"] });
     let output = site.output("ReceiveMessage", input).await;
     assert_eq!(output["Messages"][0]["Attributes"]["ApproximateReceiveCount"], "1");
@@ -507,8 +507,8 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let object = Value::Object(members.into_iter().collect()).to_string();
         runtime.block_on(async {
-            let stage = Stage::new().await;
-            let context = Context { hub: &stage.hub, control: None, origin: "http://h", path: "/", trace: None };
+            let world = World::new().await;
+            let context = Context { hub: &world.hub, control: None, origin: "http://h", path: "/", trace: None };
             for operation in SUPPORTED {
                 for body in [bytes.as_slice(), object.as_bytes(), &object.as_bytes()[..object.len() / 2]] {
                     let status = answer(&context, operation, body).await.status;

@@ -22,9 +22,9 @@ impl Site {
     }
 
     async fn received(&self, queue: &str) -> Vec<Message> {
-        let queue = self.stage.hub.queue(queue).unwrap();
+        let queue = self.world.hub.queue(queue).unwrap();
         let ask = Receive { max: 10, visibility: None, wait: Some(Duration::ZERO) };
-        self.stage.hub.receive(&queue, ask).await.unwrap()
+        self.world.hub.receive(&queue, ask).await.unwrap()
     }
 }
 
@@ -105,8 +105,8 @@ async fn the_trace_of_a_request_comes_along() {
 #[tokio::test]
 async fn a_batch_of_which_the_store_takes_a_part_says_which() {
     let site = Site::all().await;
-    let writer = &site.stage.deps.writer;
-    let blocked = site.stage.memory.block_commits();
+    let writer = &site.world.deps.writer;
+    let blocked = site.world.memory.block_commits();
     drop(writer.transact(|_| Ok(())));
     assert!(blocked.wait_for_commit(Duration::from_secs(20)));
     (0..MAX_QUEUED - 2).for_each(|_| drop(writer.transact(|_| Ok(()))));
@@ -340,7 +340,7 @@ async fn what_is_wrong_with_one_entry_refuses_them_all() {
 async fn a_full_store_is_unavailable_and_keeps_nothing() {
     for batched in [false, true] {
         let site = Site::all().await;
-        site.stage.memory.fail_next_commit(CommitFault::Full);
+        site.world.memory.fail_next_commit(CommitFault::Full);
         let answer = match batched {
             true => batch(&site, &[("a", "text")]).await,
             false => site.publish(&message(&[])).await,

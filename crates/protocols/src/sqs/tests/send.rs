@@ -72,7 +72,7 @@ async fn a_delay_keeps_a_message_back() {
     site.output("SendMessage", message("DelaySeconds", json!(900))).await;
     let receive = json!({ "QueueUrl": EMPTY_QUEUE });
     assert_eq!(site.output("ReceiveMessage", receive.clone()).await, json!({}));
-    site.stage.clock.advance(Duration::from_secs(900));
+    site.world.clock.advance(Duration::from_secs(900));
     assert_eq!(site.output("ReceiveMessage", receive).await["Messages"][0]["Body"], "text");
 }
 
@@ -193,7 +193,7 @@ async fn a_full_store_is_unavailable_and_keeps_nothing() {
         ("SendMessageBatch", entries(&json!([{ "Id": "a", "MessageBody": "x" }]))),
     ] {
         let site = Site::all().await;
-        site.stage.memory.fail_next_commit(CommitFault::Full);
+        site.world.memory.fail_next_commit(CommitFault::Full);
         let answer = site.sqs(operation, input).await;
         let code = Some("ServiceUnavailable;Receiver");
         assert_eq!((answer.status, answer.header("x-amzn-query-error")), (503, code));
