@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testkit::receiver::Mood;
 use testkit::scene::Scene;
 use testkit::wall_clock::WallClock;
-use testkit::{client, wait};
+use testkit::{aws, wait};
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -102,16 +102,7 @@ impl World {
 
     #[track_caller]
     fn sqs(&self, action: &str, input: &Value) -> Value {
-        let hub = self.scene.gateway().address("hub");
-        let target = format!("AmazonSQS.{action}");
-        let host = hub.to_string();
-        let headers = [
-            ("Host", host.as_str()),
-            ("X-Amz-Target", target.as_str()),
-            ("Content-Type", "application/x-amz-json-1.0"),
-        ];
-        let answer =
-            client::send(hub, "POST", "/", &headers, input.to_string().as_bytes()).expect("an answer");
+        let answer = aws::sqs(self.scene.gateway().address("hub"), action, input).expect("an answer");
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
     }

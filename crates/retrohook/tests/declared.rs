@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use testkit::receiver::{Mood, Receiver};
 use testkit::scene::{Profiles, Scene};
-use testkit::{client, wait};
+use testkit::{aws, wait};
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 const RAW: &str = "raw_message_delivery: true, confirm: skip";
@@ -64,13 +64,7 @@ fn wait_for(receiver: &Receiver, ids: &[String]) {
 fn sqs(scene: &Scene, action: &str, queue: &str, mut call: Value) -> (u16, Value) {
     let hub = scene.gateway().address("hub");
     call["QueueUrl"] = format!("http://{hub}/000000000000/{queue}").into();
-    let target = format!("AmazonSQS.{action}");
-    let headers = [
-        ("host", "localhost"),
-        ("content-type", "application/x-amz-json-1.0"),
-        ("x-amz-target", target.as_str()),
-    ];
-    let answer = client::send(hub, "POST", "/", &headers, call.to_string().as_bytes()).expect("an answer");
+    let answer = aws::sqs(hub, action, &call).expect("an answer");
     (answer.status, answer.json())
 }
 

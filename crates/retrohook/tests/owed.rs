@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use testkit::admin::Admin;
-use testkit::client;
+use testkit::aws;
 use testkit::receiver::Mood;
 use testkit::scene::{Profiles, Scene};
 use testkit::wait;
@@ -212,14 +212,7 @@ fn a_queues_message_is_queued_then_received_then_deleted() {
     let hub = scene.gateway().address("hub");
     let sqs = |action: &str, mut call: Value| {
         call["QueueUrl"] = format!("http://{hub}/000000000000/worker").into();
-        let target = format!("AmazonSQS.{action}");
-        let headers = [
-            ("host", "localhost"),
-            ("content-type", "application/x-amz-json-1.0"),
-            ("x-amz-target", target.as_str()),
-        ];
-        let answer =
-            client::send(hub, "POST", "/", &headers, call.to_string().as_bytes()).expect("an answer");
+        let answer = aws::sqs(hub, action, &call).expect("an answer");
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer
     };

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
-use testkit::client::{self, Answer};
+use testkit::aws::{self, element};
+use testkit::client::Answer;
 use testkit::python;
 use testkit::receiver::{Mood, Receiver};
 use testkit::scene::{Profiles, Scene};
@@ -20,36 +21,16 @@ fn scene() -> Scene {
     Scene::start(RETROHOOK, &Profiles::default().yaml())
 }
 
-/// Calls an action in the Query protocol, without a signature.
-#[track_caller]
-fn query(scene: &Scene, version: &str, action: &str, parameters: &[(&str, &str)]) -> Answer {
-    let mut form = form_urlencoded::Serializer::new(format!("Action={action}&Version={version}"));
-    for (name, value) in parameters {
-        form.append_pair(name, value);
-    }
-    let headers =
-        [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
-    let hub = scene.gateway().address("hub");
-    client::send(hub, "POST", "/", &headers, form.finish().as_bytes()).expect("an answer")
-}
-
+/// Calls SNS without a signature.
 #[track_caller]
 fn sns(scene: &Scene, action: &str, parameters: &[(&str, &str)]) -> Answer {
-    query(scene, "2010-03-31", action, parameters)
+    aws::query(scene.gateway().address("hub"), aws::SNS, action, parameters, &[]).expect("an answer")
 }
 
+/// Calls SQS in its Query protocol, without a signature.
 #[track_caller]
 fn sqs(scene: &Scene, action: &str, parameters: &[(&str, &str)]) -> Answer {
-    query(scene, "2012-11-05", action, parameters)
-}
-
-/// The text of the first element of this name in a good answer.
-#[track_caller]
-fn element(answer: &Answer, name: &str) -> String {
-    let text = answer.text();
-    assert_eq!(answer.status, 200, "{text}");
-    let (_, rest) = text.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {text}"));
-    rest.split_once(&format!("</{name}>")).expect("it ends").0.to_owned()
+    aws::query(scene.gateway().address("hub"), aws::SQS, action, parameters, &[]).expect("an answer")
 }
 
 #[track_caller]
@@ -73,13 +54,9 @@ fn receive(scene: &Scene, count: usize) -> Vec<String> {
     wait::until("the messages", || {
         let ask = [("QueueUrl", "worker"), ("MaxNumberOfMessages", "10")];
         let answer = sqs(scene, "ReceiveMessage", &ask).text();
-        let part = |message: &str, name: &str| {
-            let (_, rest) = message.split_once(&format!("<{name}>")).expect("the element");
-            rest.split_once("</").expect("it ends").0.to_owned()
-        };
         for message in answer.split("<Message>").skip(1) {
-            bodies.push(part(message, "Body"));
-            let handle = part(message, "ReceiptHandle");
+            bodies.push(aws::within(message, "Body"));
+            let handle = aws::within(message, "ReceiptHandle");
             assert_eq!(
                 sqs(scene, "DeleteMessage", &[("QueueUrl", "worker"), ("ReceiptHandle", &handle)]).status,
                 200

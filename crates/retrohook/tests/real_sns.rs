@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::aws;
 use testkit::client;
 use testkit::python;
 use testkit::scene::Scene;
@@ -335,20 +336,16 @@ fn credentials_are_those_that_the_sdk_finds() {
 fn what_stands_for_a_topic_elsewhere_is_listed_and_nobody_ends_it() {
     let scene = scene(&rule("arn:aws:sns:eu-west-1:123456789012:orders", "http://127.0.0.1:9"));
     let hub = scene.gateway().address("hub");
-    let call = |form: &str| {
-        let headers = [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded")];
-        client::send(hub, "POST", "/", &headers, form.as_bytes()).expect("an answer")
+    let call = |action: &str, parameters: &[(&str, &str)]| {
+        aws::query(hub, aws::SNS, action, parameters, &[]).expect("an answer")
     };
-    let listed = call("Action=ListTopics&Version=2010-03-31").text();
-    let (_, rest) = listed.split_once("<TopicArn>").expect("a topic");
-    let arn = rest.split_once('<').expect("it ends").0;
+    let arn = &aws::element(&call("ListTopics", &[]), "TopicArn");
     assert!(arn.starts_with("arn:aws:sns:us-east-1:000000000000:aws-orders-"), "{arn}");
-    let of_topic = call(&format!("Action=ListSubscriptionsByTopic&Version=2010-03-31&TopicArn={arn}")).text();
+    let of_topic = call("ListSubscriptionsByTopic", &[("TopicArn", arn)]).text();
     let endpoint = "<Endpoint>arn:aws:sns:eu-west-1:123456789012:orders via http://127.0.0.1:9</Endpoint>";
     assert!(of_topic.contains("<Protocol>sns</Protocol>") && of_topic.contains(endpoint), "{of_topic}");
-    let refused = call(&format!("Action=DeleteTopic&Version=2010-03-31&TopicArn={arn}"));
+    let refused = call("DeleteTopic", &[("TopicArn", arn)]);
     assert!(refused.status == 403 && refused.text().contains("AuthorizationError"), "{}", refused.text());
-    let nobody =
-        call(&format!("Action=Subscribe&Version=2010-03-31&TopicArn={arn}&Protocol=sns&Endpoint={arn}"));
+    let nobody = call("Subscribe", &[("TopicArn", arn), ("Protocol", "sns"), ("Endpoint", arn)]);
     assert_eq!(nobody.status, 400, "{}", nobody.text());
 }

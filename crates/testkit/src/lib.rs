@@ -2,6 +2,7 @@
 //! can break off in every way. Blocking, on threads of their own: what a test reads top to bottom happens top to bottom.
 
 pub mod admin;
+pub mod aws;
 pub mod client;
 pub mod load;
 pub mod process;

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use testkit::aws;
 use testkit::client::{self, Answer};
 use testkit::scene::{Profiles, Scene};
 use testkit::wait;
@@ -124,12 +125,10 @@ fn make_api(admin: SocketAddr, name: &str, upstream: SocketAddr) -> std::io::Res
 }
 
 fn subscribe(hub: SocketAddr, path: &str) -> std::io::Result<Answer> {
-    let form = format!(
-        "Action=Subscribe&Version=2010-03-31&TopicArn=arn:aws:sns:us-east-1:000000000000:profile-changes&Protocol=http\
-         &Endpoint=http%3A%2F%2F127.0.0.1%3A9%2F{path}"
-    );
-    let headers = [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded")];
-    client::send(hub, "POST", "/", &headers, form.as_bytes())
+    let topic = "arn:aws:sns:us-east-1:000000000000:profile-changes";
+    let endpoint = format!("http://127.0.0.1:9/{path}");
+    let parameters = [("TopicArn", topic), ("Protocol", "http"), ("Endpoint", endpoint.as_str())];
+    aws::query(hub, aws::SNS, "Subscribe", &parameters, &[])
 }
 
 fn prepared() -> Scene {

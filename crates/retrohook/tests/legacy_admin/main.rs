@@ -10,6 +10,7 @@ mod serving;
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
+use testkit::aws;
 use testkit::client::{self, Answer};
 use testkit::scene::Scene;
 
@@ -79,10 +80,8 @@ fn rule(topic: &str, matcher: &str) -> Value {
 /// Has SNS make a topic.
 #[track_caller]
 fn make_topic(scene: &Scene, name: &str) {
-    let form = format!("Action=CreateTopic&Version=2010-03-31&Name={name}");
-    let headers = [("host", "localhost"), FORM];
     let hub = scene.gateway().address("hub");
-    let answer = client::send(hub, "POST", "/", &headers, form.as_bytes()).expect("an answer");
+    let answer = aws::query(hub, aws::SNS, "CreateTopic", &[("Name", name)], &[]).expect("an answer");
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 

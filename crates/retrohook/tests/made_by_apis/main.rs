@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use testkit::aws::{self, SIGNED, element};
 use testkit::client::{self, Answer};
 use testkit::python;
 use testkit::receiver::Receiver;
@@ -14,36 +15,15 @@ mod owners;
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:profile-changes";
-/// As SDKs sign; nobody verifies it.
-const SIGNED: (&str, &str) = (
-    "authorization",
-    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sns/aws4_request, SignedHeaders=host, Signature=0",
-);
 
 fn scene() -> Scene {
     Scene::start(RETROHOOK, &Profiles::default().yaml())
 }
 
-/// Calls SNS in its Query protocol.
+/// Calls SNS, signed.
 #[track_caller]
 fn sns(scene: &Scene, action: &str, parameters: &[(&str, &str)]) -> Answer {
-    let mut form = form_urlencoded::Serializer::new(format!("Action={action}&Version=2010-03-31"));
-    for (name, value) in parameters {
-        form.append_pair(name, value);
-    }
-    let headers =
-        [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded; charset=utf-8"), SIGNED];
-    let hub = scene.gateway().address("hub");
-    client::send(hub, "POST", "/", &headers, form.finish().as_bytes()).expect("an answer")
-}
-
-/// The text of the first element of this name in a good answer.
-#[track_caller]
-fn element(answer: &Answer, name: &str) -> String {
-    let text = answer.text();
-    assert_eq!(answer.status, 200, "{text}");
-    let (_, rest) = text.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {text}"));
-    rest.split_once(&format!("</{name}>")).expect("it ends").0.to_owned()
+    aws::query(scene.gateway().address("hub"), aws::SNS, action, parameters, &[SIGNED]).expect("an answer")
 }
 
 #[track_caller]
@@ -56,14 +36,7 @@ fn refused(answer: &Answer, status: u16, code: &str, words: &str) {
 /// Calls SQS in JSON.
 #[track_caller]
 fn sqs(scene: &Scene, operation: &str, input: &Value) -> (u16, Value) {
-    let target = format!("AmazonSQS.{operation}");
-    let headers = [
-        ("host", "localhost"),
-        ("content-type", "application/x-amz-json-1.0"),
-        ("x-amz-target", target.as_str()),
-    ];
-    let hub = scene.gateway().address("hub");
-    let answer = client::send(hub, "POST", "/", &headers, input.to_string().as_bytes()).expect("an answer");
+    let answer = aws::sqs(scene.gateway().address("hub"), operation, input).expect("an answer");
     (answer.status, answer.json())
 }
 
@@ -106,11 +79,7 @@ fn put(scene: &Scene) {
 fn listed(scene: &Scene, name: &str) -> Vec<String> {
     let text = element(&sns(scene, "ListSubscriptionsByTopic", &[("TopicArn", TOPIC)]), "Subscriptions");
     let members = text.split("<member>").skip(1);
-    let field = |member: &str| {
-        let (_, rest) = member.split_once(&format!("<{name}>")).expect("the field");
-        rest.split_once("</").expect("it ends").0.to_owned()
-    };
-    members.map(field).collect()
+    members.map(|member| aws::within(member, name)).collect()
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Addresses, Target};
-use crate::client;
 use crate::wait::pause;
+use crate::{aws, client};
 
 /// How many topics, and how many queues, there are at most.
 const NAMES: u8 = 3;
@@ -79,9 +79,9 @@ impl Edits {
         let Memory { there, ended, done, wrong, .. } = self.worker.join().expect("the client does not panic");
         violations.extend(wrong);
         let hub = addresses.hub;
-        let topics = sns(hub, "ListTopics", "").map(|(_, text)| text).unwrap_or_default();
+        let topics = sns(hub, "ListTopics", &[]).map(|(_, text)| text).unwrap_or_default();
         let queues = sqs(hub, "ListQueues", "").map(|(_, text)| text).unwrap_or_default();
-        let subscriptions = sns(hub, "ListSubscriptions", "").map(|(_, text)| text).unwrap_or_default();
+        let subscriptions = sns(hub, "ListSubscriptions", &[]).map(|(_, text)| text).unwrap_or_default();
         let ended = ended.iter().filter(|arn| subscriptions.contains(*arn));
         violations.extend(ended.map(|arn| format!("{arn} is there; acknowledged was its end")));
         let apis =
@@ -104,14 +104,15 @@ impl Memory {
     fn change(&mut self, addresses: Addresses, rng: &mut fastrand::Rng) {
         let hub = addresses.hub;
         let number = rng.u8(0..NAMES);
-        let topic = format!("arn:aws:sns:{ACCOUNT}:made-{number}");
-        let queue = format!("arn:aws:sqs:{ACCOUNT}:made-{number}");
+        let name = format!("made-{number}");
+        let topic = format!("arn:aws:sns:{ACCOUNT}:{name}");
+        let queue = format!("arn:aws:sqs:{ACCOUNT}:{name}");
         let (what, is_there, told) = match rng.u8(0..8) {
-            0 => (What::Topic(number), true, told(sns(hub, "CreateTopic", &format!("&Name=made-{number}")))),
-            1 => (What::Topic(number), false, told(sns(hub, "DeleteTopic", &format!("&TopicArn={topic}")))),
-            2 => (What::Queue(number), true, told(sqs(hub, "CreateQueue", &format!("made-{number}")))),
+            0 => (What::Topic(number), true, told(sns(hub, "CreateTopic", &[("Name", &name)]))),
+            1 => (What::Topic(number), false, told(sns(hub, "DeleteTopic", &[("TopicArn", &topic)]))),
+            2 => (What::Queue(number), true, told(sqs(hub, "CreateQueue", &name))),
             3 => {
-                let told = told(sqs(hub, "DeleteQueue", &format!("made-{number}")));
+                let told = told(sqs(hub, "DeleteQueue", &name));
                 // There may be none.
                 let told = match told {
                     Told::Wrong(text) if text.contains("QueueDoesNotExist") => Told::Done,
@@ -144,7 +145,7 @@ impl Memory {
 impl Memory {
     fn subscribe(&mut self, hub: SocketAddr, queue: &str) {
         let storm = format!("arn:aws:sns:{ACCOUNT}:storm");
-        let answer = sns(hub, "Subscribe", &format!("&TopicArn={storm}&Protocol=sqs&Endpoint={queue}"));
+        let answer = sns(hub, "Subscribe", &[("TopicArn", &storm), ("Protocol", "sqs"), ("Endpoint", queue)]);
         let text = answer.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
         match told(answer) {
             // Its queue may be gone.
@@ -161,7 +162,7 @@ impl Memory {
 
     fn unsubscribe(&mut self, hub: SocketAddr) {
         let Some(arn) = self.subscribed.pop() else { return };
-        match told(sns(hub, "Unsubscribe", &format!("&SubscriptionArn={arn}"))) {
+        match told(sns(hub, "Unsubscribe", &[("SubscriptionArn", &arn)])) {
             Told::Done => {
                 self.done += 1;
                 // Asked for once more while it was there, it was given once more.
@@ -202,28 +203,14 @@ fn told(answer: std::io::Result<(u16, String)>) -> Told {
     }
 }
 
-/// Signed, as SDKs do it: else `Unsubscribe` stops a subscription, and does not end it. Nobody verifies it.
-const SIGNED: (&str, &str) = (
-    "authorization",
-    "AWS4-HMAC-SHA256 Credential=storm/20260101/us-east-1/sns/aws4_request, SignedHeaders=host, Signature=0",
-);
-
-fn sns(hub: SocketAddr, action: &str, more: &str) -> std::io::Result<(u16, String)> {
-    let form = format!("Action={action}&Version=2010-03-31{more}");
-    let headers = [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded"), SIGNED];
-    let answer = client::send(hub, "POST", "/", &headers, form.as_bytes())?;
+fn sns(hub: SocketAddr, action: &str, parameters: &[(&str, &str)]) -> std::io::Result<(u16, String)> {
+    let answer = aws::query(hub, aws::SNS, action, parameters, &[aws::SIGNED])?;
     Ok((answer.status, answer.text()))
 }
 
 fn sqs(hub: SocketAddr, operation: &str, queue: &str) -> std::io::Result<(u16, String)> {
-    let target = format!("AmazonSQS.{operation}");
-    let headers = [
-        ("host", "localhost"),
-        ("content-type", "application/x-amz-json-1.0"),
-        ("x-amz-target", target.as_str()),
-    ];
     let input = if queue.is_empty() { json!({}) } else { json!({ "QueueName": queue, "QueueUrl": queue }) };
-    let answer = client::send(hub, "POST", "/", &headers, input.to_string().as_bytes())?;
+    let answer = aws::sqs(hub, operation, &input)?;
     Ok((answer.status, answer.text()))
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Target;
 use super::subscribers::call;
+use crate::aws;
 use crate::client::Client;
 use crate::wait::pause;
 
@@ -147,13 +148,8 @@ fn publish(client: &mut Client, text: &str) -> io::Result<u16> {
 }
 
 fn send(client: &mut Client, text: &str) -> io::Result<u16> {
-    let headers = [
-        ("host", "localhost"),
-        ("x-amz-target", "AmazonSQS.SendMessage"),
-        ("content-type", "application/x-amz-json-1.0"),
-    ];
     let input = json!({ "QueueUrl": URL, "MessageBody": text });
-    Ok(client.send("POST", "/", &headers, input.to_string().as_bytes())?.status)
+    Ok(aws::sqs_over(client, "SendMessage", &input)?.status)
 }
 
 /// For [`super::config`].

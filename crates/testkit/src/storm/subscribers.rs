@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Target;
 use super::verdict::{Outcome, Told, id_in};
+use crate::aws;
 use crate::client::Client;
 use crate::server::{Request, Server, Then, answer};
 use crate::wait::pause;
@@ -176,13 +177,7 @@ impl Worker {
 }
 
 pub(super) fn call(client: &mut Client, operation: &str, input: &Value) -> io::Result<Value> {
-    let target = format!("AmazonSQS.{operation}");
-    let headers = [
-        ("host", "localhost"),
-        ("x-amz-target", target.as_str()),
-        ("content-type", "application/x-amz-json-1.0"),
-    ];
-    let answer = client.send("POST", "/", &headers, input.to_string().as_bytes())?;
+    let answer = aws::sqs_over(client, operation, input)?;
     if answer.status != 200 {
         return Err(io::Error::other(answer.text()));
     }
