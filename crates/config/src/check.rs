@@ -1,4 +1,4 @@
-//! From texts to a [`Config`], or to all that is wrong.
+//! From the texts of files to a [`Config`], or to a report of everything that is wrong.
 
 use std::collections::{HashMap, HashSet};
 
@@ -36,28 +36,28 @@ use declared::Declarations;
 pub use remote::stand_in;
 pub use skip::Tolerance;
 
-/// What a configuration is checked with.
+/// What a check needs besides the files.
 pub struct Options<'a> {
-    /// The kinds of plug-in that there are.
+    /// All kinds of plug-in.
     pub kinds: &'a [&'a dyn PluginKind],
     /// `--region`.
     pub region: &'a str,
     /// `--account-id`.
     pub account: &'a str,
-    /// Where the gateway's own SNS API is reached, `host:port`.
+    /// The addresses of the gateway's own SNS API, `host:port`.
     pub hubs: &'a [String],
-    /// An environment variable's value.
+    /// Looks up an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// The time of the load: the `created_at` of entities that have none.
+    /// The time of the check: the `created_at` of entities without one.
     pub now: Timestamp,
-    /// What is let pass.
+    /// What is a warning instead of a problem.
     pub tolerance: Tolerance<'a>,
 }
 
 /// Checks the files, each a name and a text, as one configuration.
 ///
 /// # Errors
-/// All that is wrong with them.
+/// Everything that is wrong with them.
 pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Report> {
     let (mut sources, faults) = parse(files);
     let schema = raw::schema();
@@ -73,7 +73,7 @@ pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Re
     let unread: HashSet<usize> = faults.iter().map(|(file, _)| *file).collect();
     let broken = check_structure(&schema, &sources, &unread, &mut problems);
     let declared = Declarations::read(&sources, &broken, &mut problems);
-    // A file that could not be read may hold what others refer to: references are then not judged.
+    // A file that could not be read may have the entities that others refer to, so references are then not checked.
     let complete = unread.is_empty();
     let checked = Checked::new(&declared, &sources, options, complete, &mut problems);
     if let Some(report) = problems.into_report() {
@@ -93,7 +93,7 @@ pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Re
     Ok(Config { set, served, places, warnings })
 }
 
-/// Puts what the environment holds into the files.
+/// Replaces the variables in the files by their values.
 fn fill(sources: &mut [Source], schema: &Value, options: &Options<'_>) -> Variables {
     let kind = |name: &str| options.kinds.iter().find(|kind| kind.name() == name);
     let templates = |name: &str| kind(name).map(|kind| kind.templates());
@@ -105,7 +105,7 @@ fn fill(sources: &mut [Source], schema: &Value, options: &Options<'_>) -> Variab
     found
 }
 
-/// Says which variables are not set, and what cannot be put in.
+/// Reports the variables that are not set, and values that cannot be replaced.
 fn unset(
     variables: &Variables,
     options: &Options<'_>,
@@ -127,7 +127,7 @@ fn unset(
     }
 }
 
-/// All entities, each with what its check made of it; `None` where it has a problem.
+/// All entities after their checks; `None` for one with a problem.
 struct Checked {
     services: Vec<Option<Service>>,
     routes: Vec<Option<Route>>,
@@ -180,10 +180,10 @@ fn parse(files: &[(&str, &str)]) -> (Vec<Source>, Vec<(usize, Fault)>) {
     (sources, faults)
 }
 
-/// The entities (or documents, an empty path) that do not fit the schema, each with its keys that do not.
+/// The entities that do not fit the schema (or a document, with an empty path), each with the keys that do not fit.
 type Broken = HashMap<(usize, TreePath), HashSet<String>>;
 
-/// Holds every file against the schema.
+/// Checks every file against the schema.
 fn check_structure(
     schema: &Value,
     sources: &[Source],

@@ -1,14 +1,14 @@
-//! What older versions of Kong's format say in another way, put into the words of 3.0 before anything is checked: a tree for a tree, with
-//! every value at its place.
+//! Translates older versions of Kong's format into version 3.0, before anything is checked. It works on the tree, in which every value keeps its
+//! place.
 //!
-//! * In 1.1 and 2.1 a route's path with a character that no plain path of theirs has is a regular expression; in 3.0 such a path begins with
-//!   `~`. Plain paths are brought into the form in which requests are matched, as Kong does it when it takes such a file.
-//! * Beside a service's `url` any word is allowed as `protocol`: the `url` wins.
+//! * In 1.1 and 2.1, the path of a route is a regular expression if it has a character that no plain path has there; in 3.0 it then begins with
+//!   `~`. Plain paths are normalised as requests are, as Kong does with such a file.
+//! * If a service has a `url`, any word is allowed as its `protocol`, because the `url` wins.
 
 use crate::problem::{Doubt, Spot};
 use crate::tree::{Kind, Node, Source, TreePath};
 
-/// Puts all files into the words of 3.0; what is left out of them is doubted.
+/// Translates all files into version 3.0. Returns a warning for everything that is left out.
 pub(crate) fn translate(sources: &mut [Source]) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     for (file, source) in sources.iter_mut().enumerate() {
@@ -27,7 +27,7 @@ pub(crate) fn translate(sources: &mut [Source]) -> Vec<Doubt> {
     doubts
 }
 
-/// Whether a document is of a format in which regular expressions among paths have no mark.
+/// Whether a document has a format in which paths that are regular expressions are not marked.
 pub(crate) fn is_old(root: &Node) -> bool {
     match root.get("_format_version").map(|version| &version.kind) {
         Some(Kind::Text(text) | Kind::Number(_, text)) => matches!(text.as_str(), "1.1" | "2.1"),
@@ -43,7 +43,7 @@ pub(crate) fn is_regex(path: &str) -> bool {
 fn translate_paths(route: &mut Node) {
     for path in route.items_mut("paths") {
         let Kind::Text(text) = &mut path.kind else { continue };
-        // One that begins with `~` is in the words of 3.0 already.
+        // One that begins with `~` is written as in 3.0 already.
         if text.starts_with('~') {
             continue;
         }
@@ -55,12 +55,12 @@ fn translate_paths(route: &mut Node) {
     }
 }
 
-/// Takes a protocol away that says something else than http and https and that a `url` overrules.
+/// Removes a protocol other than http and https if there is a `url`, which overrules it.
 fn protocol_beside_url(service: &mut Node, spot: &Spot, doubts: &mut Vec<Doubt>) {
     let Some(url) = service.get("url").and_then(Node::text).map(str::to_owned) else { return };
     let Some(protocol) = service.get_mut("protocol") else { return };
     let Kind::Text(word) = &protocol.kind else { return };
-    // A protocol that the url says itself is judged there.
+    // If the url has the same protocol, it is checked there.
     if matches!(word.as_str(), "http" | "https") || url.starts_with(&format!("{word}://")) {
         return;
     }
@@ -69,12 +69,12 @@ fn protocol_beside_url(service: &mut Node, spot: &Spot, doubts: &mut Vec<Doubt>)
     protocol.kind = Kind::Null;
 }
 
-/// What is said of a key beside a `url` that says something else.
+/// The warning for a key that contradicts the `url`.
 pub(crate) fn overruled(key: &str) -> String {
     format!("`{key}` has no effect: `url` says something else")
 }
 
-/// What to do about it.
+/// The hint for it.
 pub(crate) const OVERRULED: &str = "as in Kong, the `url` wins: keep one of the two";
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Files of other tools that people give to us by mistake: each is recognised by its shape, and the way from there is shown.
+//! Files for other tools that people give to Retrohook by mistake: each is recognised by its structure, and the hint says how to go on.
 
 use crate::tree::{Fault, Kind, Node, Place};
 
-/// What is wrong with a document that is of another tool; nothing if it is none of these.
+/// The problem with a document that is for another tool; `None` if it is for none of these.
 pub(crate) fn recognise(root: &Node) -> Option<Fault> {
     let Kind::Map(entries) = &root.kind else { return None };
     if root.get("_format_version").is_some() {
@@ -13,7 +13,7 @@ pub(crate) fn recognise(root: &Node) -> Option<Fault> {
     };
     let text = |key: &str| root.get(key).and_then(Node::text);
     let (key, message, hint) = if root.get("apis").is_some() {
-        let hint = "here an api is a service with a route: write `services` with `url` and `routes`, and begin the file with `_format_version: \"3.0\"`";
+        let hint = "an api is a service with a route here: write `services` with `url` and `routes`, and begin the file with `_format_version: \"3.0\"`";
         ("apis", "this is a file of kongfig's, for the Admin API of Kong 0.x", hint)
     } else if text("kind").is_some() && text("apiVersion").is_some() {
         let hint = "take the file out of it: kubectl get configmap NAME -o jsonpath='{.data.KEY}' | retrohook check -";
@@ -27,7 +27,7 @@ pub(crate) fn recognise(root: &Node) -> Option<Fault> {
     Some(Fault { place: place(key), message: message.to_owned(), hint: hint.to_owned() })
 }
 
-/// Whether these services are those of Docker Compose: a mapping of names to what is run.
+/// Whether these services are those of Docker Compose: a mapping from names to what is run.
 fn is_of_compose(services: &Node) -> bool {
     let Kind::Map(services) = &services.kind else { return false };
     let is_run = |node: &Node| node.get("image").is_some() || node.get("build").is_some();

@@ -1,7 +1,7 @@
-//! The secrets of files, so that no problem shows one: the values of keys that name a secret, and the secret parts of URLs.
+//! The secrets of files, so that no message shows one: the values of keys that name a secret, and the secret parts of URLs.
 //!
-//! Messages quote names and values. A secret in a wrong place is a value like any other to the rule that refuses it, so what
-//! is said is looked through once more at the end.
+//! Messages quote names and values. To the rule that refuses it, a secret in a wrong place is a value like any other. So every message is
+//! searched for secrets at the end.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use event::redaction::{self, QueryRedaction};
 
 use crate::tree::{Kind, Node, Source};
 
-/// The shortest secret that is looked for, in bytes: a shorter one may be in a message by chance.
+/// The shortest secret that is looked for, in bytes: a shorter text may be in a message by chance.
 const SHORTEST: usize = 6;
 
-/// The secrets of all files, by how they begin.
+/// The secrets of all files, by their first bytes.
 pub(crate) struct Hidden<'s>(HashMap<&'s [u8], Vec<&'s str>>);
 
 impl<'s> Hidden<'s> {
@@ -22,7 +22,7 @@ impl<'s> Hidden<'s> {
         let query = QueryRedaction::of_secrets();
         sources.iter().for_each(|source| hidden.gather(&source.root, Held::Open, &query));
         hidden.0.values_mut().for_each(|secrets| {
-            // The longest first: one may be the begin of another.
+            // The longest first: one may be the beginning of another.
             secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
             secrets.dedup();
         });
@@ -44,7 +44,7 @@ impl<'s> Hidden<'s> {
     }
 
     fn add(&mut self, secret: &'s str) {
-        // A reference to a secret is none.
+        // A reference to a secret is not a secret.
         if let Some(begin) = secret.as_bytes().get(..SHORTEST)
             && !secret.starts_with("{vault:")
         {
@@ -52,7 +52,7 @@ impl<'s> Hidden<'s> {
         }
     }
 
-    /// A text with no secret of the files in it, nor what looks like one.
+    /// The text without any secret of the files, and without anything that looks like one.
     pub(crate) fn shown(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -75,19 +75,19 @@ impl<'s> Hidden<'s> {
     }
 }
 
-/// What a value is by the keys above it.
+/// What the keys above a value say about it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Held {
-    /// Nothing that needs to be hidden, as far as keys say.
+    /// Not a secret, as far as keys say.
     Open,
-    /// A credential: what it calls `key` is a secret, which elsewhere is a word like any other.
+    /// A credential: its `key` is a secret; elsewhere `key` is a word like any other.
     Credential,
     /// A secret.
     Secret,
 }
 
 impl Held {
-    /// The value of a key in it.
+    /// What that means for the value of a key in it.
     fn under(self, key: &str) -> Self {
         match (self, key) {
             (Self::Secret, _) | (Self::Credential, "key") => Self::Secret,
@@ -98,7 +98,7 @@ impl Held {
     }
 }
 
-/// Whether a key names a secret, in any of the ways to write words: `api_key`, `apiKey`, `API-KEY`, `secrets`.
+/// Whether a key names a secret, however its words are joined: `api_key`, `apiKey`, `API-KEY`, `secrets`.
 pub(crate) fn names_a_secret(key: &str) -> bool {
     let mut name = String::with_capacity(key.len() + 4);
     let mut before = '_';

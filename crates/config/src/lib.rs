@@ -1,19 +1,19 @@
-//! The configuration: Kong's declarative format, and `topics`, `subscriptions` and `queues` beside it.
+//! The configuration: Kong's declarative format, extended by `topics`, `subscriptions` and `queues`.
 //!
 //! Texts in, data out: [`check`] takes the texts of all files and returns either a [`Config`] in which every reference is resolved, or a
-//! [`Report`] of *all* that is wrong, each with file, line, column, path and a hint. [`load`] is the thin shell that reads the files.
+//! [`Report`] of *everything* that is wrong, each problem with file, line, column, path and a hint. [`load`] reads the files.
 //!
-//! The steps, each over all files before the next begins:
+//! The steps; each covers all files before the next one begins:
 //! 1. `tree`: YAML to a tree in which every value knows its place, within limits.
-//! 2. `variables`: the environment's values instead of `${NAME}`.
-//! 3. `dialect`: what older versions of the format say in other words.
-//! 4. `schema`: the tree held against the JSON Schema of the structs in `raw`, the one source of the format.
-//! 5. `check`: entity by entity what a schema cannot say, then references, names that are used twice, and the plug-ins' own checks. A key
-//!    with a problem of structure is left out of this, and what its entity then lacks is not judged: one mistake makes one problem.
+//! 2. `variables`: `${NAME}` is replaced by the value in the environment.
+//! 3. `dialect`: older versions of the format are translated.
+//! 4. `schema`: the tree is checked against the JSON Schema of the structs in `raw`, the one source of the format.
+//! 5. `check`: what a schema cannot say about each entity; then references, names that are used twice, and the plug-ins' own checks. Keys whose
+//!    structure does not fit are left out here, and it is not a problem if the entity then lacks them: one mistake makes one problem.
 //! 6. `loaded`: the result, as entities of origin `file`.
 //!
-//! Nothing is ignored in silence: a key, value, entity or plug-in that we do not serve is refused by name. Knows no sockets and no wall
-//! clock; the time of the load and the environment are parameters.
+//! Nothing is ignored silently: a key, value, entity or plug-in that Retrohook does not serve is refused by name. This crate knows no sockets
+//! and no wall clock; the time of the check and the environment are parameters.
 
 mod check;
 mod dialect;

@@ -1,4 +1,4 @@
-//! Reading the files that `-c` names, and what is kept of them.
+//! Reading the files that `-c` names, and the texts that are kept of them.
 
 use std::fmt;
 use std::fs::File;
@@ -15,9 +15,9 @@ use crate::tree::MAX_FILE;
 /// A file of a configuration, as it was read. Its text may have secrets in it, and is never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
-    /// As it was named, for messages.
+    /// Its name as it was given, for messages.
     pub name: String,
-    /// All of it.
+    /// Its whole text.
     pub text: String,
 }
 
@@ -27,18 +27,18 @@ impl fmt::Debug for Text {
     }
 }
 
-/// Reads and checks the files. A file that cannot be read is a problem like any other; the rest is then not looked at.
+/// Reads and checks the files. If one cannot be read, that is the problem to report, and the other files are not checked.
 ///
 /// # Errors
-/// All that is wrong.
+/// Everything that is wrong.
 pub fn load<P: AsRef<Path>>(paths: &[P], options: &Options<'_>) -> Result<Config, Report> {
     check_texts(&read_all(paths)?, options)
 }
 
-/// Checks texts that were read.
+/// Checks the texts of files.
 ///
 /// # Errors
-/// All that is wrong.
+/// Everything that is wrong.
 pub fn check_texts(texts: &[Text], options: &Options<'_>) -> Result<Config, Report> {
     let files: Vec<(&str, &str)> = texts.iter().map(|one| (one.name.as_str(), one.text.as_str())).collect();
     check(&files, options)
@@ -47,7 +47,7 @@ pub fn check_texts(texts: &[Text], options: &Options<'_>) -> Result<Config, Repo
 /// Reads the files.
 ///
 /// # Errors
-/// Those that cannot be read.
+/// If any of them cannot be read: one problem for each.
 pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Text>, Report> {
     let mut texts = Vec::new();
     let mut problems = Vec::new();
@@ -62,7 +62,7 @@ pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Text>, Report> {
                 place: None,
                 path: String::new(),
                 message: format!("cannot be read: {error}"),
-                hint: "look at the path, at its permissions, and that it is a text in UTF-8".into(),
+                hint: "check the path and its permissions, and that the file is a text in UTF-8".into(),
             }),
         }
     }
@@ -72,7 +72,7 @@ pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Text>, Report> {
 /// The path that means the standard input.
 pub const STANDARD_INPUT: &str = "-";
 
-/// The file's text; of one that is too large, just enough for [`check`] to say so.
+/// The file's text; of one that is too large, only enough for [`check`] to notice.
 fn read(path: &Path) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     let most = MAX_FILE as u64 + 1;

@@ -1,4 +1,4 @@
-//! A configuration that was read: entities, and what only files have of them.
+//! A configuration that was read: its entities, and what only files say about them.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,11 @@ use crate::problem::Problem;
 pub struct Config {
     /// What the files declare.
     pub set: Set,
-    /// What requests find of it.
+    /// The part that requests use.
     pub served: Served,
     /// The places of subscriptions.
     pub places: Places,
-    /// What is allowed and probably not meant.
+    /// What is allowed but probably not meant.
     pub warnings: Vec<Problem>,
 }
 

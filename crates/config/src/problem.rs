@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where: the face that the product shows when a file does not fit.
+//! What is wrong with a configuration, and where. This is what users see first when a file does not fit.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -38,12 +38,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A report of as many problems ends with a summary.
+/// A report of at least this many problems ends with a summary.
 const LONG: usize = 24;
 /// How many kinds of problem a summary names.
 const MOST_KINDS: usize = 12;
 
-/// All that is wrong, in the order of the files and of their lines. Never empty.
+/// Everything that is wrong, in the order of the files and of their lines. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The problems.
@@ -75,7 +75,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// The messages that there are, each with how many problems have it; the most frequent first.
+    /// The different messages, each with the number of its problems; the most frequent one first.
     fn kinds(&self) -> Vec<(&str, usize)> {
         let mut kinds: Vec<(&str, usize)> = Vec::new();
         let mut places = HashMap::new();
@@ -113,19 +113,19 @@ impl Spot {
     }
 }
 
-/// Something that is allowed and probably not meant, before its place is known.
+/// Something that is allowed but probably not meant, before its place is known.
 pub(crate) struct Doubt {
     pub(crate) spot: Spot,
     pub(crate) message: String,
     pub(crate) hint: String,
 }
 
-/// Gathers problems and finds the place of each in its file. None that leaves it shows a secret of the files.
+/// Collects problems and finds the place of each in its file. No problem that it returns shows a secret of the files.
 pub(crate) struct Problems<'a> {
     sources: &'a [Source],
     variables: Option<&'a Variables>,
     found: Vec<(usize, Problem)>,
-    /// Entities that were not read whole: what they lack is not judged.
+    /// Entities that were read only in part: what they lack is not a problem.
     partial: HashSet<(usize, TreePath)>,
 }
 
@@ -134,13 +134,13 @@ impl<'a> Problems<'a> {
         Self { sources, variables: None, found: Vec::new(), partial: HashSet::new() }
     }
 
-    /// Of files that have variables in them. A problem with a value that needs a variable which is not set is dropped: it would be with what
-    /// stands in for it.
+    /// The same, for files with these variables. A problem with a value that needs a variable which is not set is dropped, because it would be
+    /// about the placeholder.
     pub(crate) fn with(self, variables: &'a Variables) -> Self {
         Self { variables: Some(variables), ..self }
     }
 
-    /// From now on, problems with one of these entities as such are dropped: what it lacks may be in a part that did not fit.
+    /// From now on, problems with one of these entities as a whole are dropped: what it lacks may be in a part that did not fit.
     pub(crate) fn set_partial(&mut self, entities: impl Iterator<Item = (usize, TreePath)>) {
         self.partial = entities.collect();
     }
@@ -154,7 +154,7 @@ impl<'a> Problems<'a> {
         self.say(spot, message, hint);
     }
 
-    /// As `add`, whatever is known of the value.
+    /// Like `add`, but even if the value needs a variable that is not set.
     pub(crate) fn say(&mut self, spot: &Spot, message: impl Into<String>, hint: impl Into<String>) {
         let place = self.sources[spot.file].root.place_of(&spot.path);
         self.add_at(spot, place, message, hint);
@@ -169,12 +169,12 @@ impl<'a> Problems<'a> {
         self.add(&path.steps().iter().fold(spot.clone(), into), message, hint);
     }
 
-    /// What a check gives, or a problem with the value at `spot`.
+    /// The result of a check, or a problem with the value at `spot`.
     pub(crate) fn keep<T>(&mut self, spot: &Spot, checked: Result<T, Flaw>) -> Option<T> {
         checked.map_err(|Flaw { message, hint, .. }| self.add(spot, message, hint)).ok()
     }
 
-    /// A problem whose place is not that of the value: a key, a syntax error.
+    /// A problem whose place is not that of a value, but of a key or a syntax error.
     pub(crate) fn add_at(
         &mut self,
         spot: &Spot,

@@ -1,4 +1,4 @@
-//! The schema of a file as editors get it: that of its keys, with the settings of each kind of plug-in by the plug-in's `name`.
+//! The schema of a file for editors: its keys, and for each plug-in the settings of its kind, chosen by its `name`.
 
 use pipeline::PluginKind;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub fn json_schema(kinds: &[&dyn PluginKind]) -> Value {
     schema
 }
 
-/// A plug-in of this name has these settings.
+/// The part of the schema that says: a plug-in of this name has these settings.
 fn choice(name: &str, definition: &str, settings: &Value) -> Value {
     let config = json!({ "$ref": format!("#/$defs/{definition}") });
     let has_required = settings["required"].as_array().is_some_and(|required| !required.is_empty());
@@ -34,7 +34,7 @@ fn choice(name: &str, definition: &str, settings: &Value) -> Value {
     json!({ "if": { "properties": { "name": { "const": name } }, "required": ["name"] }, "then": then })
 }
 
-/// Has the references within a schema lead to where it is put.
+/// Changes the references within a schema so that they lead to the definition under which it is put.
 fn place_below(schema: &mut Value, definition: &str) {
     match schema {
         Value::Object(object) => {

@@ -1,8 +1,8 @@
-//! The file as it is written: the one source of its schema, its documentation and its types.
+//! The format of a configuration file: the one source of its schema, its documentation and its types.
 //!
-//! The JSON Schema made from these structs is what a file is held against ([`crate::schema`]); only then are they filled. Keys that we know
-//! and do not serve yet are in a table ([`not_yet`]), whose hints the schema carries: they are refused by name, never ignored.
-//! What a schema cannot say is checked in [`crate::check`].
+//! A file is checked against the JSON Schema that is made from these structs ([`crate::schema`]), and only then read into them. Keys that are
+//! known but not served yet are in a table ([`not_yet`]), whose hints are part of the schema: they are refused by name, never ignored. What a
+//! schema cannot say is checked in [`crate::check`].
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde_json::{Map, Value};
 
-/// An entity of Kong's: a struct with the keys that each of them may have.
+/// Declares a struct for one of Kong's entities, with the keys that all of them may have.
 macro_rules! entity {
     ($(#[$meta:meta])* pub(crate) struct $name:ident { $($fields:tt)* }) => {
         entity! { u32: $(#[$meta])* pub(crate) struct $name { $($fields)* } }
     };
-    // Its times are numbers of this type.
+    // `$time` is the type of its times.
     ($time:ty: $(#[$meta:meta])* pub(crate) struct $name:ident { $($fields:tt)* }) => {
         $(#[$meta])*
         #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
@@ -24,21 +24,21 @@ macro_rules! entity {
         #[expect(dead_code, reason = "some keys are only accepted")]
         pub(crate) struct $name {
             $($fields)*
-            /// Words to find it by.
+            /// Words by which the entity can be found.
             #[serde(default)]
             pub(crate) tags: Option<Vec<String>>,
-            /// In seconds. The time of the start if there is none.
+            /// When the entity was made, in seconds since 1970. By default, the time of the start.
             #[serde(default)]
             #[schemars(range(min = 0))]
             pub(crate) created_at: Option<$time>,
-            /// In seconds.
+            /// When the entity was last changed, in seconds since 1970.
             #[serde(default)]
             #[schemars(range(min = 0))]
             pub(crate) updated_at: Option<$time>,
-            /// A remark.
+            /// A comment; ignored.
             #[serde(rename = "_comment", default)]
             comment: Option<String>,
-            /// Remarks of any shape.
+            /// Comments of any form; ignored.
             #[serde(rename = "_ignore", default)]
             ignore: Vec<serde_json::Value>,
         }
@@ -68,25 +68,25 @@ pub(crate) struct File {
     /// `(` or `+` is a regular expression, in 3.0 one that begins with `~`.
     #[serde(rename = "_format_version")]
     format_version: FormatVersion,
-    /// Kong's: whether credentials are still to be hashed. There are none yet.
+    /// Kong's: whether credentials still have to be hashed. No credential here is hashed, so it has no effect.
     #[serde(rename = "_transform", default = "yes")]
     transform: bool,
-    /// A remark.
+    /// A comment; ignored.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,
-    /// Remarks of any shape.
+    /// Comments of any form; ignored.
     #[serde(rename = "_ignore", default)]
     ignore: Vec<Value>,
-    /// decK's notes to itself.
+    /// Notes that decK writes for itself; ignored.
     #[serde(rename = "_info", default)]
     info: Option<Info>,
-    /// decK's: which workspace of a Kong the entities are for. Not used: there is one.
+    /// decK's: the workspace of Kong that the entities are for. It has no effect: there is only one here.
     #[serde(rename = "_workspace", default)]
     workspace: Option<String>,
-    /// decK's: which control plane of Konnect the entities are for. Not used.
+    /// decK's: the control plane of Konnect that the entities are for. It has no effect.
     #[serde(rename = "_konnect", default)]
     konnect: Option<Value>,
-    /// What the gateway stands in front of.
+    /// The HTTP services behind the gateway.
     #[serde(default)]
     services: Vec<Service>,
     /// Routes that name their service.
@@ -95,10 +95,10 @@ pub(crate) struct File {
     /// Plug-ins that name their service or route; one that names neither applies to every route.
     #[serde(default)]
     plugins: Vec<Plugin>,
-    /// Authorities that vouch for services that are reached over https, beside the system's.
+    /// Authorities, besides the system's, whose certificates are trusted for services over https.
     #[serde(default)]
     ca_certificates: Vec<CaCertificate>,
-    /// Where events are published.
+    /// Topics that events are published to.
     #[serde(default)]
     topics: Vec<Topic>,
     /// Subscriptions that name their topic.
@@ -107,13 +107,13 @@ pub(crate) struct File {
     /// Queues that workers receive from, as in SQS.
     #[serde(default)]
     queues: Vec<Queue>,
-    /// Those whom the gateway knows by a credential.
+    /// Those who use the services, each recognised by a credential.
     #[serde(default)]
     consumers: Vec<Consumer>,
     /// Groups of consumers.
     #[serde(default)]
     consumer_groups: Vec<ConsumerGroup>,
-    /// Names that services have as their host, each for several targets.
+    /// Groups of targets. A service has the group's name as its host.
     #[serde(default)]
     upstreams: Vec<Upstream>,
     /// Targets that name their upstream.
@@ -127,7 +127,7 @@ pub(crate) struct File {
     acls: Vec<Acl>,
 }
 
-/// The schema of a file: what the structs say, and the keys that are not served yet.
+/// The schema of a file: the structs, and the keys that are not served yet.
 pub(crate) fn schema() -> Value {
     let mut schema = schemars::schema_for!(File).to_value();
     not_yet::add_to(&mut schema);
@@ -150,7 +150,7 @@ impl JsonSchema for FormatVersion {
     }
 }
 
-/// What decK notes about itself; read by decK alone.
+/// Notes that decK writes for itself; only decK reads them.
 #[derive(JsonSchema)]
 struct Info {}
 
@@ -168,7 +168,7 @@ struct ByKey {
     /// Its name.
     #[serde(default)]
     name: Option<String>,
-    /// A consumer's name; its schema is another one.
+    /// A consumer's name, in the schema of a reference to a consumer.
     #[serde(default)]
     #[schemars(skip)]
     username: Option<String>,
@@ -220,5 +220,5 @@ fn yes() -> bool {
     true
 }
 
-/// A plug-in's `config`, whose schema is its kind's.
+/// The `config` of a plug-in; its schema is that of the plug-in's kind.
 type AnyMap = Map<String, Value>;

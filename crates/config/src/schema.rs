@@ -1,10 +1,10 @@
-//! Holds a spanned tree against a JSON Schema and gathers all that does not fit, each with its place.
+//! Checks a tree against a JSON Schema and collects everything that does not fit, each with its place.
 //!
-//! Understands what `schemars` writes for our structs: `type`, `properties`, `required`, `additionalProperties`, `items`, `enum`,
-//! `const`, `oneOf` and `anyOf`, `$ref` into `$defs`, bounds of numbers, texts and lists, `pattern`, `format: uuid`. Three keywords more:
+//! It understands what `schemars` writes for our structs: `type`, `properties`, `required`, `additionalProperties`, `items`, `enum`, `const`,
+//! `oneOf` and `anyOf`, `$ref` into `$defs`, bounds of numbers, texts and lists, `pattern`, `format: uuid`. There are three more keywords:
 //! * `writeOnly`: the value is a secret and is never shown in a problem.
-//! * `x-not-yet`: the key is known and refused, with this hint, unless its value is one of the neutral ones in `enum`.
-//! * `x-not-yet-values`: values of Kong's that are known and refused by name, with the hint `x-not-yet-hint` if there is one.
+//! * `x-not-yet`: the key is known but refused with this hint, unless its value is one of the neutral ones in `enum`.
+//! * `x-not-yet-values`: Kong's values that are known but refused by name, with the hint `x-not-yet-hint` if there is one.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ mod wanted;
 pub(crate) use hint::{backquoted, did_you_mean};
 pub(crate) use wanted::{Wanted, wanted_at};
 
-/// Adds to `problems` all that keeps `node` from fitting `schema`, and returns where.
+/// Adds to `problems` everything in `node` that does not fit `schema`, and returns where.
 pub(crate) fn validate(schema: &Value, node: &Node, spot: &Spot, problems: &mut Problems<'_>) -> Vec<Spot> {
     let mut walker = Walker { root: schema, misfits: Vec::new() };
     walker.value(schema, node, spot);
@@ -35,7 +35,7 @@ pub(crate) fn validate(schema: &Value, node: &Node, spot: &Spot, problems: &mut 
     walker.misfits.into_iter().map(report).collect()
 }
 
-/// All that keeps a value that is in no file from fitting.
+/// Everything that does not fit in a value that comes from no file.
 pub(crate) fn misfits(schema: &Value, node: &Node) -> Vec<ConfigProblem> {
     let mut walker = Walker { root: schema, misfits: Vec::new() };
     walker.value(schema, node, &Spot { file: 0, path: TreePath::default() });
@@ -94,7 +94,7 @@ impl<'s> Walker<'s> {
         }
     }
 
-    /// Refuses a key that is known but not built yet. `true` if the schema is of such a key.
+    /// Refuses a key that is known but not served yet. Returns whether the schema is that of such a key.
     fn is_not_yet(&mut self, schema: &Value, node: &Node, spot: &Spot) -> bool {
         let Some(hint) = schema.get("x-not-yet").and_then(Value::as_str) else { return false };
         let neutral = schema.get("enum").and_then(Value::as_array);
@@ -118,7 +118,7 @@ impl<'s> Walker<'s> {
             types.iter().filter(|name| **name != "null").map(|name| hint::type_name(name)).collect();
         let found = hint::found(node, is_secret(schema));
         let mut hint = hint::for_type(types, node, is_secret(schema));
-        // A duration or a size with its unit, perhaps: the description has the unit that is meant.
+        // It may be a duration or a size with its unit: the description says which unit is meant.
         if types.contains(&"integer")
             && node.text().is_some_and(|text| text.parse::<i64>().is_err())
             && let Some(about) = self.describe(schema)
@@ -229,7 +229,7 @@ impl<'s> Walker<'s> {
         }
         let mut shown: Vec<String> =
             allowed.iter().filter(|value| !value.is_null()).map(|v| plain(v)).collect();
-        // A number and the same one in quotes.
+        // A number and the same number in quotes are the same value.
         let mut seen = HashSet::new();
         shown.retain(|value| seen.insert(value.clone()));
         let Some(text) = node.text() else {
@@ -247,13 +247,13 @@ impl<'s> Walker<'s> {
         let message = match (not_yet, close) {
             (true, _) => format!("`{text}` is not supported yet"),
             (false, Some(_)) => format!("unknown value `{text}`"),
-            // What is nothing like a known value may be a secret that belongs elsewhere.
+            // A text that is not similar to a known value may be a secret in the wrong place, so it is not shown.
             (false, None) => "unknown value".to_owned(),
         };
         self.add(spot, message, hint);
     }
 
-    /// A value of one of several shapes: enums, nullable structs, a text or a mapping.
+    /// A value that may have one of several forms: an enum, a nullable struct, a text or a mapping.
     fn variants(&mut self, schema: &'s Value, variants: &'s [Value], node: &Node, spot: &Spot) {
         let values: Option<Vec<_>> = variants.iter().map(allowed_values).collect();
         if let Some(values) = values {
@@ -286,7 +286,7 @@ impl<'s> Walker<'s> {
     }
 }
 
-/// What `enum`, `const` or a nested choice of such allows; `None` if the schema is no choice of values.
+/// The values that `enum`, `const` or a nested choice of these allows; `None` if the schema is not a choice of values.
 fn allowed_values(schema: &Value) -> Option<Vec<&Value>> {
     if let Some(only) = schema.get("const") {
         return Some(vec![only]);
@@ -326,12 +326,12 @@ fn is_secret(schema: &Value) -> bool {
     schema.get("writeOnly") == Some(&Value::Bool(true))
 }
 
-/// Whether a key is named in hints: not one that is refused anyway.
+/// Whether hints name this key: they name no key that is refused anyway.
 fn is_offered(schema: &Value) -> bool {
     schema.get("x-not-yet").is_none()
 }
 
-/// The hint of a key that is refused anyway, by another spelling: AWS writes `FilterPolicy`.
+/// The hint of a key that is not served yet, found by another spelling: AWS writes `FilterPolicy`.
 fn not_yet_of<'s>(known: &'s serde_json::Map<String, Value>, unknown: &str) -> Option<&'s str> {
     let folded = |key: &str| key.replace(['_', '-'], "").to_ascii_lowercase();
     let (_, schema) = known.iter().find(|(key, _)| folded(key) == folded(unknown))?;

@@ -4,16 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use entities::{SECRET_BYTES, Secret};
 
-/// Why a text is no secret; tells nothing of it but its length. Message and hint.
+/// Why a text is not a valid secret: message and hint. They show nothing of the text except its length.
 pub(crate) type Refusal = (String, String);
 
-/// Reads a subscription's secret that is written out or referred to.
+/// Reads a subscription's secret: the text itself, or a reference to it.
 pub(crate) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, Refusal> {
     let (text, place) = self::text(text, env, "whsec_…")?;
     check(&text, &place)
 }
 
-/// A text that is written out or referred to, and for messages, where it was found if not here. `form` is what it looks like.
+/// A text, or the one that it refers to; and for messages, where that one was found. `form` is an example of a valid value.
 pub(crate) fn text(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,

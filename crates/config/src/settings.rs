@@ -1,4 +1,4 @@
-//! A plug-in's settings that are in no file: checked by the same rules as those of a file.
+//! Checks settings of a plug-in that come from an API by the same rules as those in a file.
 
 use pipeline::{CheckContext, ConfigProblem, PluginKind};
 use serde_json::Value;
@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::schema;
 use crate::tree::Node;
 
-/// All that is wrong with the settings of a plug-in, which an API gave: first by the schema of its kind, then, if they fit, by the kind
-/// itself. Nothing if all is well. Their depth is the caller's to limit.
+/// Everything that is wrong with the settings of a plug-in: first by the schema of its kind and then, if they fit, by the kind itself. Empty if
+/// nothing is wrong. The caller must limit how deep the value nests.
 pub fn check_settings(
     kind: &dyn PluginKind,
     settings: &Value,

@@ -1,7 +1,7 @@
 //! A YAML document as a tree of our own in which every value knows its line and column.
 //!
-//! Names and values of a file are found again by [`TreePath`], so that a check that works on typed data can still say where
-//! the trouble is. Depth, size and the number of values (after aliases are resolved) are bounded.
+//! A [`TreePath`] finds a name or value of the file again, so that a check that works on typed data can still say where a problem is. Depth,
+//! size and the number of values (after aliases are resolved) are bounded.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub(crate) use parse::{Fault, parse};
 pub const MAX_FILE: usize = 16 * 1024 * 1024;
 /// How deep values may nest.
 pub const MAX_DEPTH: usize = 64;
-/// The most values in a file, each use of an anchor counted anew.
+/// The most values in a file; each use of an anchor counts again.
 pub const MAX_NODES: usize = 1_000_000;
 
 /// Line and column, both from 1; columns count characters.
@@ -28,7 +28,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The begin of a file.
+    /// The beginning of a file.
     pub(crate) const START: Self = Self { line: 1, column: 1 };
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Node {
     pub(crate) kind: Kind,
 }
 
-/// What a value is, by YAML's core schema.
+/// The kind of a value, by YAML's core schema.
 #[derive(Clone)]
 pub(crate) enum Kind {
     Null,
@@ -92,7 +92,7 @@ impl Node {
         entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
-    /// As `get`, to change it.
+    /// Like `get`, to change it.
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
         let Kind::Map(entries) = &mut self.kind else { return None };
         entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
@@ -134,7 +134,7 @@ impl Node {
         path.0.iter().try_fold(self, |node, step| node.step(step))
     }
 
-    /// As `at`, to change it.
+    /// Like `at`, to change it.
     pub(crate) fn at_mut(&mut self, path: &TreePath) -> Option<&mut Node> {
         path.0.iter().try_fold(self, |node, step| match (step, &mut node.kind) {
             (Step::Key(key), Kind::Map(entries)) => {
@@ -145,8 +145,8 @@ impl Node {
         })
     }
 
-    /// The place of the value at `path`, or of the innermost one around it that exists. Of a value that begins below its key, a block, it is
-    /// the key's: there somebody looks for it.
+    /// The place of the value at `path`, or of the innermost one around it that exists. For a block, which begins below its key, it is the place
+    /// of the key, where people look for it.
     pub(crate) fn place_of(&self, path: &TreePath) -> Place {
         let (mut node, mut place) = (self, self.place);
         for step in &path.0 {
@@ -178,14 +178,14 @@ impl Node {
         }
     }
 
-    /// The mapping without places and without some of its keys; empty if this is no mapping.
+    /// The mapping without places and without some of its keys; empty if this is not a mapping.
     pub(crate) fn to_json_without(&self, keys: &[&str]) -> Map<String, Value> {
         let Kind::Map(entries) = &self.kind else { return Map::new() };
         let kept = entries.iter().filter(|entry| !keys.contains(&entry.key.as_str()));
         kept.map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
     }
 
-    /// The path that a JSON Pointer from this value means.
+    /// The path to which a JSON Pointer leads from this value.
     pub(crate) fn resolve_pointer(&self, base: &TreePath, pointer: &str) -> TreePath {
         let mut path = base.clone();
         let mut node = Some(self);
@@ -203,7 +203,7 @@ impl Node {
     }
 }
 
-/// The way from the document to one of its values.
+/// The steps from the document to one of its values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct TreePath(Vec<Step>);
 
@@ -253,14 +253,14 @@ impl TreePath {
         self.0.len()
     }
 
-    /// The plug-in in whose settings this path lies.
+    /// The plug-in whose settings contain this path.
     pub(crate) fn plugin_of_settings(&self) -> Option<Self> {
         let in_settings = |steps: &[Step]| matches!(steps, [Step::Key(list), Step::Index(_), Step::Key(key)] if list == "plugins" && key == "config");
         let at = self.0.windows(3).position(in_settings)?;
         Some(Self(self.0[..at + 2].to_vec()))
     }
 
-    /// The longest beginning made of elements of the given lists: the entity that this path lies in.
+    /// The longest beginning made of elements of the given lists: the entity that contains this path.
     pub(crate) fn within(&self, lists: &[&str]) -> Self {
         let in_list = |pair: &&[Step]| matches!(pair, [Step::Key(key), Step::Index(_)] if lists.contains(&key.as_str()));
         let pairs = self.0.chunks(2).take_while(in_list).count();

@@ -1,14 +1,14 @@
-//! Variables of the environment in scalar values: what the tree says is replaced by what they hold, before anything is checked.
+//! Environment variables in scalar values: they are replaced by their values before anything is checked.
 //!
-//! `${NAME}` anywhere in a value; `$NAME` as a whole value, and as a whole user, password, host or port of a URL; decK's
-//! `${{ env "NAME" }}` anywhere; Kong's `{vault://env/name}` as a whole value. A NAME has capital letters, digits and underscores, and does not begin
-//! with a digit. `$$` is a dollar. All else that has a dollar stays as it is written: `$1`, `${name}`, `$(…)`.
+//! `${NAME}` anywhere in a value; `$NAME` as a whole value, and as a whole user, password, host or port of a URL; decK's `${{ env "NAME" }}`
+//! anywhere; Kong's `{vault://env/name}` as a whole value. A NAME has capital letters, digits and underscores, and does not begin with a digit.
+//! `$$` is a dollar. Any other text with a dollar stays as it is written: `$1`, `${name}`, `$(…)`.
 //!
-//! Nothing is replaced in keys, in what begins with an underscore (`_comment`), in a `matcher`, in a path that is a regular expression, in the
-//! templates of a plug-in, and in the settings of one that is not served.
+//! Nothing is replaced in keys, in values whose key begins with an underscore (`_comment`), in a `matcher`, in a path that is a regular
+//! expression, in the templates of a plug-in, or in the settings of a plug-in that is not served.
 //!
-//! A variable that is not set is reported once, where it is used first. Something harmless stands in for it, that is nobody's name
-//! (`NAME.unset.invalid`), and no problem with a value that needs it is reported beside.
+//! A variable that is not set is reported once, where it is used first. Its value is then a harmless placeholder that can be nobody's name
+//! (`NAME.unset.invalid`), and other problems with values that need it are not reported.
 
 use std::collections::{HashMap, HashSet};
 
@@ -25,26 +25,27 @@ use pieces::{Piece, Place};
 
 /// The settings of a plug-in that are templates, by its name; `None` if there is no such plug-in.
 pub(crate) type Templates<'a> = &'a dyn Fn(&str) -> Option<&'static [&'static str]>;
-/// What the environment holds.
+/// Looks up an environment variable.
 pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Values that are as short are not looked for in messages: they may be there by chance.
+/// Values shorter than this many bytes are not searched for in messages: they may be there by chance.
 const SHORTEST: usize = 6;
-/// Keys whose value is a secret that is read with a vault's reference in it, so that what is wrong with it is said in its own words.
+/// Keys whose value is a secret. A vault reference in it is resolved later, when the secret is read, so that the messages can say what a secret
+/// must be.
 const READ_LATER: [&str; 3] = ["secret", "secrets", "key"];
 
-/// What was found of variables in all files.
+/// The variables that were found in all files.
 #[derive(Default)]
 pub(crate) struct Variables {
     /// Each variable that is not set, with the place where it is used first and the number of places.
     pub(crate) unset: Vec<Unset>,
-    /// What cannot be replaced, with why and what to do.
+    /// Values that cannot be replaced, each with message and hint.
     pub(crate) faults: Vec<(Spot, &'static str, &'static str)>,
     /// Values that need a variable which is not set.
     unknown: HashSet<(usize, TreePath)>,
-    /// Values that have something of the environment in them.
+    /// Values in which something was replaced.
     filled: Vec<Spot>,
-    /// What the environment holds, by the variable's name.
+    /// The values of the variables, by name.
     values: HashMap<String, String>,
 }
 
@@ -61,7 +62,7 @@ impl Variables {
         !self.filled.is_empty()
     }
 
-    /// Whether this value needs a variable that is not set: what is wrong with it cannot be known.
+    /// Whether this value needs a variable that is not set: its problems cannot be known.
     pub(crate) fn are_unset_at(&self, spot: &Spot) -> bool {
         !self.unknown.is_empty() && self.unknown.contains(&(spot.file, spot.path.clone()))
     }
@@ -76,7 +77,7 @@ impl Variables {
     }
 }
 
-/// Replaces the variables of all files by what the environment holds.
+/// Replaces the variables in all files by their values.
 pub(crate) fn fill(
     sources: &mut [Source],
     env: Env<'_>,
@@ -93,12 +94,12 @@ pub(crate) fn fill(
     found
 }
 
-/// The place of a value.
+/// Where a value is, as far as it decides what may be replaced in it.
 #[derive(Clone, Copy, Default)]
 struct Within {
     /// Keys whose values are templates.
     templates: &'static [&'static str],
-    /// The values are read with a vault's reference in them.
+    /// Vault references in the values are resolved later.
     read_later: bool,
     /// The values are the paths of a route.
     paths: bool,
@@ -112,7 +113,7 @@ struct Filler<'a> {
     is_old: bool,
     path: Vec<Step>,
     file: usize,
-    /// How many bytes the file has more than before.
+    /// By how many bytes the file has grown.
     grown: usize,
     found: &'a mut Variables,
 }
@@ -142,7 +143,7 @@ impl Filler<'_> {
         }
     }
 
-    /// A plug-in, whose settings have templates of its own.
+    /// A plug-in; its kind decides which of its settings are templates.
     fn plugin(&mut self, node: &mut Node, within: &Within) {
         let templates = node.get("name").and_then(Node::text).and_then(|name| (self.templates)(name));
         self.map(node, within, &["config"]);
@@ -168,14 +169,14 @@ impl Filler<'_> {
         }
     }
 
-    /// The text with what the environment holds; `None` if it stays as it is.
+    /// The text with its variables replaced; `None` if it stays as it is.
     fn text(&mut self, text: &str, within: &Within) -> Option<String> {
         if !text.contains('$') && !text.starts_with("{vault:") {
             return None;
         }
         let pieces = match pieces::of(text) {
             Ok(pieces) => pieces,
-            // Its own reader says so.
+            // It is reported when the secret is read.
             Err(_) if within.read_later && text.starts_with("{vault:") => return None,
             Err((message, hint)) => {
                 self.fault(message, hint);
@@ -205,8 +206,8 @@ impl Filler<'_> {
             }
             if self.grown.saturating_add(filled.len()) > MAX_FILE {
                 self.fault(
-                    "what the variables hold makes the file larger than 16777216 bytes",
-                    "split the file, or look at what the variables hold",
+                    "the values of the variables make the file larger than 16777216 bytes",
+                    "split the file, or check the values of the variables",
                 );
                 return None;
             }
@@ -219,7 +220,7 @@ impl Filler<'_> {
         Some(filled)
     }
 
-    /// Puts what a variable holds into a text.
+    /// Appends the value of a variable to a text.
     fn variable(&mut self, name: &str, place: Place, filled: &mut String) {
         if let Some(value) = (self.env)(name) {
             filled.push_str(&value);
@@ -255,14 +256,14 @@ impl Filler<'_> {
 
     fn fault(&mut self, message: &'static str, hint: &'static str) {
         let spot = self.spot();
-        // One that is too large is so everywhere behind.
+        // If the file is too large here, it is too large everywhere after; report it once.
         if self.found.faults.last().is_none_or(|(_, last, _)| *last != message) {
             self.found.faults.push((spot, message, hint));
         }
     }
 }
 
-/// Numbers and booleans where the schema wants one and a variable is used: the environment holds only texts.
+/// Turns values that come from variables into numbers or booleans where the schema wants one, because the environment has only texts.
 pub(crate) fn give_types(
     sources: &mut [Source],
     found: &Variables,
@@ -291,7 +292,7 @@ pub(crate) fn give_types(
     }
 }
 
-/// The value of another type that a text stands for, if a text does not fit.
+/// The text as a value of the type that is wanted, if a text does not fit.
 fn typed(text: &str, wanted: &schema::Wanted<'_>, is_unset: bool) -> Option<Kind> {
     if wanted.types.is_empty() || wanted.types.contains(&"string") {
         return None;

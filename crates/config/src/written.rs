@@ -1,7 +1,8 @@
-//! The way back: entities as a text in the format, without their secrets.
+//! Writes entities as a text in the format, without their secrets.
 //!
-//! What is read from it is the same again, except for what stands in [`Written::left_out`]. Each secret is a reference to a variable of the environment,
-//! `{vault://env/NAME}`, whose name says nothing of it. Entities are in flat lists, and refer to each other by id.
+//! Reading the text gives the same entities, except for what [`Written::left_out`] lists. In place of each secret there is a reference to an
+//! environment variable, `{vault://env/NAME}`, whose name does not depend on the secret. Entities are in flat lists, and refer to each other by
+//! id.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,18 +23,18 @@ mod yaml;
 pub struct Written {
     /// YAML.
     pub text: String,
-    /// The secrets that it does not say.
+    /// The secrets that are not in the text.
     pub secrets: Vec<Withheld>,
-    /// What has no place in the format, a line each.
+    /// What the format cannot express, a line each.
     pub left_out: Vec<String>,
 }
 
-/// A secret that is not said.
+/// A secret that is not in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withheld {
-    /// The variable that stands for it.
+    /// The name of the environment variable that is in its place.
     pub variable: String,
-    /// Whose it is.
+    /// The entity that it belongs to, for messages.
     pub of: String,
 }
 
@@ -56,21 +57,21 @@ struct Writer<'a> {
     templates: Templates<'a>,
 }
 
-/// What a value is, by where it stands.
+/// What decides how a value is written.
 #[derive(Clone, Copy)]
 struct Within<'a> {
-    /// Whose it is.
+    /// The entity that it belongs to, for messages.
     of: &'a str,
     id: Uuid,
-    /// Keys whose values are no place for variables.
+    /// Keys whose values cannot have variables.
     verbatim: &'static [&'static str],
-    /// All of them are like that.
+    /// Whether that holds for all keys.
     all_verbatim: bool,
 }
 
 impl Writer<'_> {
     fn lists(&mut self, set: &Set) -> [(&'static str, Vec<Value>); 13] {
-        // What stands for topics elsewhere is implied by the plug-ins that publish there.
+        // Local topics and subscriptions for topics elsewhere are left out: the plug-ins that publish there imply them.
         let is_implied = |one: &&Arc<Subscription>| one.protocol == Protocol::Sns;
         let implied: HashSet<&str> =
             set.subscriptions.iter().filter(is_implied).map(|one| one.topic.as_str()).collect();
@@ -107,7 +108,7 @@ impl Writer<'_> {
 
     fn route(&mut self, one: &entities::Route) -> Map<String, Value> {
         let mut route = plain(one, one.created_at, one.updated_at);
-        // A path that is a regular expression is no place for variables.
+        // A path that is a regular expression cannot have variables.
         let paths =
             one.paths.iter().map(|path| if path.starts_with('~') { path.clone() } else { escaped(path) });
         let paths: Vec<String> = paths.collect();
@@ -130,7 +131,7 @@ impl Writer<'_> {
         let mut credential = dollars(plain(one, one.created_at, one.updated_at));
         refer(&mut credential, "consumer");
         credential.shift_remove("expires_at");
-        // Whole seconds, since when it was made.
+        // In whole seconds since it was made.
         if let Some(end) = one.expires_at {
             let ttl = (end.as_millis() / 1_000).saturating_sub(one.created_at.as_millis() / 1_000);
             credential.insert("ttl".into(), json!(ttl.max(1)));
@@ -162,7 +163,7 @@ impl Writer<'_> {
             within.all_verbatim || key == "matcher" || key.starts_with('_') || within.verbatim.contains(&key);
         let within = Within { all_verbatim: is_verbatim, ..within };
         match value {
-            // A secret is a text; a key that names one may also hold a switch, or the names of what holds one.
+            // Only texts are secrets. A key that names a secret may also have a boolean, or a list of names.
             Value::String(text) if names_a_secret(key) || has_a_secret(text) => {
                 let of = format!("`{key}` of {}", within.of);
                 self.withheld("SETTING", within.id, &of)
@@ -219,7 +220,7 @@ impl Writer<'_> {
             put("format", json!("standard-webhooks"));
             put("secrets", secrets.into());
         }
-        // A queue has none of these.
+        // A subscription of a queue has none of these.
         if one.protocol.is_push() {
             if one.format == Format::Sns {
                 put("confirm", json!(if one.confirm { "required" } else { "skip" }));
@@ -231,10 +232,10 @@ impl Writer<'_> {
         written
     }
 
-    /// What stands for a secret.
+    /// The reference that replaces a secret.
     fn withheld(&mut self, kind: &str, id: Uuid, of: &str) -> Value {
         let name = format!("RETROHOOK_{kind}_{}", id.simple()).to_ascii_uppercase();
-        // Those of one entity come one after the other.
+        // The secrets of one entity follow each other.
         let is_of_it = |one: &&Withheld| one.variable.starts_with(&name);
         let variable = match self.written.secrets.iter().rev().take_while(is_of_it).count() {
             0 => name,
@@ -251,7 +252,7 @@ impl Writer<'_> {
     }
 }
 
-/// Its further settings are keys of its own.
+/// An upstream; its other settings are keys of the same mapping.
 fn upstream(one: &entities::Upstream) -> Map<String, Value> {
     let mut upstream = plain(one, one.created_at, one.updated_at);
     upstream.shift_remove("settings");
@@ -274,7 +275,7 @@ fn all<T>(list: &[Arc<T>], mut write: impl FnMut(&T) -> Map<String, Value>) -> V
 
 /// All fields of one of Kong's entities that are set, as Kong calls them.
 fn plain<T: Serialize>(one: &T, created_at: Timestamp, updated_at: Timestamp) -> Map<String, Value> {
-    // A struct of texts, numbers and JSON is always JSON.
+    // A struct of texts, numbers and JSON can always be written as JSON.
     let Ok(Value::Object(mut map)) = serde_json::to_value(one) else { return Map::new() };
     map.shift_remove("origin");
     map.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
@@ -284,14 +285,14 @@ fn plain<T: Serialize>(one: &T, created_at: Timestamp, updated_at: Timestamp) ->
     map
 }
 
-/// Has an id refer to another entity as files do.
+/// Turns an id into a reference as files have it.
 fn refer(map: &mut Map<String, Value>, key: &str) {
     if let Some(id) = map.shift_remove(key) {
         map.insert(key.to_owned(), json!({ "id": id }));
     }
 }
 
-/// With texts in which no dollar begins a variable.
+/// Escapes the dollars in all texts, so that none of them begins a variable.
 fn dollars(map: Map<String, Value>) -> Map<String, Value> {
     map.into_iter().map(|(key, value)| (key, without_variables(value))).collect()
 }
@@ -309,7 +310,7 @@ fn escaped(text: &str) -> String {
     text.replace('$', "$$")
 }
 
-/// A URL with a password, or with an argument that carries a secret.
+/// Whether a text is a URL with a password, or with an argument that carries a secret.
 fn has_a_secret(text: &str) -> bool {
     !QueryRedaction::of_secrets().secrets(text).is_empty()
 }

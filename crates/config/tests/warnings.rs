@@ -45,9 +45,9 @@ topics: [{{ name: changes }}]
 fn a_matcher_that_asks_for_what_was_stripped_is_told_with_its_place() {
     let found = warnings(&gateway("", "", "      region: us-east-1"));
     let expected = [
-        "gateway.yaml:14:33: services[0].plugins[0].config.routes[1].matcher: matches only below `/profiles` repeated: \
-         `strip_path` takes `/profiles` away before the matcher looks\n  hint: begin the matcher with what comes behind \
-         it, or set `strip_path: false` on the route or `match_on: request_path` here",
+        "gateway.yaml:14:33: services[0].plugins[0].config.routes[1].matcher: matches only paths that repeat `/profiles`: \
+         `strip_path` removes `/profiles` before the matcher is compared\n  hint: begin the matcher with what comes \
+         after it, or set `strip_path: false` on the route or `match_on: request_path` here",
         "gateway.yaml:15:15: services[0].plugins[0].config.region: `region` has no effect: the topic is in this \
          process\n  hint: remove it, or give the ARN of a topic of real SNS",
     ];

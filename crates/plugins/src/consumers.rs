@@ -1,6 +1,7 @@
-//! Who may be known, ready for the hot path: consumers by id and name, keys by a hash; and how a request says who was recognised.
+//! The consumers that an authentication plug-in can recognise, ready for the hot path: by id and name, and keys by a hash. Also the headers by
+//! which a request says who was recognised.
 //!
-//! Made once for each generation of the configuration, and shared by all plug-ins and cores; a look costs no lock and no allocation.
+//! Made once for each generation of the configuration, and shared by all plug-ins and cores; a look-up takes no lock and allocates nothing.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -21,7 +22,7 @@ const CUSTOM_ID: HeaderName = HeaderName::from_static("x-consumer-custom-id");
 const CREDENTIAL: HeaderName = HeaderName::from_static("x-credential-identifier");
 const ANONYMOUS: HeaderName = HeaderName::from_static("x-anonymous-consumer");
 
-/// Who may be known, and by what. Clones share it.
+/// The consumers that can be recognised, and by what. Clones share it.
 #[derive(Clone, Default)]
 pub struct Consumers(Arc<Directory>);
 
@@ -30,7 +31,7 @@ struct Directory {
     hasher: RandomState,
     by_id: HashMap<Uuid, Arc<Somebody>>,
     by_username: HashMap<String, Arc<Somebody>>,
-    /// By a hash that nobody outside can compute, so that how long a look takes says nothing of the keys.
+    /// By a hash that nobody outside can compute, so that the time of a look-up says nothing about the keys.
     keys: HashMap<u64, Vec<Key>>,
 }
 
@@ -40,7 +41,7 @@ struct Key {
     of: Arc<Somebody>,
 }
 
-/// A consumer, with the headers that services are sent.
+/// A consumer, with the headers about it that services get.
 #[derive(Debug)]
 pub(crate) struct Somebody {
     consumer: Arc<Consumer>,
@@ -50,7 +51,7 @@ pub(crate) struct Somebody {
 }
 
 impl Consumers {
-    /// Those of a configuration.
+    /// The consumers and credentials of a configuration.
     pub fn of(known: &Known) -> Self {
         let mut directory = Directory::default();
         for consumer in &known.consumers {
@@ -70,7 +71,7 @@ impl Consumers {
         Self(Arc::new(directory))
     }
 
-    /// Whose key this is, unless it is over.
+    /// The consumer and the credential with this key, unless the credential has expired at `now`.
     pub(crate) fn by_key(&self, key: &[u8], now: Timestamp) -> Option<(&Arc<Somebody>, &Arc<Credential>)> {
         let hash = self.0.hasher.hash_one(key);
         let found = self.0.keys.get(&hash)?.iter().find(|one| one.stored.key.is(key))?;
@@ -86,7 +87,7 @@ impl Consumers {
 
 impl Somebody {
     fn new(consumer: &entities::Consumer) -> Self {
-        // A value that no header can carry is refused by the check; here it would be left out.
+        // The check refuses a value that no header can carry; if one came here, it would be left out.
         let value = |text: &String| HeaderValue::from_bytes(text.as_bytes()).ok();
         Self {
             id: HeaderValue::from_str(&consumer.id.to_string()).unwrap_or(HeaderValue::from_static("")),
@@ -100,7 +101,8 @@ impl Somebody {
         }
     }
 
-    /// The request is this consumer's, known by `credential`, or without one because nobody else was recognised.
+    /// Records that the request is this consumer's: recognised by `credential`, or, without one, the consumer that stands in because nobody was
+    /// recognised.
     pub(crate) fn identify(
         &self,
         credential: Option<&Arc<Credential>>,
@@ -120,7 +122,7 @@ impl Somebody {
     }
 }
 
-/// Another plug-in may have said something else before.
+/// Sets a header or removes it: another plug-in may have set it before.
 fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<&HeaderValue>) {
     match value {
         Some(value) => drop(headers.insert(name, value.clone())),

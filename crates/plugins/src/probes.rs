@@ -1,5 +1,5 @@
-//! Kinds that only tests need: a configuration has one instance of a kind on a route, and publish-sns is the only recorder that there is.
-//! Not in [`all`](crate::all), and not in any binary that is shipped.
+//! Kinds that only tests need, because a configuration has at most one instance of a kind on a route, and publish-sns is the only recorder so
+//! far. They are not in [`all`](crate::all), and not in any released binary.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub fn all() -> Vec<&'static dyn PluginKind> {
     vec![&PublishAgain, &Tell]
 }
 
-/// `publish-again`: another publish-sns, which has its turn after it.
+/// `publish-again`: a second publish-sns, which runs after the first.
 struct PublishAgain;
 
 impl PluginKind for PublishAgain {

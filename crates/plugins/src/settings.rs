@@ -1,13 +1,13 @@
-//! Reading a plug-in's `config` into its struct, with the place of what does not fit.
+//! Reading a plug-in's `config` into its struct. An error says at which path a value does not fit.
 
 use pipeline::ConfigProblem;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-/// The settings, or what keeps them from being read.
+/// The settings, or why they cannot be read.
 pub(crate) fn read<T: DeserializeOwned>(config: &Value) -> Result<T, Vec<ConfigProblem>> {
-    // Its schema says the same with more words; this is what is left for whoever asks without it.
+    // The schema reports the same problems with better words. This is for callers that do not check the schema first.
     serde_path_to_error::deserialize(config.clone()).map_err(|error| {
         let mut pointer = String::new();
         for segment in error.path() {

@@ -80,7 +80,7 @@ fn what_may_protect_closes_its_routes_and_what_cannot_is_left_out() {
     assert_eq!((nowhere.status, nowhere.json()["message"].as_str()), (503, Some(message)));
     assert_eq!(upstream.executed().len(), 3);
     let output = gateway.output();
-    assert!(output.contains("the plug-in `cors` is not served, and left out"), "{output}");
+    assert!(output.contains("the plug-in `cors` is not served; it is left out"), "{output}");
     assert_eq!(output.matches("its routes answer 503").count(), 2, "{output}");
 }
 
@@ -99,7 +99,7 @@ fn one_is_opened_by_its_name_and_all_others_are_refused() {
         let answer = client::send(gateway.proxy(), "GET", path, &[], b"").expect("an answer");
         assert_eq!(answer.status, 200, "{path}");
     }
-    let warned = "the plug-in `our-own-auth` is not served, and left out because --skip-plugin names it";
+    let warned = "the plug-in `our-own-auth` is not served; it is left out because --skip-plugin names it";
     assert!(gateway.output().contains(warned), "{}", gateway.output());
 }
 

@@ -1,4 +1,4 @@
-//! Puts the checked entities together: each gets its id, and what it refers to by id.
+//! Puts the checked entities together: each gets its id, and the ids of the entities that it refers to.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::{Checked, plugin};
 use crate::loaded::Places;
 
-/// Makes the set, and says which plug-in of it each one that is declared is. Nothing is missing, for there was no problem, except what
-/// needs a variable that is not set.
+/// Makes the set. Also returns the id that each declared plug-in has in it. Because there was no problem, nothing is missing in the set, except
+/// entities that need a variable which is not set.
 pub(super) fn assemble(checked: Checked) -> (Set, Places, Vec<Option<Uuid>>) {
     let Checked { services, routes, consumers, upstreams, plugins, ca_certificates, hub } = checked;
     let service_ids: Vec<_> =
@@ -52,7 +52,8 @@ pub(super) fn assemble(checked: Checked) -> (Set, Places, Vec<Option<Uuid>>) {
     (set, places, plugin_ids)
 }
 
-/// The id of what a plug-in is for, if it is for one; `None` if that is not there: the plug-in would be for all.
+/// The id of the entity that a plug-in is for, if it is for one. The outer `None` means that this entity is missing: without it the plug-in
+/// would be for all requests.
 fn known(index: Option<usize>, ids: &[Option<Uuid>]) -> Option<Option<Uuid>> {
     index.map_or(Some(None), |index| ids[index].map(Some))
 }

@@ -1,4 +1,4 @@
-//! The authorities of the files: read from files, and checked.
+//! The authorities of the files, read and checked.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,9 +16,9 @@ use crate::raw;
 /// All authorities of the files.
 pub(super) struct Authorities {
     all: Vec<Arc<CaCertificate>>,
-    /// Of all, also of those with a problem.
+    /// The ids of all authorities, including those with a problem.
     ids: HashMap<Uuid, Spot>,
-    /// All could be read: what is not here is nowhere.
+    /// Whether all files could be read, so that an authority which is not here does not exist.
     complete: bool,
 }
 
@@ -34,7 +34,7 @@ pub(super) fn check_all(
     for Declared { spot, raw, .. } in &declared.ca_certificates {
         let Some((raw, id)) = raw.as_ref().and_then(|raw| Some((raw, Uuid::try_parse(&raw.id.0).ok()?)))
         else {
-            // It may be the one that is referred to.
+            // It may be the authority that a service refers to.
             authorities.complete = false;
             continue;
         };
@@ -54,7 +54,7 @@ pub(super) fn check_all(
 }
 
 impl Authorities {
-    /// The id by which a service refers to an authority; that there is none is a problem.
+    /// The id by which a service refers to an authority. Adds a problem if there is no such authority.
     pub(super) fn resolve(&self, spot: &Spot, id: &str, problems: &mut Problems<'_>) -> Option<Uuid> {
         let id = Uuid::try_parse(id).ok()?;
         if !self.ids.contains_key(&id) && self.complete {

@@ -1,4 +1,4 @@
-//! Consumers, their keys and their groups: read from files, and checked.
+//! Consumers, their keys and their groups, read from files and checked.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,7 +16,7 @@ use crate::problem::{Problems, Spot};
 use crate::raw::{self, ConsumerReference};
 use crate::secret;
 
-/// All consumers of the files with what belongs to them; `None` where there is a problem.
+/// All consumers of the files with their keys and groups; `None` for one with a problem.
 pub(super) struct Checked {
     pub(super) consumers: Vec<Option<Consumer>>,
     pub(super) keys: Vec<Option<KeyAuthCredential>>,
@@ -72,12 +72,12 @@ fn consumer(
     consumer
 }
 
-/// Checks what belongs to consumers.
+/// Checks the keys and groups of consumers.
 struct Members<'a> {
     names: &'a Names,
     consumers: &'a [Option<Consumer>],
     options: &'a Options<'a>,
-    /// The keys of each consumer so far whose ids come of their order, by its index.
+    /// For each consumer, by its index, the number of keys so far whose ids are derived from their order.
     short: HashMap<usize, usize>,
     ids: Taken<Uuid>,
     keys: Taken<String>,
@@ -134,7 +134,7 @@ impl<'a> Members<'a> {
         Some(credential)
     }
 
-    /// The key itself, or the one that it refers to; no other key may be the same.
+    /// The key itself, or the one that it refers to. It must differ from all other keys.
     fn secret(&mut self, spot: &Spot, text: &str, problems: &mut Problems<'_>) -> Option<Secret> {
         match secret::text(text, self.options.env, "…") {
             Ok((text, _)) => {
@@ -176,7 +176,7 @@ impl<'a> Members<'a> {
         Some(acl)
     }
 
-    /// The index of whom it belongs to.
+    /// The index of the consumer that it belongs to.
     fn consumer(
         &self,
         spot: &Spot,
@@ -194,23 +194,23 @@ impl<'a> Members<'a> {
     }
 }
 
-/// The file says how long after it was made a key ends; so it must say when that was.
+/// When a key expires. The file has the number of seconds since the key was made, so it must also say when that was.
 fn expires_at(spot: &Spot, raw: &raw::KeyAuthCredential, problems: &mut Problems<'_>) -> Option<Timestamp> {
     let ttl = raw.ttl.filter(|ttl| *ttl > 0)?;
     let Some(created_at) = raw.created_at else {
-        let hint = "add `created_at`, in seconds since 1970, or the key would begin anew at each start; or remove `ttl`";
+        let hint = "add `created_at`, in seconds since 1970, because otherwise each start would prolong the key; or remove `ttl`";
         problems.add(&spot.key("ttl"), "`ttl` needs `created_at` beside it", hint);
         return None;
     };
     KeyAuthCredential::end(Timestamp::from_millis(u64::from(created_at) * 1_000), ttl)
 }
 
-/// The id that a file gives.
+/// The id in the file.
 pub(super) fn given(id: Option<&str>) -> Option<Uuid> {
     id.and_then(|id| Uuid::try_parse(id).ok())
 }
 
-/// What is taken in one list, with its place.
+/// The values that are taken in one list, each with its place.
 struct Taken<K> {
     list: &'static str,
     taken: HashMap<K, Spot>,

@@ -25,43 +25,43 @@ const LISTS: [&str; 12] = [
     "queues",
 ];
 
-/// A list of entities at the top; under a service, a list of the same name has references to them.
+/// A list of entities at the top of a file. Under a service, a list of the same name has references to them.
 const AUTHORITIES: &str = "ca_certificates";
 
-/// The entity that a path lies in; the document if in none.
+/// The entity that contains this path; the document if none does.
 pub(super) fn entity_of(path: &TreePath) -> TreePath {
     let authority = path.within(&[AUTHORITIES]);
     if authority == TreePath::default() { path.within(&LISTS) } else { authority }
 }
 
-/// Keys without which the rest of an entity means something else: an entity whose structure does not fit there is not read at all.
+/// Keys that decide what the rest of an entity means: an entity in which one of them does not fit is not read at all.
 const DECISIVE: [&str; 5] = ["service", "route", "consumer", "consumer_group", "format"];
 
-/// An entity as a file has it.
+/// An entity as it is in the file.
 pub(super) struct Declared<T> {
     pub(super) spot: Spot,
-    /// The name, if it has one that is a text; also where the rest does not fit.
+    /// The name, if it is a text; known even if the rest does not fit.
     pub(super) name: Option<String>,
-    /// `None` if the structure does not fit so far that the rest cannot be judged.
+    /// `None` if the structure fits so badly that the rest cannot be checked.
     pub(super) raw: Option<T>,
 }
 
-/// An entity with the one above it, by that one's index among those declared.
+/// An entity and the index of the declared entity under which it is written.
 pub(super) struct Nested<T> {
     pub(super) entity: Declared<T>,
     pub(super) parent: Option<usize>,
 }
 
-/// A plug-in with what is above it.
+/// A plug-in and the entity under which it is written.
 pub(super) struct DeclaredPlugin {
     pub(super) entity: Declared<raw::Plugin>,
     pub(super) under: Under,
 }
 
-/// What is above a plug-in.
+/// The entity under which a plug-in is written.
 #[derive(Clone, Copy)]
 pub(super) enum Under {
-    /// Nothing: it is at the top.
+    /// None: it is at the top of the file.
     Top,
     /// The service of this index.
     Service(usize),
@@ -185,7 +185,7 @@ impl Declarations {
     }
 }
 
-/// The elements of one of a mapping's lists.
+/// The elements of one list of a mapping.
 fn each<'n>(parent: &'n Node, spot: &Spot, list: &str) -> impl Iterator<Item = (Spot, &'n Node)> {
     let spot = spot.key(list);
     let items = parent.get(list).map_or(&[][..], Node::items);
@@ -204,7 +204,7 @@ impl Reader<'_, '_> {
         T: DeserializeOwned + JsonSchema,
     {
         let name = node.get("name").and_then(Node::text).map(str::to_owned);
-        // What they may have was held against the schema, and asks for nothing.
+        // These keys were checked against the schema and ask for nothing.
         let without: Vec<_> =
             without.iter().copied().chain(raw::not_yet::keys_of(&T::schema_name())).collect();
         let without = &without[..];
@@ -214,7 +214,7 @@ impl Reader<'_, '_> {
             Some(keys) => {
                 let without: Vec<_> =
                     without.iter().copied().chain(keys.iter().map(String::as_str)).collect();
-                // What is still missing was reported with the structure.
+                // Keys that are missing were reported with the structure.
                 serde_json::from_value(Value::Object(node.to_json_without(&without))).ok()
             }
         };
@@ -223,11 +223,11 @@ impl Reader<'_, '_> {
 
     fn fill<T: DeserializeOwned>(&mut self, spot: &Spot, node: &Node, without: &[&str]) -> Option<T> {
         let filled = serde_path_to_error::deserialize(Value::Object(node.to_json_without(without)));
-        // The schema is made from the same struct: that it fits and the struct cannot be filled would be an error of ours.
+        // The schema is made from the same struct. If the schema fits and the struct cannot be filled, that is a bug in Retrohook.
         filled
             .map_err(|error: serde_path_to_error::Error<serde_json::Error>| {
                 let hint = "this is a bug in Retrohook: please report it";
-                // Not the error's own words, which quote values.
+                // The error's own text is left out because it quotes values.
                 self.problems.add(spot, format!("cannot be read at `{}`", error.path()), hint);
             })
             .ok()

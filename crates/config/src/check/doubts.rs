@@ -1,4 +1,4 @@
-//! What a configuration may say and probably does not mean: warnings, which keep nothing from starting.
+//! Warnings about what a configuration may say but probably does not mean. A warning never prevents a start.
 
 use std::collections::HashMap;
 
@@ -20,12 +20,12 @@ use crate::tree::{Kind, Source, TreePath};
 pub(super) struct Seen<'a> {
     pub(super) served: &'a Served,
     pub(super) set: &'a Set,
-    /// The plug-in of the set that each declared one is.
+    /// For each declared plug-in, its id in the set.
     pub(super) plugins: &'a [Option<Uuid>],
     pub(super) declared: &'a Declarations,
 }
 
-/// All warnings, in the order of the files and of their lines; first those that are `known` already.
+/// All warnings, in the order of the files and of their lines, including those in `known`.
 pub(super) fn find(
     known: Vec<Doubt>,
     seen: &Seen<'_>,
@@ -45,7 +45,7 @@ pub(super) fn find(
     doubts.into_report().map(|report| report.problems).unwrap_or_default()
 }
 
-/// What the kinds have to say of their plug-ins.
+/// The warnings of the kinds of plug-in about their settings.
 fn of_plugins(seen: &Seen<'_>, sources: &[Source], options: &Options<'_>, doubts: &mut Problems<'_>) {
     let mounts = mounts(seen.served);
     let by_id: HashMap<Uuid, _> = seen.set.plugins.iter().map(|plugin| (plugin.id, plugin)).collect();
@@ -64,7 +64,7 @@ fn of_plugins(seen: &Seen<'_>, sources: &[Source], options: &Options<'_>, doubts
     }
 }
 
-/// Plug-ins that are not served, and what becomes of them. One that is switched off would do nothing anyway.
+/// Plug-ins that are not served, and what happens instead. One that is not enabled would do nothing anyway.
 fn not_served(declared: &Declarations, options: &Options<'_>, doubts: &mut Problems<'_>) {
     for plugin in &declared.plugins {
         let Some(raw) = plugin.entity.raw.as_ref().filter(|raw| raw.enabled) else { continue };
@@ -95,13 +95,13 @@ fn of_deck(sources: &[Source], doubts: &mut Problems<'_>) {
             node.is_some_and(|node| !matches!(node.kind, Kind::Null) && node.text() != Some("default"))
         };
         for key in ["_workspace", "_konnect"].into_iter().filter(|key| elsewhere(key)) {
-            let message = format!("`{key}` has no effect: it is decK's, and says which Kong the file is for");
+            let message = format!("`{key}` has no effect: it tells decK which Kong the file is for");
             doubts.add(&top.key(key), message, "remove the key if decK does not read this file");
         }
     }
 }
 
-/// The parts beside a `url` that say something else: the `url` wins.
+/// Keys besides `url` that contradict it: the `url` wins.
 fn beside_url(declared: &Declarations, doubts: &mut Problems<'_>) {
     for service in &declared.services {
         let Some(raw) = &service.raw else { continue };
@@ -112,7 +112,7 @@ fn beside_url(declared: &Declarations, doubts: &mut Problems<'_>) {
     }
 }
 
-/// The keys of a service's address that say something else than its `url`.
+/// The keys of a service's address that contradict its `url`.
 fn differing(raw: &raw::Service, won: &Address) -> Vec<&'static str> {
     let protocol = match won.protocol {
         Protocol::Http => ServiceProtocol::Http,
@@ -129,7 +129,7 @@ fn differing(raw: &raw::Service, won: &Address) -> Vec<&'static str> {
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
-/// Services whose certificate is not looked at: a wish that is granted, and said at every start.
+/// Services whose certificate is not verified. That is allowed, and every start warns about it.
 fn unverified(declared: &Declarations, doubts: &mut Problems<'_>) {
     for service in &declared.services {
         let Some(raw) = service.raw.as_ref().filter(|raw| raw.tls_verify == Some(false)) else { continue };
@@ -150,10 +150,10 @@ fn unverified(declared: &Declarations, doubts: &mut Problems<'_>) {
     }
 }
 
-/// Kong's own default, and no retry at all, which is what there is.
+/// Kong's default, and 0, which is what Retrohook does.
 const USUAL_RETRIES: [u16; 2] = [5, 0];
 
-/// Whether health checks look at anything: an interval or a threshold that is not Kong's 0.
+/// Whether health checks are switched on: with an interval or a threshold other than Kong's default 0.
 fn is_on(checks: &Value) -> bool {
     const NUMBERS: [&str; 5] = ["interval", "successes", "http_failures", "tcp_failures", "timeouts"];
     let Value::Object(checks) = checks else { return false };
@@ -161,13 +161,12 @@ fn is_on(checks: &Value) -> bool {
     checks.iter().any(|(key, value)| counts(key, value) || is_on(value))
 }
 
-/// Keys that are accepted so that a file of Kong's loads, and that say something which does not happen. A value that is Kong's default is
-/// no wish: exports write all of them.
+/// Keys that are accepted so that a file for Kong loads, but that ask for something which does not happen. There is no warning for Kong's
+/// default values, because exports contain all of them.
 fn without_effect(declared: &Declarations, doubts: &mut Problems<'_>) {
     for service in &declared.services {
         if service.raw.as_ref().is_some_and(|raw| !USUAL_RETRIES.contains(&raw.retries)) {
-            let hint =
-                "remove the key: what was sent is never sent again, because the service may have executed it";
+            let hint = "remove the key: a request that was sent is never sent again, because the service may have executed it";
             doubts.add(&service.spot.key("retries"), "`retries` has no effect", hint);
         }
     }
@@ -181,14 +180,14 @@ fn without_effect(declared: &Declarations, doubts: &mut Problems<'_>) {
         ];
         let others = others.into_iter().filter(|(_, is_said)| *is_said).map(|(key, _)| key);
         for key in others.chain(hashes.map(|(key, _)| key)) {
-            let hint = "targets take turns, each as often as its weight says, and all are taken for healthy: see that this will do";
+            let hint = "targets take turns, each as often as its weight says, and all are assumed to be healthy: check that this is enough";
             doubts.add(&upstream.spot.key(key), format!("`{key}` has no effect"), hint);
         }
     }
     for route in &declared.routes {
         let Some(raw) = &route.entity.raw else { continue };
         if !raw.response_buffering {
-            let hint = "remove the key: answers stream as they come";
+            let hint = "remove the key: answers are forwarded as they arrive";
             let spot = route.entity.spot.key("response_buffering");
             doubts.add(&spot, "`response_buffering` has no effect", hint);
         }

@@ -20,7 +20,7 @@ use crate::secret;
 pub(super) struct Checked {
     pub(super) topics: Vec<Topic>,
     pub(super) queues: Vec<Queue>,
-    /// Each with the place of its endpoint, `file:line:column`.
+    /// The subscriptions, each with the place of its endpoint, `file:line:column`.
     pub(super) subscriptions: Vec<Option<(Subscription, String)>>,
 }
 
@@ -64,9 +64,9 @@ pub(super) fn check_all(
 struct Checker<'a> {
     names: &'a Names,
     options: &'a Options<'a>,
-    /// Topic and name, with their places.
+    /// The names that are taken, by topic and name, with their places.
     named: HashMap<(String, String), Spot>,
-    /// Topic, protocol and endpoint, with their places.
+    /// The endpoints that are taken, by topic, protocol and endpoint, with their places.
     taken: HashMap<(String, Protocol, String), Spot>,
 }
 
@@ -180,7 +180,7 @@ impl Checker<'_> {
         Some(name.clone())
     }
 
-    /// The queue that an endpoint names, twice: as the endpoint and as what makes the subscription the same one.
+    /// The name of the queue that an endpoint names, twice: as the endpoint, and as the part of the subscription's identity.
     fn queue(
         &self,
         spot: &Spot,
@@ -245,7 +245,7 @@ impl Checker<'_> {
             refuse(
                 "raw_message_delivery",
                 "it belongs to `format: sns`",
-                "remove it: the body is the message alone anyway",
+                "remove it: with this format, the body is always the message alone",
             );
         }
         if raw.confirm == Some(Confirm::Required) {
@@ -312,7 +312,7 @@ impl Checker<'_> {
     }
 }
 
-/// An endpoint's URL, as written and in its one spelling.
+/// The URL of an endpoint, as it is written and in its canonical spelling.
 fn url(
     spot: &Spot,
     raw: &raw::Subscription,
@@ -327,7 +327,7 @@ fn url(
     Some((raw.endpoint.clone(), problems.keep(&spot.key("endpoint"), checked)?))
 }
 
-/// Refuses for a queue what only means something for a webhook.
+/// Refuses settings of webhooks on a subscription of a queue.
 fn refuse_push_settings(
     spot: &Spot,
     raw: &raw::Subscription,
@@ -344,8 +344,8 @@ fn refuse_push_settings(
     ];
     let mut fits = true;
     for (key, _) in only_push.iter().filter(|(_, is_there)| *is_there) {
-        let hint = "remove it: a queue has its message with the publish itself, and its workers fetch it";
-        problems.add(&spot.key(key), format!("`{key}` means nothing for protocol `sqs`"), hint);
+        let hint = "remove it: a queue gets its message as part of the publish, and its workers fetch it";
+        problems.add(&spot.key(key), format!("`{key}` has no meaning with protocol `sqs`"), hint);
         fits = false;
     }
     fits.then_some((Format::Sns, false))

@@ -1,4 +1,4 @@
-//! Ids: what a file gives and what comes of a name may be the same, and two entities would be one.
+//! Ids that are used twice: the id that a file gives to one entity may be the id that is derived from the name of another.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,4 +1,4 @@
-//! Names: which exist, which are used twice, what a reference means.
+//! Names: which ones exist, which are used twice, and which entity a reference means.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -24,7 +24,7 @@ pub(super) struct Names {
     pub(super) queues: Index,
 }
 
-/// The entities of one list by name and, where they have one in the file, by id.
+/// The entities of one list, by name and, if the file gives one, by id.
 pub(super) struct Index {
     list: &'static str,
     /// The key of an entity's name.
@@ -35,7 +35,7 @@ pub(super) struct Index {
 }
 
 impl Names {
-    /// Gathers the names of entities, also of those whose structure does not fit; `complete` is whether all files could be read.
+    /// Collects the names of entities, including those whose structure does not fit. `complete` says whether all files could be read.
     pub(super) fn new(declared: &Declarations, complete: bool, problems: &mut Problems<'_>) -> Self {
         let id = |id: Option<&String>| id.map(|id| id.to_ascii_lowercase());
         let mut services = Index::new("services", complete);
@@ -54,12 +54,12 @@ impl Names {
         for upstream in &declared.upstreams {
             upstreams.add(upstream, id(upstream.raw.as_ref().and_then(|raw| raw.id.as_ref())), problems);
         }
-        // Nothing refers to a group yet; each has a name of its own.
+        // Nothing refers to a group yet, but their names must differ.
         let mut groups = Index::new("consumer_groups", complete);
         for group in &declared.consumer_groups {
             groups.add(group, id(group.raw.as_ref().and_then(|raw| raw.id.as_ref())), problems);
         }
-        // Nothing refers to a plug-in; that each has an id of its own is what is looked for.
+        // Nothing refers to a plug-in, but their ids must differ.
         let mut plugins = Index::new("plugins", complete);
         for (index, plugin) in declared.plugins.iter().enumerate() {
             if let Some(given) = id(plugin.entity.raw.as_ref().and_then(|raw| raw.id.as_ref())) {
@@ -102,7 +102,7 @@ impl Index {
         self.names.push(entity.name.clone().unwrap_or_default());
     }
 
-    /// As `add`, for entities whose names are those of SNS and SQS.
+    /// Like `add`, for entities with names as in SNS and SQS.
     fn add_plain<T>(&mut self, entity: &Declared<T>, max: usize, problems: &mut Problems<'_>) {
         self.add(entity, None, problems);
         let Some(name) = &entity.name else { return };
@@ -134,7 +134,7 @@ impl Index {
         entry.map(|(index, _)| *index)
     }
 
-    /// The index of the entity that the key `field` refers to; that there is none is a problem.
+    /// The index of the entity that the key `field` refers to. Adds a problem if there is none.
     pub(super) fn resolve(
         &self,
         spot: &Spot,
@@ -150,7 +150,7 @@ impl Index {
         found
     }
 
-    /// What may have been meant by a name that does not exist.
+    /// A hint what a name that does not exist may mean.
     pub(super) fn hint(&self, name: &str) -> String {
         let names = || self.names.iter().map(String::as_str).filter(|name| !name.is_empty());
         if let Some(close) = did_you_mean(name, names()) {
@@ -164,7 +164,7 @@ impl Index {
     }
 }
 
-/// The entity that a reference means, of an entity that is under none (`None`) or under one of that list already.
+/// The entity that a reference means. `parent` is the entity of that list under which the referring one is written; `None` if it is under none.
 pub(super) fn refer(
     index: &Index,
     spot: &Spot,

@@ -1,4 +1,4 @@
-//! Plug-ins: that the kind exists, that its `config` fits, and what the plug-in is on.
+//! Plug-ins: whether the kind exists, whether the `config` fits, and what the plug-in is for.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -19,14 +19,14 @@ use crate::raw;
 use crate::schema::{self, backquoted, did_you_mean};
 use crate::tree::{Kind, Node, Source};
 
-/// A plug-in with what it is for, by index.
+/// A plug-in with the indexes of the entities that it is for.
 pub(super) struct Checked {
     pub(super) scope: Scope,
-    /// Its id, if the file gives none, and the ids of what it is for are not known yet.
+    /// The plug-in. Its id, unless the file gives one, and the ids of the entities that it is for are not known yet.
     pub(super) plugin: Plugin,
 }
 
-/// What a plug-in is for, by index; all where nothing is said.
+/// The entities that a plug-in is for, by index; with none, it is for all requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Scope {
     pub(super) service: Option<usize>,
@@ -40,7 +40,7 @@ pub(super) struct Checker<'a> {
     context: CheckContext<'a>,
     sources: &'a [Source],
     names: &'a Names,
-    /// Whether all files could be read, so that a topic that is not there does not exist.
+    /// Whether all files could be read, so that a topic which was not found does not exist.
     complete: bool,
 }
 
@@ -94,8 +94,7 @@ impl<'a> Checker<'a> {
         let config = match (kind, Fate::of(&raw.name, self.options)) {
             (Some(kind), _) => {
                 if !kind.is_for_consumers() && scope.is_some_and(|scope| scope.consumer.is_some()) {
-                    let hint =
-                        "it finds out who the consumer is: put it on a service, on a route, or at the top";
+                    let hint = "this plug-in finds out who the consumer is: put it on a service, on a route, or at the top";
                     let place = if raw.consumer.is_some() { spot.key("consumer") } else { spot.clone() };
                     problems.add(&place, "consumer: value must be null", hint);
                 }
@@ -130,7 +129,7 @@ impl<'a> Checker<'a> {
         is_there.then_some(Checked { scope, plugin })
     }
 
-    /// What a plug-in is for.
+    /// Finds what a plug-in is for.
     fn scope(
         &self,
         plugin: &DeclaredPlugin,
@@ -173,10 +172,10 @@ impl<'a> Checker<'a> {
         Some(Scope { service, route, consumer })
     }
 
-    /// What is wrong with the name of a kind that there is not, and what to do about it.
+    /// The message and the hint for the name of a kind that does not exist.
     fn no_such_kind(&self, name: &str) -> (String, String) {
         let known = || self.options.kinds.iter().map(|kind| kind.name());
-        let listed = format!("plug-ins that there are: {}", backquoted(known()));
+        let listed = format!("available plug-ins: {}", backquoted(known()));
         if kong::is_plugin(name) {
             let message = format!("`{name}` is a plug-in of Kong's that Retrohook does not have yet");
             return (message, format!("remove it here and keep it in a Kong in front; {listed}"));
@@ -193,7 +192,7 @@ impl<'a> Checker<'a> {
         (format!("no plug-in `{name}`"), hint)
     }
 
-    /// The `config` of a plug-in that is not served, as it is.
+    /// The `config` of a plug-in that is not served, unchanged.
     fn unknown_config(&self, plugin: &Spot) -> Value {
         let config = self.sources[plugin.file].root.at(&plugin.path).and_then(|node| node.get("config"));
         Value::Object(config.map(|config| config.to_json_without(&[])).unwrap_or_default())
@@ -212,7 +211,7 @@ impl<'a> Checker<'a> {
         let config = node.get("config").filter(|config| !matches!(config.kind, Kind::Null)).unwrap_or(&none);
         let schema = &self.schemas[kind.name()];
         let misfits = schema::validate(schema, config, &spot, problems);
-        // The kind checks what is left without the keys that do not fit, so that a misspelt one hides nothing.
+        // The kind checks the `config` without the keys that do not fit, so that a misspelt key does not hide other problems.
         let unfit: Option<Vec<&str>> =
             misfits.iter().map(|misfit| misfit.path.key_behind(&spot.path)).collect();
         let unfit = unfit.filter(|keys| !keys.iter().any(|key| is_required(schema, key)))?;
@@ -229,7 +228,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Says that there is one of the kind for the same already.
+/// Adds the problem that there is already a plug-in of this kind for the same entities.
 fn twice(checked: &Checked, spot: &Spot, first: &Spot, problems: &mut Problems<'_>) {
     let message = format!(
         "uniqueness violation: 'plugins' entity with name set to '{}' already declared {}",

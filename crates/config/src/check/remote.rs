@@ -1,4 +1,5 @@
-//! Topics elsewhere that plug-ins publish to: for each a topic and a subscription of ours, so that events wait in the log until they are there.
+//! Topics elsewhere that plug-ins publish to. Each has a local topic and a subscription, so that its events wait in the log until the other side
+//! has accepted them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use super::hub;
 use super::{Options, plugin};
 use crate::problem::Problems;
 
-/// What stands for a topic elsewhere: the topic that events are published to, and the subscription that takes them there.
+/// The local topic for a topic elsewhere, to which events are published, and the subscription that publishes them there.
 pub fn stand_in(remote: &Remote, origin: Origin, now: Timestamp) -> (Topic, Subscription) {
     let Remote { topic: elsewhere, region, key } = remote;
     let name = elsewhere.stand_in().to_string();
@@ -35,7 +36,7 @@ pub fn stand_in(remote: &Remote, origin: Origin, now: Timestamp) -> (Topic, Subs
         name: None,
         protocol: Protocol::Sns,
         endpoint: elsewhere.to_string(),
-        // The message alone: the envelope is SNS's to make.
+        // The message alone, because SNS makes the envelope.
         raw_message_delivery: true,
         format: Format::Sns,
         confirm: false,
@@ -50,7 +51,8 @@ pub fn stand_in(remote: &Remote, origin: Origin, now: Timestamp) -> (Topic, Subs
     (topic, Subscription { id, ..subscription })
 }
 
-/// Adds what stands for the topics elsewhere that plug-ins publish to. Two that publish to the same one sign alike.
+/// Adds the local topics and subscriptions for the topics elsewhere that plug-ins publish to. Two plug-ins that publish to the same topic must
+/// use the same access key.
 pub(super) fn add(
     plugins: &[Option<plugin::Checked>],
     declared: &Declarations,
@@ -70,7 +72,7 @@ pub(super) fn add(
             Some((_, first)) => {
                 let message = "another rule publishes to the same topic with another region or access key";
                 let hint = format!(
-                    "it stands at {first}: give both rules the same `region`, `aws_key` and `aws_secret`"
+                    "it is at {first}: give both rules the same `region`, `aws_key` and `aws_secret`"
                 );
                 problems.add(&spot.key("topic_arn"), message, hint);
             }

@@ -1,4 +1,4 @@
-//! Routes: read from files, and checked.
+//! Routes, read from files and checked.
 
 use entities::{Origin, PathHandling, Route, RouteProtocol, Service, ids, route};
 use event::Timestamp;
@@ -27,7 +27,7 @@ pub(super) fn check_all(
         if named.is_none() && raw.service.is_some() {
             return None;
         }
-        // A service with a problem has no id yet, and the report is all that comes of it.
+        // A service with a problem has no id. That does not matter, because the result is then only the report.
         let service = named.map(|index| services[index].as_ref().map_or(Uuid::nil(), |service| service.id));
         let id = raw.id.as_deref().and_then(|id| Uuid::try_parse(id).ok());
         let id = id.unwrap_or_else(|| match &raw.name {
@@ -44,7 +44,7 @@ pub(super) fn check_all(
     declared.routes.iter().map(&mut check).collect()
 }
 
-/// The route, except its id and its service.
+/// The route, without its id and its service.
 fn check_one(spot: &Spot, raw: &raw::Route, now: Timestamp, problems: &mut Problems<'_>) -> Route {
     let (created_at, updated_at) = times(raw.created_at, raw.updated_at, now);
     let mut route = Route {

@@ -1,6 +1,6 @@
-//! Services: read from files, and checked.
+//! Services, read from files and checked.
 //!
-//! As in Kong, a `url` wins over the parts beside it: what these say is doubted where it differs ([`super::doubts`]).
+//! As in Kong, `url` wins over the keys that say the same. If they differ, there is a warning ([`super::doubts`]).
 
 use std::time::Duration;
 
@@ -64,9 +64,9 @@ fn check_one(
         created_at,
         updated_at,
     };
-    // Without its address nobody knows what may be said of it.
+    // If the address is missing, errors that depend on the protocol cannot be judged.
     for mut error in service.check().into_iter().filter(|error| is_there || !of_protocol(error)) {
-        // The `url` says it.
+        // The value comes from `url`, so that is its place.
         if raw.url.is_some() && [Path::key("path"), Path::key("host")].contains(&error.path) {
             error.path = Path::key("url");
         }
@@ -88,7 +88,7 @@ fn id(id: Option<&str>, name: Option<&str>, index: usize) -> Uuid {
     })
 }
 
-/// When an entity was made and changed, in seconds in the file.
+/// When an entity was made and changed; the file has seconds.
 pub(super) fn times(created: Option<u32>, updated: Option<u32>, now: Timestamp) -> (Timestamp, Timestamp) {
     let time = |seconds: u32| Timestamp::from_millis(u64::from(seconds) * 1_000);
     let created = created.map_or(now, time);

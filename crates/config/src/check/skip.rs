@@ -1,11 +1,11 @@
-//! What becomes of plug-ins that are not served, if whoever starts the node says that it may go on without them.
+//! What happens with plug-ins that are not served, if the flags of the start allow going on without them.
 //!
-//! A plug-in that is left out must not have protected anything. So only those are left out that are known not to; a route with any other
-//! one, unknown names first of all, is closed: it answers 503 and says why. Whoever knows better opens one by its name.
+//! Leaving out a plug-in must not remove a protection. So only plug-ins that are known not to protect are left out. Routes with any other one,
+//! above all with an unknown one, are closed: they answer 503 and say why. A flag opens the routes of one plug-in by its name.
 
 use super::Options;
 
-/// Plug-ins of Kong's that add to a request, an answer or a log, and let nobody in or out; in order.
+/// Kong's plug-ins that only add to a request, an answer or a log, and decide nothing about access; in order.
 const HARMLESS: [&str; 27] = [
     "acme",
     "app-dynamics",
@@ -36,23 +36,23 @@ const HARMLESS: [&str; 27] = [
     "zipkin",
 ];
 
-/// What a check lets pass; nothing, if it is not said.
+/// What a check reports as a warning instead of a problem; by default nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tolerance<'a> {
-    /// A variable that is not set is a warning: where a file is checked, it need not be.
+    /// A variable that is not set is a warning, because it need not be set where a file is only checked.
     pub unset_variables: bool,
-    /// Plug-ins that are not served are left out if they are known not to protect, and else close their routes.
+    /// Plug-ins that are not served are left out if they are known not to protect; otherwise their routes are closed.
     pub skip_unsupported: bool,
-    /// Plug-ins that are left out if they are not served, whatever they protect, by their names.
+    /// The names of plug-ins that are left out if they are not served, even if they protect.
     pub skip_plugins: &'a [String],
 }
 
-/// What becomes of a plug-in.
+/// What happens with a plug-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It runs.
     Served,
-    /// It is a problem.
+    /// It is reported as a problem.
     Refused,
     /// It is left out: it is known not to protect.
     LeftOut,
@@ -63,7 +63,7 @@ pub(super) enum Fate {
 }
 
 impl Fate {
-    /// Of the plug-in of this name.
+    /// The fate of the plug-in of this name.
     pub(super) fn of(name: &str, options: &Options<'_>) -> Self {
         let Tolerance { skip_unsupported, skip_plugins, .. } = options.tolerance;
         if options.kinds.iter().any(|kind| kind.name() == name) {
@@ -79,17 +79,17 @@ impl Fate {
         }
     }
 
-    /// What is warned of, with what to do about it. Only a name that somebody gave or that Kong has is said.
+    /// The warning and its hint. It shows a name only if somebody gave it in a flag or if Kong has it.
     pub(super) fn warning(self, name: &str) -> Option<(String, String)> {
         match self {
             Self::Served | Self::Refused => None,
             Self::LeftOut => Some((
-                format!("the plug-in `{name}` is not served, and left out"),
-                "nothing that it does happens: see what its routes need of it".into(),
+                format!("the plug-in `{name}` is not served; it is left out"),
+                "nothing that it does happens: check what its routes need from it".into(),
             )),
             Self::Opened => Some((
-                format!("the plug-in `{name}` is not served, and left out because --skip-plugin names it"),
-                "what it protected is open: see that something else protects it".into(),
+                format!("the plug-in `{name}` is not served; it is left out because --skip-plugin names it"),
+                "what it protected is open now: make sure that something else protects it".into(),
             )),
             Self::Closed => Some((
                 "a plug-in that is not served may protect: its routes answer 503".into(),

@@ -1,4 +1,4 @@
-//! Upstreams with their targets, and groups of consumers: read from files, and checked.
+//! Upstreams with their targets, and groups of consumers, read from files and checked.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,14 +15,14 @@ use super::service::times;
 use crate::problem::{Problems, Spot};
 use crate::raw;
 
-/// All upstreams and groups of the files with what belongs to them; `None` where there is a problem.
+/// All upstreams with their targets, and all groups; `None` for one with a problem.
 pub(super) struct Checked {
     pub(super) upstreams: Vec<Option<Upstream>>,
     pub(super) targets: Vec<Option<Target>>,
     pub(super) consumer_groups: Vec<Option<ConsumerGroup>>,
 }
 
-/// Checks every one.
+/// Checks all of them.
 pub(super) fn check_all(
     declared: &Declarations,
     names: &Names,
@@ -68,7 +68,7 @@ fn upstream(
     Some(upstream)
 }
 
-/// What is kept for its readers.
+/// The settings that have no effect here, kept so that they can be read back.
 fn settings(raw: &raw::Upstream) -> Map<String, Value> {
     let hash = |hash: Option<raw::Hash>| hash.map(|hash| hash.as_str());
     let all = [
@@ -106,7 +106,7 @@ fn target(
     }
     let ((host, port), of) = (address?, of?);
     let upstream = upstreams[of].as_ref().map_or(Uuid::nil(), |upstream| upstream.id);
-    // With fractions in exports of Kong's.
+    // Kong's exports have times with fractions.
     let seconds = |time: Option<f64>| time.map(|time| time as u32);
     let (created_at, updated_at) = times(seconds(raw.created_at), seconds(raw.updated_at), now);
     let target = Target {

@@ -8,22 +8,22 @@ use serde::Deserialize;
 use super::{Plugin, Reference, SecretText};
 
 entity! {
-    /// Somebody who asks, and is known by a credential.
+    /// Somebody who uses the services, recognised by a credential.
     pub(crate) struct Consumer {
-        /// Its name here, by which credentials and plug-ins refer to it; unique.
+        /// Its name, unique. Credentials and plug-ins refer to the consumer by it.
         #[serde(default)]
         pub(crate) username: Option<String>,
-        /// Its name elsewhere; unique. A consumer has at least one of the two.
+        /// Its name in another system, unique. A consumer needs a `username` or a `custom_id`.
         #[serde(default)]
         pub(crate) custom_id: Option<String>,
-        /// Its id. Derived from its name if there is none.
+        /// Its id. By default derived from its name.
         #[serde(default)]
         #[schemars(extend("format" = "uuid"))]
         pub(crate) id: Option<String>,
         /// Its keys for the plug-in key-auth.
         #[serde(default)]
         keyauth_credentials: Vec<KeyAuthCredential>,
-        /// The groups that it is in.
+        /// The groups that the consumer is in.
         #[serde(default)]
         acls: Vec<Acl>,
         /// Plug-ins for this consumer.
@@ -33,18 +33,19 @@ entity! {
 }
 
 entity! {
-    /// A key by which a consumer is known.
+    /// A key by which a consumer is recognised.
     pub(crate) struct KeyAuthCredential {
-        /// The key, or `{vault://env/NAME}`; unique. Shown nowhere.
+        /// The key, or `{vault://env/NAME}`; unique. It is never shown.
         pub(crate) key: SecretText,
-        /// Whom it belongs to; not in a key that is under its consumer.
+        /// The consumer that the key belongs to. Leave it out if the key is written under its consumer.
         #[serde(default)]
         pub(crate) consumer: Option<ConsumerReference>,
-        /// Its id, which services and events may see. If there is none it is derived from the key, or from its place if the key is short.
+        /// Its id, which services and events may see. By default derived from the key, or for a short key from its position in the file.
         #[serde(default)]
         #[schemars(extend("format" = "uuid"))]
         pub(crate) id: Option<String>,
-        /// How many seconds after `created_at` it ends, which then must be given; 0 or nothing: never.
+        /// The number of seconds after `created_at` at which the key expires; with it, `created_at` is required. By default, or with 0, it never
+        /// expires.
         #[serde(default)]
         #[schemars(range(min = 0, max = 100000000))]
         pub(crate) ttl: Option<u32>,
@@ -52,14 +53,14 @@ entity! {
 }
 
 entity! {
-    /// That a consumer is in a group.
+    /// The membership of a consumer in a group.
     pub(crate) struct Acl {
         /// The group's name.
         pub(crate) group: String,
-        /// Who is in it; not in a membership that is under its consumer.
+        /// The consumer in the group. Leave it out if the membership is written under its consumer.
         #[serde(default)]
         pub(crate) consumer: Option<ConsumerReference>,
-        /// Its id. Derived from consumer and group if there is none.
+        /// Its id. By default derived from consumer and group.
         #[serde(default)]
         #[schemars(extend("format" = "uuid"))]
         pub(crate) id: Option<String>,
@@ -71,7 +72,7 @@ entity! {
     pub(crate) struct ConsumerGroup {
         /// Its name: letters, digits and `.-_~`.
         pub(crate) name: String,
-        /// Its id. Derived from its name if there is none.
+        /// Its id. By default derived from its name.
         #[serde(default)]
         #[schemars(extend("format" = "uuid"))]
         pub(crate) id: Option<String>,

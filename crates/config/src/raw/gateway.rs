@@ -6,58 +6,60 @@ use serde::Deserialize;
 use super::{AnyMap, ConsumerReference, Reference, yes};
 
 entity! {
-    /// What the gateway stands in front of.
+    /// An HTTP service behind the gateway.
     pub(crate) struct Service {
         /// Its name: letters, digits and `.-_~`.
         #[serde(default)]
         pub(crate) name: Option<String>,
-        /// Its id. Derived from the name if there is none.
+        /// Its id. By default derived from its name.
         #[serde(default)]
         #[schemars(extend("format" = "uuid"))]
         pub(crate) id: Option<String>,
         /// `http://host:port/path` or `https://…` instead of `protocol`, `host`, `port` and `path`.
         #[serde(default)]
         pub(crate) url: Option<String>,
-        /// How it is spoken to.
+        /// The protocol by which the service is reached.
         #[serde(default)]
         pub(crate) protocol: Option<ServiceProtocol>,
         /// A host name or an IP address.
         #[serde(default)]
         pub(crate) host: Option<String>,
-        /// 80 if there is none, 443 for `https`.
+        /// By default 80, with `https` 443.
         #[serde(default)]
         #[schemars(range(min = 0, max = 65535))]
         pub(crate) port: Option<u16>,
-        /// Put in front of what is forwarded.
+        /// The beginning of the path of every forwarded request.
         #[serde(default)]
         pub(crate) path: Option<String>,
-        /// Accepted, and not used: what was sent is never sent again.
+        /// Accepted, but it has no effect: a request that was sent is never sent again.
         #[serde(default = "five")]
         #[schemars(range(min = 0, max = 32767))]
         pub(crate) retries: u16,
-        /// To establish a connection, in milliseconds.
+        /// The longest time to establish a connection, in milliseconds.
         #[serde(default = "minute")]
         #[schemars(range(min = 1, max = 2147483646))]
         pub(crate) connect_timeout: u32,
-        /// Between two pieces of the request, in milliseconds.
+        /// The longest pause between two pieces of the request, in milliseconds.
         #[serde(default = "minute")]
         #[schemars(range(min = 1, max = 2147483646))]
         pub(crate) write_timeout: u32,
-        /// Between two pieces of the answer, in milliseconds.
+        /// The longest pause between two pieces of the answer, in milliseconds.
         #[serde(default = "minute")]
         #[schemars(range(min = 1, max = 2147483646))]
         pub(crate) read_timeout: u32,
-        /// Whether the certificate of a service over https is verified; `true` if there is none. `false` believes whoever answers.
+        /// Whether the certificate of a service over https is verified; by default `true`. With `false`, anyone who answers at its address is
+        /// trusted.
         #[serde(default)]
         pub(crate) tls_verify: Option<bool>,
-        /// The most certificates between that of the service and that of a trusted authority; no limit of its own if there is none.
+        /// The largest number of certificates between that of the service and that of a trusted authority. By default there is no such limit.
         #[serde(default)]
         #[schemars(range(min = 0, max = 64))]
         pub(crate) tls_verify_depth: Option<u8>,
-        /// Ids of the authorities, under the file's `ca_certificates`, that are trusted for this service. The system's if there is none.
+        /// The ids of the authorities that are trusted for this service, from the file's `ca_certificates`. By default, the system's authorities
+        /// are trusted.
         #[serde(default)]
         pub(crate) ca_certificates: Option<Vec<Id>>,
-        /// `false` takes its routes out of the gateway.
+        /// With `false`, the routes of the service are not served.
         #[serde(default = "yes")]
         pub(crate) enabled: bool,
         /// Its routes.
@@ -76,19 +78,19 @@ entity! {
 pub(crate) struct Id(pub(crate) String);
 
 entity! {
-    /// An authority that vouches for services that are reached over https.
+    /// An authority whose certificates are trusted for services over https.
     pub(crate) struct CaCertificate {
-        /// Its id, by which services name it.
+        /// Its id, by which services refer to it.
         pub(crate) id: Id,
         /// Its certificate, in PEM.
         pub(crate) cert: String,
-        /// The SHA-256 of the certificate in hexadecimal; computed if there is none.
+        /// The SHA-256 of the certificate in hexadecimal digits. By default it is computed.
         #[serde(default)]
         pub(crate) cert_digest: Option<String>,
     }
 }
 
-/// How a service is spoken to.
+/// The protocol by which a service is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(extend(
@@ -101,51 +103,52 @@ pub(crate) enum ServiceProtocol {
 }
 
 entity! {
-    /// Which requests go to a service.
+    /// A rule that says which requests go to a service.
     pub(crate) struct Route {
         /// Its name: letters, digits and `.-_~`.
         #[serde(default)]
         pub(crate) name: Option<String>,
-        /// Its id. Derived from the name if there is none.
+        /// Its id. By default derived from its name.
         #[serde(default)]
         #[schemars(extend("format" = "uuid"))]
         pub(crate) id: Option<String>,
-        /// Where it leads; not in a route that is under its service. One that leads nowhere has its plug-ins answer.
+        /// The service that the route leads to. Leave it out if the route is written under its service. On a route without a service, a plug-in
+        /// has to answer.
         #[serde(default)]
         pub(crate) service: Option<Reference>,
         /// Host names; one `*` at the beginning or at the end stands for any labels.
         #[serde(default)]
         pub(crate) hosts: Option<Vec<String>>,
-        /// Prefixes of the path (`/profiles`), or regular expressions from its begin (`~/profiles/\d+$`).
+        /// Prefixes of the path (`/profiles`), or regular expressions for its beginning (`~/profiles/\d+$`).
         #[serde(default)]
         pub(crate) paths: Option<Vec<String>>,
-        /// Methods, upper case.
+        /// Methods, in upper case.
         #[serde(default)]
         pub(crate) methods: Option<Vec<String>>,
-        /// Whether the matched part of the path is cut off.
+        /// Whether the matched part of the path is removed before the request is forwarded.
         #[serde(default = "yes")]
         pub(crate) strip_path: bool,
-        /// Whether the service sees the client's Host.
+        /// Whether the service gets the client's `Host` header.
         #[serde(default)]
         pub(crate) preserve_host: bool,
-        /// How requests come in that are forwarded. With `https` alone, one over plain http is answered with `https_redirect_status_code`.
+        /// The protocols over which requests are accepted. With `https` alone, a request over plain http gets `https_redirect_status_code`.
         #[serde(default)]
         pub(crate) protocols: Option<Vec<RouteProtocol>>,
-        /// What a request over plain http is answered if `protocols` has `https` alone: 426, or a redirect to the same URL over https.
+        /// The status for a request over plain http if `protocols` has `https` alone: 426, or a redirect to the same URL over https.
         #[serde(default)]
         #[schemars(extend("enum" = [null, 426, 301, 302, 307, 308]))]
         pub(crate) https_redirect_status_code: Option<u16>,
-        /// Among routes with a regular expression, the higher goes first.
+        /// Among routes with a regular expression, the one with the higher number is tried first.
         #[serde(default)]
         pub(crate) regex_priority: i64,
         /// How the upstream's path is put together.
         #[serde(default)]
         pub(crate) path_handling: PathHandling,
-        /// Whether a body of up to 64 KiB is read whole before the service is asked, and the beginning of any other. `false` sends a body on
-        /// as it comes, except one of up to 64 KiB that a rule watches.
+        /// Whether a body of up to 64 KiB, and the first part of a longer one, is read before anything is sent to the service. With `false`, a
+        /// body is forwarded as it arrives, except one of up to 64 KiB in a request that a rule matches.
         #[serde(default = "yes")]
         pub(crate) request_buffering: bool,
-        /// Accepted, and not used: answers stream.
+        /// Accepted, but it has no effect: answers are forwarded as they arrive.
         #[serde(default = "yes")]
         pub(crate) response_buffering: bool,
         /// Plug-ins for this route.
@@ -154,7 +157,7 @@ entity! {
     }
 }
 
-/// What a route listens for.
+/// A protocol of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(extend("x-not-yet-values" = ["grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp"]))]
@@ -167,47 +170,47 @@ pub(crate) enum RouteProtocol {
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PathHandling {
-    /// As paths, with one slash between the service's and the request's.
+    /// As paths: with one slash between the service's path and the request's.
     #[default]
     V0,
-    /// As texts, one after the other: Kong deprecates it.
+    /// As texts, one after the other. Kong deprecates it.
     V1,
 }
 
 entity! {
-    /// A plug-in for a service, a route, a consumer, several of these at once, or for all.
+    /// A plug-in for a service, a route, a consumer, a combination of these, or for all requests.
     pub(crate) struct Plugin {
-        /// Its kind, `publish-sns`.
+        /// The name of its kind, for example `publish-sns`.
         pub(crate) name: String,
-        /// A name of its own.
+        /// The name of this instance.
         #[serde(default)]
         pub(crate) instance_name: Option<String>,
         /// Its id.
         #[serde(default)]
         #[schemars(extend("format" = "uuid"))]
         pub(crate) id: Option<String>,
-        /// The service whose routes it is for; not in a plug-in that is under one.
+        /// The service whose routes it is for. Leave it out if the plug-in is written under a service or a route.
         #[serde(default)]
         pub(crate) service: Option<Reference>,
-        /// The route that it is for; not in a plug-in that is under one.
+        /// The route that it is for. Leave it out if the plug-in is written under a route.
         #[serde(default)]
         pub(crate) route: Option<Reference>,
-        /// The consumer whose requests it is for; not in a plug-in that is under one.
+        /// The consumer whose requests it is for. Leave it out if the plug-in is written under a consumer.
         #[serde(default)]
         pub(crate) consumer: Option<ConsumerReference>,
-        /// Its own settings.
+        /// Its settings; each kind has its own.
         #[serde(default)]
         config: Option<AnyMap>,
-        /// `false` is as if it were not there.
+        /// With `false`, the plug-in does not run.
         #[serde(default = "yes")]
         pub(crate) enabled: bool,
-        /// Must have `http`.
+        /// The protocols that it is for. `http` must be among them.
         #[serde(default)]
         pub(crate) protocols: Option<Vec<PluginProtocol>>,
     }
 }
 
-/// What Kong lets a plug-in be for.
+/// A protocol that Kong allows in a plug-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PluginProtocol {

@@ -1,70 +1,70 @@
-//! Our own entities: topics, subscriptions and queues.
+//! The entities that Kong does not have: topics, subscriptions and queues.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Where events are published.
+/// A name that events are published to.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "some keys are only accepted")]
 pub(crate) struct Topic {
     /// Its name: 1 to 256 letters, digits, hyphens and underscores.
     pub(crate) name: String,
-    /// Who hears of each event.
+    /// The subscribers that get each event.
     #[serde(default)]
     subscriptions: Vec<Subscription>,
-    /// A remark.
+    /// A comment; ignored.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,
 }
 
-/// Who hears of each event of a topic. It is the same one as long as its name stays the same; one without a name, as long as topic, protocol
-/// and endpoint do.
+/// An endpoint that gets each event of a topic. A subscription is the same one, with what it is owed, as long as its name stays the same;
+/// without a name, as long as topic, protocol and endpoint stay the same.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "some keys are only accepted")]
 pub(crate) struct Subscription {
-    /// The topic; not in a subscription that is under one.
+    /// The topic. Leave it out if the subscription is written under its topic.
     #[serde(default)]
     pub(crate) topic: Option<String>,
-    /// Its name, unique in its topic: 1 to 256 letters, digits, hyphens and underscores. Under a name it keeps what it is owed when its
-    /// endpoint changes.
+    /// Its name, unique in its topic: 1 to 256 letters, digits, hyphens and underscores. A subscription with a name keeps what it is owed when
+    /// its endpoint changes.
     #[serde(default)]
     pub(crate) name: Option<String>,
     /// How the endpoint is reached.
     pub(crate) protocol: SubscriptionProtocol,
     /// A URL, or for `sqs` the name of a queue.
     pub(crate) endpoint: String,
-    /// Send the message alone, without SNS's envelope.
+    /// Whether the message is sent alone, without SNS's envelope.
     #[serde(default)]
     pub(crate) raw_message_delivery: Option<bool>,
-    /// The shape of a delivery.
+    /// The format of a delivery.
     #[serde(default)]
     pub(crate) format: Option<Format>,
     /// The key that signs deliveries, `whsec_…` or `{vault://env/NAME}`; for `standard-webhooks`.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("writeOnly" = true))]
     pub(crate) secret: Option<SecretText>,
-    /// Several keys while one takes the place of another; a delivery carries a signature of each.
+    /// Several keys, for the time in which one replaces another. A delivery has a signature by each.
     #[serde(default)]
     pub(crate) secrets: Option<Vec<SecretText>>,
-    /// Whether the endpoint must answer SNS's handshake before it is delivered to.
+    /// Whether the endpoint must confirm by SNS's handshake before it gets deliveries.
     #[serde(default)]
     pub(crate) confirm: Option<Confirm>,
-    /// Keep the order of events that have the same key.
+    /// Whether events that have the same key are delivered in order.
     #[serde(default)]
     pub(crate) fifo: Option<bool>,
-    /// For a whole attempt, in milliseconds; 15000 if there is none.
+    /// The longest time for one attempt, in milliseconds; by default 15000.
     #[serde(default)]
     #[schemars(range(min = 100, max = 60000))]
     pub(crate) timeout: Option<u32>,
-    /// Deliveries under way at the same time; 256 if there is none.
+    /// The largest number of deliveries at the same time; by default 256.
     #[serde(default)]
     #[schemars(range(min = 1, max = 256))]
     pub(crate) max_in_flight: Option<u16>,
-    /// A remark.
+    /// A comment; ignored.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,
 }
@@ -82,27 +82,27 @@ pub(crate) enum SubscriptionProtocol {
     Sqs,
 }
 
-/// The shape of a delivery.
+/// The format of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Format {
-    /// As SNS delivers.
+    /// As SNS delivers: its headers, and its envelope unless `raw_message_delivery` is set.
     Sns,
     /// As standardwebhooks.com says, signed with `secret`.
     StandardWebhooks,
 }
 
-/// Whether an endpoint must answer SNS's handshake.
+/// Whether an endpoint must confirm by SNS's handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Confirm {
-    /// It must.
+    /// It must confirm.
     Required,
-    /// The file's author vouches for the endpoint.
+    /// It gets deliveries at once, because whoever wrote the file knows that the endpoint wants them.
     Skip,
 }
 
-/// A secret as it is written, or a reference to one. Never printed.
+/// A secret, or a reference to one. It is never printed.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline, extend("writeOnly" = true))]
@@ -129,11 +129,11 @@ pub(crate) struct Queue {
     #[serde(default)]
     #[schemars(range(min = 0, max = 20))]
     pub(crate) receive_wait_time: u32,
-    /// How long a message is kept that nobody receives and deletes, in seconds. What goes is counted and said in a log line.
+    /// How long a message is kept if nobody receives and deletes it, in seconds. A message that is dropped is counted, and a log line says so.
     #[serde(default = "fortnight")]
     #[schemars(range(min = 60, max = 1209600))]
     pub(crate) message_retention_period: u32,
-    /// A remark.
+    /// A comment; ignored.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! Keys that are known and not served yet: the one table of them. Each is in the schema, takes nothing but a neutral value, and is refused by
-//! name with what to do instead; what was refused or is neutral is left out when an entity is read.
+//! The one table of keys that are known but not served yet. Each is in the schema. A neutral value is accepted; any other value is refused by
+//! the key's name, with what to do instead. Either way, the key is left out when an entity is read.
 
 use serde_json::{Map, Value, json};
 
@@ -17,8 +17,8 @@ const fn not_yet(of: &'static str, keys: &'static [&'static str], hint: &'static
 /// The file itself, whose definition is the schema's root.
 const FILE: &str = "File";
 
-const CREDENTIALS: &str = "consumers are known by `keyauth_credentials`; leave other credentials to the gateway in front, and remove the key";
-const TLS: &str = "end TLS in front of this gateway, and remove the key";
+const CREDENTIALS: &str = "consumers are recognised by `keyauth_credentials` only; keep other credentials in a gateway in front of this one, and remove the key";
+const TLS: &str = "terminate TLS in front of this gateway, and remove the key";
 const MATCH: &str = "match by `hosts`, `paths` or `methods`";
 const HTTP_ONLY: &str = "routes carry http only: match by `hosts`, `paths` or `methods`";
 const IN_GROUPS: &str =
@@ -27,7 +27,7 @@ const IN_GROUPS: &str =
 const TOPIC_ATTRIBUTE: &str = "topics have no attributes yet: remove the key";
 const FIFO_TOPIC: &str =
     "remove the key; `fifo: true` on a subscription over http keeps the order within a key of events";
-const FILTER: &str = "every subscription gets all events of its topic: remove the key, or give each kind of event a topic of its own";
+const FILTER: &str = "every subscription gets all events of its topic: remove the key, or publish each kind of event to a topic of its own";
 const DEAD_LETTERS: &str = "remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/dead-letters on the admin port";
 const RETRIES: &str =
     "remove the key: a delivery is tried for three days; `timeout` and `max_in_flight` can be set";
@@ -98,7 +98,7 @@ const TABLE: &[NotYet] = &[
     not_yet("Queue", &["sqs_managed_sse_enabled"], QUEUE_ATTRIBUTE),
 ];
 
-/// Values that a key may have all the same, because they ask for nothing.
+/// The values that a key may still have, because they ask for nothing.
 fn neutral(key: &str) -> Value {
     match key {
         // Kong's defaults.

@@ -6,27 +6,27 @@ use serde::Deserialize;
 use super::{AnyMap, Reference};
 
 entity! {
-    /// A name that services have as their host, and that stands for several targets.
+    /// A group of targets. A service has the group's name as its host.
     pub(crate) struct Upstream {
         /// Its name: like a host name, without a port.
         pub(crate) name: String,
-        /// Its id. Derived from its name if there is none.
+        /// Its id. By default derived from its name.
         #[serde(default)]
         #[schemars(extend("format" = "uuid"))]
         pub(crate) id: Option<String>,
-        /// Where the requests for it go.
+        /// The targets that get its requests.
         #[serde(default)]
         targets: Vec<Target>,
         /// How a target is chosen for a request.
         #[serde(default)]
         pub(crate) algorithm: Algorithm,
-        /// The Host that targets see; the target's own if there is none.
+        /// The `Host` header that targets get; by default the target's own address.
         #[serde(default)]
         pub(crate) host_header: Option<String>,
-        /// What requests have alike that go to one target.
+        /// The part of a request that decides which target gets it: requests with an equal part go to one target.
         #[serde(default)]
         pub(crate) hash_on: Option<Hash>,
-        /// The same, for a request that lacks it.
+        /// The part that decides for a request without the one in `hash_on`.
         #[serde(default)]
         pub(crate) hash_fallback: Option<Hash>,
         /// The header for `hash_on: header`.
@@ -53,11 +53,11 @@ entity! {
         /// The group of a route's regular expression for `hash_fallback: uri_capture`.
         #[serde(default)]
         pub(crate) hash_fallback_uri_capture: Option<String>,
-        /// Accepted, and not used: places on Kong's ring.
+        /// Accepted, but it has no effect: the number of slots in Kong's hash ring.
         #[serde(default)]
         #[schemars(range(min = 10, max = 65536))]
         pub(crate) slots: Option<u32>,
-        /// Accepted, and not used: every target is taken for healthy.
+        /// Accepted, but it has no effect: every target is assumed to be healthy.
         #[serde(default)]
         pub(crate) healthchecks: Option<AnyMap>,
     }
@@ -74,7 +74,7 @@ pub(crate) enum Algorithm {
     Latency,
 }
 
-/// What requests may have alike.
+/// A part of a request that can decide which target gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Hash {
@@ -89,7 +89,7 @@ pub(crate) enum Hash {
 }
 
 impl Hash {
-    /// As a file has it.
+    /// Its name in a file.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -105,20 +105,20 @@ impl Hash {
 }
 
 entity! {
-    // As Kong exports them, with fractions.
+    // Numbers with fractions, as Kong exports them.
     f64:
-    /// One of the addresses that an upstream stands for.
+    /// One address of an upstream.
     pub(crate) struct Target {
-        /// A host name or an IP address, with or without `:port`; 8000 if there is none.
+        /// A host name or an IP address, with or without `:port`; the default port is 8000.
         pub(crate) target: String,
-        /// How many of the requests it gets, beside the weights of the others: 100 if there is none, and no request if it is 0.
+        /// The target's share of the requests, relative to the weights of the other targets; by default 100. With 0 it gets none.
         #[serde(default = "hundred")]
         #[schemars(range(min = 0, max = 65535))]
         pub(crate) weight: u16,
-        /// The upstream that it belongs to; not in a target that is under one.
+        /// The upstream that it belongs to. Leave it out if the target is written under its upstream.
         #[serde(default)]
         pub(crate) upstream: Option<Reference>,
-        /// Its id. Derived from its upstream and what it is if there is none.
+        /// Its id. By default derived from its upstream and its address.
         #[serde(default)]
         #[schemars(extend("format" = "uuid"))]
         pub(crate) id: Option<String>,

@@ -1,4 +1,4 @@
-//! The words of problems with a file's structure: what was found, what fits, what may have been meant.
+//! The texts of problems with a file's structure: what was found, what fits, and what may have been meant.
 
 use crate::tree::{Kind, Node};
 
@@ -20,8 +20,8 @@ pub(super) fn type_name(name: &str) -> &'static str {
     }
 }
 
-/// What stands in the file, in words; of a secret only its type, and of a text only what can be none: one that stands where another type
-/// belongs may be anything.
+/// What is in the file, in words. Of a secret it says only the type. A text where another type belongs may be a secret, too, so it is shown only
+/// if it cannot be one.
 pub(super) fn found(node: &Node, secret: bool) -> String {
     match &node.kind {
         Kind::Null => "nothing".into(),
@@ -38,7 +38,7 @@ pub(super) fn found(node: &Node, secret: bool) -> String {
     }
 }
 
-/// How to come from what was found to what was expected.
+/// How to turn what was found into what was expected.
 pub(super) fn for_type(types: &[&str], node: &Node, secret: bool) -> String {
     let wants = |name| types.contains(&name);
     match &node.kind {
@@ -75,7 +75,7 @@ fn is_amount(text: &str) -> bool {
     (1..=8).contains(&digits) && unit.len() <= MAX_UNIT && unit.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// What an unknown key may have been, else all that are known.
+/// A hint which known key an unknown one may mean, or else all known keys.
 pub(super) fn known_keys<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<_> = known.collect();
     match did_you_mean(unknown, known.iter().copied()) {
@@ -91,7 +91,7 @@ pub(super) fn one_of(values: &[String]) -> String {
     }
 }
 
-/// The known word that is nearest to the unknown one, if it is near.
+/// The known word that is most similar to the unknown one, if it is similar enough.
 pub(crate) fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let budget = MAX_EDITS.min(unknown.chars().count() / 2);
     let folded = unknown.to_lowercase().replace('-', "_");
@@ -109,7 +109,7 @@ pub(crate) fn backquoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Edits between two words: a character put in, left out, replaced, or swapped with the next (optimal string alignment).
+/// The number of edits between two words: a character inserted, left out, replaced, or swapped with the next (optimal string alignment).
 fn edits(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before = vec![0; b.len() + 1];

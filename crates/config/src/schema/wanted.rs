@@ -1,19 +1,19 @@
-//! What a schema allows at a place, without a value to check against it.
+//! What a schema allows at a path, without a value to check.
 
 use serde_json::Value;
 
 use super::{bound_of, types_of};
 use crate::tree::Step;
 
-/// Schemas refer to themselves; so deep is none of ours.
+/// The limit for schemas that refer to themselves; none of ours is so deep.
 const MAX_VARIANTS: usize = 64;
 
-/// What is allowed at a place.
+/// What is allowed at a path.
 #[derive(Default)]
 pub(crate) struct Wanted<'s> {
-    /// Types of JSON Schema; none if nothing is known of the place.
+    /// Types of JSON Schema; empty if nothing is known about the path.
     pub(crate) types: Vec<&'s str>,
-    /// The least number.
+    /// The smallest number that is allowed.
     pub(crate) least: Option<i64>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn wanted_at<'s>(schema: &'s Value, steps: &[Step]) -> Wanted<'s> {
     }
 }
 
-/// A schema with what it refers to and what it may be instead.
+/// A schema with the schemas that it refers to and its alternatives.
 fn variants<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s Value> {
     let mut all = vec![schema];
     let mut at = 0;

@@ -1,4 +1,4 @@
-//! From text to tree, event by event: limits hold while the text is read, and nothing here recurses.
+//! From text to tree, event by event. The limits are checked while the text is read, and nothing here recurses.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ impl Fault {
     }
 }
 
-/// Reads a text that holds one YAML document. What is wrong with keys is gathered; an error of syntax or a limit ends the reading.
+/// Reads a text that holds one YAML document. Problems with keys are collected; a syntax error or a limit ends the reading.
 pub(crate) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
     if text.len() > MAX_FILE {
         let hint = "split it: `-c` may be given several times";
@@ -36,7 +36,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
             Err(error) => {
                 let hint = match error.info().contains("tab") {
                     true => "YAML is indented with spaces: replace the tabs",
-                    false => "look at the indentation, quotes and brackets here and in the line above",
+                    false => "check the indentation, quotes and brackets here and in the line above",
                 };
                 Err(Fault::new(builder.place(error.marker()), format!("not YAML: {}", error.info()), hint))
             }
@@ -72,18 +72,18 @@ enum Open {
     Map { entries: Vec<Entry>, merged: Vec<Entry>, key: Key },
 }
 
-/// What a mapping that is still open has read of its next entry.
+/// What was read so far of the next entry of an open mapping.
 enum Key {
     None,
     Some(String, Place),
     /// `<<`: the value is merged into the mapping.
     Merge,
-    /// Was refused; its value is read and dropped.
+    /// The key was refused; its value is read and dropped.
     Refused,
 }
 
 struct Builder {
-    /// No place is behind it: of what is missing at the end the parser says that it stands in a line that there is not.
+    /// The largest place that a problem can have: for what is missing at the end, the parser reports a line that does not exist.
     end: Place,
     root: Option<Node>,
     stack: Vec<Frame>,
@@ -216,7 +216,7 @@ impl Builder {
         }
     }
 
-    /// The place of an absent value is that of its key: the parser points behind it, often into another line.
+    /// The place of an absent value is that of its key. The parser reports a place after the key, often in another line.
     fn scalar_place(&self, kind: &Kind, text: &str, at: Place) -> Place {
         match self.stack.last().map(|frame| &frame.open) {
             Some(Open::Map { key: Key::Some(_, key_place), .. })
@@ -228,7 +228,7 @@ impl Builder {
         }
     }
 
-    /// Only the tags that say what YAML would find anyway, and `!!str`, are understood.
+    /// Refuses all tags except `!!str` and those that say what the value is anyway.
     fn refuse_tag(&mut self, tag: Option<&Tag>, at: Place) {
         let Some(tag) = tag else { return };
         if !tag.is_yaml_core_schema() || !matches!(tag.suffix.as_str(), "str" | "map" | "seq") {
@@ -264,7 +264,7 @@ fn read_key(node: Node, entries: &[Entry], is_merge: bool) -> Result<Key, Fault>
     Ok(Key::Some(text, node.place))
 }
 
-/// What `<<` brings: the entries of a mapping, or of a list of mappings.
+/// The entries that `<<` merges: those of a mapping, or of a list of mappings.
 fn merge_source(node: Node) -> Result<Vec<Entry>, Fault> {
     let place = node.place;
     match node.kind {
@@ -290,7 +290,7 @@ fn height(node: &Node) -> usize {
     }
 }
 
-/// How many values `node` is made of.
+/// How many values `node` has, itself included.
 fn size(node: &Node) -> usize {
     match &node.kind {
         Kind::List(items) => 1 + items.iter().map(size).sum::<usize>(),

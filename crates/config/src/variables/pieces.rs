@@ -1,4 +1,4 @@
-//! A value in pieces: what stays as it is written, and what the environment holds.
+//! Divides a value into pieces: texts that stay as they are written, and variables.
 
 use std::ops::Range;
 
@@ -7,11 +7,11 @@ use std::ops::Range;
 pub(super) enum Piece<'t> {
     /// As it is written.
     Text(&'t str),
-    /// What a variable holds.
+    /// A variable.
     Variable {
         /// Its name.
         name: &'t str,
-        /// What it stands for.
+        /// The part of the value that it fills.
         place: Place,
     },
     /// `{vault://env/name}`.
@@ -21,7 +21,7 @@ pub(super) enum Piece<'t> {
     },
 }
 
-/// What a variable stands for.
+/// The part of a value that a variable fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// The whole value.
@@ -35,7 +35,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// What stands in for a variable that is not set: something that may stand there and that nobody has.
+    /// The placeholder for a variable that is not set: valid where it is used, and nobody's real value.
     pub(super) fn stand_in(self, name: &str, key: &str) -> String {
         let label = name.to_ascii_lowercase().replace('_', "-");
         let label = label.trim_matches('-');
@@ -49,7 +49,7 @@ impl Place {
     }
 }
 
-/// Why a value cannot be read, and what to do.
+/// Why a value cannot be read, and what to do about it.
 type Fault = (&'static str, &'static str);
 
 /// The pieces of a value, in order.
@@ -110,7 +110,7 @@ fn braced(rest: &str) -> Option<&str> {
     is_name(name).then_some(name)
 }
 
-/// The name in decK's `env "NAME"`, perhaps with the type that it has: the schema knows that.
+/// The name in decK's `env "NAME"`, also with a filter that names its type, which is ignored because the schema knows it.
 fn of_deck(inner: &str) -> Option<&str> {
     let (env, kind) = inner.split_once('|').unwrap_or((inner, "toString"));
     let quoted = env.trim().strip_prefix("env")?.trim();
@@ -119,7 +119,7 @@ fn of_deck(inner: &str) -> Option<&str> {
     (is_known && is_name(name)).then_some(name)
 }
 
-/// The variable that a vault's reference means.
+/// The variable that a vault reference means.
 fn vault(reference: &str) -> Result<String, Fault> {
     let name = reference.strip_prefix("env/").filter(|name| !name.is_empty() && !name.contains('/'));
     let hint = "refer to an environment variable: {vault://env/NAME}";
@@ -127,7 +127,7 @@ fn vault(reference: &str) -> Result<String, Fault> {
     Ok(name.to_ascii_uppercase().replace('-', "_"))
 }
 
-/// What the piece at this range stands for.
+/// The part of the value that the piece at this range fills.
 fn place(text: &str, piece: Range<usize>, authority: &Authority) -> Place {
     let within = |part: &Range<usize>| part.start <= piece.start && piece.end <= part.end;
     if piece == (0..text.len()) {
@@ -141,14 +141,14 @@ fn place(text: &str, piece: Range<usize>, authority: &Authority) -> Place {
     }
 }
 
-/// The parts of a URL's authority; none if the value is no URL.
+/// The parts of a URL's authority; none if the value is not a URL.
 #[derive(Default)]
 struct Authority {
     user: Option<Range<usize>>,
     password: Option<Range<usize>>,
     host: Option<Range<usize>>,
     port: Option<Range<usize>>,
-    /// Those that are a dollar and a name, and nothing else.
+    /// The parts that consist of a dollar and a name, and nothing else.
     named: Vec<Range<usize>>,
 }
 

@@ -1,4 +1,5 @@
-//! JSON values as a YAML text that people can read: lists and maps in blocks, texts in double quotes, so that none of them means anything else.
+//! JSON values as a YAML text that people can read: lists and maps in blocks, and texts in double quotes, so that YAML cannot take them for
+//! another type.
 
 use std::fmt::Write;
 
@@ -15,7 +16,7 @@ pub(super) fn text(file: &[(String, Value)]) -> String {
     out
 }
 
-/// What stands behind a colon or a dash, with the end of its line.
+/// The value after a colon or a dash, up to the end of its line.
 fn nested(value: &Value, depth: usize, out: &mut String) {
     match value {
         Value::Object(map) if !map.is_empty() => {
@@ -40,13 +41,13 @@ fn nested(value: &Value, depth: usize, out: &mut String) {
         }
         // JSON is YAML.
         scalar_or_flow => {
-            // A string takes whatever is written to it.
+            // Writing to a string cannot fail.
             let _ = writeln!(out, " {scalar_or_flow}");
         }
     }
 }
 
-/// The entries of a map, a line each; the first one stands where the line is already, if it was begun.
+/// The entries of a map, a line each; if a line was begun (`is_begun`), the first one goes on in it.
 fn entries(map: &serde_json::Map<String, Value>, depth: usize, is_begun: bool, out: &mut String) {
     for (index, (key, value)) in map.iter().enumerate() {
         if index > 0 || !is_begun {
@@ -62,10 +63,10 @@ fn indent(depth: usize, out: &mut String) {
     (0..depth).for_each(|_| out.push_str("  "));
 }
 
-/// Words that mean something else than themselves, in some version of YAML.
+/// Words that some version of YAML takes for another type than text.
 const MEANINGS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
-/// A key as it is, if it can only be that.
+/// A key, without quotes if YAML can only take it for a text.
 fn key(key: &str) -> String {
     let is_word = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     if is_word && !MEANINGS.contains(&key) { key.to_owned() } else { Value::from(key).to_string() }

@@ -1,4 +1,4 @@
-//! Keys in bodies: JSON objects, forms, multipart; found, and taken out with every other byte left as it was.
+//! Keys in bodies (JSON objects, forms, multipart): finding one, and taking it out without changing any other byte.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 
 use super::query;
 
-/// What stands under a name.
+/// What is found under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found<'t> {
-    /// Nothing, or nothing that is a text.
+    /// Nothing, or a value that is not a text.
     Nothing,
     /// A text.
     One(Cow<'t, [u8]>),
@@ -26,13 +26,13 @@ pub(super) struct Unreadable;
 /// The longest boundary of a multipart body, in bytes (RFC 2046, 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
-/// What a body is, by its `Content-Type`.
+/// The kind of a body, by its `Content-Type`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
     Json,
     Arguments,
     Multipart(Vec<u8>),
-    /// Multipart, but no boundary can be like that.
+    /// Multipart, with a boundary that is not a valid one.
     Unreadable,
     Other,
 }
@@ -66,7 +66,7 @@ fn parameter(text: &str, name: &str) -> Option<String> {
     })
 }
 
-/// A body that has been looked at: what may stand under names in it.
+/// A parsed body, in which values can be looked up by name.
 pub(super) enum Parsed<'t> {
     /// The members of a JSON object, in order, their values as they were written.
     Members(Vec<(String, &'t RawValue)>),
@@ -75,14 +75,14 @@ pub(super) enum Parsed<'t> {
         body: &'t [u8],
         parts: Vec<Part<'t>>,
     },
-    /// Nothing has a name in it.
+    /// A body without names, in which no key can be.
     Nameless,
 }
 
-/// Looks at a body of this `Content-Type`.
+/// Parses a body of this `Content-Type`.
 ///
 /// # Errors
-/// If it says to be JSON and is not, or has a boundary that none can be.
+/// If its `Content-Type` says JSON and it is not JSON, or if the boundary is not a valid one.
 pub(super) fn parse<'t>(content_type: &[u8], body: &'t [u8]) -> Result<Parsed<'t>, Unreadable> {
     if body.is_empty() {
         return Ok(Parsed::Nameless);
@@ -98,7 +98,7 @@ pub(super) fn parse<'t>(content_type: &[u8], body: &'t [u8]) -> Result<Parsed<'t
 
 fn json(body: &[u8]) -> Result<Parsed<'_>, serde_json::Error> {
     if !body.trim_ascii_start().starts_with(b"{") {
-        // JSON all the same, or an error.
+        // JSON other than an object has no names; what is not JSON is an error.
         return serde_json::from_slice::<serde::de::IgnoredAny>(body).map(|_| Parsed::Nameless);
     }
     let Members(members) = serde_json::from_slice(body)?;
@@ -106,7 +106,7 @@ fn json(body: &[u8]) -> Result<Parsed<'_>, serde_json::Error> {
 }
 
 impl<'t> Parsed<'t> {
-    /// What stands under a name.
+    /// What is found under a name.
     pub fn find(&self, name: &str) -> Found<'t> {
         match self {
             Self::Members(members) => in_members(members, name),
@@ -123,7 +123,7 @@ impl<'t> Parsed<'t> {
         }
     }
 
-    /// The body without what stands under these names; `None` if there is nothing of it.
+    /// The body without the values under these names; `None` if it has none of them.
     pub fn without(&self, names: &[String]) -> Option<Vec<u8>> {
         match self {
             Self::Members(members) => members_without(members, names),
@@ -202,19 +202,19 @@ impl<'de> Deserialize<'de> for Members<'de> {
 pub(super) struct Part<'t> {
     name: Option<String>,
     value: &'t [u8],
-    /// Where its boundary begins.
+    /// Where the boundary in front of it begins.
     begin: usize,
-    /// Where the next one's does.
+    /// Where the next boundary begins.
     end: usize,
 }
 
-/// The parts that are whole; `boundary` with its hyphens.
+/// The complete parts; `boundary` includes its leading hyphens.
 fn parts<'t>(body: &'t [u8], boundary: &[u8]) -> Vec<Part<'t>> {
     let mut marks = Vec::new();
     let mut at = 0;
     while let Some(found) = position(&body[at..], boundary) {
         let begin = at + found;
-        // Only at the beginning of a line it is one.
+        // It is a boundary only at the beginning of a line.
         if begin == 0 || body[..begin].ends_with(b"\n") {
             marks.push(begin);
         }

@@ -1,4 +1,4 @@
-//! What can be configured, and what is wrong with it.
+//! The options of key-auth, and the check of them.
 
 use http::header::HeaderName;
 use pipeline::{ConfigProblem, headers};
@@ -12,31 +12,32 @@ use crate::settings;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
-    /// Under which names a key is looked for, the first one first. Headers go by them without regard to case, arguments and members of a body
-    /// with it.
+    /// The names under which a key is looked for, in this order. The case of letters does not matter in names of headers; it does in names of
+    /// arguments and of members of a body.
     #[serde(default = "apikey")]
     #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 128)))]
     pub key_names: Vec<String>,
     /// Whether a header may carry the key.
     #[serde(default = "yes")]
     pub key_in_header: bool,
-    /// Whether the query may.
+    /// Whether an argument of the query may carry the key.
     #[serde(default = "yes")]
     pub key_in_query: bool,
-    /// Whether the body may: JSON, a form, or multipart.
+    /// Whether the body may carry the key: JSON, a form, or multipart.
     #[serde(default)]
     pub key_in_body: bool,
     /// Whether the key is taken out before the request is forwarded.
     #[serde(default)]
     pub hide_credentials: bool,
-    /// The consumer, by its id or username, that everybody is who is not recognised. Without one they are refused.
+    /// The id or username of a consumer: a request without a valid key counts as that consumer's. Without this option, such a request is
+    /// refused.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub anonymous: Option<String>,
-    /// Whether `OPTIONS` needs a key as well; browsers ask so, without one, before they send anything else.
+    /// Whether an `OPTIONS` request needs a key as well. Browsers send one without a key before some requests to another site (a preflight).
     #[serde(default = "yes")]
     pub run_on_preflight: bool,
-    /// What `WWW-Authenticate` calls the place that the key is for.
+    /// The `realm` in the header `WWW-Authenticate` of a 401.
     #[serde(default)]
     pub realm: Option<String>,
 }
@@ -44,7 +45,7 @@ pub(super) struct Config {
 /// The settings, checked.
 pub(super) struct Valid {
     pub config: Config,
-    /// Those of `key_names`, in their order.
+    /// `key_names` as names of headers, in their order.
     pub headers: Vec<HeaderName>,
 }
 
@@ -68,7 +69,7 @@ pub(super) fn read(config: &Value) -> Result<Valid, Vec<ConfigProblem>> {
     if !config.key_in_header && !config.key_in_query && !config.key_in_body {
         problems.push(ConfigProblem {
             pointer: String::new(),
-            message: "a key is looked for nowhere: nobody would be let in".into(),
+            message: "no place to look for a key is left: every request would be refused".into(),
             hint: "set one of `key_in_header`, `key_in_query`, `key_in_body` to true".into(),
         });
     }
@@ -81,7 +82,7 @@ pub(super) fn read(config: &Value) -> Result<Valid, Vec<ConfigProblem>> {
     if config.realm.as_ref().is_some_and(|realm| realm.contains(quoted)) {
         problems.push(ConfigProblem {
             pointer: "/realm".into(),
-            message: "a realm has no quotes, backslashes and control characters".into(),
+            message: "a realm must not have quotes, backslashes or control characters".into(),
             hint: "it is written between quotes in `WWW-Authenticate`".into(),
         });
     }
@@ -93,7 +94,10 @@ fn header(name: &str, in_header: bool) -> Result<HeaderName, (String, String)> {
     let parsed = name.parse::<HeaderName>().ok().filter(|_| name.chars().all(fits));
     let Some(header) = parsed else {
         let message = format!("bad header name '{name}', allowed characters are A-Z, a-z, 0-9, '_', and '-'");
-        return Err((message, "it is also the name of the argument and of the member".into()));
+        return Err((
+            message,
+            "the same name is used for the header, the argument and the member of the body".into(),
+        ));
     };
     if in_header && !headers::can_be_configured(&header) {
         let message =

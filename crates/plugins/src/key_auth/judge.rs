@@ -1,4 +1,4 @@
-//! Judging a request: finding its key, and whose that is.
+//! Judging a request: finding its key, and the consumer whose key it is.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ pub(super) struct KeyAuth {
     config: Config,
     headers: Vec<HeaderName>,
     challenge: HeaderValue,
-    /// What no event says, of a request or of an answer that repeats it.
+    /// The names of keys: no event has their values, neither from a request nor from an answer that repeats it.
     names: Arc<CredentialNames>,
     consumers: Consumers,
 }
 
-/// Who a key is: the consumer, and the credential.
+/// Whose key it is: the consumer, and the credential.
 type Owner<'k> = (&'k Arc<Somebody>, &'k Arc<Credential>);
 
 /// Why nobody is recognised.
@@ -57,7 +57,7 @@ impl KeyAuth {
         {
             tracing::warn!(
                 anonymous,
-                "key-auth: the consumer of `anonymous` does not exist, so that every request without a valid key is answered with 500: \
+                "key-auth: the consumer of `anonymous` does not exist, so every request without a valid key gets 500: \
                  make the consumer, or change `anonymous`"
             );
         }
@@ -84,7 +84,7 @@ impl KeyAuth {
         let needs_key = !self.lets_through_without_key(request, context);
         let in_head = if needs_key { self.in_head(request) } else { Found::Nothing };
         let is_in_head = in_head != Found::Nothing;
-        // The body only where that cannot be helped: whoever may send one can make the gateway wait for it.
+        // Read the body only where it is needed: every client that may send one can make the gateway wait for it.
         let reads_body = config.key_in_body && (config.hide_credentials || (needs_key && !is_in_head));
         let of_head = is_in_head.then(|| self.owner(in_head, context));
         if reads_body && request.body == RequestBody::Unread {
@@ -105,7 +105,7 @@ impl KeyAuth {
             (None, None) => Some(Err(Unknown::NoKey)),
         };
         context.carried.names.push(self.names.clone());
-        // Without hiding it stays in the body, wherever else a key was.
+        // If keys are not hidden, one in the body stays there, even if another one was in the head.
         context.carried.in_body |=
             config.key_in_body && !(config.hide_credentials && matches!(body, Some(Ok(_))));
         if config.hide_credentials {
@@ -116,7 +116,7 @@ impl KeyAuth {
                         request.body = RequestBody::Whole(left.into());
                     }
                 }
-                // It may have a key that was not looked for: the service would get it.
+                // It may contain a key that could not be found, and the service would get it.
                 Some(Err(Unreadable)) => return Verdict::Respond(self.refusal(Unknown::Body, context)),
                 None => {}
             }
@@ -124,7 +124,7 @@ impl KeyAuth {
         owner.map_or(Verdict::Continue, |owner| self.let_in(owner, request, context))
     }
 
-    /// A preflight, or a request that another plug-in has recognised: one of them is enough.
+    /// Whether no key is needed: for a preflight, or where another plug-in has recognised the client and one of several is enough.
     fn lets_through_without_key(&self, request: &RequestHead, context: &Context) -> bool {
         let Config { run_on_preflight, anonymous, .. } = &self.config;
         (request.method == Method::OPTIONS && !run_on_preflight)
@@ -178,7 +178,7 @@ impl KeyAuth {
         refusal
     }
 
-    /// What stands in a header or in the query under the first of the names that is there.
+    /// The value in a header or in the query, under the first of the names that is there.
     fn in_head<'r>(&self, request: &'r RequestHead) -> Found<'r> {
         let Config { key_names, key_in_header, key_in_query, .. } = &self.config;
         let query = request.uri.query().unwrap_or_default();
@@ -200,7 +200,7 @@ impl KeyAuth {
         all.find(|found| *found != Found::Nothing).unwrap_or(Found::Nothing)
     }
 
-    /// Takes everything out of the head that may be a key.
+    /// Removes from the head everything that may be a key.
     fn hide_in_head(&self, request: &mut RequestHead) {
         let config = &self.config;
         if config.key_in_header {
@@ -241,12 +241,12 @@ fn parsed<'b>(request: &RequestHead, bytes: &'b Bytes) -> Result<Parsed<'b>, Unr
     }
 }
 
-/// Gives a target another query; none, if it is empty.
+/// Replaces the query of a target; removes it if `query` is empty.
 fn set_query(uri: &mut Uri, query: &[u8]) {
     let path = uri.path();
     let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
     let target = Bytes::from([path.as_bytes(), mark, query].concat());
-    // A part of what was a target is one.
+    // A part of a valid target is a valid one.
     let Ok(target) = PathAndQuery::from_maybe_shared(target) else { return };
     let mut parts = std::mem::take(uri).into_parts();
     parts.path_and_query = Some(target);

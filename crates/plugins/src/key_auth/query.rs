@@ -1,4 +1,4 @@
-//! Arguments of a query or of a form: what stands under a name, and the text without them.
+//! Arguments of a query or of a form: finding one by its name, and the text without some of them.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use super::Found;
 
-/// What stands under a name. An argument without `=` has no value.
+/// The value under a name. An argument without `=` has none.
 pub(super) fn find<'t>(text: &'t [u8], name: &str) -> Found<'t> {
     let mut found = Found::Nothing;
     for (index, value) in named(text, name).enumerate() {
@@ -34,7 +34,7 @@ fn is_named(argument: &[u8], name: &str) -> bool {
     form_urlencoded::parse(argument).next().is_some_and(|(found, _)| found == name)
 }
 
-/// The text without the arguments of these names; `None` if there are none. All others stay as they were written.
+/// The text without the arguments of these names; `None` if it has none of them. All others stay as they were written.
 pub(super) fn without(text: &[u8], names: &[String]) -> Option<Vec<u8>> {
     let is_one = |argument: &&[u8]| names.iter().any(|name| is_named(argument, name));
     let arguments = || text.split(|byte| *byte == b'&');

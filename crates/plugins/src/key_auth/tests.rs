@@ -249,12 +249,15 @@ fn settings_that_let_nobody_in_are_refused() {
             "/key_names/2: `Via` cannot carry a key: the gateway removes or writes this header itself",
             "/key_names/3: `content-length` cannot carry a key: the gateway removes or writes this header itself",
             "/anonymous: length must be at least 1",
-            "/realm: a realm has no quotes, backslashes and control characters",
+            "/realm: a realm must not have quotes, backslashes or control characters",
         ]
     );
     assert_eq!(
         said(json!({ "key_names": [], "key_in_header": false, "key_in_query": false })),
-        ["/key_names: length must be at least 1", ": a key is looked for nowhere: nobody would be let in"]
+        [
+            "/key_names: length must be at least 1",
+            ": no place to look for a key is left: every request would be refused"
+        ]
     );
     assert_eq!(said(json!({ "key_names": ["via"], "key_in_header": false })), Vec::<String>::new());
     // As decK writes it out.

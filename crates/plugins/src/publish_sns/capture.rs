@@ -10,35 +10,36 @@ use super::key::KeyTemplate;
 
 /// The largest cap of a captured body, in bytes.
 pub(super) const MAX_CAPTURE: u32 = 1 << 20;
-/// The most JSON Pointers: each is held against every member and element that it may lead to, while the body arrives.
+/// The most JSON Pointers in a list. While a body arrives, each pointer is compared with every member and element on its way.
 const MAX_POINTERS: u32 = 100;
-/// In a list of what is redacted: what would be redacted without the list.
+/// The entry of a list that means everything that would be redacted without the list.
 const DEFAULTS: &str = "default";
 
 /// Which bodies become part of the event, and what is kept out of it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Capture {
-    /// Keep the request's body.
+    /// Whether the request's body becomes part of the event.
     pub request_body: bool,
-    /// Keep the answer's body.
+    /// Whether the answer's body becomes part of the event.
     pub response_body: bool,
-    /// Bytes kept of each; the rest is counted only.
+    /// How many bytes of each body are kept. The rest is only counted.
     #[schemars(range(min = 1, max = MAX_CAPTURE))]
     pub max_bytes: u32,
-    /// What is redacted where `redact_headers` and `redact_query` do not say it.
+    /// What is redacted by default, that is, without `redact_headers` or `redact_query`.
     pub redact: Redact,
-    /// Headers whose values read `REDACTED` in every event of this rule, with captured bodies or without. Without this list, those that
-    /// have one of these words between the hyphens of their names: authorization, auth, token, secret, password, apikey, api-key, cookie;
-    /// but never `x-consumer-*`, `x-authenticated-*` and `x-credential-identifier`. An entry `default` stands for them.
+    /// The names of headers whose values read `REDACTED` in every event of this plug-in, with or without captured bodies. Without this list,
+    /// these are the headers whose name has one of these words as a part between hyphens: authorization, auth, token, secret, password, apikey,
+    /// api-key, cookie; except `x-consumer-*`, `x-authenticated-*` and `x-credential-identifier`. An entry `default` adds all of those to the
+    /// list.
     pub redact_headers: Option<Vec<String>>,
-    /// Query parameters whose values read `REDACTED`, wherever a URL with a query stands in an event of this rule. Without this list:
+    /// The names of query parameters whose values read `REDACTED` in every URL of every event of this plug-in. Without this list, these are
     /// access_token, refresh_token, id_token, token, api_key, apikey, password, client_secret, signature, sig, X-Amz-Signature,
-    /// X-Amz-Credential, X-Amz-Security-Token, _state, `code` beside `state`, and what stands before the `@` of a URL. An entry `default`
-    /// stands for them.
+    /// X-Amz-Credential, X-Amz-Security-Token, _state, `code` if there is also `state`, and whatever precedes the `@` of a URL. An entry
+    /// `default` adds all of those to the list.
     pub redact_query: Option<Vec<String>>,
-    /// JSON Pointers into captured bodies (`/user/password`; `*` stands for any member or element). What they name reads `REDACTED`.
-    /// A body that is not one whole JSON document is then not kept at all.
+    /// JSON Pointers into captured bodies (`/user/password`; `*` matches any member or element). The values that they name read `REDACTED`. With
+    /// such a list, a body that is not one complete JSON document is not kept at all.
     #[schemars(length(max = MAX_POINTERS))]
     pub redact_json: Vec<String>,
 }
@@ -57,19 +58,19 @@ impl Default for Capture {
     }
 }
 
-/// What is redacted where no list says it.
+/// What is redacted if there is no list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Redact {
     /// Headers and query parameters that usually carry a secret.
     #[default]
     Secrets,
-    /// Nothing, as in 2016: whoever reads an event may have all that its request had.
+    /// Nothing, as in the plug-in of 2016: whoever can read an event can read every secret of its request.
     None,
 }
 
 impl Problems {
-    /// What is kept out of headers and URIs, besides the names under which plug-ins look for credentials.
+    /// What is redacted in headers and URIs. The names under which plug-ins look for credentials come on top of it.
     pub(super) fn redaction(&mut self, capture: &Capture) -> Redaction {
         let mut redaction = match capture.redact {
             Redact::Secrets => Redaction::of_secrets(),
@@ -94,7 +95,7 @@ impl Problems {
                 Err(_) => self.add(
                     format!("/capture/redact_headers/{index}"),
                     "this is not the name of a header",
-                    "a header name has letters, digits and hyphens, and neither a colon nor a value behind it",
+                    "a header name has letters, digits and hyphens, and neither a colon nor a value after it",
                 ),
             }
         }
@@ -123,7 +124,7 @@ impl Problems {
         if pointers.len() > MAX_POINTERS as usize {
             let message = format!("`redact_json` has {} entries", pointers.len());
             let hint = format!(
-                "give at most {MAX_POINTERS}; `*` stands for any member, and a pointer to a member redacts all in it"
+                "give at most {MAX_POINTERS}; `*` matches any member, and a pointer to a member redacts everything in it"
             );
             self.add("/capture/redact_json", message, hint);
             return redaction;
@@ -133,7 +134,7 @@ impl Problems {
                 self.add(
                     format!("/capture/redact_json/{index}"),
                     format!("this is not a JSON Pointer: {error}"),
-                    "`/user/password` names a member, `/users/*/token` one in every element",
+                    "`/user/password` names a member, `/users/*/token` a member of every element",
                 );
             }
         }
@@ -141,7 +142,7 @@ impl Problems {
     }
 }
 
-/// The headers that the key uses and that are redacted by default alone, as [`HeaderRedaction`] has it before they are opened.
+/// The headers that the key uses and that only the default redacts, as [`HeaderRedaction`] has them before the key makes them public.
 pub(super) fn opened_by_key(config: &Config) -> Vec<String> {
     let headers = Problems::default().redaction(&config.capture).headers;
     let Ok(key) = KeyTemplate::parse(&config.key) else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! What can be configured, and what is wrong with it.
+//! The options of publish-sns, and the check of them.
 
 use event::capture::JsonRedaction;
 use event::envelope::Format;
@@ -22,22 +22,23 @@ const MAX_WAIT: u32 = 600_000;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
-    /// Where the events go: the bare name of a topic of this gateway, or an ARN. One of another partition, region or account than this gateway's
-    /// is a topic of real SNS.
+    /// The topic that the events go to: the bare name of a topic of this gateway, or an ARN. An ARN with another partition, region or account
+    /// than this gateway's is a topic of real SNS.
     pub topic_arn: String,
-    /// The AWS region of real SNS, if it is not that of the ARN. Not used with a topic of this gateway.
+    /// The AWS region in which real SNS is asked. By default, the region of the ARN. It has no effect on a topic of this gateway.
     #[serde(default)]
     #[schemars(length(min = 1, max = 64))]
     pub region: Option<String>,
-    /// The URL of the SNS API, if it is not AWS's own of the region. With an ARN of this gateway's region and account, an address that is not this
-    /// gateway's makes the topic one of real SNS.
+    /// The URL of the SNS API. By default, AWS's own URL of the region. With an ARN of this gateway's region and account, a URL that does not
+    /// lead to this gateway makes the topic one of real SNS.
     #[serde(default)]
     pub endpoint: Option<String>,
-    /// The other name that 2016 had for `endpoint`.
+    /// Another name for `endpoint`, as the plug-in of 2016 had it.
     #[serde(default)]
     pub sns_endpoint: Option<String>,
-    /// The id of an access key for real SNS, with `aws_secret`. Without both, the credentials are those that AWS's SDKs find: environment, profile,
-    /// web identity, container, instance. Rules that publish to the same topic have the same key.
+    /// The id of an access key for real SNS; it needs `aws_secret`. Without both, the credentials are those that AWS's SDKs find: in the
+    /// environment, a profile, by web identity, or from the container or instance. All plug-ins that publish to one topic must have the same
+    /// key.
     #[serde(default)]
     #[schemars(length(min = 1, max = 128))]
     pub aws_key: Option<String>,
@@ -51,58 +52,60 @@ pub(super) struct Config {
     /// What is promised for a matching request.
     #[serde(default)]
     pub durability: Durability,
-    /// Which text the matchers see.
+    /// The text that the matchers are compared with.
     #[serde(default)]
     pub match_on: MatchOn,
-    /// The upstream's statuses that count as success. Any 2xx if there are none.
+    /// The statuses of the upstream that count as success. If the list is empty, any 2xx does.
     #[serde(default)]
     #[schemars(inner(range(min = 100, max = 599)))]
     pub statuses: Vec<u16>,
     /// Which bodies become part of the event, and what is kept out of it.
     #[serde(default)]
     pub capture: Capture,
-    /// The shape of the message.
+    /// The format of the messages.
     #[serde(default)]
     pub format: FormatName,
     /// The `type` of CloudEvents and of Standard Webhooks. By default `<service or route>.<method>`, the method in lower case and `_` for every
-    /// character of the name that is no ASCII letter, digit, underscore or dot: `profiles.put`. Standard Webhooks allow nothing else in a
-    /// type.
+    /// character of the name that is not an ASCII letter, digit, underscore or dot: `profiles.put`. Standard Webhooks allow no other characters
+    /// in a type.
     #[serde(default)]
     #[schemars(length(min = 1, max = 256))]
     pub event_type: Option<String>,
-    /// What the event is about; orders deliveries. May use `{service}`, `{path}` (the service path), `{1}` or `{name}` (a group of the
-    /// matcher) and `{header:name}`. Longer keys than 1024 bytes are cut; an empty one is replaced by the default.
+    /// A template of what an event is about. Subscribers that ask for order get the events of one key in their order. It may use `{service}`,
+    /// `{path}` (the service path), `{1}` or `{name}` (a group of the matcher) and `{header:name}`. A key is cut after 1024 bytes; an empty one
+    /// is replaced by the default.
     #[serde(default = "default_key")]
     #[schemars(length(min = 1, max = 1024))]
     pub key: String,
-    /// Whether a request that was sent but whose outcome nobody knows makes an event, too.
+    /// Whether a request makes an event, with outcome `unknown`, if it was sent and nobody knows whether it succeeded.
     #[serde(default = "yes")]
     pub publish_unknown: bool,
-    /// How long after the upstream's head an answer that streams on is waited for before the event is settled, in milliseconds.
+    /// The longest time between the head of the upstream's answer and the event, in milliseconds. An answer that takes longer goes on without
+    /// delay, but the event does not wait for its end.
     #[serde(default = "default_resolve_after")]
     #[schemars(range(min = 0, max = MAX_WAIT))]
     pub resolve_after: u32,
-    /// How long after its start a matching exchange goes on whose client has left or was told 504, in milliseconds; then its outcome counts as
+    /// How long a matching exchange goes on after its client has left or got 504, in milliseconds since its start. After that its outcome is
     /// unknown.
     #[serde(default = "default_exchange_timeout")]
     #[schemars(range(min = 1, max = MAX_WAIT))]
     pub exchange_timeout: u32,
-    /// How long the disk may keep a matching request waiting for its intent, in milliseconds; then it is refused with 503 and the upstream
-    /// is not asked. An answer that is held for its outcome is held as long, and then cut.
+    /// How long a matching request waits until its intent is on disk, in milliseconds. After that it is refused with 503, and nothing is sent to
+    /// the upstream. An answer that is held until its outcome is on disk is held for the same time, and then cut.
     #[serde(default = "default_store_timeout")]
     #[schemars(range(min = 1, max = MAX_WAIT))]
     pub store_timeout: u32,
 }
 
-/// One kind of request that matters.
+/// One rule: which requests matter.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RouteEntry {
-    /// One HTTP method that the gateway forwards, so neither `CONNECT` nor `TRACE`; `put` is read as `PUT`.
+    /// One HTTP method. Not `CONNECT` or `TRACE`, which the gateway does not forward. `put` is read as `PUT`.
     #[schemars(length(min = 1))]
     pub method: String,
-    /// A regular expression of the Rust crate `regex`; it may match anywhere in the text, so anchor it with `^` and `$`. `(?i)` in front
-    /// ignores case, for a service that does.
+    /// A regular expression of the Rust crate `regex`; it may match anywhere in the text, so anchor it with `^` and `$`. Begin it with `(?i)` to
+    /// ignore case, if the service does.
     pub matcher: String,
 }
 
@@ -110,34 +113,36 @@ pub(super) struct RouteEntry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Durability {
-    /// The intent is durable before the upstream is asked. No event is lost; the answer is never held.
+    /// The intent is on disk before the request is sent to the upstream. No event is lost. The answer is never held.
     #[default]
     Intent,
-    /// As `intent`, and the end of the answer is held until the outcome is durable.
+    /// As `intent`, and the end of the answer is held until the outcome is on disk.
     Strict,
-    /// No intent; the end of the answer is held until the outcome is durable. A crash in between loses the event.
+    /// No intent. The end of the answer is held until the outcome is on disk. A crash before that loses the event.
     Outcome,
-    /// No intent, nothing is held, a store that cannot write refuses nothing. What Kong does.
+    /// No intent, and nothing is held. Requests pass even if the store cannot write; a crash loses the events that are not on disk yet. This is
+    /// what Kong does.
     Memory,
 }
 
-/// Which text the matchers see.
+/// The text that the matchers are compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum MatchOn {
-    /// The normalised path after `strip_path`, before the service's own path: it survives re-mounting.
+    /// The normalised path after `strip_path`, without the path of the service's URL. It stays the same if the service moves to another route
+    /// path.
     #[default]
     ServicePath,
-    /// The normalised path that the client asked for.
+    /// The normalised path of the client's request.
     RequestPath,
-    /// The request target with its query, as in 2016: as the client sent it, and with its path normalised.
+    /// The request target with its query, as in 2016. It is compared both as the client sent it and with its path normalised.
     RequestUri,
 }
 
-/// The shape of the message.
+/// The format of the messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(super) enum FormatName {
-    /// Kong 0.8's log JSON, which consumers of the 2016 plug-in parse.
+    /// The JSON of Kong 0.8's logs, which consumers of the plug-in of 2016 parse.
     #[default]
     #[serde(rename = "kong-0.8")]
     Kong08,
@@ -175,10 +180,10 @@ fn default_store_timeout() -> u32 {
     10_000
 }
 
-/// What the configuration means; made only from one without problems.
+/// The checked configuration. It is made only if there are no problems.
 pub(super) struct Valid {
     pub config: Config,
-    /// Where the events go, in the log.
+    /// The topic in the log that the events belong to.
     pub topic: TopicName,
     pub patterns: Vec<Pattern>,
     pub key: KeyTemplate,
@@ -186,7 +191,7 @@ pub(super) struct Valid {
     pub redact_json: JsonRedaction,
 }
 
-/// Reads a `config`. The error has all that is wrong with it.
+/// Reads a `config`. The error has everything that is wrong with it.
 pub(super) fn read(
     value: &Value,
     context: &CheckContext<'_>,
@@ -213,11 +218,11 @@ pub(super) fn read(
     }
 }
 
-/// All problems of a `config`, those of its surroundings included.
+/// All problems of a `config`, also those with what it refers to.
 pub(super) fn check(value: &Value, context: &CheckContext<'_>) -> Vec<ConfigProblem> {
     match read(value, context) {
         Ok((_, Destination::Here(topic))) => unknown_topic(&topic, context.topics).into_iter().collect(),
-        // Whoever takes the plug-in makes what stands for it.
+        // The local topic for it is made together with the plug-in.
         Ok((_, Destination::There(_))) => Vec::new(),
         Err(problems) => problems,
     }
@@ -240,7 +245,7 @@ fn problem(pointer: impl Into<String>, message: impl Into<String>, hint: impl In
     ConfigProblem { pointer: pointer.into(), message: message.into(), hint: hint.into() }
 }
 
-/// What the schema would have refused.
+/// A problem that the schema would also have reported.
 fn shape(error: serde_path_to_error::Error<serde_json::Error>) -> ConfigProblem {
     let mut pointer = String::new();
     for segment in error.path() {
@@ -255,7 +260,7 @@ fn shape(error: serde_path_to_error::Error<serde_json::Error>) -> ConfigProblem 
     problem(pointer, without_values(&error.inner().to_string()), "see the schema of `publish-sns`")
 }
 
-/// serde's words without the value that they quote, which may be a secret that belongs elsewhere.
+/// serde's message without the value that it quotes: it may be a secret in the wrong place.
 fn without_values(words: &str) -> String {
     match words.split_once(", expected ") {
         Some((quoted, expected)) if !quoted.contains("field `") => format!("expected {expected}"),
@@ -263,7 +268,7 @@ fn without_values(words: &str) -> String {
     }
 }
 
-/// What is wrong with a `config`, as far as it is known.
+/// The problems of a `config` that were found so far.
 #[derive(Default)]
 pub(super) struct Problems(Vec<ConfigProblem>);
 
@@ -277,7 +282,7 @@ impl Problems {
         self.0.push(problem(pointer, message, hint));
     }
 
-    /// The schema's bounds once more: `check` must not rely on who called it.
+    /// The bounds of the schema again: `check` must not rely on a caller that checked the schema.
     fn ranges(&mut self, config: &Config) {
         for (index, status) in config.statuses.iter().enumerate() {
             if !(100..=599).contains(status) {

@@ -1,8 +1,9 @@
-//! What a `config` may say and probably does not mean: options without effect, a key that makes a secret public, and matchers that see no
-//! path that they ask for.
+//! Warnings: what a `config` may say, but probably does not mean. Options without effect, a key that makes a secret public, and matchers that no
+//! path can match.
 //!
-//! Only what can be shown is said. A matcher is judged by the texts that each of its matches begins with, as far as the regex crate's own
-//! parser can list them; a matcher that is not anchored at the begin, or begins in too many ways, is never doubted.
+//! A warning is given only for what can be proven. A matcher is judged by the texts with which its matches can begin, as far as the parser of
+//! the crate regex can list them. There is never a warning about a matcher that is not anchored at its beginning, or that can begin in too many
+//! ways.
 
 use entities::method;
 use pipeline::reading::{Loosening, loosened};
@@ -14,7 +15,7 @@ use serde_json::Value;
 use super::capture;
 use super::config::{Config, MatchOn};
 
-/// All doubts about a `config` without problems that runs on these routes.
+/// All warnings about a `config` without problems on these routes.
 pub(super) fn find(config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
     let Ok(config) = serde_json::from_value::<Config>(config.clone()) else { return Vec::new() };
     let mut doubts = without_effect(&config);
@@ -33,15 +34,15 @@ pub(super) fn find(config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
     doubts
 }
 
-/// A slip in a method costs every event of its rule, and nothing else would say so.
+/// A spelling mistake in a method loses every event of its rule, and nothing else would report it.
 fn odd_method(method: &str) -> Option<(String, &'static str)> {
     let method = method.to_ascii_uppercase();
-    let hint = "correct it, unless services really have a method of this name: requests with any other are no events of this rule";
+    let hint = "correct it, unless the service really has a method of this name: requests with another method make no event";
     (!method::is_known(&method))
         .then(|| (format!("`{method}` is not a method that HTTP's registry has"), hint))
 }
 
-/// What belongs to real SNS means nothing beside a bare name. Whether an ARN is this gateway's is not known here.
+/// Options of real SNS have no effect with a bare name. Whether an ARN is one of this gateway's is not known here.
 fn without_effect(config: &Config) -> Vec<ConfigProblem> {
     if config.topic_arn.contains(':') {
         return Vec::new();
@@ -62,7 +63,7 @@ fn without_effect(config: &Config) -> Vec<ConfigProblem> {
     given.map(doubt).collect()
 }
 
-/// The key makes a header public that would be redacted.
+/// A warning that the key makes a header public which would be redacted otherwise.
 fn opened(header: String) -> ConfigProblem {
     ConfigProblem {
         pointer: "/key".into(),
@@ -72,7 +73,7 @@ fn opened(header: String) -> ConfigProblem {
     }
 }
 
-/// The texts with one of which every match begins, at the begin of what is matched; `None` if that cannot be told.
+/// The texts with which a match can begin, if it is at the beginning of the text; `None` if they cannot be listed.
 fn beginnings(matcher: &str) -> Option<Vec<Vec<u8>>> {
     let regex = regex_syntax::parse(matcher).ok()?;
     if !regex.properties().look_set_prefix().contains(Look::Start) {
@@ -85,9 +86,9 @@ fn beginnings(matcher: &str) -> Option<Vec<Vec<u8>>> {
     judged.then_some(texts)
 }
 
-/// Why no usual request of any of the routes is matched, and what to do about it; `None` if one may be.
+/// Why no usual request on any of the routes matches, and what to do about it; `None` if one may match.
 fn never(beginnings: &[Vec<u8>], match_on: MatchOn, mounts: &[Mount]) -> Option<(String, String)> {
-    // A raw target may be spelt in many ways.
+    // A target as the client sent it can be spelt in many ways.
     if match_on == MatchOn::RequestUri || mounts.is_empty() {
         return None;
     }
@@ -106,34 +107,34 @@ fn never(beginnings: &[Vec<u8>], match_on: MatchOn, mounts: &[Mount]) -> Option<
     let asked = String::from_utf8_lossy(&beginnings[0]).into_owned();
     if let Some(path) = stripped {
         let message = format!(
-            "matches only below `{path}` repeated: `strip_path` takes `{path}` away before the matcher looks"
+            "matches only paths that repeat `{path}`: `strip_path` removes `{path}` before the matcher is compared"
         );
-        let hint = "begin the matcher with what comes behind it, or set `strip_path: false` on the route or `match_on: request_path` here";
+        let hint = "begin the matcher with what comes after it, or set `strip_path: false` on the route or `match_on: request_path` here";
         return Some((message, hint.into()));
     }
     let path = foreign?;
     if !asked.starts_with('/') {
         let message =
-            format!("matches nothing: paths begin with `/`, and it asks for `{asked}` at the begin");
-        return Some((message, "put a slash behind the `^`".into()));
+            format!("matches nothing: paths begin with `/`, and it asks for `{asked}` at the beginning");
+        return Some((message, "put a slash after the `^`".into()));
     }
     let message =
         format!("matches nothing: paths on this route begin with `{path}`, and it asks for `{asked}`");
     Some((message, "make the matcher and the route's `paths` agree".into()))
 }
 
-/// Why a path of a route never gives a matcher what it asks for.
+/// Why a matcher never matches below a path of a route.
 enum Missed {
-    /// It is what was cut off: only a path that repeats it would do.
+    /// The matcher asks for what `strip_path` removes: only a path that repeats it would match.
     Stripped,
-    /// What the matcher sees begins otherwise.
+    /// The paths begin with something else.
     Foreign,
 }
 
-/// `None` if a usual request with this path may be matched.
+/// `None` if a usual request below this path may match.
 fn missed(beginnings: &[Vec<u8>], path: &str, strips: bool) -> Option<Missed> {
     let seen = if strips || path.starts_with('~') { "/" } else { path };
-    // Matchers are asked of looser readings, too.
+    // Matchers are compared with looser readings of the path, too.
     let loosest = loosened(seen, Loosening::FULL);
     let agrees =
         |text: &Vec<u8>, seen: &str| text.starts_with(seen.as_bytes()) || seen.as_bytes().starts_with(text);

@@ -25,14 +25,14 @@ enum Part {
     Header(HeaderName),
 }
 
-/// What a key is made from.
+/// The parts of a request that a key is made from.
 pub(super) struct KeySource<'a> {
     pub service: &'a str,
     pub path: &'a str,
     pub headers: &'a HeaderMap,
-    /// What is left out of headers.
+    /// Redacts the values of headers.
     pub redactor: Redactor<'a>,
-    /// Of the first entry that matched; only asked for if [`KeyTemplate::needs_groups`].
+    /// The groups of the first entry that matched. They are needed only if [`KeyTemplate::needs_groups`].
     pub groups: Option<Captures<'a>>,
 }
 
@@ -61,12 +61,12 @@ impl KeyTemplate {
         if parts.is_empty() { Err(KeyError::Empty) } else { Ok(Self { parts }) }
     }
 
-    /// Whether the matcher's groups are asked for.
+    /// Whether the template uses groups of the matcher.
     pub fn needs_groups(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Group(_) | Part::Named(_)))
     }
 
-    /// The headers that it uses.
+    /// The headers that the template uses.
     pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.parts.iter().filter_map(|part| match part {
             Part::Header(name) => Some(name),
@@ -74,7 +74,7 @@ impl KeyTemplate {
         })
     }
 
-    /// The first group that it uses and `regex` does not have.
+    /// The first group that the template uses and that `regex` does not have.
     pub fn missing_group(&self, regex: &Regex) -> Option<String> {
         self.parts.iter().find_map(|part| match part {
             Part::Group(index) if *index >= regex.captures_len() => Some(index.to_string()),
@@ -85,7 +85,7 @@ impl KeyTemplate {
         })
     }
 
-    /// The key of a request, at most [`MAX_KEY`] bytes; the default key if nothing came of the template.
+    /// The key of a request, at most [`MAX_KEY`] bytes; the default key if the template gives an empty text.
     pub fn render(&self, source: &KeySource<'_>) -> String {
         let mut key = String::with_capacity(64);
         for part in &self.parts {
@@ -131,7 +131,7 @@ fn cut(key: &mut String) {
     key.truncate(end.unwrap_or(0));
 }
 
-/// Appends with control characters percent-encoded: SNS and SQS take none in an attribute.
+/// Appends a text with its control characters percent-encoded, because SNS and SQS accept none in an attribute.
 fn append(key: &mut String, text: &str) {
     if !text.chars().any(char::is_control) {
         key.push_str(text);

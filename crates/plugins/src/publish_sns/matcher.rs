@@ -1,12 +1,12 @@
 //! Which requests a rule matches.
 //!
-//! One `RegexSet` per method: a request is looked at once by one automaton, whatever the number of entries. Measured, release build,
-//! with 1, 10, 1,000 and 10,000 anchored entries: 12 ns for a path that matches none, no allocation.
+//! There is one `RegexSet` per method: one automaton reads the text once, whatever the number of entries. Measured in a release build with 1,
+//! 10, 1,000 and 10,000 anchored entries: 12 ns for a path that matches none, and no allocation.
 //!
-//! The limits: at most [`MAX_ROUTES`] entries, [`MAX_REGEX`] bytes per compiled matcher and [`MAX_SET`] per method. The automaton is
-//! built lazily, per thread, within [`DFA_CACHE`]: a ceiling, not an allocation. A ceiling below what the set needs at least makes the
-//! set fall back to an engine that is linear in the number of entries (8 MiB: 0.4 ms a request with 10,000 of them), so it is as high as
-//! the set itself may be. Which of several entries matched is asked only for a key that uses groups.
+//! The limits: at most [`MAX_ROUTES`] entries, [`MAX_REGEX`] bytes per compiled matcher and [`MAX_SET`] per method. The automaton is built
+//! lazily, per thread, in at most [`DFA_CACHE`] bytes. If this limit were below what the set needs, the set would fall back to an engine that is
+//! linear in the number of entries (8 MiB: 0.4 ms a request with 10,000 of them). So the limit is the largest size of the set itself. Which of
+//! several entries matched is found out only for a key that uses groups.
 
 use entities::method;
 use http::Method;
@@ -18,7 +18,7 @@ pub(super) const MAX_ROUTES: u32 = 10_000;
 const MAX_REGEX: usize = 1 << 20;
 /// The largest set of a method's matchers, in bytes.
 const MAX_SET: usize = 64 << 20;
-/// The ceiling of a set's lazy automaton, in bytes per thread.
+/// The limit of a set's lazy automaton, in bytes per thread.
 const DFA_CACHE: usize = MAX_SET;
 
 /// One entry of `routes`, compiled.
@@ -54,7 +54,7 @@ impl Pattern {
     }
 }
 
-/// `put` is read as `PUT`, as in 2016. A method that the gateway itself refuses would never match.
+/// `put` is read as `PUT`, as in 2016. A method that the gateway itself refuses could never match, so it is an error.
 fn method(text: &str) -> Result<Method, BadPattern> {
     let upper = text.to_ascii_uppercase();
     let bad = |message, hint| BadPattern { field: "method", message, hint };
@@ -72,7 +72,7 @@ fn method(text: &str) -> Result<Method, BadPattern> {
     }
 }
 
-/// The regex crate draws its syntax errors over several lines; the last one says what is wrong.
+/// The crate regex writes a syntax error as a drawing of several lines; the last one says what is wrong.
 fn one_line(error: &regex::Error) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default();
@@ -88,11 +88,11 @@ pub(super) struct Matcher {
 pub(super) struct MethodMatcher {
     method: Method,
     set: RegexSet,
-    /// In the order of the entries; empty unless groups are asked for, because ten thousand of them take a lot of memory.
+    /// In the order of the entries. Empty unless groups are needed, because ten thousand of them take a lot of memory.
     regexes: Vec<Regex>,
 }
 
-/// Whether a matcher can say what its groups caught, which costs it each entry's own regex.
+/// Whether a matcher can say what its groups captured; for that it has to keep a regex for each entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Groups {
     Kept,
@@ -128,17 +128,17 @@ impl Matcher {
         self.methods.iter().map(|entry| &entry.method)
     }
 
-    /// The place of the method among [`methods`](Self::methods), if it has entries.
+    /// The index of the method in [`methods`](Self::methods), if it has entries.
     pub fn place(&self, method: &Method) -> Option<usize> {
         self.methods.iter().position(|entry| entry.method == method)
     }
 
-    /// Whether an entry of the method at `place` matches. Allocates nothing.
+    /// Whether an entry of the method with this index matches. Allocates nothing.
     pub fn is_match(&self, place: usize, text: &str) -> bool {
         self.methods[place].set.is_match(text)
     }
 
-    /// The groups of the first entry of the method at `place` that matches.
+    /// The groups of the first entry of the method with this index that matches.
     pub fn captures<'t>(&self, place: usize, text: &'t str) -> Option<Captures<'t>> {
         let entry = &self.methods[place];
         let first = entry.set.matches(text).iter().next()?;

@@ -1,6 +1,7 @@
 //! Where the events go: a topic of this gateway, or one of real SNS.
 //!
-//! A bare name is a topic of this gateway. An ARN is one if its partition, region and account are this gateway's, and no `endpoint` leads elsewhere.
+//! A bare name is a topic of this gateway. An ARN is a topic of this gateway if its partition, region and account are the gateway's, and if
+//! `endpoint`, where given, leads to this gateway.
 
 use event::arn::NameError;
 use event::{Arn, RemoteError, RemoteTopic, TopicName};
@@ -18,7 +19,7 @@ pub(super) enum Destination {
     There(RemoteTopic),
 }
 
-/// Why there is none.
+/// Why a `config` names no destination.
 #[derive(Debug)]
 pub(super) enum Wrong {
     /// `topic_arn` names no topic.
@@ -30,7 +31,7 @@ pub(super) enum Wrong {
 }
 
 impl Destination {
-    /// The topic in the log that the events are of.
+    /// The topic in the log that the events belong to.
     pub(super) fn topic(&self) -> TopicName {
         match self {
             Self::Here(name) => name.clone(),
@@ -56,13 +57,13 @@ impl Destination {
         if is_ours && elsewhere.is_none() {
             return arn.resource.parse().map(Self::Here).map_err(Wrong::Name);
         }
-        // One address, one spelling: another one would be another topic.
+        // One address must have one spelling, because another spelling would be another topic.
         let endpoint = elsewhere.map(|url| url.as_str().trim_end_matches('/').to_owned());
         RemoteTopic::new(arn, endpoint).map(Self::There).map_err(Wrong::Remote)
     }
 }
 
-/// The topic elsewhere that a `config` names, with what signs; the rest of the `config` may be wrong.
+/// The topic elsewhere that a `config` names, with the access key for it. Other parts of the `config` may be wrong.
 pub(super) fn find(config: Config, context: &CheckContext<'_>) -> Option<Remote> {
     let Ok(Destination::There(topic)) = Destination::of(&config, context) else { return None };
     let Config { region, aws_key, aws_secret, .. } = config;
@@ -84,7 +85,7 @@ fn address(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-/// Whether it is this gateway's own API. Any loopback address is as good as another.
+/// Whether it is this gateway's own API. All loopback addresses count as one.
 fn leads_here(url: &Url, hubs: &[String]) -> bool {
     let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else { return false };
     hubs.iter().filter_map(|hub| hub.rsplit_once(':')).any(|(name, at)| {
@@ -105,7 +106,7 @@ fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     }
 }
 
-/// Whether whoever listens there is reached by a loopback address.
+/// Whether this host is a loopback address, or an address whose listener a loopback address reaches.
 fn is_here<S: AsRef<str>>(host: &Host<S>) -> bool {
     match host {
         Host::Ipv4(address) if address.is_unspecified() => true,

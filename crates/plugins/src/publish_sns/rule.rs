@@ -1,4 +1,4 @@
-//! A configured rule: everything of it that is made once.
+//! A configured publish-sns: everything about it that is made once and used for every request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +87,7 @@ impl Rule {
     }
 
     fn key(&self, forward: &Forward<'_>, spelling: &Spelling<'_>, redactor: Redactor<'_>) -> Arc<str> {
-        // What a group caught goes into the key, which is public: a secret of the query must not.
+        // What a group captures goes into the key, which is public, so secrets of the query are redacted first.
         let text = if self.key.needs_groups() { Some(redactor.uri(&spelling.text)) } else { None };
         let groups = text.as_ref().and_then(|text| self.matcher.captures(spelling.place, text));
         let source = KeySource {
@@ -132,7 +132,7 @@ impl Rule {
     }
 }
 
-/// Whom the gateway has recognised.
+/// The consumer that the gateway has recognised.
 fn authenticated_entity(context: &Context) -> Option<AuthenticatedEntity> {
     let (consumer, credential) = (context.consumer.as_ref()?, context.credential.as_ref()?);
     Some(AuthenticatedEntity {
@@ -159,11 +159,11 @@ fn conforming(part: &str) -> String {
 
 /// Facts as the log keeps them.
 pub(super) fn json(facts: &impl Serialize) -> Arc<str> {
-    // Structs of texts and numbers under fixed names: there is nothing in them that JSON cannot say.
+    // They are structs of texts and numbers with fixed names, which JSON can always express.
     serde_json::to_string(facts).expect("facts are always JSON").into()
 }
 
-/// The plug-in of one rule.
+/// The recorder of one configured publish-sns.
 pub(super) struct PublishSns(pub Arc<Rule>);
 
 impl Record for PublishSns {
@@ -172,7 +172,7 @@ impl Record for PublishSns {
         let spelling = spelling::find(&rule.matcher, rule.match_on, forward)?;
         let carried = &forward.context.carried;
         let redactor = Redactor::new(&rule.redaction, &carried.names);
-        // Only the plug-in that looked for a credential knows where it is in a body.
+        // Only the plug-in that looked for a credential knows where in the body it is, so such a body is not captured.
         let capture_request = rule.capture_request.filter(|_| !carried.in_body);
         Some(Box::new(PublishWatch {
             // One event, however many entries match.

@@ -1,8 +1,8 @@
-//! In which spelling of a request a rule matches.
+//! The spelling of a request in which a rule matches.
 //!
-//! A rule is asked of the path in every reading that a service may have of it ([`pipeline::reading`]): first those that the gateway routed,
-//! then ever looser ones. A match more costs an intent, and an event only if the service answers with success; a match less loses an event.
-//! Key and groups come from the first that matches, so that two spellings of one path have one key.
+//! A rule is compared with the path in every reading that a service may have of it ([`pipeline::reading`]): first those by which the gateway
+//! routed, then looser and looser ones. A match too many costs an intent, and makes an event only if the service answers with success; a match
+//! too few loses an event. Key and groups come from the first reading that matches, so that two spellings of one path have one key.
 
 use std::borrow::Cow;
 use std::iter::once;
@@ -16,9 +16,9 @@ use super::matcher::Matcher;
 
 /// A spelling of a request in which a rule matches.
 pub(super) struct Spelling<'a> {
-    /// The method's place in the matcher.
+    /// The method's index in the matcher.
     pub place: usize,
-    /// What the matcher matches in.
+    /// The text that the matcher was compared with.
     pub text: Cow<'a, str>,
     /// The service path in this spelling.
     pub service_path: Cow<'a, str>,
@@ -41,7 +41,7 @@ pub(super) fn find<'a>(matcher: &Matcher, match_on: MatchOn, forward: &Forward<'
         .find_map(|place| find_at(place, matcher, match_on, forward))
 }
 
-/// Whatever else a service may execute this `POST` as.
+/// The other methods as which a service may execute this `POST`.
 fn overrides<'a>(headers: &'a HeaderMap, uri: &'a str) -> impl Iterator<Item = Method> + 'a {
     let query = uri.split_once('?').map_or("", |(_, query)| query);
     let arguments = url::form_urlencoded::parse(query.as_bytes());
@@ -95,7 +95,7 @@ fn loosened_text<'a>(match_on: MatchOn, reading: Reading<'_>, how: Loosening, ur
     text_of(match_on, path.clone(), path, uri)
 }
 
-/// What the matcher is to see of a reading.
+/// The text of a reading that the matcher is compared with.
 fn text_of<'a>(
     match_on: MatchOn,
     request_path: Cow<'a, str>,

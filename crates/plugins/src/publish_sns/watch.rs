@@ -1,4 +1,4 @@
-//! The eye on one exchange: four durabilities over the store's writer.
+//! The watch on one exchange, and how each of the four durabilities uses the store's writer.
 //!
 //! | durability | `intend` | `settle` |
 //! |---|---|---|
@@ -7,8 +7,8 @@
 //! | `outcome` | whether the store takes events now | an event's append; its answer is held |
 //! | `memory` | nothing | an event's append if there is room; nothing is held |
 //!
-//! A watch dropped without a settlement settles itself: as `abandoned` if the head may have been sent, as not sent if the gateway had
-//! not got that far, which is as long as the intent's receipt has not been waited for to its end.
+//! A watch that is dropped without being settled settles itself: as `abandoned` if the head may have been sent, and as not sent before that. The
+//! head may have been sent as soon as the wait for the intent has ended well.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -35,7 +35,7 @@ pub(super) struct PublishWatch {
     pub key: Arc<str>,
     pub started_at: Timestamp,
     pub request: Arc<str>,
-    /// Under which names the request may have carried credentials: an answer may repeat them.
+    /// The names under which the request may have carried credentials: an answer may repeat them, so they are redacted there, too.
     pub credentials: Vec<Arc<CredentialNames>>,
     pub request_body: Option<BodyCapture>,
     pub response_body: Option<BodyCapture>,
@@ -96,7 +96,7 @@ impl Watch for PublishWatch {
         let stage = self.stage.clone();
         Some(Box::pin(async move {
             let kept = receipt.await.map_err(NotKept::new);
-            // Who settled without waiting for this has the last word.
+            // If the watch was settled in the meantime, that stays.
             if stage.get() == Stage::Intending {
                 stage.set(if kept.is_ok() { Stage::Forwarded } else { Stage::Refused });
             }
@@ -159,7 +159,7 @@ impl PublishWatch {
             topic: self.rule.topic,
             key: self.key.clone(),
             recorded_at,
-            // The writer knows what else was open.
+            // The writer fills it in: it knows which other intents were open.
             content: Content::Exchange(Exchange {
                 outcome,
                 overlapped: false,
@@ -187,7 +187,7 @@ impl PublishWatch {
         super::rule::json(&view)
     }
 
-    /// Puts the outcome into the writer's queue. Does nothing the second time, or when nothing was ever in the store.
+    /// Puts the outcome into the writer's queue. Does nothing if it was called before, or if the store has nothing of this exchange.
     fn hand_over(&mut self, event: Option<NewEvent>) -> Option<Hold> {
         let stage = self.stage.replace(Stage::Settled);
         if matches!(stage, Stage::Fresh | Stage::Refused | Stage::Settled) {
@@ -222,7 +222,7 @@ impl Drop for PublishWatch {
             Decision::Publish(outcome) => Some(self.event(outcome, self.rule.clock.now(), None)),
             Decision::None => None,
         };
-        // Nobody is left to hold an answer.
+        // Nobody is left who could hold the answer.
         drop(self.hand_over(event));
     }
 }

@@ -1,4 +1,4 @@
-//! What can be configured, and what is wrong with it.
+//! The options of rate-limiting, and the check of them.
 
 use http::header::HeaderName;
 use pipeline::{ConfigProblem, headers};
@@ -15,89 +15,89 @@ use crate::settings;
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "what belongs to other policies is only accepted")]
 pub(super) struct Config {
-    /// How many requests in a second.
+    /// How many requests pass in one second of the clock.
     #[serde(default)]
     #[schemars(range(min = 1))]
     second: Option<u64>,
-    /// How many requests in a minute.
+    /// How many requests pass in one minute of the clock.
     #[serde(default)]
     #[schemars(range(min = 1))]
     minute: Option<u64>,
-    /// How many requests in an hour.
+    /// How many requests pass in one hour of the clock.
     #[serde(default)]
     #[schemars(range(min = 1))]
     hour: Option<u64>,
-    /// How many requests in a day.
+    /// How many requests pass in one day (UTC).
     #[serde(default)]
     #[schemars(range(min = 1))]
     day: Option<u64>,
-    /// How many requests in a month.
+    /// How many requests pass in one month of the calendar (UTC).
     #[serde(default)]
     #[schemars(range(min = 1))]
     month: Option<u64>,
-    /// How many requests in a year.
+    /// How many requests pass in one year of the calendar (UTC).
     #[serde(default)]
     #[schemars(range(min = 1))]
     year: Option<u64>,
     /// Whose requests are counted together.
     #[serde(default)]
     pub limit_by: LimitBy,
-    /// The header whose value is counted by, with `limit_by: header`.
+    /// With `limit_by: header`, the name of the header: requests with the same value are counted together.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub header_name: Option<String>,
-    /// The path whose requests are counted together, with `limit_by: path`.
+    /// With `limit_by: path`, the path whose requests are counted together.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub path: Option<String>,
-    /// Where counters are kept.
+    /// Where the counters are kept.
     #[serde(default)]
     policy: Policy,
-    /// Accepted, and not used: counting in this process cannot fail.
+    /// Accepted, but it has no effect: counting in this process cannot fail.
     #[serde(default)]
     fault_tolerant: Option<bool>,
-    /// Whether the client is told nothing of the limits.
+    /// Whether answers have no headers about the limits.
     #[serde(default)]
     pub hide_client_headers: bool,
-    /// The status of a refusal.
+    /// The HTTP status with which a request over the limit is refused.
     #[serde(default = "too_many_requests")]
     #[schemars(range(min = 200, max = 599))]
     pub error_code: u16,
-    /// What a refusal says.
+    /// The `message` in the body of a refusal.
     #[serde(default = "exceeded")]
     pub error_message: String,
-    /// Accepted, and not used: it belongs to `policy: redis`.
+    /// Accepted, but it has no effect: it belongs to `policy: redis`.
     #[serde(default)]
     sync_rate: Option<f64>,
-    /// Accepted, and not used: it belongs to `policy: redis`.
+    /// Accepted, but it has no effect: it belongs to `policy: redis`.
     #[serde(default)]
     redis: Option<Map<String, Value>>,
-    /// Accepted, and not used: it belongs to `policy: redis`.
+    /// Accepted, but it has no effect: it belongs to `policy: redis`.
     #[serde(default)]
     redis_host: Option<String>,
-    /// Accepted, and not used: it belongs to `policy: redis`.
+    /// Accepted, but it has no effect: it belongs to `policy: redis`.
     #[serde(default)]
     redis_port: Option<u16>,
-    /// Accepted, and not used: it belongs to `policy: redis`.
+    /// Accepted, but it has no effect: it belongs to `policy: redis`.
     #[serde(default)]
     #[schemars(extend("writeOnly" = true))]
     redis_password: Option<String>,
-    /// Accepted, and not used: it belongs to `policy: redis`.
+    /// Accepted, but it has no effect: it belongs to `policy: redis`.
     #[serde(default)]
     redis_username: Option<String>,
-    /// Accepted, and not used: it belongs to `policy: redis`.
+    /// Accepted, but it has no effect: it belongs to `policy: redis`.
     #[serde(default)]
     redis_ssl: Option<bool>,
-    /// Accepted, and not used: it belongs to `policy: redis`.
+    /// Accepted, but it has no effect: it belongs to `policy: redis`.
     #[serde(default)]
     redis_ssl_verify: Option<bool>,
-    /// Accepted, and not used: it belongs to `policy: redis`.
+    /// Accepted, but it has no effect: it belongs to `policy: redis`.
     #[serde(default)]
     redis_server_name: Option<String>,
-    /// Accepted, and not used: it belongs to `policy: redis`.
+    /// Accepted, but it has no effect: it belongs to `policy: redis`.
     #[serde(default)]
     redis_timeout: Option<u32>,
-    /// Accepted, and not used: it belongs to `policy: redis`.
+    /// Accepted, but it has no effect: it belongs to `policy: redis`.
     #[serde(default)]
     redis_database: Option<u32>,
 }
@@ -106,22 +106,22 @@ pub(super) struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum LimitBy {
-    /// Those of a consumer.
+    /// The requests of one consumer.
     #[default]
     Consumer,
-    /// Those that came with one credential.
+    /// The requests with one credential.
     Credential,
-    /// Those of an address.
+    /// The requests from one IP address (of IPv6, one /64 network).
     Ip,
-    /// Those of a service.
+    /// The requests to one service.
     Service,
-    /// Those with one value of a header.
+    /// The requests with one value of the header `header_name`.
     Header,
-    /// Those for one path.
+    /// The requests for `path`.
     Path,
 }
 
-/// Where counters are kept.
+/// Where the counters are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(extend(
@@ -129,7 +129,7 @@ pub(super) enum LimitBy {
     "x-not-yet-hint" = "write `policy: local`: each gateway counts for itself, so give each its share of the limit"
 ))]
 pub(super) enum Policy {
-    /// In this process.
+    /// In this process: each gateway counts for itself.
     #[default]
     Local,
 }
@@ -138,7 +138,7 @@ pub(super) enum Policy {
 pub(super) struct Valid {
     pub config: Config,
     pub limits: Limits,
-    /// Only with `limit_by: header`.
+    /// `header_name`; only with `limit_by: header`.
     pub header: Option<HeaderName>,
 }
 
@@ -194,12 +194,14 @@ pub(super) fn read(config: &Value) -> Result<Valid, Vec<ConfigProblem>> {
             let message =
                 format!("cannot count by `{name}`: the gateway removes or writes this header itself");
             let hint = match name.as_str() {
-                "x-forwarded-for" | "x-real-ip" => "count by the address: `limit_by: ip`",
-                name if name.starts_with("x-consumer-") => "count by the consumer: `limit_by: consumer`",
-                name if name.starts_with("x-credential-") => {
-                    "count by the credential: `limit_by: credential`"
+                "x-forwarded-for" | "x-real-ip" => "to count by the address, write `limit_by: ip`",
+                name if name.starts_with("x-consumer-") => {
+                    "to count by the consumer, write `limit_by: consumer`"
                 }
-                _ => "name a header that clients send",
+                name if name.starts_with("x-credential-") => {
+                    "to count by the credential, write `limit_by: credential`"
+                }
+                _ => "give a header that clients send",
             };
             problem("/header_name", message, hint);
         }
@@ -210,7 +212,7 @@ pub(super) fn read(config: &Value) -> Result<Valid, Vec<ConfigProblem>> {
     }
     let path = config.path.as_deref();
     if config.limit_by == LimitBy::Path && path.is_none() {
-        problem("", "required field missing: `path`".into(), "say the path whose requests count");
+        problem("", "required field missing: `path`".into(), "give the path whose requests are counted");
     } else if path.is_some_and(|path| !path.starts_with('/')) {
         problem("/path", "should start with: /".into(), "put a slash in front");
     }

@@ -1,7 +1,8 @@
-//! How often each has been let through, by plug-in: shared by all cores of the process, bounded, and kept through reloads.
+//! The counters of each plug-in: how many requests of each caller were let through. All cores of the process share them, their number is
+//! bounded, and they survive reloads.
 //!
-//! A plug-in's counts are in 16 parts, each behind a lock of its own that is held for the time of a look into a table. Requests of others than
-//! those that share a part never wait for each other, and requests on routes without such a plug-in come nowhere near.
+//! The counts of a plug-in are divided into 16 parts, each with its own lock, which is held only for a look-up in a table. Only requests whose
+//! callers share a part can wait for each other, and requests on routes without such a plug-in take none of these locks.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -16,12 +17,12 @@ use super::period::{Period, Window};
 /// Parts of a table.
 const PARTS: usize = 16;
 
-/// The counts of all plug-ins of a node. Clones share them. What no generation of the configuration uses any more is forgotten.
+/// The counts of all plug-ins of a node. Clones share them. Counts that no generation of the configuration uses any more are dropped.
 #[derive(Clone, Default)]
 pub struct Counters(Arc<Mutex<HashMap<Uuid, Weak<Table>>>>);
 
 impl Counters {
-    /// Those of a plug-in: the same ones as long as a generation has it.
+    /// The counts of a plug-in: the same ones as long as a generation uses them.
     pub(super) fn of(&self, plugin: Uuid) -> Arc<Table> {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tables.retain(|_, table| table.strong_count() > 0);
@@ -37,26 +38,26 @@ impl Counters {
 /// The counts of one plug-in.
 #[derive(Default)]
 pub(super) struct Table {
-    /// Names are kept as 128 bits of hashes that nobody outside can compute: they need no room, whatever a client sends.
+    /// Callers are kept as 128-bit hashes that nobody outside can compute, so they need the same little memory whatever a client sends.
     hashers: [RandomState; 2],
     parts: [Mutex<Part>; PARTS],
 }
 
-/// What is counted. Each kind has room of its own, so that however many strangers ask, no consumer is forgotten for them.
+/// What callers are told apart by. Each kind has a limit of its own, so that unknown clients, however many, never push out a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
-    /// Consumers and credentials, which the configuration has.
+    /// Consumers and credentials, whose number the configuration decides.
     Known,
-    /// Addresses, of which a client may have many.
+    /// Addresses; one client may have many.
     Address,
-    /// Values of a header, of which a client sends what it likes; a service or a path.
+    /// Values of a header, which a client chooses freely; also a service, or a path.
     Text,
 }
 
 impl Kind {
     const ALL: [Self; 3] = [Self::Known, Self::Address, Self::Text];
 
-    /// How many of the kind a part of a table remembers.
+    /// How many callers of this kind a part of a table keeps.
     pub(super) const fn room(self) -> usize {
         match self {
             Self::Known => 16_384,
@@ -65,17 +66,17 @@ impl Kind {
     }
 }
 
-/// For each period, the number of requests that it lets through in a window, if it has a limit.
+/// For each period, the number of requests that pass in a window, if there is a limit.
 pub(super) type Limits = [Option<u64>; Period::ALL.len()];
 
 #[derive(Default)]
 struct Part {
     of_kinds: [HashMap<u128, Counts>; Kind::ALL.len()],
-    /// Grows with each look.
+    /// Grows with each look-up.
     clock: u64,
 }
 
-/// How often one has been let through in the windows of now.
+/// How many requests of one caller passed in the current windows.
 #[derive(Clone, Copy, Default)]
 struct Counts {
     windows: [Count; Period::ALL.len()],
@@ -89,29 +90,29 @@ struct Count {
     count: u64,
 }
 
-/// What is left of a period, before this request.
+/// What is left of a limit, before this request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Left {
     pub period: Period,
     pub limit: u64,
     pub window: Window,
-    /// How many more may be let through.
+    /// How many more requests may pass.
     pub left: u64,
 }
 
-/// What came of a look.
+/// The result of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Looked {
-    /// By period, for those that have a limit: what is left before this request.
+    /// For each period that has a limit, what is left before this request.
     pub left: [Option<Left>; Period::ALL.len()],
-    /// Whether the request is let through, and counted.
+    /// Whether the request passes and was counted.
     pub passes: bool,
-    /// How many were forgotten to make room while their windows were still open.
+    /// How many callers were dropped to make room although one of their windows was still open.
     pub forgotten: usize,
 }
 
 impl Table {
-    /// Lets one more through if all limits allow it in the windows of `now`, and counts it then.
+    /// Lets one more request pass if all limits allow it in the windows of `now`, and then counts it.
     pub fn take(&self, kind: Kind, who: impl Hash, limits: &Limits, now: Timestamp) -> Looked {
         let [high, low] = [0, 1].map(|index| u128::from(self.hashers[index].hash_one(&who)));
         let name = high << 64 | low;
@@ -147,10 +148,10 @@ impl Part {
     }
 }
 
-/// Makes room for at least a quarter of what there may be. First go those whose windows have all ended: they have nothing to lose. If these
-/// are too few, half of all that is left goes, those that have used the least part of their limits: it gives back least, and whoever wants
-/// to have a used-up limit forgotten must use up that of thousands of others before. Of those that have used alike, those that asked least
-/// recently go. How many went that had something to lose.
+/// Makes room for at least a quarter of the limit. First it drops the callers whose windows have all ended: their counts mean nothing any more.
+/// If these are too few, it drops half of the rest, those that have used the smallest share of their limits: that gives away the least, and a
+/// client that wants its used-up limit to be dropped would have to use up those of thousands of others first. Among equal shares, those that
+/// asked least recently go first. Returns how many were dropped with a window still open.
 fn make_room(
     counts: &mut HashMap<u128, Counts>,
     room: usize,
@@ -170,8 +171,8 @@ fn make_room(
 }
 
 impl Counts {
-    /// How much of its limits it has used in the windows of now: of the one that is used most, in parts of 65,536; 0 if all windows have
-    /// ended.
+    /// The share of its limits that a caller has used in the current windows, of the limit that is used most, in units of 1/65,536; 0 if all
+    /// windows have ended.
     fn used(&self, left: &[Option<Left>; Period::ALL.len()]) -> u128 {
         let used = left.iter().flatten().map(|one| {
             let count = &self.windows[one.period as usize];
@@ -183,7 +184,8 @@ impl Counts {
 }
 
 impl Count {
-    /// Begins anew in another window. A clock that is set back by less than a window goes on counting; one that is set back further is believed.
+    /// Starts from zero if `window` is another one. If the clock is set back by less than a window, counting goes on; if it is set back further,
+    /// the new time is taken.
     fn enter(&mut self, window: &Window) {
         if !self.is_in(window) {
             *self = Self { begin: window.begin, count: 0 };

@@ -1,4 +1,4 @@
-//! Judging a request by how many came before it, and saying so to its client.
+//! Judging a request by how many came before it, and the headers that say so to the client.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -24,14 +24,14 @@ pub(super) struct RateLimiting {
     config: Config,
     limits: Limits,
     header: Option<HeaderName>,
-    /// As [`reading::canonical`] has it.
+    /// In the form that [`reading::canonical`] gives.
     path: Option<String>,
     table: Arc<Table>,
     /// For messages.
     owner: String,
 }
 
-/// Who is counted.
+/// The caller whose requests are counted.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Who<'a> {
     Known(Uuid),
@@ -49,7 +49,7 @@ impl Who<'_> {
     }
 }
 
-/// What the client of one exchange is told of its limits.
+/// The headers about limits for the answer of one exchange.
 #[derive(Debug)]
 struct Told {
     looked: Looked,
@@ -65,7 +65,7 @@ impl RateLimiting {
     }
 
     fn judge(&self, request: &RequestHead, context: &mut Context) -> Verdict {
-        // Not when it began: its body may have been waited for, and an old window would make the table forget the new one.
+        // Not the time when it began: reading its body may have taken long, and an old window would make the table drop the current one.
         let now = context.started_at.plus(context.started.elapsed());
         let who = self.who(request, context);
         let looked = self.table.take(who.kind(), &who, &self.limits, now);
@@ -74,7 +74,7 @@ impl RateLimiting {
                 plugin = "rate-limiting",
                 owner = self.owner,
                 forgotten = looked.forgotten,
-                "rate-limiting has no room for more callers: the counts of those that had used the least of their limits begin anew"
+                "rate-limiting has no room for more callers: it dropped the counts of those that had used the least of their limits"
             );
         }
         if !self.config.hide_client_headers {
@@ -110,7 +110,7 @@ impl RateLimiting {
     }
 }
 
-/// Whom an address stands for: of IPv6 the /64, of which one client has as many addresses as it likes.
+/// The network that an address is counted as: of IPv6 the /64, because one client can have any number of addresses in it.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -136,7 +136,7 @@ impl Respond for RateLimiting {
 impl Told {
     fn write(&self, headers: &mut HeaderMap) {
         let Self { looked, now } = self;
-        // Of two that are used up alike, the longer window; they stand in order.
+        // The limits are in order, so of two that are equally used up it is the one with the longer window.
         let mut tightest: Option<(u64, &Left)> = None;
         for one in looked.left.iter().flatten() {
             let takes = looked.passes || one.left == 0;
@@ -160,7 +160,7 @@ impl Told {
     }
 }
 
-/// Of the limit, and of what is left.
+/// The names of the headers for the limit and for what is left.
 fn names(period: Period) -> (HeaderName, HeaderName) {
     let (limit, left) = match period {
         Period::Second => ("x-ratelimit-limit-second", "x-ratelimit-remaining-second"),

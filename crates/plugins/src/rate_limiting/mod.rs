@@ -1,7 +1,7 @@
 //! # rate-limiting
 //!
-//! Lets so many requests through in a second, a minute, an hour, a day, a month or a year, and answers the others with 429. As Kong's plug-in of
-//! this name with `policy: local`.
+//! Lets a limited number of requests pass in a second, minute, hour, day, month or year, and answers the others with 429. It behaves as Kong's
+//! plug-in of this name with `policy: local`.
 //!
 //! ```yaml
 //! plugins:
@@ -10,33 +10,35 @@
 //! ```
 //!
 //! ## What is counted
-//! Requests that are let through, those of each consumer by themselves, or of each of what `limit_by` names: `consumer` (known by an
-//! authentication plug-in; else the credential, else the address), `credential`, `ip`, `service`, `header` (the value of `header_name`) or
-//! `path` (requests for `path` together). A request that lacks it is counted by its address. The address is that of the peer.
+//! The requests that pass. They are counted separately for each consumer, or for each of what `limit_by` names: `consumer` (that an
+//! authentication plug-in has recognised; without one, the credential, and without that, the address), `credential`, `ip`, `service`, `header`
+//! (the value of `header_name`) or `path` (all requests for `path` together). A request without it is counted by its address. The address is
+//! that of the connection's peer.
 //!
-//! Windows begin with the second, minute, hour, day, month and year of UTC. Each plug-in counts for itself: one on a service counts all
-//! its routes together, one for all requests counts all of them. Looking and counting is one step, so never is one request too many let
-//! through. Counters are the process's, shared by its cores: two gateways count each for themselves, and a restart begins anew. A reload does
-//! not, as long as the plug-in keeps its id, which without one in the file is made of what it stands on.
+//! Windows begin with the second, minute, hour, day, month and year of UTC. Each plug-in counts for itself: one on a service counts the requests
+//! of all its routes together, a global one counts all requests. Looking and counting are one step, so not a single request too many passes. The
+//! cores of a process share the counters. Two gateways count separately, and a restart starts from zero. A reload keeps the counters as long as
+//! the plug-in keeps its id; without an id in the file, the id depends on what the plug-in is configured for.
 //!
-//! With `limit_by: path`, all spellings of `path` that a service may read as the same count together: `/a/b`, `/a%2Fb`, `/a/b/`, `/a;v=1/b`. With
+//! With `limit_by: path`, all spellings that a service may read as `path` are counted together: `/a/b`, `/a%2Fb`, `/a/b/`, `/a;v=1/b`. With
 //! `limit_by: header`, a header that the gateway removes from requests or writes itself (`X-Forwarded-*`, `X-Real-IP`, `Via`, `Host`,
-//! `Content-Length`, `X-Consumer-*` and those that concern one connection) is refused: no client could be told apart by it.
+//! `Content-Length`, `X-Consumer-*` and those that concern one connection) is refused: it does not tell clients apart.
 //!
-//! A plug-in remembers up to 262,144 consumers and credentials, 65,536 addresses, and 65,536 values of a header, each kind with room of its
-//! own: however many strangers ask, no consumer begins anew. When a kind's room is used up, those go first whose windows have all ended. If
-//! these are too few, those that have used the least part of their limits are forgotten, with a warning in the log lines: they begin anew. Who
-//! has used up a limit goes last.
+//! A plug-in keeps counts of up to 262,144 consumers and credentials, 65,536 addresses, and 65,536 values of a header. Each kind has its own
+//! limit, so that unknown clients, however many, never reset the count of a consumer. When a limit is reached, the counts whose windows have all
+//! ended are dropped first. If these are too few, the counts that have used the smallest share of their limits are dropped, too, with a warning
+//! in the log lines; they start from zero. A used-up count is dropped last.
 //!
-//! ## What the client is told
+//! ## What the client gets
 //! Every answer has `X-RateLimit-Limit-Minute` and `X-RateLimit-Remaining-Minute`, for each period that is limited, and `RateLimit-Limit`,
-//! `RateLimit-Remaining` and `RateLimit-Reset` (seconds to the window's end) of the period of which least is left. A refusal has `Retry-After`
-//! as well; its status and message are `error_code` and `error_message`. `hide_client_headers` leaves all of these headers out. A request that is
-//! refused is not counted, reaches no service, and makes no event.
+//! `RateLimit-Remaining` and `RateLimit-Reset` (seconds to the window's end) for the period with the least left. A refusal also has
+//! `Retry-After`; its status and message are `error_code` and `error_message`. `hide_client_headers` leaves all of these headers out. A request
+//! that is refused is not counted, reaches no service, and makes no event.
 //!
 //! ## Policies
-//! `local` is the default, as in Kong, and the only one: `cluster` and `redis` are refused. With it, counting cannot fail: `fault_tolerant` and what
-//! belongs to Redis (`redis`, `redis_host` and so on, `sync_rate`) are accepted, because exports have them, and not used.
+//! `local` is the default, as in Kong, and the only policy: `cluster` and `redis` are refused. Counting locally cannot fail, so `fault_tolerant`
+//! has no effect. It and the options for Redis (`redis`, `redis_host` and so on, `sync_rate`) are accepted because exported configurations have
+//! them.
 
 use std::sync::Arc;
 

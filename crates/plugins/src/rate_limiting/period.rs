@@ -1,4 +1,4 @@
-//! Windows of time: which one a moment falls into. They begin with the second, minute, hour, day, month and year of UTC.
+//! Windows of time, and which one a moment is in. They begin with the second, minute, hour, day, month and year of UTC.
 
 use event::Timestamp;
 
@@ -17,7 +17,7 @@ impl Period {
     /// All of them, the shortest first.
     pub const ALL: [Self; 6] = [Self::Second, Self::Minute, Self::Hour, Self::Day, Self::Month, Self::Year];
 
-    /// As options and headers call it.
+    /// Its name in options and headers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Second => "second",
@@ -29,7 +29,7 @@ impl Period {
         }
     }
 
-    /// The window that a moment falls into.
+    /// The window that a moment is in.
     pub fn window(self, now: Timestamp) -> Window {
         let seconds = now.as_secs();
         let fixed = |length: u64| {

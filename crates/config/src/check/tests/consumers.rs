@@ -140,7 +140,7 @@ gateway.yaml:7:38: consumers[1].keyauth_credentials[0].consumer: value must be n
 gateway.yaml:8:12: consumers[1].keyauth_credentials[1].key: uniqueness violation: 'keyauth_credentials' entity with this key already declared
   hint: the first one is at gateway.yaml:7:12: change or remove one
 gateway.yaml:9:28: consumers[1].keyauth_credentials[2].ttl: `ttl` needs `created_at` beside it
-  hint: add `created_at`, in seconds since 1970, or the key would begin anew at each start; or remove `ttl`
+  hint: add `created_at`, in seconds since 1970, because otherwise each start would prolong the key; or remove `ttl`
 gateway.yaml:10:12: consumers[1].keyauth_credentials[3].key: the environment variable NOTHING is not set
   hint: start with NOTHING=… in the environment
 gateway.yaml:11:5: consumers[1].keyauth_credentials[4]: required field missing: `key`
@@ -154,7 +154,7 @@ gateway.yaml:13:15: consumers[2].username: uniqueness violation: 'consumers' ent
 gateway.yaml:13:31: consumers[2].custom_id: uniqueness violation: 'consumers' entity with custom_id set to '1' already declared
   hint: the first one is at gateway.yaml:5:14: change or remove one
 gateway.yaml:13:59: consumers[2].basicauth_credentials: not supported yet
-  hint: consumers are known by `keyauth_credentials`; leave other credentials to the gateway in front, and remove the key
+  hint: consumers are recognised by `keyauth_credentials` only; keep other credentials in a gateway in front of this one, and remove the key
 gateway.yaml:14:51: keyauth_credentials[0].consumer: invalid reference 'consumer: bob' (no such entry in 'consumers')
   hint: consumers that exist: `ann`, `ann`
 gateway.yaml:14:58: keyauth_credentials[1]: required field missing: `consumer`

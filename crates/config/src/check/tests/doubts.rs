@@ -22,9 +22,9 @@ services:
     assert_eq!(
         warned(text),
         "gateway.yaml:5:12: services[0].retries: `retries` has no effect
-  hint: remove the key: what was sent is never sent again, because the service may have executed it
+  hint: remove the key: a request that was sent is never sent again, because the service may have executed it
 gateway.yaml:7:74: services[0].routes[0].response_buffering: `response_buffering` has no effect
-  hint: remove the key: answers stream as they come
+  hint: remove the key: answers are forwarded as they arrive
 "
     );
 }

@@ -46,7 +46,7 @@ routes: [{ name: r, paths: [/], service: profiles }, { name: s }]
         ],
         r#"
 gateway.yaml:3:1: not YAML: while parsing a node, did not find expected node content
-  hint: look at the indentation, quotes and brackets here and in the line above
+  hint: check the indentation, quotes and brackets here and in the line above
 topics.yaml:2:54: routes[1]: must set one of 'methods', 'hosts', 'paths'
   hint: `paths: [/]` matches every request
 2 problems

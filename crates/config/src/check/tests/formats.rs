@@ -64,7 +64,7 @@ _comment: a file
 "#;
     let warning = |place: &str, key: &str| {
         format!(
-            "gateway.yaml:{place}: {key}: `{key}` has no effect: it is decK's, and says which Kong the file is for\n  hint: remove the key if decK does not read this file\n"
+            "gateway.yaml:{place}: {key}: `{key}` has no effect: it tells decK which Kong the file is for\n  hint: remove the key if decK does not read this file\n"
         )
     };
     assert_eq!(warned(text), warning("2:11", "_konnect") + &warning("3:13", "_workspace"));

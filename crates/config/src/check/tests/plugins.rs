@@ -18,13 +18,13 @@ services:
 "#],
         r#"
 gateway.yaml:6:13: services[0].plugins[0].name: `key-auth` is a plug-in of Kong's that Retrohook does not have yet
-  hint: remove it here and keep it in a Kong in front; plug-ins that there are: `publish-sns`, `tap`
+  hint: remove it here and keep it in a Kong in front; available plug-ins: `publish-sns`, `tap`
 gateway.yaml:7:13: services[0].plugins[1].name: no plug-in `publish_sns`
   hint: did you mean `publish-sns`?
 gateway.yaml:8:13: services[0].plugins[2].name: no plug-in `rate-limitting`
-  hint: did you mean `rate-limiting`? Retrohook does not have that plug-in of Kong's yet; plug-ins that there are: `publish-sns`, `tap`
+  hint: did you mean `rate-limiting`? Retrohook does not have that plug-in of Kong's yet; available plug-ins: `publish-sns`, `tap`
 gateway.yaml:9:13: services[0].plugins[3].name: no plug-in `enrichment`
-  hint: plug-ins that there are: `publish-sns`, `tap`
+  hint: available plug-ins: `publish-sns`, `tap`
 4 problems
 "#,
     );

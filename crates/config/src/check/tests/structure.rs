@@ -25,7 +25,7 @@ services:
 "#],
         r#"
 gateway.yaml:5:1: not YAML: while parsing a flow sequence, expected ',' or ']'
-  hint: look at the indentation, quotes and brackets here and in the line above
+  hint: check the indentation, quotes and brackets here and in the line above
 1 problem
 "#,
     );
@@ -34,7 +34,7 @@ gateway.yaml:5:1: not YAML: while parsing a flow sequence, expected ',' or ']'
 /// The parser says of what is missing at the end that it stands in the next line, which is none where no line feed ends the last one.
 #[test]
 fn what_is_missing_at_the_end() {
-    let hint = "hint: look at the indentation, quotes and brackets here and in the line above\n1 problem";
+    let hint = "hint: check the indentation, quotes and brackets here and in the line above\n1 problem";
     for (text, place) in [("a: [b", "1:6"), ("a:\r\n  b: {ä", "2:8"), ("a: [b\n", "2:1")] {
         let report = super::run(&[text]).expect_err("the file must be refused").to_string();
         assert!(report.starts_with(&format!("gateway.yaml:{place}: not YAML: ")), "{text:?}: {report}");
@@ -292,9 +292,9 @@ vaults: [{ name: env }]
 gateway.yaml:4:13: _info.defaults: not supported yet
   hint: write the defaults into the entities; `deck file render` does it
 gateway.yaml:5:14: jwt_secrets: not supported yet
-  hint: consumers are known by `keyauth_credentials`; leave other credentials to the gateway in front, and remove the key
+  hint: consumers are recognised by `keyauth_credentials` only; keep other credentials in a gateway in front of this one, and remove the key
 gateway.yaml:7:15: certificates: not supported yet
-  hint: end TLS in front of this gateway, and remove the key
+  hint: terminate TLS in front of this gateway, and remove the key
 gateway.yaml:8:9: vaults: not supported yet
   hint: a secret may be read from the environment without one: {vault://env/NAME}
 4 problems

@@ -105,7 +105,7 @@ gateway.yaml:6:7: ca_certificates[1].id: uniqueness violation: 'ca_certificates'
 gateway.yaml:7:9: ca_certificates[1].cert: uniqueness violation: 'ca_certificates' entity with this certificate already declared
   hint: the first one is at gateway.yaml:4:9: remove one
 gateway.yaml:8:3: ca_certificates[2]: required field missing: `id`
-  hint: add `id`: its id, by which services name it
+  hint: add `id`: its id, by which services refer to it
 gateway.yaml:9:9: ca_certificates[3].id: expected a valid UUID
   hint: or leave it out: it is then derived from the name
 gateway.yaml:11:9: ca_certificates[4].cert: invalid certificate: there is none in PEM

@@ -128,16 +128,16 @@ topics:
 queues: [{ name: q }]
 "#],
         r#"
-gateway.yaml:5:44: topics[0].subscriptions[0].confirm: `confirm` means nothing for protocol `sqs`
-  hint: remove it: a queue has its message with the publish itself, and its workers fetch it
-gateway.yaml:5:59: topics[0].subscriptions[0].timeout: `timeout` means nothing for protocol `sqs`
-  hint: remove it: a queue has its message with the publish itself, and its workers fetch it
-gateway.yaml:5:79: topics[0].subscriptions[0].max_in_flight: `max_in_flight` means nothing for protocol `sqs`
-  hint: remove it: a queue has its message with the publish itself, and its workers fetch it
-gateway.yaml:5:88: topics[0].subscriptions[0].fifo: `fifo` means nothing for protocol `sqs`
-  hint: remove it: a queue has its message with the publish itself, and its workers fetch it
-gateway.yaml:5:102: topics[0].subscriptions[0].format: `format` means nothing for protocol `sqs`
-  hint: remove it: a queue has its message with the publish itself, and its workers fetch it
+gateway.yaml:5:44: topics[0].subscriptions[0].confirm: `confirm` has no meaning with protocol `sqs`
+  hint: remove it: a queue gets its message as part of the publish, and its workers fetch it
+gateway.yaml:5:59: topics[0].subscriptions[0].timeout: `timeout` has no meaning with protocol `sqs`
+  hint: remove it: a queue gets its message as part of the publish, and its workers fetch it
+gateway.yaml:5:79: topics[0].subscriptions[0].max_in_flight: `max_in_flight` has no meaning with protocol `sqs`
+  hint: remove it: a queue gets its message as part of the publish, and its workers fetch it
+gateway.yaml:5:88: topics[0].subscriptions[0].fifo: `fifo` has no meaning with protocol `sqs`
+  hint: remove it: a queue gets its message as part of the publish, and its workers fetch it
+gateway.yaml:5:102: topics[0].subscriptions[0].format: `format` has no meaning with protocol `sqs`
+  hint: remove it: a queue gets its message as part of the publish, and its workers fetch it
 gateway.yaml:6:53: topics[0].subscriptions[1].secret: `secret` without `format: standard-webhooks`
   hint: add `format: standard-webhooks`, or remove it: SNS's deliveries are signed with the gateway's own key
 6 problems
@@ -187,7 +187,7 @@ gateway.yaml:13:5: topics[0].subscriptions[8]: required field missing: `secret`,
 gateway.yaml:13:81: topics[0].subscriptions[8].confirm: Standard Webhooks has no handshake
   hint: remove it: deliveries begin at once
 gateway.yaml:13:113: topics[0].subscriptions[8].raw_message_delivery: it belongs to `format: sns`
-  hint: remove it: the body is the message alone anyway
+  hint: remove it: with this format, the body is always the message alone
 12 problems
 "#,
     );
@@ -262,7 +262,7 @@ gateway.yaml:4:20: topics[0].delivery_policy: not supported yet
 gateway.yaml:5:3: topics[0].FifoTopic: not supported yet
   hint: remove the key; `fifo: true` on a subscription over http keeps the order within a key of events
 gateway.yaml:7:50: topics[0].subscriptions[0].filter_policy: not supported yet
-  hint: every subscription gets all events of its topic: remove the key, or give each kind of event a topic of its own
+  hint: every subscription gets all events of its topic: remove the key, or publish each kind of event to a topic of its own
 gateway.yaml:8:45: topics[0].subscriptions[1].RedrivePolicy: not supported yet
   hint: remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/dead-letters on the admin port
 gateway.yaml:8:88: topics[0].subscriptions[1].filter_polcy: unknown field `filter_polcy`
@@ -289,7 +289,7 @@ queues: [{ name: q, visibility_timeout: 5m }]
 "#],
         r#"
 gateway.yaml:5:54: topics[0].subscriptions[0].timeout: expected an integer, found the string "15s"
-  hint: write a whole number without a unit: for a whole attempt, in milliseconds; 15000 if there is none
+  hint: write a whole number without a unit: the longest time for one attempt, in milliseconds; by default 15000
 gateway.yaml:5:74: topics[0].subscriptions[0].max_in_flight: expected an integer, found the string "256"
   hint: remove the quotes
 gateway.yaml:6:41: queues[0].visibility_timeout: expected an integer, found the string "5m"

@@ -185,13 +185,13 @@ fn each_problem_says_where_what_and_what_to_do() {
         (json!({"event_type": "a\u{1}"}), "/event_type: this is not an event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
         (json!({"event_type": "x".repeat(257)}), "/event_type: this is not an event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
         (json!({"event_type": ""}), "/event_type: this is not an event type (give 1 to 256 bytes without spaces or control characters, `com.example.profile.updated`)".into()),
-        (json!({"capture": {"redact_headers": ["cookie", "a b"]}}), "/capture/redact_headers/1: this is not the name of a header (a header name has letters, digits and hyphens, and neither a colon nor a value behind it)".into()),
+        (json!({"capture": {"redact_headers": ["cookie", "a b"]}}), "/capture/redact_headers/1: this is not the name of a header (a header name has letters, digits and hyphens, and neither a colon nor a value after it)".into()),
         (
             json!({"capture": {"redact_json": vec!["/a"; 101]}}),
-            "/capture/redact_json: `redact_json` has 101 entries (give at most 100; `*` stands for any member, and a pointer to a member redacts all in it)".into(),
+            "/capture/redact_json: `redact_json` has 101 entries (give at most 100; `*` matches any member, and a pointer to a member redacts everything in it)".into(),
         ),
         (json!({"capture": {"redact_query": ["token", "", "a=s3cr3t", "default"]}}), "/capture/redact_query/1: this is not the name of a query parameter (give the name alone, `token`, without `?`, `=` and value)\n/capture/redact_query/2: this is not the name of a query parameter (give the name alone, `token`, without `?`, `=` and value)".into()),
-        (json!({"capture": {"redact_json": ["/a", "b"]}}), "/capture/redact_json/1: this is not a JSON Pointer: a JSON Pointer begins with `/` (`/user/password` names a member, `/users/*/token` one in every element)".into()),
+        (json!({"capture": {"redact_json": ["/a", "b"]}}), "/capture/redact_json/1: this is not a JSON Pointer: a JSON Pointer begins with `/` (`/user/password` names a member, `/users/*/token` a member of every element)".into()),
     ];
     each_is(cases);
 }

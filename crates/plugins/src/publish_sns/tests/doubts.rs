@@ -83,7 +83,7 @@ fn a_key_that_makes_a_secret_public() {
 #[test]
 fn a_matcher_that_asks_for_what_was_stripped() {
     let stripped = [
-        "/routes/0/matcher: matches only below `/profiles` repeated: `strip_path` takes `/profiles` away before the matcher looks",
+        "/routes/0/matcher: matches only paths that repeat `/profiles`: `strip_path` removes `/profiles` before the matcher is compared",
     ];
     let route = [mount(&["/profiles"], true)];
     for matcher in
@@ -113,7 +113,7 @@ fn a_matcher_that_asks_for_what_was_stripped() {
     assert_eq!(
         doubts("^/profiles/7", "service_path", &[mount(&["/profiles/"], true)]),
         [
-            "/routes/0/matcher: matches only below `/profiles/` repeated: `strip_path` takes `/profiles/` away before the matcher looks"
+            "/routes/0/matcher: matches only paths that repeat `/profiles/`: `strip_path` removes `/profiles/` before the matcher is compared"
         ]
     );
 }
@@ -127,7 +127,7 @@ fn a_matcher_that_asks_for_another_path() {
     assert_eq!(doubts("^/profiles/", "service_path", &orders), other);
     assert_eq!(doubts("^/profiles/", "request_path", &[mount(&["/orders"], true)]), other);
     let slash = [
-        "/routes/0/matcher: matches nothing: paths begin with `/`, and it asks for `profiles/` at the begin",
+        "/routes/0/matcher: matches nothing: paths begin with `/`, and it asks for `profiles/` at the beginning",
     ];
     assert_eq!(doubts("^profiles/", "service_path", &[mount(&["/profiles"], true)]), slash);
     assert_eq!(doubts("^profiles/", "service_path", &[mount(&[], false)]), slash);
