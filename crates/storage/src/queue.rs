@@ -102,7 +102,14 @@ mod tests {
         assert_eq!(different.len(), 4, "{ids:?}");
         assert_eq!(message_id(sample_id(1), 1), ids[0], "the same at each receive");
         assert!(ids.iter().all(|id| id.get_version_num() == 8));
-        // The first half is the event's, whatever the number: ids of one event stand together.
+        // Each bit of the event's id counts, whatever the number.
+        let of_bit = |bit: u32| {
+            let id = u128::from_be_bytes(*sample_id(1).as_bytes()) ^ (1 << bit);
+            message_id(EventId::from_bytes(id.to_be_bytes()), 1)
+        };
+        let different: std::collections::HashSet<_> = (0..48).map(of_bit).collect();
+        assert_eq!(different.len(), 48);
+        // The first half is the event's, whatever the number: ids of one event are neighbours.
         let event = Uuid::from_bytes(*sample_id(1).as_bytes());
         assert_eq!(ids[0].as_bytes()[..6], event.as_bytes()[..6]);
         // Numbers that are neighbours do not make neighbours.

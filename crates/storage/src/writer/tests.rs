@@ -29,11 +29,13 @@ const TOPIC: TopicId = TopicId(1);
 struct At {
     wall: AtomicU64,
     uptime: AtomicU64,
+    /// How often the wall clock was read. The writer reads it once each time that it wakes.
+    reads: AtomicU64,
 }
 
 impl At {
     fn new(now: Timestamp) -> Arc<Self> {
-        Arc::new(Self { wall: now.as_micros().into(), uptime: 1.into() })
+        Arc::new(Self { wall: now.as_micros().into(), uptime: 1.into(), reads: 0.into() })
     }
 
     /// Time passes.
@@ -50,6 +52,7 @@ impl At {
 
 impl Clock for At {
     fn now(&self) -> Timestamp {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         Timestamp::from_micros(self.wall.load(Ordering::SeqCst))
     }
 

@@ -14,6 +14,16 @@ fn a_turn_that_brings_nothing_commits_nothing() {
 }
 
 #[test]
+fn a_writer_without_work_wakes_once_a_second() {
+    let began = Instant::now();
+    let world = World::new();
+    let reads = || world.clock.reads.load(Ordering::SeqCst);
+    let at_first = reads();
+    wait_until("the writer woke a few times", || reads() >= at_first + 4);
+    assert!(began.elapsed() >= LOOK_EVERY, "it spins");
+}
+
+#[test]
 fn whoever_waits_for_a_row_is_woken_when_it_was_given_up_and_else_not() {
     let world = World::new();
     let wanted = DesiredSubscription {
