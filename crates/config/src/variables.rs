@@ -206,7 +206,7 @@ impl Filler<'_> {
             }
             if self.grown.saturating_add(filled.len()) > MAX_FILE {
                 self.fault(
-                    "the values of the variables make the file larger than 16777216 bytes",
+                    "the values of the variables make the file larger than 16 MiB",
                     "split the file, or check the values of the variables",
                 );
                 return None;

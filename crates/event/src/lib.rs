@@ -14,6 +14,7 @@ mod percent;
 pub mod record;
 pub mod redaction;
 mod remote;
+pub mod size;
 pub mod timestamp;
 
 pub use arn::{Arn, TopicName};

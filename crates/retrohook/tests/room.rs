@@ -75,7 +75,7 @@ fn what_is_owed_fills_the_store_and_is_said_once() {
     let status = admin.status().1["retrohook"].take();
     assert_eq!(status["store"], "full", "{status}");
     let cause = status["space"]["cause"].as_str().expect("a cause");
-    assert!(cause.contains("its limit (--max-store) is 1048576"), "{cause}");
+    assert!(cause.contains("its limit (--max-store) is 1 MiB"), "{cause}");
     assert_eq!(status["space"]["limit_bytes"], 1 << 20);
     assert!(status["space"]["used_bytes"].as_u64() >= Some(1 << 20), "{status}");
     assert!(status["degraded"].to_string().contains("matching requests are refused"), "{status}");

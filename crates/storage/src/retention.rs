@@ -32,6 +32,7 @@
 use std::time::Duration;
 
 use event::Stamp;
+use event::size::Size;
 
 use crate::clock::Assumed;
 use crate::{Result, StoreError};
@@ -116,13 +117,17 @@ impl Retention {
         let (used, limit) = (room.used, self.max_bytes);
         if used >= limit {
             return Err(StoreError::Full(format!(
-                "it holds {used} bytes, its limit (--max-store) is {limit}"
+                "it holds {}, its limit (--max-store) is {}",
+                Size(used),
+                Size(limit)
             )));
         }
         let (free, reserve) = (room.free(), self.min_free_bytes);
         if free < reserve {
             return Err(StoreError::Full(format!(
-                "the disk has {free} bytes left for it, {reserve} are kept free (--min-free)"
+                "the disk has {} left for it, {} are kept free (--min-free)",
+                Size(free),
+                Size(reserve)
             )));
         }
         Ok(())

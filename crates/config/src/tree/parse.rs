@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use event::size::Size;
 use saphyr::Scalar;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 use serde_json::Number;
@@ -26,7 +27,7 @@ impl Fault {
 pub(crate) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
     if text.len() > MAX_FILE {
         let hint = "split it: `-c` may be given several times";
-        return Err(vec![Fault::new(Place::START, format!("larger than {MAX_FILE} bytes"), hint)]);
+        return Err(vec![Fault::new(Place::START, format!("larger than {}", Size(MAX_FILE as u64)), hint)]);
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder::new(end(text));

@@ -64,7 +64,7 @@ fn depth_is_limited() {
 #[test]
 fn size_is_limited() {
     let text = " ".repeat(MAX_FILE + 1);
-    assert_eq!(faults(&text), ["1:1 larger than 16777216 bytes"]);
+    assert_eq!(faults(&text), ["1:1 larger than 16 MiB"]);
     assert_eq!(faults(&text[1..]), [""; 0]);
 }
 

@@ -159,5 +159,5 @@ f.yaml:2:29: services[0].host: invalid hostname
     let tags = ["'${LARGE}${LARGE}'"; 9].join(", ");
     let report = run(&format!("services: [{{ name: s, host: x, tags: [{tags}] }}]\n"), false);
     let report = report.expect_err("18 MiB").to_string();
-    assert_eq!(report.matches("make the file larger than 16777216 bytes").count(), 1, "{report}");
+    assert_eq!(report.matches("make the file larger than 16 MiB").count(), 1, "{report}");
 }
