@@ -23,6 +23,16 @@ pub enum Backend {
     Turns(Arc<Turns>),
 }
 
+impl Backend {
+    /// The upstream whose targets take turns, if they do.
+    pub(crate) fn upstream(&self) -> Option<Uuid> {
+        match self {
+            Self::One(_) => None,
+            Self::Turns(turns) => Some(turns.upstream),
+        }
+    }
+}
+
 impl From<Arc<Service>> for Backend {
     fn from(service: Arc<Service>) -> Self {
         Self::One(service)
@@ -64,6 +74,11 @@ impl Counts {
         let turn = turns.order.get(*count % turns.order.len().max(1))?;
         *count = count.wrapping_add(1);
         turns.targets.get(usize::from(*turn))
+    }
+
+    /// Forgets the upstreams that have ended. A request of an older generation may bring one back; then the next generation drops it.
+    pub fn keep(&self, is_served: impl Fn(&Uuid) -> bool) {
+        self.0.borrow_mut().retain(|upstream, _| is_served(upstream));
     }
 }
 
@@ -115,6 +130,32 @@ mod tests {
         assert_eq!(order(&[100, 100]), [0, 1]);
         assert_eq!(order(&[7]), [0]);
         assert_eq!((order(&[0, 3]), order(&[0]), order(&[])), (vec![1], vec![], vec![]));
+    }
+
+    #[test]
+    fn an_upstream_that_has_ended_is_forgotten_and_the_others_go_on_with_their_turns() {
+        let target = |port| {
+            let patience = std::time::Duration::from_secs(1);
+            let service = Service {
+                name: "service".into(),
+                destination: crate::destination::Destinations::default().get("127.0.0.1", port),
+                host_header: http::HeaderValue::from_static("service.test"),
+                path: "/".into(),
+                connect_timeout: patience,
+                write_timeout: patience,
+                read_timeout: patience,
+            };
+            (Arc::new(service), 1)
+        };
+        let backend =
+            |id| Backend::Turns(Arc::new(Turns::new(Uuid::from_u128(id), vec![target(1), target(2)])));
+        let (one, other) = (backend(1), backend(2));
+        let counts = Counts::default();
+        let first = counts.choose(&one).unwrap().clone();
+        counts.choose(&other).unwrap();
+        counts.keep(|upstream| Some(*upstream) == one.upstream());
+        assert_eq!(counts.0.borrow().len(), 1);
+        assert!(!Arc::ptr_eq(counts.choose(&one).unwrap(), &first), "it was the other one's turn");
     }
 
     #[test]

@@ -94,6 +94,7 @@ impl Core {
         loop {
             let next = follower.next().await;
             let generation = next.generation();
+            self.turns.keep(|upstream| next.has_upstream(upstream));
             // Requests that have begun may hold the old one.
             drop(self.snapshot.replace(next));
             follower.holds(generation);
@@ -123,6 +124,13 @@ impl Core {
         while self.exchanges.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// The drain's deadline has come while so many requests are under way on this core. Exchanges go on without their clients, so they count by
+    /// themselves.
+    pub fn cut_off(&self, requests: usize) {
+        self.stats.cut.store(requests as u64, Ordering::Relaxed);
+        self.stats.left_open.store(self.exchanges.load(Ordering::Relaxed) as u64, Ordering::Relaxed);
     }
 
     /// A place among the open exchanges; `None` at the limit.

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -184,7 +184,10 @@ async fn serve(
     };
     tokio::select! {
         ended = ended => ended,
-        () = deadline => Ok(()),
+        () = deadline => {
+            core.cut_off(places.under_way());
+            Ok(())
+        }
         failed = ended_for_ever(&mut reaping) => Err(failed),
         failed = ended_for_ever(&mut following) => Err(failed),
     }
@@ -212,6 +215,15 @@ async fn ended_for_ever<T>(task: &mut JoinHandle<T>) -> io::Error {
         Ok(_) => io::Error::other("a task of the core ended"),
         Err(error) => error,
     }
+}
+
+/// What the drain's deadline cut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// Requests whose clients have got no answer, or not all of it.
+    pub requests: u64,
+    /// Exchanges that somebody watches and whose answer had not come, whether or not their clients still waited.
+    pub exchanges: u64,
 }
 
 /// A gateway that serves.
@@ -248,11 +260,11 @@ impl Running {
         self.drain.send_replace(true);
     }
 
-    /// Drains and waits for the end of all cores.
+    /// Drains and waits for the end of all cores; what the deadline cut off.
     ///
     /// # Errors
     /// If a core failed; the first failure.
-    pub fn join(self, patience: Duration) -> io::Result<()> {
+    pub fn join(self, patience: Duration) -> io::Result<Cut> {
         self.drain(patience);
         let mut all = Ok(());
         for thread in self.threads {
@@ -260,6 +272,14 @@ impl Running {
             // Wait for every core, even if another one failed.
             all = all.and(end);
         }
-        all
+        let of = |count: fn(&CoreStats) -> &AtomicU64| {
+            self.stats.iter().map(move |one| count(one).load(Ordering::Relaxed))
+        };
+        // The first core that came to the deadline saw all exchanges, each later one what was left.
+        let cut = Cut {
+            requests: of(|one| &one.cut).sum(),
+            exchanges: of(|one| &one.left_open).max().unwrap_or(0),
+        };
+        all.map(|()| cut)
     }
 }

@@ -42,7 +42,7 @@ pub mod stats;
 pub mod table;
 mod upstream;
 
-pub use gateway::{Gateway, Running};
+pub use gateway::{Cut, Gateway, Running};
 pub use headers::NAME;
 pub use hops::NodeId;
 pub use snapshot::{Publisher, Snapshot};

@@ -155,6 +155,11 @@ impl Router {
         Some(Match { route: &self.routes[entry.route], index: entry.route, matched })
     }
 
+    /// All routes.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().map(|route| &**route)
+    }
+
     /// The route at this place.
     pub fn route(&self, index: usize) -> &Route {
         &self.routes[index]

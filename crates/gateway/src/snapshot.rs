@@ -4,6 +4,7 @@
 //! request costs the clone of an `Rc` that no other core has: no lock, and no atomic operation on memory that another core writes. A
 //! request that has begun goes on with the generation it began with; there is no moment at which a core has none, or half of one.
 
+use std::collections::HashSet;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use pipeline::context::{RouteRef, Routes};
 use pipeline::{Chains, RouteFacts};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::router::Router;
 
@@ -19,17 +21,25 @@ use crate::router::Router;
 pub struct Snapshot {
     generation: u64,
     router: Router,
+    /// Upstreams whose targets take turns.
+    upstreams: HashSet<Uuid>,
 }
 
 impl Snapshot {
     /// A generation, whose number is at least 1.
     pub fn new(generation: u64, router: Router) -> Self {
-        Self { generation, router }
+        let upstreams = router.routes().filter_map(|route| route.service.as_ref()?.upstream()).collect();
+        Self { generation, router, upstreams }
     }
 
     /// Its number.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Whether a route of it leads to the targets of this upstream.
+    pub(crate) fn has_upstream(&self, id: &Uuid) -> bool {
+        self.upstreams.contains(id)
     }
 
     /// Its routes.

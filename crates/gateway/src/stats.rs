@@ -21,6 +21,10 @@ pub struct CoreStats {
     pub refused: AtomicU64,
     /// Connections to upstreams opened.
     pub upstream_connections: AtomicU64,
+    /// Requests that the drain's deadline cut off.
+    pub(crate) cut: AtomicU64,
+    /// Exchanges of all cores that were open when this one came to the drain's deadline.
+    pub(crate) left_open: AtomicU64,
 }
 
 impl CoreStats {

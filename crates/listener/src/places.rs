@@ -164,6 +164,11 @@ impl Places {
         waiting.iter().take(batch).map(|(_, seat)| seat.ask_to_leave()).sum()
     }
 
+    /// How many connections have a request that is under way: ended now, their clients would lose something.
+    pub fn under_way(&self) -> usize {
+        self.seats.borrow().iter().flatten().filter(|seat| !seat.is_silent()).count()
+    }
+
     /// Asks all connections to end.
     pub fn end(&self) {
         for seat in self.seats.borrow().iter().flatten() {

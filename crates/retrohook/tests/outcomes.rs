@@ -393,8 +393,12 @@ fn the_drain_deadline_makes_unknown() {
     scene.setup.flags.push("--drain-timeout=1".into());
     scene.start_gateway();
     let _client = scene.put_and_wait_for_upstream("?script=wait");
-    let status = scene.take_gateway().terminate();
-    assert!(status.success(), "{status}");
+    let mut gateway = scene.take_gateway();
+    gateway.signal(rustix::process::Signal::TERM);
+    assert!(gateway.wait().success(), "{}", gateway.output());
+    let said = "(--drain-timeout) cut off 1 request whose client got no whole answer, and 1 exchange that matched a rule";
+    assert!(gateway.output().contains(said), "{}", gateway.output());
+    drop(gateway);
     scene.start_gateway();
     let told = scene.told(1).remove(0);
     assert_eq!((told.outcome(), told.reason()), ("unknown", Some("drain_deadline")));
