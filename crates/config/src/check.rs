@@ -77,19 +77,21 @@ pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Re
     let complete = unread.is_empty();
     let checked = Checked::new(&declared, &sources, options, complete, &mut problems);
     if let Some(report) = problems.into_report() {
-        return Err(report);
+        let doubts = Problems::new(&sources).with(&variables);
+        let warnings = doubts::of_files(doubted, &declared, &sources, options, doubts);
+        return Err(report.beside(warnings));
     }
     let ids = ids::of(&checked, &declared);
     let (set, places, plugins) = assemble::assemble(checked);
     let mut problems = Problems::new(&sources).with(&variables);
     ids::claim(ids, &plugins, &declared, &mut problems);
-    if let Some(report) = problems.into_report() {
-        return Err(report);
-    }
     let served = Served::of(&set);
     let seen = doubts::Seen { served: &served, set: &set, plugins: &plugins, declared: &declared };
     let doubts = Problems::new(&sources).with(&variables);
     let warnings = doubts::find(doubted, &seen, &sources, options, doubts);
+    if let Some(report) = problems.into_report() {
+        return Err(report.beside(warnings));
+    }
     Ok(Config { set, served, places, warnings })
 }
 

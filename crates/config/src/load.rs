@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -61,19 +61,41 @@ pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Text>, Report> {
                 file: name,
                 place: None,
                 path: String::new(),
-                message: format!("cannot be read: {error}"),
-                hint: "check the path and its permissions, and that the file is a text in UTF-8".into(),
+                message: format!("cannot be read: {}", cause(&error)),
+                hint: remedy(&error).into(),
             }),
         }
     }
-    if problems.is_empty() { Ok(texts) } else { Err(Report { problems }) }
+    if problems.is_empty() { Ok(texts) } else { Err(Report { problems, warnings: Vec::new() }) }
+}
+
+fn cause(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file".into(),
+        ErrorKind::PermissionDenied => "this user may not read it".into(),
+        ErrorKind::IsADirectory => "it is a directory".into(),
+        ErrorKind::InvalidData => format!("it is not a text in UTF-8 ({error})"),
+        _ => error.to_string(),
+    }
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => "look at the path; it counts from the folder where the command was started",
+        ErrorKind::PermissionDenied => {
+            "let the user that reads it read the file and enter each folder above it (chmod, chown), or use one who may"
+        }
+        ErrorKind::IsADirectory => "name each file in it; `-c` may be given several times",
+        ErrorKind::InvalidData => "save it as UTF-8, without compression",
+        _ => "look at the path and at its disk",
+    }
 }
 
 /// The path that means the standard input.
 pub const STANDARD_INPUT: &str = "-";
 
 /// The file's text; of one that is too large, only enough for [`check`] to notice.
-fn read(path: &Path) -> std::io::Result<String> {
+fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     let most = MAX_FILE as u64 + 1;
     match path == Path::new(STANDARD_INPUT) {
@@ -83,5 +105,5 @@ fn read(path: &Path) -> std::io::Result<String> {
     if bytes.len() > MAX_FILE {
         return Ok(" ".repeat(bytes.len()));
     }
-    String::from_utf8(bytes).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+    String::from_utf8(bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }

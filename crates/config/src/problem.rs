@@ -48,10 +48,16 @@ const MOST_KINDS: usize = 12;
 pub struct Report {
     /// The problems.
     pub problems: Vec<Problem>,
+    /// What is allowed and probably not meant, as far as it can be told beside the problems.
+    pub warnings: Vec<Problem>,
 }
 
+/// The warnings first: what keeps a configuration from being taken is read last.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
         for problem in &self.problems {
             writeln!(f, "{problem}")?;
         }
@@ -75,6 +81,14 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    /// With warnings of what has no problem.
+    pub(crate) fn beside(self, mut warnings: Vec<Problem>) -> Self {
+        let broken: HashSet<(&str, &str)> =
+            self.problems.iter().map(|problem| (problem.file.as_str(), problem.path.as_str())).collect();
+        warnings.retain(|warning| !broken.contains(&(warning.file.as_str(), warning.path.as_str())));
+        Self { warnings, ..self }
+    }
+
     /// The different messages, each with the number of its problems; the most frequent one first.
     fn kinds(&self) -> Vec<(&str, usize)> {
         let mut kinds: Vec<(&str, usize)> = Vec::new();
@@ -216,6 +230,6 @@ impl<'a> Problems<'a> {
             hint: shown(problem.hint),
             ..problem
         });
-        Some(Report { problems: told.collect() })
+        Some(Report { problems: told.collect(), warnings: Vec::new() })
     }
 }

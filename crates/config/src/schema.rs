@@ -18,7 +18,8 @@ use crate::tree::{Entry, Kind, Node, TreePath};
 mod hint;
 mod wanted;
 
-pub(crate) use hint::{backquoted, did_you_mean};
+pub(crate) use entities::misspelt::did_you_mean;
+pub(crate) use hint::backquoted;
 pub(crate) use wanted::{Wanted, wanted_at};
 
 /// Adds to `problems` everything in `node` that does not fit `schema`, and returns where.
@@ -118,6 +119,15 @@ impl<'s> Walker<'s> {
             types.iter().filter(|name| **name != "null").map(|name| hint::type_name(name)).collect();
         let found = hint::found(node, is_secret(schema));
         let mut hint = hint::for_type(types, node, is_secret(schema));
+        let needed = schema.get("required").and_then(Value::as_array).filter(|names| !names.is_empty());
+        if hint == "write a mapping"
+            && let Some(needed) = needed
+        {
+            hint = format!(
+                "write a mapping, which needs {}",
+                backquoted(needed.iter().filter_map(Value::as_str))
+            );
+        }
         // It may be a duration or a size with its unit: the description says which unit is meant.
         if types.contains(&"integer")
             && node.text().is_some_and(|text| text.parse::<i64>().is_err())
@@ -202,7 +212,7 @@ impl<'s> Walker<'s> {
         }
         let is_uuid = schema.get("format").is_some_and(|format| format == "uuid");
         if is_uuid && uuid::Uuid::try_parse(text).is_err() {
-            self.add(spot, "expected a valid UUID", "or leave it out: it is then derived from the name");
+            self.add(spot, "expected a valid UUID", hint::for_uuid(&spot.path.to_string()));
         }
     }
 

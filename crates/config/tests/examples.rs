@@ -47,6 +47,6 @@ fn every_example_is_accepted_and_publishes() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let report = load(Path::new("no/such.yaml")).expect_err("no such file").to_string();
-    assert!(report.starts_with("no/such.yaml: cannot be read: No such file"), "{report}");
+    assert!(report.starts_with("no/such.yaml: cannot be read: there is no such file"), "{report}");
     assert!(report.ends_with("1 problem"), "{report}");
 }

@@ -11,9 +11,33 @@ mod address;
 mod allow;
 mod name;
 
+use crate::endpoint::EndpointHost;
+
 pub use address::vet;
 pub use allow::{Allow, ParseAllowError};
 pub use name::{vet_name, vet_resolved};
+
+/// Whether an endpoint may be called, as far as its host tells: what a name resolves to is judged when it is dialled.
+///
+/// # Errors
+/// The rule that forbids it.
+pub fn vet_host(host: &EndpointHost, allow: &Allow) -> Result<(), Blocked> {
+    match host {
+        EndpointHost::Address(address) => vet(*address, allow),
+        EndpointHost::Name(name) => vet_name(name, allow),
+    }
+}
+
+/// Whether any options at all let an endpoint be called.
+///
+/// # Errors
+/// The rule that no option opens.
+pub fn possible(host: &EndpointHost) -> Result<(), Blocked> {
+    match vet_host(host, &Allow::default()) {
+        Err(blocked) if blocked.rule == Rule::Metadata => Err(blocked),
+        _ => Ok(()),
+    }
+}
 
 /// Why an endpoint may not be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -37,6 +61,24 @@ impl Blocked {
 
     fn name(rule: Rule) -> Self {
         Self { rule, subject: Subject::Name }
+    }
+
+    /// What is wrong: `its address is a private one`.
+    pub fn what(self) -> String {
+        format!("its {} is {}", self.subject(), self.rule)
+    }
+
+    /// The options that open it, as they are written; those of an address or of a name.
+    pub fn option(self) -> &'static str {
+        match (self.subject, self.rule.opens_with_private()) {
+            (_, false) => "--allow-endpoints CIDR, where the address is in CIDR",
+            (Subject::Address, true) => {
+                "--allow-endpoints CIDR, where the address is in CIDR, or --allow-private-endpoints"
+            }
+            (Subject::Name, true) => {
+                "--allow-endpoints NAME, where NAME is its host, or --allow-private-endpoints"
+            }
+        }
     }
 
     fn subject(self) -> &'static str {

@@ -17,6 +17,7 @@ mod kept;
 mod keyauth_credential;
 pub mod method;
 mod millis;
+pub mod misspelt;
 mod name;
 pub mod network;
 mod normalise;

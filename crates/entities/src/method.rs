@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::misspelt::did_you_mean;
+
 /// The methods that a refused one may be replaced by, as an `Allow` header lists them. Others of the right form are forwarded, too.
 pub const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
@@ -85,6 +87,18 @@ pub fn is_known(method: &str) -> bool {
     KNOWN.contains(&method)
 }
 
+/// What is to be said of a method, in upper case, that is probably a slip: it costs every request that was meant, and nothing else would report it.
+/// A message and a hint, which ends with `otherwise`: what becomes of requests with another method.
+pub fn doubt(method: &str, otherwise: &str) -> Option<(String, String)> {
+    if is_known(method) {
+        return None;
+    }
+    let close = did_you_mean(method, KNOWN.into_iter());
+    let close = close.map(|close| format!("did you mean `{close}`? ")).unwrap_or_default();
+    let hint = format!("{close}correct it, unless the service really has a method of this name: {otherwise}");
+    Some((format!("`{method}` is not a method that HTTP's registry has"), hint))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +112,16 @@ mod tests {
             assert_eq!(problem(method), Some(MethodProblem::Malformed), "{method}");
         }
         assert!(["GET", "M-SEARCH", "VERSION-CONTROL"].iter().all(|method| is_known(method)));
+        let (message, hint) = doubt("PUTT", "no event").unwrap();
+        assert_eq!(message, "`PUTT` is not a method that HTTP's registry has");
+        assert_eq!(
+            hint,
+            "did you mean `PUT`? correct it, unless the service really has a method of this name: no event"
+        );
+        assert_eq!(
+            (doubt("PURGE", ""), doubt("FROBNICATE", "x").map(|(_, hint)| hint.starts_with("correct"))),
+            (None, Some(true))
+        );
         assert!(!["PUTT", "put", "CONNECT", ""].iter().any(|method| is_known(method)));
         for method in ["CONNECT", "TRACE"] {
             assert_eq!(problem(method), Some(MethodProblem::NotForwarded), "{method}");

@@ -26,9 +26,9 @@ pub enum NotANetwork {
 impl fmt::Display for NotANetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Address => "is neither an address nor a CIDR",
-            Self::Prefix => "has no valid prefix length",
-            Self::HostBits => "has address bits behind its prefix",
+            Self::Address => "is neither an address nor a network: write it like 10.1.2.3, 10.0.0.0/8 or fd00::/8",
+            Self::Prefix => "has no valid prefix length: write 0 to 32 after the slash of an IPv4 address, 0 to 128 after one of IPv6",
+            Self::HostBits => "has address bits after its prefix: write the network's first address, like 10.0.0.0/8",
         })
     }
 }

@@ -247,7 +247,13 @@ pub fn name(name: &str) -> Result<(), Flaw> {
 pub fn url(protocol: Protocol, text: &str) -> Result<String, Flaw> {
     let scheme = protocol.as_str();
     let example = format!("write it like {scheme}://example.com/path");
-    let url = Url::parse(text).map_err(|error| Flaw::invalid(format!("not a URL: {error}"), &example))?;
+    let url = Url::parse(text).map_err(|error| {
+        let why = match error {
+            url::ParseError::RelativeUrlWithoutBase => format!("it does not begin with {scheme}://"),
+            error => error.to_string(),
+        };
+        Flaw::invalid(format!("not a URL: {why}"), &example)
+    })?;
     if url.scheme() != scheme {
         let message = format!("the endpoint of protocol `{scheme}` is not {scheme}://…");
         let hint = match url.scheme() {

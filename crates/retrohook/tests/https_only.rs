@@ -84,7 +84,7 @@ fn a_network_that_is_none_is_refused_at_the_start() {
     assert!(!gateway.wait().success());
     let output = gateway.output();
     assert!(
-        output.contains("--trusted-ips") && output.contains("has address bits behind its prefix"),
+        output.contains("--trusted-ips") && output.contains("has address bits after its prefix"),
         "{output}"
     );
 }

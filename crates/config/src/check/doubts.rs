@@ -9,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Options;
-use super::declared::Declarations;
+use super::declared::{Declarations, Nested};
 use super::skip::Fate;
 use crate::dialect;
 use crate::problem::{Doubt, Problem, Problems, Spot};
@@ -33,15 +33,27 @@ pub(super) fn find(
     options: &Options<'_>,
     mut doubts: Problems<'_>,
 ) -> Vec<Problem> {
+    of_plugins(seen, sources, options, &mut doubts);
+    of_files(known, seen.declared, sources, options, doubts)
+}
+
+/// Those that the files alone are enough for: of a configuration that has problems, too.
+pub(super) fn of_files(
+    known: Vec<Doubt>,
+    declared: &Declarations,
+    sources: &[Source],
+    options: &Options<'_>,
+    mut doubts: Problems<'_>,
+) -> Vec<Problem> {
     for Doubt { spot, message, hint } in known {
         doubts.say(&spot, message, hint);
     }
-    of_plugins(seen, sources, options, &mut doubts);
-    not_served(seen.declared, options, &mut doubts);
-    without_effect(seen.declared, &mut doubts);
+    not_served(declared, options, &mut doubts);
+    without_effect(declared, &mut doubts);
     of_deck(sources, &mut doubts);
-    beside_url(seen.declared, &mut doubts);
-    unverified(seen.declared, &mut doubts);
+    beside_url(declared, &mut doubts);
+    unverified(declared, &mut doubts);
+    odd_methods(declared, &mut doubts);
     doubts.into_report().map(|report| report.problems).unwrap_or_default()
 }
 
@@ -145,6 +157,18 @@ fn unverified(declared: &Declarations, doubts: &mut Problems<'_>) {
             if is_said {
                 let message = format!("`{key}` has no effect beside `tls_verify: false`");
                 doubts.add(&service.spot.key(key), message, "remove one of the two");
+            }
+        }
+    }
+}
+
+/// Methods of routes that are more often a slip.
+fn odd_methods(declared: &Declarations, doubts: &mut Problems<'_>) {
+    for Nested { entity, .. } in &declared.routes {
+        for (index, method) in entity.raw.iter().flat_map(|raw| raw.methods.iter().flatten().enumerate()) {
+            let otherwise = "requests with another method do not match this route";
+            if let Some((message, hint)) = entities::method::doubt(method, otherwise) {
+                doubts.add(&entity.spot.key("methods").index(index), message, hint);
             }
         }
     }

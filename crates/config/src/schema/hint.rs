@@ -1,9 +1,9 @@
 //! The texts of problems with a file's structure: what was found, what fits, and what may have been meant.
 
+use entities::misspelt::did_you_mean;
+
 use crate::tree::{Kind, Node};
 
-/// The most edits between a misspelt word and the one that was meant.
-const MAX_EDITS: usize = 2;
 /// The longest unit after a number, in characters.
 const MAX_UNIT: usize = 3;
 
@@ -91,39 +91,22 @@ pub(super) fn one_of(values: &[String]) -> String {
     }
 }
 
-/// The known word that is most similar to the unknown one, if it is similar enough.
-pub(crate) fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let budget = MAX_EDITS.min(unknown.chars().count() / 2);
-    let folded = unknown.to_lowercase().replace('-', "_");
-    let near = |word: &&str| word.len().abs_diff(unknown.len()) <= MAX_EDITS * 4;
-    known
-        .filter(near)
-        .map(|word| (edits(&folded, &word.to_lowercase().replace('-', "_")), word))
-        .filter(|(distance, _)| *distance <= budget)
-        .min()
-        .map(|(_, word)| word)
+/// How to come by a UUID; `path` is where it is wanted.
+pub(super) fn for_uuid(path: &str) -> &'static str {
+    match path.rsplit('.').next().unwrap_or_default() {
+        last if last.starts_with("ca_certificates[") => {
+            "write the `id` of an entry under the file's `ca_certificates`, which has the certificate: `id: 6a7c4d38-7d0e-4f4f-9b58-0f0f2a7a0001`"
+        }
+        "id" if path.starts_with("ca_certificates[") => {
+            "give it an id of its own, by which services name it, like `id: 6a7c4d38-7d0e-4f4f-9b58-0f0f2a7a0001`; `uuidgen` makes one"
+        }
+        _ => {
+            "write it like `id: 6a7c4d38-7d0e-4f4f-9b58-0f0f2a7a0001`, or leave it out: it is then derived from the name"
+        }
+    }
 }
 
 /// A list of words in backquotes.
 pub(crate) fn backquoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// The number of edits between two words: a character inserted, left out, replaced, or swapped with the next (optimal string alignment).
-fn edits(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut before = vec![0; b.len() + 1];
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            row[j] = replaced.min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }

@@ -19,13 +19,15 @@ pub struct Allow {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseAllowError {
     /// A prefix that is no number, or longer than the address.
-    #[error("`{0}` has no valid prefix length")]
+    #[error("`{0}` has no valid prefix length: 0 to 32 after an IPv4 address, 0 to 128 after one of IPv6")]
     Prefix(String),
     /// Address bits behind the prefix: probably a typing error, so it is not guessed at.
-    #[error("`{0}` has address bits behind its prefix")]
+    #[error("`{0}` has address bits after its prefix: write the network's first address, like 10.0.0.0/8")]
     HostBits(String),
     /// Neither an address nor a host name.
-    #[error("`{0}` is neither an address, a CIDR nor a host name")]
+    #[error(
+        "`{0}` is neither an address, a network nor a host name: write it like 10.1.2.3, 10.0.0.0/8 or hooks.internal"
+    )]
     Name(String),
 }
 

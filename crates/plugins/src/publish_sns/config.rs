@@ -1,5 +1,6 @@
 //! The options of publish-sns, and the check of them.
 
+use entities::misspelt::did_you_mean;
 use event::capture::JsonRedaction;
 use event::envelope::Format;
 use event::redaction::{HeaderRedaction, Redaction, shown};
@@ -234,11 +235,14 @@ fn unknown_topic(topic: &TopicName, topics: &[String]) -> Option<ConfigProblem> 
     }
     let known =
         if topics.is_empty() { "there are none".into() } else { format!("there are: {}", topics.join(", ")) };
-    Some(problem(
-        "/topic_arn",
-        format!("there is no topic `{topic}`"),
-        format!("add `- name: {topic}` to the `topics` of the configuration; {known}"),
-    ))
+    let close = did_you_mean(topic.as_str(), topics.iter().map(String::as_str));
+    let hint = match close {
+        Some(close) => {
+            format!("did you mean `{close}`? Else add `- name: {topic}` to the `topics` of the configuration")
+        }
+        None => format!("add `- name: {topic}` to the `topics` of the configuration; {known}"),
+    };
+    Some(problem("/topic_arn", format!("there is no topic `{topic}`"), hint))
 }
 
 fn problem(pointer: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> ConfigProblem {

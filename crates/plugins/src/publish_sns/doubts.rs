@@ -21,9 +21,10 @@ pub(super) fn find(config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
     let mut doubts = without_effect(&config);
     doubts.extend(capture::opened_by_key(&config).into_iter().map(opened));
     for (index, route) in config.routes.iter().enumerate() {
-        doubts.extend(odd_method(&route.method).map(|(message, hint)| {
+        let otherwise = "requests with another method make no event";
+        doubts.extend(method::doubt(&route.method.to_ascii_uppercase(), otherwise).map(|(message, hint)| {
             let pointer = format!("/routes/{index}/method");
-            ConfigProblem { pointer, message, hint: hint.into() }
+            ConfigProblem { pointer, message, hint }
         }));
         let Some(beginnings) = beginnings(&route.matcher) else { continue };
         if let Some((message, hint)) = never(&beginnings, config.match_on, mounts) {
@@ -32,14 +33,6 @@ pub(super) fn find(config: &Value, mounts: &[Mount]) -> Vec<ConfigProblem> {
         }
     }
     doubts
-}
-
-/// A spelling mistake in a method loses every event of its rule, and nothing else would report it.
-fn odd_method(method: &str) -> Option<(String, &'static str)> {
-    let method = method.to_ascii_uppercase();
-    let hint = "correct it, unless the service really has a method of this name: requests with another method make no event";
-    (!method::is_known(&method))
-        .then(|| (format!("`{method}` is not a method that HTTP's registry has"), hint))
 }
 
 /// Options of real SNS have no effect with a bare name. Whether an ARN is one of this gateway's is not known here.

@@ -121,7 +121,10 @@ fn endpoint(context: &Context<'_>, protocol: Protocol) -> Result<String, Error> 
         return Err(Error::invalid("Endpoint must match the specified protocol"));
     }
     let flaw = subscription::url(protocol, text).err().map(|flaw| flaw.message);
-    let error = || text.parse::<delivery::Endpoint>().err().map(|error| error.to_string());
+    let error = || match text.parse::<delivery::Endpoint>() {
+        Ok(endpoint) => delivery::guard::possible(&endpoint.host).err().map(|blocked| blocked.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
     match flaw.or_else(error) {
         None => Ok(text.to_owned()),
         Some(reason) => Err(Error::invalid(&format!("Endpoint Reason: {reason}"))),

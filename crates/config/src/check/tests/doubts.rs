@@ -43,3 +43,44 @@ services:
 "#;
     assert_eq!(warned(text), "");
 }
+
+#[test]
+fn a_method_of_a_route_that_nobody_has_is_doubted_as_one_of_a_rule_is() {
+    assert_eq!(
+        warned(
+            r#"
+_format_version: "3.0"
+routes:
+- { name: r, paths: [/a], methods: [GET, PUTT, PURGE] }
+"#
+        ),
+        "gateway.yaml:3:42: routes[0].methods[1]: `PUTT` is not a method that HTTP's registry has\n  hint: did you mean `PUT`? correct it, unless \
+         the service really has a method of this name: requests with another method do not match this route\n"
+    );
+}
+
+#[test]
+fn warnings_are_said_beside_problems_and_before_them() {
+    let text = "_format_version: \"3.0\"\nservices:\n- name: a\n  url: http://x\n  retries: 3\n  routes: [{ paths: [/a], strip_path: perhaps }]\n";
+    let report = super::run(&[text]).expect_err("a problem").to_string();
+    let lines: Vec<&str> = report.lines().collect();
+    assert_eq!(
+        lines[0], "warning: gateway.yaml:5:12: services[0].retries: `retries` has no effect",
+        "{report}"
+    );
+    assert!(lines[2].starts_with("gateway.yaml:6:39: services[0].routes[0].strip_path: "), "{report}");
+    assert_eq!(lines.last(), Some(&"1 problem"), "{report}");
+    // And beside those that only show when all are put together.
+    let twice = "- { id: 6a7c4d38-7d0e-4f4f-9b58-0f0f2a7a0001, name: NAME, url: http://x, retries: 3 }\n";
+    let text = format!(
+        "_format_version: \"3.0\"\nservices:\n{}{}",
+        twice.replace("NAME", "a"),
+        twice.replace("NAME", "b")
+    );
+    let report = super::run(&[&text]).expect_err("a problem").to_string();
+    assert_eq!(
+        (report.matches("warning: ").count(), report.matches("already declared").count()),
+        (2, 1),
+        "{report}"
+    );
+}

@@ -97,7 +97,7 @@ gateway.yaml:6:44: topics[0].subscriptions[0].format: unknown value
   hint: expected one of: sns, standard-webhooks
 gateway.yaml:6:65: topics[0].subscriptions[0].timout: unknown field `timout`
   hint: did you mean `timeout`?
-gateway.yaml:7:33: topics[0].subscriptions[1].endpoint: not a URL: relative URL without a base
+gateway.yaml:7:33: topics[0].subscriptions[1].endpoint: not a URL: it does not begin with http://
   hint: write it like http://example.com/path
 gateway.yaml:7:45: topics[0].subscriptions[1].timeout: value should be between 100 and 60000
   hint: 5 is too small
@@ -139,7 +139,13 @@ fn files_of_other_tools_are_recognised() {
             "apiVersion: v1\nkind: ConfigMap\ndata: { kong.yml: x }\n",
             "2:1",
             "Kubernetes",
-            "| retrohook check -",
+            "kubectl get configmap NAME -o jsonpath='{.data.kong\\.yml}' | retrohook check -",
+        ),
+        (
+            "apiVersion: v1\nkind: Secret\nmetadata: { name: gateway }\ndata: { kong: x }\n",
+            "2:1",
+            "Kubernetes",
+            "kubectl get secret gateway -o jsonpath='{.data.kong}' | base64 -d | retrohook check -",
         ),
         (
             "version: '3'\nservices:\n  kong: { image: kong }\n",

@@ -57,7 +57,7 @@ gateway.yaml:9:19: services[0].plugins[0].config.durability: unknown value `stri
 gateway.yaml:11:9: services[0].plugins[0].config.routes[0]: required field missing: `matcher`
   hint: add `matcher`: a regular expression
 gateway.yaml:12:9: services[0].plugins[0].config.routes[1]: expected a mapping, found a string
-  hint: write a mapping
+  hint: write a mapping, which needs `method`, `matcher`
 5 problems
 "#,
     );

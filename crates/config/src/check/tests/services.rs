@@ -49,6 +49,8 @@ services:
 - { name: k, host: x, path: "/a b" }
 "#],
         r#"
+warning: gateway.yaml:10:46: services[7].path: `path` has no effect: `url` says something else
+  hint: as in Kong, the `url` wins: keep one of the two
 gateway.yaml:3:3: services[0]: required field missing: `host`
   hint: add `url: http://host:port`, or `host` and `port`
 gateway.yaml:4:19: services[1].url: not a URL: it does not begin with http://
@@ -88,7 +90,7 @@ gateway.yaml:3:11: services[0].name: invalid value
 gateway.yaml:3:34: services[0].tags[0]: invalid tag
   hint: a tag is a printable text without `,` and `/`
 gateway.yaml:3:46: services[0].id: expected a valid UUID
-  hint: or leave it out: it is then derived from the name
+  hint: write it like `id: 6a7c4d38-7d0e-4f4f-9b58-0f0f2a7a0001`, or leave it out: it is then derived from the name
 3 problems
 "#,
     );

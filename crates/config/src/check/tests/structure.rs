@@ -289,6 +289,8 @@ certificates: [{ cert: x }]
 vaults: [{ name: env }]
 "#],
         r#"
+warning: gateway.yaml:2:13: _workspace: `_workspace` has no effect: it is decK's, and says which Kong the file is for
+  hint: remove the key if decK does not read this file
 gateway.yaml:4:13: _info.defaults: not supported yet
   hint: write the defaults into the entities; `deck file render` does it
 gateway.yaml:5:14: jwt_secrets: not supported yet

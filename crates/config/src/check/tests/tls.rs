@@ -107,7 +107,7 @@ gateway.yaml:7:9: ca_certificates[1].cert: uniqueness violation: 'ca_certificate
 gateway.yaml:8:3: ca_certificates[2]: required field missing: `id`
   hint: add `id`: its id, by which services refer to it
 gateway.yaml:9:9: ca_certificates[3].id: expected a valid UUID
-  hint: or leave it out: it is then derived from the name
+  hint: give it an id of its own, by which services name it, like `id: 6a7c4d38-7d0e-4f4f-9b58-0f0f2a7a0001`; `uuidgen` makes one
 gateway.yaml:11:9: ca_certificates[4].cert: invalid certificate: there is none in PEM
   hint: write it as a block (`cert: |`) from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----
 gateway.yaml:13:9: ca_certificates[5].cert: invalid certificate: its lines are joined, or the text between them is not base64
@@ -147,7 +147,7 @@ gateway.yaml:3:85: services[0].ca_certificates: value must be null
 gateway.yaml:3:86: services[0].ca_certificates[0]: invalid reference 'ca_certificates: 6a7c4d38-7d0e-4f4f-9b58-0f0f2a7a0001' (no such entry in 'ca_certificates')
   hint: add the authority's certificate under the file's `ca_certificates`, with this id
 gateway.yaml:4:86: services[1].ca_certificates[1]: expected a valid UUID
-  hint: or leave it out: it is then derived from the name
+  hint: write the `id` of an entry under the file's `ca_certificates`, which has the certificate: `id: 6a7c4d38-7d0e-4f4f-9b58-0f0f2a7a0001`
 gateway.yaml:4:111: services[1].tls_verify_depth: value should be between 0 and 64
   hint: 65 is too large
 gateway.yaml:5:19: services[2].url: no certificate can be for this host

@@ -158,6 +158,14 @@ fn each_problem_says_where_what_and_what_to_do() {
             "/topic_arn: there is no topic `other` (add `- name: other` to the `topics` of the configuration; there are: changes, orders)".into(),
         ),
         (
+            json!({"topic_arn": "chnages"}),
+            "/topic_arn: there is no topic `chnages` (did you mean `changes`? Else add `- name: chnages` to the `topics` of the configuration)".into(),
+        ),
+        (
+            json!({"topic_arn": "arn:aws:sns:eu-west-1:123456789012:order"}),
+            "/topic_arn: there is no topic `order` (did you mean `orders`? Else add `- name: order` to the `topics` of the configuration)".into(),
+        ),
+        (
             json!({"endpoint": "http://a", "sns_endpoint": "http://b"}),
             "/sns_endpoint: `endpoint` and `sns_endpoint` are different (they are two names of one option: keep one of them)".into(),
         ),
