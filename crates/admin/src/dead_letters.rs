@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
 use delivery::worker::{Handle, RedeliverError, Redrive};
@@ -140,8 +140,9 @@ fn has_reason(row: &Delivery, wanted: Option<&str>) -> bool {
 /// `POST /retrohook/dead-letters/{subscription}/{sequence}/redrive`: one of them.
 pub(crate) async fn redrive_one(
     State(node): State<Node>,
-    Path((subscription, sequence)): Path<(i64, i64)>,
+    numbers: Result<Path<(i64, i64)>, PathRejection>,
 ) -> Result<Json<serde_json::Value>, Error> {
+    let (subscription, sequence) = page::numbers(numbers)?;
     let id = DeliveryId { subscription: SubscriptionId(subscription), position: Position(sequence) };
     let row = read(&node, move |reader| reader.delivery(id)).await?;
     if row.is_none_or(|row| row.death().is_none()) {
@@ -157,8 +158,9 @@ pub(crate) async fn redrive_one(
 /// `POST /retrohook/dead-letters/{subscription}/redrive`: all of a subscription that are dead now.
 pub(crate) async fn redrive_all(
     State(node): State<Node>,
-    Path(subscription): Path<i64>,
+    number: Result<Path<i64>, PathRejection>,
 ) -> Result<Json<serde_json::Value>, Error> {
+    let subscription = page::numbers(number)?;
     let worker = worker(&node, SubscriptionId(subscription))?;
     // One that dies again meanwhile is not sent a third time.
     let until = node.writer.clock().now();

@@ -114,7 +114,8 @@ fn of_json(body: String) -> String {
 fn of_form(body: &str) -> Result<String, Error> {
     let mut fields = form_urlencoded::parse(body.as_bytes());
     let found = fields.find(|(name, _)| name == "config");
-    let (_, text) = found.ok_or_else(no_config)?;
+    let (_, text) =
+        found.ok_or_else(|| if body.contains("_format_version") { as_form() } else { no_config() })?;
     // What is not UTF-8 is decoded to this character, which nobody writes.
     if text.contains(char::REPLACEMENT_CHARACTER) {
         return Err(unreadable(&"it is not UTF-8"));
@@ -165,6 +166,14 @@ fn no_config() -> Error {
     Error::bad_request(
         "expected a declarative configuration",
         "send it as the field `config`: curl -F config=@kong.yml, or as the body with Content-Type: text/yaml",
+    )
+}
+
+/// What curl does with a body of which nobody says what it is.
+fn as_form() -> Error {
+    Error::bad_request(
+        "expected a declarative configuration, and got one under the name of a form (Content-Type: application/x-www-form-urlencoded)",
+        "say that it is YAML: curl --data-binary @kong.yml -H 'Content-Type: text/yaml'; or send it as the field `config`: curl -F config=@kong.yml",
     )
 }
 

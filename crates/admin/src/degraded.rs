@@ -44,9 +44,21 @@ pub(crate) fn with(node: &Node, reads: Option<String>) -> Vec<Degraded> {
     found
 }
 
-/// The store, where room is short or gone.
+/// The store, where it takes nothing any more, or its disk hangs, or room is short or gone.
 fn store(node: &Node, found: &mut Vec<Degraded>) {
     let space = node.writer.space();
+    if node.writer.is_latched() {
+        let cause = "a commit failed, and nothing is taken any more: matching requests get 503, and what was answered and not acknowledged is \
+                     found by the next start; look at the disk of the data directory and at the log, and restart this process";
+        return found.push(Degraded { part: "store".into(), cause: cause.into() });
+    }
+    if let Some(taken) = node.writer.stalled_for() {
+        let cause = format!(
+            "its disk has not answered for {} s: matching requests get 503 until it does; look at the disk of the data directory",
+            taken.as_secs()
+        );
+        return found.push(Degraded { part: "store".into(), cause });
+    }
     let cause = match &space.full {
         Some(cause) => format!("matching requests are refused: {cause}"),
         None if space.is_tight => {

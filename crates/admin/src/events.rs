@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
 use delivery::worker::RedeliverError;
@@ -116,8 +116,9 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
 /// `POST /retrohook/events/{id}/deliveries/{subscription}/redeliver`: sends one delivery again, whatever became of it.
 pub(crate) async fn redeliver(
     State(node): State<Node>,
-    Path((id, subscription)): Path<(String, i64)>,
+    path: Result<Path<(String, i64)>, PathRejection>,
 ) -> Result<Json<serde_json::Value>, Error> {
+    let (id, subscription) = page::numbers(path)?;
     let event = find(&node, &id).await?;
     let subscription = SubscriptionId(subscription);
     let declared = node.declared();

@@ -86,7 +86,7 @@ impl Legacy {
         F: FnOnce(&Self, &mut dyn Changes) -> Result<T, Error> + Send + 'static,
     {
         let legacy = self.clone();
-        self.control.change(move |changes| Ok(job(&legacy, changes))).await?
+        self.control.of("Kong's 0.x Admin API").change(move |changes| Ok(job(&legacy, changes))).await?
     }
 
     fn kind(&self, name: &str) -> Option<&'static dyn PluginKind> {

@@ -1,7 +1,7 @@
 //! Pages of lists: how many, and where the next one begins.
 
-use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query};
 
 use crate::Error;
 
@@ -19,6 +19,32 @@ pub(crate) fn size(limit: Option<usize>) -> usize {
 pub(crate) fn parameters<T>(query: Result<Query<T>, QueryRejection>, known: &str) -> Result<T, Error> {
     match query {
         Ok(Query(parameters)) => Ok(parameters),
-        Err(error) => Err(Error::bad_request(error.body_text(), format!("the parameters are {known}"))),
+        Err(error) => {
+            Err(Error::bad_request(plain(&error.body_text()), format!("the parameters are {known}")))
+        }
     }
+}
+
+/// Numbers in a path: of a subscription, of an event.
+pub(crate) fn numbers<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Error> {
+    let refused = |_| {
+        let hint = "GET /retrohook/subscriptions and /retrohook/dead-letters list the numbers that there are";
+        Error::bad_request("a number in the path is not a whole number".to_owned(), hint)
+    };
+    path.map(|Path(numbers)| numbers).map_err(refused)
+}
+
+/// Words of the libraries that read numbers, and ours.
+const WORDS: [(&str, &str); 4] = [
+    (": invalid digit found in string", "is not a whole number"),
+    (": cannot parse integer from empty string", "has no number"),
+    (": number too large to fit in target type", "is too large"),
+    (": number too small to fit in target type", "is too small"),
+];
+
+/// What is wrong with a query, in words of ours.
+fn plain(text: &str) -> String {
+    let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
+    let found = WORDS.into_iter().find_map(|(theirs, ours)| Some((text.strip_suffix(theirs)?, ours)));
+    found.map_or_else(|| text.to_owned(), |(name, ours)| format!("`{name}` {ours}"))
 }

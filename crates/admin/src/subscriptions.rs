@@ -1,7 +1,7 @@
 //! `/retrohook/subscriptions`: who is owed what, how far they got, and the way back for those that ended.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
 use delivery::worker::{Handle, LastAttempt};
@@ -105,8 +105,11 @@ pub(crate) async fn list(
 }
 
 /// `GET /retrohook/subscriptions/{id}`.
-pub(crate) async fn one(State(node): State<Node>, Path(id): Path<i64>) -> Result<Json<View>, Error> {
-    let (id, seer) = (SubscriptionId(id), node.clone());
+pub(crate) async fn one(
+    State(node): State<Node>,
+    number: Result<Path<i64>, PathRejection>,
+) -> Result<Json<View>, Error> {
+    let (id, seer) = (SubscriptionId(page::numbers(number)?), node.clone());
     let seen = read(&node, move |reader| {
         let found = reader.subscriptions()?.into_iter().find(|known| known.id == id);
         found.map(|known| Seen::of(&seer, reader, known)).transpose()
@@ -118,9 +121,9 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<i64>) -> Result
 /// `POST /retrohook/subscriptions/{id}/enable`: a pending or disabled subscription gets what it is still owed.
 pub(crate) async fn enable(
     State(node): State<Node>,
-    Path(id): Path<i64>,
+    number: Result<Path<i64>, PathRejection>,
 ) -> Result<Json<serde_json::Value>, Error> {
-    let id = SubscriptionId(id);
+    let id = SubscriptionId(page::numbers(number)?);
     if node.declared().subscription(id).is_none() {
         return Err(missing(id));
     }

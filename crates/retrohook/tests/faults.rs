@@ -437,6 +437,9 @@ fn a_failed_sync_latches_until_the_restart() {
     let (code, status) = scene.admin().status();
     assert_eq!((code, status["retrohook"]["store"].as_str()), (503, Some("latched")), "{status}");
     assert_eq!(status["database"]["reachable"], false);
+    let degraded = status["retrohook"]["degraded"].as_array().expect("a list");
+    let store = degraded.iter().find(|one| one["part"] == "store").expect("the store is among them");
+    assert!(store["cause"].as_str().is_some_and(|cause| cause.contains("restart this process")), "{store}");
     assert_eq!(scene.admin().metric("retrohook_latched"), Some(1.0));
     assert!(scene.admin().metric("retrohook_failed_commits_total") >= Some(1.0));
     scene.upstream.release();

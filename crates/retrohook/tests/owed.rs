@@ -114,6 +114,15 @@ fn the_list_of_subscriptions_has_filters_and_pages() {
     ] {
         assert_eq!(admin.get(path).status, status, "{path}");
     }
+    for (path, said) in [
+        ("/retrohook/subscriptions?limit=many", "`limit` is not a whole number"),
+        ("/retrohook/dead-letters?subscription=99999999999999999999", "`subscription` is too large"),
+        ("/retrohook/events?before=", "`before` has no number"),
+        ("/retrohook/subscriptions/x", "a number in the path is not a whole number"),
+    ] {
+        let answer = admin.get(path);
+        assert_eq!((answer.status, answer.json()["message"].as_str()), (400, Some(said)), "{path}");
+    }
     scene.take_gateway().terminate();
     let whole = scene.setup.config.clone();
     scene.setup.config = whole.lines().filter(|line| !line.contains("/never")).collect::<Vec<_>>().join("\n");

@@ -38,10 +38,7 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory cannot be used.
-    #[error(
-        "cannot create or write the data directory {}: let this user write there, or choose another with --data-dir",
-        dir.display()
-    )]
+    #[error("cannot create or write the data directory {}: {}", dir.display(), remedy(dir, source))]
     Directory {
         /// Which.
         dir: PathBuf,
@@ -125,7 +122,7 @@ pub enum OpenError {
         found: i32,
     },
     /// The disk has no room for what a start must write.
-    #[error("the disk of the data directory {} is full: make room and start again, nothing is lost", dir.display())]
+    #[error("the disk of the data directory {} is full: make room there and start again, nothing is lost", dir.display())]
     Full {
         /// The directory.
         dir: PathBuf,
@@ -219,12 +216,48 @@ fn look_into(files: Files) -> Result<Arc<dyn Reader>, OpenError> {
 }
 
 fn claim(dir: &Path) -> Result<DataDir, OpenError> {
-    let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
+    let unusable = |source| unusable(dir, source);
     make_directory(dir, sync_directory).map_err(unusable)?;
     DataDir::claim(dir).map_err(|error| match error {
         TryLockError::WouldBlock => OpenError::InUse { dir: dir.to_owned() },
         TryLockError::Error(source) => unusable(source),
     })
+}
+
+/// The directory could not be used.
+fn unusable(dir: &Path, source: io::Error) -> OpenError {
+    let dir = dir.to_owned();
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            OpenError::Full { dir, source: source.into() }
+        }
+        _ => OpenError::Directory { dir, source },
+    }
+}
+
+/// What to do about a directory that cannot be used.
+fn remedy(dir: &Path, error: &io::Error) -> String {
+    const ANOTHER: &str = "choose another with --data-dir";
+    let in_the_way = dir.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir());
+    match (error.kind(), in_the_way) {
+        (_, Some(file)) if file == dir => {
+            format!("it is a file, and data needs a directory: {ANOTHER}, or move the file away")
+        }
+        (_, Some(file)) => {
+            format!(
+                "{} is a file, and cannot have a directory in it: {ANOTHER}, or move the file away",
+                file.display()
+            )
+        }
+        (io::ErrorKind::PermissionDenied, _) => {
+            let user = rustix::process::geteuid().as_raw();
+            format!("let the user that this process runs as (uid {user}) write there, or {ANOTHER}")
+        }
+        (io::ErrorKind::ReadOnlyFilesystem, _) => {
+            format!("its file system is mounted for reading only: {ANOTHER}, or mount that one for writing")
+        }
+        _ => format!("see why the system refuses it, or {ANOTHER}"),
+    }
 }
 
 /// Makes a directory and all that are missing above it, each durable before what is in it: an entry that is not synced is gone after a
@@ -304,7 +337,7 @@ fn refuse_emptied(files: &Files) -> Result<(), OpenError> {
 
 /// The write connection, to a database of this version.
 fn open_database(files: &Files) -> Result<Connection, OpenError> {
-    create_file(files).map_err(|source| OpenError::Directory { dir: files.dir.clone(), source })?;
+    create_file(files).map_err(|source| unusable(&files.dir, source))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut database = Connection::open_with_flags(&files.database, flags).map_err(failing(files, "open"))?;
     // What is refused here is left as it is; closing would move its log into it.
@@ -419,7 +452,7 @@ fn enter(
     let (incarnation, transaction) = note().map_err(failing(files, "write to"))?;
     let alive = data_dir.enter(incarnation).map_err(|error| match error {
         TryLockError::WouldBlock => OpenError::InUse { dir: files.dir.clone() },
-        TryLockError::Error(source) => OpenError::Directory { dir: files.dir.clone(), source },
+        TryLockError::Error(source) => unusable(&files.dir, source),
     })?;
     transaction.commit().map_err(failing(files, "write to"))?;
     Ok((incarnation, alive))

@@ -61,8 +61,8 @@ fn a_directory_that_cannot_be_made_is_named() {
     std::fs::write(store.dir(), "a file is in the way").unwrap();
     assert_eq!(
         store.refusal(),
-        "cannot create or write the data directory TMP/data: let this user write there, or choose another with \
-         --data-dir"
+        "cannot create or write the data directory TMP/data: it is a file, and data needs a directory: choose another with \
+         --data-dir, or move the file away"
     );
 }
 
