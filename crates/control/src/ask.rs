@@ -11,6 +11,11 @@ use crate::{Edit, Refusal, Whole};
 
 /// What changes a configuration: a job sees one after the other, and nothing changes meanwhile.
 pub trait Changes {
+    /// Through which API the changes come that follow: for log lines.
+    fn asked_by(&mut self, api: &'static str) {
+        let _ = api;
+    }
+
     /// What is served.
     fn whole(&self) -> &Whole;
 
@@ -67,6 +72,8 @@ type Hand = dyn Fn(Job) -> Result<(), NotApplied> + Send + Sync;
 pub struct Control {
     served: Arc<RwLock<Arc<Whole>>>,
     hand: Arc<Hand>,
+    /// Which API asks.
+    api: &'static str,
 }
 
 impl fmt::Debug for Control {
@@ -78,7 +85,13 @@ impl fmt::Debug for Control {
 impl Control {
     /// Over what hands jobs to whoever changes the configuration.
     pub fn new(whole: Whole, hand: impl Fn(Job) -> Result<(), NotApplied> + Send + Sync + 'static) -> Self {
-        Self { served: Arc::new(RwLock::new(Arc::new(whole))), hand: Arc::new(hand) }
+        Self { served: Arc::new(RwLock::new(Arc::new(whole))), hand: Arc::new(hand), api: "an API" }
+    }
+
+    /// The same, for an API: log lines name it beside each change.
+    #[must_use]
+    pub fn of(&self, api: &'static str) -> Self {
+        Self { api, ..self.clone() }
     }
 
     /// What is served now.
@@ -101,7 +114,9 @@ impl Control {
         F: FnOnce(&mut dyn Changes) -> Result<T, NotApplied> + Send + 'static,
     {
         let (done, result) = oneshot::channel();
+        let api = self.api;
         (self.hand)(Box::new(move |changes| {
+            changes.asked_by(api);
             // Whoever asked may have gone.
             let _ = done.send(job(changes));
         }))?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use entities::field::Path;
 use entities::{Entity, FieldError, Flaw, Item, Kind, OnKind, Origin, Set};
-use event::size::Size;
 use storage::StoreError;
 use uuid::Uuid;
 
@@ -278,7 +277,7 @@ fn moved(before: &Entity, now: &Entity) -> Option<FieldError> {
 /// What the store would refuse.
 fn large(one: &Entity) -> Option<FieldError> {
     let StoreError::TooLarge { bytes, limit, .. } = rows::row(one).admit().err()? else { return None };
-    let message = format!("it has {}; no more than {} are kept", Size(bytes as u64), Size(limit as u64));
+    let message = format!("it has {bytes} bytes; no more than {limit} are kept");
     Some(Flaw::invalid(message, "make it smaller").at(Path::default()))
 }
 

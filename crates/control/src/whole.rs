@@ -228,6 +228,11 @@ impl Whole {
         }
     }
 
+    /// What messages call an entity; `None` if there is none of this kind and id.
+    pub fn label(&self, kind: Kind, id: Uuid) -> Option<String> {
+        find(&self.all, kind, id).map(|(_, label)| label)
+    }
+
     /// Who of all refers to the entity: kind and label of each.
     pub fn users(&self, kind: Kind, id: Uuid) -> Vec<(Kind, String)> {
         let target = find(&self.all, kind, id).map_or(references::Target::Id(id), |(target, _)| target);

@@ -16,7 +16,7 @@ impl fmt::Display for Size {
         };
         let whole = bytes >> shift;
         // Tenths are cut and not rounded: what is just below a limit is not shown as the limit.
-        let tenths = u128::from(bytes - (whole << shift)) * 10 >> shift;
+        let tenths = (u128::from(bytes - (whole << shift)) * 10) >> shift;
         if tenths == 0 { write!(f, "{whole} {unit}") } else { write!(f, "{whole}.{tenths} {unit}") }
     }
 }

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::cli::CheckArgs;
 use crate::clock::WallClock;
+use crate::node::{reach, settings};
 use crate::report;
 
 /// What to do about routes that pass each check and cannot be compiled together.
@@ -54,6 +55,13 @@ fn files(paths: &[&PathBuf], args: &CheckArgs) -> bool {
     match config::load(paths, &options) {
         Ok(config) => {
             warnings(&config);
+            match settings::allowed(&args.allow) {
+                Ok(allow) => reach::closed(&config, &allow).iter().for_each(|closed| warning(closed)),
+                Err(error) => {
+                    report::failure("cannot check", &error);
+                    return false;
+                }
+            }
             if let Err(error) = compile(&config) {
                 report::failure("the configuration cannot be compiled", &error);
                 report::problem(&format!("  hint: {TOO_LARGE}"));
@@ -81,9 +89,11 @@ fn compile(config: &config::Config) -> Result<(), CompileError<Infallible>> {
 
 /// Says what is allowed and probably not meant.
 pub fn warnings(config: &config::Config) {
-    for warning in &config.warnings {
-        report::problem(&format!("warning: {warning}"));
-    }
+    config.warnings.iter().for_each(|found| warning(&found.to_string()));
+}
+
+fn warning(text: &str) {
+    report::problem(&format!("warning: {text}"));
 }
 
 fn data(dir: &Path) -> bool {
@@ -126,9 +136,18 @@ fn no_store(dir: &Path) -> Option<String> {
             Some(format!("there is no directory {shown}\n  hint: {remedy}"))
         }
         Ok(found) if !found.is_dir() => Some(format!("{shown} is not a directory\n  hint: {remedy}")),
-        // What else may be wrong is found when it is opened.
-        _ => (!stores::sqlite::database(dir).exists() && !is_gone(dir))
-            .then(|| format!("there is no store in {shown}\n  hint: {remedy}")),
+        _ => match std::fs::File::open(stores::sqlite::database(dir)) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(format!(
+                "this user (uid {}) may not read {shown}: whether there is a store, and how it is, cannot be told\n  hint: run the check as \
+                 the user of the gateway: `sudo -u USER retrohook check --data {shown}`",
+                rustix::process::geteuid().as_raw()
+            )),
+            Err(error) if error.kind() == ErrorKind::NotFound && !is_gone(dir) => {
+                Some(format!("there is no store in {shown}\n  hint: {remedy}"))
+            }
+            // What else may be wrong is found when it is opened.
+            _ => None,
+        },
     }
 }
 
@@ -151,14 +170,16 @@ fn damaged(dir: &Path) -> String {
     )
 }
 
+/// A number of things: `1 route`, `2 routes`.
+pub fn count(number: u64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
 /// What a configuration holds, in one line.
 pub fn summary(set: &Set, served: &Served) -> String {
-    let count = |number: usize, one: &str| match number {
-        1 => format!("1 {one}"),
-        _ => format!("{number} {one}s"),
-    };
     let rules = served.routes.iter().flat_map(|route| &route.plugins);
     let rules: HashSet<_> = rules.map(Arc::as_ptr).collect();
+    let count = |number: usize, one: &str| count(number as u64, one);
     let some = |number: usize, one: &str| (number > 0).then(|| count(number, one));
     let authorities = some(set.ca_certificates.len(), "CA certificate");
     let consumers = some(set.consumers.len(), "consumer");

@@ -12,7 +12,7 @@ mod listen;
 mod value;
 
 pub use listen::Listen;
-use value::{account_id, misplaced_file, region, seconds, size, switch};
+use value::{account_id, misplaced_file, region, seconds, size, switch, workers};
 
 /// An API gateway that gives webhooks to any HTTP service that has none.
 ///
@@ -78,7 +78,7 @@ Examples:
   retrohook check gateway.yaml
   retrohook check kong.yaml topics.yaml            files that are run together are checked together
   retrohook check -c kong.yaml -c topics.yaml      the same
-  helm template . | retrohook check -              what comes on the standard input
+  retrohook check - < gateway.yaml                 what comes on the standard input
   retrohook check --strict gateway.yaml            variables that are not set are problems, as at a start
   retrohook check --skip-unsupported kong.yaml     what is left when plug-ins that are not served are left out
   retrohook check --data /var/lib/retrohook        all of a data directory, also while a gateway uses it";
@@ -152,6 +152,29 @@ impl SkipArgs {
     }
 }
 
+/// Where deliveries may go beside public addresses.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AllowArgs {
+    /// Deliver to private and loopback addresses too. Link-local addresses stay closed (--allow-endpoints CIDR opens them), and so do
+    /// the metadata addresses of clouds, which nothing opens.
+    #[arg(
+        long,
+        env = "RETROHOOK_ALLOW_PRIVATE_ENDPOINTS",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true,
+        action = ArgAction::Set,
+        value_parser = switch
+    )]
+    pub allow_private_endpoints: bool,
+    /// Deliver to this network or host name too; may be repeated.
+    #[arg(long, value_name = "CIDR|NAME", env = "RETROHOOK_ALLOW_ENDPOINTS", value_delimiter = ',')]
+    pub allow_endpoints: Vec<String>,
+}
+
 /// Node settings: what is true of this process, not of the configuration.
 #[derive(Clone, Debug, Args)]
 pub struct NodeArgs {
@@ -203,7 +226,7 @@ pub struct NodeArgs {
     #[arg(long, value_name = "ORIGIN", env = "RETROHOOK_ALLOW_ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<Origin>,
     /// Threads that serve requests; one a core if not given.
-    #[arg(long, value_name = "N", env = "RETROHOOK_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", env = "RETROHOOK_WORKERS", value_parser = workers)]
     pub workers: Option<u16>,
     /// The account in ARNs.
     #[arg(long, value_name = "ID", env = "RETROHOOK_ACCOUNT_ID", default_value = "000000000000", value_parser = account_id)]
@@ -211,24 +234,9 @@ pub struct NodeArgs {
     /// The region in ARNs.
     #[arg(long, value_name = "REGION", env = "RETROHOOK_REGION", default_value = "us-east-1", value_parser = region)]
     pub region: String,
-    /// Deliver to private and loopback addresses too. Link-local addresses stay closed (--allow-endpoints CIDR opens them), and so do
-    /// the metadata addresses of clouds, which nothing opens.
-    #[arg(
-        long,
-        env = "RETROHOOK_ALLOW_PRIVATE_ENDPOINTS",
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value = "false",
-        default_missing_value = "true",
-        hide_default_value = true,
-        action = ArgAction::Set,
-        value_parser = switch
-    )]
-    pub allow_private_endpoints: bool,
-    /// Deliver to this network or host name too; may be repeated.
-    #[arg(long, value_name = "CIDR|NAME", env = "RETROHOOK_ALLOW_ENDPOINTS", value_delimiter = ',')]
-    pub allow_endpoints: Vec<String>,
+    /// Where deliveries may go.
+    #[command(flatten)]
+    pub allow: AllowArgs,
     /// Below this much free space on the data directory's disk, matching requests are refused: bytes, or with KiB, MiB, GiB, TiB.
     #[arg(long, value_name = "SIZE", env = "RETROHOOK_MIN_FREE", default_value = "256MiB", value_parser = size)]
     pub min_free: u64,
@@ -267,6 +275,9 @@ pub struct CheckArgs {
     /// What becomes of plug-ins that are not served.
     #[command(flatten)]
     pub skip: SkipArgs,
+    /// Where deliveries may go: with what `run` is given, only endpoints that stay closed are warned of.
+    #[command(flatten)]
+    pub allow: AllowArgs,
     /// Look for damage in a data directory, all of it.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

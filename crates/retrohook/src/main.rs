@@ -27,7 +27,12 @@ fn main() -> ExitCode {
     let _failpoints = storage::failpoint::setup();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error),
+        Err(error) => {
+            if asks_for_json() {
+                output::write_as(cli::LogFormat::Json);
+            }
+            return refuse(&error);
+        }
     };
     match cli.command {
         Command::Run(args) => node::run(*args),
@@ -39,6 +44,14 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Whether a command line that is not understood asks for JSON, as far as can be seen.
+fn asks_for_json() -> bool {
+    let mut words = std::env::args().skip_while(|word| word != "run");
+    let by_flag = words.any(|word| word == "--log-format=json")
+        || std::env::args().collect::<Vec<_>>().windows(2).any(|pair| pair == ["--log-format", "json"]);
+    by_flag || std::env::var("RETROHOOK_LOG_FORMAT").is_ok_and(|format| format == "json")
 }
 
 /// Says what is wrong with the command line, or the help that was asked for. clap quotes values, and one may be a misplaced secret.

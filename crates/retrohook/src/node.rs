@@ -6,7 +6,7 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use admin::reload::{Reloads, reloads};
 use control::{Control, Dangling, Merged, OtherId, Reference, Whole};
 use entities::{Entity, Plugin, Served, Set};
 use event::timestamp::Clock;
-use gateway::Gateway;
+use gateway::{Cut, Gateway};
 use listener::unix::UnixError;
 use storage::vital::{self, Death, Deaths};
 use storage::writer::STALLED_AFTER;
@@ -35,12 +35,13 @@ mod files;
 mod laps;
 mod ledger;
 mod named;
-mod reach;
+pub mod reach;
+mod refused;
 mod reload;
 mod remembered;
 mod remote;
 mod serving;
-mod settings;
+pub mod settings;
 mod signals;
 mod sockets;
 
@@ -70,7 +71,7 @@ pub enum StartError {
     )]
     NoConfiguration,
     /// A listener's address cannot be bound.
-    #[error("cannot listen on {address}: change {setting}, or stop what listens there")]
+    #[error("cannot listen on {address} ({setting}): {}", refused::unbound(setting, *address, source))]
     Listen {
         /// The flag.
         setting: &'static str,
@@ -106,6 +107,15 @@ pub enum StartError {
     /// The data directory.
     #[error("cannot use the data directory (--data-dir)")]
     Store(#[source] Box<dyn Error + Send + Sync>),
+    /// The disk of the data directory.
+    #[error("{advice}")]
+    NoRoom {
+        /// How much there is, how much is needed, and what to do.
+        advice: String,
+        /// What could not be written.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// Anything else, ours or the system's.
     #[error("cannot {what}")]
     Part {
@@ -120,6 +130,16 @@ pub enum StartError {
 impl StartError {
     fn part<E: Into<Box<dyn Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Part { what, source: source.into() }
+    }
+
+    /// With advice where the disk of the data directory is full, whatever it was that found no room.
+    fn on_disk(self, dir: &Path, min_free: u64) -> Self {
+        match self {
+            Self::Store(source) | Self::Part { source, .. } if refused::is_for_want_of_room(&*source) => {
+                Self::NoRoom { advice: refused::without_room(dir, min_free), source }
+            }
+            other => other,
+        }
     }
 }
 
@@ -138,12 +158,15 @@ const PART_DIED: u8 = 70;
 pub fn run(args: RunArgs) -> ExitCode {
     // Without the thread, lines are written by whoever has them.
     let output = output::Queue::start();
+    output::write_as(args.node.log_format);
     logs::init(args.node.log_format);
     logs::log_panics();
     if let Err(error) = output {
         tracing::warn!(%error, "no thread for the output: whoever does not read it can stop this process");
     }
-    let code = match Node::start(args) {
+    let (dir, min_free) = (args.node.data_dir.clone(), args.node.min_free);
+    let started = Node::start(args).map_err(|error| error.on_disk(&dir, min_free));
+    let code = match started {
         Ok(node) => node.serve(),
         Err(error) => {
             report::failure("did not start", &error);
@@ -193,7 +216,7 @@ impl Node {
         let compiler = Compiler::new(&names, hubs.clone(), &ledger, clock.clone(), roots.clone());
         let (config, whole, other_ids) = declared(&files, given, &mut ledger, &compiler)?;
         report::entry("data", &format!("{} ({})", node.data_dir.display(), ledger.history()?));
-        let reach = sockets.reach(node.hub_url.clone());
+        let reach = sockets.reach(node.hub_url.clone(), allow.clone());
         warn(reach::warnings(&config, &reach));
         let calls = Calls { allow, names: resolver, roots, descriptors: &descriptors };
         let hub = settings::hub(names, &reach, &descriptors);
@@ -294,15 +317,30 @@ impl Parts {
         }
         delivering.drain(patience);
         serving.drain_apis(patience);
-        if let Some(gateway) = gateway
-            && let Err(error) = gateway.join(patience)
-        {
-            tracing::error!(%error, "a core failed");
+        match gateway.map(|gateway| gateway.join(patience)).transpose() {
+            Ok(cut) => say_cut(cut.unwrap_or_default(), patience),
+            Err(error) => tracing::error!(%error, "a core failed"),
         }
         serving.join_apis();
         delivering.join();
         serving.stop_admin(left(deadline).max(LAST_ANSWERS));
         ledger.close(left(deadline + STALLED_AFTER).max(LAST_COMMIT))
+    }
+}
+
+/// Says what the deadline has cut off, if anything.
+fn say_cut(cut: Cut, patience: Duration) {
+    let Cut { requests, exchanges } = cut;
+    if requests + exchanges > 0 {
+        tracing::warn!(
+            requests,
+            exchanges,
+            patience_seconds = patience.as_secs(),
+            "the drain's deadline (--drain-timeout) cut off {} whose client got no whole answer, and {} that matched a rule and may go on at the \
+             service: where it was sent, its event is `unknown`, with the reason `drain_deadline`",
+            check::count(requests, "request"),
+            check::count(exchanges, "exchange")
+        );
     }
 }
 

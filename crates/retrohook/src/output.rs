@@ -11,6 +11,12 @@ use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use event::timestamp::Clock;
+use serde_json::{Map, Value, json};
+
+use crate::cli::LogFormat;
+use crate::clock::WallClock;
+
 /// What may wait to be written, in bytes. One more line is dropped.
 const MAX_WAITING: usize = 4 << 20;
 
@@ -23,7 +29,29 @@ pub enum Stream {
     Err,
 }
 
-/// The queue of a running node. Output is the process's, so this is, too.
+/// How a running node writes. Output is the process's, so this is, too.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// From now on all that is said is written so. A second call is without effect.
+pub fn write_as(format: LogFormat) {
+    // Whoever was first has it.
+    let _ = FORMAT.set(format);
+}
+
+/// Whether all that is said is JSON.
+pub fn is_json() -> bool {
+    FORMAT.get() == Some(&LogFormat::Json)
+}
+
+/// A JSON object as the log has them, with its line's end.
+pub fn object(level: &str, message: &str, more: Map<String, Value>) -> String {
+    let mut fields = Map::from_iter([("message".to_owned(), message.into())]);
+    fields.extend(more);
+    let object = json!({ "timestamp": WallClock.now().to_string(), "level": level, "fields": fields, "target": "retrohook" });
+    format!("{object}\n")
+}
+
+/// The queue of a running node.
 static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
 
 /// Writes text, which ends with a line's end, at once or by the thread that has the output. Never fails and never panics; waits for a
@@ -134,7 +162,7 @@ impl Queue {
         let lost = std::mem::take(&mut self.state().lost);
         let told = match lost {
             0 => Ok(()),
-            lost => write(Stream::Err, format!("retrohook: {lost} lines of output were lost: whoever reads them was too slow, had ended, or had no space\n").as_bytes()),
+            lost => write(Stream::Err, said_lost(lost).as_bytes()),
         };
         if told.is_err() {
             self.state().lost += lost;
@@ -146,6 +174,16 @@ impl Queue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn said_lost(lost: u64) -> String {
+    let text = format!(
+        "{lost} lines of output were lost: whoever reads them was too slow, had ended, or had no space"
+    );
+    match is_json() {
+        true => object("WARN", &text, Map::new()),
+        false => format!("retrohook: {text}\n"),
     }
 }
 

@@ -255,6 +255,7 @@ fn warned(subscription: &str, flags: &[&str]) -> String {
         "_format_version: \"3.0\"\ntopics:\n- name: changes\n  subscriptions:\n  - {{ protocol: http, {subscription} }}\n"
     );
     let mut setup = Setup::new(RETROHOOK, config);
+    setup.flags.push("--allow-endpoints=192.0.2.0/24".into());
     setup.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
     let process = setup.start();
     process.output()
@@ -289,7 +290,7 @@ fn a_doubt_is_told_and_refuses_nothing() {
     let checked = retrohook(&["check", file.to_str().expect("UTF-8")]);
     assert!(checked.status.success(), "{checked:?}");
     let told = String::from_utf8_lossy(&checked.stderr).into_owned();
-    for words in ["below `/mockbin` repeated", "`region` has no effect"] {
+    for words in ["matches only paths that repeat `/mockbin`", "`region` has no effect"] {
         for output in [&told, &process.output()] {
             let line = output.lines().find(|line| line.contains(words));
             let line = line.unwrap_or_else(|| panic!("{words} in:\n{output}"));
@@ -359,6 +360,69 @@ fn logs_are_json_where_that_is_asked_for() {
             let parsed = serde_json::from_str::<serde_json::Value>(line);
             assert!(parsed.is_ok_and(|line| line.is_object()), "no JSON: {line}");
         }
+    }
+}
+
+/// Every line is one of the log's objects; those of this level.
+#[track_caller]
+fn objects(output: &str, level: &str) -> Vec<String> {
+    let lines = output.lines().map(|line| {
+        let object: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        assert!(object["timestamp"].is_string() && object["target"].is_string(), "{line}");
+        let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+        (text(&object["level"]), text(&object["fields"]["message"]))
+    });
+    let lines: Vec<_> = lines.collect();
+    lines.into_iter().filter(|(found, _)| found == level).map(|(_, message)| message).collect()
+}
+
+#[test]
+fn both_streams_are_json_from_the_first_line_to_the_last() {
+    let subscription = "endpoint: \"https://hooks.example.com/x\"";
+    let config = Profiles::default().yaml().replace(
+        "protocol: http, endpoint: \"{receiver}\"",
+        "protocol: https, endpoint: \"https://hooks.example.com/x\"",
+    );
+    let mut scene = Scene::prepare(RETROHOOK, &config.replace("confirm: skip", "confirm: required"));
+    assert!(scene.setup.config.contains(subscription));
+    scene.setup.flags.extend(["--log-format=json", "--admin-listen=0.0.0.0:0"].map(str::to_owned));
+    scene.start_gateway();
+    scene.reload("services: [");
+    let mut gateway = scene.take_gateway();
+    gateway.signal(rustix::process::Signal::TERM);
+    assert!(gateway.wait().success());
+    let output = gateway.output();
+    let said = objects(&output, "INFO");
+    for line in [concat!("retrohook ", env!("CARGO_PKG_VERSION")), "hub-public off", "stopped"] {
+        assert!(said.iter().any(|said| said == line), "no {line} in {said:?}");
+    }
+    let warnings = objects(&output, "WARN");
+    assert!(
+        warnings.iter().any(|said| said.starts_with("--admin-listen") && said.contains("\n  hint: ")),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings.iter().any(|said| said.contains("messages to https://hooks.example.com/x name")),
+        "{warnings:?}"
+    );
+    let errors = objects(&output, "ERROR");
+    assert!(errors.iter().any(|said| said.starts_with("not reloaded: ")), "{errors:?}");
+    assert!(
+        errors.iter().any(|said| said.contains("retrohook.yaml:1:") && said.contains("\n  hint: ")),
+        "{errors:?}"
+    );
+
+    // What does not start says so, too; and what is not understood at all.
+    for flags in [&["--hub-url=x"][..], &["--workers=x"], &["--no-such-flag"], &["-c", "/no/such/file"]] {
+        let output = std::process::Command::new(RETROHOOK)
+            .args(["run", "--log-format=json"])
+            .args(flags)
+            .output()
+            .expect("it starts");
+        assert!(!output.status.success());
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
+        assert!(!objects(&text, "ERROR").is_empty(), "{flags:?}: {text}");
     }
 }
 

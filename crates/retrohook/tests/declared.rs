@@ -160,7 +160,9 @@ fn one_that_is_taken_out_hears_nothing_more_and_put_back_gets_what_it_missed() {
 
     let printed = edit(&mut scene, &line, "");
     assert!(
-        printed.contains("no longer in the configuration: what it is owed is dropped after a day"),
+        printed.contains(
+            "no longer in the configuration: it is owed nothing; what it misses from now on is kept for a day"
+        ),
         "{printed}"
     );
     put(&scene, 2);

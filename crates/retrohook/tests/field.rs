@@ -120,7 +120,8 @@ fn a_variable_that_is_not_set_ends_a_start_and_is_a_warning_of_check() {
         let done = check(words, FILE);
         let stderr = String::from_utf8_lossy(&done.stderr);
         assert_eq!(done.status.code(), Some(code), "{words:?}: {stderr}");
-        assert_eq!(stderr.contains(said), words.len() > 1, "{words:?}: {stderr}");
+        // Beside problems, too.
+        assert!(stderr.contains(said), "{words:?}: {stderr}");
         assert!(stderr.contains("standard input:"), "{stderr}");
     }
 }

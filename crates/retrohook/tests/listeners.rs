@@ -318,6 +318,8 @@ fn listeners_that_are_open_to_others_are_warned_of() {
         assert!(output.contains(&format!("warning: {setting} ")), "{output}");
     }
     assert!(output.contains("unix:/path/of/a.sock"), "{output}");
+    assert!(output.contains("replace the whole configuration (POST /config)"), "{output}");
+    assert!(output.contains("delete topics and queues"), "{output}");
     assert!(!start(&[]).output().contains("asks for no password"));
 }
 

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::size::Size;
-
 /// A result of the store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -41,7 +39,7 @@ pub enum StoreError {
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// Something is larger than the store takes; nothing of the change was kept.
-    #[error("{what} has {}; the store takes no more than {}: make it smaller, or split it", Size(*bytes as u64), Size(*limit as u64))]
+    #[error("{what} has {bytes} bytes; the store takes no more than {limit}: make it smaller, or split it")]
     TooLarge {
         /// What it is, by its kind and its id.
         what: String,

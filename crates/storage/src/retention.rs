@@ -182,11 +182,11 @@ mod tests {
         let said = |room| limits.admit(room).unwrap_err().to_string();
         assert_eq!(
             said(room(1_000, 0, 0)),
-            "the store has no space left: it holds 1000 bytes, its limit (--max-store) is 1000"
+            "the store has no space left: it holds 1000 bytes, its limit (--max-store) is 1000 bytes"
         );
         assert_eq!(
             said(room(0, 9, 90)),
-            "the store has no space left: the disk has 99 bytes left for it, 100 are kept free (--min-free)"
+            "the store has no space left: the disk has 99 bytes left for it, 100 bytes are kept free (--min-free)"
         );
     }
 }

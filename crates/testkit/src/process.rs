@@ -228,7 +228,10 @@ impl Process {
     pub fn listeners(&self) -> BTreeMap<String, String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let words = lines.iter().filter_map(|line| {
-            let mut words = line.split_whitespace();
+            // As a line, or as the message of a JSON object.
+            let object: Option<serde_json::Value> = serde_json::from_str(line).ok();
+            let message = object.as_ref().and_then(|object| object["fields"]["message"].as_str());
+            let mut words = message.unwrap_or(line).split_whitespace();
             Some((words.next()?.to_owned(), words.next().unwrap_or_default().to_owned()))
         });
         words.filter(|(name, _)| LISTENERS.contains(&name.as_str())).collect()

@@ -105,6 +105,7 @@ async fn call(context: &Context<'_>, action: &str) -> Result<String, Error> {
         _ => {}
     }
     let Some(control) = context.control else { return Err(Error::unknown_action(action, &UNCHANGING)) };
+    let control = &control.of("the SNS API");
     match action {
         "CreateTopic" => create_topic::call(context, control).await,
         "DeleteTopic" => delete_topic::call(context, control).await,

@@ -116,8 +116,10 @@ impl Context<'_> {
     }
 
     /// Who changes queues.
-    fn control(&self) -> Result<&Control, Error> {
-        self.control.ok_or_else(|| Error::refused("Nothing is changed through this listener.".into()))
+    fn control(&self) -> Result<Control, Error> {
+        let control =
+            self.control.ok_or_else(|| Error::refused("Nothing is changed through this listener.".into()))?;
+        Ok(control.of("the SQS API"))
     }
 
     fn url_of(&self, queue: &str) -> String {

@@ -50,16 +50,30 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((digits.trim().parse().ok()?, &text[digits.len()..]))
 }
 
+/// A number of threads.
+pub(super) fn workers(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|number| (1..=1_024).contains(number));
+    number.ok_or_else(|| "write a whole number from 1 to 1024, or leave it out for one thread a core".into())
+}
+
 /// Twelve digits.
 pub(super) fn account_id(text: &str) -> Result<String, String> {
     let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { Ok(text.to_owned()) } else { Err("an account id has twelve digits".into()) }
+    if digits {
+        Ok(text.to_owned())
+    } else {
+        Err("an account id has twelve digits, like 000000000000".into())
+    }
 }
 
 /// Letters, digits and hyphens.
 pub(super) fn region(text: &str) -> Result<String, String> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if plain { Ok(text.to_owned()) } else { Err("a region looks like us-east-1".into()) }
+    if plain {
+        Ok(text.to_owned())
+    } else {
+        Err("a region has letters, digits and hyphens, like us-east-1".into())
+    }
 }
 
 /// Refuses a file that `run` was given without `-c`.

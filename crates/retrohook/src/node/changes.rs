@@ -2,25 +2,23 @@
 
 use std::collections::HashMap;
 
-use control::{Adopted, Dangling, How, HubChange, HubEntity, Reference};
+use control::{Adopted, Dangling, Edit, HubChange, HubEntity, Reference, Whole};
 use delivery::endpoint::shown;
-use entities::{Entity, Plugin};
+use entities::{Entity, Kind, Plugin};
 use pipeline::ConfigProblem;
 use storage::entities::{Entities, Subscription, SubscriptionId, SubscriptionState};
+
+mod owed;
+
+pub use owed::{Before, Owed};
 
 /// More changes of one reload are counted and not named.
 const MOST_NAMED: usize = 20;
 
 /// What a reload changed of topics, queues and subscriptions, a line each.
-pub fn described(changes: &[HubChange]) -> Vec<String> {
-    let line = |HubChange { what, how }: &HubChange| {
-        let how = match how {
-            How::Added => "is new",
-            How::Removed => "is gone",
-            How::Changed => "has other settings",
-        };
-        format!("{} {how}", name(what))
-    };
+pub fn described(changes: &[HubChange], owed: &Owed<'_>) -> Vec<String> {
+    let changes = owed.without_former_names(changes);
+    let line = |change: &&HubChange| format!("{} {}", name(&change.what), owed.said(change));
     let mut lines: Vec<String> = changes.iter().take(MOST_NAMED).map(line).collect();
     match changes.len().saturating_sub(MOST_NAMED) {
         0 => {}
@@ -64,6 +62,30 @@ pub fn kept(entity: &Entity) -> String {
     format!(
         "{kind} `{label}` is not declared any more, and stays as if an API had made it, because what an API made needs it"
     )
+}
+
+/// What an API has changed, a log line each; `before` is what was served until then. What it ended of topics, subscriptions and queues the hub says,
+/// with what was dropped.
+pub fn say_edit(api: &str, edit: &Edit, before: &Whole) {
+    let put = edit.put.iter().map(|one| {
+        let how = if before.label(one.kind(), one.id()).is_some() { "changed" } else { "made" };
+        (one.kind(), one.label(), how)
+    });
+    let again = edit
+        .again
+        .iter()
+        .filter_map(|id| Some((Kind::Subscription, before.label(Kind::Subscription, *id)?, "declared anew")));
+    let of_hub = |kind: Kind| matches!(kind, Kind::Topic | Kind::Subscription | Kind::Queue);
+    let ended = edit.end.iter().filter(|(kind, _)| !of_hub(*kind));
+    let ended = ended.filter_map(|(kind, id)| Some((*kind, before.label(*kind, *id)?, "deleted")));
+    let mut all = put.chain(again).chain(ended);
+    for (kind, label, how) in all.by_ref().take(MOST_NAMED) {
+        tracing::info!(by = api, "{kind} `{label}` was {how}");
+    }
+    match all.count() {
+        0 => {}
+        more => tracing::info!(by = api, "{more} entities more were changed by the same request"),
+    }
 }
 
 /// An endpoint may carry a secret.
@@ -127,14 +149,25 @@ fn who_is_confirmed(before: &HashMap<SubscriptionId, &Subscription>, entities: &
 }
 
 /// Those to whom nothing is delivered, and what becomes of what they are owed.
-pub fn warn_of_idle_subscriptions(entities: &Entities) {
-    for removed in &entities.removed {
+pub fn warn_of_idle_subscriptions(owed: &Owed<'_>) {
+    let entities = owed.entities;
+    for removed in entities.removed.iter().take(MOST_NAMED) {
+        let topic = owed.before.topics.iter().find(|topic| topic.id == removed.topic);
         tracing::warn!(
             subscription = removed.id.0,
             name = removed.name,
+            topic = topic.map_or("", |topic| &topic.name),
             protocol = removed.protocol.as_str(),
             endpoint = shown(&removed.endpoint),
-            "a subscription is no longer in the configuration: what it is owed is dropped after a day"
+            "a subscription is no longer in the configuration: {}",
+            owed.left_of(removed)
+        );
+    }
+    let more = entities.removed.len().saturating_sub(MOST_NAMED);
+    if more > 0 {
+        tracing::warn!(
+            "{more} subscriptions more are no longer in the configuration: what they are owed is dropped after a day; \
+             GET /retrohook/subscriptions?state=removed lists them"
         );
     }
     for pending in entities.subscriptions.iter().filter(|known| known.reconfirms) {

@@ -22,14 +22,14 @@ use super::delivering::{DeclareError, Delivered, declared};
 use super::laps::Laps;
 use super::ledger;
 use super::reload::{BROKE_OFF, Refused, Reloader};
-use super::remote;
+use super::{changes, remote};
 use crate::clock::WallClock;
 use crate::{check, report};
 
 impl Reloader {
     /// Does what somebody asked for.
     pub(super) fn change(&mut self, job: Job, runtime: &Runtime) {
-        let mut editing = Editing { node: self, runtime };
+        let mut editing = Editing { node: self, runtime, api: "an API" };
         // A bug in one API must not end the changes of all; who asked hears that nobody answers.
         editing.node.laps = Laps::begin();
         let _ = catch_unwind(AssertUnwindSafe(|| job(&mut editing)));
@@ -46,12 +46,18 @@ pub fn not_handed(error: NotAsked) -> NotApplied {
 struct Editing<'a> {
     node: &'a mut Reloader,
     runtime: &'a Runtime,
+    /// Through which one the changes come.
+    api: &'static str,
 }
 
 /// A subscription that is asked for again, with what the store has of it.
 type Asked = (Arc<Subscription>, storage::entities::Subscription);
 
 impl Changes for Editing<'_> {
+    fn asked_by(&mut self, api: &'static str) {
+        self.api = api;
+    }
+
     fn whole(&self) -> &Whole {
         &self.node.whole
     }
@@ -154,6 +160,7 @@ impl Editing<'_> {
         }
         let node = &mut *self.node;
         node.known.edited(WallClock.now(), generation);
+        changes::say_edit(self.api, edit, &node.whole);
         node.serve_whole(newer);
         node.laps.end("published");
         node.unsure = None;

@@ -102,15 +102,20 @@ impl Ledger {
     where
         A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
     {
-        let before = self.reader.subscriptions().map_err(store)?;
+        let before = changes::Before::read(&*self.reader, &[]).map_err(store)?;
         let (wanted, now) = (desired(set)?, self.clock.now());
         self.entities = wait(self.writer.transact(move |tx| {
             also(tx)?;
             tx.sync_entities(&wanted, now)
         }))?;
-        changes::say(&before, &self.entities);
+        changes::say(&before.subscriptions, &self.entities);
         self.found.copied += copy_missed(&self.writer, COPY_AT_ONCE).map_err(store)?;
-        changes::warn_of_idle_subscriptions(&self.entities);
+        changes::warn_of_idle_subscriptions(&changes::Owed {
+            before: &before,
+            entities: &self.entities,
+            reader: &*self.reader,
+            now: self.writer.clock().now(),
+        });
         self.feed.start_after(self.reader.head().map_err(store)?);
         Ok(())
     }

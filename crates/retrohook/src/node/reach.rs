@@ -1,11 +1,16 @@
-//! Whether those who get messages can reach the addresses in them.
+//! Whether deliveries can reach those who are to get them, and whether these can reach the addresses in the messages.
+//!
+//! Where deliveries may go is said by options; an endpoint that they leave closed gets nothing.
 //!
 //! A message in SNS's form names this node to confirm, to unsubscribe and for the signing certificate. With the settings as they come
 //! that is a loopback address: right for an endpoint on this machine, of no use to any other.
 
 use std::net::{IpAddr, UdpSocket};
+use std::sync::Arc;
 
 use config::Config;
+use delivery::Endpoint;
+use delivery::guard::{self, Allow};
 use entities::{Format, Subscription};
 
 /// What serves the addresses in messages.
@@ -14,7 +19,37 @@ pub struct Reach {
     /// What stands in messages.
     pub hub_url: String,
     /// Whether the hub or its public part listens.
-    pub is_served: bool,
+    pub served: Served,
+    /// Where deliveries may go.
+    pub allow: Allow,
+}
+
+/// Whether endpoints can ask the hub or its public part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// They listen on an address, or something in front of them does.
+    Yes,
+    /// On a Unix socket alone, and nobody has said what is in front of it.
+    OnUnixSocket,
+    /// They do not listen.
+    Off,
+}
+
+/// A warning for every subscription to whose endpoint nothing is delivered with the options that there are.
+pub fn closed(config: &Config, allow: &Allow) -> Vec<String> {
+    let closed = |subscription: &Arc<Subscription>| {
+        let endpoint =
+            subscription.protocol.is_webhook().then(|| subscription.endpoint.parse::<Endpoint>().ok())??;
+        let blocked = guard::vet_host(&endpoint.host, allow).err()?;
+        let place = config.places.get(&subscription.id).map_or("", String::as_str);
+        let shown = delivery::endpoint::shown(&subscription.endpoint);
+        Some(format!(
+            "{place}: nothing is delivered to {shown}: {}\n  hint: start with {}",
+            blocked.what(),
+            blocked.option()
+        ))
+    };
+    config.set.subscriptions.iter().filter_map(closed).collect()
 }
 
 /// A warning for every subscription whose messages carry addresses that are of no use to its endpoint.
@@ -23,10 +58,15 @@ pub fn warnings(config: &Config, reach: &Reach) -> Vec<String> {
     let warning = |subscription: &Subscription| {
         let place = config.places.get(&subscription.id).map_or("", String::as_str);
         let endpoint = delivery::endpoint::shown(&subscription.endpoint);
-        if !reach.is_served {
+        let why = match reach.served {
+            Served::Yes => None,
+            Served::Off => Some(("--hub-listen and --hub-public-listen are off", REMEDY)),
+            Served::OnUnixSocket => Some(("the hub listens on a Unix socket", REMEDY_OF_UNIX)),
+        };
+        if let Some((why, remedy)) = why {
             return Some(format!(
-                "{place}: messages to {endpoint} name {} for confirmation and certificate, and nothing listens there: \
-                 --hub-listen and --hub-public-listen are off\n  hint: {REMEDY}",
+                "{place}: messages to {endpoint} name {} for confirmation and certificate, and nothing listens there: {why}\n  \
+                 hint: {remedy}",
                 reach.hub_url
             ));
         }
@@ -39,11 +79,14 @@ pub fn warnings(config: &Config, reach: &Reach) -> Vec<String> {
             )
         })
     };
-    let subscriptions = config.set.subscriptions.iter();
-    subscriptions.filter(|subscription| names_us(subscription)).filter_map(|one| warning(one)).collect()
+    let subscriptions = config.set.subscriptions.iter().filter(|subscription| names_us(subscription));
+    subscriptions.filter_map(|one| warning(one)).chain(closed(config, &reach.allow)).collect()
 }
 
 const REMEDY: &str = "open --hub-public-listen ADDR and say with --hub-url where it is reached from there; \
+    `raw_message_delivery: true` with `confirm: skip`, or `format: standard-webhooks`, need neither";
+
+const REMEDY_OF_UNIX: &str = "say with --hub-url where what is in front of that socket is reached, or open --hub-public-listen ADDR beside it; \
     `raw_message_delivery: true` with `confirm: skip`, or `format: standard-webhooks`, need neither";
 
 /// Whether a subscription's messages carry our addresses.
@@ -91,9 +134,16 @@ mod tests {
         config::check(&[("f.yaml", &text)], &options).expect("a good configuration")
     }
 
+    /// Everything that an option can allow.
+    fn open() -> Allow {
+        Allow::parse(true, ["0.0.0.0/0", "::/0"]).expect("networks")
+    }
+
     #[track_caller]
     fn warns(subscription: &str, hub_url: &str, is_served: bool) -> Option<String> {
-        let mut found = warnings(&config(subscription), &Reach { hub_url: hub_url.to_owned(), is_served });
+        let served = if is_served { Served::Yes } else { Served::Off };
+        let mut found =
+            warnings(&config(subscription), &Reach { hub_url: hub_url.to_owned(), served, allow: open() });
         assert!(found.len() <= 1, "{found:?}");
         found.pop()
     }

@@ -26,6 +26,7 @@ use storage::failpoint;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
+use super::changes::Before;
 use super::compiler::{self, Compiler};
 use super::delivering::{Declare, DeclareError, declared};
 use super::files::{Checked, Files};
@@ -201,6 +202,9 @@ impl Reloader {
         let ended = catch_unwind(AssertUnwindSafe(|| change(self, runtime)));
         self.say_whether_sure();
         self.laps.say();
+        if from == Source::Api {
+            report::line("POST /config: a configuration was given in the place of the files");
+        }
         match ended.unwrap_or(Err(Refused::Panicked)) {
             Ok(outcome) => self.taken(outcome, began.elapsed()),
             Err(refused) => self.refused(&refused, from, began.elapsed()),
@@ -262,10 +266,12 @@ impl Reloader {
         self.laps.end("compiled");
         let mut warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
         warnings.extend(adopted.iter().map(changes::adopted));
-        let changes = changes::described(&hub_changes);
+        let mut changes = Vec::new();
         if declares {
             warnings.extend(reach::warnings(config, &self.reach));
-            self.declare(&checked, &whole, (gone, rewritten))?;
+            let before = self.declare.before(&hub_changes).map_err(Refused::Declare)?;
+            self.declare(&checked, &whole, &before, (gone, rewritten))?;
+            changes = changes::described(&hub_changes, &self.declare.owed(&before, &self.entities));
         } else {
             self.keep(&checked.remembered)?;
             self.unsure = Some(BROKE_OFF.into());
@@ -351,6 +357,7 @@ impl Reloader {
         &mut self,
         checked: &Checked,
         whole: &Whole,
+        before: &Before,
         (gone, rewritten): (Vec<(Kind, Uuid)>, Vec<Entity>),
     ) -> Result<(), Refused> {
         let older = self.unsure.is_none().then_some((&**self.whole.all(), &self.entities));
@@ -358,7 +365,7 @@ impl Reloader {
         let was_unsure = self.unsure.replace(BROKE_OFF.into());
         let rewritten = rewritten.iter().map(control::rows::row).collect();
         let also = remembered::with_rows(staged, gone, rewritten);
-        self.entities = self.declare.change(older, whole.all(), also).map_err(|error| {
+        self.entities = self.declare.change(older, whole.all(), before, also).map_err(|error| {
             self.unsure = if error.left_all() { was_unsure } else { Some(report::with_causes(&error)) };
             self.is_unfinished |= matches!(error, DeclareError::Unfinished(_));
             Refused::Declare(error)
@@ -440,8 +447,12 @@ impl Reloader {
         if self.unsure.is_some() || (from == Source::Files && !matches!(refused, Refused::NoFiles)) {
             self.known.reloaded(WallClock.now(), Reloaded::Refused { cause });
         }
+        let warnings = match refused {
+            Refused::Problems(report) => report.warnings.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        };
         let report = self.report(reload::Outcome::Refused, millis, message);
-        reload::Report { fault: Some(refused.fault()), problems: refused.problems(), ..report }
+        reload::Report { fault: Some(refused.fault()), problems: refused.problems(), warnings, ..report }
     }
 
     fn report(&self, result: reload::Outcome, millis: u64, message: String) -> reload::Report {

@@ -11,7 +11,7 @@ use super::descriptors::Descriptors;
 use super::reach::Reach;
 use super::serving::Asked;
 use super::{StartError, ledger, sockets};
-use crate::cli::{AmbiguousPaths, Listen, NodeArgs};
+use crate::cli::{AllowArgs, AmbiguousPaths, Listen, NodeArgs};
 
 /// Account and region.
 pub fn names(node: &NodeArgs) -> hub::Names {
@@ -85,7 +85,7 @@ pub fn workers(node: &NodeArgs) -> usize {
 /// The first setting that is wrong.
 pub fn checked(node: &NodeArgs) -> Result<Allow, StartError> {
     refuse_unbuilt(node)?;
-    let allow = allowed(node)?;
+    let allow = allowed(&node.allow)?;
     check_hub_url(node)?;
     Ok(allow)
 }
@@ -94,8 +94,9 @@ pub fn checked(node: &NodeArgs) -> Result<Allow, StartError> {
 ///
 /// # Errors
 /// All values that are wrong.
-fn allowed(node: &NodeArgs) -> Result<Allow, StartError> {
-    Allow::parse(node.allow_private_endpoints, node.allow_endpoints.iter().map(String::as_str))
+pub fn allowed(allow: &AllowArgs) -> Result<Allow, StartError> {
+    let AllowArgs { allow_private_endpoints, allow_endpoints } = allow;
+    Allow::parse(*allow_private_endpoints, allow_endpoints.iter().map(String::as_str))
         .map_err(|wrong| StartError::AllowEndpoints(join(&wrong)))
 }
 

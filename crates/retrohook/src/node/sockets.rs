@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use delivery::guard::Allow;
 use dialing::Names;
 use gateway::Gateway;
 use gateway::front::Front;
@@ -11,7 +12,7 @@ use pipeline::context::Scheme;
 
 use super::StartError;
 use super::descriptors::Descriptors;
-use super::reach::Reach;
+use super::reach::{Reach, Served};
 use crate::cli::Listen;
 use crate::report;
 
@@ -119,9 +120,10 @@ impl Sockets {
         Ok(Self { proxy, admin, legacy_admin, hub, hub_public })
     }
 
-    /// How endpoints reach the hub: by `hub_url`, if it is given.
-    pub fn reach(&self, hub_url: Option<String>) -> Reach {
-        Reach { hub_url: hub_url.unwrap_or_else(|| self.hub_url()), is_served: self.hub_is_served() }
+    /// How endpoints reach the hub: by `hub_url`, if it is given. With where deliveries may go.
+    pub fn reach(&self, hub_url: Option<String>, allow: Allow) -> Reach {
+        let served = self.hub_is_served(hub_url.is_some());
+        Reach { hub_url: hub_url.unwrap_or_else(|| self.hub_url()), served, allow }
     }
 
     /// What messages name if nothing else is said: the public listener, else the hub's own. A Unix socket has no name for messages.
@@ -135,9 +137,15 @@ impl Sockets {
         format!("http://{address}")
     }
 
-    /// Whether endpoints can ask the hub or its public part over the network.
-    fn hub_is_served(&self) -> bool {
-        [&self.hub_public, &self.hub].iter().any(|socket| socket.as_ref().and_then(Socket::address).is_some())
+    /// Whether endpoints can ask the hub or its public part. What is told where they do has something in front of a Unix socket.
+    fn hub_is_served(&self, is_told: bool) -> Served {
+        let sockets: Vec<&Socket> = [&self.hub_public, &self.hub].into_iter().flatten().collect();
+        match sockets.iter().any(|socket| socket.address().is_some()) {
+            true => Served::Yes,
+            false if sockets.is_empty() => Served::Off,
+            false if is_told => Served::Yes,
+            false => Served::OnUnixSocket,
+        }
     }
 
     /// Warnings of what listens beyond this machine and asks for no password.
@@ -152,9 +160,21 @@ impl Sockets {
                 )
             })
         };
-        let admin = open(&self.admin, "--admin-listen", "read all events and send deliveries again");
-        let legacy = open(&self.legacy_admin, "--legacy-admin-listen", "change where requests go");
-        let hub = open(&self.hub, "--hub-listen", "receive and delete the messages of all queues");
+        let admin = open(
+            &self.admin,
+            "--admin-listen",
+            "read all events, have deliveries sent again, and replace the whole configuration (POST /config)",
+        );
+        let legacy = open(
+            &self.legacy_admin,
+            "--legacy-admin-listen",
+            "change where requests go, and read and make the keys of consumers",
+        );
+        let hub = open(
+            &self.hub,
+            "--hub-listen",
+            "publish and subscribe, receive and delete the messages of all queues, and delete topics and queues",
+        );
         admin.into_iter().chain(legacy).chain(hub).collect()
     }
 }

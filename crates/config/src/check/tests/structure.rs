@@ -289,7 +289,7 @@ certificates: [{ cert: x }]
 vaults: [{ name: env }]
 "#],
         r#"
-warning: gateway.yaml:2:13: _workspace: `_workspace` has no effect: it is decK's, and says which Kong the file is for
+warning: gateway.yaml:2:13: _workspace: `_workspace` has no effect: it tells decK which Kong the file is for
   hint: remove the key if decK does not read this file
 gateway.yaml:4:13: _info.defaults: not supported yet
   hint: write the defaults into the entities; `deck file render` does it

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{Plan, Stored};
+use control::{HubChange, Plan, Stored};
 use delivery::Deliveries;
 use delivery::signing::Secret;
 use delivery::wire::WireFormat;
@@ -21,6 +21,7 @@ use storage::{Reader, StoreError, Tx, Writer, failpoint};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::node::changes::{Before, Owed};
 use crate::node::remembered::{self, Remembered, Staged};
 use crate::node::{StartError, changes, ledger};
 
@@ -70,7 +71,7 @@ pub struct Delivered {
 }
 
 impl Declare {
-    /// Makes what is declared that of `newer`; `also` is a part of the first commit. Without an `older` that is surely what runs, every worker
+    /// Makes what is declared that of `newer`; `before` is what the store has, and `also` is a part of the first commit. Without an `older` that is surely what runs, every worker
     /// is started anew. Blocks until the workers that have to go are gone.
     ///
     /// # Errors
@@ -79,6 +80,7 @@ impl Declare {
         &self,
         older: Option<(&Set, &Entities)>,
         newer: &Arc<Set>,
+        before: &Before,
         also: A,
     ) -> Result<Entities, DeclareError>
     where
@@ -87,7 +89,6 @@ impl Declare {
         newer.subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop)).map_err(unchanged)?;
         // An earlier reload may not have come to its end.
         ledger::copy_missed(&self.writer, ledger::BESIDE_REQUESTS).map_err(unchanged)?;
-        let before = self.reader.subscriptions().map_err(unchanged)?;
         let (wanted, set) = (ledger::desired(newer).map_err(unchanged)?, newer.clone());
         let settings = move |entities: &Entities| hub_settings(&set, entities);
         let entities = {
@@ -95,14 +96,27 @@ impl Declare {
             let declaring = self.hub.declare(wanted, settings, also);
             self.runtime.block_on(declaring).map_err(of_hub)?
         };
-        changes::say(&before, &entities);
+        changes::say(&before.subscriptions, &entities);
         if let Err(error) = ledger::copy_missed(&self.writer, ledger::BESIDE_REQUESTS) {
             tracing::warn!(%error, "queues that are declared again have not got all that they missed: the next reload or start sends it");
         }
         let running = older.map(|(set, entities)| workers(set, entities));
         self.replace_workers(running.as_deref(), workers(newer, &entities)).map_err(DeclareError::Workers)?;
-        changes::warn_of_idle_subscriptions(&entities);
+        changes::warn_of_idle_subscriptions(&self.owed(before, &entities));
         Ok(entities)
+    }
+
+    /// All that the store has now, to be compared with what it has after these changes.
+    ///
+    /// # Errors
+    /// If it cannot be read: then nothing has changed.
+    pub fn before(&self, changes: &[HubChange]) -> Result<Before, DeclareError> {
+        Before::read(&*self.reader, changes).map_err(unchanged)
+    }
+
+    /// What is owed, and by what names it was known before.
+    pub fn owed<'a>(&'a self, before: &'a Before, entities: &'a Entities) -> Owed<'a> {
+        Owed { before, entities, reader: &*self.reader, now: self.writer.clock().now() }
     }
 
     /// Makes a change by an API in the store and the hub. Who is delivered to is [`Declare::deliver`]'s.

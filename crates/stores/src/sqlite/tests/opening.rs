@@ -446,7 +446,7 @@ fn a_start_without_room_says_so() {
     database.pragma_update(None, "max_page_count", pages).unwrap();
     let full = database.execute_batch("CREATE TABLE more (a); CREATE TABLE even_more (a)").unwrap_err();
     let said = open::failing(&store.files(), "checkpoint")(full).to_string();
-    assert!(said.ends_with("/data is full: make room and start again, nothing is lost"), "{said}");
+    assert!(said.ends_with("/data is full: make room there and start again, nothing is lost"), "{said}");
 }
 
 #[test]
