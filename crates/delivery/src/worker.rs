@@ -261,6 +261,8 @@ pub(crate) struct Worker {
     /// The last attempt failed: told once, not for every event.
     failing: bool,
     lines: Lines,
+    /// Between two looks when nothing wakes it: each worker has a number of its own, or all of a node would look at the same moment.
+    look_every: Duration,
     /// The endpoint was told that its subscription has ended; or it had ended before this process began.
     end_is_told: bool,
 }
@@ -305,6 +307,7 @@ impl Worker {
             gather_until: None,
             failing: false,
             lines: Lines::default(),
+            look_every: LOOK_EVERY.mul_f64(1.0 - fastrand::f64() / 2.0),
             end_is_told,
             deps,
         }
@@ -420,7 +423,7 @@ impl Worker {
 
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
-        let mut until = now + LOOK_EVERY;
+        let mut until = now + self.look_every;
         for instant in [self.gather_until, self.attempts.slow_at()].into_iter().flatten() {
             until = until.min(instant);
         }

@@ -4,10 +4,11 @@
 //! bytes; a reader that has fallen behind it reads the log instead ([`Recent::Behind`]). Losing a wake-up is harmless: everybody who
 //! waits here also wakes by a timer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use event::{Event, Position, TopicId};
+use foldhash::HashMap;
 use tokio::sync::watch;
 
 use crate::entities::QueueId;
@@ -16,6 +17,9 @@ use crate::entities::QueueId;
 pub const MAX_RECENT_EVENTS: usize = 8_192;
 /// The most bytes of facts that the ring holds.
 pub const MAX_RECENT_BYTES: usize = 16 << 20;
+
+/// Topics of which the ring remembers how far it reaches back, each for itself.
+const MAX_TOPICS_DROPPED: usize = 1_024;
 
 /// Recent events and wake-ups; clones share both.
 #[derive(Clone, Default)]
@@ -35,8 +39,11 @@ struct Shared {
 struct Ring {
     events: VecDeque<Arc<Event>>,
     bytes: usize,
-    /// The ring holds every event after this position.
+    /// The ring holds every event after this position, but for those that it has dropped since.
     complete_after: Option<Position>,
+    /// The last event that was dropped of a topic. A topic that is idle beside a busy one is known to the end, however far the ring has
+    /// moved on: who waits for it need not ask the log.
+    dropped: HashMap<TopicId, Position>,
     /// The last position that the ring has seen.
     last: Position,
 }
@@ -57,6 +64,7 @@ impl Feed {
         ring.events.clear();
         ring.bytes = 0;
         ring.complete_after = Some(head);
+        ring.dropped.clear();
         ring.last = head;
     }
 
@@ -112,7 +120,7 @@ impl Feed {
     /// What the ring holds of `topic` after `after`, at most `limit` events.
     pub fn recent(&self, topic: TopicId, after: Position, limit: usize) -> Recent {
         let ring = self.ring();
-        if ring.complete_after.is_none_or(|complete| after < complete) {
+        if ring.complete_after(topic).is_none_or(|complete| after < complete) {
             return Recent::Behind;
         }
         let start = ring.events.partition_point(|event| event.position <= after);
@@ -154,6 +162,22 @@ impl Feed {
 }
 
 impl Ring {
+    /// The ring holds every event of the topic after this position.
+    fn complete_after(&self, topic: TopicId) -> Option<Position> {
+        let dropped = self.dropped.get(&topic).copied();
+        self.complete_after.map(|all| dropped.map_or(all, |dropped| dropped.max(all)))
+    }
+
+    fn note_dropped(&mut self, event: &Event) {
+        if self.dropped.len() >= MAX_TOPICS_DROPPED && !self.dropped.contains_key(&event.body.topic) {
+            // What was dropped before is behind this one.
+            self.dropped.clear();
+            self.complete_after = Some(event.position);
+        } else {
+            self.dropped.insert(event.body.topic, event.position);
+        }
+    }
+
     fn extend(&mut self, events: Vec<Arc<Event>>) {
         for event in events {
             self.bytes += size_of(&event);
@@ -162,7 +186,7 @@ impl Ring {
             while self.events.len() > MAX_RECENT_EVENTS || self.bytes > MAX_RECENT_BYTES {
                 let Some(oldest) = self.events.pop_front() else { break };
                 self.bytes -= size_of(&oldest);
-                self.complete_after = Some(oldest.position);
+                self.note_dropped(&oldest);
             }
         }
     }
@@ -217,6 +241,33 @@ mod tests {
         feed.push(vec![event(MAX_RECENT_EVENTS as i64 + 1, 1)], &[]);
         assert_eq!(positions(feed.recent(TopicId(1), Position(0), 1)), None);
         assert_eq!(positions(feed.recent(TopicId(1), Position(1), 1)), Some(vec![2]));
+    }
+
+    #[test]
+    fn an_idle_topic_beside_a_busy_one_is_known_to_its_end() {
+        let feed = Feed::default();
+        feed.start_after(Position(10));
+        feed.push(vec![event(11, 2)], &[]);
+        let busy = 12..12 + MAX_RECENT_EVENTS as i64;
+        busy.clone().for_each(|position| feed.push(vec![event(position, 1)], &[]));
+        let held = |topic, after| positions(feed.recent(TopicId(topic), Position(after), 1));
+        assert_eq!((held(2, 10), held(2, 11)), (None, Some(vec![])), "its only event was dropped");
+        assert_eq!((held(3, 9), held(3, 10)), (None, Some(vec![])), "it never had one");
+        feed.push(vec![event(busy.end, 1)], &[]);
+        assert_eq!((held(1, 11), held(1, 12)), (None, Some(vec![13])));
+    }
+
+    #[test]
+    fn what_is_remembered_of_topics_is_bounded() {
+        let feed = Feed::default();
+        feed.start_after(Position(0));
+        let (topics, events) = (MAX_TOPICS_DROPPED as i64, MAX_RECENT_EVENTS as i64);
+        (1..=events + topics).for_each(|position| feed.push(vec![event(position, position)], &[]));
+        let held = |topic, after| positions(feed.recent(TopicId(topic), Position(after), 1));
+        assert_eq!((held(1, 0), held(1, 1), held(0, 0)), (None, Some(vec![]), Some(vec![])));
+        feed.push(vec![event(events + topics + 1, 1)], &[]);
+        assert_eq!((held(0, topics), held(0, topics + 1)), (None, Some(vec![])), "all of them at once");
+        assert_eq!(held(topics + 2, topics + 1), Some(vec![topics + 2]));
     }
 
     fn sized(position: i64, request: usize, answer: usize) -> Arc<Event> {

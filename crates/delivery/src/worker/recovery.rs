@@ -9,7 +9,7 @@ use std::sync::Arc;
 use event::{Event, Position, Stamp, TopicId};
 use storage::Reader;
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
-use storage::entities::{Cursor, SubscriptionId};
+use storage::entities::{Cursor, Subscription, SubscriptionId};
 use storage::ports::Waiting;
 
 use super::damage::{Damage, Unreadable, attempts_at, events_after, row_at, rows};
@@ -27,22 +27,9 @@ pub(super) const ROWS_AT_ONCE: usize = 1_024;
 impl Worker {
     /// Closes the gap that the last run left, and takes up the rows.
     pub(super) async fn recover(&mut self) -> Result<(), Stop> {
-        let (id, topic, cursor) = (self.id, self.subscription.topic, self.subscription.cursor);
-        let (now, order, events) = (self.now(), self.settings.order, self.deps.events.clone());
-        let gap = Gap { id, topic, cursor, now };
-        let (gap, unreadable) =
-            self.read_around(move |reader, damage| gap.close(reader, &events, damage)).await?;
-        for one in &unreadable {
-            self.set_aside(one).await?;
-        }
-        if !gap.is_empty() {
-            tracing::info!(count = gap.len(), "deliveries that were under way are repeated");
-        }
-        for mut delivery in gap {
-            if order == Order::Fifo {
-                delivery.state = DeliveryState::Behind;
-            }
-            self.changes.put(delivery);
+        let (cursor, now, order) = (self.subscription.cursor, self.now(), self.settings.order);
+        if cursor.done_to < cursor.dispatched_to {
+            self.close_gap(now).await?;
         }
         self.window = Window::new(cursor.dispatched_to);
         self.source.start_after(cursor.dispatched_to);
@@ -52,6 +39,27 @@ impl Worker {
         }
         self.due.left = Leftover::new(cursor.dispatched_to, now);
         self.due.look_no_later_than(now);
+        Ok(())
+    }
+
+    /// Gives a row to each delivery that may have been under way.
+    async fn close_gap(&mut self, now: Stamp) -> Result<(), Stop> {
+        let Subscription { id, topic, cursor, .. } = self.subscription;
+        let (gap, events) = (Gap { id, topic, cursor, now }, self.deps.events.clone());
+        let (gap, unreadable) =
+            self.read_around(move |reader, damage| gap.close(reader, &events, damage)).await?;
+        for one in &unreadable {
+            self.set_aside(one).await?;
+        }
+        if !gap.is_empty() {
+            tracing::info!(count = gap.len(), "deliveries that were under way are repeated");
+        }
+        for mut delivery in gap {
+            if self.settings.order == Order::Fifo {
+                delivery.state = DeliveryState::Behind;
+            }
+            self.changes.put(delivery);
+        }
         Ok(())
     }
 

@@ -35,6 +35,10 @@ use super::StartError;
 use super::descriptors::Descriptors;
 use super::ledger::Ledger;
 
+/// Threads of the deliveries for what blocks: reads of the store and signatures; more of them wait. Ten thousand workers that begin at once
+/// would have hundreds of threads otherwise, which take the processor from the requests.
+const BLOCKING_THREADS: usize = 8;
+
 /// What bounds the calls to endpoints.
 pub struct Calls<'a> {
     /// Where they may go.
@@ -167,7 +171,7 @@ fn run(
 }
 
 fn runtime() -> Result<Runtime, StartError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().thread_name("delivery-blocking").build();
-    runtime.map_err(StartError::part("make a runtime"))
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(BLOCKING_THREADS).thread_name("delivery-blocking");
+    builder.build().map_err(StartError::part("make a runtime"))
 }

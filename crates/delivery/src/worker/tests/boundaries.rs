@@ -91,8 +91,8 @@ async fn what_was_gathered_is_committed_when_its_time_has_come() {
 async fn a_worker_wakes_for_the_first_of_what_it_waits_for() {
     let world = World::new(1).await;
     let (mut worker, _signal) = world.worker(raw());
-    assert_eq!(worker.wake_at(), Instant::now() + LOOK_EVERY);
-    for wait in [20 * SECOND, 10 * SECOND] {
+    assert_eq!(worker.wake_at(), Instant::now() + worker.look_every);
+    for wait in [10 * SECOND, 5 * SECOND] {
         worker.due.look_no_later_than(world.stamp().plus(wait));
         assert_eq!(worker.wake_at(), Instant::now() + wait);
     }
@@ -100,7 +100,7 @@ async fn a_worker_wakes_for_the_first_of_what_it_waits_for() {
     assert_eq!(worker.wake_at(), Instant::now() + SECOND, "what the last run left comes first");
     let held = worker.share.charge(&huge());
     assert_eq!(worker.room().retries, 0);
-    assert_eq!(worker.wake_at(), Instant::now() + LOOK_EVERY, "there is no room for it");
+    assert_eq!(worker.wake_at(), Instant::now() + worker.look_every, "there is no room for it");
     drop(held);
 }
 
