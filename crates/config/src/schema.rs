@@ -15,8 +15,11 @@ use serde_json::Value;
 use crate::problem::{Problems, Spot};
 use crate::tree::{Entry, Kind, Node, TreePath};
 
+mod fits;
 mod hint;
 mod wanted;
+
+use fits::Fits;
 
 pub(crate) use entities::misspelt::did_you_mean;
 pub(crate) use hint::backquoted;
@@ -24,8 +27,10 @@ pub(crate) use wanted::{Wanted, wanted_at};
 
 /// Adds to `problems` everything in `node` that does not fit `schema`, and returns where.
 pub(crate) fn validate(schema: &Value, node: &Node, spot: &Spot, problems: &mut Problems<'_>) -> Vec<Spot> {
-    let mut walker = Walker { root: schema, misfits: Vec::new() };
+    let fits = Fits::new(schema);
+    let mut walker = Walker { root: schema, fits: Some(&fits), misfits: Vec::new() };
     walker.value(schema, node, spot);
+    debug_assert_eq!(walker.misfits.len(), misfits(schema, node).len(), "with and without what is let pass");
     let report = |Misfit { spot, place, message, hint }| {
         match place {
             Some(place) => problems.add_at(&spot, place, message, hint),
@@ -38,7 +43,8 @@ pub(crate) fn validate(schema: &Value, node: &Node, spot: &Spot, problems: &mut 
 
 /// Everything that does not fit in a value that comes from no file.
 pub(crate) fn misfits(schema: &Value, node: &Node) -> Vec<ConfigProblem> {
-    let mut walker = Walker { root: schema, misfits: Vec::new() };
+    // One value is walked at less than it takes to read the schema.
+    let mut walker = Walker { root: schema, fits: None, misfits: Vec::new() };
     walker.value(schema, node, &Spot { file: 0, path: TreePath::default() });
     let problem = |Misfit { spot, message, hint, .. }| {
         let pointer = spot.path.to_pointer();
@@ -57,6 +63,8 @@ struct Misfit {
 
 struct Walker<'s> {
     root: &'s Value,
+    /// What is let pass without a walk.
+    fits: Option<&'s Fits<'s>>,
     misfits: Vec<Misfit>,
 }
 
@@ -67,6 +75,9 @@ impl<'s> Walker<'s> {
     }
 
     fn value(&mut self, schema: &'s Value, node: &Node, spot: &Spot) {
+        if self.fits.is_some_and(|fits| fits.are_met(schema, node)) {
+            return;
+        }
         if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
             let target = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
             if let Some(target) = target {
@@ -277,7 +288,7 @@ impl<'s> Walker<'s> {
         };
         let mut candidates: Vec<Vec<Misfit>> = Vec::new();
         for variant in variants.iter().copied().filter(fits) {
-            let mut inner = Walker { root: self.root, misfits: Vec::new() };
+            let mut inner = Walker { misfits: Vec::new(), ..*self };
             inner.value(variant, node, spot);
             candidates.push(inner.misfits);
         }

@@ -4,12 +4,15 @@
 //! size and the number of values (after aliases are resolved) are bounded.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Number, Value};
 
 mod parse;
+mod read;
 
 pub(crate) use parse::{Fault, parse};
+pub(crate) use read::Reading;
 
 /// The largest file, in bytes.
 pub const MAX_FILE: usize = 16 * 1024 * 1024;
@@ -138,7 +141,7 @@ impl Node {
     pub(crate) fn at_mut(&mut self, path: &TreePath) -> Option<&mut Node> {
         path.0.iter().try_fold(self, |node, step| match (step, &mut node.kind) {
             (Step::Key(key), Kind::Map(entries)) => {
-                entries.iter_mut().find(|entry| entry.key == *key).map(|entry| &mut entry.value)
+                entries.iter_mut().find(|entry| *entry.key == **key).map(|entry| &mut entry.value)
             }
             (Step::Index(index), Kind::List(items)) => items.get_mut(*index),
             _ => None,
@@ -152,7 +155,7 @@ impl Node {
         for step in &path.0 {
             match (step, &node.kind) {
                 (Step::Key(key), Kind::Map(entries)) => {
-                    let Some(entry) = entries.iter().find(|entry| entry.key == *key) else { break };
+                    let Some(entry) = entries.iter().find(|entry| *entry.key == **key) else { break };
                     let is_below = entry.value.place.line > entry.key_place.line;
                     place = if is_below { entry.key_place } else { entry.value.place };
                     node = &entry.value;
@@ -194,7 +197,7 @@ impl Node {
             let is_list = matches!(node.map(|node| &node.kind), Some(Kind::List(_)));
             let step = match part.parse() {
                 Ok(index) if is_list => Step::Index(index),
-                _ => Step::Key(part),
+                _ => Step::Key(part.into()),
             };
             node = node.and_then(|node| node.step(&step));
             path.0.push(step);
@@ -209,13 +212,14 @@ pub(crate) struct TreePath(Vec<Step>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
-    Key(String),
+    /// Shared by the paths of all that is behind it.
+    Key(Arc<str>),
     Index(usize),
 }
 
 impl TreePath {
     pub(crate) fn key(&self, key: &str) -> Self {
-        self.then(Step::Key(key.to_owned()))
+        self.then(Step::Key(key.into()))
     }
 
     pub(crate) fn index(&self, index: usize) -> Self {
@@ -255,14 +259,14 @@ impl TreePath {
 
     /// The plug-in whose settings contain this path.
     pub(crate) fn plugin_of_settings(&self) -> Option<Self> {
-        let in_settings = |steps: &[Step]| matches!(steps, [Step::Key(list), Step::Index(_), Step::Key(key)] if list == "plugins" && key == "config");
+        let in_settings = |steps: &[Step]| matches!(steps, [Step::Key(list), Step::Index(_), Step::Key(key)] if **list == *"plugins" && **key == *"config");
         let at = self.0.windows(3).position(in_settings)?;
         Some(Self(self.0[..at + 2].to_vec()))
     }
 
     /// The longest beginning made of elements of the given lists: the entity that contains this path.
     pub(crate) fn within(&self, lists: &[&str]) -> Self {
-        let in_list = |pair: &&[Step]| matches!(pair, [Step::Key(key), Step::Index(_)] if lists.contains(&key.as_str()));
+        let in_list = |pair: &&[Step]| matches!(pair, [Step::Key(key), Step::Index(_)] if lists.contains(&&**key));
         let pairs = self.0.chunks(2).take_while(in_list).count();
         Self(self.0[..2 * pairs].to_vec())
     }

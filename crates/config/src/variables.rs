@@ -85,13 +85,27 @@ pub(crate) fn fill(
     templates: Templates<'_>,
 ) -> Variables {
     let mut found = Variables::default();
-    for (file, source) in sources.iter_mut().enumerate() {
+    for (file, source) in sources.iter_mut().enumerate().filter(|(_, source)| may_be_some(&source.root)) {
         let is_old = dialect::is_old(&source.root);
         let mut filler =
             Filler { env, tolerant, templates, is_old, path: Vec::new(), file, grown: 0, found: &mut found };
         filler.node(&mut source.root, &Within::default());
     }
     found
+}
+
+/// Whether any value looks like one with a variable.
+fn may_be_some(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Text(text) => looks_like_one(text),
+        Kind::List(items) => items.iter().any(may_be_some),
+        Kind::Map(entries) => entries.iter().any(|entry| may_be_some(&entry.value)),
+        Kind::Null | Kind::Bool(_) | Kind::Number(..) => false,
+    }
+}
+
+fn looks_like_one(text: &str) -> bool {
+    text.contains('$') || text.starts_with("{vault:")
 }
 
 /// Where a value is, as far as it decides what may be replaced in it.
@@ -127,7 +141,7 @@ impl Filler<'_> {
                 }
             }
             Kind::List(items) => {
-                let are_plugins = matches!(self.path.last(), Some(Step::Key(key)) if key == "plugins");
+                let are_plugins = matches!(self.path.last(), Some(Step::Key(key)) if **key == *"plugins");
                 for (index, item) in items.iter_mut().enumerate() {
                     self.path.push(Step::Index(index));
                     if are_plugins {
@@ -148,7 +162,7 @@ impl Filler<'_> {
         let templates = node.get("name").and_then(Node::text).and_then(|name| (self.templates)(name));
         self.map(node, within, &["config"]);
         if let (Some(templates), Some(config)) = (templates, node.get_mut("config")) {
-            self.path.push(Step::Key("config".to_owned()));
+            self.path.push(Step::Key("config".into()));
             self.node(config, &Within { templates, ..Within::default() });
             self.path.pop();
         }
@@ -163,7 +177,7 @@ impl Filler<'_> {
                 continue;
             }
             let within = Within { read_later: READ_LATER.contains(&key), paths: key == "paths", ..*within };
-            self.path.push(Step::Key(entry.key.clone()));
+            self.path.push(Step::Key(entry.key.as_str().into()));
             self.node(&mut entry.value, &within);
             self.path.pop();
         }
@@ -171,7 +185,7 @@ impl Filler<'_> {
 
     /// The text with its variables replaced; `None` if it stays as it is.
     fn text(&mut self, text: &str, within: &Within) -> Option<String> {
-        if !text.contains('$') && !text.starts_with("{vault:") {
+        if !looks_like_one(text) {
             return None;
         }
         let pieces = match pieces::of(text) {
@@ -234,7 +248,7 @@ impl Filler<'_> {
             None => self.found.unset.push(Unset { name: name.to_owned(), first: spot, places: 1 }),
         }
         let key = self.path.iter().rev().find_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
+            Step::Key(key) => Some(&**key),
             Step::Index(_) => None,
         });
         filled.push_str(&place.stand_in(name, key.unwrap_or_default()));

@@ -1,5 +1,7 @@
 //! Kong's ids of entities that have none in their file: the same file gives the same ids, here and in Kong.
 
+use std::sync::LazyLock;
+
 use aws_lc_rs::hmac;
 use uuid::{Uuid, uuid};
 
@@ -73,7 +75,15 @@ pub fn of_subscription(identity: &Identity) -> Uuid {
     of_name("subscriptions", &text)
 }
 
+/// The lists of which a configuration may have thousands, with their name spaces.
+static LARGE: LazyLock<[(&str, Uuid); 4]> =
+    LazyLock::new(|| ["routes", "plugins", "subscriptions", "targets"].map(|list| (list, made(list))));
+
 fn namespace(list: &str) -> Uuid {
+    LARGE.iter().find(|(large, _)| *large == list).map_or_else(|| made(list), |(_, made)| *made)
+}
+
+fn made(list: &str) -> Uuid {
     Uuid::new_v5(&ROOT, list.as_bytes())
 }
 

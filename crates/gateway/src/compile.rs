@@ -8,8 +8,8 @@ use entities::{CaCertificate, Owned, Served, ServedRoute, ServedUpstream};
 use http::{HeaderValue, Method, StatusCode};
 use pipeline::{Chains, Instance, RouteFacts, Scope};
 use regex::Regex;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::value;
 use uuid::Uuid;
 
 use crate::balance::{Backend, Turns};
@@ -358,23 +358,38 @@ fn route<E>(
     })
 }
 
-/// What events say of a route of `service`: names, and Kong 0.8's `api` object. What is absent has no key.
+/// Kong 0.8's `api` object. What is absent has no key.
+#[derive(Serialize)]
+struct Api<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_host: Option<&'a str>,
+    strip_request_path: bool,
+    preserve_host: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<u64>,
+}
+
+/// What events say of a route of `service`: names, and Kong 0.8's `api` object.
 fn facts(route: &entities::Route, service: Option<&entities::Service>) -> RouteFacts {
-    let mut api = Map::new();
-    let mut put = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            api.insert(key.to_owned(), value);
-        }
+    let api = Api {
+        id: service.map(|service| service.id),
+        name: service.and_then(|service| service.name.as_deref()),
+        upstream_url: service.map(entities::Service::url),
+        request_path: route.paths.first().map(String::as_str),
+        request_host: route.hosts.first().map(String::as_str),
+        strip_request_path: route.strip_path,
+        preserve_host: route.preserve_host,
+        created_at: service.map(|service| service.created_at.as_millis()),
     };
-    put("id", service.map(|service| service.id.to_string().into()));
-    put("name", service.and_then(|service| service.name.clone()).map(Value::from));
-    put("upstream_url", service.map(|service| service.url().into()));
-    put("request_path", route.paths.first().cloned().map(Value::from));
-    put("request_host", route.hosts.first().cloned().map(Value::from));
-    put("strip_request_path", Some(route.strip_path.into()));
-    put("preserve_host", Some(route.preserve_host.into()));
-    put("created_at", service.map(|service| service.created_at.as_millis().into()));
-    let api = RawValue::from_string(Value::Object(api).to_string());
+    let api = value::to_raw_value(&api);
     let service = service.map(entities::Service::label).unwrap_or_default();
     RouteFacts { service, route: route.label(), api: api.unwrap_or_default() }
 }

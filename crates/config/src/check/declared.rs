@@ -2,12 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::Broken;
 use crate::problem::{Problems, Spot};
 use crate::raw;
-use crate::tree::{Node, Source, TreePath};
+use crate::tree::{Node, Reading, Source, TreePath};
 
 /// The lists that contain entities.
 const LISTS: [&str; 12] = [
@@ -215,14 +214,14 @@ impl Reader<'_, '_> {
                 let without: Vec<_> =
                     without.iter().copied().chain(keys.iter().map(String::as_str)).collect();
                 // Keys that are missing were reported with the structure.
-                serde_json::from_value(Value::Object(node.to_json_without(&without))).ok()
+                T::deserialize(Reading::new(node, &without)).ok()
             }
         };
         Declared { spot, name, raw }
     }
 
     fn fill<T: DeserializeOwned>(&mut self, spot: &Spot, node: &Node, without: &[&str]) -> Option<T> {
-        let filled = serde_path_to_error::deserialize(Value::Object(node.to_json_without(without)));
+        let filled = serde_path_to_error::deserialize(Reading::new(node, without));
         // The schema is made from the same struct. If the schema fits and the struct cannot be filled, that is a bug in Retrohook.
         filled
             .map_err(|error: serde_path_to_error::Error<serde_json::Error>| {

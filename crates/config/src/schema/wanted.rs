@@ -24,7 +24,7 @@ pub(crate) fn wanted_at<'s>(schema: &'s Value, steps: &[Step]) -> Wanted<'s> {
         let inner = here.iter().filter_map(|one| match step {
             Step::Key(key) => one
                 .get("properties")
-                .and_then(|known| known.get(key))
+                .and_then(|known| known.get(&**key))
                 .or_else(|| one.get("additionalProperties").filter(|other| other.is_object())),
             Step::Index(_) => one.get("items"),
         });

@@ -90,7 +90,7 @@ fn facts_have_the_api_object_of_kong_0_8() {
 #[test]
 fn a_service_without_a_name_has_no_name_in_its_facts() {
     let facts = facts_of("{ url: 'http://[::1]:80/base', routes: [{ hosts: [A.example.com] }] }");
-    let api: Value = serde_json::from_str(facts.api.get()).unwrap();
+    let api: serde_json::Value = serde_json::from_str(facts.api.get()).unwrap();
     assert_eq!(api.get("name"), None);
     assert_eq!(api.get("request_path"), None);
     assert_eq!(api["request_host"], "a.example.com");
