@@ -84,12 +84,14 @@ impl Account {
     }
 
     /// An answer of the gateway's own.
+    #[inline(never)]
     pub fn refuse(&mut self, refusal: Refusal) -> Response<ClientBody> {
         let answer = refusal.answer(self.context.id, self.context.accept.as_ref());
         self.answer(answer, Source::Gateway)
     }
 
     /// An answer that is not the upstream's, as the plug-ins leave it.
+    #[inline(never)]
     pub fn answer(&mut self, mut answer: Response<Bytes>, source: Source) -> Response<ClientBody> {
         headers::of_own_answer(answer.headers_mut(), self.context.id, self.context.started.elapsed());
         let (mut head, body) = answer.into_parts();

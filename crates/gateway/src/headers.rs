@@ -60,6 +60,16 @@ struct Forwarded {
     prefix: Option<HeaderValue>,
 }
 
+impl Forwarded {
+    #[inline(never)]
+    fn of(headers: &HeaderMap) -> Box<Self> {
+        let [proto, host, port, path, prefix] =
+            [FORWARDED_PROTO, FORWARDED_HOST, FORWARDED_PORT, FORWARDED_PATH, FORWARDED_PREFIX]
+                .map(|name| headers.get(name).cloned());
+        Box::new(Self { proto, host, port, path, prefix })
+    }
+}
+
 impl FromClient {
     /// Whether a trusted peer says that the request came to it over TLS.
     pub fn came_over_https(&self) -> bool {
@@ -101,10 +111,7 @@ pub struct ForwardedBy<'a> {
 pub fn take(headers: &mut HeaderMap, peer_is_trusted: bool) -> FromClient {
     let mut taken = FromClient::default();
     if peer_is_trusted {
-        let [proto, host, port, path, prefix] =
-            [FORWARDED_PROTO, FORWARDED_HOST, FORWARDED_PORT, FORWARDED_PATH, FORWARDED_PREFIX]
-                .map(|name| headers.get(name).cloned());
-        taken.forwarded = Some(Box::new(Forwarded { proto, host, port, path, prefix }));
+        taken.forwarded = Some(Forwarded::of(headers));
     }
     let mut nominated = Names::new();
     let names: Names =

@@ -59,14 +59,7 @@ pub(crate) async fn serve(
             account.attach(answer)
         }
         Ok((routed, watches)) => recorded(&core, account, routed, watches, head, sent).await?,
-        Err(early) => {
-            let answer = match early {
-                Early::Refused(refusal) => account.refuse(refusal),
-                Early::Redirected(answer) => account.answer(answer, Source::Gateway),
-                Early::Answered(answer) => account.answer(answer, Source::Plugin),
-            };
-            account.attach(answer)
-        }
+        Err(early) => early.told(account),
     };
     core.stats.answered(answer.status(), started.elapsed());
     Ok(answer)
@@ -105,6 +98,19 @@ enum Early {
     /// To the same URL over https.
     Redirected(Response<Bytes>),
     Answered(Response<Bytes>),
+}
+
+impl Early {
+    /// Out of the way of requests that go on: their instructions fill the processor's cache as it is.
+    #[inline(never)]
+    fn told(self, mut account: Account) -> Response<ClientBody> {
+        let answer = match self {
+            Self::Refused(refusal) => account.refuse(refusal),
+            Self::Redirected(answer) => account.answer(answer, Source::Gateway),
+            Self::Answered(answer) => account.answer(answer, Source::Plugin),
+        };
+        account.attach(answer)
+    }
 }
 
 impl From<Unrouted> for Refusal {
@@ -186,6 +192,7 @@ fn asked(head: &mut RequestHead, version: Version) -> Result<(String, PathAndQue
 }
 
 /// A request that finds no route is answered as the plug-ins that are for all requests leave it, and observed by them.
+#[inline(never)]
 fn lost(
     account: &mut Account,
     snapshot: Rc<Served>,
@@ -200,6 +207,7 @@ fn lost(
 
 /// The answer to a request that came without TLS to a route that takes only https; `None` if a peer that is trusted ended TLS before. `host`
 /// and `target` are as they were asked for, `local` stands in for a Host that did not come.
+#[inline(never)]
 fn https_only(
     only: &HttpsOnly,
     client: &FromClient,

@@ -13,6 +13,7 @@ mod damage;
 mod failures;
 mod https;
 mod lifecycle;
+mod many;
 mod memory;
 mod order;
 mod pending;
