@@ -266,7 +266,8 @@ impl TreePath {
 
     /// The longest beginning made of elements of the given lists: the entity that contains this path.
     pub(crate) fn within(&self, lists: &[&str]) -> Self {
-        let in_list = |pair: &&[Step]| matches!(pair, [Step::Key(key), Step::Index(_)] if lists.contains(&&**key));
+        let in_list =
+            |pair: &&[Step]| matches!(pair, [Step::Key(key), Step::Index(_)] if lists.contains(&&**key));
         let pairs = self.0.chunks(2).take_while(in_list).count();
         Self(self.0[..2 * pairs].to_vec())
     }

@@ -133,7 +133,9 @@ impl<'s> Fits<'s> {
         match &shape.choice {
             Some(Choice::Values(allowed)) => return allowed.iter().any(|value| is(node, value)),
             Some(Choice::Variants(variants)) => {
-                return variants.iter().any(|variant| self.has_type(*variant, node) && self.fits(*variant, node));
+                return variants
+                    .iter()
+                    .any(|variant| self.has_type(*variant, node) && self.fits(*variant, node));
             }
             None => {}
         }
@@ -147,7 +149,9 @@ impl<'s> Fits<'s> {
                         && shape.items.is_none_or(|each| items.iter().all(|item| self.fits(each, item)))
                 }
                 Kind::Text(text) => shape.takes_text(text),
-                Kind::Number(number, _) => number.as_f64().is_none_or(|number| is_within(number, shape.range)),
+                Kind::Number(number, _) => {
+                    number.as_f64().is_none_or(|number| is_within(number, shape.range))
+                }
                 Kind::Null | Kind::Bool(_) => true,
             }
     }
