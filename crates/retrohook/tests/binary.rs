@@ -444,6 +444,7 @@ fn configuration_files_are_read_together_from_the_environment() {
         ("RETROHOOK_DATA_DIR", setup.data_dir().to_str().expect("UTF-8")),
         ("RETROHOOK_PROXY_LISTEN", "127.0.0.1:0"),
         ("RETROHOOK_ADMIN_LISTEN", "127.0.0.1:0"),
+        ("RETROHOOK_LEGACY_ADMIN_LISTEN", "127.0.0.1:0"),
         ("RETROHOOK_HUB_LISTEN", "127.0.0.1:0"),
         ("RETROHOOK_MIN_FREE", "0"),
         ("RETROHOOK_ALLOW_PRIVATE_ENDPOINTS", "true"),
