@@ -16,6 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use storage::entities::{Protocol, SubscriptionId, SubscriptionState};
 use storage::ports::{Lag, StoreStats};
 use storage::queue::QueueDepth;
+use storage::redrive::Way;
 use storage::writer::Histogram;
 
 use crate::{Error, MAX_COUNTED, Node, degraded, read};
@@ -462,6 +463,16 @@ impl Scrape {
         )?;
         for (queue, _) in &snapshot.queues {
             family.counter(&[("queue", queue)], expired.get(queue).copied().unwrap_or_default())?;
+        }
+        let dead_lettered = self.node.writer.stats().dead_lettered_messages();
+        let mut family = Family::counters(
+            encoder,
+            "retrohook_queue_dead_lettered_messages",
+            "Messages that a queue gave to its dead-letter queue, by the limit that they had reached",
+        )?;
+        for (Way { from, to, why }, count) in &dead_lettered {
+            let labels = [("queue", from.as_str()), ("dead_letter_queue", to), ("reason", why.as_str())];
+            family.counter(&labels, *count)?;
         }
         let now = self.node.writer.clock().now();
         let name = "retrohook_queue_oldest_message_seconds";

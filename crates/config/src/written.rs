@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use entities::{Format, Protocol, Queue, RouteProtocol, Set, Subscription, Topic};
+use entities::{Format, Protocol, Queue, RedrivePolicy, RouteProtocol, Set, Subscription, Topic};
 use event::Timestamp;
 use event::redaction::QueryRedaction;
 use serde::Serialize;
@@ -186,12 +186,18 @@ impl Writer<'_> {
 
     fn queue(&mut self, one: &Queue) -> Map<String, Value> {
         self.left_out(&format!("queue `{}`", one.name), one.attributes.keys().chain(one.tags.keys()));
-        Map::from_iter([
+        let mut queue = Map::from_iter([
             ("name".to_owned(), json!(one.name)),
             ("visibility_timeout".to_owned(), json!(one.visibility_timeout.as_secs())),
             ("receive_wait_time".to_owned(), json!(one.receive_wait_time.as_secs())),
             ("message_retention_period".to_owned(), json!(one.message_retention_period.as_secs())),
-        ])
+        ]);
+        if let Some(RedrivePolicy { dead_letter_queue, max_receive_count }) = &one.redrive {
+            let policy =
+                json!({ "dead_letter_queue": dead_letter_queue, "max_receive_count": max_receive_count });
+            queue.insert("redrive_policy".to_owned(), policy);
+        }
+        queue
     }
 
     fn subscription(&mut self, one: &Subscription) -> Map<String, Value> {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::sync::Arc;
 
 use entities::{Protocol, Queue, Set, Subscription};
 
@@ -54,12 +55,9 @@ pub fn hub_changes(older: &Set, newer: &Set) -> Vec<HubChange> {
             .collect()
     };
     let queues = |set: &Set| {
-        let queue = |queue: &Queue| {
-            let settings =
-                (queue.visibility_timeout, queue.receive_wait_time, queue.message_retention_period);
-            (queue.name.clone(), HubEntity::Queue(queue.name.clone()), settings)
-        };
-        set.queues.iter().map(|one| queue(one)).collect()
+        let queue =
+            |one: &Arc<Queue>| (one.name.clone(), HubEntity::Queue(one.name.clone()), Treated(one.clone()));
+        set.queues.iter().map(queue).collect()
     };
     let subscriptions = |set: &Set| {
         let subscription = |one: &Subscription| (one.identity(), entity(one), Delivered(one.clone()));
@@ -69,6 +67,15 @@ pub fn hub_changes(older: &Set, newer: &Set) -> Vec<HubChange> {
     let queues = changes(queues(older), queues(newer));
     let subscriptions = changes(subscriptions(older), subscriptions(newer));
     [topics, queues, subscriptions].concat()
+}
+
+/// Two are the same if they do the same with messages.
+struct Treated(Arc<Queue>);
+
+impl PartialEq for Treated {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_as(&other.0)
+    }
 }
 
 /// Two are the same if they deliver alike.

@@ -1,7 +1,8 @@
 //! What the store is to hold of a configuration: who there is, without the settings.
 
-use entities::{Set, Subscription};
+use entities::{RedrivePolicy, Set, Subscription};
 use storage::entities::{Desired, DesiredSubscription};
+use storage::redrive::Redrive;
 use uuid::Uuid;
 
 /// What a subscription is given when it is new. Drawn at random by the caller: whoever can guess them can confirm or unsubscribe.
@@ -21,8 +22,15 @@ pub fn desired(set: &Set, fresh: &mut dyn FnMut() -> Fresh) -> Desired {
         topics: set.topics.iter().map(|topic| topic.name.clone()).collect(),
         queues: set.queues.iter().map(|queue| queue.name.clone()).collect(),
         message_retention: set.queues.iter().map(|queue| retention(queue)).collect(),
+        redrive: set.queues.iter().filter_map(|queue| Some((queue.name.clone(), redrive(queue)?))).collect(),
         subscriptions: subscriptions.collect(),
     }
+}
+
+/// When a queue gives a message up, as the store has it.
+pub(crate) fn redrive(queue: &entities::Queue) -> Option<Redrive> {
+    let RedrivePolicy { dead_letter_queue, max_receive_count } = queue.redrive.as_ref()?;
+    Some(Redrive { to: dead_letter_queue.clone(), max_receives: *max_receive_count })
 }
 
 pub(crate) fn wanted(subscription: &Subscription, Fresh { token, uuid }: Fresh) -> DesiredSubscription {

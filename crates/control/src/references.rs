@@ -64,7 +64,7 @@ pub(crate) struct Refers<'s> {
     pub target: Target<'s>,
 }
 
-/// All references of a set.
+/// All references of a set, except for [`loose_references`].
 pub(crate) fn references(set: &Set) -> impl Iterator<Item = Refers<'_>> {
     fn by<'s, T: Item>(one: &Arc<T>, kind: Kind, target: Target<'s>) -> Refers<'s> {
         Refers { by: T::into_entity(one.clone()), kind, target }
@@ -97,6 +97,15 @@ pub(crate) fn references(set: &Set) -> impl Iterator<Item = Refers<'_>> {
         .chain(of_acls)
         .chain(of_plugins)
         .chain(of_subscriptions)
+}
+
+/// References that may lead nowhere, because whoever has one does without what it means: a queue whose dead-letter queue is gone keeps its messages.
+/// No API is refused for them. A file is, because it would take away what somebody relies on without being asked.
+pub(crate) fn loose_references(set: &Set) -> impl Iterator<Item = Refers<'_>> {
+    set.queues.iter().filter_map(|one| {
+        let target = Target::Name(&one.redrive.as_ref()?.dead_letter_queue);
+        Some(Refers { by: Entity::Queue(one.clone()), kind: Kind::Queue, target })
+    })
 }
 
 /// Whether a set has what is meant.

@@ -11,10 +11,11 @@ use event::TopicId;
 use hub::QueueSettings;
 use storage::Result;
 use storage::entities::{DesiredSubscription, Entities, QueueId, SubscriptionId};
+use storage::redrive::Redrive;
 use storage::registry::Row;
 use uuid::Uuid;
 
-use crate::desired::{Fresh, wanted};
+use crate::desired::{Fresh, redrive, wanted};
 use crate::{Edit, Whole, rows};
 
 /// What a change does in the store.
@@ -36,7 +37,7 @@ enum Command {
     EndQueue(QueueId, Vec<SubscriptionId>),
     EndSubscription(SubscriptionId),
     Topic(String),
-    Queue(String, QueueSettings),
+    Queue(String, QueueSettings, Option<Redrive>),
     /// Another form of a subscription that stays what it is.
     Raw(storage::entities::Subscription, bool),
     Subscribe(Box<DesiredSubscription>, Arc<Subscription>),
@@ -154,7 +155,7 @@ impl Plan {
                 }
             }
             Entity::Queue(queue) => {
-                self.commands.push(Command::Queue(queue.name.clone(), queue_settings(queue)));
+                self.commands.push(Command::Queue(queue.name.clone(), queue_settings(queue), redrive(queue)));
             }
             Entity::Subscription(one)
                 if before.api().subscriptions.iter().any(|other| other.id == one.id) =>
@@ -198,11 +199,12 @@ impl Plan {
                 Command::EndQueue(id, subscriptions) => drop(hub.delete_queue(*id, subscriptions)?),
                 Command::EndSubscription(id) => drop(hub.unsubscribe(*id)?),
                 Command::Topic(name) => done.topics.push(hub.create_topic(name)?.0),
-                Command::Queue(name, settings) => {
+                Command::Queue(name, settings, redrive) => {
                     let (queue, is_new) = hub.create_queue(name, *settings)?;
                     if !is_new {
                         hub.set_queue(&queue, *settings)?;
                     }
+                    hub.tx().set_queue_redrive(queue.id, redrive.as_ref())?;
                     done.queues.push(queue);
                 }
                 Command::Raw(known, is_raw) => {

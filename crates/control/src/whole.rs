@@ -9,7 +9,7 @@ use entities::{
 };
 use uuid::Uuid;
 
-use crate::references::{self, Reference, Refers, find, references, targets};
+use crate::references::{self, Reference, Refers, find, loose_references, references, targets};
 
 /// All entities of a node. Copies share them.
 #[derive(Clone, Debug, Default)]
@@ -200,7 +200,8 @@ impl Whole {
     /// What APIs made that refers to something which is not there.
     pub fn dangling(&self) -> Vec<Dangling> {
         let there = targets(&self.all);
-        let missed = references(&self.api).filter(|one| !there.contains(&(one.kind, one.target)));
+        let all = references(&self.api).chain(loose_references(&self.api));
+        let missed = all.filter(|one| !there.contains(&(one.kind, one.target)));
         let dangling = |one: Refers<'_>| Dangling {
             kind: one.by.kind(),
             label: one.by.label(),
@@ -236,7 +237,8 @@ impl Whole {
     /// Who of all refers to the entity: kind and label of each.
     pub fn users(&self, kind: Kind, id: Uuid) -> Vec<(Kind, String)> {
         let target = find(&self.all, kind, id).map_or(references::Target::Id(id), |(target, _)| target);
-        let users = references(&self.all).filter(|one| (one.kind, one.target) == (kind, target));
+        let all = references(&self.all).chain(loose_references(&self.all));
+        let users = all.filter(|one| (one.kind, one.target) == (kind, target));
         users.map(|one| (one.by.kind(), one.by.label())).collect()
     }
 }

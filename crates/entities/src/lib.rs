@@ -44,7 +44,7 @@ pub use keyauth_credential::KeyAuthCredential;
 pub use normalise::normalise;
 pub use origin::Origin;
 pub use plugin::Plugin;
-pub use queue::Queue;
+pub use queue::{MAX_RECEIVE_COUNT, Queue, RedrivePolicy};
 pub use route::{PathHandling, Route, RouteProtocol};
 pub use secret::{SECRET_BYTES, Secret};
 pub use served::{Known, Owned, Served, ServedRoute, ServedUpstream};

@@ -47,6 +47,8 @@ pub struct Message {
     pub group: Option<String>,
     /// `AWSTraceHeader`.
     pub trace: Option<String>,
+    /// The bare name of the queue that gave it up, if this one is its dead-letter queue and that one still exists.
+    pub given_up_by: Option<String>,
     /// When it entered the queue.
     pub sent_at: Timestamp,
     /// When it was first received.
@@ -236,10 +238,15 @@ impl Hub {
             attributes,
             group,
             trace,
+            given_up_by: received.given_up_by.and_then(|queue| self.queue_name(queue)),
             sent_at: received.sent_at,
             first_received_at: received.first_received_at,
             receive_count: received.receive_count,
         })
+    }
+
+    fn queue_name(&self, id: QueueId) -> Option<String> {
+        self.known().queues.values().find(|queue| queue.id() == id).map(|queue| queue.name().to_owned())
     }
 
     /// `subscription` is the one that brought it.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use admin::Configuration;
 use admin::reload::{Reloads, reloads};
 use control::{Control, Dangling, Merged, OtherId, Reference, Whole};
-use entities::{Entity, Plugin, Served, Set};
+use entities::{Entity, Kind, Plugin, Served, Set};
 use event::timestamp::Clock;
 use gateway::{Cut, Gateway};
 use listener::unix::UnixError;
@@ -378,6 +378,7 @@ fn declared(
     let lacking = |one: &Dangling| {
         let (message, hint) = changes::dangling(one);
         let so = match one.reference {
+            _ if one.kind == Kind::Queue => "its messages stay where they are until then",
             // The hub has a topic or a queue as soon as a subscription names it.
             Reference::Name(_) => "it is delivered to what has the name until then",
             Reference::Id(_) => "it is not served",

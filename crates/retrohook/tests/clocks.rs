@@ -15,7 +15,7 @@ const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 const PATIENCE: Duration = Duration::from_secs(60);
 const DAY: f64 = 86_400.0;
 
-/// A confirmed webhook, one that nobody confirms, and two queues.
+/// A confirmed webhook, one that nobody confirms, and queues; what one of them would drop goes to another.
 const CONFIG: &str = r#"_format_version: "3.0"
 services:
 - name: mockbin
@@ -34,6 +34,8 @@ topics:
 queues:
 - { name: worker, visibility_timeout: 3 }
 - { name: minute, message_retention_period: 60 }
+- { name: short, message_retention_period: 60, redrive_policy: { dead_letter_queue: late, max_receive_count: 9 } }
+- { name: late }
 "#;
 
 /// The arrangement, with a wall clock that can be set.
@@ -250,6 +252,7 @@ fn an_hour_that_a_start_assumes_takes_nothing_and_what_passes_is_counted_and_sai
     let asked = json!({ "QueueUrl": world.url("worker"), "AttributeNames": ["MessageRetentionPeriod"] });
     assert_eq!(world.sqs("GetQueueAttributes", &asked)["Attributes"]["MessageRetentionPeriod"], "1209600");
     let visible = |world: &World| world.subscription(4)["messages"]["visible"].clone();
+    world.sqs("SendMessage", &json!({ "QueueUrl": world.url("short"), "MessageBody": "old" }));
     for offset in ["+1h", "+30d"] {
         world.scene.take_gateway().kill();
         world.clock.set(offset);
@@ -261,6 +264,12 @@ fn an_hour_that_a_start_assumes_takes_nothing_and_what_passes_is_counted_and_sai
     // A minute that passes is one.
     wait::within(2 * PATIENCE, "the message to go", || (world.metric(series) == 1.0).then_some(()));
     assert_eq!((world.receive("minute"), world.receive("worker")), (0, 1));
+    let dead_lettered = r#"retrohook_queue_dead_lettered_messages_total{queue="short",dead_letter_queue="late",reason="message_retention_period"}"#;
+    wait::within(PATIENCE, "the other message to move", || {
+        (world.scene.admin().metric(dead_lettered) == Some(1.0)).then_some(())
+    });
+    assert_eq!((world.receive("short"), world.receive("late")), (0, 1));
+    assert_eq!(world.metric(r#"retrohook_queue_expired_messages_total{queue="short"}"#), 0.0);
     let output = world.scene.gateway().output();
     let line = output.lines().find(|line| line.contains("message_retention_period"));
     let line = line.unwrap_or_else(|| panic!("no line in:\n{output}"));

@@ -256,6 +256,38 @@ fn commands_of_scripts_print_what_they_print_with_aws() {
     assert_eq!(now["Attributes"]["VisibilityTimeout"], "45");
 }
 
+/// A dead-letter queue, as scripts set it up and look into it.
+#[test]
+fn a_script_gives_a_queue_a_dead_letter_queue() {
+    let mut recipe = Recipe::start();
+    let url = |made: Value| made["QueueUrl"].as_str().expect("a URL").to_owned();
+    let create = ["sqs", "create-queue", "--queue-name"];
+    let worker = url(recipe.aws(&[&create[..], &["worker"]].concat()));
+    let dead = url(recipe.aws(&[&create[..], &["worker-dead"]].concat()));
+    let policy =
+        json!({ "deadLetterTargetArn": format!("{QUEUE}-dead"), "maxReceiveCount": "1" }).to_string();
+    let attributes = json!({ "RedrivePolicy": policy }).to_string();
+    let set = ["sqs", "set-queue-attributes", "--queue-url", &worker, "--attributes", &attributes];
+    assert_eq!(recipe.aws(&set), Value::Null);
+    let words = ["sqs", "get-queue-attributes", "--queue-url", &worker, "--attribute-names", "RedrivePolicy"];
+    let shown = recipe.aws(&words)["Attributes"]["RedrivePolicy"].clone();
+    let shown: Value = serde_json::from_str(shown.as_str().expect("a policy")).expect("JSON");
+    assert_eq!(shown, json!({ "deadLetterTargetArn": format!("{QUEUE}-dead"), "maxReceiveCount": 1 }));
+    let sources = recipe.aws(&["sqs", "list-dead-letter-source-queues", "--queue-url", &dead]);
+    assert_eq!(sources, json!({ "queueUrls": [worker] }));
+    let nowhere = attributes.replace("worker-dead", "nowhere");
+    let wrong = ["sqs", "set-queue-attributes", "--queue-url", &worker, "--attributes", &nowhere];
+    recipe.fails(&wrong, "InvalidParameterValue", "SetQueueAttributes");
+
+    recipe.aws(&["sqs", "send-message", "--queue-url", &worker, "--message-body", "poison"]);
+    let look = ["sqs", "receive-message", "--visibility-timeout", "0", "--queue-url", &worker];
+    assert_eq!(recipe.aws(&look)["Messages"][0]["Body"], "poison");
+    recipe.scene.kill_and_restart();
+    assert_eq!(recipe.aws(&look), Value::Null);
+    recipe.scene.kill_and_restart();
+    assert_eq!(recipe.receive(&dead, 1), ["poison"]);
+}
+
 #[test]
 fn commands_that_fail_say_so_with_codes_of_aws() {
     let recipe = Recipe::start();

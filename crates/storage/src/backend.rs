@@ -12,6 +12,7 @@ use crate::ports::{
     DeliveriesReader, DeliveriesTx, JournalTx, LogReader, LogTx, QueuesReader, QueuesTx, RegistryReader,
     RegistryTx, UpkeepReader, UpkeepTx,
 };
+use crate::redrive::{MetByReceive, Policy, Way, Why};
 use crate::retention::Room;
 
 /// One open write transaction. Each call sees the writes of the calls before it; none of them is durable before
@@ -70,6 +71,10 @@ pub struct Committed {
     pub given_up: u64,
     /// Messages that housekeeping deleted because their queue's retention was over, by the queue's name.
     pub expired: BTreeMap<String, u64>,
+    /// Messages that went to dead-letter queues, by their way.
+    pub dead_lettered: BTreeMap<Way, u64>,
+    /// Messages that were handed out once more because their queue's dead-letter queue is not there, by the names of both.
+    pub kept: BTreeMap<(String, String), u64>,
     /// Damaged messages that a receive came upon and set aside, by queue.
     pub set_aside: BTreeMap<QueueId, u64>,
     /// Open intents of dead incarnations that recovery settled without an event, because their topic was deleted.
@@ -101,11 +106,33 @@ impl Committed {
         }
     }
 
-    /// Notes that a receive set messages aside.
-    pub fn set_aside(&mut self, queue: QueueId, messages: u64) {
-        if messages > 0 {
-            *self.set_aside.entry(queue).or_default() += messages;
+    /// Notes what a receive of a queue came upon. Those who wait for messages of the queue are woken if it stopped before it had seen all of them.
+    pub fn met<P: Copy + Into<QueueId>>(
+        &mut self,
+        queue: QueueId,
+        met: MetByReceive,
+        policy: Option<&Policy<P>>,
+    ) {
+        if met.set_aside > 0 {
+            *self.set_aside.entry(queue).or_default() += met.set_aside;
         }
+        let Some(policy) = policy else { return };
+        if let Some(target) = policy.target.filter(|_| met.given_up > 0) {
+            self.dead_lettered(policy.way(Why::Receives), target.into(), met.given_up);
+        }
+        if met.kept > 0 {
+            let names = (policy.from.clone(), policy.redrive.to.clone());
+            *self.kept.entry(names).or_default() += met.kept;
+        }
+        if met.is_cut_short() {
+            self.sent(queue);
+        }
+    }
+
+    /// Notes that messages went to a dead-letter queue.
+    pub fn dead_lettered(&mut self, way: Way, to: QueueId, messages: u64) {
+        *self.dead_lettered.entry(way).or_default() += messages;
+        self.sent(to);
     }
 
     /// Notes that a pending or disabled subscription is owed one delivery less.

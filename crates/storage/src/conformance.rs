@@ -26,6 +26,7 @@ mod log;
 mod names;
 mod owners;
 mod queues;
+mod redrive;
 mod registry;
 mod several;
 mod steps;
@@ -57,7 +58,7 @@ type Case = (&'static str, fn(&mut Store));
 const SUITES: &[(&str, &[&[Case]])] = &[
     ("journal", &[journal::CASES, several::CASES]),
     ("log", &[log::CASES, damage::CASES]),
-    ("queues", &[queues::CASES]),
+    ("queues", &[queues::CASES, redrive::CASES]),
     ("deliveries", &[deliveries::CASES]),
     ("registry", &[registry::CASES, entities::CASES, names::CASES, owners::CASES, steps::CASES]),
     ("upkeep", &[housekeeping::CASES]),

@@ -11,6 +11,9 @@ use event::{Position, Stamp, Timestamp, TopicId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::queue::Limits;
+use crate::redrive::Redrive;
+
 /// The store's number of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -34,6 +37,8 @@ pub struct Desired {
     pub queues: Vec<String>,
     /// How long queues keep a message, by name; `Retention::queue_message` for those that are not here.
     pub message_retention: HashMap<String, Duration>,
+    /// When queues give a message up, by name; those that are not here never do.
+    pub redrive: HashMap<String, Redrive>,
     /// Subscriptions, each to a topic of `topics`.
     pub subscriptions: Vec<DesiredSubscription>,
 }
@@ -43,6 +48,12 @@ impl Desired {
     pub fn topic_names(&self) -> Vec<&str> {
         let named = self.subscriptions.iter().map(|wanted| &wanted.topic);
         unique(self.topics.iter().chain(named))
+    }
+
+    /// What the store is to do with the messages of a queue.
+    pub fn limits(&self, queue: &str) -> Limits {
+        let retention = self.message_retention.get(queue).copied();
+        Limits { retention, redrive: self.redrive.get(queue).cloned() }
     }
 
     /// The names of `queues`, and those that only subscriptions name; each once.

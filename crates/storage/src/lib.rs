@@ -30,6 +30,7 @@ pub mod identity;
 pub mod memory;
 pub mod ports;
 pub mod queue;
+pub mod redrive;
 pub mod registry;
 pub mod retention;
 pub mod steps;

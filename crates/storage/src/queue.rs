@@ -6,6 +6,7 @@ use event::{Event, EventId, Stamp, Timestamp};
 use uuid::Uuid;
 
 use crate::entities::{QueueId, SubscriptionId};
+use crate::redrive::Redrive;
 
 /// A message as a receive hands it out.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,17 @@ pub struct Received {
     pub first_received_at: Timestamp,
     /// How often it has been received, this time included.
     pub receive_count: u32,
+    /// The queue that gave it up, if this one is its dead-letter queue.
+    pub given_up_by: Option<QueueId>,
+}
+
+/// What a store itself does with the messages of a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// How long the queue keeps a message; `Retention::queue_message` if it is `None`.
+    pub retention: Option<Duration>,
+    /// When it gives a message up; `None` if it never does.
+    pub redrive: Option<Redrive>,
 }
 
 /// Names one receive of one message: what a receipt handle stands for.

@@ -10,7 +10,7 @@
 //! 0. what was [dropped](crate::dropped) by the word of its owner goes; until then it pins its events, and nothing of what follows sees it;
 //! 1. a subscription removed longer ago than `removed_grace` goes, its deliveries' rows first (messages in queues stay);
 //! 2. messages older than their queue's retention go (`queue_message` where it has none), unless they are hidden: a worker has those in
-//!    hand, and they go when it gives them back;
+//!    hand, and they go when it gives them back. They go to the queue's [dead-letter queue](crate::redrive) if that one keeps messages for longer;
 //! 3. rows that have been dead for `dead_letter` go;
 //! 4. rows of pending and disabled subscriptions go when their event is older than `pending_pin`, unless they are dead;
 //! 5. rows that wait since longer ago than `max_age` become dead, with [`TOO_OLD`] as their reason;
@@ -24,7 +24,8 @@
 //! Ages are those of the [store's clock](crate::clock), without the time that starts [assumed](Retention::assumed): a row that is stamped
 //! ahead of it counts as new.
 //!
-//! Rule 2 takes what a queue was owed; each message is counted ([`Committed::expired`](crate::backend::Committed::expired)). Rules 4 and 6
+//! Rule 2 takes what a queue was owed; each message is counted ([`Committed::expired`](crate::backend::Committed::expired),
+//! [`Committed::dead_lettered`](crate::backend::Committed::dead_lettered)). Rules 4 and 6
 //! may take from pending and disabled subscriptions what they were owed; each delivery is counted
 //! ([`Committed::lapsed`](crate::backend::Committed::lapsed)). Nothing else that is owed goes without a dead letter, and the writer says
 //! what went.

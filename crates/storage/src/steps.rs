@@ -9,7 +9,6 @@
 //! [`Steps::together`], and that is for one commit.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use event::TopicId;
 
@@ -17,14 +16,15 @@ use crate::Result;
 use crate::backend::Reader;
 use crate::entities::{Desired, DesiredSubscription, Entities, Queue, Subscription, SubscriptionId, Topic};
 use crate::identity::{self, Assignment, Change, Match};
+use crate::queue::Limits;
 
 /// One change of a topic, a queue or a subscription. One that is done already changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// There is a topic of this name.
     Topic(String),
-    /// There is a queue of this name that keeps a message so long; `Retention::queue_message` if it is `None`.
-    Queue(String, Option<Duration>),
+    /// There is a queue of this name, and this is done with its messages.
+    Queue(String, Limits),
     /// A subscription has no name any more, because another one gets it, or none.
     Unname(SubscriptionId),
     /// A subscription is wanted, with this name and endpoint. One that is not there any more is made anew.
@@ -49,8 +49,8 @@ pub struct Steps {
 pub struct Known {
     /// All topics.
     pub topics: Vec<Topic>,
-    /// All queues, with how long they keep a message.
-    pub queues: Vec<(Queue, Option<Duration>)>,
+    /// All queues, with what is done with their messages.
+    pub queues: Vec<(Queue, Limits)>,
     /// All subscriptions, removed ones too.
     pub subscriptions: Vec<Subscription>,
 }
@@ -115,9 +115,9 @@ impl Steps {
         self.rest.extend(new.map(|name| Step::Topic(name.to_owned())));
         let queues = by_name(&known.queues, |(queue, _)| &queue.name);
         for name in desired.queue_names() {
-            let retention = desired.message_retention.get(name).copied();
-            if queues.get(name).is_none_or(|(_, known)| *known != retention) {
-                self.rest.push(Step::Queue(name.to_owned(), retention));
+            let limits = desired.limits(name);
+            if queues.get(name).is_none_or(|(_, known)| *known != limits) {
+                self.rest.push(Step::Queue(name.to_owned(), limits));
             }
         }
     }

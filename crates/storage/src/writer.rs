@@ -23,7 +23,6 @@ use event::{Event, EventId, Intent, NewEvent, Position, Stamp};
 
 use crate::backend::{Backend, Committed};
 use crate::clock::{Keeping, StoreClock, Trace};
-use crate::entities::SubscriptionId;
 use crate::retention::{Housekept, Retention};
 use crate::throttle::Throttle;
 use crate::vital::Vitals;
@@ -45,7 +44,7 @@ mod wall;
 use bell::Rings;
 use change::{Change, Claim, Closure, Growth, Noted, Request, Settlement, Transaction};
 use inbox::{Found, Inbox, Outbox, Refused, inbox};
-use lapses::Lapses;
+use lapses::Untold;
 use open_keys::OpenKeys;
 use receipt::receipt;
 use room::{Gauge, Keeper};
@@ -324,8 +323,7 @@ struct Worker<B> {
     latched: Option<Arc<str>>,
     stopping: bool,
     housekeeping_due: Instant,
-    lapses: Lapses<SubscriptionId>,
-    expired: Lapses<String>,
+    untold: Untold,
     keeping: Keeping,
 }
 
@@ -394,8 +392,7 @@ impl<B: Backend> Worker<B> {
             latched: None,
             stopping: false,
             housekeeping_due: Instant::now() + HOUSEKEEPING_EVERY,
-            lapses: Lapses::default(),
-            expired: Lapses::default(),
+            untold: Untold::default(),
             keeping: Keeping::default(),
         }
     }
@@ -422,8 +419,7 @@ impl<B: Backend> Worker<B> {
             // What was refused for want of space is told as soon as there is some, whoever made it.
             let _ = self.look_for_room();
         }
-        lapses::tell(self.lapses.take_all());
-        lapses::tell_expired(self.expired.take_all());
+        self.untold.tell_all();
         if self.latched.is_none()
             && let Err(error) = self.keep_clock_at_the_end()
         {
@@ -667,12 +663,12 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    /// Tells what housekeeping took from whom, once its round is over.
+    /// Tells what housekeeping took from whom, once its round is over, and what receives gave up.
     fn housekept(&mut self, committed: &Committed) {
-        self.lapses.note(&committed.lapsed);
+        self.untold.note(committed);
         self.shared.stats.lapsed(&committed.lapsed);
-        self.expired.note(&committed.expired);
         self.shared.stats.expired(&committed.expired);
+        self.shared.stats.dead_lettered(&committed.dead_lettered);
         self.shared.stats.set_aside(&committed.set_aside);
         if committed.of_deleted_topics > 0 {
             let count = committed.of_deleted_topics;
@@ -681,8 +677,7 @@ impl<B: Backend> Worker<B> {
         }
         let now = Instant::now();
         if self.housekeeping_due > now {
-            lapses::tell(self.lapses.take_due(now));
-            lapses::tell_expired(self.expired.take_due(now));
+            self.untold.tell_due(now);
         }
         if committed.given_up > 0 {
             self.config.feed.gave_up();

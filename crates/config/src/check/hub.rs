@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use delivery::{Endpoint, guard};
 use entities::subscription::{self, MAX_IN_FLIGHT, TIMEOUT};
-use entities::{Flaw, Format, Origin, Protocol, Queue, Secret, Subscription, Topic, ids};
+use entities::{Flaw, Format, Origin, Protocol, Queue, RedrivePolicy, Secret, Subscription, Topic, ids};
 use event::Arn;
 use uuid::Uuid;
 
 use super::Options;
-use super::declared::{Declarations, Nested};
+use super::declared::{Declarations, Declared, Nested};
 use super::names::Names;
 use crate::problem::{Problems, Spot};
 use crate::raw::{self, Confirm, SubscriptionProtocol};
@@ -38,6 +38,10 @@ pub(super) fn check_all(
         visibility_timeout: Duration::from_secs(raw.visibility_timeout.into()),
         receive_wait_time: Duration::from_secs(raw.receive_wait_time.into()),
         message_retention_period: Duration::from_secs(raw.message_retention_period.into()),
+        redrive: raw.redrive_policy.as_ref().map(|policy| RedrivePolicy {
+            dead_letter_queue: policy.dead_letter_queue.clone(),
+            max_receive_count: policy.max_receive_count,
+        }),
         attributes: BTreeMap::new(),
         tags: BTreeMap::new(),
         created_at: now,
@@ -52,6 +56,9 @@ pub(super) fn check_all(
         created_at: now,
         updated_at: now,
     };
+    for queue in &declared.queues {
+        check_redrive(queue, names, problems);
+    }
     let mut checker = Checker { names, options, named: HashMap::new(), taken: HashMap::new() };
     let subscriptions = declared.subscriptions.iter();
     Checked {
@@ -59,6 +66,18 @@ pub(super) fn check_all(
         queues: declared.queues.iter().filter_map(|queue| queue.raw.as_ref()).map(queue).collect(),
         subscriptions: subscriptions.map(|one| checker.check_one(one, declared, problems)).collect(),
     }
+}
+
+/// A dead-letter queue is another queue of the files.
+fn check_redrive(queue: &Declared<raw::Queue>, names: &Names, problems: &mut Problems<'_>) {
+    let Some(policy) = queue.raw.as_ref().and_then(|raw| raw.redrive_policy.as_ref()) else { return };
+    let (spot, name) = (queue.spot.key("redrive_policy"), &policy.dead_letter_queue);
+    if queue.name.as_ref() == Some(name) {
+        let hint = "name another queue: one that keeps what nobody could work off";
+        problems.add(&spot.key("dead_letter_queue"), "a queue cannot be its own dead-letter queue", hint);
+        return;
+    }
+    names.queues.resolve(&spot, "dead_letter_queue", name, problems);
 }
 
 struct Checker<'a> {

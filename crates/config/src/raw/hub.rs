@@ -114,6 +114,17 @@ impl fmt::Debug for SecretText {
     }
 }
 
+/// When a queue gives a message up.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RedrivePolicy {
+    /// The queue that gets it, by its bare name.
+    pub(crate) dead_letter_queue: String,
+    /// How often a message is handed out before that.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) max_receive_count: u32,
+}
+
 /// A queue that workers receive from, as in SQS.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +147,9 @@ pub(crate) struct Queue {
     /// A comment; ignored.
     #[serde(rename = "_comment", default)]
     comment: Option<String>,
+    /// When the queue gives a message up: it is then another queue's. Without it, a message is handed out until it is deleted.
+    #[serde(default)]
+    pub(crate) redrive_policy: Option<RedrivePolicy>,
 }
 
 fn half_minute() -> u32 {

@@ -31,9 +31,9 @@ const FILTER: &str = "every subscription gets all events of its topic: remove th
 const DEAD_LETTERS: &str = "remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/dead-letters on the admin port";
 const RETRIES: &str =
     "remove the key: a delivery is tried for three days; `timeout` and `max_in_flight` can be set";
-const QUEUE_REDRIVE: &str = "remove the key: a message is handed out until it is deleted; its receive count is in ApproximateReceiveCount";
+const QUEUE_REDRIVE: &str = "remove the key: any queue may name any other one in its `redrive_policy`";
 const FIFO_QUEUE: &str = "queues are standard ones: remove the key";
-const QUEUE_ATTRIBUTE: &str = "queues have `visibility_timeout`, `receive_wait_time` and `message_retention_period` only: remove the key";
+const QUEUE_ATTRIBUTE: &str = "queues have `visibility_timeout`, `receive_wait_time`, `message_retention_period` and `redrive_policy` only: remove the key";
 
 const TABLE: &[NotYet] = &[
     not_yet(
@@ -90,7 +90,7 @@ const TABLE: &[NotYet] = &[
     not_yet("Subscription", &["redrive_policy"], DEAD_LETTERS),
     not_yet("Subscription", &["delivery_policy"], RETRIES),
     not_yet("Subscription", &["replay_policy", "subscription_role_arn"], "remove the key"),
-    not_yet("Queue", &["redrive_policy", "redrive_allow_policy"], QUEUE_REDRIVE),
+    not_yet("Queue", &["redrive_allow_policy"], QUEUE_REDRIVE),
     not_yet("Queue", &["fifo_queue", "content_based_deduplication"], FIFO_QUEUE),
     not_yet("Queue", &["deduplication_scope", "fifo_throughput_limit"], FIFO_QUEUE),
     not_yet("Queue", &["delay_seconds", "maximum_message_size", "policy"], QUEUE_ATTRIBUTE),

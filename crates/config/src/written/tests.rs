@@ -64,7 +64,8 @@ topics:
   - { protocol: sqs, endpoint: jobs, raw_message_delivery: true }
 - name: "true"
 queues:
-- { name: jobs, visibility_timeout: 7, receive_wait_time: 3, message_retention_period: 600 }
+- { name: jobs, visibility_timeout: 7, receive_wait_time: 3, message_retention_period: 600, redrive_policy: { dead_letter_queue: dead, max_receive_count: 3 } }
+- { name: dead }
 "##;
 
 /// The secrets of [`ALL`], in the order in which they are written.

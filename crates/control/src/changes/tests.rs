@@ -65,9 +65,14 @@ type Expected = &'static [(&'static str, How)];
 #[test]
 fn each_change_of_the_hub_is_named() {
     let named = "  - { name: cache, protocol: http";
-    let cases: [(&str, &str, Expected); 6] = [
+    let cases: [(&str, &str, Expected); 7] = [
         ("- name: u", "- name: v", &[("topic v", How::Added), ("topic u", How::Removed)]),
         ("{ name: p }", "{ name: p, visibility_timeout: 7 }", &[("queue p", How::Changed)]),
+        (
+            "{ name: p }",
+            "{ name: p, redrive_policy: { dead_letter_queue: q, max_receive_count: 3 } }",
+            &[("queue p", How::Changed)],
+        ),
         (", { name: p }", "", &[("queue p", How::Removed)]),
         (
             "9100/x\"",

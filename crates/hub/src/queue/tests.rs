@@ -24,6 +24,7 @@ fn message() -> Received {
         sent_at: SAMPLE_TIME,
         first_received_at: SAMPLE_TIME,
         receive_count: 1,
+        given_up_by: None,
     }
 }
 

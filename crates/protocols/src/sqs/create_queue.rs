@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use control::Edit;
 use entities::{Entity, Origin, Queue, ids, plain_name};
 use event::arn::MAX_QUEUE_NAME;
-use hub::QueueSettings;
+use hub::{Names, QueueSettings};
 use serde::{Deserialize, Serialize};
 
 use super::error::Kind;
-use super::{Context, Error, queue_attributes};
+use super::{Context, Error, queue_attributes, redrive_policy};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -46,23 +46,28 @@ pub(super) async fn call(context: &Context<'_>, input: Input) -> Result<Output, 
         visibility_timeout: settings.visibility,
         receive_wait_time: settings.receive_wait,
         message_retention_period: settings.retention,
+        redrive: None,
         attributes: BTreeMap::new(),
         tags,
         created_at: now,
         updated_at: now,
     };
-    queue_attributes::set(&mut queue, &attributes)?;
+    let names = context.hub.names().clone();
+    queue_attributes::set(&mut queue, &attributes, &names)?;
     let made = control.change(move |changes| {
         let there = changes.whole().all().queues.iter().find(|one| one.name == queue.name);
         match there {
-            Some(there) => Ok(different(there, &attributes)),
+            Some(there) => Ok(Ok(different(there, &attributes, &names))),
             None => {
+                if let Err(error) = redrive_policy::check_target(&queue, changes.whole().all(), &names) {
+                    return Ok(Err(error));
+                }
                 changes.apply(Edit { put: vec![Entity::Queue(queue.into())], ..Edit::default() })?;
-                Ok(None)
+                Ok(Ok(None))
             }
         }
     });
-    match made.await? {
+    match made.await?? {
         None => Ok(Output { queue_url }),
         Some(name) => {
             let text = format!(
@@ -74,12 +79,12 @@ pub(super) async fn call(context: &Context<'_>, input: Input) -> Result<Output, 
 }
 
 /// The first of the given attributes that the queue has another value of.
-fn different(there: &Queue, given: &BTreeMap<String, String>) -> Option<String> {
+fn different(there: &Queue, given: &BTreeMap<String, String>, names: &Names) -> Option<String> {
     given.iter().find_map(|(name, value)| {
         let mut asked = there.clone();
         let one = BTreeMap::from([(name.clone(), value.clone())]);
         // What is given was read before.
-        let same = queue_attributes::set(&mut asked, &one).is_ok() && asked == *there;
+        let same = queue_attributes::set(&mut asked, &one, names).is_ok() && asked == *there;
         (!same).then(|| name.clone())
     })
 }

@@ -6,20 +6,19 @@ use event::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::error::Kind;
+use super::redrive_policy::{self, ALLOW, REDRIVE};
 use super::{Context, Error};
 
 /// Attributes that a queue has if the configuration knows it.
-const CONFIGURED: [&str; 3] = ["CreatedTimestamp", "LastModifiedTimestamp", "Policy"];
+const CONFIGURED: [&str; 5] = ["CreatedTimestamp", "LastModifiedTimestamp", "Policy", REDRIVE, ALLOW];
 /// Attributes of SQS that no queue of ours has: asked for by name, they are left out.
-const UNSET: [&str; 8] = [
+const UNSET: [&str; 6] = [
     "ContentBasedDeduplication",
     "DeduplicationScope",
     "FifoQueue",
     "FifoThroughputLimit",
     "KmsDataKeyReusePeriodSeconds",
     "KmsMasterKeyId",
-    "RedriveAllowPolicy",
-    "RedrivePolicy",
 ];
 
 #[derive(Deserialize)]
@@ -67,7 +66,7 @@ pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<Output,
     Ok(Output { attributes })
 }
 
-/// What only the configuration knows: when it was made and changed, in seconds since 1970, and its policy if it has one.
+/// What only the configuration knows: when it was made and changed, in seconds since 1970, and its policies if it has any.
 fn configured(context: &Context<'_>, name: &str) -> Vec<(&'static str, String)> {
     let Some(control) = context.control else { return Vec::new() };
     let whole = control.whole();
@@ -77,6 +76,10 @@ fn configured(context: &Context<'_>, name: &str) -> Vec<(&'static str, String)> 
         ("CreatedTimestamp", seconds(queue.created_at)),
         ("LastModifiedTimestamp", seconds(queue.updated_at)),
     ];
-    known.extend(queue.attributes.get("Policy").map(|policy| ("Policy", policy.clone())));
+    let redrive = queue.redrive.as_ref();
+    known.extend(redrive.map(|policy| (REDRIVE, redrive_policy::write(policy, context.hub.names()))));
+    for name in ["Policy", ALLOW] {
+        known.extend(queue.attributes.get(name).map(|policy| (name, policy.clone())));
+    }
     known
 }

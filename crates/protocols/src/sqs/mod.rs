@@ -25,13 +25,16 @@ pub mod digest;
 mod error;
 mod get_queue_attributes;
 mod get_queue_url;
+mod list_dead_letter_source_queues;
 mod list_queues;
+mod page;
 mod purge_queue;
 mod query;
 mod queue_attributes;
 mod queue_url;
 mod range;
 mod receive_message;
+mod redrive_policy;
 mod send;
 mod send_message;
 mod send_message_batch;
@@ -42,7 +45,7 @@ use error::Kind;
 pub(crate) use query::{answer as answer_query, refuse as refuse_query};
 
 /// The actions of SQS that are spoken here.
-pub const SUPPORTED: [&str; 14] = [
+pub const SUPPORTED: [&str; 15] = [
     "CreateQueue",
     "DeleteQueue",
     "SetQueueAttributes",
@@ -57,6 +60,7 @@ pub const SUPPORTED: [&str; 14] = [
     "ChangeMessageVisibilityBatch",
     "GetQueueAttributes",
     "ListQueues",
+    "ListDeadLetterSourceQueues",
 ];
 
 /// All actions of SQS that SNS has none of the same name of: by these a request without a version is told to be SQS's.
@@ -146,6 +150,7 @@ async fn call(context: &Context<'_>, operation: &str, body: &[u8]) -> Result<Vec
         }
         "GetQueueAttributes" => write(get_queue_attributes::call(context, &read(body)?).await?),
         "ListQueues" => write(list_queues::call(context, &read(body)?)?),
+        "ListDeadLetterSourceQueues" => write(list_dead_letter_source_queues::call(context, &read(body)?)?),
         "CreateQueue" => write(create_queue::call(context, read(body)?).await?),
         "DeleteQueue" => write(delete_queue::call(context, &read(body)?).await?),
         "SetQueueAttributes" => write(set_queue_attributes::call(context, read(body)?).await?),

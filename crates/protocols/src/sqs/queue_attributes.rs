@@ -8,9 +8,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use entities::Queue;
+use hub::Names;
 
-use super::Error;
 use super::error::Kind;
+use super::redrive_policy::{ALLOW, REDRIVE};
+use super::{Error, redrive_policy};
 
 /// Seconds that a received message is hidden.
 const VISIBILITY: RangeInclusive<u64> = 0..=43_200;
@@ -23,25 +25,29 @@ const RETENTION: RangeInclusive<u64> = 60..=1_209_600;
 const FIXED: [(&str, &str); 3] =
     [("DelaySeconds", "0"), ("MaximumMessageSize", "1048576"), ("SqsManagedSseEnabled", "false")];
 /// Attributes of SQS's that are not there yet.
-const NOT_YET: [&str; 5] =
-    ["DelaySeconds", "MaximumMessageSize", "RedrivePolicy", "RedriveAllowPolicy", "SqsManagedSseEnabled"];
+const NOT_YET: [&str; 3] = ["DelaySeconds", "MaximumMessageSize", "SqsManagedSseEnabled"];
 /// Attributes of SQS's that are not there yet, because nothing is encrypted on the disk.
 const KEYS: [&str; 2] = ["KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds"];
 
 /// Sets what is given, by its name.
-pub(super) fn set(queue: &mut Queue, given: &BTreeMap<String, String>) -> Result<(), Error> {
+pub(super) fn set(queue: &mut Queue, given: &BTreeMap<String, String>, names: &Names) -> Result<(), Error> {
     for (name, value) in given {
-        set_one(queue, name, value)?;
+        set_one(queue, name, value, names)?;
     }
     Ok(())
 }
 
-fn set_one(queue: &mut Queue, name: &str, value: &str) -> Result<(), Error> {
+fn set_one(queue: &mut Queue, name: &str, value: &str, names: &Names) -> Result<(), Error> {
     match name {
+        REDRIVE if value.is_empty() => queue.redrive = None,
+        REDRIVE => queue.redrive = Some(redrive_policy::read(&queue.name, value, names)?),
         "VisibilityTimeout" => queue.visibility_timeout = seconds(name, value, &VISIBILITY)?,
         "ReceiveMessageWaitTimeSeconds" => queue.receive_wait_time = seconds(name, value, &WAIT)?,
         "MessageRetentionPeriod" => queue.message_retention_period = seconds(name, value, &RETENTION)?,
-        "Policy" if value.is_empty() => drop(queue.attributes.remove(name)),
+        ALLOW if !value.is_empty() => {
+            drop(queue.attributes.insert(name.to_owned(), redrive_policy::read_allow(value)?));
+        }
+        "Policy" | ALLOW if value.is_empty() => drop(queue.attributes.remove(name)),
         "Policy" => drop(queue.attributes.insert(name.to_owned(), value.to_owned())),
         _ if FIXED.contains(&(name, value)) => {}
         // What is empty is unset.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use event::attributes::AttributeValue;
+use hub::Names;
 use hub::message::Message;
 use hub::queue::Receive;
 use serde::{Deserialize, Serialize};
@@ -64,11 +65,11 @@ pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<Output,
         wait: input.wait_time_seconds.map(range::wait).transpose()?,
     };
     let messages = context.hub.receive(&queue, ask).await?;
-    let sender = &context.hub.names().account;
-    Ok(Output { messages: messages.into_iter().map(|message| received(message, input, sender)).collect() })
+    let names = context.hub.names();
+    Ok(Output { messages: messages.into_iter().map(|message| received(message, input, names)).collect() })
 }
 
-fn received(message: Message, input: &Input, sender: &str) -> Received {
+fn received(message: Message, input: &Input, names: &Names) -> Received {
     let asked = input.message_attribute_names.as_deref().unwrap_or_default();
     let mut attributes = message.attributes;
     attributes.retain(|name, _| asked.iter().any(|pattern| matches(pattern, name)));
@@ -77,10 +78,12 @@ fn received(message: Message, input: &Input, sender: &str) -> Received {
     let mut system = BTreeMap::from([
         ("ApproximateFirstReceiveTimestamp", message.first_received_at.as_millis().to_string()),
         ("ApproximateReceiveCount", message.receive_count.to_string()),
-        ("SenderId", sender.to_owned()),
+        ("SenderId", names.account.clone()),
         ("SentTimestamp", message.sent_at.as_millis().to_string()),
     ]);
     system.extend(message.group.map(|group| ("MessageGroupId", group)));
+    let source = message.given_up_by.map(|queue| names.queue_arn(&queue).to_string());
+    system.extend(source.map(|source| ("DeadLetterQueueSourceArn", source)));
     system.extend(message.trace.map(|trace| ("AWSTraceHeader", trace)));
     system.retain(|name, _| input.asks_for(name));
     Received {

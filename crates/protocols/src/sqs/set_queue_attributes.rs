@@ -6,6 +6,7 @@ use control::Edit;
 use entities::{Entity, Queue};
 use serde::Deserialize;
 
+use super::redrive_policy::{self, REDRIVE};
 use super::{Context, Error, Void, queue_attributes};
 
 #[derive(Deserialize)]
@@ -19,12 +20,17 @@ pub(super) async fn call(context: &Context<'_>, input: Input) -> Result<Void, Er
     let control = context.control()?;
     let name = context.queue(input.queue_url.as_deref())?.name().to_owned();
     let given = input.attributes.ok_or_else(|| Error::missing("Attributes"))?;
-    let now = context.hub.now();
+    let (now, names) = (context.hub.now(), context.hub.names().clone());
     let changed = control.change(move |changes| {
         let there = changes.whole().all().queues.iter().find(|one| one.name == name);
         let Some(there) = there else { return Ok(Err(Error::no_such_queue())) };
         let mut queue = Queue::clone(there);
-        if let Err(error) = queue_attributes::set(&mut queue, &given) {
+        let mut read = queue_attributes::set(&mut queue, &given, &names);
+        // One that is not set now stays what it is, though its target may be gone.
+        if read.is_ok() && given.contains_key(REDRIVE) {
+            read = redrive_policy::check_target(&queue, changes.whole().all(), &names);
+        }
+        if let Err(error) = read {
             return Ok(Err(error));
         }
         if queue != **there {

@@ -40,6 +40,15 @@ pub fn dangling(Dangling { kind, label, missing, reference }: &Dangling) -> (Str
         Reference::Name(name) => format!("{missing} `{name}`"),
         Reference::Id(id) => format!("{missing} {id}"),
     };
+    if *kind == Kind::Queue {
+        return (
+            format!(
+                "{missing} does not exist any more, and {kind} `{label}`, which an API made, has it as its dead-letter queue"
+            ),
+            "leave it in the file, make it again, or set another RedrivePolicy (SetQueueAttributes)"
+                .to_owned(),
+        );
+    }
     (
         format!("{missing} is not declared any more, and {kind} `{label}`, which an API made, needs it"),
         format!("leave it in the file, or delete the {kind} first, where it was made"),

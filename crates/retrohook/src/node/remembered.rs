@@ -289,11 +289,8 @@ pub fn keep_times<'q>(files: &mut Set, known: impl IntoIterator<Item = &'q Arc<Q
     let known: HashMap<&str, &Queue> = known.into_iter().map(|one| (one.name.as_str(), &**one)).collect();
     for queue in &mut files.queues {
         let before = known.get(queue.name.as_str());
-        let settings =
-            |one: &Queue| (one.visibility_timeout, one.receive_wait_time, one.message_retention_period);
         let created_at = before.map_or(now, |before| before.created_at);
-        let updated_at = before.filter(|before| settings(before) == settings(queue));
-        let updated_at = updated_at.map_or(now, |before| before.updated_at);
+        let updated_at = before.filter(|before| before.is_as(queue)).map_or(now, |before| before.updated_at);
         *queue = Arc::new(Queue { created_at, updated_at, ..Queue::clone(queue) });
     }
 }

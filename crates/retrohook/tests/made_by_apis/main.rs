@@ -12,6 +12,7 @@ use testkit::scene::{Profiles, Scene};
 use testkit::wait;
 
 mod owners;
+mod redrive;
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:profile-changes";
@@ -426,7 +427,7 @@ fn bad_input_gets_the_codes_of_aws_and_changes_nothing() {
         (
             "CreateQueue",
             json!({ "QueueName": "a", "Attributes": { "RedrivePolicy": "{}" } }),
-            "com.amazonaws.sqs#InvalidAttributeValue",
+            "com.amazon.coral.service#InvalidParameterValueException",
         ),
         ("DeleteQueue", json!({ "QueueUrl": "a" }), "com.amazonaws.sqs#QueueDoesNotExist"),
         ("PurgeQueue", json!({ "QueueUrl": "a" }), "com.amazonaws.sqs#QueueDoesNotExist"),

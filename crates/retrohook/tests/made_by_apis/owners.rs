@@ -237,12 +237,13 @@ fn broken_off() -> Scene {
     scene.setup.env.push(("FAILPOINTS".into(), "declared=1*panic->off".into()));
     scene.start_gateway();
     assert_eq!(sns(&scene, "CreateTopic", &[("Name", "orders")]).status, 503);
-    let (status, answer) = scene.admin().status();
-    let degraded = answer["retrohook"]["degraded"].to_string();
-    assert!(
-        status == 200 && degraded.contains("broke off") && degraded.contains("the next change"),
-        "{degraded}"
-    );
+    // The answer does not wait for the thread that broke off to be noticed.
+    wait::until("the change to be said", || {
+        let (status, answer) = scene.admin().status();
+        assert_eq!(status, 200, "{answer}");
+        let degraded = answer["retrohook"]["degraded"].to_string();
+        (degraded.contains("broke off") && degraded.contains("the next change")).then_some(())
+    });
     scene
 }
 

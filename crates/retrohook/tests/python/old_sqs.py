@@ -65,6 +65,20 @@ entries = [{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in e
 assert len(sqs.delete_message_batch(QueueUrl=queue, Entries=entries)["Successful"]) == 4
 assert "Messages" not in sqs.receive_message(QueueUrl=queue)
 
+policy = '{"deadLetterTargetArn":"%s","maxReceiveCount":1}' % attributes["QueueArn"]
+source = sqs.create_queue(QueueName="source", Attributes={"RedrivePolicy": policy})["QueueUrl"]
+assert sqs.get_queue_attributes(QueueUrl=source, AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"] == policy
+assert sqs.list_dead_letter_source_queues(QueueUrl=queue)["queueUrls"] == [source]
+assert not sqs.list_dead_letter_source_queues(QueueUrl=source).get("queueUrls")
+sqs.send_message(QueueUrl=source, MessageBody="poison")
+assert sqs.receive_message(QueueUrl=source, VisibilityTimeout=0)["Messages"][0]["Body"] == "poison"
+assert "Messages" not in sqs.receive_message(QueueUrl=source)
+(gone,) = sqs.receive_message(QueueUrl=queue, AttributeNames=["All"])["Messages"]
+assert (gone["Body"], gone["Attributes"]["ApproximateReceiveCount"]) == ("poison", "2"), gone
+assert gone["Attributes"]["DeadLetterQueueSourceArn"].endswith(":source"), gone
+refused("InvalidParameterValue", sqs.set_queue_attributes, QueueUrl=source, Attributes={"RedrivePolicy": "{}"})
+sqs.delete_queue(QueueUrl=source)
+
 missing = {"QueueUrl": queue + "-none"}
 refused("AWS.SimpleQueueService.NonExistentQueue", sqs.receive_message, **missing)
 refused("ReceiptHandleIsInvalid", sqs.delete_message, QueueUrl=queue, ReceiptHandle="garbage")

@@ -3,6 +3,7 @@
 Usage: sns_and_sqs.py HUB_URL. Exit status 0 if all is as AWS's own would be, but for what docs/operations.md says.
 """
 
+import json
 import sys
 import time
 
@@ -56,6 +57,35 @@ assert settings["Policy"] == policy, settings
 assert time.time() - 600 < int(settings["CreatedTimestamp"]) <= int(settings["LastModifiedTimestamp"]) <= time.time(), settings
 sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
 assert "Policy" not in sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+
+# A message that nobody deletes goes to the dead-letter queue with the receive that would be one too many.
+dead = sqs.create_queue(QueueName="dead", Attributes={"RedriveAllowPolicy": '{"redrivePermission": "allowAll"}'})["QueueUrl"]
+to = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+redrive = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": to, "maxReceiveCount": "2"})}
+jobs = sqs.create_queue(QueueName="jobs", Attributes=redrive)["QueueUrl"]
+assert sqs.create_queue(QueueName="jobs", Attributes=redrive)["QueueUrl"] == jobs
+kept = sqs.get_queue_attributes(QueueUrl=jobs, AttributeNames=["All"])["Attributes"]
+assert json.loads(kept["RedrivePolicy"]) == {"deadLetterTargetArn": to, "maxReceiveCount": 2}, kept
+assert sqs.list_dead_letter_source_queues(QueueUrl=dead)["queueUrls"] == [jobs]
+assert sqs.list_dead_letter_source_queues(QueueUrl=jobs)["queueUrls"] == []
+pages = sqs.get_paginator("list_dead_letter_source_queues").paginate(QueueUrl=dead, PaginationConfig={"PageSize": 1})
+assert [page["queueUrls"] for page in pages] == [[jobs]]
+refused("InvalidParameterValue", sqs.set_queue_attributes, QueueUrl=jobs, Attributes={"RedrivePolicy": redrive["RedrivePolicy"].replace(to, to + "x")})
+sent = sqs.send_message(QueueUrl=jobs, MessageBody="poison", MessageAttributes={"n": {"DataType": "Number", "StringValue": "7"}})
+asked = {"VisibilityTimeout": 0, "AttributeNames": ["All"], "MessageAttributeNames": ["All"]}
+first = [sqs.receive_message(QueueUrl=jobs, **asked)["Messages"][0] for _ in range(2)][0]
+assert "Messages" not in sqs.receive_message(QueueUrl=jobs, **asked)
+(gone,) = sqs.receive_message(QueueUrl=dead, **asked)["Messages"]
+assert (gone["MessageId"], gone["Body"]) == (sent["MessageId"], "poison"), gone
+assert gone["MessageAttributes"] == first["MessageAttributes"], gone
+assert gone["Attributes"]["SentTimestamp"] == first["Attributes"]["SentTimestamp"], gone
+assert gone["Attributes"]["ApproximateReceiveCount"] == "3", gone
+assert gone["Attributes"]["DeadLetterQueueSourceArn"] == kept["QueueArn"], gone
+sqs.delete_message(QueueUrl=dead, ReceiptHandle=gone["ReceiptHandle"])
+sqs.set_queue_attributes(QueueUrl=jobs, Attributes={"RedrivePolicy": ""})
+assert "RedrivePolicy" not in sqs.get_queue_attributes(QueueUrl=jobs, AttributeNames=["All"])["Attributes"]
+sqs.delete_queue(QueueUrl=jobs)
+sqs.delete_queue(QueueUrl=dead)
 
 # Pages: what is made and ended between them neither repeats an entry nor hides one.
 many = [sns.create_topic(Name=f"page-{n:03}")["TopicArn"] for n in range(150)]

@@ -49,12 +49,12 @@ fn queue(store: &mut Store, messages: u8) -> QueueId {
     queue
 }
 
-fn receive(store: &mut Store, queue: QueueId, max: usize, secs: u64) -> Vec<Received> {
+pub(super) fn receive(store: &mut Store, queue: QueueId, max: usize, secs: u64) -> Vec<Received> {
     store.at(secs).write(|tx| tx.receive(queue, max, HALF_MINUTE, after(secs)))
 }
 
 /// The samples that were received.
-fn samples(received: &[Received]) -> Vec<u8> {
+pub(super) fn samples(received: &[Received]) -> Vec<u8> {
     let number = |one: &Received| (1..=u8::MAX).find(|n| sample_id(*n) == one.event.body.id);
     received.iter().filter_map(number).collect()
 }
@@ -239,7 +239,7 @@ fn an_events_messages_are_those_that_are_still_there(store: &mut Store) {
 }
 
 /// A message straight into the queue `worker`.
-fn sent(n: u8) -> NewEvent {
+pub(super) fn sent(n: u8) -> NewEvent {
     let details = Details { queue: Some("worker".into()), ..Details::default() };
     NewEvent { topic: TopicId::NONE, ..sample_message(n, "text", &details) }
 }

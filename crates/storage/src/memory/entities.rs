@@ -18,11 +18,7 @@ impl State {
         }
         for name in desired.queue_names() {
             let id = self.ensure_queue(name);
-            let table = self.message_retention.edit();
-            match desired.message_retention.get(name) {
-                Some(retention) => table.insert(id, *retention),
-                None => table.remove(&id),
-            };
+            self.set_limits(id, &desired.limits(name));
             entities.queues.push(Queue { id, name: name.to_owned() });
         }
         let known: Vec<Subscription> =
@@ -50,13 +46,9 @@ impl State {
     pub(super) fn take_step(&mut self, step: &Step, moment: (Timestamp, Stamp)) {
         match step {
             Step::Topic(name) => drop(self.ensure_topic(name)),
-            Step::Queue(name, retention) => {
+            Step::Queue(name, limits) => {
                 let id = self.ensure_queue(name);
-                let table = self.message_retention.edit();
-                match retention {
-                    Some(retention) => table.insert(id, *retention),
-                    None => table.remove(&id),
-                };
+                self.set_limits(id, limits);
             }
             Step::Unname(id) if self.subscriptions.contains_key(id) => self.take_names(vec![*id]),
             Step::Unname(_) => {}

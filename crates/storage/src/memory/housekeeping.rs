@@ -7,6 +7,7 @@ use super::transaction::waits;
 use crate::backend::Committed;
 use crate::delivery::{DeliveryId, DeliveryState};
 use crate::entities::{QueueId, SubscriptionId};
+use crate::redrive::Why;
 use crate::retention::{Housekept, Retention, TOO_OLD};
 
 /// How much one call may still do, and what its commit tells.
@@ -152,8 +153,15 @@ impl State {
         let queues: Vec<(QueueId, String)> =
             self.queues.iter().map(|(id, name)| (*id, name.clone())).collect();
         for (id, name) in queues {
-            let own = self.message_retention.get(&id).copied();
-            let until = retention.past(own.unwrap_or(retention.queue_message), sweep.now);
+            let past = |queue: QueueId| {
+                let own = self.message_retention.get(&queue).copied();
+                retention.past(own.unwrap_or(retention.queue_message), sweep.now)
+            };
+            let until = past(id);
+            let policy = self.policy(id);
+            let keeper = policy.as_ref().and_then(|policy| Some((policy.target?, policy)));
+            // What the dead-letter queue would not keep either is gone at once.
+            let keeper = keeper.map(|(to, policy)| (to, past(to), policy));
             let expired = |message: &super::state::Message| {
                 message.is_in(id) && message.is_visible(sweep.now) && message.stamp <= until
             };
@@ -161,8 +169,17 @@ impl State {
                 self.messages.iter().filter(|(_, message)| expired(message)).map(|(seq, _)| *seq).collect();
             for seq in seqs {
                 sweep.spend()?;
-                self.messages.edit().remove(&seq);
-                *sweep.committed.expired.entry(name.clone()).or_default() += 1;
+                let messages = self.messages.edit();
+                match (messages.get_mut(&seq), &keeper) {
+                    (Some(message), Some((to, until, policy))) if message.stamp > *until => {
+                        message.give_up(*to);
+                        sweep.committed.dead_lettered(policy.way(Why::Age), *to, 1);
+                    }
+                    _ => {
+                        messages.remove(&seq);
+                        *sweep.committed.expired.entry(name.clone()).or_default() += 1;
+                    }
+                }
             }
         }
         Ok(())

@@ -91,6 +91,7 @@ impl State {
     pub(super) fn delete_queue(&mut self, id: QueueId) -> Dropped {
         let Some(name) = self.queues.edit().remove(&id) else { return Dropped::default() };
         self.message_retention.edit().remove(&id);
+        self.redrive.edit().remove(&id);
         let known = self.subscriptions.values().map(|known| &known.subscription);
         let to_it: Vec<SubscriptionId> = known
             .filter(|known| known.protocol.is_pull() && known.endpoint == name)

@@ -7,37 +7,49 @@ use event::{Stamp, Timestamp};
 use super::state::{Message, State};
 use crate::entities::QueueId;
 use crate::queue::{
-    MAX_DELAY, MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, Received, VisibilityChange,
-    message_id,
+    Limits, MAX_DELAY, MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, Received,
+    VisibilityChange, message_id,
 };
+use crate::redrive::{GivenUp, MetByReceive, Policy, Redrive, Verdict};
 use crate::{Result, StoreError};
 
 impl State {
-    /// The messages, and how many were set aside.
     pub(super) fn receive(
         &mut self,
         queue: QueueId,
         max: usize,
         visibility: Duration,
+        policy: Option<&Policy<QueueId>>,
         (wall, now): (Timestamp, Stamp),
-    ) -> Result<(Vec<Received>, u64)> {
+    ) -> Result<(Vec<Received>, MetByReceive)> {
         let visible = |message: &Message| message.is_in(queue) && message.is_visible(now);
-        let (mut received, mut bytes, mut set_aside) = (Vec::new(), 0, 0);
-        for (seq, message) in
-            self.messages.edit().iter_mut().filter(|(_, message)| visible(message)).take(max)
-        {
+        let (mut received, mut met, mut bytes) = (Vec::new(), MetByReceive::default(), 0);
+        for (seq, message) in self.messages.edit().iter_mut().filter(|(_, message)| visible(message)) {
+            if received.len() as u64 + met.set_aside == max as u64 {
+                break;
+            }
+            let verdict = policy.map_or(Verdict::HandOut, |policy| policy.judge(message.receives()));
+            if let Verdict::GiveUp(to) = verdict {
+                if !met.may_give_up() {
+                    break;
+                }
+                message.give_up(to);
+                met.given_up += 1;
+                continue;
+            }
             let event = self.events.get(&message.position).ok_or_else(|| {
                 StoreError::Damaged(format!("message {seq} points at no event ({})", message.position))
             })?;
             if self.damaged.contains_key(&message.position) {
                 message.visible_at = hidden_until(MAX_VISIBILITY, now);
-                set_aside += 1;
+                met.set_aside += 1;
                 continue;
             }
             bytes += event.body.bytes();
             if bytes > MAX_RECEIVED_BYTES && !received.is_empty() {
                 break;
             }
+            met.kept += u64::from(verdict == Verdict::Keep);
             message.receive_count += 1;
             message.received_at = Some(now);
             message.visible_at = hidden_until(visibility, now);
@@ -49,9 +61,44 @@ impl State {
                 sent_at: message.sent_at,
                 first_received_at: *message.first_received_at.get_or_insert(wall),
                 receive_count: message.receive_count,
+                given_up_by: message.given_up.map(|given_up| given_up.by),
             });
         }
-        Ok((received, set_aside))
+        Ok((received, met))
+    }
+
+    /// When a queue gives messages up; `None` if it never does.
+    pub(super) fn policy(&self, queue: QueueId) -> Option<Policy<QueueId>> {
+        let redrive = self.redrive.get(&queue)?.clone();
+        let (from, target) = (self.queues.get(&queue)?.clone(), self.queue_named(&redrive.to));
+        Some(Policy { from, redrive, target })
+    }
+
+    /// What is done with the messages of a queue.
+    pub(super) fn limits(&self, queue: QueueId) -> Limits {
+        let retention = self.message_retention.get(&queue).copied();
+        Limits { retention, redrive: self.redrive.get(&queue).cloned() }
+    }
+
+    pub(super) fn set_limits(&mut self, queue: QueueId, limits: &Limits) {
+        self.set_retention(queue, limits.retention);
+        self.set_redrive(queue, limits.redrive.as_ref());
+    }
+
+    pub(super) fn set_retention(&mut self, queue: QueueId, retention: Option<Duration>) {
+        let table = self.message_retention.edit();
+        match retention {
+            Some(retention) => table.insert(queue, retention),
+            None => table.remove(&queue),
+        };
+    }
+
+    pub(super) fn set_redrive(&mut self, queue: QueueId, redrive: Option<&Redrive>) {
+        let table = self.redrive.edit();
+        match redrive {
+            Some(redrive) => table.insert(queue, redrive.clone()),
+            None => table.remove(&queue),
+        };
     }
 
     pub(super) fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> bool {
@@ -99,6 +146,18 @@ impl Message {
     /// Whether a queue has it: it was not dropped.
     pub(super) fn is_in(&self, queue: QueueId) -> bool {
         self.queue == queue && !self.is_dropped
+    }
+
+    /// Goes to its queue's dead-letter queue.
+    pub(super) fn give_up(&mut self, to: QueueId) {
+        let by = std::mem::replace(&mut self.queue, to);
+        self.given_up = Some(GivenUp { by, after: self.receive_count });
+        self.visible_at = Stamp::default();
+    }
+
+    /// How often the queue that it is in has handed it out.
+    fn receives(&self) -> u32 {
+        self.receive_count - self.given_up.map_or(0, |given_up| given_up.after)
     }
 
     /// Whether a receive may take it.

@@ -1,7 +1,6 @@
 //! Reads of what is committed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use event::{Event, EventId, Position, Stamp, TopicId};
 
@@ -16,7 +15,7 @@ use crate::ports::{
     DeliveriesReader, EventPage, Lag, LogReader, QueuesReader, RegistryReader, StoreStats, UpkeepReader,
     Waiting,
 };
-use crate::queue::{QueueDepth, QueuedMessage};
+use crate::queue::{Limits, QueueDepth, QueuedMessage};
 use crate::registry::Row;
 
 /// The in-memory store's read side.
@@ -252,11 +251,10 @@ impl RegistryReader for MemoryReader {
         Ok(state.topics.iter().map(|(id, name)| Topic { id: *id, name: name.clone() }).collect())
     }
 
-    fn queues(&self) -> Result<Vec<(Queue, Option<Duration>)>> {
+    fn queues(&self) -> Result<Vec<(Queue, Limits)>> {
         let state = self.state()?;
-        let queue = |(id, name): (&QueueId, &String)| {
-            (Queue { id: *id, name: name.clone() }, state.message_retention.get(id).copied())
-        };
+        let queue =
+            |(id, name): (&QueueId, &String)| (Queue { id: *id, name: name.clone() }, state.limits(*id));
         Ok(state.queues.iter().map(queue).collect())
     }
 

@@ -13,6 +13,7 @@ use crate::StoreError;
 use crate::clock::Record;
 use crate::delivery::{Attempt, Delivery, DeliveryId};
 use crate::entities::{Incarnation, QueueId, Subscription, SubscriptionId};
+use crate::redrive::{GivenUp, Redrive};
 use crate::registry::Row;
 
 /// A sorted map whose copies share their entries until one of them is written to.
@@ -58,6 +59,8 @@ pub(super) struct State {
     pub(super) last_queue: i64,
     /// How long a queue keeps a message, if it says so itself.
     pub(super) message_retention: Table<QueueId, Duration>,
+    /// When a queue gives a message up.
+    pub(super) redrive: Table<QueueId, Redrive>,
     pub(super) subscriptions: Table<SubscriptionId, Subscriber>,
     pub(super) last_subscription: i64,
     /// Those whose subscription is gone are dropped.
@@ -113,6 +116,8 @@ pub(super) struct Message {
     pub(super) first_received_at: Option<Timestamp>,
     pub(super) received_at: Option<Stamp>,
     pub(super) receive_count: u32,
+    /// If it is in a dead-letter queue because another queue gave it up.
+    pub(super) given_up: Option<GivenUp>,
     /// Its queue was purged or deleted.
     pub(super) is_dropped: bool,
 }
@@ -184,6 +189,7 @@ impl State {
             first_received_at: None,
             received_at: None,
             receive_count: 0,
+            given_up: None,
             is_dropped: false,
         };
         self.messages.edit().insert(self.last_message, message);

@@ -16,6 +16,7 @@ use crate::entities::{
 };
 use crate::ports::{DeliveriesTx, JournalTx, LogTx, QueuesTx, RegistryTx, UpkeepTx};
 use crate::queue::{MessageHandle, Received, VisibilityChange, message_id};
+use crate::redrive::{MetByReceive, Redrive};
 use crate::registry::Row;
 use crate::retention::{Housekept, Retention};
 use crate::steps::Step;
@@ -143,10 +144,11 @@ impl QueuesTx for Transaction {
         visibility: Duration,
         now: Timestamp,
     ) -> Result<Vec<Received>> {
-        let (received, set_aside) = self.state.receive(queue, max, visibility, (now, self.now))?;
-        let is_nothing = received.is_empty() && set_aside == 0;
+        let policy = self.state.policy(queue);
+        let (received, met) = self.state.receive(queue, max, visibility, policy.as_ref(), (now, self.now))?;
+        let is_nothing = received.is_empty() && met == MetByReceive::default();
         self.trace.note(if is_nothing { Trace::Nothing } else { Trace::Stamped });
-        self.committed.set_aside(queue, set_aside);
+        self.committed.met(queue, met, policy.as_ref());
         Ok(received)
     }
 
@@ -245,11 +247,16 @@ impl RegistryTx for Transaction {
             return Ok(false);
         }
         self.trace.note(Trace::Unstamped);
-        let table = self.state.message_retention.edit();
-        match retention {
-            Some(retention) => table.insert(id, retention),
-            None => table.remove(&id),
-        };
+        self.state.set_retention(id, retention);
+        Ok(true)
+    }
+
+    fn set_queue_redrive(&mut self, id: QueueId, redrive: Option<&Redrive>) -> Result<bool> {
+        if !self.state.queues.contains_key(&id) {
+            return Ok(false);
+        }
+        self.trace.note(Trace::Unstamped);
+        self.state.set_redrive(id, redrive);
         Ok(true)
     }
 

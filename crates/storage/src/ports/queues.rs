@@ -27,6 +27,10 @@ pub trait QueuesTx {
     /// have no more than [`MAX_RECEIVED_BYTES`](crate::queue::MAX_RECEIVED_BYTES) in all. A message that is
     /// hidden for longer than [`MAX_VISIBILITY`](crate::queue::MAX_VISIBILITY) from now on is visible: no receive hides one for so long. One whose
     /// event is damaged is not handed out and is hidden for that long.
+    ///
+    /// One that this queue handed out as often as its [`Redrive`](crate::redrive::Redrive) allows goes to the dead-letter queue instead, in the same
+    /// transaction, with its number, its age, what it carries and its `receive_count`: up to [`MAX_GIVEN_UP`](crate::redrive::MAX_GIVEN_UP) a call. Where
+    /// there is no dead-letter queue of that name, it is handed out once more.
     fn receive(
         &mut self,
         queue: QueueId,

@@ -10,6 +10,8 @@ use crate::dropped::Dropped;
 use crate::entities::{
     Desired, DesiredSubscription, Entities, Queue, QueueId, Subscription, SubscriptionId, Topic,
 };
+use crate::queue::Limits;
+use crate::redrive::Redrive;
 use crate::registry::Row;
 use crate::steps::Step;
 
@@ -56,6 +58,10 @@ pub trait RegistryTx {
 
     /// Sets how long a queue keeps a message; `Retention::queue_message` if it is `None`. `false` if there is no such queue.
     fn set_queue_retention(&mut self, id: QueueId, retention: Option<Duration>) -> Result<bool>;
+
+    /// Says when a queue gives a message up, and to which queue; never, if it is `None`. It takes effect with the next receive, whatever was handed out before.
+    /// `false` if there is no such queue.
+    fn set_queue_redrive(&mut self, id: QueueId, redrive: Option<&Redrive>) -> Result<bool>;
 
     /// Makes one more subscription exist beside those that are wanted, and whether it is new; its topic and its queue exist then, too. It is
     /// one that is wanted already if that has its name, or its protocol and endpoint: then it stays as it is, except that a pending one that
@@ -120,8 +126,8 @@ pub trait RegistryReader {
     /// All topics.
     fn topics(&self) -> Result<Vec<Topic>>;
 
-    /// All queues, each with how long it keeps a message; `None`: `Retention::queue_message`.
-    fn queues(&self) -> Result<Vec<(Queue, Option<Duration>)>>;
+    /// All queues, each with what the store does with its messages.
+    fn queues(&self) -> Result<Vec<(Queue, Limits)>>;
 
     /// All subscriptions, removed ones too.
     fn subscriptions(&self) -> Result<Vec<Subscription>>;

@@ -1,17 +1,53 @@
-//! What housekeeping took of what was owed: from pending and disabled subscriptions, and from queues whose retention was over. The log
-//! lines say it, so that nothing that was owed goes unseen.
+//! What was taken of what was owed: from pending and disabled subscriptions, from queues whose retention was over, and from queues that gave it to
+//! their dead-letter queue. The log lines say it, so that nothing that was owed goes unseen.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::backend::Committed;
 use crate::entities::SubscriptionId;
+use crate::redrive::Way;
 
 /// Between two tellings: where events come all the time, something lapses all the time.
 const TELL_EVERY: Duration = Duration::from_secs(3_600);
 
+/// All that is not told yet.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    lapsed: Lapses<SubscriptionId>,
+    expired: Lapses<String>,
+    dead_lettered: Lapses<Way>,
+    /// By the names of the queue and of the dead-letter queue that does not exist.
+    kept: Lapses<(String, String)>,
+}
+
+impl Untold {
+    pub(super) fn note(&mut self, committed: &Committed) {
+        self.lapsed.note(&committed.lapsed);
+        self.expired.note(&committed.expired);
+        self.dead_lettered.note(&committed.dead_lettered);
+        self.kept.note(&committed.kept);
+    }
+
+    pub(super) fn tell_due(&mut self, now: Instant) {
+        tell_lapsed(self.lapsed.take_due(now));
+        tell_expired(self.expired.take_due(now));
+        tell_dead_lettered(self.dead_lettered.take_due(now));
+        tell_kept(self.kept.take_due(now));
+    }
+
+    /// Before the end.
+    pub(super) fn tell_all(&mut self) {
+        tell_lapsed(self.lapsed.take_all());
+        tell_expired(self.expired.take_all());
+        tell_dead_lettered(self.dead_lettered.take_all());
+        tell_kept(self.kept.take_all());
+    }
+}
+
 /// What was taken and is not told yet, by who it was taken from.
 #[derive(Debug)]
-pub(super) struct Lapses<K> {
+struct Lapses<K> {
     untold: BTreeMap<K, u64>,
     told_at: Option<Instant>,
 }
@@ -23,14 +59,14 @@ impl<K> Default for Lapses<K> {
 }
 
 impl<K: Clone + Ord> Lapses<K> {
-    pub(super) fn note(&mut self, lapsed: &BTreeMap<K, u64>) {
+    fn note(&mut self, lapsed: &BTreeMap<K, u64>) {
         for (from, count) in lapsed {
             *self.untold.entry(from.clone()).or_default() += count;
         }
     }
 
     /// What is to be told now: the first at once, then what has come together in an hour.
-    pub(super) fn take_due(&mut self, now: Instant) -> BTreeMap<K, u64> {
+    fn take_due(&mut self, now: Instant) -> BTreeMap<K, u64> {
         let waits = self.told_at.is_some_and(|told| now.duration_since(told) < TELL_EVERY);
         if self.untold.is_empty() || waits {
             return BTreeMap::new();
@@ -40,13 +76,13 @@ impl<K: Clone + Ord> Lapses<K> {
     }
 
     /// What is to be told before the end.
-    pub(super) fn take_all(&mut self) -> BTreeMap<K, u64> {
+    fn take_all(&mut self) -> BTreeMap<K, u64> {
         std::mem::take(&mut self.untold)
     }
 }
 
 /// A line for each subscription.
-pub(super) fn tell(lapsed: BTreeMap<SubscriptionId, u64>) {
+fn tell_lapsed(lapsed: BTreeMap<SubscriptionId, u64>) {
     for (subscription, count) in lapsed {
         tracing::warn!(
             subscription = subscription.0,
@@ -57,12 +93,38 @@ pub(super) fn tell(lapsed: BTreeMap<SubscriptionId, u64>) {
 }
 
 /// A line for each queue.
-pub(super) fn tell_expired(expired: BTreeMap<String, u64>) {
+fn tell_expired(expired: BTreeMap<String, u64>) {
     for (queue, count) in expired {
         tracing::warn!(
             queue,
             count,
             "messages were deleted that nobody had received and deleted within the queue's message_retention_period"
+        );
+    }
+}
+
+/// A line for each way.
+fn tell_dead_lettered(dead_lettered: BTreeMap<Way, u64>) {
+    for (Way { from, to, why }, count) in dead_lettered {
+        let why = why.as_str();
+        tracing::warn!(
+            queue = from,
+            dead_letter_queue = to,
+            why,
+            count,
+            "messages went to the dead-letter queue: nobody had received and deleted them by the time that the queue's settings allow"
+        );
+    }
+}
+
+/// A line for each queue.
+fn tell_kept(kept: BTreeMap<(String, String), u64>) {
+    for ((queue, dead_letter_queue), count) in kept {
+        tracing::warn!(
+            queue,
+            dead_letter_queue,
+            count,
+            "messages stay in their queue although they have been received as often as its redrive policy allows: the dead-letter queue does not exist; create it, or change the policy"
         );
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use event::{Content, Outcome};
 
 use crate::entities::{QueueId, SubscriptionId};
+use crate::redrive::Way;
 
 /// Counts of commits.
 #[derive(Default)]
@@ -32,6 +33,8 @@ pub struct WriterStats {
     lapsed: Mutex<BTreeMap<SubscriptionId, u64>>,
     /// What queues were owed and lost to their retention.
     expired: Mutex<BTreeMap<String, u64>>,
+    /// What queues gave up to their dead-letter queues.
+    dead_lettered: Mutex<BTreeMap<Way, u64>>,
     /// Damaged messages that receives came upon.
     set_aside: Mutex<BTreeMap<QueueId, u64>>,
     /// Changes in a commit.
@@ -96,6 +99,21 @@ impl WriterStats {
         self.expired.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(super) fn dead_lettered(&self, more: &BTreeMap<Way, u64>) {
+        if more.is_empty() {
+            return;
+        }
+        let mut dead_lettered = self.dead_lettered.lock().unwrap_or_else(PoisonError::into_inner);
+        for (way, count) in more {
+            *dead_lettered.entry(way.clone()).or_default() += count;
+        }
+    }
+
+    /// Messages that went to dead-letter queues, by their way.
+    pub fn dead_lettered_messages(&self) -> BTreeMap<Way, u64> {
+        self.dead_lettered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) fn set_aside(&self, more: &BTreeMap<QueueId, u64>) {
         if more.is_empty() {
             return;
@@ -154,6 +172,7 @@ mod tests {
 
     use super::*;
     use crate::memory::{sample_event, sample_exchange, sample_message};
+    use crate::redrive::Why;
 
     #[test]
     fn counts_what_became_of_commits() {
@@ -182,6 +201,11 @@ mod tests {
         }
         let expired = BTreeMap::from([("a".to_owned(), 4), ("b".to_owned(), 6)]);
         assert_eq!(stats.expired_messages(), expired);
+        let ways = Why::ALL.map(|why| Way { from: "a".into(), to: "b".into(), why });
+        for _ in 0..2 {
+            stats.dead_lettered(&ways.iter().cloned().zip([1, 2]).collect());
+        }
+        assert_eq!(stats.dead_lettered_messages(), ways.into_iter().zip([2, 4]).collect());
         for _ in 0..2 {
             stats.set_aside(&BTreeMap::from([(QueueId(1), 2), (QueueId(2), 3)]));
         }

@@ -10,6 +10,8 @@ use storage::entities::{
     Cursor, Desired, DesiredSubscription, Entities, Queue, QueueId, Subscription, SubscriptionId, Topic,
 };
 use storage::identity::{self, Assignment, Change, Match};
+use storage::queue::Limits;
+use storage::redrive::Redrive;
 
 use super::gaps;
 use super::queues::{self, Bin};
@@ -43,7 +45,7 @@ pub(super) fn sync(
     }
     for name in desired.queue_names() {
         let (id, _) = ensure_queue(database, name)?;
-        set_retention(database, id, desired.message_retention.get(name).copied())?;
+        set_limits(database, id, &desired.limits(name))?;
         entities.queues.push(Queue { id, name: name.to_owned() });
     }
     sync_subscriptions(database, &mut entities, &desired.subscriptions, (wall, now))?;
@@ -100,14 +102,18 @@ pub(super) fn topics(database: &Connection) -> Result<Vec<Topic>> {
     database.list("read the topics", sql, [], |row| Ok(Topic { id: TopicId(row.get(0)?), name: row.get(1)? }))
 }
 
-/// All queues, by number, with how long they keep a message.
-pub(super) fn queues(database: &Connection) -> Result<Vec<(Queue, Option<Duration>)>> {
-    let sql = "SELECT id, name, retention FROM queues ORDER BY id";
+/// All queues, by number, with what is done with their messages.
+pub(super) fn queues(database: &Connection) -> Result<Vec<(Queue, Limits)>> {
+    let sql = "SELECT id, name, retention, dead_letters, max_receives FROM queues ORDER BY id";
     database.list("read the queues", sql, [], |row| {
         let retention: Option<i64> = row.get(2)?;
         let retention =
             retention.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or_default()));
-        Ok((Queue { id: QueueId(row.get(0)?), name: row.get(1)? }, retention))
+        let redrive = match row.get(3)? {
+            Some(to) => Some(Redrive { to, max_receives: row.get(4)? }),
+            None => None,
+        };
+        Ok((Queue { id: QueueId(row.get(0)?), name: row.get(1)? }, Limits { retention, redrive }))
     })
 }
 
@@ -140,11 +146,26 @@ pub(super) fn ensure_queue(database: &Connection, name: &str) -> Result<(QueueId
     Ok((QueueId(database.last_insert_rowid()), true))
 }
 
+/// What is done with the messages of a queue that there is.
+pub(super) fn set_limits(database: &Connection, id: QueueId, limits: &Limits) -> Result<()> {
+    set_retention(database, id, limits.retention)?;
+    set_redrive(database, id, limits.redrive.as_ref()).map(drop)
+}
+
 /// How long a queue keeps a message. `false` if there is no such queue.
 pub(super) fn set_retention(database: &Connection, id: QueueId, retention: Option<Duration>) -> Result<bool> {
     let retention = retention.map(|kept| i64::try_from(kept.as_micros()).unwrap_or(i64::MAX));
     let sql = "UPDATE queues SET retention = ?2 WHERE id = ?1 AND retention IS NOT ?2";
     let changed = database.run("set a queue's retention", sql, (id.0, retention))?;
+    Ok(changed > 0 || queues::bin(database, id)?.is_some())
+}
+
+/// When a queue gives a message up. `false` if there is no such queue.
+pub(super) fn set_redrive(database: &Connection, id: QueueId, redrive: Option<&Redrive>) -> Result<bool> {
+    let (to, most) = redrive.map(|redrive| (&redrive.to, redrive.max_receives)).unzip();
+    let sql = "UPDATE queues SET dead_letters = ?2, max_receives = ?3
+               WHERE id = ?1 AND (dead_letters IS NOT ?2 OR max_receives IS NOT ?3)";
+    let changed = database.run("set a queue's redrive policy", sql, (id.0, to, most))?;
     Ok(changed > 0 || queues::bin(database, id)?.is_some())
 }
 

@@ -12,14 +12,15 @@ use std::time::Duration;
 use event::{Position, Stamp, Timestamp, TopicId};
 use rusqlite::{Connection, Params, params};
 use storage::backend::Committed;
-use storage::entities::{Incarnation, SubscriptionId};
+use storage::entities::{Incarnation, QueueId, SubscriptionId};
+use storage::redrive::{Policy, Why};
 use storage::retention::{Housekept, Retention, TOO_OLD};
 use storage::{Result, StoreError};
 
 use super::dropped;
 use super::gaps::{self, HAS_GAP};
 use super::journal::{LEFT_OPEN, OpenIntents};
-use super::queues::{self, Bin};
+use super::queues::{self, Bin, Expired, Expiring};
 use super::rows::{self, EVENT_STAMP, micros, ticks};
 use super::statements::{Statements, failed};
 
@@ -76,6 +77,36 @@ impl Floors {
     fn unread_by(&self, position: Position) -> impl Iterator<Item = SubscriptionId> {
         self.others.iter().filter(move |(_, floor)| *floor < position).map(|(id, _)| *id)
     }
+}
+
+/// A queue, as its messages age.
+struct Aging {
+    id: QueueId,
+    name: String,
+    bin: Bin,
+    /// How long it keeps a message, if it says so itself.
+    kept: Option<Duration>,
+    policy: Option<Policy<queues::Place>>,
+    /// How long its dead-letter queue keeps one, if that says so.
+    kept_there: Option<Duration>,
+}
+
+fn next_queue(database: &Connection, after: Option<i64>) -> Result<Option<Aging>> {
+    let sql = "SELECT q.id, q.bin, q.retention, d.retention, q.name, q.dead_letters, q.max_receives, d.id, d.bin
+               FROM queues q LEFT JOIN queues d ON d.name = q.dead_letters WHERE q.id > ?1 ORDER BY q.id LIMIT 1";
+    let after = after.unwrap_or(i64::MIN);
+    database.find("find the next queue", sql, [after], |row| {
+        let time =
+            |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<u64>>(column)?.map(Duration::from_micros));
+        Ok(Aging {
+            id: QueueId(row.get(0)?),
+            bin: Bin(row.get(1)?),
+            kept: time(2)?,
+            kept_there: time(3)?,
+            name: row.get(4)?,
+            policy: queues::policy(row, 4)?,
+        })
+    })
 }
 
 /// The times before which things go, what one call may still do, and what its commit tells.
@@ -315,30 +346,47 @@ impl Sweep {
                 return Ok(Step::Spent);
             }
             slice.looks_left -= LOOKS_PER_QUEUE;
-            let sql = "SELECT id, name, retention, bin FROM queues WHERE id > ?1 ORDER BY id LIMIT 1";
-            let passed = self.passed_queue.unwrap_or(i64::MIN);
-            let next = slice.database.find("find the next queue", sql, [passed], |row| {
-                let (queue, name): (i64, String) = (row.get(0)?, row.get(1)?);
-                Ok((queue, name, row.get::<_, Option<u64>>(2)?, Bin(row.get(3)?)))
-            })?;
-            let Some((queue, name, own, bin)) = next else {
+            let Some(queue) = next_queue(slice.database, self.passed_queue)? else {
                 (self.passed_queue, self.queues_done) = (None, true);
                 break;
             };
-            let kept = own.map_or(retention.queue_message, Duration::from_micros);
-            let until = retention.past(kept, slice.now);
-            let (gone, more) = queues::expire(slice.database, bin, slice.now, until, slice.limit())?;
-            if !gone.is_empty() {
-                *slice.committed.expired.entry(name).or_default() += gone.len() as u64;
-            }
-            slice.spend(gone.len());
-            self.release(gone);
-            if more {
+            if let Step::Spent = self.drop_messages_of(&queue, slice, retention)? {
                 return Ok(Step::Spent);
             }
-            self.passed_queue = Some(queue);
+            self.passed_queue = Some(queue.id.0);
         }
         Ok(Step::Done)
+    }
+
+    fn drop_messages_of(
+        &mut self,
+        queue: &Aging,
+        slice: &mut Slice<'_>,
+        retention: &Retention,
+    ) -> Result<Step> {
+        let past = |own: Option<Duration>| retention.past(own.unwrap_or(retention.queue_message), slice.now);
+        let policy = queue.policy.as_ref();
+        let keeper = policy.and_then(|policy| Some((policy, policy.target?, past(queue.kept_there))));
+        let Expired { gone, given_up, more } = queues::expire(
+            slice.database,
+            &Expiring {
+                queue: queue.id,
+                bin: queue.bin,
+                now: slice.now,
+                until: past(queue.kept),
+                limit: slice.limit(),
+                keeper,
+            },
+        )?;
+        if !gone.is_empty() {
+            *slice.committed.expired.entry(queue.name.clone()).or_default() += gone.len() as u64;
+        }
+        if let Some((policy, to, _)) = keeper.filter(|_| given_up > 0) {
+            slice.committed.dead_lettered(policy.way(Why::Age), to.into(), given_up as u64);
+        }
+        slice.spend(gone.len() + given_up);
+        self.release(gone);
+        Ok(if more { Step::Spent } else { Step::Done })
     }
 
     fn drop_dead(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {

@@ -70,12 +70,9 @@ impl Transaction {
     pub(super) fn step(&mut self, step: &Step, now: Timestamp) -> Result<()> {
         match step {
             Step::Topic(name) => self.make_topic(name).map(drop),
-            Step::Queue(name, retention) => {
-                let (queue, is_new) = self.make_queue(name, *retention)?;
-                if !is_new {
-                    entities::set_retention(&self.database, queue.id, *retention)?;
-                }
-                Ok(())
+            Step::Queue(name, limits) => {
+                let (queue, _) = self.make_queue(name, limits.retention)?;
+                entities::set_limits(&self.database, queue.id, limits)
             }
             Step::Unname(id) => entities::take_names(&self.database, vec![*id]),
             Step::Keep(id, wanted) => match entities::find(&self.database, *id)? {

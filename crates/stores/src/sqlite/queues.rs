@@ -6,12 +6,14 @@
 use std::time::Duration;
 
 use event::{Event, Position, Stamp, Timestamp};
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
+use storage::backend::Committed;
 use storage::entities::{QueueId, SubscriptionId};
 use storage::queue::{
     MAX_DELAY, MAX_RECEIVED_BYTES, MAX_VISIBILITY, MessageHandle, QueueDepth, QueuedMessage, Received,
     VisibilityChange, message_id,
 };
+use storage::redrive::{GivenUp, MetByReceive, Policy, Redrive, Verdict};
 use storage::throttle::Throttle;
 use storage::{Result, StoreError};
 
@@ -32,6 +34,46 @@ pub(super) fn bin(database: &Connection, queue: QueueId) -> Result<Option<Bin>> 
     database.find("find a queue", sql, [queue.0], |row| row.get(0).map(Bin))
 }
 
+/// A dead-letter queue.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    id: QueueId,
+    bin: Bin,
+}
+
+impl From<Place> for QueueId {
+    fn from(place: Place) -> Self {
+        place.id
+    }
+}
+
+/// When a queue gives messages up, from five columns: its name, `dead_letters` and `max_receives`, and the dead-letter queue's id and bin. `None` if it
+/// never does.
+pub(super) fn policy(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Policy<Place>>> {
+    let Some(to) = row.get(first + 1)? else { return Ok(None) };
+    let redrive = Redrive { to, max_receives: row.get(first + 2)? };
+    let target = match row.get::<_, Option<i64>>(first + 3)? {
+        Some(id) => Some(Place { id: QueueId(id), bin: Bin(row.get(first + 4)?) }),
+        None => None,
+    };
+    Ok(Some(Policy { from: row.get(first)?, redrive, target }))
+}
+
+/// A queue that is received from.
+struct Source {
+    id: QueueId,
+    bin: Bin,
+    policy: Option<Policy<Place>>,
+}
+
+fn source(database: &Connection, queue: QueueId) -> Result<Option<Source>> {
+    let sql = "SELECT q.bin, q.name, q.dead_letters, q.max_receives, d.id, d.bin
+               FROM queues q LEFT JOIN queues d ON d.name = q.dead_letters WHERE q.id = ?1";
+    database.find("find a queue", sql, [queue.0], |row| {
+        Ok(Source { id: queue, bin: Bin(row.get(0)?), policy: policy(row, 1)? })
+    })
+}
+
 /// A bin in which there is nothing.
 pub(super) fn give_fresh_bin(database: &Connection, queue: QueueId) -> Result<Bin> {
     let sql = "UPDATE queues SET bin = -1 + min(0, (SELECT min(bin) FROM queues),
@@ -49,21 +91,124 @@ struct Candidate {
     first_received_at: Option<Timestamp>,
     receive_count: u32,
     position: Position,
+    given_up: Option<GivenUp>,
 }
 
-/// The messages, and how many were set aside.
+impl Candidate {
+    /// How often the queue that it is in has handed it out.
+    fn receives(&self) -> u32 {
+        self.receive_count - self.given_up.map_or(0, |given_up| given_up.after)
+    }
+}
+
+/// What a receive asks for, and when it does.
+#[derive(Clone, Copy)]
+pub(super) struct Ask {
+    pub(super) max: usize,
+    pub(super) visibility: Duration,
+    pub(super) wall: Timestamp,
+    pub(super) now: Stamp,
+}
+
 pub(super) fn receive(
     database: &Connection,
     queue: QueueId,
-    max: usize,
-    visibility: Duration,
-    (wall, now): (Timestamp, Stamp),
-) -> Result<(Vec<Received>, u64)> {
-    let Some(bin) = bin(database, queue)? else { return Ok((Vec::new(), 0)) };
-    return_hidden(database, bin, now, MAX_RETURNED)?;
-    let sql = "SELECT seq, subscription, sent_at, first_received_at, receive_count, position FROM messages
-               WHERE queue = ?1 AND visible_at = 0 ORDER BY seq LIMIT ?2";
-    let candidates = database.list("receive messages", sql, [bin.0, max as i64], |row| {
+    ask: Ask,
+    committed: &mut Committed,
+) -> Result<Vec<Received>> {
+    let Some(source) = source(database, queue)? else { return Ok(Vec::new()) };
+    return_hidden(database, source.bin, ask.now, MAX_RETURNED)?;
+    let mut taking = Taking {
+        database,
+        source: &source,
+        ask,
+        received: Vec::new(),
+        bytes: 0,
+        met: MetByReceive::default(),
+    };
+    taking.take()?;
+    let Taking { received, met, .. } = taking;
+    committed.met(queue, met, source.policy.as_ref());
+    Ok(received)
+}
+
+/// A receive under way.
+struct Taking<'d> {
+    database: &'d Connection,
+    source: &'d Source,
+    ask: Ask,
+    received: Vec<Received>,
+    /// Of the events of what was received.
+    bytes: usize,
+    met: MetByReceive,
+}
+
+/// Whether a receive goes on.
+enum Next {
+    More,
+    Enough,
+}
+
+impl Taking<'_> {
+    /// What is given up makes room for more.
+    fn take(&mut self) -> Result<()> {
+        let mut after = i64::MIN;
+        loop {
+            let left = self.ask.max - self.received.len() - self.met.set_aside as usize;
+            let candidates = candidates(self.database, self.source.bin, after, left)?;
+            let (is_last, given_up) = (candidates.len() < left, self.met.given_up);
+            for candidate in candidates {
+                after = candidate.seq;
+                if let Next::Enough = self.meet(candidate)? {
+                    return Ok(());
+                }
+            }
+            if is_last || self.met.given_up == given_up {
+                return Ok(());
+            }
+        }
+    }
+
+    fn meet(&mut self, candidate: Candidate) -> Result<Next> {
+        let policy = self.source.policy.as_ref();
+        let verdict = policy.map_or(Verdict::HandOut, |policy| policy.judge(candidate.receives()));
+        if let Verdict::GiveUp(to) = verdict {
+            if !self.met.may_give_up() {
+                return Ok(Next::Enough);
+            }
+            give_up(self.database, &candidate, self.source.id, to)?;
+            self.met.given_up += 1;
+            return Ok(Next::More);
+        }
+        let event = match event_of(self.database, &candidate) {
+            Err(StoreError::Damaged(why)) => {
+                set_aside(self.database, candidate.seq, &why, self.ask.now)?;
+                self.met.set_aside += 1;
+                return Ok(Next::More);
+            }
+            event => event?,
+        };
+        self.bytes += event.body.bytes();
+        if self.bytes > MAX_RECEIVED_BYTES && !self.received.is_empty() {
+            return Ok(Next::Enough);
+        }
+        self.met.kept += u64::from(matches!(verdict, Verdict::Keep));
+        self.received.push(hand_out(self.database, candidate, event, self.ask)?);
+        Ok(Next::More)
+    }
+}
+
+/// Has the dead-letter queue have it, at once, as old as it is.
+fn give_up(database: &Connection, candidate: &Candidate, by: QueueId, to: Place) -> Result<()> {
+    let sql = "UPDATE messages SET queue = ?2, visible_at = 0, given_up_by = ?3, given_up_after = receive_count WHERE seq = ?1";
+    database.run("give a message up", sql, [candidate.seq, to.bin.0, by.0]).map(drop)
+}
+
+/// The first messages after a number that can be received.
+fn candidates(database: &Connection, bin: Bin, after: i64, limit: usize) -> Result<Vec<Candidate>> {
+    let sql = "SELECT seq, subscription, sent_at, first_received_at, receive_count, position, given_up_by, given_up_after
+               FROM messages WHERE queue = ?1 AND visible_at = 0 AND seq > ?2 ORDER BY seq LIMIT ?3";
+    database.list("receive messages", sql, [bin.0, after, limit as i64], |row| {
         Ok(Candidate {
             seq: row.get(0)?,
             subscription: rows::brought_by(row, 1)?,
@@ -71,25 +216,12 @@ pub(super) fn receive(
             first_received_at: rows::optional_time(row, 3)?,
             receive_count: row.get(4)?,
             position: rows::position(row, 5)?,
+            given_up: match row.get::<_, Option<i64>>(6)? {
+                Some(by) => Some(GivenUp { by: QueueId(by), after: row.get(7)? }),
+                None => None,
+            },
         })
-    })?;
-    let (mut received, mut bytes, mut aside) = (Vec::new(), 0, 0);
-    for candidate in candidates {
-        let event = match event_of(database, &candidate) {
-            Err(StoreError::Damaged(why)) => {
-                set_aside(database, candidate.seq, &why, now)?;
-                aside += 1;
-                continue;
-            }
-            event => event?,
-        };
-        bytes += event.body.bytes();
-        if bytes > MAX_RECEIVED_BYTES && !received.is_empty() {
-            break;
-        }
-        received.push(hand_out(database, candidate, event, visibility, (wall, now))?);
-    }
-    Ok((received, aside))
+    })
 }
 
 /// One message that is damaged must not keep its queue from all others. It is hidden for as long as can be, and tried again then.
@@ -119,16 +251,46 @@ fn return_hidden(database: &Connection, bin: Bin, now: Stamp, limit: i64) -> Res
     Ok(over + database.run("show messages that are hidden beyond the limit", sql, beyond)?)
 }
 
-/// Deletes up to `limit` messages of a bin that are at least as old as `until` and that no worker has in hand. Their positions, and
-/// whether there may be more.
-pub(super) fn expire(
-    database: &Connection,
-    bin: Bin,
-    now: Stamp,
-    until: Stamp,
-    limit: i64,
-) -> Result<(Vec<Position>, bool)> {
-    let returned = return_hidden(database, bin, now, limit)?;
+/// Messages that are past their time: which, and at most how many.
+pub(super) struct Expiring<'p> {
+    pub(super) queue: QueueId,
+    pub(super) bin: Bin,
+    pub(super) now: Stamp,
+    /// Those that are at least as old as this.
+    pub(super) until: Stamp,
+    pub(super) limit: i64,
+    /// The dead-letter queue, and from when on it keeps messages.
+    pub(super) keeper: Option<(&'p Policy<Place>, Place, Stamp)>,
+}
+
+/// What became of them.
+pub(super) struct Expired {
+    /// The positions of those that were deleted.
+    pub(super) gone: Vec<Position>,
+    /// How many the dead-letter queue got.
+    pub(super) given_up: usize,
+    /// Whether there may be more of them.
+    pub(super) more: bool,
+}
+
+/// Gives messages that are past their time to the dead-letter queue if it keeps them for longer, and deletes the others; none that a worker has in
+/// hand.
+pub(super) fn expire(database: &Connection, expiring: &Expiring<'_>) -> Result<Expired> {
+    let Expiring { queue, bin, now, until, limit, keeper } = expiring;
+    let returned = return_hidden(database, *bin, *now, *limit)?;
+    let given_up = match keeper {
+        Some((_, to, since)) => {
+            let sql = format!(
+                "UPDATE messages SET queue = ?4, visible_at = 0, given_up_by = ?5, given_up_after = receive_count WHERE seq IN
+                 (SELECT m.seq FROM (SELECT seq, stamp, sent_at FROM messages
+                                     WHERE queue = ?1 AND visible_at = 0 ORDER BY seq LIMIT ?3) m
+                  WHERE {MESSAGE_STAMP} <= ?2 AND {MESSAGE_STAMP} > ?6)"
+            );
+            let range = [bin.0, ticks(*until), *limit, to.bin.0, queue.0, ticks(*since)];
+            database.run("give up messages past their time", &sql, range)?
+        }
+        None => 0,
+    };
     let sql = format!(
         "DELETE FROM messages WHERE seq IN
          (SELECT m.seq FROM (SELECT seq, stamp, sent_at FROM messages
@@ -136,10 +298,11 @@ pub(super) fn expire(
           WHERE {MESSAGE_STAMP} <= ?2)
          RETURNING position"
     );
-    let range = [bin.0, ticks(until), limit];
+    let left = limit - given_up as i64;
+    let range = [bin.0, ticks(*until), left];
     let gone = database.list("delete messages past their time", &sql, range, |row| rows::position(row, 0))?;
-    let more = returned as i64 >= limit || gone.len() as i64 >= limit;
-    Ok((gone, more))
+    let more = returned as i64 >= *limit || gone.len() as i64 >= left;
+    Ok(Expired { gone, given_up, more })
 }
 
 fn event_of(database: &Connection, candidate: &Candidate) -> Result<Event> {
@@ -152,8 +315,7 @@ fn hand_out(
     database: &Connection,
     candidate: Candidate,
     event: Event,
-    visibility: Duration,
-    (wall, now): (Timestamp, Stamp),
+    Ask { visibility, wall, now, .. }: Ask,
 ) -> Result<Received> {
     let seq = candidate.seq;
     let first_received_at = candidate.first_received_at.unwrap_or(wall);
@@ -172,6 +334,7 @@ fn hand_out(
         sent_at: candidate.sent_at,
         first_received_at,
         receive_count,
+        given_up_by: candidate.given_up.map(|given_up| given_up.by),
     })
 }
 

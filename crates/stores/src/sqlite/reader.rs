@@ -7,7 +7,6 @@
 //! I/O error, is called damaged.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use event::{Event, EventId, Position, Stamp, TopicId};
 use rusqlite::{Connection, OpenFlags, params};
@@ -16,7 +15,7 @@ use storage::entities::{Queue, QueueId, Subscription, SubscriptionId, Topic};
 use storage::ports::{
     DeliveriesReader, Lag, LogReader, QueuesReader, RegistryReader, StoreStats, UpkeepReader, Waiting,
 };
-use storage::queue::{QueueDepth, QueuedMessage};
+use storage::queue::{Limits, QueueDepth, QueuedMessage};
 use storage::registry::Row;
 use storage::{EventPage, Result, StoreError};
 
@@ -258,7 +257,7 @@ impl RegistryReader for Readers {
         self.read(entities::topics)
     }
 
-    fn queues(&self) -> Result<Vec<(Queue, Option<Duration>)>> {
+    fn queues(&self) -> Result<Vec<(Queue, Limits)>> {
         self.read(entities::queues)
     }
 

@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5265_7472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// What each version adds to the one before. Never change one that was released: add one.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
 
 /// Between two lines about a migration that takes long.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -399,4 +399,20 @@ UPDATE sqlite_schema SET sql = replace(sql, '(''succeeded'', ''unknown'')', '(''
   WHERE type = 'table' AND name = 'events';
 PRAGMA writable_schema = RESET;
 UPDATE events SET outcome = 'published' WHERE position < 0;
+";
+
+/// Version 9: a queue may give messages up.
+///
+/// * `queues.dead_letters`, `queues.max_receives`: the name of the queue that gets them, and how often they are handed out before; missing where it
+///   keeps them.
+/// * `messages.given_up_by`, `messages.given_up_after`: the queue that gave it up, and what its `receive_count` was then; missing for one that is where
+///   it was sent. They are written into the schema, as in version 4, because there may be many messages.
+const V9: &str = "
+ALTER TABLE queues ADD COLUMN dead_letters TEXT;
+ALTER TABLE queues ADD COLUMN max_receives INTEGER;
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = replace(sql, 'stamp INTEGER', 'stamp INTEGER, given_up_by INTEGER, given_up_after INTEGER')
+  WHERE type = 'table' AND name = 'messages';
+PRAGMA writable_schema = RESET;
+UPDATE messages SET given_up_by = NULL WHERE seq < 0;
 ";

@@ -20,6 +20,7 @@ use storage::entities::{
 };
 use storage::ports::{DeliveriesTx, JournalTx, LogTx, QueuesTx, RegistryTx, UpkeepTx};
 use storage::queue::{MessageHandle, Received, VisibilityChange};
+use storage::redrive::Redrive;
 use storage::registry::Row;
 use storage::retention::{Housekept, Retention};
 use storage::steps::Step;
@@ -221,9 +222,8 @@ impl QueuesTx for Transaction {
         now: Timestamp,
     ) -> Result<Vec<Received>> {
         self.stamped.note(Trace::Stamped);
-        let (received, set_aside) = queues::receive(&self.database, queue, max, visibility, (now, self.now))?;
-        self.committed.set_aside(queue, set_aside);
-        Ok(received)
+        let ask = queues::Ask { max, visibility, wall: now, now: self.now };
+        queues::receive(&self.database, queue, ask, &mut self.committed)
     }
 
     fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool> {
@@ -291,6 +291,10 @@ impl RegistryTx for Transaction {
 
     fn set_queue_retention(&mut self, id: QueueId, retention: Option<Duration>) -> Result<bool> {
         entities::set_retention(&self.database, id, retention)
+    }
+
+    fn set_queue_redrive(&mut self, id: QueueId, redrive: Option<&Redrive>) -> Result<bool> {
+        entities::set_redrive(&self.database, id, redrive)
     }
 
     fn subscribe(&mut self, wanted: &DesiredSubscription, now: Timestamp) -> Result<(Subscription, bool)> {

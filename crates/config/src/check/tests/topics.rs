@@ -254,7 +254,7 @@ topics:
   - { protocol: sqs, endpoint: q, filter_policy: { a: [b] } }
   - { protocol: http, endpoint: "http://x", RedrivePolicy: { deadLetterTargetArn: q }, filter_polcy: {} }
   - { protocol: http, endpoint: "http://y", filter_policy: {} }
-queues: [{ name: q, redrive_policy: { maxReceiveCount: 3 }, DelaySeconds: 60 }]
+queues: [{ name: q, redrive_allow_policy: { maxReceiveCount: 3 }, DelaySeconds: 60 }]
 "#],
         r#"
 gateway.yaml:4:20: topics[0].delivery_policy: not supported yet
@@ -267,11 +267,30 @@ gateway.yaml:8:45: topics[0].subscriptions[1].RedrivePolicy: not supported yet
   hint: remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/dead-letters on the admin port
 gateway.yaml:8:88: topics[0].subscriptions[1].filter_polcy: unknown field `filter_polcy`
   hint: known fields: topic, name, protocol, endpoint, raw_message_delivery, format, secret, secrets, confirm, fifo, timeout, max_in_flight, _comment
-gateway.yaml:10:37: queues[0].redrive_policy: not supported yet
-  hint: remove the key: a message is handed out until it is deleted; its receive count is in ApproximateReceiveCount
-gateway.yaml:10:61: queues[0].DelaySeconds: not supported yet
-  hint: queues have `visibility_timeout`, `receive_wait_time` and `message_retention_period` only: remove the key
+gateway.yaml:10:43: queues[0].redrive_allow_policy: not supported yet
+  hint: remove the key: any queue may name any other one in its `redrive_policy`
+gateway.yaml:10:67: queues[0].DelaySeconds: not supported yet
+  hint: queues have `visibility_timeout`, `receive_wait_time`, `message_retention_period` and `redrive_policy` only: remove the key
 7 problems
+"#,
+    );
+}
+
+#[test]
+fn a_dead_letter_queue_is_another_queue_of_the_files() {
+    check(
+        &[r#"_format_version: "3.0"
+queues:
+- { name: a, redrive_policy: { dead_letter_queue: b, max_receive_count: 5 } }
+- { name: b, redrive_policy: { dead_letter_queue: b, max_receive_count: 5 } }
+- { name: c, redrive_policy: { dead_letter_queue: d, max_receive_count: 0 } }
+"#],
+        r#"
+gateway.yaml:4:51: queues[1].redrive_policy.dead_letter_queue: a queue cannot be its own dead-letter queue
+  hint: name another queue: one that keeps what nobody could work off
+gateway.yaml:5:73: queues[2].redrive_policy.max_receive_count: value should be between 1 and 1000
+  hint: 0 is too small
+2 problems
 "#,
     );
 }

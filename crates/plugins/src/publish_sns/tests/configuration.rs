@@ -106,6 +106,16 @@ fn an_arn_or_an_endpoint_of_another_is_real_sns() {
 }
 
 #[test]
+fn a_key_comes_with_its_secret() {
+    let hint =
+        "give both, or neither: then the credentials are those of the environment, as AWS's SDKs find them";
+    for (here, missing) in [("aws_key", "aws_secret"), ("aws_secret", "aws_key")] {
+        let expected = format!("/{here}: `{here}` without `{missing}` ({hint})");
+        assert_eq!(problems(&with(json!({ here: "x" }))), [expected]);
+    }
+}
+
+#[test]
 fn a_secret_is_not_shown() {
     let config = with(
         json!({"topic_arn": "arn:aws:sns:us-east-1:210987654321:x", "aws_key": "AKIA", "aws_secret": "s3cr3t"}),

@@ -225,7 +225,7 @@ fn a_store_that_was_brought_up_to_date_has_every_column() {
     let beside = shell(&store.files().database);
     beside.query_row("SELECT count(*) FROM events", [], |_| Ok(())).unwrap();
     drop(store.open());
-    for (table, added) in [("events", "stamp"), ("messages", "stamp"), ("deliveries", "died_at")] {
+    for (table, added) in [("events", "stamp"), ("messages", "given_up_after"), ("deliveries", "died_at")] {
         let sql =
             "SELECT name, type, \"notnull\", dflt_value FROM pragma_table_info(?1) ORDER BY cid DESC LIMIT 1";
         let last: (String, String, bool, Option<String>) = beside
@@ -415,6 +415,36 @@ fn a_log_of_version_7_takes_messages() {
     let queue = storage::entities::QueueId(1);
     assert!(write(&mut opened.backend, |tx| tx.send(&sent, queue, Duration::ZERO)).unwrap().is_some());
     assert!(beside.execute("UPDATE events SET outcome = 'other'", []).is_err(), "and no other word");
+    assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
+}
+
+/// Queues of version 8 give nothing up, until their owner says so; their messages are not written anew.
+#[test]
+fn messages_of_version_8_stay_where_they_are_and_can_be_given_up() {
+    let store = of_version_3(
+        "INSERT INTO queues VALUES (1, 'worker'), (2, 'dead');
+         INSERT INTO messages (queue, position, subscription, sent_at, visible_at, first_received_at, received_at, receive_count)
+           VALUES (1, 1, 3, 5, 0, 6, 6, 2), (1, 1, 3, 5, 0, NULL, NULL, 0);",
+    );
+    let beside = shell(&store.files().database);
+    for version in 4..=8 {
+        beside.execute_batch(schema::MIGRATIONS[version - 1]).unwrap();
+        beside.pragma_update(None, "user_version", version as i64).unwrap();
+    }
+    let mut opened = store.open();
+    let [worker, dead] = [1, 2].map(storage::entities::QueueId);
+    let limits: Vec<_> = opened.reader.queues().unwrap().into_iter().map(|(_, limits)| limits).collect();
+    assert_eq!(limits, [storage::queue::Limits::default(), storage::queue::Limits::default()]);
+    let receive = |opened: &mut Opened<SqliteBackend>, queue| {
+        let now = storage::memory::SAMPLE_TIME;
+        let received = write(&mut opened.backend, |tx| tx.receive(queue, 9, Duration::ZERO, now)).unwrap();
+        received.iter().map(|one| (one.receive_count, one.given_up_by)).collect::<Vec<_>>()
+    };
+    assert_eq!(receive(&mut opened, worker), [(3, None), (1, None)]);
+    let redrive = storage::redrive::Redrive { to: "dead".into(), max_receives: 3 };
+    assert!(write(&mut opened.backend, |tx| tx.set_queue_redrive(worker, Some(&redrive))).unwrap());
+    assert_eq!(receive(&mut opened, worker), [(2, None)], "what it was handed out before counts");
+    assert_eq!(receive(&mut opened, dead), [(4, Some(worker))]);
     assert_eq!(opened.reader.check(true).unwrap(), [""; 0]);
 }
 

@@ -13,6 +13,7 @@ use storage::entities::{Cursor, Desired, DesiredSubscription, Protocol, QueueId,
 use storage::memory::{Memory, SAMPLE_TIME};
 use storage::ports::Waiting;
 use storage::queue::MessageHandle;
+use storage::redrive::Redrive;
 use storage::registry::Row;
 use storage::retention::Housekept;
 use uuid::Uuid;
@@ -61,6 +62,7 @@ enum Op {
     Value(u8),
     CreateTopic(u8),
     CreateQueue { n: u8, retention: u64 },
+    Redrive { queue: i64, to: u8, max_receives: u32 },
     Subscribe { bit: u8, named: u8 },
     Unsubscribe(i64),
     DeleteTopic(i64),
@@ -115,6 +117,8 @@ fn owners() -> impl Strategy<Value = Op> {
     prop_oneof![
         1 => (0..3u8).prop_map(Op::CreateTopic),
         1 => (0..3u8, 0..600u64).prop_map(|(n, retention)| Op::CreateQueue { n, retention }),
+        2 => (1..=QUEUES, 0..5u8, 1..4u32)
+            .prop_map(|(queue, to, max_receives)| Op::Redrive { queue, to, max_receives }),
         4 => (0..8u8, any::<u8>()).prop_map(|(bit, named)| Op::Subscribe { bit, named }),
         2 => (1..=SUBSCRIPTIONS).prop_map(Op::Unsubscribe),
         1 => (1..=TOPICS).prop_map(Op::DeleteTopic),
@@ -147,6 +151,13 @@ fn desired(chosen: u8, named: u8) -> Desired {
         topics: vec!["one".into(), "two".into()],
         queues: vec!["queue-0".into(), "queue-1".into()],
         message_retention: [("queue-1".to_owned(), Duration::from_secs(u64::from(chosen)))].into(),
+        redrive: [("queue-0", "queue-1", chosen % 3), ("queue-1", "queue-0", chosen % 5)]
+            .into_iter()
+            .filter(|(.., max_receives)| *max_receives > 0)
+            .map(|(from, to, max_receives)| {
+                (from.to_owned(), Redrive { to: to.into(), max_receives: max_receives.into() })
+            })
+            .collect(),
         subscriptions: (0..8).filter(|bit| chosen & (1 << bit) != 0).map(subscription).collect(),
     }
 }
@@ -267,6 +278,10 @@ fn apply_word(tx: &mut dyn Tx, op: &Op, now: Timestamp) -> String {
             told(tx.create_queue(named(n), retention))
                 + &told(tx.set_queue_retention(QueueId(i64::from(n)), retention))
         }
+        Op::Redrive { queue, to, max_receives } => {
+            let redrive = (to < 4).then(|| Redrive { to: format!("queue-{to}"), max_receives });
+            told(tx.set_queue_redrive(QueueId(queue), redrive.as_ref()))
+        }
         Op::Subscribe { bit, named } => told(tx.subscribe(&desired(1 << bit, named).subscriptions[0], now)),
         Op::Unsubscribe(id) => told(tx.unsubscribe(SubscriptionId(id))),
         Op::DeleteTopic(id) => told(tx.delete_topic(TopicId(id))),
@@ -320,6 +335,7 @@ fn seen(reader: &dyn Reader, now: Stamp) -> Vec<String> {
     let mut seen = vec![
         told(reader.head()),
         told(reader.events_before(None, 1_000, usize::MAX)),
+        told(reader.queues()),
         told(reader.subscriptions()),
         told(reader.rows()),
         told(reader.stats().map(|stats| stats.open_intents)),
