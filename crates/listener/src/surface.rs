@@ -48,16 +48,19 @@ const HARDENING: [(HeaderName, HeaderValue); 3] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// Serves until the drain begins. Returns when the last connection has ended.
-pub async fn serve<L, R, B>(listener: L, surface: Rc<Surface<B>>, router: R, mut drain: watch::Receiver<bool>)
-where
+/// Serves in these places until the drain begins. Returns when the last connection has ended.
+pub async fn serve<L, R, B>(
+    listener: L,
+    (surface, places): (Rc<Surface<B>>, Rc<Places>),
+    router: R,
+    mut drain: watch::Receiver<bool>,
+) where
     L: Listener,
     L::Stream: AsyncRead + AsyncWrite + Unpin,
     R: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + 'static,
     B: Body + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let places = Places::new(surface.connections);
     let name = surface.name;
     let drain = async move {
         // A sender that is gone is a drain, too.

@@ -316,4 +316,36 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+
+    /// Commands of a text that begin with the name of the program, in the middle of a pipe, too.
+    fn commands(text: &str) -> Vec<Vec<String>> {
+        let lines = text.lines().map(|line| line.trim().split("   ").next().unwrap_or_default());
+        let parts = lines.flat_map(|line| line.split(" | "));
+        let words = parts.map(|part| {
+            let words = part.split(" < ").next().unwrap_or_default().split_whitespace();
+            words.skip_while(|word| word.starts_with("RETROHOOK_")).map(str::to_owned).collect::<Vec<_>>()
+        });
+        words.filter(|words| words.first().is_some_and(|word| word == "retrohook")).collect()
+    }
+
+    #[test]
+    fn every_example_is_a_command_that_is_understood() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let read = |name: &str| std::fs::read_to_string(docs.join(name)).expect("a text");
+        // Of a page only what stands in blocks of code.
+        let blocks = |text: String| text.split("```").skip(1).step_by(2).collect::<Vec<_>>().join("\n");
+        let helps =
+            [EXAMPLES, RUN_EXAMPLES, DEMO_EXAMPLES, CHECK_EXAMPLES, RELOAD_EXAMPLES].map(str::to_owned);
+        let pages = ["README.md", "docs/configuration.md", "docs/operations.md", "docs/events.md"];
+        let mut count = 0;
+        for text in helps.into_iter().chain(pages.map(|page| blocks(read(page)))) {
+            for words in commands(&text) {
+                count += 1;
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    panic!("{words:?}: {error}");
+                }
+            }
+        }
+        assert!(count > 20, "{count}");
+    }
 }

@@ -75,7 +75,7 @@ fn blocks(text: &str) -> impl Iterator<Item = &str> {
         let end = whole.match_indices('\n').map(|(at, _)| at).find(begins);
         let (block, next) = whole.split_at(end.unwrap_or(whole.len()));
         rest = next;
-        Some(block)
+        Some(block.trim_end_matches('\n'))
     })
 }
 

@@ -83,3 +83,32 @@ fn each_change_through_sns_sqs_and_the_admin_port_is_a_line() {
     line(&scene, &["POST /config: a configuration was given in the place of the files"]);
     assert!(!scene.gateway().output().contains(SECRET));
 }
+
+#[test]
+fn a_call_that_the_drain_cuts_off_is_a_line() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    scene.setup.env.push(("FAILPOINTS".into(), "reload=1*return->1*sleep(60000)".into()));
+    scene.setup.flags.push("--drain-timeout=1".into());
+    scene.start_gateway();
+    let admin = scene.gateway().address("admin");
+    let asking = std::thread::spawn(move || {
+        client::send(
+            admin,
+            "POST",
+            "/retrohook/reload",
+            &[("host", "localhost"), ("content-length", "0")],
+            b"",
+        )
+    });
+    line(&scene, &["failpoint reached"]);
+    let mut gateway = scene.take_gateway();
+    gateway.signal(rustix::process::Signal::TERM);
+    assert!(gateway.wait().success(), "{}", gateway.output());
+    let said = "(--drain-timeout) cut off 1 request whose client got no whole answer";
+    let output = gateway.output();
+    assert!(
+        output.lines().any(|line| line.contains(said) && line.contains("listener=\"admin\"")),
+        "{output}"
+    );
+    assert!(asking.join().expect("it does not panic").is_err());
+}

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use delivery::{Endpoint, guard};
 use entities::subscription::{MAX_IN_FLIGHT, TIMEOUT};
 use entities::{Access, AccessKey, Format, Origin, Protocol, Secret, Subscription, Topic, ids};
 use event::Timestamp;
@@ -66,6 +67,12 @@ pub(super) fn add(
         let kind = options.kinds.iter().find(|kind| kind.name() == plugin.name);
         let Some(remote) = kind.and_then(|kind| kind.remote(&plugin.config, context)) else { continue };
         let spot = stands.entity.spot.key("config");
+        let endpoint = remote.topic.endpoint().and_then(|url| url.parse::<Endpoint>().ok());
+        if let Some(Err(blocked)) = endpoint.map(|endpoint| guard::possible(&endpoint.host)) {
+            let hint =
+                "give the address of SNS's API: credentials of this machine are read at the one that it has";
+            problems.add(&spot, blocked.to_string(), hint);
+        }
         let place = problems.whereabouts(&spot.key("topic_arn"));
         match known.iter().find(|(other, _)| other.topic == remote.topic) {
             Some((same, _)) if *same == remote => {}

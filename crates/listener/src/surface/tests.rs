@@ -101,7 +101,9 @@ impl World {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (drain, draining) = watch::channel(false);
-        let serving = tokio::task::spawn_local(serve(listener, Rc::new(surface), Router(ends), draining));
+        let places = Places::new(surface.connections);
+        let serving =
+            tokio::task::spawn_local(serve(listener, (Rc::new(surface), places), Router(ends), draining));
         Self { address, drain, serving, ended }
     }
 

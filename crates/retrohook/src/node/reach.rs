@@ -11,7 +11,8 @@ use std::sync::Arc;
 use config::Config;
 use delivery::Endpoint;
 use delivery::guard::{self, Allow};
-use entities::{Format, Subscription};
+use entities::{Format, Protocol, Subscription};
+use event::RemoteTopic;
 
 /// What serves the addresses in messages.
 #[derive(Clone, Debug)]
@@ -38,8 +39,7 @@ pub enum Served {
 /// A warning for every subscription to whose endpoint nothing is delivered with the options that there are.
 pub fn closed(config: &Config, allow: &Allow) -> Vec<String> {
     let closed = |subscription: &Arc<Subscription>| {
-        let endpoint =
-            subscription.protocol.is_webhook().then(|| subscription.endpoint.parse::<Endpoint>().ok())??;
+        let endpoint = dialled(subscription)?;
         let blocked = guard::vet_host(&endpoint.host, allow).err()?;
         let place = config.places.get(&subscription.id).map_or("", String::as_str);
         let shown = delivery::endpoint::shown(&subscription.endpoint);
@@ -50,6 +50,14 @@ pub fn closed(config: &Config, allow: &Allow) -> Vec<String> {
         ))
     };
     config.set.subscriptions.iter().filter_map(closed).collect()
+}
+
+/// What deliveries connect to, as far as it is known before they do: the endpoint, or that of a topic elsewhere which has one of its own.
+fn dialled(subscription: &Subscription) -> Option<Endpoint> {
+    if subscription.protocol == Protocol::Sns {
+        return subscription.endpoint.parse::<RemoteTopic>().ok()?.endpoint()?.parse().ok();
+    }
+    subscription.protocol.is_webhook().then(|| subscription.endpoint.parse().ok())?
 }
 
 /// A warning for every subscription whose messages carry addresses that are of no use to its endpoint.
@@ -177,6 +185,39 @@ mod tests {
             let warning = warns(subscription, hub_url, false).expect("a warning");
             assert!(warning.contains("--hub-public-listen"), "{warning}");
         }
+    }
+
+    #[test]
+    fn a_hub_on_a_unix_socket_is_not_said_to_be_off() {
+        let reach = |served| Reach { hub_url: "http://127.0.0.1:4566".into(), served, allow: open() };
+        let found = warnings(&config(HERE), &reach(Served::OnUnixSocket));
+        assert!(
+            found[0].contains("the hub listens on a Unix socket") && found[0].contains("--hub-url"),
+            "{found:?}"
+        );
+        assert!(!found[0].contains("are off"), "{found:?}");
+        assert_eq!(warnings(&config(HERE), &reach(Served::Yes)), [""; 0]);
+    }
+
+    #[test]
+    fn endpoints_are_warned_of_that_the_options_leave_closed() {
+        let closed = |subscription: &str, allow: &[&str]| {
+            let allow = Allow::parse(false, allow.iter().copied()).expect("good options");
+            closed(&config(subscription), &allow)
+        };
+        let found = closed(HERE, &[]);
+        let said = "f.yaml:5:33: nothing is delivered to http://localhost:9100/x: its name is a loopback one\n  hint: start with --allow-endpoints \
+                    NAME, where NAME is its host, or --allow-private-endpoints";
+        assert_eq!(found, [said]);
+        assert_eq!(closed(HERE, &["localhost"]), [""; 0]);
+        assert_eq!(closed(AWAY, &[]), [""; 0]);
+        let link_local = "protocol: http, endpoint: \"http://169.254.1.1/x\"";
+        assert!(
+            closed(link_local, &[])[0]
+                .ends_with("start with --allow-endpoints CIDR, where the address is in CIDR")
+        );
+        assert_eq!(closed(link_local, &["169.254.0.0/16"]), [""; 0]);
+        assert_eq!(closed("protocol: sqs, endpoint: q", &[]), [""; 0]);
     }
 
     #[test]

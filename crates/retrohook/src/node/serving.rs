@@ -13,6 +13,7 @@ use control::Control;
 use gateway::stats::CoreStats;
 use listener::connection::Limits;
 use listener::guard::{Guard, HostPattern, Origin};
+use listener::places::Places;
 use listener::surface::{self, Surface};
 use storage::vital::{Vital, Vitals};
 use tokio::runtime::LocalOptions;
@@ -315,11 +316,13 @@ async fn serve(
     mut drained: watch::Receiver<Option<Duration>>,
 ) {
     let (begin, begun) = watch::channel(false);
-    let mut serving = JoinSet::new();
+    let (mut serving, mut all) = (JoinSet::new(), Vec::new());
     for (socket, surface, router) in served {
         let known = health.iter().find(|known| known.name() == surface.name).cloned();
         let health = known.unwrap_or_else(|| Arc::new(ListenerHealth::new(surface.name)));
-        serving.spawn_local(keep_serving(socket, Rc::new(surface), router, health, begun.clone()));
+        let places = Places::new(surface.connections);
+        all.push((surface.name, places.clone()));
+        serving.spawn_local(keep_serving(socket, (Rc::new(surface), places), router, health, begun.clone()));
     }
     let out_of_patience = async {
         // A sender that is gone is a drain, too.
@@ -340,7 +343,20 @@ async fn serve(
     // A peer that never ends its request does not keep the node from stopping.
     tokio::select! {
         () = all_ended => {}
-        () = out_of_patience => {}
+        () = out_of_patience => all.iter().for_each(|(name, places)| say_cut(name, places)),
+    }
+}
+
+/// Says what the deadline has cut off, if anything.
+fn say_cut(listener: &str, places: &Places) {
+    let requests = places.under_way();
+    if requests > 0 {
+        tracing::warn!(
+            listener,
+            requests,
+            "the drain's deadline (--drain-timeout) cut off {} whose client got no whole answer",
+            crate::check::count(requests as u64, "request")
+        );
     }
 }
 
@@ -348,7 +364,7 @@ async fn serve(
 /// because what operators and workers use must not take the data path with it.
 async fn keep_serving(
     socket: Socket,
-    surface: Rc<Surface<axum::body::Body>>,
+    (surface, places): (Rc<Surface<axum::body::Body>>, Rc<Places>),
     router: axum::Router,
     health: Arc<ListenerHealth>,
     drain: watch::Receiver<bool>,
@@ -356,7 +372,12 @@ async fn keep_serving(
     let name = surface.name;
     loop {
         let began = Instant::now();
-        let serving = match serving_task(&socket, surface.clone(), router.clone(), drain.clone()) {
+        let serving = match serving_task(
+            &socket,
+            (surface.clone(), places.clone()),
+            router.clone(),
+            drain.clone(),
+        ) {
             Ok(serving) => {
                 health.is_served();
                 serving.await
@@ -381,18 +402,18 @@ async fn keep_serving(
 /// A task that serves a listener, so that its panic ends nothing else.
 fn serving_task(
     socket: &Socket,
-    surface: Rc<Surface<axum::body::Body>>,
+    served: (Rc<Surface<axum::body::Body>>, Rc<Places>),
     router: axum::Router,
     drain: watch::Receiver<bool>,
 ) -> std::io::Result<tokio::task::JoinHandle<()>> {
     Ok(match socket {
         Socket::Tcp(socket) => {
             let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
-            tokio::task::spawn_local(surface::serve(listener, surface, router, drain))
+            tokio::task::spawn_local(surface::serve(listener, served, router, drain))
         }
         Socket::Unix(bound) => {
             let listener = tokio::net::UnixListener::from_std(bound.listener()?)?;
-            tokio::task::spawn_local(surface::serve(listener, surface, router, drain))
+            tokio::task::spawn_local(surface::serve(listener, served, router, drain))
         }
     })
 }
