@@ -112,3 +112,27 @@ fn a_call_that_the_drain_cuts_off_is_a_line() {
     );
     assert!(asking.join().expect("it does not panic").is_err());
 }
+
+#[test]
+fn an_endpoint_that_an_api_subscribes_and_the_options_leave_closed_is_warned_of() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    scene.setup.flags.retain(|flag| flag != "--allow-private-endpoints");
+    scene.setup.flags.push("--allow-endpoints=127.0.0.0/8".into());
+    scene.start_gateway();
+    let hub = scene.gateway().address("hub");
+    let form = [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded")];
+    let arn = "arn%3Aaws%3Asns%3Aus-east-1%3A000000000000%3Aprofile-changes";
+    let subscribe = |host: &str| {
+        let query = format!("Action=Subscribe&TopicArn={arn}&Protocol=http&Endpoint=http%3A%2F%2F{host}%2Fx");
+        client::send(hub, "POST", "/", &form, query.as_bytes()).expect("an answer")
+    };
+    for host in ["127.0.0.1%3A9", "10.9.8.7"] {
+        assert_eq!(subscribe(host).status, 200, "{host}");
+    }
+    line(&scene, &["warning: nothing is delivered to http://10.9.8.7/x: its address is a private one"]);
+    assert!(!scene.gateway().output().contains("nothing is delivered to http://127.0.0.1"));
+    // What no option opens is refused.
+    let refused = subscribe("169.254.169.254");
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.text().contains("a cloud metadata service"), "{}", refused.text());
+}

@@ -22,7 +22,7 @@ use super::delivering::{DeclareError, Delivered, declared};
 use super::laps::Laps;
 use super::ledger;
 use super::reload::{BROKE_OFF, Refused, Reloader};
-use super::{changes, remote};
+use super::{changes, reach, remote};
 use crate::clock::WallClock;
 use crate::{check, report};
 
@@ -161,6 +161,11 @@ impl Editing<'_> {
         let node = &mut *self.node;
         node.known.edited(WallClock.now(), generation);
         changes::say_edit(self.api, edit, &node.whole);
+        for one in edit.put.iter().filter_map(<Subscription as entities::Item>::of) {
+            if let Some(why) = reach::why_closed(one, &node.reach.allow) {
+                report::problem(&format!("warning: {why}"));
+            }
+        }
         node.serve_whole(newer);
         node.laps.end("published");
         node.unsure = None;

@@ -39,17 +39,19 @@ pub enum Served {
 /// A warning for every subscription to whose endpoint nothing is delivered with the options that there are.
 pub fn closed(config: &Config, allow: &Allow) -> Vec<String> {
     let closed = |subscription: &Arc<Subscription>| {
-        let endpoint = dialled(subscription)?;
-        let blocked = guard::vet_host(&endpoint.host, allow).err()?;
         let place = config.places.get(&subscription.id).map_or("", String::as_str);
-        let shown = delivery::endpoint::shown(&subscription.endpoint);
-        Some(format!(
-            "{place}: nothing is delivered to {shown}: {}\n  hint: start with {}",
-            blocked.what(),
-            blocked.option()
-        ))
+        Some(format!("{place}: {}", why_closed(subscription, allow)?))
     };
     config.set.subscriptions.iter().filter_map(closed).collect()
+}
+
+/// Why nothing is delivered to a subscription's endpoint with the options that there are, and what to do; `None` if they let it be called.
+pub fn why_closed(subscription: &Subscription, allow: &Allow) -> Option<String> {
+    let endpoint = dialled(subscription)?;
+    let blocked = guard::vet_host(&endpoint.host, allow).err()?;
+    let shown = delivery::endpoint::shown(&subscription.endpoint);
+    let (what, option) = (blocked.what(), blocked.option());
+    Some(format!("nothing is delivered to {shown}: {what}\n  hint: start with {option}"))
 }
 
 /// What deliveries connect to, as far as it is known before they do: the endpoint, or that of a topic elsewhere which has one of its own.
