@@ -1,10 +1,11 @@
 //! From the checked configuration to what the hot path needs.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use entities::service::Protocol;
 use entities::{CaCertificate, Owned, Served, ServedRoute, ServedUpstream};
+use foldhash::HashMap;
+use foldhash::fast::RandomState;
 use http::{HeaderValue, Method, StatusCode};
 use pipeline::{Chains, Instance, RouteFacts, Scope};
 use regex::Regex;
@@ -136,7 +137,8 @@ impl Compiled {
             self.services.clear();
         }
         let (authorities, upstreams) = (served.authorities.clone(), served.upstreams.clone());
-        let now = Self { authorities, upstreams, ..Self::default() };
+        let routes = HashMap::with_capacity_and_hasher(served.routes.len(), RandomState::default());
+        let now = Self { authorities, upstreams, routes, ..Self::default() };
         let making =
             Making { authorities: Authorities::of(served), upstreams: upstreams_of(served), destinations };
         let mut next = Next { before: self, now, making, build };

@@ -11,6 +11,7 @@ use foldhash::HashMap;
 use http::Method;
 use pipeline::Chains;
 use regex::RegexSet;
+use smallvec::SmallVec;
 
 use crate::table::{HostPattern, PathPattern, Route};
 
@@ -40,7 +41,7 @@ enum EntryPath {
 #[derive(Default)]
 struct HostTable {
     without_path: Vec<usize>,
-    prefixes: HashMap<String, Vec<usize>>,
+    prefixes: HashMap<String, SmallVec<[usize; 1]>>,
     /// The lengths of all prefixes, without repeats.
     lengths: Vec<usize>,
     regexes: RegexSet,
@@ -70,28 +71,28 @@ impl Router {
     /// If the regexes of one host's routes are together larger than the regex engine takes.
     pub fn new<R: Into<Arc<Route>>>(routes: Vec<R>) -> Result<Self, TooManyRegexes> {
         let routes: Vec<Arc<Route>> = routes.into_iter().map(Into::into).collect();
-        let mut split: Vec<(usize, Option<PathPattern>)> = Vec::new();
+        let mut split: Vec<(usize, Option<&PathPattern>)> = Vec::with_capacity(routes.len());
         for (index, route) in routes.iter().enumerate() {
             if route.paths.is_empty() {
                 split.push((index, None));
             }
-            split.extend(route.paths.iter().map(|path| (index, Some(path.clone()))));
+            split.extend(route.paths.iter().map(|path| (index, Some(path))));
         }
-        split.sort_by_cached_key(|(index, path)| rank(&routes[*index], *index, path.as_ref()));
+        split.sort_by_cached_key(|(index, path)| rank(&routes[*index], *index, *path));
 
         let mut router = Self {
-            entries: split.iter().map(|(route, path)| Entry::new(*route, path.as_ref())).collect(),
+            entries: split.iter().map(|(route, path)| Entry::new(*route, *path)).collect(),
             exact_hosts: HashMap::default(),
             wildcard_hosts: Vec::new(),
             any_host: HostTable::default(),
             unrouted: Chains::default(),
-            routes,
+            routes: Vec::new(),
         };
         for (rank, (index, path)) in split.iter().enumerate() {
-            router.index(rank, *index, path.as_ref());
+            router.index(rank, &routes[*index].hosts, *path);
         }
         router.compile()?;
-        Ok(router)
+        Ok(Self { routes, ..router })
     }
 
     /// With the plug-ins of requests that find no route.
@@ -105,20 +106,22 @@ impl Router {
         &self.unrouted
     }
 
-    fn index(&mut self, rank: usize, route: usize, path: Option<&PathPattern>) {
-        let hosts = self.routes[route].hosts.clone();
+    fn index(&mut self, rank: usize, hosts: &[HostPattern], path: Option<&PathPattern>) {
         if hosts.is_empty() {
             self.any_host.add(rank, path);
         }
         for host in hosts {
             match host {
-                HostPattern::Exact(name) => self.exact_hosts.entry(name).or_default().add(rank, path),
-                wildcard => match self.wildcard_hosts.iter_mut().find(|(known, _)| *known == wildcard) {
+                HostPattern::Exact(name) => match self.exact_hosts.get_mut(name) {
+                    Some(table) => table.add(rank, path),
+                    None => self.exact_hosts.entry(name.clone()).or_default().add(rank, path),
+                },
+                wildcard => match self.wildcard_hosts.iter_mut().find(|(known, _)| known == wildcard) {
                     Some((_, table)) => table.add(rank, path),
                     None => {
                         let mut table = HostTable::default();
                         table.add(rank, path);
-                        self.wildcard_hosts.push((wildcard, table));
+                        self.wildcard_hosts.push((wildcard.clone(), table));
                     }
                 },
             }

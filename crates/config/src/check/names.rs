@@ -1,10 +1,10 @@
 //! Names: which ones exist, which are used twice, and which entity a reference means.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use entities::plain_name;
 use event::arn::{MAX_QUEUE_NAME, MAX_TOPIC_NAME};
+use foldhash::HashMap;
 
 use super::declared::{Declarations, Declared};
 use crate::problem::{Problems, Spot};
@@ -84,7 +84,7 @@ impl Names {
 
 impl Index {
     fn new(list: &'static str, complete: bool) -> Self {
-        Self { list, name: "name", by_key: HashMap::new(), names: Vec::new(), complete }
+        Self { list, name: "name", by_key: HashMap::default(), names: Vec::new(), complete }
     }
 
     fn named_by(self, name: &'static str) -> Self {
