@@ -97,7 +97,7 @@ impl Queue {
         let policy = self.redrive.as_ref()?;
         let at = || Path::key("redrive_policy");
         if policy.dead_letter_queue == self.name {
-            let hint = "name another queue: one that keeps what nobody could work off";
+            let hint = "name another queue, one that keeps the messages that no worker deleted";
             return Some(Flaw::invalid("a queue cannot be its own dead-letter queue", hint).at(at()));
         }
         (!MAX_RECEIVE_COUNT.contains(&policy.max_receive_count)).then(|| {

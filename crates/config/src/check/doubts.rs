@@ -54,6 +54,7 @@ pub(super) fn of_files(
     beside_url(declared, &mut doubts);
     unverified(declared, &mut doubts);
     odd_methods(declared, &mut doubts);
+    kept_for_less(declared, &mut doubts);
     doubts.into_report().map(|report| report.problems).unwrap_or_default()
 }
 
@@ -171,6 +172,33 @@ fn odd_methods(declared: &Declarations, doubts: &mut Problems<'_>) {
                 doubts.add(&entity.spot.key("methods").index(index), message, hint);
             }
         }
+    }
+}
+
+/// Dead-letter queues that keep messages for less time than the queue that gives them up. A message keeps its age when it moves, so it may be
+/// deleted there as soon as it arrives.
+fn kept_for_less(declared: &Declarations, doubts: &mut Problems<'_>) {
+    let kept = |queue: &raw::Queue| queue.message_retention_period;
+    let named: HashMap<&str, &raw::Queue> =
+        declared.queues.iter().filter_map(|one| Some((one.name.as_deref()?, one.raw.as_ref()?))).collect();
+    for one in &declared.queues {
+        let Some((raw, policy)) = one.raw.as_ref().and_then(|raw| Some((raw, raw.redrive_policy.as_ref()?)))
+        else {
+            continue;
+        };
+        let name = &policy.dead_letter_queue;
+        let Some(there) =
+            named.get(name.as_str()).map(|there| kept(there)).filter(|there| *there < kept(raw))
+        else {
+            continue;
+        };
+        let message = format!(
+            "the dead-letter queue `{name}` keeps messages for {there} seconds, less than this queue's {}; a message that moves keeps its age, and may be deleted at once",
+            kept(raw)
+        );
+        let hint =
+            format!("give `{name}` a longer `message_retention_period` (14 days if the key is absent)");
+        doubts.add(&one.spot.key("redrive_policy").key("dead_letter_queue"), message, hint);
     }
 }
 

@@ -73,7 +73,7 @@ fn check_redrive(queue: &Declared<raw::Queue>, names: &Names, problems: &mut Pro
     let Some(policy) = queue.raw.as_ref().and_then(|raw| raw.redrive_policy.as_ref()) else { return };
     let (spot, name) = (queue.spot.key("redrive_policy"), &policy.dead_letter_queue);
     if queue.name.as_ref() == Some(name) {
-        let hint = "name another queue: one that keeps what nobody could work off";
+        let hint = "name another queue, one that keeps the messages that no worker deleted";
         problems.add(&spot.key("dead_letter_queue"), "a queue cannot be its own dead-letter queue", hint);
         return;
     }

@@ -60,6 +60,27 @@ routes:
 }
 
 #[test]
+fn a_dead_letter_queue_that_keeps_messages_for_less_time_is_doubted() {
+    let text = |there: &str| {
+        warned(&format!(
+            r#"
+_format_version: "3.0"
+queues:
+- {{ name: jobs, message_retention_period: 600, redrive_policy: {{ dead_letter_queue: dead, max_receive_count: 5 }} }}
+- {{ name: dead{there} }}
+"#
+        ))
+    };
+    assert_eq!((text(""), text(", message_retention_period: 600")), (String::new(), String::new()));
+    assert_eq!(
+        text(", message_retention_period: 599"),
+        "gateway.yaml:3:85: queues[0].redrive_policy.dead_letter_queue: the dead-letter queue `dead` keeps messages for 599 seconds, less than this \
+         queue's 600; a message that moves keeps its age, and may be deleted at once\n  hint: give `dead` a longer `message_retention_period` (14 days if \
+         the key is absent)\n"
+    );
+}
+
+#[test]
 fn warnings_are_said_beside_problems_and_before_them() {
     let text = "_format_version: \"3.0\"\nservices:\n- name: a\n  url: http://x\n  retries: 3\n  routes: [{ paths: [/a], strip_path: perhaps }]\n";
     let report = super::run(&[text]).expect_err("a problem").to_string();

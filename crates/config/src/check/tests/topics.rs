@@ -287,7 +287,7 @@ queues:
 "#],
         r#"
 gateway.yaml:4:51: queues[1].redrive_policy.dead_letter_queue: a queue cannot be its own dead-letter queue
-  hint: name another queue: one that keeps what nobody could work off
+  hint: name another queue, one that keeps the messages that no worker deleted
 gateway.yaml:5:73: queues[2].redrive_policy.max_receive_count: value should be between 1 and 1000
   hint: 0 is too small
 2 problems
