@@ -10,11 +10,10 @@ use delivery::wire::{Message, Recipient, WireFormat, sns::Names};
 use event::{Event, Position, Stamp};
 use storage::entities::{Access, AccessKey, Protocol, Secret};
 use storage::memory::{SAMPLE_TIME, sample_event};
-use tokio::net::TcpListener;
 
 use super::SnsSink;
 use crate::http::HttpSink;
-use crate::http::tests::receiver::{Receiver, read_request};
+use crate::http::tests::receiver::{Receiver, absent, read_request};
 use crate::http::tests::{Answers, config, private};
 
 const ARN: &str = "arn:aws:sns:eu-west-1:123456789012:orders";
@@ -96,22 +95,9 @@ impl Subject for Topics {
                     )
                     .await
                 }
-                Behaviour::Hangs => {
-                    Receiver::scripted(|mut stream, _| async move {
-                        while !read_request(&mut stream).await.is_empty() {}
-                    })
-                    .await
-                }
-                Behaviour::Leaves => {
-                    Receiver::scripted(|mut stream, _| async move {
-                        read_request(&mut stream).await;
-                    })
-                    .await
-                }
-                Behaviour::Absent => {
-                    let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-                    return format!("{ARN} via http://{}", gone.local_addr().expect("an address"));
-                }
+                Behaviour::Hangs => Receiver::hanging().await,
+                Behaviour::Leaves => Receiver::leaving().await,
+                Behaviour::Absent => return format!("{ARN} via http://{}", absent().await),
             };
             let endpoint = format!("{ARN} via {}", receiver.url());
             self.receivers.push(receiver);

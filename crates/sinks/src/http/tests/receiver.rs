@@ -29,6 +29,11 @@ impl Log {
     }
 }
 
+/// An address at which nobody listens.
+pub(crate) async fn absent() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
 pub(crate) struct Receiver {
     address: SocketAddr,
     log: Log,
@@ -72,6 +77,20 @@ impl Receiver {
                     }
                 }
             }
+        })
+        .await
+    }
+
+    /// Accepts, and never answers.
+    pub(crate) async fn hanging() -> Self {
+        Self::scripted(|mut stream, _| async move { while !read_request(&mut stream).await.is_empty() {} })
+            .await
+    }
+
+    /// Accepts, reads a request, and leaves without an answer.
+    pub(crate) async fn leaving() -> Self {
+        Self::scripted(|mut stream, _| async move {
+            read_request(&mut stream).await;
         })
         .await
     }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use delivery::Sink;
 use delivery::sink::MAX_ANSWER;
 use delivery::sink::conformance::{Behaviour, Endpoint, Subject, run};
-use tokio::net::TcpListener;
 
-use super::receiver::{NO_CONTENT, Receiver, read_request};
+use super::receiver::{NO_CONTENT, Receiver, absent};
 use super::{Answers, HttpSink, config, private};
 
 struct Webhooks {
@@ -31,22 +30,9 @@ impl Subject for Webhooks {
                 Behaviour::FailsAtLength => {
                     answering("500 Internal Server Error", "", &"a".repeat(4 * MAX_ANSWER)).await
                 }
-                Behaviour::Hangs => {
-                    Receiver::scripted(|mut stream, _| async move {
-                        while !read_request(&mut stream).await.is_empty() {}
-                    })
-                    .await
-                }
-                Behaviour::Leaves => {
-                    Receiver::scripted(|mut stream, _| async move {
-                        read_request(&mut stream).await;
-                    })
-                    .await
-                }
-                Behaviour::Absent => {
-                    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                    return format!("http://{}/", gone.local_addr().unwrap());
-                }
+                Behaviour::Hangs => Receiver::hanging().await,
+                Behaviour::Leaves => Receiver::leaving().await,
+                Behaviour::Absent => return format!("http://{}/", absent().await),
             };
             let url = receiver.url();
             self.receivers.push(receiver);
