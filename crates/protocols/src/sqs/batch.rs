@@ -1,19 +1,42 @@
-//! What batches have in common: the bounds of their entries, and an answer for each.
+//! What the three batch actions have in common: their input, the bounds of their entries, and an answer for each.
 
-use serde::Serialize;
+use hub::queue::Queue;
+use serde::{Deserialize, Serialize};
 
-use super::Error;
 use super::error::Kind;
+use super::{Context, Error};
 
 const MAX_ENTRIES: usize = 10;
 const MAX_ID: usize = 80;
 
-/// Checks the ids of a batch's entries; `entry` is the entry's type as SQS names it. Returns them as they came.
-pub(super) fn check<'a>(
-    entry: &str,
-    ids: impl Iterator<Item = Option<&'a str>>,
-) -> Result<Vec<&'a str>, Error> {
-    let ids: Vec<Option<&str>> = ids.collect();
+/// The input of a batch, with entries of one kind.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Input<E> {
+    queue_url: Option<String>,
+    entries: Option<Vec<E>>,
+}
+
+/// Entries, each with its id.
+type Entries<'i, E> = Vec<(&'i str, &'i E)>;
+
+impl<E> Input<E> {
+    /// The queue, and the entries with their ids, which are checked. `entry` is the entry's type as SQS names it.
+    pub(super) fn read(
+        &self,
+        context: &Context<'_>,
+        entry: &str,
+        id: impl Fn(&E) -> Option<&str>,
+    ) -> Result<(Queue, Entries<'_, E>), Error> {
+        let queue = context.queue(self.queue_url.as_deref())?;
+        let entries = self.entries.as_deref().unwrap_or_default();
+        let ids = check(entry, entries.iter().map(id).collect())?;
+        Ok((queue, ids.into_iter().zip(entries).collect()))
+    }
+}
+
+/// Checks the ids of a batch's entries, and returns them as they came.
+fn check<'a>(entry: &str, ids: Vec<Option<&'a str>>) -> Result<Vec<&'a str>, Error> {
     if ids.is_empty() {
         let text = format!("There should be at least one {entry} in the request.");
         return Err(Error::new(Kind::EmptyBatch, text));

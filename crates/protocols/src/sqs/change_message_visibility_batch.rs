@@ -7,28 +7,20 @@ use super::{Context, Error, batch, range};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Input {
-    queue_url: Option<String>,
-    entries: Option<Vec<Entry>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Entry {
+pub(super) struct Entry {
     id: Option<String>,
     receipt_handle: Option<String>,
     visibility_timeout: Option<i64>,
 }
 
-pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<batch::Output, Error> {
-    let queue = context.queue(input.queue_url.as_deref())?;
-    let entries = input.entries.as_deref().unwrap_or_default();
-    let ids = entries.iter().map(|entry| entry.id.as_deref());
-    let ids = batch::check("ChangeMessageVisibilityBatchRequestEntry", ids)?;
-    let asked: Vec<Result<ChangeVisibility<'_>, Error>> = entries.iter().map(Entry::change).collect();
+pub(super) async fn call(context: &Context<'_>, input: &batch::Input<Entry>) -> Result<batch::Output, Error> {
+    let (queue, entries) =
+        input.read(context, "ChangeMessageVisibilityBatchRequestEntry", |entry| entry.id.as_deref())?;
+    let asked: Vec<Result<ChangeVisibility<'_>, Error>> =
+        entries.iter().map(|(_, entry)| entry.change()).collect();
     let changes: Vec<_> = asked.iter().flatten().copied().collect();
     let mut changed = context.hub.change_visibility(&queue, &changes).await?.into_iter();
-    let results = asked.into_iter().zip(entries).map(|(asked, entry)| {
+    let results = asked.into_iter().zip(&entries).map(|(asked, (_, entry))| {
         let asked = asked?;
         // One result for each change, in their order.
         changed.next().unwrap_or(Err(VisibilityError::Gone)).map_err(|error| match error {
@@ -36,7 +28,7 @@ pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<batch::
             other => Error::visibility(asked.handle, entry.visibility_timeout.unwrap_or_default(), other),
         })
     });
-    Ok(batch::Output::of(ids.into_iter().zip(results)))
+    Ok(batch::Output::of(entries.iter().map(|(id, _)| *id).zip(results)))
 }
 
 impl Entry {

@@ -8,14 +8,7 @@ use super::{Context, Error, batch, send};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Input {
-    queue_url: Option<String>,
-    entries: Option<Vec<Entry>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Entry {
+pub(super) struct Entry {
     id: Option<String>,
     #[serde(flatten)]
     message: send::Input,
@@ -39,11 +32,10 @@ struct Successful {
     sent: send::Output,
 }
 
-pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<Output, Error> {
-    let queue = context.queue(input.queue_url.as_deref())?;
-    let entries = input.entries.as_deref().unwrap_or_default();
-    let ids = batch::check("SendMessageBatchRequestEntry", entries.iter().map(|entry| entry.id.as_deref()))?;
-    let bytes: usize = entries.iter().map(|entry| entry.message.size()).sum();
+pub(super) async fn call(context: &Context<'_>, input: &batch::Input<Entry>) -> Result<Output, Error> {
+    let (queue, entries) =
+        input.read(context, "SendMessageBatchRequestEntry", |entry| entry.id.as_deref())?;
+    let bytes: usize = entries.iter().map(|(_, entry)| entry.message.size()).sum();
     if bytes > MAX_SENT {
         let text =
             format!("Batch requests cannot be longer than {MAX_SENT} bytes. You have sent {bytes} bytes.");
@@ -51,7 +43,7 @@ pub(super) async fn call(context: &Context<'_>, input: &Input) -> Result<Output,
     }
     let mut output = Output::default();
     let (mut messages, mut taken) = (Vec::new(), Vec::new());
-    for (id, entry) in ids.into_iter().zip(entries) {
+    for (id, entry) in entries {
         match entry.message.read(send::Place::InBatch, context.trace) {
             Ok((message, digests)) => {
                 messages.push(message);
