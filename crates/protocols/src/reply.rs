@@ -65,15 +65,3 @@ impl Reply {
         response
     }
 }
-
-/// An error with its sources, in one line for the log.
-pub fn describe(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line
-}

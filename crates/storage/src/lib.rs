@@ -17,6 +17,7 @@
 //! Knows no files, databases or wall clock.
 
 pub mod backend;
+mod causes;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -39,6 +40,7 @@ pub mod vital;
 pub mod writer;
 
 pub use backend::{Backend, Reader, Tx};
+pub use causes::describe;
 pub use error::{Result, StoreError};
 pub use feed::Feed;
 pub use ports::EventPage;

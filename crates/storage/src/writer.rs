@@ -26,7 +26,7 @@ use crate::clock::{Keeping, StoreClock, Trace};
 use crate::retention::{Housekept, Retention};
 use crate::throttle::Throttle;
 use crate::vital::Vitals;
-use crate::{Feed, Result, StoreError, Tx, failpoint};
+use crate::{Feed, Result, StoreError, Tx, describe, failpoint};
 
 mod bell;
 mod change;
@@ -762,18 +762,6 @@ fn settle(
         events.push(Arc::new(Event { position, stamp: now, body: body.clone() }));
     }
     Ok(Some(position))
-}
-
-/// An error with its sources, in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use control::{NotApplied, Refusal};
 use entities::Kind;
 use http::StatusCode;
 use hub::HubError;
+use storage::describe;
 use storage::throttle::Throttle;
 
 use super::{CONTENT_TYPE, NAMESPACE};
 use crate::body::BodyError;
-use crate::reply::{Reply, RequestId, describe};
+use crate::reply::{Reply, RequestId};
 use crate::xml;
 
 /// An error of an action: its code, its status and the text for people.

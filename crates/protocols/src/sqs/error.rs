@@ -9,11 +9,12 @@ use hub::HubError;
 use hub::queue::VisibilityError;
 use hub::receipt::HandleError;
 use serde::Serialize;
+use storage::describe;
 use storage::throttle::Throttle;
 
 use super::{CONTENT_TYPE, QUERY_ERROR, SUPPORTED};
 use crate::body::BodyError;
-use crate::reply::{Reply, describe};
+use crate::reply::Reply;
 
 /// An error of an action: its kind and the text for people.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Upkeep, Worker, describe};
+use super::{Upkeep, Worker};
 use crate::backend::Backend;
 use crate::retention::{Housekept, Retention, Room};
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, describe};
 
 /// Rows that a slice deletes: well below a millisecond of it, and no more history than is needed.
 const SLICE_ROWS: usize = 16;

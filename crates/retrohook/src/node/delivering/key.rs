@@ -32,7 +32,7 @@ pub(super) async fn provide(writer: Writer, holder: KeyHolder) {
             Err(error) => error,
         };
         let wait = backoff.failed();
-        let cause = chain(&*error);
+        let cause = storage::describe(&*error);
         tracing::error!(
             cause,
             seconds = wait.as_secs(),
@@ -62,10 +62,4 @@ async fn attempt(writer: &Writer) -> Result<SnsKey, Error> {
 
 fn is_closed(error: &Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Closed))
-}
-
-/// An error with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
