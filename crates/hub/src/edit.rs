@@ -264,3 +264,16 @@ fn tell(dropped: &Dropped, what: std::fmt::Arguments<'_>) {
         tracing::warn!(unread, waiting, dead, messages, "{what}; dropped: {dropped}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_counts_the_subscriptions_that_ended() {
+        assert_eq!(
+            [0, 1, 7].map(with),
+            ["", " with its subscription", " with its 7 subscriptions"].map(str::to_owned)
+        );
+    }
+}

@@ -139,3 +139,16 @@ impl Known {
         self.subscriptions.iter().filter(of_topic).map(|(id, _)| *id).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_too_many_ended_subscriptions_is_forgotten() {
+        let (mut ended, most) = (Ended::default(), MAX_ENDED as i64);
+        assert!((0..most).all(|number| ended.push(SubscriptionId(number)).is_none()));
+        assert_eq!(ended.push(SubscriptionId(most)), Some(SubscriptionId(0)));
+        assert_eq!(ended.ids.len(), MAX_ENDED);
+    }
+}

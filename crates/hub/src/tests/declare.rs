@@ -37,7 +37,9 @@ async fn what_is_new_is_served_and_what_is_gone_is_not() {
     let queues = world.hub.queues();
     assert_eq!(queues.iter().map(|queue| queue.name()).collect::<Vec<_>>(), ["jobs", QUEUE]);
     assert!(world.hub.queue(EMPTY_QUEUE).is_none());
-    // Its ARN still stands in messages.
+    let listed = world.hub.subscriptions();
+    assert_eq!(listed.iter().map(|one| one.endpoint.as_str()).collect::<Vec<_>>(), [QUEUE, WEBHOOK]);
+    // Its ARN is still in messages.
     let raw = world.entities.subscriptions.iter().find(|one| one.endpoint == RAW_QUEUE).unwrap().id;
     assert_eq!(entities.removed.iter().map(|one| one.id).collect::<Vec<_>>(), [raw]);
     assert!(world.hub.watch_subscription(raw).is_some());
