@@ -1,7 +1,8 @@
-//! What the gateway knows of one exchange from its request's head to its end: its context, its route, and what its observers will be told.
+//! What the gateway knows of one exchange, from its request's head to its end: its context, its route, and what its observers will get.
 //!
-//! It travels with the exchange: in the task of the request, then with the body of the answer, or in the [`Exchange`](crate::exchange) if it
-//! is recorded. Dropping it is the end of the exchange; then its observers are told. Nothing of it is on the heap unless there is an observer.
+//! It moves with the exchange: first it is in the task of the request, then with the body of the answer, or in the [`Exchange`](crate::exchange)
+//! if the exchange is recorded. Dropping it is the end of the exchange; its observers are then called. Nothing of it is on the heap unless there
+//! is an observer.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -32,7 +33,7 @@ pub(crate) struct Account {
     connection: Rc<Connection>,
     pub context: Context,
     place: Option<Place>,
-    /// Only if there is an observer.
+    /// What the observers will get; only if there is an observer.
     log: Option<Box<Log>>,
 }
 
@@ -41,7 +42,7 @@ impl Account {
         Self { connection, context, place: None, log: None }
     }
 
-    /// Who asks, as headers say it.
+    /// The client's address, as headers have it.
     pub fn client_ip(&self) -> HeaderValue {
         let Self { connection, context, .. } = self;
         if context.client == connection.peer.ip() {
@@ -51,17 +52,17 @@ impl Account {
         }
     }
 
-    /// Whether the peer's word is taken for how the request came to it.
+    /// Whether the peer's `X-Forwarded-*` headers are believed.
     pub fn peer_is_trusted(&self) -> bool {
         self.connection.peer_is_trusted
     }
 
-    /// The port that the client connected to, likewise.
+    /// The port that the client connected to, as headers have it.
     pub fn port(&self) -> HeaderValue {
         self.connection.port.clone()
     }
 
-    /// The request has its route, or will have none; `head` is as the client sent it, `size` bytes.
+    /// Notes the route of the request, or that it has none. `head` is as the client sent it and has `size` bytes.
     pub fn led_to(&mut self, place: Place, head: &RequestHead, size: u64) {
         let observers = || place.chains().all().flat_map(Chain::observe);
         if observers().next().is_some() {
@@ -78,19 +79,19 @@ impl Account {
         Some(place.chains().of(self.context.consumer.as_deref()))
     }
 
-    /// Counts the request's body, if somebody wants to know.
+    /// A counter for the bytes of the request's body, if an observer wants to know them.
     pub fn request_counter(&self) -> Option<Rc<Cell<u64>>> {
         self.log.as_ref().map(|log| log.request_body_size.clone())
     }
 
-    /// An answer of the gateway's own.
+    /// An answer that the gateway makes itself.
     #[inline(never)]
     pub fn refuse(&mut self, refusal: Refusal) -> Response<ClientBody> {
         let answer = refusal.answer(self.context.id, self.context.accept.as_ref());
         self.answer(answer, Source::Gateway)
     }
 
-    /// An answer that is not the upstream's, as the plug-ins leave it.
+    /// Turns an answer that is not the upstream's into the client's: the plug-ins may change it.
     #[inline(never)]
     pub fn answer(&mut self, mut answer: Response<Bytes>, source: Source) -> Response<ClientBody> {
         headers::of_own_answer(answer.headers_mut(), self.context.id, self.context.started.elapsed());
@@ -103,7 +104,8 @@ impl Account {
         Response::from_parts(head, ClientBody::Own(Some(body)))
     }
 
-    /// The upstream, asked at `asked`, sent this head: makes it the client's. What changes its body is for [`Transforms::of`].
+    /// Turns the head of the upstream's answer into the client's; the upstream was asked at `asked`. Returns what changes the body, for
+    /// [`Transforms::of`].
     pub fn upstream_answered(&mut self, head: &mut Parts, asked: Instant, audience: Audience) -> Transforms {
         if let Some(log) = &mut self.log {
             log.upstream_answered(head.status, asked);
@@ -130,21 +132,21 @@ impl Account {
         transforms
     }
 
-    /// The upstream is asked now.
+    /// Notes that the upstream is asked now.
     pub fn asks(&mut self, now: Instant) {
         if let Some(log) = &mut self.log {
             log.asked = Some(now);
         }
     }
 
-    /// So many bytes of the answer's body were handed on.
+    /// Counts bytes of the answer's body that were passed on to the client.
     fn handed_on(&mut self, bytes: u64) {
         if let Some(log) = &mut self.log {
             log.answer_body_size += bytes;
         }
     }
 
-    /// The answer ended for the client.
+    /// Notes how the answer ended for the client.
     pub fn ended(&mut self, end: End) {
         if let Some(log) = &mut self.log {
             log.end = end;
@@ -155,7 +157,7 @@ impl Account {
         self.log.is_some()
     }
 
-    /// Whether the answer that was asked for has no body, whatever its head says.
+    /// Whether the client asked with `HEAD`, so that the answer has no body, whatever its head says.
     fn asked_for_a_head(&self) -> bool {
         self.log.as_ref().is_some_and(|log| log.method == Method::HEAD)
     }

@@ -24,7 +24,7 @@ pub enum Refusal {
     NoRoute,
     /// The route takes only https, and this came without.
     HttpsOnly,
-    /// The route leads nowhere.
+    /// The route has no service.
     NoService,
     /// The service's upstream has no target.
     NoTarget,
@@ -46,10 +46,10 @@ pub enum Refusal {
     TooManyExchanges,
 }
 
-/// Seconds after which a request may be tried again for which there was no room, or no store.
+/// `Retry-After`, in seconds, of a request that was refused because there was no room or because the store could not write.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
-/// For a request of which nothing was sent.
+/// The answer to a request of which nothing was sent.
 impl From<Unsent> for Refusal {
     fn from(unsent: Unsent) -> Self {
         match unsent {
@@ -61,7 +61,7 @@ impl From<Unsent> for Refusal {
     }
 }
 
-/// For a request that was sent, in part or whole, and not answered.
+/// The answer to a request that was sent, in part or whole, and not answered.
 impl From<Lost> for Refusal {
     fn from(lost: Lost) -> Self {
         match lost {
@@ -132,14 +132,14 @@ impl Refusal {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(entities::method::ALLOWED));
         }
         if matches!(self, Self::BadRequest | Self::MethodNotAllowed | Self::RequestTimeout) {
-            // Where the next request would begin is not known for sure.
+            // It is not certain where the next request on this connection would begin.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 }
 
-/// Status line and headers as the client is sent them, in bytes. The server adds a `Date` where there is none.
+/// The size of status line and headers as they are sent to the client, in bytes, with the `Date` that the server adds where there is none.
 pub fn head_size(status: StatusCode, headers: &HeaderMap, extensions: &Extensions) -> u64 {
     const DATE: usize = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n".len();
     let usual = status.canonical_reason().unwrap_or("<none>").len();

@@ -1,7 +1,7 @@
 //! Which of an upstream's targets a request goes to: they take turns, each as often as its weight says.
 //!
-//! The order of the turns is made once, when a route is compiled: nginx's smooth weighted round-robin, so that a heavy target gets no run of
-//! requests. Each core takes the turns by itself, so that a request costs one count that no other core writes.
+//! The order of the turns is made once, when a route is compiled: nginx's smooth weighted round-robin, so that a target with a large weight does
+//! not get its requests in a row. Each core counts its own turns, so that a request costs one count that no other core writes.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::service::Service;
 
-/// Turns until the order begins anew. Weights that would need more are rounded, and a target with a weight has one turn at least.
+/// The most turns in an order, which then repeats. Weights that would need more are rounded, and a target with a weight has at least one turn.
 const MAX_TURNS: u64 = 4_096;
 
 /// Where requests go.
@@ -44,7 +44,7 @@ impl From<Arc<Service>> for Backend {
 pub struct Turns {
     upstream: Uuid,
     targets: Vec<Arc<Service>>,
-    /// Places among the targets; empty if there is none with a weight.
+    /// Indexes of targets; empty if none has a weight.
     order: Vec<u16>,
 }
 
@@ -70,7 +70,7 @@ impl Counts {
         };
         let mut counts = self.0.borrow_mut();
         let count = counts.entry(turns.upstream).or_default();
-        // The count goes on over generations, whose orders may differ in length.
+        // The count goes on from one generation to the next, and their orders may differ in length.
         let turn = turns.order.get(*count % turns.order.len().max(1))?;
         *count = count.wrapping_add(1);
         turns.targets.get(usize::from(*turn))
@@ -82,7 +82,8 @@ impl Counts {
     }
 }
 
-/// nginx's order: at each turn everyone gains their weight, the richest has the turn and pays for all.
+/// nginx's order: in each turn every target's score grows by its weight; the target with the highest score gets the turn, and its score drops by
+/// the sum of all weights.
 fn order(weights: &[u16]) -> Vec<u16> {
     let weights = scaled(weights);
     let total: i64 = weights.iter().sum();

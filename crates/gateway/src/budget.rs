@@ -1,11 +1,11 @@
-//! What is held of bodies that are not whole yet: one buffer each, of a budget that all cores share.
+//! Memory for bodies that are not complete yet: one buffer each, within a budget that all cores share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
-/// How many bytes all cores together hold of bodies that are not whole yet.
+/// How many bytes of incomplete bodies all cores together hold.
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: AtomicUsize,
@@ -23,7 +23,7 @@ impl Budget {
     }
 }
 
-/// What is held of one body: one buffer that grows with what came.
+/// The bytes of one body so far: one buffer that grows as they come.
 pub(crate) struct Held {
     buffer: BytesMut,
     most: usize,
@@ -57,7 +57,7 @@ impl AsRef<[u8]> for Counted {
 }
 
 impl Held {
-    /// The least that a buffer grows to.
+    /// The smallest size that a buffer grows to, in bytes.
     const LEAST: usize = 1 << 10;
 
     pub fn new(budget: Arc<Budget>, most: usize) -> Self {
@@ -68,11 +68,11 @@ impl Held {
         self.buffer.len()
     }
 
-    /// Adds a piece; gives it back if the budget has no room for it.
+    /// Adds a piece. Returns it as the error if the budget has no room for it.
     pub fn push(&mut self, data: Bytes) -> Result<(), Bytes> {
         let wanted = self.buffer.len() + data.len();
         if wanted > self.share.bytes {
-            // Four times as much each time: a client that is quick costs few copies, one that is slow little room.
+            // The buffer grows to four times its size: so a fast client costs few copies, and a slow one little memory.
             let room = (self.share.bytes * 4).clamp(Self::LEAST, self.most.max(Self::LEAST)).max(wanted);
             if !self.share.budget.take(room - self.share.bytes) {
                 return Err(data);

@@ -1,4 +1,4 @@
-//! From the checked configuration to what the hot path needs.
+//! Compiles the checked configuration into what the hot path needs.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::router::{Router, TooManyRegexes};
 use crate::service::Service;
 use crate::table::{HostPattern, HttpsOnly, PathPattern, Route};
 
-/// What cannot be compiled although it passed the configuration's checks.
+/// Why a configuration that passed its checks cannot be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError<E> {
     /// A route's path.
@@ -77,12 +77,12 @@ pub enum CompileError<E> {
     },
 }
 
-/// Compiles the routes of all enabled services. `build` makes each configured plug-in once, however many routes share it, and says what it
-/// is for: of those of a kind that are for a route, Kong's precedence chooses. `destinations`
-/// are those of the gateway, the same for every generation.
+/// Compiles the routes of all enabled services. `build` makes each configured plug-in once, however many routes share it, and says what it is
+/// for: among several of one kind on a route, Kong's precedence chooses. `destinations` belong to the gateway and are the same for every
+/// generation.
 ///
 /// # Errors
-/// What the configuration's checks should have found.
+/// Problems that the configuration's checks should have found.
 pub fn compile<E, B>(
     served: &Served,
     destinations: &Destinations,
@@ -94,11 +94,11 @@ where
     Compiled::default().next(served, destinations, build)
 }
 
-/// What was compiled last. The next generation shares with it whatever is the same, so that one changed route costs one.
+/// What was compiled last. The next generation shares with it everything that is the same, so that one changed route costs the work of one.
 ///
 /// A service is the same if its entity is, and no authority and no upstream has changed; a plug-in if its entity and its owner are, and
-/// [`Compiled::forget_plugins`] was not called; a route if its entity is, and its service and all its plug-ins are the same. Whatever else any of them
-/// is made of belongs into these comparisons.
+/// [`Compiled::forget_plugins`] was not called; a route if its entity is, and its service and all its plug-ins are the same. If one of them
+/// comes to depend on anything else, it must be compared here, too.
 #[derive(Default)]
 pub struct Compiled {
     authorities: Vec<Arc<CaCertificate>>,
@@ -111,16 +111,16 @@ pub struct Compiled {
 /// A plug-in that was made, with what it is for.
 type Placed = (Scope, Instance);
 
-/// What was made of an entity.
+/// An entity, and what was compiled from it.
 struct Made<T, M> {
     of: Arc<T>,
     made: M,
-    /// Whether it is that of the generation before.
+    /// Whether it is that of the previous generation.
     is_old: bool,
 }
 
 impl Compiled {
-    /// As [`compile`]. After an error, the next one shares with what there was before.
+    /// Compiles the next generation, as [`compile`] does. After an error, the generation after that shares with the last one that succeeded.
     ///
     /// # Errors
     /// As [`compile`].
@@ -142,7 +142,8 @@ impl Compiled {
         let making =
             Making { authorities: Authorities::of(served), upstreams: upstreams_of(served), destinations };
         let mut next = Next { before: self, now, making, build };
-        // Kong gives a tie to the older route. Those of one age, or of none (that of the load), keep the order of the file.
+        // Of two equal routes, Kong prefers the older one. Routes of one age, and those without a time of their own (which have that of the
+        // load), keep the order of the file.
         let mut by_age: Vec<_> = served.routes.iter().collect();
         by_age.sort_by_key(|served| served.route.created_at);
         let routes = by_age.into_iter().map(|served| next.route(served)).collect::<Result<Vec<_>, _>>()?;
@@ -152,7 +153,7 @@ impl Compiled {
         Ok(router)
     }
 
-    /// Has all plug-ins made anew: what they were made with has changed.
+    /// Makes the next generation build all plug-ins again, because something that they were built with has changed.
     pub fn forget_plugins(&mut self) {
         self.plugins.clear();
     }
@@ -193,7 +194,7 @@ impl<B> Next<'_, B> {
         Ok(made)
     }
 
-    /// And whether it is that of the generation before.
+    /// The backend of a service, and whether it is that of the previous generation.
     fn service<E>(&mut self, of: &Arc<entities::Service>) -> Result<(Backend, bool), CompileError<E>> {
         if let Some(known) = self.now.services.get(&of.id) {
             return Ok((known.made.clone(), known.is_old));
@@ -208,7 +209,7 @@ impl<B> Next<'_, B> {
         Ok((made, is_old))
     }
 
-    /// And whether all of them are those of the generation before.
+    /// The plug-ins of a route, and whether all of them are those of the previous generation.
     fn plugins<E>(&mut self, placed: &[Arc<Owned>]) -> Result<(Vec<Placed>, bool), CompileError<E>>
     where
         B: FnMut(&Owned) -> Result<(Scope, Instance), E>,
@@ -275,7 +276,7 @@ fn upstreams_of(served: &Served) -> HashMap<String, &ServedUpstream> {
     served.upstreams.iter().map(|one| (one.upstream.name.to_ascii_lowercase(), one)).collect()
 }
 
-/// What services are made with.
+/// What is needed to compile services.
 struct Making<'a> {
     authorities: Authorities,
     upstreams: HashMap<String, &'a ServedUpstream>,
@@ -360,7 +361,7 @@ fn route<E>(
     })
 }
 
-/// Kong 0.8's `api` object. What is absent has no key.
+/// Kong 0.8's `api` object. Absent values have no key.
 #[derive(Serialize)]
 struct Api<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -400,7 +401,7 @@ fn facts(route: &entities::Route, service: Option<&entities::Service>) -> RouteF
 fn path<E>(route: &entities::Route, path: &str) -> Result<PathPattern, CompileError<E>> {
     let Some(regex) = path.strip_prefix('~') else { return Ok(PathPattern::Prefix(path.to_owned())) };
     let error = |source| CompileError::Path { route: route.label(), path: path.to_owned(), source };
-    // In `(?x)` a comment at its end takes the bracket along, so that this does not compile; a line feed ends the comment there.
+    // With `(?x)`, a comment at the end would swallow the closing bracket, and this would not compile; a line feed ends the comment.
     let anchored = Regex::new(&format!("^(?:{regex})"));
     let anchored = anchored.or_else(|_| Regex::new(&format!("^(?:{regex}\n)")));
     Ok(PathPattern::Regex(anchored.map_err(error)?))

@@ -37,7 +37,7 @@ pub(crate) async fn accept(core: Rc<Core>, places: Rc<Places>, listener: Listene
         async move {
             connection::serve(stream, place, &limits, |request, seat| {
                 seat.begin_answer();
-                // hyper would hold room for one in every idle connection.
+                // Otherwise hyper would keep the memory for one in every idle connection.
                 slots.place(|| serve(core.clone(), came_on.clone(), request))
             })
             .await;
@@ -46,7 +46,7 @@ pub(crate) async fn accept(core: Rc<Core>, places: Rc<Places>, listener: Listene
     listener::accept::accept(socket, name, places, draining.draining(), serve_one).await;
 }
 
-/// A client that comes over IPv4 is known by its IPv4 address, also where the listener takes both (`[::]`).
+/// A client that comes over IPv4 has its IPv4 address, even if the listener takes both (`[::]`).
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -1,4 +1,4 @@
-//! One core: its runtime's own state. Nothing here is shared with another core but atomics and what never changes.
+//! The state of one core's runtime. The only things that it shares with other cores are atomics and what never changes.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use crate::snapshot::{Follower, Served};
 use crate::stats::CoreStats;
 use crate::upstream::pool::Pool;
 
-/// How often a draining core looks whether exchanges are still open.
+/// How often a draining core checks whether exchanges are still open.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 pub(crate) struct Core {
@@ -35,11 +35,11 @@ pub(crate) struct Core {
     pub turns: Counts,
     pub limits: Limits,
     pub front: Front,
-    /// What says that a request has passed through this node and no other.
+    /// The header value for a request that has passed through this node and no other.
     pub first_pass: Option<HeaderValue>,
-    /// The drain deadline has passed: whatever is dropped from now on was cut off by it.
+    /// Whether the drain deadline has passed: exchanges that are dropped from then on were cut off by it.
     pub closing: Cell<bool>,
-    /// For bodies that are not whole yet.
+    /// The budget for bodies that are not complete yet.
     pub read_ahead: Arc<Budget>,
     drain: watch::Receiver<bool>,
     exchanges: Arc<AtomicUsize>,
@@ -51,7 +51,7 @@ pub(crate) struct Core {
 pub(crate) struct Shared {
     /// How many exchanges are open.
     pub exchanges: Arc<AtomicUsize>,
-    /// For bodies that are not whole yet.
+    /// The budget for bodies that are not complete yet.
     pub read_ahead: Arc<Budget>,
     /// Whether the drain has begun.
     pub drain: watch::Receiver<bool>,
@@ -84,7 +84,7 @@ impl Core {
         })
     }
 
-    /// What a request that begins now is served from, for as long as it needs it.
+    /// The generation for a request that begins now.
     pub fn snapshot(&self) -> Rc<Served> {
         self.snapshot.borrow().clone()
     }
@@ -113,7 +113,7 @@ impl Core {
         let _ = self.drain.clone().wait_for(|begun| *begun).await;
     }
 
-    /// Resolves so long after the drain began, or after now if that was before.
+    /// Resolves `time` after the drain began, or after now if it has begun already.
     pub async fn drained_for(&self, time: Duration) {
         self.draining().await;
         tokio::time::sleep(time).await;

@@ -1,10 +1,9 @@
-//! Where a connection to a service leads, and so what makes one connection as good as another.
+//! Where a connection to a service leads. Connections to one destination can replace each other.
 //!
-//! The pools of upstream connections are keyed by a destination's number. Two services, of one generation of the configuration or of two,
-//! that lead to the same host and port and verify whom they find there in the same way share one [`Destination`], and with it the
-//! connections that are kept: a reload that leaves these alone leaves the connections alone. Whatever else comes to tell connections apart
-//! (a client certificate) belongs in here. The name that is asked for within TLS is the destination's host, or with `preserve_host` that
-//! of the request; the pool tells those connections apart.
+//! The pools of upstream connections are keyed by a destination's number. Two services, of one generation of the configuration or of two, that
+//! lead to the same host and port and verify the server there in the same way share one [`Destination`], and with it the kept connections: a
+//! reload that does not change these does not close them. Anything else that comes to distinguish connections (a client certificate) belongs in
+//! here. The server name in TLS is the destination's host, or with `preserve_host` that of the request; the pool keeps those connections apart.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,11 +13,11 @@ use dialing::tls::{SystemRoots, Verification, client_config, only};
 use rustls::ClientConfig;
 use rustls_pki_types::{CertificateDer, ServerName};
 
-/// A number that no other destination has. It belongs to the process and not to one [`Destinations`], so that a snapshot which was
-/// compiled with other destinations than the last one can at worst reuse no connection, and never one that leads elsewhere.
+/// The next unused number. It belongs to the process and not to one [`Destinations`]. So if a snapshot is compiled with other destinations than
+/// the last one, the worst case is that it reuses no connections; it never uses one that leads elsewhere.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// A host and a port, and whether and how TLS is spoken there. Lives for as long as a generation, or a request under way, leads there.
+/// A host and a port, and whether and how TLS is used there. It lives as long as a generation or a running request needs it.
 #[derive(Debug)]
 pub struct Destination {
     id: DestinationId,
@@ -26,23 +25,23 @@ pub struct Destination {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// How TLS is spoken there; `None` where it is not.
+    /// How TLS is used there; `None` without TLS.
     pub(crate) tls: Option<Tls>,
 }
 
-/// How TLS is spoken at a destination.
+/// How TLS is used at a destination.
 #[derive(Debug)]
 pub(crate) struct Tls {
     /// Shared by all destinations of the same trust.
     pub config: Arc<ClientConfig>,
-    /// Its host, as the name that is asked for and that its certificate must have; an address is not asked for.
+    /// Its host, as the server name to ask for, which its certificate must have. An IP address is not asked for.
     pub name: ServerName<'static>,
 }
 
-/// Whose certificates a destination over TLS may show.
+/// Which certificates of a destination over TLS are trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Trust {
-    /// Anybody's: nothing is verified.
+    /// All of them: nothing is verified.
     Anyone,
     /// Those of the system's authorities.
     System {
@@ -69,7 +68,7 @@ impl Trust {
 }
 
 impl Destination {
-    /// What the hot path knows it by.
+    /// Its number, by which the hot path finds it.
     pub(crate) fn id(&self) -> DestinationId {
         self.id
     }
@@ -90,15 +89,15 @@ pub struct Destinations {
 struct Known {
     destinations: HashMap<(String, u16, Option<Trust>), Weak<Destination>>,
     configs: HashMap<Trust, Weak<ClientConfig>>,
-    /// When there are so many, those that nothing leads to any more are forgotten.
+    /// At this number of entries, those that nothing leads to any more are dropped.
     sweep_at: usize,
 }
 
-/// Fewer are not worth a sweep.
+/// With fewer entries a sweep is not worth it.
 const SWEEP_AT_LEAST: usize = 64;
 
 impl Destinations {
-    /// For services that are verified by these authorities if nothing else is said.
+    /// With the authorities that verify services unless a service says otherwise.
     pub fn new(system: SystemRoots) -> Self {
         Self { known: Mutex::default(), system }
     }
@@ -110,7 +109,7 @@ impl Destinations {
         known.find(&key).unwrap_or_else(|| known.add(key, None))
     }
 
-    /// The destination of this host and port, over TLS. The first that trusts the system's authorities reads them.
+    /// The destination of this host and port, over TLS. The first call for a service that trusts the system's authorities reads them.
     ///
     /// # Errors
     /// If no certificate can be for the host, or there is no TLS in this build; the configuration's check finds the first.
@@ -165,7 +164,7 @@ impl Known {
         destination
     }
 
-    /// Seldom: each sweep pays for as many insertions as it leaves entries.
+    /// Sweeps are rare: after each one, as many entries can be added as it left.
     fn sweep(&mut self) {
         if self.destinations.len() >= self.sweep_at {
             self.destinations.retain(|_, destination| destination.strong_count() > 0);

@@ -1,7 +1,8 @@
 //! One watched exchange: from the intent to the outcome, whatever becomes of the client, the upstream and the process.
 //!
 //! The exchange keeps the promises of [`pipeline`]: it settles each of its watches exactly once. It outlives its client ([`detach`]), a 504 and
-//! a drain notice; once nobody waits for its answer it ends at its bound. When it is dropped unsettled, it settles by what it knows.
+//! a drain notice. When nobody waits for its answer any more, it ends at its time limit. If it is dropped without being settled, it settles by
+//! what it knows.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
@@ -35,7 +36,7 @@ pub(crate) mod watches;
 
 use watches::Watches;
 
-/// The watches and what their answer will say; shared by the exchange's task and the bodies that flow through it.
+/// The watches, and what their events will say; shared by the exchange's task and its bodies.
 pub(crate) struct Exchange {
     core: Rc<Core>,
     account: RefCell<Account>,
@@ -47,11 +48,12 @@ pub(crate) struct Exchange {
     hold: RefCell<Option<Held>>,
     resolver: RefCell<Option<AbortHandle>>,
     client_gone: Cell<bool>,
-    /// Given back when the outcome is settled, and durable if the answer is held for that: a slow reader of the answer holds none.
+    /// Given back when the outcome is settled, or, if the answer is held, when the outcome is durable. So a client that reads slowly does not
+    /// keep it.
     permit: Cell<Option<ExchangePermit>>,
 }
 
-/// How far the protocol has got.
+/// How far the exchange has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// No intent exists yet, or the store refused all of them: there is nothing to settle.
@@ -70,7 +72,7 @@ struct Seen {
     answered: Option<Instant>,
     status: Option<u16>,
     headers: HeaderMap,
-    /// Of the answer.
+    /// The size of the answer's head, in bytes.
     head_size: u64,
     request_body_size: u64,
     response_body_size: u64,
@@ -106,7 +108,7 @@ impl Exchange {
         self.account.borrow_mut()
     }
 
-    /// Goes with the answer to its end, if somebody wants to know of it.
+    /// Moves into the body of the answer until its end, if an observer wants to know of it.
     pub fn attach(self: Rc<Self>, answer: Response<ClientBody>) -> Response<ClientBody> {
         if !self.account().is_observed() {
             return answer;
@@ -122,7 +124,7 @@ impl Exchange {
         self.client_gone.set(true);
     }
 
-    /// A piece of the answer's body passes.
+    /// Notes a piece of the answer's body that passes.
     fn response_data(&self, data: &Bytes) {
         self.seen.borrow_mut().response_body_size += data.len() as u64;
         if self.wants.response_body {
@@ -130,11 +132,11 @@ impl Exchange {
         }
     }
 
-    /// Makes the intents durable, in one wait. One that takes too long is given up: should it become durable after all, its removal follows it in
-    /// the store's queue. If one is refused, the others are settled as not sent.
+    /// Makes all intents durable, in one wait. If that takes too long, they are given up; if one becomes durable after all, its removal follows
+    /// it in the store's queue. If one is refused, the others are settled as not sent.
     async fn intend(&self) -> Result<(), Unkept> {
         let holds = self.watches.borrow_mut().intend();
-        // From here on intents may be durable, even if this future is dropped before it has seen so.
+        // From here on intents may be durable, even if this future is dropped before it knows.
         self.stage.set(Stage::Open);
         let Some(mut held) = Held::new(holds, self.store_timeout(), None) else { return Ok(()) };
         let kept = (&mut held).await;
@@ -155,7 +157,7 @@ impl Exchange {
         self.account().asks(now);
     }
 
-    /// Notes the upstream's answer: its own status, and the head that the client is sent. Whether an event will come of it.
+    /// Notes the upstream's answer: its own status, and the head that the client gets. Returns whether it makes an event.
     fn answered(&self, status: StatusCode, head: &Parts) -> bool {
         {
             let mut seen = self.seen.borrow_mut();
@@ -163,7 +165,7 @@ impl Exchange {
             seen.status = Some(head.status.as_u16());
             seen.headers = head.headers.clone();
             seen.head_size = head_size(head.status, &head.headers, &head.extensions);
-            // What the client was sent before, if anything, was not the upstream's.
+            // If the client got anything before, it was not the upstream's.
             seen.response_body_size = 0;
         }
         let status = status.as_u16();
@@ -180,7 +182,7 @@ impl Exchange {
         matches!(self.stage.get(), Stage::Idle | Stage::Settled)
     }
 
-    /// Settles by the upstream's head, which has been seen. The hold is kept for [`Exchange::take_hold`].
+    /// Settles by the upstream's head, which has arrived. The hold is kept for [`Exchange::take_hold`].
     fn settle_answered(&self) {
         if let Stage::Answered(status) = self.stage.get() {
             self.settle(Fate::Answered { status });
@@ -219,7 +221,7 @@ impl Exchange {
         failpoint::hit(failpoint::OUTCOME_QUEUED);
     }
 
-    /// Settles at the latest when `resolve_after` is over, however slowly the answer or its reader is.
+    /// Settles when `resolve_after` is over, if it has not been settled before, however slow the answer or the client is.
     fn settle_later(self: &Rc<Self>) {
         let exchange = self.clone();
         let after = self.watches.borrow().resolve_after();
@@ -234,7 +236,7 @@ impl Exchange {
         *self.resolver.borrow_mut() = Some(task.abort_handle());
     }
 
-    /// The gateway itself sends the client this answer, if the client is still there.
+    /// Notes an answer that the gateway itself sends, if the client is still there.
     fn told(&self, answer: &Response<ClientBody>) {
         if self.client_gone.get() {
             return;
@@ -260,7 +262,7 @@ impl Follow for Exchange {
     }
 }
 
-/// The exchange may go on when the client has all of the answer.
+/// The exchange may go on after the client has got the whole answer.
 impl Keeper for Rc<Exchange> {
     fn note(&mut self, note: impl FnOnce(&mut Account)) {
         note(&mut self.account());

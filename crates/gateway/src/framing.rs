@@ -1,8 +1,8 @@
-//! What a request's head must say so that every hop reads the same request in it.
+//! Checks that every hop reads the same request in a head.
 //!
-//! hyper refuses most of what is ambiguous: lengths that differ or are no number, a last coding that is not `chunked`, folded lines,
-//! whitespace before a colon, control characters. A length beside a `Transfer-Encoding` it drops, and closes the connection behind the
-//! answer. What it lets through and another hop may read differently is refused here, with 400 and the end of the connection.
+//! hyper refuses most of what is ambiguous: lengths that differ or are no number, a last coding that is not `chunked`, folded lines, whitespace
+//! before a colon, control characters. It drops a length next to a `Transfer-Encoding`, and closes the connection after the answer. What it
+//! accepts but another hop may read differently is refused here, with 400 and the end of the connection.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -15,7 +15,7 @@ use crate::answer::Refusal;
 /// The Host in lower case, with its port if it has one; empty if there is none, which only HTTP/1.0 may do.
 ///
 /// # Errors
-/// If the request may mean another one to another hop.
+/// If another hop may read another request in it.
 pub(crate) fn host_of(version: Version, headers: &HeaderMap, uri: &Uri) -> Result<String, Refusal> {
     check_coding(headers)?;
     let mut hosts = headers.get_all(HOST).iter();
@@ -24,7 +24,7 @@ pub(crate) fn host_of(version: Version, headers: &HeaderMap, uri: &Uri) -> Resul
         (None, _) if version < Version::HTTP_11 => Cow::Borrowed(""),
         (None, _) | (_, Some(_)) => return Err(Refusal::BadRequest),
     };
-    // An authority in the target goes before the Host.
+    // An authority in the target wins over the Host.
     let host = uri.authority().map_or(host, |authority| Cow::Borrowed(authority.as_str()));
     if host.is_empty() && headers.get(HOST).is_none() {
         return Ok(String::new());
@@ -42,7 +42,7 @@ fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// A name or an address, and a port if it has one: no user, no list, no escape, nothing of a path. So it makes a URL.
+/// Whether it is a name or an address, with or without a port: no user, no list, no escape, nothing of a path. So it can be put into a URL.
 fn is_host(text: &str) -> bool {
     let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),

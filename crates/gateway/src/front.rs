@@ -1,6 +1,6 @@
-//! What a request is taken for before anything is done with it: its method, its path in every reading, its route.
+//! What a request means, before anything is done with it: its method, its path in every reading, its route.
 //!
-//! Pure, and public for the fuzz targets: no request whose readings lead to different routes comes out of here.
+//! Pure, and public for the fuzz targets: a request whose readings lead to different routes is refused here.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -19,16 +19,17 @@ use crate::table::Route;
 /// What is true of every request of a node.
 #[derive(Clone, Debug)]
 pub struct Front {
-    /// What becomes of paths that services read in different ways.
+    /// What to do with paths that services read in different ways.
     pub ambiguous_paths: AmbiguousPaths,
     /// Counts how often a request has passed through this process.
     pub node: NodeId,
-    /// Whose word is taken for how a request came to them (`X-Forwarded-Proto`, `-Host`, `-Port`, `-Path` and `-Prefix`): proxies before this one.
+    /// Proxies in front of this one, whose headers are believed about how a request came to them (`X-Forwarded-Proto`, `-Host`, `-Port`, `-Path`
+    /// and `-Prefix`).
     pub trusted: Arc<[Network]>,
 }
 
 impl Front {
-    /// Whether a peer's word is taken.
+    /// Whether this peer is one of the trusted proxies.
     pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(peer))
     }
@@ -40,7 +41,7 @@ impl Default for Front {
     }
 }
 
-/// What becomes of a path that services read in different ways, when all readings lead to the same route.
+/// What to do with a path that services read in different ways if all readings lead to the same route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AmbiguousPaths {
     /// It is forwarded, and matches a rule by any reading.
@@ -57,7 +58,7 @@ pub enum Unrouted {
     Method(MethodProblem),
     /// The path is not a path, or has a zero byte (`%00`), at which it would end for services that are written in C.
     Path,
-    /// The path has different readings, and [`AmbiguousPaths::Refuse`] holds or they lead to different routes.
+    /// The path has different readings, and they lead to different routes, or [`AmbiguousPaths::Refuse`] is set.
     Ambiguous,
     /// No route matches.
     NoRoute,
@@ -67,7 +68,7 @@ pub enum Unrouted {
 pub struct Found<'r, 'p> {
     /// The route.
     pub route: &'r Route,
-    /// Its place among the router's routes.
+    /// Its index among the router's routes.
     pub index: usize,
     /// The path as the client sent it, in normal form.
     pub plain: Reading<'p>,

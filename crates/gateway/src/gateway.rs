@@ -25,7 +25,7 @@ use crate::listeners::{Listener, NotBound};
 use crate::snapshot::{Follower, Publisher, Snapshot};
 use crate::stats::CoreStats;
 
-/// How long the task that shares a core's wake-ups stays down after a panic, before it is started again.
+/// How long after a panic the task that shares a core's wake-ups is started again.
 const RING_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What the gateway is built from.
@@ -34,18 +34,18 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Cores, at least 1.
     pub workers: usize,
-    /// What it takes of clients.
+    /// Its limits for clients.
     pub limits: Limits,
-    /// Who finds the addresses of services; one for the whole process, so that no name is asked for twice.
+    /// Finds the addresses of services. There is one for the whole process, so that no name is looked up twice.
     pub names: Names,
-    /// What it takes requests for.
+    /// How it reads requests.
     pub front: Front,
 }
 
 /// A gateway whose sockets are bound: connections queue, nothing is served yet.
 pub struct Gateway {
     config: Config,
-    /// Of each core: one of each listener.
+    /// For each core, one socket of each listener.
     sockets: Vec<Vec<TcpListener>>,
 }
 
@@ -73,7 +73,7 @@ impl Gateway {
         &self.config.listeners
     }
 
-    /// Starts one thread per core, with a first generation to serve. A thread that ends without having been asked to is reported to `vitals`.
+    /// Starts one thread per core, with a first generation to serve. If a thread ends before the drain, `vitals` gets to know.
     ///
     /// # Errors
     /// If the operating system gives no thread, runtime or descriptor.
@@ -145,7 +145,7 @@ fn run(mut parts: Parts) -> io::Result<()> {
         parts.front,
     );
     let result = runtime.block_on(serve(core.clone(), parts.listeners, parts.follower, &parts.deadline));
-    // What is still under way is dropped with the runtime, and settled by what was seen of it.
+    // Exchanges that still run are dropped with the runtime, and settled by what was seen of them.
     core.closing.set(true);
     drop(runtime);
     result
@@ -157,13 +157,13 @@ async fn serve(
     follower: Follower,
     deadline: &OnceLock<Instant>,
 ) -> io::Result<()> {
-    // A core that does not accept, reap or follow is of no use: the end of any of these tasks ends the core.
+    // A core that does not accept connections, close old ones or follow generations is useless: if any of these tasks ends, the core ends.
     let mut reaping = tokio::task::spawn_local(core.pool.clone().reap());
     let mut following = tokio::task::spawn_local(core.clone().follow(follower));
     // Without this task wake-ups cost more; nothing else changes.
     tokio::task::spawn_local(share_wake_ups());
     let mut accepting = JoinSet::new();
-    // What one core may hold, whichever listener it comes from.
+    // The connections that one core may hold, of all listeners together.
     let places = Places::new(core.limits.connections);
     for (listener, socket) in listeners {
         let socket = tokio::net::TcpListener::from_std(socket)?;
@@ -193,7 +193,8 @@ async fn serve(
     }
 }
 
-/// Answers the thread's bell for as long as the core lives. A panic, which would be a bug, costs wake-ups of their own for a while.
+/// Passes on the thread's shared wake-ups as long as the core lives. After a panic, which would be a bug, each wake-up costs its own system call
+/// for a while.
 async fn share_wake_ups() {
     while let Err(error) = tokio::task::spawn_local(storage::writer::Bell::serve()).await {
         tracing::error!(%error, "the task that shares the wake-ups of a core panicked: it is started again in a second, and wake-ups cost more until then; this is a bug in Retrohook");
@@ -201,7 +202,7 @@ async fn share_wake_ups() {
     }
 }
 
-/// The end of a task of the core. Its panic is the core's.
+/// The result of a task of the core. If the task panicked, the core panics.
 fn over<T>(end: Result<T, JoinError>) -> io::Result<T> {
     end.map_err(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
@@ -209,7 +210,7 @@ fn over<T>(end: Result<T, JoinError>) -> io::Result<T> {
     })
 }
 
-/// Waits for a task that has no end; any end of it is a failure.
+/// Waits for a task that never ends by itself; its end is a failure.
 async fn ended_for_ever<T>(task: &mut JoinHandle<T>) -> io::Error {
     match over(task.await) {
         Ok(_) => io::Error::other("a task of the core ended"),
@@ -229,7 +230,7 @@ pub struct Cut {
 /// A gateway that serves.
 pub struct Running {
     drain: watch::Sender<bool>,
-    /// When the drain ends at the latest; set before it begins.
+    /// The deadline of the drain; set before it begins.
     deadline: Arc<OnceLock<Instant>>,
     publisher: Publisher,
     threads: Vec<std::thread::JoinHandle<io::Result<()>>>,
@@ -244,7 +245,7 @@ impl Running {
         named.map(|one| one.address)
     }
 
-    /// Publishes what is served from now on.
+    /// The publisher of the generations that are served.
     pub fn publisher(&self) -> &Publisher {
         &self.publisher
     }

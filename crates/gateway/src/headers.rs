@@ -1,4 +1,4 @@
-//! Headers on their way through: what is removed, what is set, as Kong 3 does it.
+//! Which headers of requests and answers are removed and which are set, as Kong 3 does it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -37,20 +37,20 @@ pub const NAME: &str = concat!("retrohook/", env!("CARGO_PKG_VERSION"));
 const VIA_VALUE: HeaderValue = HeaderValue::from_static(concat!("1.1 retrohook/", env!("CARGO_PKG_VERSION")));
 const SERVER_VALUE: HeaderValue = HeaderValue::from_static(NAME);
 
-/// What a client's headers said that the upstream hears from the gateway alone.
+/// What the client's headers said about things that the gateway itself tells the upstream.
 #[derive(Debug, Default)]
 pub struct FromClient {
     forwarded_for: Option<HeaderValue>,
     via: Option<HeaderValue>,
-    /// Trailers are understood.
+    /// Whether the client understands trailers.
     trailers: bool,
     /// Which nodes it has passed through.
     pub hops: Option<HeaderValue>,
-    /// How it came to a trusted peer, by that peer's word.
+    /// How the request came to a trusted peer, as the peer's headers say.
     forwarded: Option<Box<Forwarded>>,
 }
 
-/// What a trusted peer said of a request.
+/// What a trusted peer's headers say about a request.
 #[derive(Debug, Default)]
 struct Forwarded {
     proto: Option<HeaderValue>,
@@ -83,7 +83,7 @@ impl FromClient {
     }
 }
 
-/// What the upstream is told about the client's request.
+/// What the upstream gets to know about the client's request.
 pub struct ForwardedBy<'a> {
     /// The request's id.
     pub id: EventId,
@@ -97,7 +97,7 @@ pub struct ForwardedBy<'a> {
     pub host: String,
     /// The normalised request path, without the query.
     pub path: String,
-    /// How many bytes of it `strip_path` cut off, if it cut anything but `/`.
+    /// How many bytes of it `strip_path` removed, if it removed anything except `/`.
     pub prefix: Option<usize>,
     /// The upstream's Host, unless the client's is kept.
     pub upstream_host: Option<&'a HeaderValue>,
@@ -105,9 +105,9 @@ pub struct ForwardedBy<'a> {
     pub hops: HeaderValue,
 }
 
-/// Takes out of a client's headers what concerns its connection alone, what it cannot know and what the gateway says itself. What is left is
-/// what plug-ins may look at, events say and the upstream gets; the Host is still the client's. What a trusted peer says of how the request
-/// came to it is kept for the upstream.
+/// Removes from a client's headers those that concern only its connection, those that a client cannot know, and those that the gateway writes
+/// itself. The rest is what plug-ins and events see and the upstream gets; the Host is still the client's. What a trusted peer says about how
+/// the request came to it is kept for the upstream.
 pub fn take(headers: &mut HeaderMap, peer_is_trusted: bool) -> FromClient {
     let mut taken = FromClient::default();
     if peer_is_trusted {
@@ -141,7 +141,7 @@ type Names = SmallVec<[HeaderName; 2]>;
 
 /// Turns headers that went through [`take`] and the plug-ins into the upstream's.
 pub fn to_upstream(headers: &mut HeaderMap, client: FromClient, by: ForwardedBy<'_>) {
-    // Room for all that follows, and for `Transfer-Encoding`: a map that grows in steps is copied in each.
+    // Room for all headers that follow, and for `Transfer-Encoding`: a map that grows in steps is copied in each step.
     headers.reserve(13);
     if client.trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -178,7 +178,7 @@ pub fn to_upstream(headers: &mut HeaderMap, client: FromClient, by: ForwardedBy<
 
 /// Turns the head of an upstream's answer into the client's.
 pub fn to_client(head: &mut Parts, id: EventId, upstream: Duration, gateway: Duration) {
-    // The version is a hop's own: an answer in HTTP/1.0 would be framed as such, by the end of the connection.
+    // Each hop has its own version. With HTTP/1.0, the end of the connection would be the end of the answer.
     head.version = Version::HTTP_11;
     let headers = &mut head.headers;
     one_framing(headers);
@@ -198,8 +198,8 @@ pub fn of_own_answer(headers: &mut HeaderMap, id: EventId, took: Duration) {
     headers.insert(REQUEST_ID, request_id(id));
 }
 
-/// Leaves an answer one length. A `Transfer-Encoding` overrides a length that stands beside it; of a length that is said more than once,
-/// always the same or hyper had refused it, one stays.
+/// Makes the length of an answer unambiguous. A `Transfer-Encoding` wins over a `Content-Length`. If `Content-Length` is repeated, one is kept;
+/// hyper has refused answers whose values differ.
 fn one_framing(headers: &mut HeaderMap) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
@@ -230,11 +230,11 @@ fn nominated_by(headers: &HeaderMap) -> Names {
     let values = headers.get_all(CONNECTION).iter();
     let words = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
     let words = words.map(<[u8]>::trim_ascii);
-    // The two that nearly always stand there: one is no header, the other one is removed anyway.
+    // The two words that it nearly always has: one is not a header, and the other one is removed anyway.
     let words =
         words.filter(|word| ![&b"close"[..], b"keep-alive"].iter().any(|no| word.eq_ignore_ascii_case(no)));
     let names = words.filter_map(|word| HeaderName::from_bytes(word).ok());
-    // Content-Length frames the message: naming it is an attack, not a wish.
+    // `Content-Length` says where the message ends: a client that names it here attacks.
     names.filter(|name| *name != CONTENT_LENGTH && *name != HOST).collect()
 }
 
@@ -257,13 +257,13 @@ fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: String) {
     let value = text.is_ascii().then(|| HeaderValue::from_maybe_shared(Bytes::from(text)));
     match value {
         Some(Ok(value)) => drop(headers.insert(name, value)),
-        // What the gateway cannot say is not left to the client to claim.
+        // If the gateway does not know a value, the client's claim is removed.
         Some(Err(_)) | None => drop(headers.remove(name)),
     }
 }
 
 fn millis(duration: Duration) -> HeaderValue {
-    /// Of most durations: these cost no allocation.
+    /// The texts of most durations, which need no allocation.
     const SHORT: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
     let millis = usize::try_from(duration.as_millis()).unwrap_or(usize::MAX);
     SHORT.get(millis).map_or_else(|| HeaderValue::from(millis), |text| HeaderValue::from_static(text))
@@ -271,7 +271,7 @@ fn millis(duration: Duration) -> HeaderValue {
 
 /// An address as a header carries it.
 pub fn address(address: IpAddr) -> HeaderValue {
-    // Digits, letters, dots and colons.
+    // It consists of digits, letters, dots and colons, so it is a valid value.
     HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static(""))
 }
 

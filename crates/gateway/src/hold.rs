@@ -1,4 +1,4 @@
-//! Waiting for the store, with a deadline: a disk may hang without ever reporting an error.
+//! Waiting for the store with a deadline, because a disk may hang without ever reporting an error.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,13 +11,13 @@ use tokio::time::Sleep;
 
 use crate::permit::ExchangePermit;
 
-/// Why nothing durable came of a wait.
+/// Why a change did not become durable.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Unkept {
-    /// The store said no.
+    /// The store refused it.
     #[error(transparent)]
     Refused(NotKept),
-    /// The store said nothing.
+    /// The store did not answer in this time.
     #[error("the store has said nothing for {0:?}")]
     TimedOut(Duration),
 }
@@ -25,14 +25,14 @@ pub enum Unkept {
 /// What the watches of one exchange wait for, in their order; `None` for one that does not wait.
 pub(crate) type Holds = SmallVec<[Option<Hold>; 1]>;
 
-/// [`Holds`] that are given up when they take too long. The time runs from the first poll that has to wait.
+/// [`Holds`] with a time limit, which runs from the first poll that has to wait.
 pub(crate) struct Held {
     holds: Holds,
-    /// The places of those that were refused.
+    /// The indexes of those that were refused.
     refused: SmallVec<[usize; 1]>,
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    /// An exchange that waits for the store keeps its place among the open ones. Otherwise a disk that hangs would pile them up without a limit.
+    /// An exchange that waits for the store keeps its permit. Otherwise exchanges would pile up without limit while a disk hangs.
     permit: Option<ExchangePermit>,
 }
 
@@ -43,17 +43,17 @@ impl Held {
         waits.then(|| Self { holds, refused: SmallVec::new(), limit, timer: None, permit })
     }
 
-    /// No one waits for it yet, because the answer is still streaming.
+    /// Gives the permit back: nobody waits for the store yet, because the answer is still being sent.
     pub fn give_place_back(&mut self) {
         self.permit = None;
     }
 
-    /// The places, among the holds, of those that the store refused.
+    /// The indexes of the holds that the store refused.
     pub fn refused(&self) -> &[usize] {
         &self.refused
     }
 
-    /// Polls each that has not resolved yet, also when one of them has already failed.
+    /// Polls each hold that has not resolved yet, even if another one has already failed.
     fn poll_holds(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unkept>> {
         let (mut waits, mut refusal) = (false, None);
         for (place, hold) in self.holds.iter_mut().enumerate() {

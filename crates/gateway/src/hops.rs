@@ -1,7 +1,7 @@
-//! How often a request has passed through this process: a service's URL that leads back here makes one request many.
+//! How often a request has passed through this process. If a service's URL leads back here, a request would go round in circles.
 //!
-//! Every node counts its own passes in one header, `x-retrohook-hops: <node id>;<passes>`, entries of several nodes with commas between
-//! them. Several gateways in a row are legal, so the product's name in `Via` says nothing.
+//! Every node counts its own passes in one header, `x-retrohook-hops: <node id>;<passes>`, entries of several nodes with commas between them.
+//! Several gateways in a row are allowed, so the product's name in `Via` does not show a circle.
 
 use std::fmt::Write;
 
@@ -10,16 +10,16 @@ use http::header::{HeaderName, HeaderValue};
 /// The header.
 pub(crate) const HOPS: HeaderName = HeaderName::from_static("x-retrohook-hops");
 
-/// A request passes through one node at most so often.
+/// The most passes of one request through one node.
 const MAX_PASSES: u8 = 8;
-/// A request that passed through more nodes than this goes in circles.
+/// A request that passed through more nodes than this is taken to go in circles.
 const MAX_NODES: usize = 32;
 /// An entry: id, semicolon, up to three digits, comma and space.
 const MAX_ENTRY: usize = ID + 6;
 /// The digits of an id.
 const ID: usize = 16;
 
-/// Names this process among all that a request may pass through: random, so that nobody has to give names.
+/// The id of this process among all nodes that a request may pass through. It is random, so that nobody has to choose one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeId(String);
 
@@ -34,7 +34,7 @@ impl NodeId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Looping;
 
-/// The header's value for the upstream, made of the one that came in. Entries that no Retrohook wrote are dropped.
+/// The header's value for the upstream, made from the one that came in. Entries that Retrohook did not write are dropped.
 pub(crate) fn next(node: &NodeId, came: Option<&HeaderValue>) -> Result<HeaderValue, Looping> {
     let came = came.and_then(|value| value.to_str().ok()).unwrap_or_default();
     if came.len() > MAX_NODES * MAX_ENTRY {

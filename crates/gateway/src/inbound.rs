@@ -1,4 +1,4 @@
-//! The connection that a request came in on: what its listener and its two ends are.
+//! The connection that a request came in on: its listener and its two ends.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,14 +11,14 @@ use crate::headers;
 /// The connection that a request came in on.
 pub(crate) struct Connection {
     pub scheme: Scheme,
-    /// Whether its word is taken for how requests came to it.
+    /// Whether the peer is a trusted proxy, whose headers are believed about how a request came to it.
     pub peer_is_trusted: bool,
     pub peer: SocketAddr,
     /// Where the client connected to.
     pub local: SocketAddr,
-    /// The peer's address, as headers say it to the upstream of every request.
+    /// The peer's address as a header value, which every request's upstream gets.
     pub peer_ip: HeaderValue,
-    /// Our port, likewise.
+    /// The local port as a header value.
     pub port: HeaderValue,
 }
 

@@ -1,14 +1,14 @@
 //! The data path: listeners, router, exchanges and the upstream pool, one thread and one runtime a core.
 //!
-//! * [`Gateway::bind`] binds one `SO_REUSEPORT` socket a core, after a probe against a second process.
+//! * [`Gateway::bind`] binds one `SO_REUSEPORT` socket per core, after it has made sure that no other process has the port.
 //! * [`proxy`](self) serves a request: route, plug-ins, upstream, answer. A request that no plug-in records is relayed directly and
 //!   ends with its client.
 //! * `exchange` follows a recorded one to its outcome.
-//! * `account` goes with every exchange: its context, and what its observers are told at its end.
-//! * [`snapshot`] is what all of that is served from, one generation after the other while the gateway runs.
+//! * `account` belongs to every exchange: its context, and what its observers get at its end.
+//! * [`snapshot`] is the configuration that all of this uses, one generation after the other while the gateway runs.
 //!
-//! Invariants: no state is shared between cores but atomics, the store's queue and what never changes. Nothing is sent upstream before
-//! every watch's intent is durable. Knows no rules, topics or events: only watches.
+//! Invariants: cores share only atomics, the store's queue and what never changes. Nothing is sent upstream before every watch's intent is
+//! durable. The crate knows no rules, topics or events: only watches.
 
 mod account;
 mod answer;

@@ -1,18 +1,18 @@
-//! Where requests come in, as data: what is the same for all requests of one listener.
+//! Listeners as data: what is the same for all requests of one listener.
 
 use std::io;
 use std::net::SocketAddr;
 
 use pipeline::context::Scheme;
 
-/// Where requests come in, and what is true of all that come in there.
+/// An address at which requests come in, and what is the same for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Its name, `proxy`: in log lines, and to ask for its address by. No two have the same.
     pub name: &'static str,
-    /// Where it is; port 0 takes a free one.
+    /// Its address; port 0 takes a free port.
     pub address: SocketAddr,
-    /// What is spoken there.
+    /// The scheme of requests there.
     pub scheme: Scheme,
 }
 

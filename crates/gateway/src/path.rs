@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use entities::PathHandling;
 
-/// The path that rules match on: the request path without what `strip_path` cut off. Always begins with `/`.
+/// The path that rules are compared with: the request path without what `strip_path` removes. Always begins with `/`.
 ///
 /// `matched` is how many bytes of `request_path` the route's path matched.
 pub fn service_path(request_path: &str, matched: usize, strip: bool) -> Cow<'_, str> {
@@ -68,7 +68,7 @@ fn as_paths<'p>(base: &str, request_path: &'p str, matched: usize, strip: bool) 
     }
 }
 
-/// What follows the matched part, with a leading `.` or `..` segment made harmless: cutting must not build a dot segment.
+/// What follows the matched part, with a leading `.` or `..` segment made harmless: removing a prefix must not make a dot segment.
 fn postfix(request_path: &str, matched: usize) -> &str {
     let rest = &request_path[matched..];
     match rest {

@@ -1,9 +1,9 @@
-//! How many exchanges with an open intent there are, on all cores together: each has a place among them.
+//! Limits the exchanges with an open intent, on all cores together: each holds a permit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A place among the open exchanges, given back when dropped.
+/// The permit of one open exchange, given back when it is dropped.
 pub(crate) struct ExchangePermit {
     exchanges: Arc<AtomicUsize>,
 }

@@ -50,7 +50,7 @@ pub(crate) async fn serve(
     connection: Rc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<ClientBody>, BodyError> {
-    // In a function of its own, so that what is done with takes no room while the exchange waits.
+    // In a function of its own, so that its variables take no memory while the exchange waits.
     let (mut account, mut head, mut sent) = begin(&core, connection, request);
     let started = account.context.started;
     let answer = match find(&core, &mut account, &mut head, &mut sent).await {
@@ -92,10 +92,10 @@ fn begin(
     (Account::new(connection, context), head, Sent::new(body))
 }
 
-/// The gateway answers without asking the upstream.
+/// An answer of the gateway itself, before the upstream is asked.
 enum Early {
     Refused(Refusal),
-    /// To the same URL over https.
+    /// A redirect to the same URL over https.
     Redirected(Response<Bytes>),
     Answered(Response<Bytes>),
 }
@@ -130,7 +130,7 @@ impl From<Looping> for Early {
     }
 }
 
-/// Finds the route and asks its plug-ins; with the watches of those that record what becomes of the request.
+/// Finds the route and asks its plug-ins. Returns the watches of those that record the request.
 async fn find(
     core: &Rc<Core>,
     account: &mut Account,
@@ -138,7 +138,7 @@ async fn find(
     sent: &mut Sent,
 ) -> Result<(Routed, Watches), Early> {
     let inbound = account.context.inbound;
-    // A generation that comes meanwhile is for those that begin after it.
+    // A generation that is published in the meantime is for requests that begin after it.
     let snapshot = core.snapshot();
     let asked = asked(head, inbound.version);
     let size = head_size(head);
@@ -166,7 +166,7 @@ async fn find(
         (came, _) => hops::next(&core.front.node, came.as_ref())?,
     };
     access(core, account, route, head, sent).await?;
-    // Only now: a plug-in may have answered in its place.
+    // Only checked here, because a plug-in may have answered instead of a service.
     let backend = route.service.as_ref().ok_or(Early::Refused(Refusal::NoService))?;
     let service = core.turns.choose(backend).ok_or(Early::Refused(Refusal::NoTarget))?;
     if let RequestBody::Whole(body) = std::mem::replace(&mut head.body, RequestBody::Unread) {
@@ -179,7 +179,7 @@ async fn find(
     Ok((Routed { client, hops, target }, watches))
 }
 
-/// What a request asks for, its Host first. Plug-ins may change the head meanwhile.
+/// The Host and the target that a request asks for, kept because plug-ins may change the head.
 fn asked(head: &mut RequestHead, version: Version) -> Result<(String, PathAndQuery), Refusal> {
     front::check_method(&head.method)?;
     let host = host_of(version, &head.headers, &head.uri)?;
@@ -191,7 +191,7 @@ fn asked(head: &mut RequestHead, version: Version) -> Result<(String, PathAndQue
     Ok((host, asked))
 }
 
-/// A request that finds no route is answered as the plug-ins that are for all requests leave it, and observed by them.
+/// Answers a request without a route. The plug-ins that are for all requests may change the answer, and observe it.
 #[inline(never)]
 fn lost(
     account: &mut Account,
@@ -205,8 +205,8 @@ fn lost(
     Early::Refused(refusal)
 }
 
-/// The answer to a request that came without TLS to a route that takes only https; `None` if a peer that is trusted ended TLS before. `host`
-/// and `target` are as they were asked for, `local` stands in for a Host that did not come.
+/// The answer to a request without TLS on a route that accepts only https; `None` if a trusted peer in front terminated TLS. `host` and `target`
+/// are those of the request; `local` is used if there is no Host.
 #[inline(never)]
 fn https_only(
     only: &HttpsOnly,
@@ -233,7 +233,7 @@ fn https_only(
     Some(Early::Redirected(answer))
 }
 
-/// Asks the plug-ins one after the other. Once the consumer is known, those that are for them take their turns.
+/// Asks the plug-ins one after the other. Once the consumer is known, the plug-ins for this consumer are included.
 async fn access(
     core: &Core,
     account: &mut Account,
@@ -270,7 +270,7 @@ async fn access(
     Ok(())
 }
 
-/// Forwards a body as plug-ins have left it.
+/// Forwards a body that plug-ins have changed.
 fn forward_body(head: &mut RequestHead, sent: &mut Sent, body: Bytes) {
     if head.headers.contains_key(CONTENT_LENGTH) {
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -278,7 +278,7 @@ fn forward_body(head: &mut RequestHead, sent: &mut Sent, body: Bytes) {
     sent.replace(body);
 }
 
-/// Runs a recorded exchange; from its intents on it outlives its client.
+/// Runs a recorded exchange. From its intents on, it goes on even if its client leaves.
 #[expect(
     clippy::manual_async_fn,
     reason = "it would hold its arguments twice, and each exchange would pay for that"
@@ -294,7 +294,7 @@ fn recorded(
     async move {
         core.stats.matched.fetch_add(1, Ordering::Relaxed);
         let ahead = sent.read_ahead(core, true, routed.target.request_buffering).await;
-        // Only now: who trickles a body holds no place among the exchanges.
+        // Only now, so that a client that sends its body slowly holds no permit meanwhile.
         let ready = ahead.and_then(|ahead| {
             let permit = core.open_exchange().ok_or(Refusal::TooManyExchanges)?;
             Ok((ahead, permit))
@@ -333,7 +333,7 @@ fn recorded(
     }
 }
 
-/// The absolute form may leave the path out (`http://host?x=1`), which no target that is sent on may.
+/// Adds the path `/` where the absolute form has none (`http://host?x=1`): a forwarded target must have a path.
 fn rooted(uri: Uri) -> Uri {
     match uri.path_and_query() {
         Some(target) if target.as_str().starts_with('?') => {

@@ -1,8 +1,8 @@
-//! Reading a request's body before anything is sent: a client that is slow then holds a buffer of ours and no worker of the service, and
-//! one that leaves within a small body leaves provably nothing behind.
+//! Reading a request's body before anything is sent upstream. So a slow client holds only a buffer here and no worker of the service; and if a
+//! client leaves in the middle of a small body, it is certain that the service got nothing.
 //!
-//! What is held while more is awaited is one buffer, however small the pieces are, and counts against a budget that all cores share.
-//! When the budget is used up, bodies flow as they come; a watched one does so when its intent is durable, so that nothing is lost.
+//! While more is awaited, each body has one buffer, however small its pieces are, and counts against a budget that all cores share. When the
+//! budget is used up, bodies are passed on as they come; a watched one only after its intent is durable, so that nothing is lost.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -22,7 +22,7 @@ use crate::budget::Held;
 use crate::core::Core;
 use crate::limits::Limits;
 
-/// A body that says to be this long or shorter is read whole; of any other no more than this is read ahead.
+/// A body whose declared length is at most this is read whole; of any other, at most this much is read ahead. In bytes.
 pub(crate) const WHOLE_BODY: usize = 64 << 10;
 
 /// What was read of a body before anything was sent.
@@ -34,7 +34,7 @@ pub(crate) enum Ahead {
 /// Why a body was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stopped {
-    /// Nothing of it is to be read before, or no more within this time.
+    /// Nothing of it should be read ahead, or the time for that is over.
     AsAsked,
     /// It is longer than [`WHOLE_BODY`].
     TooLong,
@@ -45,7 +45,7 @@ pub(crate) enum Stopped {
 /// How much of a body is read ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// All of it, for as long as the client sends.
+    /// All of it, as long as the client keeps sending.
     Whole,
     /// What comes within a moment, up to [`WHOLE_BODY`].
     Beginning,
@@ -58,7 +58,7 @@ impl Extent {
     pub fn of(length: Option<u64>, watched: bool, buffering: bool) -> Self {
         match length {
             Some(length) if length <= WHOLE_BODY as u64 && (watched || buffering) => Self::Whole,
-            // A watched one gains nothing: an abort within it is unknown wherever it happens.
+            // Reading ahead does not help a watched one: if it breaks off, the outcome is unknown in any case.
             Some(_) if watched => Self::Nothing,
             _ if buffering => Self::Beginning,
             _ => Self::Nothing,
@@ -80,8 +80,7 @@ impl Sent {
     /// Reads all of it for a plug-in.
     ///
     /// # Errors
-    /// If it breaks off, does not come in time, or there is no room for it now. A plug-in must not judge by less than all of a body that it
-    /// could have had.
+    /// If it breaks off, does not come in time, or there is no room for it now. A plug-in must not judge by only a part of a body.
     pub async fn whole(&mut self, core: &Core) -> Result<RequestBody, Refusal> {
         let length = self.incoming.size_hint().exact();
         let ahead = match length.is_some_and(|length| length > WHOLE_BODY as u64) {
@@ -97,7 +96,7 @@ impl Sent {
         Ok(body)
     }
 
-    /// This is what the client sent, as far as the service is concerned.
+    /// Replaces the body that the service gets.
     pub fn replace(&mut self, bytes: Bytes) {
         self.ahead = Some(Ahead::Whole(bytes));
     }
@@ -154,12 +153,12 @@ async fn read(core: &Core, body: &mut Incoming, extent: Extent) -> Result<Ahead,
     Ok(Ahead::Begun(pieces.collect(), stopped))
 }
 
-/// Until when a body may take, whatever comes of it meanwhile: what is held of it is room that others need.
+/// The deadline for a whole body, even if pieces keep coming: it holds memory that other requests need.
 struct Deadline {
     time: Duration,
-    /// From the first wait.
+    /// Set at the first wait.
     at: Option<Instant>,
-    /// What was read until then is enough; else the client is too slow.
+    /// Whether what was read until then is enough; otherwise the client is too slow.
     is_enough: bool,
 }
 
@@ -182,7 +181,7 @@ enum Next {
 /// The next piece; `None` if it does not come before a deadline after which what was read is enough.
 ///
 /// # Errors
-/// If the body breaks off, stands still for too long, or takes too long as a whole.
+/// If the body breaks off, makes no progress for too long, or takes too long as a whole.
 async fn next(core: &Core, body: &mut Incoming, deadline: &mut Deadline) -> Result<Option<Next>, Refusal> {
     let frame = match soon(body).await {
         Some(frame) => frame,
@@ -197,7 +196,7 @@ async fn next(core: &Core, body: &mut Incoming, deadline: &mut Deadline) -> Resu
                     let is_enough = deadline.is_enough && due == at;
                     return if is_enough { Ok(None) } else { Err(Refusal::RequestTimeout) };
                 }
-                // A node that stops waits only for clients that go on sending.
+                // During a drain, wait only for clients that keep sending.
                 () = core.drained_for(core.limits.drain_grace) => return Err(Refusal::RequestTimeout),
             }
         }
@@ -210,8 +209,8 @@ async fn next(core: &Core, body: &mut Incoming, deadline: &mut Deadline) -> Resu
     }
 }
 
-/// The next frame if it is here already. The server's side of the connection is this task, too: it looks for data only after this side
-/// has asked for them, so one turn is given to it before any timer is set.
+/// The next frame if it has come already. The server's side of the connection runs in this task, too, and reads only after this side has asked
+/// for data. So it gets one turn before a timer is set.
 async fn soon(body: &mut Incoming) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
     let mut asked = false;
     poll_fn(|cx: &mut Context<'_>| match Pin::new(&mut *body).poll_frame(cx) {

@@ -1,8 +1,8 @@
-//! Which route a request takes: Kong 3's traditional order, with a cost that does not grow with the number of routes.
+//! Finds the route of a request, in the order of Kong 3's traditional router, at a cost that does not grow with the number of routes.
 //!
-//! A route is split into one entry a path. All entries are ranked once by Kong's order; a lookup collects the few entries that a
-//! host and a path can reach (hash maps by host and by path prefix, one `RegexSet` a host) and takes the best rank whose method fits.
-//! Only wildcard hosts are looked at one by one.
+//! A route has one entry for each of its paths. All entries are ranked once by Kong's order; a lookup collects the few entries that a host and a
+//! path can reach (hash maps by host and by path prefix, one `RegexSet` a host) and takes the best rank whose method fits. Only wildcard hosts
+//! are looked at one by one.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ struct HostTable {
 pub struct Match<'r> {
     /// The route.
     pub route: &'r Route,
-    /// Its place among the routes that the router was made of.
+    /// Its index among the routes that the router was made from.
     pub index: usize,
     /// Bytes of the request path that the route's path matched; 0 without a path.
     pub matched: usize,
@@ -163,7 +163,7 @@ impl Router {
         self.routes.iter().map(|route| &**route)
     }
 
-    /// The route at this place.
+    /// The route with this index.
     pub fn route(&self, index: usize) -> &Route {
         &self.routes[index]
     }

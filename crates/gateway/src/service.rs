@@ -16,12 +16,12 @@ pub struct Service {
     pub destination: Arc<Destination>,
     /// Its host, with `:port` if that is not the scheme's usual one: the Host header that the upstream sees.
     pub host_header: HeaderValue,
-    /// Its own path, put in front of the service path; `/` if it has none.
+    /// The path of its URL, which comes before the service path; `/` if it has none.
     pub path: String,
-    /// To establish a connection.
+    /// The longest time to establish a connection.
     pub connect_timeout: Duration,
-    /// Between two pieces of the request.
+    /// The longest pause between two pieces of the request.
     pub write_timeout: Duration,
-    /// Between the request's last byte and the answer's head, and between two pieces of the answer.
+    /// The longest time between the request's last byte and the answer's head, and between two pieces of the answer.
     pub read_timeout: Duration,
 }

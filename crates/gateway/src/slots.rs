@@ -1,7 +1,7 @@
-//! Room for the futures of exchanges: each is a few kilobytes, lives for one exchange, and leaves its place to the next.
+//! Memory for the futures of exchanges: each is a few kilobytes, lives for one exchange, and is then reused.
 //!
-//! An idle connection has none. An allocator would hand out another place each time, one that the processor's cache does not know any more;
-//! here the place that was left last is taken first.
+//! An idle connection has none. An allocator could return other memory each time, which is no longer in the processor's cache; here the memory
+//! that was freed last is reused first.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -9,10 +9,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-/// Places that are kept while nobody needs them; one more goes back to the allocator.
+/// The most unused slots that are kept; more go back to the allocator.
 const KEPT: usize = 256;
 
-/// The free places of one core.
+/// The free slots of one core.
 pub(crate) struct Slots<F>(RefCell<Vec<Slot<F>>>);
 
 type Slot<F> = Pin<Box<Option<F>>>;
@@ -22,7 +22,7 @@ impl<F> Slots<F> {
         Rc::new(Self(RefCell::default()))
     }
 
-    /// Makes a future in a place. It is passed as what makes it, so that it need not be copied there.
+    /// Makes a future in a slot. The argument is a function that makes it, so that the future need not be copied.
     #[inline]
     pub fn place(self: &Rc<Self>, make: impl FnOnce() -> F) -> Placed<F> {
         let mut slot = self.0.borrow_mut().pop().unwrap_or_else(|| Box::pin(None));
@@ -31,7 +31,7 @@ impl<F> Slots<F> {
     }
 }
 
-/// A future in its place; the place is free again when this is dropped.
+/// A future in its slot; the slot is free again when this is dropped.
 pub(crate) struct Placed<F> {
     slot: Option<Slot<F>>,
     slots: Rc<Slots<F>>,
@@ -49,7 +49,7 @@ impl<F: Future> Future for Placed<F> {
 impl<F> Drop for Placed<F> {
     fn drop(&mut self) {
         let Some(mut slot) = self.slot.take() else { return };
-        // May run anything, also something that takes a place.
+        // Dropping the future may run any code, even code that takes a slot.
         slot.set(None);
         let mut free = self.slots.0.borrow_mut();
         if free.len() < KEPT {

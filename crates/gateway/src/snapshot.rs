@@ -1,8 +1,8 @@
-//! What the gateway serves, one immutable generation at a time, and how the next one takes the place of the last.
+//! What the gateway serves, one immutable generation at a time, and how the next one replaces the last.
 //!
-//! A [`Snapshot`] is published on one watch channel. On each core a task of its own waits for it and replaces the core's own `Rc`. So a
-//! request costs the clone of an `Rc` that no other core has: no lock, and no atomic operation on memory that another core writes. A
-//! request that has begun goes on with the generation it began with; there is no moment at which a core has none, or half of one.
+//! A [`Snapshot`] is published on one watch channel. On each core a task waits for it and replaces the core's own `Rc`. So a request costs one
+//! clone of an `Rc` that no other core has: no lock, and no atomic operation on memory that another core writes. A request goes on with the
+//! generation with which it began; at no time does a core have no generation, or half of one.
 
 use std::collections::HashSet;
 use std::ops::Deref;
@@ -65,7 +65,7 @@ impl Routes for Served {
     }
 }
 
-/// Where a request led, together with the generation that it began with: what an exchange that is under way keeps of it.
+/// The route of a request, if it has one, together with the generation with which it began. A running exchange keeps it.
 pub(crate) struct Place {
     served: Rc<Served>,
     route: Option<usize>,
@@ -77,12 +77,12 @@ impl Place {
         Self { served, route: Some(index) }
     }
 
-    /// Nowhere.
+    /// Without a route.
     pub fn unrouted(served: Rc<Served>) -> Self {
         Self { served, route: None }
     }
 
-    /// What runs there.
+    /// The chains of plug-ins for it.
     pub fn chains(&self) -> &Chains {
         let router = self.served.router();
         self.route.map_or(router.unrouted(), |index| &router.route(index).chains)
@@ -102,7 +102,7 @@ pub struct Publisher {
     held: watch::Receiver<Vec<u64>>,
 }
 
-/// A generation that is not newer than the one that is served.
+/// The error for a generation that is not newer than the one that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("generation {refused} is not newer than generation {served}, which is served")]
 pub struct NotNewer {
@@ -112,7 +112,7 @@ pub struct NotNewer {
     pub served: u64,
 }
 
-/// Some cores do not hold a generation yet. They take it as soon as they come to it.
+/// The error if some cores have not taken over a generation yet. They do it as soon as they can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{behind} of {cores} cores have not taken it over within {} s", .limit.as_secs_f32())]
 pub struct CoresBehind {
@@ -125,7 +125,7 @@ pub struct CoresBehind {
 }
 
 impl Publisher {
-    /// For this many cores, with what each of them needs to follow.
+    /// For this many cores. Returns a follower for each.
     pub(crate) fn new(first: Arc<Snapshot>, cores: usize) -> (Self, Vec<Follower>) {
         let (current, published) = watch::channel(first);
         let (holds, held) = watch::channel(vec![0; cores]);
@@ -139,7 +139,7 @@ impl Publisher {
         self.current.borrow().clone()
     }
 
-    /// Publishes a generation. Requests that begin from now on take it, on each core from when that core comes to it: see
+    /// Publishes a generation. Requests that begin later use it, on each core as soon as that core has taken it over: see
     /// [`Receipt::held_by_all`].
     ///
     /// # Errors
@@ -160,17 +160,17 @@ impl Publisher {
     }
 }
 
-/// That a generation has been published.
-#[must_use = "cores take a generation over in a moment; and who drops the receipt at once leaves a core with the work"]
+/// The result of publishing a generation.
+#[must_use = "cores take a generation over a moment later, and a receipt that is dropped at once leaves the work of freeing the old one to a core"]
 pub struct Receipt {
     generation: u64,
     held: watch::Receiver<Vec<u64>>,
     previous: Retired,
 }
 
-/// A generation that was served. Keep it until nobody else has it: the last one to let go of it takes thousands of routes apart, and that
-/// must not be a core. Requests that began with it have it for as long as they take.
-#[must_use = "who drops it while requests have it leaves a core with the work"]
+/// A generation that was served before. Keep it until nobody else has it: whoever drops it last has to free thousands of routes, and that must
+/// not be a core. Requests that began with it have it until they end.
+#[must_use = "if it is dropped while requests have it, a core has to free it"]
 pub struct Retired(Arc<Snapshot>);
 
 impl Retired {
@@ -186,15 +186,15 @@ impl Receipt {
         self.previous
     }
 
-    /// Resolves when every core holds this generation or a newer one: no request that begins after that takes an older one. Runs where
-    /// tokio has a timer, and not on a core.
+    /// Resolves when every core has taken over this generation or a newer one: no request that begins later uses an older one. Needs a tokio
+    /// runtime with a timer, and must not run on a core.
     ///
     /// # Errors
     /// If that takes longer than the limit.
     pub async fn held_by_all(&mut self, limit: Duration) -> Result<(), CoresBehind> {
         let generation = self.generation;
         let all = self.held.wait_for(|held| held.iter().all(|held| *held >= generation));
-        // An error says that no core is left, so that nothing is served by an older one either.
+        // An error means that no core is left, so nothing uses an older generation either.
         if tokio::time::timeout(limit, all).await.is_ok() {
             return Ok(());
         }
@@ -204,7 +204,7 @@ impl Receipt {
     }
 }
 
-/// How one core hears of generations, and says which one it holds.
+/// How one core gets generations and reports which one it has.
 pub(crate) struct Follower {
     published: watch::Receiver<Arc<Snapshot>>,
     holds: watch::Sender<Vec<u64>>,
@@ -212,14 +212,14 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// What is served now, for a core that begins.
+    /// The current generation, for a core that starts.
     pub fn begin(&mut self) -> Rc<Served> {
         let snapshot = Rc::new(Served(self.published.borrow_and_update().clone()));
         self.holds(snapshot.generation);
         snapshot
     }
 
-    /// The next generation, when there is one. Some may be left out.
+    /// Waits for the next generation. If several are published at once, only the last one is returned.
     pub async fn next(&mut self) -> Rc<Served> {
         if self.published.changed().await.is_err() {
             // Nobody is left to publish another one.
@@ -228,7 +228,7 @@ impl Follower {
         Rc::new(Served(self.published.borrow_and_update().clone()))
     }
 
-    /// From now on the core begins every request with this generation.
+    /// Reports that the core begins every request with this generation from now on.
     pub fn holds(&self, generation: u64) {
         self.holds.send_modify(|held| held[self.core] = generation);
     }

@@ -1,4 +1,4 @@
-//! A timer for a side that does not move: it runs only while that side is waited for.
+//! A timer for a side that makes no progress. It runs only while that side is waited for.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-/// Fires when one side has been waited for, without a break, for as long as the limit. Time during which the other side was waited for
-/// does not count. Costs nothing until something has to be waited for.
+/// Fires when one side has been waited for without progress for as long as the limit. Time spent waiting for the other side does not count. It
+/// costs nothing until something has to be waited for.
 pub(crate) struct Stall {
     limit: Duration,
     since: Option<Instant>,
@@ -25,27 +25,27 @@ impl Stall {
         self.limit
     }
 
-    /// Changes how long the side may make no progress. The next wait begins anew.
+    /// Changes how long the side may make no progress. The next wait starts from zero.
     pub fn set_limit(&mut self, limit: Duration) {
         self.since = None;
         if self.limit != limit {
-            // One that is set for a longer wait would come too late.
+            // The timer of a longer limit would fire too late.
             *self = Self::new(limit);
         }
     }
 
-    /// The side moved: the next wait begins anew.
+    /// The side made progress: the next wait starts from zero.
     pub fn moved(&mut self) {
         self.since = None;
     }
 
-    /// The side has to be waited for. Ready when that has taken too long.
+    /// Waits for the side; ready when that has taken too long.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let limit = self.limit;
         let due = *self.since.get_or_insert_with(Instant::now) + limit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
         loop {
-            // The timer may be one of an earlier wait: it is set anew when it fires, not at every piece.
+            // The timer may still be that of an earlier wait. It is adjusted when it fires, not at every piece.
             ready!(timer.as_mut().poll(cx));
             if Instant::now() >= due {
                 return Poll::Ready(());

@@ -1,4 +1,4 @@
-//! Counts of one core: written by that core alone, read by anybody.
+//! Counts of one core: only that core writes them, any thread may read them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use storage::writer::Histogram;
 pub struct CoreStats {
     /// Connections accepted.
     pub connections: AtomicU64,
-    /// Answers by class: 1xx is never sent, so the first counts what had no answer.
+    /// Answers by the class of their status. 1xx is never sent, so that class counts requests without an answer.
     classes: [AtomicU64; 6],
     /// From the head of the request to the head of the answer, in microseconds.
     pub micros: Histogram,
     /// Requests that matched a rule.
     pub matched: AtomicU64,
-    /// Requests that matched a rule and were refused because their intent was not kept.
+    /// Requests that matched a rule and were refused because their intent was not stored.
     pub refused: AtomicU64,
     /// Connections to upstreams opened.
     pub upstream_connections: AtomicU64,

@@ -1,4 +1,4 @@
-//! What the gateway routes by: routes, ready for the hot path.
+//! Routes, ready for the hot path.
 
 use entities::PathHandling;
 use http::StatusCode;
@@ -11,29 +11,29 @@ use crate::balance::Backend;
 pub struct Route {
     /// Its name, or its id if it has none.
     pub name: String,
-    /// What must match; an empty list matches all.
+    /// The hosts that it matches; an empty list matches all.
     pub hosts: Vec<HostPattern>,
-    /// What must match; an empty list matches all.
+    /// The paths that it matches; an empty list matches all.
     pub paths: Vec<PathPattern>,
     /// Upper case; an empty list matches all.
     pub methods: Vec<http::Method>,
-    /// Higher goes first among regex paths.
+    /// Among regex paths, the one with the higher number is tried first.
     pub regex_priority: i64,
-    /// Whether the matched part of the path is cut off.
+    /// Whether the matched part of the path is removed before the request is forwarded.
     pub strip_path: bool,
     /// How the upstream's path is put together.
     pub path_handling: PathHandling,
-    /// Whether the upstream sees the client's Host.
+    /// Whether the upstream gets the client's `Host` header.
     pub preserve_host: bool,
-    /// Whether bodies are read before the service is asked, as far as they are small or quick.
+    /// Whether the body, or the first part of a long one, is read before anything is sent to the service.
     pub request_buffering: bool,
-    /// What is answered to requests over plain http; `None` forwards them as well.
+    /// What requests over plain http get; `None` means that they are forwarded, too.
     pub https_only: Option<HttpsOnly>,
-    /// Where it leads; `None` answers 503, if no plug-in has answered.
+    /// Its service; without one the answer is 503, unless a plug-in has answered.
     pub service: Option<Backend>,
-    /// What runs on it.
+    /// The plug-ins that run on it.
     pub chains: Chains,
-    /// What events say of it.
+    /// What events say about it.
     pub facts: RouteFacts,
 }
 
@@ -42,7 +42,7 @@ pub struct Route {
 pub struct HttpsOnly {
     /// 426, or a redirect to the same URL over https.
     pub status: StatusCode,
-    /// Whether a trusted peer's `X-Forwarded-Proto: https` is as good as TLS.
+    /// Whether `X-Forwarded-Proto: https` from a trusted peer counts as TLS.
     pub heeds_forwarded_proto: bool,
 }
 
@@ -71,7 +71,7 @@ impl HostPattern {
             Some((begin, port)) if port.is_empty() || port.starts_with(':') => {
                 Self::Prefix { begin: begin.to_owned(), port: port.to_owned() }
             }
-            // The configuration's check lets no other place of a star through.
+            // The check of the configuration refuses a star in any other position.
             None | Some(_) => Self::Exact(text),
         }
     }

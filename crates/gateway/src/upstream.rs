@@ -1,11 +1,11 @@
-//! Asking an upstream: the keep-alive pool of one core, and what can go wrong before a head.
+//! Asking an upstream: the pool of kept connections of one core, and what can go wrong before the head of an answer.
 //!
-//! What this module tells apart is what the outcome table rests on: a request of which provably nothing was sent
-//! ([`Failure::Unsent`]) and one that went out and was not answered ([`Failure::Lost`]).
+//! The outcome table depends on the distinction that this module makes: a request of which provably nothing was sent ([`Failure::Unsent`]), and
+//! one that was sent and not answered ([`Failure::Lost`]).
 //!
-//! A kept connection may be at its end just when it is used again. A request of which nothing went out takes another one. One that may
-//! have gone out is sent a second time only if nobody watches it, it has no body and may be repeated (RFC 9110, 9.2.2), and not a byte of
-//! an answer came on a connection that had been used before; and then on a new connection.
+//! The upstream may close a kept connection just when it is used again. If nothing of the request was sent, it is sent on another connection. If
+//! it may have been sent, it is sent a second time only if nobody watches it, it has no body, its method may be repeated (RFC 9110, 9.2.2), and
+//! no byte of an answer came on a connection that had been used before; and then on a new connection.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ use failure::{Failure, Lost, Unsent};
 use pool::{Lease, Pool};
 use progress::Progress;
 
-/// Who else hears of a request: whether it may be sent twice.
+/// Who gets to know about a request, which decides whether it may be sent twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
     /// The client alone.
@@ -43,7 +43,8 @@ pub(crate) enum Audience {
     Watch,
 }
 
-/// Asks the service and waits for the head. No timeout but the connection's: the caller watches `progress`. `now` is when this is called.
+/// Asks the service and waits for the head. It has no timeout except the connection's: the caller watches `progress`. `now` is when this is
+/// called.
 pub(crate) async fn ask(
     pool: Rc<Pool>,
     service: Arc<Service>,
@@ -93,7 +94,7 @@ pub(crate) async fn ask(
 enum Refused {
     /// hyper gives it back.
     Unsent(Box<Request<UpstreamBody>>),
-    /// hyper has it, but the kernel took nothing of it.
+    /// hyper has it, but the kernel accepted nothing of it.
     NotTaken(Unsent),
     Lost(Lost, Option<hyper::Error>),
 }
@@ -139,7 +140,7 @@ async fn ask_on(
     Err(Refused::Lost(lost, Some(error)))
 }
 
-/// Whether the connection ends with this answer, and says so: such an end shows nothing.
+/// Whether the answer announces the end of the connection: such an end says nothing about the upstream's habits.
 fn announces_the_end(answer: &Response<Incoming>) -> bool {
     let close = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
     answer.version() < Version::HTTP_11 || answer.headers().get(CONNECTION).is_some_and(close)

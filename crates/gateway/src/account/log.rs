@@ -1,4 +1,4 @@
-//! What one exchange's observers are told at its end.
+//! What the observers of one exchange get at its end.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ pub(super) struct Log {
     request_headers: Option<HeaderMap>,
     response_headers: Option<HeaderMap>,
     request_head_size: u64,
-    /// Counted where it passes.
+    /// The size of the request's body, counted as it passes, in bytes.
     pub request_body_size: Rc<Cell<u64>>,
     status: Option<StatusCode>,
     upstream_status: Option<StatusCode>,
@@ -59,7 +59,7 @@ impl Log {
         self.upstream_answered = Some(Instant::now());
     }
 
-    /// The client is sent this head.
+    /// Notes the head that the client gets.
     #[inline(never)]
     pub fn told(&mut self, head: &Parts, source: Source) {
         self.status = Some(head.status);

@@ -1,4 +1,4 @@
-//! An answer's body on its way to the client, followed for observers: how much of it was handed on, and whether it came to its end.
+//! The body of an answer on its way to the client, followed for observers: how much of it was passed on, and whether it reached its end.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,7 +18,7 @@ pub(crate) trait Keeper: 'static {
     fn note(&mut self, note: impl FnOnce(&mut Account));
 }
 
-/// Of an exchange that nobody records.
+/// For an exchange that nobody records.
 impl Keeper for Box<Account> {
     fn note(&mut self, note: impl FnOnce(&mut Account)) {
         note(self);
@@ -31,7 +31,7 @@ struct ObservedBody<K> {
 }
 
 impl Account {
-    /// Goes with the answer to its end, if somebody wants to know of it.
+    /// Moves into the body of the answer until its end, if an observer wants to know of it.
     pub fn attach(self, answer: Response<ClientBody>) -> Response<ClientBody> {
         if !self.is_observed() {
             return answer;
@@ -58,7 +58,7 @@ impl<K: Keeper> Passing for ObservedBody<K> {
             Some(Ok(frame)) => frame.data_ref().map_or(0, |data| data.len() as u64),
             Some(Err(_)) | None => 0,
         };
-        // Nobody polls again for what has a length and has come to it.
+        // A body with a length is not polled again once all its bytes have come.
         let end = match &frame {
             Some(Err(_)) => Some(End::Cut),
             Some(Ok(_)) if !self.body.is_end_stream() => None,

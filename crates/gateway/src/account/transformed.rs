@@ -1,4 +1,4 @@
-//! An answer's body that plug-ins change as it passes.
+//! The body of an answer that plug-ins change as it passes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,7 +10,7 @@ use pipeline::Transform;
 use crate::body::BodyError;
 use crate::body::answer::{ClientBody, Passing};
 
-/// What changes one answer's body, in the order of the chain.
+/// The changes of one answer's body, in the order of the chain.
 #[derive(Default)]
 pub(crate) struct Transforms(Vec<Box<dyn Transform>>);
 
@@ -25,7 +25,7 @@ impl Transforms {
 
     /// A body with these changes.
     pub fn of(self, body: ClientBody) -> ClientBody {
-        // One that has ended has nothing to change: it is that of an answer without a body.
+        // A body that has ended already has nothing to change: its answer has no body.
         if self.is_empty() || body.is_end_stream() {
             return body;
         }
@@ -46,7 +46,7 @@ impl Transforms {
         self.0.iter_mut().fold(piece, |piece, transform| transform.piece(piece))
     }
 
-    /// What each still has goes through those after it.
+    /// The end of the body: what each change still holds goes through the changes after it.
     fn end(&mut self) -> Bytes {
         let mut rest = Bytes::new();
         for transform in &mut self.0 {
@@ -79,7 +79,7 @@ impl Passing for TransformedBody {
         matches!(self.rest, Rest::Nothing)
     }
 
-    /// Nobody knows what the plug-ins make of it.
+    /// Unknown, because nobody knows what the plug-ins make of the body.
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
     }

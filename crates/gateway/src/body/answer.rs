@@ -14,17 +14,17 @@ use crate::upstream::pool::Lease;
 
 /// An answer's body on its way to the client.
 pub(crate) enum ClientBody {
-    /// The gateway's own.
+    /// A body that the gateway made itself.
     Own(Option<Bytes>),
-    /// The upstream's, unwatched.
+    /// The upstream's, of an exchange that nobody watches.
     Plain(PlainBody),
-    /// The upstream's, some of it read ahead; its outcome is settled.
+    /// The upstream's, with some of it read already; its outcome is settled.
     Begun(Box<BegunBody>),
-    /// One that something is done with as it passes.
+    /// A body that is followed or changed as it passes.
     Passing(Box<dyn Passing>),
 }
 
-/// A body that something is done with as it passes: its exchange is settled at its end, plug-ins change it, or observers are told of it.
+/// A body that is followed or changed as it passes: its exchange is settled at its end, plug-ins change it, or observers want to know of it.
 pub(crate) trait Passing {
     /// The next frame. As [`Body::poll_frame`].
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>>;
@@ -65,14 +65,14 @@ impl Body for ClientBody {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Plain(body) => body.upstream.size_hint(),
-            // For a client that is sent no length.
+            // Unknown, for a client that gets no length.
             Self::Begun(_) => SizeHint::default(),
             Self::Passing(body) => body.size_hint(),
         }
     }
 }
 
-/// An upstream's body of which the beginning is here.
+/// An upstream's body whose beginning was read already.
 pub(crate) struct BegunBody {
     pub ahead: Bytes,
     pub rest: PlainBody,
@@ -87,7 +87,7 @@ impl BegunBody {
     }
 }
 
-/// An upstream's body, read with patience; gives the connection back at its end.
+/// An upstream's body, read with a timeout for each piece. Gives the connection back at its end.
 pub(crate) struct PlainBody {
     upstream: Incoming,
     lease: Option<Lease>,

@@ -18,29 +18,29 @@ use crate::upstream::progress::Progress;
 
 /// A request's body on its way to the upstream.
 pub(crate) enum UpstreamBody {
-    /// None, or all of it: leaves in one write with the head.
+    /// All of the body, or none: it is sent in one write with the head.
     Whole(Option<Bytes>),
     /// As it comes from the client.
     Stream(Box<StreamedBody>),
 }
 
-/// A body that flows from the client, what was read of it ahead first.
+/// A body that is passed on as it comes from the client, after the part that was read ahead.
 pub(crate) struct StreamedBody {
     ahead: VecDeque<Bytes>,
     rest: Incoming,
-    /// The client's, for its next piece.
+    /// The timer for the client's next piece.
     stall: Stall,
     progress: Rc<Progress>,
     follower: Follower,
 }
 
-/// Whoever wants to know what of a request's body passes: observers how much it is, recorders what it is.
+/// Something that follows a request's body as it passes: observers want its size, recorders its content.
 pub(crate) trait Follow {
-    /// This is handed on.
+    /// Called with each piece that is passed on.
     fn passes(&self, data: &Bytes);
 }
 
-/// For observers: counts.
+/// For observers: counts the bytes.
 impl Follow for Cell<u64> {
     fn passes(&self, data: &Bytes) {
         self.set(self.get() + data.len() as u64);
@@ -78,7 +78,7 @@ impl StreamedBody {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(bytes) = self.ahead.pop_front() {
-            // The budget may have ended with the last piece: then there is nothing to poll for.
+            // The body may have ended with the last piece: then there is nothing to poll for.
             if self.is_over() {
                 self.progress.body_ended();
             }

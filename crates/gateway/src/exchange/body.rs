@@ -1,7 +1,7 @@
 //! The answer of a watched exchange on its way to the client.
 //!
-//! When its last byte has come from the upstream, the outcome enters the store's queue; only then is the byte released, and if the rule
-//! holds answers, only when the outcome is durable. When the client leaves before, the rest is read on its behalf.
+//! When its last byte has come from the upstream, the outcome enters the store's queue. Only then is the byte released; if the rule holds
+//! answers, only when the outcome is durable. If the client leaves before, the rest of the answer is read without it.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -27,15 +27,15 @@ pub(crate) struct WatchedBody {
 enum State {
     /// The upstream is sending.
     Flowing { body: PlainBody, resolver: Resolver },
-    /// All is here; the last frame (none after a chunked body's data) waits for the hold.
+    /// The whole body has come; its last frame (none after a chunked body's data) waits for the hold.
     Held { held: Option<Held>, last: Option<Frame<Bytes>> },
-    /// The client may not have the rest.
+    /// The client must not get the rest.
     Cut(Unkept),
     /// Done.
     Ended,
 }
 
-/// Whether a task watches over `resolve_after`.
+/// Whether a task settles the exchange when `resolve_after` is over.
 #[derive(PartialEq, Eq)]
 enum Resolver {
     NotNeededYet,
@@ -47,7 +47,7 @@ impl WatchedBody {
         Self { exchange, state: State::Flowing { body, resolver: Resolver::NotNeededYet } }
     }
 
-    /// The last byte is here: settle, then release it or hold it.
+    /// The last byte has come: settle, then release it or hold it.
     fn end(&mut self, last: Option<Frame<Bytes>>) {
         self.exchange.settle_answered();
         self.state = State::Held { held: self.exchange.take_hold(), last };
@@ -95,7 +95,7 @@ impl Passing for WatchedBody {
                             return Poll::Ready(Some(Ok(frame)));
                         }
                         Some(Err(error)) => {
-                            // The head said success: a body that broke off does not change that.
+                            // The head decided the outcome: a body that breaks off does not change that.
                             self.exchange.settle_answered();
                             self.state = State::Ended;
                             return Poll::Ready(Some(Err(error)));
@@ -131,7 +131,7 @@ impl Passing for WatchedBody {
 impl Drop for WatchedBody {
     fn drop(&mut self) {
         let State::Flowing { body, .. } = std::mem::replace(&mut self.state, State::Ended) else { return };
-        // The client left. The outcome is decided; what is still missing are the sizes, and the connection's good end.
+        // The client left. The outcome is decided; only the sizes are missing, and reading the rest lets the connection be used again.
         self.exchange.client_left();
         if !self.exchange.is_settled() && !self.exchange.core.closing.get() {
             tokio::task::spawn_local(drain(self.exchange.clone(), body));
@@ -139,12 +139,13 @@ impl Drop for WatchedBody {
     }
 }
 
-/// An answer that is to be held for a client to which the end of the connection is the end of the answer (HTTP/1.0, no length): it could
-/// not tell a cut one from a whole one, so nothing of it is released before its outcome is durable. One that comes whole within
-/// [`WHOLE_BODY`] and `resolve_after` is settled at its end and gets a length; any other is settled as far as it has come.
+/// For an answer that is to be held, to a client for which the end of the connection is the end of the answer (HTTP/1.0 without a length). Such
+/// a client cannot distinguish a cut answer from a complete one, so nothing is released before the outcome is durable. An answer that comes
+/// completely within [`WHOLE_BODY`] and `resolve_after` is settled at its end and gets a length; any other is settled with what has come by
+/// then.
 ///
 /// # Errors
-/// If nothing of it may reach the client: its outcome was not kept, or it broke off.
+/// If nothing of it may reach the client: the outcome was not stored, or the answer broke off.
 pub(crate) async fn durable_first(
     exchange: &Rc<Exchange>,
     mut body: PlainBody,
@@ -166,7 +167,7 @@ pub(crate) async fn durable_first(
     if let Some(held) = exchange.take_hold() {
         held.await.map_err(cut)?;
     }
-    // One that streams on may go now.
+    // An answer that is still coming may be released now.
     read.unwrap_or(Ok(()))?;
     let ahead = ahead.freeze();
     Ok(match body.has_ended() {
@@ -175,16 +176,16 @@ pub(crate) async fn durable_first(
     })
 }
 
-/// What cuts an answer whose outcome was not kept.
+/// The error that cuts an answer whose outcome was not stored.
 pub(crate) fn cut(unkept: Unkept) -> BodyError {
     static CUT: Throttle = Throttle::new();
     if let Some(times) = CUT.happened() {
-        tracing::warn!(error = %unkept, times, "an answer was cut: its outcome was not kept");
+        tracing::warn!(error = %unkept, times, "an answer was cut because the outcome of its request could not be stored");
     }
     BodyError::Unstored(unkept)
 }
 
-/// Reads an answer to its end for a client that left, at most for `resolve_after`, and settles.
+/// Reads an answer to its end after the client has left, for at most `resolve_after`, and settles.
 pub(crate) async fn drain(exchange: Rc<Exchange>, mut body: PlainBody) {
     let after = exchange.watches.borrow().resolve_after();
     let reading = poll_fn(|cx: &mut Context<'_>| {
@@ -199,7 +200,7 @@ pub(crate) async fn drain(exchange: Rc<Exchange>, mut body: PlainBody) {
         }
         Poll::Ready(())
     });
-    // A body that streams on is not waited for.
+    // Do not wait for a body that takes longer.
     let _ = tokio::time::timeout(after, Pin::from(Box::new(reading))).await;
     exchange.settle_answered();
 }

@@ -1,7 +1,7 @@
 //! Letting an exchange outlive its client.
 //!
-//! hyper drops the future of a request when its client goes away. What is wrapped in [`Detach`] moves into a task of its own then
-//! and runs to its end. While the client stays there is no second task and no channel.
+//! hyper drops the future of a request when its client goes away. A future in a [`Detach`] then moves into a task of its own and runs to its
+//! end. As long as the client stays, there is no second task and no channel.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! How a recorded exchange runs: its intents, the upstream, the answer or its absence.
+//! How a recorded exchange runs: its intents, the upstream, and the answer or the lack of one.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use crate::upstream;
 use crate::upstream::failure::Failure;
 use crate::upstream::pool::Lease;
 
-/// Runs a watched exchange from its intent on. The request's body is whole in it, or flows.
+/// Runs a watched exchange from its intent on. The request has its whole body, or passes it on as it comes.
 ///
 /// # Errors
-/// If the answer must not reach the client because its outcome was not kept: the connection is to be cut.
+/// If the answer must not reach the client because the outcome was not stored: the connection must be cut.
 pub(crate) async fn run(
     core: Rc<Core>,
     exchange: Rc<Exchange>,
@@ -38,7 +38,7 @@ pub(crate) async fn run(
         static REFUSED: Throttle = Throttle::new();
         if let Some(times) = REFUSED.happened() {
             let id = exchange.account().context.id;
-            tracing::warn!(%id, %error, times, "a matching request was refused: its intent was not kept");
+            tracing::warn!(%id, %error, times, "a matching request was refused because its intent could not be stored");
         }
         core.stats.refused.fetch_add(1, Ordering::Relaxed);
         return Ok(exchange.account().refuse(Refusal::StoreUnavailable));
@@ -67,7 +67,7 @@ pub(crate) async fn run(
     }
 }
 
-/// The upstream answered: the head goes to the client, the outcome follows at the last byte.
+/// The upstream answered: passes the head to the client, and settles at the last byte.
 async fn relay(
     exchange: &Rc<Exchange>,
     service: &Service,
@@ -93,7 +93,7 @@ async fn relay(
         let body = ClientBody::Passing(Box::new(WatchedBody::new(exchange.clone(), body)));
         return Ok(Response::from_parts(parts, transforms.of(body)));
     }
-    // No event to wait for, or no body to wait with: the head is the last byte.
+    // There is no event to wait for, or no body to hold back: the head counts as the last byte.
     exchange.settle_answered();
     if let Some(held) = exchange.take_hold() {
         held.await.map_err(body::cut)?;
@@ -112,7 +112,7 @@ fn fail(exchange: &Rc<Exchange>, failure: Failure) -> Response<ClientBody> {
     answer
 }
 
-/// The client has been sent 504. The upstream may still answer, until the exchange reaches its bound.
+/// The client got 504. The upstream may still answer until the exchange reaches its time limit.
 async fn outlast(exchange: Rc<Exchange>, mut asking: Asking, mut patience: Patience) {
     match patience.wait_for_bound(&mut asking).await {
         Waited::Head(response, lease) => {

@@ -1,4 +1,4 @@
-//! Waiting for an upstream's head, with two clocks: the service's timeouts and the exchange's bound.
+//! Waiting for an upstream's head with two limits: the service's timeouts and the exchange's time limit.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -31,11 +31,11 @@ pub(crate) enum Waited {
     Failed(Failure),
     /// One of the service's timeouts. Comes once.
     TimedOut,
-    /// The exchange has reached its bound, and its client has left.
+    /// The exchange has reached its time limit, and its client has left.
     BoundReached,
 }
 
-/// The clocks.
+/// The timers of the two limits.
 pub(crate) struct Patience {
     service: Arc<Service>,
     exchange: Rc<Exchange>,
@@ -59,8 +59,8 @@ impl Patience {
         }
     }
 
-    /// Waits for the head, a timeout, or the bound once the client has left: while it waits, its answer is owed to it and the open
-    /// intent covers a crash.
+    /// Waits for the head, for a timeout, or, after the client has left, for the exchange's time limit. As long as the client waits, that limit
+    /// does not apply: the client still expects its answer.
     pub async fn wait(&mut self, asking: &mut Asking) -> Waited {
         poll_fn(|cx| {
             if let Poll::Ready(answer) = asking.as_mut().poll(cx) {
@@ -83,7 +83,7 @@ impl Patience {
         .await
     }
 
-    /// When to look again; `None` if something is due now.
+    /// When to check again; `None` if a limit has been reached.
     fn next_due(&self) -> Option<Instant> {
         let now = Instant::now();
         let timeout_in = self.exchange.progress.remaining(&self.service)?;
@@ -98,7 +98,7 @@ impl Patience {
         self.exchange.progress.remaining(&self.service).is_none()
     }
 
-    /// Waits for the head or the bound alone.
+    /// Waits for the head or the exchange's time limit only.
     pub async fn wait_for_bound(&mut self, asking: &mut Asking) -> Waited {
         match tokio::time::timeout_at(self.bound_at, asking).await {
             Ok(answer) => answer.into(),

@@ -1,4 +1,4 @@
-//! The watches of one exchange, as one: every recorder that wants to has its own, and none hides another.
+//! The watches of one exchange: every recorder that wants one has its own, and none hides another.
 
 use std::time::Duration;
 
@@ -44,13 +44,13 @@ impl Watches {
         }
     }
 
-    /// Asks each for its intent. What they hand over together is on its way when this returns.
+    /// Asks each watch for its intent. When this returns, all intents are in the store's queue.
     pub fn intend(&mut self) -> Holds {
         let mut joint = if self.0.len() > 1 { Joint::of_several() } else { Joint::alone() };
         self.0.iter_mut().map(|watch| watch.intend(&mut joint)).collect()
     }
 
-    /// Forgets the watches at these places: the store refused their intents, so that they have nothing to settle.
+    /// Drops the watches at these indexes: the store refused their intents, so they have nothing to settle.
     pub fn forget(&mut self, places: &[usize]) {
         let mut place = 0..;
         self.0.retain(|_| place.next().is_none_or(|place| !places.contains(&place)));
@@ -71,22 +71,22 @@ impl Watches {
         self.0.iter().any(|watch| watch.may_hold())
     }
 
-    /// Whether this fate makes an event of any of them.
+    /// Whether any of them makes an event for this fate.
     pub fn makes_an_event(&self, fate: Fate) -> bool {
         self.0.iter().any(|watch| watch.decision(fate) != Decision::None)
     }
 
-    /// How long after the upstream's head all are settled at the latest: as the least patient watch asks.
+    /// The longest time between the upstream's head and the settlement of all watches: the shortest that any watch asks for.
     pub fn resolve_after(&self) -> Duration {
         self.0.iter().map(|watch| watch.resolve_after()).min().unwrap_or_default()
     }
 
-    /// How long an exchange goes on after its client left: as long as the most patient watch asks, because the end settles all of them.
+    /// How long an exchange goes on after its client left: the longest time that any watch asks for, because its end settles all of them.
     pub fn bound(&self) -> Duration {
         self.0.iter().map(|watch| watch.bound()).max().unwrap_or_default()
     }
 
-    /// How long to wait for the store. All watches wait for the same commit, so the least patient one decides.
+    /// How long to wait for the store. All watches wait for the same commit, so the shortest time counts.
     pub fn store_timeout(&self) -> Duration {
         self.0.iter().map(|watch| watch.store_timeout()).min().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! A request that has its route and has passed the plug-ins: what the upstream will be asked, and what recorders are asked before.
+//! A request that has its route and has passed the plug-ins: the request to the upstream, and the recorders that are asked before it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,21 +27,21 @@ pub(super) struct Routed {
     pub target: Target,
 }
 
-/// What the upstream will be asked, before its headers are made.
+/// The request to the upstream, before its headers are made.
 pub(super) struct Target {
     pub service: Arc<Service>,
     path_and_query: PathAndQuery,
-    /// The host that the client asked for, without its port: as headers and events say it.
+    /// The host that the client asked for, without its port, for headers and events.
     host: String,
     request_path: String,
     prefix: Option<usize>,
-    /// The upstream does not see the client's Host.
+    /// Whether the upstream gets its own Host instead of the client's.
     replaces_host: bool,
     pub request_buffering: bool,
 }
 
 impl Target {
-    /// `None` if the upstream's path would not be valid in a request. `local` takes the place of a Host that did not come.
+    /// `None` if the upstream's path would not be valid in a request. `local` is used if the request has no Host.
     pub fn new(
         service: &Arc<Service>,
         found: &Found<'_, '_>,
@@ -54,7 +54,7 @@ impl Target {
         let upstream =
             path::upstream_path(handling, &service.path, &plain.path, plain.matched, route.strip_path);
         let path_and_query = path_and_query(asked, &upstream)?;
-        // HTTP/1.0 may come without a Host; what we send upstream, and what headers and events say, may not.
+        // HTTP/1.0 requests may have no Host, but the request to the upstream, headers and events must have one.
         let replaces_host = !route.preserve_host || host.is_empty();
         if host.is_empty() {
             host = address_as_host(local);
@@ -149,7 +149,7 @@ impl Routed {
             },
         );
         if body.size_hint().exact().is_none() {
-            // hyper would send a GET without it.
+            // Otherwise hyper would send a GET without its body.
             head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let mut request = Request::new(body);
@@ -168,7 +168,7 @@ pub(super) fn address_as_host(address: IpAddr) -> String {
     }
 }
 
-/// The upstream's target: the client's own bytes where the path is unchanged.
+/// The upstream's target: the client's own bytes if the path is unchanged.
 fn path_and_query(original: &PathAndQuery, path: &str) -> Option<PathAndQuery> {
     if original.path() == path {
         return Some(original.clone());

@@ -1,7 +1,7 @@
-//! Sending a request once more.
+//! Sending a request a second time.
 //!
-//! hyper takes a request's headers when it writes them, and a copy of each would cost every request for the sake of the few that have to
-//! be repeated. So the connection keeps the bytes of the head that it was last given, and a request is read from them when one is needed.
+//! hyper consumes a request's headers when it writes them. Copying them would cost every request something, although few have to be repeated. So
+//! the connection keeps the bytes of the last head, and the request is parsed from them if it is needed.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
@@ -9,10 +9,10 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use super::wire::Wire;
 use crate::body::request::UpstreamBody;
 
-/// More than a request that the gateway takes may have, with those that it adds.
+/// More than any request has: the most that the gateway accepts, and those that it adds.
 const MAX_HEADERS: usize = 512;
 
-/// What is kept of a request beside its head. Only one whose body is here can be sent once more.
+/// What is kept of a request besides its head. It can be sent again only if its whole body is here.
 pub(super) struct Again {
     body: Option<Bytes>,
     is_idempotent: bool,
@@ -24,7 +24,7 @@ impl Again {
         Some(Self { body: body.clone(), is_idempotent: request.method().is_idempotent() })
     }
 
-    /// Whether doing it twice is as good as doing it once.
+    /// Whether its method may be repeated.
     pub fn may_be_repeated(&self) -> bool {
         self.body.is_none() && self.is_idempotent
     }

@@ -1,4 +1,4 @@
-//! Why an upstream gave no head, in the two kinds that the outcome table rests on.
+//! Why an upstream gave no head, in the two kinds that the outcome table distinguishes.
 
 use event::UnknownReason;
 
@@ -21,17 +21,17 @@ pub(crate) enum Failure {
 pub(crate) enum Unsent {
     /// The service's name does not resolve.
     NameResolution,
-    /// No address of the service takes connections.
+    /// No address of the service accepts connections.
     Connect,
     /// No connection within the service's timeout.
     ConnectTimeout,
-    /// The connection was at its end, or had bytes that no request asked for, before anything was written.
+    /// Before anything was written, the connection was closed or had bytes that no request asked for.
     Closed,
-    /// The client's body ended early or stood still before anything was written.
+    /// Before anything was written, the client's body ended early or made no progress for too long.
     Body(Lost),
 }
 
-/// What became of a request that was sent, in part or whole.
+/// Why a request that was sent, in part or whole, has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Lost {
     /// The connection ended or was reset.
@@ -49,13 +49,13 @@ pub(crate) enum Lost {
     /// The client's body ended early.
     #[error("the client's body broke off")]
     BodyBroken,
-    /// The client's body stood still for too long.
-    #[error("the client's body stood still for too long")]
+    /// The client's body made no progress for too long.
+    #[error("the client's body made no progress for too long")]
     BodyStalled,
 }
 
 impl Lost {
-    /// What an event says of it.
+    /// The reason in the event.
     pub fn reason(self) -> UnknownReason {
         match self {
             Self::Reset => UnknownReason::UpstreamReset,
@@ -64,7 +64,7 @@ impl Lost {
         }
     }
 
-    /// Whether it is the client's doing.
+    /// Whether the client caused it.
     pub fn is_the_clients(self) -> bool {
         matches!(self, Self::BodyBroken | Self::BodyStalled)
     }

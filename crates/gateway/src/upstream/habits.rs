@@ -1,18 +1,18 @@
-//! What an upstream has shown of when it closes the connections that are kept to it.
+//! What is known about when an upstream closes kept connections.
 //!
-//! A request that crosses such a close on the wire is lost, and if it matched a rule its outcome is unknown. So what was seen twice is
-//! expected a third time: an age at which idle connections are closed, or a number of answers after which a connection is.
+//! A request that is sent just when the upstream closes the connection is lost, and if it matched a rule its outcome is unknown. So what was
+//! seen twice is expected again: an idle time after which the upstream closes connections, or a number of answers after which it closes one.
 
 use std::time::{Duration, Instant};
 
 /// A connection that is closed within this time of its last answer was closed because of that answer, not because it was idle.
 const AT_ONCE: Duration = Duration::from_millis(10);
-/// A connection that is open for so long after an answer was not closed because of it.
+/// A connection that is still open this long after an answer was not closed because of it.
 const STAYS: Duration = Duration::from_millis(500);
-/// What is not seen again for so long is forgotten: the upstream may have another configuration by now.
+/// What is not seen again for this long is forgotten: the upstream may have another configuration by now.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// Of one upstream.
+/// What is known about one upstream.
 #[derive(Debug, Default)]
 pub(crate) struct Habits {
     last: Option<Closed>,
@@ -41,7 +41,7 @@ impl<T: Copy> Shown<T> {
 }
 
 impl Habits {
-    /// The upstream closed a connection that had given so many answers and been idle for so long.
+    /// Notes that the upstream closed a connection after this number of answers and this idle time.
     pub fn closed(&mut self, now: Instant, idle: Duration, answers: u32) {
         let Some(last) = self.last.replace(Closed { idle, answers }) else { return };
         if idle < AT_ONCE {
@@ -49,13 +49,13 @@ impl Habits {
                 self.answers = Some(Shown { limit: answers, seen: now });
             }
         } else if last.idle >= AT_ONCE && alike(last.idle, idle) {
-            // A restart closes connections of every age at once: two that are alike by chance do not raise what is known.
+            // A restart of the upstream closes connections of every age at once, so two equal ages by chance must not raise a known limit.
             let known = Shown::still(self.idle, now).unwrap_or(idle);
             self.idle = Some(Shown { limit: known.min(idle).min(last.idle), seen: now });
         }
     }
 
-    /// A connection that has given so many answers and been idle for so long is open still: what says otherwise does not hold.
+    /// Notes that a connection is still open after this number of answers and this idle time: lower limits are wrong.
     pub fn stayed(&mut self, idle: Duration, answers: u32) {
         if self.answers.is_some_and(|shown| answers >= shown.limit && idle >= STAYS) {
             self.answers = None;

@@ -1,4 +1,4 @@
-//! The name that is asked for within TLS.
+//! The server name that is asked for in TLS.
 
 use dialing::tls::Trouble;
 use http::header::HOST;
@@ -8,9 +8,9 @@ use rustls_pki_types::ServerName;
 
 use crate::service::Service;
 
-/// The name that is asked for within TLS, where it is not the destination's own: that of the request, with `preserve_host`. As in Kong, a
-/// connection is for the host that its requests are for. What a client can choose with it is the certificate that its own requests are
-/// sent under: no other request takes that connection.
+/// The server name that is asked for in TLS if it is not the destination's own: that of the request, with `preserve_host`. As in Kong, a
+/// connection is then for one host. A client can thereby choose the certificate of the connection for its own requests only: requests for other
+/// hosts do not use that connection.
 pub(super) type Name = Option<ServerName<'static>>;
 
 /// The name for a request with these headers.

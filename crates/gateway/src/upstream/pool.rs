@@ -28,14 +28,14 @@ use crate::destination::{Destination, DestinationId};
 use crate::service::Service;
 use crate::stats::CoreStats;
 
-/// An idle connection older than this is not used again: many servers close theirs after five seconds, and a request that crosses
-/// the close on the wire has an unknown outcome.
+/// An idle connection older than this is not used again: many servers close theirs after five seconds, and a request that is sent just then has
+/// an unknown outcome.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
-/// Idle connections that a core keeps to one destination; one more is closed.
+/// The most idle connections that a core keeps to one destination; one more is closed.
 const MAX_IDLE: usize = 256;
 /// How long a connection from the pool may take to become ready.
 const READY_WITHIN: Duration = Duration::from_millis(10);
-/// How often idle connections are looked through.
+/// How often idle connections are checked.
 const REAP_EVERY: Duration = Duration::from_secs(1);
 
 /// The idle connections of one core.
@@ -43,17 +43,17 @@ pub(crate) struct Pool {
     pub(super) kept: RefCell<HashMap<DestinationId, Kept>>,
     stats: Arc<CoreStats>,
     failures: Throttle,
-    /// Those that the whole process knows.
+    /// The addresses that the whole process knows.
     names: Names,
 }
 
 /// What is kept of one destination.
 pub(super) struct Kept {
-    /// Gone when no generation and no request leads there any more.
+    /// Expires when no generation and no request leads there any more.
     destination: Weak<Destination>,
     idle: Vec<Idle>,
     pub(super) habits: Rc<RefCell<Habits>>,
-    /// The core's own settings of TLS there, with the sessions that it can resume.
+    /// The core's own TLS settings for it, with the sessions that it can resume.
     tls: Option<Arc<ClientConfig>>,
 }
 
@@ -77,13 +77,13 @@ pub(crate) struct Lease {
     pool: Rc<Pool>,
     /// When it was taken, or made.
     pub(super) since: Instant,
-    /// Of the request that it was asked.
+    /// The progress of the request that was sent on it.
     pub(super) progress: Option<Rc<Progress>>,
 }
 
 impl Lease {
-    /// Gives the connection back. If its request is still being sent after its answer, it goes on by itself, for as long as the upstream
-    /// takes it and the client brings it.
+    /// Gives the connection back. If its request is still being sent when its answer has ended, that goes on, as long as the upstream reads and
+    /// the client sends.
     pub fn finish(self) {
         if self.progress.as_ref().is_some_and(|progress| progress.is_sending()) {
             return;
@@ -101,7 +101,7 @@ impl Lease {
         let destination = &self.service.destination;
         let idle = &mut kept.entry(destination.id()).or_insert_with(|| Kept::of(destination)).idle;
         if idle.len() >= MAX_IDLE && destination.tls.is_some() {
-            // With `preserve_host` clients choose for whom a connection is: what nobody asks for again makes room.
+            // With `preserve_host`, clients choose the name of a connection. The oldest one is dropped to make room.
             idle.remove(0);
         }
         if idle.len() < MAX_IDLE {
@@ -115,7 +115,7 @@ impl Pool {
         Rc::new(Self { kept: RefCell::default(), stats, failures: Throttle::new(), names })
     }
 
-    /// Closes idle connections that have grown too old or lead where nothing is sent any more, for as long as the core lives.
+    /// Closes idle connections that are too old or whose destination is no longer used, as long as the core lives.
     pub async fn reap(self: Rc<Self>) {
         let mut ticks = tokio::time::interval(REAP_EVERY);
         loop {
@@ -135,7 +135,7 @@ impl Pool {
         }
     }
 
-    /// The youngest idle connection that is still open and ready, and that the upstream is not likely to close.
+    /// The most recently used idle connection that is still open and ready, and that the upstream will probably not close now.
     pub(super) async fn take(
         self: &Rc<Self>,
         mut now: Instant,
@@ -151,7 +151,7 @@ impl Pool {
             if sender.is_ready() {
                 return Some(self.lease(now, service, sender, wire));
             }
-            // One that still sends the body of a request that was answered early is not worth waiting for.
+            // Do not wait for a connection that is still sending the body of a request that was answered early.
             let ready = tokio::time::timeout(READY_WITHIN, sender.ready()).await;
             now = Instant::now();
             if matches!(ready, Ok(Ok(()))) {
@@ -170,7 +170,7 @@ impl Pool {
         Lease { sender, wire, service: service.clone(), pool: self.clone(), since, progress: None }
     }
 
-    /// What the upstream is likely to close stays: how it does so shows whether it still does.
+    /// A connection that the upstream will probably close stays in the pool: when it is closed, that shows whether the habit still holds.
     fn pop(&self, now: Instant, destination: DestinationId, name: &Name) -> Option<Idle> {
         let mut kept = self.kept.borrow_mut();
         let Kept { idle, habits, .. } = kept.get_mut(&destination)?;
@@ -207,13 +207,13 @@ impl Pool {
             .await
             .map_err(|_| Unsent::Connect)?;
         tokio::task::spawn_local(async move {
-            // Its error reaches the request that waits for an answer on it.
+            // The request that waits for an answer on it gets its error.
             let _ = connection.await;
         });
         Ok(self.lease(Instant::now(), service, sender, wire))
     }
 
-    /// TLS on a connection that was made for this name, if TLS is spoken there; within what is left of the service's timeout.
+    /// Starts TLS on a connection for this name, if the destination uses TLS, within the rest of the service's timeout.
     async fn secured(
         &self,
         service: &Service,
@@ -235,7 +235,7 @@ impl Pool {
         })
     }
 
-    /// Says in a log line why there is no TLS, and what to do; at most once a second, whatever the failures are.
+    /// Writes a log line that says why the TLS handshake failed and what to do; at most one a second.
     pub(super) fn insecure(&self, service: &Service, trouble: &Trouble) {
         if let Some(times) = self.failures.happened() {
             let Destination { host, port, .. } = &*service.destination;
@@ -247,8 +247,8 @@ impl Pool {
         }
     }
 
-    /// A stream to the service, and what is left of its timeout. The wait for its name has a bound of its own; the service's timeout is for
-    /// connecting alone, TLS included.
+    /// Connects to the service. Returns the stream and the rest of the timeout. Looking up the name has its own limit; the service's timeout is
+    /// only for connecting, including TLS.
     async fn dial(&self, service: &Service) -> Result<(TcpStream, Duration), Unsent> {
         let Destination { host, port, .. } = &*service.destination;
         let addresses = match dialing::literal(host) {
@@ -267,7 +267,7 @@ impl Pool {
         Ok((stream, service.connect_timeout.saturating_sub(began.elapsed())))
     }
 
-    /// Says in the log why nothing was sent; at most once a second, whatever the failures are.
+    /// Writes a log line that says why nothing was sent; at most one a second.
     fn unsent(&self, service: &Service, error: &(dyn std::error::Error + 'static), what: &str) {
         if let Some(times) = self.failures.happened() {
             let Destination { host, port, .. } = &*service.destination;
@@ -275,7 +275,7 @@ impl Pool {
         }
     }
 
-    /// The failure, said in the log; what a client did is not worth a line.
+    /// Returns the failure, with a log line unless the client caused it.
     pub(super) fn failed(&self, service: &Service, lost: Lost, error: Option<&hyper::Error>) -> Failure {
         if !lost.is_the_clients()
             && let Some(times) = self.failures.happened()

@@ -1,4 +1,4 @@
-//! How far a request has got on its way to the upstream.
+//! How much of a request has been sent to the upstream.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use super::failure::Lost;
 use super::wire::Wire;
 use crate::service::Service;
 
-/// How far a request has got; shared by who asks, its body and its timers.
+/// How much of a request has been sent; shared by the caller, the request's body and its timers.
 pub(crate) struct Progress {
     sent: Cell<bool>,
     sending: Cell<bool>,
@@ -18,7 +18,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Of a request that arrived at this time.
+    /// For a request that arrived at this time.
     pub fn new(started: Instant) -> Rc<Self> {
         Rc::new(Self {
             sent: Cell::new(false),
@@ -29,12 +29,12 @@ impl Progress {
         })
     }
 
-    /// Nothing of it was sent after all.
+    /// Notes that nothing of it was sent after all.
     pub(super) fn is_unsent(&self) {
         self.sent.set(false);
     }
 
-    /// What became of the client's body, if it broke off.
+    /// How the client's body broke off, if it did.
     pub(super) fn broken(&self) -> Option<Lost> {
         self.broken.get()
     }
@@ -49,13 +49,13 @@ impl Progress {
         self.sent.get()
     }
 
-    /// The body's last piece was handed over.
+    /// Notes that the body's last piece was passed on.
     pub fn body_ended(&self) {
         self.sending.set(false);
         self.last.set(Instant::now());
     }
 
-    /// The client's body broke off, or stood still for too long.
+    /// Notes that the client's body broke off, or made no progress for too long.
     pub fn body_broke(&self, how: Lost) {
         self.broken.set(Some(how));
     }
@@ -70,8 +70,8 @@ impl Progress {
 
     /// What is left of the timeout that applies now; `None` if it has passed.
     ///
-    /// The write timeout runs only while bytes wait for the upstream, and the read timeout only when it has all of them. In between it is
-    /// the client that is waited for, whose patience is its body's matter: nothing is due before another timeout could be.
+    /// The write timeout runs only while bytes wait for the upstream, and the read timeout only after it has all of them. In between, the client
+    /// is waited for; the body has its own timer for that, so no timeout applies here.
     pub fn remaining(&self, service: &Service) -> Option<Duration> {
         if !self.sent.get() {
             // The connection's own timeout applies.

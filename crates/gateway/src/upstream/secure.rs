@@ -14,22 +14,22 @@ use super::failure::Unsent;
 use super::stream::{Socket, Stream};
 use crate::destination::Tls;
 
-/// Sessions that a core can resume at one destination: eight for each name that is asked for there, of which there are several only with
-/// `preserve_host`.
+/// The most sessions that a core can resume at one destination: eight for each server name. Only with `preserve_host` does a destination have
+/// several names.
 const SESSIONS: usize = 256;
 
-/// A core's own settings for a destination, with its own cache of sessions: no other core waits for it, and no session of another
-/// destination, whose certificate was perhaps not verified, is resumed.
+/// A core's own settings for a destination, with its own cache of sessions. So cores do not wait for each other, and a session of another
+/// destination, whose certificate may not have been verified, is never resumed.
 pub(super) fn of_core(tls: &Tls) -> Arc<ClientConfig> {
     let mut config = (*tls.config).clone();
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Arc::new(config)
 }
 
-/// TLS on a connection that was made for this name, within a time.
+/// The TLS handshake on a connection for this name, with a time limit.
 ///
 /// # Errors
-/// If there is none: what that means for the request, and why it is so.
+/// If it fails: what that means for the request, and why it failed.
 pub(super) async fn handshake(
     config: Arc<ClientConfig>,
     name: ServerName<'static>,

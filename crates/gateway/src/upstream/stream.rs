@@ -1,9 +1,9 @@
 //! The bytes of a connection to an upstream, in the clear or over TLS.
 //!
-//! The outcome table rests on what the *kernel* took and on what came that no request asked for. In the clear both can be read off the
-//! socket. Over TLS a write may be taken by the session and not by the kernel, and bytes on the socket need not be an answer: servers send
-//! tickets for later sessions whenever they like. So beneath TLS a [`Socket`] notes what the kernel took and where one record ends and
-//! the next begins, and what came unasked is given to the session before it is judged.
+//! The outcome table depends on what the *kernel* has accepted, and on bytes that came although no request asked for them. Without TLS, the
+//! socket shows both. With TLS, the session may have accepted a write that the kernel has not, and bytes on the socket need not be an answer:
+//! servers send tickets for later sessions at any time. So under TLS a [`Socket`] notes what the kernel accepted and where one record ends and
+//! the next begins, and unasked bytes go through the session before they are judged.
 
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::mem::MaybeUninit;
@@ -15,28 +15,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// Reads of what came unasked over TLS; with more the connection is not used. A server has no reason to send so much.
+/// The most reads of unasked bytes over TLS; with more of them the connection is not used. A server has no reason to send so much.
 const MAX_LOOKS: usize = 16;
 
-/// A connection's bytes.
+/// The byte stream of a connection.
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<Socket>>),
 }
 
-/// What became of a write, or of a flush over TLS.
+/// The result of a write, or of a flush over TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sent {
-    /// Bytes left, or may leave whatever happens next.
+    /// Whether bytes were sent, or may be sent whatever happens next.
     pub accepted: bool,
-    /// The kernel took bytes.
+    /// Whether the kernel accepted bytes.
     pub moved: bool,
-    /// Bytes wait for the kernel to take more.
+    /// Whether bytes wait until the kernel accepts more.
     pub waits: bool,
 }
 
 impl Stream {
-    /// What became of the write that has just ended so.
+    /// The result of the write that has just ended like this.
     pub fn sent(&mut self, ended: &Poll<io::Result<usize>>) -> Sent {
         let is_done = matches!(ended, Poll::Ready(Ok(_)));
         match self {
@@ -49,7 +49,7 @@ impl Stream {
         }
     }
 
-    /// What became of the flush that has just ended so; in the clear it says nothing.
+    /// The result of the flush that has just ended like this; `None` without TLS, where a flush says nothing.
     pub fn flushed(&mut self, ended: &Poll<io::Result<()>>) -> Option<Sent> {
         let Self::Tls(stream) = self else { return None };
         let accepted = std::mem::take(&mut stream.get_mut().0.took);
@@ -57,7 +57,7 @@ impl Stream {
         Some(Sent { accepted, moved: accepted || is_done, waits: ended.is_pending() })
     }
 
-    /// Whether the connection is at its end, or has bytes that no request asked for. Asks the kernel, and wakes nobody.
+    /// Whether the connection is closed, or has bytes that no request asked for. Asks the kernel and wakes no task.
     pub fn unasked(&mut self) -> Option<io::Error> {
         match self {
             Self::Plain(stream) => {
@@ -74,7 +74,7 @@ impl Stream {
     }
 }
 
-/// Reads what is there past the reactor, so that hyper's interest in the socket stays as it is.
+/// Reads the waiting bytes without the reactor, so that hyper's interest in the socket does not change.
 fn unasked_over_tls(stream: &mut TlsStream<Socket>) -> Option<io::Error> {
     let (socket, session) = stream.get_mut();
     for _ in 0..MAX_LOOKS {
@@ -85,7 +85,7 @@ fn unasked_over_tls(stream: &mut TlsStream<Socket>) -> Option<io::Error> {
             Ok(_) => {}
         }
         match session.read_tls(&mut Direct(socket)) {
-            // A record whose rest is still to come may be anything, an answer too.
+            // A record that is not complete may be anything, even an answer.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 return (!socket.records.is_between()).then(unasked);
             }
@@ -152,11 +152,11 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// The socket beneath TLS.
+/// The socket under TLS.
 pub(crate) struct Socket {
     stream: TcpStream,
     records: Records,
-    /// The kernel took bytes since this was last asked for.
+    /// Whether the kernel has accepted bytes since the last check.
     took: bool,
 }
 
@@ -215,7 +215,7 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Reads from the kernel, without the reactor.
+/// Reads from the kernel without the reactor.
 struct Direct<'s>(&'s mut Socket);
 
 impl Read for Direct<'_> {
@@ -226,14 +226,14 @@ impl Read for Direct<'_> {
     }
 }
 
-/// Where in the sequence of TLS records what came so far ends. A record has a header of five bytes, of which the last two are the length
-/// of the rest.
+/// The position, within the sequence of TLS records, at which the bytes so far end. A record has a header of five bytes, whose last two are the
+/// length of the rest.
 #[derive(Debug, Default)]
 struct Records {
     header: [u8; Self::HEADER],
-    /// Of the header of the record that has begun.
+    /// How many bytes of the current record's header have come.
     known: usize,
-    /// Of the record that has begun, its header apart.
+    /// How many bytes of the current record are still missing, without its header.
     left: usize,
 }
 
