@@ -1,6 +1,6 @@
-//! Waits that grow: between two tries at something of ours that failed, a worker or a read of the store.
+//! Waits that grow, between two tries at something internal that failed: a worker, or a read of the store.
 //!
-//! Measured by the monotonic clock alone. For deliveries to endpoints see [`policy`](crate::policy).
+//! They are measured by the monotonic clock only. For deliveries to endpoints see [`policy`](crate::policy).
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// No failure yet.
+    /// Without any failure yet.
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, failures: 0 }
     }
 
-    /// How long to wait after one more failure.
+    /// Notes one more failure. Returns how long to wait after it.
     pub fn failed(&mut self) -> Duration {
         let doubled = self.first.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
         self.failures = self.failures.saturating_add(1);
@@ -30,7 +30,7 @@ impl Backoff {
         self.failures
     }
 
-    /// It worked: the next failure is the first one again.
+    /// Notes a success: the next failure counts as the first one again.
     pub fn worked(&mut self) {
         self.failures = 0;
     }

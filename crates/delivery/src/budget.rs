@@ -1,11 +1,11 @@
-//! What all workers of a process may hold at once, in bytes: one budget, so that endpoints that hang do not fill the memory.
+//! How many bytes all workers of a process may hold at the same time: one budget, so that endpoints that hang do not fill the memory.
 //!
-//! Half of the budget is shared out: every worker has an equal part of it for itself, so that those whose endpoints hang cannot keep the
-//! others waiting. The other half is common, first come, first served. A worker that holds nothing may always take one event, however
-//! large. So all of them together hold no more than the budget and one event each.
+//! Half of the budget is divided equally: every worker has a part for itself, so that workers whose endpoints hang cannot block the others. Any
+//! worker may use the other half, first come, first served. A worker that holds nothing may always take one event, however large. So together
+//! they hold at most the budget and one event each.
 //!
-//! An attempt is charged with [`COST`] times its event's facts: the facts themselves, the message that is rendered from them, and the body
-//! that is put around it.
+//! An attempt costs [`COST`] times the size of its event's facts: the facts themselves, the message that is rendered from them, and the body
+//! around it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -14,9 +14,9 @@ use event::Event;
 
 /// The budget of a process, in bytes.
 pub const BYTES: usize = 64 << 20;
-/// How many times an event's facts an attempt at it holds at most.
+/// An attempt holds at most this many times the size of its event's facts.
 pub const COST: usize = 3;
-/// What an attempt holds beside that, in bytes.
+/// What an attempt holds besides that, in bytes.
 const OVERHEAD: usize = 1_024;
 
 /// The budget; clones are the same one.
@@ -26,25 +26,25 @@ pub struct Budget(Arc<Pool>);
 #[derive(Debug)]
 struct Pool {
     size: i64,
-    /// What is left of the common half; less than nothing after an event that was larger than what was left.
+    /// What is left of the common half; negative after an event that was larger than the rest.
     common: AtomicI64,
     held: AtomicI64,
     shares: AtomicI64,
-    /// Shares that were refused something when they last asked.
+    /// The number of shares that were refused bytes when they last asked.
     waiting: AtomicI64,
 }
 
-/// A worker's part of the budget, given up when dropped.
+/// A worker's part of the budget, given back when dropped.
 #[derive(Debug)]
 pub struct Share {
     pool: Arc<Pool>,
     /// What the worker holds.
     held: Arc<AtomicI64>,
-    /// It was refused something when it last asked.
+    /// Whether it was refused bytes when it last asked.
     waits: AtomicBool,
 }
 
-/// What an event is charged with, given back when dropped.
+/// What an event costs, given back when dropped.
 #[derive(Debug)]
 pub struct Charge {
     pool: Arc<Pool>,
@@ -68,7 +68,7 @@ impl Budget {
         Self(Arc::new(Pool { size, common, held, shares, waiting: AtomicI64::new(0) }))
     }
 
-    /// A part for one more worker: everybody's becomes smaller.
+    /// A part for one more worker; the parts of the others become smaller.
     pub fn share(&self) -> Share {
         self.0.shares.fetch_add(1, Ordering::Relaxed);
         Share { pool: self.0.clone(), held: Arc::default(), waits: AtomicBool::new(false) }
@@ -79,14 +79,14 @@ impl Budget {
         u64::try_from(self.0.held.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
-    /// How many workers were refused something when they last asked.
+    /// How many workers were refused bytes when they last asked.
     pub fn waiting(&self) -> u64 {
         u64::try_from(self.0.waiting.load(Ordering::Relaxed)).unwrap_or(0)
     }
 }
 
 impl Share {
-    /// How many bytes of facts may be taken now, at least one; `None` while nothing may: until something is given back.
+    /// How many bytes of facts may be taken now, at least one. `None` if nothing may be taken before something is given back.
     pub fn affordable(&self) -> Option<usize> {
         let held = self.held.load(Ordering::Relaxed);
         let left = self.own_left(held) + self.pool.common.load(Ordering::Relaxed).max(0);
@@ -95,7 +95,7 @@ impl Share {
         may.then(|| (usize::try_from(left).unwrap_or(0) / COST).max(1))
     }
 
-    /// One worker alone asks.
+    /// Only one worker asks.
     fn note(&self, waits: bool) {
         if self.waits.swap(waits, Ordering::Relaxed) != waits {
             self.pool.waiting.fetch_add(if waits { 1 } else { -1 }, Ordering::Relaxed);
@@ -109,7 +109,7 @@ impl Share {
         Some(Allowance { facts, charge: self.take(signed(facts.saturating_mul(COST))) })
     }
 
-    /// Takes what an event costs, whether it is there or not.
+    /// Takes the cost of an event, even if the budget does not have it.
     pub fn charge(&self, event: &Event) -> Charge {
         self.take(signed(facts(event).saturating_mul(COST).saturating_add(OVERHEAD)))
     }
@@ -143,7 +143,7 @@ impl Drop for Charge {
     }
 }
 
-/// Room for what is about to be read. Given back when dropped: when that is here, and before it is charged.
+/// Room for events that are about to be read. Given back when dropped, which is after they were read and before they are charged.
 #[derive(Debug)]
 pub struct Allowance {
     /// At least one byte of facts.

@@ -17,7 +17,7 @@ use crate::worker::{BuildError, Config, Counts, Deps, Handle, WorkerState};
 pub struct Deliveries {
     deps: Deps,
     workers: Mutex<Workers>,
-    /// Set when what runs them has ended.
+    /// Whether the thread that runs them has ended.
     lost: AtomicBool,
 }
 
@@ -25,9 +25,9 @@ pub struct Deliveries {
 struct Workers {
     running: BTreeMap<SubscriptionId, Running>,
     tasks: JoinSet<()>,
-    /// What those had counted that were stopped: their successors count on.
+    /// The counts of stopped workers, with which the next ones go on.
     counted: HashMap<SubscriptionId, Counts>,
-    /// Once the process drains nobody is started any more.
+    /// Whether the process drains: then no worker is started any more.
     drains: bool,
 }
 
@@ -66,7 +66,7 @@ impl Deliveries {
         if let Some(running) = workers.running.get(&config.subscription.id) {
             return Ok(running.handle.clone());
         }
-        // Those that were stopped.
+        // Drop the tasks of stopped workers.
         while workers.tasks.try_join_next().is_some() {}
         let (signal, drain) = drain();
         let (supervisor, handle) = Supervisor::build(config, self.deps.clone(), drain)?;
@@ -78,8 +78,8 @@ impl Deliveries {
         Ok(handle)
     }
 
-    /// Stops the workers of these subscriptions: they begin nothing more, and what is under way may take until `deadline`; what came of it
-    /// is noted, and what is cut off is repeated by whoever comes after them. When this returns none of them does anything any more.
+    /// Stops the workers of these subscriptions: they start no attempt any more, and those under way may take until `deadline`. Results are
+    /// noted; attempts that are cut off are repeated by the next worker. When this returns, none of these workers does anything any more.
     pub async fn stop(&self, ids: &[SubscriptionId], deadline: Instant) {
         let stopped: Vec<Running> = {
             let mut workers = self.workers();
@@ -91,13 +91,13 @@ impl Deliveries {
             let ended = state.wait_for(WorkerState::is_final);
             if tokio::time::timeout_at(deadline + STALLED_AFTER, ended).await.is_err() {
                 task.abort();
-                // It ends where it waits next, and it does nothing but wait.
+                // An aborted task ends at its next await, and it does nothing but wait.
                 while !task.is_finished() {
                     tokio::task::yield_now().await;
                 }
                 tracing::error!(
                     subscription = handle.subscription().0,
-                    "the store does not answer: what came of a worker's last deliveries could not be noted; they will be repeated"
+                    "the store does not answer: the results of a worker's last deliveries could not be stored; they will be repeated"
                 );
             }
             drop(state);
@@ -105,8 +105,8 @@ impl Deliveries {
         }
     }
 
-    /// Stops the workers of subscriptions that have ended: nobody is owed anything by what is under way, so it is cut off. What they had counted
-    /// goes with them.
+    /// Stops the workers of subscriptions that have ended. Attempts under way are cut off, because nobody is owed their events any more. Their
+    /// counts are dropped.
     pub async fn end(&self, ids: &[SubscriptionId]) {
         self.stop(ids, Instant::now()).await;
         let mut workers = self.workers();
@@ -115,7 +115,7 @@ impl Deliveries {
         }
     }
 
-    /// What runs the workers has ended, and they with it: only a restart of the process helps.
+    /// Notes that the thread of the workers has ended, and the workers with it: only a restart of the process helps.
     pub fn lose(&self, cause: &str) {
         self.lost.store(true, Ordering::Relaxed);
         for handle in self.handles() {
@@ -123,7 +123,7 @@ impl Deliveries {
         }
     }
 
-    /// Whether what runs the workers has ended although the process goes on.
+    /// Whether the thread of the workers has ended although the process goes on.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }
@@ -138,7 +138,7 @@ impl Deliveries {
         self.deps.sinks.waiting()
     }
 
-    /// How many workers may read nothing more before something of the budget is given back.
+    /// How many workers cannot read more events until a part of the budget is given back.
     pub fn workers_waiting(&self) -> u64 {
         self.deps.budget.waiting()
     }
@@ -153,8 +153,8 @@ impl Deliveries {
         self.workers().running.values().map(|running| running.handle.clone()).collect()
     }
 
-    /// Begins nothing more, waits for what is under way up to `deadline` and notes what came of it. What a store that hangs has not
-    /// taken [`STALLED_AFTER`] later is dropped: those deliveries are repeated.
+    /// Starts no attempt any more, waits until `deadline` for those under way, and notes their results. If a hanging store has not taken results
+    /// [`STALLED_AFTER`] later, they are dropped and those deliveries are repeated.
     pub async fn drain(&self, deadline: Instant) {
         let mut tasks = {
             let mut workers = self.workers();
@@ -166,7 +166,7 @@ impl Deliveries {
         if tokio::time::timeout_at(deadline + STALLED_AFTER, all_ended).await.is_err() {
             tracing::error!(
                 workers = tasks.len(),
-                "the store does not answer: the last deliveries could not be noted; they will be repeated"
+                "the store does not answer: the results of the last deliveries could not be stored; they will be repeated"
             );
         }
     }

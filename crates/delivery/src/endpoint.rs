@@ -1,4 +1,4 @@
-//! An endpoint's URL, parsed once: what is vetted is what is dialled.
+//! The URL of an endpoint, parsed once, so that the address that is checked is the one that is dialled.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use url::{Host, Url};
 /// The longest URL of an endpoint, in bytes.
 pub const MAX_URL: usize = 2_048;
 
-/// The shortest value of a query that is looked for in an answer, in bytes: a shorter one may stand there by chance.
+/// The shortest value of a query that is removed from an answer, in bytes: a shorter one may be there by chance.
 const SHORTEST_SECRET: usize = 6;
 
 /// A webhook's URL in the parts that a sink needs.
@@ -22,7 +22,7 @@ const SHORTEST_SECRET: usize = 6;
 pub struct Endpoint {
     /// `http` or `https`.
     pub scheme: Scheme,
-    /// Whom to dial: never parsed again.
+    /// The host to dial; it is not parsed again.
     pub host: EndpointHost,
     /// Never 0.
     pub port: u16,
@@ -30,14 +30,14 @@ pub struct Endpoint {
     pub path: PathAndQuery,
     /// The `Host` header: the port only where it is not the scheme's own.
     pub authority: HeaderValue,
-    /// `Basic …`, of a URL with user info. Marked sensitive: never logged.
+    /// `Basic …`, from a URL with a user and password. Marked sensitive: never logged.
     pub authorization: Option<HeaderValue>,
 }
 
 /// How an endpoint is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scheme {
-    /// In the clear.
+    /// Without TLS.
     Http,
     /// Over TLS.
     Https,
@@ -52,10 +52,10 @@ pub enum EndpointHost {
     Name(String),
 }
 
-/// Why a text is no endpoint.
+/// Why a text is not an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// No URL at all.
+    /// It is not a URL.
     #[error("the endpoint is not a URL")]
     Url(#[source] url::ParseError),
     /// `ftp:`, `file:`, …
@@ -67,7 +67,7 @@ pub enum EndpointError {
     /// Nothing that could be resolved.
     #[error("the endpoint's host is not a valid name")]
     Host,
-    /// Nobody listens there.
+    /// The port is 0.
     #[error("an endpoint's port is not 0")]
     Port,
     /// Characters that no request line can carry.
@@ -106,7 +106,7 @@ impl std::str::FromStr for Endpoint {
 }
 
 impl Endpoint {
-    /// An answer of it as it is kept: without the values of its own query, which a page about an error may repeat.
+    /// An answer as it is stored: without the values of the URL's query, which an error page may repeat.
     pub fn without_query(&self, answer: Bytes) -> Bytes {
         let arguments = self.path.query().unwrap_or_default().split('&');
         let values = arguments.map(|argument| argument.split_once('=').map_or(argument, |(_, value)| value));
@@ -115,7 +115,7 @@ impl Endpoint {
         if values.is_empty() {
             return answer;
         }
-        // The longest first: one may be the begin of another.
+        // The longest first: one may be the beginning of another.
         values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
         let mut kept = Vec::with_capacity(answer.len());
         let mut rest = &answer[..];
@@ -164,7 +164,7 @@ fn host(url: &Url) -> Result<(EndpointHost, String), EndpointError> {
         Host::Ipv4(address) => (EndpointHost::Address(address.into()), address.to_string()),
         Host::Ipv6(address) => (EndpointHost::Address(address.into()), format!("[{address}]")),
         Host::Domain(name) => {
-            // One dot means the root. Behind two, a number is no address to the parser, and may be one to whoever resolves it.
+            // One dot at the end means the root. After two dots, the parser does not take a number for an address, but a resolver may.
             let name = name.strip_suffix('.').unwrap_or(name);
             if !is_name(name) {
                 return Err(EndpointError::Host);

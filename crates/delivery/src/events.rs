@@ -1,6 +1,6 @@
-//! Events that some worker holds, found by position: what several subscriptions read from the log at the same time is in memory once.
+//! Events that some worker holds, by position, so that an event which several subscriptions read at the same time is in memory once.
 //!
-//! Only weak references are kept: an event goes when the last worker lets it go.
+//! Only weak references are kept: an event is freed when the last worker drops it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -8,7 +8,7 @@ use event::{Event, Position};
 use foldhash::HashMap;
 use storage::{Reader, Result};
 
-/// References to events that are gone are looked for when there are so many more than at the last look.
+/// Dead references are removed when this many have been added since the last time.
 const SWEEP_AFTER: usize = 1_024;
 
 /// The events; clones share them.
@@ -18,12 +18,12 @@ pub struct Events(Arc<Mutex<Known>>);
 #[derive(Debug, Default)]
 struct Known {
     by_position: HashMap<Position, Weak<Event>>,
-    /// At how many references those that are gone are looked for.
+    /// The number of references at which dead ones are removed next.
     sweep_at: usize,
 }
 
 impl Events {
-    /// The event at a position: that which somebody holds, or else as the store has it.
+    /// The event at a position: the one that a worker holds, or else the one in the store.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -34,7 +34,7 @@ impl Events {
         Ok(reader.event_at(position)?.map(|event| self.share(event)))
     }
 
-    /// The event that somebody holds in the place of one that was read a moment ago; else this one.
+    /// The same event that another worker holds, if there is one; else this one, which was just read.
     pub fn share(&self, event: Event) -> Arc<Event> {
         let mut known = self.known();
         if let Some(held) = known.get(event.position) {

@@ -1,11 +1,11 @@
 //! Which endpoints may be called: the SSRF guard.
 //!
-//! Pure. The sink asks it about the address that it is about to dial, for every connection: a check at registration alone would not
-//! survive a change in DNS. All addresses of a name are judged, and one that is forbidden rejects them all. Errors name the rule and
-//! the remedy, never what a name resolved to.
+//! Pure. The sink asks it about the address that it is about to dial, for every connection: a check when a subscription is made would not help
+//! against a later change in DNS. All addresses of a name are checked, and a single forbidden one refuses them all. Errors name the rule and
+//! what to do, but never the addresses of a name.
 //!
-//! The metadata addresses of clouds are refused under every flag, in every spelling that carries an IPv4 address inside an IPv6 one.
-//! Other link-local addresses, where clouds and orchestrators put more services of this kind, are opened by a CIDR alone.
+//! The metadata addresses of clouds are refused under every flag, in every spelling that carries an IPv4 address inside an IPv6 one. Other
+//! link-local addresses, where clouds and orchestrators put more services of this kind, are allowed only by a CIDR.
 
 mod address;
 mod allow;
@@ -43,7 +43,7 @@ pub fn possible(host: &EndpointHost) -> Result<(), Blocked> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("the endpoint's {subject} is {rule}; {remedy}", subject = self.subject(), remedy = self.remedy())]
 pub struct Blocked {
-    /// The rule that it fell under.
+    /// The rule that forbids it.
     pub rule: Rule,
     subject: Subject,
 }
@@ -99,7 +99,7 @@ impl Blocked {
     }
 }
 
-/// The rules, by the ranges that they refuse.
+/// The rules; each forbids some ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// A cloud's metadata service: hands out credentials.
@@ -118,12 +118,12 @@ pub enum Rule {
     Unspecified,
     /// 224/4, ff00::/8.
     Multicast,
-    /// Documentation, benchmarks, protocol assignments, tunnels: nothing that is routed to one host.
+    /// Documentation, benchmarks, protocol assignments, tunnels: no address of a single host.
     Reserved,
 }
 
 impl Rule {
-    /// Whether `--allow-private-endpoints` opens it.
+    /// Whether `--allow-private-endpoints` allows it.
     fn opens_with_private(self) -> bool {
         match self {
             Self::Loopback | Self::Private | Self::Shared | Self::Internal => true,

@@ -4,10 +4,11 @@
 //! * [`endpoint`] and [`guard`]: where deliveries may go.
 //! * [`policy`]: when to try again, when to give up.
 //! * [`window`]: completion out of order, and order within a key.
-//! * [`worker`]: one actor per subscription; [`deliveries`] has all of them and keeps them alive; [`budget`]: what they may hold at once.
-//! * [`sink`]: the port to targets, a kind each; the `sinks` crate has the ones we have.
+//! * [`worker`]: one actor per subscription; [`deliveries`] has all of them and restarts those that fail; [`budget`]: how much they may hold at
+//!   the same time.
+//! * [`sink`]: the port to targets, one kind each; the crate `sinks` has the ones that exist.
 //!
-//! Knows no sockets, files or wall clock.
+//! This crate knows no sockets, files or wall clock.
 
 pub mod backoff;
 pub mod budget;

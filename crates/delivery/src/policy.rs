@@ -1,8 +1,8 @@
 //! When a delivery is tried again, and when it is given up.
 //!
-//! Pure: how often was tried goes in with the time and a random number, what to do comes out. The default policy is patient: every
-//! failure is tried again for three days, because an endpoint that answers 404 during a bad deployment is still owed its events. What is
-//! final is for the sink to say ([`Verdict`](crate::sink::Verdict)), and it is so only for the delivery that was tried.
+//! Pure: from the number of attempts, the time and a random number follows what to do. The default policy is patient: after every failure it
+//! tries again, for three days, because an endpoint that answers 404 during a bad deployment is still owed its events. The sink decides whether
+//! a failure is final ([`Verdict`](crate::sink::Verdict)), and that holds only for this one delivery.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The longest wait that an endpoint may ask for.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
-/// How far jitter moves a wait, as a part of it.
+/// How far jitter moves a wait, as a fraction of the wait.
 pub const JITTER: f64 = 0.1;
 
-/// The waits of the patient policy behind the first failed attempt; the last one repeats.
+/// The waits of the patient policy after the first failed attempt; the last one repeats.
 const PATIENT: [Duration; 7] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
@@ -33,7 +33,7 @@ const PATIENT: [Duration; 7] = [
 pub struct Policy {
     /// Waits between attempts; the last one repeats.
     pub waits: Vec<Duration>,
-    /// Given up this long after the first attempt.
+    /// The delivery is given up this long after the first attempt.
     pub give_up_after: Duration,
 }
 
@@ -53,7 +53,7 @@ pub enum Next {
     Exhausted,
 }
 
-/// An attempt that failed, as far as the policy must know of it.
+/// What the policy needs to know about a failed attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Failed {
     /// How many attempts were made so far, with this one.
@@ -62,20 +62,20 @@ pub struct Failed {
     pub since: Stamp,
     /// When this one ended.
     pub now: Stamp,
-    /// When it was due, if it was made before that: a start or a change of the subscription tries what waits at once.
+    /// When it was due, if it was made earlier: after a start or a change of the subscription, waiting deliveries are tried at once.
     pub due: Option<Stamp>,
-    /// How long the endpoint asks to be left alone.
+    /// The wait that the endpoint asked for.
     pub asked: Option<Duration>,
 }
 
 impl Policy {
     /// When to try again after an attempt that failed. `jitter` is from -1 to 1.
     ///
-    /// An attempt that was made before its time changes nothing of the plan: the next one is when that one was due. However many of them
-    /// there were, the waits grow no faster than the delivery's age allows, so that no restart makes an endpoint wait longer.
+    /// An attempt before its time does not change the plan: the next one is at the time at which that one was due. Even with many of them, the
+    /// waits grow no faster than the delivery's age allows, so restarts never make an endpoint wait longer.
     ///
-    /// An endpoint that asked for a longer wait than the policy's gets it, except where the delivery would run out of time: then its last
-    /// attempt is at the end of that time.
+    /// If the endpoint asked for a longer wait than the policy's, it gets it, unless the delivery would be given up before: then the last
+    /// attempt is at the end of its time.
     pub fn next(&self, failed: &Failed, jitter: f64) -> Next {
         let Failed { attempts, since, now, due, asked } = *failed;
         let end = since.plus(self.give_up_after);
@@ -93,7 +93,7 @@ impl Policy {
         (attempts.max(1) as usize - 1).min(self.waits.len().saturating_sub(1))
     }
 
-    /// How many waits, each as short as jitter makes it, a delivery of this age can have behind it.
+    /// The largest number of waits, each as short as jitter can make it, that fit into this age of a delivery.
     fn step_of_age(&self, age: Duration) -> usize {
         let mut left = age;
         let past = |wait: &&Duration| match left.checked_sub(wait.mul_f64(1.0 - JITTER)) {

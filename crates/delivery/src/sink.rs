@@ -1,8 +1,8 @@
-//! What reaches one kind of target: a job in, a report out.
+//! The port to targets of one kind: a job goes in, a report comes out.
 //!
-//! A sink is a kind of target, a [`Target`] one of them. The worker knows neither URLs nor requests: it hands over what is to be sent, and the
-//! target renders it, sends it, and says itself what the answer means for the delivery. `conformance` (feature of that name) is the suite that
-//! every sink must pass.
+//! A sink is a kind of target, and a [`Target`] is one of them. The worker knows neither URLs nor requests: it passes on what to send. The
+//! target renders and sends it, and decides what the answer means for the delivery. `conformance` (feature of that name) is the suite that every
+//! sink must pass.
 
 use std::error::Error;
 use std::future::Future;
@@ -27,7 +27,7 @@ pub trait Sink: Send + Sync + 'static {
     /// The protocols of the subscriptions that it serves.
     fn protocols(&self) -> &'static [Protocol];
 
-    /// Takes a subscription's target apart, once for each worker. Asks nobody.
+    /// Parses a subscription's target, once for each worker, without any I/O.
     ///
     /// # Errors
     /// If nothing could ever be sent there.
@@ -39,17 +39,17 @@ pub trait Sink: Send + Sync + 'static {
 
 /// One subscription's target.
 pub trait Target: Send + Sync + 'static {
-    /// Tries once. Never takes longer than the subscription's timeout, whatever is on the other side; never panics.
-    /// It may have the attempt wait for a free connection, and for the addresses of a name: then the timeout does not run.
+    /// Tries once. Never takes longer than the subscription's timeout, whatever is on the other side; never panics. It may wait for a free
+    /// connection and for the addresses of a name; meanwhile the timeout does not run.
     fn attempt(&self, job: Job) -> Pin<Box<dyn Future<Output = AttemptReport> + Send + '_>>;
 }
 
-/// Whom a target is opened for.
+/// The subscription that a target is opened for.
 #[derive(Clone, Debug)]
 pub struct To {
-    /// As the subscription has it; what it means is the sink's.
+    /// The subscription's endpoint; its meaning depends on the sink.
     pub endpoint: String,
-    /// How it wants its deliveries, and the names that stand in them.
+    /// The format of its deliveries, and the names in them.
     pub recipient: Recipient,
     /// How requests to AWS are signed.
     pub access: Option<Access>,
@@ -57,14 +57,14 @@ pub struct To {
     pub timeout: Duration,
 }
 
-/// What is to be sent.
+/// One thing to send.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// What.
+    /// What to send.
     pub content: Content,
     /// The wall clock, as the attempt begins.
     pub at: Timestamp,
-    /// The key of SNS signatures, if it is made.
+    /// The key of SNS signatures, if there is one yet.
     pub sns_key: Option<Arc<SnsKey>>,
 }
 
@@ -92,7 +92,7 @@ pub struct TargetError(#[from] pub Box<dyn Error + Send + Sync>);
 pub struct Sinks(Arc<[Arc<dyn Sink>]>);
 
 impl Sinks {
-    /// Each protocol is served by the first that has it.
+    /// For each protocol, the first sink that has it is used.
     pub fn new(sinks: impl IntoIterator<Item = Arc<dyn Sink>>) -> Self {
         Self(sinks.into_iter().collect())
     }
@@ -102,7 +102,7 @@ impl Sinks {
         self.0.iter().find(|sink| sink.protocols().contains(&protocol)).map(|sink| &**sink)
     }
 
-    /// How many attempts wait for a free connection now, of all of them.
+    /// How many attempts of all sinks wait for a free connection now.
     pub fn waiting(&self) -> usize {
         self.0.iter().map(|sink| sink.waiting()).sum()
     }
@@ -126,18 +126,18 @@ pub struct AttemptReport {
 /// What an attempt means for the delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was taken.
+    /// The endpoint accepted it.
     Delivered,
-    /// It is wanted neither now nor later.
+    /// The endpoint will never want it.
     Refused {
         /// In words for people.
         reason: String,
     },
     /// It may be tried again.
     Failed {
-        /// In words for people; nothing of what a name resolved to.
+        /// For people; without the addresses of a name.
         reason: String,
-        /// How long the target asked to be left alone.
+        /// The wait that the target asked for.
         wait: Option<Duration>,
     },
 }
@@ -155,9 +155,9 @@ pub enum Failure {
     Tls,
     /// The deadline passed.
     Timeout,
-    /// The connection broke before an answer, or what came is none.
+    /// The connection broke before an answer, or what came is not an answer.
     Broken,
-    /// Ours, not the endpoint's: the message could not be made.
+    /// A failure of Retrohook, not of the endpoint: the message could not be made.
     Internal,
 }
 

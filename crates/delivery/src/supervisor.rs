@@ -1,8 +1,8 @@
-//! Keeps the worker of a subscription alive: its end is noticed at once, and it is started again after a wait that grows.
+//! Keeps the worker of a subscription running: if it ends, that is noticed at once, and it is started again after a wait that grows.
 //!
-//! A worker that ended, by a panic or otherwise, leaves nothing that only it knew: its successor reads cursor and rows from the store
-//! and begins as after a start of the process ([`worker`](crate::worker)). What the dead one had queued at the writer is waited for
-//! first, so that the successor sees it. Its attempts under way end with it, and are repeated.
+//! Nothing is lost when a worker ends, by a panic or otherwise: the next one reads cursor and rows from the store and begins as after a start of
+//! the process ([`worker`](crate::worker)). It first waits for what the dead one had put into the writer's queue, so that it sees that, too.
+//! Attempts under way end with their worker, and are repeated.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +18,11 @@ use crate::drain::Drain;
 use crate::sink::Target;
 use crate::worker::{BuildError, Commands, Config, Deps, End, Handle, Shared, Worker, WorkerState};
 
-/// Before the first restart.
+/// The wait before the first restart.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// Between two restarts at most.
+/// The longest wait between two restarts.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// A worker that has lived for so long was well: its end is the first one again.
+/// If a worker ran this long, its end counts as the first one again.
 const WELL_AFTER: Duration = Duration::from_secs(60);
 
 /// One subscription's supervisor.
@@ -35,7 +35,7 @@ pub(crate) struct Supervisor {
     commands: Commands,
 }
 
-/// Why the supervisor waits no longer.
+/// Why a wait has ended.
 enum Waited {
     /// The time is over.
     Over,
@@ -44,7 +44,7 @@ enum Waited {
 }
 
 impl Supervisor {
-    /// Builds it with the handle of its worker, whichever that is at a time. Nothing happens before [`Supervisor::run`].
+    /// Builds it, with a handle that always leads to its present worker. Nothing runs before [`Supervisor::run`].
     ///
     /// # Errors
     /// If nothing could ever be sent to the subscription.
@@ -81,12 +81,12 @@ impl Supervisor {
         self.shared.set_state(last);
     }
 
-    /// A worker's life; the cause if it did not end in order.
+    /// Runs one worker to its end; the error is the cause if it did not end in order.
     async fn run_one(&self) -> Result<End, String> {
         let (config, target, deps) = (self.config.clone(), self.target.clone(), self.deps.clone());
         let commands = self.commands.clone().lock_owned().await;
         let worker = Worker::new(config, target, deps, self.drain.clone(), self.shared.clone(), commands);
-        // A set of one: it takes its task with it when the supervisor is dropped.
+        // A set with one task: dropping the supervisor also ends the task.
         let mut running = JoinSet::new();
         running.spawn(worker.run().in_current_span());
         match running.join_next().await {
@@ -96,7 +96,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits, and reads from the store what the next worker begins with.
+    /// Waits, and reads from the store the state with which the next worker begins.
     async fn restart(&mut self, cause: &str, backoff: &mut Backoff) -> Result<Waited, StoreError> {
         let wait = backoff.failed();
         self.shared.restarting(format!("its worker ended ({cause}) and is started again"));
@@ -125,7 +125,7 @@ impl Supervisor {
         }
     }
 
-    /// The subscription as it is once everything is durable that the dead worker had handed to the writer.
+    /// The subscription, read after everything is durable that the dead worker had passed to the writer.
     async fn reread(&self) -> Result<Subscription, StoreError> {
         self.deps.writer.transact(|_| Ok(())).await?;
         let (reader, id) = (self.deps.reader.clone(), self.config.subscription.id);
@@ -135,7 +135,7 @@ impl Supervisor {
         found.ok_or_else(|| StoreError::Damaged(format!("subscription {} is gone", id.0)))
     }
 
-    /// Waits, and refuses commands meanwhile.
+    /// Waits; commands that come meanwhile are refused.
     async fn pause(&mut self, wait: Duration) -> Waited {
         let over = tokio::time::sleep(wait);
         tokio::pin!(over);
@@ -152,7 +152,7 @@ impl Supervisor {
     }
 }
 
-/// What a task died of, in words.
+/// Why a task died, as a text.
 pub(crate) fn cause(error: JoinError) -> String {
     let Ok(panic) = error.try_into_panic() else { return "cancelled".into() };
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

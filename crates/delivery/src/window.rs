@@ -12,13 +12,13 @@ pub use keys::{Admit, Keys, Release};
 /// The most deliveries of a subscription that are in flight at once.
 pub const MAX_IN_FLIGHT: usize = 256;
 
-/// What of a subscription's events is settled: delivered, or in the care of a row.
+/// Which events of a subscription are settled: delivered, or covered by a row.
 ///
 /// Events are begun in order of position and settled in any order; the cursor follows the first that is not settled.
 #[derive(Clone, Debug, Default)]
 pub struct Window {
     cursor: Cursor,
-    /// Begun and not yet passed by `done_to`, in order.
+    /// Events that were begun and that `done_to` has not passed yet, in order.
     begun: VecDeque<(Position, Progress)>,
 }
 
@@ -29,7 +29,7 @@ enum Progress {
 }
 
 impl Window {
-    /// A window behind a cursor with nothing in between: recovery has settled what was.
+    /// A window after a cursor without a gap, because recovery has settled everything in it.
     pub fn new(at: Position) -> Self {
         Self { cursor: Cursor { dispatched_to: at, done_to: at }, begun: VecDeque::new() }
     }
@@ -57,12 +57,12 @@ impl Window {
         }
     }
 
-    /// Where the subscription stands.
+    /// The subscription's cursor.
     pub fn cursor(&self) -> Cursor {
         self.cursor
     }
 
-    /// How many events the window spans, settled ones behind an open one too.
+    /// How many events the window spans, including settled ones after an open one.
     pub fn span(&self) -> usize {
         self.begun.len()
     }

@@ -6,7 +6,7 @@
 //! | [`WireFormat::SnsRaw`] | the message | none |
 //! | [`WireFormat::StandardWebhooks`] | `{"type", "timestamp", "data": <the message>}`; a CloudEvents message as it is | `webhook-signature` |
 //!
-//! The message of an exchange is what its rule's `format` makes of it; one that somebody published is its text. Where that is no JSON object
+//! The message of an exchange is what its rule's `format` makes of it; one that somebody published is its text. If the text is not a JSON object
 //! or array, the `data` of Standard Webhooks is a string.
 //!
 //! Every delivery, raw ones too, carries `x-retrohook-outcome`, `x-retrohook-event-id`, `x-retrohook-sequence`, `x-retrohook-attempt`
@@ -48,19 +48,19 @@ pub struct Outgoing {
     pub body: Bytes,
 }
 
-/// To whom and from where: what the wire needs of one subscription.
+/// What is needed of a subscription to make its deliveries.
 #[derive(Clone, Debug)]
 pub struct Recipient {
     /// How it wants its deliveries.
     pub format: WireFormat,
-    /// How it is reached: a structured message may have a text for it.
+    /// Its protocol: a structured message may have a text for it.
     pub protocol: Protocol,
-    /// The names that stand in them.
+    /// The names in its deliveries.
     pub names: sns::Names,
 }
 
 impl Recipient {
-    /// The request that does a job, signed as the format asks.
+    /// The request for a job, signed as the format requires.
     ///
     /// # Errors
     /// If there is no key to sign with.
@@ -140,7 +140,7 @@ fn headers_with(content_type: &'static str, agent: &'static str) -> HeaderMap {
     headers
 }
 
-/// The value of something that is written in ASCII: ids, ARNs, numbers. What is not is left out of the header.
+/// A header value from something in ASCII: ids, ARNs, numbers. Anything else gives an empty value.
 fn ascii(value: impl ToString) -> HeaderValue {
     HeaderValue::try_from(value.to_string()).unwrap_or(HeaderValue::from_static(""))
 }

@@ -1,20 +1,20 @@
 //! One actor per push subscription: from the event log to the endpoint.
 //!
 //! What is durable, and what makes it so:
-//! * `dispatched_to` is committed before the calls of the events up to it; `done_to` follows in a later commit, together with the rows
-//!   and the recorded attempts of what it passes. After a crash every position in between that has neither a row nor a recorded
-//!   success is attempt 2 ([`recovery`]).
-//! * A row exists for whatever takes over a second, waits for a retry, waits behind another of its key or is dead. While a row's
-//!   attempt is under way it is a retry at the end of that attempt's deadline; so a crash repeats it.
-//! * Everything that has a row goes through one path ([`due`]), whether it came there a moment ago or before a restart. The path is
-//!   woken by a timer and a signal, and takes no input: a lost wake-up costs at most [`LOOK_EVERY`].
-//! * A store that is full, or fails to read, is asked again until it works; nothing is begun meanwhile. What stays unreadable while the rest
-//!   can be read is set aside ([`damage`]). A latched or closed store ends the worker. Nothing is lost either way: what was not committed is
-//!   delivered again.
-//! * A worker that ends in any other way has a successor in a moment (`supervisor`), which begins as after a start.
-//! * What a worker holds is paid for from the budget of all ([`budget`](crate::budget)): where it is spent, nothing more is read.
+//! * `dispatched_to` is committed before the calls of the events up to it; `done_to` follows in a later commit, together with the rows and
+//!   recorded attempts of the events that it passes. After a crash every position in between that has neither a row nor a recorded success is
+//!   attempt 2 ([`recovery`]).
+//! * A delivery has a row if it takes over a second, waits for a retry, waits behind another of its key, or is dead. While its attempt is under
+//!   way, the row says that a retry is due at the end of that attempt's deadline; so after a crash it is repeated.
+//! * All rows go through one path ([`due`]), whether they are new or from before a restart. A timer and a signal wake it, and it takes no input:
+//!   a lost wake-up costs at most [`LOOK_EVERY`].
+//! * If the store is full or cannot be read, the worker tries again until it works, and starts no attempt meanwhile. What stays unreadable while
+//!   the rest can be read is set aside ([`damage`]). A latched or closed store ends the worker. Nothing is lost in either case: what was not
+//!   committed is delivered again.
+//! * If a worker ends in any other way, `supervisor` soon starts another one, which begins as after a start.
+//! * What a worker holds is charged to the common budget ([`budget`](crate::budget)): when it is used up, nothing more is read.
 //!
-//! One subscription knows nothing of another: a slow endpoint delays nobody else.
+//! Subscriptions do not know each other: a slow endpoint delays no other one.
 
 mod changes;
 mod damage;
@@ -71,25 +71,25 @@ pub const SLOW: Duration = Duration::from_secs(1);
 pub const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Completions wait this long for others to share a commit with.
 const GATHER: Duration = Duration::from_millis(5);
-/// Behind an attempt's deadline, before its row is due: no attempt is repeated while it may still be under way.
+/// The time between an attempt's deadline and the moment when its row is due, so that no attempt is repeated while it may still be under way.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-/// Events that the window may span, settled ones behind an open one included.
+/// The most events that the window may span, including settled ones after an open one.
 const MAX_SPAN: usize = 4_096;
 
-/// What a subscription's settings say.
+/// The settings of a subscription.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What it receives.
+    /// The format of its deliveries.
     pub format: WireFormat,
     /// How requests to AWS are signed.
     pub access: Option<Access>,
-    /// For a whole attempt.
+    /// The longest time for a whole attempt.
     pub timeout: Duration,
     /// Whether deliveries of one key keep their order.
     pub order: Order,
-    /// At most this many attempts at once; never above [`MAX_IN_FLIGHT`]. With new events and retries waiting, each has half.
+    /// At most this many attempts at once; never above [`MAX_IN_FLIGHT`]. If both new events and retries wait, each gets half.
     pub max_in_flight: usize,
-    /// What a pending subscription does.
+    /// How it is confirmed while it is pending.
     pub confirmation: Confirmation,
     /// When to try again.
     pub policy: Policy,
@@ -121,32 +121,32 @@ pub enum Order {
 /// How a pending subscription is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmation {
-    /// The endpoint is sent SNS's SubscriptionConfirmation.
+    /// The endpoint gets SNS's SubscriptionConfirmation.
     Handshake,
-    /// Somebody confirms it; the endpoint is sent nothing.
+    /// A person confirms it; the endpoint gets nothing.
     ByHand,
 }
 
 /// One subscription's worker, before it is built.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Whom, and how far it got.
+    /// The subscription, with its cursor.
     pub subscription: Subscription,
     /// The names that stand in its deliveries.
     pub names: sns::Names,
     /// What its settings say.
     pub settings: Settings,
-    /// Its state from now on: how the worker hears that it was confirmed or unsubscribed.
+    /// Changes of its state: by them the worker learns that it was confirmed or unsubscribed.
     pub state: watch::Receiver<SubscriptionState>,
 }
 
 impl Config {
-    /// Says in every line of the log whose delivery it is about.
+    /// The span that names the subscription in every log line.
     pub(crate) fn span(&self) -> tracing::Span {
         let topic = self.names.topic_arn.rsplit(':').next().unwrap_or_default();
         let endpoint = shown(&self.subscription.endpoint);
         let Subscription { id, name, .. } = &self.subscription;
-        // The most severe level: it is there whatever is filtered out.
+        // The most severe level, so that no filter removes it.
         tracing::error_span!("delivery", subscription = id.0, name, topic, endpoint)
     }
 
@@ -173,19 +173,19 @@ pub struct Deps {
     pub writer: Writer,
     /// The store, to read.
     pub reader: Arc<dyn Reader>,
-    /// What was committed a moment ago.
+    /// Wake-ups after commits, with the most recent events.
     pub feed: Feed,
     /// The wall clock, for times that are shown or sent; what ages is measured with the writer's.
     pub clock: Arc<dyn Clock>,
-    /// They reach targets.
+    /// The kinds of targets.
     pub sinks: Sinks,
-    /// The key of SNS signatures, once it is made.
+    /// The key of SNS signatures, once there is one.
     pub sns_key: watch::Receiver<Option<Arc<SnsKey>>>,
-    /// Messages that were rendered a moment ago.
+    /// Recently rendered messages.
     pub messages: Messages,
     /// Events that some worker holds.
     pub events: Events,
-    /// What all workers may hold at once.
+    /// How much all workers may hold at the same time.
     pub budget: Budget,
     /// A delivery older than this becomes a dead letter (`Retention::max_age`).
     pub max_age: Duration,
@@ -197,7 +197,7 @@ pub enum BuildError {
     /// No sink serves its protocol.
     #[error("subscription {subscription} has the protocol {protocol}, which nothing here can deliver to")]
     NoSink {
-        /// Which, by its name or number.
+        /// The subscription, by its name or number.
         subscription: String,
         /// As SNS writes it.
         protocol: &'static str,
@@ -205,7 +205,7 @@ pub enum BuildError {
     /// Nothing could ever be sent to its endpoint.
     #[error("subscription {subscription} has an endpoint that cannot be called")]
     Endpoint {
-        /// Which, by its name or number.
+        /// The subscription, by its name or number.
         subscription: String,
         /// Why.
         #[source]
@@ -225,7 +225,7 @@ pub(crate) enum End {
 /// Why a worker stops its work.
 #[derive(Debug)]
 enum Stop {
-    /// The process drains; what is under way may take until then.
+    /// The process drains; attempts under way may take until then.
     Drain(Instant),
     /// The subscription was disabled.
     Disabled,
@@ -240,7 +240,7 @@ pub(crate) struct Worker {
     settings: Settings,
     deps: Deps,
     state: watch::Receiver<SubscriptionState>,
-    /// Whether anybody can still change the state.
+    /// Whether the sender of state changes still exists.
     state_lives: bool,
     drain: Drain,
     shared: Arc<Shared>,
@@ -254,16 +254,16 @@ pub(crate) struct Worker {
     share: Share,
     /// Changes when housekeeping has made waiting deliveries dead letters.
     given_up: watch::Receiver<u64>,
-    /// Not yet committed.
+    /// Changes that are not committed yet.
     changes: Changes,
     /// When `changes` is committed at the latest.
     gather_until: Option<Instant>,
-    /// The last attempt failed: told once, not for every event.
+    /// Whether the last attempt failed: there is one log line for that, not one for each event.
     failing: bool,
     lines: Lines,
     /// Between two looks when nothing wakes it: each worker has a number of its own, or all of a node would look at the same moment.
     look_every: Duration,
-    /// The endpoint was told that its subscription has ended; or it had ended before this process began.
+    /// Whether the endpoint got the message that its subscription has ended, or it had ended before this process began.
     end_is_told: bool,
 }
 
@@ -313,7 +313,7 @@ impl Worker {
         }
     }
 
-    /// Delivers until the drain. While the subscription is disabled it rests.
+    /// Delivers until the drain. While the subscription is disabled, it does nothing.
     pub(crate) async fn run(mut self) -> End {
         loop {
             let Err(stop) = self.work().await;
@@ -331,8 +331,8 @@ impl Worker {
         }
     }
 
-    /// The subscription is disabled: ends what is under way and forgets what the store knows. Enabled again, the worker begins as
-    /// after a start.
+    /// Called when the subscription is disabled: ends attempts under way and drops all state that the store has. When it is enabled again, the
+    /// worker begins as after a start.
     async fn lay_down(&mut self) {
         self.finish(None).await;
         self.window = Window::resume(self.subscription.cursor);
@@ -355,7 +355,7 @@ impl Worker {
         }
     }
 
-    /// One turn: settle what came back, choose what goes out, commit both, send it out, wait.
+    /// One turn: settles attempts that have ended, chooses new ones, commits both, sends, waits.
     async fn turn(&mut self) -> Result<(), Stop> {
         while let Some(ended) = self.attempts.try_next_ended() {
             self.settle(ended);
@@ -372,12 +372,12 @@ impl Worker {
         for dispatch in dispatches {
             self.attempts.begin(dispatch, &self.sender);
         }
-        // What was chosen may have left more to choose; keys that are next wait for a place like everybody else.
+        // There may be more to choose. Keys whose next row may go also wait for room.
         let more = chosen || (self.due.has_promotable() && self.room().retries > 0);
         if more { self.look_up().await } else { self.wait().await }
     }
 
-    /// Hears what must not wait for the end of a backlog: where attempts end at once there is always more to choose.
+    /// Checks for signals that must not wait for the end of a backlog: if attempts end at once, there is always more to choose.
     async fn look_up(&mut self) -> Result<(), Stop> {
         // The other workers share this thread.
         tokio::task::yield_now().await;
@@ -399,7 +399,7 @@ impl Worker {
         gathered || self.due.has_releasing() || self.window.span() >= MAX_SPAN
     }
 
-    /// Waits for anything that could matter.
+    /// Waits for anything that gives the worker something to do.
     async fn wait(&mut self) -> Result<(), Stop> {
         if self.changes.is_empty() {
             self.gather_until = None;
@@ -443,7 +443,7 @@ impl Worker {
         }
     }
 
-    /// Begins nothing more, waits for what is under way and commits what came of it.
+    /// Starts no attempt any more, waits for those under way, and commits their results.
     async fn finish(&mut self, deadline: Option<Instant>) {
         loop {
             while let Some(ended) = self.attempts.try_next_ended() {
@@ -465,7 +465,7 @@ impl Worker {
             }
         }
         if let Err(Stop::Store(error)) = self.commit().await {
-            tracing::error!(%error, "the last deliveries could not be noted; they will be repeated");
+            tracing::error!(%error, "the results of the last deliveries could not be stored; they will be repeated");
         }
     }
 

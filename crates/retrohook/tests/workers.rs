@@ -156,7 +156,7 @@ fn a_request_to_confirm_that_breaks_off_is_made_again() {
     scene.told(1);
     let known = scene.admin().get("/retrohook/subscriptions/1").json();
     assert_eq!(known["worker"]["restarts"], 0, "{known}");
-    assert!(scene.gateway().output().contains("an attempt broke off"));
+    assert!(scene.gateway().output().contains("the task of an attempt ended unexpectedly"));
 }
 
 #[test]

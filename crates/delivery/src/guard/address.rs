@@ -1,10 +1,10 @@
-//! Addresses: the ranges of each rule, and the IPv4 addresses that hide in IPv6 ones.
+//! Addresses: the ranges of each rule, and the IPv4 addresses that are contained in IPv6 ones.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Allow, Blocked, Rule};
 
-/// Services of clouds with an IPv4 address that hand out credentials, user data or what else is a machine's alone.
+/// IPv4 addresses of cloud services that give a machine its credentials, user data or other secrets.
 const METADATA_V4: [Ipv4Addr; 14] = [
     // AWS, Azure, GCP, Oracle, OpenStack, DigitalOcean, Hetzner and most others.
     Ipv4Addr::new(169, 254, 169, 254),
@@ -31,7 +31,7 @@ const METADATA_V4: [Ipv4Addr; 14] = [
     Ipv4Addr::new(169, 254, 100, 1),
 ];
 
-/// The same with an IPv6 address, as networks.
+/// The same for IPv6, as networks.
 const METADATA_V6: [([u16; 8], u8); 6] = [
     // AWS keeps the whole network for its services: metadata (::254), EKS (::23), resolver (::253), clock (::123), licences (::250).
     ([0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0], 32),
@@ -47,7 +47,7 @@ const METADATA_V6: [([u16; 8], u8); 6] = [
     ([0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe], 128),
 ];
 
-/// Refused IPv4 ranges; the first that fits is the rule.
+/// Forbidden IPv4 ranges; the first one that contains an address gives the rule.
 const RANGES_V4: [([u8; 4], u8, Rule); 15] = [
     ([0, 0, 0, 0], 8, Rule::Unspecified),
     ([10, 0, 0, 0], 8, Rule::Private),
@@ -66,7 +66,7 @@ const RANGES_V4: [([u8; 4], u8, Rule); 15] = [
     ([240, 0, 0, 0], 4, Rule::Reserved),
 ];
 
-/// Refused IPv6 ranges inside 2000::/3, and those outside of it that have a rule of their own.
+/// Forbidden IPv6 ranges inside 2000::/3, and those outside of it with a rule of their own.
 const RANGES_V6: [([u16; 8], u8, Rule); 14] = [
     ([0, 0, 0, 0, 0, 0, 0, 0], 128, Rule::Unspecified),
     ([0, 0, 0, 0, 0, 0, 0, 1], 128, Rule::Loopback),
@@ -93,7 +93,7 @@ pub fn vet(address: IpAddr, allow: &Allow) -> Result<(), Blocked> {
     if is_metadata(address) {
         return Err(Blocked::address(Rule::Metadata));
     }
-    // A translator dials what is inside; refusing its whole prefix would break hosts that have nothing else.
+    // A translator dials the IPv4 address inside. Forbidding its whole prefix would break hosts that have no other connection.
     let judged = match address {
         IpAddr::V6(v6) => nat64(v6).map_or(address, IpAddr::V4),
         IpAddr::V4(_) => address,
@@ -148,7 +148,7 @@ fn is_in(address: Ipv6Addr, base: [u16; 8], prefix: u8) -> bool {
     (address.to_bits() ^ Ipv6Addr::from(base).to_bits()) >> (128 - u32::from(prefix)) == 0
 }
 
-/// All IPv4 addresses that some mechanism would read out of an IPv6 one.
+/// All IPv4 addresses that some mechanism would take from an IPv6 address.
 fn embedded(address: Ipv6Addr) -> [Option<Ipv4Addr>; 9] {
     let s = address.segments();
     let low = v4(s[6], s[7]);

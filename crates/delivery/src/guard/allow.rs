@@ -1,4 +1,4 @@
-//! What the operator opened: `--allow-endpoints CIDR|name` and `--allow-private-endpoints`.
+//! What the operator allows: `--allow-endpoints CIDR|name` and `--allow-private-endpoints`.
 
 use std::net::IpAddr;
 
@@ -18,10 +18,10 @@ pub struct Allow {
 /// Why a value of `--allow-endpoints` is neither a network nor a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseAllowError {
-    /// A prefix that is no number, or longer than the address.
+    /// A prefix that is not a number, or is longer than the address.
     #[error("`{0}` has no valid prefix length: 0 to 32 after an IPv4 address, 0 to 128 after one of IPv6")]
     Prefix(String),
-    /// Address bits behind the prefix: probably a typing error, so it is not guessed at.
+    /// Address bits after the prefix: probably a typing error, so it is refused.
     #[error("`{0}` has address bits after its prefix: write the network's first address, like 10.0.0.0/8")]
     HostBits(String),
     /// Neither an address nor a host name.
@@ -35,7 +35,7 @@ impl Allow {
     /// Reads the options' values.
     ///
     /// # Errors
-    /// All values that are wrong, not only the first.
+    /// All wrong values, not only the first.
     pub fn parse<'a>(
         private: bool,
         endpoints: impl IntoIterator<Item = &'a str>,

@@ -1,4 +1,4 @@
-//! Names: those of this host, of internal networks and of metadata services, before anybody is asked what they resolve to.
+//! Names of this host, of internal networks and of metadata services. They are checked before a name is resolved.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ const METADATA: [&str; 11] = [
     "rancher-metadata",
 ];
 
-/// Names that `/etc/hosts` usually gives this host, beside `localhost`.
+/// Names that `/etc/hosts` usually gives this host, besides `localhost`.
 const THIS_HOST: [&str; 4] = ["ip6-localhost", "ip6-loopback", "localhost.localdomain", "localhost6"];
 
 /// Endings of internal networks.
@@ -40,7 +40,7 @@ pub fn vet_name(host: &str, allow: &Allow) -> Result<(), Blocked> {
     Err(Blocked::name(rule))
 }
 
-/// Whether the addresses of a name may be dialled: all of them, or none. A name that the operator allowed may be at home.
+/// Whether the addresses of a name may be dialled: all of them, or none. A name that the operator allowed may have internal addresses.
 ///
 /// # Errors
 /// The rule that forbids the first bad one.

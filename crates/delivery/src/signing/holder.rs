@@ -1,4 +1,4 @@
-//! Where the SNS signing key is found once it is made, and why there is none until then.
+//! Holds the SNS signing key once it is made, and until then the reason why there is none.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::SnsKey;
 
-/// The key's place; clones are the same one.
+/// The holder; clones share the key.
 #[derive(Clone, Debug, Default)]
 pub struct KeyHolder(Arc<Inner>);
 
@@ -23,7 +23,7 @@ impl Default for Inner {
 }
 
 impl KeyHolder {
-    /// Hears of the key.
+    /// A receiver that gets the key.
     pub fn subscribe(&self) -> watch::Receiver<Option<Arc<SnsKey>>> {
         self.0.key.subscribe()
     }
@@ -33,13 +33,13 @@ impl KeyHolder {
         self.0.key.borrow().is_some()
     }
 
-    /// The key, at last.
+    /// Sets the key.
     pub fn set(&self, key: Arc<SnsKey>) {
         *self.trouble_of() = None;
         self.0.key.send_replace(Some(key));
     }
 
-    /// The last try failed.
+    /// Notes why the last try failed.
     pub fn failed(&self, cause: String) {
         *self.trouble_of() = Some(cause.into());
     }

@@ -14,10 +14,10 @@ const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 #[derive(Clone)]
 pub struct Secret(hmac::Key);
 
-/// Why a text is no secret. Tells nothing of the text.
+/// Why a text is not a valid secret. Shows nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSecretError {
-    /// Not base64 behind `whsec_`.
+    /// Not base64 after `whsec_`.
     #[error("a secret is `whsec_` and base64")]
     Base64,
     /// Too short or too long.

@@ -1,7 +1,7 @@
 //! The key that signs SNS messages, with the certificate that subscribers fetch.
 //!
-//! Stored as one PEM text, key and certificate together: the certificate's name stands in every message that was ever signed with it,
-//! so it is never made again from the key.
+//! Stored as one PEM text, key and certificate together: every message signed with it has the certificate's name, so the certificate is never
+//! made again from the key.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use rcgen::{CertificateParams, DnType, PKCS_RSA_SHA256};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-/// Who the certificate says it is.
+/// The common name in the certificate.
 const COMMON_NAME: &str = "sns.retrohook.local";
 
 /// An RSA-2048 key and its self-signed certificate.
@@ -27,13 +27,13 @@ pub struct SnsKey {
     file_name: String,
 }
 
-/// What could not be done with the key.
+/// Which operation with the key failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SnsKeyError {
-    /// No key came of it.
+    /// Making the key failed.
     #[error("the SNS signing key could not be generated")]
     Generate,
-    /// No certificate came of it.
+    /// Making the certificate failed.
     #[error("the SNS signing certificate could not be made")]
     Certify(#[source] rcgen::Error),
     /// What is stored is not what [`SnsKey::to_pem`] wrote.

@@ -19,23 +19,23 @@ enum Followers {
 /// Whether an event may be delivered now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admit {
-    /// It is the head of its key from now on.
+    /// Yes; it is the head of its key from now on.
     Go,
-    /// Another is: it becomes a pointer row.
+    /// No, another event is the head: this one becomes a pointer row.
     Behind,
 }
 
-/// What becomes of a key whose head is done.
+/// The state of a key whose head is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
-    /// Nobody waits: the key is free.
+    /// No event waits: the key is free.
     Free,
-    /// Somebody may wait: ask the store for the first row. The key stays busy.
+    /// An event may wait: ask the store for the first row. The key stays busy.
     AskFollowers,
 }
 
 impl Keys {
-    /// Asks for an event's turn.
+    /// Asks whether an event may be delivered now.
     pub fn admit(&mut self, key: &Arc<str>) -> Admit {
         match self.busy.get_mut(key) {
             Some(followers) => {
@@ -49,12 +49,12 @@ impl Keys {
         }
     }
 
-    /// Marks a key that has rows in the store. Whether it was free.
+    /// Marks a key that has rows in the store. Returns whether it was free.
     pub fn block(&mut self, key: Arc<str>) -> bool {
         self.busy.insert(key, Followers::Some).is_none()
     }
 
-    /// The head of a key was delivered or is dead.
+    /// Notes that the head of a key was delivered or is dead.
     pub fn head_done(&mut self, key: &str) -> Release {
         match self.busy.get(key) {
             Some(Followers::Some) => Release::AskFollowers,
@@ -65,7 +65,7 @@ impl Keys {
         }
     }
 
-    /// The store has no rows of this key.
+    /// Notes that the store has no rows of this key.
     pub fn free(&mut self, key: &str) {
         self.busy.remove(key);
     }

@@ -1,4 +1,4 @@
-//! Messages that were rendered a moment ago, so that an event is rendered and signed once for all its subscribers.
+//! Recently rendered messages, so that an event is rendered and signed once for all its subscribers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use super::Message;
 
 /// The most messages that are kept.
 pub const MAX_MESSAGES: usize = 1_024;
-/// About the most memory that they take, in bytes.
+/// The approximate limit of their memory, in bytes.
 pub const MAX_BYTES: usize = 16 << 20;
 
 /// The cache; clones share it. The oldest goes first.
@@ -28,7 +28,7 @@ struct Kept {
 }
 
 impl Messages {
-    /// The event's message. Two that ask at the same time may both render it; they still get the same one.
+    /// The event's message. Two callers at the same time may both render it, but they get the same message.
     ///
     /// # Errors
     /// If the event cannot be rendered.

@@ -15,19 +15,19 @@ use tokio::sync::OnceCell;
 use super::{sns, standard_webhooks};
 use crate::signing::{SnsKey, SnsKeyError};
 
-/// An event's message.
+/// The rendered message of an event.
 #[derive(Debug)]
 pub struct Message {
     event: Arc<Event>,
     source: Source,
     attributes: OnceLock<MessageAttributes>,
-    /// For every protocol that has none of its own.
+    /// For every protocol without a text of its own.
     form: Form,
-    /// Of protocols that have their own text.
+    /// For protocols with a text of their own.
     own: Vec<(String, Form)>,
 }
 
-/// A text of a message, with what is made of it.
+/// One text of a message, with what is derived from it.
 #[derive(Debug)]
 pub struct Form {
     text: Bytes,
@@ -55,7 +55,7 @@ impl Message {
     /// Renders an event.
     ///
     /// # Errors
-    /// If its record is damaged or foreign: no retry mends that.
+    /// If its record is damaged or unknown; a retry would not help.
     pub fn render(event: Arc<Event>) -> Result<Self, RenderError> {
         let mut rendered = render(&event)?;
         let own = match &mut rendered.source {
@@ -90,7 +90,7 @@ impl Message {
         self.details()?.subject.as_deref()
     }
 
-    /// What stands beside the text of a message; `None` for an exchange.
+    /// What a message has besides its text; `None` for an exchange.
     pub fn details(&self) -> Option<&message::Details> {
         match &self.source {
             Source::Rule(_) => None,
@@ -114,7 +114,7 @@ impl Message {
         }
     }
 
-    /// A text of it in Standard Webhooks' object; made at the first call.
+    /// A text of it as an object of Standard Webhooks, made at the first call.
     pub(super) fn wrapped<'m>(&self, form: &'m Form) -> &'m Bytes {
         form.wrapped.get_or_init(|| standard_webhooks::wrap(self, form.text()).into())
     }

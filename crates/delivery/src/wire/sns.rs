@@ -16,18 +16,18 @@ const SUBSCRIPTION_ARN: HeaderName = HeaderName::from_static("x-amz-sns-subscrip
 /// SHA256withRSA.
 const SIGNATURE_VERSION: &str = "2";
 
-/// The names that stand in a subscription's deliveries.
+/// The names in a subscription's deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// Of the topic.
+    /// The ARN of the topic.
     pub topic_arn: String,
-    /// Of the subscription.
+    /// The ARN of the subscription.
     pub subscription_arn: String,
-    /// `--hub-url`: where subscribers reach us, without a slash at its end.
+    /// `--hub-url`: the address at which subscribers reach the hub, without a slash at its end.
     pub hub_url: String,
 }
 
-/// A signature with the address of its certificate.
+/// A signature and the URL of its certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     signature: String,
@@ -43,20 +43,20 @@ pub enum Delivery {
     Raw,
 }
 
-/// What an endpoint is asked to confirm, or told that it may undo. All its parts are the same at every try.
+/// A request to an endpoint to confirm its subscription, or a note that it can undo its unsubscription. It is the same at every try.
 #[derive(Clone, Debug)]
 pub struct Confirmation {
-    /// Which of the two.
+    /// Which of the two it is.
     pub kind: ConfirmationKind,
     /// The message's id.
     pub id: Uuid,
-    /// What it must present.
+    /// The token in the SubscribeURL.
     pub token: String,
     /// When the subscription was made, or ended.
     pub at: Timestamp,
 }
 
-/// The two messages that are no notifications.
+/// The two kinds of messages other than notifications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfirmationKind {
     /// The endpoint was subscribed: its deliveries begin when it visits the SubscribeURL.
@@ -180,7 +180,7 @@ impl Confirmation {
         ])
     }
 
-    /// The request, always JSON, also where deliveries are raw.
+    /// The request; it is always JSON, even if deliveries are raw.
     pub fn request(&self, names: &Names, signed: &Signed) -> super::Outgoing {
         let id = self.id.to_string();
         let mut json = Json::with_capacity(2_048);
@@ -249,7 +249,7 @@ impl Json {
     }
 
     fn string(&mut self, text: &str) {
-        // A Vec takes all that is written to it.
+        // Writing to a Vec cannot fail.
         let _ = serde_json::to_writer(&mut self.0, text);
     }
 

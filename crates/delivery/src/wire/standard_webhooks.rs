@@ -23,7 +23,7 @@ pub fn body(message: &Message, form: &Form) -> Bytes {
 pub(super) fn wrap(message: &Message, text: &[u8]) -> Vec<u8> {
     let mut body = Vec::with_capacity(text.len() + 128);
     body.extend_from_slice(b"{\"type\":");
-    // A Vec takes all that is written to it.
+    // Writing to a Vec cannot fail.
     let _ = serde_json::to_writer(&mut body, message.event_type());
     let timestamp = message.event().body.recorded_at;
     body.extend_from_slice(format!(",\"timestamp\":\"{timestamp}\",\"data\":").as_bytes());
@@ -33,7 +33,7 @@ pub(super) fn wrap(message: &Message, text: &[u8]) -> Vec<u8> {
 }
 
 fn write_data(body: &mut Vec<u8>, message: &Message, text: &[u8]) {
-    // What a rule renders is JSON already.
+    // A message that a rule rendered is JSON already.
     if message.format().is_some() {
         return body.extend_from_slice(text);
     }
@@ -41,7 +41,7 @@ fn write_data(body: &mut Vec<u8>, message: &Message, text: &[u8]) {
     if message::is_json(&text) {
         return body.extend_from_slice(text.as_bytes());
     }
-    // A Vec takes all that is written to it.
+    // Writing to a Vec cannot fail.
     let _ = serde_json::to_writer(body, &*text);
 }
 

@@ -36,7 +36,7 @@ impl Changes {
         self.rows.is_empty() && self.attempts.is_empty()
     }
 
-    /// As a change for the writer, which may run it more than once.
+    /// Turns them into a change for the writer, which may run it more than once.
     pub(super) fn into_change(
         self: Arc<Self>,
         id: SubscriptionId,

@@ -1,8 +1,8 @@
-//! What cannot be read from the store: tried again first, set aside if it stays so while the rest can be read.
+//! Events and rows that cannot be read from the store: they are retried first, and set aside if the rest can be read and they still cannot.
 //!
-//! SQLite reports a disk that fails a read as damage, too. So damage is believed only after [`TRIES`] tries over some seconds, and only of
-//! the one event or row that fails when all are read one by one. Its delivery becomes a dead letter: it can be sent again when the disk is
-//! well.
+//! SQLite also reports a read that fails on the disk as damage. So damage is accepted only after [`TRIES`] tries over some seconds, and only for
+//! the one event or row that fails when all are read one by one. Its delivery becomes a dead letter, which can be sent again when the disk
+//! works.
 
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ use super::{Order, Stop, Worker};
 use crate::budget::facts;
 use crate::events::Events;
 
-/// Reads that fail with damage before it is believed: over about three seconds.
+/// How many reads must fail with damage before it is accepted: about three seconds.
 pub(super) const TRIES: u32 = 6;
 
 /// What a read does about an event or a row that it cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Damage {
-    /// It fails: the disk may be well in a moment.
+    /// It fails: the disk may work again in a moment.
     Fails,
-    /// It goes around it.
+    /// It skips it.
     IsSetAside,
 }
 
@@ -60,7 +60,7 @@ impl Unreadable {
     }
 }
 
-/// The event at a position, in the store's words why not if it is to be set aside.
+/// The event at a position, or the store's reason if it is to be set aside.
 pub(super) fn event_at(
     events: &Events,
     reader: &dyn Reader,
@@ -121,7 +121,7 @@ pub(super) fn rows(
     one_by_one.filter_map(Result::transpose).collect()
 }
 
-/// The row of a delivery, in the store's words why not if it is to be set aside.
+/// The row of a delivery, or the store's reason if it is to be set aside.
 pub(super) fn row_at(
     reader: &dyn Reader,
     subscription: SubscriptionId,
@@ -136,7 +136,7 @@ pub(super) fn row_at(
     }
 }
 
-/// The attempts at an event. Those that cannot be read say less about a delivery than a repetition does.
+/// The attempts at an event. If they cannot be read, there are none, and the delivery is repeated.
 pub(super) fn attempts_at(
     reader: &dyn Reader,
     position: Position,
@@ -149,7 +149,7 @@ pub(super) fn attempts_at(
 }
 
 impl Worker {
-    /// Sets rows aside that cannot be read. What follows them in their keys, which nobody knows, goes on.
+    /// Sets rows aside that cannot be read. Their keys are unknown, so what follows them in their keys goes on.
     pub(super) async fn set_rows_aside(&mut self, rows: Vec<Unreadable>) -> Result<(), Stop> {
         if rows.is_empty() {
             return Ok(());
@@ -163,8 +163,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes a dead letter of a delivery whose event or row cannot be read. Where the store cannot even keep that, the log line is all that
-    /// is left of it, and the worker remembers to leave it alone.
+    /// Makes a dead letter of a delivery whose event or row cannot be read. If the store cannot even keep that, only a log line remains, and the
+    /// worker does not touch it again.
     pub(super) async fn set_aside(&mut self, unreadable: &Unreadable) -> Result<(), Stop> {
         let Unreadable { what, position, why } = unreadable;
         if let Some(times) = self.lines.set_aside.happened() {

@@ -1,4 +1,4 @@
-//! What goes out next.
+//! Chooses the next attempts.
 
 use event::Event;
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
@@ -12,7 +12,7 @@ use crate::window::Admit;
 /// How many attempts may be begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
-    /// In all.
+    /// All attempts together.
     pub(super) free: usize,
     /// Of deliveries with a row.
     pub(super) retries: usize,
@@ -21,8 +21,8 @@ pub(super) struct Room {
 }
 
 impl Worker {
-    /// Retries have half of the places as long as new events wait, so that neither starves the other. While the budget is spent there is
-    /// no place for what is yet to be read.
+    /// As long as new events wait, retries get half of the room, so that neither blocks the other. While the budget is used up, there is no room
+    /// for events that have to be read.
     pub(super) fn room(&self) -> Room {
         let free = self.settings.max_in_flight.saturating_sub(self.attempts.len());
         let retries = if self.share.affordable().is_none() {
@@ -36,7 +36,7 @@ impl Worker {
         Room { free, retries, new: free.min(MAX_SPAN.saturating_sub(self.window.span())) }
     }
 
-    /// Chooses what goes out and notes it in `changes`: it may go when they are durable.
+    /// Chooses attempts and notes them in `changes`; they may be made when the changes are durable.
     pub(super) async fn choose(&mut self) -> Result<Vec<Dispatch>, Stop> {
         let mut dispatches = self.promoted(self.room().retries).await?;
         let retries = self.room().retries.saturating_sub(dispatches.len());
@@ -55,7 +55,7 @@ impl Worker {
         Ok(dispatches)
     }
 
-    /// Begins a new event: an attempt, or at once a row.
+    /// Begins a new event, with an attempt or directly with a row.
     fn begin(&mut self, Held { event, charge }: Held) -> Option<Dispatch> {
         let now = self.now();
         let position = event.position;

@@ -1,6 +1,6 @@
-//! Deliveries that have a row: those that are due, and the next of a key whose head is done.
+//! Deliveries with a row: those that are due, and the next one of a key whose head is done.
 //!
-//! Each is leased before its attempt: its row says how many attempts were begun and is due again when this one must have ended.
+//! Each gets a lease before its attempt: its row counts the attempt, and is due again when the attempt must have ended.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,21 +21,21 @@ use crate::budget::facts;
 use crate::events::Events;
 use crate::policy::in_words;
 
-/// Behind a look that found nothing to begin.
+/// The wait after a look that found nothing to begin.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// What waits in rows, as far as the worker must know.
+/// What the worker knows about waiting rows.
 #[derive(Debug, Default)]
 pub(super) struct Due {
     /// When the earliest row may be due; `None` if no row waits.
     look_at: Option<Stamp>,
-    /// Keys whose head is done by the changes that are not yet committed.
+    /// Keys whose head is done, by changes that are not committed yet.
     releasing: Vec<Arc<str>>,
     /// Keys whose first row may go.
     promotable: VecDeque<Arc<str>>,
-    /// Retries that the last run left; they come before those that are due by their time.
+    /// Retries that the last run left; they come before other due rows.
     pub(super) left: Leftover,
-    /// The rows that are due cannot be read.
+    /// Whether the due rows cannot be read.
     is_damaged: bool,
     /// Rows that can neither be read nor written.
     left_alone: HashSet<Position>,
@@ -51,12 +51,12 @@ impl Due {
         self.left_alone.contains(&row.position)
     }
 
-    /// A row can neither be read nor written.
+    /// Notes a row that can neither be read nor written.
     pub(super) fn leave_alone(&mut self, position: Position) {
         self.left_alone.insert(position);
     }
 
-    /// Reads of rows need not be tried for long before damage is believed: it is known.
+    /// How reads treat damage: if it is known already, they need not try for long.
     pub(super) fn goes_around(&self) -> Option<Damage> {
         (!self.left_alone.is_empty()).then_some(Damage::IsSetAside)
     }
@@ -87,16 +87,16 @@ impl Due {
         keys.rev().for_each(|key| self.promotable.push_front(key));
     }
 
-    /// A commit has made the ends of the heads durable.
+    /// Called when a commit has made the ends of the heads durable.
     pub(super) fn promote_released(&mut self) {
         self.promotable.extend(self.releasing.drain(..));
     }
 }
 
-/// A row with its event; a row pins its event, so that only damage can part them.
+/// A row and its event. A row pins its event, so the event can be missing only by damage.
 pub(super) type Found = Result<(Delivery, Option<Readable>), Unreadable>;
 
-/// Looks up the events of rows, until they have as many bytes as may be taken: at least one.
+/// Looks up the events of rows until the byte limit is reached; at least one event.
 pub(super) struct Lookup<'e> {
     events: &'e Events,
     bytes: usize,
@@ -126,12 +126,12 @@ impl<'e> Lookup<'e> {
 }
 
 impl Worker {
-    /// Of keys whose head is done, up to `room` that are next.
+    /// The next rows of keys whose head is done, up to `room`.
     pub(super) async fn promoted(&mut self, room: usize) -> Result<Vec<Dispatch>, Stop> {
         if !self.due.has_promotable() || room == 0 {
             return Ok(Vec::new());
         }
-        // Followers that came a moment ago must be in the store before it is asked for them.
+        // New followers must be in the store before it is asked for them.
         self.commit().await?;
         let Some(allowance) = self.share.reserve(MAX_READ_BYTES) else { return Ok(Vec::new()) };
         let affordable = allowance.facts();
@@ -167,7 +167,7 @@ impl Worker {
                 Some(Ok((row, event))) if row.state == DeliveryState::Behind => found.push(Ok((row, event))),
                 // The first is a retry: it is the head and comes by its time.
                 Some(Ok(_)) => {}
-                // One that is left alone holds its key up, and no other.
+                // A row that is left alone blocks its own key only.
                 Some(Err(unreadable)) if self.due.leaves_alone(&unreadable) => {}
                 Some(Err(unreadable)) => found.push(Err(unreadable)),
             }
@@ -188,13 +188,13 @@ impl Worker {
         Ok(dispatches)
     }
 
-    /// Housekeeping has made waiting deliveries dead letters: the head of any key may be among them, unless it is under way. Each is
-    /// asked for the first that waits, as if its head had ended.
+    /// Called when housekeeping has made waiting deliveries dead letters: the head of any key may be among them, unless it is under way. Each
+    /// key is treated as if its head had ended.
     pub(super) fn release_idle_keys(&mut self) {
         if self.settings.order == Order::Any {
             return;
         }
-        // Those that are asked anyway are left out: many deliveries that are given up one after the other add each key once.
+        // Keys that will be asked anyway are left out, so that many deliveries that are given up add each key only once.
         let mut known = self.attempts.keys();
         known.extend(self.due.asked().cloned());
         for key in self.keys.busy().filter(|key| !known.contains(*key)) {
@@ -258,7 +258,7 @@ impl Worker {
         }
     }
 
-    /// New events go on; the rows are looked at again after a while.
+    /// Called when due rows are damaged: new events go on, and the rows are tried again later.
     pub(super) fn due_rows_are_damaged(&mut self, why: String, now: Stamp) {
         if !std::mem::replace(&mut self.due.is_damaged, true) {
             tracing::error!(
@@ -270,7 +270,7 @@ impl Worker {
         self.due.look_at = Some(now.plus(LOOK_EVERY));
     }
 
-    /// Notes that the next attempt at a row begins; or that it is dead, if there is no point in one.
+    /// Gives a row a lease for its next attempt; or makes it a dead letter if an attempt is pointless.
     fn lease(&mut self, mut row: Delivery, event: Option<Readable>) -> Option<Dispatch> {
         let now = self.now();
         let reason = match &event {
@@ -282,7 +282,7 @@ impl Worker {
                 self.shared.count_set_aside();
                 Some(unreadable.reason())
             }
-            // The delivery's age, not the event's: one that somebody asked for again is young.
+            // The age of the delivery counts, not the event's: a delivery that was requested again is young.
             Some(_) if self.age(row.since) > self.deps.max_age => Some(format!(
                 "older than {} before attempt {}",
                 in_words(self.deps.max_age),

@@ -1,4 +1,4 @@
-//! What others see of a worker, and the little that they may ask of it.
+//! What others can see of a worker, and the commands that they can give it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::sink::{AttemptReport, Failure, Verdict};
 
-/// Commands that wait for the worker.
+/// The most commands that wait for the worker.
 const MAX_COMMANDS: usize = 64;
 
-/// What a worker does.
+/// The state of a worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum WorkerState {
     /// Not yet running.
@@ -22,11 +22,11 @@ pub enum WorkerState {
     Starting,
     /// The endpoint has not confirmed its subscription.
     Pending,
-    /// The SNS signing key is not made yet.
+    /// It waits for the SNS signing key, which is not made yet.
     WaitingForKey,
     /// Deliveries flow.
     Running,
-    /// The store does not do what it was asked, and is asked again; nothing new is begun.
+    /// The store fails; the worker retries and starts no attempt.
     WaitingForStore,
     /// The worker ended unexpectedly and is started again in a moment.
     Restarting,
@@ -39,7 +39,7 @@ pub enum WorkerState {
 }
 
 impl WorkerState {
-    /// As the admin API writes it.
+    /// Its name in the admin API.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -142,7 +142,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Attempts that ended so.
+    /// The number of attempts with this result.
     pub fn of(&self, result: AttemptResult) -> u64 {
         index(result).map_or(0, |index| self.attempts[index])
     }
@@ -155,7 +155,7 @@ fn index(result: AttemptResult) -> Option<usize> {
 /// Written by the worker and its supervisor, read by anybody.
 pub(crate) struct Shared {
     state: watch::Sender<WorkerState>,
-    /// What keeps the worker from its work, in words for people.
+    /// Why the worker does not deliver, for people.
     trouble: Mutex<Option<Arc<str>>>,
     delivered: AtomicU64,
     dead: AtomicU64,
@@ -185,20 +185,20 @@ impl Shared {
         self.state.borrow().clone()
     }
 
-    /// A state in which all is as it should be, or a final one.
+    /// Sets a state without trouble, or a final one.
     pub(crate) fn set_state(&self, state: WorkerState) {
         self.set_trouble(None);
         self.state.send_replace(state);
     }
 
-    /// The worker has ended unexpectedly.
+    /// Notes that the worker has ended unexpectedly.
     pub(crate) fn restarting(&self, trouble: String) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
         self.set_trouble(Some(trouble));
         self.state.send_replace(WorkerState::Restarting);
     }
 
-    /// The store is asked again; what the worker did before is the same in the end.
+    /// Notes that the worker waits for the store. Its previous state follows when the store works again.
     pub(super) fn waits_for_store(&self, trouble: String) {
         self.set_trouble(Some(trouble));
         let waits = |state: &mut WorkerState| {
@@ -239,46 +239,46 @@ impl Shared {
     }
 }
 
-/// What others asked: of the worker that holds the lock. One that dies gives it back.
+/// The queue of commands: the worker that holds the lock receives them. A worker that dies releases it.
 pub(crate) type Commands = Arc<tokio::sync::Mutex<mpsc::Receiver<Command>>>;
 
-/// What others may ask.
+/// A command to a worker.
 #[derive(Debug)]
 pub(crate) enum Command {
     Redeliver { position: Position, reply: oneshot::Sender<Result<(), RedeliverError>> },
     Redrive { part: Redrive, reply: oneshot::Sender<Result<Redriven, RedeliverError>> },
 }
 
-/// Dead letters to be sent again: those that died after the one and up to the other.
+/// Which dead letters to send again: those that died after `after` and not later than `until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Redrive {
-    /// The last one of the part before.
+    /// The last one of the previous part.
     pub after: Option<Death>,
-    /// What dies later is not meant.
+    /// Deliveries that died later are not included.
     pub until: Stamp,
 }
 
-/// A part of a redrive.
+/// The result of one part of a redrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Redriven {
-    /// Dead letters that are on their way again.
+    /// How many dead letters are sent again.
     pub count: u64,
     /// Where the next part begins; `None` when there is none.
     pub next: Option<Death>,
 }
 
-/// The last attempt that a worker has seen the end of.
+/// The last attempt that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastAttempt {
     /// When it ended.
     pub at: Timestamp,
-    /// At which event; `None` for a request to confirm.
+    /// The event; `None` for a request to confirm.
     pub position: Option<Position>,
-    /// Which attempt.
+    /// The number of the attempt.
     pub number: u32,
     /// The status, if there was an answer.
     pub status: Option<u16>,
-    /// What went wrong, in words for people; `None` for a success.
+    /// Why it failed, for people; `None` for a success.
     pub error: Option<String>,
 }
 
@@ -297,13 +297,13 @@ pub enum RedeliverError {
     /// The subscription is pending, disabled, cannot reach the store, or the process stops.
     #[error("the subscription is not delivering")]
     NotDelivering,
-    /// The store has what was asked for and cannot read it.
+    /// The store has it, but cannot read it.
     #[error("the store cannot read what was asked for")]
     Unreadable,
 }
 
 impl Command {
-    /// Says that the subscription is not delivering. Who asked and went away does not mind.
+    /// Answers that the subscription is not delivering. It does not matter if the caller is gone.
     pub(crate) fn refuse(self) {
         match self {
             Self::Redeliver { reply, .. } => drop(reply.send(Err(RedeliverError::NotDelivering))),
@@ -312,7 +312,7 @@ impl Command {
     }
 }
 
-/// The handle of a subscription's worker, whichever lives; clones share it.
+/// The handle of a subscription's present worker; clones share it.
 #[derive(Clone)]
 pub struct Handle {
     id: SubscriptionId,
@@ -321,7 +321,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// A handle, and what a worker needs to be reached by it.
+    /// A handle, and the other side of it for the worker.
     pub(crate) fn new(id: SubscriptionId) -> (Self, Arc<Shared>, Commands) {
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let shared = Arc::new(Shared::default());
@@ -333,7 +333,7 @@ impl Handle {
         self.shared.set_state(state);
     }
 
-    /// Begins with what a worker before this one had counted.
+    /// Starts with the counts of the previous worker.
     pub(crate) fn count_on(&self, before: &Counts) {
         let Counts { delivered, dead, set_aside, restarts, attempts } = before;
         let shared = &*self.shared;
@@ -344,17 +344,17 @@ impl Handle {
         }
     }
 
-    /// Whose.
+    /// The subscription.
     pub fn subscription(&self) -> SubscriptionId {
         self.id
     }
 
-    /// What it does now.
+    /// Its present state.
     pub fn state(&self) -> WorkerState {
         self.shared.state()
     }
 
-    /// What keeps it from its work, in words for people; `None` if it does what it should.
+    /// Why it does not deliver, for people; `None` if it does.
     pub fn trouble(&self) -> Option<Arc<str>> {
         match self.state() {
             WorkerState::Failed(cause) => Some(cause),
@@ -362,7 +362,7 @@ impl Handle {
         }
     }
 
-    /// Changes with the state.
+    /// A receiver that sees changes of the state.
     pub fn watch_state(&self) -> watch::Receiver<WorkerState> {
         self.shared.state.subscribe()
     }
@@ -384,9 +384,8 @@ impl Handle {
         self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Sends a part of the subscription's dead letters again, the first that died first: each is due at once, with a policy that begins
-    /// anew, and in a FIFO subscription behind what its key has under way. Durable when this returns; call it with the answer's `next`
-    /// until that is `None`.
+    /// Sends a part of the subscription's dead letters again, the oldest first: each is due at once, with a policy that starts again, and in a
+    /// FIFO subscription after what its key has under way. Durable when this returns. Call it with the answer's `next` until that is `None`.
     ///
     /// # Errors
     /// If the subscription is not delivering.
@@ -397,11 +396,11 @@ impl Handle {
         answer.await.unwrap_or(Err(RedeliverError::NotDelivering))
     }
 
-    /// Sends one event again, delivered, waiting or dead: its delivery is due at once, with a policy that begins anew. Durable when
-    /// this returns.
+    /// Sends one event again, whether it was delivered, waits or is dead: its delivery is due at once, with a policy that starts again. Durable
+    /// when this returns.
     ///
     /// # Errors
-    /// If there is nothing that could be sent again.
+    /// If it cannot be sent again.
     pub async fn redeliver(&self, position: Position) -> Result<(), RedeliverError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.commands.send(Command::Redeliver { position, reply }).await;

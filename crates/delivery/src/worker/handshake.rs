@@ -1,5 +1,5 @@
-//! Before the first delivery: the subscription is confirmed, and the key is there that signs. Behind the last: the endpoint that
-//! unsubscribed is told how to undo it.
+//! Before the first delivery: waits until the subscription is confirmed and there is a signing key. After the last: sends an endpoint that
+//! unsubscribed a message how to undo it.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::sink::Verdict;
 use crate::wire::WireFormat;
 use crate::wire::sns::{Confirmation, ConfirmationKind};
 
-/// Behind a request to confirm that the endpoint took, before the next one.
+/// The waits between two requests to confirm that the endpoint accepted.
 const ASK_AGAIN: [Duration; 5] = [
     Duration::from_secs(10),
     Duration::from_secs(60),
@@ -22,21 +22,21 @@ const ASK_AGAIN: [Duration; 5] = [
     Duration::from_secs(3_600),
     Duration::from_secs(6 * 3_600),
 ];
-/// And from then on.
+/// The wait after those.
 const ASK_AT_LEAST_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
-/// What came of a request to confirm, or of the word that a subscription has ended.
+/// The result of a request to confirm, or of the message that a subscription has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
     /// The endpoint answered with success.
     Taken,
-    /// It did not for as long as a delivery is tried.
+    /// It did not, for as long as a delivery is tried.
     GivenUp,
     /// The subscription's state changed first.
     StateChanged,
 }
 
-/// Ends a task when dropped: a worker that ends calls its endpoint no more.
+/// Ends a task when dropped, so that a worker that ends makes no more calls.
 struct CutOff(Option<tokio::task::AbortHandle>);
 
 impl Drop for CutOff {
@@ -52,7 +52,7 @@ impl Worker {
     /// while it is disabled.
     pub(super) async fn become_confirmed(&mut self) -> Result<(), Stop> {
         loop {
-            // The channel knows better than what was read from the store before it was made.
+            // The channel is more recent than what was read from the store before the channel was made.
             let state = self.state.borrow_and_update().clone();
             match state {
                 SubscriptionState::Confirmed => {
@@ -71,8 +71,8 @@ impl Worker {
         }
     }
 
-    /// Returns when the state has changed. The endpoint is asked again for as long as it is pending, after waits that grow to a day: also
-    /// one that took the request and did not visit its link.
+    /// Returns when the state has changed. As long as the subscription is pending, the endpoint is asked again, after waits that grow to a day,
+    /// even if it accepted a request and did not visit its link.
     async fn ask_to_confirm(&mut self, token: String) -> Result<(), Stop> {
         if self.settings.confirmation == super::Confirmation::ByHand {
             self.shared.set_state(WorkerState::Pending);
@@ -103,8 +103,8 @@ impl Worker {
         }
     }
 
-    /// Returns when the state has changed. An endpoint of SNS's form that unsubscribed a moment ago is told how to undo it, as by SNS:
-    /// once in the life of this process, repeated like a request to confirm.
+    /// Returns when the state has changed. If an endpoint with SNS's format has just unsubscribed, it gets a message how to undo that, as from
+    /// SNS: once in the life of this process, retried like a request to confirm.
     async fn rest(&mut self, token: Option<String>) -> Result<(), Stop> {
         let is_sns = !matches!(self.settings.format, WireFormat::StandardWebhooks(_));
         let is_told = std::mem::replace(&mut self.end_is_told, true);
@@ -123,11 +123,11 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends until the endpoint has taken it, with the waits of a delivery and for as long.
+    /// Sends until the endpoint accepts it, with the waits and the time limit of a delivery.
     async fn send_until_taken(&mut self, confirmation: &Confirmation) -> Result<Sent, Stop> {
         let began = Instant::now();
         for attempts in 1.. {
-            // A task of its own: an endpoint that confirms before it answers still gets to answer.
+            // In a task of its own, so that an endpoint that confirms before it answers can still answer.
             let attempt = tokio::spawn(self.sender.clone().confirm(confirmation.clone()));
             let mut cut_off = CutOff(Some(attempt.abort_handle()));
             let Some(report) = self.unless_state_changes(attempt).await? else {
@@ -198,7 +198,7 @@ impl Worker {
         let mut key = self.deps.sns_key.clone();
         let made = async move {
             if key.wait_for(Option::is_some).await.is_err() {
-                // Nobody makes one any more: wait for the drain.
+                // No key will be made any more: wait for the drain.
                 std::future::pending::<()>().await;
             }
         };
@@ -211,7 +211,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Waits for `what`, or for a change of the state (`None`), and refuses commands meanwhile.
+    /// Waits for `what`, or for a change of the state (`None`). Commands that come meanwhile are refused.
     async fn unless_state_changes<T>(&mut self, what: impl Future<Output = T>) -> Result<Option<T>, Stop> {
         tokio::pin!(what);
         loop {

@@ -1,13 +1,12 @@
 //! Retries that the last run left: all of them are due at a start.
 //!
-//! Nobody knows how long the process was gone, and whoever starts it again wants to see what works now. That they are due is a fact of
-//! reading, for which nothing is written: the rows up to where the last run had dispatched are walked once, by position, and each is begun
-//! whatever its time is. The first page of them is spread over a few seconds. While the walk lasts, retries of this run wait for its end:
-//! they became due later.
+//! Nobody knows how long the process was gone, and an operator who starts it again wants to see what works now. Nothing is written to make them
+//! due: the rows up to where the last run had dispatched are read once, by position, and each is tried whatever its time is. The first page of
+//! them is spread over a few seconds. Until all are read, retries of this run wait: they became due later.
 //!
-//! A row whose last attempt is not on record was leased to the dead process. It goes at once, and its next attempt has the number of the lost
-//! one: what ended with a process says nothing about the endpoint. Were it counted, one refusal after some crashes would be followed by a
-//! wait of hours. That too is found when the row is read, so that it does not matter for how long the process was down.
+//! If the last attempt of a row is not recorded, the dead process had the lease. The row is tried at once, and its next attempt has the number
+//! of the lost one, because an attempt that ended with the process says nothing about the endpoint. If it counted, one refusal after some
+//! crashes would be followed by a wait of hours. This, too, is found when the row is read, so it does not matter how long the process was down.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -26,19 +25,19 @@ use super::source::MAX_READ_BYTES;
 use super::under_way::Dispatch;
 use super::{Order, Stop, Worker};
 
-/// Retries that waited when the process ended are spread over so long.
+/// Retries that waited when the process ended are spread over this time.
 const RESUME_WITHIN: Duration = Duration::from_secs(5);
 
-/// What is left of the walk; none by default.
+/// The rows that the last run left and that are not begun yet; none by default.
 #[derive(Debug, Default)]
 pub(super) struct Leftover {
-    /// When it began.
+    /// When reading them began.
     since: Stamp,
     /// Rows up to here have been read.
     read_to: Position,
     /// The last row that the last run can have left.
     until: Position,
-    /// Read and not yet begun, the earliest first.
+    /// Rows that were read and not begun, the earliest first.
     next: VecDeque<Left>,
 }
 
@@ -51,7 +50,7 @@ struct Left {
     last: Last,
 }
 
-/// What became of the last attempt that a row counts.
+/// The last attempt that a row counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Last {
     Recorded,
@@ -77,7 +76,7 @@ impl Leftover {
         self.next.is_empty() && !self.is_over()
     }
 
-    /// Takes the rows up to `read_to`. `spread` gives a number from 0 to 1 for each that has waited for its time.
+    /// Adds the rows up to `read_to`. `spread` gives a number from 0 to 1 for each that waited for its time.
     fn read(&mut self, read_to: Position, rows: Vec<(Position, Last)>, mut spread: impl FnMut() -> f64) {
         self.read_to = read_to;
         let left = rows.into_iter().map(|(position, last)| {
@@ -91,7 +90,7 @@ impl Leftover {
         self.next.make_contiguous().sort_by_key(|left| (left.at, left.position));
     }
 
-    /// Up to `room` that may go.
+    /// Up to `room` rows that may go.
     fn take(&mut self, now: Stamp, room: usize) -> Vec<Left> {
         let count = self.next.iter().take(room).take_while(|left| left.at <= now).count();
         self.next.drain(..count).collect()
@@ -102,7 +101,7 @@ impl Leftover {
     }
 }
 
-/// A page of rows: where it ends, what waits in it, and what cannot be read.
+/// A page of rows: where it ends, the waiting rows, and those that cannot be read.
 struct Page {
     read_to: Position,
     left: Vec<(Position, Last)>,
@@ -133,7 +132,7 @@ impl Worker {
                 let mut lookup = Lookup::new(&events, affordable, damage);
                 let mut found = Vec::new();
                 for left in &asked {
-                    // It may have been delivered, given up or asked for again since the page was read.
+                    // It may have been delivered, given up or requested again since the page was read.
                     let row = row_at(reader, id, left.position, damage)?;
                     let row = row.filter(|row| row.as_ref().map_or(true, |row| may_go(row, order)));
                     let Some(row) = row else {
@@ -186,11 +185,11 @@ impl Left {
     fn counted(&self, found: Found) -> Found {
         found.map(|(mut row, event)| {
             if self.last == Last::Lost {
-                // What the row has as its time is the end of a dead lease.
+                // The time in the row is the end of the dead process's lease.
                 if let DeliveryState::Retry { at } = &mut row.state {
                     *at = self.at;
                 }
-                // An endpoint that may have seen a first attempt sees a second one.
+                // If the endpoint may have seen a first attempt, this is a second one.
                 if row.attempts > 1 {
                     row.attempts -= 1;
                 }
@@ -200,7 +199,7 @@ impl Left {
     }
 }
 
-/// Whether a row is one to begin: the followers of a subscription that was FIFO before this start wait for nobody any more.
+/// Whether a row may be begun: followers of a subscription that was FIFO before this start do not wait any more.
 fn may_go(row: &Delivery, order: Order) -> bool {
     match row.state {
         DeliveryState::Retry { .. } => true,
@@ -209,7 +208,7 @@ fn may_go(row: &Delivery, order: Order) -> bool {
     }
 }
 
-/// The next rows behind the beginning of a range.
+/// The next rows after the beginning of a range.
 fn page(
     reader: &dyn Reader,
     id: SubscriptionId,
@@ -235,7 +234,7 @@ fn page(
     Ok(page)
 }
 
-/// What became of the last attempt of a row. The first may have been lost before it had a row; then the row counts it, and the next.
+/// The last attempt of a row. The first attempt may have been lost before it had a row; then the row counts it and the next one.
 fn last_of(reader: &dyn Reader, row: &Delivery, damage: Damage) -> storage::Result<Last> {
     let attempts = attempts_at(reader, row.id.position, damage)?;
     let of_row = attempts.iter().filter(|attempt| attempt.delivery == row.id);

@@ -1,5 +1,5 @@
-//! The lines that a worker writes about single events: each kind at most once a second, with the number. An endpoint that refuses everything
-//! would have one for each event.
+//! The log lines of a worker about single events: each kind at most once a second, with the number of its events. Otherwise an endpoint that
+//! refuses everything would cause one line for each event.
 
 use storage::throttle::Throttle;
 

@@ -1,8 +1,8 @@
-//! What a start finds: deliveries that were under way when the process died.
+//! Recovery at a start: deliveries that were under way when the process died.
 //!
-//! Every position in `(done_to, dispatched_to]` that has neither a row nor a recorded success may or may not have been delivered; it
-//! becomes a row whose next attempt is at least the second, and the cursor closes over it. Every row that waits is due at once, spread
-//! over a few seconds, and none is written for that ([`leftover`](super::leftover)). Then all goes the ordinary way of rows.
+//! Every position in `(done_to, dispatched_to]` that has neither a row nor a recorded success may or may not have been delivered; it becomes a
+//! row whose next attempt is at least the second, and the cursor moves over it. Every waiting row is due at once, spread over a few seconds,
+//! without writing any row ([`leftover`](super::leftover)). Then they are treated like all other rows.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use super::{Order, Stop, Worker};
 use crate::events::Events;
 use crate::window::Window;
 
-/// Events that are read at once.
+/// How many events are read at once.
 const CHUNK: usize = 256;
 const CHUNK_BYTES: usize = 4 << 20;
-/// Rows that are read, or changed in one commit, at once.
+/// How many rows are read at once, or changed in one commit.
 pub(super) const ROWS_AT_ONCE: usize = 1_024;
 
 impl Worker {
-    /// Closes the gap that the last run left, and takes up the rows.
+    /// Closes the gap that the last run left, and loads the rows.
     pub(super) async fn recover(&mut self) -> Result<(), Stop> {
         let (cursor, now, order) = (self.subscription.cursor, self.now(), self.settings.order);
         if cursor.done_to < cursor.dispatched_to {
@@ -63,8 +63,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Every key with a row is busy, and its first row may go if it waits for nobody. All others of the key wait for it: those that were
-    /// retries of their own before the subscription became FIFO too, from now on.
+    /// Marks every key with a row as busy; its first row may go if it does not wait for another. All other rows of the key wait for it, even
+    /// those that were independent retries before the subscription became FIFO.
     async fn take_up_keys(&mut self) -> Result<(), Stop> {
         let (id, mut after) = (self.id, Position(0));
         loop {
@@ -94,13 +94,13 @@ impl Worker {
             (false, DeliveryState::Retry { .. }) => {
                 self.changes.put(Delivery { state: DeliveryState::Behind, ..row });
             }
-            // A retry that is the first comes by its time.
+            // If the first row is a retry, it comes at its time.
             (true, _) | (false, _) => {}
         }
     }
 }
 
-/// What the last run may or may not have delivered.
+/// The events that the last run may or may not have delivered.
 struct Gap {
     id: SubscriptionId,
     topic: TopicId,
@@ -137,7 +137,7 @@ impl Gap {
     }
 }
 
-/// The row of an event's delivery, if nothing tells what became of it.
+/// The row for an event's delivery, if nothing shows its result.
 fn unfinished(
     reader: &dyn Reader,
     subscription: SubscriptionId,

@@ -1,4 +1,4 @@
-//! Sending deliveries again because somebody asked for it: one of them, or dead letters.
+//! Sending deliveries again on request: a single one, or dead letters.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::window::Admit;
 
 impl Worker {
     pub(super) async fn obey(&mut self, command: Command) -> Result<(), Stop> {
-        // Who asked and went away does not mind.
+        // It does not matter if the caller is gone.
         match command {
             Command::Redeliver { position, reply } => drop(reply.send(self.redeliver(position).await?)),
             Command::Redrive { part, reply } => drop(reply.send(self.redrive(part).await?)),
@@ -22,7 +22,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The part may hold more dead letters than places: they are due, and take their turns.
+    /// The part may have more dead letters than there is room for: they are due, and follow one after the other.
     async fn redrive(&mut self, part: Redrive) -> Result<Result<Redriven, RedeliverError>, Stop> {
         self.commit().await?;
         let (id, Redrive { after, until }) = (self.id, part);
@@ -36,7 +36,7 @@ impl Worker {
             .await?;
         let Some(mut dead) = dead else { return Ok(Err(RedeliverError::Unreadable)) };
         let next = dead.last().filter(|_| dead.len() == ROWS_AT_ONCE).and_then(Delivery::death);
-        // Housekeeping may have given up what is under way; that settles itself.
+        // Housekeeping may have given up a delivery whose attempt is under way; that attempt settles it.
         dead.retain(|row| !self.attempts.contains(row.id.position));
         dead.sort_by_key(|row| row.id.position);
         let (now, count) = (self.now(), dead.len() as u64);
@@ -52,7 +52,7 @@ impl Worker {
         Ok(Ok(Redriven { count, next }))
     }
 
-    /// Due now, or behind what its key has under way. It is not the head of its key yet.
+    /// The state of a delivery that is sent again: due now, or waiting behind what its key has under way. It is not the head of its key yet.
     fn state_of_redelivery(&mut self, key: &Arc<str>, now: Stamp) -> DeliveryState {
         let follows = self.settings.order == Order::Fifo && self.keys.admit(key) == Admit::Behind;
         if follows { DeliveryState::Behind } else { DeliveryState::Retry { at: now } }
@@ -62,14 +62,14 @@ impl Worker {
         if self.attempts.contains(position) || position > self.window.cursor().dispatched_to {
             return Ok(Err(self.no_such_event_or(position, RedeliverError::UnderWay).await?));
         }
-        // What was settled a moment ago must be in the store before it is asked.
+        // What was just settled must be in the store before it is asked.
         self.commit().await?;
         let id = DeliveryId { subscription: self.id, position };
         let events = self.deps.events.clone();
         let (event, row, attempts) = self
             .read_around(move |reader, damage| {
                 let event = event_at(&events, reader, position, damage)?;
-                // A row that cannot be read is written anew.
+                // A row that cannot be read is overwritten.
                 let row = row_at(reader, id.subscription, position, damage)?.and_then(Result::ok);
                 Ok((event, row, attempts_at(reader, position, damage)?))
             })

@@ -20,12 +20,12 @@ pub(super) struct Sender {
     pub(super) sns_key: watch::Receiver<Option<Arc<SnsKey>>>,
 }
 
-/// What an attempt came to.
+/// The end of an attempt.
 #[derive(Debug)]
 pub(super) enum End {
     /// It was made.
     Report(AttemptReport),
-    /// It cannot be made, now or ever.
+    /// It can never be made.
     Unsendable(String),
 }
 

@@ -1,4 +1,4 @@
-//! What comes of an attempt.
+//! Settling attempts: what their reports mean for the deliveries.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::sink::{AttemptReport, Verdict};
 use crate::window::Release;
 
 impl Worker {
-    /// Notes what came of an attempt.
+    /// Settles an attempt that has ended.
     pub(super) fn settle(&mut self, ended: Ended) {
         failpoint::hit(failpoint::ATTEMPT_DONE);
         let Ended { dispatch, took, end } = ended;
@@ -59,7 +59,7 @@ impl Worker {
         });
     }
 
-    /// For people who look.
+    /// Notes the last attempt, to be shown.
     pub(super) fn note_last(&self, position: Option<Position>, number: u32, report: &AttemptReport) {
         let error = report.reason().map(str::to_owned);
         self.shared.set_last(LastAttempt { at: self.wall(), position, number, status: report.status, error });
@@ -118,14 +118,14 @@ impl Worker {
         self.head_done(&dispatch.event.body.key);
     }
 
-    /// Whoever waits behind this key's head is next, once what came of the head is durable.
+    /// Called when a key's head is done: what waits behind it is next, once the head's result is durable.
     pub(super) fn head_done(&mut self, key: &str) {
         if self.settings.order == Order::Fifo && self.keys.head_done(key) == Release::AskFollowers {
             self.due.release(key.into());
         }
     }
 
-    /// Gives rows to first attempts that take long, so that they do not pin the cursor.
+    /// Gives rows to first attempts that take long, so that they do not hold back the cursor.
     pub(super) fn give_rows_to_slow_ones(&mut self) {
         while let Some(dispatch) = self.attempts.next_slow(Instant::now()) {
             let at = dispatch.began.plus(self.settings.timeout + LEASE_MARGIN);

@@ -1,4 +1,4 @@
-//! New events of the topic: from the feed, or from the log where the feed does not reach back.
+//! New events of the topic: from the feed, or from the log if the feed does not reach back far enough.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::budget::{Allowance, Charge, facts};
 /// At most this many bytes of facts are read from the log at once.
 pub(super) const MAX_READ_BYTES: usize = 4 << 20;
 
-/// What a worker holds of an event, and is charged with.
+/// An event that a worker holds, and its charge.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) event: Arc<Event>,
@@ -24,13 +24,13 @@ pub(super) struct Held {
 /// A new event, or one that cannot be read.
 pub(super) type Next = Result<Held, Unreadable>;
 
-/// What was read and not yet dispatched.
+/// Events that were read and not dispatched yet.
 pub(super) struct Source {
     changes: watch::Receiver<Position>,
     backlog: VecDeque<Next>,
-    /// Everything of the topic up to here was read.
+    /// All events of the topic up to here were read.
     read_to: Position,
-    /// Nothing was there at the last look.
+    /// Whether the last look found nothing.
     caught_up: bool,
 }
 
@@ -47,12 +47,12 @@ impl Source {
         self.caught_up = false;
     }
 
-    /// Whether all that was there has been taken.
+    /// Whether all known events have been taken.
     pub(super) fn is_drained(&self) -> bool {
         self.caught_up && self.backlog.is_empty()
     }
 
-    /// Resolves when the topic has a new event. A feed that is gone has none.
+    /// Resolves when the topic has a new event. If the feed is gone, it never resolves.
     pub(super) async fn changed(&mut self) {
         if self.changes.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -69,7 +69,7 @@ impl Source {
 }
 
 impl Worker {
-    /// Up to `limit` new events, in order; fewer, or none, where the budget is spent.
+    /// Up to `limit` new events, in order; fewer or none if the budget is used up.
     pub(super) async fn next_events(&mut self, limit: usize) -> Result<Vec<Next>, Stop> {
         if limit == 0 {
             return Ok(Vec::new());
@@ -85,7 +85,7 @@ impl Worker {
     }
 
     async fn refill(&mut self, limit: usize, allowance: Allowance) -> Result<(), Stop> {
-        // Marked as seen before the read: what comes during it wakes us again.
+        // Marked as seen before the read, so that an event that comes during the read wakes the worker again.
         self.source.changes.mark_unchanged();
         let (topic, after) = (self.subscription.topic, self.source.read_to);
         if let Recent::Events(events) = self.deps.feed.recent(topic, after, limit) {
@@ -103,7 +103,7 @@ impl Worker {
         let (events, max_bytes) = (self.deps.events.clone(), allowance.facts());
         let (head, found) = self
             .read_around(move |reader, damage| {
-                // The head first: then all of the topic up to it is among the events.
+                // Read the head first: then all events of the topic up to it are found.
                 let head = reader.head()?;
                 Ok((head, events_after(&events, reader, topic, after, (limit, max_bytes), damage)?))
             })
@@ -111,7 +111,7 @@ impl Worker {
         if found.is_empty() {
             self.source.read_to = head.max(after);
         }
-        // The bytes may have cut the read short: only an empty one has seen the end.
+        // The limit of bytes may have cut the read short: only an empty read has seen the end.
         self.source.caught_up = found.is_empty();
         self.take(found, allowance);
         Ok(())

@@ -1,4 +1,4 @@
-//! The worker's way to the store: what fails is asked again, after waits that grow; what can never work again ends the worker.
+//! The worker's access to the store: what fails is tried again, after waits that grow; what can never work again ends the worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use super::damage::{Damage, TRIES};
 use super::{Stop, Worker, WorkerState};
 use crate::backoff::Backoff;
 
-/// Between two tries at first.
+/// The first wait between two tries.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Between two tries at most.
+/// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// Of so many failures in a row one is told.
+/// Of this many failures in a row, one is logged.
 const TOLD_ONCE_IN: u32 = 32;
 
-/// For a store that fails.
+/// The waits for a store that fails.
 pub(super) fn backoff() -> Backoff {
     Backoff::new(FIRST_WAIT, LONGEST_WAIT)
 }
 
 impl Worker {
-    /// Commits what has gathered, with the cursor. Returns when it is durable.
+    /// Commits all changes so far, with the cursor. Returns when they are durable.
     pub(super) async fn commit(&mut self) -> Result<(), Stop> {
         let cursor = self.window.cursor();
         self.gather_until = None;
@@ -45,7 +45,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads off the runtime, until it works. What is damaged and stays so is set aside by `what`.
+    /// Reads on a blocking thread until it works. `what` sets aside what stays damaged.
     pub(super) async fn read_around<T, F>(&mut self, what: F) -> Result<T, Stop>
     where
         T: Send + 'static,
@@ -71,7 +71,7 @@ impl Worker {
         }
     }
 
-    /// The store does what it was asked.
+    /// Notes that the store works.
     fn works(&self, backoff: &Backoff) {
         if self.shared.state() == WorkerState::WaitingForStore {
             self.shared.set_state(WorkerState::Running);
@@ -82,7 +82,7 @@ impl Worker {
         }
     }
 
-    /// Waits a while if the error may pass. A drain that has begun is waited out too, up to its deadline. Commands are refused meanwhile.
+    /// Waits if the error may pass; during a drain, up to its deadline. Commands that come meanwhile are refused.
     pub(super) async fn outwait(&mut self, error: StoreError, backoff: &mut Backoff) -> Result<(), Stop> {
         if let StoreError::Latched(_) | StoreError::Closed = error {
             return Err(Stop::Store(error));

@@ -15,11 +15,11 @@ use super::sender::{End, Sender};
 use crate::budget::Charge;
 use crate::sink::{AttemptReport, Failure};
 
-/// An attempt that is about to be made; what it needs is durable.
+/// An attempt that is about to be made; everything that must be durable before it is.
 #[derive(Debug)]
 pub(super) struct Dispatch {
     pub(super) event: Arc<Event>,
-    /// What the worker is charged with for it, until the attempt has ended.
+    /// Its share of the budget, until the attempt has ended.
     #[expect(dead_code, reason = "it is there to be dropped")]
     pub(super) charge: Charge,
     /// Which attempt.
@@ -27,9 +27,9 @@ pub(super) struct Dispatch {
     /// When the first attempt was.
     pub(super) since: Stamp,
     pub(super) began: Stamp,
-    /// The wall time of that, for the record.
+    /// The wall time of the first attempt, to be shown.
     pub(super) began_at: Timestamp,
-    /// When it was due, if it is made before that.
+    /// When it was due, if it is made earlier.
     pub(super) due: Option<Stamp>,
     pub(super) row: Row,
 }
@@ -37,7 +37,7 @@ pub(super) struct Dispatch {
 /// Whether the delivery has a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Row {
-    /// Only the cursor covers it.
+    /// None: only the cursor covers it.
     None,
     /// In the store, or in the next commit.
     Stored,
@@ -57,11 +57,11 @@ pub(super) struct Attempts {
     tasks: JoinSet<End>,
     under_way: HashMap<Id, UnderWay>,
     positions: HashSet<Position>,
-    /// First attempts in the order of their beginnings, with the moment from which each is slow.
+    /// First attempts in the order in which they began, each with the moment from which it counts as slow.
     slow: VecDeque<(Instant, Id)>,
     /// Attempts that have a row.
     rows: usize,
-    /// Attempts that had one when they began; a first attempt that grew slow takes no place from retries.
+    /// Attempts that had a row when they began: a first attempt that became slow takes no room from retries.
     retries: usize,
 }
 
@@ -171,11 +171,11 @@ impl Attempts {
     }
 }
 
-/// A panic in a sink is a failed attempt like any other.
+/// The report of an attempt whose task panicked: it is a failed attempt like any other.
 pub(super) fn broken_off(error: &JoinError) -> AttemptReport {
     static BROKEN_OFF: Throttle = Throttle::new();
     if let Some(times) = BROKEN_OFF.happened() {
-        tracing::error!(%error, times, "an attempt broke off");
+        tracing::error!(%error, times, "the task of an attempt ended unexpectedly");
     }
     AttemptReport::failed(Failure::Internal, "the attempt broke off", Duration::ZERO)
 }

@@ -1,9 +1,9 @@
-//! Answers off the wire: no I/O, every step bounded.
+//! Parses the answers of endpoints: no I/O, and every step has a limit.
 //!
-//! An answer is that of a POST on a connection that carries one request at a time. Its status line has to be HTTP/1: that alone decides
-//! what becomes of the delivery. What follows is framed as RFC 9112 says where it can be, and read leniently where it cannot: folded
-//! lines, spaces before a colon, lines without one, lengths that contradict each other, any number of lines. Whatever is not as the
-//! standard has it costs the connection, not the answer. A body whose end is unclear is not waited for.
+//! An answer is that of a POST on a connection with one request at a time. Its status line must be HTTP/1; only that line decides about the
+//! delivery. The rest is read as RFC 9112 says if possible, and leniently otherwise: folded lines, spaces before a colon, lines without one,
+//! lengths that contradict each other, any number of lines. If it does not follow the standard, the connection is closed, but the answer counts.
+//! If the end of a body is unclear, nobody waits for it.
 
 use bytes::{Buf as _, BytesMut};
 
@@ -13,17 +13,17 @@ use super::MAX_HEAD;
 const MAX_RETRY_AFTER: usize = 64;
 /// The longest line of a chunked body (its size, or a trailer), in bytes.
 const MAX_LINE: usize = 4 << 10;
-/// Trailer lines of a chunked body.
+/// The most trailer lines of a chunked body.
 const MAX_TRAILERS: usize = 64;
 /// What every answer begins with, except for empty lines.
 const BEGINS: &[u8] = b"HTTP/1.";
 
-/// What a head says that matters.
+/// The parts of a head that matter.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Head {
     /// 100 to 999.
     pub status: u16,
-    /// As it came, if it is short text.
+    /// `Retry-After` as it came, if it is a short text.
     pub retry_after: Option<String>,
     /// Where the body ends.
     pub framing: Framing,
@@ -31,10 +31,10 @@ pub struct Head {
     pub keep: bool,
 }
 
-/// What is at the beginning of the bytes that have come.
+/// What the bytes so far begin with.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// Not yet a whole head.
+    /// An incomplete head.
     Partial,
     /// A 1xx answer of so many bytes; the real one follows.
     Interim(usize),
@@ -42,7 +42,7 @@ pub enum Parsed {
     Final(Head, usize),
 }
 
-/// Why bytes are no answer; a text for people, that has nothing of the bytes in it.
+/// Why bytes are not an answer: a text for people, without any of the bytes.
 pub type Invalid = &'static str;
 
 /// Reads a head.
@@ -53,7 +53,7 @@ pub fn head(bytes: &[u8]) -> Result<Parsed, Invalid> {
     let mut lines = Lines { rest: bytes };
     let first = loop {
         match lines.next() {
-            // Some servers send an empty line after the body of the answer before.
+            // Some servers send an empty line after the body of the previous answer.
             Some([]) => {}
             Some(line) => break line,
             None if may_begin(lines.rest) => return partial(bytes),
@@ -81,12 +81,12 @@ pub fn head(bytes: &[u8]) -> Result<Parsed, Invalid> {
 
 const TOO_LARGE: Invalid = "its head is larger than 64 KiB";
 
-/// More is to come, if there is room for it.
+/// More has to come, if the limit allows it.
 fn partial(bytes: &[u8]) -> Result<Parsed, Invalid> {
     if bytes.len() < MAX_HEAD { Ok(Parsed::Partial) } else { Err(TOO_LARGE) }
 }
 
-/// Whether a line that has not come whole may be that of a status.
+/// Whether an incomplete line may become a status line.
 fn may_begin(line: &[u8]) -> bool {
     let known = line.len().min(BEGINS.len());
     line[..known] == BEGINS[..known] || line == b"\r"
@@ -108,7 +108,7 @@ impl<'b> Iterator for Lines<'b> {
     }
 }
 
-/// Whether it is HTTP/1.1 as the standard has it, and the status. The reason phrase may be missing, or be anything.
+/// Whether it follows the standard of HTTP/1.1, and the status. The reason phrase may be missing, or be anything.
 fn status_line(line: &[u8]) -> Result<(bool, u16), Invalid> {
     let rest = line.strip_prefix(BEGINS).ok_or("it does not begin with HTTP/1")?;
     let [minor @ b'0'..=b'9', space @ (b' ' | b'\t'), rest @ ..] = rest else {
@@ -134,7 +134,7 @@ fn trimmed(text: &[u8]) -> &[u8] {
     &text[begin..end]
 }
 
-/// What the lines say, as far as they were read.
+/// The header lines so far.
 #[derive(Default)]
 struct Fields {
     length: Option<u64>,
@@ -142,18 +142,18 @@ struct Fields {
     coded: Option<bool>,
     close: bool,
     retry_after: Option<String>,
-    /// Something is not as the standard has it.
+    /// Whether something does not follow the standard.
     odd: bool,
-    /// Where the body ends cannot be said.
+    /// Whether the end of the body is unclear.
     unclear: bool,
-    /// The line before is one that says where the body ends.
+    /// Whether the previous line says where the body ends.
     framing_line: bool,
 }
 
 impl Fields {
     fn read(&mut self, line: &[u8]) {
         if matches!(line.first(), Some(b' ' | b'\t')) {
-            // What continues the line before. None of those that matter is ever that long.
+            // This line continues the previous one. The headers that matter are never that long.
             self.odd = true;
             self.unclear |= self.framing_line;
             return;
@@ -206,9 +206,9 @@ impl Fields {
             (_, None, Some(length)) => Framing::Length(length),
             (_, Some(false), _) | (_, None, None) => Framing::UntilClose,
         };
-        // Two framings at once are how answers are smuggled: nothing else is read from such a connection.
+        // Two framings at once are a way to smuggle answers: nothing else is read from such a connection.
         let one_framing = !self.unclear && (self.coded.is_none() || self.length.is_none());
-        // So is a body where there can be none: it may follow all the same.
+        // The same holds for a body where there must be none: it may come nevertheless.
         let no_false_body =
             !matches!(status, 204 | 304) || self.coded.is_none() && self.length.is_none_or(|n| n == 0);
         let keep = is_exact
@@ -222,7 +222,7 @@ impl Fields {
     }
 }
 
-/// Digits alone, as RFC 9110 has them; several, if they are the same.
+/// Only digits, as in RFC 9110; several values if they are equal.
 fn length(value: &[u8]) -> Option<u64> {
     let mut numbers = tokens(value).map(|digits| {
         let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
@@ -245,7 +245,7 @@ pub enum Framing {
     Chunked(Chunk),
     /// Where the connection ends.
     UntilClose,
-    /// Nobody knows: what has come already is taken, and nothing more is waited for.
+    /// Unknown: the bytes so far are taken, and nobody waits for more.
     Unclear,
 }
 
@@ -270,8 +270,8 @@ impl Framing {
         matches!(self, Self::Length(0) | Self::Chunked(Chunk::End))
     }
 
-    /// Takes what it can of the body from `bytes` and hands the content to `content`, piece by piece. What it leaves is the beginning of
-    /// something that has not come whole, or comes after the body.
+    /// Takes as much of the body as possible from `bytes` and passes the content to `content`, piece by piece. What it leaves is incomplete, or
+    /// comes after the body.
     ///
     /// # Errors
     /// If a chunk makes no sense: where the body ends is unknown.
@@ -294,7 +294,7 @@ impl Framing {
 }
 
 impl Chunk {
-    /// `None` if more bytes are needed, or nothing comes any more.
+    /// `None` if more bytes are needed, or if the body has ended.
     fn step(self, bytes: &mut BytesMut, content: &mut impl FnMut(&[u8])) -> Result<Option<Self>, Invalid> {
         if let Self::Data(left) = self {
             let left = left - take_data(bytes, left, content);
@@ -332,7 +332,7 @@ fn take_data(bytes: &mut BytesMut, limit: u64, content: &mut impl FnMut(&[u8])) 
     taken as u64
 }
 
-/// A line without its end, once it is whole.
+/// A complete line without its end.
 fn take_line(bytes: &mut BytesMut) -> Result<Option<BytesMut>, Invalid> {
     let searched = &bytes[..bytes.len().min(MAX_LINE)];
     let Some(end) = searched.iter().position(|byte| *byte == b'\n') else {
@@ -347,7 +347,7 @@ fn take_line(bytes: &mut BytesMut) -> Result<Option<BytesMut>, Invalid> {
     Ok(Some(line))
 }
 
-/// Of a chunk; what follows a `;` means nothing to us.
+/// The size of a chunk; anything after a `;` is ignored.
 fn size(line: &[u8]) -> Result<u64, Invalid> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
     if digits.is_empty() || digits.len() > 15 || !digits.iter().all(u8::is_ascii_hexdigit) {

@@ -1,6 +1,6 @@
 //! One connection: its requests, one at a time, and its end.
 //!
-//! The attempt itself reads and writes: no task is between it and the socket, so that a delivery costs one wake-up.
+//! The attempt itself reads and writes. There is no task between it and the socket, so a delivery costs one wake-up.
 
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -19,22 +19,22 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::{Framing, Head, Parsed, head};
 use super::{AttemptError, BODY_WITHIN, MAX_BODY, Request};
 
-/// What is read at once, in bytes.
+/// How much is read at once, in bytes.
 const READ: usize = 4 << 10;
-/// A body up to this size is copied after its head, so that both leave in one write; a larger one leaves by itself.
+/// A body up to this size is copied behind its head, so that both are sent in one write; a larger one is sent separately. In bytes.
 const MAX_COPIED: usize = 64 << 10;
 
-/// A stream to an endpoint, in the clear or over TLS.
+/// A stream to an endpoint, with or without TLS.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// A connection to a vetted address. Closed when it is dropped, whatever is still under way on it.
+/// A connection to a checked address. It is closed when it is dropped, whatever is under way on it.
 pub(super) struct Connection {
     stream: Box<dyn Stream>,
-    /// What has come and was not yet read; empty between two requests.
+    /// Bytes that have come and were not parsed yet; empty between two requests.
     buffer: BytesMut,
-    /// The request, as far as it has not left.
+    /// The part of the request that was not sent yet.
     sending: Sending,
     address: IpAddr,
     pub(super) life: Lifetime,
@@ -54,7 +54,7 @@ pub(super) enum SendError {
 pub(super) enum End {
     /// At its end: the connection may be used again.
     Reached,
-    /// At our limit, or the connection broke.
+    /// At the limit, or because the connection broke.
     CutShort,
 }
 
@@ -69,20 +69,20 @@ impl Connection {
         self.address
     }
 
-    /// Whether nothing has come since the last answer: not even the end.
+    /// Whether nothing has come since the last answer, not even the end of the connection.
     pub(super) fn is_quiet(&mut self) -> bool {
         self.buffer.reserve(READ);
-        // A task that has read a lot is told that nothing is there, to let others run: that is no answer here.
+        // tokio lets a task that has read much see nothing, so that others run. Here the truth is needed.
         let read = pin!(unconstrained(self.stream.read_buf(&mut self.buffer)));
         read.poll(&mut Context::from_waker(Waker::noop())).is_pending() && self.buffer.is_empty()
     }
 
-    /// Whether all of the last request has left.
+    /// Whether the whole last request has been sent.
     pub(super) fn is_sent(&self) -> bool {
         self.sending.is_done()
     }
 
-    /// Sends a request and waits for the answer's head. What is left of the request by then leaves while the body is read.
+    /// Sends a request and waits for the head of its answer. The rest of the request is sent while the body is read.
     pub(super) async fn send(&mut self, request: &Request) -> Result<Head, SendError> {
         let mut text = head_of(request);
         let apart = if request.body.len() > MAX_COPIED {
@@ -92,7 +92,7 @@ impl Connection {
             Bytes::new()
         };
         self.sending = Sending { parts: [text.into(), apart], ..Sending::default() };
-        // Only what ends like a head is parsed: an endpoint that drips costs little.
+        // Bytes are parsed only when they end like a head, so an endpoint that sends tiny pieces costs little.
         let mut looked_at = 0;
         poll_fn(|cx| {
             self.sending.poll(&mut *self.stream, cx);
@@ -122,7 +122,7 @@ impl Connection {
         .await
     }
 
-    /// Reads a body to its end, or to our limit; each piece of its content goes to `content`.
+    /// Reads a body to its end, or to the limit; each piece of its content goes to `content`.
     pub(super) async fn read_body(&mut self, mut framing: Framing, mut content: impl FnMut(&[u8])) -> End {
         let mut total = 0;
         loop {
@@ -131,7 +131,7 @@ impl Connection {
                 content(data);
             });
             if framing.has_ended() && taken.is_ok() {
-                // Nobody asked for what follows.
+                // More bytes would belong to nothing.
                 return if self.buffer.is_empty() { End::Reached } else { End::CutShort };
             }
             if taken.is_err() || total > MAX_BODY {
@@ -147,8 +147,8 @@ impl Connection {
         }
     }
 
-    /// Sends what is left of the request, and reads on meanwhile, so that neither side waits for the other; until the other side takes
-    /// no more, or nothing for [`BODY_WITHIN`]. For an endpoint that has answered early: it may yet want to know what.
+    /// Sends the rest of the request, and reads meanwhile, so that neither side waits for the other; until the other side accepts no more, or
+    /// nothing for [`BODY_WITHIN`]. For an endpoint that has answered early: it may still want the whole request.
     pub(super) async fn finish_sending(&mut self, deadline: Instant) {
         let mut is_open = true;
         while !self.sending.is_over() {
@@ -177,13 +177,13 @@ impl Connection {
     }
 }
 
-/// A request on its way out. It is written while its answer is waited for: an endpoint may answer before it has read all.
+/// A request that is being sent. It is written while its answer is awaited, because an endpoint may answer before it has read everything.
 #[derive(Default)]
 struct Sending {
     parts: [Bytes; 2],
-    /// Nothing is held back on the way to the socket: TLS keeps what that did not take.
+    /// Whether everything was passed to the socket: TLS keeps bytes that the socket did not accept.
     flushed: bool,
-    /// The other side takes no more. It may have answered all the same.
+    /// Whether the other side accepts no more. It may have answered nevertheless.
     failed: bool,
 }
 
@@ -196,7 +196,7 @@ impl Sending {
         self.flushed || self.failed
     }
 
-    /// How many bytes have not left.
+    /// How many bytes were not sent yet.
     fn left(&self) -> usize {
         self.parts.iter().map(Bytes::len).sum()
     }
@@ -225,7 +225,7 @@ impl Sending {
     }
 }
 
-/// Whether an empty line came with the bytes after `looked_at`, or so much that there should have been one.
+/// Whether the bytes after `looked_at` have an empty line, or are so many that there should have been one.
 fn may_hold_a_head(bytes: &[u8], looked_at: usize) -> bool {
     let new = &bytes[looked_at.saturating_sub(3)..];
     let mut ends = new.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
@@ -233,11 +233,11 @@ fn may_hold_a_head(bytes: &[u8], looked_at: usize) -> bool {
     has_empty_line || bytes.len() >= super::MAX_HEAD || !is_http_so_far(bytes)
 }
 
-/// Something else is refused at its first bytes.
+/// Whether the bytes may still be HTTP: anything else is refused at its first bytes.
 fn is_http_so_far(bytes: &[u8]) -> bool {
     const BEGINS: &[u8] = b"HTTP/1.";
     let known = bytes.len().min(BEGINS.len());
-    // Empty lines may come before it.
+    // Empty lines may precede it.
     matches!(bytes.first(), Some(b'\r' | b'\n')) || bytes[..known] == BEGINS[..known]
 }
 

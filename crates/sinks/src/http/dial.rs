@@ -1,4 +1,4 @@
-//! A new connection to a vetted address.
+//! New connections to checked addresses.
 
 use std::io;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::{Attempt, AttemptError, Client};
 
 impl Client {
-    /// Dials vetted addresses. Each that is tried beside another takes a turn of its own.
+    /// Dials checked addresses. If a second one is tried at the same time, it needs a turn of its own.
     pub(super) async fn dial(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -41,7 +41,7 @@ impl Client {
         }
     }
 
-    /// A kept connection was vetted when it was made; the rules are asked again all the same.
+    /// The address of a kept connection was checked when it was made, and is checked again here.
     pub(super) fn may_still_be_used(&self, endpoint: &Endpoint, kept: &Connection) -> bool {
         match &endpoint.host {
             EndpointHost::Address(_) => vet(kept.address(), &self.allow).is_ok(),
@@ -49,7 +49,7 @@ impl Client {
         }
     }
 
-    /// Has the name looked up in time for the connection that takes this one's place.
+    /// Starts a look-up of the name in time for the connection that replaces this one.
     pub(super) fn refresh_name_of(&self, endpoint: &Endpoint, kept: &mut Connection) {
         if kept.life.wants_refresh(Instant::now().into_std())
             && let EndpointHost::Name(name) = &endpoint.host
@@ -58,8 +58,8 @@ impl Client {
         }
     }
 
-    /// All addresses of the endpoint, all of them vetted. Where a name has to be looked up, the attempt gives its turn to another, and
-    /// its deadline moves by what it waits.
+    /// All addresses of the endpoint, all of them checked. If a name must be looked up, the attempt gives its turn back meanwhile, and its
+    /// deadline moves by the time of the wait.
     pub(super) async fn addresses(&self, attempt: &mut Attempt<'_>) -> Result<Vec<IpAddr>, AttemptError> {
         let endpoint = &attempt.request.endpoint;
         let name = match &endpoint.host {
@@ -90,13 +90,13 @@ impl Client {
         Ok(addresses)
     }
 
-    /// A public name is asked for as it stands, without search domains; a name that may be at home, as the system would.
+    /// The name to look up: a public name without search domains; a name that the operator allowed as the system would look it up.
     fn question(&self, name: &str) -> String {
         if self.allow.private || self.allow.names(name) { name.to_owned() } else { format!("{name}.") }
     }
 }
 
-/// The kind alone: the system's words could tell an address.
+/// Only the kind of the error, because the system's message could contain an address.
 fn not_connected(error: io::Error) -> AttemptError {
     let kind = if error.kind() == io::ErrorKind::TimedOut { Failure::Timeout } else { Failure::Connect };
     AttemptError { kind, text: format!("could not connect: {}", error.kind()) }

@@ -1,19 +1,19 @@
-//! Webhooks over HTTP/1.1, in the clear and over TLS.
+//! Webhooks over HTTP/1.1, with and without TLS.
 //!
-//! * Every address is vetted when it is dialled, and again before an idle connection is used; one forbidden answer of DNS rejects all.
-//!   The connection goes to the vetted address, whatever DNS says next.
+//! * Every address is checked when it is dialled, and again before an idle connection is used; a single forbidden address of a name refuses all.
+//!   The connection goes to the checked address, whatever DNS says later.
 //! * A redirect is an answer like any other. No proxies, no cookies, no compression.
-//! * Whatever the endpoint does, an attempt ends after its timeout: connecting, TLS, head and body all count. The wait for a free
-//!   connection ([`Connections`]) does not, nor does that for the addresses of a name, which has a bound of its own.
-//! * The answer's status decides, as its first line has it: the rest of a head is read leniently ([`answer`]), and a body that breaks
-//!   off, drips or never ends changes nothing. What is not as the standard has it costs the connection. A head of more than 64 KiB is no
-//!   answer.
-//! * A body is read so that the connection can be used again, and for the few bytes of it that are shown: for [`BODY_WITHIN`] after the
-//!   head and up to 64 KiB, then the connection is closed. So an endpoint that answers and then holds its connection holds nothing up.
+//! * Whatever the endpoint does, an attempt ends after its timeout: connecting, TLS, head and body all count. Waiting for a free connection
+//!   ([`Connections`]) does not count, nor does the look-up of a name, which has a limit of its own.
+//! * The answer's status decides, as its first line has it: the rest of a head is read leniently ([`answer`]), and it does not matter if a body
+//!   breaks off, is slow or never ends. If an answer does not follow the standard, the connection is closed. A head of more than 64 KiB is not
+//!   an answer.
+//! * A body is read so that the connection can be used again, and for the few bytes of it that are shown: for [`BODY_WITHIN`] after the head and
+//!   up to 64 KiB, then the connection is closed. So an endpoint that answers and then keeps its connection open delays nothing.
 //! * An endpoint that answers with success before it has read the whole request still gets all of it, as long as it takes some of it in
 //!   every [`BODY_WITHIN`].
-//! * Connections are kept for [`pool::MAX_IDLE`]. A kept one that turns out closed before anything of an answer came is replaced once;
-//!   receivers dedupe by id, so a request that did get through does no harm.
+//! * Connections are kept for [`pool::MAX_IDLE`]. If a kept connection turns out to be closed before any byte of an answer came, the request is
+//!   sent once more on a new one. Receivers deduplicate by id, so it does no harm if the first request did arrive.
 
 pub mod answer;
 mod connection;
@@ -53,26 +53,26 @@ pub const BODY_WITHIN: Duration = Duration::from_millis(500);
 /// The longest answer's head, in bytes.
 pub const MAX_HEAD: usize = 64 << 10;
 
-/// What the client is built from.
+/// What the client needs.
 pub struct Config {
     /// Exceptions from the guard.
     pub allow: Allow,
-    /// Who is asked for addresses.
+    /// Finds the addresses of names.
     pub names: Names,
-    /// How many connections there may be.
+    /// The limits of connections.
     pub connections: Connections,
-    /// Whose certificates are trusted.
+    /// The authorities whose certificates are trusted.
     pub roots: Roots,
 }
 
 /// One request to an endpoint.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Whom.
+    /// The endpoint.
     pub endpoint: Arc<Endpoint>,
-    /// All headers but those of the connection: `host`, `content-length`, `accept-encoding`, `authorization`.
+    /// All headers except those of the connection: `host`, `content-length`, `accept-encoding`, `authorization`.
     pub headers: HeaderMap,
-    /// What.
+    /// The body.
     pub body: Bytes,
     /// How long it may take: covers connecting, TLS, the answer's head and its body.
     pub timeout: Duration,
@@ -80,7 +80,7 @@ pub struct Request {
     pub keep: usize,
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The status, if there was an answer. Then it alone decides: what breaks off after the head changes nothing.
@@ -101,7 +101,7 @@ pub struct Reply {
 pub struct AttemptError {
     /// For metrics.
     pub kind: Failure,
-    /// In words for people; nothing of what a name resolved to.
+    /// For people; without the addresses of a name.
     pub text: String,
 }
 
@@ -113,7 +113,7 @@ impl Reply {
     }
 }
 
-/// Makes requests. Its connections belong to the runtime that it is used in.
+/// Makes requests. Its connections belong to the runtime in which it is used.
 pub struct Client {
     allow: Allow,
     names: Names,
@@ -130,8 +130,8 @@ impl Client {
         Self { allow, names, tls: tls::Client::new(roots), pool, turns }
     }
 
-    /// Makes one request, in no more time than it says; the wait for a free connection, and for the addresses of a name, comes on top of
-    /// that. Never follows a redirect.
+    /// Makes one request within its timeout; waiting for a free connection and for the addresses of a name comes on top of that. Never follows a
+    /// redirect.
     pub async fn attempt(&self, request: Request) -> Reply {
         let turn = self.turns.take(&request.endpoint).await;
         let mut attempt = Attempt::begin(&request, turn);
@@ -154,7 +154,7 @@ impl Client {
         self.turns.waiting()
     }
 
-    /// What was seen counts, wherever the deadline ends this.
+    /// What was seen counts, even if the deadline ends this early.
     async fn converse(&self, attempt: &mut Attempt<'_>, seen: &mut Seen) -> Result<(), AttemptError> {
         let request = attempt.request;
         let Some((head, mut connection)) = self.head(attempt).await? else { return Ok(()) };
@@ -166,7 +166,7 @@ impl Client {
         if (200..300).contains(&head.status) {
             connection.finish_sending(attempt.deadline).await;
         }
-        // What was not read of the request would be taken for the next one.
+        // The endpoint would take the unread rest of the request for the next one.
         if end == Ok(End::Reached) && head.keep && connection.is_sent() {
             self.pool.keep(PoolKey::of(&request.endpoint), connection);
         }
@@ -229,7 +229,7 @@ impl<'r> Attempt<'r> {
     }
 }
 
-/// What came of an answer.
+/// What was read of an answer.
 #[derive(Default)]
 struct Seen {
     status: Option<u16>,

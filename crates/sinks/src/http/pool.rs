@@ -17,7 +17,7 @@ pub const MAX_IDLE_PER_ENDPOINT: usize = delivery::window::MAX_IN_FLIGHT;
 /// Idle connections in all.
 pub const MAX_IDLE_TOTAL: usize = 2_048;
 
-/// Whom a connection reaches. Its vetted address is kept with the connection.
+/// The endpoint of a connection. Its checked address is kept with the connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PoolKey {
     scheme: Scheme,
@@ -45,7 +45,7 @@ pub(super) struct Pool {
 struct Idle {
     by_key: HashMap<PoolKey, Vec<(Instant, Connection)>>,
     total: usize,
-    /// A task is there that closes what is too old.
+    /// Whether there is a task that closes old connections.
     reaped: bool,
 }
 
@@ -69,7 +69,7 @@ impl Pool {
         let mut idle = self.idle();
         let idle = &mut *idle;
         while idle.total > most {
-            // Of one endpoint, the one that was used last is taken first: the oldest is in front.
+            // Each endpoint's list has the oldest connection in front, because the most recently used one is taken first.
             let since = |kept: &Vec<(Instant, Connection)>| kept.first().map(|(since, _)| *since);
             let oldest =
                 idle.by_key.values_mut().filter(|kept| !kept.is_empty()).min_by_key(|kept| since(kept));

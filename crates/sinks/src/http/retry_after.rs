@@ -12,11 +12,11 @@ const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
 const ASCTIME: &[BorrowedFormatItem<'_>] = format_description!(
     "[weekday repr:short] [month repr:short] [day padding:space] [hour]:[minute]:[second] [year]"
 );
-/// RFC 850's day and time, behind the weekday and without its two-digit year.
+/// RFC 850's day and time, after the weekday and without its two-digit year.
 const RFC_850: &[BorrowedFormatItem<'_>] =
     format_description!("[day]-[month repr:short]-[year] [hour]:[minute]:[second] GMT");
 
-/// How long from `now` on. Past and negative are zero; `None` for what is neither number nor date.
+/// The wait from `now` on. Zero for negative numbers and past dates; `None` for what is neither a number nor a date.
 pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if let Some(digits) = text.strip_prefix('-') {

@@ -1,4 +1,4 @@
-//! Webhooks as a sink: the job rendered, sent, and its answer judged.
+//! Webhooks as a sink: renders a job, sends it, and judges the answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ impl HttpSink {
         Self(Arc::new(Client::build(config)))
     }
 
-    /// What makes its requests.
+    /// The client that makes its requests.
     pub(crate) fn client(&self) -> &Arc<Client> {
         &self.0
     }
@@ -67,7 +67,7 @@ impl Webhook {
         let (headers, body) = (outgoing.headers, outgoing.body);
         let request = Request { endpoint, headers, body, timeout, keep: MAX_ANSWER };
         let reply = self.client.attempt(request).await;
-        // `Retry-After` may be a date: it is compared with the moment at which it came, whatever was waited for before.
+        // `Retry-After` may be a date: it is compared with the time at which it came.
         let verdict = verdict(&reply, at.plus(began.elapsed()));
         let Reply { status, took, answer, error, retry_after: _ } = reply;
         let answer = match answer.is_empty() {

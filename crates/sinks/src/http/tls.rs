@@ -1,4 +1,4 @@
-//! TLS: whom we trust, and the handshake.
+//! TLS: the trusted authorities, and the handshake.
 
 use std::io;
 use std::net::IpAddr;
@@ -45,7 +45,7 @@ impl Client {
         self.connector
             .get_or_try_init(|| async {
                 let roots = self.roots.clone();
-                // Hundreds of files, perhaps.
+                // There may be hundreds of files to read.
                 let roots = tokio::task::spawn_blocking(move || root_store(&roots)).await;
                 let verification = Verification::By { roots: roots.map_err(io::Error::other)?, depth: None };
                 let config = client_config(verification).map_err(io::Error::other)?;

@@ -1,8 +1,9 @@
-//! Whose turn it is: how many attempts may be under way, in all and at one endpoint.
+//! Limits how many attempts may be under way, in total and at one endpoint. Each needs a turn.
 //!
-//! Every attempt has a descriptor, so their number has a limit. An attempt beyond it waits, and its timeout does not run. An endpoint may
-//! have as many turns as are free: so one that never answers takes half of them, a second one half of what is left, and there is one
-//! for an endpoint that has none as long as there are fewer endpoints than turns. Of those that wait, an endpoint that has the fewest turns goes first, and of its attempts the first.
+//! Every attempt needs a file descriptor, so their number is limited. An attempt beyond the limit waits, and its timeout does not run. An
+//! endpoint may have at most as many turns as are still free. So an endpoint that never answers takes half of them, a second one half of the
+//! rest, and as long as there are fewer endpoints than turns, each endpoint can get one. Among those that wait, the endpoint with the fewest
+//! turns is first, and of its attempts the oldest.
 
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
@@ -14,7 +15,7 @@ use foldhash::HashMap;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// Between two log lines that say that attempts wait.
+/// The time between two log lines that say that attempts wait.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// How many connections the sink may have.
@@ -22,7 +23,7 @@ const SAY_EVERY: Duration = Duration::from_secs(60);
 pub struct Connections {
     /// To all endpoints together, idle ones included; at least 1.
     pub max: usize,
-    /// To one endpoint (a URL), in use; at least 1. Beside this an endpoint never has more than are free.
+    /// To one endpoint (a URL), in use; at least 1. Besides this limit, an endpoint never has more than are free.
     pub max_per_endpoint: usize,
 }
 
@@ -52,15 +53,15 @@ struct State {
     said_at: Option<Instant>,
 }
 
-/// What one endpoint has. Present while it has something.
+/// The turns of one endpoint, kept while it has any or waits for one.
 #[derive(Default)]
 struct Share {
     taken: usize,
-    /// Whom a turn is handed to, the first first. One that is closed waits no more.
+    /// Attempts that wait for a turn, the oldest first. A closed one does not wait any more.
     waiting: VecDeque<oneshot::Sender<Turn>>,
 }
 
-/// An endpoint by what is called: scheme, host, port and path.
+/// An endpoint, identified by scheme, host, port and path.
 #[derive(Clone)]
 struct Key(Arc<Endpoint>);
 
@@ -85,7 +86,7 @@ impl Hash for Key {
     }
 }
 
-/// Leave to have a connection to an endpoint; given back when dropped.
+/// The permission to have a connection to an endpoint; given back when dropped.
 pub(super) struct Turn {
     turns: Turns,
     key: Key,
@@ -119,13 +120,13 @@ impl Turns {
             None => Turn { turns: self.clone(), key },
             Some(handed) => match handed.await {
                 Ok(turn) => turn,
-                // Whoever waits is handed a turn as long as these turns exist, and `self` keeps them.
+                // Every waiting attempt gets a turn as long as these turns exist, and `self` keeps them.
                 Err(_) => std::future::pending().await,
             },
         }
     }
 
-    /// A turn more for an endpoint, if nobody waits for one.
+    /// One more turn for an endpoint, if nobody waits for one.
     pub(super) fn try_take(&self, endpoint: &Arc<Endpoint>) -> Option<Turn> {
         let key = Key(endpoint.clone());
         let mut state = self.state();

@@ -9,8 +9,8 @@ use event::Timestamp;
 use super::Reply;
 use super::retry_after::parse_retry_after;
 
-/// 2xx is delivered. 410 says that the endpoint does not want this delivery, now or later. Everything else may be tried again: redirects,
-/// which are never followed, 4xx, 5xx, and no answer at all. `now` is the wall clock.
+/// 2xx means delivered. 410 means that the endpoint will never want this delivery. Everything else may be tried again: redirects, which are
+/// never followed, 4xx, 5xx, and no answer at all. `now` is the wall clock.
 pub(super) fn verdict(reply: &Reply, now: Timestamp) -> Verdict {
     match reply.status {
         Some(200..=299) => Verdict::Delivered,
@@ -28,8 +28,8 @@ fn describe(reply: &Reply) -> String {
     }
 }
 
-/// How long the endpoint asked to be left alone: `Retry-After` of a redirect, of a 429, and of what stands
-/// for a service that is not there for a while (502, 503, 504), capped.
+/// The wait that the endpoint asked for, up to a limit: `Retry-After` of a redirect, of a 429, and of the answers of a service that is away for
+/// a while (502, 503, 504).
 fn asked_wait(reply: &Reply, now: Timestamp) -> Option<Duration> {
     let heeded = matches!(reply.status, Some(429 | 502..=504 | 300..=399));
     let text = reply.retry_after.as_deref().filter(|_| heeded)?;

@@ -1,4 +1,4 @@
-//! From what the SDK made of a request to the report of an attempt.
+//! Turns the SDK's result of a request into the report of an attempt.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,13 +14,14 @@ use event::Timestamp;
 use super::connector::{Answered, Unanswered};
 use super::verdict::{Refusal, verdict};
 
-/// What the SDK says of a request.
+/// The SDK's result of a request.
 pub(super) type Said = Result<PublishOutput, SdkError<PublishError, HttpResponse>>;
 
-/// The report of an attempt that ended so. `now` is the wall clock, `took` how long all of it was, credentials included.
+/// The report of an attempt with this result. `now` is the wall clock, `took` the time of the whole attempt, including the search for
+/// credentials.
 pub(super) fn report(said: &Said, took: Duration, now: Timestamp) -> AttemptReport {
     match said {
-        // Its answer was read and understood, so it is one of success; which one does not matter.
+        // The SDK has understood the answer, so it is a success; the exact status does not matter.
         Ok(_) => taken(200, took),
         Err(SdkError::ServiceError(error)) => {
             let meta = error.err().meta();
@@ -42,7 +43,8 @@ fn taken(status: u16, took: Duration) -> AttemptReport {
     AttemptReport { verdict, status: Some(status), took, answer, failure: None }
 }
 
-/// An answer that is no success, or that cannot be read: a success stays one, to publish again would make two of it.
+/// An answer that is not a success, or that cannot be read. A success that cannot be read counts as one: publishing again would make a
+/// duplicate.
 fn judged(raw: &HttpResponse, code: Option<&str>, words: Option<&str>, now: Timestamp) -> AttemptReport {
     let status = raw.status().as_u16();
     let answered = answered(raw);
@@ -70,7 +72,7 @@ fn cause<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e
     chain(error).find_map(|cause| cause.downcast_ref())
 }
 
-/// An error's causes, without its own words: those of the SDK's say less than nothing.
+/// The causes of an error, without its own message: the SDK's outer messages say nothing useful.
 fn causes(error: &(dyn Error + 'static)) -> String {
     let causes: Vec<String> = chain(error).skip(1).map(ToString::to_string).collect();
     if causes.is_empty() { error.to_string() } else { causes.join(": ") }

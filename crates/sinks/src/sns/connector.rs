@@ -1,4 +1,4 @@
-//! The SDK's way to the network: requests through the client of webhooks.
+//! Connects the SDK to the network: sends its requests through the client of webhooks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,18 +33,18 @@ pub(super) struct Connector {
     timeout: Duration,
 }
 
-/// What is known of an answer beside what the SDK makes of it.
+/// An answer, besides what the SDK makes of it.
 #[derive(Clone, Debug)]
 pub(super) struct Answered {
     /// Without the wait for a free connection.
     pub(super) took: Duration,
-    /// Without what is secret.
+    /// Without secrets.
     pub(super) body: Bytes,
     /// As it came.
     pub(super) retry_after: Option<String>,
 }
 
-/// There was no answer.
+/// The error if there was no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub(super) struct Unanswered {
@@ -89,7 +89,7 @@ impl Connector {
     }
 }
 
-/// An answer may repeat what was signed, and with it the session token.
+/// The answer without the session token: it may repeat what was signed.
 fn without(answer: Bytes, token: Option<&str>) -> Bytes {
     match (token, std::str::from_utf8(&answer)) {
         (Some(token), Ok(text)) if !token.is_empty() && text.contains(token) => {

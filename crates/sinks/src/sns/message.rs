@@ -1,4 +1,4 @@
-//! What is published: an event's text and attributes as SNS takes them.
+//! What is published: an event's text and attributes in a form that SNS accepts.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_sns::operation::publish::builders::PublishFluentBuilder;
@@ -51,17 +51,17 @@ fn attribute(AttributeValue { data_type, value }: &AttributeValue) -> Option<Mes
         Some(Kind::Binary) => builder.binary_value(Blob::new(STANDARD.decode(value).ok()?)),
         _ => builder.string_value(speakable(value)),
     };
-    // Its type was given.
+    // This cannot fail: it has a type.
     builder.build().ok()
 }
 
-/// Without characters that no XML can carry: SNS would refuse the whole message for one of them.
+/// The text without characters that XML cannot contain: SNS would refuse the whole message because of one of them.
 fn speakable(text: &str) -> String {
     let replaced = |c: char| if event::message::is_xml(c) { c } else { '\u{fffd}' };
     text.chars().map(replaced).collect()
 }
 
-/// A key as SNS's message group: itself where SNS takes it, else its SHA-256 in hexadecimal digits. Either way, equal keys have one group.
+/// The message group for a key: the key itself if SNS accepts it, else its SHA-256 in hexadecimal digits. So equal keys have one group.
 fn group(key: &str) -> String {
     if key.is_empty() {
         return NO_KEY.to_owned();

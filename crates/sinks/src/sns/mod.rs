@@ -1,15 +1,16 @@
-//! Topics of Amazon SNS, and of whatever else speaks its API.
+//! Topics of Amazon SNS, and of other services with the same API.
 //!
-//! * AWS's own SDK makes, signs and reads the requests; it sends them through the client of [`http`](crate::http), so that addresses are vetted,
-//!   connections are counted and TLS is checked as for every other endpoint. The SDK tries once: when to try again is the delivery's policy.
-//! * A message is the text that subscribers of a topic of ours get, with the same message attributes. A FIFO topic gets the event's key as message
-//!   group, and the event's id to deduplicate by.
-//! * Credentials are the subscription's access key, or what the SDK finds in its surroundings, in its own order: environment, profile, web
-//!   identity, container, instance. That search has a small HTTP client of the SDK's: its addresses are fixed, and are those of metadata services,
-//!   which no endpoint may name.
-//! * What SNS refuses for good ([`verdict`]) is not tried again: a parameter, a policy, a topic that is not there. Everything else is:
-//!   throttling, credentials that have expired or are unknown, outages, and codes that nobody has heard of.
-//! * Neither an answer nor a reason that is kept has the session token of a request.
+//! * AWS's own SDK makes, signs and reads the requests; it sends them through the client of [`http`](crate::http), so that addresses are
+//!   checked, connections are counted and TLS is verified as for every other endpoint. The SDK tries once: the delivery's policy decides when to
+//!   try again.
+//! * A message is the same text that subscribers of a local topic get, with the same message attributes. A FIFO topic gets the event's key as
+//!   message group, and the event's id as deduplication id.
+//! * Credentials are the subscription's access key, or those that the SDK finds, in its own order: environment, profile, web identity,
+//!   container, instance. That search has a small HTTP client of the SDK's: its addresses are fixed, and are those of metadata services, which
+//!   no endpoint may name.
+//! * What SNS refuses for good ([`verdict`]) is not tried again: a wrong parameter, a policy, a topic that does not exist. Everything else is:
+//!   throttling, expired or unknown credentials, outages, and unknown codes.
+//! * No stored answer or reason has the session token of a request.
 
 mod answer;
 mod connector;

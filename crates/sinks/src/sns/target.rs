@@ -1,4 +1,4 @@
-//! A topic as a target: a client of the SDK's, made at the first attempt.
+//! A topic as a target: a client of the SDK, made at the first attempt.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use super::connector::Connector;
 use super::message::{Order, fill};
 use crate::http::{Client, HttpSink};
 
-/// Where the SDK's log lines say that credentials come from.
+/// The name of the source of credentials in the SDK's log lines.
 const PROVIDER: &str = "retrohook";
 
 /// The sink of the protocol `sns`.
@@ -52,7 +52,7 @@ impl Sink for SnsSink {
         Ok(Arc::new(Topic { arn: topic.arn().to_string(), topic, access, connector, sns: OnceCell::new() }))
     }
 
-    /// Those that wait are counted by the sink whose client this is.
+    /// The sink that owns the client counts the waiting attempts.
     fn waiting(&self) -> usize {
         0
     }
@@ -80,7 +80,7 @@ impl Topic {
         report(&said, began.elapsed(), job.at.plus(began.elapsed()))
     }
 
-    /// The client, with the credentials that it will ask for.
+    /// The client, with its source of credentials.
     async fn connect(&self) -> Sns {
         let Access { region, key } = &self.access;
         let region = Region::new(region.clone().unwrap_or_else(|| self.topic.arn().region.clone()));

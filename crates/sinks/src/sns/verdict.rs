@@ -8,11 +8,11 @@ use event::Timestamp;
 
 use crate::http::parse_retry_after;
 
-/// How much of SNS's words is kept, in characters.
+/// How much of SNS's message is kept, in characters.
 const MAX_WORDS: usize = 512;
 
-/// What is refused, and would be refused again: the message, the topic, or a policy is such. An operator can send the dead letters again after
-/// mending it. Credentials are not among them: they expire and are renewed.
+/// Codes of refusals that would repeat: the message, the topic or a policy is wrong. After mending it, an operator can send the dead letters
+/// again. Codes about credentials are not among them, because credentials expire and are renewed.
 const FOR_GOOD: [&str; 17] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -39,7 +39,7 @@ pub(super) struct Refusal<'a> {
     pub(super) status: u16,
     /// SNS's code, if the answer has one.
     pub(super) code: Option<&'a str>,
-    /// SNS's words, if there are any.
+    /// SNS's message, if there is one.
     pub(super) words: Option<&'a str>,
     /// As it came.
     pub(super) retry_after: Option<&'a str>,
@@ -55,7 +55,7 @@ pub(super) fn verdict(refusal: &Refusal<'_>, now: Timestamp) -> Verdict {
     Verdict::Failed { reason, wait: wait.map(|wait: Duration| wait.min(MAX_RETRY_AFTER)) }
 }
 
-/// A code of a server that is in trouble says nothing of the message.
+/// With a 5xx, the code says nothing about the message.
 fn is_for_good(Refusal { status, code, .. }: &Refusal<'_>) -> bool {
     *status == 413 || ((400..500).contains(status) && code.is_some_and(|code| FOR_GOOD.contains(&code)))
 }
