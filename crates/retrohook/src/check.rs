@@ -22,13 +22,13 @@ use crate::clock::WallClock;
 use crate::node::{reach, settings};
 use crate::report;
 
-/// What to do about routes that pass each check and cannot be compiled together.
+/// The hint for routes that pass each check but cannot be compiled together.
 pub const TOO_LARGE: &str = "take prefixes, or fewer and shorter regular expressions; a repetition like `{1000}` is what makes one large";
 
-/// Where the SNS API is reached, if nothing else is said.
+/// The default address of the SNS API.
 const HUB: &str = "127.0.0.1:4566";
 
-/// Checks what it is given; status 1 if there is a problem.
+/// Checks files or a data directory; status 1 if there is a problem.
 pub fn run(args: &CheckArgs) -> ExitCode {
     let mut sound = true;
     let paths: Vec<_> = args.files.iter().chain(&args.config).collect();
@@ -77,17 +77,17 @@ fn files(paths: &[&PathBuf], args: &CheckArgs) -> bool {
     }
 }
 
-/// Compiles the routes as a start does: only together can regexes be too large.
+/// Compiles the routes as a start does, because regexes may be too large only when they are taken together.
 fn compile(config: &config::Config) -> Result<(), CompileError<Infallible>> {
     let stand_in = |_: &entities::Owned| -> Result<_, Infallible> {
-        // In the place of a plug-in, which its own check has judged.
+        // A stand-in for each plug-in, because its own check has judged it already.
         let plugin = Plugin::default();
         Ok((Scope::default(), Instance { id: Uuid::nil(), kind: "stand-in", priority: Priority(0), plugin }))
     };
     gateway::compile::compile(&config.served, &Destinations::default(), stand_in).map(drop)
 }
 
-/// Says what is allowed and probably not meant.
+/// Prints what is allowed but probably not meant.
 pub fn warnings(config: &config::Config) {
     config.warnings.iter().for_each(|found| warning(&found.to_string()));
 }
@@ -127,10 +127,10 @@ fn data(dir: &Path) -> bool {
     }
 }
 
-/// Why there is nothing to be checked, if there is nothing, and what to do.
+/// Why there is nothing to check, and what to do; `None` if there is a store.
 fn no_store(dir: &Path) -> Option<String> {
     let shown = dir.display();
-    let remedy = "give the directory that `retrohook run` is given with --data-dir; by default that is ./retrohook-data, in the folder where it was started";
+    let remedy = "give the directory that `retrohook run` has as --data-dir; by default that is ./retrohook-data, in the folder where it was started";
     match std::fs::metadata(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Some(format!("there is no directory {shown}\n  hint: {remedy}"))
@@ -145,13 +145,13 @@ fn no_store(dir: &Path) -> Option<String> {
             Err(error) if error.kind() == ErrorKind::NotFound && !is_gone(dir) => {
                 Some(format!("there is no store in {shown}\n  hint: {remedy}"))
             }
-            // What else may be wrong is found when it is opened.
+            // Opening the store finds everything else that may be wrong.
             _ => None,
         },
     }
 }
 
-/// Whether there was a store, and only its database is missing: that is told as a start tells it.
+/// Whether there was a store and only its database is missing: that is reported as a start reports it.
 fn is_gone(dir: &Path) -> bool {
     matches!(stores::sqlite::inspect(dir), Err(stores::sqlite::OpenError::Gone { .. }))
 }
@@ -165,7 +165,7 @@ fn is_damage(error: &(dyn Error + 'static)) -> bool {
 fn damaged(dir: &Path) -> String {
     let shown = dir.display();
     format!(
-        "  hint: nothing was changed. Stop the gateway, copy {shown} as a whole, and restore a backup; or save what can be read:\n        sqlite3 {file} .recover | sqlite3 new.db\n  hint: an empty directory begins anew: what was owed is then lost",
+        "  hint: nothing was changed. Stop the gateway, copy {shown} as a whole, and restore a backup; or save what can still be read:\n        sqlite3 {file} .recover | sqlite3 new.db\n  hint: an empty directory is a new start: every event that is still owed is then lost",
         file = stores::sqlite::database(dir).display(),
     )
 }
@@ -175,7 +175,7 @@ pub fn count(number: u64, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
-/// What a configuration holds, in one line.
+/// The contents of a configuration, in one line.
 pub fn summary(set: &Set, served: &Served) -> String {
     let rules = served.routes.iter().flat_map(|route| &route.plugins);
     let rules: HashSet<_> = rules.map(Arc::as_ptr).collect();

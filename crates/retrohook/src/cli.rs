@@ -16,8 +16,8 @@ use value::{account_id, misplaced_file, region, seconds, size, switch, workers};
 
 /// An API gateway that gives webhooks to any HTTP service that has none.
 ///
-/// Put it in front of the service, say which successful requests matter, and everyone who subscribed hears of each one: signed, in
-/// order, at least once, through crashes and outages.
+/// Put it in front of the service, say which successful requests matter, and every subscriber gets an event for each of them: signed, in order,
+/// at least once, through crashes and outages.
 #[derive(Debug, Parser)]
 #[command(name = "retrohook", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
@@ -42,13 +42,13 @@ pub enum Command {
     /// Run a gateway.
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
-    /// Show the whole story with real parts: a service, the gateway, a webhook, a queue worker.
+    /// Show how it works, with real parts: a service, the gateway, a webhook, a queue worker.
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(DemoArgs),
-    /// Check configuration files or a data directory; prints every problem and ends with status 1 if there is one.
+    /// Check configuration files or a data directory: print every problem, and end with status 1 if there is one.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
-    /// Have a running node read its configuration files anew, and print what came of it; status 1 if it could not take them.
+    /// Make a running node read its configuration files again, and print the result; end with status 1 if the node refused them.
     #[command(after_help = RELOAD_EXAMPLES)]
     Reload(ReloadArgs),
     /// Print the version.
@@ -92,7 +92,7 @@ Examples:
 /// Settings of `reload`.
 #[derive(Debug, Args)]
 pub struct ReloadArgs {
-    /// The node's admin port, as its --admin-listen has it: an address with port, or `unix:/path/of/a.sock`.
+    /// The node's admin port, written as in its --admin-listen: an address with port, or `unix:/path/of/a.sock`.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_ADMIN_LISTEN", default_value = "127.0.0.1:8001")]
     pub admin: Listen,
 }
@@ -100,11 +100,11 @@ pub struct ReloadArgs {
 /// Settings of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Only to say that files are named with `-c`.
+    /// Only for the error message that files are named with `-c`.
     #[arg(value_name = "FILE", hide = true, value_parser = misplaced_file)]
     pub misplaced: Vec<Infallible>,
-    /// A configuration file in Kong's declarative format, with topics, subscriptions and queues; may be repeated. Without one the
-    /// gateway goes on with the configuration that its data directory was served with last, and starts empty on a new one.
+    /// A configuration file in Kong's declarative format, with topics, subscriptions and queues; may be repeated. Without one the gateway goes
+    /// on with the configuration that it served last from this data directory; with a new directory it starts empty.
     #[arg(
         short = 'c',
         long = "config",
@@ -113,7 +113,7 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub config: Vec<PathBuf>,
-    /// What becomes of plug-ins that are not served.
+    /// What to do with plug-ins that are not served.
     #[command(flatten)]
     pub skip: SkipArgs,
     /// The node's settings.
@@ -121,11 +121,11 @@ pub struct RunArgs {
     pub node: NodeArgs,
 }
 
-/// What becomes of plug-ins that are not served: a configuration with one is refused, unless this says otherwise.
+/// What to do with plug-ins that are not served. By default, a configuration with such a plug-in is refused.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SkipArgs {
-    /// Go on without plug-ins that are not served. Those that are known to protect nothing (cors, log and metric plug-ins, transformers) are left
-    /// out; routes with any other one answer 503. Each is warned of.
+    /// Go on without plug-ins that are not served. Those that are known not to protect anything (cors, log and metric plug-ins, transformers)
+    /// are left out; routes with any other one answer 503. There is a warning for each.
     #[arg(
         long,
         env = "RETROHOOK_SKIP_UNSUPPORTED",
@@ -139,13 +139,13 @@ pub struct SkipArgs {
         value_parser = switch
     )]
     pub skip_unsupported: bool,
-    /// Leave out a plug-in of this name if it is not served, whatever it protects; may be repeated. Each start warns of it.
+    /// Leave out a plug-in of this name if it is not served, even if it protects; may be repeated. Each start warns about it.
     #[arg(long, value_name = "NAME", env = "RETROHOOK_SKIP_PLUGIN", value_delimiter = ',')]
     pub skip_plugin: Vec<String>,
 }
 
 impl SkipArgs {
-    /// What a check lets pass.
+    /// What a check reports as a warning instead of a problem.
     pub fn tolerance(&self) -> Tolerance<'_> {
         let Self { skip_unsupported, skip_plugin } = self;
         Tolerance { skip_unsupported: *skip_unsupported, skip_plugins: skip_plugin, ..Tolerance::default() }
@@ -155,8 +155,8 @@ impl SkipArgs {
 /// Where deliveries may go beside public addresses.
 #[derive(Clone, Debug, Default, Args)]
 pub struct AllowArgs {
-    /// Deliver to private and loopback addresses too. Link-local addresses stay closed (--allow-endpoints CIDR opens them), and so do
-    /// the metadata addresses of clouds, which nothing opens.
+    /// Also deliver to private and loopback addresses. Link-local addresses stay forbidden (--allow-endpoints CIDR allows them); the metadata
+    /// addresses of clouds are always forbidden.
     #[arg(
         long,
         env = "RETROHOOK_ALLOW_PRIVATE_ENDPOINTS",
@@ -170,18 +170,18 @@ pub struct AllowArgs {
         value_parser = switch
     )]
     pub allow_private_endpoints: bool,
-    /// Deliver to this network or host name too; may be repeated.
+    /// Also deliver to this network or host name; may be repeated.
     #[arg(long, value_name = "CIDR|NAME", env = "RETROHOOK_ALLOW_ENDPOINTS", value_delimiter = ',')]
     pub allow_endpoints: Vec<String>,
 }
 
-/// Node settings: what is true of this process, not of the configuration.
+/// Node settings: they belong to this process and not to the configuration.
 #[derive(Clone, Debug, Args)]
 pub struct NodeArgs {
-    /// Where intents, events and queues are kept.
+    /// The directory in which intents, events and queues are stored.
     #[arg(long, value_name = "DIR", env = "RETROHOOK_DATA_DIR", default_value = "./retrohook-data")]
     pub data_dir: PathBuf,
-    /// Where clients' requests come in: an address with port (0 picks a free one), or `off`.
+    /// The listener for clients' requests: an address with port (0 picks a free one), or `off`.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_PROXY_LISTEN", default_value = "0.0.0.0:8000")]
     pub proxy_listen: Listen,
     /// The proxy with TLS. Not built yet: `off`.
@@ -204,28 +204,29 @@ pub struct NodeArgs {
     /// SNS and SQS: an address, `unix:/path/of/a.sock`, or `off`.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_HUB_LISTEN", default_value = "127.0.0.1:4566")]
     pub hub_listen: Listen,
-    /// Confirmation, unsubscription and the signing certificate alone, for endpoints elsewhere.
+    /// The part of the hub that endpoints on other machines need: confirmation, unsubscription and the signing certificate.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_HUB_PUBLIC_LISTEN", default_value = "off")]
     pub hub_public_listen: Listen,
-    /// The address that messages name for confirmation, unsubscription and the certificate; the hub's own if not given.
+    /// The URL in messages for confirmation, unsubscription and the certificate. By default, the hub's own address.
     #[arg(long, value_name = "URL", env = "RETROHOOK_HUB_URL")]
     pub hub_url: Option<String>,
-    /// What becomes of a request whose path services read in different ways (`%2F`, `%5C`, a backslash, dots behind them): `match` forwards it
-    /// and asks rules of every reading, `refuse` answers 400. If the readings lead to different routes, the answer is 400 in any case.
+    /// What to do with a request whose path services read in different ways (`%2F`, `%5C`, a backslash, dots after them): `match` forwards it
+    /// and compares rules with every reading, `refuse` answers 400. If the readings lead to different routes, the answer is always 400.
     #[arg(long, value_name = "WHAT", env = "RETROHOOK_AMBIGUOUS_PATHS", default_value = "match")]
     pub ambiguous_paths: AmbiguousPaths,
-    /// A proxy before this one, as address or CIDR, whose word is taken for how a request came to it: `X-Forwarded-Proto`, `-Host`, `-Port`,
-    /// `-Path` and `-Prefix`; may be repeated.
+    /// A proxy in front of this one, as address or CIDR, whose headers are believed about how a request came to it: `X-Forwarded-Proto`,
+    /// `-Host`, `-Port`, `-Path` and `-Prefix`; may be repeated.
     #[arg(long, value_name = "CIDR", env = "RETROHOOK_TRUSTED_IPS", value_delimiter = ',')]
     pub trusted_ips: Vec<Network>,
-    /// A host name by which admin and hub are asked; `.example.com` for a domain with its subdomains; may be repeated. Addresses,
-    /// localhost, names without a dot, this machine's name and the host of --hub-url are accepted anyway.
+    /// A host name that is accepted in requests to admin and hub; `.example.com` for a domain with its subdomains; may be repeated. Addresses,
+    /// localhost, names without a dot, this machine's name and the host of --hub-url are always accepted.
     #[arg(long, value_name = "NAME", env = "RETROHOOK_ALLOW_HOST", value_delimiter = ',')]
     pub allow_host: Vec<HostPattern>,
-    /// Where pages may come from that ask admin and hub, if not from these themselves: https://admin.example.com; may be repeated.
+    /// The origin of web pages that may call admin and hub, like https://admin.example.com, besides pages from these themselves; may be
+    /// repeated.
     #[arg(long, value_name = "ORIGIN", env = "RETROHOOK_ALLOW_ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<Origin>,
-    /// Threads that serve requests; one a core if not given.
+    /// The number of threads that serve requests. By default, one per core.
     #[arg(long, value_name = "N", env = "RETROHOOK_WORKERS", value_parser = workers)]
     pub workers: Option<u16>,
     /// The account in ARNs.
@@ -237,17 +238,17 @@ pub struct NodeArgs {
     /// Where deliveries may go.
     #[command(flatten)]
     pub allow: AllowArgs,
-    /// Below this much free space on the data directory's disk, matching requests are refused: bytes, or with KiB, MiB, GiB, TiB.
+    /// If the data directory's disk has less free space than this, matching requests are refused: bytes, or with KiB, MiB, GiB, TiB.
     #[arg(long, value_name = "SIZE", env = "RETROHOOK_MIN_FREE", default_value = "256MiB", value_parser = size)]
     pub min_free: u64,
-    /// What the store may hold: bytes, or with KiB, MiB, GiB, TiB. From nine tenths of it on, delivered events go before their time; at the
-    /// limit, when all that is left is still owed, matching requests are refused.
+    /// The largest size of the store: bytes, or with KiB, MiB, GiB, TiB. Above nine tenths of it, delivered events are deleted earlier; at the
+    /// limit, when everything in it is still owed, matching requests are refused.
     #[arg(long, value_name = "SIZE", env = "RETROHOOK_MAX_STORE", default_value = "10GiB", value_parser = size)]
     pub max_store: u64,
     /// How long requests may take to end after SIGTERM: seconds, or with s, m, h.
     #[arg(long, value_name = "TIME", env = "RETROHOOK_DRAIN_TIMEOUT", default_value = "30s", value_parser = seconds)]
     pub drain_timeout: u64,
-    /// How logs are written.
+    /// The format of log lines.
     #[arg(long, value_name = "FORMAT", env = "RETROHOOK_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }
@@ -255,7 +256,7 @@ pub struct NodeArgs {
 /// Settings of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// End with a summary instead of staying up; the status is not 0 if a step did not happen.
+    /// End with a summary instead of staying up; the status is not 0 if a step failed.
     #[arg(long)]
     pub once: bool,
 }
@@ -269,16 +270,16 @@ pub struct CheckArgs {
     /// A configuration file, named as for `run`; may be repeated.
     #[arg(short = 'c', long = "config", value_name = "FILE", value_delimiter = ',')]
     pub config: Vec<PathBuf>,
-    /// What a start refuses is a problem here, too: a variable that is not set, which is a warning otherwise.
+    /// Report everything that a start refuses as a problem, also a variable that is not set, which is only a warning otherwise.
     #[arg(long)]
     pub strict: bool,
-    /// What becomes of plug-ins that are not served.
+    /// What to do with plug-ins that are not served.
     #[command(flatten)]
     pub skip: SkipArgs,
     /// Where deliveries may go: with what `run` is given, only endpoints that stay closed are warned of.
     #[command(flatten)]
     pub allow: AllowArgs,
-    /// Look for damage in a data directory, all of it.
+    /// Check a whole data directory for damage.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// The account in ARNs.
@@ -289,7 +290,7 @@ pub struct CheckArgs {
     pub region: String,
 }
 
-/// How logs are written, to standard error.
+/// The format of log lines, which go to standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// Lines for people.
@@ -298,10 +299,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// What becomes of a path that services read in different ways.
+/// What to do with a path that services read in different ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AmbiguousPaths {
-    /// It is forwarded, and rules are asked of every reading.
+    /// It is forwarded, and rules are compared with every reading.
     Match,
     /// It is answered with 400.
     Refuse,

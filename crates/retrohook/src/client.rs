@@ -1,4 +1,4 @@
-//! The least of an HTTP client: for the demo, and for commands that ask a running node.
+//! A minimal HTTP client, for the demo and for commands that ask a running node.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::cli::Listen;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// An answer, read whole.
+/// A complete answer.
 pub struct Answer {
     pub status: u16,
     pub body: String,
@@ -23,7 +23,7 @@ pub struct Answer {
 /// Sends one request to a URL, on a connection of its own.
 ///
 /// # Errors
-/// If no whole answer comes in time.
+/// If no complete answer comes in time.
 pub async fn send(method: &str, url: &str, body: &str, patience: Duration) -> Result<Answer, Error> {
     let exchange = async {
         let url: http::Uri = url.parse()?;
@@ -35,10 +35,10 @@ pub async fn send(method: &str, url: &str, body: &str, patience: Duration) -> Re
     tokio::time::timeout(patience, exchange).await?
 }
 
-/// Sends one request to where a node listens.
+/// Sends one request to a node's listener.
 ///
 /// # Errors
-/// If no whole answer comes in time, or nothing listens there.
+/// If no complete answer comes in time, or nothing listens there.
 pub async fn ask(node: &Listen, method: &str, target: &str, patience: Duration) -> Result<Answer, Error> {
     let exchange = async {
         match node {

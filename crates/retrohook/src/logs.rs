@@ -1,4 +1,4 @@
-//! Log lines, to standard error. Writing one can neither fail nor stop whoever writes it: see [`output`](crate::output).
+//! Log lines, to standard error. Writing one can neither fail nor block the thread that writes it: see [`output`](crate::output).
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
@@ -13,7 +13,7 @@ use crate::output::LogLines;
 /// The variable that chooses what is logged, in `tracing`'s form: `info`, `gateway=debug,info`.
 const VARIABLE: &str = "RETROHOOK_LOG";
 
-/// Begins to log. Once a process; a second call is without effect.
+/// Starts logging. A second call in one process has no effect.
 pub fn init(format: LogFormat) {
     let wanted = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
     let (filter, refused) = match wanted.as_deref().map(EnvFilter::try_new) {
@@ -23,7 +23,7 @@ pub fn init(format: LogFormat) {
     };
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = subscriber().with_env_filter(filter).with_ansi(colours).with_writer(|| LogLines);
-    // An error says that somebody logs already.
+    // An error means that logging was set up already.
     let _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
@@ -44,8 +44,8 @@ fn subscriber() -> SubscriberBuilder {
     tracing_subscriber::fmt().log_internal_errors(false)
 }
 
-/// Has a panic say what happened in a log line, whatever its format. The default prints, and so waits for whoever reads: a thread that
-/// panics would hang where it should end.
+/// Makes a panic write a log line in the chosen format. The default hook prints to standard error, which waits for its reader: a thread that
+/// panics would hang instead of ending.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();

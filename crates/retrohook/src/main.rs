@@ -17,8 +17,8 @@ mod report;
 
 use cli::{Cli, Command};
 
-/// The data path allocates some dozens of small things for each request: with this allocator a request costs about a tenth less than
-/// with the C library's. Without transparent huge pages: with them an idle process holds 35 MB, without 20.
+/// The data path makes some dozens of small allocations for each request: with this allocator a request costs about a tenth less than with the C
+/// library's. It does not use transparent huge pages: with them an idle process needs 35 MB, without them 20 MB.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -54,12 +54,12 @@ fn asks_for_json() -> bool {
     by_flag || std::env::var("RETROHOOK_LOG_FORMAT").is_ok_and(|format| format == "json")
 }
 
-/// Says what is wrong with the command line, or the help that was asked for. clap quotes values, and one may be a misplaced secret.
+/// Prints what is wrong with the command line, or the help. clap quotes values, and one of them may be a secret in the wrong place.
 fn refuse(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         report::problem(event::redaction::shown(&error.render().to_string()).trim_end());
     } else {
-        // Nobody may be reading; that is no reason to fail.
+        // If nobody reads the output, that is not a failure.
         let _ = error.print();
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))

@@ -1,8 +1,8 @@
 //! `retrohook run`: bind early, start late, drain once.
 //!
-//! The order of a start: configuration, sockets, store (with what the last run left to be finished), workers, hub, admin, and last the
-//! data path. The order of a stop: the data path, the hub and the deliveries drain at the same time and with one deadline, then the admin
-//! port, then the store closes.
+//! The order of a start: configuration, sockets, store (which first finishes what the last run left), workers, hub, admin, and last the data
+//! path. The order of a stop: the data path, the hub and the deliveries drain at the same time and with one deadline; then the admin port
+//! closes, then the store.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -58,7 +58,7 @@ use serving::{Listeners, Serving};
 use signals::{Ending, Signals};
 use sockets::{Socket, Sockets};
 
-/// Why a node does not start. Each names the setting that is to be changed.
+/// Why a node does not start. Each error names the setting to change.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration has problems; they have been printed.
@@ -101,7 +101,7 @@ pub enum StartError {
     /// A value of `--allow-endpoints`.
     #[error("--allow-endpoints: {0}")]
     AllowEndpoints(String),
-    /// `--hub-url` is no URL.
+    /// `--hub-url` is not a URL.
     #[error("--hub-url: `{0}` is not an address for messages: write it like https://hooks.example.com")]
     HubUrl(String),
     /// The data directory.
@@ -116,7 +116,7 @@ pub enum StartError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Anything else, ours or the system's.
+    /// Anything else that failed, in Retrohook or in the system.
     #[error("cannot {what}")]
     Part {
         /// What could not be done.
@@ -143,11 +143,11 @@ impl StartError {
     }
 }
 
-/// How long the rest may take to end after a part has died.
+/// How long the other parts may take to end after a part has died.
 const END_WITHIN: Duration = Duration::from_secs(5);
-/// How long the admin port's last answers may take behind the deadline.
+/// How long the admin port's last answers may take after the deadline.
 const LAST_ANSWERS: Duration = Duration::from_millis(100);
-/// How long the writer's last commit may take, if what was before it has used up the time that it has.
+/// How long the writer's last commit may take if the other parts have used up the deadline.
 const LAST_COMMIT: Duration = Duration::from_secs(1);
 /// How long the last lines may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -156,13 +156,13 @@ const PART_DIED: u8 = 70;
 
 /// Runs a node until it is told to stop.
 pub fn run(args: RunArgs) -> ExitCode {
-    // Without the thread, lines are written by whoever has them.
+    // Without the thread, each thread writes its own lines.
     let output = output::Queue::start();
     output::write_as(args.node.log_format);
     logs::init(args.node.log_format);
     logs::log_panics();
     if let Err(error) = output {
-        tracing::warn!(%error, "no thread for the output: whoever does not read it can stop this process");
+        tracing::warn!(%error, "cannot start a thread for the output: if nobody reads the output, this process may hang");
     }
     let (dir, min_free) = (args.node.data_dir.clone(), args.node.min_free);
     let started = Node::start(args).map_err(|error| error.on_disk(&dir, min_free));
@@ -290,7 +290,7 @@ fn stop_as_asked(parts: Parts, patience: Duration) -> ExitCode {
     }
 }
 
-/// A part has died that the process cannot do without. The others drain, so that a supervisor's restart loses as little as a stop.
+/// A part has died without which the process is useless. The others drain, so that a restart by a supervisor loses no more than an orderly stop.
 fn end_after(death: &Death, parts: Parts, patience: Duration) -> ExitCode {
     tracing::error!(%death, "a part of this process has died: the others end, and the process with them");
     let rest = match parts.stop(patience) {
@@ -305,8 +305,8 @@ fn end_after(death: &Death, parts: Parts, patience: Duration) -> ExitCode {
 }
 
 impl Parts {
-    /// Drains and closes, with one deadline for all. Exchanges, the hub's calls and deliveries end at the same time, or are settled at the
-    /// deadline; the admin port tells how, and goes next; then the writer commits what they left, and the store closes.
+    /// Drains and closes, with one deadline for all. Exchanges, calls of the hub and deliveries end at the same time, or are settled at the
+    /// deadline. The admin port shows how that goes, and closes next. Then the writer commits what they left, and the store closes.
     fn stop(self, patience: Duration) -> Result<(), CloseError> {
         let Self { gateway, mut serving, mut delivering, ledger } = self;
         let deadline = Instant::now() + patience;
@@ -344,7 +344,7 @@ fn say_cut(cut: Cut, patience: Duration) {
     }
 }
 
-/// Has the store declare and keep the configuration that is served: the files', and what APIs made beside them.
+/// Makes the store declare and keep the configuration that is served: that of the files, and what APIs have made.
 fn declared(
     files: &Files,
     given: Option<Checked>,
@@ -367,7 +367,7 @@ fn declared(
     warn(adopted.iter().map(changes::adopted));
     let (whole, kept) =
         match before.filter(|_| !whole.dangling().is_empty() || Named::may_be_gone(compiler, &whole)) {
-            // Its files may be such that this version refuses them; then there is nothing to keep.
+            // This version may refuse its files; then there is nothing to keep.
             Some(before) => {
                 let old = files.check(before).map(|old| old.config.set).unwrap_or_default();
                 keep(whole, Whole::merge_knowing(old, Set::default(), &known).whole.file(), compiler)
@@ -379,7 +379,7 @@ fn declared(
         let (message, hint) = changes::dangling(one);
         let so = match one.reference {
             _ if one.kind == Kind::Queue => "its messages stay where they are until then",
-            // The hub has a topic or a queue as soon as a subscription names it.
+            // The hub makes a topic or a queue as soon as a subscription names it.
             Reference::Name(_) => "it is delivered to what has the name until then",
             Reference::Id(_) => "it is not served",
         };
@@ -396,7 +396,7 @@ fn declared(
     if !elsewhere.is_empty() {
         report::entry("real SNS", &elsewhere.join(", "));
     }
-    // What cannot be served is not to be kept.
+    // What cannot be served must not be stored.
     compiler.can_compile(&whole).map_err(StartError::part("compile the configuration"))?;
     let kept = kept.iter().chain(&rewritten).map(control::rows::row).collect();
     let unstored = |error: storage::StoreError| StartError::Store(error.into());
@@ -406,7 +406,8 @@ fn declared(
     Ok((config, whole, other_ids))
 }
 
-/// Keeps, as made by an API, what files declared before, do not any more, and what APIs made needs.
+/// Keeps entities that the files declared before and have dropped now, if something that APIs made needs them: from now on they count as made by
+/// an API.
 fn keep(whole: Whole, before: &Set, compiler: &Compiler) -> (Whole, Vec<Entity>) {
     let (whole, mut kept) = whole.keep_referred(before);
     let (whole, topics) = Named::keep(&Named::find(compiler, &whole, before), whole);
@@ -419,7 +420,7 @@ fn control(whole: Whole, reloads: Reloads) -> Control {
     Control::new(whole, move |job| reloads.hand(job).map_err(editing::not_handed))
 }
 
-/// The configuration that is served: the files', else the one that was served last.
+/// The configuration to serve: that of the files, or else the one that was served last.
 fn configuration(
     files: &Files,
     given: Option<Checked>,

@@ -153,7 +153,7 @@ fn another_origin_has_to_confirm_and_gets_all_of_it_then() {
     scene.start_gateway();
     let output = scene.gateway().output();
     assert!(
-        output.contains("waits for its new endpoint to confirm: all that it is owed is kept"),
+        output.contains("waits until its new endpoint confirms: everything that it is owed is kept"),
         "{output}"
     );
     wait::until("the request to confirm", || (!confirmations(&other).is_empty()).then_some(()));

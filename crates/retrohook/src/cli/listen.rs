@@ -1,15 +1,15 @@
-//! Where a listener listens, as a setting.
+//! The address of a listener, as a setting.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where a listener listens.
+/// The address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// Nowhere.
+    /// The listener is off.
     Off,
-    /// There; port 0 picks a free one.
+    /// At this address; port 0 picks a free one.
     On(SocketAddr),
     /// On a Unix socket of this path.
     Unix(PathBuf),

@@ -1,16 +1,16 @@
-//! The values of settings: what is accepted, and in which words the rest is refused.
+//! The values of settings: which ones are accepted, and the messages for all others.
 
 use std::convert::Infallible;
 
-/// The longest time that a setting takes, in seconds: a day.
+/// The longest time that a setting may have, in seconds: a day.
 const MAX_SECONDS: u64 = 86_400;
 
-/// A yes or a no, in all the spellings that environments have for it.
+/// A boolean, in the spellings that are usual in environment variables.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" | "" => Ok(false),
-        _ => Err("write 1, true, yes or on, else 0, false, no or off".into()),
+        _ => Err("write 1, true, yes or on, or else 0, false, no or off".into()),
     }
 }
 
@@ -25,7 +25,7 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
         _ => return Err(format!("`{unit}` is not a unit here: {forms}")),
     };
     let seconds = number.checked_mul(factor).filter(|seconds| *seconds <= MAX_SECONDS);
-    seconds.ok_or_else(|| "it is too long: the most is `24h`".into())
+    seconds.ok_or_else(|| "it is too long: the longest time is `24h`".into())
 }
 
 /// Bytes, or a number with a binary unit.
@@ -41,10 +41,10 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         "TiB" => 1 << 40,
         _ => return Err(format!("`{unit}` is not a unit here: {forms}")),
     };
-    number.checked_mul(factor).ok_or_else(|| "it is too large: the most is `16777215TiB`".into())
+    number.checked_mul(factor).ok_or_else(|| "it is too large: the largest size is `16777215TiB`".into())
 }
 
-/// A whole number and the letters behind it.
+/// A whole number and the letters after it.
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     Some((digits.trim().parse().ok()?, &text[digits.len()..]))

@@ -1,4 +1,4 @@
-//! What a configuration changes of topics, queues and subscriptions, in lines: at a start and at a reload.
+//! The lines about what a configuration changes in topics, queues and subscriptions, at a start and at a reload.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ mod owed;
 
 pub use owed::{Before, Owed};
 
-/// More changes of one reload are counted and not named.
+/// The most changes of one reload that are named; the rest is only counted.
 const MOST_NAMED: usize = 20;
 
-/// What a reload changed of topics, queues and subscriptions, a line each.
+/// What a reload changed in topics, queues and subscriptions, a line for each change.
 pub fn described(changes: &[HubChange], owed: &Owed<'_>) -> Vec<String> {
     let changes = owed.without_former_names(changes);
     let line = |change: &&HubChange| format!("{} {}", name(&change.what), owed.said(change));
@@ -27,14 +27,14 @@ pub fn described(changes: &[HubChange], owed: &Owed<'_>) -> Vec<String> {
     lines
 }
 
-/// What an API made, and a file has taken over.
+/// The line about an entity that an API made and a file has adopted.
 pub fn adopted(Adopted { kind, label, .. }: &Adopted) -> String {
     format!(
-        "{kind} `{label}`, which an API made, is the file's from now on: it keeps what it is owed, and no API changes it any more"
+        "{kind} `{label}`, which an API made, belongs to the file from now on: it keeps what it is owed, and no API can change it any more"
     )
 }
 
-/// What an API made that lacks what it refers to, and what to do about it.
+/// Message and hint about an entity that an API made and whose reference leads nowhere now.
 pub fn dangling(Dangling { kind, label, missing, reference }: &Dangling) -> (String, String) {
     let missing = match reference {
         Reference::Name(name) => format!("{missing} `{name}`"),
@@ -55,7 +55,7 @@ pub fn dangling(Dangling { kind, label, missing, reference }: &Dangling) -> (Str
     )
 }
 
-/// What an API made, and what its kind has against it now, if anything.
+/// The line about a plug-in that an API made and whose kind now refuses it.
 pub fn unservable(plugin: &Plugin, problems: &[ConfigProblem]) -> Option<String> {
     let problem = problems.first()?;
     let Plugin { name, id, .. } = plugin;
@@ -65,7 +65,7 @@ pub fn unservable(plugin: &Plugin, problems: &[ConfigProblem]) -> Option<String>
     ))
 }
 
-/// What a file has dropped, and what stays because something that an API made refers to it.
+/// The line about an entity that a file has dropped and that stays because something that an API made refers to it.
 pub fn kept(entity: &Entity) -> String {
     let (kind, label) = (entity.kind(), entity.label());
     format!(
@@ -97,7 +97,7 @@ pub fn say_edit(api: &str, edit: &Edit, before: &Whole) {
     }
 }
 
-/// An endpoint may carry a secret.
+/// Its name without secrets: an endpoint may contain one.
 fn name(what: &HubEntity) -> String {
     match what {
         HubEntity::Topic(name) => format!("topic `{name}`"),
@@ -109,7 +109,7 @@ fn name(what: &HubEntity) -> String {
     }
 }
 
-/// Subscriptions that are not what they were before.
+/// Writes log lines about subscriptions that have changed.
 pub fn say(before: &[Subscription], entities: &Entities) {
     let before: HashMap<SubscriptionId, &Subscription> =
         before.iter().map(|known| (known.id, known)).collect();
@@ -117,7 +117,7 @@ pub fn say(before: &[Subscription], entities: &Entities) {
     who_is_confirmed(&before, entities);
 }
 
-/// Subscriptions whose endpoint is another one than before.
+/// Those whose endpoint has changed.
 fn who_moved(before: &HashMap<SubscriptionId, &Subscription>, entities: &Entities) {
     for now in &entities.subscriptions {
         let was = before.get(&now.id);
@@ -140,7 +140,7 @@ fn who_moved(before: &HashMap<SubscriptionId, &Subscription>, entities: &Entitie
     }
 }
 
-/// Pending subscriptions that the configuration has just confirmed.
+/// Pending ones that the configuration has just confirmed.
 fn who_is_confirmed(before: &HashMap<SubscriptionId, &Subscription>, entities: &Entities) {
     let was_pending = |id| {
         let known = before.get(&id);
@@ -157,7 +157,7 @@ fn who_is_confirmed(before: &HashMap<SubscriptionId, &Subscription>, entities: &
     }
 }
 
-/// Those to whom nothing is delivered, and what becomes of what they are owed.
+/// Warns about subscriptions that get no deliveries, and says what happens with what they are owed.
 pub fn warn_of_idle_subscriptions(owed: &Owed<'_>) {
     let entities = owed.entities;
     for removed in entities.removed.iter().take(MOST_NAMED) {
@@ -184,7 +184,7 @@ pub fn warn_of_idle_subscriptions(owed: &Owed<'_>) {
             subscription = pending.id.0,
             name = pending.name,
             endpoint = shown(&pending.endpoint),
-            "a subscription waits for its new endpoint to confirm: all that it is owed is kept until then, however long that takes"
+            "a subscription waits until its new endpoint confirms: everything that it is owed is kept until then, however long that takes"
         );
     }
     for disabled in entities.subscriptions.iter().filter(|known| known.state.is_disabled()) {
@@ -194,7 +194,7 @@ pub fn warn_of_idle_subscriptions(owed: &Owed<'_>) {
             name = disabled.name,
             topic = topic.map_or("", |topic| &topic.name),
             endpoint = shown(&disabled.endpoint),
-            "a subscription is disabled: what it is owed goes after three days, unless it is enabled on the admin port"
+            "a subscription is disabled: what it is owed is dropped after three days, unless it is enabled on the admin port"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Routes that are closed: one of their plug-ins is not served, and it may be one that protects. Each request is answered with 503 and the
-//! reason, and the service is not asked.
+//! Closed routes: one of their plug-ins is not served, and it may be one that protects. Every request gets 503 with the reason, and nothing is
+//! sent to the service.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use pipeline::access::RequestHead;
 use pipeline::kind::Priority;
 use pipeline::{Access, Context, Deciding, Instance, Verdict, answer};
 
-/// The kind of all that stand in for a plug-in that is not served: one for a route is enough.
+/// The kind of the plug-in that replaces one that is not served. One per route is enough.
 const KIND: &str = "closed";
 
-/// What closes the routes of a plug-in. It has its turn after all that are served, so that it is asked whoever the consumer is.
+/// The plug-in that closes the routes of another one. It runs after all that are served, so that it runs whoever the consumer is.
 pub fn instance(plugin: &Plugin) -> Instance {
     let closed = Arc::new(Closed { name: plugin.name.clone() });
     let plugin_roles = pipeline::Plugin { access: Some(closed), ..pipeline::Plugin::default() };

@@ -1,4 +1,4 @@
-//! From a checked configuration to a generation that the data path serves: the same way at a start and at each reload.
+//! Compiles a checked configuration into a generation that the data path serves, in the same way at a start and at each reload.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ pub fn topics(entities: &Entities) -> Topics {
     Arc::new(entities.topics.iter().map(|topic| (topic.name.clone(), topic.id)).collect())
 }
 
-/// Numbers that stand for the topics of a configuration that the store may not have yet: for a snapshot that is never served.
+/// Placeholder numbers for the topics of a configuration, which the store may not have yet. Only for a snapshot that is never served.
 pub fn placeholders(set: &Set) -> Topics {
     Arc::new(set.topics.iter().map(|topic| (topic.name.clone(), TopicId(0))).collect())
 }
@@ -44,14 +44,14 @@ pub fn kinds() -> Vec<&'static dyn PluginKind> {
 /// Compiles the configurations of one node, and makes their plug-ins.
 pub struct Compiler {
     kinds: Vec<&'static dyn PluginKind>,
-    /// For every plug-in; instance and owner are each one's own, and the consumers those of a generation.
+    /// The context for building plug-ins. Instance and owner differ for each one, the consumers for each generation.
     context: BuildContext,
     destinations: Destinations,
-    /// What the last generation is made of.
+    /// The last generation and its parts.
     last: RefCell<Last>,
 }
 
-/// A generation that was compiled, and what its plug-ins were made with.
+/// A compiled generation, and what its plug-ins were built with.
 #[derive(Default)]
 struct Last {
     compiled: Compiled,
@@ -60,7 +60,7 @@ struct Last {
 }
 
 impl Compiler {
-    /// For a node with this store, whose services over https are verified by these authorities if nothing else is said.
+    /// For a node with this store. These authorities verify services over https unless a service says otherwise.
     pub fn new(
         names: &Names,
         hubs: Vec<String>,
@@ -81,11 +81,11 @@ impl Compiler {
         Self { kinds: kinds(), context, destinations: Destinations::new(roots), last: RefCell::default() }
     }
 
-    /// Compiles the routes and makes their plug-ins, with the topics that they may name. What is the same as in the generation that was
-    /// compiled before is shared with it.
+    /// Compiles the routes and makes their plug-ins, with the topics that they may name. Parts that have not changed are shared with the
+    /// generation that was compiled before.
     ///
     /// # Errors
-    /// What the configuration's checks should have found.
+    /// Problems that the configuration's checks should have found.
     pub fn compile(
         &self,
         generation: u64,
@@ -116,7 +116,7 @@ impl Compiler {
         self.compile(1, whole.served(), &placeholders(whole.all())).map(drop)
     }
 
-    /// What a plug-in's kind has against its settings beside these topics; nothing if all is well.
+    /// The problems that a plug-in's kind finds in its settings, given these topics; empty if there are none.
     pub fn problems_of(&self, plugin: &Plugin, set: &Set) -> Vec<ConfigProblem> {
         let topics: Vec<String> = set.topics.iter().map(|topic| topic.name.clone()).collect();
         let context = self.context.check(&topics);
@@ -137,7 +137,7 @@ impl Compiler {
     ) -> Result<(Scope, Instance), ConfigProblem> {
         let kind = self.kinds.iter().find(|kind| kind.name() == plugin.name);
         let scope = Scope { route: plugin.route, service: plugin.service, consumer: plugin.consumer };
-        // The check lets one that is not served through only if whoever started the node asked for that.
+        // The check accepts one that is not served only if a flag of the start allows it.
         let Some(kind) = kind else { return Ok((scope, closed::instance(plugin))) };
         if plugin.consumer.is_some() && !kind.is_for_consumers() {
             return Err(ConfigProblem {
@@ -149,7 +149,8 @@ impl Compiler {
         let context = BuildContext { instance: plugin.id, owner: owner.clone(), ..context.clone() };
         let roles = match kind.build(&plugin.config, &context) {
             Ok(roles) => roles,
-            // It was good when an API made it, under other flags or an older version: whoever can mend it needs a node that is up.
+            // It was valid when an API made it, under other flags or in an older version. The node must start nevertheless, so that it can be
+            // mended through the API.
             Err(_) if plugin.origin == Origin::Api => return Ok((scope, closed::instance(plugin))),
             Err(problem) => return Err(problem),
         };

@@ -1,4 +1,4 @@
-//! The deliveries of a node: a thread and a runtime of their own, so that no endpoint and no signature is felt by a request.
+//! The deliveries of a node, on a thread and a runtime of their own, so that endpoints and signatures never slow a request.
 
 mod alive;
 mod declare;
@@ -39,15 +39,15 @@ use super::ledger::Ledger;
 /// would have hundreds of threads otherwise, which take the processor from the requests.
 const BLOCKING_THREADS: usize = 8;
 
-/// What bounds the calls to endpoints.
+/// The limits of calls to endpoints.
 pub struct Calls<'a> {
-    /// Where they may go.
+    /// The addresses that they may go to.
     pub allow: Allow,
-    /// What names mean.
+    /// Finds the addresses of names.
     pub names: dialing::Names,
-    /// Whose certificates are trusted.
+    /// The authorities whose certificates are trusted.
     pub roots: dialing::tls::SystemRoots,
-    /// How many connections there may be.
+    /// The shares of open files, which limit the connections.
     pub descriptors: &'a Descriptors,
 }
 
@@ -57,7 +57,7 @@ pub struct Delivering {
     pub deliveries: Arc<Deliveries>,
     /// Topics, subscriptions and queues.
     pub hub: Hub,
-    /// The key that signs, and why there is none.
+    /// The signing key, or why there is none.
     pub key: KeyHolder,
     /// Ends the hub's long polls.
     end_polls: DrainSignal,
@@ -66,10 +66,10 @@ pub struct Delivering {
 }
 
 impl Delivering {
-    /// Starts a worker for every push subscription; with it comes what changes them while the node runs.
+    /// Starts a worker for every push subscription. Also returns what changes them while the node runs.
     ///
     /// # Errors
-    /// If a setting is wrong, an endpoint cannot be called at all, or the store fails.
+    /// If a setting is wrong, an endpoint is one that can never be called, or the store fails.
     pub fn start(
         hub_config: hub::Config,
         set: &Set,
@@ -128,16 +128,16 @@ impl Delivering {
         Ok((Self { deliveries, hub, key, end_polls, drain: Some(drain), thread }, declare))
     }
 
-    /// Begins nothing more, and ends the hub's long polls; what is under way may take so long.
+    /// Starts no more deliveries, and ends the hub's long polls. Deliveries under way may take this long to end.
     pub fn drain(&mut self, patience: Duration) {
         self.end_polls.start(Instant::now());
         if let Some(drain) = self.drain.take() {
-            // The thread may have failed; then it is told nothing.
+            // The thread may have failed; then nobody receives this.
             let _ = drain.send(patience);
         }
     }
 
-    /// Waits for the end of what is under way; the drain has begun.
+    /// Waits for the end of deliveries under way, after the drain has begun.
     pub fn join(self) {
         if self.thread.join().is_err() {
             tracing::error!("the deliveries panicked");
@@ -145,7 +145,7 @@ impl Delivering {
     }
 }
 
-/// Runs the workers, and what they need, in a thread of their own until the drain.
+/// Runs the workers and what they need on a thread of their own until the drain.
 fn run(
     runtime: Runtime,
     workers: Arc<Deliveries>,
@@ -159,12 +159,12 @@ fn run(
             tokio::spawn(alive::keep("wake-ups", Bell::serve));
             tokio::spawn(alive::keep("signing key", move || key::provide(writer.clone(), key.clone())));
             failpoint::hit(failpoint::DELIVERIES);
-            // A sender that is gone means that the node failed: then there is no time to wait for.
+            // A sender that is gone means that the node failed: then wait for nothing.
             let patience = drained.await.unwrap_or_default();
             watched.told_to_end();
             workers.drain(Instant::now() + patience).await;
         });
-        // A read that a hung disk holds is nobody's any more.
+        // Do not wait for reads that a hung disk holds: nobody needs them any more.
         runtime.shutdown_background();
     });
     thread.map_err(StartError::part("start the deliveries' thread"))

@@ -1,17 +1,17 @@
-//! Who may have how many descriptors (open files, sockets), so that no client and no endpoint can take those of the others.
+//! Divides the file descriptors (open files, sockets) among the parts, so that clients and endpoints cannot use up those of the others.
 //!
-//! The soft limit of the process is raised to the hard one at the start. `retrohook run` starts no other programs, so nobody inherits it.
-//! What the process may have is then shared out: each part has a limit of its own, and together they stay below the process's.
+//! The soft limit of the process is raised to the hard one at the start. `retrohook run` starts no other programs, so no other program inherits
+//! it. The descriptors are then divided: each part has its own limit, and the sum stays below the process's limit.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Below this, a start warns: each share is so small that ordinary traffic can reach it.
 const FEW: usize = 1_024;
-/// What the process has open without any connection, cores apart: the store, its readers, signals, runtimes.
+/// What the process needs without any connection, and without the cores: the store, its readers, signals, runtimes.
 const OWN: usize = 48;
-/// What each core has open without any connection.
+/// What each core needs without any connection.
 const OWN_OF_A_CORE: usize = 6;
-/// The most that the listeners beside the data path need: as many long polls as the hub takes, and others beside them.
+/// The most that the listeners beside the data path need: as many as the hub accepts long polls, and some more.
 const MAX_CONTROL: usize = 2_304;
 /// The most that deliveries need.
 const MAX_DELIVERIES: usize = 4_096;
@@ -20,12 +20,12 @@ const MAX_EXCHANGES: usize = 10_000;
 /// Connections of clients for each core.
 const MAX_CONNECTIONS: usize = 16_384;
 
-/// Descriptors, shared out. The sum of the shares is at most the limit.
+/// The shares of all parts. Their sum is at most the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptors {
     /// What the process may have open.
     pub limit: usize,
-    /// For clients of the proxy and for the services that they are given to.
+    /// For clients of the proxy and for connections to services.
     pub proxy: usize,
     /// For admin, legacy-admin, hub and hub-public.
     pub control: usize,
@@ -35,16 +35,16 @@ pub struct Descriptors {
     pub reserve: usize,
 }
 
-/// What the data path may take of its share.
+/// How the data path divides its share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyShare {
-    /// Connections of clients on each core. One of the share is kept for each of them: that to its service.
+    /// Connections of clients on each core. For each of them, one more is reserved for a connection to a service.
     pub connections: usize,
     /// Exchanges at once; each may go on with a connection to its service when its client has left.
     pub exchanges: usize,
 }
 
-/// What the listeners beside the data path may take of their share.
+/// How the listeners beside the data path divide their share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ControlShare {
     /// Connections to admin.
@@ -55,12 +55,12 @@ pub struct ControlShare {
     pub hub: usize,
     /// Connections to the hub's public part.
     pub hub_public: usize,
-    /// Receives that wait; fewer than the hub's connections, so that others can ask beside them.
+    /// Receives that wait; fewer than the hub's connections, so that there is room for other calls.
     pub long_polls: usize,
 }
 
 impl Descriptors {
-    /// Raises the soft limit to the hard one and shares out what there is.
+    /// Raises the soft limit to the hard one and divides it.
     pub fn raise(cores: usize) -> Self {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         if current != maximum
@@ -75,9 +75,9 @@ impl Descriptors {
         Self::share(limit, cores)
     }
 
-    /// Shares out a limit.
+    /// Divides a limit.
     pub fn share(limit: usize, cores: usize) -> Self {
-        // Whoever has next to nothing serves next to nothing, but the process keeps most of it.
+        // With a very small limit, the process itself keeps half of it, and hardly anything is left to serve.
         let reserve = (OWN + OWN_OF_A_CORE * cores).min(limit / 2);
         let rest = limit - reserve;
         let control = (rest / 4).min(MAX_CONTROL);
@@ -85,7 +85,7 @@ impl Descriptors {
         Self { limit, proxy: rest - control - deliveries, control, deliveries, reserve }
     }
 
-    /// What to say of a limit that is small.
+    /// The warning about a limit that is too small.
     pub fn warning(&self) -> Option<String> {
         (self.limit < FEW).then(|| {
             format!(
@@ -96,17 +96,17 @@ impl Descriptors {
         })
     }
 
-    /// What the data path may take of its share.
+    /// How the data path divides its share.
     pub fn of_proxy(&self, cores: usize) -> ProxyShare {
         let exchanges = (self.proxy / 3).clamp(1, MAX_EXCHANGES);
         let clients = self.proxy.saturating_sub(exchanges) / 2;
         ProxyShare { connections: (clients / cores.max(1)).clamp(1, MAX_CONNECTIONS), exchanges }
     }
 
-    /// What the listeners beside the data path may take of their share.
+    /// How the listeners beside the data path divide their share.
     pub fn of_control(&self) -> ControlShare {
         let few = (self.control / 8).max(1);
-        // Each listener holds one more for a moment: that of the client for whom room is made.
+        // Each listener needs one more for a moment: the connection for which an idle one is closed.
         let hub = self.control.saturating_sub(3 * few + 4).max(1);
         ControlShare {
             admin: few,

@@ -1,7 +1,7 @@
-//! Changes by APIs: made one after the other, between reloads, in the same order as those of a file: validated, stored, served.
+//! Changes by APIs. They are made one after the other and never during a reload, with the same steps as a reload: validate, store, serve.
 //!
-//! All that can be refused is refused before the commit. Behind it only the process can fail: then the next change begins with making what is
-//! served that of the store ([`Reloader::recover`]).
+//! Everything that can be refused is refused before the commit. After it only the process can fail: then the next change first makes the node
+//! serve what the store has ([`Reloader::recover`]).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -27,10 +27,10 @@ use crate::clock::WallClock;
 use crate::{check, report};
 
 impl Reloader {
-    /// Does what somebody asked for.
+    /// Makes the change that an API asked for.
     pub(super) fn change(&mut self, job: Job, runtime: &Runtime) {
         let mut editing = Editing { node: self, runtime, api: "an API" };
-        // A bug in one API must not end the changes of all; who asked hears that nobody answers.
+        // A bug in one API must not stop the changes of all others; the caller gets an error.
         editing.node.laps = Laps::begin();
         let _ = catch_unwind(AssertUnwindSafe(|| job(&mut editing)));
         self.say_whether_sure();
@@ -38,7 +38,7 @@ impl Reloader {
     }
 }
 
-/// Why a job was not handed over.
+/// The error for a job that could not be handed over.
 pub fn not_handed(error: NotAsked) -> NotApplied {
     NotApplied::Unavailable(error.to_string())
 }
@@ -50,7 +50,7 @@ struct Editing<'a> {
     api: &'static str,
 }
 
-/// A subscription that is asked for again, with what the store has of it.
+/// A subscription that exists and is asked for again, and the stored one.
 type Asked = (Arc<Subscription>, storage::entities::Subscription);
 
 impl Changes for Editing<'_> {
@@ -94,7 +94,7 @@ impl Changes for Editing<'_> {
 }
 
 impl Editing<'_> {
-    /// A change that broke off behind its commit is served first.
+    /// If a change broke off after its commit, serve that first.
     fn become_sure(&mut self) -> Result<(), NotApplied> {
         if self.node.unsure.is_none() {
             return Ok(());
@@ -102,7 +102,7 @@ impl Editing<'_> {
         self.node.recover(self.runtime).map_err(NotApplied::Unavailable)
     }
 
-    /// Leaves in the change those that have to be declared anew; the others that are asked for again stay what they are in the store.
+    /// Keeps in the change only the subscriptions that must be declared again; returns the others, which stay as they are in the store.
     fn asked_again(&self, mut edit: Edit) -> Result<(Edit, Vec<Asked>), NotApplied> {
         let node = &*self.node;
         let mut asked = Vec::new();
@@ -120,7 +120,7 @@ impl Editing<'_> {
         Ok((edit, asked))
     }
 
-    /// Makes a change; the subscriptions that were put, as the store has them.
+    /// Makes a change. Returns the subscriptions that it put, as they are in the store.
     fn make(&mut self, edit: &Edit) -> Result<Vec<storage::entities::Subscription>, NotApplied> {
         self.node.laps.end("asked");
         let newer = self.node.whole.edited(edit).map_err(NotApplied::Refused)?;
@@ -185,7 +185,7 @@ impl Editing<'_> {
             .map_err(|error| NotApplied::Broken(error.to_string()))
     }
 
-    /// Delivers to those that were put, and no more to those that have ended.
+    /// Starts workers for the subscriptions that were put, and stops those of the ended ones.
     fn deliver(&mut self, plan: &Plan, stored: &Stored, newer: &Whole) -> Result<(), NotApplied> {
         let node = &mut *self.node;
         let ended: Vec<_> = plan.ended(&node.entities).collect();
@@ -201,12 +201,12 @@ impl Editing<'_> {
         node.declare.deliver(&ended, now.collect()).map_err(|error| broken_off(node, &error))
     }
 
-    /// A topic that a rule names, of whatever origin, cannot be ended.
+    /// A topic that a rule of a file or an API names cannot be deleted.
     fn refuse_named_topics(&self, edit: &Edit, newer: &Whole) -> Result<(), NotApplied> {
         let before = self.node.whole.all();
         let ended = before.topics.iter().filter(|topic| edit.end.contains(&(Kind::Topic, topic.id)));
         for topic in ended {
-            // Judged by its kind: whoever had nothing against the topics before, and has something now, names it.
+            // The kind of plug-in decides: if it accepts the topics before the change and not those after it, the plug-in names the topic.
             let names = |plugin: &&Arc<Plugin>| {
                 self.node.compiler.problems_of(plugin, before).is_empty()
                     && !self.node.compiler.problems_of(plugin, newer.all()).is_empty()
@@ -219,7 +219,7 @@ impl Editing<'_> {
         Ok(())
     }
 
-    /// Where a plug-in stands, for messages.
+    /// The service or route of a plug-in, for messages.
     fn place_of(&self, plugin: &Plugin) -> String {
         let all = self.node.whole.all();
         let route = plugin.route.and_then(|id| all.routes.iter().find(|one| one.id == id));
@@ -247,13 +247,13 @@ impl Editing<'_> {
     }
 }
 
-/// Whether a change may be one of what requests find.
+/// Whether a change can affect routing.
 fn routes_change(edit: &Edit) -> bool {
     let mut kinds = edit.put.iter().map(Entity::kind).chain(edit.end.iter().map(|one| one.0));
     kinds.any(|kind| Served::HAS.contains(&kind))
 }
 
-/// As [`Reloader::compile`]. What only shows when all routes are compiled together is the fault of those that are put.
+/// As [`Reloader::compile`]. A problem that shows only when all routes are compiled together is reported for the routes that the change puts.
 fn compile(
     node: &Reloader,
     edit: &Edit,
@@ -281,7 +281,7 @@ fn compile(
     })
 }
 
-/// The regular expressions of the routes that a change puts, each by its place among the route's paths.
+/// The regular expressions of the routes that a change puts, each by its index among the route's paths.
 fn regexes_of(edit: &Edit) -> impl Iterator<Item = (&Route, usize)> {
     let routes = edit.put.iter().filter_map(<Route as entities::Item>::of);
     routes.flat_map(|route| {
@@ -295,7 +295,7 @@ fn too_large(route: &Route, index: usize, message: &str) -> Refusal {
     Refusal::Field { kind: Kind::Route, label: route.label(), error }
 }
 
-/// Behind the commit: what is served is made that of the store by whoever comes next.
+/// The error of a change that broke off after its commit. The next change makes the node serve what the store has.
 fn broken_off(node: &mut Reloader, error: &DeclareError) -> NotApplied {
     node.unsure = Some(report::with_causes(error));
     unavailable(error)

@@ -1,4 +1,4 @@
-//! Where the configuration comes from: the files that `-c` names, read at a start and anew at each reload, or texts.
+//! The source of the configuration: the files that `-c` names, read at a start and again at each reload, or texts.
 
 use std::path::{Path, PathBuf};
 
@@ -10,27 +10,27 @@ use super::remembered::{Remembered, Source};
 use super::settings;
 use crate::cli::{NodeArgs, SkipArgs};
 
-/// Files, and what they are checked with.
+/// Files, and what is needed to check them.
 pub struct Files {
     paths: Vec<PathBuf>,
     names: Names,
     hubs: Vec<String>,
     skip: SkipArgs,
-    /// The `created_at` of entities that have none, also of those that a reload brings: else a reload would make all of them younger,
-    /// and decide ties between routes in another way than a start.
+    /// The `created_at` of entities without one, even of those that come with a reload. Otherwise a reload would make all of them younger, and
+    /// could order equal routes differently than a start.
     started_at: Timestamp,
 }
 
-/// A configuration with what it was made of.
+/// A configuration with the texts that it comes from.
 pub struct Checked {
-    /// As it is served.
+    /// The configuration to serve.
     pub config: Config,
-    /// As it is kept.
+    /// The texts to store.
     pub remembered: Remembered,
 }
 
 impl Files {
-    /// Files of these paths, for a node of this account and region, which goes on without some plug-ins.
+    /// The files at these paths, for a node with this account and region, which may go on without some plug-ins.
     pub fn of(paths: Vec<PathBuf>, node: &NodeArgs, skip: SkipArgs, started_at: Timestamp) -> Self {
         let (names, hubs) = (settings::names(node), settings::hubs(node, None));
         Self { paths, names, hubs, skip, started_at }
@@ -41,13 +41,13 @@ impl Files {
         self.started_at
     }
 
-    /// Whether the node was given none.
+    /// Whether the node was started without files.
     pub fn are_none(&self) -> bool {
         self.paths.is_empty()
     }
 
-    /// One that can be read only once, or that would keep whoever reads it waiting: a pipe, a terminal. One that is missing is a problem like
-    /// any other.
+    /// The first file that can be read only once, or whose reader would have to wait: a pipe, a terminal. A missing file is a problem like any
+    /// other.
     pub fn readable_once(&self) -> Option<&Path> {
         let special = |path: &&PathBuf| {
             path.as_os_str() == STANDARD_INPUT || std::fs::metadata(path).is_ok_and(|found| !found.is_file())
@@ -58,15 +58,15 @@ impl Files {
     /// Reads and checks them.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// Everything that is wrong with them.
     pub fn read(&self) -> Result<Checked, Report> {
         self.check(Remembered::new(Source::Files, config::read_all(&self.paths)?))
     }
 
-    /// Checks texts; of none comes an empty configuration.
+    /// Checks texts. Without any, the configuration is empty.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// Everything that is wrong with them.
     pub fn check(&self, remembered: Remembered) -> Result<Checked, Report> {
         if remembered.files.is_empty() {
             return Ok(Checked { config: Config::default(), remembered });
@@ -88,7 +88,7 @@ impl Files {
     /// Checks a text that was given instead of the files.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// Everything that is wrong with it.
     pub fn check_given(&self, text: String) -> Result<Checked, Report> {
         let files = vec![Text { name: GIVEN.to_owned(), text }];
         self.check(Remembered::new(Source::Api, files))

@@ -1,4 +1,4 @@
-//! The store of a node: opened, finished what the last run began, and told what the configuration wants.
+//! The store of a node: opening it, finishing what the last run began, and declaring what the configuration wants.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,10 +19,10 @@ use storage::{Feed, Reader, Receipt, StoreError, Tx, Writer};
 
 use super::{StartError, changes};
 
-/// Open intents that are turned into events in one commit of the recovery.
+/// How many open intents one commit of the recovery turns into events.
 const RECOVER_AT_ONCE: usize = 512;
 
-/// Messages that queues had missed and that are sent in one commit at a start.
+/// How many messages that queues had missed are sent in one commit at a start.
 const COPY_AT_ONCE: usize = 2_048;
 /// The same while requests wait for the same writer.
 pub const BESIDE_REQUESTS: usize = 64;
@@ -33,9 +33,9 @@ pub struct Ledger {
     pub writer: Writer,
     /// All reads.
     pub reader: Arc<dyn Reader>,
-    /// What was committed a moment ago.
+    /// The wake-ups after commits, with the most recent events.
     pub feed: Feed,
-    /// What the configuration wants, as it stands in the store.
+    /// Topics, queues and subscriptions as the store has them.
     pub entities: Entities,
     /// The limits.
     pub retention: Retention,
@@ -44,7 +44,7 @@ pub struct Ledger {
     thread: JoinHandle<()>,
 }
 
-/// Where a node keeps its data, and how much of it.
+/// Where a node stores its data, and how much of it.
 pub struct Config {
     /// The data directory.
     pub store: stores::sqlite::Options,
@@ -55,18 +55,18 @@ pub struct Config {
 /// What the last run left.
 #[derive(Clone, Copy)]
 struct Found {
-    /// It did not end in order.
+    /// Whether it ended without an orderly stop.
     unclean: bool,
-    /// Its open intents, which are events now.
+    /// How many of its open intents have become events.
     recovered: usize,
-    /// Its open intents whose topic was deleted.
+    /// How many of its open intents belonged to a deleted topic.
     ownerless: usize,
-    /// Messages that queues had missed.
+    /// How many messages that queues had missed were sent.
     copied: usize,
 }
 
 impl Ledger {
-    /// Opens the data directory and brings it to where the last run should have ended. What is declared is that of the last run until
+    /// Opens the data directory and finishes what the last run began. Topics, queues and subscriptions are those of the last run until
     /// [`Ledger::declare`].
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Ledger {
 
         let recovered = recover(&writer, clock.now())?;
         let ownerless = writer.stats().of_deleted_topics.load(Ordering::Relaxed) as usize;
-        // What the last start did not come to the end of, and what this one brings back.
+        // Messages that the last start had not finished sending, and those for queues that are declared again now.
         let copied = copy_missed(&writer, COPY_AT_ONCE).map_err(store)?;
         let found = Found { unclean: opened.unclean, recovered: recovered - ownerless, ownerless, copied };
         let entities = Entities::default();
@@ -138,7 +138,7 @@ impl Ledger {
         control::rows::read(&rows).map_err(|error| StartError::Store(error.into()))
     }
 
-    /// What was found, in one line.
+    /// What was found in the store, in one line.
     ///
     /// # Errors
     /// If the store fails.
@@ -163,10 +163,10 @@ impl Ledger {
         Ok(history)
     }
 
-    /// Finishes what is queued and closes the store. A disk that hangs is waited for at most for `patience`.
+    /// Finishes what is queued and closes the store. If the disk hangs, waits for at most `patience`.
     ///
     /// # Errors
-    /// If the store is not closed: then the process is to end, and its next start recovers.
+    /// If the store could not be closed: then the process should end, and its next start recovers.
     pub fn close(self, patience: Duration) -> Result<(), CloseError> {
         self.writer.stop();
         match join_within(self.thread, patience).map_err(CloseError::Thread)? {
@@ -217,7 +217,8 @@ fn recover(writer: &Writer, now: Timestamp) -> Result<usize, StartError> {
     }
 }
 
-/// Sends queues that are in the configuration again what they missed, so many messages a commit; how many messages that were.
+/// Sends to queues that are in the configuration again the messages that they missed, at most `at_once` in one commit. Returns how many there
+/// were.
 ///
 /// # Errors
 /// If the store fails; what was not sent is sent by the next call.
@@ -239,7 +240,7 @@ fn store(error: StoreError) -> StartError {
     StartError::Store(error.into())
 }
 
-/// What the store is to hold.
+/// The topics, queues and subscriptions that the store should have.
 ///
 /// # Errors
 /// If the system gives no randomness.
@@ -248,7 +249,7 @@ pub fn desired(set: &Set) -> Result<Desired, StartError> {
     Ok(control::desired(set, &mut || fresh.pop().expect("there is one for each subscription")))
 }
 
-/// A token and the last part of an ARN for every subscription, in case it is new; both unguessable.
+/// A token and the last part of an ARN for every subscription, in case it is new. Nobody can guess them.
 ///
 /// # Errors
 /// If the system gives no randomness.

@@ -1,4 +1,5 @@
-//! Topics that plug-ins of APIs name. What a plug-in names is its kind's to know, so that it is asked: with a topic, and without it.
+//! Topics that plug-ins made by APIs name. Only its kind knows which topics a plug-in names. So the kind checks the plug-in twice: with a topic,
+//! and without it.
 
 use std::sync::Arc;
 
@@ -7,19 +8,19 @@ use entities::{Entity, Item, Kind, Origin, Plugin, Set, Topic};
 
 use super::compiler::Compiler;
 
-/// A topic that was there, and the plug-in of an API that names it.
+/// A topic that existed, and the plug-in made by an API that names it.
 pub struct Named {
     topic: Arc<Topic>,
     by: Arc<Plugin>,
 }
 
 impl Named {
-    /// Whether there is a plug-in of an API for which something is not there.
+    /// Whether any plug-in made by an API lacks something.
     pub fn may_be_gone(compiler: &Compiler, now: &Whole) -> bool {
         now.api().plugins.iter().any(|plugin| !compiler.problems_of(plugin, now.all()).is_empty())
     }
 
-    /// The topics that `before` had and `now` has not, and that plug-ins of APIs name; each once.
+    /// The topics that `before` has and `now` lacks, and that plug-ins made by APIs name; each once.
     pub fn find(compiler: &Compiler, now: &Whole, before: &Set) -> Vec<Self> {
         let gone: Vec<_> = before.topics.iter().filter(|topic| !now.all().has_topic(&topic.name)).collect();
         if gone.is_empty() {
@@ -27,7 +28,7 @@ impl Named {
         }
         let all = with(now, gone.iter().copied());
         let fits = |plugin: &Plugin, set: &Set| compiler.problems_of(plugin, set).is_empty();
-        // Whoever has something against its settings with all of them there names none that helps.
+        // A plug-in whose settings are wrong even with all topics there is not helped by any of them.
         let lacking = now.api().plugins.iter().filter(|one| !fits(one, now.all()) && fits(one, &all));
         let lacking: Vec<_> = lacking.collect();
         let named = gone.iter().filter_map(|topic| {
@@ -38,7 +39,7 @@ impl Named {
         named.collect()
     }
 
-    /// As what APIs made and that lacks what it refers to.
+    /// The same as a reference of an API's entity that leads nowhere.
     pub fn dangling(&self) -> Dangling {
         Dangling {
             kind: Kind::Plugin,
@@ -48,7 +49,7 @@ impl Named {
         }
     }
 
-    /// Keeps these topics as if an API had made them; returns what was kept. Each by itself: one that cannot be kept ends no other.
+    /// Keeps these topics as if an API had made them; returns the kept ones. If one cannot be kept, the others still are.
     pub fn keep(named: &[Self], whole: Whole) -> (Whole, Vec<Entity>) {
         let mut kept = Vec::new();
         let whole = named.iter().fold(whole, |whole, one| {
@@ -73,7 +74,7 @@ impl Named {
     }
 }
 
-/// The topics that there are, and some more.
+/// The set with some more topics.
 fn with<'s>(now: &'s Whole, more: impl Iterator<Item = &'s Arc<Topic>>) -> Set {
     Set { topics: now.all().topics.iter().chain(more).cloned().collect(), ..Set::default() }
 }

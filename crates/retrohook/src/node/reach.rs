@@ -2,8 +2,8 @@
 //!
 //! Where deliveries may go is said by options; an endpoint that they leave closed gets nothing.
 //!
-//! A message in SNS's form names this node to confirm, to unsubscribe and for the signing certificate. With the settings as they come
-//! that is a loopback address: right for an endpoint on this machine, of no use to any other.
+//! A message in SNS's form names this node to confirm, to unsubscribe and for the signing certificate. By default that is a loopback address,
+//! which is right for an endpoint on this machine and useless for any other.
 
 use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use delivery::guard::{self, Allow};
 use entities::{Format, Protocol, Subscription};
 use event::RemoteTopic;
 
-/// What serves the addresses in messages.
+/// The address in messages, and whether anything listens there.
 #[derive(Clone, Debug)]
 pub struct Reach {
-    /// What stands in messages.
+    /// The URL in messages.
     pub hub_url: String,
     /// Whether the hub or its public part listens.
     pub served: Served,
@@ -62,7 +62,7 @@ fn dialled(subscription: &Subscription) -> Option<Endpoint> {
     subscription.protocol.is_webhook().then(|| subscription.endpoint.parse().ok())?
 }
 
-/// A warning for every subscription whose messages carry addresses that are of no use to its endpoint.
+/// A warning for every subscription whose endpoint cannot reach the addresses in its messages.
 pub fn warnings(config: &Config, reach: &Reach) -> Vec<String> {
     let local_only = host(&reach.hub_url).is_none_or(|host| is_loopback(&host));
     let warning = |subscription: &Subscription| {
@@ -99,7 +99,7 @@ const REMEDY: &str = "open --hub-public-listen ADDR and say with --hub-url where
 const REMEDY_OF_UNIX: &str = "say with --hub-url where what is in front of that socket is reached, or open --hub-public-listen ADDR beside it; \
     `raw_message_delivery: true` with `confirm: skip`, or `format: standard-webhooks`, need neither";
 
-/// Whether a subscription's messages carry our addresses.
+/// Whether a subscription's messages contain addresses of this node.
 fn names_us(subscription: &Subscription) -> bool {
     let Subscription { protocol, format, raw_message_delivery, confirm, .. } = subscription;
     protocol.is_push() && *format == Format::Sns && (*confirm || !raw_message_delivery)
@@ -119,7 +119,7 @@ fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Whether an endpoint's host is surely this machine. Names are not resolved: what they mean can change.
+/// Whether an endpoint's host is certainly this machine. Names are not resolved, because their addresses can change.
 fn is_this_machine(host: &str) -> bool {
     is_loopback(host) || host.parse::<IpAddr>().is_ok_and(|address| UdpSocket::bind((address, 0)).is_ok())
 }

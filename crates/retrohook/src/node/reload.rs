@@ -1,9 +1,9 @@
-//! Reading the files anew while the node runs, when SIGHUP or the admin port asks for it.
+//! Reading the files again while the node runs, when SIGHUP or the admin port asks for it.
 //!
-//! A reload runs on a thread of its own, so that no request feels it. It takes all of the files or nothing: they are read and checked as
-//! at a start, compared with what is served, compiled, stored, and published; what fails on the way changes nothing and is printed. Behind the
-//! commit that stores topics, queues and subscriptions only the process or the store can fail: then the reload says that it is not sure what
-//! runs, and the next one, or the next start, makes all of it anew.
+//! A reload runs on a thread of its own, so that it does not slow requests. It takes all of the files or nothing: they are read and checked as
+//! at a start, compared with what is served, compiled, stored, and published. If a step fails, nothing changes and the reason is printed. After
+//! the commit that stores topics, queues and subscriptions, only the process or the store can fail: then the reload reports that it does not
+//! know what is served, and the next reload or start makes everything consistent.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -38,53 +38,53 @@ use super::{StartError, changes, remote};
 use crate::clock::WallClock;
 use crate::{check, report};
 
-/// How long cores may take to come to the next generation; each does between two steps of its requests.
+/// How long cores may take until they use the next generation; each takes it over between two steps of its requests.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
-/// Between two attempts at what is left of a change for which the store had no room.
+/// The time between two attempts to finish a change for which the store had no room.
 const FINISH_EVERY: Duration = Duration::from_secs(2);
-/// Between two looks whether a generation that was served is nobody's any more.
+/// The time between two checks whether an old generation is still in use.
 const LOOK_AT_RETIRED_EVERY: Duration = Duration::from_secs(1);
 
-/// How much the thread of the changes gives way to others, from 0 to 19: at 10 it has a tenth of their share of a busy core.
+/// The niceness of the thread that makes changes, from 0 to 19: at 10 it gets a tenth of another thread's share of a busy core.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Why it is not known whether a change is stored, until it has come to its end.
-pub const BROKE_OFF: &str = "it ended unexpectedly, which is a bug in Retrohook, see the log";
+/// The reason why it is not known whether a change is stored; it holds until the change is completed.
+pub const BROKE_OFF: &str = "it ended unexpectedly, which is a bug in Retrohook; see the log lines";
 
-/// What a reload needs, and what the last one left.
+/// What a reload needs, and the result of the last one.
 pub struct Reloader {
-    /// What is read.
+    /// The files to read.
     pub files: Files,
-    /// What makes a generation of them.
+    /// Compiles them into a generation.
     pub compiler: Compiler,
-    /// Who serves it; `None` without a data path.
+    /// Publishes it to the cores; `None` without a data path.
     pub publisher: Option<Publisher>,
     /// The configuration that is served.
     pub whole: Whole,
-    /// Who asks for changes, looks there what is served.
+    /// Where those who ask for changes see what is served.
     pub control: Control,
-    /// What the store has of it.
+    /// Its topics, queues and subscriptions as the store has them.
     pub entities: Entities,
-    /// What changes topics, queues, subscriptions and their workers.
+    /// Changes topics, queues, subscriptions and their workers.
     pub declare: Declare,
-    /// What can be reached of the addresses in messages.
+    /// Whether the addresses in messages can be reached.
     pub reach: Reach,
-    /// Where the admin port looks.
+    /// What the admin port shows.
     pub known: Arc<Configuration>,
-    /// Why a change broke off after it had begun to be stored, if one has: what the store has may be more than what is served.
+    /// If a change broke off after its storing had begun, the reason: the store may have more than what is served.
     pub unsure: Option<String>,
-    /// Whether that is because the store had no room for the rest: it is tried again, until it has.
+    /// Whether the reason is that the store had no room for the rest. Then the rest is retried until there is room.
     pub is_unfinished: bool,
-    /// Ids of entities of the files that the files do not say.
+    /// Ids of entities in the files that are not in the files.
     pub other_ids: Vec<OtherId>,
-    /// Generations that requests may still have.
+    /// Old generations that requests may still use.
     pub retired: Vec<Retired>,
-    /// Of the change that is being made.
+    /// The steps of the change under way.
     pub laps: Laps,
 }
 
-/// What came of a reload.
+/// The result of a reload.
 enum Outcome {
     Unchanged,
     Published(Published),
@@ -97,14 +97,14 @@ struct Published {
     warnings: Vec<String>,
 }
 
-/// Why a reload did not come to its end. It changed nothing, unless [`Reloader::unsure`] says otherwise.
+/// Why a reload failed. It changed nothing, unless [`Reloader::unsure`] says otherwise.
 pub enum Refused {
-    /// There is no file.
+    /// There are no files.
     NoFiles,
-    /// A file that is none.
+    /// A file that is not a regular file.
     ReadableOnce(PathBuf),
     Problems(Report),
-    /// What APIs made refers to what the files no longer have.
+    /// Something that APIs made refers to something that the files no longer have.
     StillUsed(Vec<Dangling>),
     Declare(DeclareError),
     Compile(CompileError<ConfigProblem>),
@@ -118,7 +118,7 @@ impl Reloader {
     /// # Errors
     /// If the system gives no thread.
     pub fn start(self, asks: Asks) -> Result<(), StartError> {
-        // No I/O: it waits for the cores alone.
+        // No I/O: it only waits for the cores.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(StartError::part("make a runtime"))?;
         let run = move || {
@@ -157,38 +157,38 @@ impl Reloader {
                 };
                 let report = match text {
                     Some(text) => {
-                        // What was read before it is not what is served behind it.
+                        // After this change, the files have to be read again.
                         reloaded = None;
                         self.serve(runtime, Source::Api, |this, runtime| this.take_given(text, runtime))
                     }
-                    // Those that asked for the files hear of one reading.
+                    // All that asked for a reload get the result of one reading.
                     None => reloaded
                         .get_or_insert_with(|| self.serve(runtime, Source::Files, Self::reload))
                         .clone(),
                 };
-                // Who asked may have gone.
+                // The one who asked may be gone.
                 told.into_iter().for_each(|told| drop(told.send(report.clone())));
             }
         }
     }
 
-    /// Does what is left of a change for which the store had no room.
+    /// Finishes a change for which the store had no room.
     fn finish(&mut self, runtime: &Runtime) {
         if !self.is_unfinished {
             return;
         }
-        // Whatever it is this time, it is no longer for want of room alone; and `unsure` still says so.
+        // It failed for another reason this time; `unsure` still says so.
         let ended = catch_unwind(AssertUnwindSafe(|| self.recover(runtime)));
         self.is_unfinished &= ended.is_ok();
         if matches!(ended, Ok(Ok(()))) {
-            // What was refused for want of room is served now.
+            // The change that had no room is served now.
             let generation = self.known.generation();
             self.known.reloaded(WallClock.now(), Reloaded::Taken { generation });
         }
         self.say_whether_sure();
     }
 
-    /// Changes the configuration, says what came of it, and reports it.
+    /// Changes the configuration, prints the result, and reports it to those who asked.
     fn serve(
         &mut self,
         runtime: &Runtime,
@@ -197,8 +197,8 @@ impl Reloader {
     ) -> reload::Report {
         let began = Instant::now();
         self.laps = Laps::begin();
-        // A bug in the reading of a file must not end the reading of files. What is served is replaced as a whole, and what may be half
-        // changed is known by `unsure`.
+        // A bug in one reload must not prevent the next ones. What is served is replaced as a whole, and `unsure` says if something may be half
+        // changed.
         let ended = catch_unwind(AssertUnwindSafe(|| change(self, runtime)));
         self.say_whether_sure();
         self.laps.say();
@@ -211,7 +211,7 @@ impl Reloader {
         }
     }
 
-    /// Serves a text in the place of the files.
+    /// Serves a text instead of the files.
     fn take_given(&mut self, text: String, runtime: &Runtime) -> Result<Outcome, Refused> {
         let checked = self.files.check_given(text).map_err(Refused::Problems)?;
         self.take(checked, runtime)
@@ -229,12 +229,12 @@ impl Reloader {
         self.take(checked, runtime)
     }
 
-    /// Serves a configuration in the place of the one that is served.
+    /// Replaces the configuration that is served.
     fn take(&mut self, checked: Checked, runtime: &Runtime) -> Result<Outcome, Refused> {
         self.laps.end("read");
         let (api, known) = match self.unsure {
             None => (self.whole.api().clone(), self.other_ids.clone()),
-            // Changes of APIs that broke off, too.
+            // This also covers changes of APIs that broke off.
             Some(_) => {
                 let (kept, made) = self.declare.kept().map_err(Refused::Declare)?;
                 (made, kept.map(|kept| kept.other_ids()).unwrap_or_default())
@@ -255,13 +255,13 @@ impl Reloader {
         let declares = !hub_changes.is_empty() || !adopted.is_empty() || self.unsure.is_some();
         self.laps.end("compared");
         if !declares && !routes_change {
-            // Other words for the same: a secret that is a reference now, for instance.
+            // Another text for the same configuration, for example with a reference instead of a secret.
             self.keep(&checked.remembered)?;
             self.other_ids = other_ids;
             return Ok(Outcome::Unchanged);
         }
         let generation = self.known.generation() + 1;
-        // What cannot be compiled is found before anything has changed.
+        // If it cannot be compiled, that is found before anything has changed.
         let mut snapshot = if routes_change { self.compile(generation, &whole)? } else { None };
         self.laps.end("compiled");
         let mut warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
@@ -292,20 +292,20 @@ impl Reloader {
         Ok(Outcome::Published(Published { generation, changes, warnings }))
     }
 
-    /// What APIs made may refer to what files declare, which then stays.
+    /// Refuses files that drop something to which entities made by APIs refer.
     fn refuse_what_is_used(&self, whole: &Whole) -> Result<(), Refused> {
         let (mut dangling, before) = (whole.dangling(), self.whole.dangling());
-        // What lacked something before is no reason to stand still.
+        // References that led nowhere before do not count.
         dangling.retain(|one| !before.contains(one));
         let named = Named::find(&self.compiler, whole, self.whole.all());
         dangling.extend(named.iter().map(Named::dangling));
         if dangling.is_empty() { Ok(()) } else { Err(Refused::StillUsed(dangling)) }
     }
 
-    /// Makes what is served that of the store, as a start would: what broke off is in it as a whole, or not at all.
+    /// Serves what the store has, as a start would: a change that broke off is in it completely or not at all.
     ///
     /// # Errors
-    /// Why it is still not sure what is served.
+    /// Why it is still unknown what the store has.
     pub fn recover(&mut self, runtime: &Runtime) -> Result<(), String> {
         let recovered = self.declare.kept().map_err(Refused::Declare).and_then(|(kept, _)| {
             let nothing = Remembered::new(Source::Files, Vec::new());
@@ -326,12 +326,12 @@ impl Reloader {
         Ok(())
     }
 
-    /// Tells operators if it is not sure what is served.
+    /// Shows operators whether it is unknown what the store has.
     pub fn say_whether_sure(&self) {
         self.known.broke_off(self.unsure.clone());
     }
 
-    /// What the store has of a subscription of the configuration.
+    /// The stored subscription for one of the configuration.
     pub fn stored(&self, one: &entities::Subscription) -> Option<&Subscription> {
         let topic = self.entities.topics.iter().find(|topic| topic.name == one.topic)?.id;
         let is_it = |known: &&Subscription| {
@@ -345,7 +345,7 @@ impl Reloader {
         self.whole = whole;
     }
 
-    /// Keeps texts that change nothing of topics, queues and subscriptions.
+    /// Stores texts that do not change topics, queues or subscriptions.
     fn keep(&self, remembered: &Remembered) -> Result<(), Refused> {
         let staged = self.declare.stage(remembered).map_err(Refused::Declare)?;
         self.declare.keep(move |tx| staged.keep(tx)).map_err(Refused::Declare)?;
@@ -376,7 +376,7 @@ impl Reloader {
         Ok(())
     }
 
-    /// `None` if it can be compiled, and the store does not have all of its topics yet.
+    /// Compiles a generation. `None` if it can be compiled, but the store does not have all of its topics yet.
     pub fn compile(&self, generation: u64, whole: &Whole) -> Result<Option<Snapshot>, Refused> {
         let topics = compiler::topics(&self.entities);
         let are_there = whole.all().topics.iter().all(|topic| topics.contains_key(&topic.name));
@@ -386,13 +386,13 @@ impl Reloader {
         Ok(are_there.then_some(snapshot))
     }
 
-    /// Serves the routes of another generation; a warning if a core does not come to it.
+    /// Serves another generation. Returns a warning if a core does not take it over in time.
     pub fn publish(&mut self, snapshot: Snapshot, runtime: &Runtime) -> Result<Option<String>, Refused> {
         let Some(publisher) = &self.publisher else { return Ok(None) };
         let mut receipt = publisher.publish(Arc::new(snapshot)).map_err(Refused::Publish)?;
         let behind = runtime.block_on(receipt.held_by_all(FOLLOWED_WITHIN)).err();
         self.retired.push(receipt.into_previous());
-        Ok(behind.map(|behind| format!("{behind}: until they do, they serve the configuration of before")))
+        Ok(behind.map(|behind| format!("{behind}: until then, they serve the old configuration")))
     }
 
     fn taken(&self, outcome: Outcome, took: Duration) -> reload::Report {
@@ -443,7 +443,7 @@ impl Reloader {
             ),
         };
         report::problem(&format!("retrohook: not reloaded: {message}"));
-        // What somebody else wanted to be served, and is not, is no trouble of this node.
+        // A configuration from `POST /config` that was refused is not a problem of this node.
         if self.unsure.is_some() || (from == Source::Files && !matches!(refused, Refused::NoFiles)) {
             self.known.reloaded(WallClock.now(), Reloaded::Refused { cause });
         }
@@ -462,9 +462,10 @@ impl Reloader {
     }
 }
 
-/// Has this thread give way to those that serve requests: thousands of routes are read and compiled for as long as a hundred of them take.
+/// Lowers the priority of this thread below those that serve requests: reading and compiling thousands of routes takes as long as a hundred
+/// requests.
 fn give_way() {
-    // On Linux it is the thread's own. Nothing depends on it.
+    // On Linux this applies to the thread. Nothing depends on its success.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, NICENESS);
 }
@@ -493,12 +494,12 @@ impl Refused {
             }
             Self::Problems(report) if report.problems.len() == 1 => "the configuration has a problem".into(),
             Self::Problems(report) => format!("the configuration has {} problems", report.problems.len()),
-            Self::StillUsed(_) => "the configuration lacks what APIs have built on".into(),
+            Self::StillUsed(_) => "the configuration lacks something that entities made by APIs need".into(),
             Self::Declare(error) => report::with_causes(error),
             Self::Compile(_) => "the configuration cannot be compiled".into(),
             Self::Publish(error) => format!("{error}; this is a bug in Retrohook"),
             Self::Panicked => {
-                "reading the configuration failed; this is a bug in Retrohook, see the log".into()
+                "reading the configuration failed; this is a bug in Retrohook; see the log lines".into()
             }
         }
     }
@@ -523,7 +524,7 @@ impl Refused {
     }
 }
 
-/// A message and its hint of what APIs have made.
+/// A problem from a message and a hint about something that APIs made.
 fn by_apis((message, hint): (String, String)) -> Problem {
     Problem { file: String::new(), line: None, column: None, path: String::new(), message, hint }
 }

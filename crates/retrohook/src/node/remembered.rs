@@ -1,13 +1,13 @@
 //! The configuration that was served last, kept in the store: a start without `-c` goes on with it.
 //!
-//! It is kept as the texts that it was read from. So it passes the same checks at every start, a problem has its place, and what a text takes
-//! from the environment is taken anew. One commit makes it the kept one: the one that makes topics, queues and subscriptions those of the same
-//! texts, or, where these are changed in slices, the one before the first slice.
+//! It is stored as the texts that it was read from. So it passes the same checks at every start, a problem has its place, and variables are read
+//! from the environment again. One commit makes it the current one: the commit that also makes its topics, queues and subscriptions, or, where
+//! these are changed in slices, the one before the first slice.
 //!
-//! One of up to 64 KiB is one small value, `configuration`. A larger one would make that commit long, and requests would wait for it. So it is
-//! [staged](Remembered::stage) first: slices of it, each in a commit of its own, in one of two places (`configuration-0-3` is the fourth slice
-//! in the first place; `configuration-0` says how many there are to be). `configuration-staged` says which place has the kept one, and is all
-//! of it that the last commit writes. What that does not name is deleted afterwards, or by the next start.
+//! A configuration of up to 64 KiB is one small value, `configuration`. A larger one would make that commit long, and requests would wait for
+//! it. So it is [staged](Remembered::stage) first: it is written in slices, each in a commit of its own, to one of two areas
+//! (`configuration-0-3` is the fourth slice of the first area; `configuration-0` says how many slices there will be). `configuration-staged`
+//! says which area has the current one; only this is written by the last commit. The other area is deleted afterwards, or by the next start.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ use storage::registry::Row;
 use storage::{StoreError, Tx, Writer, failpoint};
 use uuid::Uuid;
 
-/// The small value that has a configuration of one slice.
+/// The small value with a configuration of one slice.
 const WHOLE: &str = "configuration";
 /// The small value that says where a larger one is.
 const STAGED: &str = "configuration-staged";
-/// What one commit writes of a configuration, in bytes.
+/// How much of a configuration one commit writes, in bytes.
 const SLICE: usize = 64 * 1024;
 /// Slices that are deleted in one commit.
 const DELETED_AT_ONCE: u32 = 4;
-/// Where a large one can be: the kept one is in one of them, and the next one is put into the other.
+/// The areas for a large one: the current one is in one of them, and the next one is written to the other.
 const PLACES: [u8; 2] = [0, 1];
 
 /// A configuration with where it came from.
@@ -40,10 +40,10 @@ pub struct Remembered {
     pub from: Source,
     /// Its files, in their order.
     pub files: Vec<Text>,
-    /// Entities that have other ids than those that the files give them: kind, that id, and the one that it has.
+    /// Entities whose id differs from the one in the files: kind, the id in the files, and the real one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ids: Vec<(String, Uuid, Uuid)>,
-    /// The queues of the files, with the times that no file says.
+    /// The queues of the files, with their times, which are not in the files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     queues: Vec<Arc<Queue>>,
 }
@@ -64,7 +64,7 @@ impl Remembered {
         Self { from, files, ids: Vec::new(), queues: Vec::new() }
     }
 
-    /// Ids that entities of the files have, and that the files do not say.
+    /// The entities of the files whose id differs from the one in the files.
     pub fn other_ids(&self) -> Vec<OtherId> {
         let read = |(kind, declared, id): &(String, Uuid, Uuid)| {
             let kind = *Kind::ALL.iter().find(|known| known.key() == kind)?;
@@ -92,7 +92,7 @@ impl Remembered {
         self
     }
 
-    /// What the store has; `None` in a store in which nothing was declared yet.
+    /// The configuration in the store; `None` if nothing was declared in it yet.
     ///
     /// # Errors
     /// If the store fails, or has something else under this name.
@@ -105,12 +105,12 @@ impl Remembered {
         serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
     }
 
-    /// Writes what can be written of it before the commit that makes it the kept one. Blocks for as many commits as it has slices.
+    /// Writes as much of it as possible before the commit that makes it the current one. Blocks for one commit per slice.
     ///
     /// # Errors
-    /// If the store fails: then the kept one is what it was.
+    /// If the store fails: then the current one stays.
     pub fn stage(&self, writer: &Writer) -> Result<Staged, StoreError> {
-        // A struct of texts is always JSON.
+        // A struct of texts can always be written as JSON.
         let bytes = serde_json::to_vec(self).unwrap_or_default();
         if bytes.len() <= SLICE {
             return Ok(Staged(Last::Whole(bytes)));
@@ -130,20 +130,20 @@ impl Remembered {
     }
 }
 
-/// A configuration of which only the last commit is to come. Dropped before that, it was nothing.
+/// A configuration for which only the last commit is missing. If it is dropped before that, nothing has changed.
 #[derive(Clone)]
 pub struct Staged(Last);
 
 #[derive(Clone)]
 enum Last {
-    /// It is the kept one.
+    /// It is the current one already.
     Nothing,
     Whole(Vec<u8>),
     Large(Large),
 }
 
 impl Staged {
-    /// Makes it the kept one, as a part of a commit; one that is the kept one already costs nothing.
+    /// Makes it the current one, as a part of a commit. Costs nothing if it is the current one already.
     pub fn keep(&self, tx: &mut dyn Tx) -> storage::Result<()> {
         match &self.0 {
             Last::Nothing => Ok(()),
@@ -163,7 +163,7 @@ impl Staged {
     }
 }
 
-/// Deletes what was staged and is not the kept one: that of before, or one that was never finished.
+/// Deletes what was staged and is not the current one: the previous one, or one that was never finished.
 ///
 /// # Errors
 /// If the store fails: the next call deletes what is left.
@@ -177,7 +177,7 @@ pub fn drop_unfinished(writer: &Writer) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Where a large configuration is, and what it is known by.
+/// Where a large configuration is, with its size and hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Large {
@@ -230,13 +230,13 @@ impl Large {
             text.extend(tx.get_value(&of_slice(self.place, slice))?.unwrap_or_default());
         }
         if !self.has_same_text(&Self::of(&text, self.place)) {
-            return Err(unreadable("a part of it is missing or another one"));
+            return Err(unreadable("a part of it is missing or was changed"));
         }
         Ok(text)
     }
 }
 
-/// Deletes what is in a place, a few slices a commit.
+/// Deletes an area, a few slices in each commit.
 fn empty(writer: &Writer, place: u8) -> Result<(), StoreError> {
     let Some(slices) = writer.transact(move |tx| tx.get_value(&of_place(place))).wait()? else {
         return Ok(());
@@ -268,7 +268,8 @@ fn unreadable(why: impl std::fmt::Display) -> StoreError {
     StoreError::Damaged(format!("the configuration that the store remembers cannot be read: {why}"))
 }
 
-/// Keeps a configuration, forgets what APIs made and is `gone`, because its files have it now, and writes rows of what is the APIs' from now on.
+/// Makes a configuration the current one, deletes the rows of `gone` entities, which APIs made and the files have adopted, and writes the rows
+/// of entities that belong to the APIs from now on.
 pub fn with_rows(
     staged: Staged,
     gone: Vec<(Kind, Uuid)>,
@@ -283,8 +284,8 @@ pub fn with_rows(
     }
 }
 
-/// Gives the queues of files the times that those of the same names have: when one was made, and when it last got other settings. No file says
-/// them. `known` are the queues of before, of files and of APIs; `now` is for what is new.
+/// Gives the queues of files the times of the known queues with the same names: when a queue was made, and when its settings last changed. Files
+/// do not have these times. `known` are all queues so far, of files and of APIs; `now` is the time for new ones.
 pub fn keep_times<'q>(files: &mut Set, known: impl IntoIterator<Item = &'q Arc<Queue>>, now: Timestamp) {
     let known: HashMap<&str, &Queue> = known.into_iter().map(|one| (one.name.as_str(), &**one)).collect();
     for queue in &mut files.queues {

@@ -1,8 +1,8 @@
-//! Topics elsewhere that plug-ins publish to. What stands for them among ours, a topic and a subscription, is implied by the plug-ins: it is
-//! derived anew with each configuration, and whoever made the plug-in, nobody else owns it.
+//! Topics elsewhere that plug-ins publish to. Each needs a local topic and a subscription, which the plug-ins imply: they are derived from each
+//! configuration, and have the owner of the plug-in.
 //!
-//! Those of a file's plug-ins are among the file's entities from the beginning. A plug-in that an API ends leaves what stands for its topic until
-//! the next start or reload, so that what is owed is delivered; then it is as if a file had dropped it.
+//! Those of a file's plug-ins are among the file's entities from the beginning. When an API deletes a plug-in, they stay until the next start or
+//! reload, so that what is owed is delivered; then they are treated as if a file had dropped them.
 
 use control::{Edit, Whole};
 use entities::{Entity, Origin, Plugin, Protocol, Set};
@@ -10,7 +10,7 @@ use event::Timestamp;
 
 use super::compiler::Compiler;
 
-/// What plug-ins imply and is not there, or is there with other credentials. Of plug-ins that disagree, a file's is heard, then the last one.
+/// What plug-ins imply and is missing, or has other credentials. If plug-ins disagree, a file's wins, otherwise the last one.
 pub fn missing(compiler: &Compiler, whole: &Whole, now: Timestamp) -> Vec<Entity> {
     let all = whole.all();
     let mut implied: Vec<(entities::Topic, entities::Subscription, Origin)> = Vec::new();
@@ -36,7 +36,7 @@ pub fn missing(compiler: &Compiler, whole: &Whole, now: Timestamp) -> Vec<Entity
     missing
 }
 
-/// The same for a change by an API. One without a plug-in that publishes elsewhere costs nothing.
+/// The same for a change by an API. It costs nothing if no plug-in publishes elsewhere.
 pub fn implied_by(edit: &Edit, compiler: &Compiler, newer: &Whole, now: Timestamp) -> Vec<Entity> {
     let mut put = edit.put.iter().filter_map(<Plugin as entities::Item>::of);
     if put.any(|plugin| compiler.remote(plugin).is_some()) {

@@ -36,12 +36,12 @@ pub struct Listeners {
     pub legacy_admin: Option<Socket>,
     /// SNS and SQS.
     pub hub: Option<Socket>,
-    /// What endpoints elsewhere may ask.
+    /// The part of the hub that endpoints elsewhere may call.
     pub hub_public: Option<Socket>,
 }
 
 impl Listeners {
-    /// Those that there are, by name.
+    /// The health of those that are on.
     fn health(&self) -> Vec<Arc<ListenerHealth>> {
         let all = [
             ("admin", &self.admin),
@@ -58,17 +58,17 @@ impl Listeners {
 
 /// What all parts of the process share.
 pub struct Shared<'a> {
-    /// Where the end of a thread is reported.
+    /// Where threads report their end.
     pub vitals: &'a Vitals,
-    /// How many connections there may be.
+    /// The shares of open files, which limit the connections.
     pub descriptors: &'a Descriptors,
     /// Which generation of the configuration is served.
     pub configuration: &'a Arc<Configuration>,
-    /// Has the files read anew.
+    /// Asks for a reload of the files.
     pub reloads: &'a Reloads,
     /// Changes entities.
     pub control: &'a Control,
-    /// Where this node's own SNS API is reached, `host:port`.
+    /// The addresses of this node's own SNS API, `host:port`.
     pub hubs: &'a [String],
 }
 
@@ -77,20 +77,20 @@ pub struct Serving {
     admin: Option<Serve>,
     legacy_admin: Option<Serve>,
     hub: Option<Serve>,
-    /// What the admin port tells.
+    /// Whether the admin port says that the node drains.
     draining: Arc<AtomicBool>,
 }
 
-/// By which names, and from which pages, admin and hub may be asked.
+/// Under which host names, and from which web pages, admin and hub may be called.
 pub struct Asked {
-    /// Hosts beside those that are always accepted.
+    /// Host names besides those that are always accepted.
     pub hosts: Vec<HostPattern>,
-    /// Where pages may come from.
+    /// Origins of web pages.
     pub origins: Vec<Origin>,
 }
 
 impl Asked {
-    /// `None` where any host is accepted, because no browser reaches a Unix socket.
+    /// `None` if any host is accepted, because no browser can reach a Unix socket.
     fn hosts_at(&self, socket: &Socket) -> Option<Vec<HostPattern>> {
         socket.address().map(|_| self.hosts.clone())
     }
@@ -98,12 +98,12 @@ impl Asked {
 
 /// Listeners that have a thread of their own.
 struct Serve {
-    /// How long requests may take to end, once they are to end.
+    /// Starts the drain: how long requests may take to end.
     drain: watch::Sender<Option<Duration>>,
     thread: JoinHandle<()>,
 }
 
-/// What each connection may hold, as on the data path.
+/// The limits of each connection, as on the data path.
 const LIMITS: Limits = Limits {
     head_size: 64 << 10,
     headers: 100,
@@ -111,13 +111,13 @@ const LIMITS: Limits = Limits {
     write_timeout: Some(Duration::from_secs(60)),
     drain_grace: Duration::from_secs(1),
 };
-/// Between two beginnings of a listener that panics.
+/// The wait before a listener that panicked is served again.
 const SERVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// Threads of each listener's runtime for what blocks, which is reads of the store; more of them wait.
+/// Threads of each listener's runtime for calls that block, which are reads of the store; more reads wait.
 const BLOCKING_THREADS: usize = 16;
 
 impl Serving {
-    /// Serves what is bound. Admin has a thread of its own, so that no client of the hub can keep operators from it.
+    /// Serves the bound listeners. Admin has a thread of its own, so that no client of the hub can shut operators out.
     ///
     /// # Errors
     /// If the operating system gives no thread or runtime.
@@ -157,7 +157,7 @@ impl Serving {
             (socket, surface, protocols::router(delivering.hub.clone(), options))
         });
         let hub_public = listeners.hub_public.map(|socket| {
-            // Whoever is sent a message may ask it, by whatever name leads there.
+            // Every receiver of messages may call it, under any name that leads there.
             let guard = Guard { hosts: None, ..guard(&socket) };
             let surface = hub_surface("hub-public", guard, share.hub_public);
             (socket, surface, protocols::public_router(delivering.hub.clone()))
@@ -171,24 +171,24 @@ impl Serving {
         })
     }
 
-    /// Tells whoever asks that this node stops; serves on.
+    /// Makes the admin port say that this node drains; it goes on serving.
     pub fn announce_drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// The listeners of the hub and of the 0.x Admin API close, and their requests may end for this long. Long polls must have been ended.
+    /// Closes the listeners of the hub and of the 0.x Admin API; their requests have this long to end. Long polls must have been ended before.
     pub fn drain_apis(&self, patience: Duration) {
         for serve in [&self.hub, &self.legacy_admin].into_iter().flatten() {
             serve.drain.send_replace(Some(patience));
         }
     }
 
-    /// Waits for the end of these requests.
+    /// Waits until these requests have ended.
     pub fn join_apis(&mut self) {
         [self.hub.take(), self.legacy_admin.take()].into_iter().flatten().for_each(Serve::join);
     }
 
-    /// The last to go, so that operators see how the others end: lets requests end, at most for `patience`.
+    /// Stops admin last, so that operators see how the other parts end. Requests have `patience` to end.
     pub fn stop_admin(self, patience: Duration) {
         if let Some(admin) = self.admin {
             admin.drain.send_replace(Some(patience));
@@ -302,7 +302,7 @@ fn thread(
             if drained.borrow().is_some() {
                 vital.ends_in_order();
             }
-            // A read that a hung disk holds is nobody's any more.
+            // Do not wait for reads that a hung disk holds: nobody needs them any more.
             runtime.shutdown_background();
         }
         Err(error) => tracing::error!(listener = name, %error, "there is no runtime to serve it"),
@@ -332,7 +332,7 @@ async fn serve(
     };
     let all_ended = async {
         while let Some(ended) = serving.join_next().await {
-            // What keeps a listener served has no right to panic: its panic is the thread's, which is noticed.
+            // If the task that keeps a listener served panics, the thread panics, and that is noticed.
             if let Err(error) = ended
                 && let Ok(panic) = error.try_into_panic()
             {
@@ -340,7 +340,7 @@ async fn serve(
             }
         }
     };
-    // A peer that never ends its request does not keep the node from stopping.
+    // A peer that never ends its request must not prevent the stop.
     tokio::select! {
         () = all_ended => {}
         () = out_of_patience => all.iter().for_each(|(name, places)| say_cut(name, places)),
@@ -360,8 +360,8 @@ fn say_cut(listener: &str, places: &Places) {
     }
 }
 
-/// Serves a listener until the drain. A panic, which would be a bug, costs the connections that it had: it is served again in a moment,
-/// because what operators and workers use must not take the data path with it.
+/// Serves a listener until the drain. A panic, which would be a bug, costs the connections that it had: it is served again a moment later,
+/// because a bug in what operators and workers use must not stop the data path.
 async fn keep_serving(
     socket: Socket,
     (surface, places): (Rc<Surface<axum::body::Body>>, Rc<Places>),

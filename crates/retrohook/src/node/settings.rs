@@ -1,4 +1,4 @@
-//! From the command line to what each part of a node is told: no part knows the command line.
+//! Turns the command line into the configuration of each part of a node. No other part knows the command line.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ pub fn names(node: &NodeArgs) -> hub::Names {
     hub::Names { region: node.region.clone(), account: node.account_id.clone() }
 }
 
-/// Where its own SNS API is reached, `host:port`: as it is told, and as it was bound.
+/// The addresses of its own SNS API, `host:port`: the one in the settings, and the one that was bound.
 pub fn hubs(node: &NodeArgs, bound: Option<SocketAddr>) -> Vec<String> {
     let told = match &node.hub_listen {
         Listen::On(address) => Some(*address),
@@ -32,7 +32,7 @@ pub fn hubs(node: &NodeArgs, bound: Option<SocketAddr>) -> Vec<String> {
     told.into_iter().chain(bound).map(|address| address.to_string()).chain(named).collect()
 }
 
-/// Where it listens.
+/// The listeners of a node.
 pub fn sockets(node: &NodeArgs) -> sockets::Config {
     let ambiguous_paths = match node.ambiguous_paths {
         AmbiguousPaths::Match => front::AmbiguousPaths::Match,
@@ -49,7 +49,7 @@ pub fn sockets(node: &NodeArgs) -> sockets::Config {
     }
 }
 
-/// Where its data is.
+/// The data directory and its limits.
 pub fn ledger(node: &NodeArgs) -> ledger::Config {
     ledger::Config {
         store: stores::sqlite::Options { dir: node.data_dir.clone() },
@@ -61,7 +61,7 @@ pub fn ledger(node: &NodeArgs) -> ledger::Config {
     }
 }
 
-/// Who may ask admin, hub and the 0.x Admin API.
+/// Who may call admin, hub and the 0.x Admin API.
 pub fn asked(node: &NodeArgs) -> Asked {
     let machine = rustix::system::uname();
     let machine = machine.nodename().to_str().ok().map(HostPattern::exactly);
@@ -72,14 +72,14 @@ pub fn asked(node: &NodeArgs) -> Asked {
     }
 }
 
-/// Cores of the data path.
+/// The number of cores of the data path.
 pub fn workers(node: &NodeArgs) -> usize {
     let all = || std::thread::available_parallelism().map_or(1, usize::from);
     node.workers.map_or_else(all, usize::from)
 }
 
-/// Checks what the types of the command line cannot: nothing is asked for that is not built, and each value makes sense. With what
-/// `--allow-endpoints` and `--allow-private-endpoints` say.
+/// Checks what the types of the command line cannot: that no listener is wanted which is not built yet, and that each value makes sense. Returns
+/// what `--allow-endpoints` and `--allow-private-endpoints` allow.
 ///
 /// # Errors
 /// The first setting that is wrong.
@@ -90,7 +90,7 @@ pub fn checked(node: &NodeArgs) -> Result<Allow, StartError> {
     Ok(allow)
 }
 
-/// What `--allow-endpoints` and `--allow-private-endpoints` say.
+/// What `--allow-endpoints` and `--allow-private-endpoints` allow.
 ///
 /// # Errors
 /// All values that are wrong.
@@ -107,7 +107,7 @@ fn join(wrong: &[impl std::fmt::Display]) -> String {
 /// Listeners that are not built yet.
 ///
 /// # Errors
-/// If one of them was asked for.
+/// If one of them is wanted.
 fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
     let unbuilt =
         [(&node.proxy_tls_listen, "--proxy-tls-listen"), (&node.dashboard_listen, "--dashboard-listen")];
@@ -120,19 +120,19 @@ fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
 /// The address in messages.
 ///
 /// # Errors
-/// If nobody could visit it.
+/// If nobody could reach it.
 fn check_hub_url(node: &NodeArgs) -> Result<(), StartError> {
     let Some(url) = &node.hub_url else { return Ok(()) };
     let parsed: Result<http::Uri, _> = url.parse();
     let usable = parsed.is_ok_and(|url| {
         matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())
     });
-    // A user in it would go to every subscriber.
+    // A user name in it would be sent to every subscriber.
     let usable = usable && !url.contains('@');
     if usable { Ok(()) } else { Err(StartError::HubUrl(event::redaction::shown(url).into_owned())) }
 }
 
-/// What the hub is told.
+/// The configuration of the hub.
 pub fn hub(names: hub::Names, reach: &Reach, descriptors: &Descriptors) -> hub::Config {
     hub::Config {
         names,

@@ -1,8 +1,8 @@
-//! Signals, and the end of parts that must live: what ends a node.
+//! What ends a node: signals, or the death of a part without which it is useless.
 //!
-//! SIGTERM, SIGINT and SIGQUIT drain; a second one of them ends the process at once. SIGHUP has the files of the configuration read anew; one
-//! that comes while the node starts does so after the start. SIGUSR1 and SIGUSR2 are taken and noted in a log line, because by default each of
-//! them would kill; so is SIGXFSZ, which a log file beyond its size limit brings.
+//! SIGTERM, SIGINT and SIGQUIT drain; a second one of them ends the process at once. SIGHUP makes the node read its configuration files again;
+//! if it comes during the start, that happens after the start. SIGUSR1 and SIGUSR2 only write a log line, because by default each of them would
+//! kill the process. So does SIGXFSZ, which comes when a log file grows beyond its size limit.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use crate::{output, report};
 /// How long the last lines may take to be written when a second signal ends the process.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// Listens from when it is made for signals that must not kill, and from [`Signals::drain_too`] on for those that drain: until then, while
-/// the node starts, the latter have the system's own effect, which is to kill.
+/// From the beginning it handles the signals that must not kill, and from [`Signals::drain_too`] on those that drain. Until then, while the node
+/// starts, the latter have the system's effect, which is to kill.
 pub struct Signals(Option<(Runtime, Listening)>);
 
 /// Why a node ends.
 pub enum Ending {
-    /// It was told to.
+    /// A signal asked for it.
     Asked,
-    /// A part that it cannot do without has ended.
+    /// A part without which it is useless has ended.
     Died(Death),
 }
 
@@ -39,17 +39,18 @@ impl Signals {
         Self(Some((runtime, signals)))
     }
 
-    /// The node serves: from now on a signal that asks it to end drains it.
+    /// The node serves now: from here on, a signal that asks it to end makes it drain.
     pub fn drain_too(&mut self) {
         if let Some((runtime, signals)) = &mut self.0 {
             runtime.block_on(async { signals.drain_too() });
         }
     }
 
-    /// Waits for the first signal that drains, or for the death of a part; from then on such a signal ends the process, and nothing is reloaded.
+    /// Waits for the first signal that drains, or for the death of a part. After that, such a signal ends the process at once, and nothing is
+    /// reloaded.
     pub fn wait(self, mut deaths: Deaths, reloads: Reloads) -> Ending {
         let Some((runtime, mut signals)) = self.0 else {
-            // Whoever reports deaths holds the other end for as long as it lives.
+            // The reporters of deaths hold the other end as long as they live.
             return deaths.blocking_recv().map_or(Ending::Asked, Ending::Died);
         };
         let ending = runtime.block_on(async {

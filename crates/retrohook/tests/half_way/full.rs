@@ -117,10 +117,10 @@ fn a_disk_that_becomes_full_within_a_large_change_has_it_finished_when_there_is_
     let report = answer.json();
     assert_eq!((answer.status, &report["result"]), (503, &"refused".into()), "{report}");
     assert!(
-        report["message"].as_str().is_some_and(|text| text.contains("has not done all of it")),
+        report["message"].as_str().is_some_and(|text| text.contains("has not made all of it")),
         "{report}"
     );
-    assert!(degraded(&scene).to_string().contains("has not done all of it"), "{}", degraded(&scene));
+    assert!(degraded(&scene).to_string().contains("has not made all of it"), "{}", degraded(&scene));
     assert!(finds_the_route(&scene), "routes are those of before until then");
 
     filler.stop();
@@ -131,6 +131,6 @@ fn a_disk_that_becomes_full_within_a_large_change_has_it_finished_when_there_is_
         printed.contains("a change that broke off is served as the store has it (generation 2)"),
         "{printed}"
     );
-    assert!(!degraded(&scene).to_string().contains("has not done all of it"));
+    assert!(!degraded(&scene).to_string().contains("has not made all of it"));
     assert!(subscribe(scene.gateway().address("hub"), "made").is_ok_and(|answer| answer.status == 200));
 }

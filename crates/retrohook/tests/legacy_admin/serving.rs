@@ -366,7 +366,9 @@ fn a_file_that_declares_an_api_adopts_it_whole() {
     scene.setup.config.clone_from(&file);
     scene.setup.without_files = false;
     scene.kill_and_restart();
-    assert!(scene.gateway().output().contains("service `a`, which an API made, is the file's from now on"));
+    assert!(
+        scene.gateway().output().contains("service `a`, which an API made, belongs to the file from now on")
+    );
     let shown = get(&scene, "/apis/a");
     assert_eq!((&shown["id"], &shown["uris"]), (&made["id"], &json!(["/a", "/b"])));
     assert_eq!(send(&scene, "PATCH", "/apis/a", &json!({ "retries": 1 })).0, 405);

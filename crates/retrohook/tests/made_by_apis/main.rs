@@ -280,7 +280,7 @@ fn a_file_that_declares_what_an_api_made_adopts_it() {
     let file = scene.setup.config.clone();
     let declared = format!("{file}  - {{ protocol: http, endpoint: \"{}\" }}\n", hook.url("/hook"));
     let printed = scene.reload(&declared);
-    assert!(printed.contains("which an API made, is the file's from now on"), "{printed}");
+    assert!(printed.contains("which an API made, belongs to the file from now on"), "{printed}");
     assert!(listed(&scene, "SubscriptionArn").contains(&arn), "it is the same one");
     put(&scene);
     wait::until("the second event", || (hook.messages().len() >= 2).then_some(()));

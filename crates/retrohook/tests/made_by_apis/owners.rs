@@ -175,7 +175,10 @@ fn a_file_adopts_what_leads_to_the_same_endpoint_whatever_it_calls_it_and_howeve
         scene.setup.config
     );
     let printed = scene.reload(&declared);
-    assert!(printed.contains("`mine of profile-changes`, which an API made, is the file's"), "{printed}");
+    assert!(
+        printed.contains("`mine of profile-changes`, which an API made, belongs to the file"),
+        "{printed}"
+    );
     assert!(listed(&scene, "SubscriptionArn").contains(&arn), "it is the same one");
     assert_eq!(listed(&scene, "SubscriptionArn").len(), 2);
     assert!(rows(&scene, "subscription").is_empty());
@@ -362,7 +365,10 @@ fn what_an_api_built_on_something_that_a_file_adopted_stays_through_every_reload
     put_service_and_route(&scene);
     scene.start_gateway();
     let output = scene.gateway().output();
-    assert!(output.contains("service `mockbin`, which an API made, is the file's from now on"), "{output}");
+    assert!(
+        output.contains("service `mockbin`, which an API made, belongs to the file from now on"),
+        "{output}"
+    );
     let is_served = |scene: &Scene| {
         assert_eq!(scene.send("GET", "/mine/profile").expect("an answer").status, 200);
     };

@@ -1,4 +1,4 @@
-//! Keeps the small tasks of the deliveries' thread alive, and notices the end of the thread itself.
+//! Restarts the small tasks of the deliveries' thread, and notices the end of the thread itself.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use delivery::Deliveries;
 use delivery::backoff::Backoff;
 
-/// Before the first restart of a task.
+/// The wait before the first restart of a task.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// Between two restarts at most.
+/// The longest wait between two restarts.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Runs a task until it returns; one that panics is started again after a wait that grows.
@@ -28,7 +28,7 @@ where
     }
 }
 
-/// Says that the deliveries are lost when their thread ends before it was told to.
+/// Reports that deliveries have stopped if their thread ends before it was asked to.
 pub(super) struct Watched(Option<Arc<Deliveries>>);
 
 impl Watched {
@@ -36,7 +36,7 @@ impl Watched {
         Self(Some(deliveries))
     }
 
-    /// The thread ends in order from here on.
+    /// From now on the thread may end.
     pub(super) fn told_to_end(&mut self) {
         self.0 = None;
     }

@@ -1,7 +1,8 @@
 //! Topics, queues, subscriptions and their workers as a configuration declares them: at a start, and by a reload while everything goes on.
 //!
-//! A reload changes the store first: the commit that keeps the configuration makes the change, too, or its beginning. Whose worker is then another one, or none, is stopped: its old endpoint gets nothing
-//! more when the reload has ended. Its successor reads from the store how far it got. Every other worker feels nothing.
+//! A reload changes the store first: the commit that stores the configuration also makes the change, or its first slice. Then workers whose
+//! subscription has changed or is gone are stopped: when the reload has ended, an old endpoint gets nothing more. The next worker reads from the
+//! store how far the last one got. All other workers go on undisturbed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,46 +26,48 @@ use crate::node::changes::{Before, Owed};
 use crate::node::remembered::{self, Remembered, Staged};
 use crate::node::{StartError, changes, ledger};
 
-/// How long attempts under way at an endpoint that a subscription no longer has may take; those that take longer are made anew, at the
-/// endpoint that it has now.
+/// How long attempts under way may take at an endpoint that a subscription no longer has. Those that take longer are repeated at its new
+/// endpoint.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-/// Changes what is declared while the node runs.
+/// Changes topics, queues, subscriptions and workers while the node runs.
 pub struct Declare {
     pub(super) deliveries: Arc<Deliveries>,
     pub(super) hub: Hub,
     pub(super) reader: Arc<dyn Reader>,
     pub(super) writer: Writer,
-    /// Where the workers run.
+    /// The runtime of the workers.
     pub(super) runtime: Handle,
     pub(super) hub_url: String,
 }
 
-/// Why a declaration did not come to its end.
+/// Why a change was not completed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclareError {
-    /// It ended before anything had changed.
-    #[error("the store does not take the change")]
+    /// It failed before anything had changed.
+    #[error("the store refused the change")]
     Unchanged(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The store failed: what it has may be the one or the other.
-    #[error("the store does not take the change")]
+    /// The store failed: it may have the old or the new configuration.
+    #[error("the store refused the change")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The store has the newer configuration, and has not made all of its topics, queues and subscriptions.
-    #[error("the store has the change, and has not done all of it; the rest follows as soon as it takes it")]
+    /// The store has the new configuration, but has not made all of its topics, queues and subscriptions.
+    #[error(
+        "the store has the change, but has not made all of it; the rest follows as soon as there is room"
+    )]
     Unfinished(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The store has the newer one, and not all that is to be delivered is.
-    #[error("the store has the change, and a delivery cannot be started")]
+    /// The store has the new configuration, but not all of its workers could be started.
+    #[error("the store has the change, but a delivery cannot be started")]
     Workers(#[source] StartError),
 }
 
 impl DeclareError {
-    /// Whether it is sure that nothing has changed.
+    /// Whether nothing has changed, for certain.
     pub fn left_all(&self) -> bool {
         matches!(self, Self::Unchanged(_))
     }
 }
 
-/// What a subscription of the configuration needs to be delivered to.
+/// A subscription with everything that its worker needs.
 pub struct Delivered {
     stored: Subscription,
     wanted: entities::Subscription,
@@ -75,7 +78,7 @@ impl Declare {
     /// is started anew. Blocks until the workers that have to go are gone.
     ///
     /// # Errors
-    /// [`DeclareError::left_all`] says whether nothing has changed. Else the store, and who is delivered to, may be those of either.
+    /// [`DeclareError::left_all`] says whether nothing has changed. Otherwise the store and the workers may be those of the old or the new one.
     pub fn change<A>(
         &self,
         older: Option<(&Set, &Entities)>,
@@ -87,7 +90,7 @@ impl Declare {
         A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
     {
         newer.subscriptions.iter().try_for_each(|wanted| settings(wanted).map(drop)).map_err(unchanged)?;
-        // An earlier reload may not have come to its end.
+        // An earlier reload may not have been completed.
         ledger::copy_missed(&self.writer, ledger::BESIDE_REQUESTS).map_err(unchanged)?;
         let (wanted, set) = (ledger::desired(newer).map_err(unchanged)?, newer.clone());
         let settings = move |entities: &Entities| hub_settings(&set, entities);
@@ -119,7 +122,7 @@ impl Declare {
         Owed { before, entities, reader: &*self.reader, now: self.writer.clock().now() }
     }
 
-    /// Makes a change by an API in the store and the hub. Who is delivered to is [`Declare::deliver`]'s.
+    /// Makes a change by an API in the store and the hub. [`Declare::deliver`] then changes the workers.
     ///
     /// # Errors
     /// As [`Declare::change`].
@@ -132,16 +135,16 @@ impl Declare {
         self.runtime.block_on(self.hub.edit(run)).map_err(of_hub)
     }
 
-    /// Whether a subscription of a configuration can be delivered to.
+    /// Checks that a subscription of a configuration can be delivered to.
     ///
     /// # Errors
-    /// A setting that its check should have refused: nothing has changed.
+    /// If a setting is wrong, which its check should have found. Nothing has changed.
     pub fn check(&self, wanted: &entities::Subscription) -> Result<(), DeclareError> {
         settings(wanted).map(drop).map_err(unchanged)
     }
 
-    /// Delivers to `now` as the configuration says, and to those that have `ended` no more: their calls are cut off. Blocks until the workers
-    /// that have to go are gone.
+    /// Starts or restarts the workers of `now`, and stops those of the subscriptions that have `ended`: their calls are cut off. Blocks until
+    /// the workers that must stop have stopped.
     ///
     /// # Errors
     /// [`DeclareError::Workers`].
@@ -161,27 +164,27 @@ impl Declare {
         restarted.and(self.start_workers(new)).map_err(DeclareError::Workers)
     }
 
-    /// Has pending subscriptions asked to confirm now, and not when it is their turn.
+    /// Asks the endpoints of pending subscriptions at once to confirm, instead of when the next request is due.
     ///
     /// # Errors
     /// [`DeclareError::Workers`].
     pub fn ask_again(&self, pending: Vec<Delivered>) -> Result<(), DeclareError> {
         let ids: Vec<SubscriptionId> = pending.iter().map(|one| one.stored.id).collect();
-        // What is under way is a request to confirm, which is made anew.
+        // Only a request to confirm can be under way, and it is sent again.
         self.runtime.block_on(self.deliveries.stop(&ids, Instant::now()));
         self.start_workers(pending).map_err(DeclareError::Workers)
     }
 
-    /// A subscription with the state that it has now; what a declaration said of it may be old.
+    /// A subscription with its present state; the one that was declared may be out of date.
     pub fn as_it_is(&self, stored: &Subscription) -> Subscription {
         let state = self.hub.watch_subscription(stored.id).map(|state| state.borrow().clone());
         Subscription { state: state.unwrap_or_else(|| stored.state.clone()), ..stored.clone() }
     }
 
-    /// The configuration that the store keeps, and what APIs have made.
+    /// The configuration in the store, and what APIs have made.
     ///
     /// # Errors
-    /// If the store fails, or has what this version cannot read.
+    /// If the store fails, or contains something that this version cannot read.
     pub fn kept(&self) -> Result<(Option<Remembered>, Set), DeclareError> {
         let rows = self.reader.rows().map_err(unchanged)?;
         let made = control::rows::read(&rows).map_err(unchanged)?;
@@ -191,33 +194,33 @@ impl Declare {
     /// Drops a queue's messages.
     ///
     /// # Errors
-    /// If the store does not take it: then nothing has changed.
+    /// If the store refuses it: then nothing has changed.
     pub fn purge(&self, queue: QueueId) -> Result<Dropped, DeclareError> {
         self.runtime.block_on(self.hub.edit(move |hub| hub.purge_queue(queue))).map_err(of_hub)
     }
 
-    /// Writes what can be written of a configuration before the commit that makes it the kept one.
+    /// Writes as much of a configuration as possible before the commit that makes it the current one.
     ///
     /// # Errors
-    /// If the store does not take it: then nothing has changed.
+    /// If the store refuses it: then nothing has changed.
     pub fn stage(&self, remembered: &Remembered) -> Result<Staged, DeclareError> {
         remembered.stage(&self.writer).map_err(of_store)
     }
 
-    /// Deletes what was staged and is not the kept one.
+    /// Deletes what was staged and is not the current configuration.
     pub fn drop_unfinished(&self) {
         if let Err(error) = remembered::drop_unfinished(&self.writer) {
             tracing::warn!(
                 %error,
-                "a configuration that is not the kept one still takes room in the store: the next reload or start deletes it"
+                "a configuration that is no longer needed still takes space in the store: the next reload or start deletes it"
             );
         }
     }
 
-    /// Writes what changes nothing of topics, queues and subscriptions.
+    /// Writes something that does not change topics, queues and subscriptions.
     ///
     /// # Errors
-    /// If the store does not take it: then nothing has changed.
+    /// If the store refuses it: then nothing has changed.
     pub fn keep<A>(&self, also: A) -> Result<(), DeclareError>
     where
         A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
@@ -245,7 +248,7 @@ impl Declare {
         self.restart_workers(&gone, wanted)
     }
 
-    /// Stops workers, and starts one for each that is wanted and has none.
+    /// Stops workers, and starts one for each wanted subscription that has none.
     fn restart_workers(&self, gone: &[SubscriptionId], wanted: Vec<Delivered>) -> Result<(), StartError> {
         let deadline = Instant::now() + STOP_WITHIN;
         self.runtime.block_on(self.deliveries.stop(gone, deadline));
@@ -256,7 +259,8 @@ impl Declare {
         if wanted.is_empty() {
             return Ok(());
         }
-        // Their cursors are those of now, not those of the declaration's commit; and what a worker that was cut off had queued is seen.
+        // The workers need the present cursors, not those of the declaration's commit; and what a stopped worker had put into the writer's queue
+        // must be included.
         self.writer.transact(|_| Ok(())).wait().map_err(|error| StartError::Store(error.into()))?;
         let stored = self.reader.subscriptions().map_err(|error| StartError::Store(error.into()))?;
         let mut stored: HashMap<SubscriptionId, Subscription> =
@@ -270,7 +274,7 @@ impl Declare {
     /// Starts a worker for each push subscription that has none.
     pub(super) fn start_workers(&self, wanted: Vec<Delivered>) -> Result<(), StartError> {
         let _context = self.runtime.enter();
-        // One that cannot be started keeps none of the others from it.
+        // If one cannot be started, the others still are.
         let mut first_error = Ok(());
         for one in wanted {
             first_error = first_error.and(self.start_worker(one));
@@ -291,7 +295,7 @@ impl Declare {
     }
 }
 
-/// With a point after it.
+/// With a failpoint after it.
 fn before_the_commit<A>(mut also: A) -> impl FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static
 where
     A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
@@ -307,7 +311,7 @@ fn unchanged(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Decl
     DeclareError::Unchanged(error.into())
 }
 
-/// Of a commit. Only one that broke off, or the end of the writer, leaves open what the store has.
+/// The error of a commit. Only after a commit that broke off, or after the end of the writer, it is open what the store has.
 fn of_store(error: StoreError) -> DeclareError {
     match error {
         StoreError::Latched(_) | StoreError::Closed => DeclareError::Store(error.into()),
@@ -324,12 +328,12 @@ fn of_hub(error: HubError) -> DeclareError {
 }
 
 impl Delivered {
-    /// A push subscription as the store and the configuration have it; `None` for one of a queue.
+    /// A push subscription, from the store and from the configuration; `None` for one of a queue.
     pub fn of(stored: &Subscription, wanted: &entities::Subscription) -> Option<Self> {
         stored.protocol.is_push().then(|| Self { stored: stored.clone(), wanted: wanted.clone() })
     }
 
-    /// Whether a worker for the one does what a worker for the other does.
+    /// Whether a worker for one would do the same as a worker for the other.
     fn is_served_as(&self, other: &Self) -> bool {
         let identity = |one: &Subscription| (one.uuid, one.name.clone(), one.protocol, one.endpoint.clone());
         self.wanted.is_as(&other.wanted) && identity(&self.stored) == identity(&other.stored)
@@ -341,14 +345,14 @@ pub(super) fn workers(set: &Set, entities: &Entities) -> Vec<Delivered> {
     pairs(set, entities).filter_map(|(stored, wanted)| Delivered::of(stored, wanted)).collect()
 }
 
-/// What the configuration has of queues and their subscriptions.
+/// The configuration's settings of queues and their subscriptions.
 pub(super) fn hub_settings(set: &Set, entities: &Entities) -> hub::Settings {
     let queues = set.queues.iter().map(|queue| (queue.name.clone(), control::queue_settings(queue)));
     let raw = pairs(set, entities).filter(|(_, wanted)| wanted.raw_message_delivery);
     hub::Settings { queues: queues.collect(), raw: raw.map(|(stored, _)| stored.id).collect() }
 }
 
-/// For the admin port.
+/// What the configuration declares, for the admin port.
 pub fn declared(set: &Set, entities: &Entities) -> admin::Declared {
     let form = |wanted: &entities::Subscription| admin::Form {
         format: match wanted.format {
@@ -362,7 +366,7 @@ pub fn declared(set: &Set, entities: &Entities) -> admin::Declared {
     admin::Declared::new(entities, forms)
 }
 
-/// What is stored of each subscription beside what the configuration says of it.
+/// Pairs each stored subscription with the one in the configuration.
 fn pairs<'a>(
     set: &'a Set,
     entities: &'a Entities,

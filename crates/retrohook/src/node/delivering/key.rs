@@ -1,4 +1,4 @@
-//! The key that signs messages in SNS's form: read from the store or made, in the background, and tried again until it is there.
+//! The key that signs messages in SNS's form: read from the store or made, in the background, and retried until there is one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use delivery::backoff::Backoff;
 use delivery::signing::{KeyHolder, SnsKey};
 use storage::{StoreError, Writer, failpoint};
 
-/// Where the signing key is kept.
+/// The name under which the store has the signing key.
 const NAME: &str = "sns-signing-key";
 
-/// Before the second try.
+/// The wait before the second try.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// Between two tries at most.
+/// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Returns when there is a key, or the store is closed: the next start makes one then.
+/// Returns when there is a key, or when the store is closed; then the next start makes one.
 pub(super) async fn provide(writer: Writer, holder: KeyHolder) {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     while !holder.has_key() {

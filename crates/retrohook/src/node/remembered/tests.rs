@@ -149,6 +149,6 @@ fn one_of_which_a_part_is_missing_is_damaged() {
     };
     assert_eq!(
         damaged.to_string(),
-        "the store is damaged: the configuration that the store remembers cannot be read: a part of it is missing or another one"
+        "the store is damaged: the configuration that the store remembers cannot be read: a part of it is missing or was changed"
     );
 }
