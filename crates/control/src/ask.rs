@@ -1,4 +1,4 @@
-//! Asking for a change: whoever serves an API hands a job to the one thread that changes a node's configuration.
+//! Asking for a change: an API passes a job to the one thread that changes a node's configuration.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::{Edit, Refusal, Whole};
 
-/// What changes a configuration: a job sees one after the other, and nothing changes meanwhile.
+/// The place where the configuration changes, as a job sees it. Jobs run one after the other, so nothing else changes meanwhile.
 pub trait Changes {
     /// Through which API the changes come that follow: for log lines.
     fn asked_by(&mut self, api: &'static str) {
@@ -22,13 +22,13 @@ pub trait Changes {
     /// Makes a change: validated, stored, served, in this order.
     ///
     /// # Errors
-    /// Why it was not made.
+    /// If it was not made: the reason.
     fn apply(&mut self, edit: Edit) -> Result<Applied, NotApplied>;
 
     /// Drops a queue's messages; `None` if there is no such queue.
     ///
     /// # Errors
-    /// Why it was not done.
+    /// If it was not done: the reason.
     fn purge(&mut self, queue: &str) -> Result<Option<Dropped>, NotApplied>;
 }
 
@@ -42,32 +42,32 @@ pub struct Applied {
 /// Why a change was not made.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NotApplied {
-    /// It cannot be.
+    /// It is refused, for these reasons.
     #[error("the change is refused")]
     Refused(Vec<Refusal>),
-    /// A rule names a topic that it would end.
+    /// It would delete a topic that a rule names.
     #[error("topic `{topic}` is named by {by}")]
     NamedByRule {
         /// The topic's bare name.
         topic: String,
-        /// Plug-in and owner.
+        /// The plug-in and its owner.
         by: String,
     },
-    /// The store does not take it now, or this node stops.
+    /// The store refuses it now, or this node stops.
     #[error("{0}")]
     Unavailable(String),
     /// A bug in Retrohook.
-    #[error("{0}; this is a bug in Retrohook, see the log")]
+    #[error("{0}; this is a bug in Retrohook; see the log lines")]
     Broken(String),
 }
 
-/// Something to be done where the configuration changes.
+/// A job for the thread that changes the configuration.
 pub type Job = Box<dyn FnOnce(&mut dyn Changes) + Send>;
 
-/// Hands a job over; gives it back if nobody takes it.
+/// Passes a job on. Fails if nobody takes it.
 type Hand = dyn Fn(Job) -> Result<(), NotApplied> + Send + Sync;
 
-/// Asks for changes; clones ask the same one.
+/// Asks for changes; clones ask the same node.
 #[derive(Clone)]
 pub struct Control {
     served: Arc<RwLock<Arc<Whole>>>,
@@ -83,7 +83,7 @@ impl fmt::Debug for Control {
 }
 
 impl Control {
-    /// Over what hands jobs to whoever changes the configuration.
+    /// With a function that passes jobs to the thread that changes the configuration.
     pub fn new(whole: Whole, hand: impl Fn(Job) -> Result<(), NotApplied> + Send + Sync + 'static) -> Self {
         Self { served: Arc::new(RwLock::new(Arc::new(whole))), hand: Arc::new(hand), api: "an API" }
     }
@@ -99,15 +99,15 @@ impl Control {
         self.served.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Another one is served from now on; for whoever changes it.
+    /// Replaces what is served; only for the thread that changes it.
     pub fn publish(&self, whole: Whole) {
         *self.served.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(whole);
     }
 
-    /// Does something where the configuration changes, and waits for it. It is done to its end even if the caller goes away.
+    /// Runs a job on the thread that changes the configuration, and waits for its result. The job is completed even if the caller goes away.
     ///
     /// # Errors
-    /// If nobody does it: this node stops.
+    /// If nobody runs it, because this node stops.
     pub async fn change<T, F>(&self, job: F) -> Result<T, NotApplied>
     where
         T: Send + 'static,
@@ -117,7 +117,7 @@ impl Control {
         let api = self.api;
         (self.hand)(Box::new(move |changes| {
             changes.asked_by(api);
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = done.send(job(changes));
         }))?;
         let gone =

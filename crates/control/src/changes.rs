@@ -1,4 +1,4 @@
-//! What differs between two configurations: whether a reload has something to do, and whether it may do it while the node runs.
+//! What differs between two configurations in topics, queues and subscriptions, so that a reload changes only that.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -6,23 +6,23 @@ use std::sync::Arc;
 
 use entities::{Protocol, Queue, Set, Subscription};
 
-/// A topic, queue or subscription that two configurations do not have alike.
+/// A topic, queue or subscription that differs between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubChange {
-    /// Which one.
+    /// The entity.
     pub what: HubEntity,
-    /// What became of it.
+    /// How it differs.
     pub how: How,
 }
 
-/// What the hub has of a configuration.
+/// An entity of the hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HubEntity {
     /// A topic, by its bare name.
     Topic(String),
     /// A queue, by its bare name.
     Queue(String),
-    /// Who hears of a topic.
+    /// A subscription to a topic.
     Subscription {
         /// The topic's bare name.
         topic: String,
@@ -35,7 +35,7 @@ pub enum HubEntity {
     },
 }
 
-/// What became of an entity.
+/// How an entity differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
     /// Only the newer configuration has it.
@@ -46,7 +46,7 @@ pub enum How {
     Changed,
 }
 
-/// What a newer configuration has different of the hub. Neither their order counts, nor when and by whom they were made.
+/// The topics, queues and subscriptions that differ in a newer configuration. Their order does not count, nor when and by whom they were made.
 pub fn hub_changes(older: &Set, newer: &Set) -> Vec<HubChange> {
     let topics = |set: &Set| {
         set.topics
@@ -78,7 +78,7 @@ impl PartialEq for Treated {
     }
 }
 
-/// Two are the same if they deliver alike.
+/// A subscription; two are equal if they deliver in the same way.
 struct Delivered(Subscription);
 
 impl PartialEq for Delivered {
@@ -97,10 +97,10 @@ fn entity(subscription: &Subscription) -> HubEntity {
     }
 }
 
-/// An entity with what makes it the same one in two configurations, and with its settings.
+/// An entity with its identity across configurations, and with its settings.
 type Entry<K, V> = (K, HubEntity, V);
 
-/// In the order of the newer configuration; what is gone follows.
+/// The changes, in the order of the newer configuration; removed entities follow.
 fn changes<K: Clone + Eq + Hash, V: PartialEq>(
     older: Vec<Entry<K, V>>,
     newer: Vec<Entry<K, V>>,

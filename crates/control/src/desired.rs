@@ -1,20 +1,20 @@
-//! What the store is to hold of a configuration: who there is, without the settings.
+//! What the store should have of a configuration: topics, queues and subscriptions, without their settings.
 
 use entities::{RedrivePolicy, Set, Subscription};
 use storage::entities::{Desired, DesiredSubscription};
 use storage::redrive::Redrive;
 use uuid::Uuid;
 
-/// What a subscription is given when it is new. Drawn at random by the caller: whoever can guess them can confirm or unsubscribe.
+/// Random values for a new subscription. The caller must make them unguessable: whoever knows them can confirm or unsubscribe.
 #[derive(Clone, Debug)]
 pub struct Fresh {
-    /// What the endpoint confirms with.
+    /// The token with which the endpoint confirms.
     pub token: String,
     /// The last part of its ARN.
     pub uuid: Uuid,
 }
 
-/// What the store is to hold.
+/// What the store should have.
 pub fn desired(set: &Set, fresh: &mut dyn FnMut() -> Fresh) -> Desired {
     let subscriptions = set.subscriptions.iter().map(|subscription| wanted(subscription, fresh()));
     let retention = |queue: &entities::Queue| (queue.name.clone(), queue.message_retention_period);

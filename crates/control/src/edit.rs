@@ -1,4 +1,4 @@
-//! What an API changes: entities that it puts instead of what was there, and entities that it ends.
+//! A change by an API: entities that it puts (new ones and replacements), and entities that it deletes.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,86 +11,86 @@ use uuid::Uuid;
 use crate::references::{Refers, Target, find, has, references};
 use crate::{Whole, rows};
 
-/// Entities of one kind that a node may have, before an API makes one more: as many as AWS gives topics to an account.
+/// How many entities of one kind a node may have; an API cannot make more. AWS has the same limit for topics of an account.
 pub const MAX_OF_A_KIND: usize = 100_000;
 
-/// A change by an API, taken as a whole or not at all.
+/// A change by an API. It is made completely or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Edit {
-    /// What is new, and what takes the place of what has its kind and id.
+    /// New entities, and replacements of those with the same kind and id.
     pub put: Vec<Entity>,
-    /// What is ended.
+    /// Entities to delete.
     pub end: Vec<(Kind, Uuid)>,
-    /// Subscriptions that are asked for again, those of files too: one that was ended by whoever has its endpoint is declared anew, with an id
-    /// of its own; one that is pending is asked to confirm once more; one that is confirmed stays as it is.
+    /// Existing subscriptions, including those of files, that are asked for again: one that its endpoint has ended is declared as a new one,
+    /// with a new id; one that is pending is asked to confirm again; one that is confirmed stays as it is.
     pub again: Vec<Uuid>,
 }
 
-/// Why a change is not taken.
+/// Why a change is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A field of an entity is wrong.
     #[error("{kind} `{label}`: {}{}", at(&.error.path), .error.message)]
     Field {
-        /// Of what kind it is.
+        /// Its kind.
         kind: Kind,
         /// What messages call it.
         label: String,
         /// What is wrong.
         error: FieldError,
     },
-    /// A file declares it, and only that file changes it.
+    /// A file declares it, so only that file can change it.
     #[error("{kind} `{label}` is declared in a configuration file: change it there")]
     OfFile {
-        /// Of what kind it is.
+        /// Its kind.
         kind: Kind,
         /// What messages call it.
         label: String,
     },
-    /// Another one is the same already.
+    /// Another entity has the same identity.
     #[error("another {kind} already has the {} of `{label}`", .fields.join(" and "))]
     Taken {
-        /// Of what kind it is.
+        /// Its kind.
         kind: Kind,
         /// What messages call it.
         label: String,
-        /// Which fields both have alike, as the APIs call them.
+        /// The fields in which both are equal, as the APIs call them.
         fields: &'static [&'static str],
-        /// Who owns the one that is there.
+        /// The owner of the existing one.
         by: Origin,
     },
-    /// It refers to something that is not there.
+    /// It refers to something that does not exist.
     #[error("{kind} `{label}` refers to a {missing} that does not exist")]
     Missing {
-        /// Of what kind it is.
+        /// Its kind.
         kind: Kind,
         /// What messages call it.
         label: String,
-        /// Of what kind the missing one is.
+        /// The kind of the missing one.
         missing: Kind,
     },
     /// Others refer to it.
     #[error("{kind} `{label}` is still used by {}", used_by(.users))]
     InUse {
-        /// Of what kind it is.
+        /// Its kind.
         kind: Kind,
         /// What messages call it.
         label: String,
-        /// Who refers to it: kind and label.
+        /// The entities that refer to it: kind and label.
         users: Vec<(Kind, String)>,
     },
-    /// There are as many of the kind as there may be.
+    /// There are already as many of the kind as allowed.
     #[error("there are already {limit} entities of the kind {kind}, the most allowed: delete some first")]
     TooMany {
-        /// Of what kind they are.
+        /// Their kind.
         kind: Kind,
         /// How many there may be.
         limit: usize,
     },
-    /// There is none to end.
+    /// The entity to delete does not exist.
     #[error("there is no such {kind}")]
     Unknown {
-        /// Of what kind it was to be.
+        /// The kind that was asked for.
         kind: Kind,
     },
 }
@@ -107,8 +107,8 @@ fn used_by(users: &[(Kind, String)]) -> String {
 }
 
 impl Whole {
-    /// The change, ending also what goes along with what it ends, as in Kong: the plug-ins of a service, a route or a consumer, the
-    /// credentials and groups of a consumer, and the targets of an upstream.
+    /// The same change, which also deletes what depends on the deleted entities, as in Kong: the plug-ins of a service, a route or a consumer,
+    /// the credentials and groups of a consumer, and the targets of an upstream.
     #[must_use]
     pub fn with_dependents(&self, mut edit: Edit) -> Edit {
         let goes_along = |one: &Refers<'_>| {
@@ -131,10 +131,10 @@ impl Whole {
         edit
     }
 
-    /// What a change makes of it.
+    /// The result of a change.
     ///
     /// # Errors
-    /// Why it is not taken; nothing has changed.
+    /// If it is refused: all reasons. Nothing has changed.
     pub fn edited(&self, edit: &Edit) -> Result<Self, Vec<Refusal>> {
         let mut refusals = Vec::new();
         let mut api = self.api().clone();
@@ -151,7 +151,7 @@ impl Whole {
     }
 }
 
-/// Refuses what is put and refers to nothing. What was there before and has lost what it refers to is no matter of who puts.
+/// Refuses entities that are put and refer to nothing. Existing references that lead nowhere are not the fault of this change.
 fn missing(edit: &Edit, edited: &Set, refusals: &mut Vec<Refusal>) {
     struct Put<'e>(&'e Edit, Set);
     impl OnKind for Put<'_> {
@@ -170,7 +170,7 @@ fn missing(edit: &Edit, edited: &Set, refusals: &mut Vec<Refusal>) {
     }));
 }
 
-/// Refuses to end what is still referred to, in what is left.
+/// Refuses to delete what remaining entities still refer to.
 fn in_use(edit: &Edit, before: &Set, edited: &Set, refusals: &mut Vec<Refusal>) {
     if edit.end.is_empty() {
         return;
@@ -179,7 +179,7 @@ fn in_use(edit: &Edit, before: &Set, edited: &Set, refusals: &mut Vec<Refusal>) 
     let ended = edit.end.iter().filter(|(kind, _)| referred.contains(kind));
     let ended: Vec<_> = ended.filter_map(|(kind, id)| Some((*kind, find(before, *kind, *id)?))).collect();
     for (kind, (target, label)) in ended {
-        // Another one of the same name takes its place.
+        // Another one of the same name replaces it.
         if has(edited, kind, target) {
             continue;
         }
@@ -191,7 +191,7 @@ fn in_use(edit: &Edit, before: &Set, edited: &Set, refusals: &mut Vec<Refusal>) 
     }
 }
 
-/// Takes what is ended of a kind out of what APIs made, and what is put into it.
+/// Removes the deleted entities of one kind from those that APIs made, and adds those that are put.
 struct Take<'e> {
     edit: &'e Edit,
     file: &'e Set,
@@ -257,7 +257,7 @@ fn put<T: Item>(file: &[Arc<T>], api: &mut Vec<Arc<T>>, one: &Arc<T>, refusals: 
     }
 }
 
-/// What cannot change of what the hub has: whoever is owed something is owed it by the one that has the name, at the endpoint that was given.
+/// The error for a field of the hub's entities that cannot change: what is owed belongs to the entity with this name, at this endpoint.
 fn moved(before: &Entity, now: &Entity) -> Option<FieldError> {
     let field = match (before, now) {
         (Entity::Topic(before), Entity::Topic(now)) if before.name != now.name => "name",
@@ -274,10 +274,10 @@ fn moved(before: &Entity, now: &Entity) -> Option<FieldError> {
     Some(Flaw::invalid("it cannot be changed", "make another one, and end this one").at(Path::key(field)))
 }
 
-/// What the store would refuse.
+/// The error for an entity that is too large for the store.
 fn large(one: &Entity) -> Option<FieldError> {
     let StoreError::TooLarge { bytes, limit, .. } = rows::row(one).admit().err()? else { return None };
-    let message = format!("it has {bytes} bytes; no more than {limit} are kept");
+    let message = format!("it has {bytes} bytes; the limit is {limit}");
     Some(Flaw::invalid(message, "make it smaller").at(Path::default()))
 }
 

@@ -1,11 +1,11 @@
-//! What becomes of a node's configuration: files' and APIs' entities together, what a change makes of them, and what the store is to hold.
+//! The configuration of a node as it lives: the entities of files and APIs together, changes of them, and what the store should have.
 //!
-//! * [`Whole`]: all entities of a node, by who owns them. A file that declares what an API made adopts it.
-//! * [`Edit`]: a change by an API, taken as a whole or refused with all reasons.
-//! * [`rows`]: entities as the store's registry keeps them.
-//! * [`hub_changes`], [`desired`]: what is different of the hub, and what the store is to hold of it.
+//! * [`Whole`]: all entities of a node, by who owns them. If a file declares what an API made, the file adopts it.
+//! * [`Edit`]: a change by an API, made completely or refused with all reasons.
+//! * [`rows`]: entities as rows of the store's registry.
+//! * [`hub_changes`], [`desired`]: which topics, queues and subscriptions differ, and which ones the store should have.
 //!
-//! Works on [`entities::Set`]s, wherever they came from. Knows no files, no sockets and no clock.
+//! It works on [`entities::Set`]s, wherever they come from, and knows no files, no sockets and no clock.
 
 mod ask;
 mod changes;

@@ -1,5 +1,5 @@
-//! What entities refer to, and by what: by an id, or by a name. The only list of references; whoever asks for users, for what is missing or for
-//! what is to be kept reads it.
+//! The references between entities, by id or by name. This is the only list of them: the checks for users, for missing entities and for entities
+//! to keep all read it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub enum Reference {
     Name(String),
 }
 
-/// As [`Reference`], in the entity that refers.
+/// A [`Reference`], borrowed from the entity that refers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Target<'s> {
     Id(Uuid),
@@ -36,7 +36,7 @@ impl<'s> Target<'s> {
         }
     }
 
-    /// Whether an entity is the one that is meant.
+    /// Whether this entity is the target.
     pub(crate) fn is<T: Item>(&self, one: &T) -> bool {
         match self {
             Self::Id(id) => one.id() == *id,
@@ -56,11 +56,11 @@ impl Reference {
 
 /// One reference.
 pub(crate) struct Refers<'s> {
-    /// Who has it.
+    /// The entity that refers.
     pub by: Entity,
-    /// Of what kind what it means is.
+    /// The kind of the target.
     pub kind: Kind,
-    /// What it means.
+    /// The target.
     pub target: Target<'s>,
 }
 
@@ -108,12 +108,12 @@ pub(crate) fn loose_references(set: &Set) -> impl Iterator<Item = Refers<'_>> {
     })
 }
 
-/// Whether a set has what is meant.
+/// Whether a set has the target.
 pub(crate) fn has(set: &Set, kind: Kind, target: Target<'_>) -> bool {
     kind.with(&mut Has { set, target })
 }
 
-/// How others refer to an entity of a set, and what messages call it.
+/// The target by which others refer to an entity of a set, and its label for messages.
 pub(crate) fn find(set: &Set, kind: Kind, id: Uuid) -> Option<(Target<'_>, String)> {
     kind.with(&mut Find { set, id })
 }
@@ -145,7 +145,7 @@ impl OnKind for Has<'_> {
     }
 }
 
-/// All that can be meant of a set.
+/// All possible targets in a set.
 pub(crate) fn targets(set: &Set) -> HashSet<(Kind, Target<'_>)> {
     let mut targets = Targets { set, found: HashSet::new() };
     Kind::ALL.iter().for_each(|kind| kind.with(&mut targets));

@@ -1,4 +1,4 @@
-//! Entities of APIs as the store's registry keeps them.
+//! Entities of APIs as rows of the store's registry.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use entities::{Entity, Item, Kind, OnKind, Origin, Set};
 use storage::registry::Row;
 use uuid::Uuid;
 
-/// Why a row is no entity: it was written by a newer version, or it is damaged.
+/// Why a row cannot be read as an entity: a newer version wrote it, or it is damaged.
 #[derive(Debug, thiserror::Error)]
 #[error("the store has a {kind} `{id}` that cannot be read")]
 pub struct RowError {
-    /// As it is written there.
+    /// Its kind, as the row has it.
     pub kind: String,
     /// Its id.
     pub id: Uuid,
-    /// Why; `None` for a kind that is not known.
+    /// The reason; `None` if the kind is unknown.
     #[source]
     pub source: Option<serde_json::Error>,
 }
@@ -26,7 +26,7 @@ pub fn row(entity: &Entity) -> Row {
         type Out = String;
 
         fn on<T: Item>(&mut self) -> String {
-            // A struct of texts, numbers and JSON is always JSON.
+            // A struct of texts, numbers and JSON can always be written as JSON.
             T::of(self.0).and_then(|one| serde_json::to_string(&**one).ok()).unwrap_or_default()
         }
     }
@@ -35,10 +35,10 @@ pub fn row(entity: &Entity) -> Row {
     Row { kind: kind.key().to_owned(), id: entity.id(), origin: Origin::Api, body }
 }
 
-/// The entities of rows, in the order in which they were made.
+/// The entities in rows, in the order in which they were made.
 ///
 /// # Errors
-/// The first row that is no entity.
+/// The first row that cannot be read.
 pub fn read(rows: &[Row]) -> Result<Set, RowError> {
     struct Read<'r>(&'r [Row], Set);
     impl OnKind for Read<'_> {

@@ -1,7 +1,7 @@
-//! An API's change in the store: its rows, and what of it the hub has, in one commit.
+//! Makes an API's change in the store: its rows, and the topics, queues and subscriptions of the hub, in one commit.
 //!
-//! A [`Plan`] is made where the configuration changes, from what is served and what the store has of it; it is what runs in the commit, as often
-//! as it must. [`Stored`] is what came of it, for whoever knows what the store has.
+//! A [`Plan`] is made on the thread that changes the configuration, from what is served and what the store has. It runs in the commit, more than
+//! once if necessary. [`Stored`] is its result.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,29 +21,29 @@ use crate::{Edit, Whole, rows};
 /// What a change does in the store.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// Rows of what is ended.
+    /// The rows of deleted entities.
     gone: Vec<(Kind, Uuid)>,
-    /// What the hub is to do, in this order.
+    /// The commands for the hub, in this order.
     commands: Vec<Command>,
-    /// Rows that are put as they are.
+    /// Rows that are written unchanged.
     rows: Vec<Row>,
 }
 
 #[derive(Clone, Debug)]
 enum Command {
-    /// With its subscriptions.
+    /// Delete a topic and its subscriptions.
     EndTopic(TopicId),
-    /// With these subscriptions to it.
+    /// Delete a queue and these subscriptions to it.
     EndQueue(QueueId, Vec<SubscriptionId>),
     EndSubscription(SubscriptionId),
     Topic(String),
     Queue(String, QueueSettings, Option<Redrive>),
-    /// Another form of a subscription that stays what it is.
+    /// Change whether an existing subscription is raw.
     Raw(storage::entities::Subscription, bool),
     Subscribe(Box<DesiredSubscription>, Arc<Subscription>),
 }
 
-/// Something that is served, and that the store does not have.
+/// Something that is served but missing in the store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {kind} `{label}` is served, and the store does not have it: nothing was changed")]
 pub struct NotStored {
@@ -53,19 +53,19 @@ pub struct NotStored {
     pub label: String,
 }
 
-/// What became of a change in the store.
+/// The result of a change in the store.
 #[derive(Clone, Debug, Default)]
 pub struct Stored {
     /// Topics that were put.
     pub topics: Vec<storage::entities::Topic>,
     /// Queues that were put.
     pub queues: Vec<storage::entities::Queue>,
-    /// Subscriptions that were put or asked for again, by the ids that they were asked for with. In the store, the last part of its ARN is its
-    /// id: one that was known already has its own.
+    /// Subscriptions that were put or asked for again, each with the id in the request. In the store, the id of a subscription is the last part
+    /// of its ARN: one that existed already keeps its own.
     pub subscriptions: Vec<(Uuid, storage::entities::Subscription)>,
 }
 
-/// What a receive takes of a queue where it does not say otherwise.
+/// The defaults of a queue for receives.
 pub fn queue_settings(queue: &Queue) -> QueueSettings {
     QueueSettings {
         visibility: queue.visibility_timeout,
@@ -75,11 +75,11 @@ pub fn queue_settings(queue: &Queue) -> QueueSettings {
 }
 
 impl Plan {
-    /// Of a change that was taken. `before` is what it changes, `stored` what the store has of that; `fresh` gives what a subscription gets if it
-    /// is new.
+    /// The plan of a change that was accepted. `before` is the configuration before it, `stored` is what the store has of that, and `fresh`
+    /// makes the random values for a new subscription.
     ///
     /// # Errors
-    /// If the store lacks what is changed.
+    /// If the store lacks something that is changed.
     pub fn of(
         edit: &Edit,
         before: &Whole,
@@ -98,7 +98,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Subscriptions whose topic or queue ends with them are left to that.
+    /// Deletes entities. Subscriptions whose topic or queue is also deleted end with that.
     fn end(&mut self, edit: &Edit, before: &Whole, stored: &Entities) -> Result<(), NotStored> {
         let all = before.all();
         let ended = |kind: Kind| -> HashSet<Uuid> {
@@ -149,7 +149,7 @@ impl Plan {
         match entity {
             Entity::Topic(topic) => {
                 self.commands.push(Command::Topic(topic.name.clone()));
-                // One that a plug-in implies is implied again by every start.
+                // A plug-in that implies a topic implies it again at every start.
                 if topic.origin == Origin::File {
                     return Ok(());
                 }
@@ -160,12 +160,12 @@ impl Plan {
             Entity::Subscription(one)
                 if before.api().subscriptions.iter().any(|other| other.id == one.id) =>
             {
-                // Its state is not declared anew: whoever ended it is heard.
+                // Its state is not reset: if its endpoint ended it, it stays ended.
                 let known = stored.subscriptions.iter().find(|known| known.uuid == one.id);
                 let known = known.ok_or_else(|| not_stored(Kind::Subscription, &one.label()))?;
                 self.commands.push(Command::Raw(known.clone(), one.raw_message_delivery));
             }
-            // Its row has the id that the store gives it.
+            // Its row gets the id that the store gives it.
             Entity::Subscription(one) => {
                 self.commands.push(Command::Subscribe(wanted(one, fresh()).into(), one.clone()));
                 return Ok(());
@@ -176,7 +176,7 @@ impl Plan {
         Ok(())
     }
 
-    /// A subscription that was ended by whoever has its endpoint gets the state and the id of a new one.
+    /// A subscription that its endpoint has ended gets the state and the id of a new one.
     fn again(&mut self, one: &Arc<Subscription>, fresh: &mut dyn FnMut() -> Fresh) {
         if one.origin == Origin::Api {
             self.gone.push((Kind::Subscription, one.id));
@@ -184,10 +184,10 @@ impl Plan {
         self.commands.push(Command::Subscribe(wanted(one, fresh()).into(), one.clone()));
     }
 
-    /// Does it; all of it is one commit.
+    /// Runs the plan, as one commit.
     ///
     /// # Errors
-    /// The store's.
+    /// If the store fails.
     pub fn run(&self, hub: &mut hub::Edit<'_>) -> Result<Stored> {
         let mut done = Stored::default();
         for (kind, id) in &self.gone {
@@ -225,7 +225,7 @@ impl Plan {
         Ok(done)
     }
 
-    /// The subscriptions that it ends, of those that the store has.
+    /// The stored subscriptions that it ends.
     pub fn ended<'s>(&self, stored: &'s Entities) -> impl Iterator<Item = SubscriptionId> + use<'s> {
         let (mut topics, mut ended) = (HashSet::new(), HashSet::new());
         for command in &self.commands {
@@ -242,12 +242,12 @@ impl Plan {
 }
 
 impl Stored {
-    /// The ids that subscriptions have, by those that they were asked for with.
+    /// The real ids of subscriptions, by the ids in the request.
     pub fn ids(&self) -> HashMap<Uuid, Uuid> {
         self.subscriptions.iter().map(|(asked, stored)| (*asked, stored.uuid)).collect()
     }
 
-    /// Has what is known of the store say what it has now.
+    /// Updates what is known about the store.
     pub fn note(&self, plan: &Plan, known: &mut Entities) {
         let ended: HashSet<SubscriptionId> = plan.ended(known).collect();
         if !ended.is_empty() {
@@ -263,7 +263,7 @@ impl Stored {
                 _ => {}
             }
         }
-        // The store may have had them before they were asked for: since a file that is no longer read, for instance.
+        // The store may have had them already, for example from a file that is no longer read.
         for one in &self.topics {
             put(&mut known.topics, one, |other| other.id == one.id);
         }

@@ -11,23 +11,23 @@ use uuid::Uuid;
 
 use crate::references::{self, Reference, Refers, find, loose_references, references, targets};
 
-/// All entities of a node. Copies share them.
+/// All entities of a node; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Whole {
     /// What files declare.
     file: Arc<Set>,
     /// What APIs made.
     api: Arc<Set>,
-    /// Both; the files' first.
+    /// Both; those of files first.
     all: Arc<Set>,
-    /// What requests find of it.
+    /// The part that requests use.
     served: Arc<Served>,
 }
 
-/// An entity that an API made and a file declares now.
+/// An entity that an API made and that a file has adopted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adopted {
-    /// Of what kind it is.
+    /// Its kind.
     pub kind: Kind,
     /// What messages call it.
     pub label: String,
@@ -35,67 +35,67 @@ pub struct Adopted {
     pub id: Uuid,
 }
 
-/// Files' and APIs' entities put together, and what came of it.
+/// The result of merging the entities of files and APIs.
 #[derive(Clone, Debug, Default)]
 pub struct Merged {
-    /// Both.
+    /// Both together.
     pub whole: Whole,
-    /// What an API made and is the file's from now on.
+    /// Entities that an API made and that belong to the file from now on.
     pub adopted: Vec<Adopted>,
-    /// The ids that entities of the file have and that the file does not say.
+    /// Entities of the file whose id differs from the one in the file.
     pub other_ids: Vec<OtherId>,
-    /// What an API made and refers to another id than before: its row is to be written anew.
+    /// Entities of APIs that refer to another id than before: their rows must be written again.
     pub rewritten: Vec<Entity>,
-    /// Memberships that an API made and that are there twice since two consumers are one.
+    /// Memberships that an API made and that are duplicates now, because two consumers have become one.
     pub doubled: Vec<Uuid>,
 }
 
 impl Merged {
-    /// Rows that APIs' entities no longer have.
+    /// Rows to delete: those of entities that do not belong to APIs any more.
     pub fn gone(&self) -> Vec<(Kind, Uuid)> {
         let adopted = self.adopted.iter().map(|one| (one.kind, one.id));
         adopted.chain(self.doubled.iter().map(|id| (Kind::Acl, *id))).collect()
     }
 }
 
-/// An entity of a file whose id is not the one that it is declared with: the file adopted what an API had made, and whatever refers to it still
-/// does. It is so for as long as the file declares it, and has to be remembered with the file's text.
+/// An entity of a file whose id differs from the declared one: the file adopted what an API had made, and references to it stay valid. That
+/// holds as long as the file declares it, so it is stored together with the file's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OtherId {
-    /// Of what kind it is.
+    /// Its kind.
     pub kind: Kind,
-    /// The id that the file says, or that comes of its name.
+    /// The id in the file, or the one derived from the name.
     pub declared: Uuid,
-    /// The id that it has.
+    /// The real id.
     pub id: Uuid,
 }
 
-/// An entity that an API made, and that refers to one which no file declares any more.
+/// An entity that an API made, and whose reference leads to something that no file declares any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dangling {
-    /// Of what kind it is.
+    /// Its kind.
     pub kind: Kind,
     /// What messages call it.
     pub label: String,
     /// Of what kind the missing one is.
     pub missing: Kind,
-    /// The missing one's id, or its name where names are referred to.
+    /// The reference to the missing one: its id, or its name.
     pub reference: Reference,
 }
 
 impl Whole {
-    /// Puts both together. What an API made and a file declares now, by id or by what makes it the same one, is the file's from now on: it keeps
-    /// its id, and whatever refers to it still does.
+    /// Merges both. If an API made something that a file now declares, with the same id or identity, it belongs to the file from now on: it
+    /// keeps its id, and references to it stay valid.
     pub fn merge(file: Set, api: Set) -> Merged {
         Self::merge_knowing(file, api, &[])
     }
 
-    /// As [`Whole::merge`], with the ids that entities of the file got before.
+    /// Like [`Whole::merge`], with the ids that entities of the file got before.
     pub fn merge_knowing(mut file: Set, mut api: Set, known: &[OtherId]) -> Merged {
         let (mut adopted, mut other_ids) = (Vec::new(), Vec::new());
         let (mut referring, mut doubled) = (HashSet::new(), Vec::new());
         for kind in Kind::ALL {
-            // What refers to them comes after them.
+            // Entities that refer to others come after them.
             let known =
                 known.iter().filter(|one| one.kind == *kind).map(|one| (one.declared, one.id)).collect();
             let before = kind.with(&mut Again { file: &mut file, known });
@@ -115,7 +115,7 @@ impl Whole {
             let now = now.into_iter().filter(|(declared, id)| declared != id);
             other_ids.extend(now.map(|(declared, id)| OtherId { kind: *kind, declared, id }));
         }
-        // In the same order for the same, so that what is remembered is the same text.
+        // Sorted, so that equal contents are stored as equal text.
         other_ids.sort_by_key(|one| (one.kind, one.declared));
         let mut rewritten = Rewritten { api: &api, referring: &referring, found: Vec::new() };
         Kind::ALL.iter().for_each(|kind| kind.with(&mut rewritten));
@@ -123,7 +123,7 @@ impl Whole {
         Merged { whole: Self::of(file, api), adopted, other_ids, rewritten, doubled }
     }
 
-    /// Puts both together as they are.
+    /// Joins both without merging.
     pub(crate) fn of(file: Set, api: Set) -> Self {
         let mut joined = Join { file: &file, api: &api, all: Set::default() };
         Kind::ALL.iter().for_each(|kind| kind.with(&mut joined));
@@ -132,7 +132,7 @@ impl Whole {
         Self { file: Arc::new(file), api: Arc::new(api), all, served }
     }
 
-    /// The same, with other entities of these kinds that APIs made.
+    /// The same, with these entities of APIs for the given kinds.
     pub(crate) fn with_api(&self, api: Set, kinds: &HashSet<Kind>) -> Self {
         let mut joined = Join { file: &self.file, api: &api, all: (*self.all).clone() };
         kinds.iter().for_each(|kind| kind.with(&mut joined));
@@ -144,7 +144,7 @@ impl Whole {
         Self { file: self.file.clone(), api: Arc::new(api), all, served }
     }
 
-    /// The same, in which subscriptions that APIs made have other ids.
+    /// The same, with other ids for subscriptions that APIs made.
     #[must_use]
     pub fn with_ids(self, ids: &HashMap<Uuid, Uuid>) -> Self {
         let is_another = |one: &&Arc<Subscription>| ids.get(&one.id).is_some_and(|id| *id != one.id);
@@ -159,8 +159,8 @@ impl Whole {
         self.with_api(api, &HashSet::from([Kind::Subscription]))
     }
 
-    /// The same, with topics and subscriptions that plug-ins imply: they are there as if a file declared them, in the place of those with the same
-    /// ids, for as long as whoever calls this derives them anew with each configuration. None of them is kept as a row.
+    /// The same, with topics and subscriptions that plug-ins imply: they count as declared by a file, and replace those with the same ids. The
+    /// caller derives them again from each configuration, so none of them has a row.
     #[must_use]
     pub fn with_implied(&self, implied: &[Entity]) -> Self {
         if implied.is_empty() {
@@ -192,12 +192,12 @@ impl Whole {
         &self.all
     }
 
-    /// What requests find of it.
+    /// The part that requests use.
     pub fn served(&self) -> &Arc<Served> {
         &self.served
     }
 
-    /// What APIs made that refers to something which is not there.
+    /// Entities of APIs that refer to something which does not exist.
     pub fn dangling(&self) -> Vec<Dangling> {
         let there = targets(&self.all);
         let all = references(&self.api).chain(loose_references(&self.api));
@@ -211,8 +211,8 @@ impl Whole {
         missed.map(dangling).collect()
     }
 
-    /// Keeps, as made by an API, what `before` had of files and what is referred to. Returns what was kept. What is missing even there stays
-    /// missing.
+    /// Keeps entities that files had in `before` and that entities of APIs refer to: from now on they count as made by an API. Returns them.
+    /// What `before` does not have stays missing.
     pub fn keep_referred(self, before: &Set) -> (Self, Vec<Entity>) {
         let (file, mut api) = ((*self.file).clone(), (*self.api).clone());
         let mut kept = Vec::new();
@@ -234,7 +234,7 @@ impl Whole {
         find(&self.all, kind, id).map(|(_, label)| label)
     }
 
-    /// Who of all refers to the entity: kind and label of each.
+    /// All entities that refer to this one: kind and label of each.
     pub fn users(&self, kind: Kind, id: Uuid) -> Vec<(Kind, String)> {
         let target = find(&self.all, kind, id).map_or(references::Target::Id(id), |(target, _)| target);
         let all = references(&self.all).chain(loose_references(&self.all));
@@ -250,7 +250,7 @@ fn put<T: Item>(list: &mut Vec<Arc<T>>, one: &Arc<T>) {
     }
 }
 
-/// Puts the files' and the APIs' of each kind together.
+/// Joins the entities of files and APIs, kind by kind.
 struct Join<'s> {
     file: &'s Set,
     api: &'s Set,
@@ -265,7 +265,7 @@ impl OnKind for Join<'_> {
     }
 }
 
-/// Gives the file's entities the ids that they got before; those that did, by the ids that they are declared with.
+/// Gives the file's entities the ids that they got before. Collects those that changed, by their declared ids.
 struct Again<'s> {
     file: &'s mut Set,
     known: HashMap<Uuid, Uuid>,
@@ -290,17 +290,17 @@ impl OnKind for Again<'_> {
     }
 }
 
-/// What has another id than it had.
+/// Entities whose ids have changed.
 #[derive(Default)]
 struct Ids {
     /// What files declare.
     of_file: HashMap<Uuid, Uuid>,
-    /// What APIs made as two, and a file declares as one.
+    /// Entities that APIs made as two and that a file declares as one.
     of_api: HashMap<Uuid, Uuid>,
 }
 
-/// Gives the file's entities the ids of those that an API made and that are the same, and takes these out. Several of an API's may be the same
-/// as one of a file's: a consumer by its `username`, another one by its `custom_id`.
+/// Gives the file's entities the ids of the same entities made by an API, and removes the latter. Several entities of an API may be the same as
+/// one of a file: one consumer by its `username`, another by its `custom_id`.
 struct Adopt<'s> {
     file: &'s mut Set,
     api: &'s mut Set,
@@ -343,7 +343,7 @@ impl OnKind for Adopt<'_> {
     }
 }
 
-/// Has those that refer to what has another id now refer to that, and says which ones did.
+/// Updates references to changed ids. Returns the entities that were updated.
 fn refer(set: &mut Set, ids: &HashMap<Uuid, Uuid>) -> Vec<(Kind, Uuid)> {
     if ids.is_empty() {
         return Vec::new();
@@ -365,7 +365,7 @@ fn refer(set: &mut Set, ids: &HashMap<Uuid, Uuid>) -> Vec<(Kind, Uuid)> {
     [of_services, of_routes, of_targets, of_keys, of_acls, of_plugins].concat()
 }
 
-/// Leaves the first of those that are the same one; the ids of the others.
+/// Keeps the first of several equal entities. Returns the ids of the others.
 fn without_doubles<T: Item>(list: &mut Vec<Arc<T>>) -> Vec<Uuid> {
     let (mut taken, mut doubles) = (HashSet::new(), Vec::new());
     list.retain(|one| {
@@ -378,7 +378,7 @@ fn without_doubles<T: Item>(list: &mut Vec<Arc<T>>) -> Vec<Uuid> {
     doubles
 }
 
-/// Which ones are another value now.
+/// Changes entities. Returns those that differ now.
 fn change<T: Item>(list: &mut [Arc<T>], change: impl Fn(T) -> T) -> Vec<(Kind, Uuid)> {
     let mut changed = Vec::new();
     for one in list {
@@ -391,7 +391,7 @@ fn change<T: Item>(list: &mut [Arc<T>], change: impl Fn(T) -> T) -> Vec<(Kind, U
     changed
 }
 
-/// Those of the APIs' that refer to another id than before.
+/// Entities of APIs that refer to another id than before.
 struct Rewritten<'s> {
     api: &'s Set,
     referring: &'s HashSet<(Kind, Uuid)>,
@@ -410,7 +410,7 @@ impl OnKind for Rewritten<'_> {
     }
 }
 
-/// Takes what is referred to over from what files declared before.
+/// Takes over entities that are referred to from what files declared before.
 struct Keep<'s> {
     api: &'s mut Set,
     before: &'s Set,

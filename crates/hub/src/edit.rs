@@ -1,7 +1,7 @@
-//! Single topics, queues and subscriptions are made and ended, by whoever owns them, while everything goes on.
+//! Making and deleting single topics, queues and subscriptions, by their owners, while the hub runs.
 //!
-//! An [`Edit`] is one commit: the commands on entities, and whatever else belongs to it ([`Edit::tx`]). Behind the commit the hub knows what
-//! they changed, and nothing else of it is touched: one more subscription costs the same among ten and among ten thousand.
+//! An [`Edit`] is one commit: the commands on entities, and whatever else belongs to it ([`Edit::tx`]). After the commit the hub updates what
+//! they changed and nothing else: one more subscription costs the same among ten and among ten thousand.
 
 use std::sync::{Arc, PoisonError};
 
@@ -15,14 +15,14 @@ use storage::{StoreError, Tx};
 use crate::known::Known;
 use crate::{Hub, HubError, QueueSettings, Result};
 
-/// Changes of entities, all in one commit. Each command sees those before it.
+/// Changes of entities in one commit. Each command sees the effects of those before it.
 pub struct Edit<'t> {
     tx: &'t mut dyn Tx,
     now: Timestamp,
     done: Vec<Done>,
 }
 
-/// What a command changed, for the hub to know after the commit.
+/// What a command changed; the hub takes it over after the commit.
 enum Done {
     Topic(Topic),
     Queue(StoredQueue, QueueSettings),
@@ -35,7 +35,7 @@ enum Done {
 }
 
 impl Edit<'_> {
-    /// The transaction, for what belongs to the same commit.
+    /// The transaction, for other changes in the same commit.
     pub fn tx(&mut self) -> &mut dyn Tx {
         &mut *self.tx
     }
@@ -50,7 +50,7 @@ impl Edit<'_> {
         Ok((topic, is_new))
     }
 
-    /// The queue of this name, and whether it is new. The settings are those of a new one; one that is there keeps its own.
+    /// The queue of this name, and whether it is new. The settings are only for a new one; an existing queue keeps its own.
     ///
     /// # Errors
     /// If the store fails.
@@ -66,7 +66,7 @@ impl Edit<'_> {
         Ok((queue, is_new))
     }
 
-    /// Gives a queue other settings. `false` if there is no such queue.
+    /// Changes the settings of a queue. `false` if there is no such queue.
     ///
     /// # Errors
     /// If the store fails.
@@ -78,8 +78,8 @@ impl Edit<'_> {
         Ok(is_there)
     }
 
-    /// One more subscription, and whether it is new ([`RegistryTx::subscribe`](storage::ports::RegistryTx::subscribe)); its topic and its queue are made where there are none. `is_raw`
-    /// says whether a queue gets its messages without the SNS envelope.
+    /// One more subscription, and whether it is new ([`RegistryTx::subscribe`](storage::ports::RegistryTx::subscribe)); its topic and its queue
+    /// are made if they do not exist. `is_raw` says whether a queue gets its messages without the SNS envelope.
     ///
     /// # Errors
     /// If the store fails.
@@ -97,7 +97,7 @@ impl Edit<'_> {
         Ok((subscription, is_new))
     }
 
-    /// Says whether a queue gets the messages of its subscription without the SNS envelope, from now on. The store has nothing of it.
+    /// Sets whether a queue gets the messages of this subscription without the SNS envelope, from now on. The store does not keep this.
     pub fn set_raw(&mut self, subscription: &Subscription, is_raw: bool) {
         self.done.push(Done::Raw(subscription.clone(), is_raw));
     }
@@ -150,8 +150,9 @@ impl Edit<'_> {
 }
 
 impl Hub {
-    /// Changes single entities, durably and for every command that begins from now on. `change` is one commit and may run more than once;
-    /// if it fails, or its commit does, nothing has changed. What it drops is said in one line each. To its end even if the caller goes away.
+    /// Changes single entities, durably and for every command that begins from now on. `change` is one commit and may run more than once; if it
+    /// fails, or its commit does, nothing has changed. There is a log line for everything that it drops. It is completed even if the caller goes
+    /// away.
     ///
     /// # Errors
     /// If the store fails, or `change` does.
@@ -176,7 +177,7 @@ impl Hub {
         editing.await.unwrap_or(Err(StoreError::Closed)).map_err(HubError::store("change the entities"))
     }
 
-    /// In place, unless somebody is looking at what is known just now.
+    /// Takes over the changes: in place, unless somebody is reading it just now.
     fn know(&self, done: Vec<Done>) {
         let mut known = self.shared.known.write().unwrap_or_else(PoisonError::into_inner);
         let known = Arc::make_mut(&mut known);
@@ -246,7 +247,7 @@ impl Known {
     }
 }
 
-/// What ended with it.
+/// The part of a log line about subscriptions that ended with it.
 fn with(subscriptions: u64) -> String {
     match subscriptions {
         0 => String::new(),
@@ -255,7 +256,7 @@ fn with(subscriptions: u64) -> String {
     }
 }
 
-/// One line, a warning if anybody was owed anything.
+/// Writes one log line; it is a warning if anything that was owed was dropped.
 fn tell(dropped: &Dropped, what: std::fmt::Arguments<'_>) {
     if dropped.is_nothing() {
         tracing::info!("{what}; nobody was owed anything");

@@ -17,14 +17,14 @@ pub enum HubError {
         #[source]
         source: StoreError,
     },
-    /// The store took a change, which is in several commits, and failed at a later one: what is left is to be done.
-    #[error("the store has the change, and has not done all of it")]
+    /// The store accepted the first of several commits of a change, and failed at a later one: the rest remains to be done.
+    #[error("the store has the change, but not all of it was made")]
     Unfinished {
         /// The store's own words.
         #[source]
         source: StoreError,
     },
-    /// As many long polls as are allowed wait already. The caller may come again in a while.
+    /// The limit of waiting long polls is reached. The caller may try again later.
     #[error("{limit} long polls are waiting already")]
     TooManyPolls {
         /// The limit that was reached.
@@ -46,7 +46,7 @@ pub enum HubError {
         what: &'static str,
     },
     /// A task of the hub panicked or was stopped with its runtime.
-    #[error("the task that was to {operation} broke off")]
+    #[error("the task that had to {operation} ended unexpectedly")]
     BrokeOff {
         /// What was being done.
         operation: &'static str,

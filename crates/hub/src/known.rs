@@ -11,19 +11,19 @@ use crate::queue::Queue;
 use crate::subscription::Subscribed;
 use crate::{Names, QueueSettings, Settings};
 
-/// Subscriptions that an owner ended and that are known still: the last ones.
+/// How many ended subscriptions are still known: the most recent ones.
 const MAX_ENDED: usize = 10_000;
 
-/// One generation. What it has in common with the one before it shares with it: who waits for news of a queue or of a subscription's state
-/// goes on waiting.
+/// One generation. It shares everything that is the same with the previous one, so that those who wait for a queue or for a subscription's state
+/// go on waiting.
 #[derive(Clone)]
 pub(crate) struct Known {
     pub writing: Writing,
-    /// By bare name; deleted ones are not there.
+    /// By bare name, without deleted ones.
     pub topics: HashMap<String, TopicId>,
     /// By bare name.
     pub queues: BTreeMap<String, Queue>,
-    /// Those that are wanted, and those that are no longer: their ARNs still stand in messages.
+    /// Subscriptions in the configuration, and removed ones, whose ARNs are still in messages.
     pub subscriptions: HashMap<SubscriptionId, Arc<Subscribed>>,
     ended: Ended,
 }
@@ -37,7 +37,7 @@ struct Ended {
 }
 
 impl Ended {
-    /// One more; the oldest, if there are too many.
+    /// Adds one. Returns the oldest, which is forgotten, if there are too many.
     fn push(&mut self, id: SubscriptionId) -> Option<SubscriptionId> {
         self.ids.insert(id);
         self.order.push_back(id);
@@ -79,7 +79,7 @@ impl Known {
         known
     }
 
-    /// What is gone and what an owner ended.
+    /// Takes over removed and ended subscriptions from the previous generation.
     fn take_over(&mut self, before: &Self) {
         for queue in before.queues.values() {
             if self.queues.get(queue.name()).is_none_or(|now| now.id() != queue.id()) {
@@ -101,7 +101,7 @@ impl Known {
         self.topics.insert(name.to_owned(), id);
     }
 
-    /// The queue is this one, with these settings.
+    /// Adds a queue or replaces it, with these settings.
     pub fn put_queue(&mut self, stored: &StoredQueue, settings: QueueSettings, before: Option<&Queue>) {
         let queue = match before {
             Some(before) if before.is(stored, settings) => before.clone(),
@@ -116,7 +116,7 @@ impl Known {
         self.writing.put(stored, is_raw);
     }
 
-    /// Its owner ended a subscription: whoever delivers to it stops. The one that it was; `None` if it is none, or was ended before.
+    /// Ends a subscription, so that its worker stops. Returns it; `None` if it does not exist or was ended before.
     pub fn end_subscription(&mut self, id: SubscriptionId) -> Option<Arc<Subscribed>> {
         let ended = self.subscriptions.get(&id).filter(|_| !self.ended.ids.contains(&id))?.clone();
         ended.end();
@@ -127,7 +127,7 @@ impl Known {
         Some(ended)
     }
 
-    /// Those that no owner ended.
+    /// The subscriptions that no owner ended.
     pub fn declared(&self) -> impl Iterator<Item = (SubscriptionId, &Subscribed)> {
         let all = self.subscriptions.iter().map(|(id, one)| (*id, &**one));
         all.filter(|(id, _)| !self.ended.ids.contains(id))

@@ -4,11 +4,11 @@
 //! * [`queue`]: find a queue, receive (with long polling), delete, change visibility.
 //! * [`Hub::edit`]: make and end single topics, queues and subscriptions, in one commit with whatever else belongs to it.
 //! * [`subscription`]: confirm, unsubscribe, enable.
-//! * [`message`]: what a receiver gets for an event in a queue.
+//! * [`message`]: what a worker gets for an event in a queue.
 //! * [`receipt`], [`token`], [`names`]: the texts that travel: receipt handles, confirmation tokens, ARNs.
 //!
-//! Knows no HTTP, no JSON or XML of a protocol, and no status; `protocols` speaks those. Topics, queues and subscriptions come from the
-//! configuration: [`Hub::declare`] makes them those of a new generation while everything goes on, and [`Hub::edit`] changes single ones.
+//! The hub knows no HTTP, no JSON or XML of a protocol, and no status; that is for `protocols`. Topics, queues and subscriptions come from the
+//! configuration: [`Hub::declare`] makes them those of a new generation while the hub runs, and [`Hub::edit`] changes single ones.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -45,10 +45,10 @@ use known::Known;
 use message::SnsKeyReceiver;
 use receipt::Receipts;
 
-/// What one commit changes of topics, queues and subscriptions at a declaration: less than a millisecond of it.
+/// How many topics, queues and subscriptions one commit of a declaration changes: less than a millisecond of work.
 pub const STEPS_AT_ONCE: usize = 64;
 
-/// What the hub works with.
+/// What the hub needs.
 #[derive(Clone)]
 pub struct Deps {
     /// Every change goes through it.
@@ -59,9 +59,9 @@ pub struct Deps {
     pub feed: Feed,
     /// The time now.
     pub clock: Arc<dyn Clock>,
-    /// Rendered and signed messages; those of the deliveries, so that each is made once.
+    /// Rendered and signed messages, shared with the deliveries so that each is made once.
     pub messages: Messages,
-    /// The key that signs notifications, as soon as there is one.
+    /// The key that signs notifications, once there is one.
     pub sns_key: SnsKeyReceiver,
     /// Ends long polls.
     pub drain: Drain,
@@ -76,9 +76,9 @@ pub struct Hub {
 struct Shared {
     names: Names,
     hub_url: String,
-    /// Replaced as a whole; never locked across a wait.
+    /// It is replaced as a whole, and never locked across an await.
     known: RwLock<Arc<Known>>,
-    /// Held by whoever changes entities in the store until [`Shared::known`] says the same.
+    /// Held during a change of entities, from the store until [`Shared::known`] has it, too.
     changing: Mutex<()>,
     receipts: Receipts,
     polls: Semaphore,
@@ -87,7 +87,7 @@ struct Shared {
 }
 
 impl Hub {
-    /// Loads the key of the receipt handles; knows `entities`, which the store has, with what the configuration says of them.
+    /// Loads the key of the receipt handles, and begins with `entities`, which the store has, and their settings in the configuration.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -109,16 +109,16 @@ impl Hub {
     }
 
     /// Makes topics, queues and subscriptions those of a new generation: in the store, durably, and for every command that begins after that.
-    /// `settings` says what the configuration has of the entities that the store
-    /// has then; `also` is part of the first commit, and may run more than once. What stays the same feels nothing: receives go on waiting, and who watches a subscription's state hears only of another
-    /// state. To its end even if the caller goes away.
+    /// `settings` gives the configuration's settings for the entities that the store has then; `also` is part of the first commit, and may run
+    /// more than once. What stays the same is not disturbed: receives go on waiting, and watchers of a subscription's state see only real
+    /// changes. It is completed even if the caller goes away.
     ///
-    /// Only what is different is written ([`Steps`]). Up to [`STEPS_AT_ONCE`] steps are one commit. More of them are several, between those of the
-    /// requests: `also` decides that it is to be done, and whoever begins again with the same `desired` does what is left.
+    /// Only differences are written ([`Steps`]). Up to [`STEPS_AT_ONCE`] steps are one commit; more steps are several commits, between those of
+    /// requests. The first one, with `also`, makes the change final; another call with the same `desired` does what is left.
     ///
     /// # Errors
-    /// If the store fails. [`HubError::Unfinished`] says that the first commit stands and not all others; after any other error nothing has
-    /// changed.
+    /// If the store fails. [`HubError::Unfinished`] says that the first commit was made and not all of the others; after any other error nothing
+    /// has changed.
     pub async fn declare<S, A>(&self, desired: Desired, settings: S, also: A) -> Result<Entities>
     where
         S: FnOnce(&Entities) -> Settings + Send + 'static,
@@ -139,7 +139,7 @@ impl Hub {
         declaring.await.unwrap_or_else(|_| Err(broke_off(StoreError::Closed)))
     }
 
-    /// Changes what is different in the store; what it has then.
+    /// Changes the differences in the store. Returns what it has then.
     async fn take_steps<A>(&self, desired: Desired, mut also: A) -> Result<Entities>
     where
         A: FnMut(&mut dyn Tx) -> storage::Result<()> + Send + 'static,
@@ -172,7 +172,7 @@ impl Hub {
         entities.map_err(|source| HubError::Unfinished { source })
     }
 
-    /// Looks at what the store has of topics, queues and subscriptions, on a thread that may wait.
+    /// Reads topics, queues and subscriptions from the store, on a blocking thread.
     async fn read<T: Send + 'static>(
         &self,
         look: impl FnOnce(&steps::Known) -> T + Send + 'static,
@@ -182,7 +182,7 @@ impl Hub {
         tokio::task::spawn_blocking(reading).await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// What is served now.
+    /// The current generation.
     fn known(&self) -> Arc<Known> {
         self.shared.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,8 +1,8 @@
-//! What a receiver gets for an event in a queue: the message in the SNS envelope, or bare where the subscription is raw, or where it was sent
-//! straight to the queue.
+//! What a worker gets for an event in a queue: the message in the SNS envelope, or the bare message if the subscription is raw or the message
+//! was sent straight to the queue.
 //!
-//! The envelope is signed here, at its first receive, so that publishing costs no signature. Rendered messages and their signatures are
-//! those of the deliveries ([`delivery::wire::cache`]): an event is rendered and signed once for all its subscribers, queues and webhooks.
+//! The envelope is signed at its first receive, so that publishing costs no signature. Rendered messages and their signatures are shared with
+//! the deliveries ([`delivery::wire::cache`]): an event is rendered and signed once for all its subscribers, queues and webhooks.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -24,15 +24,15 @@ use uuid::Uuid;
 use crate::queue::Queue;
 use crate::{Hub, HubError, Names, Result};
 
-/// The signing key, as soon as there is one: making the first takes a while, and a start does not wait for it.
+/// The signing key, once there is one: making the first key takes a while, and a start does not wait for it.
 pub type SnsKeyReceiver = watch::Receiver<Option<Arc<SnsKey>>>;
 
-/// Deleted topics whose names are known still: the last ones.
+/// How many deleted topics are still known by name: the most recent ones.
 const MAX_DELETED: usize = 10_000;
 /// How long a receive waits for the first signing key.
 const KEY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A message as a receiver gets it.
+/// A message as a worker gets it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
     /// The SQS message id.
@@ -41,7 +41,7 @@ pub struct Message {
     pub handle: String,
     /// The SNS notification, or the bare message.
     pub body: String,
-    /// Of a bare message; the envelope has them inside.
+    /// Its attributes, if it is bare; an envelope has them inside.
     pub attributes: MessageAttributes,
     /// Its message group.
     pub group: Option<String>,
@@ -68,25 +68,25 @@ enum MessageError {
     Sign(#[source] SnsKeyError),
 }
 
-/// How the messages of each subscription are written. Copies share the names in messages.
+/// The form of each subscription's messages. Clones share the names in messages.
 #[derive(Clone)]
 pub(crate) struct Writing {
     names: Names,
     hub_url: Arc<str>,
-    /// The last [`MAX_DELETED`] deleted ones, too: a queue may have messages of them.
+    /// The names of topics, including the last [`MAX_DELETED`] deleted ones, because queues may have messages of them.
     topics: HashMap<TopicId, Arc<str>>,
     /// In the order in which they were deleted.
     deleted: VecDeque<TopicId>,
-    /// Of subscriptions of queues.
+    /// The forms of subscriptions of queues.
     forms: HashMap<SubscriptionId, Form>,
-    /// How many subscriptions of a queue have which form.
+    /// For each queue, how many of its subscriptions have which form.
     queues: HashMap<Arc<str>, Forms>,
 }
 
 #[derive(Clone)]
 struct Form {
     queue: Arc<str>,
-    /// The names in its envelopes; `None` for one without an envelope.
+    /// The names in its envelopes; `None` without an envelope.
     names: Option<Arc<sns::Names>>,
 }
 
@@ -118,8 +118,7 @@ impl Writing {
         self.topics.insert(id, name.into());
     }
 
-    /// A topic was deleted. Its name stands in the messages that queues have of it, until so many more were deleted that nobody can be waiting for
-    /// them.
+    /// Notes that a topic was deleted. Its name stays known for messages that queues have of it, until too many other topics have been deleted.
     pub(crate) fn topic_was_deleted(&mut self, id: TopicId) {
         self.deleted.push_back(id);
         if self.deleted.len() > MAX_DELETED
@@ -129,7 +128,7 @@ impl Writing {
         }
     }
 
-    /// Says how the messages of a subscription are written, if it is one of a queue.
+    /// Sets the form of a subscription's messages, if it is one of a queue.
     pub(crate) fn put(&mut self, known: &Subscription, is_raw: bool) {
         if known.protocol.is_pull() {
             let names = (!is_raw).then(|| Arc::new(self.names_of(known.topic, known.uuid)));
@@ -143,7 +142,7 @@ impl Writing {
         self.forms.insert(id, form);
     }
 
-    /// Takes over what an earlier generation says of a subscription of which this one says nothing.
+    /// Takes over the form of a subscription from an earlier generation, if this one does not have it.
     pub(crate) fn put_as_in(&mut self, before: &Self, topic: TopicId, id: SubscriptionId) {
         if let Some(name) = before.topics.get(&topic) {
             self.topics.entry(topic).or_insert_with(|| name.clone());
@@ -161,13 +160,13 @@ impl Writing {
         }
     }
 
-    /// Whether a queue has subscriptions, all of them without an envelope. Any other one may have messages that want a signature, also one
-    /// that no subscription names any more: what was sent to it stays there.
+    /// Whether a queue has subscriptions, all of them without an envelope. Any other queue may have messages that need a signature, even if no
+    /// subscription names it any more: messages that it has stay there.
     fn is_unsigned(&self, queue: &str) -> bool {
         self.queues.get(queue).is_some_and(|forms| forms.raw > 0 && forms.in_envelopes == 0)
     }
 
-    /// A topic's name. One that the configuration no longer names has lost it; its events are still owed.
+    /// A topic's name. A topic that the configuration no longer names has no name, but its events may still be owed.
     pub(crate) fn topic_name(&self, id: TopicId) -> String {
         self.topics.get(&id).map_or_else(|| format!("removed-topic-{}", id.0), |name| name.to_string())
     }
@@ -181,11 +180,11 @@ impl Writing {
         }
     }
 
-    /// The names in the envelopes of a subscription; `None` for one without an envelope.
+    /// The names in the envelopes of a subscription; `None` without an envelope.
     fn names_in(&self, subscription: SubscriptionId, topic: TopicId) -> Option<Arc<sns::Names>> {
         match self.forms.get(&subscription) {
             Some(form) => form.names.clone(),
-            // Its grace is over, and the message still waits.
+            // The subscription's grace is over, but the message is still in the queue.
             None => Some(Arc::new(self.names_of(topic, Uuid::nil()))),
         }
     }
@@ -198,7 +197,8 @@ impl Hub {
         (key.file_name() == file_name).then(|| key.certificate_pem().to_owned())
     }
 
-    /// Waits until there is a key, if messages of the queue need one. Asked before messages are taken, so that none is taken in vain.
+    /// Waits until there is a key, if messages of the queue need one. Called before messages are taken, so that none is taken and then cannot be
+    /// signed.
     pub(crate) async fn await_key(&self, queue: &Queue) -> Result<()> {
         if self.known().writing.is_unsigned(queue.name()) {
             return Ok(());
@@ -210,8 +210,8 @@ impl Hub {
         }
     }
 
-    /// What was received, for its receiver. An event that cannot be shown stays hidden in the queue and is reported in the log: it
-    /// must not keep the others from their receiver.
+    /// The received messages as the worker gets them. An event that cannot be rendered stays hidden in the queue, and a log line reports it: it
+    /// must not block the others.
     pub(crate) async fn render(&self, queue: QueueId, received: Vec<Received>) -> Vec<Message> {
         let rendered = join_all(received.into_iter().map(|received| self.message(queue, received))).await;
         rendered.into_iter().flatten().collect()
@@ -249,7 +249,7 @@ impl Hub {
         self.known().queues.values().find(|queue| queue.id() == id).map(|queue| queue.name().to_owned())
     }
 
-    /// `subscription` is the one that brought it.
+    /// Writes one message; `subscription` is the one by which it came.
     async fn write(
         &self,
         event: &Arc<Event>,
@@ -274,7 +274,7 @@ impl Hub {
     }
 }
 
-/// What of a message comes of its event.
+/// The parts of a message that come from its event.
 struct Written {
     body: String,
     attributes: MessageAttributes,

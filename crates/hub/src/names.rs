@@ -3,7 +3,7 @@
 use event::Arn;
 use uuid::Uuid;
 
-/// Account and region of every ARN of ours.
+/// Account and region in every ARN of this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     /// `us-east-1`, …
@@ -13,17 +13,17 @@ pub struct Names {
 }
 
 impl Names {
-    /// The ARN of a topic of ours.
+    /// The ARN of a topic of this node.
     pub fn topic_arn(&self, topic: &str) -> Arn {
         Arn::topic(&self.region, &self.account, topic)
     }
 
-    /// The ARN of a queue of ours.
+    /// The ARN of a queue of this node.
     pub fn queue_arn(&self, queue: &str) -> Arn {
         Arn::queue(&self.region, &self.account, queue)
     }
 
-    /// The ARN of a subscription to a topic of ours.
+    /// The ARN of a subscription to a topic of this node.
     pub fn subscription_arn(&self, topic: &str, uuid: Uuid) -> SubscriptionArn {
         SubscriptionArn { topic: self.topic_arn(topic), uuid }
     }
@@ -32,16 +32,16 @@ impl Names {
 /// `<topic ARN>:<uuid>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionArn {
-    /// What it is subscribed to.
+    /// The topic.
     pub topic: Arn,
-    /// Which subscription.
+    /// The subscription's id.
     pub uuid: Uuid,
 }
 
 /// Why a text is not the ARN of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubscriptionArnError {
-    /// Fewer than six parts: no ARN at all.
+    /// Fewer than six parts: it is not an ARN.
     #[error("an ARN must have at least 6 elements, not {0}")]
     TooFewParts(usize),
     /// An ARN, but its last part names no subscription: that of a topic, for instance.

@@ -1,11 +1,11 @@
 //! Commands that make messages: publish to a topic, send straight to a queue.
 //!
-//! A published message is an event of its topic like any other: every subscription is owed it from its commit on. A message that is sent
-//! to a queue is an event too, but one without a topic, which this queue alone is owed. It could be kept in the queue's own row instead,
-//! which would save the row in the log. But then receives, retention, the limits of room, damage and the lists of events would each know
-//! two kinds of messages, and the table of messages, which every publish writes to, would have columns for the rarer one.
+//! A published message is an event of its topic like any other: every subscription is owed it from its commit on. A message that is sent to a
+//! queue is an event too, but one without a topic, which this queue alone is owed. Storing it in the queue's row alone would save the row in the
+//! log. But then receives, retention, size limits, damage and the lists of events would all have to know two kinds of messages, and the table of
+//! messages, to which every publish writes, would have columns for the rarer kind.
 //!
-//! Both are durable when they are acknowledged. What is refused is not kept: a sender that hears of a failure may send it again.
+//! Both are durable when they are acknowledged. A refused message is not kept: the sender knows of the failure and may send it again.
 
 use std::time::Duration;
 
@@ -23,10 +23,10 @@ pub use storage::queue::MAX_DELAY;
 
 const PUBLISH: &str = "publish a message";
 
-/// A message on its way into the log. What it may contain is for its protocol to say: the hub takes any.
+/// A message on its way into the log. The protocol decides what it may contain; the hub accepts everything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
-    /// The text for every protocol that has none of its own.
+    /// The text for every protocol without a text of its own.
     pub text: String,
     /// Subject, attributes and the like.
     pub details: Details,
@@ -35,13 +35,13 @@ pub struct Draft {
 /// A message on its way into a queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
-    /// What it says.
+    /// The message.
     pub draft: Draft,
     /// How long it is kept back before it can be received, up to [`MAX_DELAY`].
     pub delay: Duration,
 }
 
-/// A topic of ours.
+/// A topic of this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topic(TopicId);
 
@@ -51,15 +51,15 @@ impl Hub {
         self.known().topics.get(name).copied().map(Topic)
     }
 
-    /// Publishes messages to a topic, in their order. Returns when those that were taken are durable, with a result for each: its id, or `None`
-    /// if the topic was deleted meanwhile.
+    /// Publishes messages to a topic, in their order. Returns when the accepted ones are durable, with a result for each: its id, or `None` if
+    /// the topic was deleted meanwhile.
     pub async fn publish(&self, topic: Topic, drafts: Vec<Draft>) -> Vec<Result<Option<EventId>>> {
-        // Each is handed over before the next one, so they keep their order.
+        // They enter the writer's queue one after the other, so they keep their order.
         let appended: Vec<Result<_>> = drafts.into_iter().map(|draft| self.append(topic.0, draft)).collect();
         let durable = appended.into_iter().map(async |appended| {
             let (id, receipt) = appended?;
             let position = receipt.await.map_err(HubError::store(PUBLISH))?;
-            // The topic was deleted by a commit that was under way.
+            // `None`: a commit that was under way deleted the topic.
             Ok(position.map(|_| id))
         });
         join_all(durable).await

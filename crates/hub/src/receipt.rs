@@ -1,8 +1,8 @@
-//! Receipt handles: what a receiver shows to delete a message or to change its visibility.
+//! Receipt handles: what a worker sends to delete a message or to change its visibility.
 //!
-//! A handle names queue, message and receive, and carries a MAC over them: the hub keeps no list of handles, and a text that it did
-//! not write itself is told apart from one that is merely old. The MAC's key is random, made at the first start and kept in the store,
-//! so that handles outlive a restart.
+//! A handle has queue, message and receive, and a MAC over them. So the hub keeps no list of handles, and can distinguish a text that it did not
+//! write from a handle that is only old. The MAC's key is random, made at the first start and kept in the store, so that handles survive a
+//! restart.
 //!
 //! Written as base64url without padding of: version (1 byte), queue (8), message (8), receive count (4), MAC (16). Numbers are
 //! big-endian.
@@ -29,7 +29,7 @@ const MAC_BYTES: usize = 16;
 /// Why a text is not the handle of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandleError {
-    /// This hub never wrote it.
+    /// This hub did not write it.
     #[error("this is not a receipt handle")]
     Garbage,
     /// It belongs to a message of another queue.
@@ -43,7 +43,7 @@ pub struct Receipts {
 }
 
 impl Receipts {
-    /// With the key that the store has, or with a new one that it keeps from now on.
+    /// Loads the key from the store, or makes one and stores it.
     pub(crate) async fn load(writer: &Writer) -> Result<Self> {
         let mut fresh = [0; KEY_BYTES];
         SystemRandom::new()
@@ -76,7 +76,7 @@ impl Receipts {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// What a handle names, if it is one of this queue.
+    /// The message and receive that a handle names, if it is one of this queue.
     ///
     /// # Errors
     /// If this hub did not write it, or wrote it for another queue.

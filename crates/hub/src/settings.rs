@@ -1,4 +1,4 @@
-//! What the hub is told: for the life of the process, and by each generation of the configuration.
+//! The settings of the hub: those for the life of the process, and those of each generation of the configuration.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -11,18 +11,18 @@ use crate::Names;
 /// The default of [`Config::max_long_polls`].
 pub const MAX_LONG_POLLS: usize = 1_024;
 
-/// What the hub is built with.
+/// The settings for the life of the process.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Account and region.
     pub names: Names,
     /// The address in messages (`--hub-url`), without a slash at its end.
     pub hub_url: String,
-    /// Receives that may wait at the same time; one more is refused, once the queue turned out to be empty.
+    /// Receives that may wait at the same time; one more is refused if the queue is empty.
     pub max_long_polls: usize,
 }
 
-/// What one generation of the configuration says of queues and their subscriptions, and the store does not keep.
+/// The settings of queues and their subscriptions in one generation of the configuration, which the store does not keep.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// By name; a queue that is not named here has the defaults.
@@ -31,7 +31,7 @@ pub struct Settings {
     pub raw: HashSet<SubscriptionId>,
 }
 
-/// What a receive takes where it does not say otherwise.
+/// The defaults of a queue for receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueSettings {
     /// How long a received message is hidden.
@@ -43,7 +43,7 @@ pub struct QueueSettings {
 }
 
 impl Default for QueueSettings {
-    /// SQS's own; but messages are owed, so they are kept for as long as SQS can.
+    /// SQS's defaults, except that messages are owed, so they are kept for the longest time that SQS allows.
     fn default() -> Self {
         Self {
             visibility: Duration::from_secs(30),

@@ -1,7 +1,7 @@
 //! Commands on subscriptions: confirm, unsubscribe, enable.
 //!
-//! Who delivers watches the state of its subscription ([`Hub::watch_subscription`]); the store has it too, so a lost wake-up costs
-//! nothing but time.
+//! A worker watches the state of its subscription ([`Hub::watch_subscription`]). The store has the state, too, so a lost wake-up costs only
+//! time.
 
 use std::sync::Arc;
 
@@ -20,17 +20,17 @@ pub(crate) struct Subscribed {
     topic: event::TopicId,
     name: Option<String>,
     protocol: Protocol,
-    /// As the store has it: it may carry a secret.
+    /// As the store has it; it may contain a secret.
     endpoint: String,
     state: Arc<watch::Sender<SubscriptionState>>,
-    /// Nothing declares it any more.
+    /// Whether nothing declares it any more.
     is_removed: bool,
 }
 
-/// A subscription as its topic's readers see it.
+/// A subscription in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its number: later ones have larger ones.
+    /// Its number; later subscriptions have larger ones.
     pub id: SubscriptionId,
     /// Its ARN.
     pub arn: SubscriptionArn,
@@ -43,8 +43,8 @@ pub struct Listed {
 }
 
 impl Subscribed {
-    /// Who watches the state of the one before hears of another state at once, but not of another endpoint's: whoever delivers to the old
-    /// one would take the word of the new one for its own.
+    /// If the endpoint is the same as in `before`, those who watch that one's state see the new state at once. They never see the state of
+    /// another endpoint: the worker of the old endpoint would take it for its own.
     pub(crate) fn new(stored: &Subscription, before: Option<&Self>) -> Self {
         let is_same = |before: &&Self| {
             (before.protocol, &before.endpoint, before.uuid)
@@ -71,17 +71,17 @@ impl Subscribed {
         self.topic
     }
 
-    /// Its name, or its endpoint, without what may be secret: how a line to people calls it.
+    /// Its name, or its endpoint without secrets: its label in log lines.
     pub(crate) fn label(&self) -> String {
         self.name.clone().unwrap_or_else(|| shown(&self.endpoint).to_string())
     }
 
-    /// Whoever delivers to it stops; nobody can bring it back.
+    /// Ends it for good: its worker stops.
     pub(crate) fn end(&self) {
         self.tell(&SubscriptionState::Disabled { token: None });
     }
 
-    /// Whether the state is another one than before. A worker is only told what is new to it.
+    /// Sets the state. Returns whether it has changed: a worker is woken only for a change.
     fn tell(&self, now: &SubscriptionState) -> bool {
         self.state.send_if_modified(|state| {
             let is_new = state != now;
@@ -93,14 +93,14 @@ impl Subscribed {
     }
 }
 
-/// What came of a token.
+/// The result of a confirmation by token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmation {
     /// The subscription is confirmed, now or since an earlier call.
     Confirmed(SubscriptionArn),
-    /// The token is one that could be ours, but belongs to no subscription.
+    /// The token has the right form, but belongs to no subscription.
     UnknownToken,
-    /// The token cannot be ours.
+    /// The token does not have the right form.
     MalformedToken,
 }
 
@@ -125,7 +125,7 @@ impl Hub {
         declared.into_iter().map(listed).collect()
     }
 
-    /// Confirms the subscription that a token was made for, or brings back the one that it was made for when it ended.
+    /// Confirms the subscription that a token was made for; also one that was unsubscribed, by the token from then.
     ///
     /// # Errors
     /// If the store fails.
@@ -158,8 +158,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Makes a pending or disabled subscription a confirmed one: whoever calls vouches for its endpoint. Returns the subscription as it is
-    /// then, `None` if there is none.
+    /// Makes a pending or disabled subscription a confirmed one, without asking its endpoint. Returns the subscription as it is then, `None` if
+    /// there is none.
     ///
     /// # Errors
     /// If the store fails.

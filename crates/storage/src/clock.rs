@@ -1,16 +1,17 @@
-//! The store's own clock: what ages is measured with it, so that nobody who sets the wall clock can delete, kill or freeze anything.
+//! The store's own clock. All ages are measured with it, so that setting the wall clock can neither delete anything nor stop anything.
 //!
-//! It never goes back. While a process lives it advances with the time that the machine is up. At a start it advances by the wall time
-//! since its last kept value, because nothing else tells how long the machine was off, but only by [`MAX_GAP`], and by [`MAX_GAPS`] in
-//! all until a process has lived for [`SETTLED`]: a wall clock that is years ahead at a boot costs an hour, and starts that follow each
-//! other cost a day at most. What a start adds is [`Assumed`], and counts towards no limit of what is owed: nobody knows that it passed.
+//! It never goes back. While a process lives it advances with the time that the machine is up. At a start it advances by the wall time since its
+//! last stored value, because nothing else shows how long the machine was off. But it advances by at most [`MAX_GAP`], and by at most
+//! [`MAX_GAPS`] in total until a process has lived for [`SETTLED`]: a wall clock that is years ahead at a boot costs an hour, and a series of
+//! starts costs a day at most. The time that a start adds is [`Assumed`], and does not count towards any limit of what is owed, because nobody
+//! knows whether it really passed.
 //!
-//! What is kept: a start resumes behind no stamp of a durable row. The last event and the last message keep their own; a commit that
-//! leaves any other stamp writes a [`Record`] ([`Keeping`]), and so does one that leaves none if a second has passed since. So the
-//! commits of requests cost no page more than they would without a clock.
+//! What is stored: a start must not go on from before the stamp of any durable row. The last event and the last message have their own stamps. A
+//! commit that writes any other stamp also writes a [`Record`] ([`Keeping`]); so does a commit without stamps if a second has passed since the
+//! last record. So the commits of requests write no page more than they would without a clock.
 //!
-//! The wall clock is watched: one that moves otherwise than the machine's uptime was set by somebody. That is noticed
-//! ([`StoreClock::look`]), counted and said, and it changes nothing here.
+//! The wall clock is watched: if it moves differently from the machine's uptime, somebody has set it. That is noticed ([`StoreClock::look`]),
+//! counted and logged, and changes nothing here.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,19 +31,19 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub const MAX_GAP: Duration = HOUR;
 /// The most that it advances at starts, one after the other, of which none is followed by [`SETTLED`].
 pub const MAX_GAPS: Duration = Duration::from_secs(24 * 3_600);
-/// A process that has lived so long is no part of a series of failed starts.
+/// A process that has lived this long does not belong to a series of failed starts.
 pub const SETTLED: Duration = HOUR;
-/// Between two commits that write the record, whatever they change.
+/// The longest time between two commits that write the record, whatever they change.
 pub const KEEP_EVERY: Duration = Duration::from_secs(60);
 /// What the clock may lose in a crash after a commit that left no stamp.
 pub const KEEP_WITHIN: Duration = Duration::from_secs(1);
-/// How far the wall clock moves between two looks before it counts as set: more than a leap second, less than anything that could matter.
+/// How far the wall clock must move between two looks to count as set: more than a leap second, and less than anything that could matter.
 pub const JUMP: Duration = Duration::from_secs(5);
 
-/// Two readings that are further apart are not of one moment.
+/// Two readings that are further apart do not count as one moment.
 const ONE_MOMENT: Duration = Duration::from_millis(100);
 
-/// What a store keeps of its clock.
+/// What a store stores of its clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The clock.
@@ -51,13 +52,13 @@ pub struct Record {
     pub wall: Timestamp,
     /// How far starts have advanced the clock since a process last lived for [`SETTLED`].
     pub advanced: Duration,
-    /// What all starts have added to the clock, as far as anything is kept that it concerns.
+    /// What all starts have added to the clock, as far as it matters for anything in the store.
     pub assumed: Assumed,
 }
 
 impl Record {
-    /// The record as it would have been kept with the last row that has a stamp. The wall clock went on for as long: a start must not add
-    /// that time once more.
+    /// The record as it would have been kept with the last row that has a stamp. The wall clock has moved on by the same time: a start must not
+    /// add it again.
     #[must_use]
     pub fn not_behind(self, last: Stamp) -> Self {
         let missed = last.since(self.stamp);
@@ -82,9 +83,9 @@ struct Shared {
 struct Start {
     stamp: Stamp,
     uptime: Duration,
-    /// As of this start, it included.
+    /// Up to this start, including it.
     advanced: Duration,
-    /// As of this start, it included.
+    /// Up to this start, including it.
     assumed: Assumed,
 }
 
@@ -119,12 +120,12 @@ pub struct Jump {
     pub stamp: Stamp,
 }
 
-/// What a start made of the time before it.
+/// How a start treated the time before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
-    /// The clock went on where it stood, as far as the wall clock says.
+    /// The clock advanced by the whole time that passed by the wall clock.
     Whole,
-    /// By the wall clock more time has passed than the clock advanced by.
+    /// By the wall clock, more time has passed than the clock advanced by.
     Cut {
         /// By the wall clock.
         passed: Duration,
@@ -136,7 +137,7 @@ pub enum Gap {
 }
 
 impl StoreClock {
-    /// Goes on from what was kept last; begins at the wall clock's time where nothing was. What came of the time between comes with it.
+    /// Goes on from the last record; without one, it begins at the wall clock's time. Also returns how the time in between was treated.
     pub fn resume(kept: Option<Record>, clock: Arc<dyn Clock>) -> (Self, Gap) {
         let (wall, uptime) = read(&*clock);
         let (start, gap) = start(kept, wall, uptime);
@@ -155,7 +156,7 @@ impl StoreClock {
         self.shared.start.at(self.shared.clock.uptime())
     }
 
-    /// How much of the time since a moment a process was there for: what counts towards a limit.
+    /// How much of the time since a moment a process was running: this counts towards limits.
     pub fn lived_since(&self, moment: Stamp) -> Duration {
         self.assumed().lived(moment, self.now())
     }
@@ -170,13 +171,13 @@ impl StoreClock {
         self.shared.clock.now()
     }
 
-    /// What the wall clock shows at a moment, if nobody sets it until then: for people.
+    /// What the wall clock shows at a moment if nobody sets it before, for people.
     pub fn shown(&self, moment: Stamp) -> Timestamp {
         let (now, wall) = (self.now(), self.wall());
         if moment < now { wall.minus(now.since(moment)) } else { wall.plus(moment.since(now)) }
     }
 
-    /// What a store is to keep now.
+    /// The record to store now.
     pub fn record(&self) -> Record {
         let now = self.now();
         let start = &self.shared.start;
@@ -227,7 +228,7 @@ impl Jumps {
     }
 }
 
-/// Both clocks at one moment, as far as can be: a process that was stopped between two readings reads again.
+/// Both clocks at one moment, as far as possible: if the process was stopped between two readings, it reads again.
 fn read(clock: &dyn Clock) -> (Timestamp, Duration) {
     let mut uptime = clock.uptime();
     for _ in 0..3 {

@@ -1,7 +1,7 @@
 //! Deliveries that need a row of their own, and attempts.
 //!
-//! A delivery that succeeds at once is nothing but the cursor moving over it. A row exists for one that waits for a retry, takes long,
-//! waits behind another of its key, or is dead.
+//! For a delivery that succeeds at once, only the cursor moves. A delivery has a row if it waits for a retry, takes long, waits behind another
+//! of its key, or is dead.
 
 use event::{EventId, Position, Stamp, Timestamp};
 
@@ -10,16 +10,16 @@ use crate::entities::SubscriptionId;
 /// The name of a delivery: an event for a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId {
-    /// To whom.
+    /// The subscription.
     pub subscription: SubscriptionId,
-    /// What.
+    /// The event's position.
     pub position: Position,
 }
 
 /// A delivery's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Which.
+    /// Its id.
     pub id: DeliveryId,
     /// The event's ordering key, for FIFO subscriptions.
     pub key: String,
@@ -36,33 +36,33 @@ pub struct Delivery {
 pub enum DeliveryState {
     /// The next attempt, not before `at`. A slow attempt under way is a retry at the end of its deadline: so a crash repeats it.
     Retry {
-        /// When.
+        /// The time.
         at: Stamp,
     },
     /// An earlier delivery of the same key (FIFO): a pointer row.
     Behind,
-    /// Nothing: it was given up.
+    /// Nothing, because it was given up.
     Dead {
-        /// Why, in words for people.
+        /// The reason, for people.
         reason: String,
-        /// Since when, on the store's clock: it is kept for so long from here.
+        /// When it died, on the store's clock; how long it is kept counts from here.
         at: Stamp,
-        /// When that was, for people.
+        /// The wall time of that, for people.
         died_at: Timestamp,
     },
 }
 
-/// When a dead letter died, and which: its place among dead letters.
+/// The position of a dead letter among all of them: when it died, and its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Death {
-    /// When.
+    /// The time.
     pub at: Stamp,
-    /// Which.
+    /// Its id.
     pub id: DeliveryId,
 }
 
 impl Delivery {
-    /// Its place among dead letters, if it is one.
+    /// Its position among dead letters, if it is one.
     pub fn death(&self) -> Option<Death> {
         match self.state {
             DeliveryState::Dead { at, .. } => Some(Death { at, id: self.id }),
@@ -71,10 +71,10 @@ impl Delivery {
     }
 }
 
-/// One try at a delivery, for the record.
+/// One try at a delivery, as it is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Of which delivery.
+    /// The delivery.
     pub delivery: DeliveryId,
     /// The event's id.
     pub event: EventId,
@@ -86,7 +86,7 @@ pub struct Attempt {
     pub took_micros: u64,
     /// The status, if there was an answer.
     pub status: Option<u16>,
-    /// What went wrong, in words for people; `None` for a success.
+    /// Why it failed, for people; `None` for a success.
     pub error: Option<String>,
     /// The first bytes of the answer's body, raw, at most [`MAX_ANSWER`].
     pub answer: Vec<u8>,
@@ -94,5 +94,5 @@ pub struct Attempt {
     pub next_at: Option<Timestamp>,
 }
 
-/// The bytes of an endpoint's answer that an attempt keeps.
+/// How many bytes of an endpoint's answer an attempt keeps.
 pub const MAX_ANSWER: usize = 512;

@@ -1,11 +1,11 @@
-//! What the word of an owner drops: it was owed, and from the commit on nobody gets it.
+//! What an owner's command (unsubscribe, delete, purge) drops: it was owed, and from the commit on nobody gets it.
 //!
-//! The rows themselves may be millions, so they stay behind a mark until [`UpkeepTx::housekeep`](crate::ports::UpkeepTx::housekeep) has deleted them, a slice at
-//! a time. No read finds them meanwhile.
+//! There may be millions of rows, so they are only marked until [`UpkeepTx::housekeep`](crate::ports::UpkeepTx::housekeep) has deleted them, a
+//! slice at a time. No read finds them meanwhile.
 
 use std::fmt;
 
-/// Each number of [`Dropped`] is counted up to here and no further, so that a commit is short whatever stands in the store.
+/// Each number of [`Dropped`] is counted up to here and no further, so that a commit is short, however much the store has.
 pub const MAX_COUNTED: u64 = 10_000;
 
 /// What was owed and was dropped. [`MAX_COUNTED`] stands for that many or more.

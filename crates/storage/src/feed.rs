@@ -1,8 +1,8 @@
-//! What was committed a moment ago, and who is to be woken by it.
+//! The most recent events, and the wake-ups of those who wait for topics and queues.
 //!
-//! The writer pushes every commit's events here; deliveries read them without asking the database. The ring is bounded in events and
-//! bytes; a reader that has fallen behind it reads the log instead ([`Recent::Behind`]). Losing a wake-up is harmless: everybody who
-//! waits here also wakes by a timer.
+//! The writer adds the events of every commit here, and deliveries read them without asking the database. The ring is limited in events and
+//! bytes; a reader that has fallen behind reads the log instead ([`Recent::Behind`]). A lost wake-up does no harm: everyone who waits here also
+//! wakes by a timer.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,14 +51,14 @@ struct Ring {
 /// What the ring knows of a topic after a position.
 #[derive(Debug)]
 pub enum Recent {
-    /// All events after the position, up to the asked number; none if there are none.
+    /// All events after the position, up to the requested number; empty if there are none.
     Events(Vec<Arc<Event>>),
     /// The ring does not reach back to the position: read the log.
     Behind,
 }
 
 impl Feed {
-    /// Tells where the log stands when nothing has been pushed yet: everything after `head` will come through the ring.
+    /// Sets the end of the log before anything is added: all events after `head` will come through the ring.
     pub fn start_after(&self, head: Position) {
         let mut ring = self.ring();
         ring.events.clear();
@@ -68,8 +68,8 @@ impl Feed {
         ring.last = head;
     }
 
-    /// Adds a commit's events, in order of position, and wakes who waits for their topics and queues. An event that the ring has seen
-    /// is nothing new: its id was published again.
+    /// Adds a commit's events, in order of position, and wakes those who wait for their topics and queues. An event that the ring has seen
+    /// before is ignored: its id was published again.
     pub(crate) fn push(&self, mut events: Vec<Arc<Event>>, queues: &[QueueId]) {
         let mut ring = self.ring();
         events.retain(|event| event.position > ring.last);
@@ -85,7 +85,7 @@ impl Feed {
         self.wake(&last, queues);
     }
 
-    /// Wakes without events: what was appended must be read from the log, and the ring starts anew behind it.
+    /// Wakes without events: what was appended must be read from the log, and the ring starts again after it.
     pub(crate) fn skip_to(&self, topics: &[(TopicId, Position)], queues: &[QueueId]) {
         if let Some(head) = topics.iter().map(|(_, position)| *position).max() {
             self.start_after(head);
@@ -107,7 +107,7 @@ impl Feed {
         }
     }
 
-    /// Wakes who waits for messages of these queues: they became visible without a commit that added any.
+    /// Wakes those who wait for messages of these queues: messages became visible without a commit that added any.
     pub fn wake_queues(&self, queues: &[QueueId]) {
         let watched = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
         for queue in queues {
@@ -146,7 +146,7 @@ impl Feed {
         queues.entry(queue).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 
-    /// Housekeeping made waiting deliveries dead letters.
+    /// Notes that housekeeping made waiting deliveries dead letters.
     pub(crate) fn gave_up(&self) {
         self.shared.given_up.send_modify(|count| *count += 1);
     }

@@ -1,7 +1,7 @@
-//! Which of the store's subscriptions a wanted one is, and what becomes of its state.
+//! Which stored subscription a wanted one is, and how its state changes.
 //!
-//! These are the rules of [`RegistryTx::sync_entities`](crate::ports::RegistryTx::sync_entities) for subscriptions, as functions of what is known and what is
-//! wanted, so that every store decides alike. A store applies the answer in one transaction.
+//! These are the rules of [`RegistryTx::sync_entities`](crate::ports::RegistryTx::sync_entities) for subscriptions, as pure functions of the
+//! known and the wanted ones, so that every store decides in the same way. A store applies the result in one transaction.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -23,7 +23,7 @@ pub fn of_topics<'w>(topics: &[Topic], wanted: &'w [DesiredSubscription]) -> Vec
     wanted.iter().filter_map(|one| Some((*ids.get(one.topic.as_str())?, one))).collect()
 }
 
-/// Which subscription of the store a wanted one is.
+/// The stored subscription that a wanted one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match<'k> {
     /// This one.
@@ -48,12 +48,12 @@ impl Match<'_> {
 pub struct Assignment<'k> {
     /// For each wanted subscription, in their order, which one it is. No known one comes twice.
     pub matches: Vec<Match<'k>>,
-    /// Known subscriptions whose name changes, or goes to another one. A store takes these names away before it gives new ones, so that
-    /// no two subscriptions ever have the same.
+    /// Known subscriptions whose name changes or goes to another one. A store removes these names before it gives new ones, so that no two
+    /// subscriptions ever have the same name.
     pub unnamed: Vec<SubscriptionId>,
 }
 
-/// Finds for each wanted subscription the one of the store that it is: first by the names, then by the endpoints.
+/// Finds the stored subscription for each wanted one: first by name, then by endpoint.
 pub fn assign<'k>(known: &'k [Subscription], wanted: &[Wanted<'_>]) -> Assignment<'k> {
     let mut matches = first_of_each(wanted);
     let by_name = by_name(known);
@@ -67,7 +67,7 @@ pub fn assign<'k>(known: &'k [Subscription], wanted: &[Wanted<'_>]) -> Assignmen
     settle(&mut matches, wanted, |topic, one| {
         as_written.get(&(topic, one.protocol, (&*one.endpoint).into())).copied()
     });
-    // Another spelling of an endpoint is no other endpoint.
+    // Another spelling of an endpoint is the same endpoint.
     if matches.contains(&Match::New) {
         let taken: HashSet<SubscriptionId> = matches.iter().filter_map(Match::id).collect();
         let left = known.iter().filter(|row| !taken.contains(&row.id));
@@ -113,7 +113,7 @@ fn by_endpoint<'k>(
     by_endpoint
 }
 
-/// Of several with one endpoint, which an endpoint means: the one that is still wanted, then one without a name, then the youngest.
+/// The order of preference among several with one endpoint: the one that is still wanted, then one without a name, then the newest.
 fn preference(row: &Subscription) -> (bool, bool, SubscriptionId) {
     (row.removed_at.is_none(), row.name.is_none(), row.id)
 }
@@ -159,11 +159,11 @@ fn is_push(protocol: Protocol) -> bool {
 /// Which subscription of the store one more wanted one is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OneMore<'k> {
-    /// One that is wanted already, with what becomes of its state; its name and endpoint stay as they are.
+    /// One that is wanted already, with the change of its state; its name and endpoint stay.
     Wanted(&'k Subscription, Change),
-    /// A removed one. What else has its name gives it up first.
+    /// A removed one. Others with its name lose the name first.
     Back(&'k Subscription, Vec<SubscriptionId>),
-    /// None: it is new. What has its name gives it up first.
+    /// None: it is new. Others with its name lose the name first.
     New(Vec<SubscriptionId>),
 }
 
@@ -192,23 +192,23 @@ pub fn one_more<'k>(known: &'k [Subscription], wanted: Wanted<'_>) -> OneMore<'k
     }
 }
 
-/// What becomes of the state of a known subscription that is wanted.
+/// The change of the state of a known subscription that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It stays as it is.
     None,
-    /// It was pending and is confirmed: the configuration vouches for its endpoint. Its token stays.
+    /// It was pending and is confirmed, because the configuration says so. Its token stays.
     Vouched,
     /// It gets the state, the token and the uuid of a new one.
     DeclaredAnew,
-    /// Its endpoint is somebody else: it gets the state and the token of a new one.
+    /// Its endpoint has another origin: it gets the state and the token of a new one.
     Moved {
         /// See [`Subscription::reconfirms`].
         reconfirms: bool,
     },
 }
 
-/// What becomes of the state of a known subscription, as it is before it gets the endpoint that is wanted.
+/// The change of a known subscription's state, before it gets the wanted endpoint.
 pub fn change(known: &Subscription, wanted: &DesiredSubscription) -> Change {
     if known.state.is_disabled() && known.removed_at.is_some() {
         return Change::DeclaredAnew;
@@ -223,7 +223,7 @@ pub fn change(known: &Subscription, wanted: &DesiredSubscription) -> Change {
     }
 }
 
-/// Whether whoever had the endpoint has it still: scheme, host and port of a webhook, the name of a queue.
+/// Whether both endpoints have the same origin: scheme, host and port of a webhook, or the name of a queue.
 fn has_same_origin(known: &Subscription, wanted: &DesiredSubscription) -> bool {
     if known.protocol == wanted.protocol && known.endpoint == wanted.endpoint {
         return true;

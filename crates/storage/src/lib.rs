@@ -1,20 +1,20 @@
-//! The durable store as ports: what is kept, what makes a change atomic, what a start repairs.
+//! The durable store as ports: what is stored, what makes a change atomic, what a start repairs.
 //!
-//! * [`ports`]: what a store does, cut by who owns what: journal, log, queues, deliveries, registry, upkeep.
+//! * [`ports`]: what a store does, divided by who owns what: journal, log, queues, deliveries, registry, upkeep.
 //! * [`backend`]: all ports as one write transaction ([`Tx`]) and as the reads beside it ([`Reader`]), and the store behind both
 //!   ([`Backend`]). `conformance` (feature of that name) is the suite that a store must pass, port by port.
 //! * [`writer`]: the one thread that writes, in group commits, over any backend. It owns the order of intents and outcomes, the latch
 //!   after a failed commit and the retry of outcomes that a full disk refused.
 //! * [`clock`]: the store's own clock, with which ages are measured.
-//! * [`identity`]: which of the store's subscriptions a wanted one is.
-//! * [`registry`]: who owns an entity, and what it says: rows that the store does not look into.
-//! * [`dropped`]: what the word of an owner drops, counted.
-//! * [`feed`]: what was committed a moment ago and who is to be woken by it.
-//! * [`vital`]: the end of a thread that must live is noticed, the writer's and others'.
-//! * [`throttle`]: log lines that must not come for each request.
+//! * [`identity`]: which stored subscription a wanted one is.
+//! * [`registry`]: rows that say who owns an entity and what it says; the store does not interpret them.
+//! * [`dropped`]: what an owner's command drops, counted.
+//! * [`feed`]: the most recent events, and wake-ups.
+//! * [`vital`]: notices the end of a thread without which the process is useless, the writer's and others'.
+//! * [`throttle`]: limits log lines that would otherwise come for each request.
 //! * [`memory`]: the in-memory store, for tests and simulations.
 //!
-//! Knows no files, databases or wall clock.
+//! This crate knows no files, databases or wall clock.
 
 pub mod backend;
 mod causes;

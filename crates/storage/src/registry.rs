@@ -1,8 +1,8 @@
-//! Rows of entities: who owns each, and what it says.
+//! The rows of entities: who owns each, and what it says.
 //!
-//! The tables of [`entities`](crate::entities) have the numbers and the state of topics, queues and subscriptions, and know of no owner.
-//! These rows have the rest, of entities of every kind: the [`Origin`] and a text that the store does not look into. Whoever changes both
-//! does it in one transaction, so that neither is ever ahead of the other.
+//! The tables of [`entities`](crate::entities) have the numbers and the state of topics, queues and subscriptions, but no owner. These rows have
+//! the rest, for entities of every kind: the [`Origin`], and a text that the store does not interpret. Both are changed in one transaction, so
+//! that they always agree.
 
 use ::entities::Origin;
 use uuid::Uuid;
@@ -21,12 +21,12 @@ pub struct Row {
     pub id: Uuid,
     /// Who owns it.
     pub origin: Origin,
-    /// What it says: JSON, up to [`MAX_BODY_BYTES`]. The store keeps it as it is.
+    /// The entity as JSON, up to [`MAX_BODY_BYTES`]. The store does not change it.
     pub body: String,
 }
 
 impl Row {
-    /// Refuses a text that is too large. Every store asks before it writes.
+    /// Refuses a text that is too large. Every store calls this before it writes.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`].

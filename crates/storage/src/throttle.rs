@@ -1,15 +1,15 @@
-//! Log lines about what can happen for each request or each event while something is broken: at most one a second, with the number.
+//! Limits log lines about things that can happen for each request or event while something is broken: at most one a second, with their number.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Between two lines, in microseconds.
+/// The time between two lines, in microseconds.
 const EVERY: u64 = 1_000_000;
 
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Counts what happened and says when a line about it is due. One for each line, in a `static`: what it holds decides nothing but that.
+/// Counts what happened, and says when a line about it is due. There is one for each line, in a `static`; it decides nothing else.
 ///
 /// ```
 /// static REFUSED: storage::throttle::Throttle = storage::throttle::Throttle::new();
@@ -25,12 +25,12 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// One for a line that was never due.
+    /// For a line that was never written.
     pub const fn new() -> Self {
         Self { said_at: AtomicU64::new(0), unsaid: AtomicU64::new(0) }
     }
 
-    /// It happened. How often since the last line, this time included, if one is due now.
+    /// Counts one more time. If a line is due now, returns how often it has happened since the last line, this time included.
     pub fn happened(&self) -> Option<u64> {
         self.happened_at(BEGAN.elapsed().as_micros() as u64)
     }
@@ -41,7 +41,7 @@ impl Throttle {
         if said_at != 0 && now < said_at.saturating_add(EVERY) {
             return None;
         }
-        // Whoever is first says it for all.
+        // The first caller writes the line for all.
         let swapped =
             self.said_at.compare_exchange(said_at, now.max(1), Ordering::Relaxed, Ordering::Relaxed);
         swapped.ok().map(|_| self.unsaid.swap(0, Ordering::Relaxed))

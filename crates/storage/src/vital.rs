@@ -1,20 +1,20 @@
-//! The threads without which a process is of no use: the end of each is noticed at once, a panic too.
+//! The threads without which a process is useless: the end of each is noticed at once, also by a panic.
 //!
-//! Such a thread holds a [`Vital`] for as long as it works. Dropped, by a panic or by a return that nobody asked for, it reports a
-//! [`Death`] to whoever holds the other end; a thread that was told to end says so first ([`Vital::ends_in_order`]).
+//! Such a thread holds a [`Vital`] as long as it works. If the vital is dropped, by a panic or an unexpected return, it reports a [`Death`]. A
+//! thread that was asked to end calls [`Vital::ends_in_order`] first.
 
 use std::fmt;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Where parts that must live are known; clones are the same. Deaths are as many as parts, so the channel needs no limit.
+/// Makes vitals; clones report to the same receiver. There is at most one death for each part, so the channel needs no limit.
 #[derive(Clone, Debug)]
 pub struct Vitals(UnboundedSender<Death>);
 
-/// Where their deaths are heard of.
+/// The receiver of their deaths.
 pub type Deaths = UnboundedReceiver<Death>;
 
-/// A part that should live has ended.
+/// The end of a part that should live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Death {
     /// Its name, that of its thread: `core-0`.
@@ -28,7 +28,7 @@ pub struct Death {
 pub enum Manner {
     /// It panicked: a bug.
     Panicked,
-    /// It returned, although nobody had told it to.
+    /// It returned, although nobody had asked it to.
     Returned,
 }
 
@@ -50,7 +50,7 @@ pub struct Vital {
     vitals: Option<Vitals>,
 }
 
-/// None yet, and where their deaths will be heard of.
+/// A maker of vitals, and the receiver of their deaths.
 pub fn vitals() -> (Vitals, Deaths) {
     let (sender, deaths) = unbounded_channel();
     (Vitals(sender), deaths)
@@ -64,7 +64,7 @@ impl Vitals {
 }
 
 impl Vital {
-    /// The part was told to end, and does: that is no death.
+    /// The part ends because it was asked to: that is not a death.
     pub fn ends_in_order(mut self) {
         self.vitals = None;
     }

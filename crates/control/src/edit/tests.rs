@@ -234,7 +234,7 @@ fn what_the_store_would_refuse_is_refused_before() {
     let service = (*before.file().services[0]).clone().owned(Uuid::from_u128(4), Origin::Api);
     let service = entities::Service { name: Some("x".repeat(1_100_000)), ..service };
     let refusals = refused(before.edited(&put(&[Entity::Service(service.into())])));
-    assert!(refusals[0].ends_with("bytes; no more than 1048576 are kept"), "{}", refusals[0].len());
+    assert!(refusals[0].ends_with("bytes; the limit is 1048576"), "{}", refusals[0].len());
 }
 
 const BALANCED: &str =

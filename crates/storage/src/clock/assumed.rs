@@ -1,8 +1,8 @@
-//! Time of the store's clock that no process was there for: what starts added, because the wall clock said that it passed.
+//! Time of the store's clock during which no process was running: starts added it because it passed by the wall clock.
 //!
-//! It counts towards no limit of what is owed. So a wall clock that is wrong at a boot, however often, takes nothing from anybody, and a
-//! worker has the whole of its queue's time to come for a message. The price is that what is owed is kept for longer by the time that the
-//! node was off, which no clock could bound anyway.
+//! It does not count towards any limit of what is owed. So a wall clock that is wrong at a boot, however often, does not drop anything, and a
+//! worker always has its queue's whole retention to fetch a message. The price is that what is owed is kept longer, by the time that the node
+//! was off.
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use event::Stamp;
 
-/// Spans that are remembered; one more, and the two that are nearest to each other become one, with the time between them.
+/// The most spans that are stored. With one more, the two nearest ones become one span, together with the time between them.
 const MAX_SPANS: usize = 32;
-/// A span that ended longer ago is forgotten: nothing that is owed is kept for so long.
+/// A span that ended longer ago than this is dropped: nothing that is owed is kept for so long.
 const REMEMBERED: Duration = Duration::from_secs(60 * 86_400);
 
 /// The spans of the clock that were assumed, disjoint, in their order. Clones share them. As text: `FROM-TO FROM-TO`, in microseconds.
@@ -28,7 +28,7 @@ struct Span {
 }
 
 impl Assumed {
-    /// With what a start added: from where the clock stood, to where it went on.
+    /// The same, with one more span that a start added, from the old to the new value of the clock.
     #[must_use]
     pub fn and(&self, from: Stamp, to: Stamp) -> Self {
         if to <= from {
@@ -43,7 +43,7 @@ impl Assumed {
         Self(spans.into())
     }
 
-    /// The moment since which `lived` has been lived through at `now`.
+    /// The moment since which processes were running for `lived` in total, at `now`.
     pub fn before(&self, now: Stamp, lived: Duration) -> Stamp {
         let (mut from, mut left) = (now, lived);
         for span in self.0.iter().rev() {
@@ -57,7 +57,7 @@ impl Assumed {
         from.minus(left)
     }
 
-    /// How much of the time between two moments was lived through.
+    /// How much of the time between two moments a process was running.
     pub fn lived(&self, since: Stamp, now: Stamp) -> Duration {
         let assumed = self.0.iter().map(|span| span.to.min(now).since(span.from.max(since)));
         now.since(since).saturating_sub(assumed.sum())
@@ -80,7 +80,7 @@ impl fmt::Display for Assumed {
     }
 }
 
-/// What stands there is no list of spans.
+/// Why a text is not a list of spans.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// A span without its two ends.

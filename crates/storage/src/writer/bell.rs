@@ -1,8 +1,7 @@
-//! One wake-up a commit and thread.
+//! One wake-up per commit and thread.
 //!
-//! A runtime's thread that is woken from outside costs a system call for each task that is woken. A commit resolves the receipts of many
-//! exchanges at once; so a thread may hang up a [`Bell`]: a task of its own that the writer wakes once for all of them, and that wakes
-//! them from inside.
+//! Waking a task of a runtime from another thread costs a system call. A commit resolves the receipts of many exchanges at once. So a thread may
+//! have a [`Bell`]: a task that the writer wakes once for all of them, and that wakes the others from inside the thread.
 
 use std::future::poll_fn;
 use std::sync::PoisonError;
@@ -17,15 +16,15 @@ pub struct Bell(Arc<Mutex<Waiting>>);
 
 #[derive(Default)]
 struct Waiting {
-    /// Those whose receipts are resolved.
+    /// Tasks whose receipts are resolved.
     tasks: Vec<Waker>,
     /// The bell's own task, once it has been polled.
     ringer: Option<Waker>,
 }
 
 impl Bell {
-    /// Hangs a bell up in this thread and answers it for as long as the future lives. Receipts that are polled in this thread meanwhile
-    /// wake by it. To be spawned on the thread's only runtime.
+    /// Installs a bell in this thread, and wakes its tasks as long as the future lives. Receipts that are polled in this thread use it. Spawn it
+    /// on the thread's only runtime.
     pub async fn serve() {
         failpoint::hit(failpoint::WAKE_UPS);
         let bell = Self::default();
@@ -55,13 +54,13 @@ impl Bell {
                 drop(waiting);
                 ringer.wake();
             }
-            // Nobody answers it, yet or any more.
+            // The bell's task does not run yet, or not any more.
             None => tasks.drain(..).for_each(Waker::wake),
         }
     }
 }
 
-/// A bell that nobody answers any more wakes everybody by themselves.
+/// When the bell's task ends, the tasks are woken one by one.
 struct TakenDown(Bell);
 
 impl Drop for TakenDown {
@@ -75,10 +74,10 @@ impl Drop for TakenDown {
     }
 }
 
-/// Whom a commit wakes; dropping it does.
+/// The tasks that a commit wakes, when this is dropped.
 #[derive(Default)]
 pub(super) struct Rings {
-    /// A handful: one for each thread.
+    /// A few: one for each thread.
     by_bell: Vec<(Bell, Vec<Waker>)>,
 }
 

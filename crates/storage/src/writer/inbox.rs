@@ -1,7 +1,7 @@
 //! The ordered queue of the writer.
 //!
-//! Made for one reader that takes all that is there, and sleeps as long as nobody waits for it: who puts something in for which nobody
-//! waits does not wake a reader that is gathering such things ([`Inbox::take`]). A lock is held for a push or a swap alone.
+//! It is for one reader, which takes everything that is there. Sending an item that nobody waits for does not wake a reader that is already
+//! gathering such items ([`Inbox::take`]). The lock is held only for a push or a swap.
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
@@ -12,22 +12,22 @@ use super::sync::{Arc, Condvar, Mutex, MutexGuard};
 /// The senders' end; it ends with its last clone.
 pub(super) struct Outbox<T>(Arc<Queue<T>>);
 
-/// The reader's end. What is in it when it is dropped is dropped too.
+/// The reader's end. Items that are in it when it is dropped are dropped, too.
 pub(super) struct Inbox<T>(Arc<Queue<T>>);
 
-/// What a thing in the queue may ask for.
+/// How urgent an item is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Urgency {
-    /// Somebody waits for it.
+    /// Whether somebody waits for it.
     pub(super) awaited: bool,
-    /// It gets in however many there are.
+    /// Whether it is accepted even if the queue is full.
     pub(super) owed: bool,
 }
 
-/// Why a thing was not taken; it is dropped.
+/// Why an item was not accepted; it is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// There are as many as there may be.
+    /// The queue is full.
     Full,
     /// The reader is gone.
     Closed,
@@ -36,7 +36,7 @@ pub(super) enum Refused {
 /// What a reader found.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found<T> {
-    /// These, in order; none if its patience was over.
+    /// These items, in order; none if the time was over.
     Some(VecDeque<T>),
     /// Nothing, and nobody is left to send more.
     Ended,
@@ -50,7 +50,7 @@ struct Queue<T> {
 
 struct State<T> {
     things: VecDeque<T>,
-    /// Of those, some are waited for.
+    /// Whether somebody waits for any of the items.
     awaited: bool,
     senders: usize,
     reader: Reader,
@@ -59,16 +59,16 @@ struct State<T> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reader {
     Busy,
-    /// Wants anything.
+    /// Waits for any item.
     Idle,
-    /// Has something, and wakes for what is waited for, or for as many as these.
+    /// Has items, and wants to be woken only for an item that somebody waits for, or when there are this many.
     Gathering(usize),
-    /// Was woken: once is enough.
+    /// Has been woken; once is enough.
     Called,
     Gone,
 }
 
-/// A queue of at most `limit` things, but for those that are owed.
+/// A queue of at most `limit` items, not counting those that are always accepted.
 pub(super) fn inbox<T>(limit: usize) -> (Outbox<T>, Inbox<T>) {
     let state = State { things: VecDeque::new(), awaited: false, senders: 1, reader: Reader::Busy };
     let queue = Arc::new(Queue { limit, state: Mutex::new(state), called: Condvar::new() });
@@ -82,7 +82,7 @@ impl<T> Queue<T> {
 }
 
 impl<T> State<T> {
-    /// Whether the reader must be woken for what is there now.
+    /// Whether the reader must be woken now.
     fn call(&mut self) -> bool {
         let call = match self.reader {
             Reader::Busy | Reader::Called | Reader::Gone => false,
@@ -111,7 +111,7 @@ impl<T> Drop for Outbox<T> {
 }
 
 impl<T> Outbox<T> {
-    /// Puts a thing in. Never waits.
+    /// Adds an item. Never waits.
     pub(super) fn send(&self, thing: T, urgency: Urgency) -> Result<(), Refused> {
         let mut state = self.0.state();
         if state.reader == Reader::Gone {
@@ -130,7 +130,7 @@ impl<T> Outbox<T> {
         Ok(())
     }
 
-    /// Why it would not take a thing that is not owed; `None` if it would.
+    /// Why it would refuse an ordinary item; `None` if it would accept it.
     pub(super) fn refuses(&self) -> Option<Refused> {
         let state = self.0.state();
         if state.reader == Reader::Gone {
@@ -141,8 +141,8 @@ impl<T> Outbox<T> {
 }
 
 impl<T> Inbox<T> {
-    /// Takes up to `most` things, in order, as soon as there is one, or nothing when `patience` is over. Things that nobody waits for
-    /// are gathered for `linger` before they are taken.
+    /// Takes up to `most` items, in order, as soon as there is one, or nothing when `patience` is over. Items that nobody waits for are gathered
+    /// for `linger` before they are taken.
     pub(super) fn take(&self, most: usize, patience: Duration, linger: Duration) -> Found<T> {
         let mut state = self.0.state();
         if state.things.is_empty() {
@@ -159,14 +159,14 @@ impl<T> Inbox<T> {
         }
         let count = state.things.len().min(most);
         let mut behind = state.things.split_off(count);
-        // Senders would make it longer bit by bit, each while the others wait for the lock.
+        // Otherwise senders would grow it step by step while the others wait for the lock.
         behind.reserve(count);
-        // Which of them were waited for is not known: what is left behind counts as waited for if anything was.
+        // It is not known which items somebody waits for: if it was any of them, the rest counts as waited for, too.
         state.awaited &= !behind.is_empty();
         Found::Some(std::mem::replace(&mut state.things, behind))
     }
 
-    /// Whether the reader of this queue has something and waits for more.
+    /// Whether the reader of this queue has items and gathers more.
     #[cfg(test)]
     pub(super) fn is_gathering(outbox: &Outbox<T>) -> bool {
         matches!(outbox.0.state().reader, Reader::Gathering(_))

@@ -9,7 +9,7 @@ use super::receipt::{Receipt, receipt};
 use super::{MAX_QUEUED, Writer};
 use crate::StoreError;
 
-/// Intents that become durable in one commit, or not at all. Dropping it hands them to the writer.
+/// Intents that become durable in one commit, or not at all. Dropping it passes them to the writer.
 pub struct IntentBatch {
     writer: Writer,
     intents: Vec<Noted>,
@@ -48,7 +48,7 @@ impl Drop for IntentBatch {
             }
             return;
         }
-        // Refused all the same, their receipts say that the writer is gone.
+        // If this fails, their receipts say that the writer is gone.
         let _ = self.writer.enqueue(Change::IntendTogether(intents));
     }
 }

@@ -1,4 +1,4 @@
-//! Which requests overlapped.
+//! Finds out which requests overlapped.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,18 +9,18 @@ use event::{EventId, TopicId};
 use super::Batch;
 use super::change::{Noted, Request, Settlement};
 
-/// Which keys have open intents, to tell which requests overlapped. Two of one key that were ever open together have no true order.
+/// The keys with open intents. Two requests of one key that were ever open at the same time have no true order.
 #[derive(Default)]
 pub(super) struct OpenKeys {
     keys: HashMap<(TopicId, Arc<str>), OpenKey>,
-    /// Their ids are ours: nobody outside chooses them.
+    /// A fast hash is safe here: nobody outside can choose the ids.
     intents: foldhash::HashMap<EventId, (TopicId, Arc<str>)>,
 }
 
 #[derive(Default)]
 struct OpenKey {
     open: u32,
-    /// Stays set while anything of the key is open: each of them overlapped with one that set it.
+    /// Stays set while any intent of the key is open: each of them overlapped with one that set it.
     overlapped: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The promise of a commit.
+//! Receipts: how a caller learns that its change is durable.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ enum State<T> {
     Refused(Option<StoreError>),
 }
 
-/// The writer's end of a receipt. Dropped without an answer, it says that the writer is gone.
+/// The writer's end of a receipt. If it is dropped without an answer, the receipt says that the writer is gone.
 pub(super) struct Reply<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
@@ -48,7 +48,7 @@ impl<T> Shared<T> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who waited, if this is the first answer.
+    /// The waiting task, if this is the first answer.
     fn give(&self, result: Result<T>) -> Waiting {
         let mut answer = self.answer();
         match std::mem::replace(&mut *answer, Answer::Taken) {

@@ -1,11 +1,12 @@
-//! Room in the store: when history makes way, when promises are refused, and what is said of it.
+//! Room in the store: when history is deleted early, when new intents are refused, and the log lines about it.
 //!
-//! From nine tenths of the size limit on, or below twice what is kept free on the disk, each commit also deletes a slice of what nobody is
-//! owed ([`UpkeepTx::make_room`](crate::ports::UpkeepTx::make_room)), more of it the more the commit adds, and slices of their own follow where nobody commits. At the limit itself a
-//! batch of intents waits while slice after slice is deleted. It is refused when nothing is left to delete, or when that takes too long.
+//! From nine tenths of the size limit on, or below twice what is kept free on the disk, each commit also deletes a slice of what nobody is owed
+//! ([`UpkeepTx::make_room`](crate::ports::UpkeepTx::make_room)), the more the commit adds, the more it deletes; if nobody commits, slices are
+//! deleted in commits of their own. At the limit itself, a batch of intents waits while slices are deleted one after the other. It is refused
+//! when nothing is left to delete, or when that takes too long.
 //!
-//! A store that takes no changes is said once, and once when it takes them again: not for each request, and not each time that a limit is
-//! crossed while deliveries make room.
+//! There is one log line when the store refuses changes and one when it accepts them again, not one for each request, and not one each time that
+//! a limit is crossed while deliveries make room.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,25 +17,25 @@ use crate::backend::Backend;
 use crate::retention::{Housekept, Retention, Room};
 use crate::{Result, StoreError, describe};
 
-/// Rows that a slice deletes: well below a millisecond of it, and no more history than is needed.
+/// How many rows a slice deletes: well below a millisecond of work, and no more history than needed.
 const SLICE_ROWS: usize = 16;
-/// Rows that are deleted besides for each change in the commit: so what is kept shrinks, whatever comes.
+/// How many more rows are deleted for each change in the commit, so that the store shrinks however much is added.
 const ROWS_A_CHANGE: usize = 2;
-/// Between two looks for something to delete when the last one found nothing.
+/// The time between two searches for something to delete if the last one found nothing.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How long intents wait while room is made for them.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// A store that took changes for so long takes them again; one that did not is still as full as it was.
+/// If the store accepts changes for this long, it counts as having room again.
 const CALM: Duration = Duration::from_secs(1);
-/// Between two lines about history that went before its time.
+/// The time between two lines about history that was deleted early.
 const SAY_EVERY: Duration = Duration::from_secs(3_600);
 
-/// The store's room as everybody sees it.
+/// The store's room, for all threads.
 pub(super) struct Gauge {
     full: AtomicBool,
     /// Changes that were refused because of it.
     refused: AtomicU64,
-    /// Rows of history that made way before their time.
+    /// Rows of history that were deleted early.
     cleared: AtomicU64,
     seen: Mutex<Seen>,
 }
@@ -48,13 +49,13 @@ struct Seen {
 /// How much room a store has, and what it must keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// As of a second ago at most.
+    /// At most a second old.
     pub room: Room,
     /// The most that the store may hold, in bytes.
     pub max_bytes: u64,
     /// What is kept free on the disk, in bytes.
     pub min_free_bytes: u64,
-    /// Whether history goes before its time.
+    /// Whether history is deleted early.
     pub is_tight: bool,
     /// Why changes are refused, if they are.
     pub full: Option<Arc<str>>,
@@ -76,7 +77,7 @@ impl Gauge {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Why a change is refused; it is counted.
+    /// The error for a refused change, which is counted.
     pub(super) fn refuse(&self) -> StoreError {
         self.refused.fetch_add(1, Ordering::Relaxed);
         StoreError::Full(self.cause().as_deref().unwrap_or("the log lines say more").to_owned())
@@ -115,16 +116,16 @@ impl Gauge {
     }
 }
 
-/// What the writer remembers of the store's room.
+/// What the writer knows about the store's room.
 #[derive(Debug)]
 pub(super) struct Keeper {
     is_tight: bool,
     /// When a slice may find something to delete.
     again_at: Instant,
-    /// When the search began that goes on.
+    /// When the current search began.
     searches_since: Option<Instant>,
     episode: Episode,
-    /// When it was said that history goes, and how much has gone since.
+    /// When the last line about deleted history was written, and how much was deleted since.
     said_at: Option<Instant>,
     unsaid: u64,
 }
@@ -156,7 +157,7 @@ impl Keeper {
         SLICE_ROWS + ROWS_A_CHANGE * changes
     }
 
-    /// What a slice came to. Where nothing is left to delete, the next search begins a while later, a long one a long while.
+    /// Notes the result of a slice. If nothing is left to delete, the next search begins later; after a long search, much later.
     pub(super) fn searched(&mut self, done: Housekept, now: Instant) {
         let since = *self.searches_since.get_or_insert(now);
         if done.rows == 0 && !done.more {
@@ -186,12 +187,12 @@ impl Keeper {
     }
 }
 
-/// A time in which the store takes no changes, with the pauses in it that were too short to be its end.
+/// A time in which the store refuses changes, including short pauses that do not count as its end.
 #[derive(Debug, Default)]
 struct Episode {
-    /// What was said, when, and how many changes had been refused before.
+    /// The last line, when it was written, and how many changes had been refused before.
     said: Option<Said>,
-    /// Since when it has taken changes again.
+    /// Since when it has accepted changes again.
     calm_since: Option<Instant>,
 }
 
@@ -211,7 +212,7 @@ enum Line {
 }
 
 impl Episode {
-    /// What is to be said when the store is as it is now. `stays` says whether another cause than the last one is worth a line.
+    /// The line that is due now, if any. `stays` says whether a new cause is worth a line.
     fn note(&mut self, cause: Option<&Arc<str>>, stays: bool, refused: u64, now: Instant) -> Option<Line> {
         let Some(cause) = cause else {
             let calm_since = *self.calm_since.get_or_insert(now);
@@ -239,8 +240,8 @@ impl Episode {
 }
 
 impl<B: Backend> Worker<B> {
-    /// Whether intents may be tried now. Whoever asks [`Writer::admits`](super::Writer::admits) cannot try, and is refused until a commit
-    /// has shown that there is room.
+    /// Whether intents may be tried now. Callers of [`Writer::admits`](super::Writer::admits) are refused until a commit has shown that there is
+    /// room.
     pub(super) fn look_for_room(&mut self) -> Result<()> {
         let measured = self.config.backend.room();
         let measured = measured.inspect(|room| {
@@ -252,14 +253,14 @@ impl<B: Backend> Worker<B> {
         } else {
             Err(StoreError::Full("outcomes are waiting for space".into()))
         };
-        // While a commit is put off, what did that is the cause; all else follows from it.
+        // While a commit is put off, its error is the cause; everything else follows from it.
         let put_off_by = self.shared.gauge.cause().filter(|_| self.short);
         let cause = put_off_by.or_else(|| admitted.as_ref().err().map(|error| describe(error).into()));
         self.note_full(cause, true);
         admitted
     }
 
-    /// As [`Worker::look_for_room`], after history was deleted if that helps.
+    /// Like [`Worker::look_for_room`], but first deletes history if that helps.
     pub(super) fn make_room_for_intents(&mut self) -> Result<()> {
         let began = Instant::now();
         loop {
@@ -275,7 +276,7 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    /// A commit was put off: nothing is taken until one succeeds.
+    /// Notes that a commit was put off: changes are refused until one succeeds.
     pub(super) fn note_put_off(&mut self, error: &StoreError) {
         self.keeper.rest(AGAIN_AFTER, Instant::now());
         self.note_full(Some(describe(error).into()), false);

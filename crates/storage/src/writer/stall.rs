@@ -1,12 +1,12 @@
-//! How long the writer has been at one commit: a disk that hangs tells nobody.
+//! How long the current commit has taken, because a disk that hangs reports no error.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A commit that takes longer than this may take for ever: until it is over, no new promise waits behind it.
+/// A commit that takes longer than this may take for ever: until it is over, no new change has to wait behind it.
 pub const STALLED_AFTER: Duration = Duration::from_secs(5);
 
-/// The commit under way; written by the writer's thread alone, read by anybody.
+/// The commit under way; only the writer's thread writes it, any thread may read it.
 pub(super) struct UnderWay {
     origin: Instant,
     /// When it began, in microseconds after the origin; 0 if there is none.

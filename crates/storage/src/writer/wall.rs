@@ -1,4 +1,4 @@
-//! What the log lines say of the wall clock: that somebody set it, and what that means.
+//! The log lines about the wall clock: that somebody set it, and what that means.
 
 use crate::clock::{Gap, JUMP, Jump, in_words};
 
