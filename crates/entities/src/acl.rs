@@ -1,4 +1,4 @@
-//! Memberships of consumers in groups, which the plug-in acl lets in or keeps out.
+//! Memberships of consumers in groups, by which Kong's plug-in acl allows or refuses requests.
 
 use event::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::field::{self, FieldError, Flaw, Path};
 use crate::{Origin, name};
 
-/// That a consumer is in a group.
+/// The membership of a consumer in a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acl {
     /// Its id.
@@ -18,21 +18,21 @@ pub struct Acl {
     pub consumer: Uuid,
     /// The group's name; a consumer is in a group once.
     pub group: String,
-    /// Words to find it by.
+    /// Words by which it can be found.
     pub tags: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
 impl Acl {
-    /// What messages call it: the group.
+    /// Its label in messages: the group.
     pub fn label(&self) -> String {
         self.group.clone()
     }
 
-    /// All that is wrong with its own fields.
+    /// Everything that is wrong with its own fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         field::note(&mut errors, Path::key("group"), group(&self.group));
@@ -41,7 +41,7 @@ impl Acl {
     }
 }
 
-/// Services learn the groups in a header, with commas in between.
+/// The rule for a group's name: services get the groups in a header, separated by commas.
 fn group(group: &str) -> Result<(), Flaw> {
     if group.is_empty() {
         return Err(Flaw::invalid("length must be at least 1", "name the group"));

@@ -1,4 +1,4 @@
-//! Authorities that vouch for services that are reached over https.
+//! Authorities whose certificates are trusted for services over https.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use event::Timestamp;
@@ -10,30 +10,30 @@ use uuid::Uuid;
 use crate::field::{FieldError, Flaw, Path};
 use crate::{Origin, name};
 
-/// An authority whose signature vouches for services.
+/// An authority whose certificates are trusted for services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaCertificate {
-    /// Its id, by which services name it.
+    /// Its id, by which services refer to it.
     pub id: Uuid,
     /// Who owns it.
     pub origin: Origin,
     /// Its certificate, one, in PEM.
     pub cert: String,
-    /// Words to find it by.
+    /// Words by which it can be found.
     pub tags: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// How a certificate is written.
+/// The hint how a certificate is written.
 const HOW: &str =
     "write it as a block (`cert: |`) from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
 const BROKEN: &str = "invalid certificate: its lines are joined, or the text between them is not base64";
 
 impl CaCertificate {
-    /// All that is wrong with its fields.
+    /// Everything that is wrong with its fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         name::check_tags(&self.tags, &mut errors);

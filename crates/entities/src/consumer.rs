@@ -1,4 +1,4 @@
-//! Consumers: those whom the gateway knows by a credential. The rules are Kong's.
+//! Consumers: those who use the services, each recognised by a credential. The rules are Kong's.
 
 use event::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,48 +7,48 @@ use uuid::Uuid;
 use crate::field::{self, Code, FieldError, Flaw, Path};
 use crate::{Origin, name};
 
-/// Somebody who asks, and is known by a credential.
+/// Somebody who uses the services, recognised by a credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consumer {
     /// Its id.
     pub id: Uuid,
     /// Who owns it.
     pub origin: Origin,
-    /// Its name here, if it has one: unique.
+    /// Its name, if it has one; unique.
     pub username: Option<String>,
-    /// Its name elsewhere, if it has one: unique.
+    /// Its name in another system, if it has one; unique.
     pub custom_id: Option<String>,
-    /// Words to find it by.
+    /// Words by which it can be found.
     pub tags: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// What makes two consumers the same one.
+/// The identity of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ConsumerKey {
-    /// Its name here.
+    /// Its name.
     Username(String),
-    /// Its name elsewhere.
+    /// Its name in another system.
     CustomId(String),
 }
 
 impl Consumer {
-    /// Its name here, or its name elsewhere, or its id.
+    /// Its name, or its name in another system, or its id.
     pub fn label(&self) -> String {
         let name = self.username.clone().or_else(|| self.custom_id.clone());
         name.unwrap_or_else(|| self.id.to_string())
     }
 
-    /// What makes it the same one.
+    /// Its identities.
     pub fn keys(&self) -> Vec<ConsumerKey> {
         let username = self.username.clone().map(ConsumerKey::Username);
         username.into_iter().chain(self.custom_id.clone().map(ConsumerKey::CustomId)).collect()
     }
 
-    /// All that is wrong with its fields.
+    /// Everything that is wrong with its fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         if self.username.is_none() && self.custom_id.is_none() {
@@ -68,7 +68,7 @@ impl Consumer {
     }
 }
 
-/// Services learn both names in headers.
+/// The rule for both names: services get them in headers.
 fn header_text(text: &str) -> Result<(), Flaw> {
     if text.is_empty() {
         return Err(Flaw::invalid("length must be at least 1", "give it a value, or remove the key"));

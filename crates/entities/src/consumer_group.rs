@@ -16,16 +16,16 @@ pub struct ConsumerGroup {
     pub origin: Origin,
     /// Its name: letters, digits and `.-_~`; unique.
     pub name: String,
-    /// Words to find it by.
+    /// Words by which it can be found.
     pub tags: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
 impl ConsumerGroup {
-    /// All that is wrong with its fields.
+    /// Everything that is wrong with its fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         name::check(Some(&self.name), &self.tags, &mut errors);

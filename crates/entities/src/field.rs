@@ -1,4 +1,4 @@
-//! What is wrong with a field of an entity.
+//! Problems with fields of entities.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub struct FieldError {
     /// Where in the entity; empty for the entity itself.
     pub path: Path,
-    /// Of what sort it is, for the codes of APIs.
+    /// Its kind, for the codes of APIs.
     pub code: Code,
     /// What is wrong.
     pub message: String,
@@ -15,14 +15,14 @@ pub struct FieldError {
     pub hint: String,
 }
 
-/// Of what sort an error is.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// The value is none that the field may have.
+    /// The value is not allowed in the field.
     Invalid,
-    /// A field that must be there is not.
+    /// A required field is missing.
     Required,
-    /// It means something that is not served.
+    /// The value asks for something that is not served.
     Unsupported,
     /// Another entity has it.
     Taken,
@@ -30,7 +30,7 @@ pub enum Code {
     Missing,
 }
 
-/// A way into an entity: `paths[0]`.
+/// A path within an entity: `paths[0]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Path(Vec<Step>);
 
@@ -78,7 +78,7 @@ impl fmt::Display for Path {
 /// What is wrong with a value, whichever field has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flaw {
-    /// Of what sort it is.
+    /// Its kind.
     pub code: Code,
     /// What is wrong.
     pub message: String,
@@ -87,24 +87,24 @@ pub struct Flaw {
 }
 
 impl Flaw {
-    /// A value that the field may not have.
+    /// A value that is not allowed in the field.
     pub fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code: Code::Invalid, message: message.into(), hint: hint.into() }
     }
 
-    /// A value that means something that is not served.
+    /// A value that asks for something that is not served.
     pub fn unsupported(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code: Code::Unsupported, message: message.into(), hint: hint.into() }
     }
 
-    /// The error of the field that has it.
+    /// The same, as the error of a field.
     pub fn at(self, path: Path) -> FieldError {
         let Self { code, message, hint } = self;
         FieldError { path, code, message, hint }
     }
 }
 
-/// Notes what is wrong with a field.
+/// Adds the problem with a field, if there is one.
 pub(crate) fn note(errors: &mut Vec<FieldError>, path: Path, checked: Result<(), Flaw>) {
     errors.extend(checked.err().map(|flaw| flaw.at(path)));
 }

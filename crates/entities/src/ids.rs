@@ -1,4 +1,4 @@
-//! Kong's ids of entities that have none in their file: the same file gives the same ids, here and in Kong.
+//! The ids of entities without one in their file, derived as Kong does it: the same file gives the same ids here and in Kong.
 
 use std::sync::LazyLock;
 
@@ -17,19 +17,20 @@ pub fn of_name(list: &str, name: &str) -> Uuid {
     Uuid::new_v5(&namespace(list), name.as_bytes())
 }
 
-/// The id of the `index`th entity under `parent` where it has no name either. Kong draws a random one; ours stays as long as the order does.
+/// The id of the `index`th entity under `parent` if it has no name either. Kong makes a random one; this one stays the same as long as the order
+/// does.
 pub fn of_position(list: &str, parent: &str, index: usize) -> Uuid {
     Uuid::new_v5(&namespace(list), format!("{parent}[{index}]").as_bytes())
 }
 
-/// The id of a plug-in: its kind, and what it is for. Kong draws a random one.
+/// The id of a plug-in: its kind, and what it is for. Kong makes a random one.
 pub fn of_plugin(kind: &str, service: Option<Uuid>, route: Option<Uuid>, consumer: Option<Uuid>) -> Uuid {
     let text = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
     let consumer = consumer.map(|id| format!(":{id}")).unwrap_or_default();
     of_name("plugins", &format!("{kind}:{}:{}{consumer}", text(service), text(route)))
 }
 
-/// The shortest key, in bytes, that an id may come of: whoever sees an id, a service or a subscriber of events, can try shorter ones.
+/// The shortest key, in bytes, from which an id is derived: services and subscribers see the id and could guess a shorter key from it.
 const MIN_KEY: usize = 24;
 
 /// The id of a consumer's key; `None` if the key is so short that it could be guessed from its id. Kong derives it from every key.
@@ -43,7 +44,7 @@ pub fn of_key(consumer: Uuid, key: &Secret) -> Option<Uuid> {
     Some(uuid::Builder::from_custom_bytes(tag).into_uuid())
 }
 
-/// The id of the `index`th key of a consumer among those that are too short for [`of_key`]: it stays as long as their order does.
+/// The id of the `index`th key of a consumer among those that are too short for [`of_key`]: it stays the same as long as their order does.
 pub fn of_short_key(consumer: Uuid, index: usize) -> Uuid {
     of_position("keyauth_credentials", &consumer.to_string(), index)
 }

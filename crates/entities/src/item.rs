@@ -1,5 +1,5 @@
 //! What entities of every kind have in common, and the list of the kinds: a new one is a line of [`kinds`], one of [`item`], and a field of
-//! [`Set`]. Whoever works on entities of any kind does it through [`OnKind`], and knows none by name.
+//! [`Set`]. Code for entities of every kind goes through [`OnKind`] and names no kind.
 
 use std::fmt;
 use std::hash::Hash;
@@ -20,12 +20,12 @@ use crate::{
 pub trait Item: Clone + PartialEq + Serialize + DeserializeOwned + 'static {
     /// The kind.
     const KIND: Kind;
-    /// What makes two of a kind the same one, whatever their ids are.
+    /// The identity of an entity within its kind, apart from its id.
     type Key: Eq + Hash;
 
-    /// Those of a set.
+    /// The entities of this kind in a set.
     fn list(set: &Set) -> &Vec<Arc<Self>>;
-    /// Those of a set, to change them.
+    /// The same, to change them.
     fn list_mut(set: &mut Set) -> &mut Vec<Arc<Self>>;
     /// As an entity of any kind.
     fn into_entity(one: Arc<Self>) -> Entity;
@@ -41,28 +41,28 @@ pub trait Item: Clone + PartialEq + Serialize + DeserializeOwned + 'static {
     /// The same one with another id and another owner.
     #[must_use]
     fn owned(self, id: Uuid, origin: Origin) -> Self;
-    /// What makes it the same one, each by itself; none if only its id does.
+    /// Its identities; each of them alone is enough. Empty if only the id counts.
     fn keys(&self) -> Vec<Self::Key>;
-    /// The fields that such a key is made of, as the APIs call them.
+    /// The fields of such an identity, as the APIs call them.
     fn fields(key: &Self::Key) -> &'static [&'static str];
-    /// What messages call it: its name, or its id.
+    /// Its label in messages: its name, or its id.
     fn label(&self) -> String;
     /// The name by which others refer to it; `None` if they do so by its id.
     fn referred_name(&self) -> Option<&str>;
-    /// All that is wrong with its own fields.
+    /// Everything that is wrong with its own fields.
     fn check(&self) -> Vec<FieldError>;
 }
 
-/// Something that is done alike with entities of every kind.
+/// Something that is done in the same way for every kind.
 pub trait OnKind {
-    /// What comes of it.
+    /// Its result.
     type Out;
 
-    /// Does it with those of one kind.
+    /// Does it for one kind.
     fn on<T: Item>(&mut self) -> Self::Out;
 }
 
-/// The kinds, each after those that it may refer to: what the registry calls it, and what messages do.
+/// The kinds, each after those that it may refer to, with their names in the registry and in messages.
 macro_rules! kinds {
     ($($type:ident: $key:literal, $word:literal;)+) => {
         /// The kinds of entity.
@@ -75,12 +75,12 @@ macro_rules! kinds {
             /// All of them, each after those that it may refer to.
             pub const ALL: &[Self] = &[$(Self::$type),+];
 
-            /// What the store's registry calls it.
+            /// Its name in the store's registry.
             pub fn key(self) -> &'static str {
                 match self { $(Self::$type => $key,)+ }
             }
 
-            /// What messages call it.
+            /// Its label in messages.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$type => $word,)+ }
             }
@@ -108,7 +108,7 @@ macro_rules! kinds {
                 match self { $(Self::$type(one) => one.id,)+ }
             }
 
-            /// What messages call it.
+            /// Its label in messages.
             pub fn label(&self) -> String {
                 match self { $(Self::$type(one) => Item::label(&**one),)+ }
             }
@@ -138,7 +138,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A type with its list in a set, its keys and their fields, what messages call it, and the name by which others refer to it, if they do so by name.
+/// Implements [`Item`] for a type: its list in a set, its identities and their fields, its label, and the name by which others refer to it, if
+/// they do so by name.
 macro_rules! item {
     ($type:ident in $list:ident, $key:ty, $keys:expr, $fields:expr, $label:expr $(, by $name:ident)?) => {
         impl Item for $type {

@@ -1,20 +1,20 @@
-//! What topics and queues keep for their readers, attributes without effect and tags: their limits are those of AWS.
+//! Attributes without effect and tags, which topics and queues only store. The limits are those of AWS.
 
 use std::collections::BTreeMap;
 
 use crate::field::{FieldError, Flaw, Path};
 
-/// Tags of one entity.
+/// The most tags of one entity.
 const MAX_TAGS: usize = 50;
-/// Characters of a tag's key; there is at least one.
+/// The most characters of a tag's key; at least one is required.
 const MAX_TAG_KEY: usize = 128;
-/// Characters of a tag's value.
+/// The most characters of a tag's value.
 const MAX_TAG_VALUE: usize = 256;
 
-/// What an attribute may be long, in characters.
+/// The name of an attribute and its longest length, in characters.
 pub(crate) type Limit = (&'static str, usize);
 
-/// Checks what an entity keeps; an attribute without a limit has none of its own.
+/// Checks attributes and tags. An attribute without an entry in `limits` has no limit of its own.
 pub(crate) fn check(
     attributes: &BTreeMap<String, String>,
     limits: &[Limit],

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::field::{self, FieldError, Flaw, Path};
 use crate::{Origin, Secret, name};
 
-/// A key by which a consumer is known.
+/// A key by which a consumer is recognised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyAuthCredential {
     /// Its id, which services and events may see. Nobody can guess a key from it.
@@ -20,13 +20,13 @@ pub struct KeyAuthCredential {
     pub consumer: Uuid,
     /// The key itself: unique.
     pub key: Secret,
-    /// From when on it is as if it were not there; `None`: never. Kong's `ttl` is the seconds until then.
+    /// When it expires; `None`: never. Kong's `ttl` is the number of seconds until then.
     pub expires_at: Option<Timestamp>,
-    /// Words to find it by.
+    /// Words by which it can be found.
     pub tags: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
@@ -34,28 +34,28 @@ impl KeyAuthCredential {
     /// Kong's largest `ttl`, in seconds: more than three years.
     pub const MAX_TTL: u32 = 100_000_000;
 
-    /// When a credential ends that is made now, with this `ttl` in seconds; `None` for Kong's 0, which means never.
+    /// When a credential with this `ttl`, in seconds, expires if it is made now; `None` for Kong's 0, which means never.
     pub fn end(now: Timestamp, ttl: u32) -> Option<Timestamp> {
         (ttl > 0).then(|| now.plus(Duration::from_secs(ttl.into())))
     }
 
-    /// Whether it is as if it were not there.
+    /// Whether it has expired.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Kong's `ttl` as it is read: the whole seconds that are left.
+    /// Kong's `ttl`: the whole seconds that are left.
     pub fn ttl(&self, now: Timestamp) -> Option<u64> {
         self.expires_at
             .map(|end| u64::try_from(end.since(now).as_millis().div_ceil(1_000)).unwrap_or(u64::MAX))
     }
 
-    /// What messages call it: its id, because its key is a secret.
+    /// Its label in messages: its id, because its key is a secret.
     pub fn label(&self) -> String {
         self.id.to_string()
     }
 
-    /// All that is wrong with its own fields.
+    /// Everything that is wrong with its own fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let flaw = || Flaw::invalid("length must be at least 1", "give it a key, or remove the credential");

@@ -1,4 +1,4 @@
-//! One spelling for each path, so that `%70rofile`, `//` and `/./` do not dodge a route or a rule.
+//! One spelling for each path, so that a path spelt with `%70`, `//` or `/./` still matches its route and its rules.
 
 use std::borrow::Cow;
 
@@ -40,7 +40,7 @@ pub fn normalise(path: &str) -> Cow<'_, str> {
 /// Whether the path is surely in normal form already: no escape, no `//`, no segment that begins with a dot.
 fn is_normal(path: &[u8]) -> bool {
     let mut before = b'/';
-    // The slash that a path begins with is no second one.
+    // The first slash of a path is not a double one.
     for &byte in path.strip_prefix(b"/").unwrap_or(path) {
         if byte == b'%' || (before == b'/' && (byte == b'/' || byte == b'.')) {
             return false;

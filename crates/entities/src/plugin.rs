@@ -1,4 +1,4 @@
-//! Plug-in instances: a kind with its settings, for a service, a route, a consumer, several of these at once, or for all.
+//! Plug-in instances: a kind with its settings, for a service, a route, a consumer, a combination of these, or for all requests.
 
 use event::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub struct Plugin {
     pub origin: Origin,
     /// Its kind's name, `publish-sns`.
     pub name: String,
-    /// A name of its own, if it has one.
+    /// The name of this instance, if it has one.
     pub instance_name: Option<String>,
     /// The id of the service whose routes it runs on.
     pub service: Option<Uuid>,
@@ -28,13 +28,13 @@ pub struct Plugin {
     pub consumer: Option<Uuid>,
     /// Its settings; they have passed the kind's schema and its check.
     pub config: Value,
-    /// `false`: it is kept, and does not run.
+    /// With `false`, it is stored but does not run.
     pub enabled: bool,
-    /// Words to find it by.
+    /// Words by which it can be found.
     pub tags: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 

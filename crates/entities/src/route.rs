@@ -20,7 +20,7 @@ pub struct Route {
     pub origin: Origin,
     /// Its name, if it has one.
     pub name: Option<String>,
-    /// The id of the service that it leads to; `None`: its plug-ins run, and if none of them answers it is 503.
+    /// The id of the service that it leads to. With `None`, its plug-ins run, and if none of them answers, the answer is 503.
     pub service: Option<Uuid>,
     /// Lower case, as Kong writes them: `api.example.com`, `*.example.com`, `example.*`, each with or without `:port`.
     pub hosts: Vec<String>,
@@ -28,34 +28,33 @@ pub struct Route {
     pub paths: Vec<String>,
     /// Upper case.
     pub methods: Vec<String>,
-    /// Whether the matched part of the path is cut off.
+    /// Whether the matched part of the path is removed before the request is forwarded.
     pub strip_path: bool,
-    /// Whether the service sees the client's Host.
+    /// Whether the service gets the client's `Host` header.
     pub preserve_host: bool,
     /// How the upstream's path is put together.
     #[serde(default)]
     pub path_handling: PathHandling,
-    /// Among routes with a regular expression, the higher goes first.
+    /// Among routes with a regular expression, the one with the higher number is tried first.
     pub regex_priority: i64,
-    /// Whether bodies are read before the service is asked, as far as they are small or quick.
+    /// Whether the body, or the first part of a long one, is read before anything is sent to the service.
     pub request_buffering: bool,
-    /// Kong's; accepted.
+    /// Kong's; it has no effect.
     pub response_buffering: bool,
-    /// How requests come in that are forwarded; all others of the route are answered with `https_redirect_status_code`. Either `https`, or `http`
-    /// with or without it.
+    /// The protocols over which requests are accepted; others get `https_redirect_status_code`. Either `https`, or `http` with or without it.
     #[serde(default = "both_protocols")]
     pub protocols: Vec<RouteProtocol>,
-    /// What a request over plain http is answered if only https is forwarded: 426, or one of 301, 302, 307 and 308 with the same URL over https.
+    /// The status for a request over plain http if only https is accepted: 426, or one of 301, 302, 307 and 308 with the same URL over https.
     #[serde(default = "upgrade_required")]
     pub https_redirect_status_code: u16,
-    /// Whether a trusted peer's word that TLS ended there (`X-Forwarded-Proto: https`) makes a request one over https.
+    /// Whether `X-Forwarded-Proto: https` from a trusted peer counts as https.
     #[serde(default = "yes")]
     pub heeds_forwarded_proto: bool,
-    /// Words to find it by.
+    /// Words by which it can be found.
     pub tags: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
@@ -69,12 +68,12 @@ pub enum RouteProtocol {
     Https,
 }
 
-/// The protocols of a route that does not say.
+/// The default protocols of a route.
 pub fn both_protocols() -> Vec<RouteProtocol> {
     vec![RouteProtocol::Http, RouteProtocol::Https]
 }
 
-/// The answer of a route that does not say.
+/// The default status of a route.
 pub fn upgrade_required() -> u16 {
     UPGRADE_REQUIRED
 }
@@ -105,12 +104,12 @@ impl Route {
         self.name.clone().unwrap_or_else(|| self.id.to_string())
     }
 
-    /// Whether it forwards nothing that came over plain http.
+    /// Whether it accepts only https.
     pub fn is_https_only(&self) -> bool {
         !self.protocols.contains(&RouteProtocol::Http)
     }
 
-    /// All that is wrong with its fields.
+    /// Everything that is wrong with its fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         name::check(self.name.as_deref(), &self.tags, &mut errors);

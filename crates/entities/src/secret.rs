@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The shortest and the longest key of a subscription, in bytes (Standard Webhooks' bounds).
 pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// A secret: a subscription's `whsec_…`, a consumer's key. Its `Debug` shows nothing of it; what serialises it is for the store alone.
+/// A secret: a subscription's `whsec_…`, a consumer's key. Its `Debug` shows nothing of it. Only the store may serialise it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -19,7 +19,7 @@ impl Secret {
         Self(text)
     }
 
-    /// Whether it is this text; takes as long whatever the text is, as far as it has the same length.
+    /// Whether it is this text. For texts of the same length, the comparison always takes the same time.
     pub fn is(&self, text: &[u8]) -> bool {
         verify_slices_are_equal(self.0.as_bytes(), text).is_ok()
     }

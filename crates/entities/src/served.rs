@@ -1,4 +1,4 @@
-//! What the data path makes of a [`Set`]: the routes that requests find, each with its service and the plug-ins that run on it.
+//! The part of a [`Set`] that the data path uses: the routes, each with its service and the plug-ins that run on it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,53 +9,53 @@ use crate::{
     Acl, CaCertificate, Consumer, KeyAuthCredential, Kind, Plugin, Route, Service, Set, Target, Upstream,
 };
 
-/// The routes of all enabled services. What is not enabled, and what leads nowhere, is not in it.
+/// The routes of all enabled services. Disabled entities, and references that lead nowhere, are left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Served {
     /// In the order of the set: of two that could serve a request and are equally old, the first one does.
     pub routes: Vec<ServedRoute>,
-    /// The plug-ins that are for all requests: also for those that find no route.
+    /// The plug-ins for all requests, even those without a route.
     pub global: Vec<Arc<Owned>>,
     /// The authorities that the services of these routes name.
     pub authorities: Vec<Arc<CaCertificate>>,
-    /// Who may be known.
+    /// The consumers that can be recognised.
     pub known: Arc<Known>,
-    /// What stands for several targets.
+    /// Upstreams with their targets.
     pub upstreams: Vec<ServedUpstream>,
 }
 
-/// A name that services have as their host, with the targets that requests for it go to.
+/// An upstream with the targets that get its requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServedUpstream {
-    /// What it is called, and how it chooses.
+    /// The upstream.
     pub upstream: Arc<Upstream>,
     /// Those with a weight, in the order of the set.
     pub targets: Vec<Arc<Target>>,
 }
 
-/// Who may be known, and by what.
+/// The consumers that can be recognised, and by what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// All consumers.
     pub consumers: Vec<Arc<Consumer>>,
     /// Their keys; each belongs to one of the consumers.
     pub keyauth_credentials: Vec<Arc<KeyAuthCredential>>,
-    /// Which groups they are in.
+    /// Their groups.
     pub acls: Vec<Arc<Acl>>,
 }
 
-/// A route that requests find.
+/// A route with its service and plug-ins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServedRoute {
-    /// Where it leads; `None` if nowhere: its plug-ins run.
+    /// Its service; without one, only its plug-ins run.
     pub service: Option<Arc<Service>>,
-    /// Which requests take it.
+    /// The route.
     pub route: Arc<Route>,
-    /// One per kind and consumer, the most specific, enabled ones only: for anybody, and beside it for each consumer that one is for.
+    /// The most specific enabled plug-in of each kind: one for everybody, and one for each consumer that has one of its own.
     pub plugins: Vec<Arc<Owned>>,
 }
 
-/// A plug-in that runs; routes that have the same one share it.
+/// A plug-in that runs; routes share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owned {
     /// The plug-in.
@@ -64,7 +64,7 @@ pub struct Owned {
     pub owner: String,
 }
 
-/// What a plug-in is for besides a consumer: a service or all, a route or all.
+/// What a plug-in is for, apart from a consumer: a service or all, and a route or all.
 type Scope = (Option<Uuid>, Option<Uuid>);
 
 impl Served {
@@ -81,7 +81,7 @@ impl Served {
         Kind::Plugin,
     ];
 
-    /// What requests find of a set.
+    /// The served part of a set.
     pub fn of(set: &Set) -> Self {
         let services = set.services_by_id();
         let plugins = by_scope(set, &services);

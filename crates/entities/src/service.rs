@@ -1,4 +1,4 @@
-//! Services: what the gateway stands in front of. The rules are Kong's.
+//! Services: the HTTP services behind the gateway. The rules are Kong's.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::field::{self, FieldError, Flaw, Path};
 use crate::normalise::is_unreserved;
 use crate::{Origin, name};
 
-/// What the gateway stands in front of.
+/// An HTTP service behind the gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Its id.
@@ -21,22 +21,22 @@ pub struct Service {
     pub origin: Origin,
     /// Its name, if it has one.
     pub name: Option<String>,
-    /// How it is spoken to.
+    /// The protocol by which it is reached.
     #[serde(default)]
     pub protocol: Protocol,
     /// A host name in lower case, or an IP address (version 6 without brackets).
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// Put in front of what is forwarded; begins with `/`.
+    /// The beginning of the path of every forwarded request; begins with `/`.
     pub path: Option<String>,
-    /// To establish a connection.
+    /// The longest time to establish a connection.
     #[serde(with = "crate::millis")]
     pub connect_timeout: Duration,
-    /// Between two pieces of the request.
+    /// The longest pause between two pieces of the request.
     #[serde(with = "crate::millis")]
     pub write_timeout: Duration,
-    /// Between two pieces of the answer.
+    /// The longest pause between two pieces of the answer.
     #[serde(with = "crate::millis")]
     pub read_timeout: Duration,
     /// Kong's; there is one target, so that nothing is retried.
@@ -52,11 +52,11 @@ pub struct Service {
     pub ca_certificates: Vec<Uuid>,
     /// `false`: its routes do not exist for requests.
     pub enabled: bool,
-    /// Words to find it by.
+    /// Words by which it can be found.
     pub tags: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
@@ -71,7 +71,7 @@ impl Service {
         url(self.protocol, &self.host, self.port, self.path.as_deref())
     }
 
-    /// All that is wrong with its fields.
+    /// Everything that is wrong with its fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         name::check(self.name.as_deref(), &self.tags, &mut errors);
@@ -85,7 +85,7 @@ impl Service {
         errors
     }
 
-    /// Kong's rule: what has no meaning must not be said.
+    /// Kong's rule: options for TLS are not allowed without TLS.
     fn check_without_tls(&self, errors: &mut Vec<FieldError>) {
         let said = [
             ("tls_verify", self.tls_verify.is_some()),
@@ -100,11 +100,11 @@ impl Service {
     }
 }
 
-/// How a service is spoken to.
+/// The protocol by which a service is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// HTTP/1.1 in the clear.
+    /// HTTP/1.1 without TLS.
     #[default]
     Http,
     /// HTTP/1.1 over TLS.
@@ -120,7 +120,7 @@ impl Protocol {
         }
     }
 
-    /// The port that is meant where none is named.
+    /// The default port.
     pub fn port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -129,7 +129,7 @@ impl Protocol {
     }
 }
 
-/// A host that no certificate can be for could never be reached.
+/// A host for which no certificate can exist could never be reached.
 fn host_of_certificate(host: &str) -> Result<(), Flaw> {
     let hint = "over https a host is a name of letters, digits, `-`, `_` and dots, or an IP address";
     match ServerName::try_from(host) {
@@ -141,13 +141,13 @@ fn host_of_certificate(host: &str) -> Result<(), Flaw> {
 /// Where a service is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Address {
-    /// How it is spoken to.
+    /// The protocol by which it is reached.
     pub protocol: Protocol,
     /// A host name in lower case, or an IP address (version 6 without brackets).
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// Put in front of what is forwarded.
+    /// The beginning of the path of every forwarded request.
     pub path: Option<String>,
 }
 
@@ -164,13 +164,13 @@ fn url(protocol: Protocol, host: &str, port: u16, path: Option<&str>) -> String 
     format!("{}://{open}{host}{close}{port}{}", protocol.as_str(), path.unwrap_or_default())
 }
 
-/// Protocols of Kong's that we do not speak to a service yet.
+/// Kong's protocols for services that are not supported yet.
 const SCHEMES_NOT_YET: [&str; 6] = ["grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp"];
 
 /// Reads Kong's `url`, which stands for protocol, host, port and path.
 ///
 /// # Errors
-/// If it is none, or one of a protocol that is not spoken. Its path is the caller's to check ([`path`]).
+/// If it is not one, or its protocol is not supported. The caller must check its path ([`path`]).
 pub fn address(url: &str) -> Result<Address, Flaw> {
     let example = "write it like http://localhost:9000/path";
     let Some((scheme, rest)) = url.split_once("://") else {
@@ -243,7 +243,7 @@ pub fn path(path: &str) -> Result<(), Flaw> {
     }
 }
 
-/// The first character that RFC 3986 does not let stand in a path.
+/// The first character that RFC 3986 does not allow in a path.
 pub(crate) fn foreign_character(path: &str) -> Option<char> {
     let fits = |c: char| c.is_ascii() && is_unreserved(c as u8) || "/%:@!$&'()*+,;=".contains(c);
     path.chars().find(|&c| !fits(c))

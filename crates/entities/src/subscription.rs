@@ -110,7 +110,7 @@ pub struct Subscription {
     pub access: Option<Access>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 

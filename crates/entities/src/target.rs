@@ -24,11 +24,11 @@ pub struct Target {
     pub port: u16,
     /// How many of the requests it gets, beside the weights of the others; none if it is 0.
     pub weight: u16,
-    /// Words to find it by.
+    /// Words by which it can be found.
     pub tags: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
@@ -43,7 +43,7 @@ impl Target {
         address(&self.host, self.port)
     }
 
-    /// All that is wrong with its own fields.
+    /// Everything that is wrong with its own fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         name::check_tags(&self.tags, &mut errors);

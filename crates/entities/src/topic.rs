@@ -26,17 +26,17 @@ pub struct Topic {
     /// Attributes that are kept for their readers and have no effect, as the API was given them: `DisplayName`, `Policy`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// Words to find it by, each with a value.
+    /// Words by which it can be found, each with a value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
 impl Topic {
-    /// All that is wrong with its fields.
+    /// Everything that is wrong with its fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors: Vec<_> = plain_name(&self.name, MAX_TOPIC_NAME).err().into_iter().collect();
         kept::check(&self.attributes, &LIMITS, &self.tags, &mut errors);

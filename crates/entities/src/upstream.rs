@@ -26,11 +26,11 @@ pub struct Upstream {
     /// Settings of Kong's that are kept for their readers and have no effect: of hashes and of health checks.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
-    /// Words to find it by.
+    /// Words by which it can be found.
     pub tags: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
@@ -50,7 +50,7 @@ pub enum Algorithm {
 }
 
 impl Upstream {
-    /// All that is wrong with its fields.
+    /// Everything that is wrong with its fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         field::note(&mut errors, Path::key("name"), host_name(&self.name));

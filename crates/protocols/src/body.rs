@@ -1,4 +1,4 @@
-//! Request bodies: whole, within a size and a time, and within a budget that all requests of a listener share.
+//! Reads whole request bodies, within a limit of size and time, and within a budget that all requests of a listener share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub const MAX_BODY: usize = 4 << 20;
 /// The largest request body on the public listener, in bytes: a form with an ARN and a token.
 pub const MAX_PUBLIC_BODY: usize = 16 << 10;
-/// A body that is not there after this time is refused.
+/// A body that has not arrived completely after this time is refused.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
 /// The default of [`Options::body_budget`](crate::Options::body_budget), in bytes.
 pub const BODY_BUDGET: usize = 64 << 20;
-/// What each body has beside the budget, in bytes: only large ones share it.
+/// The part of each body that does not count against the budget, in bytes: only large bodies share it.
 const FREE: usize = 16 << 10;
 /// One permit of the budget, in bytes.
 const PERMIT: usize = 1 << 10;
@@ -33,7 +33,7 @@ pub enum BodyError {
     /// It did not arrive before the deadline.
     #[error("The request's body did not arrive within {} seconds.", BODY_DEADLINE.as_secs())]
     TooSlow,
-    /// Others hold what all bodies together may hold.
+    /// Other bodies have used up the budget.
     #[error("The bodies of other requests take all the memory there is for them; try again later.")]
     NoRoom,
     /// The connection or its framing broke.
@@ -41,7 +41,7 @@ pub enum BodyError {
     BrokeOff,
 }
 
-/// What large bodies may hold together.
+/// The memory that large bodies share.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget(Arc<Semaphore>);
 
@@ -83,7 +83,7 @@ impl Budget {
         Ok(Whole { bytes: bytes.freeze(), _room: room })
     }
 
-    /// Takes of the budget what a body of this length needs beyond what it has.
+    /// Takes from the budget what a body of this length needs in addition to what it has.
     fn make_room(&self, room: &mut Option<OwnedSemaphorePermit>, length: usize) -> Result<(), BodyError> {
         let needed = length.saturating_sub(FREE).div_ceil(PERMIT);
         let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);

@@ -1,7 +1,7 @@
-//! Which service and action a request means. Both services share the listener, and clients say what they mean in different places.
+//! Finds the service and action that a request means. Both services share the listener, and clients name the action in different places.
 //!
-//! In this order: the `X-Amz-Target` header (SQS in JSON); `Action` in the query string or the form, whose service is told by `Version`,
-//! the signature's scope, the path of a queue URL or the action's own name; the signing certificate's path.
+//! In this order: the `X-Amz-Target` header (SQS in JSON); `Action` in the query string or the form, whose service follows from `Version`, the
+//! signature's scope, the path of a queue URL or the action's own name; the signing certificate's path.
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -15,29 +15,29 @@ use crate::query::Parameters;
 use crate::reply::{Reply, RequestId};
 use crate::{Shared, Surface, sns, sqs};
 
-/// The methods of the Query protocol, the links in messages among them. HEAD and OPTIONS are not: link checkers and browsers send them
-/// without anybody's wish to confirm or to unsubscribe.
+/// The methods of the Query protocol and of the links in messages. HEAD and OPTIONS are not among them: link checkers and browsers send them
+/// although nobody wants to confirm or to unsubscribe.
 const OF_QUERY: &str = "GET, POST";
 /// The method of actions in JSON.
 const OF_JSON: &str = "POST";
 /// The methods of files.
 const OF_FILES: &str = "GET, HEAD";
 
-/// Answered in the Query protocol to a request that names no action.
+/// The answer in the Query protocol to a request that names no action.
 const NO_ACTION: &str = "<UnknownOperationException/>";
 
-/// What a request means.
+/// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call<'a> {
-    /// SQS in JSON. `None`: the target is of another service.
+    /// SQS in JSON. `None`: the target belongs to another service.
     Json { operation: Option<&'a str> },
     /// SNS in the Query protocol.
     SnsQuery { action: &'a str },
     /// SQS in the Query protocol.
     SqsQuery { action: &'a str },
-    /// A file: the signing certificate, if it has its name.
+    /// A file: the signing certificate, if it has that name.
     File { name: &'a str },
-    /// Nothing that could be told.
+    /// Nothing that can be recognised.
     NoAction,
 }
 
@@ -104,16 +104,16 @@ fn sqs_context<'a>(shared: &'a Shared, parts: &'a Parts, origin: &'a str) -> sqs
     }
 }
 
-/// Whether a request comes from a client that signs, and not from a link: whoever writes a link chooses its query, but neither method nor
+/// Whether a request comes from a client that signs, and not from a link: the author of a link chooses its query, but neither the method nor the
 /// headers of the request that follows it.
 fn is_signed(parts: &Parts) -> bool {
     parts.method == Method::POST && parts.headers.contains_key(AUTHORIZATION)
 }
 
-/// What the client's tracing says of the request.
+/// The trace header of the client.
 fn trace(headers: &HeaderMap) -> Option<&str> {
     let trace = headers.get("x-amzn-trace-id")?.to_str().ok()?;
-    // The trace is not a part of the message: one that is too long is left out.
+    // The trace is not a part of the message, so one that is too long is left out.
     (1..=MAX_TRACE).contains(&trace.len()).then_some(trace)
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn refusal(head: &Parts, status: StatusCode, message: &str) -> Respon
     refuse(&head.headers, status, message.to_owned(), id).into_response(id)
 }
 
-/// Refuses a request whatever it asks for, in the form of the protocol that it speaks.
+/// Refuses a request, whatever it asks for, in the format of its protocol.
 fn refuse(headers: &HeaderMap, status: StatusCode, message: String, id: RequestId) -> Reply {
     match target(headers) {
         Some(_) => sqs::Error::refused(message).into_reply().with_status(status),
@@ -150,7 +150,7 @@ fn refuse_body(headers: &HeaderMap, error: BodyError, id: RequestId) -> Reply {
 }
 
 fn target(headers: &HeaderMap) -> Option<&str> {
-    // A target that is not text names no operation that we know.
+    // A target that is not text names no known operation.
     headers.get("x-amz-target").map(|target| target.to_str().unwrap_or_default())
 }
 
@@ -172,11 +172,11 @@ fn classify<'a>(parts: &'a Parts, target: Option<&'a str>, parameters: &'a Param
 }
 
 impl Call<'_> {
-    /// The methods that it takes, if it does not take this one.
+    /// The allowed methods, if this one is not allowed.
     ///
-    /// A page of another site can have its reader's browser get any address, with an action in its query and without an `Origin`. So what
-    /// changes or hides something is taken by GET only from whoever can set a header; the links in messages name nothing that is not told to
-    /// their reader alone. The public listener has nothing but those.
+    /// A page of another site can make a browser get any address, with an action in its query and without an `Origin`. So actions that change or
+    /// hide something are accepted by GET only from clients that can set a header. The links in messages are safe, because only their receiver
+    /// knows their tokens; the public listener has only those.
     fn refuses(&self, method: &Method, headers: &HeaderMap, surface: Surface) -> Option<&'static str> {
         let (takes, allowed) = match self {
             Self::Json { .. } => (*method == Method::POST, OF_JSON),
@@ -189,7 +189,7 @@ impl Call<'_> {
                 }
             }
             Self::File { .. } => (matches!(*method, Method::GET | Method::HEAD), OF_FILES),
-            // There is nothing here, whatever the method.
+            // There is nothing to do here with any method.
             Self::NoAction => (true, ""),
         };
         (!takes).then_some(allowed)
@@ -232,11 +232,11 @@ fn scope<'a>(headers: &'a HeaderMap, parameters: &'a Parameters<'_>) -> Option<&
         .and_then(|value| value.split_once("Credential="))
         .map(|(_, credential)| credential.split([',', ' ']).next().unwrap_or_default());
     let credential = in_header.or_else(|| parameters.get("X-Amz-Credential"))?;
-    // The key may hold slashes, so count from the end.
+    // The key may contain slashes, so count from the end.
     credential.rsplit('/').nth(1)
 }
 
-/// The scheme and host that the client reached us by.
+/// The scheme and host by which the client reached the hub.
 fn origin(shared: &Shared, parts: &Parts) -> String {
     if let Some(base) = &shared.options.queue_base_url {
         return base.clone();

@@ -6,8 +6,8 @@
 //! Adding an action: a file beside the others of its service with its input, its output and `call`, and two lines in that
 //! service's `mod.rs`.
 //!
-//! Authentication: none. Any signature is accepted and none is asked for, as emulators do it; so the hub listener binds loopback unless
-//! it is told otherwise, and what may be reached from elsewhere is [`public_router`], which serves nothing of queues.
+//! There is no authentication: any signature is accepted and none is required, as in emulators. So the hub listener binds loopback by default,
+//! and [`public_router`], for other machines, serves nothing of queues.
 
 use std::sync::Arc;
 
@@ -27,14 +27,14 @@ pub mod sns;
 pub mod sqs;
 mod xml;
 
-/// What the routers are built with.
+/// What the routers need.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The address in queue URLs, without a slash at its end; each request's own Host where it is `None`.
+    /// The address in queue URLs, without a slash at its end; with `None`, each request's own Host.
     pub queue_base_url: Option<String>,
-    /// Who changes topics, subscriptions and queues; without it, nothing is changed.
+    /// Changes topics, subscriptions and queues; without it, nothing can be changed.
     pub control: Option<Control>,
-    /// What the bodies of requests that are larger than 16 KiB may hold together, in bytes; one more is answered with 503.
+    /// The memory that bodies larger than 16 KiB may use together, in bytes; beyond it, a request gets 503.
     pub body_budget: usize,
 }
 
@@ -60,7 +60,7 @@ struct Shared {
     bodies: body::Budget,
 }
 
-/// Everything that is spoken here, for `--hub-listen`.
+/// Everything, for `--hub-listen`.
 pub fn router(hub: Hub, options: Options) -> Router {
     with_surface(hub, options, Surface::All)
 }
@@ -71,7 +71,7 @@ pub fn public_router(hub: Hub) -> Router {
 }
 
 fn with_surface(hub: Hub, options: Options, surface: Surface) -> Router {
-    // Which action is meant stands in headers, queries and forms, not in paths: `dispatch` reads them all in one place.
+    // The action is in headers, queries and forms, not in paths: `dispatch` reads them all in one place.
     Router::new().fallback(answer).with_state(Arc::new(Shared {
         bodies: body::Budget::new(options.body_budget),
         hub,
@@ -84,12 +84,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     dispatch::answer(&shared, request).await
 }
 
-/// Whether a request is one of SNS's links, which people follow from their mail: to confirm, or to unsubscribe.
+/// Whether a request is one of SNS's links, to confirm or to unsubscribe, which people may follow in a browser.
 pub fn is_link(head: &Parts) -> bool {
     dispatch::is_link(head)
 }
 
-/// An answer to a request that does not reach the router, in the form of the protocol that it speaks.
+/// The answer to a request that does not reach the router, in the format of its protocol.
 pub fn refusal(head: &Parts, status: StatusCode, message: &str) -> Response {
     dispatch::refusal(head, status, message)
 }

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-/// Pairs, sorted by name; of two with one name, the one that came first counts. Names are case-sensitive.
+/// Pairs, sorted by name. Of two with the same name, the first one counts. Names are case-sensitive.
 #[derive(Debug, Default)]
 pub struct Parameters<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl<'a> Parameters<'a> {
-    /// Those of the query string, and after them those of the form.
+    /// The parameters of the query string, followed by those of the form.
     pub fn parse(query: &'a str, form: &'a [u8]) -> Self {
         let query = url::form_urlencoded::parse(query.as_bytes());
         let mut pairs: Vec<_> = query.chain(url::form_urlencoded::parse(form)).collect();
@@ -18,7 +18,7 @@ impl<'a> Parameters<'a> {
         Self { pairs }
     }
 
-    /// A parameter's value. An empty one counts as absent: some clients write it for what is not set.
+    /// A parameter's value. An empty one counts as absent, because some clients send it for a parameter that is not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.given(name).filter(|value| !value.is_empty())
     }
@@ -29,8 +29,8 @@ impl<'a> Parameters<'a> {
         (found == name).then_some(&**value)
     }
 
-    /// The numbers N of the parameters `list.N` and `list.N.…`, in their order: clients send lists in any order, and begin at 0 or at 1. A number
-    /// has one spelling: `01` and `+1` are none, or the list would have two elements of the same number.
+    /// The numbers N of the parameters `list.N` and `list.N.…`, in their order: clients send lists in any order, and begin at 0 or at 1. `01`
+    /// and `+1` are not numbers here, because otherwise a list could have two elements with the same number.
     pub fn numbers(&self, list: &str) -> Vec<String> {
         let prefix = format!("{list}.");
         let number = |head: &str| head.parse::<u64>().ok().filter(|number| number.to_string() == head);
@@ -40,8 +40,8 @@ impl<'a> Parameters<'a> {
         numbers.into_iter().map(|number| number.to_string()).collect()
     }
 
-    /// The pairs of a map: `X.entry.1.key`, `X.entry.1.value`, or of a list of pairs: `X.member.1.Key`, in the order of their numbers. A value
-    /// that is not there is empty.
+    /// The pairs of a map: `X.entry.1.key`, `X.entry.1.value`, or of a list of pairs: `X.member.1.Key`, in the order of their numbers. A missing
+    /// value is empty.
     pub fn pairs_of(&self, list: &str, key: &str, value: &str) -> Vec<(&str, &str)> {
         let pair = |number: String| {
             let given = |field: &str| self.given(&format!("{list}.{number}.{field}"));
@@ -50,7 +50,7 @@ impl<'a> Parameters<'a> {
         self.numbers(list).into_iter().filter_map(pair).collect()
     }
 
-    /// What follows a prefix, up to the next dot; sorted, but one may come twice.
+    /// The parts of names after a prefix, up to the next dot; sorted, with repeats.
     pub fn heads(&self, prefix: &str) -> Vec<&str> {
         let under = self.pairs[self.first(prefix)..].iter().map_while(|(name, _)| name.strip_prefix(prefix));
         let mut heads: Vec<&str> = under.filter_map(|rest| rest.split('.').next()).collect();
@@ -58,7 +58,7 @@ impl<'a> Parameters<'a> {
         heads
     }
 
-    /// The place of the first pair whose name is not less than this one.
+    /// The index of the first pair whose name is not less than this one.
     fn first(&self, name: &str) -> usize {
         self.pairs.partition_point(|(key, _)| **key < *name)
     }

@@ -15,7 +15,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 pub struct RequestId(Uuid);
 
 impl RequestId {
-    /// A UUIDv4. Nobody has to be kept from guessing it.
+    /// A UUIDv4; it need not be unguessable.
     pub fn random() -> Self {
         Self(uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid())
     }

@@ -1,6 +1,6 @@
 //! Text in XML.
 
-/// `text` as the content of an element, where quotes need no escape. What XML 1.0 cannot write at all becomes U+FFFD.
+/// `text` as the content of an element, where quotes need no escape. Characters that XML 1.0 does not allow become U+FFFD.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {

@@ -11,7 +11,7 @@ const PEM: &str = "application/x-pem-file";
 /// A new key has a new name, so what is under a name never changes.
 const FOR_EVER: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=31536000, immutable");
 
-/// The certificate, or 404 if there is none of this name: none yet, perhaps.
+/// The certificate, or 404 if there is none of this name (or not yet).
 pub(crate) fn answer(hub: &Hub, name: &str, id: RequestId) -> Reply {
     match hub.certificate(name) {
         Some(pem) => {

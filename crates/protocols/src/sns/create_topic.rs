@@ -1,6 +1,6 @@
-//! `CreateTopic`: makes a topic, or gives the one that has the name, a file's too.
+//! `CreateTopic`: makes a topic, or returns the existing one of this name, even a file's.
 //!
-//! `DisplayName` and `Policy` are kept and given back; they have no effect. What would have one is refused by name.
+//! `DisplayName` and `Policy` are stored and returned, but have no effect. Attributes that would have an effect are refused by name.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use event::arn::MAX_TOPIC_NAME;
 use super::{Context, Error};
 use crate::xml;
 
-/// Attributes that are kept.
+/// Attributes that are stored.
 pub(super) const KEPT: [&str; 2] = ["DisplayName", "Policy"];
 
 pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<String, Error> {
@@ -49,7 +49,7 @@ pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<Str
     Ok(format!("<CreateTopicResult><TopicArn>{}</TopicArn></CreateTopicResult>", xml::escape(&arn)))
 }
 
-/// Whether what is asked for is there; what differs if it is not.
+/// Whether the existing topic is as requested; the error says what differs.
 fn is_as(there: &Topic, asked: &Topic) -> Result<(), &'static str> {
     let has = |there: &BTreeMap<String, String>, asked: &BTreeMap<String, String>| {
         asked.iter().all(|(key, value)| there.get(key) == Some(value))
@@ -65,7 +65,7 @@ fn attributes(context: &Context<'_>) -> Result<BTreeMap<String, String>, Error> 
     for (name, value) in context.parameters.pairs_of("Attributes.entry", "key", "value") {
         match (name, value) {
             (name, value) if KEPT.contains(&name) => drop(kept.insert(name.to_owned(), value.to_owned())),
-            // What every topic is.
+            // Values that every topic has.
             ("FifoTopic" | "ContentBasedDeduplication", "false") => {}
             (name, _) => {
                 return Err(Error::invalid(&format!("Attributes Reason: {name} is not supported here yet")));

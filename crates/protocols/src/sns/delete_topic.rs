@@ -1,4 +1,4 @@
-//! `DeleteTopic`: ends a topic with its subscriptions; what they were owed is dropped. One that does not exist is ended already.
+//! `DeleteTopic`: deletes a topic and its subscriptions; what they were owed is dropped. It is not an error if the topic does not exist.
 
 use control::{Control, Edit};
 use entities::Kind;

@@ -1,7 +1,7 @@
 //! A message as `Publish` and the entries of `PublishBatch` write it, with SNS's checks in SNS's order.
 //!
-//! There are no FIFO topics here. A `MessageGroupId` is taken, as by AWS's standard topics: it orders the deliveries of subscriptions that ask
-//! for order, and comes along with the messages of queues. A `MessageDeduplicationId` is refused.
+//! There are no FIFO topics here. A `MessageGroupId` is accepted, as by AWS's standard topics: it is the key for subscriptions that ask for
+//! order, and messages in queues have it. A `MessageDeduplicationId` is refused.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ const BAD_GROUP: &str = "MessageGroupId Reason: MessageGroupId can only include 
 const NOT_FIFO: &str = "MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid for this \
                         topic type";
 
-/// A message that SNS would take.
+/// A message that SNS would accept.
 pub(super) struct Read {
     pub draft: Draft,
-    /// How large SNS counts it, in bytes.
+    /// Its size as SNS counts it, in bytes.
     pub bytes: usize,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn read(context: &Context<'_>, place: Place, prefix: &str, path: &str
         return Err(Error::invalid("Empty message"));
     }
     if let Some(phone) = context.get("PhoneNumber").filter(|_| place == Place::Alone) {
-        // Telephones cannot be reached from here.
+        // There is no way to send to telephones.
         return Err(Error::invalid(&format!("PhoneNumber Reason: {phone} is not valid to publish to")));
     }
     refuse_unwritable("Message", text)?;
@@ -77,7 +77,7 @@ pub(super) fn read(context: &Context<'_>, place: Place, prefix: &str, path: &str
     Ok(Read { draft: Draft { text, details }, bytes })
 }
 
-/// What no XML can carry would not be read by receivers that speak the Query protocol as it was sent.
+/// Refuses characters that XML cannot contain: receivers with the Query protocol would not get them as they were sent.
 fn refuse_unwritable(what: &str, text: &str) -> Result<(), Error> {
     match message::unwritable(text) {
         None => Ok(()),

@@ -30,12 +30,12 @@ impl Error {
         Self::new("InvalidParameter", StatusCode::BAD_REQUEST, format!("Invalid parameter: {what}"))
     }
 
-    /// Of a message attribute.
+    /// An error about a message attribute.
     pub(super) fn parameter_value(text: impl Into<String>) -> Self {
         Self::new("ParameterValueInvalid", StatusCode::BAD_REQUEST, text)
     }
 
-    /// Of a batch as a whole.
+    /// An error about a batch as a whole.
     pub(super) fn of_batch(code: &'static str, text: impl Into<String>) -> Self {
         Self::new(code, StatusCode::BAD_REQUEST, text)
     }
@@ -59,7 +59,7 @@ impl Error {
         Self::new("InvalidParameter", StatusCode::BAD_REQUEST, "Invalid token")
     }
 
-    /// Members that must be there are not; at least one.
+    /// Required members are missing; at least one.
     pub(super) fn missing(members: &[&str]) -> Self {
         let null = |member: &&str| {
             format!("Value null at '{member}' failed to satisfy constraint: Member must not be null")
@@ -70,7 +70,7 @@ impl Error {
         Self::new("ValidationError", StatusCode::BAD_REQUEST, text)
     }
 
-    /// Of a request that is refused before its action is looked at.
+    /// For a request that is refused before its action is read.
     pub(crate) fn refused(status: StatusCode, message: String) -> Self {
         let code = match status {
             StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
@@ -92,7 +92,7 @@ impl Error {
         Self::new("NotFound", StatusCode::NOT_FOUND, format!("{what} does not exist"))
     }
 
-    /// What a file declares is changed in that file.
+    /// For something that a file declares: it must be changed in that file.
     pub(super) fn of_file(what: &str) -> Self {
         let text = format!("{what} is declared in a configuration file of the gateway, and changes there");
         Self::new("AuthorizationError", StatusCode::FORBIDDEN, text)
@@ -156,7 +156,7 @@ impl From<NotApplied> for Error {
 }
 
 impl From<HubError> for Error {
-    /// The public text says nothing of our insides; the log has them.
+    /// The public text has no internal details; the log lines have them.
     fn from(error: HubError) -> Self {
         let cause = describe(&error);
         if error.is_transient() {

@@ -1,4 +1,4 @@
-//! `GetSubscriptionAttributes`. `EffectiveDeliveryPolicy` is left out: deliveries are tried again by the gateway's own policy.
+//! `GetSubscriptionAttributes`. `EffectiveDeliveryPolicy` is left out: deliveries follow the gateway's own policy.
 
 use control::Control;
 use storage::entities::SubscriptionState;

@@ -1,4 +1,4 @@
-//! `GetTopicAttributes`. `EffectiveDeliveryPolicy` is left out: deliveries are tried again by the gateway's own policy, which SNS's form cannot say.
+//! `GetTopicAttributes`. `EffectiveDeliveryPolicy` is left out: deliveries follow the gateway's own policy, which SNS's format cannot express.
 
 use control::Control;
 use serde_json::json;
@@ -41,7 +41,7 @@ pub(super) fn entries(attributes: &[(&str, String)]) -> String {
     format!("<Attributes>{}</Attributes>", attributes.iter().map(entry).collect::<String>())
 }
 
-/// What SNS gives a topic that nobody gave a policy.
+/// The policy that SNS shows for a topic without one.
 fn default_policy(arn: &str, account: &str) -> String {
     let actions = [
         "GetTopicAttributes",

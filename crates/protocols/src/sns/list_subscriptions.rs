@@ -1,4 +1,4 @@
-//! `ListSubscriptions` and `ListSubscriptionsByTopic`: those of files too. One that has not confirmed shows no ARN.
+//! `ListSubscriptions` and `ListSubscriptionsByTopic`: including those of files. A subscription that is not confirmed shows no ARN.
 
 use control::Control;
 use hub::subscription::Listed;

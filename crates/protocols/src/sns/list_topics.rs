@@ -1,4 +1,4 @@
-//! `ListTopics`: all topics, those of files too.
+//! `ListTopics`: all topics, including those of files.
 
 use control::Control;
 

@@ -1,5 +1,5 @@
-//! Lists in pages of 100, as SNS gives them. The token is the key of a page's last entry: the next page goes on after it, so an entry that is
-//! made or ended meanwhile neither repeats another one nor hides it.
+//! Lists in pages of 100, as in SNS. The token is the key of a page's last entry, and the next page goes on after it. So an entry that is made
+//! or deleted meanwhile neither repeats nor hides another one.
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -1,5 +1,5 @@
-//! `Publish`: a message to a topic of ours, by `TopicArn` or `TargetArn`. It is durable, and in every subscribed queue, when it is answered;
-//! its `MessageId` is the event's id.
+//! `Publish`: a message to a topic of this node, by `TopicArn` or `TargetArn`. When the call is answered, the message is durable and in every
+//! subscribed queue; its `MessageId` is the event's id.
 
 use hub::publish::Topic;
 
@@ -13,13 +13,13 @@ pub(super) async fn call(context: &Context<'_>) -> Result<String, Error> {
     Ok(format!("<PublishResult><MessageId>{id}</MessageId></PublishResult>"))
 }
 
-/// The topic of ours with an ARN.
+/// The topic of this node with an ARN.
 pub(super) fn topic(context: &Context<'_>, parameter: &str) -> Result<Topic, Error> {
     let name = arn::topic_in(context, parameter)?;
     context.hub.topic(&name).ok_or_else(|| Error::not_found("Topic"))
 }
 
-/// The topic that is meant. Apps cannot be reached from here.
+/// The topic of the request. There is no way to send to apps.
 fn target(context: &Context<'_>) -> Result<Topic, Error> {
     match (context.get("TopicArn"), context.get("TargetArn")) {
         (None, Some(arn)) if arn.contains(":endpoint/") => {

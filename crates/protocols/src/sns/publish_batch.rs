@@ -1,5 +1,5 @@
-//! `PublishBatch`: up to ten messages to one topic, each with a result of its own. What is wrong with one message refuses them all, as in SNS;
-//! only the store can fail for some of them, and these may be sent again.
+//! `PublishBatch`: up to ten messages to one topic, each with its own result. As in SNS, one wrong message refuses the whole batch; only the
+//! store can fail for some messages, which may be sent again.
 
 use std::fmt::Write;
 
@@ -34,7 +34,7 @@ pub(super) async fn call(context: &Context<'_>) -> Result<String, Error> {
     let published = context.hub.publish(topic, drafts).await.into_iter();
     let results = published.map(|one| one.map_err(Error::from)?.ok_or_else(|| Error::not_found("Topic")));
     let results: Vec<Result<EventId, Error>> = results.collect();
-    // SDKs try a call again that failed as a whole, and no entry of one that succeeded.
+    // SDKs repeat a call that failed as a whole, but never single entries.
     if results.iter().all(Result::is_err)
         && let Some(Err(error)) = results.first()
     {
@@ -68,7 +68,7 @@ fn list(name: &str, members: &str) -> String {
     if members.is_empty() { format!("<{name}/>") } else { format!("<{name}>{members}</{name}>") }
 }
 
-/// The ids of the entries, which have only characters that XML takes as they are.
+/// The ids of the entries; they have only characters that need no escaping in XML.
 fn ids<'p>(parameters: &'p Parameters<'_>, entries: &[String]) -> Result<Vec<&'p str>, Error> {
     if entries.is_empty() {
         return Err(Error::of_batch("EmptyBatchRequest", "The batch request doesn't contain any entries."));

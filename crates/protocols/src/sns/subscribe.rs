@@ -1,8 +1,8 @@
-//! `Subscribe`: makes a subscription, or gives the one that is there, a file's too. One that its receiver has ended is declared anew, with an
-//! ARN of its own, and what is still owed to it; one that is pending is asked to confirm at once.
+//! `Subscribe`: makes a subscription, or returns the existing one, even a file's. One that its receiver has ended is declared again, with a new
+//! ARN and with everything that it is still owed. For a pending one, the endpoint is asked to confirm at once.
 //!
-//! An endpoint of protocol http or https has to confirm; SNS's message that asks for it goes out at once. Of the attributes there is
-//! `RawMessageDelivery`; the others are refused by name, because they would have an effect.
+//! An endpoint of protocol http or https has to confirm; SNS's message that asks for it goes out at once. Of the attributes only
+//! `RawMessageDelivery` is supported; the others would have an effect, so they are refused by name.
 
 use control::{Control, Edit};
 use entities::subscription::{self, MAX_IN_FLIGHT, TIMEOUT};
@@ -13,7 +13,7 @@ use storage::entities::SubscriptionState;
 use super::{Context, Error, arn};
 use crate::xml;
 
-/// Protocols of SNS's that are not there yet.
+/// SNS's protocols that are not supported yet.
 const NOT_YET: [&str; 6] = ["email", "email-json", "sms", "lambda", "application", "firehose"];
 
 pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<String, Error> {
@@ -63,7 +63,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Whether it is this one, however its endpoint is spelt.
+    /// Whether it is this subscription, whatever the spelling of its endpoint.
     fn is(&self, one: &Subscription) -> bool {
         let spelling = |endpoint| subscription::spelling(self.protocol, endpoint);
         (&self.topic, self.protocol) == (&one.topic, one.protocol)
@@ -150,7 +150,7 @@ fn raw_message_delivery(context: &Context<'_>) -> Result<Option<bool>, Error> {
     Ok(raw)
 }
 
-/// Attributes of SNS's that have no effect here yet, and are therefore refused.
+/// SNS's attributes that have no effect here yet and are therefore refused.
 pub(super) const KNOWN: [&str; 6] = [
     "DeliveryPolicy",
     "FilterPolicy",

@@ -1,7 +1,7 @@
-//! `Unsubscribe`: who knows a subscription's ARN may end it, as with SNS's own links. One that does not exist is ended already.
+//! `Unsubscribe`: anyone who knows a subscription's ARN may end it, as with SNS's own links. It is not an error if it does not exist.
 //!
-//! A signed call ends a subscription that an API made: it is gone, with what it is owed. One that a file declares is ended in the file. A
-//! link in a message only stops a subscription, whoever made it: its endpoint hears how to undo that.
+//! A signed call ends a subscription that an API made: it is deleted, and what it is owed is dropped. One that a file declares must be removed
+//! from the file. A link in a message only stops a subscription, whoever made it; its endpoint gets a message how to undo that.
 
 use control::{Control, Edit, NotApplied, Refusal};
 use entities::{Kind, Subscription};
@@ -18,7 +18,7 @@ pub(super) async fn call(context: &Context<'_>) -> Result<String, Error> {
     Ok(String::new())
 }
 
-/// The word of an owner.
+/// Ends a subscription for good, as its owner.
 async fn end(context: &Context<'_>, control: &Control, arn: SubscriptionArn) -> Result<(), Error> {
     let names = context.hub.names();
     let made_by_api = |one: &Subscription| one.id == arn.uuid && names.topic_arn(&one.topic) == arn.topic;
@@ -28,7 +28,7 @@ async fn end(context: &Context<'_>, control: &Control, arn: SubscriptionArn) -> 
     }
     let edit = Edit { end: vec![(Kind::Subscription, arn.uuid)], ..Edit::default() };
     match control.change(move |changes| changes.apply(edit).map(drop)).await {
-        // Somebody else was faster.
+        // Another call has ended it in the meantime.
         Err(NotApplied::Refused(refusals)) if matches!(*refusals, [Refusal::Unknown { .. }]) => Ok(()),
         ended => Ok(ended?),
     }

@@ -1,4 +1,4 @@
-//! `ChangeMessageVisibility`: hides a message for another while, or shows it at once.
+//! `ChangeMessageVisibility`: changes how long a message stays hidden; 0 makes it visible at once.
 
 use hub::queue::ChangeVisibility;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! `DeleteMessage`: a handle of an earlier receive, or of a message that is gone, is fine.
+//! `DeleteMessage`: it is not an error if the handle is from an earlier receive, or if the message is gone.
 
 use serde::Deserialize;
 

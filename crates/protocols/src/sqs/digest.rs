@@ -1,4 +1,4 @@
-//! The MD5 digests that SQS clients verify messages by: they refuse a message whose digest is wrong or missing.
+//! The MD5 digests by which SQS clients verify messages: they refuse a message whose digest is wrong or missing.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,7 +21,7 @@ pub fn of_attributes<'a>(
         add(digest, name.as_bytes());
         add(digest, data_type.as_bytes());
         digest.update([if binary { 2 } else { 1 }]);
-        // What is not base64 is digested as it is: the client's digest differs then, and it says so.
+        // A value that is not base64 is digested as it is: the client's digest differs then, and the client reports that.
         match binary.then(|| STANDARD.decode(value)) {
             Some(Ok(bytes)) => add(digest, &bytes),
             _ => add(digest, value.as_bytes()),

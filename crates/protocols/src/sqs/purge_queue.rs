@@ -1,4 +1,4 @@
-//! `PurgeQueue`: drops all messages of a queue, those that are hidden too. As often as wanted, without SQS's wait of a minute.
+//! `PurgeQueue`: drops all messages of a queue, including hidden ones. It may be called at any time, without SQS's wait of a minute.
 
 use serde::Deserialize;
 

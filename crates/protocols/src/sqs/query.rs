@@ -1,8 +1,8 @@
 //! SQS in the Query protocol, which older SDKs speak: a form in, XML out.
 //!
-//! No action knows of it. A form becomes the JSON object that the same action takes in AWS JSON, and the action's JSON becomes XML; the
-//! tables below say how lists and maps are spelt, for every action of SQS alike. A list or map of one may come without a number, as from
-//! clients that are older still (`AttributeName=All`).
+//! The actions do not know about it. A form is turned into the JSON object that the same action has in AWS JSON, and the action's JSON is turned
+//! into XML. The tables below say how lists and maps are written, for all actions of SQS. A list or map with one entry may come without a
+//! number, as from even older clients (`AttributeName=All`).
 
 use serde_json::{Map, Number, Value};
 
@@ -107,7 +107,7 @@ pub(crate) fn refuse(action: &str, error: Error, id: RequestId) -> Reply {
     Reply::new(error.status(), CONTENT_TYPE, body)
 }
 
-/// What a form says, as the JSON object that it would be.
+/// A form as a JSON object.
 pub(super) fn read(parameters: &Parameters<'_>) -> Value {
     Value::Object(object(parameters, "", Level::Request))
 }
@@ -119,7 +119,7 @@ enum Level {
     Entry,
 }
 
-/// The parameters with a prefix, as the JSON object that they would be.
+/// The parameters with a prefix, as a JSON object.
 fn object(parameters: &Parameters<'_>, prefix: &str, level: Level) -> Map<String, Value> {
     let heads = parameters.heads(prefix).into_iter();
     let members = heads.filter_map(|head| {
@@ -153,7 +153,7 @@ fn member<'h>(
     Some((head, scalar(head, parameters.given(name)?)))
 }
 
-/// A number that is none stays a text, and the action says what it thinks of it.
+/// If it is not a number, it stays a text, and the action reports the error.
 fn scalar(name: &str, text: &str) -> Value {
     match text.parse::<i64>() {
         Ok(number) if NUMBERS.contains(&name) => Number::from(number).into(),
@@ -228,7 +228,7 @@ fn write_element(to: &mut String, action: &str, name: &str, value: &Value) {
     to.extend(["</", name, ">"]);
 }
 
-/// The element that each value of a list stands in.
+/// The element for each value of a list.
 fn element_of(action: &str, list: &str) -> String {
     match list {
         "Successful" => format!("{action}ResultEntry"),

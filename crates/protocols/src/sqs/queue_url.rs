@@ -1,4 +1,4 @@
-//! Queue URLs, as clients hold them: only the last two segments count, whatever host, scheme or path comes before.
+//! Queue URLs as clients send them: only the last two segments count, whatever scheme, host or path precedes them.
 
 /// What a queue URL names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

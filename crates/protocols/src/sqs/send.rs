@@ -19,7 +19,7 @@ const MAX_ATTRIBUTES: usize = 10;
 /// The one system attribute that a sender may set.
 const TRACE: &str = "AWSTraceHeader";
 
-/// What a single call and an entry of a batch have in common.
+/// The members that a single call and an entry of a batch have in common.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Input {
@@ -40,7 +40,7 @@ struct Value {
     binary_value: Option<String>,
 }
 
-/// What the sender of a message is answered.
+/// The answer to the sender of a message.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Output {
@@ -71,7 +71,7 @@ impl Digests {
     }
 }
 
-/// Whether the message is one of a batch: a message that is too long is refused in other words there.
+/// Whether the message is one of a batch, which has another text for a message that is too long.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Alone,
@@ -79,7 +79,7 @@ pub(super) enum Place {
 }
 
 impl Input {
-    /// The message, if SQS would take it. `trace` is what the request's header says of it.
+    /// The message, if SQS would accept it. `trace` is the request's trace header.
     pub(super) fn read(&self, place: Place, trace: Option<&str>) -> Result<(Outgoing, Digests), Error> {
         let body = self.message_body.as_deref().unwrap_or_default();
         if body.is_empty() {
@@ -118,7 +118,7 @@ impl Input {
         let of = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let attributes = self.message_attributes.iter().flatten();
         let of_attribute = |(name, value): (&String, &Value)| {
-            // A byte of base64 stands for three quarters of one.
+            // Four bytes of base64 are three bytes of data.
             name.len() + of(&value.data_type) + of(&value.string_value) + of(&value.binary_value) / 4 * 3
         };
         of(&self.message_body) + attributes.map(of_attribute).sum::<usize>()
@@ -195,7 +195,7 @@ fn read_system_attributes(given: Option<&BTreeMap<String, Value>>) -> Result<Mes
     read.collect()
 }
 
-/// The words for a body, and for the value of an attribute.
+/// The text for a body, and for the value of an attribute.
 const INVALID_CHARACTERS: &str = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF \
                                              | #xE000 to #xFFFD | #x10000 to #x10FFFF.";
 
@@ -243,7 +243,7 @@ fn refused_value(name: &str, data_type: &str, error: ValueError) -> Error {
     Error::new(Kind::InvalidParameterValue, text)
 }
 
-/// The field in which the value of a type stands.
+/// The field that has the value of a type.
 fn field(data_type: &str) -> &'static str {
     if Type::of(data_type) == Some(Type::Binary) { "Binary" } else { "String" }
 }

@@ -1,4 +1,4 @@
-//! `SendMessage`: a message straight into a queue. It is durable when it is answered.
+//! `SendMessage`: a message straight into a queue. It is durable when the call is answered.
 
 use serde::Deserialize;
 

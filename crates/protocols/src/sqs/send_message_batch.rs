@@ -1,4 +1,4 @@
-//! `SendMessageBatch`: up to ten messages into a queue, in one commit. What is wrong with one message refuses that one alone.
+//! `SendMessageBatch`: up to ten messages into a queue, in one commit. If one message is wrong, only that one is refused.
 
 use event::message::MAX_SENT;
 use serde::{Deserialize, Serialize};
