@@ -68,16 +68,19 @@ impl Blocked {
         format!("its {} is {}", self.subject(), self.rule)
     }
 
-    /// The options that open it, as they are written; those of an address or of a name.
-    pub fn option(self) -> &'static str {
-        match (self.subject, self.rule.opens_with_private()) {
-            (_, false) => "--allow-endpoints CIDR, where the address is in CIDR",
-            (Subject::Address, true) => {
-                "--allow-endpoints CIDR, where the address is in CIDR, or --allow-private-endpoints"
+    /// What to do, in a sentence: the options that open an address or a name, as they are written, if any does.
+    pub fn advice(self) -> &'static str {
+        match (self.subject, self.rule) {
+            (_, Rule::Metadata) => {
+                "give the address of a receiver of your own: credentials of this machine are read there, and no option opens it"
             }
-            (Subject::Name, true) => {
-                "--allow-endpoints NAME, where NAME is its host, or --allow-private-endpoints"
+            (Subject::Address, rule) if rule.opens_with_private() => {
+                "start with --allow-endpoints CIDR, where the address is in CIDR, or --allow-private-endpoints"
             }
+            (Subject::Name, rule) if rule.opens_with_private() => {
+                "start with --allow-endpoints NAME, where NAME is its host, or --allow-private-endpoints"
+            }
+            _ => "start with --allow-endpoints CIDR, where the address is in CIDR",
         }
     }
 

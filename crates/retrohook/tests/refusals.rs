@@ -243,6 +243,8 @@ fn make_version_3(dir: &Path) {
         "DROP TABLE clock; PRAGMA user_version = 3;
          ALTER TABLE events DROP COLUMN stamp;
          ALTER TABLE messages DROP COLUMN stamp;
+         ALTER TABLE messages DROP COLUMN given_up_by;
+         ALTER TABLE messages DROP COLUMN given_up_after;
          ALTER TABLE deliveries DROP COLUMN died_at;
          DROP INDEX subscriptions_name;
          ALTER TABLE subscriptions DROP COLUMN name;

@@ -50,8 +50,8 @@ pub fn why_closed(subscription: &Subscription, allow: &Allow) -> Option<String> 
     let endpoint = dialled(subscription)?;
     let blocked = guard::vet_host(&endpoint.host, allow).err()?;
     let shown = delivery::endpoint::shown(&subscription.endpoint);
-    let (what, option) = (blocked.what(), blocked.option());
-    Some(format!("nothing is delivered to {shown}: {what}\n  hint: start with {option}"))
+    let (what, advice) = (blocked.what(), blocked.advice());
+    Some(format!("nothing is delivered to {shown}: {what}\n  hint: {advice}"))
 }
 
 /// What deliveries connect to, as far as it is known before they do: the endpoint, or that of a topic elsewhere which has one of its own.
@@ -220,6 +220,16 @@ mod tests {
         );
         assert_eq!(closed(link_local, &["169.254.0.0/16"]), [""; 0]);
         assert_eq!(closed("protocol: sqs, endpoint: q", &[]), [""; 0]);
+        for metadata in
+            ["169.254.169.254", "[::ffff:169.254.169.254]", "2852039166", "metadata.google.internal"]
+        {
+            let said =
+                closed(&format!("protocol: http, endpoint: \"http://{metadata}/x\""), &["169.254.0.0/16"]);
+            assert!(
+                said[0].contains("a cloud metadata service\n") && said[0].contains("no option opens it"),
+                "{said:?}"
+            );
+        }
     }
 
     #[test]
