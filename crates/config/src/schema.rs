@@ -30,7 +30,11 @@ pub(crate) fn validate(schema: &Value, node: &Node, spot: &Spot, problems: &mut 
     let fits = Fits::new(schema);
     let mut walker = Walker { root: schema, fits: Some(&fits), misfits: Vec::new() };
     walker.value(schema, node, spot);
-    debug_assert_eq!(walker.misfits.len(), misfits(schema, node).len(), "with and without what is let pass");
+    debug_assert_eq!(
+        walker.misfits.len(),
+        misfits(schema, node).len(),
+        "a value fits in one way of checking and not in the other"
+    );
     let report = |Misfit { spot, place, message, hint }| {
         match place {
             Some(place) => problems.add_at(&spot, place, message, hint),

@@ -1,4 +1,4 @@
-//! Whether a value fits, without the words for what does not: a schema that is read once, and walked without a place or an allocation.
+//! Whether a value fits, without the words for what does not: a schema that is read once, and walked without a path or an allocation.
 //!
 //! Nearly all of a configuration fits. What does not is walked again by the [`Walker`](super::Walker), which has the words; the two judge alike.
 
@@ -13,11 +13,11 @@ use crate::tree::{Entry, Kind, Node};
 /// A schema and all that it is made of.
 pub(super) struct Fits<'s> {
     shapes: Vec<Shape<'s>>,
-    /// The place of each part among the shapes.
-    places: HashMap<*const Value, usize>,
+    /// The index of each part among the shapes. A part is known by its address in the schema, which is borrowed for as long.
+    indices: HashMap<*const Value, usize>,
 }
 
-/// One part of a schema; others are named by their places.
+/// One part of a schema; it refers to others by their indices.
 #[derive(Default)]
 struct Shape<'s> {
     /// What it refers to, which has to fit, too.
@@ -60,22 +60,22 @@ enum Others {
 impl<'s> Fits<'s> {
     /// Reads a schema.
     pub(super) fn new(root: &'s Value) -> Self {
-        let mut fits = Self { shapes: Vec::new(), places: HashMap::new() };
-        fits.place(root, root);
+        let mut fits = Self { shapes: Vec::new(), indices: HashMap::new() };
+        fits.add(root, root);
         fits
     }
 
-    fn place(&mut self, root: &'s Value, schema: &'s Value) -> usize {
+    fn add(&mut self, root: &'s Value, schema: &'s Value) -> usize {
         let key = std::ptr::from_ref(schema);
-        if let Some(place) = self.places.get(&key) {
-            return *place;
+        if let Some(index) = self.indices.get(&key) {
+            return *index;
         }
-        let place = self.shapes.len();
+        let index = self.shapes.len();
         // Before what it is made of, which may refer to it.
-        self.places.insert(key, place);
+        self.indices.insert(key, index);
         self.shapes.push(Shape::default());
-        self.shapes[place] = self.read(root, schema);
-        place
+        self.shapes[index] = self.read(root, schema);
+        index
     }
 
     fn read(&mut self, root: &'s Value, schema: &'s Value) -> Shape<'s> {
@@ -87,7 +87,7 @@ impl<'s> Fits<'s> {
                 Some(values) => Choice::Values(values.concat()),
                 None => {
                     let inner = variants.iter().map(|variant| target_of(root, variant).unwrap_or(variant));
-                    Choice::Variants(inner.map(|variant| self.place(root, variant)).collect())
+                    Choice::Variants(inner.map(|variant| self.add(root, variant)).collect())
                 }
             }
         });
@@ -96,19 +96,19 @@ impl<'s> Fits<'s> {
         let is_not_yet = schema.get("x-not-yet").is_some_and(Value::is_string);
         let neutral = schema.get("enum").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         Shape {
-            target: target.map(|target| self.place(root, target)),
+            target: target.map(|target| self.add(root, target)),
             not_yet: is_not_yet.then_some(neutral),
             choice,
             types: types_of(schema),
             allowed: allowed_values(schema),
-            properties: properties.map(|(key, one)| (key.as_str(), self.place(root, one))).collect(),
+            properties: properties.map(|(key, one)| (key.as_str(), self.add(root, one))).collect(),
             others: match schema.get("additionalProperties") {
                 None => Others::Free,
                 Some(Value::Bool(false)) => Others::Refused,
-                Some(other) => Others::Shaped(self.place(root, other)),
+                Some(other) => Others::Shaped(self.add(root, other)),
             },
             required: strings(schema.get("required")).collect(),
-            items: schema.get("items").map(|each| self.place(root, each)),
+            items: schema.get("items").map(|each| self.add(root, each)),
             count: ["minItems", "maxItems"].map(|key| bound(schema, key)),
             length: ["minLength", "maxLength"].map(|key| bound(schema, key)),
             pattern: schema.get("pattern").and_then(Value::as_str).map(|pattern| Regex::new(pattern).ok()),
@@ -119,11 +119,11 @@ impl<'s> Fits<'s> {
 
     /// Whether a value fits a part of the schema; `false` for a part of another one.
     pub(super) fn are_met(&self, schema: &Value, node: &Node) -> bool {
-        self.places.get(&std::ptr::from_ref(schema)).is_some_and(|place| self.fits(*place, node))
+        self.indices.get(&std::ptr::from_ref(schema)).is_some_and(|index| self.fits(*index, node))
     }
 
-    fn fits(&self, place: usize, node: &Node) -> bool {
-        let shape = &self.shapes[place];
+    fn fits(&self, index: usize, node: &Node) -> bool {
+        let shape = &self.shapes[index];
         if shape.target.is_some_and(|target| !self.fits(target, node)) {
             return false;
         }
@@ -140,7 +140,7 @@ impl<'s> Fits<'s> {
             None => {}
         }
         let is_allowed = |allowed: &Vec<&Value>| allowed.iter().any(|value| is(node, value));
-        self.has_type(place, node)
+        self.has_type(index, node)
             && shape.allowed.as_ref().is_none_or(is_allowed)
             && match &node.kind {
                 Kind::Map(entries) => self.map(shape, entries, node),
@@ -156,8 +156,8 @@ impl<'s> Fits<'s> {
             }
     }
 
-    fn has_type(&self, place: usize, node: &Node) -> bool {
-        let types = &self.shapes[place].types;
+    fn has_type(&self, index: usize, node: &Node) -> bool {
+        let types = &self.shapes[index].types;
         types.is_empty() || types.iter().any(|name| is_of_type(node, name))
     }
 
