@@ -9,6 +9,9 @@ use crate::Places;
 use crate::process::{cargo, on_path};
 use crate::tools::peers;
 
+/// What packages are built with.
+const PROFILE: &str = "dist";
+
 /// Sets everything up and measures. Options other than where things are go to the crate `bench`.
 pub fn run(places: &Places, options: &[&str]) -> Result<(), String> {
     on_path("setpriv").ok_or("`setpriv` is missing: install util-linux")?;
@@ -16,12 +19,15 @@ pub fn run(places: &Places, options: &[&str]) -> Result<(), String> {
     let peers = if options.contains(&"--against") { None } else { Some(peers::set_up(places)?) };
     let build = |package: &str| {
         let mut build = cargo();
-        build.current_dir(&places.root).args(["build", "--release", "-p", package]);
+        build.current_dir(&places.root).args(["build", "--profile", PROFILE, "-p", package]);
+        if package == "retrohook" {
+            build.arg("--features=aws");
+        }
         well(&mut build, &format!("{package} does not build"))
     };
-    let release = places.target.join("release");
+    let built = places.target.join(PROFILE);
     let bench = || {
-        let mut bench = Command::new(release.join("bench"));
+        let mut bench = Command::new(built.join("bench"));
         bench.current_dir(&places.root);
         bench
     };
@@ -32,7 +38,7 @@ pub fn run(places: &Places, options: &[&str]) -> Result<(), String> {
     let place = |bench: &mut Command, name: &str, path: &Path| {
         bench.arg(name).arg(path);
     };
-    place(&mut bench, "--retrohook", &release.join("retrohook"));
+    place(&mut bench, "--retrohook", &built.join("retrohook"));
     if let Some(folder) = &peers {
         place(&mut bench, "--peers", folder);
     }

@@ -17,8 +17,8 @@ pub use steps::Only;
 use steps::Step;
 use summary::{Counts, Row, Verdict};
 
-/// The binary that tests start has the points at which the crash storm kills it. Everywhere, so that nothing is built twice.
-pub const FEATURES: &str = "--features=retrohook/failpoints";
+/// The binary that tests start has the points at which the crash storm kills it, and AWS's SDKs. Everywhere, so that nothing is built twice.
+pub const FEATURES: &str = "--features=retrohook/failpoints,retrohook/aws";
 
 /// Tests that start the binary wait more than they compute.
 const THREADS_A_CORE: usize = 3;
@@ -88,10 +88,17 @@ impl Run<'_> {
         }
     }
 
-    /// First the binary as it is shipped, then all tests. The second build unites the features of all crates and of their
-    /// dev-dependencies: alone it would hide a feature that the binary forgot to ask for.
+    /// First the binary alone, without and with AWS's SDKs, as far as the compiler has something to say; then all tests. The build of the tests
+    /// unites the features of all crates and of their dev-dependencies: alone it would hide a feature that the binary forgot to ask for.
     fn build(&mut self) -> Verdict {
-        let binary = self.check(&["build", "-p", "retrohook"], "the binary does not build");
+        let shipped = |features: &[&str]| {
+            let words = [&["clippy", "-p", "retrohook"], features, &["--", "-D", "warnings"]].concat();
+            self.check(&words, "the binary does not build")
+        };
+        let binary = match shipped(&[]) {
+            Verdict::Well => shipped(&["--features=aws"]),
+            failed => failed,
+        };
         let verdict = match binary {
             Verdict::Well => {
                 self.check(&["test", "--workspace", FEATURES, "--no-run"], "the tests do not build")

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::cli::CheckArgs;
 use crate::clock::WallClock;
-use crate::node::{reach, settings};
+use crate::node::{reach, remote, settings};
 use crate::report;
 
 /// The hint for routes that pass each check but cannot be compiled together.
@@ -61,6 +61,10 @@ fn files(paths: &[&PathBuf], args: &CheckArgs) -> bool {
                     report::failure("cannot check", &error);
                     return false;
                 }
+            }
+            if let (Some(why), [first, ..]) = (sinks::sns::ABSENT, &remote::all(&config.set)[..]) {
+                report::problem(&format!("nothing can be published to {first}: {why}"));
+                return false;
             }
             if let Err(error) = compile(&config) {
                 report::failure("the configuration cannot be compiled", &error);

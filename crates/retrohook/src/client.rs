@@ -20,17 +20,37 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Sends one request to a URL, on a connection of its own.
+/// A header's name and value.
+pub type Header<'a> = (&'a str, &'a str);
+
+/// What a body is if nothing else is said.
+const JSON: Header<'_> = ("content-type", "application/json");
+
+/// Sends one request with a JSON body to a URL, on a connection of its own.
 ///
 /// # Errors
 /// If no complete answer comes in time.
 pub async fn send(method: &str, url: &str, body: &str, patience: Duration) -> Result<Answer, Error> {
+    send_with(method, url, &[JSON], body, patience).await
+}
+
+/// The same, with headers: `host` and `content-length` are added.
+///
+/// # Errors
+/// If no complete answer comes in time.
+pub async fn send_with(
+    method: &str,
+    url: &str,
+    headers: &[Header<'_>],
+    body: &str,
+    patience: Duration,
+) -> Result<Answer, Error> {
     let exchange = async {
         let url: http::Uri = url.parse()?;
         let authority = url.authority().ok_or("the URL has no host")?.as_str().to_owned();
         let target = url.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let stream = TcpStream::connect(&authority).await?;
-        exchange(stream, method, &authority, &target, body).await
+        exchange(stream, &authority, (method, &target), headers, body).await
     };
     tokio::time::timeout(patience, exchange).await?
 }
@@ -43,10 +63,12 @@ pub async fn ask(node: &Listen, method: &str, target: &str, patience: Duration) 
     let exchange = async {
         match node {
             Listen::On(address) => {
-                exchange(TcpStream::connect(address).await?, method, &address.to_string(), target, "").await
+                let stream = TcpStream::connect(address).await?;
+                exchange(stream, &address.to_string(), (method, target), &[JSON], "").await
             }
             Listen::Unix(path) => {
-                exchange(UnixStream::connect(path).await?, method, "localhost", target, "").await
+                let stream = UnixStream::connect(path).await?;
+                exchange(stream, "localhost", (method, target), &[JSON], "").await
             }
             Listen::Off => Err("`off` is not an address".into()),
         }
@@ -56,19 +78,16 @@ pub async fn ask(node: &Listen, method: &str, target: &str, patience: Duration) 
 
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    method: &str,
     host: &str,
-    target: &str,
+    (method, target): (&str, &str),
+    headers: &[Header<'_>],
     body: &str,
 ) -> Result<Answer, Error> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(target)
-        .header("host", host)
-        .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body.to_owned())))?;
+    let request = Request::builder().method(method).uri(target).header("host", host);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = request.body(Full::new(Bytes::from(body.to_owned())))?;
     let answer = sender.send_request(request).await?;
     let status = answer.status().as_u16();
     let body = answer.into_body().collect().await?.to_bytes();

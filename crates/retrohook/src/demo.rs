@@ -2,7 +2,7 @@
 //!
 //! A forum caches user profiles that live in a service without events. The gateway in front of that service is the real binary in a
 //! process of its own (so that it can be killed), its store is a real database on disk, the webhook and the queue worker are real HTTP
-//! clients and servers on loopback, the worker on the official AWS SDK.
+//! clients and servers on loopback, the worker on the official AWS SDK in a build with the feature `aws`.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -39,7 +39,7 @@ pub mod reach;
 mod refused;
 mod reload;
 mod remembered;
-mod remote;
+pub mod remote;
 mod serving;
 pub mod settings;
 mod signals;

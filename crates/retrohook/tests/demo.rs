@@ -105,6 +105,18 @@ fn once_is_the_whole_story() {
     assert!(executed.parse::<usize>().expect("a count") >= 104, "{output}");
     assert!(output.contains(" requests answered with 200, 0 failed"), "{output}");
     assert!(output.contains("--allow-endpoints=127.0.0.1/32"), "{output}");
+    fits_a_terminal(&output);
+    // The retry after five seconds is not waited for in silence.
+    let waiting = output.lines().filter(|line| line.contains(" s: waiting for webhook to hear of"));
+    assert!(waiting.count() >= 3, "{output}");
+}
+
+/// No line is longer than 80 columns, unless it is one path.
+#[track_caller]
+fn fits_a_terminal(output: &str) {
+    for line in output.lines().filter(|line| line.split_whitespace().count() > 1) {
+        assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+    }
 }
 
 #[test]
@@ -137,6 +149,7 @@ fn its_lines_work_and_a_signal_is_its_good_end() {
     let mut demo = Demo::start(&[]);
     demo.wait_for("  cat ");
     let output = demo.output();
+    fits_a_terminal(&output);
     let (_, lines) = output.split_once("Go on by hand").expect("lines to go on with");
     let run = |line: &str| {
         let line = line.trim().replacen("curl ", &format!("'{}' -sS -f ", curl.display()), 1);
@@ -144,6 +157,7 @@ fn its_lines_work_and_a_signal_is_its_good_end() {
         assert!(done.status.success(), "{line}: {done:?}");
         String::from_utf8(done.stdout).expect("UTF-8")
     };
+    let lines = lines.replace("\\\n", "");
     let lines: Vec<&str> = lines.lines().filter(|line| line.starts_with("  ")).collect();
     let [page, change, changed, events, metrics, queue, kill, config] = lines[..] else {
         panic!("{lines:#?}")
@@ -153,7 +167,7 @@ fn its_lines_work_and_a_signal_is_its_good_end() {
     wait::until("the page to be fresh", || run(changed).contains("ada, Engineer").then_some(()));
     assert!(run(events).contains("\"/profiles/ada\""));
     assert!(run(metrics).contains("retrohook_"));
-    assert!(run(queue).contains("\"ApproximateNumberOfMessages\""));
+    assert!(run(queue).contains("ApproximateNumberOfMessages<"));
     assert!(run(config).contains("profile-changes"));
     run(kill);
     demo.wait_for("is back, process");

@@ -42,7 +42,7 @@ impl Story {
         let profiles = Profiles::default();
         let service = profiles.start().await?;
         timeline.part(
-            "profile service",
+            "service",
             &format!("http://{service}"),
             "the third party; keeps a record of what it executed",
         );
@@ -73,7 +73,7 @@ impl Story {
         timeline.part(
             "mobile app",
             &format!("queue {QUEUE}"),
-            "a second cache; a worker on the AWS SDK expires it",
+            &format!("a second cache; {} expires it", worker::KIND),
         );
         Ok(Self { timeline, profiles, gateway, forum, mobile, webhook, page, heard, rounds: 0 })
     }
@@ -149,7 +149,7 @@ impl Story {
             story.profiles.executed().last().is_some_and(|last| last == "ada = Analyst")
         })
         .await?;
-        self.timeline.step("profile service", "executed it, has not answered yet");
+        self.timeline.step("service", "executed it, has not answered yet");
         let pid = self.gateway.pid();
         self.gateway.kill().await?;
         self.timeline.step("gateway", &format!("kill -9 {pid}"));
@@ -182,15 +182,25 @@ impl Story {
         let (proxy, admin, hub) = (self.gateway.proxy, self.gateway.admin, self.gateway.hub);
         let config = self.gateway.config().display();
         self.timeline.intro(&format!(
-            "\nEverything stays up until Ctrl-C. Go on by hand, in another terminal:\n\n\
-             \x20 curl http://{page}/users/ada                        # the forum's page: cached\n\
-             \x20 curl -X PUT http://{proxy}/profiles/ada -H 'content-type: application/json' -d '{{\"title\":\"Engineer\"}}'\n\
-             \x20 curl http://{page}/users/ada                        # fresh\n\
-             \x20 curl 'http://{admin}/retrohook/events?limit=3'       # what was told\n\
-             \x20 curl http://{admin}/metrics\n\
-             \x20 curl http://{hub}/ -H 'content-type: application/x-amz-json-1.0' -H 'x-amz-target: AmazonSQS.GetQueueAttributes' -d '{{\"QueueUrl\":\"http://{hub}/000000000000/{QUEUE}\",\"AttributeNames\":[\"All\"]}}'   # the queue, as SQS tells of it\n\
-             \x20 kill -9 {pid}                                        # the gateway; this demo starts it again\n\
-             \x20 cat {config}\n",
+            r#"
+Everything stays up until Ctrl-C. Go on by hand, in another terminal:
+
+# the forum's page: cached
+  curl http://{page}/users/ada
+# a change, and the page is fresh
+  curl -X PUT http://{proxy}/profiles/ada -d '{{"title":"Engineer"}}'
+  curl http://{page}/users/ada
+# what was told, and the numbers
+  curl 'http://{admin}/retrohook/events?limit=3'
+  curl http://{admin}/metrics
+# the queue, as SQS tells of it
+  curl http://{hub} -d Action=GetQueueAttributes -d AttributeName.1=All \
+    -d QueueUrl=http://{hub}/000000000000/{QUEUE}
+# the gateway dies; this demo starts it again
+  kill -9 {pid}
+# its configuration
+  cat {config}
+"#,
             page = self.page,
             pid = self.gateway.pid(),
         ));
@@ -208,7 +218,8 @@ impl Story {
                 }
                 heard = self.heard.recv() => match heard {
                     Some(Heard::Event { by, path, outcome, id }) => {
-                        self.timeline.step(by, &format!("{path} changed ({outcome}, event {id})"));
+                        self.timeline.step(by, &format!("{path} changed ({outcome})"));
+                        self.timeline.note(&format!("event {id}"));
                     }
                     Some(Heard::Confirmed) => {}
                     None => pending().await,
@@ -242,7 +253,8 @@ impl Story {
             });
             let Heard::Event { by, outcome: told, id, .. } = heard.await? else { continue };
             self.expect(told == outcome, &format!("outcome {outcome} at the {by}"))?;
-            self.timeline.step(by, &format!("{path} changed ({told}, event {id}): expired"));
+            self.timeline.step(by, &format!("{path} changed ({told}): expired"));
+            self.timeline.note(&format!("event {id}"));
             waiting.retain(|waiting| *waiting != by);
         }
         Ok(())
@@ -274,6 +286,7 @@ impl Story {
         let heard = tokio::select! {
             heard = tokio::time::timeout(PATIENCE, listening) => heard.ok().flatten(),
             () = self.gateway.ended() => return Err(DemoError::Gone(what.to_owned())),
+            never = self.timeline.waiting_for(what) => match never {},
         };
         heard.ok_or_else(|| DemoError::Missed(what.to_owned()))
     }
@@ -329,7 +342,12 @@ impl Story {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, looking).await.map_err(|_| DemoError::Missed(what.to_owned()))
+        tokio::select! {
+            looked = tokio::time::timeout(PATIENCE, looking) => {
+                looked.map_err(|_| DemoError::Missed(what.to_owned()))
+            }
+            never = self.timeline.waiting_for(what) => match never {},
+        }
     }
 
     fn expect(&self, happened: bool, what: &str) -> Result<(), DemoError> {

@@ -1,63 +1,60 @@
-//! A second cache, expired by a queue worker on the official AWS SDK: it knows of nothing but SQS.
+//! A second cache, expired by a queue worker: it knows of nothing but SQS, by AWS's SDK or, in a build without it, by plain requests.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
-use aws_smithy_http_client::Builder;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::forum::{Cache, Heard, path_of};
 
+#[cfg_attr(feature = "aws", path = "worker/sdk.rs")]
+#[cfg_attr(not(feature = "aws"), path = "worker/plain.rs")]
+mod queue;
+
+pub use queue::KIND;
+use queue::Queue;
+
 /// Between two tries while the gateway is away.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The longest wait that SQS allows, in seconds.
+const WAIT_SECONDS: u8 = 20;
+/// The most messages that SQS gives at once.
+const BATCH: u8 = 10;
+
+/// A message of the queue.
+struct Message {
+    body: String,
+    receipt_handle: String,
+}
 
 /// Works until the process ends.
 pub async fn work(hub: SocketAddr, queue: &'static str, cache: Cache, heard: mpsc::UnboundedSender<Heard>) {
-    let config = aws_sdk_sqs::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(format!("http://{hub}"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "demo"))
-        .http_client(Builder::new().build_http())
-        .build();
-    let client = Client::from_conf(config);
     loop {
         // The gateway is killed once in this story: the worker asks again, as workers do.
-        if poll(&client, queue, &cache, &heard).await.is_err() {
+        if poll(hub, queue, &cache, &heard).await.is_err() {
             tokio::time::sleep(PAUSE).await;
         }
     }
 }
 
 async fn poll(
-    client: &Client,
+    hub: SocketAddr,
     queue: &str,
     cache: &Cache,
     heard: &mpsc::UnboundedSender<Heard>,
-) -> Result<(), aws_sdk_sqs::Error> {
-    let url = client.get_queue_url().queue_name(queue).send().await?;
-    let url = url.queue_url().unwrap_or_default();
+) -> Result<(), queue::Error> {
+    let queue = Queue::find(hub, queue).await?;
     loop {
-        let received = client
-            .receive_message()
-            .queue_url(url)
-            .max_number_of_messages(10)
-            .wait_time_seconds(20)
-            .send()
-            .await?;
-        for message in received.messages() {
-            if let Some(event) = event_of(message.body().unwrap_or_default()) {
+        for message in queue.receive().await? {
+            if let Some(event) = event_of(&message.body) {
                 if let Heard::Event { path, .. } = &event {
                     cache.expire(path);
                 }
                 // The story may have ended.
                 let _ = heard.send(event);
             }
-            let handle = message.receipt_handle().unwrap_or_default();
-            client.delete_message().queue_url(url).receipt_handle(handle).send().await?;
+            queue.delete(&message.receipt_handle).await?;
         }
     }
 }

@@ -25,6 +25,7 @@ impl HttpSink {
     }
 
     /// The client that makes its requests.
+    #[cfg(feature = "sns")]
     pub(crate) fn client(&self) -> &Arc<Client> {
         &self.0
     }

@@ -12,13 +12,32 @@
 //!   throttling, expired or unknown credentials, outages, and unknown codes.
 //! * No stored answer or reason has the session token of a request.
 
+//!
+//! Without the cargo feature `sns` there is no SDK: the sink is there, and opens no topic.
+
+#[cfg(not(feature = "sns"))]
+mod absent;
+#[cfg(feature = "sns")]
 mod answer;
+#[cfg(feature = "sns")]
 mod connector;
+#[cfg(feature = "sns")]
 mod message;
+#[cfg(feature = "sns")]
 mod target;
+#[cfg(feature = "sns")]
 mod verdict;
 
+#[cfg(not(feature = "sns"))]
+pub use self::absent::SnsSink;
+#[cfg(feature = "sns")]
 pub use self::target::SnsSink;
 
-#[cfg(test)]
+/// Why this build publishes to no topic, and what to do, in words for people; `None` if it does.
+pub const ABSENT: Option<&str> = match cfg!(feature = "sns") {
+    true => None,
+    false => Some("this build has no AWS SDK; take a package, or build with `--features aws`"),
+};
+
+#[cfg(all(test, feature = "sns"))]
 mod tests;
