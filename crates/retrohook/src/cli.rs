@@ -184,15 +184,9 @@ pub struct NodeArgs {
     /// The listener for clients' requests: an address with port (0 picks a free one), or `off`.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_PROXY_LISTEN", default_value = "0.0.0.0:8000")]
     pub proxy_listen: Listen,
-    /// The proxy with TLS. Not built yet: `off`.
-    #[arg(long, value_name = "ADDR", env = "RETROHOOK_PROXY_TLS_LISTEN", default_value = "off")]
-    pub proxy_tls_listen: Listen,
     /// Status, metrics, events and deliveries: an address, `unix:/path/of/a.sock` for a Unix socket, or `off`.
     #[arg(long, value_name = "ADDR", env = "RETROHOOK_ADMIN_LISTEN", default_value = "127.0.0.1:8001")]
     pub admin_listen: Listen,
-    /// The dashboard. Not built yet: `off`.
-    #[arg(long, value_name = "ADDR", env = "RETROHOOK_DASHBOARD_LISTEN", default_value = "off")]
-    pub dashboard_listen: Listen,
     /// Kong's 0.x Admin API (`/apis`), for kongfig: an address, `unix:/path/of/a.sock`, or `off`.
     #[arg(
         long,

@@ -95,9 +95,6 @@ pub enum StartError {
     /// A Unix socket for the data path.
     #[error("{0} takes no Unix socket: give it an IP address with port, like 127.0.0.1:8000")]
     NoUnix(&'static str),
-    /// A listener that is not built yet was asked for.
-    #[error("{0} is not built yet: leave it `off`")]
-    NotBuilt(&'static str),
     /// A value of `--allow-endpoints`.
     #[error("--allow-endpoints: {0}")]
     AllowEndpoints(String),

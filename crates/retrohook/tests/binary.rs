@@ -124,9 +124,7 @@ fn every_subcommand_explains_itself_with_examples() {
     let flags = [
         ("--data-dir", "RETROHOOK_DATA_DIR", "./retrohook-data"),
         ("--proxy-listen", "RETROHOOK_PROXY_LISTEN", "8000"),
-        ("--proxy-tls-listen", "RETROHOOK_PROXY_TLS_LISTEN", "off"),
         ("--admin-listen", "RETROHOOK_ADMIN_LISTEN", "127.0.0.1:8001"),
-        ("--dashboard-listen", "RETROHOOK_DASHBOARD_LISTEN", "off"),
         ("--legacy-admin-listen", "RETROHOOK_LEGACY_ADMIN_LISTEN", "127.0.0.1:8011"),
         ("--hub-listen", "RETROHOOK_HUB_LISTEN", "127.0.0.1:4566"),
         ("--hub-public-listen", "RETROHOOK_HUB_PUBLIC_LISTEN", "off"),
@@ -160,7 +158,7 @@ fn what_it_does_not_know_is_refused_by_name() {
         (&["serve"][..], "serve"),
         (&["run", "--proxy-lissten", "off"], "--proxy-listen"),
         (&["run", "--proxy-listen", "8000"], "127.0.0.1:8000"),
-        (&["run", "--dashboard-listen", "127.0.0.1:0"], "--dashboard-listen is not built yet"),
+        (&["run", "--dashboard-listen", "127.0.0.1:0"], "--dashboard-listen"),
         (&["run", "gateway.yaml"], "retrohook run -c gateway.yaml"),
         (&["run", "--min-free", "1GB"], "`256MiB`"),
         (&["run", "--drain-timeout", "half a minute"], "`30s`"),

@@ -78,13 +78,12 @@ pub fn workers(node: &NodeArgs) -> usize {
     node.workers.map_or_else(all, usize::from)
 }
 
-/// Checks what the types of the command line cannot: that no listener is wanted which is not built yet, and that each value makes sense. Returns
+/// Checks what the types of the command line cannot: that each value makes sense. Returns
 /// what `--allow-endpoints` and `--allow-private-endpoints` allow.
 ///
 /// # Errors
 /// The first setting that is wrong.
 pub fn checked(node: &NodeArgs) -> Result<Allow, StartError> {
-    refuse_unbuilt(node)?;
     let allow = allowed(&node.allow)?;
     check_hub_url(node)?;
     Ok(allow)
@@ -102,19 +101,6 @@ pub fn allowed(allow: &AllowArgs) -> Result<Allow, StartError> {
 
 fn join(wrong: &[impl std::fmt::Display]) -> String {
     wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-/// Listeners that are not built yet.
-///
-/// # Errors
-/// If one of them is wanted.
-fn refuse_unbuilt(node: &NodeArgs) -> Result<(), StartError> {
-    let unbuilt =
-        [(&node.proxy_tls_listen, "--proxy-tls-listen"), (&node.dashboard_listen, "--dashboard-listen")];
-    match unbuilt.into_iter().find(|(listen, _)| **listen != Listen::Off) {
-        Some((_, setting)) => Err(StartError::NotBuilt(setting)),
-        None => Ok(()),
-    }
 }
 
 /// The address in messages.
