@@ -98,7 +98,7 @@ fn once_is_the_whole_story() {
     let (_, last) = output.split_once("All 6 rounds happened: ").unwrap_or_else(|| panic!("{output}"));
     let (executed, rest) = last.split_once(" changes executed, ").expect("a count");
     assert!(
-        rest.starts_with(&format!("{executed} events delivered, none lost, one of them unknown")),
+        rest.starts_with(&format!("{executed} events delivered,\nnone lost, one of them unknown")),
         "{output}"
     );
     // The four of the other rounds, and at least ten before each of the ten times that the api moved.

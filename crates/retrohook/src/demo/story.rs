@@ -170,7 +170,7 @@ impl Story {
         let events = self.events().await?;
         self.expect(events == executed.len(), "as many events as executed changes")?;
         self.timeline.intro(&format!(
-            "\nAll {} rounds happened: {} changes executed, {events} events delivered, none lost, one of them unknown.",
+            "\nAll {} rounds happened: {} changes executed, {events} events delivered,\nnone lost, one of them unknown.",
             self.rounds,
             executed.len()
         ));
@@ -194,7 +194,8 @@ Everything stays up until Ctrl-C. Go on by hand, in another terminal:
   curl 'http://{admin}/retrohook/events?limit=3'
   curl http://{admin}/metrics
 # the queue, as SQS tells of it
-  curl http://{hub} -d Action=GetQueueAttributes -d AttributeName.1=All \
+  curl http://{hub} -d Action=GetQueueAttributes \
+    -d AttributeName.1=All \
     -d QueueUrl=http://{hub}/000000000000/{QUEUE}
 # the gateway dies; this demo starts it again
   kill -9 {pid}
