@@ -188,7 +188,8 @@ Everything stays up until Ctrl-C. Go on by hand, in another terminal:
 # the forum's page: cached
   curl http://{page}/users/ada
 # a change, and the page is fresh
-  curl -X PUT http://{proxy}/profiles/ada -d '{{"title":"Engineer"}}'
+  curl -X PUT http://{proxy}/profiles/ada \
+    -H 'content-type: application/json' -d '{{"title":"Engineer"}}'
   curl http://{page}/users/ada
 # what was told, and the numbers
   curl 'http://{admin}/retrohook/events?limit=3'
