@@ -1,5 +1,6 @@
 //! What it was measured on, and with which versions.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::options::Options;
@@ -17,11 +18,19 @@ pub fn describe(options: &Options) -> String {
     let kernel = text("/proc/sys/kernel/osrelease");
     let load = text("/proc/loadavg");
     let load = load.split_whitespace().next().unwrap_or("unknown");
-    let retrohook = version(&options.programs.retrohook.display().to_string(), "version");
+    let build = |binary: &Path| {
+        // cargo puts what it builds into a folder of the profile's name.
+        let profile = binary.parent().and_then(Path::file_name).unwrap_or_default();
+        let version = version(&binary.display().to_string(), "version");
+        format!("{version}, profile `{}`", profile.display())
+    };
+    let retrohook = build(&options.programs.retrohook);
+    let other = options.programs.other.as_deref();
+    let other = other.map(|other| format!(" against {}", build(other))).unwrap_or_default();
     let nginx = version(&options.programs.wrapped("nginx"), "-v");
     let haproxy = version(&options.programs.wrapped("haproxy"), "-v");
     format!(
-        "* {model}, {cores} cores, {gib:.0} GiB, Linux {}\n* {retrohook} · {nginx} · {haproxy}\n\
+        "* {model}, {cores} cores, {gib:.0} GiB, Linux {}\n* {retrohook}{other} · {nginx} · {haproxy}\n\
          * runs: {} of {:.1} s, medians; {} connections; load of the machine at the start {load}\n",
         kernel.trim(),
         options.runs,

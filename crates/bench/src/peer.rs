@@ -22,7 +22,7 @@ const SECRET: &str = "whsec_YSBzZWNyZXQgb2YgdGhlIGJlbmNobWFyaywgMzIgYnk=";
 
 /// Where the programs are.
 pub struct Programs {
-    /// The release build.
+    /// What packages have, the profile `dist`.
     pub retrohook: PathBuf,
     /// Another build of Retrohook to compare with.
     pub other: Option<PathBuf>,
@@ -70,7 +70,7 @@ pub struct Rule {
     pub idle_subscriptions: usize,
     /// Whether Kong's Admin API of 0.x is served.
     pub legacy_admin: bool,
-    /// The other build instead of the release build.
+    /// The other build instead of this one.
     pub other: bool,
 }
 
