@@ -83,7 +83,8 @@ pub(crate) async fn list(
 ) -> Result<Json<DeadLetters>, Error> {
     let known = "`subscription` (a number), `reason` (a part of it), `limit` (1 to 500) and `before` (`next_before` of the page before)";
     let filter = page::parameters(filter, known)?;
-    let found = read(&node, move |reader| Found::read(reader, &filter)).await?;
+    let limit = page::size(filter.limit)?;
+    let found = read(&node, move |reader| Found::read(reader, &filter, limit)).await?;
     let letters = found.letters.into_iter().map(|(row, event)| {
         let subscription = found.subscriptions.iter().find(|known| known.id == row.id.subscription);
         View::new(&node, subscription, row, event)
@@ -99,8 +100,8 @@ struct Found {
 }
 
 impl Found {
-    fn read(reader: &dyn Reader, filter: &Filter) -> storage::Result<Self> {
-        let (limit, of) = (page::size(filter.limit), filter.subscription.map(SubscriptionId));
+    fn read(reader: &dyn Reader, filter: &Filter, limit: usize) -> storage::Result<Self> {
+        let of = filter.subscription.map(SubscriptionId);
         let mut found = Self { letters: Vec::new(), next: None, subscriptions: reader.subscriptions()? };
         let mut before = filter.before.map(|place| place.0);
         for _ in 0..MAX_LOOKED_AT / CHUNK {

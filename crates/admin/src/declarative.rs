@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Multipart, Query, Request, State};
 use axum::http::StatusCode;
@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use crate::reload::{Fault, NotAsked, Outcome, Problem, Report, not_asked, refuse_while_draining};
-use crate::{Error, Node, page};
+use crate::{Error, Node, page, reload};
 
 /// The largest body, in bytes: a file of 16 MiB, which is the most that is checked, as JSON or in a form.
 pub(crate) const MAX_BODY: usize = 48 << 20;
@@ -70,16 +70,19 @@ pub(crate) async fn post(
             let flat = Switch::is_on(parameters.flatten_errors.as_ref());
             (StatusCode::BAD_REQUEST, Json(refused(report, flat))).into_response()
         }
-        Some(fault) => (fault.status(), Json(report)).into_response(),
         None if report.result == Outcome::Unchanged && checks_hash => {
             StatusCode::NOT_MODIFIED.into_response()
         }
-        None => (StatusCode::CREATED, Json(report)).into_response(),
+        _ => reload::answer(report, StatusCode::CREATED),
     })
 }
 
 /// The configuration's text, in whichever way it came.
 async fn text(request: Request) -> Result<String, Error> {
+    if request.body().size_hint().lower() > MAX_BODY as u64 {
+        // It says so itself: none of it has to be read.
+        return Err(too_large());
+    }
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind == "multipart/form-data" {
@@ -146,12 +149,16 @@ fn too_slow() -> Error {
 /// A body that did not come, or is too large.
 fn no_body(status: StatusCode, error: &dyn std::fmt::Display) -> Error {
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => Error {
-            status,
-            message: format!("the request has more than {} MiB", MAX_BODY >> 20),
-            hint: "a configuration has at most 16 MiB".into(),
-        },
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => unreadable(error),
+    }
+}
+
+fn too_large() -> Error {
+    Error {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        message: format!("the request has more than {} MiB", MAX_BODY >> 20),
+        hint: "a configuration has at most 16 MiB".into(),
     }
 }
 

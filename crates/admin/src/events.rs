@@ -57,7 +57,7 @@ pub(crate) async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Events>, Error> {
     let page = page::parameters(page, "`limit` (1 to 500) and `before` (a sequence)")?;
-    let limit = page::size(page.limit);
+    let limit = page::size(page.limit)?;
     let before = page.before.map(Position);
     let page = read(&node, move |reader| reader.events_before(before, limit, MAX_BYTES)).await?;
     Ok(Json(Events::new(&node, page)))

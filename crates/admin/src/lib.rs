@@ -12,6 +12,8 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use control::Control;
@@ -50,6 +52,9 @@ pub use subscriptions::Form;
 /// What a subscription is behind by is counted so far and no further: each read of the store stays short (at most a tenth of a second),
 /// however much is owed.
 const MAX_COUNTED: u64 = 100_000;
+
+/// The longest text of axum's own that becomes the message of an error, in bytes.
+const MAX_WORDS: usize = 4_096;
 
 /// What the admin API tells about; clones share it.
 #[derive(Clone)]
@@ -117,6 +122,7 @@ pub fn router(node: Node) -> Router {
         .route("/retrohook/dead-letters/{subscription}/{sequence}/redrive", post(dead_letters::redrive_one))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
+        .layer(map_response(as_object))
         .with_state(node)
 }
 
@@ -180,9 +186,44 @@ async fn method_not_allowed() -> Error {
     }
 }
 
+/// What a part of axum refuses by itself, as the object that every error is; its words become the message.
+async fn as_object(answer: Response) -> Response {
+    let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let status = answer.status();
+    if !(status.is_client_error() || status.is_server_error()) || kind.starts_with("application/json") {
+        return answer;
+    }
+    let (mut head, body) = answer.into_parts();
+    let words = axum::body::to_bytes(body, MAX_WORDS).await.unwrap_or_default();
+    let words = String::from_utf8_lossy(&words);
+    let usual = status.canonical_reason().unwrap_or("the request was refused");
+    let message = if words.is_empty() { usual } else { &words };
+    // What else it says, which methods there are for instance, stays.
+    head.headers.remove(CONTENT_TYPE);
+    head.headers.remove(CONTENT_LENGTH);
+    let mut object = refusal(status, message, "GET / lists the paths with their parameters");
+    object.headers_mut().extend(head.headers);
+    object
+}
+
 /// An answer to a request that does not reach the API.
 pub fn refusal(status: StatusCode, message: &str, hint: &str) -> Response {
     Error { status, message: message.into(), hint: hint.into() }.into_response()
+}
+
+/// The body of the answer to a request whose head is not HTTP/1.1, or too large for a connection's limits.
+pub fn bad_head(status: StatusCode) -> String {
+    let (message, hint) = match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            ("the head of the request is too large", "send fewer or shorter headers, and a shorter query")
+        }
+        StatusCode::URI_TOO_LONG => ("the target of the request is too long", "send a shorter query"),
+        _ => (
+            "the head of the request is not valid HTTP/1.1",
+            "this port speaks plain HTTP/1.1: look at the scheme (http://), the request line and the headers",
+        ),
+    };
+    serde_json::json!({ "message": message, "hint": hint }).to_string()
 }
 
 /// What the API answers when it cannot do what was asked.

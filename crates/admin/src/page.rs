@@ -11,8 +11,15 @@ const PAGE: usize = 50;
 const MAX_PAGE: usize = 500;
 
 /// How many entries were asked for.
-pub(crate) fn size(limit: Option<usize>) -> usize {
-    limit.unwrap_or(PAGE).clamp(1, MAX_PAGE)
+pub(crate) fn size(limit: Option<usize>) -> Result<usize, Error> {
+    let limit = limit.unwrap_or(PAGE);
+    if (1..=MAX_PAGE).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Error::bad_request(
+        format!("`limit` is {limit}, and a page has 1 to {MAX_PAGE} entries"),
+        "ask for a smaller page, and for the next one with the `next_...` that a page ends with",
+    ))
 }
 
 /// The parameters of a list; `known` are those that it takes, in words.

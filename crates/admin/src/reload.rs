@@ -48,6 +48,30 @@ impl Fault {
             Self::Bug => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Configuration => "mend what `problems` names, and send it again",
+            Self::Node => "send it again when the node is well: see /status",
+            Self::Bug => "please report it with the lines of the log",
+        }
+    }
+}
+
+/// A reload that was refused, as an error of the API.
+#[derive(Serialize)]
+struct RefusedReport {
+    #[serde(flatten)]
+    report: Report,
+    hint: &'static str,
+}
+
+/// The answer with what came of a reload, whose status is this if it was taken.
+pub(crate) fn answer(report: Report, taken: StatusCode) -> Response {
+    match report.fault {
+        None => (taken, Json(report)).into_response(),
+        Some(fault) => (fault.status(), Json(RefusedReport { report, hint: fault.hint() })).into_response(),
+    }
 }
 
 /// A reload, for whoever asked for it.
@@ -262,8 +286,7 @@ impl Asks {
 pub(crate) async fn reload(State(node): State<Node>) -> Result<Response, Error> {
     refuse_while_draining(&node)?;
     let report = node.reloads.reload().await.map_err(not_asked)?;
-    let status = report.fault.map_or(StatusCode::OK, Fault::status);
-    Ok((status, Json(report)).into_response())
+    Ok(answer(report, StatusCode::OK))
 }
 
 pub(crate) fn refuse_while_draining(node: &Node) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::{Node, degraded, reads};
+use crate::{Node, degraded, reads, refusal};
 
 /// 200 while this process does its work, also when a part of it is degraded; 503 when only a restart helps: it refuses matching requests,
 /// or a part has ended for good. A drain is work: whoever restarts what does not answer 200 must not cut it short.
@@ -88,13 +88,11 @@ const DRAINING: &str =
 
 /// As Kong's: 200 with the message `ready`, else 503 with the reason. For load balancers.
 pub(crate) async fn ready(State(node): State<Node>) -> Response {
-    let not_ready = |message: &str| {
-        (StatusCode::SERVICE_UNAVAILABLE, axum::Json(json!({ "message": message }))).into_response()
-    };
+    let not_ready = |message: &str, hint: &str| refusal(StatusCode::SERVICE_UNAVAILABLE, message, hint);
     if node.is_draining() {
-        not_ready(DRAINING)
+        not_ready(DRAINING, "send requests to another node")
     } else if node.writer.is_latched() {
-        not_ready(hint("latched"))
+        not_ready(hint("latched"), "look at the log and the disk, then restart this process")
     } else {
         axum::Json(json!({ "message": "ready" })).into_response()
     }

@@ -81,7 +81,7 @@ pub(crate) async fn list(
     let known =
         "`state` (pending, confirmed, disabled, removed), `topic`, `limit` (1 to 500) and `after` (a number)";
     let filter = page::parameters(filter, known)?;
-    let limit = page::size(filter.limit);
+    let limit = page::size(filter.limit)?;
     let declared = node.declared();
     let wanted = move |known: &Subscription| {
         let topic = |name: &String| declared.topic_name(known.topic) == *name;

@@ -145,6 +145,7 @@ mod tests {
                 connect_timeout: patience,
                 write_timeout: patience,
                 read_timeout: patience,
+                condition: Box::default(),
             };
             (Arc::new(service), 1)
         };

@@ -326,6 +326,7 @@ impl Making<'_> {
             connect_timeout: service.connect_timeout,
             write_timeout: service.write_timeout,
             read_timeout: service.read_timeout,
+            condition: Box::default(),
         })
     }
 }

@@ -24,6 +24,7 @@ pub(crate) async fn accept(core: Rc<Core>, places: Rc<Places>, listener: Listene
         head_timeout: core.limits.head_timeout,
         write_timeout: Some(core.limits.answer_patience),
         drain_grace: core.limits.drain_grace,
+        bad_head: None,
     };
     let draining = core.clone();
     let slots = Slots::new();

@@ -6,6 +6,7 @@
 //! here. The server name in TLS is the destination's host, or with `preserve_host` that of the request; the pool keeps those connections apart.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -64,6 +65,13 @@ impl Trust {
         authorities.sort_unstable();
         authorities.dedup();
         Self::Only { authorities, depth }
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod balance;
 mod body;
 mod budget;
 pub mod compile;
+pub mod condition;
 mod connection;
 mod core;
 pub mod destination;

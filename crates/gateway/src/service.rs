@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::condition::Condition;
 use crate::destination::Destination;
 
 /// A service behind the gateway.
@@ -24,4 +25,6 @@ pub struct Service {
     pub write_timeout: Duration,
     /// The longest time between the request's last byte and the answer's head, and between two pieces of the answer.
     pub read_timeout: Duration,
+    /// How it does. Apart from the rest, which requests only read.
+    pub condition: Box<Condition>,
 }

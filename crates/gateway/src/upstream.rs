@@ -14,9 +14,10 @@ use std::time::Instant;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use storage::failpoint;
+use storage::{describe, failpoint};
 
 use crate::body::request::UpstreamBody;
+use crate::condition::Reason;
 use crate::service::Service;
 
 mod again;
@@ -54,7 +55,7 @@ pub(crate) async fn ask(
     mut now: Instant,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     let name = name::name_of(&service, request.headers()).map_err(|trouble| {
-        pool.insecure(&service, &trouble);
+        service.is_not_trusted(&trouble);
         Failure::Unsent(Unsent::Connect)
     })?;
     while let Some(mut lease) = pool.take(now, &service, &name).await {
@@ -63,7 +64,10 @@ pub(crate) async fn ask(
             continue;
         }
         match (ask_on(&mut lease, request, &progress).await, again) {
-            (Ok(response), _) => return Ok((response, lease)),
+            (Ok(response), _) => {
+                service.answered();
+                return Ok((response, lease));
+            }
             (Err(Refused::Unsent(back)), _) => request = *back,
             (Err(Refused::NotTaken(Unsent::Closed)), Some(again)) => {
                 request = again.request(&lease.wire).ok_or(Failure::Unsent(Unsent::Closed))?;
@@ -74,20 +78,23 @@ pub(crate) async fn ask(
                 let again = again.filter(|again| audience == Audience::Client && again.may_be_repeated());
                 match again.and_then(|again| again.request(&lease.wire)) {
                     Some(again) => request = again,
-                    None => return Err(pool.failed(&service, Lost::Reset, error.as_ref())),
+                    None => return Err(failed(&service, Lost::Reset, error.as_ref())),
                 }
                 break;
             }
-            (Err(Refused::Lost(lost, error)), _) => return Err(pool.failed(&service, lost, error.as_ref())),
+            (Err(Refused::Lost(lost, error)), _) => return Err(failed(&service, lost, error.as_ref())),
         }
         now = Instant::now();
     }
     let mut lease = pool.connect(&service, name).await.map_err(Failure::Unsent)?;
     match ask_on(&mut lease, request, &progress).await {
-        Ok(response) => Ok((response, lease)),
-        Err(Refused::Unsent(_)) => Err(Failure::Unsent(Unsent::Closed)),
-        Err(Refused::NotTaken(unsent)) => Err(Failure::Unsent(unsent)),
-        Err(Refused::Lost(lost, error)) => Err(pool.failed(&service, lost, error.as_ref())),
+        Ok(response) => {
+            service.answered();
+            Ok((response, lease))
+        }
+        Err(Refused::Unsent(_)) => Err(closed(&service, Unsent::Closed)),
+        Err(Refused::NotTaken(unsent)) => Err(closed(&service, unsent)),
+        Err(Refused::Lost(lost, error)) => Err(failed(&service, lost, error.as_ref())),
     }
 }
 
@@ -138,6 +145,32 @@ async fn ask_on(
         None => Lost::Reset,
     };
     Err(Refused::Lost(lost, Some(error)))
+}
+
+/// The failure of a new connection on which nothing was written, with a log line unless the client caused it.
+#[cold]
+#[inline(never)]
+fn closed(service: &Service, unsent: Unsent) -> Failure {
+    if unsent == Unsent::Closed {
+        service.failed(Reason::Closed, &"it closed a new connection before anything was written");
+    }
+    Failure::Unsent(unsent)
+}
+
+/// The failure of a request that was sent, with a log line unless the client caused it.
+#[cold]
+#[inline(never)]
+fn failed(service: &Service, lost: Lost, error: Option<&hyper::Error>) -> Failure {
+    let reason = match lost {
+        Lost::Reset => Reason::Reset,
+        Lost::Invalid | Lost::TooLarge | Lost::Switched => Reason::Invalid,
+        Lost::BodyBroken | Lost::BodyStalled => return Failure::Lost(lost),
+    };
+    match error {
+        Some(error) => service.failed(reason, &format_args!("{lost}: {}", describe(error))),
+        None => service.failed(reason, &lost),
+    }
+    Failure::Lost(lost)
 }
 
 /// Whether the answer announces the end of the connection: such an end says nothing about the upstream's habits.

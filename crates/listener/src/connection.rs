@@ -18,8 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::places::{Asked, Place, Seat};
 
+mod bad_head;
 mod stream;
 
+pub use bad_head::BadHead;
 use stream::Seated;
 
 /// The least room for a head that hyper takes, in bytes.
@@ -38,6 +40,8 @@ pub struct Limits {
     pub write_timeout: Option<Duration>,
     /// At a drain: how long a connection may take to have a request read whole; then it is closed.
     pub drain_grace: Duration,
+    /// What is said about a head that cannot be read or is too large; only its status is sent if `None`.
+    pub bad_head: Option<BadHead>,
 }
 
 /// Serves a connection until its end.
@@ -63,7 +67,7 @@ where
         .header_read_timeout(limits.head_timeout)
         .max_headers(limits.headers)
         .max_buf_size(limits.head_size.max(MIN_HEAD))
-        .serve_connection(TokioIo::new(Seated::new(stream, seat.clone(), limits.write_timeout)), service);
+        .serve_connection(TokioIo::new(Seated::new(stream, seat.clone(), limits)), service);
     let mut connection = pin!(connection);
     loop {
         tokio::select! {

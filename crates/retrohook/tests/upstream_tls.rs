@@ -138,7 +138,7 @@ fn whoever_cannot_be_verified_is_not_asked_and_the_log_says_why() {
         scene.setup.config = over_https(&scene, front.port()) + &entry(&ours);
         scene.start_gateway();
         is_refused(&scene);
-        let port = format!("port={}", front.port());
+        let port = format!(":{} ", front.port());
         log_says(&scene, &["WARN", "mockbin", "localhost", &port, cause, remedy, "nothing was sent"]);
         assert_eq!(front.handshakes().len(), 0);
     }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use storage::describe;
 
 use super::BodyError;
+use crate::condition::Reason;
 use crate::stall::Stall;
 use crate::upstream::pool::Lease;
 
@@ -128,12 +130,29 @@ impl PlainBody {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::Broken(error)))),
+            Poll::Ready(Some(Err(error))) => {
+                Poll::Ready(Some(Err(self.broke_off(Reason::AnswerReset, BodyError::Broken(error)))))
+            }
             Poll::Ready(None) => {
                 self.finish();
                 Poll::Ready(None)
             }
-            Poll::Pending => self.stall.poll(cx).map(|()| Some(Err(BodyError::Idle(self.stall.limit())))),
+            Poll::Pending => self.stall.poll(cx).map(|()| {
+                let idle = BodyError::Idle(self.stall.limit());
+                Some(Err(self.broke_off(Reason::AnswerTimeout, idle)))
+            }),
         }
+    }
+
+    /// Returns the error, with a log line unless the client caused it.
+    #[cold]
+    #[inline(never)]
+    fn broke_off(&self, reason: Reason, error: BodyError) -> BodyError {
+        if let Some(lease) = &self.lease
+            && !lease.is_broken_by_the_client()
+        {
+            lease.service.failed(reason, &describe(&error));
+        }
+        error
     }
 }

@@ -67,7 +67,10 @@ impl Routed {
                 }
                 Some(Err(Failure::Unsent(unsent))) => unsent.into(),
                 Some(Err(Failure::Lost(lost))) => lost.into(),
-                None => Refusal::GatewayTimeout,
+                None => {
+                    service.timed_out(&progress);
+                    Refusal::GatewayTimeout
+                }
             };
             account.refuse(refusal)
         }

@@ -63,9 +63,4 @@ impl Lost {
             Self::BodyBroken | Self::BodyStalled => UnknownReason::RequestBodyBroken,
         }
     }
-
-    /// Whether the client caused it.
-    pub fn is_the_clients(self) -> bool {
-        matches!(self, Self::BodyBroken | Self::BodyStalled)
-    }
 }

@@ -8,15 +8,14 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use dialing::Names;
-use dialing::tls::Trouble;
 use foldhash::HashMap;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use storage::throttle::Throttle;
+use storage::describe;
 use tokio::net::TcpStream;
 
-use super::failure::{Failure, Lost, MAX_HEAD, MAX_HEADERS, Unsent};
+use super::failure::{MAX_HEAD, MAX_HEADERS, Unsent};
 use super::habits::Habits;
 use super::name::Name;
 use super::progress::Progress;
@@ -24,6 +23,7 @@ use super::secure;
 use super::stream::Stream;
 use super::wire::{Wire, WireIo};
 use crate::body::request::UpstreamBody;
+use crate::condition::Reason;
 use crate::destination::{Destination, DestinationId};
 use crate::service::Service;
 use crate::stats::CoreStats;
@@ -42,7 +42,6 @@ const REAP_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Pool {
     pub(super) kept: RefCell<HashMap<DestinationId, Kept>>,
     stats: Arc<CoreStats>,
-    failures: Throttle,
     /// The addresses that the whole process knows.
     names: Names,
 }
@@ -73,7 +72,7 @@ struct Idle {
 pub(crate) struct Lease {
     pub(super) sender: SendRequest<UpstreamBody>,
     pub(super) wire: Rc<Wire>,
-    pub(super) service: Arc<Service>,
+    pub(crate) service: Arc<Service>,
     pool: Rc<Pool>,
     /// When it was taken, or made.
     pub(super) since: Instant,
@@ -82,6 +81,11 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
+    /// Whether the client's body broke off, which ends the exchange on this connection.
+    pub fn is_broken_by_the_client(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.broken().is_some())
+    }
+
     /// Gives the connection back. If its request is still being sent when its answer has ended, that goes on, as long as the upstream reads and
     /// the client sends.
     pub fn finish(self) {
@@ -112,7 +116,7 @@ impl Lease {
 
 impl Pool {
     pub fn new(stats: Arc<CoreStats>, names: Names) -> Rc<Self> {
-        Rc::new(Self { kept: RefCell::default(), stats, failures: Throttle::new(), names })
+        Rc::new(Self { kept: RefCell::default(), stats, names })
     }
 
     /// Closes idle connections that are too old or whose destination is no longer used, as long as the core lives.
@@ -205,7 +209,10 @@ impl Pool {
             .max_headers(MAX_HEADERS)
             .handshake(TokioIo::new(WireIo(wire.clone())))
             .await
-            .map_err(|_| Unsent::Connect)?;
+            .map_err(|error| {
+                service.failed(Reason::Closed, &describe(&error));
+                Unsent::Connect
+            })?;
         tokio::task::spawn_local(async move {
             // The request that waits for an answer on it gets its error.
             let _ = connection.await;
@@ -230,21 +237,9 @@ impl Pool {
         };
         let name = name.as_ref().unwrap_or(&tls.name).clone();
         secure::handshake(config, name, stream, within).await.map_err(|(unsent, trouble)| {
-            self.insecure(service, &trouble);
+            service.is_not_trusted(&trouble);
             unsent
         })
-    }
-
-    /// Writes a log line that says why the TLS handshake failed and what to do; at most one a second.
-    pub(super) fn insecure(&self, service: &Service, trouble: &Trouble) {
-        if let Some(times) = self.failures.happened() {
-            let Destination { host, port, .. } = &*service.destination;
-            let Trouble { cause, remedy } = trouble;
-            tracing::warn!(
-                service = %service.name, %host, port, %cause, hint = remedy, times,
-                "a service is reached over https, and its TLS handshake failed: nothing was sent to it"
-            );
-        }
     }
 
     /// Connects to the service. Returns the stream and the rest of the timeout. Looking up the name has its own limit; the service's timeout is
@@ -254,35 +249,20 @@ impl Pool {
         let addresses = match dialing::literal(host) {
             Some(address) => vec![address],
             None => self.names.lookup(host).await.map_err(|error| {
-                self.unsent(service, &error, "the name of a service has no addresses");
+                service.failed(Reason::NameResolution, &describe(&error));
                 Unsent::NameResolution
             })?,
         };
         let began = Instant::now();
         let dialled = dialing::connect(&addresses, *port, service.connect_timeout, || Some(())).await;
         let (stream, _) = dialled.map_err(|error| {
-            self.unsent(service, &error, "a service accepts no connection");
-            if error.kind() == io::ErrorKind::TimedOut { Unsent::ConnectTimeout } else { Unsent::Connect }
+            let (reason, unsent) = match error.kind() {
+                io::ErrorKind::TimedOut => (Reason::ConnectTimeout, Unsent::ConnectTimeout),
+                _ => (Reason::Connect, Unsent::Connect),
+            };
+            service.failed(reason, &describe(&error));
+            unsent
         })?;
         Ok((stream, service.connect_timeout.saturating_sub(began.elapsed())))
-    }
-
-    /// Writes a log line that says why nothing was sent; at most one a second.
-    fn unsent(&self, service: &Service, error: &(dyn std::error::Error + 'static), what: &str) {
-        if let Some(times) = self.failures.happened() {
-            let Destination { host, port, .. } = &*service.destination;
-            tracing::warn!(service = %service.name, %host, port, error, times, "{what}");
-        }
-    }
-
-    /// Returns the failure, with a log line unless the client caused it.
-    pub(super) fn failed(&self, service: &Service, lost: Lost, error: Option<&hyper::Error>) -> Failure {
-        if !lost.is_the_clients()
-            && let Some(times) = self.failures.happened()
-        {
-            let cause = error.map(|error| error as &dyn std::error::Error);
-            tracing::warn!(service = %service.name, error = %lost, cause, times, "a service gave no valid answer");
-        }
-        Failure::Lost(lost)
     }
 }

@@ -35,7 +35,7 @@ impl Progress {
     }
 
     /// How the client's body broke off, if it did.
-    pub(super) fn broken(&self) -> Option<Lost> {
+    pub fn broken(&self) -> Option<Lost> {
         self.broken.get()
     }
 
@@ -58,6 +58,18 @@ impl Progress {
     /// Notes that the client's body broke off, or made no progress for too long.
     pub fn body_broke(&self, how: Lost) {
         self.broken.set(Some(how));
+    }
+
+    /// What is waited for, in words.
+    pub fn waits_for(&self) -> &'static str {
+        if !self.sent.get() {
+            return "a connection";
+        }
+        let wire = self.wire.borrow();
+        match wire.as_ref().and_then(|wire| wire.blocked_since()) {
+            Some(_) => "the service to take more of the request (write_timeout)",
+            None => "the head of its answer (read_timeout)",
+        }
     }
 
     pub(super) fn begin(&self, now: Instant, wire: &Rc<Wire>, streams: bool, service: &Service) {

@@ -35,6 +35,7 @@ impl Scene {
             connect_timeout: patience,
             write_timeout: patience,
             read_timeout: patience,
+            condition: Box::default(),
         };
         Self {
             listener,

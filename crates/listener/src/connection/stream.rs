@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::Limits;
+use super::bad_head::{BadHead, Instead};
 use crate::places::Seat;
 
 /// A stream whose seat knows whether bytes wait to be taken, and for how long they may.
@@ -20,11 +22,15 @@ pub(super) struct Seated<T> {
     timeout: Option<Duration>,
     /// Made when bytes have to wait for the first time.
     patience: Option<Pin<Box<Sleep>>>,
+    bad_head: Option<BadHead>,
+    /// What is written in the place of an answer of hyper's own.
+    instead: Option<Instead>,
 }
 
 impl<T> Seated<T> {
-    pub fn new(stream: T, seat: Rc<Seat>, timeout: Option<Duration>) -> Self {
-        Self { stream, seat, is_blocked: false, timeout, patience: None }
+    pub fn new(stream: T, seat: Rc<Seat>, limits: &Limits) -> Self {
+        let Limits { write_timeout: timeout, bad_head, .. } = *limits;
+        Self { stream, seat, is_blocked: false, timeout, patience: None, bad_head, instead: None }
     }
 
     /// What a write came to: whether the client takes bytes, and whether it has taken none for too long.
@@ -64,7 +70,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for Seated<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Seated<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let this = &mut *self;
+        if let Some(bad_head) = this.bad_head
+            && this.instead.is_none()
+        {
+            this.instead = Instead::of(bytes, bad_head);
+        }
+        let result = match &mut this.instead {
+            Some(instead) => instead.write(cx, &mut this.stream),
+            None => Pin::new(&mut this.stream).poll_write(cx, bytes),
+        };
         self.written(cx, result)
     }
 
@@ -78,7 +93,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Seated<T> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        // Where an answer may be replaced, it has to come in one piece.
+        self.bad_head.is_none() && self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -25,6 +25,7 @@ const LIMITS: Limits = Limits {
     head_timeout: SOON,
     write_timeout: Some(SOON),
     drain_grace: Duration::from_millis(50),
+    bad_head: None,
 };
 
 /// An answer whose end is reported.

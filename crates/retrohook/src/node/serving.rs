@@ -110,6 +110,7 @@ const LIMITS: Limits = Limits {
     head_timeout: Duration::from_secs(60),
     write_timeout: Some(Duration::from_secs(60)),
     drain_grace: Duration::from_secs(1),
+    bad_head: None,
 };
 /// The wait before a listener that panicked is served again.
 const SERVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -141,7 +142,7 @@ impl Serving {
                 refuse: |_, refusal| admin::refusal(refusal.status, &refusal.message, &refusal.hint),
                 reads_bodies: true,
                 connections: share.admin,
-                limits: LIMITS,
+                limits: Limits { bad_head: Some(admin::bad_head), ..LIMITS },
             };
             let node = admin_node(ledger, delivering, cores, health.clone(), draining.clone(), shared);
             (socket, surface, admin::router(node))

@@ -1,0 +1,209 @@
+//! How a service does, as far as requests see it: a log line when it begins to fail and at most once a second while it does, and one when it
+//! answers again.
+//!
+//! All cores share a service's condition. A request to a service that is well reads one flag, which nobody writes as long as nothing fails. There is
+//! no lock: everything else is counted by failures alone.
+
+use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use storage::throttle::Throttle;
+
+use crate::service::Service;
+use crate::upstream::progress::Progress;
+
+/// A service that fails now and then answers again once it has not failed for so long.
+const WELL_AFTER: Duration = Duration::from_secs(1);
+
+/// What went wrong with one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Its name has no addresses, or the name servers do not answer.
+    NameResolution,
+    /// No address takes connections.
+    Connect,
+    /// No address took a connection in time.
+    ConnectTimeout,
+    /// The TLS handshake failed.
+    Tls,
+    /// It closed a new connection before anything of the request was written.
+    Closed,
+    /// It ended the connection in the place of an answer.
+    Reset,
+    /// Its answer is not HTTP/1.1, or its head is too large.
+    Invalid,
+    /// It did not take the request, or sent no head, in time.
+    Timeout,
+    /// It ended the connection in the middle of an answer.
+    AnswerReset,
+    /// It sent nothing more in the middle of an answer.
+    AnswerTimeout,
+}
+
+impl Reason {
+    /// The word in log lines.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::NameResolution => "name_resolution",
+            Self::Connect => "connect",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Tls => "tls",
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::Invalid => "invalid_answer",
+            Self::Timeout => "timeout",
+            Self::AnswerReset => "answer_reset",
+            Self::AnswerTimeout => "answer_timeout",
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::NameResolution => "the name of a service has no addresses",
+            Self::Connect | Self::ConnectTimeout => "a service accepts no connection",
+            Self::Tls => {
+                "a service is reached over https, and its TLS handshake failed: nothing was sent to it"
+            }
+            Self::Closed | Self::Reset | Self::Invalid => "a service gave no valid answer",
+            Self::Timeout => "a service did not answer in time",
+            Self::AnswerReset | Self::AnswerTimeout => "an answer of a service broke off",
+        }
+    }
+}
+
+/// How a service does.
+#[derive(Debug)]
+pub struct Condition {
+    /// Read by every request, and written when a failure begins or ends.
+    is_failing: AtomicBool,
+    lines: Throttle,
+    began: Instant,
+    /// When it began to fail, in microseconds since `began`.
+    failing_since: AtomicU64,
+    /// When it failed last, in microseconds since `began`.
+    failed_at: AtomicU64,
+    /// Requests that failed since it began to fail.
+    failures: AtomicU64,
+}
+
+impl Default for Condition {
+    fn default() -> Self {
+        Self {
+            is_failing: AtomicBool::new(false),
+            lines: Throttle::new(),
+            began: Instant::now(),
+            failing_since: AtomicU64::new(0),
+            failed_at: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A time in which a service failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Spell {
+    /// How long it lasted.
+    lasted: Duration,
+    /// How many requests failed.
+    failures: u64,
+}
+
+impl Condition {
+    /// Counts a failure. If a line is due now, returns how often it has failed since the last line.
+    fn failed(&self, now: Instant) -> Option<u64> {
+        let now = self.micros(now);
+        self.failed_at.fetch_max(now, Ordering::Relaxed);
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        if !self.is_failing.swap(true, Ordering::Relaxed) {
+            self.failing_since.store(now, Ordering::Relaxed);
+        }
+        self.lines.happened()
+    }
+
+    /// The spell that ends with an answer, if one does.
+    fn recovered(&self, now: Instant) -> Option<Spell> {
+        let (now, failed_at) = (self.micros(now), self.failed_at.load(Ordering::Relaxed));
+        if now < failed_at + WELL_AFTER.as_micros() as u64 || !self.is_failing.swap(false, Ordering::Relaxed)
+        {
+            return None;
+        }
+        let since = self.failing_since.load(Ordering::Relaxed);
+        let lasted = Duration::from_micros(failed_at.saturating_sub(since));
+        Some(Spell { lasted, failures: self.failures.swap(0, Ordering::Relaxed) })
+    }
+
+    fn micros(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.began).as_micros() as u64
+    }
+}
+
+impl Service {
+    /// Notes that a request got the head of an answer.
+    #[inline]
+    pub(crate) fn answered(&self) {
+        if self.condition.is_failing.load(Ordering::Relaxed) {
+            self.answers_again();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn answers_again(&self) {
+        if let Some(Spell { lasted, failures }) = self.condition.recovered(Instant::now()) {
+            let seconds = lasted.as_secs();
+            tracing::info!(service = %self.name, address = %self.destination, failures, seconds, "a service answers again");
+        }
+    }
+
+    /// Notes that a request failed, with the whole chain of causes, and writes a log line unless there was one a moment ago.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn failed(&self, reason: Reason, cause: &dyn Display) {
+        if let Some(times) = self.condition.failed(Instant::now()) {
+            let (sentence, reason) = (reason.sentence(), reason.as_str());
+            tracing::warn!(service = %self.name, address = %self.destination, reason, %cause, times, "{sentence}");
+        }
+    }
+
+    /// Notes that one of its timeouts ended a request.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn timed_out(&self, progress: &Progress) {
+        self.failed(Reason::Timeout, &format_args!("waited too long for {}", progress.waits_for()));
+    }
+
+    /// As [`Service::failed`], with what to do about it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn is_not_trusted(&self, trouble: &dialing::tls::Trouble) {
+        if let Some(times) = self.condition.failed(Instant::now()) {
+            let dialing::tls::Trouble { cause, remedy } = trouble;
+            let (sentence, reason) = (Reason::Tls.sentence(), Reason::Tls.as_str());
+            tracing::warn!(
+                service = %self.name, address = %self.destination, reason, %cause, hint = remedy, times, "{sentence}"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spell_ends_with_the_first_answer_after_a_second_without_a_failure() {
+        let condition = Condition::default();
+        let at = |millis| condition.began + Duration::from_millis(millis);
+        assert_eq!(condition.recovered(at(5_000)), None, "it never failed");
+        assert_eq!(condition.failed(at(5_000)), Some(1), "the first is said at once");
+        assert_eq!(condition.failed(at(7_500)), None, "the rest is counted");
+        assert_eq!(condition.recovered(at(8_400)), None, "it failed a moment ago");
+        let spell = Spell { lasted: Duration::from_millis(2_500), failures: 2 };
+        assert_eq!(condition.recovered(at(8_500)), Some(spell));
+        assert_eq!(condition.recovered(at(9_000)), None, "that is said once");
+        condition.failed(at(9_000));
+        let spell = Spell { lasted: Duration::ZERO, failures: 1 };
+        assert_eq!(condition.recovered(at(10_000)), Some(spell));
+    }
+}

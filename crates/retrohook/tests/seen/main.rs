@@ -1,0 +1,6 @@
+//! What the services behind the node do, and what the node does, is seen: in the log, in the metrics, in the answers of the admin port.
+
+mod errors;
+mod upstreams;
+
+const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
