@@ -4,14 +4,10 @@
 //! All cores share a service's condition. A request to a service that is well reads one flag, which nobody writes as long as nothing fails. There is
 //! no lock: everything else is counted by failures alone.
 
-use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use storage::throttle::Throttle;
-
-use crate::service::Service;
-use crate::upstream::progress::Progress;
 
 /// A service that fails now and then answers again once it has not failed for so long.
 const WELL_AFTER: Duration = Duration::from_secs(1);
@@ -43,7 +39,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// The word in log lines.
-    fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::NameResolution => "name_resolution",
             Self::Connect => "connect",
@@ -58,7 +54,8 @@ impl Reason {
         }
     }
 
-    fn sentence(self) -> &'static str {
+    /// What a log line says.
+    pub fn sentence(self) -> &'static str {
         match self {
             Self::NameResolution => "the name of a service has no addresses",
             Self::Connect | Self::ConnectTimeout => "a service accepts no connection",
@@ -102,16 +99,21 @@ impl Default for Condition {
 
 /// A time in which a service failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Spell {
+pub(crate) struct Spell {
     /// How long it lasted.
-    lasted: Duration,
+    pub lasted: Duration,
     /// How many requests failed.
-    failures: u64,
+    pub failures: u64,
 }
 
 impl Condition {
+    /// Whether it has failed and not been well since.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
     /// Counts a failure. If a line is due now, returns how often it has failed since the last line.
-    fn failed(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn failed(&self, now: Instant) -> Option<u64> {
         let now = self.micros(now);
         self.failed_at.fetch_max(now, Ordering::Relaxed);
         self.failures.fetch_add(1, Ordering::Relaxed);
@@ -122,7 +124,7 @@ impl Condition {
     }
 
     /// The spell that ends with an answer, if one does.
-    fn recovered(&self, now: Instant) -> Option<Spell> {
+    pub(crate) fn recovered(&self, now: Instant) -> Option<Spell> {
         let (now, failed_at) = (self.micros(now), self.failed_at.load(Ordering::Relaxed));
         if now < failed_at + WELL_AFTER.as_micros() as u64 || !self.is_failing.swap(false, Ordering::Relaxed)
         {
@@ -135,55 +137,6 @@ impl Condition {
 
     fn micros(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.began).as_micros() as u64
-    }
-}
-
-impl Service {
-    /// Notes that a request got the head of an answer.
-    #[inline]
-    pub(crate) fn answered(&self) {
-        if self.condition.is_failing.load(Ordering::Relaxed) {
-            self.answers_again();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn answers_again(&self) {
-        if let Some(Spell { lasted, failures }) = self.condition.recovered(Instant::now()) {
-            let seconds = lasted.as_secs();
-            tracing::info!(service = %self.name, address = %self.destination, failures, seconds, "a service answers again");
-        }
-    }
-
-    /// Notes that a request failed, with the whole chain of causes, and writes a log line unless there was one a moment ago.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn failed(&self, reason: Reason, cause: &dyn Display) {
-        if let Some(times) = self.condition.failed(Instant::now()) {
-            let (sentence, reason) = (reason.sentence(), reason.as_str());
-            tracing::warn!(service = %self.name, address = %self.destination, reason, %cause, times, "{sentence}");
-        }
-    }
-
-    /// Notes that one of its timeouts ended a request.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn timed_out(&self, progress: &Progress) {
-        self.failed(Reason::Timeout, &format_args!("waited too long for {}", progress.waits_for()));
-    }
-
-    /// As [`Service::failed`], with what to do about it.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn is_not_trusted(&self, trouble: &dialing::tls::Trouble) {
-        if let Some(times) = self.condition.failed(Instant::now()) {
-            let dialing::tls::Trouble { cause, remedy } = trouble;
-            let (sentence, reason) = (Reason::Tls.sentence(), Reason::Tls.as_str());
-            tracing::warn!(
-                service = %self.name, address = %self.destination, reason, %cause, hint = remedy, times, "{sentence}"
-            );
-        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! A service behind the gateway, ready for the hot path.
 
+use std::fmt::Display;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use dialing::tls::Trouble;
 use http::HeaderValue;
 
-use crate::condition::Condition;
+use crate::condition::{Condition, Reason, Spell};
 use crate::destination::Destination;
 
 /// A service behind the gateway.
@@ -27,4 +29,53 @@ pub struct Service {
     pub read_timeout: Duration,
     /// How it does. Apart from the rest, which requests only read.
     pub condition: Box<Condition>,
+}
+
+impl Service {
+    /// Notes that a request got the head of an answer.
+    #[inline]
+    pub(crate) fn answered(&self) {
+        if self.condition.is_failing() {
+            self.answers_again();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn answers_again(&self) {
+        if let Some(Spell { lasted, failures }) = self.condition.recovered(Instant::now()) {
+            let seconds = lasted.as_secs();
+            tracing::info!(service = %self.name, address = %self.destination, failures, seconds, "a service answers again");
+        }
+    }
+
+    /// Notes that a request failed, with the whole chain of causes, and writes a log line unless there was one a moment ago.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn failed(&self, reason: Reason, cause: &dyn Display) {
+        if let Some(times) = self.condition.failed(Instant::now()) {
+            let (sentence, reason) = (reason.sentence(), reason.as_str());
+            tracing::warn!(service = %self.name, address = %self.destination, reason, %cause, times, "{sentence}");
+        }
+    }
+
+    /// Notes that one of its timeouts ended a request, which waited for this.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn timed_out(&self, waited_for: &str) {
+        self.failed(Reason::Timeout, &format_args!("waited too long for {waited_for}"));
+    }
+
+    /// As [`Service::failed`], with what to do about it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn is_not_trusted(&self, trouble: &Trouble) {
+        if let Some(times) = self.condition.failed(Instant::now()) {
+            let Trouble { cause, remedy } = trouble;
+            let (sentence, reason) = (Reason::Tls.sentence(), Reason::Tls.as_str());
+            tracing::warn!(
+                service = %self.name, address = %self.destination, reason, %cause, hint = remedy, times, "{sentence}"
+            );
+        }
+    }
 }

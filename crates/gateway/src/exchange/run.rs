@@ -59,7 +59,7 @@ pub(crate) async fn run(
             Ok(exchange.account().refuse(Refusal::GatewayTimeout))
         }
         Waited::TimedOut => {
-            service.timed_out(&exchange.progress);
+            service.timed_out(exchange.progress.waits_for());
             let answer = exchange.account().refuse(Refusal::GatewayTimeout);
             exchange.told(&answer);
             tokio::task::spawn_local(outlast(exchange, asking, patience));

@@ -68,7 +68,7 @@ impl Routed {
                 Some(Err(Failure::Unsent(unsent))) => unsent.into(),
                 Some(Err(Failure::Lost(lost))) => lost.into(),
                 None => {
-                    service.timed_out(&progress);
+                    service.timed_out(progress.waits_for());
                     Refusal::GatewayTimeout
                 }
             };
