@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use testkit::client::{self, Answer};
 use testkit::receiver::Mood;
 use testkit::scene::{Profiles, Scene};
+use testkit::small_disk::{self, Filler};
 use testkit::{python, tools, wait};
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
@@ -50,47 +48,10 @@ services:
 /// A gateway whose data is on a disk of `size`, in a mount namespace of its own.
 fn on_a_small_disk(size: &str, min_free: &str) -> (Scene, PathBuf) {
     let mut scene = Scene::prepare(RETROHOOK, &all_durabilities());
-    let data = scene.setup.data_dir();
-    std::fs::create_dir_all(&data).expect("a temporary directory");
-    let unshare = tools::find("UNSHARE", "unshare").to_string_lossy().into_owned();
-    let mount = format!("mount -t tmpfs -o size={size} tmpfs '{}' && exec \"$0\" \"$@\"", data.display());
-    scene.setup.wrapper = vec![unshare, "-Urm".into(), "sh".into(), "-c".into(), mount];
     scene.setup.flags.retain(|flag| !flag.starts_with("--min-free"));
     scene.setup.flags.push(format!("--min-free={min_free}"));
-    scene.start_gateway();
-    let ballast = PathBuf::from(format!("/proc/{}/root{}/ballast", scene.gateway().pid(), data.display()));
+    let ballast = small_disk::start(&mut scene, size);
     (scene, ballast)
-}
-
-/// Takes whatever space there is, until it is stopped: a log that is moved into the database leaves some behind.
-struct Filler {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-    ballast: PathBuf,
-}
-
-impl Filler {
-    fn start(ballast: PathBuf) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, path) = (stop.clone(), ballast.clone());
-        let thread = std::thread::spawn(move || {
-            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-            let mut file = file.expect("a file on the gateway's disk");
-            while !stopped.load(Ordering::Relaxed) {
-                if file.write_all(&[b'x'; 4_096]).is_err() {
-                    wait::pause(Duration::from_millis(1));
-                }
-            }
-        });
-        Self { stop, thread, ballast }
-    }
-
-    /// Gives the space back.
-    fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the filler ends");
-        std::fs::remove_file(self.ballast).expect("the ballast is there");
-    }
 }
 
 fn put(scene: &Scene, target: &str) -> Answer {

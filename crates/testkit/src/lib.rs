@@ -10,6 +10,7 @@ pub mod python;
 pub mod receiver;
 pub mod scene;
 pub mod server;
+pub mod small_disk;
 pub mod storm;
 pub mod tls;
 pub mod tools;

@@ -1,14 +1,10 @@
 //! A disk that is full when a change is made, or becomes full within it.
 
-use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use testkit::scene::Scene;
-use testkit::{tools, wait};
+use testkit::small_disk::{self, Filler};
+use testkit::wait;
 
 use super::{
     Way, degraded, finds_the_route, idle, make_api, post, prepared, subscribe, wait_for_the_point,
@@ -18,48 +14,9 @@ use super::{
 /// A gateway whose data is on a disk of its own, in a mount namespace of its own; and a place for ballast on it.
 fn on_a_small_disk(failpoints: &str) -> (Scene, PathBuf) {
     let mut scene = prepared();
-    let data = scene.setup.data_dir();
-    std::fs::create_dir_all(&data).expect("a temporary directory");
-    let unshare = tools::find("UNSHARE", "unshare").to_string_lossy().into_owned();
-    let mount = format!("mount -t tmpfs -o size=4m tmpfs '{}' && exec \"$0\" \"$@\"", data.display());
-    scene.setup.wrapper = vec![unshare, "-Urm".into(), "sh".into(), "-c".into(), mount];
     scene.setup.env.push(("FAILPOINTS".into(), failpoints.to_owned()));
-    scene.start_gateway();
-    let ballast = PathBuf::from(format!("/proc/{}/root{}/ballast", scene.gateway().pid(), data.display()));
+    let ballast = small_disk::start(&mut scene, "4m");
     (scene, ballast)
-}
-
-/// Takes whatever space there is, until it is stopped.
-struct Filler {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-    ballast: PathBuf,
-}
-
-impl Filler {
-    fn start(ballast: &PathBuf) -> Self {
-        let (stop, is_full) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let (stopped, full) = (stop.clone(), is_full.clone());
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(ballast);
-        let mut file = file.expect("a file on the gateway's disk");
-        let thread = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                if file.write_all(&[b'x'; 4_096]).is_err() {
-                    full.store(true, Ordering::Relaxed);
-                    wait::pause(Duration::from_millis(1));
-                }
-            }
-        });
-        wait::until("the disk to be full", || is_full.load(Ordering::Relaxed).then_some(()));
-        Self { stop, thread, ballast: ballast.clone() }
-    }
-
-    /// Gives the space back.
-    fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the filler ends");
-        std::fs::remove_file(self.ballast).expect("the ballast is there");
-    }
 }
 
 #[test]
@@ -69,7 +26,7 @@ fn a_full_disk_leaves_the_old_configuration_and_takes_the_new_one_later() {
     let (admin, legacy, hub) =
         (process.address("admin"), process.address("legacy-admin"), process.address("hub"));
     let upstream = scene.upstream.address();
-    let filler = Filler::start(&ballast);
+    let filler = Filler::start(ballast);
     // A log that has room left from before takes a few small ones.
     let refused = |make: &dyn Fn(usize) -> u16| {
         let first = (0..2_000).find(|number| make(*number) >= 500);
@@ -112,7 +69,7 @@ fn a_disk_that_becomes_full_within_a_large_change_has_it_finished_when_there_is_
     let changed = with_subscriptions(&without_the_route(&scene.setup.config), COUNT);
     let posting = std::thread::spawn(move || post(admin, &changed).expect("an answer"));
     wait_for_the_point(&scene);
-    let filler = Filler::start(&ballast);
+    let filler = Filler::start(ballast);
     let answer = posting.join().expect("the client does not panic");
     let report = answer.json();
     assert_eq!((answer.status, &report["result"]), (503, &"refused".into()), "{report}");
