@@ -10,6 +10,7 @@ use testkit::{tools, wait};
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 const RUNBOOK: &str = include_str!("../../../docs/runbook.md");
 const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+const RULES: &str = include_str!("../../../docs/alerts/retrohook.rules.yml");
 
 /// A node with a queue and a dead letter.
 fn scene() -> Scene {
@@ -46,6 +47,25 @@ fn each_alert_has_a_page_and_each_page_an_alert_of_a_metric_that_there_is() {
             line.strip_prefix("# HELP ").is_some_and(|rest| rest.starts_with(page.trim_end_matches("_total")))
         };
         assert!(metrics.lines().any(has), "{page} is no metric in:\n{metrics}");
+    }
+}
+
+#[test]
+fn each_page_has_a_rule_for_prometheus_and_each_rule_its_page() {
+    let (mut told, mut asked) = (BTreeSet::new(), BTreeSet::new());
+    for rule in RULES.split("  - alert: ").skip(1) {
+        let after =
+            |key: &str| rule.split_once(key).map_or("", |(_, rest)| rest.lines().next().unwrap_or(""));
+        let page = after("runbook: docs/runbook.md#");
+        assert!(after("expr: ").contains(page) && !after("summary: ").is_empty(), "{rule}");
+        told.insert(page);
+        let words = after("expr: ").split(|char: char| !char.is_ascii_alphanumeric() && char != '_');
+        asked.extend(words.filter(|word| word.starts_with("retrohook_")));
+    }
+    assert_eq!(told, alerts());
+    let metrics = scene().admin().get("/metrics").text();
+    for name in asked {
+        assert!(metrics.contains(&format!(" {} ", name.trim_end_matches("_total"))), "no metric {name}");
     }
 }
 
