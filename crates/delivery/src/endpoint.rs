@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use event::RemoteTopic;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
+
+pub use entities::subscription::shown;
 
 /// The longest URL of an endpoint, in bytes.
 pub const MAX_URL: usize = 2_048;
@@ -133,30 +134,6 @@ impl Endpoint {
         }
         kept.into()
     }
-}
-
-/// An endpoint as logs and answers show it: without user info and query, which may hold secrets; three dots stand for a query. The name
-/// of a queue is its own, and so is the ARN of a topic elsewhere.
-pub fn shown(endpoint: &str) -> String {
-    if endpoint.starts_with("arn:") {
-        return match endpoint.parse::<RemoteTopic>() {
-            Ok(topic) => match topic.endpoint() {
-                Some(at) => format!("{} via {}", topic.arn(), shown(at)),
-                None => topic.to_string(),
-            },
-            Err(_) => "an ARN that cannot be read".to_owned(),
-        };
-    }
-    let Ok(url) = Url::parse(endpoint) else {
-        let (endpoint, query) = match endpoint.find(['?', '#']) {
-            Some(mark) => (&endpoint[..mark], "?..."),
-            None => (endpoint, ""),
-        };
-        return endpoint.rsplit_once('@').map_or(endpoint, |(_, host)| host).to_owned() + query;
-    };
-    let authority = url.authority().rsplit_once('@').map_or(url.authority(), |(_, host)| host);
-    let query = if url.query().is_some() { "?..." } else { "" };
-    format!("{}://{authority}{}{query}", url.scheme(), url.path())
 }
 
 fn host(url: &Url) -> Result<(EndpointHost, String), EndpointError> {

@@ -274,6 +274,30 @@ pub fn url(protocol: Protocol, text: &str) -> Result<String, Flaw> {
     Ok(url.into())
 }
 
+/// An endpoint as logs and answers show it: without user info and query, which may hold secrets; three dots stand for a query. The name
+/// of a queue is its own, and so is the ARN of a topic elsewhere.
+pub fn shown(endpoint: &str) -> String {
+    if endpoint.starts_with("arn:") {
+        return match endpoint.parse::<RemoteTopic>() {
+            Ok(topic) => match topic.endpoint() {
+                Some(at) => format!("{} via {}", topic.arn(), shown(at)),
+                None => topic.to_string(),
+            },
+            Err(_) => "an ARN that cannot be read".to_owned(),
+        };
+    }
+    let Ok(url) = Url::parse(endpoint) else {
+        let (endpoint, query) = match endpoint.find(['?', '#']) {
+            Some(mark) => (&endpoint[..mark], "?..."),
+            None => (endpoint, ""),
+        };
+        return endpoint.rsplit_once('@').map_or(endpoint, |(_, host)| host).to_owned() + query;
+    };
+    let authority = url.authority().rsplit_once('@').map_or(url.authority(), |(_, host)| host);
+    let query = if url.query().is_some() { "?..." } else { "" };
+    format!("{}://{authority}{}{query}", url.scheme(), url.path())
+}
+
 /// The one spelling of an endpoint, by which two are the same: that of [`url`]; a queue's name, and what is no URL, as it is.
 pub fn spelling(protocol: Protocol, endpoint: &str) -> Cow<'_, str> {
     if !protocol.is_webhook() || is_plain(endpoint) {
