@@ -33,6 +33,8 @@ struct Workers {
 
 struct Running {
     handle: Handle,
+    /// Names the subscription in log lines.
+    whose: tracing::Span,
     signal: DrainSignal,
     task: AbortHandle,
 }
@@ -69,12 +71,15 @@ impl Deliveries {
         // Drop the tasks of stopped workers.
         while workers.tasks.try_join_next().is_some() {}
         let (signal, drain) = drain();
+        let whose = config.span();
         let (supervisor, handle) = Supervisor::build(config, self.deps.clone(), drain)?;
         if let Some(counted) = workers.counted.remove(&handle.subscription()) {
             handle.count_on(&counted);
         }
         let task = workers.tasks.spawn(supervisor.run());
-        workers.running.insert(handle.subscription(), Running { handle: handle.clone(), signal, task });
+        workers
+            .running
+            .insert(handle.subscription(), Running { handle: handle.clone(), whose, signal, task });
         Ok(handle)
     }
 
@@ -86,7 +91,7 @@ impl Deliveries {
             ids.iter().filter_map(|id| workers.running.remove(id)).collect()
         };
         stopped.iter().for_each(|running| running.signal.start(deadline));
-        for Running { handle, task, .. } in stopped {
+        for Running { handle, whose, task, .. } in stopped {
             let mut state = handle.watch_state();
             let ended = state.wait_for(WorkerState::is_final);
             if tokio::time::timeout_at(deadline + STALLED_AFTER, ended).await.is_err() {
@@ -96,7 +101,7 @@ impl Deliveries {
                     tokio::task::yield_now().await;
                 }
                 tracing::error!(
-                    subscription = handle.subscription().0,
+                    parent: &whose,
                     "the store does not answer: the results of a worker's last deliveries could not be stored; they will be repeated"
                 );
             }

@@ -20,12 +20,14 @@ mod changes;
 mod damage;
 mod dispatch;
 mod due;
+mod give_up;
 mod handle;
 mod handshake;
 mod leftover;
 mod lines;
 mod recovery;
 mod redeliver;
+mod retry;
 mod sender;
 mod settle;
 mod source;
@@ -61,7 +63,8 @@ use crate::wire::cache::Messages;
 use crate::wire::{Recipient, WireFormat, sns};
 
 pub use self::handle::{
-    AttemptResult, Counts, Handle, LastAttempt, RedeliverError, Redrive, Redriven, WorkerState,
+    AskError, AttemptResult, Counts, Handle, LastAttempt, RedeliverError, Redrive, Redriven, Retried, Retry,
+    WorkerState,
 };
 pub(crate) use self::handle::{Commands, Shared};
 
@@ -143,11 +146,16 @@ pub struct Config {
 impl Config {
     /// The span that names the subscription in every log line.
     pub(crate) fn span(&self) -> tracing::Span {
-        let topic = self.names.topic_arn.rsplit(':').next().unwrap_or_default();
+        let topic = self.topic();
         let endpoint = shown(&self.subscription.endpoint);
         let Subscription { id, name, .. } = &self.subscription;
         // The most severe level, so that no filter removes it.
         tracing::error_span!("delivery", subscription = id.0, name, topic, endpoint)
+    }
+
+    /// The topic's name.
+    fn topic(&self) -> &str {
+        self.names.topic_arn.rsplit(':').next().unwrap_or_default()
     }
 
     /// Opens what it delivers to.
@@ -158,11 +166,11 @@ impl Config {
             Recipient { format: settings.format.clone(), protocol: *protocol, names: names.clone() };
         let Settings { access, timeout, .. } = settings.clone();
         let to = To { endpoint: endpoint.clone(), recipient, access, timeout };
-        let label = || subscription.label();
+        let whose = || format!("{} ({})", subscription.id.0, subscription.whose(Some(self.topic())));
         let sink = sinks
             .of(*protocol)
-            .ok_or_else(|| BuildError::NoSink { subscription: label(), protocol: protocol.as_str() })?;
-        sink.open(to).map_err(|source| BuildError::Endpoint { subscription: label(), source })
+            .ok_or_else(|| BuildError::NoSink { subscription: whose(), protocol: protocol.as_str() })?;
+        sink.open(to).map_err(|source| BuildError::Endpoint { subscription: whose(), source })
     }
 }
 
@@ -197,7 +205,7 @@ pub enum BuildError {
     /// No sink serves its protocol.
     #[error("subscription {subscription} has the protocol {protocol}, which nothing here can deliver to")]
     NoSink {
-        /// The subscription, by its name or number.
+        /// The subscription: its number, name, topic and endpoint.
         subscription: String,
         /// As SNS writes it.
         protocol: &'static str,
@@ -205,7 +213,7 @@ pub enum BuildError {
     /// Nothing could ever be sent to its endpoint.
     #[error("subscription {subscription} has an endpoint that cannot be called")]
     Endpoint {
-        /// The subscription, by its name or number.
+        /// The subscription: its number, name, topic and endpoint.
         subscription: String,
         /// Why.
         #[source]

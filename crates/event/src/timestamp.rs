@@ -1,11 +1,13 @@
 //! Points in time, in microseconds: on the wall clock, for whoever reads them, and on the store's own clock, for whatever ages.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 /// `2012-04-25T21:49:25.719Z`, the form of SNS and of RFC 3339.
@@ -105,6 +107,22 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A text is not a time of RFC 3339 since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a time as RFC 3339 writes it, such as 2026-11-26T09:42:02Z")]
+pub struct ParseTimeError;
+
+impl FromStr for Timestamp {
+    type Err = ParseTimeError;
+
+    /// Reads a time of RFC 3339, in any offset, with or without fractions of a second.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| ParseTimeError)?;
+        let micros = moment.unix_timestamp_nanos() / 1_000;
+        u64::try_from(micros).map(Self).map_err(|_| ParseTimeError)
+    }
+}
+
 /// Where the time comes from: the machine's clocks in a running gateway, simulated ones in tests.
 pub trait Clock: Send + Sync + 'static {
     /// The wall clock: for times that are shown or sent. Anybody may set it, so nothing is measured with it.
@@ -122,6 +140,24 @@ mod tests {
     #[test]
     fn is_written_as_sns_writes_it() {
         assert_eq!(Timestamp::from_millis(1_335_390_565_719).to_string(), "2012-04-25T21:49:25.719Z");
+    }
+
+    #[test]
+    fn reads_what_it_writes_and_other_forms_of_rfc_3339() {
+        let time = Timestamp::from_millis(1_335_390_565_719);
+        for (text, expected) in [
+            ("2012-04-25T21:49:25.719Z", Ok(time)),
+            ("2012-04-25T23:49:25.719+02:00", Ok(time)),
+            ("2012-04-25T21:49:25Z", Ok(Timestamp::from_millis(1_335_390_565_000))),
+            ("2012-04-25T21:49:25.000001Z", Ok(Timestamp::from_micros(1_335_390_565_000_001))),
+            ("1969-12-31T23:59:59Z", Err(ParseTimeError)),
+            ("2012-04-25T21:49:25", Err(ParseTimeError)),
+            ("2012-04-25", Err(ParseTimeError)),
+            ("1335390565", Err(ParseTimeError)),
+            ("", Err(ParseTimeError)),
+        ] {
+            assert_eq!(text.parse(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use event::{Position, Stamp, TopicId};
 
 use crate::Result;
 use crate::clock::Record;
-use crate::entities::{Incarnation, QueueId, SubscriptionId};
+use crate::entities::{Incarnation, QueueId, SubscriptionId, Whose};
 use crate::ports::{
     DeliveriesReader, DeliveriesTx, JournalTx, LogReader, LogTx, QueuesReader, QueuesTx, RegistryReader,
     RegistryTx, UpkeepReader, UpkeepTx,
@@ -48,6 +48,9 @@ pub trait Backend: Send + 'static {
 
     /// What the store holds and what is left for it. May be a tenth of a second old, but never older than the last commit that made room.
     fn room(&mut self) -> Result<Room>;
+
+    /// How log lines call a subscription; `None` if the store does not have it any more, or cannot read it just now. Called between commits.
+    fn whose(&mut self, id: SubscriptionId) -> Option<Whose>;
 
     /// Called by the writer between commits: a place for upkeep that must not run inside one (checkpoints).
     fn between_commits(&mut self) {}

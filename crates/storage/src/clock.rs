@@ -177,6 +177,12 @@ impl StoreClock {
         if moment < now { wall.minus(now.since(moment)) } else { wall.plus(moment.since(now)) }
     }
 
+    /// The moment at which the wall clock showed a time, or will show it, if nobody sets it in between.
+    pub fn at(&self, shown: Timestamp) -> Stamp {
+        let (now, wall) = (self.now(), self.wall());
+        if shown < wall { now.minus(wall.since(shown)) } else { now.plus(shown.since(wall)) }
+    }
+
     /// The record to store now.
     pub fn record(&self) -> Record {
         let now = self.now();

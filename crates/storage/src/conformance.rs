@@ -258,6 +258,7 @@ fn row(subscription: &Subscription, position: Position, state: DeliveryState) ->
         state,
         attempts: 1,
         since: stamp(0),
+        anew_after: 0,
     }
 }
 

@@ -27,8 +27,11 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// Attempts begun so far.
     pub attempts: u32,
-    /// When it was first attempted, or would have been: delivery policies count from here.
+    /// When it was first attempted, or would have been, or when its waits began anew: delivery policies count from here.
     pub since: Stamp,
+    /// How many of the attempts were begun before its waits began anew, because somebody asked for that: delivery policies do not count
+    /// these.
+    pub anew_after: u32,
 }
 
 /// What a delivery with a row waits for.
@@ -62,6 +65,21 @@ pub struct Death {
 }
 
 impl Delivery {
+    /// Whether it is dead, for a reason that has this in it, or for any.
+    pub fn died_of(&self, part: Option<&str>) -> bool {
+        match &self.state {
+            DeliveryState::Dead { reason, .. } => part.is_none_or(|part| reason.contains(part)),
+            DeliveryState::Retry { .. } | DeliveryState::Behind => false,
+        }
+    }
+
+    /// The delivery in another state, from `now` on as if nobody had attempted it yet: its attempts keep their numbers, and its delivery policy
+    /// begins anew.
+    #[must_use]
+    pub fn begun_anew(self, state: DeliveryState, now: Stamp) -> Self {
+        Self { state, since: now, anew_after: self.attempts, ..self }
+    }
+
     /// Its position among dead letters, if it is one.
     pub fn death(&self) -> Option<Death> {
         match self.state {

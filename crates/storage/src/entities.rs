@@ -4,8 +4,10 @@
 //! came in and how far it got.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::time::Duration;
 
+use ::entities::subscription::shown;
 pub use ::entities::{Access, AccessKey, Protocol, Secret};
 use event::{Position, Stamp, Timestamp, TopicId};
 use serde::{Deserialize, Serialize};
@@ -148,14 +150,37 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Its name, or its number: how messages to people call it.
-    pub fn label(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.id.0.to_string())
+    /// How log lines call it.
+    pub fn whose(&self, topic: Option<&str>) -> Whose {
+        let topic = topic.unwrap_or_default().to_owned();
+        Whose { name: self.name.clone(), topic, endpoint: shown(&self.endpoint) }
     }
 
     /// Whether what it has not read is kept without a limit of time: it is confirmed, or was until its endpoint moved.
     pub fn pins(&self) -> bool {
         self.state == SubscriptionState::Confirmed || self.reconfirms
+    }
+}
+
+/// How people are told of a subscription, besides its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whose {
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// The name of its topic; empty if that is gone.
+    pub topic: String,
+    /// Its endpoint without what may be a secret.
+    pub endpoint: String,
+}
+
+/// As in an error: "`expire` of `profile-changes` to http://localhost:9100/expire".
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, topic, endpoint } = self;
+        if let Some(name) = name {
+            write!(f, "`{name}` ")?;
+        }
+        write!(f, "of `{topic}` to {endpoint}")
     }
 }
 
@@ -231,6 +256,20 @@ mod tests {
         };
         assert_eq!(desired.topic_names(), ["b", "a", "c"]);
         assert_eq!(desired.queue_names(), ["y", "x"]);
+    }
+
+    #[test]
+    fn people_are_told_of_a_name_a_topic_and_an_endpoint_without_secrets() {
+        let whose = |name: Option<&str>| Whose {
+            name: name.map(str::to_owned),
+            topic: "profile-changes".into(),
+            endpoint: shown("http://user:secret@localhost/expire?key=secret"),
+        };
+        assert_eq!(
+            whose(Some("expire")).to_string(),
+            "`expire` of `profile-changes` to http://localhost/expire?..."
+        );
+        assert_eq!(whose(None).to_string(), "of `profile-changes` to http://localhost/expire?...");
     }
 
     /// They stand in databases and in answers.

@@ -17,7 +17,7 @@ pub const ALL: [&str; 8] = [
 ];
 
 /// The points in the loops of parts that must live, where a test can make one panic: `FAILPOINTS=core-turn=3*off->panic`.
-pub const PARTS: [&str; 13] = [
+pub const PARTS: [&str; 15] = [
     CORE_TURN,
     WRITER_TURN,
     CHECKPOINT_TURN,
@@ -31,6 +31,8 @@ pub const PARTS: [&str; 13] = [
     CHANGING,
     DECLARING,
     DECLARED,
+    GIVING_UP,
+    GIVEN_UP,
 ];
 
 /// A core has accepted a connection.
@@ -59,6 +61,10 @@ pub const CHANGING: &str = "changing";
 pub const DECLARING: &str = "declaring";
 /// A change of the configuration is in the store, topics, queues, subscriptions and their workers are those of it, and routes are not.
 pub const DECLARED: &str = "declared";
+/// An operator gives a delivery up, and nothing of that is stored.
+pub const GIVING_UP: &str = "giving-up";
+/// A delivery that an operator gave up is a dead letter in the store, the next one of its key has not begun, and the operator has no answer.
+pub const GIVEN_UP: &str = "given-up";
 
 /// The writer has applied a batch and not committed it.
 pub const BEFORE_COMMIT: &str = "before-commit";

@@ -13,7 +13,7 @@ use event::{Position, Stamp};
 
 use crate::backend::{Backend, Committed, Opened, Reader, Tx};
 use crate::clock::Record;
-use crate::entities::Incarnation;
+use crate::entities::{Incarnation, SubscriptionId, Whose};
 use crate::retention::Room;
 use crate::{Result, StoreError};
 
@@ -218,6 +218,12 @@ impl Backend for MemoryBackend {
 
     fn rollback(&mut self) {
         self.open = None;
+    }
+
+    fn whose(&mut self, id: SubscriptionId) -> Option<Whose> {
+        let state = self.shared.state();
+        let known = &state.subscriptions.get(&id)?.subscription;
+        Some(known.whose(state.topics.get(&known.topic).map(String::as_str)))
     }
 
     fn room(&mut self) -> Result<Room> {

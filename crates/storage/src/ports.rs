@@ -20,7 +20,7 @@ pub mod queues;
 pub mod registry;
 pub mod upkeep;
 
-pub use deliveries::{DeliveriesReader, DeliveriesTx, Lag, Waiting};
+pub use deliveries::{DeliveriesReader, DeliveriesTx, Lag, Rows, Waiting};
 pub use journal::JournalTx;
 pub use log::{EventPage, LogReader, LogTx};
 pub use queues::{QueuesReader, QueuesTx};

@@ -419,7 +419,7 @@ impl<B: Backend> Worker<B> {
             // What was refused for want of space is told as soon as there is some, whoever made it.
             let _ = self.look_for_room();
         }
-        self.untold.tell_all();
+        self.untold.tell_all(|id| self.config.backend.whose(id));
         if self.latched.is_none()
             && let Err(error) = self.keep_clock_at_the_end()
         {
@@ -677,7 +677,7 @@ impl<B: Backend> Worker<B> {
         }
         let now = Instant::now();
         if self.housekeeping_due > now {
-            self.untold.tell_due(now);
+            self.untold.tell_due(now, |id| self.config.backend.whose(id));
         }
         if committed.given_up > 0 {
             self.config.feed.gave_up();

@@ -56,6 +56,11 @@ pub struct Confirmation {
     pub at: Timestamp,
 }
 
+/// The link by which an endpoint confirms its subscription. Whoever has it can confirm that one subscription, and do nothing else with it.
+pub fn subscribe_url(hub_url: &str, topic_arn: &str, token: &str) -> String {
+    format!("{hub_url}/?Action=ConfirmSubscription&TopicArn={topic_arn}&Token={token}")
+}
+
 /// The two kinds of messages other than notifications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfirmationKind {
@@ -161,10 +166,7 @@ impl Confirmation {
     }
 
     fn subscribe_url(&self, names: &Names) -> String {
-        format!(
-            "{}/?Action=ConfirmSubscription&TopicArn={}&Token={}",
-            names.hub_url, names.topic_arn, self.token
-        )
+        subscribe_url(&names.hub_url, &names.topic_arn, &self.token)
     }
 
     /// What its signature covers.

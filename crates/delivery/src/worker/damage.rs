@@ -192,6 +192,7 @@ impl Worker {
             state: DeliveryState::Dead { reason: unreadable.reason(), at: now, died_at: self.wall() },
             attempts: 0,
             since: now,
+            anew_after: 0,
         };
         let (mut backoff, mut damaged) = (super::store::backoff(), 0);
         while damaged < TRIES {

@@ -79,6 +79,7 @@ impl Worker {
             charge,
             number: 1,
             since: now,
+            anew_after: 0,
             began: now,
             began_at,
             due: None,
@@ -105,6 +106,6 @@ impl Worker {
         since: event::Stamp,
     ) -> Delivery {
         let id = DeliveryId { subscription: self.id, position: event.position };
-        Delivery { id, key: event.body.key.to_string(), state, attempts, since }
+        Delivery { id, key: event.body.key.to_string(), state, attempts, since, anew_after: 0 }
     }
 }

@@ -306,11 +306,12 @@ impl Worker {
             DeliveryState::Retry { .. } | DeliveryState::Behind | DeliveryState::Dead { .. } => None,
         };
         row.state = DeliveryState::Retry { at };
-        let (number, since) = (row.attempts, row.since);
+        let (number, since, anew_after) = (row.attempts, row.since, row.anew_after);
         self.changes.put(row);
         self.due.look_no_later_than(at);
         let began_at = self.wall();
-        Some(Dispatch { event, charge, number, since, began: now, began_at, due, row: Row::Stored })
+        let row = Row::Stored;
+        Some(Dispatch { event, charge, number, since, anew_after, began: now, began_at, due, row })
     }
 
     /// Removes a row whose event is missing from the log: nothing can be sent, and a dead letter needs its event.
@@ -328,7 +329,8 @@ impl Worker {
     }
 }
 
-fn position(row: &ReadableRow) -> Position {
+/// Where a row is.
+pub(super) fn position(row: &ReadableRow) -> Position {
     row.as_ref().map_or_else(|unreadable| unreadable.position, |row| row.id.position)
 }
 

@@ -1,5 +1,7 @@
 //! What others can see of a worker, and the commands that they can give it.
 
+mod orders;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +12,8 @@ use storage::entities::SubscriptionId;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::sink::{AttemptReport, Failure, Verdict};
+
+pub use orders::{AskError, Retried, Retry};
 
 /// The most commands that wait for the worker.
 const MAX_COMMANDS: usize = 64;
@@ -52,6 +56,11 @@ impl WorkerState {
             Self::Drained => "drained",
             Self::Failed(_) => "failed",
         }
+    }
+
+    /// Whether it delivers, or does in a moment.
+    pub fn is_delivering(&self) -> bool {
+        matches!(self, Self::Starting | Self::Running | Self::WaitingForStore | Self::Restarting)
     }
 
     /// Whether the worker has ended.
@@ -247,15 +256,21 @@ pub(crate) type Commands = Arc<tokio::sync::Mutex<mpsc::Receiver<Command>>>;
 pub(crate) enum Command {
     Redeliver { position: Position, reply: oneshot::Sender<Result<(), RedeliverError>> },
     Redrive { part: Redrive, reply: oneshot::Sender<Result<Redriven, RedeliverError>> },
+    Retry { position: Position, reply: oneshot::Sender<Result<(), RedeliverError>> },
+    RetryAll { part: Retry, reply: oneshot::Sender<Result<Retried, RedeliverError>> },
+    GiveUp { position: Position, reason: String, reply: oneshot::Sender<Result<(), RedeliverError>> },
+    AskToConfirm { reply: oneshot::Sender<Result<(), AskError>> },
 }
 
 /// Which dead letters to send again: those that died after `after` and not later than `until`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redrive {
     /// The last one of the previous part.
     pub after: Option<Death>,
     /// Deliveries that died later are not included.
     pub until: Stamp,
+    /// A part of the reason for which they died; `None` for any reason.
+    pub reason: Option<Arc<str>>,
 }
 
 /// The result of one part of a redrive.
@@ -294,6 +309,12 @@ pub enum RedeliverError {
     /// An earlier delivery of its key is not done (FIFO); it follows by itself.
     #[error("the delivery waits for an earlier one of its key")]
     Behind,
+    /// It was delivered, or its first attempt is still to begin.
+    #[error("no such delivery waits: it was delivered, or its first attempt is still to begin")]
+    NotWaiting,
+    /// It was given up.
+    #[error("the delivery is a dead letter")]
+    Dead,
     /// The subscription is pending, disabled, cannot reach the store, or the process stops.
     #[error("the subscription is not delivering")]
     NotDelivering,
@@ -305,9 +326,14 @@ pub enum RedeliverError {
 impl Command {
     /// Answers that the subscription is not delivering. It does not matter if the caller is gone.
     pub(crate) fn refuse(self) {
+        let refused = RedeliverError::NotDelivering;
         match self {
-            Self::Redeliver { reply, .. } => drop(reply.send(Err(RedeliverError::NotDelivering))),
-            Self::Redrive { reply, .. } => drop(reply.send(Err(RedeliverError::NotDelivering))),
+            Self::Redeliver { reply, .. } | Self::Retry { reply, .. } | Self::GiveUp { reply, .. } => {
+                let _ = reply.send(Err(refused));
+            }
+            Self::Redrive { reply, .. } => drop(reply.send(Err(refused))),
+            Self::RetryAll { reply, .. } => drop(reply.send(Err(refused))),
+            Self::AskToConfirm { reply } => drop(reply.send(Err(AskError::NotServed))),
         }
     }
 }
@@ -382,30 +408,6 @@ impl Handle {
     /// The last attempt since the process started.
     pub fn last_attempt(&self) -> Option<LastAttempt> {
         self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Sends a part of the subscription's dead letters again, the oldest first: each is due at once, with a policy that starts again, and in a
-    /// FIFO subscription after what its key has under way. Durable when this returns. Call it with the answer's `next` until that is `None`.
-    ///
-    /// # Errors
-    /// If the subscription is not delivering.
-    pub async fn redrive(&self, part: Redrive) -> Result<Redriven, RedeliverError> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.commands.send(Command::Redrive { part, reply }).await;
-        sent.map_err(|_| RedeliverError::NotDelivering)?;
-        answer.await.unwrap_or(Err(RedeliverError::NotDelivering))
-    }
-
-    /// Sends one event again, whether it was delivered, waits or is dead: its delivery is due at once, with a policy that starts again. Durable
-    /// when this returns.
-    ///
-    /// # Errors
-    /// If it cannot be sent again.
-    pub async fn redeliver(&self, position: Position) -> Result<(), RedeliverError> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.commands.send(Command::Redeliver { position, reply }).await;
-        sent.map_err(|_| RedeliverError::NotDelivering)?;
-        answer.await.unwrap_or(Err(RedeliverError::NotDelivering))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use storage::entities::SubscriptionState;
 use tokio::time::Instant;
 
+use super::handle::{AskError, Command};
 use super::under_way::broken_off;
 use super::{Stop, Worker, WorkerState};
 use crate::policy::{Failed, Next};
@@ -34,6 +35,15 @@ enum Sent {
     GivenUp,
     /// The subscription's state changed first.
     StateChanged,
+}
+
+/// What a worker that delivers nothing does after a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AtRest {
+    /// It goes on waiting.
+    Rests,
+    /// It asks the endpoint to confirm, from the beginning.
+    AskAgain,
 }
 
 /// Ends a task when dropped, so that a worker that ends makes no more calls.
@@ -211,7 +221,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Waits for `what`, or for a change of the state (`None`). Commands that come meanwhile are refused.
+    /// Waits for `what`, or for a change of the state (`None`). Somebody who wants the endpoint of a pending subscription to be asked again counts
+    /// as one: it is asked from the beginning. Of other commands that come meanwhile only those are obeyed that need no deliveries.
     async fn unless_state_changes<T>(&mut self, what: impl Future<Output = T>) -> Result<Option<T>, Stop> {
         tokio::pin!(what);
         loop {
@@ -223,8 +234,33 @@ impl Worker {
                     Err(_) => self.state_lives = false,
                 },
                 value = &mut what => return Ok(Some(value)),
-                Some(command) = self.commands.recv() => command.refuse(),
+                Some(command) = self.commands.recv() => if self.obey_at_rest(command).await? == AtRest::AskAgain {
+                    return Ok(None);
+                },
             }
         }
+    }
+
+    /// Obeys what can be obeyed while nothing is delivered: the store has everything then.
+    async fn obey_at_rest(&mut self, command: Command) -> Result<AtRest, Stop> {
+        match command {
+            Command::GiveUp { .. } => self.obey(command).await?,
+            Command::AskToConfirm { reply } => {
+                let answer = match *self.state.borrow() {
+                    SubscriptionState::Pending { .. } => match self.settings.confirmation {
+                        super::Confirmation::Handshake => Ok(()),
+                        super::Confirmation::ByHand => Err(AskError::ByHand),
+                    },
+                    SubscriptionState::Confirmed | SubscriptionState::Disabled { .. } => {
+                        Err(AskError::NotPending)
+                    }
+                };
+                // It does not matter if the caller is gone.
+                let _ = reply.send(answer);
+                return Ok(if answer.is_ok() { AtRest::AskAgain } else { AtRest::Rests });
+            }
+            other => other.refuse(),
+        }
+        Ok(AtRest::Rests)
     }
 }

@@ -192,6 +192,7 @@ impl Left {
                 // If the endpoint may have seen a first attempt, this is a second one.
                 if row.attempts > 1 {
                     row.attempts -= 1;
+                    row.anew_after = row.anew_after.min(row.attempts);
                 }
             }
             (row, event)

@@ -161,5 +161,6 @@ fn unfinished(
         state: DeliveryState::Retry { at: now },
         attempts: attempts.iter().map(|attempt| attempt.number).max().unwrap_or(1),
         since: now,
+        anew_after: 0,
     }))
 }

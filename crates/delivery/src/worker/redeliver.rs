@@ -7,7 +7,7 @@ use storage::StoreError;
 use storage::delivery::{Delivery, DeliveryId, DeliveryState};
 
 use super::damage::{Damage, attempts_at, event_at, row_at};
-use super::handle::{Command, RedeliverError, Redrive, Redriven};
+use super::handle::{AskError, Command, RedeliverError, Redrive, Redriven};
 use super::recovery::ROWS_AT_ONCE;
 use super::{Order, Stop, Worker};
 use crate::window::Admit;
@@ -18,6 +18,12 @@ impl Worker {
         match command {
             Command::Redeliver { position, reply } => drop(reply.send(self.redeliver(position).await?)),
             Command::Redrive { part, reply } => drop(reply.send(self.redrive(part).await?)),
+            Command::Retry { position, reply } => drop(reply.send(self.retry(position).await?)),
+            Command::RetryAll { part, reply } => drop(reply.send(self.retry_all(part).await?)),
+            Command::GiveUp { position, reason, reply } => {
+                let _ = reply.send(self.give_up(position, reason).await?);
+            }
+            Command::AskToConfirm { reply } => drop(reply.send(Err(AskError::NotPending))),
         }
         Ok(())
     }
@@ -25,7 +31,7 @@ impl Worker {
     /// The part may have more dead letters than there is room for: they are due, and follow one after the other.
     async fn redrive(&mut self, part: Redrive) -> Result<Result<Redriven, RedeliverError>, Stop> {
         self.commit().await?;
-        let (id, Redrive { after, until }) = (self.id, part);
+        let (id, Redrive { after, until, reason }) = (self.id, part);
         let dead = self
             .read_around(move |reader, damage| {
                 match reader.dead_letters_until(id, after, until, ROWS_AT_ONCE) {
@@ -37,12 +43,12 @@ impl Worker {
         let Some(mut dead) = dead else { return Ok(Err(RedeliverError::Unreadable)) };
         let next = dead.last().filter(|_| dead.len() == ROWS_AT_ONCE).and_then(Delivery::death);
         // Housekeeping may have given up a delivery whose attempt is under way; that attempt settles it.
-        dead.retain(|row| !self.attempts.contains(row.id.position));
+        dead.retain(|row| !self.attempts.contains(row.id.position) && row.died_of(reason.as_deref()));
         dead.sort_by_key(|row| row.id.position);
         let (now, count) = (self.now(), dead.len() as u64);
         for row in dead {
             let state = self.state_of_redelivery(&Arc::from(&*row.key), now);
-            self.changes.put(Delivery { state, since: now, ..row });
+            self.changes.put(row.begun_anew(state, now));
         }
         self.due.look_no_later_than(now);
         self.commit().await?;
@@ -93,7 +99,7 @@ impl Worker {
         };
         let recorded = attempts.iter().filter(|attempt| attempt.delivery == id).map(|attempt| attempt.number);
         let begun = recorded.chain(row.iter().map(|row| row.attempts)).max().unwrap_or(0);
-        self.changes.put(self.row(&event, state, begun, now));
+        self.changes.put(self.row(&event, state.clone(), begun, now).begun_anew(state, now));
         self.due.look_no_later_than(now);
         self.commit().await?;
         Ok(Ok(()))

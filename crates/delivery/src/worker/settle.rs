@@ -80,8 +80,13 @@ impl Worker {
         let (now, wall) = (self.now(), self.wall());
         let jitter = fastrand::f64().mul_add(2.0, -1.0);
         let tried_for = self.age(dispatch.since);
-        let failed =
-            Failed { attempts: dispatch.number, since: now.minus(tried_for), now, due: dispatch.due, asked };
+        let failed = Failed {
+            attempts: dispatch.counted(),
+            since: now.minus(tried_for),
+            now,
+            due: dispatch.due,
+            asked,
+        };
         match self.settings.policy.next(&failed, jitter) {
             Next::Retry(at) => {
                 let next_at = wall.plus(at.since(now));
@@ -95,16 +100,16 @@ impl Worker {
                         "deliveries fail: they are tried again"
                     );
                 }
-                let row =
-                    self.row(&dispatch.event, DeliveryState::Retry { at }, dispatch.number, dispatch.since);
-                self.changes.put(row);
+                self.changes.put(dispatch.to_row(self.id, DeliveryState::Retry { at }));
                 self.due.look_no_later_than(at);
                 Some(next_at)
             }
             Next::Exhausted => {
                 let tried_for = in_words(tried_for);
-                let reason =
-                    format!("gave up after {} attempts in {tried_for}; the last: {error}", dispatch.number);
+                let reason = format!(
+                    "gave up after {} attempts in {tried_for}; the last: {error}",
+                    dispatch.counted()
+                );
                 self.kill(dispatch, reason);
                 None
             }
@@ -113,8 +118,7 @@ impl Worker {
 
     fn kill(&mut self, dispatch: &Dispatch, reason: String) {
         let dead = DeliveryState::Dead { reason, at: self.now(), died_at: self.wall() };
-        let row = self.row(&dispatch.event, dead, dispatch.number, dispatch.since);
-        self.bury(row);
+        self.bury(dispatch.to_row(self.id, dead));
         self.head_done(&dispatch.event.body.key);
     }
 
@@ -130,14 +134,7 @@ impl Worker {
         while let Some(dispatch) = self.attempts.next_slow(Instant::now()) {
             let at = dispatch.began.plus(self.settings.timeout + LEASE_MARGIN);
             let position = dispatch.event.position;
-            let row = storage::delivery::Delivery {
-                id: DeliveryId { subscription: self.id, position },
-                key: dispatch.event.body.key.to_string(),
-                state: DeliveryState::Retry { at },
-                attempts: dispatch.number,
-                since: dispatch.since,
-            };
-            self.changes.put(row);
+            self.changes.put(dispatch.to_row(self.id, DeliveryState::Retry { at }));
             self.window.settle(position);
             self.due.look_no_later_than(at);
         }

@@ -4,6 +4,7 @@ mod boundaries;
 mod changes;
 mod crashes;
 mod fifo;
+mod freed;
 mod left_alone;
 mod lifecycle;
 mod memory;

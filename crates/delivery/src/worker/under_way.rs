@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use event::{Event, Position, Stamp, Timestamp};
 use foldhash::{HashMap, HashSet};
+use storage::delivery::{Delivery, DeliveryId, DeliveryState};
+use storage::entities::SubscriptionId;
 use storage::throttle::Throttle;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::SLOW;
@@ -24,14 +26,35 @@ pub(super) struct Dispatch {
     pub(super) charge: Charge,
     /// Which attempt.
     pub(super) number: u32,
-    /// When the first attempt was.
+    /// When the first attempt was, or when its waits began anew.
     pub(super) since: Stamp,
+    /// How many attempts were begun before that.
+    pub(super) anew_after: u32,
     pub(super) began: Stamp,
     /// The wall time of the first attempt, to be shown.
     pub(super) began_at: Timestamp,
     /// When it was due, if it is made earlier.
     pub(super) due: Option<Stamp>,
     pub(super) row: Row,
+}
+
+impl Dispatch {
+    /// Its row.
+    pub(super) fn to_row(&self, subscription: SubscriptionId, state: DeliveryState) -> Delivery {
+        Delivery {
+            id: DeliveryId { subscription, position: self.event.position },
+            key: self.event.body.key.to_string(),
+            state,
+            attempts: self.number,
+            since: self.since,
+            anew_after: self.anew_after,
+        }
+    }
+
+    /// How many attempts count for the delivery policy, with this one.
+    pub(super) fn counted(&self) -> u32 {
+        self.number.saturating_sub(self.anew_after)
+    }
 }
 
 /// Whether the delivery has a row.
@@ -66,6 +89,7 @@ pub(super) struct Attempts {
 }
 
 struct UnderWay {
+    task: AbortHandle,
     began: Instant,
     dispatch: Dispatch,
     is_retry: bool,
@@ -75,7 +99,8 @@ impl Attempts {
     pub(super) fn begin(&mut self, dispatch: Dispatch, sender: &Arc<Sender>) {
         let began = Instant::now();
         let attempt = sender.clone().attempt(dispatch.event.clone(), dispatch.number);
-        let id = self.tasks.spawn(attempt).id();
+        let task = self.tasks.spawn(attempt);
+        let id = task.id();
         self.positions.insert(dispatch.event.position);
         let is_retry = dispatch.row == Row::Stored;
         if is_retry {
@@ -84,7 +109,7 @@ impl Attempts {
         } else {
             self.slow.push_back((began + SLOW, id));
         }
-        self.under_way.insert(id, UnderWay { began, dispatch, is_retry });
+        self.under_way.insert(id, UnderWay { task, began, dispatch, is_retry });
     }
 
     pub(super) fn len(&self) -> usize {
@@ -144,11 +169,44 @@ impl Attempts {
             Ok(ended) => ended,
             Err(error) => (error.id(), End::Report(broken_off(&error))),
         };
-        let UnderWay { began, dispatch, is_retry } = self.under_way.remove(&id)?;
+        let (dispatch, took) = self.remove(id)?;
+        Some(Ended { dispatch, took, end })
+    }
+
+    fn remove(&mut self, id: Id) -> Option<(Dispatch, Duration)> {
+        let UnderWay { began, dispatch, is_retry, task: _ } = self.under_way.remove(&id)?;
         self.positions.remove(&dispatch.event.position);
         self.rows -= usize::from(dispatch.row == Row::Stored);
         self.retries -= usize::from(is_retry);
-        Some(Ended { dispatch, took: began.elapsed(), end })
+        Some((dispatch, began.elapsed()))
+    }
+
+    fn find(&self, position: Position) -> Option<Id> {
+        if !self.contains(position) {
+            return None;
+        }
+        let at = |one: &&UnderWay| one.dispatch.event.position == position;
+        self.under_way.values().find(at).map(|one| one.task.id())
+    }
+
+    /// Cuts an attempt off: the endpoint may have got it all the same. Nothing more is heard of it. Returns it, and how long it took.
+    pub(super) fn cut_off(&mut self, position: Position) -> Option<(Dispatch, Duration)> {
+        let id = self.find(position)?;
+        self.under_way.get(&id)?.task.abort();
+        self.remove(id)
+    }
+
+    /// Lets the waits of a delivery with a row begin anew with the attempt that is under way. Returns the attempt.
+    pub(super) fn begin_anew(&mut self, position: Position, now: Stamp) -> Option<&Dispatch> {
+        let id = self.find(position)?;
+        let dispatch = &mut self.under_way.get_mut(&id)?.dispatch;
+        if dispatch.row == Row::None {
+            return None;
+        }
+        dispatch.since = now;
+        dispatch.anew_after = dispatch.number.saturating_sub(1);
+        dispatch.due = None;
+        Some(dispatch)
     }
 
     /// When the next attempt becomes slow.

@@ -222,6 +222,7 @@ fn a_moment_is_shown_by_the_wall_clock_of_now() {
     let (clock, _) = StoreClock::resume(None, machine.clone());
     let due = clock.now().plus(2 * MINUTE);
     assert_eq!(clock.shown(due), WALL.plus(2 * MINUTE));
+    assert_eq!(clock.at(WALL.plus(2 * MINUTE)), due);
     machine.set(|wall| wall.plus(DAY));
     machine.pass(3 * MINUTE);
     assert_eq!(clock.shown(due), WALL.plus(DAY + 2 * MINUTE));

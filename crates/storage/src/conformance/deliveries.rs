@@ -6,7 +6,7 @@ use super::{Case, Store, after, cases, dead, event_of, push, recorded_at, retry,
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, MAX_ANSWER};
 use crate::entities::{Cursor, Subscription, SubscriptionId};
 use crate::memory::{sample_event, sample_id};
-use crate::ports::{Lag, Waiting};
+use crate::ports::{Lag, Rows, Waiting};
 
 pub(super) const CASES: &[Case] = cases![
     a_row_is_inserted_replaced_and_removed,
@@ -16,7 +16,9 @@ pub(super) const CASES: &[Case] = cases![
     rows_of_a_key_come_by_position,
     dead_letters_come_last_first_a_page_at_a_time,
     the_first_dead_letters_of_a_subscription_come_first,
+    rows_come_by_subscription_and_position_a_page_at_a_time,
     rows_of_an_event_come_by_subscription,
+    the_last_attempt_is_that_with_the_greatest_number,
     attempts_come_by_subscription_and_number,
     an_attempt_is_kept_as_it_was_given,
     lag_counts_what_is_unread_waits_and_is_dead,
@@ -43,7 +45,12 @@ fn a_row_is_inserted_replaced_and_removed(store: &mut Store) {
     let id = DeliveryId { subscription: subscription.id, position };
     let states = [retry(4), DeliveryState::Behind, dead(5), retry(6)];
     for (state, attempts) in states.into_iter().zip(1..) {
-        let delivery = Delivery { attempts, since: stamp(2), ..row(&subscription, position, state) };
+        let delivery = Delivery {
+            attempts,
+            since: stamp(2),
+            anew_after: attempts / 2,
+            ..row(&subscription, position, state)
+        };
         put(store, &delivery);
         store.reopen();
         assert_eq!(store.reader().delivery(id).unwrap(), Some(delivery));
@@ -234,6 +241,56 @@ fn an_attempt_is_kept_as_it_was_given(store: &mut Store) {
     }
     store.reopen();
     assert_eq!(store.reader().attempts_at(position).unwrap(), [success, lost]);
+}
+
+fn rows_come_by_subscription_and_position_a_page_at_a_time(store: &mut Store) {
+    let ((first, second), positions) = graveyard(store);
+    let third = store.sync(&[push("/a"), push("/b"), push("/c")]).subscriptions.remove(2);
+    put(store, &row(&third, positions[4], retry(3)));
+    let id = |of: &Subscription, n: usize| DeliveryId { subscription: of.id, position: positions[n] };
+    let pages = |store: &Store, of, which, limit| {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.reader().deliveries_after(of, after, which, limit).unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { return all };
+            after = Some(last.id);
+            all.extend(page.iter().map(|row| row.id));
+        }
+    };
+    let of_first: Vec<_> = (0..5).map(|n| id(&first, n)).collect();
+    let others = [id(&second, 0), id(&second, 1), id(&third, 4)];
+    for limit in [1, 2, 9] {
+        let all = |store: &Store, of| pages(store, of, Rows::All, limit);
+        assert_eq!(all(store, None), [&of_first[..], &others].concat());
+        assert_eq!(all(store, Some(first.id)), of_first);
+        assert_eq!(all(store, Some(second.id)), others[..2]);
+        assert_eq!(all(store, Some(SubscriptionId(99))), []);
+        let waiting = |store: &Store, of| pages(store, of, Rows::Waiting, limit);
+        assert_eq!(waiting(store, None), [of_first[1], of_first[4], others[2]]);
+        assert_eq!(waiting(store, Some(first.id)), [of_first[1], of_first[4]]);
+        assert_eq!(waiting(store, Some(second.id)), []);
+    }
+    // The place where a page ended is a place, whatever became of the row.
+    store.write(|tx| tx.remove_delivery(id(&first, 3)));
+    let rest = store.reader().deliveries_after(None, Some(id(&first, 3)), Rows::All, 2).unwrap();
+    assert_eq!(rest.iter().map(|row| row.id).collect::<Vec<_>>(), [id(&first, 4), id(&second, 0)]);
+    store.write(|tx| tx.unsubscribe(second.id));
+    let rest = store.reader().deliveries_after(None, Some(id(&first, 4)), Rows::All, 9).unwrap();
+    assert_eq!(rest.iter().map(|row| row.id).collect::<Vec<_>>(), [id(&third, 4)], "of none that is gone");
+}
+
+fn the_last_attempt_is_that_with_the_greatest_number(store: &mut Store) {
+    let (first, second) = two_subscriptions(store);
+    let position = store.append(&sample_event(1));
+    let of = |subscription: &Subscription| DeliveryId { subscription: subscription.id, position };
+    assert_eq!(store.reader().last_attempt(of(&first)).unwrap(), None);
+    for (subscription, number) in [(&first, 2), (&first, 10), (&first, 9), (&second, 11)] {
+        let given = attempt(subscription, position, number);
+        store.write(|tx| tx.record_attempt(&given));
+    }
+    assert_eq!(store.reader().last_attempt(of(&first)).unwrap(), Some(attempt(&first, position, 10)));
+    assert_eq!(store.reader().last_attempt(of(&second)).unwrap(), Some(attempt(&second, position, 11)));
 }
 
 fn lag_counts_what_is_unread_waits_and_is_dead(store: &mut Store) {

@@ -17,6 +17,7 @@ pub(super) const CASES: &[Case] = cases![
     what_only_a_subscription_names_exists_too,
     what_is_wanted_twice_exists_once,
     numbers_stay_across_reopening,
+    log_lines_call_a_subscription_by_name_topic_and_endpoint,
     identity_without_a_name_is_topic_protocol_and_endpoint,
     a_new_subscription_starts_at_the_head_of_the_log,
     what_is_gone_is_marked_once_and_unmarked_when_it_is_back,
@@ -38,6 +39,16 @@ pub(super) const CASES: &[Case] = cases![
     a_disabled_subscription_that_was_gone_is_declared_anew,
     cursors_never_move_back,
 ];
+
+fn log_lines_call_a_subscription_by_name_topic_and_endpoint(store: &mut Store) {
+    let named = DesiredSubscription { name: Some("expire".into()), ..push("/a?key=secret") };
+    let known = store.sync(&[named]).subscriptions.remove(0);
+    let whose = store.opened().backend.whose(known.id).expect("it exists");
+    assert_eq!((whose.name.as_deref(), &*whose.topic), (Some("expire"), TOPIC));
+    assert_eq!(whose.endpoint, "http://localhost/a?...");
+    store.write(|tx| tx.unsubscribe(known.id));
+    assert_eq!(store.opened().backend.whose(known.id), None);
+}
 
 fn what_is_wanted_exists(store: &mut Store) {
     let desired = Desired {

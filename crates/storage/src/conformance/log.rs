@@ -4,7 +4,7 @@ use event::attributes::AttributeValue;
 use event::message::Details;
 use event::{Event, NewEvent, Outcome, Position, TopicId, UnknownReason};
 
-use super::{Case, Store, after, cases, event_of, secs_of, stamp, to_queue};
+use super::{Case, Store, after, cases, event_of, recorded_at, secs_of, stamp, to_queue};
 use crate::memory::{sample_event, sample_exchange, sample_id, sample_message};
 use crate::retention::Retention;
 
@@ -15,8 +15,26 @@ pub(super) const CASES: &[Case] = cases![
     the_next_of_a_topic_is_found_without_its_event,
     positions_are_never_used_twice,
     events_are_read_by_topic_within_limits,
+    the_first_event_since_a_time_is_found,
     events_are_read_newest_first,
 ];
+
+fn the_first_event_since_a_time_is_found(store: &mut Store) {
+    assert_eq!(store.reader().first_since(stamp(0)).unwrap(), None);
+    let recorded = [3, 3, 5, 8, 8, 8, 9];
+    let positions: Vec<Position> =
+        (1..).zip(recorded).map(|(n, secs)| store.append(&recorded_at(n, secs))).collect();
+    for secs in 0..12 {
+        let expected = recorded.iter().position(|at| *at >= secs).map(|index| positions[index]);
+        assert_eq!(store.reader().first_since(stamp(secs)).unwrap(), expected, "{secs} s");
+    }
+    // Positions have gaps.
+    let retention = Retention { history: std::time::Duration::from_secs(2), ..Retention::default() };
+    store.housekeep(&retention, after(10));
+    assert_eq!(store.reader().first_since(stamp(0)).unwrap(), Some(positions[6]));
+    assert_eq!(store.reader().first_since(stamp(9)).unwrap(), Some(positions[6]));
+    assert_eq!(store.reader().first_since(stamp(10)).unwrap(), None);
+}
 
 fn an_event_is_appended_as_it_was_given(store: &mut Store) {
     let mut bodies: Vec<NewEvent> = UnknownReason::ALL
@@ -38,10 +56,13 @@ fn an_event_is_appended_as_it_was_given(store: &mut Store) {
         let expected = Some(Event { position, stamp: stamp(secs_of(body.recorded_at)), body: body.clone() });
         assert_eq!(store.reader().event(body.id).unwrap(), expected);
         assert_eq!(store.reader().event_at(position).unwrap(), expected);
+        let id = expected.map(|event| event.body.id);
+        assert_eq!(store.reader().id_at(position).unwrap(), id);
         assert_eq!(store.reader().head().unwrap(), position);
     }
     assert_eq!(store.reader().event(sample_id(200)).unwrap(), None);
     assert_eq!(store.reader().event_at(Position(10_000)).unwrap(), None);
+    assert_eq!(store.reader().id_at(Position(10_000)).unwrap(), None);
 }
 
 fn an_event_of_a_known_id_is_not_appended_again(store: &mut Store) {

@@ -12,8 +12,8 @@ use crate::Result;
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId, DeliveryState};
 use crate::entities::{Queue, QueueId, Subscription, SubscriptionId, Topic};
 use crate::ports::{
-    DeliveriesReader, EventPage, Lag, LogReader, QueuesReader, RegistryReader, StoreStats, UpkeepReader,
-    Waiting,
+    DeliveriesReader, EventPage, Lag, LogReader, QueuesReader, RegistryReader, Rows, StoreStats,
+    UpkeepReader, Waiting,
 };
 use crate::queue::{Limits, QueueDepth, QueuedMessage};
 use crate::registry::Row;
@@ -77,6 +77,15 @@ impl LogReader for MemoryReader {
     fn event_at(&self, position: Position) -> Result<Option<Event>> {
         self.faults.touch(position)?;
         Ok(self.state()?.event_at(position)?.cloned())
+    }
+
+    fn first_since(&self, moment: Stamp) -> Result<Option<Position>> {
+        let state = self.state()?;
+        Ok(state.events.iter().find(|(_, event)| event.stamp >= moment).map(|(position, _)| *position))
+    }
+
+    fn id_at(&self, position: Position) -> Result<Option<EventId>> {
+        Ok(self.state()?.events.get(&position).map(|event| event.body.id))
     }
 
     fn event(&self, id: EventId) -> Result<Option<Event>> {
@@ -220,6 +229,23 @@ impl DeliveriesReader for MemoryReader {
         Ok(dead.into_iter().take(limit).map(|(_, row)| row.clone()).collect())
     }
 
+    fn deliveries_after(
+        &self,
+        of: Option<SubscriptionId>,
+        after: Option<DeliveryId>,
+        which: Rows,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        let state = self.state()?;
+        let is_meant = |row: &&Delivery| {
+            of.is_none_or(|of| row.id.subscription == of)
+                && after.is_none_or(|after| row.id > after)
+                && (which == Rows::All || waits(row))
+                && state.is_kept(row)
+        };
+        self.whole(state.deliveries.values().filter(is_meant).take(limit))
+    }
+
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {
         let state = self.state()?;
         let here = |row: &&Delivery| row.id.position == position && state.is_kept(row);
@@ -238,6 +264,12 @@ impl DeliveriesReader for MemoryReader {
         let state = self.state()?;
         let at = state.attempts.values().map(|recorded| &recorded.attempt);
         Ok(at.filter(|attempt| attempt.delivery.position == position).cloned().collect())
+    }
+
+    fn last_attempt(&self, id: DeliveryId) -> Result<Option<Attempt>> {
+        let state = self.state()?;
+        let attempts = state.attempts.values().map(|recorded| &recorded.attempt);
+        Ok(attempts.filter(|attempt| attempt.delivery == id).max_by_key(|attempt| attempt.number).cloned())
     }
 
     fn lag(&self, subscription: SubscriptionId, at_most: u64) -> Result<Lag> {

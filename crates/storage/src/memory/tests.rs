@@ -87,7 +87,7 @@ fn reads_fail_as_they_are_told_to() {
     let ids = [(1, retry.clone()), (2, retry), (3, dead)].map(|(n, state)| {
         let position = backend.tx().append(&memory::sample_event(n)).unwrap();
         let id = DeliveryId { subscription, position };
-        let row = Delivery { id, key: "a".into(), state, attempts: 1, since: now };
+        let row = Delivery { id, key: "a".into(), state, attempts: 1, since: now, anew_after: 0 };
         backend.tx().put_delivery(&row).unwrap();
         id
     });

@@ -74,6 +74,15 @@ pub trait DeliveriesReader {
         limit: usize,
     ) -> Result<Vec<Delivery>>;
 
+    /// Rows of one subscription or of all, by subscription and position, after the one of this id.
+    fn deliveries_after(
+        &self,
+        of: Option<SubscriptionId>,
+        after: Option<DeliveryId>,
+        which: Rows,
+        limit: usize,
+    ) -> Result<Vec<Delivery>>;
+
     /// All rows of an event, by subscription.
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>>;
 
@@ -82,6 +91,9 @@ pub trait DeliveriesReader {
 
     /// The attempts at an event's deliveries, by subscription and number.
     fn attempts_at(&self, position: Position) -> Result<Vec<Attempt>>;
+
+    /// The last attempt at a delivery that is recorded.
+    fn last_attempt(&self, id: DeliveryId) -> Result<Option<Attempt>>;
 
     /// What a subscription is behind by. Each number is counted up to `at_most` and no further, so that the read is short whatever stands
     /// in the store.
@@ -97,6 +109,15 @@ pub enum Waiting<'k> {
     After(Position),
     /// Those of [`DeliveriesReader::deliveries_of_key`].
     OfKey(&'k str),
+}
+
+/// Rows that [`DeliveriesReader::deliveries_after`] reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// All.
+    All,
+    /// Those that are not dead.
+    Waiting,
 }
 
 /// What a push subscription is behind by; each number stands for that many or more if it is as large as was counted.

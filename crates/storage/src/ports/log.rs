@@ -2,7 +2,7 @@
 //!
 //! An event owns its position for ever; positions grow, and none is used again.
 
-use event::{Event, EventId, NewEvent, Position, TopicId};
+use event::{Event, EventId, NewEvent, Position, Stamp, TopicId};
 
 use crate::Result;
 
@@ -34,6 +34,13 @@ pub trait LogReader {
 
     /// The event at a position.
     fn event_at(&self, position: Position) -> Result<Option<Event>>;
+
+    /// The position of the first event, whatever its topic, that entered the log at this moment or later. It costs a few dozen reads, however
+    /// long the log is.
+    fn first_since(&self, moment: Stamp) -> Result<Option<Position>>;
+
+    /// The id of the event at a position; read without the event itself, which may be large or damaged.
+    fn id_at(&self, position: Position) -> Result<Option<EventId>>;
 
     /// The event with an id.
     fn event(&self, id: EventId) -> Result<Option<Event>>;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::backend::Committed;
-use crate::entities::SubscriptionId;
+use crate::entities::{SubscriptionId, Whose};
 use crate::redrive::Way;
 
 /// Between two tellings: where events come all the time, something lapses all the time.
@@ -29,16 +29,16 @@ impl Untold {
         self.kept.note(&committed.kept);
     }
 
-    pub(super) fn tell_due(&mut self, now: Instant) {
-        tell_lapsed(self.lapsed.take_due(now));
+    pub(super) fn tell_due(&mut self, now: Instant, whose: impl FnMut(SubscriptionId) -> Option<Whose>) {
+        tell_lapsed(self.lapsed.take_due(now), whose);
         tell_expired(self.expired.take_due(now));
         tell_dead_lettered(self.dead_lettered.take_due(now));
         tell_kept(self.kept.take_due(now));
     }
 
     /// Before the end.
-    pub(super) fn tell_all(&mut self) {
-        tell_lapsed(self.lapsed.take_all());
+    pub(super) fn tell_all(&mut self, whose: impl FnMut(SubscriptionId) -> Option<Whose>) {
+        tell_lapsed(self.lapsed.take_all(), whose);
         tell_expired(self.expired.take_all());
         tell_dead_lettered(self.dead_lettered.take_all());
         tell_kept(self.kept.take_all());
@@ -82,10 +82,17 @@ impl<K: Clone + Ord> Lapses<K> {
 }
 
 /// A line for each subscription.
-fn tell_lapsed(lapsed: BTreeMap<SubscriptionId, u64>) {
+fn tell_lapsed(
+    lapsed: BTreeMap<SubscriptionId, u64>,
+    mut whose: impl FnMut(SubscriptionId) -> Option<Whose>,
+) {
     for (subscription, count) in lapsed {
+        let whose = whose(subscription);
         tracing::warn!(
             subscription = subscription.0,
+            name = whose.as_ref().and_then(|whose| whose.name.as_ref()),
+            topic = whose.as_ref().map(|whose| &whose.topic),
+            endpoint = whose.as_ref().map(|whose| &whose.endpoint),
             count,
             "events that a pending or disabled subscription was owed are gone for it: it was neither confirmed nor enabled in time"
         );

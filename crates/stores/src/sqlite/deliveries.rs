@@ -5,10 +5,10 @@ use rusqlite::{Connection, params};
 use storage::Result;
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::SubscriptionId;
-use storage::ports::{Lag, Waiting};
+use storage::ports::{Lag, Rows, Waiting};
 
 use super::entities;
-use super::rows::{self, DELIVERY, EVENT_STAMP, micros, ticks};
+use super::rows::{self, ATTEMPT, DELIVERY, EVENT_STAMP, micros, ticks};
 use super::statements::Statements;
 
 pub(super) fn put(database: &Connection, delivery: &Delivery) -> Result<()> {
@@ -20,8 +20,8 @@ pub(super) fn put(database: &Connection, delivery: &Delivery) -> Result<()> {
         }
     };
     let sql = "INSERT OR REPLACE INTO deliveries
-               (subscription, position, key, state, at, reason, attempts, since, died_at)
-               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+               (subscription, position, key, state, at, reason, attempts, since, died_at, anew_after)
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
                WHERE EXISTS (SELECT 1 FROM events WHERE position = ?2)
                  AND EXISTS (SELECT 1 FROM subscriptions WHERE id = ?1)";
     let row = params![
@@ -34,6 +34,7 @@ pub(super) fn put(database: &Connection, delivery: &Delivery) -> Result<()> {
         delivery.attempts,
         ticks(delivery.since),
         died_at,
+        (delivery.anew_after > 0).then_some(delivery.anew_after),
     ];
     database.run("write a delivery", sql, row).map(drop)
 }
@@ -143,6 +144,45 @@ pub(super) fn positions(
     }
 }
 
+/// Subscriptions come first, so that rows of those that are gone are not looked at, however many there are.
+pub(super) fn after(
+    database: &Connection,
+    of: Option<SubscriptionId>,
+    after: Option<DeliveryId>,
+    which: Rows,
+    limit: usize,
+) -> Result<Vec<Delivery>> {
+    let (first, last) = of.map_or((i64::MIN, i64::MAX), |of| (of.0, of.0));
+    let (subscription, position) =
+        after.map_or((i64::MIN, i64::MIN), |after| (after.subscription.0, after.position.0));
+    let range = [first, last, subscription, position, limit as i64];
+    database.list("read deliveries", &after_sql(which), range, rows::delivery)
+}
+
+fn after_sql(which: Rows) -> String {
+    let (index, waits) = match which {
+        Rows::All => ("", ""),
+        Rows::Waiting => ("INDEXED BY deliveries_waiting", "AND deliveries.state <> 'dead'"),
+    };
+    format!(
+        "SELECT {DELIVERY} FROM subscriptions s CROSS JOIN deliveries {index}
+         WHERE s.id BETWEEN max(?1, ?3) AND ?2 AND deliveries.subscription = s.id {waits}
+           AND deliveries.position > CASE s.id WHEN ?3 THEN ?4 ELSE -1 END
+         ORDER BY s.id, deliveries.position LIMIT ?5"
+    )
+}
+
+pub(super) fn last_attempt(database: &Connection, id: DeliveryId) -> Result<Option<Attempt>> {
+    let name = [id.position.0, id.subscription.0];
+    database.find("read a delivery's last attempt", &last_attempt_sql(), name, rows::attempt)
+}
+
+fn last_attempt_sql() -> String {
+    format!(
+        "SELECT {ATTEMPT} FROM attempts WHERE position = ?1 AND subscription = ?2 ORDER BY number DESC LIMIT 1"
+    )
+}
+
 pub(super) fn at(database: &Connection, position: Position) -> Result<Vec<Delivery>> {
     let sql = format!(
         "SELECT {DELIVERY} FROM deliveries WHERE position = ?1
@@ -157,9 +197,8 @@ pub(super) fn find(database: &Connection, id: DeliveryId) -> Result<Option<Deliv
 }
 
 pub(super) fn attempts_at(database: &Connection, position: Position) -> Result<Vec<Attempt>> {
-    let sql = "SELECT subscription, position, event, number, at, took_micros, status, error, answer, next_at
-               FROM attempts WHERE position = ?1 ORDER BY subscription, number";
-    database.list("read an event's attempts", sql, [position.0], rows::attempt)
+    let sql = format!("SELECT {ATTEMPT} FROM attempts WHERE position = ?1 ORDER BY subscription, number");
+    database.list("read an event's attempts", &sql, [position.0], rows::attempt)
 }
 
 /// Nothing for a queue's subscription: the queue has its own depth.
@@ -206,4 +245,28 @@ fn counted(database: &Connection, sql: &str, range: impl rusqlite::Params) -> Re
 fn stamp_of(database: &Connection, position: i64) -> Result<Option<Stamp>> {
     let sql = format!("SELECT {EVENT_STAMP} FROM events e WHERE e.position = ?1");
     database.find("read an event's stamp", &sql, [position], |row| rows::stamp(row, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::schema;
+
+    /// A page costs what it holds: no table is read from its beginning, and nothing is sorted.
+    #[test]
+    fn lists_go_by_indexes() {
+        let mut database = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut database, 0).unwrap();
+        for sql in [after_sql(Rows::All), after_sql(Rows::Waiting), last_attempt_sql()] {
+            let mut plan = database.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let numbers = rusqlite::params_from_iter(vec![1; plan.parameter_count()]);
+            let steps = plan.query_map(numbers, |row| row.get("detail")).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            assert!(!steps.is_empty());
+            let is_quick = |step: &String| step.starts_with("SEARCH ") && !step.contains("TEMP B-TREE");
+            assert!(steps.iter().all(is_quick), "{sql}: {steps:#?}");
+            let by_position = |step: &String| step.contains("subscription=? AND position>?");
+            assert!(sql.contains("attempts") || steps.iter().any(by_position), "{sql}: {steps:#?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 use storage::Result;
 use storage::entities::{
     Cursor, Desired, DesiredSubscription, Entities, Queue, QueueId, Subscription, SubscriptionId, Topic,
+    Whose,
 };
 use storage::identity::{self, Assignment, Change, Match};
 use storage::queue::Limits;
@@ -284,6 +285,14 @@ pub(super) fn all(database: &Connection) -> Result<Vec<Subscription>> {
 pub(super) fn find(database: &Connection, id: SubscriptionId) -> Result<Option<Subscription>> {
     let sql = format!("SELECT {SUBSCRIPTION} FROM subscriptions WHERE id = ?1");
     database.find("read a subscription", &sql, [id.0], rows::subscription)
+}
+
+/// How log lines call it.
+pub(super) fn whose(database: &Connection, id: SubscriptionId) -> Result<Option<Whose>> {
+    let Some(known) = find(database, id)? else { return Ok(None) };
+    let sql = "SELECT name FROM topics WHERE id = ?1";
+    let topic = database.find("read a topic's name", sql, [known.topic.0], |row| row.get::<_, String>(0))?;
+    Ok(Some(known.whose(topic.as_deref())))
 }
 
 pub(super) fn exists(database: &Connection, id: SubscriptionId) -> Result<bool> {

@@ -30,6 +30,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use storage::backend::{Backend, Committed, Tx};
 use storage::clock::Record;
+use storage::entities::{SubscriptionId, Whose};
 use storage::retention::Room;
 use storage::{Result, StoreError};
 
@@ -144,6 +145,10 @@ impl Backend for SqliteBackend {
 
     fn room(&mut self) -> Result<Room> {
         self.space.room(self.transaction.database(), &self.files.dir)
+    }
+
+    fn whose(&mut self, id: SubscriptionId) -> Option<Whose> {
+        entities::whose(self.transaction.database(), id).ok().flatten()
     }
 
     fn between_commits(&mut self) {

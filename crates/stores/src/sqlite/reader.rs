@@ -13,14 +13,14 @@ use rusqlite::{Connection, OpenFlags, params};
 use storage::delivery::{Attempt, Death, Delivery, DeliveryId};
 use storage::entities::{Queue, QueueId, Subscription, SubscriptionId, Topic};
 use storage::ports::{
-    DeliveriesReader, Lag, LogReader, QueuesReader, RegistryReader, StoreStats, UpkeepReader, Waiting,
+    DeliveriesReader, Lag, LogReader, QueuesReader, RegistryReader, Rows, StoreStats, UpkeepReader, Waiting,
 };
 use storage::queue::{Limits, QueueDepth, QueuedMessage};
 use storage::registry::Row;
 use storage::{EventPage, Result, StoreError};
 
 use super::journal::LEFT_OPEN;
-use super::rows::{self, EVENT};
+use super::rows::{self, EVENT, EVENT_STAMP};
 use super::statements::{Statements, failed, forget_last_error};
 use super::{Files, OTHER_CACHE, check, configure, dead_letters, deliveries, entities, queues, registry};
 
@@ -148,6 +148,17 @@ impl LogReader for Readers {
         self.read(|database| queues::event_at(database, position))
     }
 
+    fn first_since(&self, moment: Stamp) -> Result<Option<Position>> {
+        self.read(|database| first_since(database, moment))
+    }
+
+    fn id_at(&self, position: Position) -> Result<Option<EventId>> {
+        let sql = "SELECT id FROM events WHERE position = ?1";
+        self.read(|database| {
+            database.find("read an event's id", sql, [position.0], |row| Ok(EventId::from_bytes(row.get(0)?)))
+        })
+    }
+
     fn event(&self, id: EventId) -> Result<Option<Event>> {
         let sql = format!("SELECT {EVENT} FROM events e WHERE e.id = ?1");
         self.read(|database| database.find("read an event", &sql, [id.as_bytes()], rows::event))
@@ -235,6 +246,16 @@ impl DeliveriesReader for Readers {
         self.read_of(of, |database| dead_letters::oldest(database, of, after, until, limit))
     }
 
+    fn deliveries_after(
+        &self,
+        of: Option<SubscriptionId>,
+        after: Option<DeliveryId>,
+        which: Rows,
+        limit: usize,
+    ) -> Result<Vec<Delivery>> {
+        self.read(|database| deliveries::after(database, of, after, which, limit))
+    }
+
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {
         self.read(|database| deliveries::at(database, position))
     }
@@ -245,6 +266,10 @@ impl DeliveriesReader for Readers {
 
     fn attempts_at(&self, position: Position) -> Result<Vec<Attempt>> {
         self.read(|database| deliveries::attempts_at(database, position))
+    }
+
+    fn last_attempt(&self, id: DeliveryId) -> Result<Option<Attempt>> {
+        self.read(|database| deliveries::last_attempt(database, id))
     }
 
     fn lag(&self, subscription: SubscriptionId, at_most: u64) -> Result<Lag> {
@@ -286,6 +311,29 @@ impl UpkeepReader for Readers {
     fn check(&self, full: bool) -> Result<Vec<String>> {
         self.read(|database| check::findings(database, full))
     }
+}
+
+/// Halves the positions: stamps grow with them.
+fn first_since(database: &Connection, moment: Stamp) -> Result<Option<Position>> {
+    let sql = format!(
+        "SELECT e.position, {EVENT_STAMP} FROM events e WHERE e.position >= ?1 ORDER BY e.position LIMIT 1"
+    );
+    let next = |from: i64| {
+        database.find("find the first event since a time", &sql, [from], |row| {
+            Ok((row.get::<_, i64>(0)?, rows::stamp(row, 1)?))
+        })
+    };
+    let (mut low, mut high) = (0, entities::head(database)?.0);
+    let mut first = None;
+    while low <= high {
+        let middle = low + (high - low) / 2;
+        match next(middle)? {
+            Some((position, stamp)) if stamp < moment => low = position + 1,
+            Some((position, _)) => (first, high) = (Some(Position(position)), middle - 1),
+            None => high = middle - 1,
+        }
+    }
+    Ok(first)
 }
 
 /// What becomes of a read that finds an event damaged: the first read fails and is tried again, because only the cache may be wrong.

@@ -32,7 +32,12 @@ pub(super) const MESSAGE_STAMP: &str = "ifnull(m.stamp, min(m.sent_at, (SELECT b
 pub(super) const SUBSCRIPTION: &str = "id, uuid, topic, protocol, endpoint, state, token, created_at, removed_at, dispatched_to, done_to, created, name, reconfirms";
 
 /// The columns that [`delivery`] reads.
-pub(super) const DELIVERY: &str = "subscription, position, key, state, at, reason, attempts, since, died_at";
+pub(super) const DELIVERY: &str = "deliveries.subscription, deliveries.position, deliveries.key, deliveries.state, deliveries.at,
+    deliveries.reason, deliveries.attempts, deliveries.since, deliveries.died_at, ifnull(deliveries.anew_after, 0)";
+
+/// The columns that [`attempt`] reads.
+pub(super) const ATTEMPT: &str =
+    "subscription, position, event, number, at, took_micros, status, error, answer, next_at";
 
 /// As a column holds it; the end of the range is far enough off.
 pub(super) fn micros(at: Timestamp) -> i64 {
@@ -163,10 +168,11 @@ pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         state,
         attempts: row.get(6)?,
         since: stamp(row, 7)?,
+        anew_after: row.get(9)?,
     })
 }
 
-/// Reads `subscription, position, event, number, at, took_micros, status, error, answer, next_at`.
+/// Reads [`ATTEMPT`].
 pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     Ok(Attempt {
         delivery: DeliveryId { subscription: SubscriptionId(row.get(0)?), position: position(row, 1)? },

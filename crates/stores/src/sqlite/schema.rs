@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5265_7472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// What each version adds to the one before. Never change one that was released: add one.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 /// Between two lines about a migration that takes long.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -415,4 +415,16 @@ UPDATE sqlite_schema SET sql = replace(sql, 'stamp INTEGER', 'stamp INTEGER, giv
   WHERE type = 'table' AND name = 'messages';
 PRAGMA writable_schema = RESET;
 UPDATE messages SET given_up_by = NULL WHERE seq < 0;
+";
+
+/// Version 10: a delivery's waits may begin anew.
+///
+/// * `deliveries.anew_after`: how many of its attempts were begun before that; missing for none. It is written into the schema, as in version 4,
+///   because there may be many rows.
+const V10: &str = "
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = replace(sql, 'died_at INTEGER,', 'died_at INTEGER, anew_after INTEGER,')
+  WHERE type = 'table' AND name = 'deliveries';
+PRAGMA writable_schema = RESET;
+UPDATE deliveries SET anew_after = NULL WHERE subscription < 0;
 ";

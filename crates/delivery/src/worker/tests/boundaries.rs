@@ -17,7 +17,7 @@ fn event(world: &World, position: i64) -> Arc<Event> {
 
 fn row(world: &World, position: i64, state: DeliveryState) -> Delivery {
     let id = DeliveryId { subscription: world.subscriptions[0].id, position: Position(position) };
-    Delivery { id, key: "a".into(), state, attempts: 1, since: world.stamp() }
+    Delivery { id, key: "a".into(), state, attempts: 1, since: world.stamp(), anew_after: 0 }
 }
 
 #[tokio::test(start_paused = true)]

@@ -481,12 +481,12 @@ async fn dead_letters_are_redriven_together_and_each_once() {
         world.script(|call| if call.position == 1 { Answer::Status(410) } else { OK });
         let until = world.stamp();
         world.advance(SECOND).await;
-        let redriven = handle.redrive(Redrive { after: None, until }).await.unwrap();
+        let redriven = handle.redrive(Redrive { after: None, until, reason: None }).await.unwrap();
         assert_eq!(redriven, Redriven { count: 3, next: None });
         world.until("the deliveries", |world| world.delivered().len() == 2).await;
         world.until("the death", |world| world.is_dead(dead[0]) && world.recorded(dead[0]).len() == 2).await;
         assert!(world.row(dead[1]).is_none() && world.row(dead[2]).is_none());
-        let again = handle.redrive(Redrive { after: None, until }).await.unwrap();
+        let again = handle.redrive(Redrive { after: None, until, reason: None }).await.unwrap();
         assert_eq!(again.count, 0, "what died since was not meant");
     }
 }
@@ -509,6 +509,7 @@ async fn many_dead_letters_are_redriven_in_parts() {
                 state: DeliveryState::Dead { reason: "told to".into(), at: now, died_at: world_time },
                 attempts: 1,
                 since: now,
+                anew_after: 0,
             })?;
         }
         let last = Position(*rows.last().unwrap_or(&0));
@@ -516,9 +517,9 @@ async fn many_dead_letters_are_redriven_in_parts() {
     };
     world.writer.transact(kill).await.unwrap();
     let handle = world.start(0, fifo());
-    let first = handle.redrive(Redrive { after: None, until: now }).await.unwrap();
+    let first = handle.redrive(Redrive { after: None, until: now, reason: None }).await.unwrap();
     assert_eq!(first.count, ROWS_AT_ONCE as u64);
-    let second = handle.redrive(Redrive { after: first.next, until: now }).await.unwrap();
+    let second = handle.redrive(Redrive { after: first.next, until: now, reason: None }).await.unwrap();
     assert_eq!(second, Redriven { count: 5, next: None });
     world.until("all", |world| world.delivered() == positions).await;
 }

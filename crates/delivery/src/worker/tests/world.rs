@@ -352,6 +352,7 @@ impl World {
                     state: state.clone(),
                     attempts: *attempts,
                     since: now,
+                    anew_after: 0,
                 })?;
             }
             let last = Position(rows.last().map_or(0, |(position, ..)| *position));

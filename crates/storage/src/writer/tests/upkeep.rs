@@ -39,8 +39,14 @@ fn whoever_waits_for_a_row_is_woken_when_it_was_given_up_and_else_not() {
     let position = world.settle(1, "a").wait().unwrap().unwrap();
     let id = DeliveryId { subscription: entities.subscriptions[0].id, position };
     let now = world.writer.clock().now();
-    let row =
-        Delivery { id, key: "a".into(), state: DeliveryState::Retry { at: now }, attempts: 1, since: now };
+    let row = Delivery {
+        id,
+        key: "a".into(),
+        state: DeliveryState::Retry { at: now },
+        attempts: 1,
+        since: now,
+        anew_after: 0,
+    };
     let mut given_up = world.feed.watch_given_up();
     world.writer.transact(move |tx| tx.put_delivery(&row)).wait().unwrap();
     assert!(!given_up.has_changed().unwrap());

@@ -225,7 +225,8 @@ fn a_store_that_was_brought_up_to_date_has_every_column() {
     let beside = shell(&store.files().database);
     beside.query_row("SELECT count(*) FROM events", [], |_| Ok(())).unwrap();
     drop(store.open());
-    for (table, added) in [("events", "stamp"), ("messages", "given_up_after"), ("deliveries", "died_at")] {
+    for (table, added) in [("events", "stamp"), ("messages", "given_up_after"), ("deliveries", "anew_after")]
+    {
         let sql =
             "SELECT name, type, \"notnull\", dflt_value FROM pragma_table_info(?1) ORDER BY cid DESC LIMIT 1";
         let last: (String, String, bool, Option<String>) = beside

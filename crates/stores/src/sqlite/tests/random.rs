@@ -217,6 +217,7 @@ fn apply(tx: &mut dyn Tx, op: &Op, head: Position, (now, moment): (Timestamp, St
             },
             attempts: 1,
             since: moment,
+            anew_after: 0,
         })),
         Op::Remove(id) => told(tx.remove_delivery(delivery_id(*id))),
         Op::Attempt { id, number } => told(tx.record_attempt(&Attempt {

@@ -252,7 +252,7 @@ fn the_check_finds_what_points_at_nothing() {
     shell(&store.files().database)
         .execute_batch(
             "INSERT INTO messages VALUES (7, 1, 4, 1, 0, 0, NULL, NULL, 0, 0, NULL, NULL);
-             INSERT INTO deliveries VALUES (3, 5, 'k', 'behind', NULL, NULL, 0, 0, NULL);
+             INSERT INTO deliveries VALUES (3, 5, 'k', 'behind', NULL, NULL, 0, 0, NULL, NULL);
              INSERT INTO attempts VALUES (1, 6, 1, 1, zeroblob(16), 0, 0, NULL, NULL, x'', NULL);
              INSERT INTO intents VALUES (1, 99, zeroblob(16), 1, 'k', 1, 0, '{}');",
         )
