@@ -2,19 +2,22 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
-use delivery::worker::{Handle, RedeliverError, Redrive};
+use delivery::worker::Redrive;
 use event::{EventId, Position, Stamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use storage::delivery::{Death, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Subscription, SubscriptionId};
 use storage::{Reader, StoreError};
 
-use crate::{Error, Node, page, read};
+use crate::page::MAX_TIME;
+use crate::{Error, MAX_COUNTED, Node, known, page, read};
 
 /// Dead letters that are looked at for a page; where fewer of them have the reason that was asked for, the page is shorter.
 const MAX_LOOKED_AT: usize = 5_000;
@@ -113,11 +116,11 @@ impl Found {
                     return Ok(found);
                 }
                 before = row.death();
-                if has_reason(&row, filter.reason.as_deref()) {
-                    let event = match reader.event_at(row.id.position) {
-                        // It may be why the letter is dead.
+                if row.died_of(filter.reason.as_deref()) {
+                    // The event itself may be damaged: it may be why the letter is dead.
+                    let event = match reader.id_at(row.id.position) {
                         Err(StoreError::Damaged(_)) => None,
-                        event => event?.map(|event| event.body.id),
+                        event => event?,
                     };
                     found.letters.push((row, event));
                 }
@@ -131,13 +134,6 @@ impl Found {
     }
 }
 
-fn has_reason(row: &Delivery, wanted: Option<&str>) -> bool {
-    match &row.state {
-        DeliveryState::Dead { reason, .. } => wanted.is_none_or(|wanted| reason.contains(wanted)),
-        DeliveryState::Retry { .. } | DeliveryState::Behind => false,
-    }
-}
-
 /// `POST /retrohook/dead-letters/{subscription}/{sequence}/redrive`: one of them.
 pub(crate) async fn redrive_one(
     State(node): State<Node>,
@@ -145,46 +141,90 @@ pub(crate) async fn redrive_one(
 ) -> Result<Json<serde_json::Value>, Error> {
     let (subscription, sequence) = page::numbers(numbers)?;
     let id = DeliveryId { subscription: SubscriptionId(subscription), position: Position(sequence) };
+    let known = known::push(&node, id.subscription).await?;
     let row = read(&node, move |reader| reader.delivery(id)).await?;
     if row.is_none_or(|row| row.death().is_none()) {
         return Err(Error::missing(
-            format!("subscription {subscription} has no dead letter with sequence {sequence}"),
+            format!("{} has no dead letter with sequence {sequence}", known::named(&node, &known)),
             "GET /retrohook/dead-letters lists them with their links",
         ));
     }
-    worker(&node, id.subscription)?.redeliver(id.position).await?;
+    let redelivered = known::worker(&node, &known)?.redeliver(id.position).await;
+    redelivered.map_err(|error| known::refused(&node, &known, error))?;
     Ok(Json(serde_json::json!({ "subscription": subscription, "redriven": 1 })))
 }
 
-/// `POST /retrohook/dead-letters/{subscription}/redrive`: all of a subscription that are dead now.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WhichToRedrive {
+    reason: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What a redrive does, or would do.
+#[derive(Serialize)]
+pub(crate) struct Answer {
+    subscription: SubscriptionId,
+    redriven: u64,
+    /// It may be more: counting ended there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    at_least: bool,
+    /// Nothing was changed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+}
+
+/// `POST /retrohook/dead-letters/{subscription}/redrive`: all of a subscription that are dead now, or those with this in their reason.
 pub(crate) async fn redrive_all(
     State(node): State<Node>,
     number: Result<Path<i64>, PathRejection>,
-) -> Result<Json<serde_json::Value>, Error> {
-    let subscription = page::numbers(number)?;
-    let worker = worker(&node, SubscriptionId(subscription))?;
+    which: Result<Query<WhichToRedrive>, QueryRejection>,
+) -> Result<Json<Answer>, Error> {
+    let which = page::parameters(which, "`reason` (a part of it) and `dry_run` (true or false)")?;
+    let id = SubscriptionId(page::numbers(number)?);
+    let known = known::push(&node, id).await?;
+    let worker = known::delivering(&node, &known)?;
     // One that dies again meanwhile is not sent a third time.
     let until = node.writer.clock().now();
+    let reason: Option<Arc<str>> = which.reason.map(Into::into);
+    if which.dry_run {
+        let (redriven, at_least) = read(&node, move |reader| count(reader, id, until, reason)).await?;
+        return Ok(Json(Answer { subscription: id, redriven, at_least, dry_run: true }));
+    }
     let (mut redriven, mut after) = (0, None);
     loop {
-        let part = worker.redrive(Redrive { after, until }).await?;
+        let part = worker.redrive(Redrive { after, until, reason: reason.clone() }).await;
+        let part = part.map_err(|error| known::refused(&node, &known, error))?;
         redriven += part.count;
         if part.next.is_none() {
             break;
         }
         after = part.next;
     }
-    Ok(Json(serde_json::json!({ "subscription": subscription, "redriven": redriven })))
+    Ok(Json(Answer { subscription: id, redriven, at_least: false, dry_run: false }))
 }
 
-fn worker(node: &Node, id: SubscriptionId) -> Result<Handle, Error> {
-    if node.declared().subscription(id).is_none() {
-        return Err(Error::missing(
-            format!("the configuration has no subscription {}", id.0),
-            "GET /retrohook/subscriptions lists them",
-        ));
+/// How many dead letters a redrive would send again, and whether there may be more.
+fn count(
+    reader: &dyn Reader,
+    id: SubscriptionId,
+    until: Stamp,
+    reason: Option<Arc<str>>,
+) -> storage::Result<(u64, bool)> {
+    let (began, mut looked_at, mut found, mut after) = (Instant::now(), 0, 0, None);
+    loop {
+        let chunk = reader.dead_letters_until(id, after, until, CHUNK)?;
+        looked_at += chunk.len() as u64;
+        found += chunk.iter().filter(|row| row.died_of(reason.as_deref())).count() as u64;
+        if chunk.len() < CHUNK {
+            return Ok((found, false));
+        }
+        if looked_at >= MAX_COUNTED || began.elapsed() > MAX_TIME {
+            return Ok((found, true));
+        }
+        after = chunk.last().and_then(Delivery::death);
     }
-    node.deliveries.handle(id).ok_or_else(|| RedeliverError::NotDelivering.into())
 }
 
 /// A dead letter as the API shows it.

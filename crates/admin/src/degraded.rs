@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use delivery::worker::WorkerState;
 use serde::Serialize;
 use storage::clock::{Jumps, in_words};
-use storage::entities::Subscription;
 
-use crate::Node;
+use crate::{Node, known};
 
 /// A wall clock that was set is worth a look for so long.
 const JUMP_IS_NEWS: Duration = Duration::from_secs(3_600);
@@ -19,7 +18,7 @@ const MOVED: f64 = 60.0;
 /// One part that is degraded.
 #[derive(Debug, Serialize)]
 pub(crate) struct Degraded {
-    /// Which part, as an operator knows it: `subscription 7`.
+    /// Which part, as an operator knows it: `signing key`, or a subscription with its number, name, topic and endpoint.
     pub part: String,
     /// What is wrong with it, and what to do.
     pub cause: String,
@@ -85,8 +84,8 @@ fn deliveries(node: &Node, found: &mut Vec<Degraded>) {
         };
         let id = handle.subscription();
         let declared = node.declared();
-        let label = declared.subscription(id).map_or_else(|| id.0.to_string(), Subscription::label);
-        found.push(Degraded { part: format!("subscription {label}"), cause });
+        let whose = declared.subscription(id).map(|known| known::named(node, known));
+        found.push(Degraded { part: whose.unwrap_or_else(|| format!("subscription {}", id.0)), cause });
     }
 }
 

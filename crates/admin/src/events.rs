@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
-use delivery::worker::RedeliverError;
 use event::{Content, Event, EventId, Exchange, Position, TopicId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -15,7 +14,7 @@ use storage::delivery::{Attempt, Delivery, DeliveryState};
 use storage::entities::{Protocol, Subscription, SubscriptionId};
 use storage::queue::QueuedMessage;
 
-use crate::{Error, Node, page, read};
+use crate::{Error, Node, known, page, read};
 
 /// The most that the events of a page have in all; one event may have more. Captured bodies make an event as large as some megabytes.
 const MAX_BYTES: usize = 8 << 20;
@@ -121,22 +120,19 @@ pub(crate) async fn redeliver(
     let (id, subscription) = page::numbers(path)?;
     let event = find(&node, &id).await?;
     let subscription = SubscriptionId(subscription);
-    let declared = node.declared();
-    let known = declared.subscription(subscription);
-    let Some(known) = known.filter(|known| known.topic == event.body.topic) else {
+    let known = known::push(&node, subscription).await?;
+    if known.topic != event.body.topic {
+        let topic = node.declared().topic_name(event.body.topic);
         return Err(Error::missing(
-            format!("subscription {} does not belong to this event's topic", subscription.0),
+            format!(
+                "this event is of the topic `{topic}`, and {} is of another",
+                known::named(&node, &known)
+            ),
             "GET /retrohook/events/{id} lists the deliveries with their subscriptions",
         ));
-    };
-    if known.protocol.is_pull() {
-        return Err(Error::bad_request(
-            "a queue's message cannot be sent again by this call",
-            "the queue keeps it until it is deleted; receive it there",
-        ));
     }
-    let worker = node.deliveries.handle(subscription).ok_or(RedeliverError::NotDelivering)?;
-    worker.redeliver(event.position).await?;
+    let redelivered = known::worker(&node, &known)?.redeliver(event.position).await;
+    redelivered.map_err(|error| known::refused(&node, &known, error))?;
     Ok(Json(serde_json::json!({ "event": event.body.id, "subscription": subscription, "state": "due" })))
 }
 

@@ -31,7 +31,9 @@ mod configuration;
 mod dead_letters;
 mod declarative;
 mod degraded;
+mod deliveries;
 mod events;
+mod known;
 pub mod legacy;
 mod listeners;
 mod metrics;
@@ -116,7 +118,14 @@ pub fn router(node: Node) -> Router {
         .route("/retrohook/events/{id}/deliveries/{subscription}/redeliver", post(events::redeliver))
         .route("/retrohook/subscriptions", get(subscriptions::list))
         .route("/retrohook/subscriptions/{id}", get(subscriptions::one))
+        .route("/retrohook/subscriptions/{id}/confirm", post(subscriptions::confirm))
+        .route("/retrohook/subscriptions/{id}/resend-confirmation", post(subscriptions::resend_confirmation))
         .route("/retrohook/subscriptions/{id}/enable", post(subscriptions::enable))
+        .route("/retrohook/subscriptions/{id}/disable", post(subscriptions::disable))
+        .route("/retrohook/subscriptions/{id}/retry", post(deliveries::retry_all))
+        .route("/retrohook/deliveries", get(deliveries::list))
+        .route("/retrohook/deliveries/{subscription}/{sequence}/retry", post(deliveries::retry_one))
+        .route("/retrohook/deliveries/{subscription}/{sequence}/give-up", post(deliveries::give_up))
         .route("/retrohook/dead-letters", get(dead_letters::list))
         .route("/retrohook/dead-letters/{subscription}/redrive", post(dead_letters::redrive_all))
         .route("/retrohook/dead-letters/{subscription}/{sequence}/redrive", post(dead_letters::redrive_one))
@@ -149,14 +158,42 @@ async fn index() -> Response {
         ),
         ("GET /retrohook/subscriptions/{id}", "a subscription: its state and what it is owed"),
         (
+            "POST /retrohook/subscriptions/{id}/confirm",
+            "confirm a pending subscription in the place of its endpoint",
+        ),
+        (
+            "POST /retrohook/subscriptions/{id}/resend-confirmation",
+            "ask the endpoint of a pending subscription once more to confirm",
+        ),
+        (
+            "POST /retrohook/subscriptions/{id}/disable?reason=TEXT",
+            "deliver nothing to a subscription until somebody enables it",
+        ),
+        (
             "POST /retrohook/subscriptions/{id}/enable",
             "deliver to a subscription that is disabled, or that nobody confirmed",
+        ),
+        (
+            "POST /retrohook/subscriptions/{id}/retry?since=TIME&dry_run=true",
+            "try all its waiting deliveries now, or those of events since a time",
+        ),
+        (
+            "GET /retrohook/deliveries?subscription=NUMBER&state=STATE&limit=50&after=PLACE",
+            "deliveries that wait or are dead, with the cause and the next try",
+        ),
+        ("POST /retrohook/deliveries/{subscription}/{sequence}/retry", "try one now"),
+        (
+            "POST /retrohook/deliveries/{subscription}/{sequence}/give-up?reason=TEXT",
+            "make one a dead letter, so that the next one of its key goes on",
         ),
         (
             "GET /retrohook/dead-letters?subscription=NUMBER&reason=TEXT&limit=50&before=PLACE",
             "deliveries that were given up, the last first",
         ),
-        ("POST /retrohook/dead-letters/{subscription}/redrive", "send all of a subscription again"),
+        (
+            "POST /retrohook/dead-letters/{subscription}/redrive?reason=TEXT&dry_run=true",
+            "send all of a subscription again, or those with this in their reason",
+        ),
         ("POST /retrohook/dead-letters/{subscription}/{sequence}/redrive", "send one again"),
     ];
     let paths: serde_json::Map<_, _> =
@@ -240,6 +277,10 @@ impl Error {
         Self { status: StatusCode::BAD_REQUEST, message: message.into(), hint: hint.into() }
     }
 
+    fn conflict(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { status: StatusCode::CONFLICT, message: message.into(), hint: hint.into() }
+    }
+
     fn missing(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, message: message.into(), hint: hint.into() }
     }
@@ -262,6 +303,12 @@ impl From<RedeliverError> for Error {
                 (StatusCode::CONFLICT, "look at its attempts with GET /retrohook/events/{id}")
             }
             RedeliverError::Behind => (StatusCode::CONFLICT, "send the first delivery of its key again"),
+            RedeliverError::NotWaiting => {
+                (StatusCode::CONFLICT, "GET /retrohook/deliveries lists those that wait")
+            }
+            RedeliverError::Dead => {
+                (StatusCode::CONFLICT, "redrive it: GET /retrohook/dead-letters has its link")
+            }
             RedeliverError::NotDelivering => (
                 StatusCode::CONFLICT,
                 "it is pending or disabled (POST /retrohook/subscriptions/{id}/enable), waits for the store (see /status), or this node stops",

@@ -1,7 +1,12 @@
 //! Pages of lists: how many, and where the next one begins.
 
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
+use serde::{Deserialize, Deserializer};
 
 use crate::Error;
 
@@ -9,6 +14,12 @@ use crate::Error;
 const PAGE: usize = 50;
 /// The largest page.
 const MAX_PAGE: usize = 500;
+
+/// The longest reason that an operator may give, in bytes.
+const MAX_REASON: usize = 500;
+
+/// A list or a count that took longer so far ends with what it has.
+pub(crate) const MAX_TIME: Duration = Duration::from_secs(1);
 
 /// How many entries were asked for.
 pub(crate) fn size(limit: Option<usize>) -> Result<usize, Error> {
@@ -29,6 +40,19 @@ pub(crate) fn parameters<T>(query: Result<Query<T>, QueryRejection>, known: &str
         Err(error) => {
             Err(Error::bad_request(plain(&error.body_text()), format!("the parameters are {known}")))
         }
+    }
+}
+
+/// A value that is read from a text as its type reads itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FromText<T>(pub T);
+
+impl<'de, T> Deserialize<'de> for FromText<T>
+where
+    T: FromStr<Err: Display>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(serde::de::Error::custom)
     }
 }
 
@@ -54,4 +78,33 @@ fn plain(text: &str) -> String {
     let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
     let found = WORDS.into_iter().find_map(|(theirs, ours)| Some((text.strip_suffix(theirs)?, ours)));
     found.map_or_else(|| text.to_owned(), |(name, ours)| format!("`{name}` {ours}"))
+}
+
+/// The reason that an operator gives for `what`.
+pub(crate) fn words(reason: Option<String>, what: &str) -> Result<String, Error> {
+    let reason = reason.unwrap_or_default();
+    let reason = reason.trim();
+    if reason.is_empty() || reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
+        return Err(Error::bad_request(
+            format!("{what} needs a `reason` of 1 to {MAX_REASON} bytes, without line breaks"),
+            "add ?reason=TEXT (curl -G -X POST --data-urlencode 'reason=TEXT'): it is kept for whoever asks later",
+        ));
+    }
+    Ok(reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_words_and_one_line() {
+        let reason = |text: Option<&str>| words(text.map(str::to_owned), "it").ok();
+        assert_eq!(reason(Some(" poison ")).as_deref(), Some("poison"));
+        let long = "x".repeat(MAX_REASON);
+        assert_eq!(reason(Some(&long)).as_ref(), Some(&long));
+        for refused in [None, Some(""), Some(" "), Some("a\nb"), Some(&*(long + "x"))] {
+            assert_eq!(reason(refused), None, "{refused:?}");
+        }
+    }
 }

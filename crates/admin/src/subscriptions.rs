@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
-use delivery::worker::{Handle, LastAttempt};
+use delivery::worker::{AskError, Handle, LastAttempt, RedeliverError};
 use event::Stamp;
 use serde::{Deserialize, Serialize};
 use storage::Reader;
@@ -12,7 +12,7 @@ use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
 use storage::ports::Lag;
 use storage::queue::QueueDepth;
 
-use crate::{Error, MAX_COUNTED, Node, page, read};
+use crate::{Error, MAX_COUNTED, Node, known, page, read};
 
 /// What the configuration says of a subscription and the store does not keep.
 #[derive(Clone, Debug, Serialize)]
@@ -114,8 +114,111 @@ pub(crate) async fn one(
         let found = reader.subscriptions()?.into_iter().find(|known| known.id == id);
         found.map(|known| Seen::of(&seer, reader, known)).transpose()
     });
-    let seen = seen.await?.ok_or_else(|| missing(id))?;
-    Ok(Json(View::new(&node, seen)))
+    let seen = seen.await?.ok_or_else(|| known::missing(id))?;
+    let mut view = View::new(&node, seen);
+    // Only here: a list goes to more eyes, and nobody confirms a whole list.
+    view.subscribe_url = node.hub.subscribe_url(id);
+    Ok(Json(view))
+}
+
+/// `POST /retrohook/subscriptions/{id}/confirm`: a pending subscription is confirmed in the place of its endpoint.
+pub(crate) async fn confirm(
+    State(node): State<Node>,
+    number: Result<Path<i64>, PathRejection>,
+) -> Result<Json<serde_json::Value>, Error> {
+    let id = SubscriptionId(page::numbers(number)?);
+    let known = known::declared(&node, id).await?;
+    let changed_meanwhile = || {
+        let whose = known::named(&node, &known);
+        Error::conflict(
+            format!("{whose} has just changed"),
+            "look at it, and ask again if it is still pending",
+        )
+    };
+    match state_of(&node, id) {
+        Some(SubscriptionState::Confirmed) => {}
+        Some(SubscriptionState::Pending { token }) => match node.hub.confirm(&token).await? {
+            hub::subscription::Confirmation::Confirmed(_) => {}
+            _ => return Err(changed_meanwhile()),
+        },
+        Some(SubscriptionState::Disabled { .. }) => {
+            let whose = known::named(&node, &known);
+            let hint = format!("POST /retrohook/subscriptions/{}/enable enables it again", id.0);
+            return Err(Error::conflict(format!("{whose} is disabled, and not pending"), hint));
+        }
+        None => return Err(changed_meanwhile()),
+    }
+    Ok(Json(serde_json::json!({ "subscription": id, "state": "confirmed" })))
+}
+
+/// `POST /retrohook/subscriptions/{id}/resend-confirmation`: the endpoint of a pending subscription is asked once more, at once.
+pub(crate) async fn resend_confirmation(
+    State(node): State<Node>,
+    number: Result<Path<i64>, PathRejection>,
+) -> Result<Json<serde_json::Value>, Error> {
+    let id = SubscriptionId(page::numbers(number)?);
+    let known = known::push(&node, id).await?;
+    let whose = || known::named(&node, &known);
+    let asked = known::worker(&node, &known)?.ask_to_confirm().await;
+    match asked {
+        Ok(()) => Ok(Json(serde_json::json!({
+            "subscription": id,
+            "state": "pending",
+            "hint": format!("its endpoint is being asked: `last_attempt` of /retrohook/subscriptions/{} has what it answers", id.0),
+        }))),
+        Err(AskError::NotPending) => {
+            let state = state_of(&node, id).map_or("just being changed", |state| state.as_str());
+            let message = format!("{} is {state}: only a pending subscription is asked to confirm", whose());
+            Err(Error::conflict(message, "GET /retrohook/subscriptions?state=pending lists those that are"))
+        }
+        Err(error @ AskError::ByHand) => {
+            let hint = format!("POST /retrohook/subscriptions/{}/confirm confirms it", id.0);
+            Err(Error::conflict(format!("{}: {error}", whose()), hint))
+        }
+        Err(AskError::NotServed) => Err(known::refused(&node, &known, RedeliverError::NotDelivering)),
+    }
+}
+
+/// As it is now; `None` for one that the hub does not know, because it is just being declared or ended.
+fn state_of(node: &Node, id: SubscriptionId) -> Option<SubscriptionState> {
+    node.hub.watch_subscription(id).map(|state| state.borrow().clone())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Why {
+    reason: Option<String>,
+}
+
+/// `POST /retrohook/subscriptions/{id}/disable`: nothing is delivered until somebody enables it again.
+pub(crate) async fn disable(
+    State(node): State<Node>,
+    number: Result<Path<i64>, PathRejection>,
+    why: Result<Query<Why>, QueryRejection>,
+) -> Result<Json<serde_json::Value>, Error> {
+    let reason = page::words(page::parameters(why, "`reason` (a text)")?.reason, "disabling a subscription")?;
+    let id = SubscriptionId(page::numbers(number)?);
+    let known = known::declared(&node, id).await?;
+    if let Some(SubscriptionState::Disabled { token }) = state_of(&node, id) {
+        let by = if token.is_some() { ", because its endpoint unsubscribed" } else { "" };
+        let message = format!("{} is disabled already{by}", known::named(&node, &known));
+        return Err(Error::conflict(
+            message,
+            "it stays so; POST /retrohook/subscriptions/{id}/enable enables it",
+        ));
+    }
+    let subscription = node.hub.disable(id).await?.ok_or_else(|| known::missing(id))?;
+    let name = known.name.as_ref();
+    tracing::warn!(
+        subscription = id.0,
+        name,
+        topic = node.declared().topic_name(known.topic),
+        endpoint = shown(&known.endpoint),
+        reason,
+        "an operator disabled a subscription: nothing is delivered to it, and what it is owed is dropped after three days, unless it is \
+         enabled before"
+    );
+    Ok(Json(serde_json::json!({ "subscription": id, "state": subscription.state.as_str() })))
 }
 
 /// `POST /retrohook/subscriptions/{id}/enable`: a pending or disabled subscription gets what it is still owed.
@@ -124,16 +227,9 @@ pub(crate) async fn enable(
     number: Result<Path<i64>, PathRejection>,
 ) -> Result<Json<serde_json::Value>, Error> {
     let id = SubscriptionId(page::numbers(number)?);
-    if node.declared().subscription(id).is_none() {
-        return Err(missing(id));
-    }
-    let subscription = node.hub.enable(id).await?.ok_or_else(|| missing(id))?;
+    known::declared(&node, id).await?;
+    let subscription = node.hub.enable(id).await?.ok_or_else(|| known::missing(id))?;
     Ok(Json(serde_json::json!({ "subscription": id, "state": subscription.state.as_str() })))
-}
-
-fn missing(id: SubscriptionId) -> Error {
-    let hint = "GET /retrohook/subscriptions lists them; those that left the configuration cannot be enabled";
-    Error::missing(format!("there is no subscription {}", id.0), hint)
 }
 
 /// A subscription with what is read of it from the store.
@@ -170,6 +266,9 @@ pub(crate) struct View {
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     removed_at: Option<String>,
+    /// The link by which the endpoint of a pending one confirms; only where one subscription is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscribe_url: Option<String>,
     #[serde(flatten)]
     progress: Progress,
     links: Links,
@@ -245,7 +344,17 @@ struct Links {
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letters: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    deliveries: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resend_confirmation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     enable: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disable: Option<String>,
 }
 
 impl View {
@@ -275,6 +384,7 @@ impl View {
             }))
         };
         let (number, state, declared) = (known.id.0, StateName::of(&known), node.declared());
+        let link = |what: &str| format!("/retrohook/subscriptions/{number}/{what}");
         Self {
             subscription: known.id,
             name: known.name,
@@ -285,12 +395,17 @@ impl View {
             state: state.as_str(),
             created_at: known.created_at.to_string(),
             removed_at: known.removed_at.map(|at| at.to_string()),
+            subscribe_url: None,
             progress,
             links: Links {
                 dead_letters: (lag.dead > 0)
                     .then(|| format!("/retrohook/dead-letters?subscription={number}")),
-                enable: matches!(state, StateName::Disabled | StateName::Pending)
-                    .then(|| format!("/retrohook/subscriptions/{number}/enable")),
+                deliveries: (lag.waiting > 0).then(|| format!("/retrohook/deliveries?subscription={number}")),
+                retry: (lag.waiting > 0 && state == StateName::Confirmed).then(|| link("retry")),
+                confirm: (state == StateName::Pending).then(|| link("confirm")),
+                resend_confirmation: (state == StateName::Pending).then(|| link("resend-confirmation")),
+                enable: matches!(state, StateName::Disabled | StateName::Pending).then(|| link("enable")),
+                disable: matches!(state, StateName::Confirmed | StateName::Pending).then(|| link("disable")),
             },
         }
     }

@@ -242,7 +242,7 @@ impl Known {
         tell(&dropped, format_args!("the topic {topic} was deleted{with}"));
     }
 
-    fn queue_named(&self, id: QueueId) -> Option<crate::queue::Queue> {
+    pub(crate) fn queue_named(&self, id: QueueId) -> Option<crate::queue::Queue> {
         self.queues.values().find(|queue| queue.id() == id).cloned()
     }
 }

@@ -226,7 +226,9 @@ impl Hub {
                 let error: &dyn std::error::Error = &error;
                 static FAILED: Throttle = Throttle::new();
                 if let Some(times) = FAILED.happened() {
-                    tracing::error!(event = %event.body.id, error, times, "a message could not be handed out");
+                    let queue = self.known().queue_named(queue);
+                    let queue = queue.as_ref().map(Queue::name);
+                    tracing::error!(queue, event = %event.body.id, error, times, "a message could not be handed out");
                 }
                 return None;
             }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use delivery::endpoint::shown;
+use delivery::wire::sns;
 use storage::entities::{Protocol, Subscription, SubscriptionId, SubscriptionState};
 use storage::{StoreError, Tx};
 use tokio::sync::watch;
@@ -110,6 +111,17 @@ impl Hub {
         self.known().subscriptions.get(&id).map(|known| known.state.subscribe())
     }
 
+    /// The link by which the endpoint of a pending subscription confirms it; `None` for one that is not pending, or not known. It has the token:
+    /// it is for the endpoint, and for operators, who can confirm the subscription anyway.
+    pub fn subscribe_url(&self, id: SubscriptionId) -> Option<String> {
+        let known = self.known();
+        let pending = known.subscriptions.get(&id)?;
+        let state = pending.state.borrow().clone();
+        let SubscriptionState::Pending { token } = state else { return None };
+        let topic = self.shared.names.topic_arn(&known.writing.topic_name(pending.topic));
+        Some(sns::subscribe_url(&self.shared.hub_url, &topic.to_string(), &token))
+    }
+
     /// The subscriptions that are declared, by their numbers.
     pub fn subscriptions(&self) -> Vec<Listed> {
         let known = self.known();
@@ -156,6 +168,15 @@ impl Hub {
         let token = token::random()?;
         self.change("disable a subscription", move |tx| tx.disable_subscription(id, Some(&token))).await?;
         Ok(())
+    }
+
+    /// Stops deliveries to a subscription until an operator enables it: its endpoint hears nothing of it and cannot undo it. Returns the
+    /// subscription as it is then, `None` if there is none.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn disable(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
+        self.change("disable a subscription", move |tx| tx.disable_subscription(id, None)).await
     }
 
     /// Makes a pending or disabled subscription a confirmed one, without asking its endpoint. Returns the subscription as it is then, `None` if

@@ -117,6 +117,11 @@ pub fn say(before: &[Subscription], entities: &Entities) {
     who_is_confirmed(&before, entities);
 }
 
+fn topic_of<'e>(subscription: &Subscription, entities: &'e Entities) -> &'e str {
+    let topic = entities.topics.iter().find(|topic| topic.id == subscription.topic);
+    topic.map_or("", |topic| &topic.name)
+}
+
 /// Those whose endpoint has changed.
 fn who_moved(before: &HashMap<SubscriptionId, &Subscription>, entities: &Entities) {
     for now in &entities.subscriptions {
@@ -133,6 +138,7 @@ fn who_moved(before: &HashMap<SubscriptionId, &Subscription>, entities: &Entitie
         tracing::info!(
             subscription = now.id.0,
             name = now.name,
+            topic = topic_of(now, entities),
             before = shown(&was.endpoint),
             endpoint = shown(&now.endpoint),
             "a subscription has another endpoint: {consequence}"
@@ -151,9 +157,39 @@ fn who_is_confirmed(before: &HashMap<SubscriptionId, &Subscription>, entities: &
         tracing::info!(
             subscription = now.id.0,
             name = now.name,
+            topic = topic_of(now, entities),
             endpoint = shown(&now.endpoint),
             "a pending subscription is confirmed, because the configuration asks for no handshake any more"
         );
+    }
+}
+
+/// Warns about subscriptions that were pending before and are still: what they are owed, and when it is dropped.
+fn warn_of_pending(owed: &Owed<'_>) {
+    let was_pending = |now: &&Subscription| {
+        let before = owed.before.subscriptions.iter().find(|before| before.id == now.id);
+        before.is_some_and(|before| before.state == now.state)
+    };
+    let is_pending =
+        |now: &&Subscription| matches!(now.state, SubscriptionState::Pending { .. }) && !now.reconfirms;
+    let mut pending = owed.entities.subscriptions.iter().filter(is_pending).filter(was_pending);
+    for one in pending.by_ref().take(MOST_NAMED) {
+        let id = one.id.0;
+        tracing::warn!(
+            subscription = id,
+            name = one.name,
+            topic = owed.topic(one),
+            endpoint = shown(&one.endpoint),
+            "a subscription is pending, because its endpoint has not confirmed: {}; POST /retrohook/subscriptions/{id}/confirm on the admin \
+             port confirms it, .../resend-confirmation asks its endpoint again",
+            owed.lapses_of(one)
+        );
+    }
+    match pending.count() {
+        0 => {}
+        more => tracing::warn!(
+            "{more} subscriptions more are pending: GET /retrohook/subscriptions?state=pending lists them"
+        ),
     }
 }
 
@@ -179,20 +215,21 @@ pub fn warn_of_idle_subscriptions(owed: &Owed<'_>) {
              GET /retrohook/subscriptions?state=removed lists them"
         );
     }
+    warn_of_pending(owed);
     for pending in entities.subscriptions.iter().filter(|known| known.reconfirms) {
         tracing::warn!(
             subscription = pending.id.0,
             name = pending.name,
+            topic = owed.topic(pending),
             endpoint = shown(&pending.endpoint),
             "a subscription waits until its new endpoint confirms: everything that it is owed is kept until then, however long that takes"
         );
     }
     for disabled in entities.subscriptions.iter().filter(|known| known.state.is_disabled()) {
-        let topic = entities.topics.iter().find(|topic| topic.id == disabled.topic);
         tracing::warn!(
             subscription = disabled.id.0,
             name = disabled.name,
-            topic = topic.map_or("", |topic| &topic.name),
+            topic = owed.topic(disabled),
             endpoint = shown(&disabled.endpoint),
             "a subscription is disabled: what it is owed is dropped after three days, unless it is enabled on the admin port"
         );

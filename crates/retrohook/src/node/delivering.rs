@@ -121,6 +121,7 @@ impl Delivering {
             writer: ledger.writer.clone(),
             runtime: runtime.handle().clone(),
             hub_url,
+            pending_pin: ledger.retention.pending_pin,
         };
         declare.start_workers(workers(set, entities))?;
         let (drain, drained) = oneshot::channel();

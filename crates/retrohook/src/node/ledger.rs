@@ -114,7 +114,8 @@ impl Ledger {
             before: &before,
             entities: &self.entities,
             reader: &*self.reader,
-            now: self.writer.clock().now(),
+            clock: self.writer.clock(),
+            pending_pin: self.retention.pending_pin,
         });
         self.feed.start_after(self.reader.head().map_err(store)?);
         Ok(())

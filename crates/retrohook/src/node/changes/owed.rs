@@ -2,12 +2,14 @@
 //! so do the log lines of a start.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use control::{How, HubChange, HubEntity};
 use delivery::endpoint::shown;
+use delivery::policy::in_words;
 use entities::subscription::spelling;
-use event::Stamp;
 use storage::Reader;
+use storage::clock::StoreClock;
 use storage::dropped::{Dropped, MAX_COUNTED};
 use storage::entities::{Entities, Queue, QueueId, Subscription, SubscriptionId, SubscriptionState, Topic};
 use storage::ports::Lag;
@@ -72,8 +74,10 @@ pub struct Owed<'a> {
     pub entities: &'a Entities,
     /// Who counts.
     pub reader: &'a dyn Reader,
-    /// What the store's clock says.
-    pub now: Stamp,
+    /// The store's clock.
+    pub clock: &'a StoreClock,
+    /// For how long events are kept for who is pending or disabled.
+    pub pending_pin: Duration,
 }
 
 impl Owed<'_> {
@@ -165,6 +169,35 @@ impl Owed<'_> {
         }
     }
 
+    /// The name of its topic.
+    pub fn topic(&self, subscription: &Subscription) -> &str {
+        let all = self.entities.topics.iter().chain(&self.before.topics);
+        let mut named = all.filter(|topic| topic.id == subscription.topic);
+        named.next().map_or("", |topic| &topic.name)
+    }
+
+    /// What one that is pending is owed, and when that is dropped.
+    pub fn lapses_of(&self, known: &Subscription) -> String {
+        let kept = in_words(self.pending_pin);
+        let Ok(Lag { unread, waiting, oldest, .. }) = self.reader.lag(known.id, MAX_COUNTED) else {
+            return NOT_READ.into();
+        };
+        let events = match unread + waiting {
+            0 => {
+                return format!(
+                    "it is owed nothing yet; each event from now on is dropped for it after {kept}"
+                );
+            }
+            1 => "1 event".to_owned(),
+            some if some >= MAX_COUNTED => format!("{some} events or more"),
+            some => format!("{some} events"),
+        };
+        let first = self.clock.shown(oldest.unwrap_or_default().plus(self.pending_pin));
+        format!(
+            "it is owed {events}, and each is dropped for it {kept} after it was recorded, the first at {first}"
+        )
+    }
+
     fn waits_for(&self, now: &Subscription) -> String {
         if now.protocol.is_pull() {
             return "what its queue has missed is sent to it".into();
@@ -187,7 +220,7 @@ impl Owed<'_> {
     }
 
     fn messages(&self, id: QueueId) -> String {
-        let Ok(depth) = self.reader.queue_depth(id, self.now) else { return "its messages".into() };
+        let Ok(depth) = self.reader.queue_depth(id, self.clock.now()) else { return "its messages".into() };
         match depth.visible + depth.in_flight + depth.delayed {
             0 => "no messages".into(),
             1 => "1 message".into(),

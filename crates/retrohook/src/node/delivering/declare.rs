@@ -39,6 +39,8 @@ pub struct Declare {
     /// The runtime of the workers.
     pub(super) runtime: Handle,
     pub(super) hub_url: String,
+    /// For how long events are kept for who is pending or disabled.
+    pub(super) pending_pin: Duration,
 }
 
 /// Why a change was not completed.
@@ -119,7 +121,8 @@ impl Declare {
 
     /// What is owed, and by what names it was known before.
     pub fn owed<'a>(&'a self, before: &'a Before, entities: &'a Entities) -> Owed<'a> {
-        Owed { before, entities, reader: &*self.reader, now: self.writer.clock().now() }
+        let (reader, clock) = (&*self.reader, self.writer.clock());
+        Owed { before, entities, reader, clock, pending_pin: self.pending_pin }
     }
 
     /// Makes a change by an API in the store and the hub. [`Declare::deliver`] then changes the workers.
