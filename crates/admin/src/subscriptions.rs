@@ -21,6 +21,9 @@ pub struct Form {
     pub format: &'static str,
     /// The message without SNS's envelope.
     pub raw_message_delivery: bool,
+    /// The `Content-Type` of its notifications, if it is not SNS's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
     /// Whether the order within a key is kept.
     pub fifo: bool,
 }

@@ -218,6 +218,9 @@ impl Writer<'_> {
         if one.raw_message_delivery {
             put("raw_message_delivery", json!(true));
         }
+        if let Some(content_type) = &one.content_type {
+            put("content_type", json!(content_type));
+        }
         if let Format::StandardWebhooks { secrets } = &one.format {
             let secrets: Vec<Value> = secrets
                 .iter()

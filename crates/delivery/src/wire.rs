@@ -53,6 +53,8 @@ pub struct Outgoing {
 pub struct Recipient {
     /// How it wants its deliveries.
     pub format: WireFormat,
+    /// The `Content-Type` of its notifications in SNS's form, raw or not, if it is not SNS's own.
+    pub content_type: Option<HeaderValue>,
     /// Its protocol: a structured message may have a text for it.
     pub protocol: Protocol,
     /// The names in its deliveries.
@@ -102,11 +104,11 @@ impl Recipient {
         let form = message.form(self.protocol);
         let (mut headers, body) = match &self.format {
             WireFormat::Sns => {
-                let headers = sns::headers(&self.names, message, sns::Delivery::Envelope);
+                let headers = self.sns_headers(message, sns::Delivery::Envelope);
                 (headers, Bytes::from(sns::notification(&self.names, message, form.text(), signed)))
             }
             WireFormat::SnsRaw => {
-                let headers = sns::headers(&self.names, message, sns::Delivery::Raw);
+                let headers = self.sns_headers(message, sns::Delivery::Raw);
                 (headers, form.text().clone())
             }
             WireFormat::StandardWebhooks(secrets) => {
@@ -116,6 +118,14 @@ impl Recipient {
         };
         add_retrohook_headers(&mut headers, message.event(), attempt);
         Outgoing { headers, body }
+    }
+
+    fn sns_headers(&self, message: &Message, delivery: sns::Delivery) -> HeaderMap {
+        let mut headers = sns::headers(&self.names, message, delivery);
+        if let Some(content_type) = &self.content_type {
+            headers.insert(CONTENT_TYPE, content_type.clone());
+        }
+        headers
     }
 }
 

@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use event::timestamp::Clock;
 use event::{Stamp, Timestamp};
+use http::HeaderValue;
 use storage::entities::{Access, Subscription, SubscriptionId, SubscriptionState};
 use storage::{Feed, Reader, StoreError, Writer, failpoint};
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
@@ -84,6 +85,8 @@ const MAX_SPAN: usize = 4_096;
 pub struct Settings {
     /// The format of its deliveries.
     pub format: WireFormat,
+    /// The `Content-Type` of its notifications in SNS's form, if it is not SNS's own.
+    pub content_type: Option<HeaderValue>,
     /// How requests to AWS are signed.
     pub access: Option<Access>,
     /// The longest time for a whole attempt.
@@ -102,6 +105,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             format: WireFormat::Sns,
+            content_type: None,
             access: None,
             timeout: Duration::from_secs(15),
             order: Order::Any,
@@ -162,9 +166,8 @@ impl Config {
     pub(crate) fn open(&self, sinks: &Sinks) -> Result<Arc<dyn Target>, BuildError> {
         let Self { subscription, names, settings, .. } = self;
         let Subscription { protocol, endpoint, .. } = subscription;
-        let recipient =
-            Recipient { format: settings.format.clone(), protocol: *protocol, names: names.clone() };
-        let Settings { access, timeout, .. } = settings.clone();
+        let Settings { format, content_type, access, timeout, .. } = settings.clone();
+        let recipient = Recipient { format, content_type, protocol: *protocol, names: names.clone() };
         let to = To { endpoint: endpoint.clone(), recipient, access, timeout };
         let whose = || format!("{} ({})", subscription.id.0, subscription.whose(Some(self.topic())));
         let sink = sinks

@@ -15,6 +15,7 @@ pub mod ids;
 mod item;
 mod kept;
 mod keyauth_credential;
+pub mod media_type;
 pub mod method;
 mod millis;
 pub mod misspelt;

@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::field::{FieldError, Flaw, Path};
-use crate::{Origin, Secret};
+use crate::{Origin, Secret, media_type};
 
 /// For a whole attempt, where the subscription does not say otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
@@ -96,6 +96,9 @@ pub struct Subscription {
     pub raw_message_delivery: bool,
     /// The shape of a delivery.
     pub format: Format,
+    /// The `Content-Type` of a notification in SNS's form, raw or not; `None` for SNS's own, `text/plain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
     /// Whether the endpoint must answer SNS's handshake first.
     pub confirm: bool,
     /// Keep the order of events that have the same key.
@@ -227,9 +230,27 @@ impl Subscription {
             errors
                 .extend(url(self.protocol, &self.endpoint).err().map(|flaw| flaw.at(Path::key("endpoint"))));
         }
+        errors.extend(self.check_content_type().err().map(|flaw| flaw.at(Path::key("content_type"))));
         errors
     }
+
+    /// Only a webhook in SNS's form has a content type of its own.
+    fn check_content_type(&self) -> Result<(), Flaw> {
+        let Some(text) = &self.content_type else { return Ok(()) };
+        if !self.protocol.is_webhook() {
+            let message = format!("`content_type` has no meaning with protocol `{}`", self.protocol.as_str());
+            return Err(Flaw::invalid(message, "remove it: only a webhook has one"));
+        }
+        if self.format != Format::Sns {
+            return Err(Flaw::invalid("it belongs to `format: sns`", CONTENT_TYPE_OF_STANDARD_WEBHOOKS));
+        }
+        media_type::check(text)
+    }
 }
+
+/// What to do about a content type on a subscription in the form of Standard Webhooks.
+pub const CONTENT_TYPE_OF_STANDARD_WEBHOOKS: &str =
+    "remove it: this format is application/json, and application/cloudevents+json for CloudEvents";
 
 /// The rule for a subscription's own name.
 ///

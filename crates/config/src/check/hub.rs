@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use delivery::Endpoint;
-use entities::subscription::{self, MAX_IN_FLIGHT, TIMEOUT};
-use entities::{Flaw, Format, Origin, Protocol, Queue, RedrivePolicy, Secret, Subscription, Topic, ids};
+use entities::subscription::{self, CONTENT_TYPE_OF_STANDARD_WEBHOOKS, MAX_IN_FLIGHT, TIMEOUT};
+use entities::{
+    Flaw, Format, Origin, Protocol, Queue, RedrivePolicy, Secret, Subscription, Topic, ids, media_type,
+};
 use event::Arn;
 use uuid::Uuid;
 
@@ -128,6 +130,7 @@ impl Checker<'_> {
             endpoint,
             raw_message_delivery: raw.raw_message_delivery.unwrap_or(false),
             format,
+            content_type: raw.content_type.clone(),
             confirm,
             fifo: raw.fifo.unwrap_or(false),
             timeout: raw.timeout.map_or(TIMEOUT, |millis| Duration::from_millis(millis.into())),
@@ -246,6 +249,9 @@ impl Checker<'_> {
                 fits = false;
             }
         }
+        if let Some(text) = &raw.content_type {
+            fits &= problems.keep(&spot.key("content_type"), media_type::check(text)).is_some();
+        }
         fits.then_some((Format::Sns, raw.confirm != Some(Confirm::Skip)))
     }
 
@@ -269,6 +275,9 @@ impl Checker<'_> {
         }
         if raw.confirm == Some(Confirm::Required) {
             refuse("confirm", "Standard Webhooks has no handshake", "remove it: deliveries begin at once");
+        }
+        if raw.content_type.is_some() {
+            refuse("content_type", "it belongs to `format: sns`", CONTENT_TYPE_OF_STANDARD_WEBHOOKS);
         }
         let secrets = self.secrets(spot, raw, problems);
         if !fits {
@@ -354,6 +363,7 @@ fn refuse_push_settings(
 ) -> Option<(Format, bool)> {
     let only_push = [
         ("format", raw.format == Some(raw::Format::StandardWebhooks)),
+        ("content_type", raw.content_type.is_some()),
         ("secret", raw.secret.is_some()),
         ("secrets", raw.secrets.is_some()),
         ("confirm", raw.confirm.is_some()),

@@ -40,6 +40,7 @@ pub fn stand_in(remote: &Remote, origin: Origin, now: Timestamp) -> (Topic, Subs
         // The message alone, because SNS makes the envelope.
         raw_message_delivery: true,
         format: Format::Sns,
+        content_type: None,
         confirm: false,
         fifo: elsewhere.is_fifo(),
         timeout: TIMEOUT,

@@ -43,6 +43,10 @@ pub(crate) struct Subscription {
     /// The format of a delivery.
     #[serde(default)]
     pub(crate) format: Option<Format>,
+    /// The `Content-Type` of deliveries in SNS's form, with or without envelope, like `application/json`; by default `text/plain;
+    /// charset=UTF-8`, as SNS sends. A request to confirm always has SNS's.
+    #[serde(default)]
+    pub(crate) content_type: Option<String>,
     /// The key that signs deliveries, `whsec_…` or `{vault://env/NAME}`; for `standard-webhooks`.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("writeOnly" = true))]

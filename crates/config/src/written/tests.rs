@@ -56,7 +56,7 @@ topics:
 - name: profile-changes
   subscriptions:
   - { protocol: http, endpoint: "http://localhost:9100/expire?a=$$1" }
-  - { name: raw, protocol: http, endpoint: "http://localhost/x?token=pass-word-7", raw_message_delivery: true, confirm: skip, fifo: true, timeout: 700, max_in_flight: 3 }
+  - { name: raw, protocol: http, endpoint: "http://localhost/x?token=pass-word-7", raw_message_delivery: true, content_type: application/json, confirm: skip, fifo: true, timeout: 700, max_in_flight: 3 }
   - protocol: https
     endpoint: https://a.example
     format: standard-webhooks

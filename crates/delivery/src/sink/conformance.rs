@@ -76,7 +76,8 @@ pub fn to(sink: &dyn Sink, endpoint: String) -> To {
         subscription_arn: "arn:aws:sns:us-east-1:000000000000:profile-changes:1".into(),
         hub_url: "http://127.0.0.1:4566".into(),
     };
-    let recipient = Recipient { format: WireFormat::SnsRaw, protocol: sink.protocols()[0], names };
+    let (format, protocol) = (WireFormat::SnsRaw, sink.protocols()[0]);
+    let recipient = Recipient { format, content_type: None, protocol, names };
     To { endpoint, recipient, access: None, timeout: TIMEOUT }
 }
 

@@ -23,7 +23,7 @@ fn names() -> sns::Names {
 }
 
 fn recipient(format: WireFormat) -> Recipient {
-    Recipient { format, protocol: Protocol::Http, names: names() }
+    Recipient { format, content_type: None, protocol: Protocol::Http, names: names() }
 }
 
 fn message(change: impl FnOnce(&mut event::NewEvent)) -> Arc<Message> {
@@ -119,6 +119,21 @@ fn sends_the_headers_of_sns() {
             assert_eq!(header(&outgoing, name), Some(value), "{name}");
         }
         assert_eq!(header(&outgoing, "x-amz-sns-rawdelivery"), raw);
+    }
+}
+
+#[test]
+fn a_content_type_of_its_own_is_for_notifications_in_the_form_of_sns() {
+    let (message, json) = (message(|_| ()), "application/json; charset=utf-8");
+    for (format, expected) in [
+        (WireFormat::Sns, json),
+        (WireFormat::SnsRaw, json),
+        (WireFormat::StandardWebhooks(Vec::new()), "application/json"),
+    ] {
+        let of = Recipient { content_type: Some(HeaderValue::from_static(json)), ..recipient(format) };
+        let outgoing = of.notification(&message, 1, Timestamp::default(), None);
+        assert_eq!(header(&outgoing, "content-type"), Some(expected), "{:?}", of.format);
+        assert_eq!(outgoing.headers.get_all(CONTENT_TYPE).iter().count(), 1);
     }
 }
 

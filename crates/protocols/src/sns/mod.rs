@@ -16,6 +16,7 @@ pub mod certificate;
 mod confirm_subscription;
 mod create_topic;
 mod delete_topic;
+mod delivery_policy;
 mod draft;
 mod error;
 mod get_subscription_attributes;

@@ -1,8 +1,9 @@
 //! `Subscribe`: makes a subscription, or returns the existing one, even a file's. One that its receiver has ended is declared again, with a new
 //! ARN and with everything that it is still owed. For a pending one, the endpoint is asked to confirm at once.
 //!
-//! An endpoint of protocol http or https has to confirm; SNS's message that asks for it goes out at once. Of the attributes only
-//! `RawMessageDelivery` is supported; the others would have an effect, so they are refused by name.
+//! An endpoint of protocol http or https has to confirm; SNS's message that asks for it goes out at once. Of the attributes
+//! `RawMessageDelivery` and a part of [`DeliveryPolicy`](super::delivery_policy) are supported; the others would have an effect, so they are
+//! refused by name.
 
 use control::{Control, Edit};
 use entities::subscription::{self, MAX_IN_FLIGHT, TIMEOUT};
@@ -10,7 +11,7 @@ use entities::{Entity, Format, Origin, Protocol, Subscription, ids};
 use event::Arn;
 use storage::entities::SubscriptionState;
 
-use super::{Context, Error, arn};
+use super::{Context, Error, arn, delivery_policy};
 use crate::xml;
 
 /// SNS's protocols that are not supported yet.
@@ -20,8 +21,8 @@ pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<Str
     let topic = arn::topic(context)?;
     let protocol = protocol(context)?;
     let endpoint = endpoint(context, protocol)?;
-    let raw = raw_message_delivery(context)?;
-    let wanted = Wanted { topic, protocol, endpoint, raw };
+    let attributes = attributes(context, protocol)?;
+    let wanted = Wanted { topic, protocol, endpoint, attributes };
     let new = wanted.new_subscription(context);
     let there = wanted.clone();
     let made = control.change(move |changes| {
@@ -34,7 +35,7 @@ pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<Str
             return Ok(Err(Error::invalid(text)));
         }
         let edit = match all.subscriptions.iter().find(|one| there.is(one)) {
-            Some(one) if raw.is_some_and(|raw| raw != one.raw_message_delivery) => {
+            Some(one) if !there.attributes.are_those_of(one) => {
                 let text = "Attributes Reason: Subscription already exists with different attributes";
                 return Ok(Err(Error::invalid(text)));
             }
@@ -59,7 +60,23 @@ struct Wanted {
     topic: String,
     protocol: Protocol,
     endpoint: String,
+    attributes: Attributes,
+}
+
+/// What the request says of the subscription's attributes.
+#[derive(Clone, Default)]
+struct Attributes {
     raw: Option<bool>,
+    /// Of a `DeliveryPolicy`.
+    content_type: Option<Option<String>>,
+}
+
+impl Attributes {
+    /// Whether a subscription has all of them.
+    fn are_those_of(&self, one: &Subscription) -> bool {
+        self.raw.is_none_or(|raw| raw == one.raw_message_delivery)
+            && self.content_type.as_ref().is_none_or(|given| *given == one.content_type)
+    }
 }
 
 impl Wanted {
@@ -79,8 +96,9 @@ impl Wanted {
             name: None,
             protocol: self.protocol,
             endpoint: self.endpoint.clone(),
-            raw_message_delivery: self.raw.unwrap_or(false),
+            raw_message_delivery: self.attributes.raw.unwrap_or(false),
             format: Format::Sns,
+            content_type: self.attributes.content_type.clone().flatten(),
             confirm: self.protocol.is_confirmed(),
             fifo: false,
             timeout: TIMEOUT,
@@ -131,14 +149,22 @@ fn endpoint(context: &Context<'_>, protocol: Protocol) -> Result<String, Error> 
     }
 }
 
-fn raw_message_delivery(context: &Context<'_>) -> Result<Option<bool>, Error> {
-    let mut raw = None;
+fn attributes(context: &Context<'_>, protocol: Protocol) -> Result<Attributes, Error> {
+    let mut given = Attributes::default();
     for (name, value) in context.parameters.pairs_of("Attributes.entry", "key", "value") {
         match name {
             "RawMessageDelivery" => {
-                raw = Some(boolean(value).map_err(|text| {
+                let raw = boolean(value);
+                given.raw = Some(raw.map_err(|text| {
                     Error::invalid(&format!("Attributes Reason: RawMessageDelivery: {text}"))
                 })?);
+            }
+            "DeliveryPolicy" => {
+                let content_type = content_type(value, protocol);
+                given.content_type =
+                    Some(content_type.map_err(|text| {
+                        Error::invalid(&format!("Attributes Reason: DeliveryPolicy: {text}"))
+                    })?);
             }
             other if KNOWN.contains(&other) => {
                 let text = format!("Attributes Reason: {other} is not supported here yet");
@@ -147,18 +173,21 @@ fn raw_message_delivery(context: &Context<'_>) -> Result<Option<bool>, Error> {
             _ => return Err(Error::invalid("Attributes Reason: AttributeName")),
         }
     }
-    Ok(raw)
+    Ok(given)
+}
+
+/// The media type in a delivery policy, which only a webhook can have.
+pub(super) fn content_type(policy: &str, protocol: Protocol) -> Result<Option<String>, String> {
+    let content_type = delivery_policy::read(policy)?;
+    match protocol.is_webhook() || content_type.is_none() {
+        true => Ok(content_type),
+        false => Err(format!("requestPolicy is for http and https, not for {}", protocol.as_str())),
+    }
 }
 
 /// SNS's attributes that have no effect here yet and are therefore refused.
-pub(super) const KNOWN: [&str; 6] = [
-    "DeliveryPolicy",
-    "FilterPolicy",
-    "FilterPolicyScope",
-    "RedrivePolicy",
-    "SubscriptionRoleArn",
-    "ReplayPolicy",
-];
+pub(super) const KNOWN: [&str; 5] =
+    ["FilterPolicy", "FilterPolicyScope", "RedrivePolicy", "SubscriptionRoleArn", "ReplayPolicy"];
 
 /// SNS's `true` or `false`, in any case.
 pub(super) fn boolean(text: &str) -> Result<bool, String> {

@@ -113,7 +113,8 @@ async fn passes_the_suite() {
 
 fn to(endpoint: String) -> To {
     let names = Names { topic_arn: String::new(), subscription_arn: String::new(), hub_url: String::new() };
-    let recipient = Recipient { format: WireFormat::SnsRaw, protocol: Protocol::Sns, names };
+    let format = WireFormat::SnsRaw;
+    let recipient = Recipient { format, content_type: None, protocol: Protocol::Sns, names };
     To { endpoint, recipient, access: Some(access()), timeout: Duration::from_secs(10) }
 }
 

@@ -146,6 +146,40 @@ gateway.yaml:6:53: topics[0].subscriptions[1].secret: `secret` without `format: 
 }
 
 #[test]
+fn content_types() {
+    let long = format!("a/{}", "b".repeat(255));
+    check(
+        &[&r#"
+_format_version: "3.0"
+topics:
+- name: t
+  subscriptions:
+  - { protocol: http, endpoint: "http://a", content_type: json }
+  - { protocol: http, endpoint: "http://b", content_type: "application/json\nx-a: b", raw_message_delivery: true }
+  - { protocol: https, endpoint: "https://c", content_type: LONG }
+  - { protocol: sqs, endpoint: q, content_type: application/json }
+  - { protocol: http, endpoint: "http://d", content_type: application/json, format: standard-webhooks, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw }
+  - { protocol: http, endpoint: "http://e", content_type: "application/json; charset=utf-8" }
+queues: [{ name: q }]
+"#
+        .replace("LONG", &long)],
+        r#"
+gateway.yaml:5:59: topics[0].subscriptions[0].content_type: it is not a media type: a type, `/`, a subtype, and parameters
+  hint: write it like application/json, or text/plain; charset=utf-8
+gateway.yaml:6:59: topics[0].subscriptions[1].content_type: it is not a media type: a type, `/`, a subtype, and parameters
+  hint: write it like application/json, or text/plain; charset=utf-8
+gateway.yaml:7:61: topics[0].subscriptions[2].content_type: a media type has at most 256 bytes, not 257
+  hint: write it like application/json, or text/plain; charset=utf-8
+gateway.yaml:8:49: topics[0].subscriptions[3].content_type: `content_type` has no meaning with protocol `sqs`
+  hint: remove it: a queue gets its message as part of the publish, and its workers fetch it
+gateway.yaml:9:59: topics[0].subscriptions[4].content_type: it belongs to `format: sns`
+  hint: remove it: this format is application/json, and application/cloudevents+json for CloudEvents
+5 problems
+"#,
+    );
+}
+
+#[test]
 fn secrets() {
     check(
         &[r#"
@@ -266,7 +300,7 @@ gateway.yaml:7:50: topics[0].subscriptions[0].filter_policy: not supported yet
 gateway.yaml:8:45: topics[0].subscriptions[1].RedrivePolicy: not supported yet
   hint: remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/dead-letters on the admin port
 gateway.yaml:8:88: topics[0].subscriptions[1].filter_polcy: unknown field `filter_polcy`
-  hint: known fields: topic, name, protocol, endpoint, raw_message_delivery, format, secret, secrets, confirm, fifo, timeout, max_in_flight, _comment
+  hint: known fields: topic, name, protocol, endpoint, raw_message_delivery, format, content_type, secret, secrets, confirm, fifo, timeout, max_in_flight, _comment
 gateway.yaml:10:43: queues[0].redrive_allow_policy: not supported yet
   hint: remove the key: any queue may name any other one in its `redrive_policy`
 gateway.yaml:10:67: queues[0].DelaySeconds: not supported yet

@@ -15,6 +15,7 @@ use delivery::wire::WireFormat;
 use delivery::wire::sns::Names;
 use delivery::worker::{self, Confirmation, Order, Settings};
 use entities::Set;
+use http::HeaderValue;
 use hub::{Hub, HubError};
 use storage::dropped::Dropped;
 use storage::entities::{Entities, QueueId, Subscription, SubscriptionId};
@@ -363,6 +364,7 @@ pub fn declared(set: &Set, entities: &Entities) -> admin::Declared {
             entities::Format::StandardWebhooks { .. } => "standard-webhooks",
         },
         raw_message_delivery: wanted.raw_message_delivery,
+        content_type: wanted.content_type.clone(),
         fifo: wanted.fifo,
     };
     let forms = pairs(set, entities).map(|(stored, wanted)| (stored.id, form(wanted))).collect();
@@ -398,8 +400,10 @@ fn settings(wanted: &entities::Subscription) -> Result<Settings, StartError> {
         entities::Format::Sns if wanted.raw_message_delivery => WireFormat::SnsRaw,
         entities::Format::Sns => WireFormat::Sns,
     };
+    let content_type = wanted.content_type.as_deref().map(HeaderValue::from_str).transpose();
     Ok(Settings {
         format,
+        content_type: content_type.map_err(StartError::part("read a content type"))?,
         access: wanted.access.clone(),
         timeout: wanted.timeout,
         order: if wanted.fifo { Order::Fifo } else { Order::Any },
