@@ -13,6 +13,7 @@
 //! and, where the key is ASCII without control characters, `x-retrohook-key`.
 
 pub mod cache;
+pub mod envelope;
 pub mod message;
 pub mod sns;
 pub mod standard_webhooks;

@@ -51,7 +51,7 @@ pub use secret::{SECRET_BYTES, Secret};
 pub use served::{Known, Owned, Served, ServedRoute, ServedUpstream};
 pub use service::Service;
 pub use set::Set;
-pub use subscription::{Access, AccessKey, Format, Protocol, Subscription};
+pub use subscription::{Access, AccessKey, Format, Protocol, SignatureVersion, Subscription};
 pub use target::Target;
 pub use topic::{Topic, plain_name};
 pub use upstream::{Algorithm, Upstream};

@@ -99,6 +99,9 @@ pub struct Subscription {
     /// The `Content-Type` of a notification in SNS's form, raw or not; `None` for SNS's own, `text/plain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
+    /// How SNS's envelopes and requests to confirm are signed.
+    #[serde(default, skip_serializing_if = "SignatureVersion::is_default")]
+    pub signature_version: SignatureVersion,
     /// Whether the endpoint must answer SNS's handshake first.
     pub confirm: bool,
     /// Keep the order of events that have the same key.
@@ -128,6 +131,45 @@ pub enum Format {
         /// At least one; a delivery is signed with each.
         secrets: Vec<Secret>,
     },
+}
+
+/// The version of the signature in SNS's envelopes, as `SignatureVersion` writes it: RSA (PKCS #1 v1.5) with this hash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SignatureVersion {
+    /// SHA-1: what topics of AWS have by default, and the only one of old validators.
+    #[serde(rename = "1")]
+    One,
+    /// SHA-256.
+    #[default]
+    #[serde(rename = "2")]
+    Two,
+}
+
+impl SignatureVersion {
+    /// As SNS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::One => "1",
+            Self::Two => "2",
+        }
+    }
+
+    /// As a file writes it.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+
+    /// The version that has this number.
+    pub fn of_number(number: u8) -> Option<Self> {
+        [Self::One, Self::Two].into_iter().find(|version| version.number() == number)
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How requests to AWS are signed.

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::signing::{SnsKey, SnsKeyError};
+use delivery::signing::{SignatureVersion, SnsKey, SnsKeyError};
 use delivery::wire::sns;
 use event::attributes::MessageAttributes;
 use event::envelope::RenderError;
@@ -177,6 +177,8 @@ impl Writing {
             topic_arn: self.names.topic_arn(&topic).to_string(),
             subscription_arn: self.names.subscription_arn(&topic, uuid).to_string(),
             hub_url: self.hub_url.to_string(),
+            // A worker that verifies what it takes out of a queue is young enough for the default.
+            signature_version: SignatureVersion::default(),
         }
     }
 

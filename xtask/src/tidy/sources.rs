@@ -1,7 +1,7 @@
 //! Rules for single files: what they are called, what they begin with, what they must not say; what an extension's folder holds.
 
 use super::lexer::{code_only, line_of, words};
-use super::rules::{DRAWERS, EXTENSION_FOLDERS, FORBIDDEN_CODE, MACHINE_FOLDERS, MAY_SLEEP};
+use super::rules::{DRAWERS, EXTENSION_FOLDERS, FORBIDDEN_CODE, MACHINE_FOLDERS, MAY_BE_UNSAFE, MAY_SLEEP};
 use super::tree::{File, Finding, Tree};
 
 /// All checks of this file.
@@ -52,6 +52,14 @@ fn forbidden_code(file: &File, findings: &mut Vec<Finding>) {
         for at in words(&code, words_of_it) {
             let problem = format!("`{}`", words_of_it.trim_end_matches('('));
             findings.push(Finding::line(&file.path, line_of(&code, at), problem, *advice));
+        }
+    }
+    if file.path != MAY_BE_UNSAFE {
+        for word in ["unsafe", "unsafe_code"] {
+            for at in words(&code, word) {
+                let advice = format!("only {MAY_BE_UNSAFE} may be unsafe: find a safe way");
+                findings.push(Finding::line(&file.path, line_of(&code, at), format!("`{word}`"), advice));
+            }
         }
     }
     if !file.path.starts_with(MAY_SLEEP) {
@@ -138,6 +146,16 @@ mod tests {
             one("crates/hub/src/lib.rs", &format!("//! x\n{code}\n"), "crates/hub/src/lib.rs:2: `");
         }
         assert_eq!(problems(&[("a.rs", "//! x todo!() #[ignore]\nlet x = \"dbg!(x)\";\n")]), [""; 0]);
+    }
+
+    #[test]
+    fn only_one_module_is_unsafe() {
+        for code in ["unsafe { f() }", "#![expect(unsafe_code, reason = \"x\")]"] {
+            let code = format!("//! x\n{code}\n");
+            one("crates/hub/src/lib.rs", &code, "crates/hub/src/lib.rs:2: `unsafe");
+            assert_eq!(problems(&[(MAY_BE_UNSAFE, &code)]), [""; 0]);
+        }
+        assert_eq!(problems(&[("a.rs", "//! unsafe\nlet x = \"unsafe\";\n")]), [""; 0]);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use delivery::Endpoint;
 use entities::subscription::{self, CONTENT_TYPE_OF_STANDARD_WEBHOOKS, MAX_IN_FLIGHT, TIMEOUT};
 use entities::{
-    Flaw, Format, Origin, Protocol, Queue, RedrivePolicy, Secret, Subscription, Topic, ids, media_type,
+    Flaw, Format, Origin, Protocol, Queue, RedrivePolicy, Secret, SignatureVersion, Subscription, Topic, ids,
+    media_type,
 };
 use event::Arn;
 use uuid::Uuid;
@@ -131,6 +132,10 @@ impl Checker<'_> {
             raw_message_delivery: raw.raw_message_delivery.unwrap_or(false),
             format,
             content_type: raw.content_type.clone(),
+            signature_version: raw
+                .signature_version
+                .and_then(SignatureVersion::of_number)
+                .unwrap_or_default(),
             confirm,
             fifo: raw.fifo.unwrap_or(false),
             timeout: raw.timeout.map_or(TIMEOUT, |millis| Duration::from_millis(millis.into())),
@@ -279,6 +284,10 @@ impl Checker<'_> {
         if raw.content_type.is_some() {
             refuse("content_type", "it belongs to `format: sns`", CONTENT_TYPE_OF_STANDARD_WEBHOOKS);
         }
+        if raw.signature_version.is_some() {
+            let hint = "remove it: this format is signed with the `secret`";
+            refuse("signature_version", "it belongs to `format: sns`", hint);
+        }
         let secrets = self.secrets(spot, raw, problems);
         if !fits {
             return None;
@@ -364,6 +373,7 @@ fn refuse_push_settings(
     let only_push = [
         ("format", raw.format == Some(raw::Format::StandardWebhooks)),
         ("content_type", raw.content_type.is_some()),
+        ("signature_version", raw.signature_version.is_some()),
         ("secret", raw.secret.is_some()),
         ("secrets", raw.secrets.is_some()),
         ("confirm", raw.confirm.is_some()),

@@ -47,6 +47,11 @@ pub(crate) struct Subscription {
     /// charset=UTF-8`, as SNS sends. A request to confirm always has SNS's.
     #[serde(default)]
     pub(crate) content_type: Option<String>,
+    /// The version of the signature in SNS's envelopes and requests to confirm: 1 is RSA with SHA-1, which AWS's topics have by default; 2, the
+    /// default here, is RSA with SHA-256.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 2))]
+    pub(crate) signature_version: Option<u8>,
     /// The key that signs deliveries, `whsec_…` or `{vault://env/NAME}`; for `standard-webhooks`.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("writeOnly" = true))]

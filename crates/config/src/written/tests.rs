@@ -55,7 +55,7 @@ consumer_groups: [{ name: gold }]
 topics:
 - name: profile-changes
   subscriptions:
-  - { protocol: http, endpoint: "http://localhost:9100/expire?a=$$1" }
+  - { protocol: http, endpoint: "http://localhost:9100/expire?a=$$1", signature_version: 1 }
   - { name: raw, protocol: http, endpoint: "http://localhost/x?token=pass-word-7", raw_message_delivery: true, content_type: application/json, confirm: skip, fifo: true, timeout: 700, max_in_flight: 3 }
   - protocol: https
     endpoint: https://a.example

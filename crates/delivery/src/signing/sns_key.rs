@@ -4,6 +4,7 @@
 //! made again from the key.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
 use aws_lc_rs::encoding::AsDer as _;
@@ -16,12 +17,17 @@ use rcgen::{CertificateParams, DnType, PKCS_RSA_SHA256};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
+use super::SignatureVersion;
+use super::sha1_rsa::Sha1Key;
+
 /// The common name in the certificate.
 const COMMON_NAME: &str = "sns.retrohook.local";
 
 /// An RSA-2048 key and its self-signed certificate.
 pub struct SnsKey {
     key: KeyPair,
+    /// The same key for version 1, read at its first signature: few subscriptions ask for it.
+    sha1: OnceLock<Option<Sha1Key>>,
     pem: String,
     certificate_pem: String,
     file_name: String,
@@ -78,6 +84,7 @@ impl SnsKey {
         let hex = hex::encode(&hash.as_ref()[..16]);
         Self {
             key,
+            sha1: OnceLock::new(),
             pem: format!("{key_pem}{certificate_pem}"),
             certificate_pem,
             file_name: format!("SimpleNotificationService-{hex}.pem"),
@@ -103,12 +110,29 @@ impl SnsKey {
     ///
     /// # Errors
     /// If the library fails.
-    pub fn sign(&self, text: &[u8]) -> Result<String, SnsKeyError> {
+    pub fn sign(&self, version: SignatureVersion, text: &[u8]) -> Result<String, SnsKeyError> {
+        let signature = match version {
+            SignatureVersion::One => self.sign_with_sha1(text)?,
+            SignatureVersion::Two => self.sign_with_sha256(text)?,
+        };
+        Ok(STANDARD.encode(signature))
+    }
+
+    fn sign_with_sha1(&self, text: &[u8]) -> Result<Vec<u8>, SnsKeyError> {
+        let read = || {
+            let pkcs8 = self.key.as_der().ok()?;
+            Sha1Key::from_pkcs8(pkcs8.as_ref())
+        };
+        let key = self.sha1.get_or_init(read).as_ref().ok_or(SnsKeyError::Sign)?;
+        key.sign(text).ok_or(SnsKeyError::Sign)
+    }
+
+    fn sign_with_sha256(&self, text: &[u8]) -> Result<Vec<u8>, SnsKeyError> {
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text, &mut signature)
             .map_err(|_| SnsKeyError::Sign)?;
-        Ok(STANDARD.encode(signature))
+        Ok(signature)
     }
 }
 

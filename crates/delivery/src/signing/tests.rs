@@ -25,6 +25,22 @@ fn signs_the_standard_webhooks_vector() {
 }
 
 #[test]
+fn verifies_its_own_signature_among_several() {
+    let (good, bad): (Secret, Secret) = (VECTOR.parse().unwrap(), STANDARD.encode([7; 24]).parse().unwrap());
+    let (id, at, body) = ("id", "1614265330", b"body");
+    let mut signatures = String::new();
+    bad.sign_into(id, at, body, &mut signatures);
+    assert!(!good.verifies(id, at, body, &signatures));
+    signatures.push(' ');
+    good.sign_into(id, at, body, &mut signatures);
+    assert!(good.verifies(id, at, body, &signatures) && bad.verifies(id, at, body, &signatures));
+    assert!(!good.verifies("i", at, body, &signatures));
+    assert!(!good.verifies(id, "1614265331", body, &signatures));
+    assert!(!good.verifies(id, at, b"bodies", &signatures));
+    assert!(!good.verifies(id, at, body, ""));
+}
+
+#[test]
 fn refuses_bad_secrets_and_prints_none() {
     let error = |text: &str| text.parse::<Secret>().unwrap_err();
     assert_eq!(error("whsec_!"), ParseSecretError::Base64);
@@ -40,7 +56,7 @@ fn refuses_bad_secrets_and_prints_none() {
 #[test]
 fn an_sns_key_signs_verifiably_and_survives_storage() {
     let key = SnsKey::generate().unwrap();
-    let signature = STANDARD.decode(key.sign(b"Message\nhello\n").unwrap()).unwrap();
+    let signature = STANDARD.decode(key.sign(SignatureVersion::Two, b"Message\nhello\n").unwrap()).unwrap();
     assert_eq!(signature.len(), 256);
     let certificate = CertificateDer::from_pem_slice(key.certificate_pem().as_bytes()).unwrap();
     let public = public_key_of(&certificate);
@@ -53,7 +69,10 @@ fn an_sns_key_signs_verifiably_and_survives_storage() {
     let again = SnsKey::from_pem(key.to_pem().as_bytes()).unwrap();
     assert_eq!(again.file_name(), key.file_name());
     assert_eq!(again.certificate_pem(), key.certificate_pem());
-    assert_eq!(again.sign(b"x").unwrap(), key.sign(b"x").unwrap());
+    assert_eq!(
+        again.sign(SignatureVersion::Two, b"x").unwrap(),
+        key.sign(SignatureVersion::Two, b"x").unwrap()
+    );
     assert!(!format!("{key:?}").contains("PRIVATE"));
 }
 

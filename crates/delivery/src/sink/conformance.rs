@@ -12,6 +12,7 @@ use storage::entities::Protocol;
 use storage::memory::{SAMPLE_TIME, sample_event};
 
 use super::{AttemptReport, Content, Failure, Job, MAX_ANSWER, Sink, Target, To, Verdict};
+use crate::signing::SignatureVersion;
 use crate::wire::{Message, Recipient, WireFormat, sns};
 
 /// What a subscription says of its timeout.
@@ -75,6 +76,7 @@ pub fn to(sink: &dyn Sink, endpoint: String) -> To {
         topic_arn: "arn:aws:sns:us-east-1:000000000000:profile-changes".into(),
         subscription_arn: "arn:aws:sns:us-east-1:000000000000:profile-changes:1".into(),
         hub_url: "http://127.0.0.1:4566".into(),
+        signature_version: SignatureVersion::default(),
     };
     let (format, protocol) = (WireFormat::SnsRaw, sink.protocols()[0]);
     let recipient = Recipient { format, content_type: None, protocol, names };

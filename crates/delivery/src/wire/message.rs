@@ -1,4 +1,4 @@
-//! An event rendered once for all its subscribers, whatever their format, with the one RSA signature that they share.
+//! An event rendered once for all its subscribers, whatever their format, with the one RSA signature of each version that they share.
 //!
 //! A structured message has texts of its own for some protocols: each of these is a [`Form`] of its own, with its own signature.
 
@@ -13,7 +13,7 @@ use storage::entities::Protocol;
 use tokio::sync::OnceCell;
 
 use super::{sns, standard_webhooks};
-use crate::signing::{SnsKey, SnsKeyError};
+use crate::signing::{SignatureVersion, SnsKey, SnsKeyError};
 
 /// The rendered message of an event.
 #[derive(Debug)]
@@ -32,12 +32,13 @@ pub struct Message {
 pub struct Form {
     text: Bytes,
     wrapped: OnceLock<Bytes>,
-    signed: OnceCell<sns::Signed>,
+    /// By version.
+    signed: [OnceCell<sns::Signed>; 2],
 }
 
 impl Form {
     fn new(text: String) -> Self {
-        Self { text: text.into(), wrapped: OnceLock::new(), signed: OnceCell::new() }
+        Self { text: text.into(), wrapped: OnceLock::new(), signed: Default::default() }
     }
 
     /// The SNS `Message`: UTF-8; of an exchange one JSON object, else any text.
@@ -45,9 +46,17 @@ impl Form {
         &self.text
     }
 
+    fn signed_as(&self, version: SignatureVersion) -> &OnceCell<sns::Signed> {
+        let [one, two] = &self.signed;
+        match version {
+            SignatureVersion::One => one,
+            SignatureVersion::Two => two,
+        }
+    }
+
     /// About how much memory it takes.
     fn size(&self) -> usize {
-        2 * self.text.len() + 1_024
+        2 * self.text.len() + 2_048
     }
 }
 
@@ -124,7 +133,7 @@ impl Message {
         self.form.size() + self.own.iter().map(|(_, form)| form.size()).sum::<usize>()
     }
 
-    /// The signature of the SNS form, made at the first call: one for all subscribers of the topic that get the same text, on a blocking
+    /// The signature of the SNS form, made at the first call: one for all subscribers of the topic that get the same text and want the same version, on a blocking
     /// thread.
     ///
     /// # Errors
@@ -136,7 +145,7 @@ impl Message {
         key: &Arc<SnsKey>,
     ) -> Result<&sns::Signed, SnsKeyError> {
         let form = self.form(protocol);
-        form.signed
+        form.signed_as(names.signature_version)
             .get_or_try_init(|| {
                 let text = sns::string_to_sign(names, self, form.text());
                 sns::sign(names, text, key.clone())

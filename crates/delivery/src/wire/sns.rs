@@ -8,13 +8,11 @@ use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 
 use super::{Message, ascii, headers_with};
-use crate::signing::{SnsKey, SnsKeyError};
+use crate::signing::{SignatureVersion, SnsKey, SnsKeyError};
 
 const CONTENT_TYPE: &str = "text/plain; charset=UTF-8";
 const USER_AGENT: &str = "Amazon Simple Notification Service Agent";
 const SUBSCRIPTION_ARN: HeaderName = HeaderName::from_static("x-amz-sns-subscription-arn");
-/// SHA256withRSA.
-const SIGNATURE_VERSION: &str = "2";
 
 /// The names in a subscription's deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +23,14 @@ pub struct Names {
     pub subscription_arn: String,
     /// `--hub-url`: the address at which subscribers reach the hub, without a slash at its end.
     pub hub_url: String,
+    /// How they are signed.
+    pub signature_version: SignatureVersion,
 }
 
 /// A signature and the URL of its certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
+    version: SignatureVersion,
     signature: String,
     certificate_url: String,
 }
@@ -86,9 +87,10 @@ impl ConfirmationKind {
 /// If the key refuses.
 pub async fn sign(names: &Names, text: String, key: Arc<SnsKey>) -> Result<Signed, SnsKeyError> {
     let certificate_url = format!("{}/{}", names.hub_url, key.file_name());
-    let signing = tokio::task::spawn_blocking(move || key.sign(text.as_bytes()));
+    let version = names.signature_version;
+    let signing = tokio::task::spawn_blocking(move || key.sign(version, text.as_bytes()));
     let signature = signing.await.map_err(|_| SnsKeyError::Sign)??;
-    Ok(Signed { signature, certificate_url })
+    Ok(Signed { version, signature, certificate_url })
 }
 
 /// What the signature of a notification covers. The same for all subscriptions of the topic.
@@ -101,7 +103,8 @@ pub fn string_to_sign(names: &Names, message: &Message, text: &[u8]) -> String {
     pairs(&fields)
 }
 
-fn pairs(fields: &[(&str, &str)]) -> String {
+/// The lines that a signature covers.
+pub(super) fn pairs(fields: &[(&str, &str)]) -> String {
     let mut text =
         String::with_capacity(fields.iter().map(|(name, value)| name.len() + value.len() + 2).sum());
     for (name, value) in fields {
@@ -226,7 +229,7 @@ impl Json {
 
     fn signature(&mut self, signed: Option<&Signed>) {
         let Some(signed) = signed else { return };
-        self.field("SignatureVersion", SIGNATURE_VERSION);
+        self.field("SignatureVersion", signed.version.as_str());
         self.field("Signature", &signed.signature);
         self.field("SigningCertURL", &signed.certificate_url);
     }

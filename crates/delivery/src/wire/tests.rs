@@ -8,8 +8,9 @@ use event::{Event, Outcome, Position, UnknownReason};
 use serde_json::Value;
 use storage::memory::{sample_event, sample_message};
 
+use super::envelope::Envelope;
 use super::*;
-use crate::signing::SnsKey;
+use crate::signing::{SignatureVersion, SnsKey, Unverified, verify_sns};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ID: &str = "018bcfe5-6807-7707-8707-070707070707";
@@ -19,6 +20,7 @@ fn names() -> sns::Names {
         topic_arn: "arn:aws:sns:us-east-1:000000000000:t".into(),
         subscription_arn: "arn:aws:sns:us-east-1:000000000000:t:u".into(),
         hub_url: "http://hub:4566".into(),
+        signature_version: SignatureVersion::Two,
     }
 }
 
@@ -100,7 +102,36 @@ async fn writes_the_envelope_as_aws_does() {
         .map(|name| format!("{name}\n{}\n", body[name].as_str().unwrap()))
         .concat();
     assert_eq!(text, sns::string_to_sign(&names(), &message, text_of(&message)));
-    assert_eq!(body["Signature"], key.sign(text.as_bytes()).unwrap());
+    assert_eq!(body["Signature"], key.sign(SignatureVersion::Two, text.as_bytes()).unwrap());
+}
+
+#[tokio::test]
+async fn signs_with_sha1_for_those_who_ask_for_version_1() {
+    let message = message(|_| ());
+    let key = Arc::new(SnsKey::generate().unwrap());
+    let of = |signature_version| sns::Names { signature_version, ..names() };
+    for version in [SignatureVersion::One, SignatureVersion::Two, SignatureVersion::One] {
+        let names = of(version);
+        let signed = message.signed(Protocol::Http, &names, &key).await.unwrap();
+        let recipient = Recipient { names: names.clone(), ..recipient(WireFormat::Sns) };
+        let body = json(&recipient.notification(&message, 1, Timestamp::default(), Some(signed)).body);
+        assert_eq!(body["SignatureVersion"], version.as_str());
+        let text = sns::string_to_sign(&names, &message, text_of(&message));
+        let verify = |version, text: &str| {
+            verify_sns(version, text, body["Signature"].as_str().unwrap(), key.certificate_pem())
+        };
+        assert_eq!(verify(version, &text), Ok(()));
+        assert!(verify(version, &text.replace("profile", "profilf")).is_err());
+        let other =
+            if version == SignatureVersion::One { SignatureVersion::Two } else { SignatureVersion::One };
+        assert!(verify(other, &text).is_err());
+        let read = Envelope::read(body.to_string().as_bytes()).unwrap();
+        assert_eq!(read.claim().map(|claim| claim.version), Some(version));
+        assert_eq!(read.verify(version, key.certificate_pem()), Ok(()));
+        let forged = Envelope { topic_arn: "arn:aws:sns:us-east-1:000000000000:x".into(), ..read };
+        assert_eq!(forged.verify(version, key.certificate_pem()), Err(Unverified::Mismatch));
+        assert_eq!(forged.verify(version, "x"), Err(Unverified::Certificate));
+    }
 }
 
 #[test]
@@ -249,7 +280,7 @@ async fn asks_to_confirm_as_aws_does() {
     let text = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
         .map(|name| format!("{name}\n{}\n", body[name].as_str().unwrap()))
         .concat();
-    assert_eq!(body["Signature"], key.sign(text.as_bytes()).unwrap());
+    assert_eq!(body["Signature"], key.sign(SignatureVersion::Two, text.as_bytes()).unwrap());
 }
 
 #[tokio::test]
@@ -279,7 +310,7 @@ async fn tells_of_the_end_as_aws_does() {
     let text = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
         .map(|name| format!("{name}\n{}\n", body[name].as_str().unwrap()))
         .concat();
-    assert_eq!(body["Signature"], key.sign(text.as_bytes()).unwrap());
+    assert_eq!(body["Signature"], key.sign(SignatureVersion::Two, text.as_bytes()).unwrap());
 }
 
 /// A message that somebody published with this text and what stands beside it.
@@ -326,7 +357,7 @@ async fn a_published_message_is_in_the_envelope_with_its_subject_and_its_attribu
     let text = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
         .map(|name| format!("{name}\n{}\n", body[name].as_str().unwrap()))
         .concat();
-    assert_eq!(body["Signature"], key.sign(text.as_bytes()).unwrap());
+    assert_eq!(body["Signature"], key.sign(SignatureVersion::Two, text.as_bytes()).unwrap());
     assert_eq!(header(&outgoing, "x-retrohook-outcome"), Some("succeeded"));
     let plain = published("x", &Details::default());
     let outgoing = recipient(WireFormat::Sns).notification(&plain, 1, Timestamp::default(), None);
@@ -351,7 +382,7 @@ async fn each_protocol_gets_its_own_text_with_its_own_signature() {
         assert_eq!(body["Message"], text);
         let signed = sns::string_to_sign(&names(), &message, text.as_bytes());
         assert!(signed.contains(text));
-        assert_eq!(body["Signature"], key.sign(signed.as_bytes()).unwrap());
+        assert_eq!(body["Signature"], key.sign(SignatureVersion::Two, signed.as_bytes()).unwrap());
         let wrapped = of(WireFormat::StandardWebhooks(Vec::new())).notification(
             &message,
             1,

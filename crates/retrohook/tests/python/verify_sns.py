@@ -11,7 +11,7 @@ import sns_message_validator
 import sns_message_validator.sns_message_validator as validator_module
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 NOTIFICATION = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
 CONFIRMATION = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
@@ -19,19 +19,21 @@ CERTIFICATE_URL = r"^http://127\.0\.0\.1:\d+/SimpleNotificationService-[0-9a-f]{
 
 
 def by_hand(message):
-    assert message["SignatureVersion"] == "2", message["SignatureVersion"]
+    digest = {"1": SHA1, "2": SHA256}[message["SignatureVersion"]]
     with urllib.request.urlopen(message["SigningCertURL"], timeout=10) as answer:
         certificate = x509.load_pem_x509_certificate(answer.read())
     names = NOTIFICATION if message["Type"] == "Notification" else CONFIRMATION
     signed = "".join(f"{name}\n{message[name]}\n" for name in names if name in message)
     signature = base64.b64decode(message["Signature"], validate=True)
-    certificate.public_key().verify(signature, signed.encode(), PKCS1v15(), SHA256())
+    certificate.public_key().verify(signature, signed.encode(), PKCS1v15(), digest())
 
 
 def by_validator(message):
-    # The package takes the version and the certificate's place as arguments, but knows the digest of version 1 only.
-    validator_module.SHA1 = SHA256
-    validator = sns_message_validator.SNSMessageValidator(cert_url_regex=CERTIFICATE_URL, signature_version="2")
+    # The package takes the version and the certificate's place as arguments, but knows the digest of version 1 only: messages of that version it
+    # checks as it is.
+    version = message["SignatureVersion"]
+    validator_module.SHA1 = {"1": SHA1, "2": SHA256}[version]
+    validator = sns_message_validator.SNSMessageValidator(cert_url_regex=CERTIFICATE_URL, signature_version=version)
     validator.validate_message(message)
 
 

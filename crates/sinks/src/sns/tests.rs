@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::guard::Allow;
+use delivery::signing::SignatureVersion;
 use delivery::sink::conformance::{Behaviour, Endpoint, Subject, run};
 use delivery::sink::{Content, Failure, Job, MAX_ANSWER, Sink, Target, To, Verdict};
 use delivery::wire::{Message, Recipient, WireFormat, sns::Names};
@@ -112,7 +113,12 @@ async fn passes_the_suite() {
 }
 
 fn to(endpoint: String) -> To {
-    let names = Names { topic_arn: String::new(), subscription_arn: String::new(), hub_url: String::new() };
+    let names = Names {
+        topic_arn: String::new(),
+        subscription_arn: String::new(),
+        hub_url: String::new(),
+        signature_version: SignatureVersion::default(),
+    };
     let format = WireFormat::SnsRaw;
     let recipient = Recipient { format, content_type: None, protocol: Protocol::Sns, names };
     To { endpoint, recipient, access: Some(access()), timeout: Duration::from_secs(10) }

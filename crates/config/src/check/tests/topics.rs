@@ -180,6 +180,36 @@ gateway.yaml:9:59: topics[0].subscriptions[4].content_type: it belongs to `forma
 }
 
 #[test]
+fn signature_versions() {
+    check(
+        &[r#"
+_format_version: "3.0"
+topics:
+- name: t
+  subscriptions:
+  - { protocol: http, endpoint: "http://a", signature_version: 3 }
+  - { protocol: http, endpoint: "http://b", signature_version: "1" }
+  - { protocol: sqs, endpoint: q, signature_version: 1 }
+  - { protocol: http, endpoint: "http://c", signature_version: 1, format: standard-webhooks, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw }
+  - { protocol: http, endpoint: "http://d", signature_version: 1 }
+  - { protocol: http, endpoint: "http://e", signature_version: 2, raw_message_delivery: true }
+queues: [{ name: q }]
+"#],
+        r#"
+gateway.yaml:5:64: topics[0].subscriptions[0].signature_version: value should be between 1 and 2
+  hint: 3 is too large
+gateway.yaml:6:64: topics[0].subscriptions[1].signature_version: expected an integer, found the string "1"
+  hint: remove the quotes
+gateway.yaml:7:54: topics[0].subscriptions[2].signature_version: `signature_version` has no meaning with protocol `sqs`
+  hint: remove it: a queue gets its message as part of the publish, and its workers fetch it
+gateway.yaml:8:64: topics[0].subscriptions[3].signature_version: it belongs to `format: sns`
+  hint: remove it: this format is signed with the `secret`
+4 problems
+"#,
+    );
+}
+
+#[test]
 fn secrets() {
     check(
         &[r#"
@@ -300,7 +330,7 @@ gateway.yaml:7:50: topics[0].subscriptions[0].filter_policy: not supported yet
 gateway.yaml:8:45: topics[0].subscriptions[1].RedrivePolicy: not supported yet
   hint: remove the key: what cannot be delivered is kept as a dead letter and can be sent again, see GET /retrohook/dead-letters on the admin port
 gateway.yaml:8:88: topics[0].subscriptions[1].filter_polcy: unknown field `filter_polcy`
-  hint: known fields: topic, name, protocol, endpoint, raw_message_delivery, format, content_type, secret, secrets, confirm, fifo, timeout, max_in_flight, _comment
+  hint: known fields: topic, name, protocol, endpoint, raw_message_delivery, format, content_type, signature_version, secret, secrets, confirm, fifo, timeout, max_in_flight, _comment
 gateway.yaml:10:43: queues[0].redrive_allow_policy: not supported yet
   hint: remove the key: any queue may name any other one in its `redrive_policy`
 gateway.yaml:10:67: queues[0].DelaySeconds: not supported yet

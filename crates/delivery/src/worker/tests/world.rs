@@ -273,6 +273,7 @@ impl World {
                 topic_arn: "arn:aws:sns:us-east-1:000000000000:t".into(),
                 subscription_arn: "arn:aws:sns:us-east-1:000000000000:t:u".into(),
                 hub_url: "http://hub".into(),
+                signature_version: Default::default(),
             },
             settings,
             state: self.states[index].subscribe(),

@@ -292,6 +292,7 @@ impl Declare {
             topic_arn: self.hub.names().topic_arn(&wanted.topic).to_string(),
             subscription_arn: self.hub.names().subscription_arn(&wanted.topic, stored.uuid).to_string(),
             hub_url: self.hub_url.clone(),
+            signature_version: wanted.signature_version,
         };
         let settings = settings(&wanted)?;
         let worker = worker::Config { subscription: stored, names, settings, state };
