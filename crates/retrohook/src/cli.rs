@@ -9,9 +9,11 @@ use entities::network::Network;
 use listener::guard::{HostPattern, Origin};
 
 mod listen;
+mod receive;
 mod value;
 
 pub use listen::Listen;
+pub use receive::ReceiveArgs;
 use value::{account_id, misplaced_file, region, seconds, size, switch, workers};
 
 /// An API gateway that gives webhooks to any HTTP service that has none.
@@ -34,6 +36,7 @@ Examples:
   retrohook check gateway.yaml                     list every problem of a configuration
   retrohook check --data ./retrohook-data          look for damage in a data directory
   retrohook reload                                 have the running gateway read its files anew
+  retrohook receive 9000 9100                      a service to call and a webhook to deliver to, which show what arrives
 Every setting of `run` has an environment variable too: --data-dir is RETROHOOK_DATA_DIR.";
 
 /// The subcommands.
@@ -51,6 +54,10 @@ pub enum Command {
     /// Make a running node read its configuration files again, and print the result; end with status 1 if the node refused them.
     #[command(after_help = RELOAD_EXAMPLES)]
     Reload(ReloadArgs),
+    /// Show what arrives on a port: webhooks, whose signatures are checked and whose subscriptions are confirmed, and any other request, which is
+    /// answered with what it was.
+    #[command(after_help = RECEIVE_EXAMPLES)]
+    Receive(ReceiveArgs),
     /// Print the version.
     Version,
 }
@@ -88,6 +95,18 @@ Examples:
   retrohook reload                                 the node whose admin port is 127.0.0.1:8001
   retrohook reload --admin unix:/run/retrohook/admin.sock
   kill -HUP PID                                    the same; what came of it is in the node's own output";
+
+const RECEIVE_EXAMPLES: &str = "\
+Examples:
+  retrohook receive 9100                           http://localhost:9100/ takes deliveries, whatever the path
+  retrohook receive 9000 9100                      and the service behind the gateway, which echoes
+  retrohook receive 9100 --status 503              an endpoint that is down: see how deliveries wait
+  retrohook receive 9100 --secret whsec_…          check Standard Webhooks, too
+  retrohook receive 9100 --json | jq .event        a line for each arrival, with whole bodies
+  retrohook receive 0.0.0.0:9100 --hub-url http://gateway.internal:4566
+
+A signature of SNS's form is checked with the certificate that the message names, and a subscription is confirmed, only if both are on this
+machine or at --hub-url: nothing else is asked, whatever a message says. It ends with Ctrl-C.";
 
 /// Settings of `reload`.
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,6 +13,9 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::cli::Listen;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The longest body of an answer, in bytes. A report of the largest configuration is shorter.
+const MAX_ANSWER: usize = 64 << 20;
 
 /// A complete answer.
 pub struct Answer {
@@ -90,7 +93,7 @@ async fn exchange(
     let request = request.body(Full::new(Bytes::from(body.to_owned())))?;
     let answer = sender.send_request(request).await?;
     let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await?.to_bytes();
+    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await?.to_bytes();
     connection.abort();
     Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
 }

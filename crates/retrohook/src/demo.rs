@@ -11,17 +11,16 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::cli::DemoArgs;
+use crate::stop::Stop;
 
 mod forum;
 mod gateway;
 mod http;
 mod profiles;
-mod stop;
 mod story;
 mod timeline;
 mod worker;
 
-use stop::Stop;
 use story::Story;
 
 /// How often a directory is tried in which a process that is being killed still writes, and how long it is left alone in between.
@@ -77,7 +76,7 @@ pub fn run(args: &DemoArgs) -> ExitCode {
 
 /// The whole demo, and nothing of it left behind; its exit status.
 async fn tell(args: &DemoArgs) -> Result<u8, DemoError> {
-    let mut stop = Stop::listen()?;
+    let mut stop = Stop::listen().map_err(DemoError::io("listen for signals"))?;
     let place =
         TempDir::with_prefix("retrohook-demo-").map_err(DemoError::io("make a temporary directory"))?;
     // With the story ends its gateway.

@@ -12,8 +12,10 @@ mod demo;
 mod logs;
 mod node;
 mod output;
+mod receive;
 mod reload;
 mod report;
+mod stop;
 
 use cli::{Cli, Command};
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Receive(args) => receive::run(args),
         Command::Version => {
             report::line(gateway::NAME);
             ExitCode::SUCCESS

@@ -1,8 +1,10 @@
-//! What people receive, and what they can do with it: the content type of a delivery, and by both ways to ask for one.
+//! What people receive, and what they can do with it: the content type and the signature of a delivery, and `retrohook receive`.
 
 use testkit::scene::{Profiles, Scene};
 
 mod content_type;
+mod receive;
+mod signature_version;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_retrohook");
 

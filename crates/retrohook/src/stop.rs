@@ -1,8 +1,6 @@
-//! The signals that end the demo: Ctrl-C, a polite kill, and the terminal's end.
+//! The signals that end a command which runs until it is told to stop: Ctrl-C, a polite kill, and the terminal's end.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-use super::DemoError;
 
 /// Hears of each of them, from the beginning on.
 pub struct Stop {
@@ -13,12 +11,14 @@ pub struct Stop {
 
 impl Stop {
     /// From now on the signals end nothing by themselves.
-    pub fn listen() -> Result<Self, DemoError> {
-        let heard = |kind| signal(kind).map_err(DemoError::io("listen for signals"));
+    ///
+    /// # Errors
+    /// If the system refuses to tell.
+    pub fn listen() -> std::io::Result<Self> {
         Ok(Self {
-            interrupt: heard(SignalKind::interrupt())?,
-            terminate: heard(SignalKind::terminate())?,
-            hangup: heard(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
