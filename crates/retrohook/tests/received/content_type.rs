@@ -53,6 +53,15 @@ fn a_reload_changes_it_and_the_subscription_stays_the_same() {
     assert_eq!(arn(&messages[0]), arn(&messages[1]));
 }
 
+/// The messages of a receiver, as soon as there are more than these.
+#[track_caller]
+fn more_than(receiver: &Receiver, before: usize) -> Vec<Request> {
+    wait::until("another delivery", || {
+        let messages = receiver.messages();
+        (messages.len() > before).then_some(messages)
+    })
+}
+
 #[test]
 fn the_sns_api_names_it_in_a_delivery_policy_and_it_survives_a_kill() {
     let mut scene = scene("raw_message_delivery: true, confirm: skip");
@@ -94,10 +103,7 @@ fn the_sns_api_names_it_in_a_delivery_policy_and_it_survives_a_kill() {
     assert_eq!(content_type(&messages[0]), JSON);
     scene.kill_and_restart();
     put(&scene);
-    let messages = wait::until("the delivery after the kill", || {
-        let messages = webhook.messages();
-        (messages.len() >= 2).then_some(messages)
-    });
+    let messages = more_than(&webhook, 1);
     assert_eq!(content_type(messages.last().expect("one")), JSON);
 
     let set = |scene: &Scene, value: &str| {
@@ -119,9 +125,6 @@ fn the_sns_api_names_it_in_a_delivery_policy_and_it_survives_a_kill() {
     assert_eq!(set(&scene, "").status, 200);
     assert!(!shown(&scene).contains("DeliveryPolicy"), "{}", shown(&scene));
     put(&scene);
-    let messages = wait::until("the delivery after the change", || {
-        let messages = webhook.messages();
-        (messages.len() > before).then_some(messages)
-    });
+    let messages = more_than(&webhook, before);
     assert_eq!(content_type(messages.last().expect("one")), OF_SNS);
 }
