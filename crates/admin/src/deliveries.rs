@@ -216,9 +216,16 @@ impl View {
         let (mut next_attempt_at, mut died_at) = (None, None);
         let cause = match delivery.state {
             DeliveryState::Retry { at } => {
-                next_attempt_at = Some(node.writer.clock().shown(at).to_string());
                 let failed = last.as_ref().and_then(|last| last.error.clone());
-                failed.unwrap_or_else(|| "its attempt is under way, or was asked for again".into())
+                let recorded = last.as_ref().map_or(0, |last| last.number);
+                if delivery.attempts > recorded {
+                    // The row's time is the end of its lease.
+                    let so_far = failed.map(|error| format!("; the last: {error}")).unwrap_or_default();
+                    format!("attempt {} is under way{so_far}", delivery.attempts)
+                } else {
+                    next_attempt_at = Some(node.writer.clock().shown(at).to_string());
+                    failed.unwrap_or_else(|| "it was delivered, and is to be sent again".into())
+                }
             }
             DeliveryState::Behind => "an earlier delivery of its key is not done".into(),
             DeliveryState::Dead { reason, died_at: at, .. } => {

@@ -210,7 +210,7 @@ pub(crate) async fn disable(
             "it stays so; POST /retrohook/subscriptions/{id}/enable enables it",
         ));
     }
-    let subscription = node.hub.disable(id).await?.ok_or_else(|| known::missing(id))?;
+    let subscription = node.hub.disable(id, reason.clone()).await?.ok_or_else(|| known::missing(id))?;
     let name = known.name.as_ref();
     tracing::warn!(
         subscription = id.0,
@@ -269,6 +269,9 @@ pub(crate) struct View {
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     removed_at: Option<String>,
+    /// Why an operator disabled it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_because: Option<String>,
     /// The link by which the endpoint of a pending one confirms; only where one subscription is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     subscribe_url: Option<String>,
@@ -398,6 +401,7 @@ impl View {
             state: state.as_str(),
             created_at: known.created_at.to_string(),
             removed_at: known.removed_at.map(|at| at.to_string()),
+            disabled_because: known.disabled_because,
             subscribe_url: None,
             progress,
             links: Links {

@@ -170,13 +170,19 @@ impl Hub {
         Ok(())
     }
 
-    /// Stops deliveries to a subscription until an operator enables it: its endpoint hears nothing of it and cannot undo it. Returns the
-    /// subscription as it is then, `None` if there is none.
+    /// Stops deliveries to a subscription until an operator enables it: its endpoint hears nothing of it and cannot undo it. `why` is kept for
+    /// people. Returns the subscription as it is then, `None` if there is none.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn disable(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
-        self.change("disable a subscription", move |tx| tx.disable_subscription(id, None)).await
+    pub async fn disable(&self, id: SubscriptionId, why: String) -> Result<Option<Subscription>> {
+        let change = move |tx: &mut dyn Tx| {
+            tx.disable_subscription(id, None)?;
+            tx.note_why_disabled(id, &why)?;
+            // It is disabled: this gives it back as it is.
+            tx.disable_subscription(id, None)
+        };
+        self.change("disable a subscription", change).await
     }
 
     /// Makes a pending or disabled subscription a confirmed one, without asking its endpoint. Returns the subscription as it is then, `None` if

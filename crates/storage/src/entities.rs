@@ -139,6 +139,8 @@ pub struct Subscription {
     /// It is pending because its endpoint moved to another origin; before that it was confirmed. What it is owed is kept as for a
     /// confirmed one.
     pub reconfirms: bool,
+    /// Why an operator disabled it, in that person's words; `None` for one that is not disabled, or whose endpoint unsubscribed.
+    pub disabled_because: Option<String>,
     /// When it was first seen, for people.
     pub created_at: Timestamp,
     /// That moment on the store's clock; it owns events from that commit on.

@@ -275,6 +275,7 @@ mod tests {
             endpoint,
             state: SubscriptionState::Confirmed,
             reconfirms: false,
+            disabled_because: None,
             created_at: Timestamp::default(),
             created: Stamp::default(),
             removed_at: is_removed.then(Timestamp::default),

@@ -106,10 +106,11 @@ impl Worker {
             }
             Next::Exhausted => {
                 let tried_for = in_words(tried_for);
-                let reason = format!(
-                    "gave up after {} attempts in {tried_for}; the last: {error}",
-                    dispatch.counted()
-                );
+                let attempts = match dispatch.counted() {
+                    1 => "1 attempt".to_owned(),
+                    more => format!("{more} attempts"),
+                };
+                let reason = format!("gave up after {attempts} in {tried_for}; the last: {error}");
                 self.kill(dispatch, reason);
                 None
             }

@@ -231,6 +231,7 @@ pub fn warn_of_idle_subscriptions(owed: &Owed<'_>) {
             name = disabled.name,
             topic = owed.topic(disabled),
             endpoint = shown(&disabled.endpoint),
+            because = disabled.disabled_because,
             "a subscription is disabled: what it is owed is dropped after three days, unless it is enabled on the admin port"
         );
     }

@@ -2,6 +2,7 @@
 //! subscription that nobody confirmed; and what cannot be done gets a clear answer.
 
 mod answers;
+mod bounded;
 mod deliveries;
 mod killed;
 mod pending;

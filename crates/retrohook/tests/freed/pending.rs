@@ -137,10 +137,15 @@ fn an_operator_disables_a_subscription_and_its_endpoint_hears_nothing_of_it() {
     scene.start_gateway();
     let (admin, shown) = (scene.admin(), self::subscription(&scene));
     assert_eq!(shown["state"], "disabled", "a start changes nothing");
+    assert_eq!(shown["disabled_because"], "its owner is away");
+    let output = scene.gateway().output();
+    let line = output.lines().find(|line| line.contains("a subscription is disabled")).expect("a warning");
+    assert!(line.contains("because=\"its owner is away\""), "{line}");
     assert_eq!(scene.receiver.messages().len(), 1);
     assert_eq!(of_kind(&scene, "UnsubscribeConfirmation").len(), 0, "its endpoint cannot undo it");
     ok(&admin.post(&link(&shown, "enable")));
     scene.told(2);
+    assert!(self::subscription(&scene).get("disabled_because").is_none(), "that is over");
 }
 
 /// Housekeeping comes every few seconds. What was recorded four days ago is older than anybody keeps for a subscription that nobody confirmed.

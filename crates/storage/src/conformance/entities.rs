@@ -18,6 +18,7 @@ pub(super) const CASES: &[Case] = cases![
     what_is_wanted_twice_exists_once,
     numbers_stay_across_reopening,
     log_lines_call_a_subscription_by_name_topic_and_endpoint,
+    why_a_subscription_is_disabled_is_kept_until_it_is_not,
     identity_without_a_name_is_topic_protocol_and_endpoint,
     a_new_subscription_starts_at_the_head_of_the_log,
     what_is_gone_is_marked_once_and_unmarked_when_it_is_back,
@@ -48,6 +49,28 @@ fn log_lines_call_a_subscription_by_name_topic_and_endpoint(store: &mut Store) {
     assert_eq!(whose.endpoint, "http://localhost/a?...");
     store.write(|tx| tx.unsubscribe(known.id));
     assert_eq!(store.opened().backend.whose(known.id), None);
+}
+
+fn why_a_subscription_is_disabled_is_kept_until_it_is_not(store: &mut Store) {
+    let id = store.push_subscription().id;
+    let why = |store: &mut Store| store.subscription(id).expect("it exists").disabled_because;
+    store.write(|tx| tx.note_why_disabled(id, "it is not disabled"));
+    assert_eq!(why(store), None);
+    for back in ["enable", "token", "disable"] {
+        store.write(|tx| tx.disable_subscription(id, Some("back")));
+        assert_eq!(why(store), None, "{back}");
+        store.write(|tx| tx.note_why_disabled(id, "its owner is away"));
+        store.reopen();
+        assert_eq!(why(store).as_deref(), Some("its owner is away"), "{back}");
+        let known = store.write(|tx| tx.disable_subscription(id, None)).expect("it exists");
+        assert_eq!(known.disabled_because.as_deref(), Some("its owner is away"), "disabled once is enough");
+        let known = match back {
+            "token" => store.write(|tx| tx.confirm_subscription("back")),
+            _ => store.write(|tx| tx.enable_subscription(id)),
+        };
+        assert_eq!(known.expect("it exists").disabled_because, None, "{back}");
+        assert_eq!(why(store), None, "{back}");
+    }
 }
 
 fn what_is_wanted_exists(store: &mut Store) {

@@ -129,6 +129,7 @@ impl State {
             endpoint: wanted.endpoint.clone(),
             state: first_state(wanted),
             reconfirms: false,
+            disabled_because: None,
             created_at: wall,
             created: now,
             removed_at: None,
@@ -192,6 +193,7 @@ impl Subscriber {
             Change::Vouched => subscription.state = SubscriptionState::Confirmed,
             Change::DeclaredAnew | Change::Moved { .. } => {
                 subscription.state = first_state(wanted);
+                subscription.disabled_because = None;
                 self.token.clone_from(&wanted.confirm_with);
             }
         }

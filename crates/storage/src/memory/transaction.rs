@@ -291,6 +291,7 @@ impl RegistryTx for Transaction {
         Ok(found.map(|subscriber| {
             subscriber.subscription.state = SubscriptionState::Confirmed;
             subscriber.subscription.reconfirms = false;
+            subscriber.subscription.disabled_because = None;
             subscriber.subscription.clone()
         }))
     }
@@ -313,11 +314,22 @@ impl RegistryTx for Transaction {
         }))
     }
 
+    fn note_why_disabled(&mut self, id: SubscriptionId, why: &str) -> Result<()> {
+        self.trace.note(Trace::Unstamped);
+        if let Some(subscriber) = self.state.subscriptions.edit().get_mut(&id)
+            && subscriber.subscription.state.is_disabled()
+        {
+            subscriber.subscription.disabled_because = Some(why.to_owned());
+        }
+        Ok(())
+    }
+
     fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>> {
         self.trace.note(Trace::Unstamped);
         Ok(self.state.subscriptions.edit().get_mut(&id).map(|subscriber| {
             subscriber.subscription.state = SubscriptionState::Confirmed;
             subscriber.subscription.reconfirms = false;
+            subscriber.subscription.disabled_because = None;
             subscriber.subscription.clone()
         }))
     }

@@ -95,6 +95,9 @@ pub trait RegistryTx {
         token: Option<&str>,
     ) -> Result<Option<Subscription>>;
 
+    /// Notes for people why a disabled subscription is disabled, until it is not any more. Nothing for one that is not disabled.
+    fn note_why_disabled(&mut self, id: SubscriptionId, why: &str) -> Result<()>;
+
     /// Makes a pending or disabled subscription a confirmed one. It goes on at its cursor, with the rows that it still has. Returns the subscription as it is then, `None` if there is none.
     fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>>;
 

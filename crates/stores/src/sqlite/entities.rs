@@ -316,8 +316,15 @@ pub(super) fn confirm(database: &Connection, token: &str) -> Result<Option<Subsc
 
 /// Whether it was not disabled before.
 pub(super) fn disable(database: &Connection, id: SubscriptionId, token: Option<&str>) -> Result<bool> {
-    let sql = "UPDATE subscriptions SET state = 'disabled', token = ?2, reconfirms = 0 WHERE id = ?1 AND state <> 'disabled'";
+    let sql =
+        "UPDATE subscriptions SET state = 'disabled', token = ?2, reconfirms = 0, disabled_because = NULL
+               WHERE id = ?1 AND state <> 'disabled'";
     Ok(database.run("disable a subscription", sql, (id.0, token))? > 0)
+}
+
+pub(super) fn note_why_disabled(database: &Connection, id: SubscriptionId, why: &str) -> Result<()> {
+    let sql = "UPDATE subscriptions SET disabled_because = ?2 WHERE id = ?1 AND state = 'disabled'";
+    database.run("note why a subscription is disabled", sql, (id.0, why)).map(drop)
 }
 
 pub(super) fn enable(database: &Connection, id: SubscriptionId) -> Result<()> {

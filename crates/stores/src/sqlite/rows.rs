@@ -29,7 +29,7 @@ pub(super) const EVENT_STAMP: &str = "ifnull(e.stamp, min(e.recorded_at, (SELECT
 pub(super) const MESSAGE_STAMP: &str = "ifnull(m.stamp, min(m.sent_at, (SELECT began FROM clock)))";
 
 /// The columns that [`subscription`] reads.
-pub(super) const SUBSCRIPTION: &str = "id, uuid, topic, protocol, endpoint, state, token, created_at, removed_at, dispatched_to, done_to, created, name, reconfirms";
+pub(super) const SUBSCRIPTION: &str = "id, uuid, topic, protocol, endpoint, state, token, created_at, removed_at, dispatched_to, done_to, created, name, reconfirms, disabled_because";
 
 /// The columns that [`delivery`] reads.
 pub(super) const DELIVERY: &str = "deliveries.subscription, deliveries.position, deliveries.key, deliveries.state, deliveries.at,
@@ -129,6 +129,7 @@ pub(super) fn subscription(row: &Row<'_>) -> rusqlite::Result<Subscription> {
         "confirmed" => SubscriptionState::Confirmed,
         _ => SubscriptionState::Disabled { token },
     };
+    let is_disabled = state.is_disabled();
     Ok(Subscription {
         id: SubscriptionId(row.get(0)?),
         uuid: Uuid::from_bytes(row.get(1)?),
@@ -138,6 +139,7 @@ pub(super) fn subscription(row: &Row<'_>) -> rusqlite::Result<Subscription> {
         endpoint: row.get(4)?,
         state,
         reconfirms: row.get(13)?,
+        disabled_because: if is_disabled { row.get(14)? } else { None },
         created_at: time(row, 7)?,
         created: stamp(row, 11)?,
         removed_at: optional_time(row, 8)?,

@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5265_7472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// What each version adds to the one before. Never change one that was released: add one.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
 
 /// Between two lines about a migration that takes long.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -427,4 +427,9 @@ UPDATE sqlite_schema SET sql = replace(sql, 'died_at INTEGER,', 'died_at INTEGER
   WHERE type = 'table' AND name = 'deliveries';
 PRAGMA writable_schema = RESET;
 UPDATE deliveries SET anew_after = NULL WHERE subscription < 0;
+";
+
+/// Version 11: `subscriptions.disabled_because`: why an operator disabled it. It means nothing for one that is not disabled.
+const V11: &str = "
+ALTER TABLE subscriptions ADD COLUMN disabled_because TEXT;
 ";

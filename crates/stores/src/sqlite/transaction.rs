@@ -336,6 +336,10 @@ impl RegistryTx for Transaction {
         self.rerouted(disabled)
     }
 
+    fn note_why_disabled(&mut self, id: SubscriptionId, why: &str) -> Result<()> {
+        entities::note_why_disabled(&self.database, id, why)
+    }
+
     fn enable_subscription(&mut self, id: SubscriptionId) -> Result<Option<Subscription>> {
         entities::enable(&self.database, id)?;
         let enabled = entities::find(&self.database, id)?;
