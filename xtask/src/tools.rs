@@ -11,6 +11,7 @@ use crate::process::on_path;
 
 mod debian;
 mod installed;
+mod node;
 pub mod peers;
 mod python;
 
@@ -43,12 +44,15 @@ pub fn set_up(places: &Places) -> Result<Tools, String> {
     let python = python::set_up(&python::CURRENT, &places.root, &folder);
     let old_python = python::set_up(&python::OLD, &places.root, &folder);
     let debian = python.as_ref().ok().map(|python| debian::set_up(&folder, python));
+    let node = python.as_ref().ok().map(|python| node::set_up(&places.root, &folder, python));
     let unshare = on_path("unshare").ok_or_else(|| "`unshare` is missing: install util-linux".to_owned());
-    match (python, old_python, debian, unshare) {
-        (Ok(python), Ok(old_python), Some(Ok(debian)), Ok(unshare)) => Ok(Tools {
+    match (python, old_python, debian, node, unshare) {
+        (Ok(python), Ok(old_python), Some(Ok(debian)), Some(Ok(node)), Ok(unshare)) => Ok(Tools {
             variables: vec![
                 ("RETROHOOK_TEST_PYTHON", python),
                 ("RETROHOOK_TEST_OLD_PYTHON", old_python),
+                ("RETROHOOK_TEST_NODE", node.program),
+                ("RETROHOOK_TEST_NODE_MODULES", node.modules),
                 ("RETROHOOK_TEST_STRACE", debian.strace),
                 ("RETROHOOK_TEST_FIU_RUN", debian.fiu_run),
                 ("RETROHOOK_TEST_FIU_CTRL", debian.fiu_ctrl),
@@ -58,8 +62,14 @@ pub fn set_up(places: &Places) -> Result<Tools, String> {
                 ("RETROHOOK_TEST_UNSHARE", unshare),
             ],
         }),
-        (python, old_python, debian, unshare) => {
-            let problems = [python.err(), old_python.err(), debian.and_then(Result::err), unshare.err()];
+        (python, old_python, debian, node, unshare) => {
+            let problems = [
+                python.err(),
+                old_python.err(),
+                debian.and_then(Result::err),
+                node.and_then(Result::err),
+                unshare.err(),
+            ];
             Err(problems.into_iter().flatten().collect::<Vec<_>>().join("\n"))
         }
     }

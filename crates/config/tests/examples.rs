@@ -30,7 +30,7 @@ fn load(path: &Path) -> Result<config::Config, config::Report> {
 #[test]
 fn every_example_is_accepted_and_publishes() {
     let examples = examples();
-    assert_eq!(examples.len(), 6, "{examples:?}");
+    assert_eq!(examples.len(), 7, "{examples:?}");
     for path in examples {
         let config = load(&path).unwrap_or_else(|report| panic!("{report}"));
         assert_eq!(config.warnings, [], "an example means what it says");

@@ -3,6 +3,8 @@
 use testkit::scene::{Profiles, Scene};
 
 mod content_type;
+mod frameworks;
+mod readme;
 mod receive;
 mod signature_version;
 
