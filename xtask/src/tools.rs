@@ -58,6 +58,7 @@ pub fn set_up(places: &Places) -> Result<Tools, String> {
                 ("RETROHOOK_TEST_FIU_CTRL", debian.fiu_ctrl),
                 ("RETROHOOK_TEST_FIU_LIB", debian.fiu_lib),
                 ("RETROHOOK_TEST_NGINX", debian.nginx),
+                ("RETROHOOK_TEST_PROMTOOL", debian.promtool),
                 ("RETROHOOK_TEST_FAKETIME_LIB", debian.faketime_lib),
                 ("RETROHOOK_TEST_UNSHARE", unshare),
             ],

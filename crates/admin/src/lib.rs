@@ -20,7 +20,7 @@ use control::Control;
 use delivery::Deliveries;
 use delivery::signing::KeyHolder;
 use delivery::worker::RedeliverError;
-use gateway::stats::CoreStats;
+use gateway::stats::{CoreStats, Numbering};
 use hub::{Hub, HubError};
 use pipeline::PluginKind;
 use serde::Serialize;
@@ -71,6 +71,8 @@ pub struct Node {
     pub listeners: Arc<Vec<Arc<ListenerHealth>>>,
     /// Every core's counts.
     pub cores: Arc<Vec<Arc<CoreStats>>>,
+    /// The numbers by which these count routes.
+    pub numbering: Numbering,
     /// The workers.
     pub deliveries: Arc<Deliveries>,
     /// Changes the states of subscriptions.

@@ -1,11 +1,12 @@
-//! `GET /metrics`: counts of the data path, the store and the deliveries in Prometheus's text format.
+//! `GET /metrics`: counts of the data path, the store and the deliveries, in Prometheus's text format or as OpenMetrics.
 //!
 //! Nothing is counted twice: a scrape reads the counters that the parts keep for themselves.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use delivery::endpoint::shown;
 use delivery::worker::AttemptResult;
@@ -21,9 +22,13 @@ use storage::writer::Histogram;
 
 use crate::{Error, MAX_COUNTED, Node, degraded, read};
 
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+mod format;
+mod routes;
 
-pub(crate) async fn metrics(State(node): State<Node>) -> Result<Response, Error> {
+use format::Form;
+
+pub(crate) async fn metrics(State(node): State<Node>, headers: HeaderMap) -> Result<Response, Error> {
+    let form = Form::of(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
     // What needs no read of the store is reported even while the store cannot be read.
     let snapshot = Snapshot::take(&node).await.ok();
     let mut registry = Registry::default();
@@ -34,7 +39,7 @@ pub(crate) async fn metrics(State(node): State<Node>) -> Result<Response, Error>
         message: "the metrics could not be written".into(),
         hint: "this is a bug in Retrohook".into(),
     })?;
-    Ok(([(CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+    Ok(([(CONTENT_TYPE, form.media_type()), (VARY, "accept")], form.render(text)).into_response())
 }
 
 /// What has to be read from the store for a scrape.
@@ -112,6 +117,7 @@ impl std::fmt::Debug for Scrape {
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
         self.requests(&mut encoder)?;
+        self.routes(&mut encoder)?;
         self.configuration(&mut encoder)?;
         self.store(&mut encoder)?;
         self.deliveries(&mut encoder)?;

@@ -96,6 +96,7 @@ fn with(
         service: None,
         chains,
         facts,
+        number: Default::default(),
     }
 }
 

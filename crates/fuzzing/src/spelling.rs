@@ -134,6 +134,7 @@ fn route(path: &str, strip_path: bool) -> Route {
         service: None,
         chains: Chains::default(),
         facts,
+        number: Default::default(),
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::response::Parts;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderValue, Method, Response, StatusCode};
 use pipeline::observe::{End, Source};
 use pipeline::{AnswerHead, Chain, Context, RequestHead};
 
@@ -20,6 +20,7 @@ use crate::body::answer::ClientBody;
 use crate::headers;
 use crate::inbound::Connection;
 use crate::snapshot::Place;
+use crate::stats::RouteNumber;
 
 mod log;
 pub(crate) mod observed;
@@ -73,6 +74,18 @@ impl Account {
         self.place = Some(place);
     }
 
+    /// Where the request is counted.
+    pub fn number(&self) -> RouteNumber {
+        self.place.as_ref().map_or(RouteNumber::UNROUTED, Place::number)
+    }
+
+    /// Counts an answer of a plug-in, if it is a refusal.
+    pub fn count_plugins_answer(&self, status: StatusCode) {
+        if status.as_u16() >= 400 {
+            self.connection.stats.refused_by_plugin();
+        }
+    }
+
     /// The plug-ins that run, now that the consumer is known or there is none.
     pub fn chain(&self) -> Option<&Chain> {
         let place = self.place.as_ref()?;
@@ -87,6 +100,7 @@ impl Account {
     /// An answer that the gateway makes itself.
     #[inline(never)]
     pub fn refuse(&mut self, refusal: Refusal) -> Response<ClientBody> {
+        self.connection.stats.refused_because(refusal);
         let answer = refusal.answer(self.context.id, self.context.accept.as_ref());
         self.answer(answer, Source::Gateway)
     }

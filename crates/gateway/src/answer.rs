@@ -73,6 +73,48 @@ impl From<Lost> for Refusal {
 }
 
 impl Refusal {
+    /// All of them, in their order.
+    pub const ALL: [Self; 16] = [
+        Self::BadRequest,
+        Self::MethodNotAllowed,
+        Self::AmbiguousPath,
+        Self::Looping,
+        Self::NoRoute,
+        Self::HttpsOnly,
+        Self::NoService,
+        Self::NoTarget,
+        Self::NameResolution,
+        Self::BadGateway,
+        Self::GatewayTimeout,
+        Self::RequestTimeout,
+        Self::NoRoom,
+        Self::Unexpected,
+        Self::StoreUnavailable,
+        Self::TooManyExchanges,
+    ];
+
+    /// The word for it in metrics.
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::AmbiguousPath => "ambiguous_path",
+            Self::Looping => "looping",
+            Self::NoRoute => "no_route",
+            Self::HttpsOnly => "https_only",
+            Self::NoService => "no_service",
+            Self::NoTarget => "no_target",
+            Self::NameResolution => "name_resolution",
+            Self::BadGateway => "bad_gateway",
+            Self::GatewayTimeout => "gateway_timeout",
+            Self::RequestTimeout => "request_timeout",
+            Self::NoRoom => "no_room",
+            Self::Unexpected => "unexpected",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::TooManyExchanges => "too_many_exchanges",
+        }
+    }
+
     fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::AmbiguousPath => StatusCode::BAD_REQUEST,
@@ -160,6 +202,13 @@ mod tests {
     use super::*;
     use event::Timestamp;
     use http::header::CONTENT_TYPE;
+
+    #[test]
+    fn each_refusal_is_counted_at_its_own_place() {
+        for (place, refusal) in Refusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal as usize, place, "{refusal:?}");
+        }
+    }
 
     #[test]
     fn the_json_is_kongs_to_the_byte() {

@@ -17,6 +17,7 @@ use crate::balance::{Backend, Turns};
 use crate::destination::{Destinations, Trust};
 use crate::router::{Router, TooManyRegexes};
 use crate::service::Service;
+use crate::stats::{Numbering, RouteNumber};
 use crate::table::{HostPattern, HttpsOnly, PathPattern, Route};
 
 /// Why a configuration that passed its checks cannot be compiled.
@@ -106,6 +107,7 @@ pub struct Compiled {
     services: HashMap<Uuid, Made<entities::Service, Backend>>,
     plugins: HashMap<Uuid, Made<Owned, Placed>>,
     routes: HashMap<Uuid, (ServedRoute, Arc<Route>)>,
+    numbering: Numbering,
 }
 
 /// A plug-in that was made, with what it is for.
@@ -138,7 +140,8 @@ impl Compiled {
         }
         let (authorities, upstreams) = (served.authorities.clone(), served.upstreams.clone());
         let routes = HashMap::with_capacity_and_hasher(served.routes.len(), RandomState::default());
-        let now = Self { authorities, upstreams, routes, ..Self::default() };
+        let numbering = self.numbering.clone();
+        let now = Self { authorities, upstreams, routes, numbering, ..Self::default() };
         let making =
             Making { authorities: Authorities::of(served), upstreams: upstreams_of(served), destinations };
         let mut next = Next { before: self, now, making, build };
@@ -151,6 +154,11 @@ impl Compiled {
         let router = Router::new(routes)?.with_unrouted(unrouted);
         *self = next.now;
         Ok(router)
+    }
+
+    /// The numbers of all routes so far.
+    pub fn numbering(&self) -> &Numbering {
+        &self.numbering
     }
 
     /// Makes the next generation build all plug-ins again, because something that they were built with has changed.
@@ -188,7 +196,11 @@ impl<B> Next<'_, B> {
             .filter(|(before, _)| has_old_service && are_old && before == served);
         let made = match before {
             Some((_, made)) => made.clone(),
-            None => Arc::new(self::route(service.as_deref(), route, compiled, Chains::choose(&instances))?),
+            None => {
+                let mut made = self::route(service.as_deref(), route, compiled, Chains::choose(&instances))?;
+                made.number = self.now.numbering.number(&made.facts.service, &made.facts.route);
+                Arc::new(made)
+            }
         };
         self.now.routes.insert(route.id, (served.clone(), made.clone()));
         Ok(made)
@@ -359,6 +371,7 @@ fn route<E>(
         service: compiled,
         chains,
         facts: facts(route, service),
+        number: RouteNumber::default(),
     })
 }
 

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::HeaderValue;
 use pipeline::context::Scheme;
 
 use crate::headers;
+use crate::stats::CoreStats;
 
 /// The connection that a request came in on.
 pub(crate) struct Connection {
@@ -20,11 +22,19 @@ pub(crate) struct Connection {
     pub peer_ip: HeaderValue,
     /// The local port as a header value.
     pub port: HeaderValue,
+    /// The counts of its core.
+    pub stats: Arc<CoreStats>,
 }
 
 impl Connection {
-    pub fn new(scheme: Scheme, peer_is_trusted: bool, peer: SocketAddr, local: SocketAddr) -> Rc<Self> {
+    pub fn new(
+        scheme: Scheme,
+        peer_is_trusted: bool,
+        peer: SocketAddr,
+        local: SocketAddr,
+        stats: Arc<CoreStats>,
+    ) -> Rc<Self> {
         let (peer_ip, port) = (headers::address(peer.ip()), HeaderValue::from(local.port()));
-        Rc::new(Self { scheme, peer_is_trusted, peer, local, peer_ip, port })
+        Rc::new(Self { scheme, peer_is_trusted, peer, local, peer_ip, port, stats })
     }
 }

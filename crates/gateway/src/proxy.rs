@@ -53,7 +53,9 @@ pub(crate) async fn serve(
     // In a function of its own, so that its variables take no memory while the exchange waits.
     let (mut account, mut head, mut sent) = begin(&core, connection, request);
     let started = account.context.started;
-    let answer = match find(&core, &mut account, &mut head, &mut sent).await {
+    let found = find(&core, &mut account, &mut head, &mut sent).await;
+    let number = account.number();
+    let answer = match found {
         Ok((routed, watches)) if watches.is_empty() => {
             let answer = routed.plain(&core, &mut account, head, sent).await;
             account.attach(answer)
@@ -61,7 +63,7 @@ pub(crate) async fn serve(
         Ok((routed, watches)) => recorded(&core, account, routed, watches, head, sent).await?,
         Err(early) => early.told(account),
     };
-    core.stats.answered(answer.status(), started.elapsed());
+    core.stats.answered(number, answer.status(), started.elapsed());
     Ok(answer)
 }
 
@@ -107,7 +109,10 @@ impl Early {
         let answer = match self {
             Self::Refused(refusal) => account.refuse(refusal),
             Self::Redirected(answer) => account.answer(answer, Source::Gateway),
-            Self::Answered(answer) => account.answer(answer, Source::Plugin),
+            Self::Answered(answer) => {
+                account.count_plugins_answer(answer.status());
+                account.answer(answer, Source::Plugin)
+            }
         };
         account.attach(answer)
     }

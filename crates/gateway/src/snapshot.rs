@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::router::Router;
+use crate::stats::RouteNumber;
 
 /// One generation of what the gateway serves: the routes with their services and plug-ins.
 pub struct Snapshot {
@@ -86,6 +87,11 @@ impl Place {
     pub fn chains(&self) -> &Chains {
         let router = self.served.router();
         self.route.map_or(router.unrouted(), |index| &router.route(index).chains)
+    }
+
+    /// Where its requests are counted.
+    pub fn number(&self) -> RouteNumber {
+        self.route.map_or(RouteNumber::UNROUTED, |index| self.served.router().route(index).number)
     }
 
     /// The route as plug-ins see it.

@@ -6,6 +6,7 @@ use pipeline::{Chains, RouteFacts};
 use regex::Regex;
 
 use crate::balance::Backend;
+use crate::stats::RouteNumber;
 
 /// A route to a service.
 pub struct Route {
@@ -35,6 +36,8 @@ pub struct Route {
     pub chains: Chains,
     /// What events say about it.
     pub facts: RouteFacts,
+    /// Where its requests are counted.
+    pub number: RouteNumber,
 }
 
 /// How a route treats requests that did not come over https.

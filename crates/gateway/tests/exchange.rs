@@ -177,6 +177,7 @@ impl Bench {
                 route: "all".into(),
                 api: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
             },
+            number: Default::default(),
         };
         let config = Config {
             listeners: vec![Listener {

@@ -237,6 +237,7 @@ impl Node {
             reloads: &reloads,
             control: &control,
             hubs: &hubs,
+            numbering: &compiler.numbering(),
         };
         let serving =
             Serving::start(settings::asked(&node), &ledger, &delivering, cores, listeners, &shared)?;

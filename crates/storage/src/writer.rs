@@ -55,7 +55,7 @@ pub use joint::IntentBatch;
 pub use receipt::Receipt;
 pub use room::Space;
 pub use stall::STALLED_AFTER;
-pub use stats::{Histogram, WriterStats};
+pub use stats::{Histogram, WriterStats, count};
 
 /// The writer's thread.
 const THREAD: &str = "store-writer";

@@ -1,4 +1,4 @@
-//! Debian's fault injection, time and tracing tools and nginx, unpacked beside the build results: nothing is installed, root is not needed.
+//! Debian's fault injection, time and tracing tools, nginx and promtool, unpacked beside the build results: nothing is installed, root is not needed.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,8 @@ pub struct Debian {
     pub faketime_lib: PathBuf,
     /// A service that routes decoded paths.
     pub nginx: PathBuf,
+    /// Looks through the metrics.
+    pub promtool: PathBuf,
 }
 
 /// What the machine has already.
@@ -28,12 +30,13 @@ pub struct Debian {
 struct Installed {
     strace: Option<PathBuf>,
     nginx: Option<PathBuf>,
+    promtool: Option<PathBuf>,
 }
 
 /// The one for programs with threads.
 const FAKETIME: &str = "libfaketimeMT.so.1";
 
-/// libfiu and libfaketime always; strace and nginx, with the libraries they may need, only where the machine has none.
+/// libfiu and libfaketime always; strace, nginx and promtool, with the libraries they may need, only where the machine has none.
 fn packages(installed: &Installed) -> Vec<&'static str> {
     let mut packages = vec!["fiu-utils", "libfaketime", "libfiu0"];
     if installed.strace.is_none() {
@@ -42,12 +45,16 @@ fn packages(installed: &Installed) -> Vec<&'static str> {
     if installed.nginx.is_none() {
         packages.extend(["libpcre2-8-0", "nginx"]);
     }
+    if installed.promtool.is_none() {
+        packages.push("prometheus");
+    }
     packages
 }
 
 /// Unpacks the packages unless they are there.
 pub fn set_up(tools: &Path, python: &Path) -> Result<Debian, String> {
-    let installed = Installed { strace: on_path("strace"), nginx: on_path("nginx") };
+    let installed =
+        Installed { strace: on_path("strace"), nginx: on_path("nginx"), promtool: on_path("promtool") };
     let packages = packages(&installed);
     let folder = tools.join("debian");
     let found = |folder: &Path| locate(folder, installed.clone());
@@ -173,12 +180,13 @@ pub(super) fn script(file: &Path, text: &str) -> Result<(), String> {
 fn locate(folder: &Path, installed: Installed) -> Option<Debian> {
     let strace = installed.strace.unwrap_or_else(|| folder.join("bin/strace"));
     let nginx = installed.nginx.unwrap_or_else(|| folder.join("bin/nginx"));
+    let promtool = installed.promtool.unwrap_or_else(|| folder.join("usr/bin/promtool"));
     let fiu_run = folder.join("bin/fiu-run");
     let fiu_ctrl = folder.join("usr/bin/fiu-ctrl");
     let fiu_lib = find(&folder.join("usr/lib"), "fiu_posix_preload.so")?.parent()?.to_path_buf();
     let faketime_lib = find(&folder.join("usr/lib"), FAKETIME)?;
-    let there = [&strace, &fiu_run, &fiu_ctrl, &nginx].iter().all(|file| file.is_file());
-    there.then_some(Debian { strace, fiu_run, fiu_ctrl, fiu_lib, faketime_lib, nginx })
+    let there = [&strace, &fiu_run, &fiu_ctrl, &nginx, &promtool].iter().all(|file| file.is_file());
+    there.then_some(Debian { strace, fiu_run, fiu_ctrl, fiu_lib, faketime_lib, nginx, promtool })
 }
 
 /// The file of this name, however deep: releases of Debian put libraries into different folders.
@@ -221,6 +229,8 @@ raise SystemExit('fsync did not fail')";
     })?;
     quiet(Command::new(&debian.nginx).arg("-v"))
         .map_err(|problem| format!("nginx does not start here.\n{problem}"))?;
+    quiet(Command::new(&debian.promtool).arg("--version"))
+        .map_err(|problem| format!("promtool does not start here.\n{problem}"))?;
     quiet(Command::new("unshare").args(["-Urm", "true"])).map(drop).map_err(|problem| {
         format!("No mount namespace without root here: the test of a full disk needs one.\n{problem}")
     })
@@ -245,7 +255,7 @@ mod tests {
         let some = || Some(PathBuf::from("/usr/bin/it"));
         let all = packages(&Installed::default());
         assert!(all.contains(&"strace") && all.contains(&"nginx"));
-        let none = packages(&Installed { strace: some(), nginx: some() });
+        let none = packages(&Installed { strace: some(), nginx: some(), promtool: some() });
         assert_eq!(none, ["fiu-utils", "libfaketime", "libfiu0"]);
     }
 }

@@ -34,6 +34,7 @@ fn route(line: &str) -> Route {
             route: name.to_owned(),
             api: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
         },
+        number: Default::default(),
     }
 }
 

@@ -165,6 +165,7 @@ fn snapshot(generation: u64, service: Service, request_buffering: bool) -> Arc<S
             route: "all".into(),
             api: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
         },
+        number: Default::default(),
     };
     Arc::new(Snapshot::new(generation, Router::new(vec![route]).unwrap()))
 }

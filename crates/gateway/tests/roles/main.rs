@@ -140,6 +140,7 @@ impl World {
                 route: "all".into(),
                 api: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
             },
+            number: Default::default(),
         };
         let config = Config {
             listeners: vec![Listener {

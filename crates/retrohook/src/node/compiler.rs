@@ -12,6 +12,7 @@ use event::timestamp::Clock;
 use gateway::Snapshot;
 use gateway::compile::{CompileError, Compiled};
 use gateway::destination::Destinations;
+use gateway::stats::Numbering;
 use hub::Names;
 use pipeline::{BuildContext, ConfigProblem, Instance, PluginKind, Remote, Scope, Services};
 use storage::entities::Entities;
@@ -79,6 +80,11 @@ impl Compiler {
             hubs,
         };
         Self { kinds: kinds(), context, destinations: Destinations::new(roots), last: RefCell::default() }
+    }
+
+    /// The numbers by which routes are counted.
+    pub fn numbering(&self) -> Numbering {
+        self.last.borrow().compiled.numbering().clone()
     }
 
     /// Compiles the routes and makes their plug-ins, with the topics that they may name. Parts that have not changed are shared with the

@@ -10,7 +10,7 @@ use admin::legacy::{self, Legacy};
 use admin::reload::Reloads;
 use admin::{Configuration, ListenerHealth, Node};
 use control::Control;
-use gateway::stats::CoreStats;
+use gateway::stats::{CoreStats, Numbering};
 use listener::connection::Limits;
 use listener::guard::{Guard, HostPattern, Origin};
 use listener::places::Places;
@@ -70,6 +70,8 @@ pub struct Shared<'a> {
     pub control: &'a Control,
     /// The addresses of this node's own SNS API, `host:port`.
     pub hubs: &'a [String],
+    /// The numbers by which the cores count routes.
+    pub numbering: &'a Numbering,
 }
 
 /// Running listeners.
@@ -234,6 +236,7 @@ fn admin_node(
         listeners,
         writer: ledger.writer.clone(),
         cores: Arc::new(cores),
+        numbering: shared.numbering.clone(),
         deliveries: delivering.deliveries.clone(),
         hub: delivering.hub.clone(),
         key: delivering.key.clone(),

@@ -1,6 +1,7 @@
 //! What the services behind the node do, and what the node does, is seen: in the log, in the metrics, in the answers of the admin port.
 
 mod errors;
+mod metrics;
 mod upstreams;
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");

@@ -134,10 +134,16 @@ impl WriterStats {
     }
 }
 
+/// Adds to a count that one thread alone writes: a load and a store, without a locked instruction.
+#[inline]
+pub fn count(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+}
+
 /// The number of buckets: bucket `i` counts values up to `2^i` (as Prometheus counts), the last all others.
 pub const BUCKETS: usize = 24;
 
-/// A histogram with buckets at powers of two.
+/// A histogram with buckets at powers of two, which one thread alone writes.
 #[derive(Default)]
 pub struct Histogram {
     buckets: [AtomicU64; BUCKETS],
@@ -148,8 +154,8 @@ impl Histogram {
     /// Counts a value.
     pub fn observe(&self, value: u64) {
         let bucket = (u64::BITS - value.saturating_sub(1).leading_zeros()) as usize;
-        self.buckets[bucket.min(BUCKETS - 1)].fetch_add(1, Ordering::Relaxed);
-        self.sum.fetch_add(value, Ordering::Relaxed);
+        count(&self.buckets[bucket.min(BUCKETS - 1)], 1);
+        count(&self.sum, value);
     }
 
     /// The sum of all values.
