@@ -221,8 +221,7 @@ impl Node {
 
         let declared = delivering::declared(whole.all(), &ledger.entities);
         let known = Arc::new(Configuration::loaded(clock.now(), declared));
-        let first = compiler.compile(known.generation(), whole.served(), &compiler::topics(&ledger.entities));
-        let first = Arc::new(first.map_err(StartError::part("compile the configuration"))?);
+        let first = first(&compiler, &known, &whole, &ledger)?;
         let start = |gateway: Gateway| gateway.start(first, clock.clone(), &vitals);
         let gateway = sockets.proxy.map(start).transpose().map_err(StartError::part("start a core"))?;
         let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
@@ -340,6 +339,18 @@ fn say_cut(cut: Cut, patience: Duration) {
             check::count(exchanges, "exchange")
         );
     }
+}
+
+/// The generation that is served first.
+fn first(
+    compiler: &Compiler,
+    known: &Configuration,
+    whole: &Whole,
+    ledger: &Ledger,
+) -> Result<Arc<gateway::Snapshot>, StartError> {
+    let topics = compiler::topics(&ledger.entities);
+    let first = compiler.compile(known.generation(), whole.served(), &topics);
+    Ok(Arc::new(first.map_err(StartError::part("compile the configuration"))?))
 }
 
 /// Makes the store declare and keep the configuration that is served: that of the files, and what APIs have made.
