@@ -40,8 +40,8 @@ pub struct Intent {
     pub key: Arc<str>,
     /// Whether a dead gateway's open intent becomes an event of outcome `unknown`.
     pub publish_unknown: bool,
-    /// When the request arrived.
-    pub started_at: Timestamp,
+    /// When it was handed to the store, by the wall clock: it is durable with the commit after that.
+    pub noted_at: Timestamp,
     /// [`RequestFacts`] as JSON.
     pub request: Arc<str>,
 }
@@ -175,7 +175,7 @@ mod tests {
             topic: TopicId(2),
             key: "key".into(),
             publish_unknown: true,
-            started_at: Timestamp::from_millis(3),
+            noted_at: Timestamp::from_millis(3),
             request: "{}".into(),
         };
         let expected = NewEvent {

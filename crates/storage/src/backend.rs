@@ -9,8 +9,8 @@ use crate::Result;
 use crate::clock::Record;
 use crate::entities::{Incarnation, QueueId, SubscriptionId, Whose};
 use crate::ports::{
-    DeliveriesReader, DeliveriesTx, JournalTx, LogReader, LogTx, QueuesReader, QueuesTx, RegistryReader,
-    RegistryTx, UpkeepReader, UpkeepTx,
+    DeliveriesReader, DeliveriesTx, JournalReader, JournalTx, LogReader, LogTx, QueuesReader, QueuesTx,
+    RegistryReader, RegistryTx, UpkeepReader, UpkeepTx,
 };
 use crate::redrive::{MetByReceive, Policy, Way, Why};
 use crate::retention::Room;
@@ -152,12 +152,29 @@ impl Committed {
 /// that the store cannot have written: it will every time. One event that is damaged spoils no other: it can be stepped over, because its
 /// neighbours are read by their positions.
 pub trait Reader:
-    LogReader + QueuesReader + DeliveriesReader + RegistryReader + UpkeepReader + Send + Sync + 'static
+    JournalReader
+    + LogReader
+    + QueuesReader
+    + DeliveriesReader
+    + RegistryReader
+    + UpkeepReader
+    + Send
+    + Sync
+    + 'static
 {
 }
 
-impl<T: LogReader + QueuesReader + DeliveriesReader + RegistryReader + UpkeepReader + Send + Sync + 'static>
-    Reader for T
+impl<
+    T: JournalReader
+        + LogReader
+        + QueuesReader
+        + DeliveriesReader
+        + RegistryReader
+        + UpkeepReader
+        + Send
+        + Sync
+        + 'static,
+> Reader for T
 {
 }
 

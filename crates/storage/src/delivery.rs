@@ -55,6 +55,33 @@ pub enum DeliveryState {
     },
 }
 
+/// A delivery's state, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowState {
+    /// [`DeliveryState::Retry`].
+    Retry,
+    /// [`DeliveryState::Behind`].
+    Behind,
+    /// [`DeliveryState::Dead`].
+    Dead,
+}
+
+impl RowState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Retry, Self::Behind, Self::Dead];
+}
+
+impl DeliveryState {
+    /// In a word.
+    pub fn word(&self) -> RowState {
+        match self {
+            Self::Retry { .. } => RowState::Retry,
+            Self::Behind => RowState::Behind,
+            Self::Dead { .. } => RowState::Dead,
+        }
+    }
+}
+
 /// The position of a dead letter among all of them: when it died, and its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Death {

@@ -20,9 +20,9 @@ pub mod queues;
 pub mod registry;
 pub mod upkeep;
 
-pub use deliveries::{DeliveriesReader, DeliveriesTx, Lag, Rows, Waiting};
-pub use journal::JournalTx;
-pub use log::{EventPage, LogReader, LogTx};
+pub use deliveries::{BlockedKey, DeliveriesReader, DeliveriesTx, Lag, Rows, Waiting};
+pub use journal::{JournalReader, JournalTx, OpenIntent, OpenIntents};
+pub use log::{EventHead, EventPage, Happened, LogReader, LogTx, LookBack, Looked};
 pub use queues::{QueuesReader, QueuesTx};
 pub use registry::{RegistryReader, RegistryTx};
 pub use upkeep::{StoreStats, UpkeepReader, UpkeepTx};

@@ -178,7 +178,6 @@ impl Record for PublishSns {
             // One event, however many entries match.
             id: forward.ids.first(0, 0),
             key: rule.key(forward, &spelling, redactor),
-            started_at: forward.context.started_at,
             request: rule.request_facts(forward, &spelling, redactor),
             request_body: capture_request.map(|cap| BodyCapture::new(cap, &rule.redact_json)),
             response_body: rule.capture_response.map(|cap| BodyCapture::new(cap, &rule.redact_json)),

@@ -33,7 +33,6 @@ pub(super) struct PublishWatch {
     pub rule: Arc<Rule>,
     pub id: EventId,
     pub key: Arc<str>,
-    pub started_at: Timestamp,
     pub request: Arc<str>,
     /// The names under which the request may have carried credentials: an answer may repeat them, so they are redacted there, too.
     pub credentials: Vec<Arc<CredentialNames>>,
@@ -85,7 +84,7 @@ impl Watch for PublishWatch {
             topic: self.rule.topic,
             key: self.key.clone(),
             publish_unknown: self.rule.publish_unknown,
-            started_at: self.started_at,
+            noted_at: self.rule.clock.now(),
             request: self.request.clone(),
         };
         let writer = &self.rule.writer;

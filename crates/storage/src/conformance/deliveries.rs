@@ -20,6 +20,7 @@ pub(super) const CASES: &[Case] = cases![
     rows_of_an_event_come_by_subscription,
     the_last_attempt_is_that_with_the_greatest_number,
     attempts_come_by_subscription_and_number,
+    blocked_keys_come_with_the_first_that_waits,
     an_attempt_is_kept_as_it_was_given,
     lag_counts_what_is_unread_waits_and_is_dead,
     lag_counts_no_further_than_it_is_asked_to,
@@ -334,4 +335,34 @@ fn lag_counts_no_further_than_it_is_asked_to(store: &mut Store) {
         let counted = store.reader().lag(subscription.id, at_most).unwrap();
         assert_eq!(counted, lag(count, Some(stamp(4))), "at most {at_most}");
     }
+}
+
+fn blocked_keys_come_with_the_first_that_waits(store: &mut Store) {
+    let (first, second) = two_subscriptions(store);
+    let positions: Vec<Position> = (1..=9).map(|n| store.append(&sample_event(n))).collect();
+    let behind = || DeliveryState::Behind;
+    for (of, n, key, state) in [
+        (&first, 0, "b", dead(1)),
+        (&first, 1, "b", retry(9)),
+        (&first, 2, "b", behind()),
+        (&first, 3, "", retry(7)),
+        (&first, 4, "b", behind()),
+        (&first, 5, "ä", behind()),
+        (&first, 6, "only dead", dead(2)),
+        (&second, 0, "a", retry(5)),
+    ] {
+        put(store, &keyed(of, positions[n], key, state));
+    }
+    let page = |of: SubscriptionId, after, limit, at_most| {
+        let keys = store.reader().blocked_keys(of, after, limit, at_most).unwrap();
+        keys.into_iter().map(|key| (key.head.key, key.head.id.position, key.behind)).collect::<Vec<_>>()
+    };
+    let of = |key: &str, n: usize, behind| (key.to_owned(), positions[n], behind);
+    let all = [of("", 3, 0), of("b", 1, 2), of("ä", 5, 0)];
+    assert_eq!(page(first.id, None, 9, 9), all);
+    assert_eq!(page(first.id, None, 2, 1), [of("", 3, 0), of("b", 1, 1)], "counted no further");
+    assert_eq!(page(first.id, Some("b"), 9, 9), all[2..]);
+    assert_eq!(page(first.id, Some(""), 1, 9), all[1..2]);
+    assert_eq!(page(second.id, None, 9, 9), [of("a", 0, 0)]);
+    assert_eq!(page(SubscriptionId(99), None, 9, 9), []);
 }

@@ -1,9 +1,10 @@
 //! Intents, and what a restart makes of them.
 
-use event::{NewEvent, Outcome, UnknownReason};
+use event::{NewEvent, Outcome, Position, UnknownReason};
 
 use super::{Case, Store, after, cases, stamp, to_queue};
-use crate::memory::{sample_exchange, sample_id, sample_intent};
+use crate::memory::{sample_event, sample_exchange, sample_id, sample_intent};
+use crate::retention::Retention;
 
 pub(super) const CASES: &[Case] = cases![
     an_intent_is_removed_once,
@@ -14,6 +15,8 @@ pub(super) const CASES: &[Case] = cases![
     recovery_keeps_to_its_limit,
     recovered_intents_reach_queues,
     intents_survive_an_orderly_close,
+    open_intents_are_listed_in_the_order_in_which_they_were_noted,
+    an_event_says_when_its_intent_was_noted,
 ];
 
 fn an_intent_is_removed_once(store: &mut Store) {
@@ -100,4 +103,62 @@ fn intents_survive_an_orderly_close(store: &mut Store) {
     assert_eq!(store.write(|tx| tx.recover(after(9), 9)), 1);
     store.restart();
     assert!(store.opened().unclean, "it was dropped without a close");
+}
+
+fn open_intents_are_listed_in_the_order_in_which_they_were_noted(store: &mut Store) {
+    store.write(|tx| tx.insert_intent(&sample_intent(1)));
+    store.restart();
+    for n in [5, 2, 3, 4] {
+        store.write(|tx| tx.insert_intent(&sample_intent(n)));
+    }
+    store.append(&sample_event(2));
+    assert!(store.write(|tx| tx.remove_intent(sample_id(3))));
+    let listed = |store: &Store, after, rows, max_bytes| {
+        let open = store.reader().open_intents(after, rows, max_bytes).unwrap();
+        (open.intents, open.next)
+    };
+    let (all, next) = listed(store, 0, 99, usize::MAX);
+    assert_eq!(next, None);
+    let intents: Vec<_> = all.iter().map(|open| open.intent.clone()).collect();
+    assert_eq!(intents, [1, 5, 4].map(sample_intent), "another run's too, and none that is settled");
+    // A few at a time, as far as rows or bytes allow.
+    for (rows, max_bytes) in [(1, usize::MAX), (99, 0)] {
+        let (mut found, mut after) = (Vec::new(), 0);
+        for _ in 0..9 {
+            let (some, next) = listed(store, after, rows, max_bytes);
+            assert!(some.len() <= 1);
+            found.extend(some);
+            match next {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        assert_eq!(found, all);
+    }
+    store.write(|tx| tx.recover(after(9), 9));
+    let (left, _) = listed(store, 0, 99, usize::MAX);
+    assert_eq!(left.iter().map(|open| open.intent.id).collect::<Vec<_>>(), [5, 4].map(sample_id));
+}
+
+fn an_event_says_when_its_intent_was_noted(store: &mut Store) {
+    let noted = |store: &Store, n| {
+        let event = store.reader().event(sample_id(n)).unwrap().expect("an event");
+        store.reader().intent_at(event.position).unwrap()
+    };
+    let mut intent = sample_intent(1);
+    intent.noted_at = after(3);
+    store.write(|tx| tx.insert_intent(&intent));
+    store.append(&sample_event(1));
+    store.append(&sample_event(2));
+    assert_eq!(noted(store, 1), Some(after(3)));
+    assert_eq!(noted(store, 2), None, "it had none");
+    let mut left = sample_intent(3);
+    left.noted_at = after(4);
+    store.write(|tx| tx.insert_intent(&left));
+    store.restart();
+    store.write(|tx| tx.recover(after(9), 9));
+    assert_eq!((noted(store, 3), noted(store, 1)), (Some(after(4)), Some(after(3))));
+    assert_eq!(store.reader().intent_at(Position(999)).unwrap(), None);
+    store.housekeep(&Retention::default(), after(10_000_000));
+    assert_eq!(store.reader().intent_at(Position(1)).unwrap(), None);
 }

@@ -4,8 +4,12 @@ use event::attributes::AttributeValue;
 use event::message::Details;
 use event::{Event, NewEvent, Outcome, Position, TopicId, UnknownReason};
 
-use super::{Case, Store, after, cases, event_of, recorded_at, secs_of, stamp, to_queue};
+use super::{
+    Case, Store, after, cases, dead, event_of, push, recorded_at, retry, row, secs_of, stamp, to_queue,
+};
+use crate::delivery::{DeliveryState, RowState};
 use crate::memory::{sample_event, sample_exchange, sample_id, sample_message};
+use crate::ports::{EventHead, Happened, LookBack};
 use crate::retention::Retention;
 
 pub(super) const CASES: &[Case] = cases![
@@ -17,6 +21,10 @@ pub(super) const CASES: &[Case] = cases![
     events_are_read_by_topic_within_limits,
     the_first_event_since_a_time_is_found,
     events_are_read_newest_first,
+    a_look_back_sees_heads_newest_first,
+    a_look_back_over_a_topic_passes_others_by,
+    a_look_back_over_rows_sees_events_that_have_one_in_that_state,
+    a_look_back_stops_after_its_rows_and_goes_on,
 ];
 
 fn the_first_event_since_a_time_is_found(store: &mut Store) {
@@ -151,4 +159,92 @@ fn events_are_read_newest_first(store: &mut Store) {
     assert_eq!(page(None, 2, 2 * size), (from(0, 1), Some(positions[2]), false));
     assert_eq!(page(None, 9, 4 * size), (from(0, 3), None, false));
     assert_eq!(page(None, 9, 0), (from(0, 0), Some(positions[3]), true), "at least one, however large");
+}
+
+fn looked(store: &Store, over: LookBack) -> (Vec<Position>, Option<Position>) {
+    let looked = store.reader().look_back(over).unwrap();
+    (looked.heads.iter().map(|head| head.position).collect(), looked.next)
+}
+
+fn a_look_back_sees_heads_newest_first(store: &mut Store) {
+    let unknown = |exchange: &mut event::Exchange| {
+        exchange.outcome = Outcome::Unknown(UnknownReason::UpstreamTimeout);
+    };
+    let message = sample_message(3, "m", &Details::default());
+    let bodies = [sample_event(1), sample_exchange(2, unknown), message];
+    let positions: Vec<Position> = bodies.iter().map(|body| store.append(body)).collect();
+    let expected =
+        bodies.iter().zip(&positions).zip([Happened::Succeeded, Happened::Unknown, Happened::Published]);
+    let mut expected: Vec<EventHead> = expected
+        .map(|((body, position), what)| EventHead {
+            position: *position,
+            topic: body.topic,
+            key: body.key.clone(),
+            recorded_at: body.recorded_at,
+            what,
+        })
+        .collect();
+    expected.reverse();
+    assert_eq!(store.reader().look_back(LookBack::over(9)).unwrap().heads, expected);
+    let before = LookBack { before: Some(positions[2]), ..LookBack::over(9) };
+    assert_eq!(looked(store, before), (vec![positions[1], positions[0]], None));
+    let none = LookBack { before: Some(positions[0]), ..LookBack::over(9) };
+    assert_eq!(looked(store, none), (vec![], None));
+}
+
+fn a_look_back_over_a_topic_passes_others_by(store: &mut Store) {
+    let positions: Vec<Position> =
+        (1..=6).map(|n| store.append(&event_of(n, TopicId(1 + i64::from(n % 2))))).collect();
+    let over = LookBack { topic: Some(TopicId(2)), ..LookBack::over(2) };
+    assert_eq!(looked(store, over), (vec![positions[4], positions[2]], Some(positions[2])));
+    let over = LookBack { before: Some(positions[2]), ..over };
+    assert_eq!(looked(store, over), (vec![positions[0]], None));
+}
+
+fn a_look_back_over_rows_sees_events_that_have_one_in_that_state(store: &mut Store) {
+    let mut both = store.sync(&[push("/a"), push("/b")]).subscriptions;
+    let (second, first) = (both.remove(1), both.remove(0));
+    let positions: Vec<Position> =
+        (1..=5).map(|n| store.append(&event_of(n, TopicId(1 + i64::from(n == 4))))).collect();
+    for (subscription, n, state) in [
+        (&first, 0, retry(5)),
+        (&first, 1, DeliveryState::Behind),
+        (&second, 1, dead(5)),
+        (&second, 3, retry(5)),
+    ] {
+        store.write(|tx| tx.put_delivery(&row(subscription, positions[n], state.clone())));
+    }
+    let over = |row| LookBack { row: Some(row), ..LookBack::over(99) };
+    assert_eq!(looked(store, over(RowState::Retry)), (vec![positions[3], positions[0]], None));
+    assert_eq!(looked(store, over(RowState::Behind)), (vec![positions[1]], None));
+    assert_eq!(looked(store, over(RowState::Dead)), (vec![positions[1]], None));
+    let of_topic = LookBack { topic: Some(TopicId(1)), ..over(RowState::Retry) };
+    assert_eq!(looked(store, of_topic), (vec![positions[0]], None));
+    let before = LookBack { before: Some(positions[3]), ..over(RowState::Retry) };
+    assert_eq!(looked(store, before), (vec![positions[0]], None));
+}
+
+fn a_look_back_stops_after_its_rows_and_goes_on(store: &mut Store) {
+    let subscription = store.push_subscription();
+    let positions: Vec<Position> = (1..=5).map(|n| store.append(&sample_event(n))).collect();
+    for position in &positions {
+        let state = if *position == positions[0] { dead(5) } else { retry(5) };
+        store.write(|tx| tx.put_delivery(&row(&subscription, *position, state)));
+    }
+    for row in [None, Some(RowState::Dead)] {
+        let (mut found, mut before, mut looks) = (Vec::new(), None, 0);
+        loop {
+            let (some, next) = looked(store, LookBack { topic: None, row, before, rows: 1 });
+            looks += 1;
+            found.extend(some);
+            match next {
+                Some(_) => before = next,
+                None => break,
+            }
+        }
+        assert!(looks >= 5, "{looks}: one row at a time");
+        let expected =
+            if row.is_none() { positions.iter().rev().copied().collect() } else { vec![positions[0]] };
+        assert_eq!(found, expected);
+    }
 }

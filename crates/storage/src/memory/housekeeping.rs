@@ -246,6 +246,7 @@ impl State {
             sweep.spend()?;
             self.events.edit().remove(&position);
             self.positions.edit().remove(&id);
+            self.noted.edit().remove(&position);
             for subscription in self.unread_by(topic, position) {
                 sweep.committed.lapsed(subscription);
             }

@@ -1,8 +1,9 @@
 //! Reads of what is committed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use event::{Event, EventId, Position, Stamp, TopicId};
+use event::{Event, EventId, Position, Stamp, Timestamp, TopicId};
 
 use super::Shared;
 use super::faults::ReadFaults;
@@ -12,8 +13,8 @@ use crate::Result;
 use crate::delivery::{Attempt, Death, Delivery, DeliveryId, DeliveryState};
 use crate::entities::{Queue, QueueId, Subscription, SubscriptionId, Topic};
 use crate::ports::{
-    DeliveriesReader, EventPage, Lag, LogReader, QueuesReader, RegistryReader, Rows, StoreStats,
-    UpkeepReader, Waiting,
+    self, BlockedKey, DeliveriesReader, JournalReader, Lag, LogReader, LookBack, Looked, OpenIntents,
+    QueuesReader, RegistryReader, Rows, StoreStats, UpkeepReader, Waiting,
 };
 use crate::queue::{Limits, QueueDepth, QueuedMessage};
 use crate::registry::Row;
@@ -96,29 +97,56 @@ impl LogReader for MemoryReader {
         }
     }
 
-    fn events_before(&self, before: Option<Position>, limit: usize, max_bytes: usize) -> Result<EventPage> {
+    fn look_back(&self, over: LookBack) -> Result<Looked> {
         let state = self.state()?;
-        let before = before.unwrap_or(Position(i64::MAX));
-        let mut page = EventPage::default();
-        let (mut looked_at, mut bytes) = (0, 0);
+        let before = over.before.unwrap_or(Position(i64::MAX));
+        let (mut looked, mut rows) = (Looked::default(), 0);
         for (position, event) in state.events.range(..before).rev() {
-            if looked_at == limit {
-                return Ok(page);
+            let rows_here = state.deliveries.values().filter(|row| row.id.position == *position);
+            let rows_here: Vec<&Delivery> = rows_here.filter(|row| state.is_kept(row)).collect();
+            // By rows, only events that have some are looked at; by topic, only those of it.
+            let is_looked_at = match over.row {
+                Some(_) => !rows_here.is_empty(),
+                None => over.topic.is_none_or(|topic| event.body.topic == topic),
+            };
+            if !is_looked_at {
+                continue;
             }
-            looked_at += 1;
-            let is_damaged = state.damaged.contains_key(position);
-            bytes += if is_damaged { 0 } else { event.body.bytes() };
-            page.is_cut = bytes > max_bytes && !page.events.is_empty();
-            if page.is_cut {
-                return Ok(page);
+            if rows >= over.rows {
+                return Ok(looked);
             }
-            page.next = Some(*position);
-            if !is_damaged {
-                page.events.push((**event).clone());
+            rows += 1 + if over.row.is_some() { rows_here.len() } else { 0 };
+            looked.next = Some(*position);
+            if over.topic.is_none_or(|topic| event.body.topic == topic)
+                && over.row.is_none_or(|wanted| rows_here.iter().any(|row| row.state.word() == wanted))
+            {
+                looked.heads.push((&**event).into());
             }
         }
-        page.next = None;
-        Ok(page)
+        looked.next = looked.next.filter(|_| rows >= over.rows);
+        Ok(looked)
+    }
+}
+
+impl JournalReader for MemoryReader {
+    fn open_intents(&self, after: i64, rows: usize, max_bytes: usize) -> Result<OpenIntents> {
+        let state = self.state()?;
+        let (mut open, mut bytes) = (OpenIntents::default(), 0);
+        for (place, intent) in state.intents.range(after.saturating_add(1)..).take(rows) {
+            let intent = intent.intent.clone();
+            bytes += intent.request.len();
+            if bytes > max_bytes && !open.intents.is_empty() {
+                return Ok(open);
+            }
+            open.next = Some(*place);
+            open.intents.push(ports::OpenIntent { place: *place, intent });
+        }
+        open.next = open.next.filter(|last| state.intents.range(last + 1..).next().is_some());
+        Ok(open)
+    }
+
+    fn intent_at(&self, position: Position) -> Result<Option<Timestamp>> {
+        Ok(self.state()?.noted.get(&position).copied())
     }
 }
 
@@ -246,6 +274,24 @@ impl DeliveriesReader for MemoryReader {
         self.whole(state.deliveries.values().filter(is_meant).take(limit))
     }
 
+    fn blocked_keys(
+        &self,
+        subscription: SubscriptionId,
+        after: Option<&str>,
+        limit: usize,
+        at_most: u64,
+    ) -> Result<Vec<BlockedKey>> {
+        let state = self.state()?;
+        let mut keys: BTreeMap<&str, BlockedKey> = BTreeMap::new();
+        let is_after = |row: &&Delivery| after.is_none_or(|after| *row.key > *after);
+        for row in state.rows_of(subscription).filter(|row| waits(row)).filter(is_after) {
+            keys.entry(&row.key)
+                .and_modify(|known| known.behind = at_most.min(known.behind + 1))
+                .or_insert_with(|| BlockedKey { head: row.clone(), behind: 0 });
+        }
+        Ok(keys.into_values().take(limit).collect())
+    }
+
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {
         let state = self.state()?;
         let here = |row: &&Delivery| row.id.position == position && state.is_kept(row);
@@ -268,8 +314,9 @@ impl DeliveriesReader for MemoryReader {
 
     fn last_attempt(&self, id: DeliveryId) -> Result<Option<Attempt>> {
         let state = self.state()?;
-        let attempts = state.attempts.values().map(|recorded| &recorded.attempt);
-        Ok(attempts.filter(|attempt| attempt.delivery == id).max_by_key(|attempt| attempt.number).cloned())
+        let of = (id.position, id.subscription);
+        let mut attempts = state.attempts.range((of.0, of.1, 0)..=(of.0, of.1, u32::MAX));
+        Ok(attempts.next_back().map(|(_, recorded)| recorded.attempt.clone()))
     }
 
     fn lag(&self, subscription: SubscriptionId, at_most: u64) -> Result<Lag> {

@@ -50,7 +50,7 @@ pub fn sample_intent(n: u8) -> Intent {
         topic: TopicId(1),
         key: sample_key(n),
         publish_unknown: true,
-        started_at: sample_time(n),
+        noted_at: sample_time(n),
         request: sample_request(n),
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) events: Table<Position, Arc<Event>>,
     pub(super) positions: Table<EventId, Position>,
     pub(super) head: Position,
+    /// When the intents were noted of which events came.
+    pub(super) noted: Table<Position, Timestamp>,
     pub(super) topics: Table<TopicId, String>,
     pub(super) last_topic: i64,
     /// Topics that an owner deleted and that something still has.

@@ -50,7 +50,35 @@ impl Transaction {
         if !intent.publish_unknown {
             return Ok(());
         }
-        self.append(&intent.left_open(now)).map(drop)
+        self.append_noted(&intent.left_open(now), Some(intent)).map(drop)
+    }
+
+    /// Appends the event that came of an intent, or of none.
+    fn append_noted(&mut self, event: &NewEvent, intent: Option<&Intent>) -> Result<Position> {
+        match self.state.append(event, self.now) {
+            Ok((position, queues)) => {
+                // An event that says otherwise what was asked does not keep its intent.
+                let is_of = |intent: &&Intent| {
+                    event.exchange().is_some_and(|exchange| exchange.request == intent.request)
+                };
+                if let Some(intent) = intent.filter(is_of) {
+                    self.state.noted.edit().insert(position, intent.noted_at);
+                }
+                self.trace.note(Trace::Appended);
+                self.committed.appended(event.topic, position, queues.into_iter());
+                Ok(position)
+            }
+            Err(known) => Ok(known),
+        }
+    }
+
+    /// Removes an open intent of this incarnation.
+    fn take_intent(&mut self, id: EventId) -> Option<Intent> {
+        let mine =
+            |(_, open): &(&i64, &OpenIntent)| open.incarnation == self.incarnation && open.intent.id == id;
+        let seq = self.state.intents.iter().find(mine).map(|(seq, _)| *seq)?;
+        self.trace.note(Trace::Unstamped);
+        self.state.intents.edit().remove(&seq).map(|open| open.intent)
     }
 }
 
@@ -68,12 +96,7 @@ impl JournalTx for Transaction {
     }
 
     fn remove_intent(&mut self, id: EventId) -> Result<bool> {
-        let mine =
-            |(_, open): &(&i64, &OpenIntent)| open.incarnation == self.incarnation && open.intent.id == id;
-        let Some(seq) = self.state.intents.iter().find(mine).map(|(seq, _)| *seq) else { return Ok(false) };
-        self.state.intents.edit().remove(&seq);
-        self.trace.note(Trace::Unstamped);
-        Ok(true)
+        Ok(self.take_intent(id).is_some())
     }
 
     fn recover(&mut self, now: Timestamp, limit: usize) -> Result<usize> {
@@ -103,15 +126,8 @@ impl JournalTx for Transaction {
 
 impl LogTx for Transaction {
     fn append(&mut self, event: &NewEvent) -> Result<Position> {
-        self.remove_intent(event.id)?;
-        match self.state.append(event, self.now) {
-            Ok((position, queues)) => {
-                self.trace.note(Trace::Appended);
-                self.committed.appended(event.topic, position, queues.into_iter());
-                Ok(position)
-            }
-            Err(known) => Ok(known),
-        }
+        let intent = self.take_intent(event.id);
+        self.append_noted(event, intent.as_ref())
     }
 }
 

@@ -83,6 +83,16 @@ pub trait DeliveriesReader {
         limit: usize,
     ) -> Result<Vec<Delivery>>;
 
+    /// The keys of a subscription of which a delivery waits, in the order of their bytes, each with the first of these deliveries. `after` is the
+    /// last key of the page before. Each key's deliveries are counted up to `at_most` and no further.
+    fn blocked_keys(
+        &self,
+        subscription: SubscriptionId,
+        after: Option<&str>,
+        limit: usize,
+        at_most: u64,
+    ) -> Result<Vec<BlockedKey>>;
+
     /// All rows of an event, by subscription.
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>>;
 
@@ -118,6 +128,15 @@ pub enum Rows {
     All,
     /// Those that are not dead.
     Waiting,
+}
+
+/// A key of which a delivery waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedKey {
+    /// The first that waits; it has the key.
+    pub head: Delivery,
+    /// How many wait after it; that many or more, if it is as large as was counted.
+    pub behind: u64,
 }
 
 /// What a push subscription is behind by; each number stands for that many or more if it is as large as was counted.

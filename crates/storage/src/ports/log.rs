@@ -2,9 +2,12 @@
 //!
 //! An event owns its position for ever; positions grow, and none is used again.
 
-use event::{Event, EventId, NewEvent, Position, Stamp, TopicId};
+use std::sync::Arc;
 
-use crate::Result;
+use event::{Content, Event, EventId, Exchange, NewEvent, Outcome, Position, Stamp, Timestamp, TopicId};
+
+use crate::delivery::RowState;
+use crate::{Result, StoreError};
 
 /// The log, in an open transaction.
 pub trait LogTx {
@@ -45,9 +48,117 @@ pub trait LogReader {
     /// The event with an id.
     fn event(&self, id: EventId) -> Result<Option<Event>>;
 
+    /// Looks back over the log, the newest event first, as far as `over` says. Of an event only what its head says is read. An event whose
+    /// head is damaged is left out.
+    fn look_back(&self, over: LookBack) -> Result<Looked>;
+
     /// A page of events, newest first, before a position: at most `limit` of them, and no more than `max_bytes` in all
-    /// ([`NewEvent::bytes`]), but always one if there is one. Those that are damaged are left out.
-    fn events_before(&self, before: Option<Position>, limit: usize, max_bytes: usize) -> Result<EventPage>;
+    /// ([`NewEvent::bytes`]), but always one if there is one. Those that are damaged are left out. Each event is a read of its own.
+    fn events_before(&self, before: Option<Position>, limit: usize, max_bytes: usize) -> Result<EventPage> {
+        // One more than is wanted says whether there is more.
+        let rows = limit.saturating_add(1);
+        let looked = self.look_back(LookBack { before, ..LookBack::over(rows) })?;
+        let mut page = EventPage::default();
+        let mut bytes = 0;
+        for (looked_at, head) in looked.heads.iter().enumerate() {
+            if looked_at == limit {
+                return Ok(page);
+            }
+            let event = match self.event_at(head.position) {
+                Err(StoreError::Damaged(_)) => None,
+                event => event?,
+            };
+            bytes += event.as_ref().map_or(0, |event| event.body.bytes());
+            page.is_cut = bytes > max_bytes && !page.events.is_empty();
+            if page.is_cut {
+                return Ok(page);
+            }
+            page.next = Some(head.position);
+            page.events.extend(event);
+        }
+        page.next = looked.next;
+        Ok(page)
+    }
+}
+
+/// Which events [`LogReader::look_back`] looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookBack {
+    /// Those of this topic; all if there is none.
+    pub topic: Option<TopicId>,
+    /// Those of which some delivery has a row in this state; all if there is none.
+    pub row: Option<RowState>,
+    /// Those before this position; from the newest on if there is none.
+    pub before: Option<Position>,
+    /// How many rows of events and deliveries to look at, so that the read is short whatever is in the store. It may be more by the rows of one
+    /// event, so that a look always gets on.
+    pub rows: usize,
+}
+
+impl LookBack {
+    /// Over all events, from the newest on.
+    pub fn over(rows: usize) -> Self {
+        Self { topic: None, row: None, before: None, rows }
+    }
+}
+
+/// What [`LogReader::look_back`] found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Looked {
+    /// The newest first.
+    pub heads: Vec<EventHead>,
+    /// Before which position there may be more, if the rows were used up; `None` if all were looked at.
+    pub next: Option<Position>,
+}
+
+/// What an event says of itself in short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventHead {
+    /// Its position.
+    pub position: Position,
+    /// Where it goes; [`TopicId::NONE`] if straight into a queue.
+    pub topic: TopicId,
+    /// What it is about.
+    pub key: Arc<str>,
+    /// The publish time.
+    pub recorded_at: Timestamp,
+    /// What happened.
+    pub what: Happened,
+}
+
+/// What happened, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// A request, and it succeeded.
+    Succeeded,
+    /// A request, and nobody knows.
+    Unknown,
+    /// Somebody published a message.
+    Published,
+}
+
+impl Happened {
+    /// Of the event with this content.
+    pub fn of(content: &Content) -> Self {
+        match content {
+            Content::Exchange(Exchange { outcome: Outcome::Succeeded, .. }) => Self::Succeeded,
+            Content::Exchange(_) => Self::Unknown,
+            Content::Message(_) => Self::Published,
+        }
+    }
+}
+
+impl From<&Event> for EventHead {
+    fn from(event: &Event) -> Self {
+        let body = &event.body;
+        Self {
+            position: event.position,
+            topic: body.topic,
+            key: body.key.clone(),
+            recorded_at: body.recorded_at,
+            what: Happened::of(&body.content),
+        }
+    }
 }
 
 /// Events that were read together, and where the rest is.

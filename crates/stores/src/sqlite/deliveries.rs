@@ -3,22 +3,23 @@
 use event::{Position, Stamp, TopicId};
 use rusqlite::{Connection, params};
 use storage::Result;
-use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, RowState};
 use storage::entities::SubscriptionId;
-use storage::ports::{Lag, Rows, Waiting};
+use storage::ports::{BlockedKey, Lag, Rows, Waiting};
 
 use super::entities;
 use super::rows::{self, ATTEMPT, DELIVERY, EVENT_STAMP, micros, ticks};
 use super::statements::Statements;
 
 pub(super) fn put(database: &Connection, delivery: &Delivery) -> Result<()> {
-    let (state, at, reason, died_at) = match &delivery.state {
-        DeliveryState::Retry { at } => ("retry", Some(ticks(*at)), None, None),
-        DeliveryState::Behind => ("behind", None, None, None),
+    let (at, reason, died_at) = match &delivery.state {
+        DeliveryState::Retry { at } => (Some(ticks(*at)), None, None),
+        DeliveryState::Behind => (None, None, None),
         DeliveryState::Dead { reason, at, died_at } => {
-            ("dead", Some(ticks(*at)), Some(reason), Some(micros(*died_at)))
+            (Some(ticks(*at)), Some(reason), Some(micros(*died_at)))
         }
     };
+    let state = word(delivery.state.word());
     let sql = "INSERT OR REPLACE INTO deliveries
                (subscription, position, key, state, at, reason, attempts, since, died_at, anew_after)
                SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
@@ -37,6 +38,15 @@ pub(super) fn put(database: &Connection, delivery: &Delivery) -> Result<()> {
         (delivery.anew_after > 0).then_some(delivery.anew_after),
     ];
     database.run("write a delivery", sql, row).map(drop)
+}
+
+/// A state, as its column has it.
+pub(super) fn word(state: RowState) -> &'static str {
+    match state {
+        RowState::Retry => "retry",
+        RowState::Behind => "behind",
+        RowState::Dead => "dead",
+    }
 }
 
 /// `false` if there was none.
@@ -199,6 +209,44 @@ pub(super) fn find(database: &Connection, id: DeliveryId) -> Result<Option<Deliv
 pub(super) fn attempts_at(database: &Connection, position: Position) -> Result<Vec<Attempt>> {
     let sql = format!("SELECT {ATTEMPT} FROM attempts WHERE position = ?1 ORDER BY subscription, number");
     database.list("read an event's attempts", &sql, [position.0], rows::attempt)
+}
+
+/// The first that waits of the keys from one on, of those after one, and how many wait of one.
+pub(super) fn blocked_keys_sql() -> [String; 3] {
+    let first = |key: &str| {
+        format!(
+            "SELECT {DELIVERY} FROM deliveries INDEXED BY deliveries_key
+             WHERE subscription = ?1 AND {key} AND state <> 'dead' ORDER BY key, position LIMIT 1"
+        )
+    };
+    let count = "SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_key
+                 WHERE subscription = ?1 AND key = ?2 AND state <> 'dead' LIMIT ?3)";
+    [first("key >= ?2"), first("key > ?2"), count.into()]
+}
+
+/// From key to key: one seek for the first delivery of each, and a walk over the index to count the others.
+pub(super) fn blocked_keys(
+    database: &Connection,
+    subscription: SubscriptionId,
+    after: Option<&str>,
+    limit: usize,
+    at_most: u64,
+) -> Result<Vec<BlockedKey>> {
+    let [from, later, count] = blocked_keys_sql();
+    let at_most = i64::try_from(at_most).unwrap_or(i64::MAX).saturating_add(1);
+    let operation = "read the blocked keys";
+    let mut keys: Vec<BlockedKey> = Vec::new();
+    while keys.len() < limit {
+        let last = keys.last().map(|known| &*known.head.key).or(after);
+        // Every key is at least the empty one.
+        let sql = if last.is_some() { &later } else { &from };
+        let at = params![subscription.0, last.unwrap_or_default()];
+        let Some(head) = database.find(operation, sql, at, rows::delivery)? else { break };
+        let all = params![subscription.0, head.key, at_most];
+        let all: Option<u64> = database.find(operation, &count, all, |row| row.get(0))?;
+        keys.push(BlockedKey { head, behind: all.unwrap_or(0).saturating_sub(1) });
+    }
+    Ok(keys)
 }
 
 /// Nothing for a queue's subscription: the queue has its own depth.

@@ -16,6 +16,7 @@ use rusqlite::{Connection, Error, Row, params};
 use storage::Result;
 use storage::clock::Trace;
 use storage::entities::{Incarnation, QueueId, SubscriptionId};
+use storage::ports;
 use storage::queue::message_id;
 use uuid::Uuid;
 
@@ -118,7 +119,7 @@ impl Transaction {
             intent.topic.0,
             intent.key,
             intent.publish_unknown,
-            micros(intent.started_at),
+            micros(intent.noted_at),
             intent.request,
         ];
         self.database.run("note an intent", sql, row)?;
@@ -330,13 +331,54 @@ enum Asked {
     Inline,
 }
 
+/// A place and whether the intent there is open: [`LEFT_OPEN`] for each of the first that are after a place.
+pub(super) const OPEN_AFTER: &str = "SELECT i.seq, EXISTS (SELECT 1 FROM incarnations n WHERE n.id = i.incarnation AND i.seq >= n.open_from)
+         AND NOT EXISTS (SELECT 1 FROM events e WHERE e.id = i.id)
+     FROM intents i WHERE i.seq > ?1 AND i.seq >= (SELECT min(open_from) FROM incarnations) ORDER BY i.seq LIMIT ?2";
+
+/// Only of open ones it is read what was asked.
+pub(super) fn open_after(
+    database: &Connection,
+    after: i64,
+    rows: usize,
+    max_bytes: usize,
+) -> Result<ports::OpenIntents> {
+    let range = [after, i64::try_from(rows).unwrap_or(i64::MAX)];
+    let places = database
+        .list("look for open intents", OPEN_AFTER, range, |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
+    let sql = "SELECT i.seq, i.id, i.topic, i.key, i.publish_unknown, i.started_at, i.request
+               FROM intents i WHERE i.seq = ?1";
+    let (mut open, mut bytes, may_have_more) = (ports::OpenIntents::default(), 0, places.len() >= rows);
+    for (place, is_open) in places {
+        if is_open
+            && let Some((place, intent)) = database.find("read an open intent", sql, [place], open_intent)?
+        {
+            bytes += intent.request.len();
+            if bytes > max_bytes && !open.intents.is_empty() {
+                return Ok(open);
+            }
+            open.intents.push(ports::OpenIntent { place, intent });
+        }
+        open.next = Some(place);
+    }
+    open.next = open.next.filter(|_| may_have_more);
+    Ok(open)
+}
+
+pub(super) const NOTED_AT: &str =
+    "SELECT i.started_at FROM events e CROSS JOIN intents i ON i.seq = e.intent WHERE e.position = ?1";
+
+pub(super) fn noted_at(database: &Connection, position: Position) -> Result<Option<Timestamp>> {
+    database.find("read when an intent was noted", NOTED_AT, [position.0], |row| time(row, 0))
+}
+
 fn open_intent(row: &Row<'_>) -> rusqlite::Result<(i64, Intent)> {
     let intent = Intent {
         id: EventId::from_bytes(row.get(1)?),
         topic: TopicId(row.get(2)?),
         key: text(row, 3)?,
         publish_unknown: row.get(4)?,
-        started_at: time(row, 5)?,
+        noted_at: time(row, 5)?,
         request: text(row, 6)?,
     };
     Ok((row.get(0)?, intent))

@@ -44,6 +44,7 @@ mod gaps;
 mod housekeeping;
 mod journal;
 mod lock;
+mod look_back;
 mod open;
 mod owners;
 mod queues;

@@ -8,21 +8,25 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use event::{Event, EventId, Position, Stamp, TopicId};
+use event::{Event, EventId, Position, Stamp, Timestamp, TopicId};
 use rusqlite::{Connection, OpenFlags, params};
 use storage::delivery::{Attempt, Death, Delivery, DeliveryId};
 use storage::entities::{Queue, QueueId, Subscription, SubscriptionId, Topic};
 use storage::ports::{
-    DeliveriesReader, Lag, LogReader, QueuesReader, RegistryReader, Rows, StoreStats, UpkeepReader, Waiting,
+    BlockedKey, DeliveriesReader, JournalReader, Lag, LogReader, LookBack, Looked, OpenIntents, QueuesReader,
+    RegistryReader, Rows, StoreStats, UpkeepReader, Waiting,
 };
 use storage::queue::{Limits, QueueDepth, QueuedMessage};
 use storage::registry::Row;
-use storage::{EventPage, Result, StoreError};
+use storage::{Result, StoreError};
 
 use super::journal::LEFT_OPEN;
 use super::rows::{self, EVENT, EVENT_STAMP};
 use super::statements::{Statements, failed, forget_last_error};
-use super::{Files, OTHER_CACHE, check, configure, dead_letters, deliveries, entities, queues, registry};
+use super::{
+    Files, OTHER_CACHE, check, configure, dead_letters, deliveries, entities, journal, look_back, queues,
+    registry,
+};
 
 /// Connections that may be open at once; one more reader waits.
 const MAX_CONNECTIONS: usize = 4;
@@ -164,12 +168,18 @@ impl LogReader for Readers {
         self.read(|database| database.find("read an event", &sql, [id.as_bytes()], rows::event))
     }
 
-    fn events_before(&self, before: Option<Position>, limit: usize, max_bytes: usize) -> Result<EventPage> {
-        let page = |damaged| self.read(|database| events_before(database, before, limit, max_bytes, damaged));
-        match page(IfDamaged::Fail) {
-            Err(StoreError::Damaged(_)) => page(IfDamaged::LeaveOut),
-            page => page,
-        }
+    fn look_back(&self, over: LookBack) -> Result<Looked> {
+        self.read(|database| look_back::look_back(database, over))
+    }
+}
+
+impl JournalReader for Readers {
+    fn open_intents(&self, after: i64, rows: usize, max_bytes: usize) -> Result<OpenIntents> {
+        self.read(|database| journal::open_after(database, after, rows, max_bytes))
+    }
+
+    fn intent_at(&self, position: Position) -> Result<Option<Timestamp>> {
+        self.read(|database| journal::noted_at(database, position))
     }
 }
 
@@ -256,6 +266,18 @@ impl DeliveriesReader for Readers {
         self.read(|database| deliveries::after(database, of, after, which, limit))
     }
 
+    fn blocked_keys(
+        &self,
+        subscription: SubscriptionId,
+        after: Option<&str>,
+        limit: usize,
+        at_most: u64,
+    ) -> Result<Vec<BlockedKey>> {
+        self.read_of(subscription, |database| {
+            deliveries::blocked_keys(database, subscription, after, limit, at_most)
+        })
+    }
+
     fn deliveries_at(&self, position: Position) -> Result<Vec<Delivery>> {
         self.read(|database| deliveries::at(database, position))
     }
@@ -334,48 +356,6 @@ fn first_since(database: &Connection, moment: Stamp) -> Result<Option<Position>>
         }
     }
     Ok(first)
-}
-
-/// What becomes of a read that finds an event damaged: the first read fails and is tried again, because only the cache may be wrong.
-#[derive(Clone, Copy)]
-enum IfDamaged {
-    Fail,
-    LeaveOut,
-}
-
-/// One by one, so that no more than a page is ever in memory.
-fn events_before(
-    database: &Connection,
-    before: Option<Position>,
-    limit: usize,
-    max_bytes: usize,
-    damaged: IfDamaged,
-) -> Result<EventPage> {
-    let sql = "SELECT position FROM events WHERE position < ?1 ORDER BY position DESC LIMIT ?2";
-    // One more than is wanted says whether there is more.
-    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let range = [before.map_or(i64::MAX, |before| before.0), one_more];
-    let positions = database.list("read events", sql, range, |row| rows::position(row, 0))?;
-    let mut page = EventPage::default();
-    let mut bytes = 0;
-    for (looked_at, position) in positions.into_iter().enumerate() {
-        if looked_at == limit {
-            return Ok(page);
-        }
-        let event = match queues::event_at(database, position) {
-            Err(StoreError::Damaged(_)) if matches!(damaged, IfDamaged::LeaveOut) => None,
-            found => found?,
-        };
-        bytes += event.as_ref().map_or(0, |event| event.body.bytes());
-        page.is_cut = bytes > max_bytes && !page.events.is_empty();
-        if page.is_cut {
-            return Ok(page);
-        }
-        page.next = Some(position);
-        page.events.extend(event);
-    }
-    page.next = None;
-    Ok(page)
 }
 
 fn events_after(

@@ -11,6 +11,7 @@ use rusqlite::types::{FromSqlError, Type, ValueRef};
 use storage::clock::Assumed;
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Cursor, Protocol, Subscription, SubscriptionId, SubscriptionState};
+use storage::ports::{EventHead, Happened};
 use uuid::Uuid;
 
 /// The columns that [`event`] reads, of a table named `e`.
@@ -18,6 +19,9 @@ pub(super) const EVENT: &str =
     "e.position, e.id, e.topic, e.recorded_at, e.outcome, e.reason, e.overlapped, e.key,
     ifnull(e.request, (SELECT i.request FROM intents i WHERE i.seq = e.intent)), e.answer,
     ifnull(e.stamp, min(e.recorded_at, (SELECT began FROM clock)))";
+
+/// The columns that [`head`] reads, of a table named `e`: those before what was asked, which may be megabytes.
+pub(super) const HEAD: &str = "e.position, e.topic, e.recorded_at, e.outcome, e.key";
 
 /// The outcome of an event that is a message: see version 8 of the schema.
 pub(super) const PUBLISHED: &str = "published";
@@ -107,6 +111,22 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         content: content(row)?,
     };
     Ok(Event { position: position(row, 0)?, stamp: stamp(row, 10)?, body })
+}
+
+/// Reads [`HEAD`].
+pub(super) fn head(row: &Row<'_>) -> rusqlite::Result<EventHead> {
+    let what = match row.get_ref(3)?.as_str().map_err(|error| unreadable(3, error))? {
+        "succeeded" => Happened::Succeeded,
+        PUBLISHED => Happened::Published,
+        _ => Happened::Unknown,
+    };
+    Ok(EventHead {
+        position: position(row, 0)?,
+        topic: TopicId(row.get(1)?),
+        recorded_at: time(row, 2)?,
+        what,
+        key: text(row, 4)?,
+    })
 }
 
 fn content(row: &Row<'_>) -> rusqlite::Result<Content> {

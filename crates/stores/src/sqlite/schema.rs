@@ -71,7 +71,7 @@ fn upgrade(database: &Connection, version: i32) -> rusqlite::Result<()> {
 ///
 /// * `incarnations`: runs of the process; `ended_at` is missing for those that live or were killed. A row stays while it has intents.
 /// * `intents`: the open ones. They come and go at the table's end; whoever noted one remembers its `seq`, so no index on `id` is
-///   needed.
+///   needed. `started_at` is when it was noted; older versions wrote when its request arrived.
 /// * `events`: the log. AUTOINCREMENT: a position is never used twice, even when the table was emptied.
 /// * `deliveries`: rows of deliveries that wait or are dead; `at` is when a retry is due, or when a dead one died.
 /// * `attempts`: tries at deliveries, by `seq` in the order in which they were recorded.

@@ -13,6 +13,7 @@ use super::*;
 
 mod commits;
 mod opening;
+mod plans;
 mod random;
 mod recovery;
 

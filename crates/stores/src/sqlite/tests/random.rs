@@ -8,10 +8,10 @@ use ::entities::Origin;
 use event::message::Details;
 use event::{Intent, Position, Stamp, TopicId};
 use proptest::prelude::*;
-use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, RowState};
 use storage::entities::{Cursor, Desired, DesiredSubscription, Protocol, QueueId, SubscriptionId};
 use storage::memory::{Memory, SAMPLE_TIME};
-use storage::ports::Waiting;
+use storage::ports::{LookBack, Waiting};
 use storage::queue::MessageHandle;
 use storage::redrive::Redrive;
 use storage::registry::Row;
@@ -336,6 +336,13 @@ fn seen(reader: &dyn Reader, now: Stamp) -> Vec<String> {
     let mut seen = vec![
         told(reader.head()),
         told(reader.events_before(None, 1_000, usize::MAX)),
+        told(reader.look_back(LookBack { before: Some(Position(7)), ..LookBack::over(1_000) })),
+        // What a place is, is a store's own affair.
+        told(
+            reader
+                .open_intents(0, 1_000, usize::MAX)
+                .map(|open| open.intents.into_iter().map(|open| open.intent).collect::<Vec<_>>()),
+        ),
         told(reader.queues()),
         told(reader.subscriptions()),
         told(reader.rows()),
@@ -343,10 +350,15 @@ fn seen(reader: &dyn Reader, now: Stamp) -> Vec<String> {
     ];
     for topic in (1..=TOPICS).map(TopicId) {
         seen.push(told(reader.events_after(topic, Position(3), 3, 1_000)));
+        seen.push(told(reader.look_back(LookBack { topic: Some(topic), ..LookBack::over(3) })));
+    }
+    for row in RowState::ALL {
+        seen.push(told(reader.look_back(LookBack { row: Some(row), ..LookBack::over(1_000) })));
     }
     for position in (1..=POSITIONS).map(Position) {
         seen.push(told(reader.deliveries_at(position)));
         seen.push(told(reader.attempts_at(position)));
+        seen.push(told(reader.intent_at(position)));
         seen.push(told(reader.messages_at(position)));
     }
     for id in (1..=SUBSCRIPTIONS).map(SubscriptionId) {
@@ -367,6 +379,12 @@ fn seen(reader: &dyn Reader, now: Stamp) -> Vec<String> {
             seen.push(told(reader.waiting_positions(id, which, 3)));
         }
         seen.push(told(reader.deliveries_of_key(id, "1", 3)));
+        seen.push(
+            told(reader.blocked_keys(id, None, 9, 2)) + &told(reader.blocked_keys(id, Some("1"), 1, 9)),
+        );
+        for position in (1..=POSITIONS).map(Position) {
+            seen.push(told(reader.last_attempt(DeliveryId { subscription: id, position })));
+        }
     }
     for queue in (1..=QUEUES).map(QueueId) {
         seen.push(told(reader.queue_depth(queue, now)));
