@@ -6,24 +6,35 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
-use event::{Content, Event, EventId, Exchange, Position, TopicId};
+use event::{Content, Event, EventId, Exchange, Position, Timestamp, TopicId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use storage::EventPage;
+use storage::Reader;
 use storage::delivery::{Attempt, Delivery, DeliveryState};
 use storage::entities::{Protocol, Subscription, SubscriptionId};
 use storage::queue::QueuedMessage;
 
+use crate::page::{FromText, MAX_TIME};
 use crate::{Error, Node, known, page, read};
 
-/// The most that the events of a page have in all; one event may have more. Captured bodies make an event as large as some megabytes.
-const MAX_BYTES: usize = 8 << 20;
+mod search;
+mod waits;
+
+use search::{Cut, DeliveryName, Found, MAX_BYTES, MAX_LOOKED_AT, OutcomeName, Search};
+use waits::{Head, WaitsFor};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Page {
+pub(crate) struct Filter {
+    topic: Option<String>,
+    key: Option<String>,
+    outcome: Option<OutcomeName>,
+    since: Option<FromText<Timestamp>>,
+    until: Option<FromText<Timestamp>>,
+    delivery: Option<DeliveryName>,
     limit: Option<usize>,
     before: Option<i64>,
+    after: Option<i64>,
 }
 
 /// A page of events.
@@ -39,13 +50,18 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    fn new(node: &Node, page: EventPage) -> Self {
-        let next_before = page.next.map(|next| next.0);
-        let hint = next_before.filter(|_| page.is_cut).map(|next| {
-            let mib = MAX_BYTES >> 20;
-            format!("this page ends early, because its events have up to {mib} MiB in all: go on with before={next}")
+    fn new(node: &Node, found: Found) -> Self {
+        let next_before = found.next.map(|next| next.0);
+        let hint = next_before.zip(found.cut).map(|(next, cut)| {
+            let why = match cut {
+                Cut::Bytes => format!("its events have up to {} MiB in all", MAX_BYTES >> 20),
+                Cut::Looks => {
+                    format!("it looked at {MAX_LOOKED_AT} events, or for {} s", MAX_TIME.as_secs())
+                }
+            };
+            format!("this page ends early, because {why}: go on with before={next}")
         });
-        let events = page.events.into_iter().map(|event| EventView::new(node, event)).collect();
+        let events = found.events.into_iter().map(|event| EventView::new(node, event)).collect();
         Self { events, next_before, hint }
     }
 }
@@ -53,13 +69,39 @@ impl Events {
 /// `GET /retrohook/events`: the newest first.
 pub(crate) async fn list(
     State(node): State<Node>,
-    page: Result<Query<Page>, QueryRejection>,
+    filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<Events>, Error> {
-    let page = page::parameters(page, "`limit` (1 to 500) and `before` (a sequence)")?;
-    let limit = page::size(page.limit)?;
-    let before = page.before.map(Position);
-    let page = read(&node, move |reader| reader.events_before(before, limit, MAX_BYTES)).await?;
-    Ok(Json(Events::new(&node, page)))
+    let known = "`topic`, `key`, `outcome` (succeeded, unknown), `since` and `until` (times, as 2026-11-26T09:42:02Z), `delivery` (waiting, \
+                 behind, dead, pending), `limit` (1 to 500), `before` and `after` (sequences)";
+    let filter = page::parameters(filter, known)?;
+    let topic = match filter.topic {
+        Some(name) => Some(topic_named(&node, name).await?),
+        None => None,
+    };
+    let search = Search {
+        topic,
+        key: filter.key,
+        outcome: filter.outcome,
+        since: filter.since.map(|since| since.0),
+        until: filter.until.map(|until| until.0),
+        delivery: filter.delivery,
+        before: filter.before.map(Position),
+        after: filter.after.map(Position),
+        limit: page::size(filter.limit)?,
+    };
+    let found = read(&node, move |reader| search.run(reader)).await?;
+    Ok(Json(Events::new(&node, found)))
+}
+
+async fn topic_named(node: &Node, name: String) -> Result<TopicId, Error> {
+    let topics = read(node, |reader| reader.topics()).await?;
+    let found = topics.into_iter().find(|topic| topic.name == name).map(|topic| topic.id);
+    found.ok_or_else(|| {
+        Error::missing(
+            format!("there is no topic `{name}`"),
+            "GET /retrohook/subscriptions shows the topics that somebody subscribes to; GET /config has all of the configuration",
+        )
+    })
 }
 
 /// An event with its deliveries.
@@ -67,6 +109,13 @@ pub(crate) async fn list(
 pub(crate) struct Detail {
     #[serde(flatten)]
     event: EventView,
+    /// When its intent was handed to the store, by the wall clock; the next commit made it durable, and only then was the request forwarded.
+    /// Absent where there was none: a message, or a rule whose `durability` is `outcome` or `memory`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intent_at: Option<String>,
+    /// When its outcome was handed to the store, by the wall clock: `recorded_at`. Absent where it is a message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome_at: Option<String>,
     deliveries: Vec<DeliveryView>,
 }
 
@@ -76,21 +125,18 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
     let position = event.position;
     // Each read is of a moment of its own. Cursors first, then attempts, then rows: what a cursor has passed without success, and what was
     // tried, has its row by then, so that nothing that waits looks delivered.
-    let (current, attempts, rows, messages) = read(&node, move |reader| {
-        let (current, attempts) = (reader.subscriptions()?, reader.attempts_at(position)?);
-        Ok((current, attempts, reader.deliveries_at(position)?, reader.messages_at(position)?))
-    })
-    .await?;
+    let Seen { current, attempts, rows, messages, intent_at } =
+        read(&node, move |reader| Seen::read(reader, position)).await?;
     // A subscription owns events from the commit that made it.
     let is_owed = |subscription: &&Subscription| {
         subscription.topic == event.body.topic && subscription.created <= event.stamp
     };
-    let mut by_subscription: BTreeMap<SubscriptionId, (Option<Delivery>, Vec<Attempt>)> = BTreeMap::new();
+    let mut by_subscription: BTreeMap<SubscriptionId, (Option<Row>, Vec<Attempt>)> = BTreeMap::new();
     for subscription in current.iter().filter(is_owed) {
         by_subscription.entry(subscription.id).or_default();
     }
     for row in rows {
-        let id = row.id.subscription;
+        let id = row.0.id.subscription;
         by_subscription.entry(id).or_default().0 = Some(row);
     }
     for attempt in attempts {
@@ -103,13 +149,38 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
             let message = messages.iter().find(|message| message.subscription == Some(id));
             let state = match subscription.filter(|known| known.protocol.is_pull()) {
                 Some(queue) => message_state(queue.state.is_disabled(), message),
-                None => delivery_state(subscription, position, row.as_ref()),
+                None => delivery_state(subscription, position, row.as_ref().map(|row| &row.0)),
             };
             DeliveryView::new(&node, (id, subscription), state, row, attempts)
         })
         .chain(sent_to(&event, &messages))
         .collect();
-    Ok(Json(Detail { event: EventView::new(&node, event), deliveries }))
+    let outcome_at = event.body.exchange().map(|_| event.body.recorded_at.to_string());
+    let intent_at = intent_at.map(|at| at.to_string());
+    Ok(Json(Detail { event: EventView::new(&node, event), intent_at, outcome_at, deliveries }))
+}
+
+/// A row, with the one that it is behind.
+type Row = (Delivery, Option<Head>);
+
+/// What is read of an event besides itself.
+struct Seen {
+    current: Vec<Subscription>,
+    attempts: Vec<Attempt>,
+    rows: Vec<Row>,
+    messages: Vec<QueuedMessage>,
+    intent_at: Option<Timestamp>,
+}
+
+impl Seen {
+    fn read(reader: &dyn Reader, position: Position) -> storage::Result<Self> {
+        let (current, attempts) = (reader.subscriptions()?, reader.attempts_at(position)?);
+        let rows = reader.deliveries_at(position)?;
+        let with_head = |row: Delivery| Head::of(reader, &row).map(|head| (row, head));
+        let rows = rows.into_iter().map(with_head).collect::<storage::Result<_>>()?;
+        let messages = reader.messages_at(position)?;
+        Ok(Self { current, attempts, rows, messages, intent_at: reader.intent_at(position)? })
+    }
 }
 
 /// `POST /retrohook/events/{id}/deliveries/{subscription}/redeliver`: sends one delivery again, whatever became of it.
@@ -225,6 +296,9 @@ struct DeliveryView {
     protocol: &'static str,
     endpoint: String,
     state: &'static str,
+    /// Absent where it waits for nothing: it is delivered, dead, or a queue's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<WaitsFor>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -237,9 +311,12 @@ impl DeliveryView {
         node: &Node,
         (id, subscription): (SubscriptionId, Option<&Subscription>),
         state: &'static str,
-        row: Option<Delivery>,
+        row: Option<Row>,
         attempts: Vec<Attempt>,
     ) -> Self {
+        let (row, head) = row.map_or((None, None), |(row, head)| (Some(row), head));
+        let waits_for = subscription.filter(|known| known.protocol.is_push() && state != "delivered");
+        let waits_for = waits_for.and_then(|known| WaitsFor::of(node, known, row.as_ref(), head));
         let (reason, next_attempt_at) = match row.map(|row| row.state) {
             Some(DeliveryState::Retry { at }) => (None, Some(node.writer.clock().shown(at).to_string())),
             Some(DeliveryState::Dead { reason, .. }) => (Some(reason), None),
@@ -251,6 +328,7 @@ impl DeliveryView {
             protocol: subscription.map_or("", |subscription| subscription.protocol.as_str()),
             endpoint: subscription.map_or_else(String::new, |subscription| shown(&subscription.endpoint)),
             state,
+            waits_for,
             reason,
             next_attempt_at,
             attempts: attempts.into_iter().map(AttemptView::new).collect(),
@@ -295,6 +373,7 @@ fn sent_to(event: &Event, messages: &[QueuedMessage]) -> Option<DeliveryView> {
         protocol: Protocol::Sqs.as_str(),
         endpoint: queue,
         state: message_state(false, messages.first()),
+        waits_for: None,
         reason: None,
         next_attempt_at: None,
         attempts: Vec::new(),

@@ -27,12 +27,14 @@ use serde::Serialize;
 use storage::throttle::Throttle;
 use storage::{Reader, StoreError, Writer};
 
+mod blocked_keys;
 mod configuration;
 mod dead_letters;
 mod declarative;
 mod degraded;
 mod deliveries;
 mod events;
+mod intents;
 mod known;
 pub mod legacy;
 mod listeners;
@@ -118,10 +120,12 @@ pub fn router(node: Node) -> Router {
         .route("/retrohook/events", get(events::list))
         .route("/retrohook/events/{id}", get(events::one))
         .route("/retrohook/events/{id}/deliveries/{subscription}/redeliver", post(events::redeliver))
+        .route("/retrohook/intents", get(intents::list))
         .route("/retrohook/subscriptions", get(subscriptions::list))
         .route("/retrohook/subscriptions/{id}", get(subscriptions::one))
         .route("/retrohook/subscriptions/{id}/confirm", post(subscriptions::confirm))
         .route("/retrohook/subscriptions/{id}/resend-confirmation", post(subscriptions::resend_confirmation))
+        .route("/retrohook/subscriptions/{id}/blocked-keys", get(blocked_keys::list))
         .route("/retrohook/subscriptions/{id}/enable", post(subscriptions::enable))
         .route("/retrohook/subscriptions/{id}/disable", post(subscriptions::disable))
         .route("/retrohook/subscriptions/{id}/retry", post(deliveries::retry_all))
@@ -137,69 +141,73 @@ pub fn router(node: Node) -> Router {
         .with_state(node)
 }
 
+/// The paths of the API, with their parameters, and what each is for.
+const PATHS: &[(&str, &str)] = &[
+    ("GET /status", "whether this node is ready, and what it is doing"),
+    ("GET /status/ready", "200 if requests should be sent here, else 503: for load balancers"),
+    ("GET /metrics", "the same as numbers, for Prometheus"),
+    ("GET /config?origin=ORIGIN", "the configuration that is served, with variables in the place of secrets"),
+    ("POST /config?check_hash=1", "serve this configuration instead of the files, until they are read anew"),
+    ("POST /retrohook/reload", "read the configuration's files anew, as at SIGHUP"),
+    (
+        "GET /retrohook/events?topic=NAME&key=KEY&outcome=OUTCOME&since=TIME&until=TIME&delivery=STATE&limit=50&before=SEQUENCE&after=SEQUENCE",
+        "events, newest first",
+    ),
+    ("GET /retrohook/events/{id}", "an event with its deliveries, what they wait for, and their attempts"),
+    ("POST /retrohook/events/{id}/deliveries/{subscription}/redeliver", "send one delivery again"),
+    (
+        "GET /retrohook/intents?limit=50&after=PLACE",
+        "matching requests of which nobody knows yet what became of them, the oldest first",
+    ),
+    ("GET /retrohook/subscriptions?state=STATE&topic=NAME&limit=50&after=NUMBER", "subscriptions, by number"),
+    ("GET /retrohook/subscriptions/{id}", "a subscription: its state and what it is owed"),
+    (
+        "POST /retrohook/subscriptions/{id}/confirm",
+        "confirm a pending subscription in the place of its endpoint",
+    ),
+    (
+        "POST /retrohook/subscriptions/{id}/resend-confirmation",
+        "ask the endpoint of a pending subscription once more to confirm",
+    ),
+    (
+        "POST /retrohook/subscriptions/{id}/disable?reason=TEXT",
+        "deliver nothing to a subscription until somebody enables it",
+    ),
+    (
+        "GET /retrohook/subscriptions/{id}/blocked-keys?limit=50&after=KEY",
+        "keys whose deliveries wait, each with the one at its head",
+    ),
+    (
+        "POST /retrohook/subscriptions/{id}/enable",
+        "deliver to a subscription that is disabled, or that nobody confirmed",
+    ),
+    (
+        "POST /retrohook/subscriptions/{id}/retry?since=TIME&dry_run=true",
+        "try all its waiting deliveries now, or those of events since a time",
+    ),
+    (
+        "GET /retrohook/deliveries?subscription=NUMBER&state=STATE&limit=50&after=PLACE",
+        "deliveries that wait or are dead, with the cause and the next try",
+    ),
+    ("POST /retrohook/deliveries/{subscription}/{sequence}/retry", "try one now"),
+    (
+        "POST /retrohook/deliveries/{subscription}/{sequence}/give-up?reason=TEXT",
+        "make one a dead letter, so that the next one of its key goes on",
+    ),
+    (
+        "GET /retrohook/dead-letters?subscription=NUMBER&reason=TEXT&limit=50&before=PLACE",
+        "deliveries that were given up, the last first",
+    ),
+    (
+        "POST /retrohook/dead-letters/{subscription}/redrive?reason=TEXT&dry_run=true",
+        "send all of a subscription again, or those with this in their reason",
+    ),
+    ("POST /retrohook/dead-letters/{subscription}/{sequence}/redrive", "send one again"),
+];
+
 async fn index() -> Response {
-    let paths = [
-        ("GET /status", "whether this node is ready, and what it is doing"),
-        ("GET /status/ready", "200 if requests should be sent here, else 503: for load balancers"),
-        ("GET /metrics", "the same as numbers, for Prometheus"),
-        (
-            "GET /config?origin=ORIGIN",
-            "the configuration that is served, with variables in the place of secrets",
-        ),
-        (
-            "POST /config?check_hash=1",
-            "serve this configuration instead of the files, until they are read anew",
-        ),
-        ("POST /retrohook/reload", "read the configuration's files anew, as at SIGHUP"),
-        ("GET /retrohook/events?limit=50&before=SEQUENCE", "events, newest first"),
-        ("GET /retrohook/events/{id}", "an event with its deliveries and attempts"),
-        ("POST /retrohook/events/{id}/deliveries/{subscription}/redeliver", "send one delivery again"),
-        (
-            "GET /retrohook/subscriptions?state=STATE&topic=NAME&limit=50&after=NUMBER",
-            "subscriptions, by number",
-        ),
-        ("GET /retrohook/subscriptions/{id}", "a subscription: its state and what it is owed"),
-        (
-            "POST /retrohook/subscriptions/{id}/confirm",
-            "confirm a pending subscription in the place of its endpoint",
-        ),
-        (
-            "POST /retrohook/subscriptions/{id}/resend-confirmation",
-            "ask the endpoint of a pending subscription once more to confirm",
-        ),
-        (
-            "POST /retrohook/subscriptions/{id}/disable?reason=TEXT",
-            "deliver nothing to a subscription until somebody enables it",
-        ),
-        (
-            "POST /retrohook/subscriptions/{id}/enable",
-            "deliver to a subscription that is disabled, or that nobody confirmed",
-        ),
-        (
-            "POST /retrohook/subscriptions/{id}/retry?since=TIME&dry_run=true",
-            "try all its waiting deliveries now, or those of events since a time",
-        ),
-        (
-            "GET /retrohook/deliveries?subscription=NUMBER&state=STATE&limit=50&after=PLACE",
-            "deliveries that wait or are dead, with the cause and the next try",
-        ),
-        ("POST /retrohook/deliveries/{subscription}/{sequence}/retry", "try one now"),
-        (
-            "POST /retrohook/deliveries/{subscription}/{sequence}/give-up?reason=TEXT",
-            "make one a dead letter, so that the next one of its key goes on",
-        ),
-        (
-            "GET /retrohook/dead-letters?subscription=NUMBER&reason=TEXT&limit=50&before=PLACE",
-            "deliveries that were given up, the last first",
-        ),
-        (
-            "POST /retrohook/dead-letters/{subscription}/redrive?reason=TEXT&dry_run=true",
-            "send all of a subscription again, or those with this in their reason",
-        ),
-        ("POST /retrohook/dead-letters/{subscription}/{sequence}/redrive", "send one again"),
-    ];
     let paths: serde_json::Map<_, _> =
-        paths.into_iter().map(|(path, what)| (path.to_owned(), what.into())).collect();
+        PATHS.iter().map(|(path, what)| ((*path).to_owned(), (*what).into())).collect();
     axum::Json(serde_json::json!({
         "tagline": "Welcome to retrohook",
         "version": env!("CARGO_PKG_VERSION"),
