@@ -10,8 +10,12 @@ use listener::guard::{HostPattern, Origin};
 
 mod listen;
 mod receive;
-mod value;
+pub mod value;
 
+use crate::operate::{
+    DEAD_LETTERS_EXAMPLES, DELIVERIES_EXAMPLES, DeadLettersArgs, DeliveriesArgs, EVENTS_EXAMPLES, EventsArgs,
+    SUBSCRIPTIONS_EXAMPLES, SubscriptionsArgs,
+};
 pub use listen::Listen;
 pub use receive::ReceiveArgs;
 use value::{account_id, misplaced_file, region, seconds, size, switch, workers};
@@ -36,6 +40,8 @@ Examples:
   retrohook check gateway.yaml                     list every problem of a configuration
   retrohook check --data ./retrohook-data          look for damage in a data directory
   retrohook reload                                 have the running gateway read its files anew
+  retrohook events --follow                        what a running gateway records, as it comes
+  retrohook deliveries --state waiting             what it still tries to deliver, and why
   retrohook receive 9000 9100                      a service to call and a webhook to deliver to, which show what arrives
 Every setting of `run` has an environment variable too: --data-dir is RETROHOOK_DATA_DIR.";
 
@@ -58,6 +64,18 @@ pub enum Command {
     /// answered with what it was.
     #[command(after_help = RECEIVE_EXAMPLES)]
     Receive(ReceiveArgs),
+    /// What happened: list events of a running node, follow them, show one with its deliveries.
+    #[command(after_help = EVENTS_EXAMPLES)]
+    Events(Box<EventsArgs>),
+    /// What waits: list deliveries of a running node that are not done; try one now, or give it up.
+    #[command(after_help = DELIVERIES_EXAMPLES)]
+    Deliveries(Box<DeliveriesArgs>),
+    /// Who is owed what: list subscriptions of a running node; confirm, enable, disable one, or try all its deliveries now.
+    #[command(after_help = SUBSCRIPTIONS_EXAMPLES)]
+    Subscriptions(Box<SubscriptionsArgs>),
+    /// What was given up: list dead letters of a running node, follow them, send them again.
+    #[command(after_help = DEAD_LETTERS_EXAMPLES)]
+    DeadLetters(Box<DeadLettersArgs>),
     /// Print the version.
     Version,
 }
@@ -336,6 +354,11 @@ mod tests {
         let lines = text.lines().map(|line| line.trim().split("   ").next().unwrap_or_default());
         let parts = lines.flat_map(|line| line.split(" | "));
         let words = parts.map(|part| {
+            // What is quoted is one word.
+            let texts = part.split('\'').enumerate();
+            let texts =
+                texts.map(|(n, text)| if n % 2 == 1 { text.replace(' ', "_") } else { text.to_owned() });
+            let part = texts.collect::<String>();
             let words = part.split(" < ").next().unwrap_or_default().split_whitespace();
             words.skip_while(|word| word.starts_with("RETROHOOK_")).map(str::to_owned).collect::<Vec<_>>()
         });
@@ -348,8 +371,18 @@ mod tests {
         let read = |name: &str| std::fs::read_to_string(docs.join(name)).expect("a text");
         // Of a page only what stands in blocks of code.
         let blocks = |text: String| text.split("```").skip(1).step_by(2).collect::<Vec<_>>().join("\n");
-        let helps =
-            [EXAMPLES, RUN_EXAMPLES, DEMO_EXAMPLES, CHECK_EXAMPLES, RELOAD_EXAMPLES].map(str::to_owned);
+        let helps = [
+            EXAMPLES,
+            RUN_EXAMPLES,
+            DEMO_EXAMPLES,
+            CHECK_EXAMPLES,
+            RELOAD_EXAMPLES,
+            EVENTS_EXAMPLES,
+            DELIVERIES_EXAMPLES,
+            SUBSCRIPTIONS_EXAMPLES,
+            DEAD_LETTERS_EXAMPLES,
+        ];
+        let helps = helps.map(str::to_owned);
         let pages = ["README.md", "docs/configuration.md", "docs/operations.md", "docs/events.md"];
         let mut count = 0;
         for text in helps.into_iter().chain(pages.map(|page| blocks(read(page)))) {

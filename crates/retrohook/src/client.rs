@@ -58,6 +58,21 @@ pub async fn send_with(
     tokio::time::timeout(patience, exchange).await?
 }
 
+/// Where a node's listener is, in words.
+///
+/// # Errors
+/// If it is at no place that can be asked.
+pub fn place(node: &Listen) -> Result<String, String> {
+    match node {
+        Listen::On(address) if address.port() != 0 => Ok(address.to_string()),
+        Listen::Unix(path) => Ok(format!("unix:{}", path.display())),
+        Listen::On(_) | Listen::Off => {
+            Err("where is the node's admin port? Name it with --admin 127.0.0.1:8001 (its --admin-listen)"
+                .into())
+        }
+    }
+}
+
 /// Sends one request to a node's listener.
 ///
 /// # Errors

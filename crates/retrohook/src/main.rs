@@ -11,6 +11,7 @@ mod clock;
 mod demo;
 mod logs;
 mod node;
+mod operate;
 mod output;
 mod receive;
 mod reload;
@@ -42,6 +43,10 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Receive(args) => receive::run(args),
+        Command::Events(args) => operate::events(*args),
+        Command::Deliveries(args) => operate::deliveries(*args),
+        Command::Subscriptions(args) => operate::subscriptions(*args),
+        Command::DeadLetters(args) => operate::dead_letters(*args),
         Command::Version => {
             report::line(gateway::NAME);
             ExitCode::SUCCESS

@@ -29,16 +29,7 @@ pub fn run(args: &ReloadArgs) -> ExitCode {
 fn ask(admin: &Listen) -> Result<Report, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot make a runtime: {error}"))?;
-    let place = match admin {
-        Listen::On(address) if address.port() != 0 => address.to_string(),
-        Listen::Unix(path) => format!("unix:{}", path.display()),
-        Listen::On(_) | Listen::Off => {
-            return Err(
-                "where is the node's admin port? Name it with --admin 127.0.0.1:8001 (its --admin-listen)"
-                    .into(),
-            );
-        }
-    };
+    let place = client::place(admin)?;
     let answer = runtime.block_on(client::ask(admin, "POST", "/retrohook/reload", PATIENCE)).map_err(|error| {
         format!(
             "no answer from {place}: {error}\n  hint: --admin is the node's --admin-listen; `kill -HUP PID` reloads without it"

@@ -1,6 +1,12 @@
 //! The values of settings: which ones are accepted, and the messages for all others.
 
 use std::convert::Infallible;
+use std::time::Duration;
+
+use event::Timestamp;
+use event::timestamp::Clock;
+
+use crate::clock::WallClock;
 
 /// The longest time that a setting may have, in seconds: a day.
 const MAX_SECONDS: u64 = 86_400;
@@ -50,6 +56,23 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((digits.trim().parse().ok()?, &text[digits.len()..]))
 }
 
+/// A time of RFC 3339, or how long ago it was.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    let forms = "write a time, `2026-11-26T09:42:02Z`, or how long ago: `30s`, `10m`, `2h` or `1d`";
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let (number, unit) = number_and_unit(text).ok_or(forms)?;
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(forms.into()),
+    };
+    Ok(WallClock.now().minus(Duration::from_secs(number.saturating_mul(factor))))
+}
+
 /// A number of threads.
 pub(super) fn workers(text: &str) -> Result<u16, String> {
     let number = text.parse().ok().filter(|number| (1..=1_024).contains(number));
@@ -84,6 +107,16 @@ pub(super) fn misplaced_file(text: &str) -> Result<Infallible, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_a_time_or_how_long_ago_it_was() {
+        assert_eq!(moment("1970-01-01T00:00:07Z"), Ok(Timestamp::from_millis(7_000)));
+        let ago = WallClock.now().since(moment("2h").unwrap());
+        assert!((7_199..7_300).contains(&ago.as_secs()), "{ago:?}");
+        for wrong in ["", "yesterday", "10", "5w", "-1h"] {
+            assert!(moment(wrong).unwrap_err().contains("`10m`"), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_switch_takes_what_environments_write() {
