@@ -40,6 +40,9 @@ pub(crate) struct DeadLetters {
     /// What `before` is on the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_before: Option<Place>,
+    /// Why the page has fewer dead letters than were asked for, and how to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
 }
 
 /// A place among dead letters, by the store's clock: `<microseconds>-<subscription>-<sequence>`.
@@ -92,20 +95,28 @@ pub(crate) async fn list(
         let subscription = found.subscriptions.iter().find(|known| known.id == row.id.subscription);
         View::new(&node, subscription, row, event)
     });
-    Ok(Json(DeadLetters { dead_letters: letters.collect(), next_before: found.next.map(Place) }))
+    let next_before = found.next.map(Place);
+    let hint = next_before.filter(|_| found.is_cut).map(|next| {
+        format!("this page ends early, because it looked at many dead letters with another reason, or for a second: go on with before={next}")
+    });
+    Ok(Json(DeadLetters { dead_letters: letters.collect(), next_before, hint }))
 }
 
 /// What was read of a page.
 struct Found {
     letters: Vec<(Delivery, Option<EventId>)>,
     next: Option<Death>,
+    /// Whether the page ended before its limit, with more to come.
+    is_cut: bool,
     subscriptions: Vec<Subscription>,
 }
 
 impl Found {
     fn read(reader: &dyn Reader, filter: &Filter, limit: usize) -> storage::Result<Self> {
         let of = filter.subscription.map(SubscriptionId);
-        let mut found = Self { letters: Vec::new(), next: None, subscriptions: reader.subscriptions()? };
+        let mut found =
+            Self { letters: Vec::new(), next: None, is_cut: false, subscriptions: reader.subscriptions()? };
+        let began = Instant::now();
         let mut before = filter.before.map(|place| place.0);
         for _ in 0..MAX_LOOKED_AT / CHUNK {
             let chunk = reader.dead_letters(of, before, CHUNK)?;
@@ -113,6 +124,11 @@ impl Found {
             for row in chunk {
                 if found.letters.len() == limit {
                     found.next = before;
+                    return Ok(found);
+                }
+                // Every page gets on by one at least.
+                if began.elapsed() > MAX_TIME && before != filter.before.map(|place| place.0) {
+                    (found.next, found.is_cut) = (before, true);
                     return Ok(found);
                 }
                 before = row.death();
@@ -129,7 +145,7 @@ impl Found {
                 return Ok(found);
             }
         }
-        found.next = before;
+        (found.next, found.is_cut) = (before, true);
         Ok(found)
     }
 }

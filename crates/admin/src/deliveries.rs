@@ -148,7 +148,8 @@ impl Found {
                     found.next = after;
                     return Ok(found);
                 }
-                if began.elapsed() > MAX_TIME && after.is_some() {
+                // Every page gets on by one at least.
+                if began.elapsed() > MAX_TIME && after != filter.after.as_ref().map(|place| place.0.0) {
                     (found.next, found.is_cut) = (after, true);
                     return Ok(found);
                 }

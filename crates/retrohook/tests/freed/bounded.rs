@@ -50,6 +50,15 @@ fn lists_end_early_and_go_on_and_counts_say_that_there_may_be_more() {
     let waiting = ok(&admin.get("/retrohook/deliveries?subscription=2&state=waiting&limit=500"));
     assert_eq!(waiting["deliveries"].as_array().map(Vec::len), Some(500), "nothing is in the way of these");
 
+    let others = ok(&admin.get("/retrohook/dead-letters?subscription=1&reason=no-such-reason"));
+    assert_eq!(others["dead_letters"], json!([]), "{others:#}");
+    let next = others["next_before"].as_str().expect("a place");
+    let hint = others["hint"].as_str().expect("a hint");
+    assert!(hint.contains("ends early") && hint.contains(&format!("before={next}")), "{hint}");
+    let page = ok(&admin.get("/retrohook/dead-letters?subscription=1&limit=500"));
+    assert_eq!(page["dead_letters"].as_array().map(Vec::len), Some(500));
+    assert!(page.get("hint").is_none(), "its limit ended it");
+
     let redrive = "/retrohook/dead-letters/1/redrive?dry_run=true";
     let dry = ok(&admin.post(redrive));
     assert_eq!((&dry["dry_run"], &dry["at_least"]), (&json!(true), &json!(true)), "{dry}");
