@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
+use delivery::wire::envelope::Envelope;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -145,17 +146,19 @@ type Seen = Arc<Mutex<HashSet<String>>>;
 type HookState = (Cache, mpsc::UnboundedSender<Heard>, Seen);
 
 async fn hook(State((cache, heard, seen)): State<HookState>, headers: HeaderMap, body: String) -> StatusCode {
-    let Ok(envelope) = serde_json::from_str::<Value>(&body) else { return StatusCode::BAD_REQUEST };
-    let text = |name: &str| envelope[name].as_str().unwrap_or_default().to_owned();
-    if envelope["Type"] == "SubscriptionConfirmation" {
+    let Some(envelope) = Envelope::read(body.as_bytes()) else { return StatusCode::BAD_REQUEST };
+    if envelope.kind == "SubscriptionConfirmation" {
         tokio::spawn(async move {
-            if http::get(&text_of(&envelope, "SubscribeURL")).await.is_ok_and(|answer| answer.status == 200) {
+            if http::get(&envelope.subscribe_url.unwrap_or_default())
+                .await
+                .is_ok_and(|answer| answer.status == 200)
+            {
                 let _ = heard.send(Heard::Confirmed);
             }
         });
         return StatusCode::OK;
     }
-    let Some(path) = path_of(&text("Message")) else { return StatusCode::BAD_REQUEST };
+    let Some(path) = path_of(&envelope.message) else { return StatusCode::BAD_REQUEST };
     cache.expire(&path);
     let header =
         |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
@@ -167,8 +170,4 @@ async fn hook(State((cache, heard, seen)): State<HookState>, headers: HeaderMap,
     // The story may have ended.
     let _ = heard.send(event);
     StatusCode::NO_CONTENT
-}
-
-fn text_of(envelope: &Value, name: &str) -> String {
-    envelope[name].as_str().unwrap_or_default().to_owned()
 }
