@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -14,6 +15,7 @@ use testkit::{tools, wait};
 struct Demo {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    reader: JoinHandle<()>,
     temporary: TempDir,
 }
 
@@ -28,12 +30,12 @@ impl Demo {
         drop(command);
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = lines.clone();
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
-        Self { child, lines, temporary }
+        Self { child, lines, reader, temporary }
     }
 
     fn output(&self) -> String {
@@ -70,6 +72,8 @@ impl Demo {
         if let Some(gateway) = gateway {
             wait::until("its gateway to be gone", || test_kill_process(gateway).err());
         }
+        let reader = &self.reader;
+        wait::until("its last lines to be read", || reader.is_finished().then_some(()));
         let left: Vec<PathBuf> = std::fs::read_dir(self.temporary.path())
             .expect("the directory for temporary files")
             .map(|entry| entry.expect("an entry").path())
