@@ -36,18 +36,20 @@ fn alerts() -> BTreeSet<&'static str> {
     names.map(|name| name.split('{').next().unwrap_or(name)).collect()
 }
 
+/// The names of all metrics of a node.
+fn metrics() -> BTreeSet<String> {
+    let metrics = scene().admin().get("/metrics").text();
+    let helps = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+    helps.map(str::to_owned).collect()
+}
+
 #[test]
 fn each_alert_has_a_page_and_each_page_an_alert_of_a_metric_that_there_is() {
     let pages: BTreeSet<&str> = RUNBOOK.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     assert!(pages.len() > 20, "{pages:?}");
     assert_eq!(pages, alerts());
-    let metrics = scene().admin().get("/metrics").text();
-    for page in pages {
-        let has = |line: &str| {
-            line.strip_prefix("# HELP ").is_some_and(|rest| rest.starts_with(page.trim_end_matches("_total")))
-        };
-        assert!(metrics.lines().any(has), "{page} is no metric in:\n{metrics}");
-    }
+    let metrics = metrics();
+    assert!(pages.iter().all(|page| metrics.contains(*page)), "{pages:?} of {metrics:?}");
 }
 
 #[test]
@@ -63,10 +65,15 @@ fn each_page_has_a_rule_for_prometheus_and_each_rule_its_page() {
         asked.extend(words.filter(|word| word.starts_with("retrohook_")));
     }
     assert_eq!(told, alerts());
-    let metrics = scene().admin().get("/metrics").text();
-    for name in asked {
-        assert!(metrics.contains(&format!(" {} ", name.trim_end_matches("_total"))), "no metric {name}");
-    }
+    let metrics = metrics();
+    assert!(asked.iter().all(|name| metrics.contains(*name)), "{asked:?} of {metrics:?}");
+
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let file = place.path().join("retrohook.rules.yml");
+    std::fs::write(&file, RULES).expect("a file");
+    let promtool = tools::find("PROMTOOL", "promtool");
+    let done = Command::new(promtool).args(["check", "rules"]).arg(&file).output().expect("promtool starts");
+    assert!(done.status.success(), "{done:?}");
 }
 
 #[test]
