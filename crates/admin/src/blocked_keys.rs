@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use event::EventId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use storage::Reader;
 use storage::delivery::{Attempt, DeliveryId, DeliveryState};
@@ -20,15 +21,17 @@ const MAX_BEHIND: u64 = 1_000;
 /// Keys that are read at once.
 const CHUNK: usize = 25;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "BlockedKeysQuery")]
 pub(crate) struct Page {
     limit: Option<usize>,
     after: Option<String>,
 }
 
 /// A page of keys.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BlockedKeys")]
 pub(crate) struct Keys {
     keys: Vec<View>,
     /// What `after` is on the next page; absent on the last.
@@ -40,7 +43,8 @@ pub(crate) struct Keys {
 }
 
 /// A key of which deliveries wait.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BlockedKey")]
 struct View {
     key: String,
     /// How many wait after the one at the head.
@@ -52,10 +56,12 @@ struct View {
 }
 
 /// The delivery at the head of a key.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BlockedKeyHead")]
 struct Head {
     sequence: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     event: Option<EventId>,
     /// Why its last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event::{Timestamp, TopicId};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use storage::entities::{Entities, Queue, Subscription, SubscriptionId};
 
 use crate::Form;
@@ -136,24 +137,38 @@ impl Configuration {
     }
 
     /// For `/status`.
-    pub(crate) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Served {
         let state = self.state();
-        let last = state.last.as_ref().map(|(at, how)| {
+        let last_reload = state.last.as_ref().map(|(at, how)| {
             let (result, cause) = match how {
                 Reloaded::Taken { .. } => ("taken", None),
                 Reloaded::Unchanged => ("unchanged", None),
-                Reloaded::Refused { cause } => ("refused", Some(cause)),
+                Reloaded::Refused { cause } => ("refused", Some(cause.clone())),
             };
-            json!({ "at": at.to_string(), "result": result, "cause": cause })
+            LastReload { at: at.to_string(), result, cause }
         });
-        json!({
-            "generation": state.generation,
-            "loaded_at": state.loaded_at.to_string(),
-            "last_reload": last,
-        })
+        Served { generation: state.generation, loaded_at: state.loaded_at.to_string(), last_reload }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The configuration that is served, for `/status`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ServedConfiguration")]
+pub(crate) struct Served {
+    generation: u64,
+    loaded_at: String,
+    last_reload: Option<LastReload>,
+}
+
+/// What came of the last reload.
+#[derive(Serialize, JsonSchema)]
+struct LastReload {
+    at: String,
+    /// `taken`, `unchanged` or `refused`.
+    result: &'static str,
+    cause: Option<String>,
 }

@@ -11,6 +11,7 @@ use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
 use delivery::worker::Redrive;
 use event::{EventId, Position, Stamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use storage::delivery::{Death, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Subscription, SubscriptionId};
@@ -24,21 +25,24 @@ const MAX_LOOKED_AT: usize = 5_000;
 /// Dead letters that are read at once.
 const CHUNK: usize = 500;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DeadLettersQuery")]
 pub(crate) struct Filter {
     subscription: Option<i64>,
     reason: Option<String>,
     limit: Option<usize>,
+    #[schemars(with = "Option<String>")]
     before: Option<Place>,
 }
 
 /// A page of dead letters.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct DeadLetters {
     dead_letters: Vec<View>,
     /// What `before` is on the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     next_before: Option<Place>,
     /// Why the page has fewer dead letters than were asked for, and how to go on.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,7 +158,7 @@ impl Found {
 pub(crate) async fn redrive_one(
     State(node): State<Node>,
     numbers: Result<Path<(i64, i64)>, PathRejection>,
-) -> Result<Json<serde_json::Value>, Error> {
+) -> Result<Json<Answer>, Error> {
     let (subscription, sequence) = page::numbers(numbers)?;
     let id = DeliveryId { subscription: SubscriptionId(subscription), position: Position(sequence) };
     let known = known::push(&node, id.subscription).await?;
@@ -167,11 +171,17 @@ pub(crate) async fn redrive_one(
     }
     let redelivered = known::worker(&node, &known)?.redeliver(id.position).await;
     redelivered.map_err(|error| known::refused(&node, &known, error))?;
-    Ok(Json(serde_json::json!({ "subscription": subscription, "redriven": 1 })))
+    Ok(Json(Answer {
+        subscription: SubscriptionId(subscription),
+        redriven: 1,
+        at_least: false,
+        dry_run: false,
+    }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RedriveQuery")]
 pub(crate) struct WhichToRedrive {
     reason: Option<String>,
     #[serde(default)]
@@ -179,8 +189,10 @@ pub(crate) struct WhichToRedrive {
 }
 
 /// What a redrive does, or would do.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Redriven")]
 pub(crate) struct Answer {
+    #[schemars(with = "i64")]
     subscription: SubscriptionId,
     redriven: u64,
     /// It may be more: counting ended there.
@@ -244,13 +256,16 @@ fn count(
 }
 
 /// A dead letter as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetter")]
 struct View {
+    #[schemars(with = "i64")]
     subscription: SubscriptionId,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     sequence: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     event: Option<EventId>,
     topic: String,
     endpoint: String,
@@ -261,7 +276,8 @@ struct View {
     links: Links,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetterLinks")]
 struct Links {
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,

@@ -13,6 +13,7 @@ use axum::extract::{FromRequest, Multipart, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
@@ -32,8 +33,9 @@ static BODIES: Semaphore = Semaphore::const_new(MAX_BODIES);
 /// Kong's number of this refusal.
 const INVALID: u64 = 14;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewConfigQuery")]
 pub(crate) struct Parameters {
     #[serde(default)]
     check_hash: Option<Switch>,
@@ -42,7 +44,7 @@ pub(crate) struct Parameters {
 }
 
 /// Kong's `1`; anything else is no.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
 struct Switch(String);
 

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use delivery::worker::WorkerState;
+use schemars::JsonSchema;
 use serde::Serialize;
 use storage::clock::{Jumps, in_words};
 
@@ -16,7 +17,7 @@ const JUMP_IS_NEWS: Duration = Duration::from_secs(3_600);
 const MOVED: f64 = 60.0;
 
 /// One part that is degraded.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Degraded {
     /// Which part, as an operator knows it: `signing key`, or a subscription with its number, name, topic and endpoint.
     pub part: String,

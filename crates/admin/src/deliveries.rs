@@ -10,6 +10,7 @@ use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
 use delivery::worker::{RedeliverError, Retry};
 use event::{EventId, Position, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use storage::Reader;
 use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
@@ -17,6 +18,7 @@ use storage::entities::{Subscription, SubscriptionId};
 use storage::ports::{Rows, Waiting};
 
 use crate::page::{self, FromText, MAX_TIME};
+use crate::paths::{Done, Undo};
 use crate::{Error, MAX_COUNTED, Node, known, read};
 
 /// Rows that are looked at for a page; where fewer of them have the state that was asked for, the page is shorter.
@@ -24,18 +26,21 @@ const MAX_LOOKED_AT: usize = 5_000;
 /// Rows that are read at once.
 const CHUNK: usize = 500;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DeliveriesQuery")]
 pub(crate) struct Filter {
     subscription: Option<i64>,
     state: Option<StateName>,
     limit: Option<usize>,
+    #[schemars(with = "Option<String>")]
     after: Option<FromText<Place>>,
 }
 
 /// The states that may be asked for.
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "DeliveryStateName")]
 enum StateName {
     Waiting,
     Behind,
@@ -83,7 +88,7 @@ impl FromStr for Place {
 }
 
 /// A page of deliveries.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct Deliveries {
     deliveries: Vec<View>,
     /// What `after` is on the next page; absent on the last.
@@ -170,8 +175,10 @@ impl Found {
 }
 
 /// A delivery as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
 struct View {
+    #[schemars(with = "i64")]
     subscription: SubscriptionId,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -179,6 +186,7 @@ struct View {
     endpoint: String,
     sequence: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     event: Option<EventId>,
     key: String,
     state: &'static str,
@@ -197,7 +205,8 @@ struct View {
     links: Links,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeliveryLinks")]
 struct Links {
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
@@ -261,17 +270,21 @@ impl View {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RetryQuery")]
 pub(crate) struct WhichToRetry {
+    #[schemars(with = "Option<String>")]
     since: Option<FromText<Timestamp>>,
     #[serde(default)]
     dry_run: bool,
 }
 
 /// What a retry does, or would do.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Retried")]
 pub(crate) struct Answer {
+    #[schemars(with = "i64")]
     subscription: SubscriptionId,
     /// How many deliveries begin their waits anew: those that are due now, those that follow them in their keys, and those under way.
     retried: u64,
@@ -327,18 +340,19 @@ pub(crate) async fn retry_all(
 pub(crate) async fn retry_one(
     State(node): State<Node>,
     numbers: Result<Path<(i64, i64)>, PathRejection>,
-) -> Result<Json<serde_json::Value>, Error> {
+) -> Result<Json<Done>, Error> {
     let (subscription, sequence) = page::numbers(numbers)?;
     let id = DeliveryId { subscription: SubscriptionId(subscription), position: Position(sequence) };
     let known = known::push(&node, id.subscription).await?;
     if let Err(error) = known::worker(&node, &known)?.retry(id.position).await {
         return Err(why_not(&node, &known, id, error).await);
     }
-    Ok(Json(serde_json::json!({ "subscription": subscription, "sequence": sequence, "state": "due" })))
+    Ok(Json(Done { subscription, sequence: Some(sequence), state: "due", ..Done::default() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "GiveUpQuery")]
 pub(crate) struct Why {
     reason: Option<String>,
 }
@@ -348,7 +362,7 @@ pub(crate) async fn give_up(
     State(node): State<Node>,
     numbers: Result<Path<(i64, i64)>, PathRejection>,
     why: Result<Query<Why>, QueryRejection>,
-) -> Result<Json<serde_json::Value>, Error> {
+) -> Result<Json<Done>, Error> {
     let (subscription, sequence) = page::numbers(numbers)?;
     let words = page::words(page::parameters(why, "`reason` (a text)")?.reason, "giving a delivery up")?;
     let reason = format!("given up by an operator: {words}");
@@ -357,13 +371,15 @@ pub(crate) async fn give_up(
     if let Err(error) = known::worker(&node, &known)?.give_up(id.position, reason.clone()).await {
         return Err(why_not(&node, &known, id, error).await);
     }
-    Ok(Json(serde_json::json!({
-        "subscription": subscription,
-        "sequence": sequence,
-        "state": "dead",
-        "reason": reason,
-        "links": { "redrive": format!("/retrohook/dead-letters/{subscription}/{sequence}/redrive") },
-    })))
+    let redrive = format!("/retrohook/dead-letters/{subscription}/{sequence}/redrive");
+    Ok(Json(Done {
+        subscription,
+        sequence: Some(sequence),
+        state: "dead",
+        reason: Some(reason),
+        links: Some(Undo { redrive }),
+        ..Done::default()
+    }))
 }
 
 /// Why a delivery cannot be tried again or given up, with what is known of it.

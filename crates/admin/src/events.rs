@@ -7,6 +7,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
 use event::{Content, Event, EventId, Exchange, Position, Timestamp, TopicId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use storage::Reader;
@@ -15,6 +16,7 @@ use storage::entities::{Protocol, Subscription, SubscriptionId};
 use storage::queue::QueuedMessage;
 
 use crate::page::{FromText, MAX_TIME};
+use crate::paths::Done;
 use crate::{Error, Node, known, page, read};
 
 mod search;
@@ -23,13 +25,16 @@ mod waits;
 use search::{Cut, DeliveryName, Found, MAX_BYTES, MAX_LOOKED_AT, OutcomeName, Search};
 use waits::{Head, WaitsFor};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "EventsQuery")]
 pub(crate) struct Filter {
     topic: Option<String>,
     key: Option<String>,
     outcome: Option<OutcomeName>,
+    #[schemars(with = "Option<String>")]
     since: Option<FromText<Timestamp>>,
+    #[schemars(with = "Option<String>")]
     until: Option<FromText<Timestamp>>,
     delivery: Option<DeliveryName>,
     limit: Option<usize>,
@@ -38,7 +43,7 @@ pub(crate) struct Filter {
 }
 
 /// A page of events.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct Events {
     events: Vec<EventView>,
     /// What `before` is on the next page; absent on the last.
@@ -105,7 +110,8 @@ async fn topic_named(node: &Node, name: String) -> Result<TopicId, Error> {
 }
 
 /// An event with its deliveries.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventDetail")]
 pub(crate) struct Detail {
     #[serde(flatten)]
     event: EventView,
@@ -187,7 +193,7 @@ impl Seen {
 pub(crate) async fn redeliver(
     State(node): State<Node>,
     path: Result<Path<(String, i64)>, PathRejection>,
-) -> Result<Json<serde_json::Value>, Error> {
+) -> Result<Json<Done>, Error> {
     let (id, subscription) = page::numbers(path)?;
     let event = find(&node, &id).await?;
     let subscription = SubscriptionId(subscription);
@@ -204,7 +210,8 @@ pub(crate) async fn redeliver(
     }
     let redelivered = known::worker(&node, &known)?.redeliver(event.position).await;
     redelivered.map_err(|error| known::refused(&node, &known, error))?;
-    Ok(Json(serde_json::json!({ "event": event.body.id, "subscription": subscription, "state": "due" })))
+    let event = Some(event.body.id.to_string());
+    Ok(Json(Done { event, subscription: subscription.0, state: "due", ..Done::default() }))
 }
 
 async fn find(node: &Node, id: &str) -> Result<Event, Error> {
@@ -221,8 +228,10 @@ async fn find(node: &Node, id: &str) -> Result<Event, Error> {
 }
 
 /// An event as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 struct EventView {
+    #[schemars(with = "String")]
     id: EventId,
     sequence: i64,
     /// Absent where it went straight into a queue.
@@ -235,20 +244,24 @@ struct EventView {
 }
 
 /// What happened, as the API shows it. `kind` says which of the two it is.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+#[schemars(rename = "Content")]
 enum ContentView {
     Exchange {
         outcome: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'static str>,
         overlapped: bool,
+        #[schemars(with = "Option<serde_json::Value>")]
         request: Option<Box<RawValue>>,
+        #[schemars(with = "Option<serde_json::Value>")]
         response: Option<Box<RawValue>>,
     },
     Message {
         text: String,
         /// What comes with the text; `null` if that is damaged.
+        #[schemars(with = "Option<serde_json::Value>")]
         details: Option<event::message::Details>,
     },
 }
@@ -286,7 +299,8 @@ impl ContentView {
 }
 
 /// A delivery as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventDelivery")]
 struct DeliveryView {
     /// Absent where the message was sent straight to its queue.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -381,7 +395,8 @@ fn sent_to(event: &Event, messages: &[QueuedMessage]) -> Option<DeliveryView> {
 }
 
 /// An attempt as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Attempt")]
 struct AttemptView {
     number: u32,
     at: String,

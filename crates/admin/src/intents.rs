@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use event::{EventId, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use storage::Reader;
@@ -21,15 +22,16 @@ const CHUNK: usize = 1_000;
 /// The most that the requests of a page have in all; one may have more.
 const MAX_BYTES: usize = 8 << 20;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "IntentsQuery")]
 pub(crate) struct Page {
     limit: Option<usize>,
     after: Option<i64>,
 }
 
 /// A page of open intents.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct Intents {
     intents: Vec<View>,
     /// What `after` is on the next page; absent on the last.
@@ -41,9 +43,11 @@ pub(crate) struct Intents {
 }
 
 /// An open intent as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Intent")]
 struct View {
     /// The id of the event that may come of it.
+    #[schemars(with = "String")]
     event: EventId,
     topic: String,
     key: String,
@@ -52,6 +56,7 @@ struct View {
     /// How long ago that was.
     age_seconds: f64,
     /// What was asked.
+    #[schemars(with = "Option<serde_json::Value>")]
     request: Option<Box<RawValue>>,
 }
 

@@ -10,12 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use control::Control;
 use delivery::Deliveries;
 use delivery::signing::KeyHolder;
@@ -23,6 +21,7 @@ use delivery::worker::RedeliverError;
 use gateway::stats::{CoreStats, Numbering};
 use hub::{Hub, HubError};
 use pipeline::PluginKind;
+use schemars::JsonSchema;
 use serde::Serialize;
 use storage::throttle::Throttle;
 use storage::{Reader, StoreError, Writer};
@@ -39,7 +38,9 @@ mod known;
 pub mod legacy;
 mod listeners;
 mod metrics;
+mod openapi;
 mod page;
+mod paths;
 mod reads;
 pub mod reload;
 mod running;
@@ -107,113 +108,11 @@ impl Node {
 
 /// The API.
 pub fn router(node: Node) -> Router {
-    Router::new()
-        .route("/", get(index))
-        .route("/status", get(status::status))
-        .route("/status/ready", get(status::ready))
-        .route("/metrics", get(metrics::metrics))
-        .route(
-            "/config",
-            get(running::get).post(declarative::post).layer(DefaultBodyLimit::max(declarative::MAX_BODY)),
-        )
-        .route("/retrohook/reload", post(reload::reload))
-        .route("/retrohook/events", get(events::list))
-        .route("/retrohook/events/{id}", get(events::one))
-        .route("/retrohook/events/{id}/deliveries/{subscription}/redeliver", post(events::redeliver))
-        .route("/retrohook/intents", get(intents::list))
-        .route("/retrohook/subscriptions", get(subscriptions::list))
-        .route("/retrohook/subscriptions/{id}", get(subscriptions::one))
-        .route("/retrohook/subscriptions/{id}/confirm", post(subscriptions::confirm))
-        .route("/retrohook/subscriptions/{id}/resend-confirmation", post(subscriptions::resend_confirmation))
-        .route("/retrohook/subscriptions/{id}/blocked-keys", get(blocked_keys::list))
-        .route("/retrohook/subscriptions/{id}/enable", post(subscriptions::enable))
-        .route("/retrohook/subscriptions/{id}/disable", post(subscriptions::disable))
-        .route("/retrohook/subscriptions/{id}/retry", post(deliveries::retry_all))
-        .route("/retrohook/deliveries", get(deliveries::list))
-        .route("/retrohook/deliveries/{subscription}/{sequence}/retry", post(deliveries::retry_one))
-        .route("/retrohook/deliveries/{subscription}/{sequence}/give-up", post(deliveries::give_up))
-        .route("/retrohook/dead-letters", get(dead_letters::list))
-        .route("/retrohook/dead-letters/{subscription}/redrive", post(dead_letters::redrive_all))
-        .route("/retrohook/dead-letters/{subscription}/{sequence}/redrive", post(dead_letters::redrive_one))
+    paths::router()
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(map_response(as_object))
         .with_state(node)
-}
-
-/// The paths of the API, with their parameters, and what each is for.
-const PATHS: &[(&str, &str)] = &[
-    ("GET /status", "whether this node is ready, and what it is doing"),
-    ("GET /status/ready", "200 if requests should be sent here, else 503: for load balancers"),
-    ("GET /metrics", "the same as numbers, for Prometheus"),
-    ("GET /config?origin=ORIGIN", "the configuration that is served, with variables in the place of secrets"),
-    ("POST /config?check_hash=1", "serve this configuration instead of the files, until they are read anew"),
-    ("POST /retrohook/reload", "read the configuration's files anew, as at SIGHUP"),
-    (
-        "GET /retrohook/events?topic=NAME&key=KEY&outcome=OUTCOME&since=TIME&until=TIME&delivery=STATE&limit=50&before=SEQUENCE&after=SEQUENCE",
-        "events, newest first",
-    ),
-    ("GET /retrohook/events/{id}", "an event with its deliveries, what they wait for, and their attempts"),
-    ("POST /retrohook/events/{id}/deliveries/{subscription}/redeliver", "send one delivery again"),
-    (
-        "GET /retrohook/intents?limit=50&after=PLACE",
-        "matching requests of which nobody knows yet what became of them, the oldest first",
-    ),
-    ("GET /retrohook/subscriptions?state=STATE&topic=NAME&limit=50&after=NUMBER", "subscriptions, by number"),
-    ("GET /retrohook/subscriptions/{id}", "a subscription: its state and what it is owed"),
-    (
-        "POST /retrohook/subscriptions/{id}/confirm",
-        "confirm a pending subscription in the place of its endpoint",
-    ),
-    (
-        "POST /retrohook/subscriptions/{id}/resend-confirmation",
-        "ask the endpoint of a pending subscription once more to confirm",
-    ),
-    (
-        "POST /retrohook/subscriptions/{id}/disable?reason=TEXT",
-        "deliver nothing to a subscription until somebody enables it",
-    ),
-    (
-        "GET /retrohook/subscriptions/{id}/blocked-keys?limit=50&after=KEY",
-        "keys whose deliveries wait, each with the one at its head",
-    ),
-    (
-        "POST /retrohook/subscriptions/{id}/enable",
-        "deliver to a subscription that is disabled, or that nobody confirmed",
-    ),
-    (
-        "POST /retrohook/subscriptions/{id}/retry?since=TIME&dry_run=true",
-        "try all its waiting deliveries now, or those of events since a time",
-    ),
-    (
-        "GET /retrohook/deliveries?subscription=NUMBER&state=STATE&limit=50&after=PLACE",
-        "deliveries that wait or are dead, with the cause and the next try",
-    ),
-    ("POST /retrohook/deliveries/{subscription}/{sequence}/retry", "try one now"),
-    (
-        "POST /retrohook/deliveries/{subscription}/{sequence}/give-up?reason=TEXT",
-        "make one a dead letter, so that the next one of its key goes on",
-    ),
-    (
-        "GET /retrohook/dead-letters?subscription=NUMBER&reason=TEXT&limit=50&before=PLACE",
-        "deliveries that were given up, the last first",
-    ),
-    (
-        "POST /retrohook/dead-letters/{subscription}/redrive?reason=TEXT&dry_run=true",
-        "send all of a subscription again, or those with this in their reason",
-    ),
-    ("POST /retrohook/dead-letters/{subscription}/{sequence}/redrive", "send one again"),
-];
-
-async fn index() -> Response {
-    let paths: serde_json::Map<_, _> =
-        PATHS.iter().map(|(path, what)| ((*path).to_owned(), (*what).into())).collect();
-    axum::Json(serde_json::json!({
-        "tagline": "Welcome to retrohook",
-        "version": env!("CARGO_PKG_VERSION"),
-        "paths": paths,
-    }))
-    .into_response()
 }
 
 async fn not_found() -> Error {
@@ -274,7 +173,7 @@ pub fn bad_head(status: StatusCode) -> String {
 }
 
 /// What the API answers when it cannot do what was asked.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Error {
     #[serde(skip)]
     status: StatusCode,

@@ -11,14 +11,16 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use control::Job;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::{Error, Node};
 
 /// What came of a reload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ReloadOutcome")]
 pub enum Outcome {
     /// The files are served from now on.
     Taken,
@@ -29,8 +31,9 @@ pub enum Outcome {
 }
 
 /// Whose fault it is that a configuration was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ReloadFault")]
 pub enum Fault {
     /// The configuration's: it has to be another one.
     Configuration,
@@ -75,7 +78,8 @@ pub(crate) fn answer(report: Report, taken: StatusCode) -> Response {
 }
 
 /// A reload, for whoever asked for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ReloadReport")]
 pub struct Report {
     /// What came of it.
     pub result: Outcome,
@@ -97,7 +101,8 @@ pub struct Report {
 }
 
 /// Something that is wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ConfigProblem")]
 pub struct Problem {
     /// The file's name; empty where no file is to blame.
     pub file: String,

@@ -10,20 +10,21 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use config::{Withheld, Written};
 use pipeline::PluginKind;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Node, page};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ConfigQuery")]
 pub(crate) struct Parameters {
     #[serde(default)]
     origin: Whose,
 }
 
 /// Whose entities are meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Whose {
     #[default]
@@ -67,7 +68,26 @@ fn write(node: &Node, origin: Whose) -> Written {
     config::write(set, &|name| kind(name).map(|kind: &&dyn PluginKind| kind.templates()))
 }
 
-fn answer(Written { text, secrets, left_out }: Written) -> Value {
-    let secret = |Withheld { variable, of }: &Withheld| json!({ "variable": variable, "of": of });
-    json!({ "config": text, "secrets": secrets.iter().map(secret).collect::<Vec<_>>(), "left_out": left_out })
+/// What `GET /config` answers as JSON.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Config")]
+pub(crate) struct Answer {
+    /// The text, as `POST /config` and `check` take it.
+    config: String,
+    /// What variables stand for.
+    secrets: Vec<Secret>,
+    /// What cannot be written.
+    left_out: Vec<String>,
+}
+
+/// A secret that a variable stands for.
+#[derive(Serialize, JsonSchema)]
+struct Secret {
+    variable: String,
+    of: String,
+}
+
+fn answer(Written { text, secrets, left_out }: Written) -> Answer {
+    let secret = |Withheld { variable, of }: Withheld| Secret { variable, of };
+    Answer { config: text, secrets: secrets.into_iter().map(secret).collect(), left_out }
 }

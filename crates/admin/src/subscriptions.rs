@@ -6,16 +6,18 @@ use axum::extract::{Path, Query, State};
 use delivery::endpoint::shown;
 use delivery::worker::{AskError, Handle, LastAttempt, RedeliverError};
 use event::Stamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use storage::Reader;
 use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
 use storage::ports::Lag;
 use storage::queue::QueueDepth;
 
+use crate::paths::Done;
 use crate::{Error, MAX_COUNTED, Node, known, page, read};
 
 /// What the configuration says of a subscription and the store does not keep.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Form {
     /// As in the configuration: `sns`, `standard-webhooks`.
     pub format: &'static str,
@@ -28,8 +30,9 @@ pub struct Form {
     pub fifo: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SubscriptionsQuery")]
 pub(crate) struct Filter {
     state: Option<StateName>,
     topic: Option<String>,
@@ -38,8 +41,9 @@ pub(crate) struct Filter {
 }
 
 /// The states that may be asked for.
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "SubscriptionStateName")]
 enum StateName {
     Pending,
     Confirmed,
@@ -68,11 +72,12 @@ impl StateName {
 }
 
 /// A page of subscriptions.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct Subscriptions {
     subscriptions: Vec<View>,
     /// What `after` is on the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>")]
     next_after: Option<SubscriptionId>,
 }
 
@@ -128,7 +133,7 @@ pub(crate) async fn one(
 pub(crate) async fn confirm(
     State(node): State<Node>,
     number: Result<Path<i64>, PathRejection>,
-) -> Result<Json<serde_json::Value>, Error> {
+) -> Result<Json<Done>, Error> {
     let id = SubscriptionId(page::numbers(number)?);
     let known = known::declared(&node, id).await?;
     let changed_meanwhile = || {
@@ -151,24 +156,26 @@ pub(crate) async fn confirm(
         }
         None => return Err(changed_meanwhile()),
     }
-    Ok(Json(serde_json::json!({ "subscription": id, "state": "confirmed" })))
+    Ok(Json(Done { subscription: id.0, state: "confirmed", ..Done::default() }))
 }
 
 /// `POST /retrohook/subscriptions/{id}/resend-confirmation`: the endpoint of a pending subscription is asked once more, at once.
 pub(crate) async fn resend_confirmation(
     State(node): State<Node>,
     number: Result<Path<i64>, PathRejection>,
-) -> Result<Json<serde_json::Value>, Error> {
+) -> Result<Json<Done>, Error> {
     let id = SubscriptionId(page::numbers(number)?);
     let known = known::push(&node, id).await?;
     let whose = || known::named(&node, &known);
     let asked = known::worker(&node, &known)?.ask_to_confirm().await;
     match asked {
-        Ok(()) => Ok(Json(serde_json::json!({
-            "subscription": id,
-            "state": "pending",
-            "hint": format!("its endpoint is being asked: `last_attempt` of /retrohook/subscriptions/{} has what it answers", id.0),
-        }))),
+        Ok(()) => {
+            let answer = format!(
+                "its endpoint is being asked: `last_attempt` of /retrohook/subscriptions/{} has what it answers",
+                id.0
+            );
+            Ok(Json(Done { subscription: id.0, state: "pending", hint: Some(answer), ..Done::default() }))
+        }
         Err(AskError::NotPending) => {
             let state = state_of(&node, id).map_or("just being changed", |state| state.as_str());
             let message = format!("{} is {state}: only a pending subscription is asked to confirm", whose());
@@ -187,8 +194,9 @@ fn state_of(node: &Node, id: SubscriptionId) -> Option<SubscriptionState> {
     node.hub.watch_subscription(id).map(|state| state.borrow().clone())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DisableQuery")]
 pub(crate) struct Why {
     reason: Option<String>,
 }
@@ -198,7 +206,7 @@ pub(crate) async fn disable(
     State(node): State<Node>,
     number: Result<Path<i64>, PathRejection>,
     why: Result<Query<Why>, QueryRejection>,
-) -> Result<Json<serde_json::Value>, Error> {
+) -> Result<Json<Done>, Error> {
     let reason = page::words(page::parameters(why, "`reason` (a text)")?.reason, "disabling a subscription")?;
     let id = SubscriptionId(page::numbers(number)?);
     let known = known::declared(&node, id).await?;
@@ -221,18 +229,18 @@ pub(crate) async fn disable(
         "an operator disabled a subscription: nothing is delivered to it, and what it is owed is dropped after three days, unless it is \
          enabled before"
     );
-    Ok(Json(serde_json::json!({ "subscription": id, "state": subscription.state.as_str() })))
+    Ok(Json(Done { subscription: id.0, state: subscription.state.as_str(), ..Done::default() }))
 }
 
 /// `POST /retrohook/subscriptions/{id}/enable`: a pending or disabled subscription gets what it is still owed.
 pub(crate) async fn enable(
     State(node): State<Node>,
     number: Result<Path<i64>, PathRejection>,
-) -> Result<Json<serde_json::Value>, Error> {
+) -> Result<Json<Done>, Error> {
     let id = SubscriptionId(page::numbers(number)?);
     known::declared(&node, id).await?;
     let subscription = node.hub.enable(id).await?.ok_or_else(|| known::missing(id))?;
-    Ok(Json(serde_json::json!({ "subscription": id, "state": subscription.state.as_str() })))
+    Ok(Json(Done { subscription: id.0, state: subscription.state.as_str(), ..Done::default() }))
 }
 
 /// A subscription with what is read of it from the store.
@@ -255,8 +263,10 @@ impl Seen {
 }
 
 /// A subscription as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Subscription")]
 pub(crate) struct View {
+    #[schemars(with = "i64")]
     subscription: SubscriptionId,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -281,14 +291,15 @@ pub(crate) struct View {
 }
 
 /// How far it got: a webhook by its cursor, a queue by its messages.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Progress {
     Push(Box<Push>),
     Queue { messages: Messages },
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PushProgress")]
 struct Push {
     cursor: CursorView,
     /// Events after the cursor.
@@ -307,7 +318,8 @@ struct Push {
 }
 
 /// The worker of a subscription of the configuration.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Worker")]
 struct WorkerView {
     /// `running`, `restarting`, `waiting_for_store`, …
     state: &'static str,
@@ -318,13 +330,15 @@ struct WorkerView {
     restarts: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Cursor")]
 struct CursorView {
     dispatched_to: i64,
     done_to: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "QueueMessages")]
 struct Messages {
     visible: u64,
     in_flight: u64,
@@ -332,7 +346,8 @@ struct Messages {
     oldest_pending_seconds: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LastAttempt")]
 struct AttemptView {
     at: String,
     /// The event's; none for a request to confirm.
@@ -345,7 +360,8 @@ struct AttemptView {
     error: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SubscriptionLinks")]
 struct Links {
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letters: Option<String>,

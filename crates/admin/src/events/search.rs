@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use event::{Event, Position, Timestamp, TopicId};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use storage::delivery::{DeliveryId, RowState};
 use storage::entities::SubscriptionId;
@@ -22,7 +23,7 @@ const CHUNK: usize = 500;
 pub(super) const MAX_BYTES: usize = 8 << 20;
 
 /// What may be asked of an outcome.
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum OutcomeName {
     Succeeded,
@@ -30,8 +31,9 @@ pub(super) enum OutcomeName {
 }
 
 /// What may be asked of deliveries: one of the event's is so.
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "EventDeliveryState")]
 pub(super) enum DeliveryName {
     Waiting,
     Behind,

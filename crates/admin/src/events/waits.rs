@@ -2,6 +2,7 @@
 
 use delivery::worker::WorkerState;
 use event::{EventId, Position};
+use schemars::JsonSchema;
 use serde::Serialize;
 use storage::Reader;
 use storage::delivery::{Delivery, DeliveryState};
@@ -11,13 +12,14 @@ use storage::ports::Waiting;
 use crate::Node;
 
 /// What a delivery waits for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct WaitsFor {
     what: What,
     /// The same in a sentence.
     text: String,
     /// The event at the head of its key, if it waits for that.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     event: Option<EventId>,
     /// The sequence of that event.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,8 +27,9 @@ pub(super) struct WaitsFor {
 }
 
 /// What a delivery waits for, in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "WaitsForWhat")]
 enum What {
     /// The time of its next attempt, or the end of the one under way.
     NextAttempt,
