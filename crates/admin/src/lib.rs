@@ -18,6 +18,7 @@ use control::Control;
 use delivery::Deliveries;
 use delivery::signing::KeyHolder;
 use delivery::worker::RedeliverError;
+use gateway::access_log::Lost;
 use gateway::stats::{CoreStats, Numbering};
 use hub::{Hub, HubError};
 use pipeline::PluginKind;
@@ -76,6 +77,8 @@ pub struct Node {
     pub cores: Arc<Vec<Arc<CoreStats>>>,
     /// The numbers by which these count routes.
     pub numbering: Numbering,
+    /// What was lost of the access log, if there is one.
+    pub lost_lines: Option<Lost>,
     /// The workers.
     pub deliveries: Arc<Deliveries>,
     /// Changes the states of subscriptions.

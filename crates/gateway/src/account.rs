@@ -6,12 +6,15 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use event::Outcome;
 use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
+use pipeline::context::RouteRef;
 use pipeline::observe::{End, Source};
 use pipeline::{AnswerHead, Chain, Context, RequestHead};
 
@@ -19,6 +22,7 @@ use crate::answer::Refusal;
 use crate::body::answer::ClientBody;
 use crate::headers;
 use crate::inbound::Connection;
+use crate::service::Service;
 use crate::snapshot::Place;
 use crate::stats::RouteNumber;
 
@@ -66,7 +70,7 @@ impl Account {
     /// Notes the route of the request, or that it has none. `head` is as the client sent it and has `size` bytes.
     pub fn led_to(&mut self, place: Place, head: &RequestHead, size: u64) {
         let observers = || place.chains().all().flat_map(Chain::observe);
-        if observers().next().is_some() {
+        if observers().next().is_some() || self.connection.access_log.is_some() {
             let wants_headers = observers().any(|link| link.role.wants_headers());
             self.log = Some(Box::new(Log::new(head, size, wants_headers)));
         }
@@ -146,10 +150,32 @@ impl Account {
         transforms
     }
 
-    /// Notes that the upstream is asked now.
-    pub fn asks(&mut self, now: Instant) {
+    /// Notes that the upstream is asked now, at this service.
+    pub fn asks(&mut self, now: Instant, service: &Arc<Service>) {
         if let Some(log) = &mut self.log {
             log.asked = Some(now);
+            log.service = Some(service.clone());
+        }
+    }
+
+    /// Notes the outcome of the first event that comes of it.
+    pub fn makes_an_event(&mut self, outcome: Outcome) {
+        if let Some(log) = &mut self.log {
+            log.outcome = Some(outcome);
+        }
+    }
+
+    /// Tells the observers, and writes the line of the access log.
+    #[inline(never)]
+    fn is_over(&self, log: &Log) {
+        let took = log.took(&self.context);
+        if let Some(chain) = self.chain() {
+            log.tell(chain, &self.context, took);
+        }
+        if let Some(lines) = &self.connection.access_log {
+            let facts = self.context.route.as_ref().map(RouteRef::facts);
+            let client = self.client_ip();
+            lines.push(&log.line(&self.context, facts, client.to_str().unwrap_or_default(), took));
         }
     }
 
@@ -187,8 +213,6 @@ pub(crate) enum Audience {
 impl Drop for Account {
     fn drop(&mut self) {
         let Some(log) = self.log.take() else { return };
-        if let Some(chain) = self.chain() {
-            log.tell(chain, &self.context);
-        }
+        self.is_over(&log);
     }
 }

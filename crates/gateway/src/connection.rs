@@ -33,7 +33,13 @@ pub(crate) async fn accept(core: Rc<Core>, places: Rc<Places>, listener: Listene
         core.stats.connections.fetch_add(1, Ordering::Relaxed);
         let local = stream.local_addr().unwrap_or(address);
         let (peer, local) = (canonical(peer), canonical(local));
-        let came_on = Connection::new(scheme, core.front.trusts(peer.ip()), peer, local, core.stats.clone());
+        let came_on = Connection::new(
+            scheme,
+            core.front.trusts(peer.ip()),
+            peer,
+            local,
+            (core.stats.clone(), core.access_log.clone()),
+        );
         let (core, slots) = (core.clone(), slots.clone());
         async move {
             connection::serve(stream, place, &limits, |request, seat| {

@@ -12,6 +12,7 @@ use event::{EventId, Timestamp};
 use http::HeaderValue;
 use tokio::sync::watch;
 
+use crate::access_log::{AccessLog, Lines};
 use crate::balance::Counts;
 use crate::budget::Budget;
 use crate::front::Front;
@@ -30,6 +31,8 @@ pub(crate) struct Core {
     snapshot: RefCell<Rc<Served>>,
     pub clock: Arc<dyn Clock>,
     pub stats: Arc<CoreStats>,
+    /// The lines of the access log, if there is one.
+    pub access_log: Option<Rc<Lines>>,
     pub pool: Rc<Pool>,
     /// Whose turn it is among the targets of an upstream.
     pub turns: Counts,
@@ -55,6 +58,8 @@ pub(crate) struct Shared {
     pub read_ahead: Arc<Budget>,
     /// Whether the drain has begun.
     pub drain: watch::Receiver<bool>,
+    /// Where lines of the access log are handed over, if they are wanted.
+    pub access_log: Option<AccessLog>,
 }
 
 impl Core {
@@ -72,6 +77,7 @@ impl Core {
             clock,
             pool: Pool::new(stats.clone(), names),
             turns: Counts::default(),
+            access_log: shared.access_log.map(Lines::new),
             stats,
             limits,
             first_pass: hops::next(&front.node, None).ok(),

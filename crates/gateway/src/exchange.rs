@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -26,6 +27,7 @@ use crate::body::request::Follow;
 use crate::core::Core;
 use crate::hold::{Held, Unkept};
 use crate::permit::ExchangePermit;
+use crate::service::Service;
 use crate::upstream::progress::Progress;
 
 pub(crate) mod body;
@@ -152,9 +154,9 @@ impl Exchange {
     }
 
     /// The upstream is asked now.
-    fn asks(&self, now: Instant) {
+    fn asks(&self, now: Instant, service: &Arc<Service>) {
         self.seen.borrow_mut().asked = now;
-        self.account().asks(now);
+        self.account().asks(now, service);
     }
 
     /// Notes the upstream's answer: its own status, and the head that the client gets. Returns whether it makes an event.
@@ -216,6 +218,9 @@ impl Exchange {
             latencies: seen.latencies(self.account().context.started),
             now: self.core.clock.now(),
         };
+        if let Some(outcome) = self.watches.borrow().outcome(fate) {
+            self.account().makes_an_event(outcome);
+        }
         let holds = self.watches.borrow_mut().settle(fate, &answer);
         *self.hold.borrow_mut() = Held::new(holds, self.store_timeout(), permit);
         failpoint::hit(failpoint::OUTCOME_QUEUED);

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
+use crate::access_log::AccessLog;
 use crate::budget::Budget;
 use crate::connection;
 use crate::core::{Core, Shared};
@@ -47,6 +48,7 @@ pub struct Gateway {
     config: Config,
     /// For each core, one socket of each listener.
     sockets: Vec<Vec<TcpListener>>,
+    access_log: Option<AccessLog>,
 }
 
 impl Gateway {
@@ -65,7 +67,12 @@ impl Gateway {
             }
             sockets.iter_mut().zip(bound).for_each(|(of_core, socket)| of_core.push(socket));
         }
-        Ok(Self { config, sockets })
+        Ok(Self { config, sockets, access_log: None })
+    }
+
+    /// The same, with a line in this log for each request.
+    pub fn log_to(self, log: AccessLog) -> Self {
+        Self { access_log: Some(log), ..self }
     }
 
     /// Where it listens, with the ports that were taken.
@@ -84,6 +91,7 @@ impl Gateway {
             exchanges: Arc::new(AtomicUsize::new(0)),
             read_ahead: Budget::new(self.config.limits.read_ahead),
             drain: drain.subscribe(),
+            access_log: self.access_log,
         };
         let (publisher, followers) = Publisher::new(first, self.sockets.len());
         let mut running = Running {
@@ -162,6 +170,9 @@ async fn serve(
     let mut following = tokio::task::spawn_local(core.clone().follow(follower));
     // Without this task wake-ups cost more; nothing else changes.
     tokio::task::spawn_local(share_wake_ups());
+    if let Some(lines) = &core.access_log {
+        tokio::task::spawn_local(lines.clone().hand_over_in_time());
+    }
     let mut accepting = JoinSet::new();
     // The connections that one core may hold, of all listeners together.
     let places = Places::new(core.limits.connections);

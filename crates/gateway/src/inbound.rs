@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use pipeline::context::Scheme;
 
+use crate::access_log::Lines;
 use crate::headers;
 use crate::stats::CoreStats;
 
@@ -24,6 +25,8 @@ pub(crate) struct Connection {
     pub port: HeaderValue,
     /// The counts of its core.
     pub stats: Arc<CoreStats>,
+    /// Where its requests are written down, if they are.
+    pub access_log: Option<Rc<Lines>>,
 }
 
 impl Connection {
@@ -32,9 +35,9 @@ impl Connection {
         peer_is_trusted: bool,
         peer: SocketAddr,
         local: SocketAddr,
-        stats: Arc<CoreStats>,
+        (stats, access_log): (Arc<CoreStats>, Option<Rc<Lines>>),
     ) -> Rc<Self> {
         let (peer_ip, port) = (headers::address(peer.ip()), HeaderValue::from(local.port()));
-        Rc::new(Self { scheme, peer_is_trusted, peer, local, peer_ip, port, stats })
+        Rc::new(Self { scheme, peer_is_trusted, peer, local, peer_ip, port, stats, access_log })
     }
 }

@@ -10,6 +10,7 @@
 //! Invariants: cores share only atomics, the store's queue and what never changes. Nothing is sent upstream before every watch's intent is
 //! durable. The crate knows no rules, topics or events: only watches.
 
+pub mod access_log;
 mod account;
 mod answer;
 pub mod balance;

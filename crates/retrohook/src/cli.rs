@@ -279,6 +279,12 @@ pub struct NodeArgs {
     /// How long requests may take to end after SIGTERM: seconds, or with s, m, h.
     #[arg(long, value_name = "TIME", env = "RETROHOOK_DRAIN_TIMEOUT", default_value = "30s", value_parser = seconds)]
     pub drain_timeout: u64,
+    /// A line for each request: `text`, `json` or `off`. Without queries, which may hold keys.
+    #[arg(long, value_name = "FORMAT", env = "RETROHOOK_ACCESS_LOG", default_value = "off")]
+    pub access_log: AccessLogFormat,
+    /// The file of the access log; SIGUSR1 opens it anew. By default, standard output.
+    #[arg(long, value_name = "PATH", env = "RETROHOOK_ACCESS_LOG_FILE")]
+    pub access_log_file: Option<PathBuf>,
     /// The format of log lines.
     #[arg(long, value_name = "FORMAT", env = "RETROHOOK_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -324,6 +330,17 @@ pub struct CheckArgs {
 /// The format of log lines, which go to standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The format of the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccessLogFormat {
+    /// There is none.
+    Off,
     /// Lines for people.
     Text,
     /// One JSON object a line.

@@ -25,6 +25,7 @@ use crate::cli::RunArgs;
 use crate::clock::WallClock;
 use crate::{check, logs, output, report};
 
+mod access_log;
 mod changes;
 mod closed;
 mod compiler;
@@ -45,6 +46,7 @@ pub mod settings;
 mod signals;
 mod sockets;
 
+use access_log::AccessLog;
 use compiler::Compiler;
 use delivering::{Calls, Delivering};
 use descriptors::Descriptors;
@@ -54,7 +56,7 @@ use ledger::{CloseError, Ledger};
 use named::Named;
 use reload::Reloader;
 use remembered::{Remembered, Source};
-use serving::{Listeners, Serving};
+use serving::{Counts, Listeners, Serving};
 use signals::{Ending, Signals};
 use sockets::{Socket, Sockets};
 
@@ -101,6 +103,23 @@ pub enum StartError {
     /// `--hub-url` is not a URL.
     #[error("--hub-url: `{0}` is not an address for messages: write it like https://hooks.example.com")]
     HubUrl(String),
+    /// The access log's file.
+    #[error("cannot open the access log's file {path} (--access-log-file)")]
+    AccessLog {
+        /// The flag's value.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file for an access log that is off.
+    #[error("--access-log-file has no effect while --access-log is off: add --access-log=json or text")]
+    AccessLogIsOff,
+    /// Standard output would be JSON in part.
+    #[error(
+        "with --log-format=json every line of standard output is JSON: write --access-log=json, or give it a file (--access-log-file)"
+    )]
+    AccessLogIsText,
     /// The data directory.
     #[error("cannot use the data directory (--data-dir)")]
     Store(#[source] Box<dyn Error + Send + Sync>),
@@ -181,6 +200,7 @@ struct Node {
     reloads: Reloads,
     deaths: Deaths,
     drain_timeout: Duration,
+    access_log: Option<AccessLog>,
 }
 
 /// What runs.
@@ -202,6 +222,7 @@ impl Node {
         let given = if files.are_none() { None } else { Some(accepted(files.read())?) };
         let node = args.node;
         let allow = settings::checked(&node)?;
+        let access_log = settings::access_log(&node)?;
         let resolver = dialing::Names::system();
         let roots = dialing::tls::SystemRoots::default();
         let descriptors = Descriptors::raise(settings::workers(&node));
@@ -218,13 +239,12 @@ impl Node {
         let calls = Calls { allow, names: resolver, roots, descriptors: &descriptors };
         let hub = settings::hub(names, &reach, &descriptors);
         let (delivering, declare) = Delivering::start(hub, whole.all(), &ledger, calls, clock.clone())?;
-
         let declared = delivering::declared(whole.all(), &ledger.entities);
         let known = Arc::new(Configuration::loaded(clock.now(), declared));
         let first = first(&compiler, &known, &whole, &ledger)?;
-        let start = |gateway: Gateway| gateway.start(first, clock.clone(), &vitals);
+        let start = |gateway| logged(gateway, access_log.as_ref()).start(first, clock.clone(), &vitals);
         let gateway = sockets.proxy.map(start).transpose().map_err(StartError::part("start a core"))?;
-        let cores = gateway.as_ref().map(|running| running.stats().to_vec()).unwrap_or_default();
+        let counts = counts(gateway.as_ref(), &compiler, access_log.as_ref());
         let Sockets { admin, legacy_admin, hub, hub_public, .. } = sockets;
         let listeners = Listeners { admin, legacy_admin, hub, hub_public };
         let (reloads, asks) = reloads();
@@ -236,10 +256,9 @@ impl Node {
             reloads: &reloads,
             control: &control,
             hubs: &hubs,
-            numbering: &compiler.numbering(),
         };
         let serving =
-            Serving::start(settings::asked(&node), &ledger, &delivering, cores, listeners, &shared)?;
+            Serving::start(settings::asked(&node), &ledger, &delivering, counts, listeners, &shared)?;
         Reloader {
             publisher: gateway.as_ref().map(|running| running.publisher().clone()),
             entities: ledger.entities.clone(),
@@ -260,16 +279,21 @@ impl Node {
         signals.drain_too();
         report::entry("ready", &format!("in {} ms", began.elapsed().as_millis()));
         let parts = Parts { gateway, serving, delivering, ledger };
-        Ok(Self { parts, signals, reloads, deaths, drain_timeout: Duration::from_secs(node.drain_timeout) })
+        let drain_timeout = Duration::from_secs(node.drain_timeout);
+        Ok(Self { parts, signals, reloads, deaths, drain_timeout, access_log })
     }
 
     /// Serves until a signal or the death of a part, and stops.
     fn serve(self) -> ExitCode {
-        let Self { parts, signals, reloads, deaths, drain_timeout } = self;
-        match signals.wait(deaths, reloads) {
+        let Self { parts, signals, reloads, deaths, drain_timeout, access_log } = self;
+        let code = match signals.wait(deaths, reloads, access_log.as_ref()) {
             Ending::Asked => stop_as_asked(parts, drain_timeout),
             Ending::Died(death) => end_after(&death, parts, drain_timeout.min(END_WITHIN)),
+        };
+        if let Some(access_log) = access_log {
+            access_log.finish(LAST_WORDS);
         }
+        code
     }
 }
 
@@ -338,6 +362,23 @@ fn say_cut(cut: Cut, patience: Duration) {
             check::count(requests, "request"),
             check::count(exchanges, "exchange")
         );
+    }
+}
+
+/// The gateway with the access log that is wanted.
+fn logged(gateway: Gateway, access_log: Option<&AccessLog>) -> Gateway {
+    match access_log {
+        Some(access_log) => gateway.log_to(access_log.log().clone()),
+        None => gateway,
+    }
+}
+
+/// What the data path counts.
+fn counts(gateway: Option<&gateway::Running>, compiler: &Compiler, access_log: Option<&AccessLog>) -> Counts {
+    Counts {
+        cores: gateway.map(|running| running.stats().to_vec()).unwrap_or_default(),
+        numbering: compiler.numbering(),
+        lost_lines: access_log.map(|access_log| access_log.log().lost().clone()),
     }
 }
 

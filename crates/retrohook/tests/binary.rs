@@ -137,6 +137,8 @@ fn every_subcommand_explains_itself_with_examples() {
         ("--min-free", "RETROHOOK_MIN_FREE", "256MiB"),
         ("--max-store", "RETROHOOK_MAX_STORE", "10GiB"),
         ("--log-format", "RETROHOOK_LOG_FORMAT", "text"),
+        ("--access-log", "RETROHOOK_ACCESS_LOG", "off"),
+        ("--access-log-file", "RETROHOOK_ACCESS_LOG_FILE", ""),
     ];
     for (flag, variable, default) in flags {
         for word in [flag, variable, default] {

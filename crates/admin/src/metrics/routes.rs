@@ -5,7 +5,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::{Family, NoLabels, Scrape};
+use super::{Family, NoLabels, Scrape, counter};
 
 /// The first digits of statuses as labels.
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -28,6 +28,11 @@ impl Scrape {
         let mut family = Family::counters(encoder, name, help)?;
         for (cause, count) in stats::own_answers(&self.node.cores) {
             family.counter(&[("cause", cause)], count)?;
+        }
+        if let Some(lost) = &self.node.lost_lines {
+            let name = "retrohook_access_log_lost_lines";
+            let help = "Lines of the access log that found no room or could not be written";
+            counter(encoder, name, help, lost.count())?;
         }
         Ok(())
     }

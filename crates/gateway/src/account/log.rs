@@ -2,14 +2,18 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
+use event::Outcome;
 use http::response::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use pipeline::observe::{End, Source, Took};
-use pipeline::{Chain, Context, Observed, RequestHead};
+use pipeline::{Chain, Context, Observed, RequestHead, RouteFacts};
 
+use crate::access_log::line::Line;
 use crate::answer::head_size;
+use crate::service::Service;
 
 /// Its functions are not inlined: a request that nobody observes passes by all of them.
 pub(super) struct Log {
@@ -29,6 +33,10 @@ pub(super) struct Log {
     pub answer_body_size: u64,
     pub asked: Option<Instant>,
     upstream_answered: Option<Instant>,
+    /// Where it was sent.
+    pub service: Option<Arc<Service>>,
+    /// Of its first event.
+    pub outcome: Option<Outcome>,
 }
 
 impl Log {
@@ -49,6 +57,8 @@ impl Log {
             answer_body_size: 0,
             asked: None,
             upstream_answered: None,
+            service: None,
+            outcome: None,
         }
     }
 
@@ -70,15 +80,44 @@ impl Log {
         }
     }
 
-    #[inline(never)]
-    pub fn tell(&self, chain: &Chain, context: &Context) {
+    /// How long it took until now, when it is over.
+    pub fn took(&self, context: &Context) -> Took {
         let now = Instant::now();
         let upstream = self.upstream_answered.zip(self.asked).map(|(answered, asked)| answered - asked);
-        let took = Took {
-            gateway: self.asked.unwrap_or(now) - context.started,
-            upstream,
-            total: now - context.started,
-        };
+        let gateway = self.asked.unwrap_or(now) - context.started;
+        Took { gateway, upstream, total: now - context.started }
+    }
+
+    /// Its line in the access log. `facts` are those of its route, if it has one.
+    pub fn line<'l>(
+        &'l self,
+        context: &'l Context,
+        facts: Option<&'l RouteFacts>,
+        client: &'l str,
+        took: Took,
+    ) -> Line<'l> {
+        Line {
+            at: context.started_at,
+            id: context.id,
+            client,
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            status: self.status.map(|status| status.as_u16()),
+            upstream_status: self.upstream_status.map(|status| status.as_u16()),
+            service: facts.map(|facts| facts.service.as_str()),
+            route: facts.map(|facts| facts.route.as_str()),
+            upstream: self.service.as_ref().map(|service| &*service.destination),
+            took,
+            bytes_in: self.request_head_size + self.request_body_size.get(),
+            bytes_out: self.answer_head_size + self.answer_body_size,
+            outcome: self.outcome.map(Outcome::as_str),
+            source: self.source,
+            end: self.end,
+        }
+    }
+
+    #[inline(never)]
+    pub fn tell(&self, chain: &Chain, context: &Context, took: Took) {
         let observed = Observed {
             context,
             method: &self.method,

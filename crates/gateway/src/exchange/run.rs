@@ -45,7 +45,7 @@ pub(crate) async fn run(
     }
     failpoint::hit(failpoint::INTENT_DURABLE);
     let now = Instant::now();
-    exchange.asks(now);
+    exchange.asks(now, &service);
     let (pool, asked_of, progress) = (core.pool.clone(), service.clone(), exchange.progress.clone());
     let asking = upstream::ask(pool, asked_of, request, progress, upstream::Audience::Watch, now);
     let mut asking: Asking = Box::pin(asking);

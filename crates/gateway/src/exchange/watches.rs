@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use event::{Decision, Fate};
+use event::{Decision, Fate, Outcome};
 use pipeline::{Answer, Joint, Wants, Watch};
 use smallvec::SmallVec;
 use storage::failpoint;
@@ -73,7 +73,15 @@ impl Watches {
 
     /// Whether any of them makes an event for this fate.
     pub fn makes_an_event(&self, fate: Fate) -> bool {
-        self.0.iter().any(|watch| watch.decision(fate) != Decision::None)
+        self.outcome(fate).is_some()
+    }
+
+    /// The outcome of the first event that any of them makes for this fate.
+    pub fn outcome(&self, fate: Fate) -> Option<Outcome> {
+        self.0.iter().find_map(|watch| match watch.decision(fate) {
+            Decision::None => None,
+            Decision::Publish(outcome) => Some(outcome),
+        })
     }
 
     /// The longest time between the upstream's head and the settlement of all watches: the shortest that any watch asks for.

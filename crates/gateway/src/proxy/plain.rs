@@ -54,7 +54,7 @@ impl Routed {
             let service = self.target.service.clone();
             let request = self.into_request(account, head, body);
             let asked = Instant::now();
-            account.asks(asked);
+            account.asks(asked, &service);
             let (pool, asked_of) = (core.pool.clone(), service.clone());
             let audience = upstream::Audience::Client;
             let mut asking = pin!(upstream::ask(pool, asked_of, request, progress.clone(), audience, asked));

@@ -10,6 +10,7 @@ use admin::legacy::{self, Legacy};
 use admin::reload::Reloads;
 use admin::{Configuration, ListenerHealth, Node};
 use control::Control;
+use gateway::access_log::Lost;
 use gateway::stats::{CoreStats, Numbering};
 use listener::connection::Limits;
 use listener::guard::{Guard, HostPattern, Origin};
@@ -70,8 +71,16 @@ pub struct Shared<'a> {
     pub control: &'a Control,
     /// The addresses of this node's own SNS API, `host:port`.
     pub hubs: &'a [String],
-    /// The numbers by which the cores count routes.
-    pub numbering: &'a Numbering,
+}
+
+/// What the data path counts.
+pub struct Counts {
+    /// Of every core.
+    pub cores: Vec<Arc<CoreStats>>,
+    /// The numbers by which these count routes.
+    pub numbering: Numbering,
+    /// What was lost of the access log, if there is one.
+    pub lost_lines: Option<Lost>,
 }
 
 /// Running listeners.
@@ -128,7 +137,7 @@ impl Serving {
         asked: Asked,
         ledger: &Ledger,
         delivering: &Delivering,
-        cores: Vec<Arc<CoreStats>>,
+        counts: Counts,
         listeners: Listeners,
         shared: &Shared<'_>,
     ) -> Result<Self, StartError> {
@@ -146,7 +155,7 @@ impl Serving {
                 connections: share.admin,
                 limits: Limits { bad_head: Some(admin::bad_head), ..LIMITS },
             };
-            let node = admin_node(ledger, delivering, cores, health.clone(), draining.clone(), shared);
+            let node = admin_node(ledger, delivering, counts, health.clone(), draining.clone(), shared);
             (socket, surface, admin::router(node))
         });
         let legacy_admin = listeners.legacy_admin.map(|socket| {
@@ -225,7 +234,7 @@ impl Serve {
 fn admin_node(
     ledger: &Ledger,
     delivering: &Delivering,
-    cores: Vec<Arc<CoreStats>>,
+    counts: Counts,
     listeners: Arc<Vec<Arc<ListenerHealth>>>,
     draining: Arc<AtomicBool>,
     shared: &Shared<'_>,
@@ -235,8 +244,9 @@ fn admin_node(
         reads: Arc::default(),
         listeners,
         writer: ledger.writer.clone(),
-        cores: Arc::new(cores),
-        numbering: shared.numbering.clone(),
+        cores: Arc::new(counts.cores),
+        numbering: counts.numbering,
+        lost_lines: counts.lost_lines,
         deliveries: delivering.deliveries.clone(),
         hub: delivering.hub.clone(),
         key: delivering.key.clone(),

@@ -3,15 +3,17 @@
 use std::net::SocketAddr;
 
 use delivery::guard::Allow;
+use gateway::access_log::Form;
 use gateway::front::{self, Front};
 use listener::guard::{self, HostPattern};
 use storage::retention::Retention;
 
+use super::access_log::AccessLog;
 use super::descriptors::Descriptors;
 use super::reach::Reach;
 use super::serving::Asked;
 use super::{StartError, ledger, sockets};
-use crate::cli::{AllowArgs, AmbiguousPaths, Listen, NodeArgs};
+use crate::cli::{AccessLogFormat, AllowArgs, AmbiguousPaths, Listen, LogFormat, NodeArgs};
 
 /// Account and region.
 pub fn names(node: &NodeArgs) -> hub::Names {
@@ -70,6 +72,23 @@ pub fn asked(node: &NodeArgs) -> Asked {
         hosts: node.allow_host.iter().cloned().chain(machine).chain(hub_url).collect(),
         origins: node.allow_origin.clone(),
     }
+}
+
+/// Begins the access log that is wanted.
+///
+/// # Errors
+/// If its settings contradict each other, or its file cannot be opened.
+pub fn access_log(node: &NodeArgs) -> Result<Option<AccessLog>, StartError> {
+    let form = match node.access_log {
+        AccessLogFormat::Off if node.access_log_file.is_some() => return Err(StartError::AccessLogIsOff),
+        AccessLogFormat::Off => return Ok(None),
+        AccessLogFormat::Text if node.log_format == LogFormat::Json && node.access_log_file.is_none() => {
+            return Err(StartError::AccessLogIsText);
+        }
+        AccessLogFormat::Text => Form::Text,
+        AccessLogFormat::Json => Form::Json,
+    };
+    AccessLog::start(form, node.access_log_file.clone()).map(Some)
 }
 
 /// The number of cores of the data path.

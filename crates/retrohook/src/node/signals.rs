@@ -1,8 +1,8 @@
 //! What ends a node: signals, or the death of a part without which it is useless.
 //!
 //! SIGTERM, SIGINT and SIGQUIT drain; a second one of them ends the process at once. SIGHUP makes the node read its configuration files again;
-//! if it comes during the start, that happens after the start. SIGUSR1 and SIGUSR2 only write a log line, because by default each of them would
-//! kill the process. So does SIGXFSZ, which comes when a log file grows beyond its size limit.
+//! if it comes during the start, that happens after the start. SIGUSR1 has the access log's file opened anew; where there is none, it
+//! only writes a log line, as SIGUSR2 does, because by default each of them would kill the process. So does SIGXFSZ, which comes when a log file grows beyond its size limit.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use storage::vital::{Death, Deaths};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::access_log::AccessLog;
 use crate::{output, report};
 
 /// How long the last lines may take to be written when a second signal ends the process.
@@ -48,7 +49,7 @@ impl Signals {
 
     /// Waits for the first signal that drains, or for the death of a part. After that, such a signal ends the process at once, and nothing is
     /// reloaded.
-    pub fn wait(self, mut deaths: Deaths, reloads: Reloads) -> Ending {
+    pub fn wait(self, mut deaths: Deaths, reloads: Reloads, access_log: Option<&AccessLog>) -> Ending {
         let Some((runtime, mut signals)) = self.0 else {
             // The reporters of deaths hold the other end as long as they live.
             return deaths.blocking_recv().map_or(Ending::Asked, Ending::Died);
@@ -56,13 +57,13 @@ impl Signals {
         let ending = runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = signals.stop(Some(&reloads)) => Ending::Asked,
+                () = signals.stop(Some(&reloads), access_log) => Ending::Asked,
                 Some(death) = deaths.recv() => Ending::Died(death),
             }
         });
         // The runtime lives on for the second signal, in a thread that the process's end takes with it.
         let second = std::thread::Builder::new().name("signals".into()).spawn(move || {
-            runtime.block_on(signals.stop(None));
+            runtime.block_on(signals.stop(None, None));
             report::line("ended at once");
             output::flush(LAST_WORDS);
             end_now();
@@ -114,7 +115,7 @@ impl Listening {
     }
 
     /// Resolves at a signal that drains; notes the others, and reloads where that is still possible.
-    async fn stop(&mut self, reloads: Option<&Reloads>) {
+    async fn stop(&mut self, reloads: Option<&Reloads>, access_log: Option<&AccessLog>) {
         loop {
             tokio::select! {
                 biased;
@@ -126,7 +127,10 @@ impl Listening {
                     Some(Err(error)) => tracing::error!(%error, "SIGHUP: not reloaded"),
                     None => tracing::info!("SIGHUP: this process stops, and the configuration is not read anew"),
                 },
-                () = one(&mut self.user1) => tracing::info!("SIGUSR1: there are no log files to reopen"),
+                () = one(&mut self.user1) => match access_log.and_then(AccessLog::reopen) {
+                    Some(path) => tracing::info!(path = %path.display(), "SIGUSR1: the access log's file is opened anew"),
+                    None => tracing::info!("SIGUSR1: there are no log files to reopen"),
+                },
                 () = one(&mut self.user2) => tracing::info!("SIGUSR2: it has no meaning here"),
                 () = one(&mut self.file_size) => {
                     tracing::warn!("SIGXFSZ: a file has reached the size that this process may write (`ulimit -f`)");

@@ -1,5 +1,6 @@
 //! What the services behind the node do, and what the node does, is seen: in the log, in the metrics, in the answers of the admin port.
 
+mod access_log;
 mod errors;
 mod metrics;
 mod upstreams;
