@@ -70,6 +70,8 @@ pub struct Rule {
     pub idle_subscriptions: usize,
     /// Whether Kong's Admin API of 0.x is served.
     pub legacy_admin: bool,
+    /// Whether each request is written into the access log, as text, into a file.
+    pub access_log: bool,
     /// The other build instead of this one.
     pub other: bool,
 }
@@ -231,6 +233,10 @@ pub async fn start_retrohook(rule: &Rule, ground: &Ground<'_>, data: &Path) -> R
     words.extend(["proxy", "admin", "hub"].map(|listener| format!("--{listener}-listen=127.0.0.1:0")));
     let legacy = if rule.legacy_admin { "127.0.0.1:0" } else { "off" };
     words.push(format!("--legacy-admin-listen={legacy}"));
+    if rule.access_log {
+        let file = ground.folder.join("access.log");
+        words.extend(["--access-log=text".to_owned(), format!("--access-log-file={}", file.display())]);
+    }
     words.extend(["--allow-private-endpoints", "--min-free=0"].map(str::to_owned));
     let cores = match rule.unbound {
         true => Cores::All,

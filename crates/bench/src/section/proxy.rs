@@ -45,12 +45,13 @@ pub async fn measure(world: &World) -> Result<Findings, String> {
             "Retrohook, 10,000 routes",
             Kind::Retrohook(Rule { more_routes: 10_000, ..Rule::default() }),
         ),
+        candidate("Retrohook, access log", Kind::Retrohook(Rule { access_log: true, ..Rule::default() })),
     ];
     for candidate in &candidates {
         same_headers(world, candidate, &receiver).await?;
     }
     let costs = world.compare(&candidates, &receiver).await?;
-    let [nginx, ours, routes] = [0, 2, 3].map(|at: usize| middle(&costs[at], |cost| cost.process));
+    let [nginx, ours, routes, log] = [0, 2, 3, 4].map(|at: usize| middle(&costs[at], |cost| cost.process));
     let part = Part {
         title: "Plain proxying, GET".into(),
         table: table(&candidates, &costs, 0),
@@ -68,7 +69,8 @@ pub async fn measure(world: &World) -> Result<Findings, String> {
         measured: routes / ours,
         unit: "× the same with two",
     };
-    Ok(Findings { parts, targets: vec![proxy, routes] })
+    let log = Target { what: "access log".into(), limit: 1.5, measured: log - ours, unit: "µs a request" };
+    Ok(Findings { parts, targets: vec![proxy, routes, log] })
 }
 
 /// A POST that no rule matches.
