@@ -233,9 +233,9 @@ impl Node {
         let mut ledger = Ledger::open(settings::ledger(&node), clock.clone(), vitals.clone())?;
         let compiler = Compiler::new(&names, hubs.clone(), &ledger, clock.clone(), roots.clone());
         let (config, whole, other_ids) = declared(&files, given, &mut ledger, &compiler)?;
-        report::entry("data", &format!("{} ({})", node.data_dir.display(), ledger.history()?));
+        ledger.say(&node.data_dir)?;
         let reach = sockets.reach(node.hub_url.clone(), allow.clone());
-        warn(reach::warnings(&config, &reach));
+        warn(reach::warnings(&config, &reach).into_iter().chain(reach::closed_of_apis(whole.api(), &allow)));
         let calls = Calls { allow, names: resolver, roots, descriptors: &descriptors };
         let hub = settings::hub(names, &reach, &descriptors);
         let (delivering, declare) = Delivering::start(hub, whole.all(), &ledger, calls, clock.clone())?;

@@ -34,6 +34,10 @@ impl Worker {
 
     fn settle_report(&mut self, dispatch: &Dispatch, report: &AttemptReport) {
         self.shared.count_attempt(report);
+        tracing::debug!(
+            position = %dispatch.event.position, event = %dispatch.event.body.id, number = dispatch.number, status = report.status,
+            took = ?report.took, error = report.reason(), "an attempt has ended"
+        );
         self.note_last(Some(dispatch.event.position), dispatch.number, report);
         let next_at = match &report.verdict {
             Verdict::Delivered => {

@@ -1,5 +1,8 @@
 //! The store of a node: opening it, finishing what the last run began, and declaring what the configuration wants.
 
+mod left;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
@@ -18,6 +21,7 @@ use storage::writer;
 use storage::{Feed, Reader, Receipt, StoreError, Tx, Writer};
 
 use super::{StartError, changes};
+use crate::report;
 
 /// How many open intents one commit of the recovery turns into events.
 const RECOVER_AT_ONCE: usize = 512;
@@ -55,6 +59,8 @@ pub struct Config {
 /// What the last run left.
 #[derive(Clone, Copy)]
 struct Found {
+    /// Whether there was no store before.
+    new: bool,
     /// Whether it ended without an orderly stop.
     unclean: bool,
     /// How many of its open intents have become events.
@@ -73,6 +79,7 @@ impl Ledger {
     /// If it cannot be used; nothing in it was overwritten.
     pub fn open(config: Config, clock: Arc<dyn Clock>, vitals: Vitals) -> Result<Self, StartError> {
         let Config { store: options, retention } = config;
+        let new = !stores::sqlite::database(&options.dir).exists();
         let opened = stores::sqlite::open(options).map_err(|error| StartError::Store(error.into()))?;
         let feed = Feed::default();
         let config_of_writer = writer::Config {
@@ -89,7 +96,8 @@ impl Ledger {
         let ownerless = writer.stats().of_deleted_topics.load(Ordering::Relaxed) as usize;
         // Messages that the last start had not finished sending, and those for queues that are declared again now.
         let copied = copy_missed(&writer, COPY_AT_ONCE).map_err(store)?;
-        let found = Found { unclean: opened.unclean, recovered: recovered - ownerless, ownerless, copied };
+        let (unclean, recovered) = (opened.unclean, recovered - ownerless);
+        let found = Found { new, unclean, recovered, ownerless, copied };
         let entities = Entities::default();
         Ok(Self { writer, reader: opened.reader, feed, entities, retention, found, clock, thread })
     }
@@ -139,13 +147,23 @@ impl Ledger {
         control::rows::read(&rows).map_err(|error| StartError::Store(error.into()))
     }
 
-    /// What was found in the store, in one line.
+    /// Says where the data is, what was found there, and what is owed.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn history(&self) -> Result<String, StartError> {
+    pub fn say(&self, dir: &Path) -> Result<(), StartError> {
+        // Where the system does not tell the whole path, it is shown as it was given.
+        let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
+        report::entry("data", &format!("{} ({})", whole.display(), self.history()?));
+        Ok(())
+    }
+
+    fn history(&self) -> Result<String, StartError> {
         let head = self.reader.head().map_err(store)?;
-        let Found { unclean, recovered, ownerless, copied } = self.found;
+        let Found { new, unclean, recovered, ownerless, copied } = self.found;
+        if new {
+            return Ok("new".into());
+        }
         let mut history = format!("log at {head}");
         if unclean {
             history.push_str(", last run did not end in order");
@@ -160,6 +178,10 @@ impl Ledger {
         }
         if copied > 0 {
             history.push_str(&format!(", {copied} messages that queues had missed were sent"));
+        }
+        if let Some(owed) = left::owed(&*self.reader).map_err(store)? {
+            history.push_str("; ");
+            history.push_str(&owed);
         }
         Ok(history)
     }

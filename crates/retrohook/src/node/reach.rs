@@ -11,7 +11,7 @@ use std::sync::Arc;
 use config::Config;
 use delivery::Endpoint;
 use delivery::guard::{self, Allow};
-use entities::{Format, Protocol, Subscription};
+use entities::{Format, Protocol, Set, Subscription};
 use event::RemoteTopic;
 
 /// The address in messages, and whether anything listens there.
@@ -43,6 +43,15 @@ pub fn closed(config: &Config, allow: &Allow) -> Vec<String> {
         Some(format!("{place}: {}", why_closed(subscription, allow)?))
     };
     config.set.subscriptions.iter().filter_map(closed).collect()
+}
+
+/// The same for subscriptions that APIs made, which have no place in a file.
+pub fn closed_of_apis(api: &Set, allow: &Allow) -> Vec<String> {
+    let made = api.subscriptions.iter();
+    let closed = |one: &Arc<Subscription>| {
+        Some(format!("a subscription of `{}`, which an API made: {}", one.topic, why_closed(one, allow)?))
+    };
+    made.filter_map(closed).collect()
 }
 
 /// Why nothing is delivered to a subscription's endpoint with the options that there are, and what to do; `None` if they let it be called.

@@ -3,6 +3,7 @@
 mod access_log;
 mod errors;
 mod metrics;
+mod start;
 mod upstreams;
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
