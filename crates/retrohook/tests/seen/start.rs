@@ -47,7 +47,7 @@ fn a_start_warns_of_an_endpoint_of_an_api_that_the_options_leave_closed() {
         ("Protocol", "http"),
         ("Endpoint", "http://10.1.2.3:9100/made-by-an-api"),
     ];
-    let subscribed = aws::query(hub, "2010-03-31", "Subscribe", &parameters, &[]);
+    let subscribed = aws::query(hub, aws::SNS, "Subscribe", &parameters, &[]);
     assert_eq!(subscribed.expect("an answer").status, 200);
     scene.take_gateway().terminate();
     scene.setup.flags.retain(|flag| flag != "--allow-private-endpoints");
