@@ -245,7 +245,9 @@ fn make_version_3(dir: &Path) {
          ALTER TABLE messages DROP COLUMN stamp;
          ALTER TABLE messages DROP COLUMN given_up_by;
          ALTER TABLE messages DROP COLUMN given_up_after;
+         ALTER TABLE deliveries DROP COLUMN anew_after;
          ALTER TABLE deliveries DROP COLUMN died_at;
+         ALTER TABLE subscriptions DROP COLUMN disabled_because;
          DROP INDEX subscriptions_name;
          ALTER TABLE subscriptions DROP COLUMN name;
          ALTER TABLE subscriptions DROP COLUMN reconfirms;
