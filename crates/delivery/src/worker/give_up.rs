@@ -9,7 +9,6 @@ use event::Position;
 use storage::delivery::{Attempt, Delivery, DeliveryState};
 use storage::failpoint;
 
-use super::damage::row_at;
 use super::handle::RedeliverError;
 use super::under_way::Dispatch;
 use super::{Stop, Worker};
@@ -33,17 +32,12 @@ impl Worker {
             self.record_cut_off(&dispatch, took);
             (dispatch.to_row(self.id, DeliveryState::Behind), true)
         } else {
-            let id = self.id;
-            let row = self.read_around(move |reader, damage| row_at(reader, id, position, damage)).await?;
-            match row {
-                None => return Ok(Err(RedeliverError::NotWaiting)),
-                Some(Err(_)) => return Ok(Err(RedeliverError::Unreadable)),
-                Some(Ok(row)) => match row.state {
-                    DeliveryState::Dead { .. } => return Ok(Err(RedeliverError::Dead)),
-                    DeliveryState::Retry { .. } => (row, true),
-                    DeliveryState::Behind => (row, false),
-                },
-            }
+            let row = match self.waiting_row(position).await? {
+                Ok(row) => row,
+                Err(error) => return Ok(Err(error)),
+            };
+            let is_head = row.state != DeliveryState::Behind;
+            (row, is_head)
         };
         self.lay_to_rest(row, reason, is_head).await?;
         Ok(Ok(()))

@@ -14,21 +14,30 @@ impl Worker {
     pub(super) async fn retry(&mut self, position: Position) -> Result<Result<(), RedeliverError>, Stop> {
         // What was just settled must be in the store before it is asked.
         self.commit().await?;
-        let id = self.id;
-        let row = self.read_around(move |reader, damage| row_at(reader, id, position, damage)).await?;
-        match row {
-            None => return Ok(Err(RedeliverError::NotWaiting)),
-            Some(Err(_)) => return Ok(Err(RedeliverError::Unreadable)),
-            Some(Ok(row)) => match row.state {
-                DeliveryState::Dead { .. } => return Ok(Err(RedeliverError::Dead)),
-                DeliveryState::Behind if self.settings.order == Order::Fifo => {
-                    return Ok(Err(RedeliverError::Behind));
-                }
-                DeliveryState::Retry { .. } | DeliveryState::Behind => self.begin_anew(row),
-            },
+        match self.waiting_row(position).await? {
+            Err(error) => return Ok(Err(error)),
+            Ok(row) if row.state == DeliveryState::Behind && self.settings.order == Order::Fifo => {
+                return Ok(Err(RedeliverError::Behind));
+            }
+            Ok(row) => self.begin_anew(row),
         }
         self.commit().await?;
         Ok(Ok(()))
+    }
+
+    /// The row of a delivery that waits, for its next attempt or behind an earlier one of its key.
+    pub(super) async fn waiting_row(
+        &mut self,
+        position: Position,
+    ) -> Result<Result<Delivery, RedeliverError>, Stop> {
+        let id = self.id;
+        let row = self.read_around(move |reader, damage| row_at(reader, id, position, damage)).await?;
+        Ok(match row {
+            None => Err(RedeliverError::NotWaiting),
+            Some(Err(_)) => Err(RedeliverError::Unreadable),
+            Some(Ok(row)) if matches!(row.state, DeliveryState::Dead { .. }) => Err(RedeliverError::Dead),
+            Some(Ok(row)) => Ok(row),
+        })
     }
 
     /// A part may be more than there is room for: its deliveries are due, and follow one after the other.
