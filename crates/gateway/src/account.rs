@@ -6,7 +6,6 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -22,8 +21,7 @@ use crate::answer::Refusal;
 use crate::body::answer::ClientBody;
 use crate::headers;
 use crate::inbound::Connection;
-use crate::service::Service;
-use crate::snapshot::Place;
+use crate::snapshot::{Place, ServiceRef};
 use crate::stats::RouteNumber;
 
 mod log;
@@ -151,7 +149,7 @@ impl Account {
     }
 
     /// Notes that the upstream is asked now, at this service.
-    pub fn asks(&mut self, now: Instant, service: &Arc<Service>) {
+    pub fn asks(&mut self, now: Instant, service: &ServiceRef) {
         if let Some(log) = &mut self.log {
             log.asked = Some(now);
             log.service = Some(service.clone());

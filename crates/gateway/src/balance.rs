@@ -24,6 +24,14 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// The service at this one of its targets: the only one, or the one at this index.
+    pub(crate) fn at(&self, target: usize) -> Option<&Service> {
+        match self {
+            Self::One(service) => Some(service),
+            Self::Turns(turns) => turns.targets.get(target).map(|service| &**service),
+        }
+    }
+
     /// The upstream whose targets take turns, if they do.
     pub(crate) fn upstream(&self) -> Option<Uuid> {
         match self {
@@ -62,10 +70,10 @@ impl Turns {
 pub struct Counts(RefCell<HashMap<Uuid, usize>>);
 
 impl Counts {
-    /// The service for the next request; `None` if there is no target.
-    pub fn choose<'b>(&self, backend: &'b Backend) -> Option<&'b Arc<Service>> {
+    /// The index of the target for the next request; `None` if there is no target.
+    pub fn choose(&self, backend: &Backend) -> Option<usize> {
         let turns = match backend {
-            Backend::One(service) => return Some(service),
+            Backend::One(_) => return Some(0),
             Backend::Turns(turns) => &**turns,
         };
         let mut counts = self.0.borrow_mut();
@@ -73,7 +81,7 @@ impl Counts {
         // The count goes on from one generation to the next, and their orders may differ in length.
         let turn = turns.order.get(*count % turns.order.len().max(1))?;
         *count = count.wrapping_add(1);
-        turns.targets.get(usize::from(*turn))
+        Some(usize::from(*turn))
     }
 
     /// Forgets the upstreams that have ended. A request of an older generation may bring one back; then the next generation drops it.
@@ -153,11 +161,11 @@ mod tests {
             |id| Backend::Turns(Arc::new(Turns::new(Uuid::from_u128(id), vec![target(1), target(2)])));
         let (one, other) = (backend(1), backend(2));
         let counts = Counts::default();
-        let first = counts.choose(&one).unwrap().clone();
+        let first = counts.choose(&one).unwrap();
         counts.choose(&other).unwrap();
         counts.keep(|upstream| Some(*upstream) == one.upstream());
         assert_eq!(counts.0.borrow().len(), 1);
-        assert!(!Arc::ptr_eq(counts.choose(&one).unwrap(), &first), "it was the other one's turn");
+        assert_ne!(counts.choose(&one).unwrap(), first, "it was the other one's turn");
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -27,7 +26,7 @@ use crate::body::request::Follow;
 use crate::core::Core;
 use crate::hold::{Held, Unkept};
 use crate::permit::ExchangePermit;
-use crate::service::Service;
+use crate::snapshot::ServiceRef;
 use crate::upstream::progress::Progress;
 
 pub(crate) mod body;
@@ -154,7 +153,7 @@ impl Exchange {
     }
 
     /// The upstream is asked now.
-    fn asks(&self, now: Instant, service: &Arc<Service>) {
+    fn asks(&self, now: Instant, service: &ServiceRef) {
         self.seen.borrow_mut().asked = now;
         self.account().asks(now, service);
     }

@@ -33,7 +33,7 @@ use crate::hops::{self, Looping};
 use crate::inbound::Connection;
 use crate::read_ahead::{Ahead, Sent};
 use crate::router::without_port;
-use crate::snapshot::{Place, Served};
+use crate::snapshot::{Place, Served, ServiceRef};
 use crate::table::{HttpsOnly, Route};
 
 mod plain;
@@ -173,7 +173,9 @@ async fn find(
     access(core, account, route, head, sent).await?;
     // Only checked here, because a plug-in may have answered instead of a service.
     let backend = route.service.as_ref().ok_or(Early::Refused(Refusal::NoService))?;
-    let service = core.turns.choose(backend).ok_or(Early::Refused(Refusal::NoTarget))?;
+    let target = core.turns.choose(backend);
+    let service = target.and_then(|target| ServiceRef::new(snapshot.clone(), found.index, target));
+    let service = service.ok_or(Early::Refused(Refusal::NoTarget))?;
     if let RequestBody::Whole(body) = std::mem::replace(&mut head.body, RequestBody::Unread) {
         forward_body(head, sent, body);
     }

@@ -268,4 +268,4 @@ fn rank(route: &Route, index: usize, path: Option<&PathPattern>) -> Rank {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::router::Router;
+use crate::service::Service;
 use crate::stats::RouteNumber;
 
 /// One generation of what the gateway serves: the routes with their services and plug-ins.
@@ -51,6 +52,13 @@ impl Snapshot {
 
 /// A generation as one core holds it. Requests share the core's own `Rc` of it, so that counting them touches no memory of another core.
 pub(crate) struct Served(Arc<Snapshot>);
+
+impl Served {
+    /// As a core holds it.
+    pub fn of(snapshot: impl Into<Arc<Snapshot>>) -> Rc<Self> {
+        Rc::new(Self(snapshot.into()))
+    }
+}
 
 impl Deref for Served {
     type Target = Snapshot;
@@ -97,6 +105,35 @@ impl Place {
     /// The route as plug-ins see it.
     pub fn route(&self) -> Option<RouteRef> {
         self.route.map(|index| RouteRef::new(self.served.clone(), index))
+    }
+}
+
+/// The service that a request goes to, together with the generation with which it began. Clones touch no memory of another core.
+#[derive(Clone)]
+pub(crate) struct ServiceRef {
+    served: Rc<Served>,
+    route: usize,
+    target: usize,
+}
+
+impl ServiceRef {
+    /// The service of the route at this index, at this one of its targets; `None` if the route has none there.
+    pub fn new(served: Rc<Served>, route: usize, target: usize) -> Option<Self> {
+        served.router().route(route).service.as_ref()?.at(target)?;
+        Some(Self { served, route, target })
+    }
+}
+
+impl Deref for ServiceRef {
+    type Target = Service;
+
+    #[expect(
+        clippy::expect_used,
+        reason = "it is made only where there is one, and a generation never changes"
+    )]
+    fn deref(&self) -> &Service {
+        let backend = self.served.router().route(self.route).service.as_ref();
+        backend.and_then(|backend| backend.at(self.target)).expect("a service that was there")
     }
 }
 
@@ -220,7 +257,7 @@ pub(crate) struct Follower {
 impl Follower {
     /// The current generation, for a core that starts.
     pub fn begin(&mut self) -> Rc<Served> {
-        let snapshot = Rc::new(Served(self.published.borrow_and_update().clone()));
+        let snapshot = Served::of(self.published.borrow_and_update().clone());
         self.holds(snapshot.generation);
         snapshot
     }
@@ -231,7 +268,7 @@ impl Follower {
             // Nobody is left to publish another one.
             std::future::pending::<()>().await;
         }
-        Rc::new(Served(self.published.borrow_and_update().clone()))
+        Served::of(self.published.borrow_and_update().clone())
     }
 
     /// Reports that the core begins every request with this generation from now on.

@@ -8,7 +8,6 @@
 //! no byte of an answer came on a connection that had been used before; and then on a new connection.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::CONNECTION;
@@ -19,6 +18,7 @@ use storage::{describe, failpoint};
 use crate::body::request::UpstreamBody;
 use crate::condition::Reason;
 use crate::service::Service;
+use crate::snapshot::ServiceRef;
 
 mod again;
 pub(crate) mod failure;
@@ -48,7 +48,7 @@ pub(crate) enum Audience {
 /// called.
 pub(crate) async fn ask(
     pool: Rc<Pool>,
-    service: Arc<Service>,
+    service: ServiceRef,
     mut request: Request<UpstreamBody>,
     progress: Rc<Progress>,
     audience: Audience,

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use event::Outcome;
@@ -13,7 +12,7 @@ use pipeline::{Chain, Context, Observed, RequestHead, RouteFacts};
 
 use crate::access_log::line::Line;
 use crate::answer::head_size;
-use crate::service::Service;
+use crate::snapshot::ServiceRef;
 
 /// Its functions are not inlined: a request that nobody observes passes by all of them.
 pub(super) struct Log {
@@ -34,7 +33,7 @@ pub(super) struct Log {
     pub asked: Option<Instant>,
     upstream_answered: Option<Instant>,
     /// Where it was sent.
-    pub service: Option<Arc<Service>>,
+    pub service: Option<ServiceRef>,
     /// Of its first event.
     pub outcome: Option<Outcome>,
 }

@@ -1,7 +1,6 @@
 //! How a recorded exchange runs: its intents, the upstream, and the answer or the lack of one.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,7 @@ use crate::body::answer::{ClientBody, PlainBody};
 use crate::body::request::UpstreamBody;
 use crate::core::Core;
 use crate::service::Service;
+use crate::snapshot::ServiceRef;
 use crate::upstream;
 use crate::upstream::failure::Failure;
 use crate::upstream::pool::Lease;
@@ -31,7 +31,7 @@ use crate::upstream::pool::Lease;
 pub(crate) async fn run(
     core: Rc<Core>,
     exchange: Rc<Exchange>,
-    service: Arc<Service>,
+    service: ServiceRef,
     request: Request<UpstreamBody>,
 ) -> Result<Response<ClientBody>, BodyError> {
     if let Err(error) = exchange.intend().await {

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::Exchange;
-use crate::service::Service;
+use crate::snapshot::ServiceRef;
 use crate::upstream::failure::Failure;
 use crate::upstream::pool::Lease;
 
@@ -37,7 +36,7 @@ pub(crate) enum Waited {
 
 /// The timers of the two limits.
 pub(crate) struct Patience {
-    service: Arc<Service>,
+    service: ServiceRef,
     exchange: Rc<Exchange>,
     timeout: Pin<Box<Sleep>>,
     bound_at: Instant,
@@ -46,7 +45,7 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// From `now` on.
-    pub fn new(exchange: &Rc<Exchange>, service: &Arc<Service>, now: std::time::Instant) -> Self {
+    pub fn new(exchange: &Rc<Exchange>, service: &ServiceRef, now: std::time::Instant) -> Self {
         let due = Instant::from_std(now) + service.read_timeout.min(service.write_timeout);
         let started = Instant::from_std(exchange.account().context.started);
         let bound_at = started + exchange.watches.borrow().bound();

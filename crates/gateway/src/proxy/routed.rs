@@ -1,7 +1,6 @@
 //! A request that has its route and has passed the plug-ins: the request to the upstream, and the recorders that are asked before it.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{HOST, TRANSFER_ENCODING};
@@ -19,7 +18,7 @@ use crate::front::{Found, Reading};
 use crate::headers::{self, ForwardedBy, FromClient};
 use crate::path;
 use crate::router::without_port;
-use crate::service::Service;
+use crate::snapshot::ServiceRef;
 
 pub(super) struct Routed {
     pub client: FromClient,
@@ -29,7 +28,7 @@ pub(super) struct Routed {
 
 /// The request to the upstream, before its headers are made.
 pub(super) struct Target {
-    pub service: Arc<Service>,
+    pub service: ServiceRef,
     path_and_query: PathAndQuery,
     /// The host that the client asked for, without its port, for headers and events.
     host: String,
@@ -43,7 +42,7 @@ pub(super) struct Target {
 impl Target {
     /// `None` if the upstream's path would not be valid in a request. `local` is used if the request has no Host.
     pub fn new(
-        service: &Arc<Service>,
+        service: ServiceRef,
         found: &Found<'_, '_>,
         asked: &PathAndQuery,
         mut host: String,
@@ -61,7 +60,7 @@ impl Target {
         }
         host.truncate(without_port(&host).len());
         Some(Self {
-            service: service.clone(),
+            service,
             path_and_query,
             host,
             request_path: plain.path.clone().into_owned(),

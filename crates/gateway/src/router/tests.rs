@@ -4,6 +4,9 @@ use pipeline::{Chains, RouteFacts};
 use regex::Regex;
 
 use super::*;
+use crate::balance::Backend;
+use crate::service::Service;
+use crate::snapshot::{Served, ServiceRef, Snapshot};
 
 /// `name | hosts | paths | methods`, each list separated by blanks.
 fn route(line: &str) -> Route {
@@ -36,6 +39,13 @@ fn route(line: &str) -> Route {
         },
         number: Default::default(),
     }
+}
+
+/// A service that the only route of a generation leads to.
+pub(crate) fn serves(service: Service) -> ServiceRef {
+    let service = Some(Backend::from(Arc::new(service)));
+    let router = Router::new(vec![Route { service, ..route("only") }]).unwrap();
+    ServiceRef::new(Served::of(Snapshot::new(1, router)), 0, 0).unwrap()
 }
 
 fn router(lines: &[&str]) -> Router {

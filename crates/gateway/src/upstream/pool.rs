@@ -26,6 +26,7 @@ use crate::body::request::UpstreamBody;
 use crate::condition::Reason;
 use crate::destination::{Destination, DestinationId};
 use crate::service::Service;
+use crate::snapshot::ServiceRef;
 use crate::stats::CoreStats;
 
 /// An idle connection older than this is not used again: many servers close theirs after five seconds, and a request that is sent just then has
@@ -72,7 +73,7 @@ struct Idle {
 pub(crate) struct Lease {
     pub(super) sender: SendRequest<UpstreamBody>,
     pub(super) wire: Rc<Wire>,
-    pub(crate) service: Arc<Service>,
+    pub(crate) service: ServiceRef,
     pool: Rc<Pool>,
     /// When it was taken, or made.
     pub(super) since: Instant,
@@ -143,7 +144,7 @@ impl Pool {
     pub(super) async fn take(
         self: &Rc<Self>,
         mut now: Instant,
-        service: &Arc<Service>,
+        service: &ServiceRef,
         name: &Name,
     ) -> Option<Lease> {
         loop {
@@ -167,7 +168,7 @@ impl Pool {
     fn lease(
         self: &Rc<Self>,
         since: Instant,
-        service: &Arc<Service>,
+        service: &ServiceRef,
         sender: SendRequest<UpstreamBody>,
         wire: Rc<Wire>,
     ) -> Lease {
@@ -190,11 +191,7 @@ impl Pool {
         Some(idle.remove(at))
     }
 
-    pub(super) async fn connect(
-        self: &Rc<Self>,
-        service: &Arc<Service>,
-        name: Name,
-    ) -> Result<Lease, Unsent> {
+    pub(super) async fn connect(self: &Rc<Self>, service: &ServiceRef, name: Name) -> Result<Lease, Unsent> {
         let (stream, left) = self.dial(service).await?;
         let stream = self.secured(service, &name, stream, left).await?;
         self.stats.upstream_connections.fetch_add(1, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener as StdListener, TcpStream as StdStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,8 @@ use http_body_util::BodyExt;
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::*;
-use crate::destination::Destinations;
+use crate::destination::{Destination, Destinations};
+use crate::router::tests::serves;
 use crate::stats::CoreStats;
 
 mod tls;
@@ -19,27 +21,31 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 struct Scene {
     listener: StdListener,
-    service: Arc<Service>,
+    service: ServiceRef,
     pool: Rc<Pool>,
+}
+
+fn service_at(destination: Arc<Destination>) -> ServiceRef {
+    let patience = Duration::from_secs(20);
+    serves(Service {
+        name: "service".into(),
+        destination,
+        host_header: HeaderValue::from_static("service.test"),
+        path: "/".into(),
+        connect_timeout: patience,
+        write_timeout: patience,
+        read_timeout: patience,
+        condition: Box::default(),
+    })
 }
 
 impl Scene {
     fn new() -> Self {
         let listener = StdListener::bind("127.0.0.1:0").unwrap();
-        let patience = Duration::from_secs(20);
-        let service = Service {
-            name: "service".into(),
-            destination: Destinations::default().get("127.0.0.1", listener.local_addr().unwrap().port()),
-            host_header: HeaderValue::from_static("service.test"),
-            path: "/".into(),
-            connect_timeout: patience,
-            write_timeout: patience,
-            read_timeout: patience,
-            condition: Box::default(),
-        };
+        let port = listener.local_addr().unwrap().port();
         Self {
             listener,
-            service: Arc::new(service),
+            service: service_at(Destinations::default().get("127.0.0.1", port)),
             pool: Pool::new(Arc::new(CoreStats::default()), dialing::Names::system()),
         }
     }

@@ -13,21 +13,10 @@ fn scene() -> (Scene, Arc<ServerConfig>) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
     let mut scene = Scene::new();
-    let Service { name, host_header, path, connect_timeout, write_timeout, read_timeout, condition, .. } =
-        Arc::into_inner(scene.service).unwrap();
     let port = scene.listener.local_addr().unwrap().port();
     let trust = Trust::only([certificate.as_ref().into()], None);
     let destination = Destinations::default().get_over_tls("127.0.0.1", port, trust).unwrap();
-    scene.service = Arc::new(Service {
-        name,
-        destination,
-        host_header,
-        path,
-        connect_timeout,
-        write_timeout,
-        read_timeout,
-        condition,
-    });
+    scene.service = service_at(destination);
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
