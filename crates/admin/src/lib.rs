@@ -19,6 +19,7 @@ use delivery::Deliveries;
 use delivery::signing::KeyHolder;
 use delivery::worker::RedeliverError;
 use gateway::access_log::Lost;
+use gateway::conditions::Conditions;
 use gateway::stats::{CoreStats, Numbering};
 use hub::{Hub, HubError};
 use pipeline::PluginKind;
@@ -78,6 +79,8 @@ pub struct Node {
     /// The numbers by which these count routes.
     pub numbering: Numbering,
     /// What was lost of the access log, if there is one.
+    /// How services do, and how often they failed.
+    pub conditions: Conditions,
     pub lost_lines: Option<Lost>,
     /// The workers.
     pub deliveries: Arc<Deliveries>,

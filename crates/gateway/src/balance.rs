@@ -153,7 +153,7 @@ mod tests {
                 connect_timeout: patience,
                 write_timeout: patience,
                 read_timeout: patience,
-                condition: Box::default(),
+                condition: Arc::default(),
             };
             (Arc::new(service), 1)
         };

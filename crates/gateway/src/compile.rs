@@ -14,6 +14,7 @@ use serde_json::value;
 use uuid::Uuid;
 
 use crate::balance::{Backend, Turns};
+use crate::conditions::Conditions;
 use crate::destination::{Destinations, Trust};
 use crate::router::{Router, TooManyRegexes};
 use crate::service::Service;
@@ -108,6 +109,7 @@ pub struct Compiled {
     plugins: HashMap<Uuid, Made<Owned, Placed>>,
     routes: HashMap<Uuid, (ServedRoute, Arc<Route>)>,
     numbering: Numbering,
+    conditions: Conditions,
 }
 
 /// A plug-in that was made, with what it is for.
@@ -140,10 +142,21 @@ impl Compiled {
         }
         let (authorities, upstreams) = (served.authorities.clone(), served.upstreams.clone());
         let routes = HashMap::with_capacity_and_hasher(served.routes.len(), RandomState::default());
-        let numbering = self.numbering.clone();
-        let now = Self { authorities, upstreams, routes, numbering, ..Self::default() };
-        let making =
-            Making { authorities: Authorities::of(served), upstreams: upstreams_of(served), destinations };
+        let (numbering, conditions) = (self.numbering.clone(), self.conditions.clone());
+        let now = Self {
+            authorities,
+            upstreams,
+            routes,
+            numbering,
+            conditions: conditions.clone(),
+            ..Self::default()
+        };
+        let making = Making {
+            authorities: Authorities::of(served),
+            upstreams: upstreams_of(served),
+            destinations,
+            conditions,
+        };
         let mut next = Next { before: self, now, making, build };
         // Of two equal routes, Kong prefers the older one. Routes of one age, and those without a time of their own (which have that of the
         // load), keep the order of the file.
@@ -153,12 +166,18 @@ impl Compiled {
         let unrouted = Chains::choose(&next.plugins(&served.global)?.0);
         let router = Router::new(routes)?.with_unrouted(unrouted);
         *self = next.now;
+        self.conditions.forget_gone();
         Ok(router)
     }
 
     /// The numbers of all routes so far.
     pub fn numbering(&self) -> &Numbering {
         &self.numbering
+    }
+
+    /// How all services do that have been served so far.
+    pub fn conditions(&self) -> &Conditions {
+        &self.conditions
     }
 
     /// Makes the next generation build all plug-ins again, because something that they were built with has changed.
@@ -293,6 +312,7 @@ struct Making<'a> {
     authorities: Authorities,
     upstreams: HashMap<String, &'a ServedUpstream>,
     destinations: &'a Destinations,
+    conditions: Conditions,
 }
 
 impl Making<'_> {
@@ -329,8 +349,10 @@ impl Making<'_> {
                 .get_over_tls(host, port, self.authorities.trust(service)?)
                 .map_err(|source| CompileError::Tls { service: service.label(), source })?,
         };
+        let label = service.label();
         Ok(Service {
-            name: service.label(),
+            condition: self.conditions.of(&label, &destination.to_string()),
+            name: label,
             destination,
             host_header: HeaderValue::from_str(&authority)
                 .map_err(|_| CompileError::Host(service.label()))?,
@@ -338,7 +360,6 @@ impl Making<'_> {
             connect_timeout: service.connect_timeout,
             write_timeout: service.write_timeout,
             read_timeout: service.read_timeout,
-            condition: Box::default(),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! All cores share a service's condition. A request to a service that is well reads one flag, which nobody writes as long as nothing fails. There is
 //! no lock: everything else is counted by failures alone.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,21 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    /// The word in log lines.
+    /// All of them, in the order of their counts.
+    const ALL: [Self; 10] = [
+        Self::NameResolution,
+        Self::Connect,
+        Self::ConnectTimeout,
+        Self::Tls,
+        Self::Closed,
+        Self::Reset,
+        Self::Invalid,
+        Self::Timeout,
+        Self::AnswerReset,
+        Self::AnswerTimeout,
+    ];
+
+    /// The word in log lines and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NameResolution => "name_resolution",
@@ -69,7 +84,23 @@ impl Reason {
     }
 }
 
-/// How a service does.
+/// How often a service has failed since the process began, by reason. It never falls, whatever is reloaded.
+#[derive(Debug, Default)]
+pub struct Failures([AtomicU64; Reason::ALL.len()]);
+
+impl Failures {
+    fn count(&self, reason: Reason) {
+        self.0[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The reasons that happened, each with its word and its count.
+    pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        Reason::ALL.iter().map(|reason| reason.as_str()).zip(counts).filter(|(_, count)| *count > 0)
+    }
+}
+
+/// How a service does at one address.
 #[derive(Debug)]
 pub struct Condition {
     /// Read by every request, and written when a failure begins or ends.
@@ -82,10 +113,19 @@ pub struct Condition {
     failed_at: AtomicU64,
     /// Requests that failed since it began to fail.
     failures: AtomicU64,
+    /// All failures of the service, at every address.
+    counts: Arc<Failures>,
 }
 
 impl Default for Condition {
     fn default() -> Self {
+        Self::new(Arc::default())
+    }
+}
+
+impl Condition {
+    /// Of a service that is well, with the place where its failures are counted.
+    pub(crate) fn new(counts: Arc<Failures>) -> Self {
         Self {
             is_failing: AtomicBool::new(false),
             lines: Throttle::new(),
@@ -93,6 +133,7 @@ impl Default for Condition {
             failing_since: AtomicU64::new(0),
             failed_at: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            counts,
         }
     }
 }
@@ -113,7 +154,8 @@ impl Condition {
     }
 
     /// Counts a failure. If a line is due now, returns how often it has failed since the last line.
-    pub(crate) fn failed(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn failed(&self, reason: Reason, now: Instant) -> Option<u64> {
+        self.counts.count(reason);
         let now = self.micros(now);
         self.failed_at.fetch_max(now, Ordering::Relaxed);
         self.failures.fetch_add(1, Ordering::Relaxed);
@@ -149,14 +191,31 @@ mod tests {
         let condition = Condition::default();
         let at = |millis| condition.began + Duration::from_millis(millis);
         assert_eq!(condition.recovered(at(5_000)), None, "it never failed");
-        assert_eq!(condition.failed(at(5_000)), Some(1), "the first is said at once");
-        assert_eq!(condition.failed(at(7_500)), None, "the rest is counted");
+        assert_eq!(condition.failed(Reason::Connect, at(5_000)), Some(1), "the first is said at once");
+        assert_eq!(condition.failed(Reason::Connect, at(7_500)), None, "the rest is counted");
         assert_eq!(condition.recovered(at(8_400)), None, "it failed a moment ago");
         let spell = Spell { lasted: Duration::from_millis(2_500), failures: 2 };
         assert_eq!(condition.recovered(at(8_500)), Some(spell));
         assert_eq!(condition.recovered(at(9_000)), None, "that is said once");
-        condition.failed(at(9_000));
+        condition.failed(Reason::Connect, at(9_000));
         let spell = Spell { lasted: Duration::ZERO, failures: 1 };
         assert_eq!(condition.recovered(at(10_000)), Some(spell));
+    }
+
+    #[test]
+    fn each_reason_has_a_word_and_a_count_of_its_own() {
+        let condition = Condition::default();
+        let now = Instant::now();
+        assert_eq!(condition.counts.by_reason().count(), 0, "what never happened is not there");
+        for (times, reason) in Reason::ALL.into_iter().enumerate() {
+            for _ in 0..=times {
+                condition.failed(reason, now);
+            }
+        }
+        let counted: Vec<_> = condition.counts.by_reason().collect();
+        assert_eq!(counted.iter().map(|(_, count)| *count).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+        assert_eq!(counted[1], ("connect", 2));
+        let words: std::collections::BTreeSet<_> = counted.iter().map(|(word, _)| word).collect();
+        assert_eq!(words.len(), Reason::ALL.len());
     }
 }

@@ -18,6 +18,7 @@ mod body;
 mod budget;
 pub mod compile;
 pub mod condition;
+pub mod conditions;
 mod connection;
 mod core;
 pub mod destination;

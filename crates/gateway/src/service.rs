@@ -27,8 +27,8 @@ pub struct Service {
     pub write_timeout: Duration,
     /// The longest time between the request's last byte and the answer's head, and between two pieces of the answer.
     pub read_timeout: Duration,
-    /// How it does. Apart from the rest, which requests only read.
-    pub condition: Box<Condition>,
+    /// How it does at this address, over all generations. Apart from the rest, which requests only read.
+    pub condition: Arc<Condition>,
 }
 
 impl Service {
@@ -53,7 +53,7 @@ impl Service {
     #[cold]
     #[inline(never)]
     pub(crate) fn failed(&self, reason: Reason, cause: &dyn Display) {
-        if let Some(times) = self.condition.failed(Instant::now()) {
+        if let Some(times) = self.condition.failed(reason, Instant::now()) {
             let (sentence, reason) = (reason.sentence(), reason.as_str());
             tracing::warn!(service = %self.name, address = %self.destination, reason, %cause, times, "{sentence}");
         }
@@ -70,7 +70,7 @@ impl Service {
     #[cold]
     #[inline(never)]
     pub(crate) fn is_not_trusted(&self, trouble: &Trouble) {
-        if let Some(times) = self.condition.failed(Instant::now()) {
+        if let Some(times) = self.condition.failed(Reason::Tls, Instant::now()) {
             let Trouble { cause, remedy } = trouble;
             let (sentence, reason) = (Reason::Tls.sentence(), Reason::Tls.as_str());
             tracing::warn!(

@@ -378,6 +378,7 @@ fn counts(gateway: Option<&gateway::Running>, compiler: &Compiler, access_log: O
     Counts {
         cores: gateway.map(|running| running.stats().to_vec()).unwrap_or_default(),
         numbering: compiler.numbering(),
+        conditions: compiler.conditions(),
         lost_lines: access_log.map(|access_log| access_log.log().lost().clone()),
     }
 }

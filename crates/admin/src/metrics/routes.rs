@@ -1,4 +1,4 @@
-//! The series of single routes, and of the answers that the gateway gave itself.
+//! The series of single routes and services, and of the answers that the gateway gave itself.
 
 use gateway::stats::{self, Counted, Names};
 use prometheus_client::encoding::DescriptorEncoder;
@@ -28,6 +28,12 @@ impl Scrape {
         let mut family = Family::counters(encoder, name, help)?;
         for (cause, count) in stats::own_answers(&self.node.cores) {
             family.counter(&[("cause", cause)], count)?;
+        }
+        let name = "retrohook_service_failures";
+        let help = "Requests that a service failed, by service and reason, as the log has them";
+        let mut family = Family::counters(encoder, name, help)?;
+        for (service, reason, count) in self.node.conditions.failures() {
+            family.counter(&[("service", service.as_str()), ("reason", reason)], count)?;
         }
         if let Some(lost) = &self.node.lost_lines {
             let name = "retrohook_access_log_lost_lines";

@@ -35,7 +35,7 @@ fn service_at(destination: Arc<Destination>) -> ServiceRef {
         connect_timeout: patience,
         write_timeout: patience,
         read_timeout: patience,
-        condition: Box::default(),
+        condition: Arc::default(),
     })
 }
 

@@ -11,6 +11,7 @@ use event::TopicId;
 use event::timestamp::Clock;
 use gateway::Snapshot;
 use gateway::compile::{CompileError, Compiled};
+use gateway::conditions::Conditions;
 use gateway::destination::Destinations;
 use gateway::stats::Numbering;
 use hub::Names;
@@ -85,6 +86,11 @@ impl Compiler {
     /// The numbers by which routes are counted.
     pub fn numbering(&self) -> Numbering {
         self.last.borrow().compiled.numbering().clone()
+    }
+
+    /// How all services do that have been served.
+    pub fn conditions(&self) -> Conditions {
+        self.last.borrow().compiled.conditions().clone()
     }
 
     /// Compiles the routes and makes their plug-ins, with the topics that they may name. Parts that have not changed are shared with the

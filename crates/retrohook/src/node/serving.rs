@@ -11,6 +11,7 @@ use admin::reload::Reloads;
 use admin::{Configuration, ListenerHealth, Node};
 use control::Control;
 use gateway::access_log::Lost;
+use gateway::conditions::Conditions;
 use gateway::stats::{CoreStats, Numbering};
 use listener::connection::Limits;
 use listener::guard::{Guard, HostPattern, Origin};
@@ -79,6 +80,8 @@ pub struct Counts {
     pub cores: Vec<Arc<CoreStats>>,
     /// The numbers by which these count routes.
     pub numbering: Numbering,
+    /// How services do, and how often they failed.
+    pub conditions: Conditions,
     /// What was lost of the access log, if there is one.
     pub lost_lines: Option<Lost>,
 }
@@ -246,6 +249,7 @@ fn admin_node(
         writer: ledger.writer.clone(),
         cores: Arc::new(counts.cores),
         numbering: counts.numbering,
+        conditions: counts.conditions,
         lost_lines: counts.lost_lines,
         deliveries: delivering.deliveries.clone(),
         hub: delivering.hub.clone(),

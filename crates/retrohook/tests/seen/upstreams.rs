@@ -51,6 +51,7 @@ fn each_way_to_fail_has_a_line_with_its_reason() {
             assert_eq!((&line["service"], &line["reason"]), (&"mockbin".into(), &reason.into()), "{line}");
             assert_eq!(line["address"], scene.upstream.address().to_string());
             assert_eq!(line["times"], 1);
+            assert_eq!(failures(&scene, "mockbin"), [(reason.to_owned(), 1.0)]);
             assert!(line["cause"].as_str().is_some_and(|text| text.contains(cause)), "{line}");
             scene.upstream.release();
         }
@@ -105,6 +106,62 @@ fn an_outage_is_one_line_at_most_a_second_and_its_end_another() {
         assert_eq!(scene.send("GET", "/mockbin/x").expect("an answer").status, 200);
     }
     assert_eq!(lines(&scene, "a service answers again").len(), 1, "it is said once");
+}
+
+/// The counts of failures that the metrics have, as `reason` and value.
+fn failures(scene: &Scene, service: &str) -> Vec<(String, f64)> {
+    let text = scene.admin().get("/metrics").text();
+    let start = format!("retrohook_service_failures_total{{service=\"{service}\",reason=\"");
+    let of_service = text.lines().filter_map(|line| line.strip_prefix(&start)?.split_once("\"} "));
+    of_service.map(|(reason, value)| (reason.to_owned(), value.parse().expect("a number"))).collect()
+}
+
+/// Has the configuration served, as the log of JSON does not say it in words that [`Scene::reload`] knows.
+#[track_caller]
+fn reload(scene: &Scene, config: &str) {
+    std::fs::write(scene.setup.config_file(), config).expect("the file can be written");
+    let answer = scene.admin().post("/retrohook/reload");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// A reload that leaves the service as it is, one that changes another service, and one that changes all that a service is compiled with.
+#[test]
+fn a_service_that_failed_before_a_reload_is_said_to_answer_again_after_it() {
+    let gone = Upstream::start().address();
+    let config = Profiles::default().yaml().replace("{upstream}", &gone.to_string());
+    let scene = scene(&config);
+    for _ in 0..3 {
+        assert_eq!(scene.send("GET", "/mockbin/x").expect("an answer").status, 502);
+    }
+    line(&scene, "a service accepts no connection");
+    assert_eq!(failures(&scene, "mockbin"), [("connect".to_owned(), 3.0)]);
+    let mut config = scene.setup.config.clone();
+    for (from, to) in [
+        (
+            "services:\n",
+            "services:\n- { name: other, url: \"http://127.0.0.1:9\", routes: [{ paths: [/other] }] }\n",
+        ),
+        (
+            "topics:\n",
+            "upstreams:\n- { name: some.where, targets: [{ target: \"127.0.0.1:9\" }] }\ntopics:\n",
+        ),
+        ("name: mockbin,\n", "name: mockbin, read_timeout: 59000,\n"),
+    ] {
+        config = config.replacen(from, to, 1);
+        reload(&scene, &config);
+        assert_eq!(scene.send("GET", "/mockbin/x").expect("an answer").status, 502);
+    }
+    assert_eq!(failures(&scene, "mockbin"), [("connect".to_owned(), 6.0)]);
+    assert!(failures(&scene, "other").is_empty(), "it was asked nothing");
+
+    let _back = Upstream::start_on(gone);
+    reload(&scene, &config.replacen("read_timeout: 59000", "read_timeout: 58000", 1));
+    let again = wait::within(Duration::from_secs(20), "the end to be said", || {
+        assert_eq!(scene.send("GET", "/mockbin/x").expect("an answer").status, 200);
+        lines(&scene, "a service answers again").into_iter().next()
+    });
+    assert_eq!((&again["service"], &again["failures"]), (&"mockbin".into(), &6.into()), "{again}");
+    assert_eq!(failures(&scene, "mockbin"), [("connect".to_owned(), 6.0)], "a count never falls");
 }
 
 #[test]
