@@ -17,6 +17,7 @@ use storage::delivery::{Death, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Subscription, SubscriptionId};
 use storage::{Reader, StoreError};
 
+use crate::acts::{self, Act, Many};
 use crate::page::MAX_TIME;
 use crate::{Error, MAX_COUNTED, Node, known, page, read};
 
@@ -171,6 +172,12 @@ pub(crate) async fn redrive_one(
     }
     let redelivered = known::worker(&node, &known)?.redeliver(id.position).await;
     redelivered.map_err(|error| known::refused(&node, &known, error))?;
+    acts::say(
+        &node,
+        &known,
+        "had a dead letter sent again",
+        Act { sequence: Some(sequence), ..Act::default() },
+    );
     Ok(Json(Answer {
         subscription: SubscriptionId(subscription),
         redriven: 1,
@@ -220,17 +227,19 @@ pub(crate) async fn redrive_all(
         let (redriven, at_least) = read(&node, move |reader| count(reader, id, until, reason)).await?;
         return Ok(Json(Answer { subscription: id, redriven, at_least, dry_run: true }));
     }
-    let (mut redriven, mut after) = (0, None);
+    let act = Act { reason: reason.as_deref().map(str::to_owned), ..Act::default() };
+    let mut many = Many::new(&node, &known, "had dead letters sent again", act);
+    let mut after = None;
     loop {
         let part = worker.redrive(Redrive { after, until, reason: reason.clone() }).await;
         let part = part.map_err(|error| known::refused(&node, &known, error))?;
-        redriven += part.count;
+        many.reached(part.count);
         if part.next.is_none() {
             break;
         }
         after = part.next;
     }
-    Ok(Json(Answer { subscription: id, redriven, at_least: false, dry_run: false }))
+    Ok(Json(Answer { subscription: id, redriven: many.count(), at_least: false, dry_run: false }))
 }
 
 /// How many dead letters a redrive would send again, and whether there may be more.

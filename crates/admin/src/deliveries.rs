@@ -17,6 +17,7 @@ use storage::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
 use storage::entities::{Subscription, SubscriptionId};
 use storage::ports::{Rows, Waiting};
 
+use crate::acts::{self, Act, Many};
 use crate::page::{self, FromText, MAX_TIME};
 use crate::paths::{Done, Undo};
 use crate::{Error, MAX_COUNTED, Node, known, read};
@@ -326,14 +327,15 @@ pub(crate) async fn retry_all(
         let retried = waiting.len() as u64;
         return Ok(Json(Answer { retried, at_least: retried == MAX_COUNTED, ..nothing }));
     }
-    let mut retried = 0;
+    let act = Act { since: which.since.map(|since| since.0.to_string()), ..Act::default() };
+    let mut many = Many::new(&node, &known, "had waiting deliveries tried again at once", act);
     loop {
         let done = worker.retry_all(part).await.map_err(|error| known::refused(&node, &known, error))?;
-        retried += done.count;
+        many.reached(done.count);
         let Some(next) = done.next else { break };
         part.after = next;
     }
-    Ok(Json(Answer { retried, ..nothing }))
+    Ok(Json(Answer { retried: many.count(), ..nothing }))
 }
 
 /// `POST /retrohook/deliveries/{subscription}/{sequence}/retry`: one that waits is due now, and its waits begin anew.
@@ -347,6 +349,8 @@ pub(crate) async fn retry_one(
     if let Err(error) = known::worker(&node, &known)?.retry(id.position).await {
         return Err(why_not(&node, &known, id, error).await);
     }
+    let act = Act { sequence: Some(sequence), ..Act::default() };
+    acts::say(&node, &known, "had a waiting delivery tried again at once", act);
     Ok(Json(Done { subscription, sequence: Some(sequence), state: "due", ..Done::default() }))
 }
 

@@ -15,6 +15,7 @@ use storage::delivery::{Attempt, Delivery, DeliveryState};
 use storage::entities::{Protocol, Subscription, SubscriptionId};
 use storage::queue::QueuedMessage;
 
+use crate::acts::{self, Act};
 use crate::page::{FromText, MAX_TIME};
 use crate::paths::Done;
 use crate::{Error, Node, known, page, read};
@@ -210,6 +211,8 @@ pub(crate) async fn redeliver(
     }
     let redelivered = known::worker(&node, &known)?.redeliver(event.position).await;
     redelivered.map_err(|error| known::refused(&node, &known, error))?;
+    let act = Act { sequence: Some(event.position.0), ..Act::default() };
+    acts::say(&node, &known, "had a delivery sent again", act);
     let event = Some(event.body.id.to_string());
     Ok(Json(Done { event, subscription: subscription.0, state: "due", ..Done::default() }))
 }

@@ -28,6 +28,7 @@ use serde::Serialize;
 use storage::throttle::Throttle;
 use storage::{Reader, StoreError, Writer};
 
+mod acts;
 mod blocked_keys;
 mod configuration;
 mod dead_letters;
@@ -78,9 +79,9 @@ pub struct Node {
     pub cores: Arc<Vec<Arc<CoreStats>>>,
     /// The numbers by which these count routes.
     pub numbering: Numbering,
-    /// What was lost of the access log, if there is one.
     /// How services do, and how often they failed.
     pub conditions: Conditions,
+    /// What was lost of the access log, if there is one.
     pub lost_lines: Option<Lost>,
     /// The workers.
     pub deliveries: Arc<Deliveries>,

@@ -13,6 +13,7 @@ use storage::entities::{Subscription, SubscriptionId, SubscriptionState};
 use storage::ports::Lag;
 use storage::queue::QueueDepth;
 
+use crate::acts::{self, Act};
 use crate::paths::Done;
 use crate::{Error, MAX_COUNTED, Node, known, page, read};
 
@@ -146,7 +147,10 @@ pub(crate) async fn confirm(
     match state_of(&node, id) {
         Some(SubscriptionState::Confirmed) => {}
         Some(SubscriptionState::Pending { token }) => match node.hub.confirm(&token).await? {
-            hub::subscription::Confirmation::Confirmed(_) => {}
+            hub::subscription::Confirmation::Confirmed(_) => {
+                let what = "confirmed a subscription in the place of its endpoint: deliveries begin";
+                acts::say(&node, &known, what, Act::default());
+            }
             _ => return Err(changed_meanwhile()),
         },
         Some(SubscriptionState::Disabled { .. }) => {
@@ -170,6 +174,8 @@ pub(crate) async fn resend_confirmation(
     let asked = known::worker(&node, &known)?.ask_to_confirm().await;
     match asked {
         Ok(()) => {
+            let what = "had the endpoint of a pending subscription asked once more to confirm";
+            acts::say(&node, &known, what, Act::default());
             let answer = format!(
                 "its endpoint is being asked: `last_attempt` of /retrohook/subscriptions/{} has what it answers",
                 id.0
@@ -238,8 +244,13 @@ pub(crate) async fn enable(
     number: Result<Path<i64>, PathRejection>,
 ) -> Result<Json<Done>, Error> {
     let id = SubscriptionId(page::numbers(number)?);
-    known::declared(&node, id).await?;
+    let known = known::declared(&node, id).await?;
+    let before = state_of(&node, id);
     let subscription = node.hub.enable(id).await?.ok_or_else(|| known::missing(id))?;
+    if before.is_some_and(|before| before != subscription.state) {
+        let what = "enabled a subscription: it gets what it is still owed";
+        acts::say(&node, &known, what, Act::default());
+    }
     Ok(Json(Done { subscription: id.0, state: subscription.state.as_str(), ..Done::default() }))
 }
 

@@ -236,6 +236,29 @@ fn the_full_check_finds_what_a_start_does_not_look_for() {
     unchanged(&dir, &before);
 }
 
+#[test]
+fn a_check_names_a_subscription_by_its_name_or_its_endpoint() {
+    let yaml = Profiles {
+        subscription: "raw_message_delivery: true, confirm: skip, name: expire",
+        ..Profiles::default()
+    };
+    let other = "  - { protocol: http, endpoint: \"http://127.0.0.1:9/other?key=hidden\" }\n";
+    let mut scene = Scene::start(RETROHOOK, &format!("{}{other}", yaml.yaml()));
+    assert!(scene.take_gateway().terminate().success());
+    let dir = scene.setup.data_dir();
+    let store = rusqlite::Connection::open(database(&dir)).expect("our database");
+    store
+        .execute_batch("UPDATE subscriptions SET done_to = 99, dispatched_to = 99")
+        .expect("it can be written");
+    drop(store);
+    let (well, output) = check(&dir);
+    let first =
+        format!("subscription 1 (`expire` of `profile-changes` to {}) has read", scene.receiver.url("/hook"));
+    let second = "subscription 2 (of `profile-changes` to http://127.0.0.1:9/other?...) has read";
+    assert!(!well && output.contains(&first) && output.contains(second), "{output}");
+    assert!(!output.contains("hidden"), "{output}");
+}
+
 /// Makes the store one of the version before the store's own clock.
 fn make_version_3(dir: &Path) {
     let old = rusqlite::Connection::open(database(dir)).expect("our database");

@@ -53,7 +53,7 @@ impl Worker {
         self.due.look_no_later_than(now);
         self.commit().await?;
         if count > 0 {
-            tracing::info!(count, "dead letters are sent again");
+            tracing::debug!(count, "dead letters are sent again, because an operator asked for it");
         }
         Ok(Ok(Redriven { count, next }))
     }

@@ -57,7 +57,7 @@ impl Worker {
         }
         self.commit().await?;
         if count > 0 {
-            tracing::info!(count, "waiting deliveries are tried again, because somebody asked for it");
+            tracing::debug!(count, "waiting deliveries are tried again, because an operator asked for it");
         }
         Ok(Ok(Retried { count, next }))
     }

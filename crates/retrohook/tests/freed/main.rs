@@ -1,6 +1,7 @@
 //! What is stuck can be freed by an operator, through the admin port: deliveries that wait, a poisonous event at the head of its key, a
 //! subscription that nobody confirmed; and what cannot be done gets a clear answer.
 
+mod acts;
 mod answers;
 mod bounded;
 mod deliveries;

@@ -138,7 +138,11 @@ fn a_sound_store_has_no_findings(store: &mut Store) {
     }
     let past_the_end = Cursor { dispatched_to: event::Position(99), done_to: event::Position(0) };
     store.write(|tx| tx.advance_cursor(entities.subscriptions[0].id, past_the_end));
-    assert_eq!(store.reader().check(true).unwrap().len(), 1, "a cursor past the log's end is a finding");
+    let found = format!(
+        "subscription {} (of `profile-changes` to http://localhost/a) has read past the log's end",
+        entities.subscriptions[0].id.0
+    );
+    assert_eq!(store.reader().check(true).unwrap(), [found], "it is named");
     let stats = store.reader().stats().unwrap();
     assert!(stats.bytes > 0);
 }

@@ -359,7 +359,10 @@ impl UpkeepReader for MemoryReader {
         let subscriptions = state.subscriptions.values().map(|subscriber| &subscriber.subscription);
         let ahead = subscriptions
             .filter(|known| known.cursor.dispatched_to.max(known.cursor.done_to) > head)
-            .map(|known| format!("subscription {} has read past the log's end", known.id.0));
+            .map(|known| {
+                let whose = known.whose(state.topics.get(&known.topic).map(String::as_str));
+                format!("subscription {} ({whose}) has read past the log's end", known.id.0)
+            });
         let missing = |position| !state.events.contains_key(position);
         let messages = state.messages.iter().filter(|(_, message)| missing(&message.position));
         let rows = state.deliveries.keys().filter(|row| missing(&row.position));

@@ -2,7 +2,9 @@
 
 use rusqlite::Connection;
 use storage::Result;
+use storage::entities::SubscriptionId;
 
+use super::entities;
 use super::statements::Statements;
 
 /// Findings of one kind that are listed.
@@ -17,19 +19,19 @@ struct Invariant {
     broken: &'static str,
 }
 
+/// Cheap, whatever the size. The number is a subscription's.
+const AHEAD: Invariant = Invariant {
+    sentence: "subscription {} has read past the log's end",
+    broken: "SELECT id FROM subscriptions WHERE max(dispatched_to, done_to) >
+             ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) LIMIT ?1",
+};
+
 /// Cheap, whatever the size.
-const BOUNDED: &[Invariant] = &[
-    Invariant {
-        sentence: "subscription {} has read past the log's end",
-        broken: "SELECT id FROM subscriptions WHERE max(dispatched_to, done_to) >
+const BOUNDED: &[Invariant] = &[Invariant {
+    sentence: "the log's head is behind its last position, {}",
+    broken: "SELECT last FROM (SELECT max(position) AS last FROM events) WHERE last >
                  ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) LIMIT ?1",
-    },
-    Invariant {
-        sentence: "the log's head is behind its last position, {}",
-        broken: "SELECT last FROM (SELECT max(position) AS last FROM events) WHERE last >
-                 ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) LIMIT ?1",
-    },
-];
+}];
 
 /// Each goes through a whole table.
 const WHOLE_TABLES: &[Invariant] = &[
@@ -80,13 +82,29 @@ pub(super) fn findings(database: &Connection, full: bool) -> Result<Vec<String>>
     } else if size(database)? < SMALL {
         findings.extend(told(database, "PRAGMA quick_check(1)")?);
     }
+    findings.extend(AHEAD.findings(database, |id| subscription(database, id))?);
     let whole_tables = if full { WHOLE_TABLES } else { &[] };
     for invariant in BOUNDED.iter().chain(whole_tables) {
-        let broken = database
-            .list("check the tables", invariant.broken, [MAX_FINDINGS], |row| row.get::<_, i64>(0))?;
-        findings.extend(broken.iter().map(|number| invariant.sentence.replace("{}", &number.to_string())));
+        findings.extend(invariant.findings(database, |number| number.to_string())?);
     }
     Ok(findings)
+}
+
+impl Invariant {
+    /// A sentence for each row of the query, with what its number stands for.
+    fn findings(&self, database: &Connection, named: impl Fn(i64) -> String) -> Result<Vec<String>> {
+        let broken =
+            database.list("check the tables", self.broken, [MAX_FINDINGS], |row| row.get::<_, i64>(0))?;
+        Ok(broken.into_iter().map(|number| self.sentence.replace("{}", &named(number))).collect())
+    }
+}
+
+/// A subscription's number, and how people know it unless its row cannot be read.
+fn subscription(database: &Connection, id: i64) -> String {
+    match entities::whose(database, SubscriptionId(id)) {
+        Ok(Some(whose)) => format!("{id} ({whose})"),
+        Ok(None) | Err(_) => id.to_string(),
+    }
 }
 
 /// What SQLite itself finds in the whole database, whatever its version.
