@@ -3,7 +3,7 @@
 //! Topics and rows of deliveries have indexes. Keys, outcomes and times have none, so that an append costs no more: the events are looked at
 //! one after the other, and a page ends after [`MAX_LOOKED_AT`] of them or after [`MAX_TIME`], with what it has.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use event::{Event, Position, Timestamp, TopicId};
 use schemars::JsonSchema;
@@ -46,7 +46,8 @@ pub(super) struct Search {
     pub topic: Option<TopicId>,
     pub key: Option<String>,
     pub outcome: Option<OutcomeName>,
-    /// By their publish times: from this one on.
+    /// By their publish times, as they are shown: from this one on. A retry's `since` is another rule (`first_since` of the log): it goes by the
+    /// store's own clock, which nobody sets.
     pub since: Option<Timestamp>,
     /// Before this one.
     pub until: Option<Timestamp>,
@@ -86,6 +87,11 @@ impl Found {
 impl Search {
     /// Reads a page of them.
     pub(super) fn run(&self, reader: &dyn Reader) -> storage::Result<Found> {
+        self.run_for(MAX_TIME, reader)
+    }
+
+    /// The same, for at most so long. However short that is, a page gets on by one event at least.
+    fn run_for(&self, most: Duration, reader: &dyn Reader) -> storage::Result<Found> {
         let began = Instant::now();
         let unread = match self.delivery {
             Some(DeliveryName::Pending) => Some(Unread::read(reader, self.topic)?),
@@ -99,7 +105,7 @@ impl Search {
                 if is_too_old || unread.as_ref().is_some_and(|unread| unread.all_before(head.position)) {
                     return Ok(found.end(None, None));
                 }
-                if began.elapsed() > MAX_TIME && before != self.before {
+                if began.elapsed() > most && before != self.before {
                     return Ok(found.end(before, Some(Cut::Looks)));
                 }
                 let is_wanted = self.has(&head)
@@ -245,6 +251,29 @@ mod tests {
             before = page.next;
         }
         assert_eq!(found.iter().map(|event| event.position).collect::<Vec<_>>(), [Position(1)]);
+    }
+
+    #[test]
+    fn a_page_whose_time_is_over_ends_with_what_it_has_and_goes_on_by_one_at_least() {
+        let reader = log_of(7);
+        let wanted: Vec<_> = (2..=7).rev().map(Position).collect();
+        let positions = |found: &[Event]| found.iter().map(|event| event.position).collect::<Vec<_>>();
+        let all = Search { limit: 7, ..search("common") };
+        let in_time = all.run(&*reader).unwrap();
+        assert_eq!((positions(&in_time.events), in_time.next, in_time.cut), (wanted.clone(), None, None));
+        let (mut found, mut before, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page =
+                Search { before, limit: 7, ..search("common") }.run_for(Duration::ZERO, &*reader).unwrap();
+            pages += 1;
+            found.extend(page.events);
+            let Some(next) = page.next else { break };
+            assert_eq!(page.cut, Some(Cut::Looks), "it says why it ended");
+            assert!(before.is_none_or(|before| next < before), "{next:?} after {before:?}");
+            before = Some(next);
+        }
+        assert_eq!(positions(&found), wanted, "nothing is left out or shown twice");
+        assert!(pages > 1, "the time was over");
     }
 
     #[test]

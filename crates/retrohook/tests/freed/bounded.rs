@@ -26,6 +26,42 @@ fn overfull() -> Scene {
     scene
 }
 
+/// A dry run counts 100,000 deliveries and no more. It must not be slow, nor say a number that is not true.
+#[test]
+fn a_dry_run_of_a_retry_says_that_there_may_be_more() {
+    let hook = Hook::refusing(&["poison"]);
+    let mut scene = hook.scene(FIFO);
+    scene.start_gateway();
+    put(&scene, &["poison"]);
+    let head = deliveries(scene.admin(), "?state=waiting", 1).remove(0);
+    scene.take_gateway().terminate();
+    let database = testkit::process::database(&scene.setup.data_dir());
+    // Rows of the same key: none of them is looked at before the first one is done.
+    let behind = |from: i64, to: i64| {
+        let rows = "WITH RECURSIVE n (i) AS (VALUES (?1) UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
+             INSERT INTO deliveries (subscription, position, key, state, attempts, since)
+             SELECT 1, i, ?3, 'behind', 0, stamp FROM n, clock";
+        let key = head["key"].as_str().expect("a key");
+        let store = rusqlite::Connection::open(&database).expect("the database opens");
+        store.execute(rows, (from, to, key)).expect("the rows are inserted");
+    };
+    let first = head["sequence"].as_i64().expect("a number");
+    let mut dry_run = || {
+        scene.start_gateway();
+        deliveries(scene.admin(), "?state=waiting", 1);
+        let answer = ok(&scene.admin().post("/retrohook/subscriptions/1/retry?dry_run=true"));
+        scene.take_gateway().terminate();
+        answer
+    };
+    behind(first + 1, first + 99_998);
+    assert_eq!(dry_run(), json!({ "subscription": 1, "retried": 99_999, "dry_run": true }));
+    behind(first + 99_999, first + 100_001);
+    assert_eq!(
+        dry_run(),
+        json!({ "subscription": 1, "retried": 100_000, "at_least": true, "dry_run": true })
+    );
+}
+
 #[test]
 fn lists_end_early_and_go_on_and_counts_say_that_there_may_be_more() {
     let scene = overfull();
