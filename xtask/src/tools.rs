@@ -53,6 +53,7 @@ pub fn set_up(places: &Places) -> Result<Tools, String> {
                 ("RETROHOOK_TEST_OLD_PYTHON", old_python),
                 ("RETROHOOK_TEST_NODE", node.program),
                 ("RETROHOOK_TEST_NODE_MODULES", node.modules),
+                ("RETROHOOK_TEST_NODE_TEST_MODULES", node.test_modules),
                 ("RETROHOOK_TEST_STRACE", debian.strace),
                 ("RETROHOOK_TEST_FIU_RUN", debian.fiu_run),
                 ("RETROHOOK_TEST_FIU_CTRL", debian.fiu_ctrl),

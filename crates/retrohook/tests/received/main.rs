@@ -7,6 +7,7 @@ mod frameworks;
 mod readme;
 mod receive;
 mod signature_version;
+mod sns_validator;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_retrohook");
 
