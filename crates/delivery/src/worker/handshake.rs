@@ -90,6 +90,10 @@ impl Worker {
             return Ok(());
         }
         self.await_sns_key().await?;
+        // Whoever confirmed it while there was no key has not to be asked, and would not be told of again.
+        if *self.state.borrow() != (SubscriptionState::Pending { token: token.clone() }) {
+            return Ok(());
+        }
         self.shared.set_state(WorkerState::Pending);
         let confirmation = Confirmation {
             kind: ConfirmationKind::Subscription,

@@ -262,6 +262,19 @@ async fn an_endpoint_is_asked_to_confirm_as_often_as_an_operator_wants() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_is_confirmed_while_there_is_no_key_is_delivered_to_and_not_asked() {
+    let mut world = World::with_token(1, Some("tok")).await;
+    let handle = world.start(0, Settings::default());
+    world.until_state(&handle, WorkerState::WaitingForKey).await;
+    world.states[0].send_replace(SubscriptionState::Confirmed);
+    world.barrier().await;
+    let event = world.publish("a").await;
+    world.sns_key.send_replace(Some(Arc::new(SnsKey::generate().unwrap())));
+    world.until("the event", |world| world.delivered() == [event]).await;
+    assert_eq!(world.calls().len(), 1, "its endpoint was not asked");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_confirmed_by_hand_cannot_be_asked() {
     let world = World::with_token(1, Some("tok")).await;
     let handle = world.start(0, Settings { confirmation: Confirmation::ByHand, ..raw() });
