@@ -59,36 +59,45 @@ pub struct Options<'a> {
 /// # Errors
 /// Everything that is wrong with them.
 pub fn check(files: &[(&str, &str)], options: &Options<'_>) -> Result<Config, Report> {
-    let (mut sources, faults) = parse(files);
+    let (mut sources, faults) = parse(files, |_, text| tree::parse(text));
+    check_trees(&mut sources, &faults, options)
+}
+
+/// Checks files of which the trees are known; each of `faults` has the index of its file, whose tree does not count.
+pub(crate) fn check_trees(
+    sources: &mut [Source],
+    faults: &[(usize, Fault)],
+    options: &Options<'_>,
+) -> Result<Config, Report> {
     let schema = raw::schema();
-    let variables = fill(&mut sources, &schema, options);
-    let mut doubted = dialect::translate(&mut sources);
-    let sources = sources;
-    let mut problems = Problems::new(&sources).with(&variables);
+    let variables = fill(sources, &schema, options);
+    let mut doubted = dialect::translate(sources);
+    let sources = &*sources;
+    let mut problems = Problems::new(sources).with(&variables);
     unset(&variables, options, &mut problems, &mut doubted);
-    for (file, Fault { place, message, hint }) in &faults {
+    for (file, Fault { place, message, hint }) in faults {
         let spot = Spot { file: *file, path: TreePath::default() };
         problems.add_at(&spot, *place, message, hint);
     }
     let unread: HashSet<usize> = faults.iter().map(|(file, _)| *file).collect();
-    let broken = check_structure(&schema, &sources, &unread, &mut problems);
-    let declared = Declarations::read(&sources, &broken, &mut problems);
+    let broken = check_structure(&schema, sources, &unread, &mut problems);
+    let declared = Declarations::read(sources, &broken, &mut problems);
     // A file that could not be read may have the entities that others refer to, so references are then not checked.
     let complete = unread.is_empty();
-    let checked = Checked::new(&declared, &sources, options, complete, &mut problems);
+    let checked = Checked::new(&declared, sources, options, complete, &mut problems);
     if let Some(report) = problems.into_report() {
-        let doubts = Problems::new(&sources).with(&variables);
-        let warnings = doubts::of_files(doubted, &declared, &sources, options, doubts);
+        let doubts = Problems::new(sources).with(&variables);
+        let warnings = doubts::of_files(doubted, &declared, sources, options, doubts);
         return Err(report.beside(warnings));
     }
     let ids = ids::of(&checked, &declared);
     let (set, places, plugins) = assemble::assemble(checked);
-    let mut problems = Problems::new(&sources).with(&variables);
+    let mut problems = Problems::new(sources).with(&variables);
     ids::claim(ids, &plugins, &declared, &mut problems);
     let served = Served::of(&set);
     let seen = doubts::Seen { served: &served, set: &set, plugins: &plugins, declared: &declared };
-    let doubts = Problems::new(&sources).with(&variables);
-    let warnings = doubts::find(doubted, &seen, &sources, options, doubts);
+    let doubts = Problems::new(sources).with(&variables);
+    let warnings = doubts::find(doubted, &seen, sources, options, doubts);
     if let Some(report) = problems.into_report() {
         return Err(report.beside(warnings));
     }
@@ -164,12 +173,15 @@ impl Checked {
     }
 }
 
-/// Reads all texts; a text that is not YAML counts as an empty mapping.
-fn parse(files: &[(&str, &str)]) -> (Vec<Source>, Vec<(usize, Fault)>) {
+/// Reads all texts with `read`, which gets the index of each; a text that is not YAML counts as an empty mapping.
+pub(crate) fn parse(
+    files: &[(&str, &str)],
+    mut read: impl FnMut(usize, &str) -> Result<Node, Vec<Fault>>,
+) -> (Vec<Source>, Vec<(usize, Fault)>) {
     let mut sources = Vec::with_capacity(files.len());
     let mut faults = Vec::new();
     for (file, (name, text)) in files.iter().enumerate() {
-        let root = tree::parse(text).and_then(|root| match foreign::recognise(&root) {
+        let root = read(file, text).and_then(|root| match foreign::recognise(&root) {
             Some(fault) => Err(vec![fault]),
             None => Ok(root),
         });
@@ -177,7 +189,7 @@ fn parse(files: &[(&str, &str)]) -> (Vec<Source>, Vec<(usize, Fault)>) {
             faults.extend(found.into_iter().map(|fault| (file, fault)));
             Node { place: Place::START, kind: Kind::Map(Vec::new()) }
         });
-        sources.push(Source { name: (*name).to_owned(), root });
+        sources.push(Source::new(name, root));
     }
     (sources, faults)
 }

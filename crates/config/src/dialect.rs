@@ -13,15 +13,17 @@ pub(crate) fn translate(sources: &mut [Source]) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     for (file, source) in sources.iter_mut().enumerate() {
         let is_old = is_old(&source.root);
-        let top = Spot { file, path: TreePath::default() };
-        for (index, service) in source.root.items_mut("services").iter_mut().enumerate() {
-            protocol_beside_url(service, &top.key("services").index(index), &mut doubts);
+        let Source { root, replaced, .. } = source;
+        let top = TreePath::default();
+        for (index, service) in root.items_mut("services").iter_mut().enumerate() {
+            let path = top.key("services").index(index);
+            protocol_beside_url(service, &Spot { file, path: path.clone() }, replaced, &mut doubts);
             if is_old {
-                service.items_mut("routes").iter_mut().for_each(translate_paths);
+                translate_routes(service, &path, replaced);
             }
         }
         if is_old {
-            source.root.items_mut("routes").iter_mut().for_each(translate_paths);
+            translate_routes(root, &top, replaced);
         }
     }
     doubts
@@ -40,23 +42,38 @@ pub(crate) fn is_regex(path: &str) -> bool {
     path.contains(|c: char| !c.is_ascii_alphanumeric() && !"._~/%-".contains(c))
 }
 
-fn translate_paths(route: &mut Node) {
-    for path in route.items_mut("paths") {
-        let Kind::Text(text) = &mut path.kind else { continue };
-        // One that begins with `~` is written as in 3.0 already.
-        if text.starts_with('~') {
-            continue;
-        }
-        if is_regex(text) {
-            text.insert(0, '~');
-        } else if text.starts_with('/') {
-            *text = entities::normalise(text).into_owned();
+/// Translates the routes of a document or a service, which is at `path`.
+fn translate_routes(parent: &mut Node, path: &TreePath, replaced: &mut Vec<(TreePath, Kind)>) {
+    let list = path.key("routes");
+    for (index, route) in parent.items_mut("routes").iter_mut().enumerate() {
+        for (of_path, path) in route.items_mut("paths").iter_mut().enumerate() {
+            let Kind::Text(text) = &path.kind else { continue };
+            if let Some(translated) = translate_path(text).filter(|translated| translated != text) {
+                let written = std::mem::replace(&mut path.kind, Kind::Text(translated));
+                replaced.push((list.index(index).key("paths").index(of_path), written));
+            }
         }
     }
 }
 
+/// A path of an old format as version 3.0 has it; `None` if it is the same.
+fn translate_path(text: &str) -> Option<String> {
+    match text {
+        // It is written as in 3.0 already.
+        _ if text.starts_with('~') => None,
+        _ if is_regex(text) => Some(format!("~{text}")),
+        _ if text.starts_with('/') => Some(entities::normalise(text).into_owned()),
+        _ => None,
+    }
+}
+
 /// Removes a protocol other than http and https if there is a `url`, which overrules it.
-fn protocol_beside_url(service: &mut Node, spot: &Spot, doubts: &mut Vec<Doubt>) {
+fn protocol_beside_url(
+    service: &mut Node,
+    spot: &Spot,
+    replaced: &mut Vec<(TreePath, Kind)>,
+    doubts: &mut Vec<Doubt>,
+) {
     let Some(url) = service.get("url").and_then(Node::text).map(str::to_owned) else { return };
     let Some(protocol) = service.get_mut("protocol") else { return };
     let Kind::Text(word) = &protocol.kind else { return };
@@ -65,8 +82,9 @@ fn protocol_beside_url(service: &mut Node, spot: &Spot, doubts: &mut Vec<Doubt>)
         return;
     }
     let (message, hint) = (overruled("protocol"), OVERRULED.to_owned());
-    doubts.push(Doubt { spot: spot.key("protocol"), message, hint });
-    protocol.kind = Kind::Null;
+    let spot = spot.key("protocol");
+    replaced.push((spot.path.clone(), std::mem::replace(&mut protocol.kind, Kind::Null)));
+    doubts.push(Doubt { spot, message, hint });
 }
 
 /// The warning for a key that contradicts the `url`.

@@ -32,14 +32,7 @@ impl fmt::Debug for Text {
 /// # Errors
 /// Everything that is wrong.
 pub fn load<P: AsRef<Path>>(paths: &[P], options: &Options<'_>) -> Result<Config, Report> {
-    check_texts(&read_all(paths)?, options)
-}
-
-/// Checks the texts of files.
-///
-/// # Errors
-/// Everything that is wrong.
-pub fn check_texts(texts: &[Text], options: &Options<'_>) -> Result<Config, Report> {
+    let texts = read_all(paths)?;
     let files: Vec<(&str, &str)> = texts.iter().map(|one| (one.name.as_str(), one.text.as_str())).collect();
     check(&files, options)
 }

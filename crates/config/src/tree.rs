@@ -8,9 +8,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Number, Value};
 
+mod again;
 mod parse;
 mod read;
+mod runs;
+mod seams;
 
+pub(crate) use again::{Known, Shape, parse_again};
 pub(crate) use parse::{Fault, parse};
 pub(crate) use read::Reading;
 
@@ -39,17 +43,36 @@ impl Place {
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) root: Node,
+    /// What was replaced in the tree: the value's path, and what the file has there.
+    pub(crate) replaced: Vec<(TreePath, Kind)>,
+}
+
+impl Source {
+    /// A file in which nothing was replaced yet.
+    pub(crate) fn new(name: &str, root: Node) -> Self {
+        Self { name: name.to_owned(), root, replaced: Vec::new() }
+    }
+
+    /// The tree as the file has it.
+    pub(crate) fn into_written(mut self) -> Node {
+        while let Some((path, kind)) = self.replaced.pop() {
+            if let Some(node) = self.root.at_mut(&path) {
+                node.kind = kind;
+            }
+        }
+        self.root
+    }
 }
 
 /// A value and its place. No `Debug`: it may hold secrets.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Node {
     pub(crate) place: Place,
     pub(crate) kind: Kind,
 }
 
 /// The kind of a value, by YAML's core schema.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) enum Kind {
     Null,
     Bool(bool),
@@ -61,7 +84,7 @@ pub(crate) enum Kind {
 }
 
 /// A key of a mapping with its value.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) key_place: Place,
@@ -114,6 +137,28 @@ impl Node {
         match &self.kind {
             Kind::List(items) => items,
             _ => &[],
+        }
+    }
+
+    /// An element, if this is a list that has it, to change it.
+    pub(crate) fn item_mut(&mut self, index: usize) -> Option<&mut Node> {
+        let Kind::List(items) = &mut self.kind else { return None };
+        items.get_mut(index)
+    }
+
+    /// The value with its places in other lines: line `from` is now line `to`.
+    fn move_lines(&mut self, from: usize, to: usize) {
+        let moved = |place: &mut Place| place.line = place.line + to - from;
+        moved(&mut self.place);
+        match &mut self.kind {
+            Kind::List(items) => items.iter_mut().for_each(|item| item.move_lines(from, to)),
+            Kind::Map(entries) => {
+                for entry in entries {
+                    moved(&mut entry.key_place);
+                    entry.value.move_lines(from, to);
+                }
+            }
+            Kind::Null | Kind::Bool(_) | Kind::Number(..) | Kind::Text(_) => {}
         }
     }
 

@@ -87,8 +87,8 @@ pub(crate) fn fill(
     let mut found = Variables::default();
     for (file, source) in sources.iter_mut().enumerate().filter(|(_, source)| may_be_some(&source.root)) {
         let is_old = dialect::is_old(&source.root);
-        let mut filler =
-            Filler { env, tolerant, templates, is_old, path: Vec::new(), file, grown: 0, found: &mut found };
+        let (path, replaced, found) = (Vec::new(), &mut source.replaced, &mut found);
+        let mut filler = Filler { env, tolerant, templates, is_old, path, file, grown: 0, replaced, found };
         filler.node(&mut source.root, &Within::default());
     }
     found
@@ -129,6 +129,8 @@ struct Filler<'a> {
     file: usize,
     /// By how many bytes the file has grown.
     grown: usize,
+    /// What the file has where something was replaced.
+    replaced: &'a mut Vec<(TreePath, Kind)>,
     found: &'a mut Variables,
 }
 
@@ -137,7 +139,8 @@ impl Filler<'_> {
         match &mut node.kind {
             Kind::Text(text) => {
                 if let Some(filled) = self.text(text, within) {
-                    *text = filled;
+                    let written = Kind::Text(std::mem::replace(text, filled));
+                    self.replaced.push((TreePath::of(&self.path), written));
                 }
             }
             Kind::List(items) => {
@@ -285,7 +288,7 @@ pub(crate) fn give_types(
     plugins: &HashMap<&str, Value>,
 ) {
     for spot in &found.filled {
-        let root = &mut sources[spot.file].root;
+        let Source { root, replaced, .. } = &mut sources[spot.file];
         let (schema, from) = match spot.path.plugin_of_settings() {
             Some(plugin) => {
                 // After the key `config`.
@@ -301,7 +304,7 @@ pub(crate) fn give_types(
             && let Kind::Text(text) = &node.kind
             && let Some(kind) = typed(text, &wanted, is_unset)
         {
-            node.kind = kind;
+            replaced.push((spot.path.clone(), std::mem::replace(&mut node.kind, kind)));
         }
     }
 }

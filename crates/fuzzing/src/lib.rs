@@ -18,6 +18,7 @@ pub mod names;
 pub mod path;
 pub mod protocol;
 pub mod render;
+pub mod rereading;
 pub mod spelling;
 mod tree;
 pub mod variables;
@@ -31,7 +32,7 @@ pub struct Target {
 }
 
 /// All targets. A target's name is that of its module.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "answer", run: answer::target },
     Target { name: "capture", run: capture::target },
     Target { name: "config_file", run: config_file::target },
@@ -42,6 +43,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "path", run: path::target },
     Target { name: "protocol", run: protocol::target },
     Target { name: "render", run: render::target },
+    Target { name: "rereading", run: rereading::target },
     Target { name: "spelling", run: spelling::target },
     Target { name: "variables", run: variables::target },
 ];

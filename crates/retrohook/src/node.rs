@@ -218,7 +218,7 @@ impl Node {
         report::line(&format!("retrohook {}", env!("CARGO_PKG_VERSION")));
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let names = settings::names(&args.node);
-        let files = Files::of(args.config, &args.node, args.skip, clock.now());
+        let mut files = Files::of(args.config, &args.node, args.skip, clock.now());
         let given = if files.are_none() { None } else { Some(accepted(files.read())?) };
         let node = args.node;
         let allow = settings::checked(&node)?;
@@ -232,7 +232,7 @@ impl Node {
         let (vitals, deaths) = vital::vitals();
         let mut ledger = Ledger::open(settings::ledger(&node), clock.clone(), vitals.clone())?;
         let compiler = Compiler::new(&names, hubs.clone(), &ledger, clock.clone(), roots.clone());
-        let (config, whole, other_ids) = declared(&files, given, &mut ledger, &compiler)?;
+        let (config, whole, other_ids) = declared(&mut files, given, &mut ledger, &compiler)?;
         ledger.say(&node.data_dir)?;
         let reach = sockets.reach(node.hub_url.clone(), allow.clone());
         warn(reach::warnings(&config, &reach).into_iter().chain(reach::closed_of_apis(whole.api(), &allow)));
@@ -397,7 +397,7 @@ fn first(
 
 /// Makes the store declare and keep the configuration that is served: that of the files, and what APIs have made.
 fn declared(
-    files: &Files,
+    files: &mut Files,
     given: Option<Checked>,
     ledger: &mut Ledger,
     compiler: &Compiler,
@@ -473,7 +473,7 @@ fn control(whole: Whole, reloads: Reloads) -> Control {
 
 /// The configuration to serve: that of the files, or else the one that was served last.
 fn configuration(
-    files: &Files,
+    files: &mut Files,
     given: Option<Checked>,
     kept: Option<Remembered>,
     ledger: &Ledger,

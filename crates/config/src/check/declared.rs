@@ -221,6 +221,10 @@ impl Reader<'_, '_> {
     }
 
     fn fill<T: DeserializeOwned>(&mut self, spot: &Spot, node: &Node, without: &[&str]) -> Option<T> {
+        if let Ok(filled) = T::deserialize(Reading::new(node, without)) {
+            return Some(filled);
+        }
+        // Once more, to find out where it fails: that takes longer than to read it.
         let filled = serde_path_to_error::deserialize(Reading::new(node, without));
         // The schema is made from the same struct. If the schema fits and the struct cannot be filled, that is a bug in Retrohook.
         filled

@@ -8,7 +8,7 @@ use crate::tree::{Source, TreePath, parse};
 /// What does not fit, as `path: message (hint)`.
 fn misfits(schema: &Value, text: &str) -> Vec<String> {
     let root = parse(text).ok().unwrap();
-    let sources = [Source { name: "f".into(), root }];
+    let sources = [Source::new("f", root)];
     let mut problems = Problems::new(&sources);
     let spot = Spot { file: 0, path: TreePath::default() };
     validate(schema, &sources[0].root, &spot, &mut problems);

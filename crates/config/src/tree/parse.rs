@@ -7,7 +7,8 @@ use saphyr::Scalar;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 use serde_json::Number;
 
-use super::{Entry, Kind, MAX_DEPTH, MAX_FILE, MAX_NODES, Node, Place};
+use super::seams::Seams;
+use super::{Entry, Kind, MAX_DEPTH, MAX_FILE, MAX_NODES, Node, Place, Step, TreePath};
 
 /// Something wrong with the text itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,36 +26,23 @@ impl Fault {
 
 /// Reads a text that holds one YAML document. Problems with keys are collected; a syntax error or a limit ends the reading.
 pub(crate) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
+    let text = content(text)?;
+    let mut builder = Builder::new(end(text));
+    builder.read(text);
+    builder.finish().map(|(root, _)| root)
+}
+
+/// The text without a byte order mark.
+pub(super) fn content(text: &str) -> Result<&str, Vec<Fault>> {
     if text.len() > MAX_FILE {
         let hint = "split it: `-c` may be given several times";
         return Err(vec![Fault::new(Place::START, format!("larger than {}", Size(MAX_FILE as u64)), hint)]);
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder = Builder::new(end(text));
-    for event in Parser::new_from_str(text) {
-        let taken = match event {
-            Ok((event, span)) => builder.take(event, span),
-            Err(error) => {
-                let hint = match error.info().contains("tab") {
-                    true => "YAML is indented with spaces: replace the tabs",
-                    false => "check the indentation, quotes and brackets here and in the line above",
-                };
-                Err(Fault::new(builder.place(error.marker()), format!("not YAML: {}", error.info()), hint))
-            }
-        };
-        if let Err(fault) = taken {
-            builder.faults.push(fault);
-            break;
-        }
-    }
-    if !builder.faults.is_empty() {
-        return Err(builder.faults);
-    }
-    Ok(builder.root.unwrap_or(Node { place: Place::START, kind: Kind::Null }))
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 /// The place after the last character.
-fn end(text: &str) -> Place {
+pub(super) fn end(text: &str) -> Place {
     let mut breaks = text.matches('\n').count();
     breaks += text.match_indices('\r').filter(|(at, _)| !text[at + 1..].starts_with('\n')).count();
     let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
@@ -83,7 +71,8 @@ enum Key {
     Refused,
 }
 
-struct Builder {
+/// Makes a tree of what the parser finds.
+pub(super) struct Builder {
     /// The largest place that a problem can have: for what is missing at the end, the parser reports a line that does not exist.
     end: Place,
     root: Option<Node>,
@@ -91,37 +80,97 @@ struct Builder {
     anchors: HashMap<usize, Node>,
     nodes: usize,
     faults: Vec<Fault>,
+    seams: Seams,
+    /// How many lines are missing before a line of the text and after the one before it: the text's line, and all lines missing so far.
+    missing: Vec<(usize, usize)>,
 }
 
 impl Builder {
-    fn new(end: Place) -> Self {
+    /// For a text that ends at this place.
+    pub(super) fn new(end: Place) -> Self {
         let (stack, anchors, faults) = (Vec::new(), HashMap::new(), Vec::new());
-        Self { end, root: None, stack, anchors, nodes: 0, faults }
+        let (seams, missing) = (Seams::default(), Vec::new());
+        Self { end, root: None, stack, anchors, nodes: 0, faults, seams, missing }
+    }
+
+    /// The same, for a text with these seams in which lines are missing.
+    pub(super) fn with(self, seams: Seams, missing: Vec<(usize, usize)>) -> Self {
+        Self { seams, missing, ..self }
+    }
+
+    /// Reads a text.
+    pub(super) fn read(&mut self, text: &str) {
+        for event in Parser::new_from_str(text) {
+            let taken = match event {
+                Ok((event, span)) => self.take(event, span),
+                Err(error) => {
+                    let hint = match error.info().contains("tab") {
+                        true => "YAML is indented with spaces: replace the tabs",
+                        false => "check the indentation, quotes and brackets here and in the line above",
+                    };
+                    Err(Fault::new(self.place(error.marker()), format!("not YAML: {}", error.info()), hint))
+                }
+            };
+            if let Err(fault) = taken {
+                self.faults.push(fault);
+                break;
+            }
+        }
+        self.seams.end();
+    }
+
+    /// What was read, and the seams that were met in it.
+    pub(super) fn finish(self) -> Result<(Node, Seams), Vec<Fault>> {
+        if !self.faults.is_empty() {
+            return Err(self.faults);
+        }
+        Ok((self.root.unwrap_or(Node { place: Place::START, kind: Kind::Null }), self.seams))
     }
 
     fn place(&self, marker: &Marker) -> Place {
-        Place { line: marker.line().max(1), column: marker.col() + 1 }.min(self.end)
+        let line = marker.line().max(1);
+        let before = self.missing.partition_point(|(first, _)| *first <= line);
+        let missing = before.checked_sub(1).map_or(0, |last| self.missing[last].1);
+        Place { line: line + missing, column: marker.col() + 1 }.min(self.end)
+    }
+
+    /// A value begins here. If it is an element of a long list, those before it are put in that the text was left without.
+    fn begin(&mut self, at: Place, is_bare: bool) {
+        // What an anchor stands for may be anywhere in the file.
+        self.seams.failed |= !is_bare;
+        let is_element = matches!(self.stack.last(), Some(Frame { open: Open::List(_), .. }));
+        let Some(seam) = self.seams.due(at, is_element) else { return };
+        let depth = self.stack.len();
+        if let Some((Frame { place, open: Open::List(items), .. }, around)) = self.stack.split_last_mut() {
+            self.seams.meet(seam, (*place, depth), || path_of(around), items, &mut self.nodes);
+        }
     }
 
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
         let at = self.place(&span.start);
         match event {
             Event::SequenceStart(anchor, tag) => {
+                self.begin(at, anchor == 0 && tag.is_none());
                 self.refuse_tag(tag.as_deref(), at);
                 self.open(at, anchor, Open::List(Vec::new()))
             }
             Event::MappingStart(anchor, tag) => {
+                self.begin(at, anchor == 0 && tag.is_none());
                 self.refuse_tag(tag.as_deref(), at);
                 self.open(at, anchor, Open::Map { entries: Vec::new(), merged: Vec::new(), key: Key::None })
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Scalar(text, style, anchor, tag) => {
+                self.begin(at, anchor == 0 && tag.is_none());
                 self.count(1, at)?;
                 let kind = self.scalar(&text, style, tag.as_deref(), at);
                 let is_merge = style == ScalarStyle::Plain && text == "<<";
                 self.place_node(Node { place: self.scalar_place(&kind, &text, at), kind }, anchor, is_merge)
             }
-            Event::Alias(anchor) => self.alias(anchor, at),
+            Event::Alias(anchor) => {
+                self.begin(at, false);
+                self.alias(anchor, at)
+            }
             Event::DocumentStart(_) if self.root.is_some() => Err(Fault::new(
                 at,
                 "a second document in one file",
@@ -247,6 +296,16 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// The path of the value that is read next; `None` if it is no value of its own.
+fn path_of(stack: &[Frame]) -> Option<TreePath> {
+    let step = |frame: &Frame| match &frame.open {
+        Open::List(items) => Some(Step::Index(items.len())),
+        Open::Map { key: Key::Some(name, _), .. } => Some(Step::Key(name.as_str().into())),
+        Open::Map { .. } => None,
+    };
+    stack.iter().map(step).collect::<Option<Vec<_>>>().map(|steps| TreePath::of(&steps))
 }
 
 fn read_key(node: Node, entries: &[Entry], is_merge: bool) -> Result<Key, Fault> {

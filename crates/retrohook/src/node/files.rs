@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use config::{Config, Options, Report, STANDARD_INPUT, Text};
+use config::{Config, Options, Reader, Report, STANDARD_INPUT, Text};
 use event::Timestamp;
 use hub::Names;
 
@@ -19,6 +19,8 @@ pub struct Files {
     /// The `created_at` of entities without one, even of those that come with a reload. Otherwise a reload would make all of them younger, and
     /// could order equal routes differently than a start.
     started_at: Timestamp,
+    /// Knows what it read last, so that a reload parses only what has changed.
+    reader: Reader,
 }
 
 /// A configuration with the texts that it comes from.
@@ -33,7 +35,7 @@ impl Files {
     /// The files at these paths, for a node with this account and region, which may go on without some plug-ins.
     pub fn of(paths: Vec<PathBuf>, node: &NodeArgs, skip: SkipArgs, started_at: Timestamp) -> Self {
         let (names, hubs) = (settings::names(node), settings::hubs(node, None));
-        Self { paths, names, hubs, skip, started_at }
+        Self { paths, names, hubs, skip, started_at, reader: Reader::default() }
     }
 
     /// When the node started.
@@ -59,7 +61,7 @@ impl Files {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn read(&self) -> Result<Checked, Report> {
+    pub fn read(&mut self) -> Result<Checked, Report> {
         self.check(Remembered::new(Source::Files, config::read_all(&self.paths)?))
     }
 
@@ -67,7 +69,7 @@ impl Files {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn check(&self, remembered: Remembered) -> Result<Checked, Report> {
+    pub fn check(&mut self, remembered: Remembered) -> Result<Checked, Report> {
         if remembered.files.is_empty() {
             return Ok(Checked { config: Config::default(), remembered });
         }
@@ -81,7 +83,7 @@ impl Files {
             now: self.started_at,
             tolerance: self.skip.tolerance(),
         };
-        let config = config::check_texts(&remembered.files, &options)?;
+        let config = self.reader.check_texts(&remembered.files, &options)?;
         Ok(Checked { config, remembered })
     }
 
@@ -89,7 +91,7 @@ impl Files {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn check_given(&self, text: String) -> Result<Checked, Report> {
+    pub fn check_given(&mut self, text: String) -> Result<Checked, Report> {
         let files = vec![Text { name: GIVEN.to_owned(), text }];
         self.check(Remembered::new(Source::Api, files))
     }
