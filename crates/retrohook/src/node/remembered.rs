@@ -5,9 +5,12 @@
 //! these are changed in slices, the one before the first slice.
 //!
 //! A configuration of up to 64 KiB is one small value, `configuration`. A larger one would make that commit long, and requests would wait for
-//! it. So it is [staged](Remembered::stage) first: it is written in slices, each in a commit of its own, to one of two areas
+//! it. So it is [staged](Remembered::stage) first: it is written in [slices], few in each commit, to one of two areas
 //! (`configuration-0-3` is the fourth slice of the first area; `configuration-0` says how many slices there will be). `configuration-staged`
 //! says which area has the current one; only this is written by the last commit. The other area is deleted afterwards, or by the next start.
+//!
+//! If no more than 64 KiB of its slices differ from those of the current one, nothing is staged: the last commit writes these slices in the place
+//! of the current ones. That takes one commit instead of dozens, with requests between them that wait for each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,12 +25,16 @@ use storage::registry::Row;
 use storage::{StoreError, Tx, Writer, failpoint};
 use uuid::Uuid;
 
+mod slices;
+
+use slices::Hash;
+
 /// The small value with a configuration of one slice.
 const WHOLE: &str = "configuration";
 /// The small value that says where a larger one is.
 const STAGED: &str = "configuration-staged";
 /// How much of a configuration one commit writes, in bytes.
-const SLICE: usize = 64 * 1024;
+const SLICE: usize = slices::MOST;
 /// Slices that are deleted in one commit.
 const DELETED_AT_ONCE: u32 = 4;
 /// The areas for a large one: the current one is in one of them, and the next one is written to the other.
@@ -105,23 +112,39 @@ impl Remembered {
         serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
     }
 
-    /// Writes as much of it as possible before the commit that makes it the current one. Blocks for one commit per slice.
+    /// Writes as much of it as possible before the commit that makes it the current one. Blocks for each commit. `written` is what the last call
+    /// wrote, if it was made by this process.
     ///
     /// # Errors
     /// If the store fails: then the current one stays.
-    pub fn stage(&self, writer: &Writer) -> Result<Staged, StoreError> {
+    pub fn stage(&self, writer: &Writer, written: &mut Written) -> Result<Staged, StoreError> {
         // A struct of texts can always be written as JSON.
         let bytes = serde_json::to_vec(self).unwrap_or_default();
         if bytes.len() <= SLICE {
             return Ok(Staged(Last::Whole(bytes)));
         }
         let kept = writer.transact(Large::kept).wait()?;
-        let large = Large::of(&bytes, kept.as_ref().map_or(PLACES[0], Large::other_place));
-        if kept.is_some_and(|kept| kept.has_same_text(&large)) {
+        let slices = slices::cut(&bytes);
+        let place = kept.as_ref().map_or(PLACES[0], Large::other_place);
+        let large = Large::of(&bytes, slices.len(), place);
+        if kept.as_ref().is_some_and(|kept| kept.has_same_text(&large)) {
             return Ok(Staged(Last::Nothing));
         }
-        large.stage(writer, &bytes)?;
-        Ok(Staged(Last::Large(large)))
+        let hashes = slices::hashes(&slices);
+        // Until it is written, what is written may be anything.
+        let before = written.0.take().filter(|(large, _)| Some(large) == kept.as_ref());
+        let last = match before.and_then(|before| Patch::new(before, &large, &slices, &hashes)) {
+            Some(patch) => {
+                written.0 = Some((patch.large.clone(), hashes));
+                Last::Patch(patch)
+            }
+            None => {
+                large.stage(writer, &slices)?;
+                written.0 = Some((large.clone(), hashes));
+                Last::Large(large)
+            }
+        };
+        Ok(Staged(last))
     }
 
     /// The names of its files in one line.
@@ -140,7 +163,12 @@ enum Last {
     Nothing,
     Whole(Vec<u8>),
     Large(Large),
+    Patch(Patch),
 }
+
+/// The large configuration that was written last, with the hashes of its slices.
+#[derive(Default)]
+pub struct Written(Option<(Large, Vec<Hash>)>);
 
 impl Staged {
     /// Makes it the current one, as a part of a commit. Costs nothing if it is the current one already.
@@ -156,9 +184,9 @@ impl Staged {
             }
             Last::Large(large) => {
                 tx.delete_value(WHOLE)?;
-                let place = serde_json::to_vec(large).map_err(unreadable)?;
-                tx.put_value(STAGED, &place)
+                large.put(tx)
             }
+            Last::Patch(patch) => patch.write(tx),
         }
     }
 }
@@ -188,10 +216,56 @@ struct Large {
     sha256: String,
 }
 
+/// The slices of a configuration that differ from those of the current one.
+#[derive(Clone)]
+struct Patch {
+    large: Large,
+    changed: Vec<(u32, Vec<u8>)>,
+    /// How many slices the current one has.
+    slices_before: u32,
+}
+
+impl Patch {
+    /// `None` if too much differs for one commit.
+    fn new(
+        (before, hashes_before): (Large, Vec<Hash>),
+        large: &Large,
+        slices: &[&[u8]],
+        hashes: &[Hash],
+    ) -> Option<Self> {
+        let (mut changed, mut free) = (Vec::new(), SLICE);
+        let mut hashes_before = hashes_before.iter();
+        for (index, (slice, hash)) in (0..large.slices).zip(slices.iter().zip(hashes)) {
+            if hashes_before.next() != Some(hash) {
+                free = free.checked_sub(slice.len())?;
+                changed.push((index, slice.to_vec()));
+            }
+        }
+        let large = Large { place: before.place, ..large.clone() };
+        let is_little = before.slices.saturating_sub(large.slices) <= DELETED_AT_ONCE;
+        is_little.then_some(Self { large, changed, slices_before: before.slices })
+    }
+
+    fn write(&self, tx: &mut dyn Tx) -> storage::Result<()> {
+        let Large { place, slices, .. } = self.large;
+        self.changed.iter().try_for_each(|(index, slice)| tx.put_value(&of_slice(place, *index), slice))?;
+        (slices..self.slices_before)
+            .try_for_each(|gone| tx.delete_value(&of_slice(place, gone)).map(drop))?;
+        tx.put_value(&of_place(place), slices.to_string().as_bytes())?;
+        self.large.put(tx)
+    }
+}
+
 impl Large {
-    fn of(text: &[u8], place: u8) -> Self {
-        let slices = u32::try_from(text.len().div_ceil(SLICE)).unwrap_or(u32::MAX);
+    fn of(text: &[u8], slices: usize, place: u8) -> Self {
+        let slices = u32::try_from(slices).unwrap_or(u32::MAX);
         Self { place, slices, bytes: text.len(), sha256: sha256(text) }
+    }
+
+    /// Makes it the current one.
+    fn put(&self, tx: &mut dyn Tx) -> storage::Result<()> {
+        let place = serde_json::to_vec(self).map_err(unreadable)?;
+        tx.put_value(STAGED, &place)
     }
 
     fn kept(tx: &mut dyn Tx) -> storage::Result<Option<Self>> {
@@ -207,16 +281,27 @@ impl Large {
         (self.bytes, &self.sha256) == (other.bytes, &other.sha256)
     }
 
-    fn stage(&self, writer: &Writer, text: &[u8]) -> Result<(), StoreError> {
+    fn stage(&self, writer: &Writer, slices: &[&[u8]]) -> Result<(), StoreError> {
         empty(writer, self.place)?;
-        let (place, slices) = (self.place, self.slices);
-        for (slice, bytes) in (0..slices).zip(text.chunks(SLICE)) {
-            let bytes = bytes.to_vec();
+        let (place, count) = (self.place, self.slices);
+        let mut next = 0;
+        while next < slices.len() {
+            let mut free = SLICE;
+            let fit = slices[next..].iter().take_while(|slice| {
+                let rest = free.checked_sub(slice.len());
+                free = rest.unwrap_or_default();
+                rest.is_some()
+            });
+            let some: Vec<Vec<u8>> = fit.map(|slice| slice.to_vec()).collect();
+            let first = u32::try_from(next).unwrap_or(u32::MAX);
+            next += some.len();
             let write = move |tx: &mut dyn Tx| {
-                if slice == 0 {
-                    tx.put_value(&of_place(place), slices.to_string().as_bytes())?;
+                if first == 0 {
+                    tx.put_value(&of_place(place), count.to_string().as_bytes())?;
                 }
-                tx.put_value(&of_slice(place, slice), &bytes)
+                (first..)
+                    .zip(&some)
+                    .try_for_each(|(slice, bytes)| tx.put_value(&of_slice(place, slice), bytes))
             };
             writer.transact(write).wait()?;
             failpoint::hit(failpoint::STAGED);
@@ -229,7 +314,7 @@ impl Large {
         for slice in 0..self.slices {
             text.extend(tx.get_value(&of_slice(self.place, slice))?.unwrap_or_default());
         }
-        if !self.has_same_text(&Self::of(&text, self.place)) {
+        if !self.has_same_text(&Self::of(&text, 0, self.place)) {
             return Err(unreadable("a part of it is missing or was changed"));
         }
         Ok(text)

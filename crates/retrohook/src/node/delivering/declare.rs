@@ -24,7 +24,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::node::changes::{Before, Owed};
-use crate::node::remembered::{self, Remembered, Staged};
+use crate::node::remembered::{self, Remembered, Staged, Written};
 use crate::node::{StartError, changes, ledger};
 
 /// How long attempts under way may take at an endpoint that a subscription no longer has. Those that take longer are repeated at its new
@@ -203,12 +203,12 @@ impl Declare {
         self.runtime.block_on(self.hub.edit(move |hub| hub.purge_queue(queue))).map_err(of_hub)
     }
 
-    /// Writes as much of a configuration as possible before the commit that makes it the current one.
+    /// Writes as much of a configuration as possible before the commit that makes it the current one. `written` is what the last call wrote.
     ///
     /// # Errors
     /// If the store refuses it: then nothing has changed.
-    pub fn stage(&self, remembered: &Remembered) -> Result<Staged, DeclareError> {
-        remembered.stage(&self.writer).map_err(of_store)
+    pub fn stage(&self, remembered: &Remembered, written: &mut Written) -> Result<Staged, DeclareError> {
+        remembered.stage(&self.writer, written).map_err(of_store)
     }
 
     /// Deletes what was staged and is not the current configuration.

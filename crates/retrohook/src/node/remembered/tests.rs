@@ -1,5 +1,6 @@
 //! Small configurations and large ones, over the in-memory store.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +14,7 @@ use crate::clock::WallClock;
 struct World {
     memory: Memory,
     writer: Writer,
+    written: RefCell<Written>,
 }
 
 impl World {
@@ -25,11 +27,11 @@ impl World {
             retention: Retention::default(),
             vitals: storage::vital::vitals().0,
         };
-        Self { memory, writer: Writer::spawn(config).unwrap().0 }
+        Self { memory, writer: Writer::spawn(config).unwrap().0, written: RefCell::default() }
     }
 
     fn keep(&self, remembered: &Remembered) {
-        let staged = remembered.stage(&self.writer).unwrap();
+        let staged = remembered.stage(&self.writer, &mut self.written.borrow_mut()).unwrap();
         self.writer.transact(move |tx| staged.keep(tx)).wait().unwrap();
         drop_unfinished(&self.writer).unwrap();
     }
@@ -97,7 +99,7 @@ fn small_and_large_ones_take_each_others_place() {
 #[test]
 fn no_commit_has_more_than_a_slice_and_the_last_one_next_to_nothing() {
     let world = World::new();
-    let staged = of('a', 10 * SLICE).stage(&world.writer).unwrap();
+    let staged = of('a', 10 * SLICE).stage(&world.writer, &mut Written::default()).unwrap();
     for slice in 0..11 {
         assert!(world.value(&of_slice(0, slice)).unwrap().len() <= SLICE);
     }
@@ -130,7 +132,7 @@ fn one_that_breaks_off_leaves_the_kept_one_and_goes_at_the_next_start() {
         while others(world.slices()).is_none() {
             (0..7).for_each(|_| world.memory.spare_next_commit());
             world.memory.fail_next_commit(CommitFault::Full);
-            let _ = of('c', 9 * SLICE).stage(&world.writer);
+            let _ = of('c', 9 * SLICE).stage(&world.writer, &mut Written::default());
             assert_eq!(world.kept().as_ref(), Some(&kept));
         }
         drop_unfinished(&world.writer).unwrap();
@@ -151,4 +153,60 @@ fn one_of_which_a_part_is_missing_is_damaged() {
         damaged.to_string(),
         "the store is damaged: the configuration that the store remembers cannot be read: a part of it is missing or was changed"
     );
+}
+
+/// A text of numbered lines, with these changes.
+fn lines(count: usize, changes: &[(usize, &str)]) -> Remembered {
+    let mut lines: Vec<String> = (0..count).map(|number| format!("- {{ name: more-{number} }}")).collect();
+    for (at, line) in changes {
+        (*line).clone_into(&mut lines[*at]);
+    }
+    Remembered::new(Source::Files, vec![Text { name: "a.yml".into(), text: lines.join("\n") }])
+}
+
+#[test]
+fn a_change_of_a_few_lines_of_a_large_one_is_one_commit_in_its_place() {
+    let world = World::new();
+    let much = 20_000;
+    world.keep(&lines(much, &[]));
+    let place = world.slices();
+    for changed in [
+        lines(much, &[(10_000, "another line")]),
+        lines(much, &[(10_000, "two\nlines")]),
+        lines(much, &[(10_000, "")]),
+        lines(much, &[]),
+        lines(much - 100, &[]),
+        lines(much, &[]),
+    ] {
+        let before = world.commits();
+        let staged = changed.stage(&world.writer, &mut world.written.borrow_mut()).unwrap();
+        assert!(matches!(staged.0, Last::Patch(_)), "little has changed");
+        assert!(world.commits() - before < 3, "nothing is written before the last commit");
+        assert_ne!(world.kept(), Some(changed.clone()));
+        world.writer.transact(move |tx| staged.keep(tx)).wait().unwrap();
+        drop_unfinished(&world.writer).unwrap();
+        assert_eq!(world.kept(), Some(changed));
+        let now = world.slices();
+        assert_eq!(now.map(|slices| slices > 0), place.map(|slices| slices > 0), "in the same place");
+    }
+    let slices = world.slices();
+    world.keep(&lines(much - 10_000, &[]));
+    assert!(world.slices().iter().sum::<usize>() < slices.iter().sum(), "no slice is left of the longer one");
+    assert_eq!(world.kept(), Some(lines(much - 10_000, &[])));
+}
+
+#[test]
+fn what_another_process_wrote_or_what_was_not_kept_is_written_as_a_whole() {
+    let world = World::new();
+    world.keep(&lines(20_000, &[]));
+    let changed = lines(20_000, &[(7, "changed")]);
+    let staged = changed.stage(&world.writer, &mut Written::default()).unwrap();
+    assert!(matches!(staged.0, Last::Large(_)), "it is not known where the slices of the current one end");
+    // A change that was staged, and whose last commit never came.
+    let _ = changed.stage(&world.writer, &mut world.written.borrow_mut()).unwrap();
+    let next = lines(20_000, &[(8, "changed")]);
+    let staged = next.stage(&world.writer, &mut world.written.borrow_mut()).unwrap();
+    assert!(matches!(staged.0, Last::Large(_)), "the store has not what was written last");
+    world.writer.transact(move |tx| staged.keep(tx)).wait().unwrap();
+    assert_eq!(world.kept(), Some(next));
 }
