@@ -97,7 +97,7 @@ impl Found {
                     (found.next, found.is_cut) = (Some(after), is_too_much);
                     return Ok(found);
                 }
-                after = open.place;
+                after = open.seq;
                 found.intents.push(open);
             }
             match chunk.next {

@@ -15,72 +15,81 @@ use crate::ports::{
 use crate::redrive::{MetByReceive, Policy, Way, Why};
 use crate::retention::Room;
 
-/// One open write transaction. Each call sees the writes of the calls before it; none of them is durable before
-/// [`Backend::commit`] returned.
+/// One open write transaction. Each call sees the writes of the calls before it. None of them is durable before
+/// [`Backend::commit`] has returned.
 ///
-/// An error means that the store itself failed: the whole transaction is rolled back. Refusals that a caller must handle are values.
+/// An error means that the store itself failed, and that the whole transaction must be rolled back. A refusal that the caller must handle is a
+/// value, not an error.
 ///
-/// A transaction has one moment on the store's clock, given to [`Backend::begin`]: what it writes has that stamp, and what it judges by
-/// age is judged by it. A `now` that a call takes is the wall clock, for times that are shown.
+/// A transaction has one moment on the store's clock, which [`Backend::begin`] was given: its rows get that stamp, and ages are measured up to
+/// it. A parameter `now` of type [`Timestamp`](event::Timestamp) is the wall clock, for times that people see.
 pub trait Tx: JournalTx + LogTx + QueuesTx + DeliveriesTx + RegistryTx + UpkeepTx {}
 
 impl<T: JournalTx + LogTx + QueuesTx + DeliveriesTx + RegistryTx + UpkeepTx> Tx for T {}
 
-/// A store. One thread at a time writes through it: [`writer`](crate::writer) sees to that.
+/// A store, as its one writing thread has it ([`writer`](crate::writer)).
 pub trait Backend: Send + 'static {
-    /// What was kept of the clock when the store was opened; its stamp is behind none that a commit of the last run gave the last event or
-    /// the last message. `None` if nothing was kept yet.
+    /// The clock's record as it was when the store was opened. Its stamp is not earlier than those of the last event and of the last message.
+    /// `None` if there was no record yet.
     fn kept_clock(&self) -> Option<Record>;
 
-    /// Opens a transaction at a moment on the store's clock, never before that of the last one.
+    /// Opens a transaction at a moment on the store's clock, which must not be earlier than that of the last transaction.
+    ///
+    /// # Errors
+    /// If the store cannot be written to now, for example because another process holds its lock. Nothing has changed then.
     fn begin(&mut self, now: Stamp) -> Result<()>;
 
-    /// The open transaction.
+    /// The transaction that [`Backend::begin`] opened.
     fn tx(&mut self) -> &mut dyn Tx;
 
-    /// Makes the open transaction durable: when this returns `Ok`, a power cut cannot take it back.
+    /// Makes the open transaction durable: when this returns `Ok`, a power cut cannot undo it.
     ///
-    /// `Full` leaves the transaction rolled back and the store usable. Any other error is final for this process.
+    /// # Errors
+    /// [`Full`](crate::StoreError::Full) if there is no space: the transaction is rolled back, and the store can still be used. After any other
+    /// error nobody knows what is on disk, and this process must not commit again.
     fn commit(&mut self) -> Result<Committed>;
 
-    /// Drops the open transaction, if there is one.
+    /// Undoes the open transaction, if there is one.
     fn rollback(&mut self);
 
-    /// What the store holds and what is left for it. May be a tenth of a second old, but never older than the last commit that made room.
+    /// How many bytes the store holds and how many are left for it. The answer may be up to 100 ms old, but is never older than the last commit
+    /// that deleted history to make room.
     fn room(&mut self) -> Result<Room>;
 
-    /// How log lines call a subscription; `None` if the store does not have it any more, or cannot read it just now. Called between commits.
+    /// Name, topic and endpoint of a subscription, for log lines. `None` if the store no longer has it, or cannot read it now. Called only between
+    /// commits.
     fn whose(&mut self, id: SubscriptionId) -> Option<Whose>;
 
-    /// Called by the writer between commits: a place for upkeep that must not run inside one (checkpoints).
+    /// Called by the writer after each try at a commit, for upkeep that must not run inside a transaction (SQLite: checkpoints).
     fn between_commits(&mut self) {}
 
-    /// The last call: leave everything as tidy as can be.
+    /// The last call. A store that is dropped without it counts as having ended uncleanly ([`Opened::unclean`]).
     fn close(&mut self) {}
 }
 
-/// What a commit brought.
+/// What a commit changed, for the counts, log lines and wake-ups of the writer.
 #[derive(Clone, Debug, Default)]
 pub struct Committed {
-    /// The last new position of every topic that has one.
+    /// The topics that got events, each with the position of its last one.
     pub topics: Vec<(TopicId, Position)>,
-    /// Queues that have new messages which can be received.
+    /// Queues whose receivers must be woken, because messages can be received.
     pub queues: Vec<QueueId>,
-    /// Messages that went straight into a queue, without a topic.
+    /// How many messages were sent straight to a queue, without a topic.
     pub sends: u64,
-    /// What housekeeping took from pending and disabled subscriptions: deliveries that they were owed and are owed no more.
+    /// How many deliveries lapsed, by subscription: pending and disabled ones were owed them and are not any more.
     pub lapsed: BTreeMap<SubscriptionId, u64>,
-    /// Waiting deliveries that housekeeping made dead letters.
+    /// How many waiting deliveries housekeeping made dead letters.
     pub given_up: u64,
-    /// Messages that housekeeping deleted because their queue's retention was over, by the queue's name.
+    /// How many messages housekeeping deleted because they were older than their queue's retention, by the queue's name.
     pub expired: BTreeMap<String, u64>,
-    /// Messages that went to dead-letter queues, by their way.
+    /// How many messages went to dead-letter queues, by the two queues and the reason.
     pub dead_lettered: BTreeMap<Way, u64>,
-    /// Messages that were handed out once more because their queue's dead-letter queue is not there, by the names of both.
+    /// How many messages were handed out once more because their queue's dead-letter queue does not exist, by the names of queue and dead-letter
+    /// queue.
     pub kept: BTreeMap<(String, String), u64>,
-    /// Damaged messages that a receive came upon and set aside, by queue.
+    /// How many damaged messages receives found and set aside, by queue.
     pub set_aside: BTreeMap<QueueId, u64>,
-    /// Open intents of dead incarnations that recovery settled without an event, because their topic was deleted.
+    /// How many open intents of dead incarnations recovery settled without an event, because their topic was deleted.
     pub of_deleted_topics: u64,
 }
 
@@ -109,7 +118,8 @@ impl Committed {
         }
     }
 
-    /// Notes what a receive of a queue came upon. Those who wait for messages of the queue are woken if it stopped before it had seen all of them.
+    /// Notes what a receive met besides the messages that it handed out. Receivers that wait for the queue are woken if it stopped at
+    /// [`MAX_GIVEN_UP`](crate::redrive::MAX_GIVEN_UP), because it did not see all messages.
     pub fn met<P: Copy + Into<QueueId>>(
         &mut self,
         queue: QueueId,
@@ -144,13 +154,12 @@ impl Committed {
     }
 }
 
-/// Reads beside the writer: each call is a short transaction of its own, never longer than a second. Blocking: call it off the
-/// runtime.
+/// Reads beside the writer. Each call is a short transaction of its own and takes less than a second, except for the full check
+/// ([`UpkeepReader::check`]). It blocks, so do not call it on a runtime's threads.
 ///
-/// What fails has been tried twice, the second time with nothing cached. [`StoreError::Io`](crate::StoreError::Io) says that the disk
-/// did not give what was asked: it may the next time. [`StoreError::Damaged`](crate::StoreError::Damaged) says that it gave something
-/// that the store cannot have written: it will every time. One event that is damaged spoils no other: it can be stepped over, because its
-/// neighbours are read by their positions.
+/// A read that fails has been tried twice, the second time without any cache. [`StoreError::Io`](crate::StoreError::Io) means that the disk
+/// did not answer: the next read may succeed. [`StoreError::Damaged`](crate::StoreError::Damaged) means that it returned something that the store
+/// cannot have written: every read will return it. A damaged event does not affect its neighbours, which can be read by their positions.
 pub trait Reader:
     JournalReader
     + LogReader
@@ -180,9 +189,9 @@ impl<
 
 /// The parts of an opened store.
 pub struct Opened<B> {
-    /// For the writer.
+    /// The write side, for the writer alone.
     pub backend: B,
-    /// For everybody else.
+    /// The read side, for everything else.
     pub reader: std::sync::Arc<dyn Reader>,
     /// This run of the process.
     pub incarnation: Incarnation,

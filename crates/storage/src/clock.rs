@@ -7,8 +7,9 @@
 //! knows whether it really passed.
 //!
 //! What is stored: a start must not go on from before the stamp of any durable row. The last event and the last message have their own stamps. A
-//! commit that writes any other stamp also writes a [`Record`] ([`Keeping`]); so does a commit without stamps if a second has passed since the
-//! last record. So the commits of requests write no page more than they would without a clock.
+//! commit that writes any other stamp also writes a [`Record`] ([`Keeping`]). So does a commit without stamps if a second has passed since the
+//! last record or event, and every commit if a minute has passed since the last record. So most commits of requests write no page more than they
+//! would without a clock.
 //!
 //! The wall clock is watched: if it moves differently from the machine's uptime, somebody has set it. That is noticed ([`StoreClock::look`]),
 //! counted and logged, and changes nothing here.
@@ -33,9 +34,9 @@ pub const MAX_GAP: Duration = HOUR;
 pub const MAX_GAPS: Duration = Duration::from_secs(24 * 3_600);
 /// A process that has lived this long does not belong to a series of failed starts.
 pub const SETTLED: Duration = HOUR;
-/// The longest time between two commits that write the record, whatever they change.
+/// A commit writes the record if the last one is this old, whatever the commit changes.
 pub const KEEP_EVERY: Duration = Duration::from_secs(60);
-/// What the clock may lose in a crash after a commit that left no stamp.
+/// How far the clock may fall back in a crash after a commit that wrote no stamp.
 pub const KEEP_WITHIN: Duration = Duration::from_secs(1);
 /// How far the wall clock must move between two looks to count as set: more than a leap second, and less than anything that could matter.
 pub const JUMP: Duration = Duration::from_secs(5);
@@ -43,16 +44,16 @@ pub const JUMP: Duration = Duration::from_secs(5);
 /// Two readings that are further apart do not count as one moment.
 const ONE_MOMENT: Duration = Duration::from_millis(100);
 
-/// What a store stores of its clock.
+/// The state of the clock, as a store keeps it for the next start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The clock.
+    /// What the store's clock showed.
     pub stamp: Stamp,
-    /// The wall clock at that moment.
+    /// What the wall clock showed at that moment.
     pub wall: Timestamp,
     /// How far starts have advanced the clock since a process last lived for [`SETTLED`].
     pub advanced: Duration,
-    /// What all starts have added to the clock, as far as it matters for anything in the store.
+    /// The time that starts have added to the clock, as far as anything in the store may be old enough to be concerned.
     pub assumed: Assumed,
 }
 
@@ -83,9 +84,9 @@ struct Shared {
 struct Start {
     stamp: Stamp,
     uptime: Duration,
-    /// Up to this start, including it.
+    /// See [`Record::advanced`]; this start is included.
     advanced: Duration,
-    /// Up to this start, including it.
+    /// See [`Record::assumed`]; this start is included.
     assumed: Assumed,
 }
 
@@ -105,14 +106,14 @@ pub struct Jumps {
     pub count: u64,
     /// The last time.
     pub last: Option<Jump>,
-    /// How far all of them moved it together, in seconds: negative for back.
+    /// The sum of all jumps, in seconds; negative for back.
     pub moved: f64,
 }
 
 /// The wall clock was set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Jump {
-    /// How far it moved, in seconds: negative for back.
+    /// How far it moved, in seconds; negative for back.
     pub seconds: f64,
     /// What it showed afterwards.
     pub to: Timestamp,
@@ -127,12 +128,12 @@ pub enum Gap {
     Whole,
     /// By the wall clock, more time has passed than the clock advanced by.
     Cut {
-        /// By the wall clock.
+        /// How much time has passed by the wall clock.
         passed: Duration,
-        /// By this one.
+        /// How far the store's clock has advanced.
         advanced: Duration,
     },
-    /// The wall clock shows an earlier time than when the store was last used.
+    /// The wall clock shows a time that is earlier by this much than when the store was last used.
     Behind(Duration),
 }
 

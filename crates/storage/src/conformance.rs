@@ -1,5 +1,5 @@
-//! The suites that every store must pass, one a port, and one for what the ports promise together: each sentence of the contracts of
-//! [`ports`](crate::ports) and [`backend`](crate::backend) is a case with a name.
+//! The suites that every store must pass: one for each port, and some for what the ports promise together. Each case has a name that says what a
+//! sentence of the contracts of [`ports`](crate::ports) and [`backend`](crate::backend) promises.
 //!
 //! A store's tests implement [`Subject`] and call [`run`].
 
@@ -32,29 +32,29 @@ mod several;
 mod steps;
 mod transactions;
 
-/// A store that can be opened, dropped and opened again with what it kept.
+/// A store under test, which can be opened, dropped and opened again with what it kept.
 pub trait Subject {
-    /// Opens it. What was opened before is gone by then.
+    /// Opens the store. What this returned before was dropped by then.
     fn open(&mut self) -> Open;
 
-    /// Damages the event at a position, behind the back of the open store.
+    /// Makes the event at a position unreadable while the store is open, without going through the store.
     fn damage(&mut self, position: Position);
 }
 
 /// An open store.
 pub struct Open {
-    /// Its write side.
+    /// The write side.
     pub backend: Box<dyn Backend>,
-    /// Its read side.
+    /// The read side.
     pub reader: Arc<dyn Reader>,
-    /// Whether it was not closed the last time.
+    /// See [`Opened::unclean`](crate::backend::Opened::unclean).
     pub unclean: bool,
 }
 
 /// One case: its name and what it does with a fresh store.
 type Case = (&'static str, fn(&mut Store));
 
-/// What each port promises, and what is promised of all of them together.
+/// All cases, by module.
 const SUITES: &[(&str, &[&[Case]])] = &[
     ("journal", &[journal::CASES, several::CASES]),
     ("log", &[log::CASES, damage::CASES]),
@@ -90,9 +90,9 @@ pub fn run<S: Subject + 'static>(fresh: impl Fn() -> S) {
 struct Store {
     subject: Box<dyn Subject>,
     open: Option<Open>,
-    /// The moment of the transactions that come.
+    /// The moment of the next transactions, on the store's clock.
     now: Stamp,
-    /// Whether a sync is made step by step, a commit each.
+    /// Whether a sync is made by single steps, each in a commit of its own.
     by_steps: bool,
 }
 
@@ -115,7 +115,7 @@ impl Store {
         self.write_and_tell(change).0
     }
 
-    /// Commits what `change` does, and what the commit tells.
+    /// Commits what `change` does. Also returns what the commit reports.
     fn write_and_tell<T>(&mut self, change: impl FnOnce(&mut dyn Tx) -> crate::Result<T>) -> (T, Committed) {
         let now = self.now;
         let backend = &mut self.opened().backend;
@@ -130,19 +130,19 @@ impl Store {
         self.restart();
     }
 
-    /// Drops the store as it is and opens it again.
+    /// Drops the store without closing it, and opens it again.
     fn restart(&mut self) {
         self.open = None;
         self.open = Some(self.subject.open());
     }
 
-    /// So many seconds after the beginning, on the store's clock.
+    /// Sets the store's clock to this many seconds after its beginning.
     fn at(&mut self, secs: u64) -> &mut Self {
         self.now = stamp(secs);
         self
     }
 
-    /// At the moment at which it was recorded.
+    /// Appends an event at the moment at which it was recorded.
     fn append(&mut self, event: &NewEvent) -> Position {
         self.at(secs_of(event.recorded_at)).write(|tx| tx.append(event))
     }

@@ -1,13 +1,13 @@
 //! Deliveries that need a row of their own, and attempts.
 //!
-//! For a delivery that succeeds at once, only the cursor moves. A delivery has a row if it waits for a retry, takes long, waits behind another
-//! of its key, or is dead.
+//! For a delivery that succeeds at once, only the cursor moves. A delivery has a row if it waits for a retry, takes longer than a second, waits
+//! behind another of its key, or is dead.
 
 use event::{EventId, Position, Stamp, Timestamp};
 
 use crate::entities::SubscriptionId;
 
-/// The name of a delivery: an event for a subscription.
+/// Identifies a delivery: one event for one subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId {
     /// The subscription.
@@ -25,37 +25,37 @@ pub struct Delivery {
     pub key: String,
     /// What it waits for.
     pub state: DeliveryState,
-    /// Attempts begun so far.
+    /// How many attempts have begun so far.
     pub attempts: u32,
-    /// When it was first attempted, or would have been, or when its waits began anew: delivery policies count from here.
+    /// The moment from which its delivery policy counts: when it was first attempted, or would have been, or when its waits began anew.
     pub since: Stamp,
-    /// How many of the attempts were begun before its waits began anew, because somebody asked for that: delivery policies do not count
-    /// these.
+    /// How many of `attempts` began before an operator had its waits begin anew. Its delivery policy does not count these.
     pub anew_after: u32,
 }
 
 /// What a delivery with a row waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryState {
-    /// The next attempt, not before `at`. A slow attempt under way is a retry at the end of its deadline: so a crash repeats it.
+    /// The next attempt, not before `at`. While an attempt is under way, `at` is the end of its lease (the timeout and a margin), so that it is
+    /// repeated after a crash.
     Retry {
-        /// The time.
+        /// When it is due, on the store's clock.
         at: Stamp,
     },
-    /// An earlier delivery of the same key (FIFO): a pointer row.
+    /// An earlier delivery of the same key (only in FIFO subscriptions).
     Behind,
     /// Nothing, because it was given up.
     Dead {
-        /// The reason, for people.
+        /// Why it was given up, as a sentence for people.
         reason: String,
-        /// When it died, on the store's clock; how long it is kept counts from here.
+        /// When it was given up, on the store's clock. [`Retention::dead_letter`](crate::retention::Retention::dead_letter) counts from here.
         at: Stamp,
-        /// The wall time of that, for people.
+        /// The same moment on the wall clock, for people.
         died_at: Timestamp,
     },
 }
 
-/// A delivery's state, in a word.
+/// Which [`DeliveryState`] a row has, without its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowState {
     /// [`DeliveryState::Retry`].
@@ -72,7 +72,7 @@ impl RowState {
 }
 
 impl DeliveryState {
-    /// In a word.
+    /// The state without its values.
     pub fn word(&self) -> RowState {
         match self {
             Self::Retry { .. } => RowState::Retry,
@@ -82,17 +82,17 @@ impl DeliveryState {
     }
 }
 
-/// The position of a dead letter among all of them: when it died, and its id.
+/// Where a dead letter is in the order of dead letters: by the moment of its death, then by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Death {
-    /// The time.
+    /// When it died, on the store's clock.
     pub at: Stamp,
     /// Its id.
     pub id: DeliveryId,
 }
 
 impl Delivery {
-    /// Whether it is dead, for a reason that has this in it, or for any.
+    /// Whether it is dead and its reason contains `part`; `None` matches every reason.
     pub fn died_of(&self, part: Option<&str>) -> bool {
         match &self.state {
             DeliveryState::Dead { reason, .. } => part.is_none_or(|part| reason.contains(part)),
@@ -100,8 +100,7 @@ impl Delivery {
         }
     }
 
-    /// The delivery in another state, from `now` on as if nobody had attempted it yet: its attempts keep their numbers, and its delivery policy
-    /// begins anew.
+    /// The delivery in another state, with a delivery policy that begins anew at `now`. Its attempts keep their numbers.
     #[must_use]
     pub fn begun_anew(self, state: DeliveryState, now: Stamp) -> Self {
         Self { state, since: now, anew_after: self.attempts, ..self }
@@ -116,7 +115,7 @@ impl Delivery {
     }
 }
 
-/// One try at a delivery, as it is recorded.
+/// One attempt at a delivery, as it is recorded when it has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The delivery.
@@ -125,19 +124,19 @@ pub struct Attempt {
     pub event: EventId,
     /// 1 for the first.
     pub number: u32,
-    /// When it began.
+    /// When it began, on the wall clock.
     pub at: Timestamp,
     /// How long it took, in microseconds.
     pub took_micros: u64,
-    /// The status, if there was an answer.
+    /// The HTTP status of the answer, if there was one.
     pub status: Option<u16>,
     /// Why it failed, for people; `None` for a success.
     pub error: Option<String>,
     /// The first bytes of the answer's body, raw, at most [`MAX_ANSWER`].
     pub answer: Vec<u8>,
-    /// When the next attempt is due, if there is one.
+    /// When the next attempt is due, on the wall clock; `None` if there will be none.
     pub next_at: Option<Timestamp>,
 }
 
-/// How many bytes of an endpoint's answer an attempt keeps.
+/// The most bytes of an answer's body that an attempt keeps.
 pub const MAX_ANSWER: usize = 512;

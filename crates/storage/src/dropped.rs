@@ -1,19 +1,20 @@
-//! What an owner's command (unsubscribe, delete, purge) drops: it was owed, and from the commit on nobody gets it.
+//! What an owner's command (unsubscribe, delete, purge) drops: events, deliveries and messages that were owed until its commit, and that nobody
+//! gets afterwards.
 //!
-//! There may be millions of rows, so they are only marked until [`UpkeepTx::housekeep`](crate::ports::UpkeepTx::housekeep) has deleted them, a
-//! slice at a time. No read finds them meanwhile.
+//! There may be millions of rows, so the command only marks them. [`UpkeepTx::housekeep`](crate::ports::UpkeepTx::housekeep) deletes them later, a
+//! slice at a time. Until then no read finds them.
 
 use std::fmt;
 
-/// Each number of [`Dropped`] is counted up to here and no further, so that a commit is short, however much the store has.
+/// Counting for [`Dropped`] ends at this number, so that the commit is short, however much the store has.
 pub const MAX_COUNTED: u64 = 10_000;
 
-/// What was owed and was dropped. [`MAX_COUNTED`] stands for that many or more.
+/// How much of what was owed a command dropped. A number that is [`MAX_COUNTED`] means that many or more; `subscriptions` is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Subscriptions that are gone.
+    /// Subscriptions that no longer exist.
     pub subscriptions: u64,
-    /// Events that subscriptions had yet to read, or that were yet to be sent to a queue; one that several had yet to read counts for each.
+    /// Events that subscriptions had not read yet, or that were not sent to a queue yet. An event counts once for each subscription.
     pub unread: u64,
     /// Deliveries that waited for an attempt.
     pub waiting: u64,
@@ -24,7 +25,7 @@ pub struct Dropped {
 }
 
 impl Dropped {
-    /// Whether nobody was owed anything.
+    /// Whether nothing that was owed was dropped.
     pub fn is_nothing(&self) -> bool {
         *self == Self { subscriptions: self.subscriptions, ..Self::default() }
     }

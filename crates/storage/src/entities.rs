@@ -1,7 +1,7 @@
 //! Topics, subscriptions and queues as the store keeps them: identities and states, no settings.
 //!
-//! What the configuration says of a subscription (format, secret, policy) stays in its text; the store keeps who it is, where it
-//! came in and how far it got.
+//! The settings of a subscription (format, secret, delivery policy) stay in the configuration, which the store does not interpret. The store
+//! keeps the subscription's identity, its state, since when it owns events, and how far it has come.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -26,39 +26,39 @@ pub struct SubscriptionId(pub i64);
 #[serde(transparent)]
 pub struct QueueId(pub i64);
 
-/// One run of the process: intents carry it, so that recovery touches only the dead.
+/// One run of the process. Every intent carries it, so that recovery touches only the intents of runs that have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub i64);
 
-/// What the configuration wants to exist.
+/// The topics, queues and subscriptions that a configuration wants the store to have.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
-    /// Names of topics.
+    /// The bare names of topics.
     pub topics: Vec<String>,
-    /// Names of queues.
+    /// The bare names of queues.
     pub queues: Vec<String>,
-    /// How long queues keep a message, by name; `Retention::queue_message` for those that are not here.
+    /// How long a queue keeps a message, by the queue's name. `Retention::queue_message` for a queue that is not here.
     pub message_retention: HashMap<String, Duration>,
-    /// When queues give a message up, by name; those that are not here never do.
+    /// When a queue gives a message up, by the queue's name. A queue that is not here never does.
     pub redrive: HashMap<String, Redrive>,
     /// Subscriptions, each to a topic of `topics`.
     pub subscriptions: Vec<DesiredSubscription>,
 }
 
 impl Desired {
-    /// The names of `topics`, and those that only subscriptions name; each once.
+    /// The names of `topics`, then those that only subscriptions name; each once.
     pub fn topic_names(&self) -> Vec<&str> {
         let named = self.subscriptions.iter().map(|wanted| &wanted.topic);
         unique(self.topics.iter().chain(named))
     }
 
-    /// What the store is to do with the messages of a queue.
+    /// How long a queue is to keep a message, and when it is to give one up.
     pub fn limits(&self, queue: &str) -> Limits {
         let retention = self.message_retention.get(queue).copied();
         Limits { retention, redrive: self.redrive.get(queue).cloned() }
     }
 
-    /// The names of `queues`, and those that only subscriptions name; each once.
+    /// The names of `queues`, then those that only subscriptions name; each once.
     pub fn queue_names(&self) -> Vec<&str> {
         let to_queues = self.subscriptions.iter().filter(|wanted| wanted.protocol.is_pull());
         unique(self.queues.iter().chain(to_queues.map(|wanted| &wanted.endpoint)))
@@ -78,13 +78,14 @@ pub struct DesiredSubscription {
     pub topic: String,
     /// Its own name, if it has one.
     pub name: Option<String>,
-    /// How it is reached.
+    /// The protocol of its endpoint.
     pub protocol: Protocol,
-    /// The URL as configured, or the queue's name.
+    /// The URL as configured, or the bare name of the queue.
     pub endpoint: String,
-    /// Whether it starts `Pending` when it is new or its endpoint has another origin, with this token to confirm it by.
+    /// The token that confirms it: with one it is `Pending` when it is new, or when its endpoint has moved to another origin (scheme, host or
+    /// port). Without one it is `Confirmed`.
     pub confirm_with: Option<String>,
-    /// The last part of its ARN, if it is new.
+    /// The last part of its ARN. Used only if it is new.
     pub uuid: Uuid,
 }
 
@@ -97,7 +98,8 @@ pub struct Entities {
     pub queues: Vec<Queue>,
     /// All subscriptions that the configuration names.
     pub subscriptions: Vec<Subscription>,
-    /// Subscriptions that it no longer names; their backlog is kept until the grace is over.
+    /// All subscriptions that it does not name (any more). What they are owed is kept for
+    /// [`Retention::removed_grace`](crate::retention::Retention::removed_grace).
     pub removed: Vec<Subscription>,
 }
 
@@ -130,52 +132,53 @@ pub struct Subscription {
     pub topic: TopicId,
     /// Its name, unique in its topic, if it has one.
     pub name: Option<String>,
-    /// How it is reached.
+    /// The protocol of its endpoint.
     pub protocol: Protocol,
-    /// The URL as configured, or the queue's name.
+    /// The URL as configured, or the bare name of the queue.
     pub endpoint: String,
-    /// Whether it may be delivered to.
+    /// Whether deliveries to it may be attempted.
     pub state: SubscriptionState,
-    /// It is pending because its endpoint moved to another origin; before that it was confirmed. What it is owed is kept as for a
-    /// confirmed one.
+    /// Whether it was confirmed, and is pending only because its endpoint moved to another origin. What it is owed is kept as for a confirmed
+    /// one.
     pub reconfirms: bool,
-    /// Why an operator disabled it, in that person's words; `None` for one that is not disabled, or whose endpoint unsubscribed.
+    /// Why an operator disabled it, in the operator's words. `None` if it is not disabled, or if its endpoint unsubscribed.
     pub disabled_because: Option<String>,
-    /// When it was first seen, for people.
+    /// When it was made, on the wall clock, for people.
     pub created_at: Timestamp,
-    /// That moment on the store's clock; it owns events from that commit on.
+    /// The same moment on the store's clock. It owns the events that come after that commit.
     pub created: Stamp,
-    /// When the configuration stopped naming it, for people.
+    /// When the configuration stopped naming it, on the wall clock, for people. `None` while it is named.
     pub removed_at: Option<Timestamp>,
-    /// How far it got. Meaningless for `sqs`: a queue has its message from the publish's own commit.
+    /// How far it has read its topic. A subscription with the protocol `sqs` does not read: its queue gets each message in the commit of the event.
+    /// Only what its queue missed while the configuration did not name it is between `done_to` and `dispatched_to`.
     pub cursor: Cursor,
 }
 
 impl Subscription {
-    /// How log lines call it.
+    /// What log lines say of it; `topic` is the name of its topic, if that still exists.
     pub fn whose(&self, topic: Option<&str>) -> Whose {
         let topic = topic.unwrap_or_default().to_owned();
         Whose { name: self.name.clone(), topic, endpoint: shown(&self.endpoint) }
     }
 
-    /// Whether what it has not read is kept without a limit of time: it is confirmed, or was until its endpoint moved.
+    /// Whether the events that it has not read are kept without a time limit: it is confirmed, or it was until its endpoint moved.
     pub fn pins(&self) -> bool {
         self.state == SubscriptionState::Confirmed || self.reconfirms
     }
 }
 
-/// How people are told of a subscription, besides its number.
+/// What log lines say of a subscription besides its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Whose {
     /// Its name, if it has one.
     pub name: Option<String>,
     /// The name of its topic; empty if that is gone.
     pub topic: String,
-    /// Its endpoint without what may be a secret.
+    /// Its endpoint without user, password and query, which may be secrets.
     pub endpoint: String,
 }
 
-/// As in an error: "`expire` of `profile-changes` to http://localhost:9100/expire".
+/// For a message: "`expire` of `profile-changes` to http://localhost:9100/expire".
 impl fmt::Display for Whose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, topic, endpoint } = self;
@@ -186,25 +189,26 @@ impl fmt::Display for Whose {
     }
 }
 
-/// Whether a subscription may be delivered to.
+/// Whether deliveries to a subscription may be attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubscriptionState {
-    /// The endpoint has not yet answered the handshake.
+    /// No: its endpoint has not confirmed yet.
     Pending {
-        /// What it must present.
+        /// The token that confirms it.
         token: String,
     },
-    /// Deliveries flow.
+    /// Yes.
     Confirmed,
-    /// The receiver unsubscribed.
+    /// No: its endpoint has unsubscribed, or an operator has disabled it.
     Disabled {
-        /// What it must present to be subscribed again.
+        /// The token that its endpoint may confirm it with, after it has unsubscribed. `None` if only an operator or a declaration can bring it
+        /// back.
         token: Option<String>,
     },
 }
 
 impl SubscriptionState {
-    /// As the store and the admin API write it.
+    /// Its word in the store and in the admin API.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Pending { .. } => "pending",
@@ -213,7 +217,7 @@ impl SubscriptionState {
         }
     }
 
-    /// Whether nothing is delivered until somebody enables it.
+    /// Whether it is disabled.
     pub fn is_disabled(&self) -> bool {
         matches!(self, Self::Disabled { .. })
     }
@@ -221,13 +225,13 @@ impl SubscriptionState {
 
 /// How far a push subscription has read its topic. `done_to <= dispatched_to`.
 ///
-/// Persisted before the calls: after a crash, every position in `(done_to, dispatched_to]` without a row of its own may have been
-/// delivered, and is delivered again as attempt 2.
+/// `dispatched_to` is durable before the calls. So after a crash, every position in `(done_to, dispatched_to]` that has neither a row nor a
+/// recorded success may have been delivered, and is delivered again, as attempt 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// Everything up to here was handed to the sink, or is about to be.
+    /// Every event up to here was handed to the sink, or is about to be.
     pub dispatched_to: Position,
-    /// Everything up to here was delivered or has a row of its own.
+    /// Every event up to here was delivered, or has a row of its own.
     pub done_to: Position,
 }
 

@@ -1,4 +1,4 @@
-//! Why the store refused or failed, in the words that its callers decide by.
+//! Why the store refused or failed. Callers decide by the variant whether to try again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,39 +6,39 @@ use std::time::Duration;
 /// A result of the store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// Clonable, because one failed commit answers everybody whose change was in it.
+/// Why the store refused or failed. It can be cloned, because one failed commit is the answer to every change that was in it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No space: the disk, the size limit, or the reserve that `--min-free` keeps. Nothing of the change was kept; it may be tried
-    /// again when there is space.
+    /// There is no space: on the disk, below the size limit, or beside the reserve that `--min-free` keeps. Nothing of the change was kept. It may
+    /// be tried again when there is space.
     #[error("the store has no space left: {0}")]
     Full(String),
-    /// A commit failed with an I/O error, now or earlier in this process. Nobody knows what is on disk; only a restart, which reads
-    /// it again, can tell. No later commit of this process is acknowledged.
+    /// A commit failed with an error that was not [`Full`](Self::Full), now or earlier in this process. Nobody knows what is on disk until a restart
+    /// reads it. This process makes no further commit.
     #[error("the store is latched after a failed commit ({0}); restart to recover")]
     Latched(Arc<str>),
-    /// The writer's queue is full.
+    /// The writer's queue is full. The change may be tried again.
     #[error("the store's writer is overloaded: {limit} changes are waiting")]
     Overloaded {
         /// The limit that was reached.
         limit: usize,
     },
-    /// A commit has been under way for so long: the disk hangs.
+    /// The commit under way has taken this long: the disk hangs. Nothing of the change was queued.
     #[error("the store has been waiting for its disk for {} s", .0.as_secs())]
     Stalled(Duration),
     /// The writer has stopped.
     #[error("the store is closed")]
     Closed,
-    /// Reading or writing failed; nothing of the change was kept.
+    /// Reading or writing failed. Nothing of the change was kept. It may succeed the next time.
     #[error("the store failed to {operation}")]
     Io {
-        /// What was being done.
+        /// What was being done: a verb with its object, `read an event`.
         operation: &'static str,
-        /// The store's own words.
+        /// The error of the database or of the operating system.
         #[source]
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// Something is larger than the store takes; nothing of the change was kept.
+    /// Something is larger than the store accepts. Nothing of the change was kept.
     #[error("{what} has {bytes} bytes; the store takes no more than {limit}: make it smaller, or split it")]
     TooLarge {
         /// What it is, by its kind and its id.
@@ -48,7 +48,7 @@ pub enum StoreError {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// What is stored cannot be understood.
+    /// What is stored is not what the store wrote. Every further read of it fails in the same way.
     #[error("the store is damaged: {0}")]
     Damaged(String),
 }

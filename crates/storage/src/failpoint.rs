@@ -1,10 +1,10 @@
-//! Named points at which a test can stop the process and kill it.
+//! Named points in the code at which a test can make the process pause, so that it can kill it there, or panic.
 //!
-//! Without the feature `failpoints` a point is nothing. With it, the environment says what happens there, as the crate `fail` reads it:
-//! `FAILPOINTS=before-commit=100*off->pause`. The action `return` logs [`REACHED`] with the point's name and then asks for the next
-//! action: `100*off->1*return->pause` tells a test when it may kill.
+//! Without the feature `failpoints` a point does nothing. With it, the environment variable `FAILPOINTS` says what happens there, in the syntax of
+//! the crate `fail`: `FAILPOINTS=before-commit=100*off->pause`. The action `return` writes the log line [`REACHED`] with the point's name and goes
+//! on to the next action: with `100*off->1*return->pause` a test sees when it may kill the process.
 
-/// The points, in the order in which an event passes them.
+/// The points that an event passes on its way, in that order.
 pub const ALL: [&str; 8] = [
     BEFORE_COMMIT,
     AFTER_COMMIT,
@@ -16,7 +16,8 @@ pub const ALL: [&str; 8] = [
     ATTEMPT_DONE,
 ];
 
-/// The points in the loops of parts that must live, where a test can make one panic: `FAILPOINTS=core-turn=3*off->panic`.
+/// The other points: in the loops of threads and tasks that must go on after a panic or end the process (`FAILPOINTS=core-turn=3*off->panic`),
+/// and between the steps of a change by the configuration, by an API or by an operator.
 pub const PARTS: [&str; 15] = [
     CORE_TURN,
     WRITER_TURN,
@@ -37,9 +38,9 @@ pub const PARTS: [&str; 15] = [
 
 /// A core has accepted a connection.
 pub const CORE_TURN: &str = "core-turn";
-/// The writer has taken changes off its queue and applied none.
+/// The writer has taken changes off its queue, and has applied none.
 pub const WRITER_TURN: &str = "writer-turn";
-/// The thread that checkpoints was woken.
+/// The thread that checkpoints was woken, and has not begun.
 pub const CHECKPOINT_TURN: &str = "checkpoint-turn";
 /// A listener of admin or hub has accepted a connection.
 pub const CONTROL_TURN: &str = "control-turn";
@@ -49,9 +50,9 @@ pub const DELIVERIES: &str = "deliveries";
 pub const SIGNING_KEY: &str = "signing-key";
 /// A request to confirm is about to be signed and sent.
 pub const HANDSHAKE: &str = "handshake";
-/// A thread is about to share the wake-ups of its tasks.
+/// A thread is about to install its [`Bell`](crate::writer::Bell).
 pub const WAKE_UPS: &str = "wake-ups";
-/// A reload has read the files and done nothing else.
+/// A reload has read the files, and has done nothing else.
 pub const RELOAD: &str = "reload";
 /// A slice of a large configuration is durable, and more of it is to come.
 pub const STAGED: &str = "staged";
@@ -59,37 +60,37 @@ pub const STAGED: &str = "staged";
 pub const CHANGING: &str = "changing";
 /// Some of what a reload changes of topics, queues and subscriptions is durable, and more of it is to come.
 pub const DECLARING: &str = "declaring";
-/// A change of the configuration is in the store, topics, queues, subscriptions and their workers are those of it, and routes are not.
+/// A change of the configuration is in the store, its topics, queues, subscriptions and workers are in use, and its routes are not.
 pub const DECLARED: &str = "declared";
-/// An operator gives a delivery up, and nothing of that is stored.
+/// An operator has given a delivery up, and nothing of that is stored.
 pub const GIVING_UP: &str = "giving-up";
 /// A delivery that an operator gave up is a dead letter in the store, the next one of its key has not begun, and the operator has no answer.
 pub const GIVEN_UP: &str = "given-up";
 
-/// The writer has applied a batch and not committed it.
+/// The writer has applied a batch, and has not committed it.
 pub const BEFORE_COMMIT: &str = "before-commit";
-/// The writer has committed a batch and told nobody.
+/// The writer has committed a batch, and has resolved no receipt.
 pub const AFTER_COMMIT: &str = "after-commit";
-/// An intent is durable, nothing is sent.
+/// An intent is durable, and nothing was sent to the upstream.
 pub const INTENT_DURABLE: &str = "intent-durable";
 /// The request has been handed to the connection.
 pub const REQUEST_SENT: &str = "request-sent";
-/// The upstream's head is here, the client has nothing.
+/// The upstream's head has arrived, and nothing was sent to the client.
 pub const HEAD_RECEIVED: &str = "head-received";
-/// The outcome of one recorder is in the store's queue, that of the next one of the same request is not. Only requests that
-/// several recorders follow pass it, so it is not one of [`ALL`].
+/// The outcome of one recorder is in the writer's queue, and that of the next recorder of the same request is not. Only requests with several
+/// recorders pass it, so it is not in [`ALL`].
 pub const BETWEEN_OUTCOMES: &str = "between-outcomes";
-/// The outcome is in the store's queue, the answer's last byte is not released.
+/// The outcome is in the writer's queue, and the answer's last byte is not released.
 pub const OUTCOME_QUEUED: &str = "outcome-queued";
-/// A cursor's `dispatched_to` is durable, no call has been made.
+/// A cursor's `dispatched_to` is durable, and no call was made.
 pub const CURSOR_DURABLE: &str = "cursor-durable";
-/// An attempt is over, its result is not recorded.
+/// An attempt has ended, and its result is not recorded.
 pub const ATTEMPT_DONE: &str = "attempt-done";
 
-/// What the log says when a point is about to do what the environment asked for.
+/// The message of the log line that the action `return` writes.
 pub const REACHED: &str = "failpoint reached";
 
-/// Passes a point.
+/// Does what the environment asks for at this point. Does nothing without the feature `failpoints`.
 #[inline]
 pub fn hit(name: &'static str) {
     #[cfg(feature = "failpoints")]
@@ -100,7 +101,7 @@ pub fn hit(name: &'static str) {
     let _ = name;
 }
 
-/// Reads the environment; keep the guard for as long as points are to work.
+/// Reads `FAILPOINTS`. Points work until the guard is dropped.
 #[cfg(feature = "failpoints")]
 #[must_use = "points stop working when the guard is dropped"]
 pub fn setup() -> fail::FailScenario<'static> {

@@ -1,8 +1,8 @@
-//! The most recent events, and the wake-ups of those who wait for topics and queues.
+//! The most recent events, and wake-ups for tasks that wait for events of a topic or messages of a queue.
 //!
 //! The writer adds the events of every commit here, and deliveries read them without asking the database. The ring is limited in events and
-//! bytes; a reader that has fallen behind reads the log instead ([`Recent::Behind`]). A lost wake-up does no harm: everyone who waits here also
-//! wakes by a timer.
+//! bytes; a reader that needs older events reads the log instead ([`Recent::Behind`]). A lost wake-up does no harm, because every task that waits
+//! here also wakes by a timer.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +15,10 @@ use crate::entities::QueueId;
 
 /// The most events that the ring holds.
 pub const MAX_RECENT_EVENTS: usize = 8_192;
-/// The most bytes of facts that the ring holds.
+/// The most bytes that the events of the ring have in all ([`NewEvent::bytes`](event::NewEvent::bytes)).
 pub const MAX_RECENT_BYTES: usize = 16 << 20;
 
-/// Topics of which the ring remembers how far it reaches back, each for itself.
+/// The most topics for which the ring remembers separately how far back it reaches.
 const MAX_TOPICS_DROPPED: usize = 1_024;
 
 /// Recent events and wake-ups; clones share both.
@@ -39,12 +39,12 @@ struct Shared {
 struct Ring {
     events: VecDeque<Arc<Event>>,
     bytes: usize,
-    /// The ring holds every event after this position, but for those that it has dropped since.
+    /// The ring got every event after this position; it no longer holds those that `dropped` covers. `None` until [`Feed::start_after`].
     complete_after: Option<Position>,
-    /// The last event that was dropped of a topic. A topic that is idle beside a busy one is known to the end, however far the ring has
-    /// moved on: who waits for it need not ask the log.
+    /// The position of the last dropped event of each topic. So a reader of an idle topic need not ask the log, however many events of busy topics
+    /// the ring has dropped.
     dropped: HashMap<TopicId, Position>,
-    /// The last position that the ring has seen.
+    /// The position of the last event that the ring got.
     last: Position,
 }
 
@@ -53,12 +53,12 @@ struct Ring {
 pub enum Recent {
     /// All events after the position, up to the requested number; empty if there are none.
     Events(Vec<Arc<Event>>),
-    /// The ring does not reach back to the position: read the log.
+    /// The ring does not hold all events after the position: read the log.
     Behind,
 }
 
 impl Feed {
-    /// Sets the end of the log before anything is added: all events after `head` will come through the ring.
+    /// Empties the ring and says where the log ends now: the ring will get every event after `head`.
     pub fn start_after(&self, head: Position) {
         let mut ring = self.ring();
         ring.events.clear();
@@ -68,8 +68,8 @@ impl Feed {
         ring.last = head;
     }
 
-    /// Adds a commit's events, in order of position, and wakes those who wait for their topics and queues. An event that the ring has seen
-    /// before is ignored: its id was published again.
+    /// Adds a commit's events, in order of position, and wakes the tasks that wait for their topics, and for `queues`. An event that the ring has
+    /// got before is ignored: its id was appended again.
     pub(crate) fn push(&self, mut events: Vec<Arc<Event>>, queues: &[QueueId]) {
         let mut ring = self.ring();
         events.retain(|event| event.position > ring.last);
@@ -85,7 +85,8 @@ impl Feed {
         self.wake(&last, queues);
     }
 
-    /// Wakes without events: what was appended must be read from the log, and the ring starts again after it.
+    /// Wakes the tasks that wait for topics and queues, without adding events. The new events must be read from the log, and the ring begins anew
+    /// after the last of them.
     pub(crate) fn skip_to(&self, topics: &[(TopicId, Position)], queues: &[QueueId]) {
         if let Some(head) = topics.iter().map(|(_, position)| *position).max() {
             self.start_after(head);
@@ -107,7 +108,7 @@ impl Feed {
         }
     }
 
-    /// Wakes those who wait for messages of these queues: messages became visible without a commit that added any.
+    /// Wakes the tasks that wait for messages of these queues. For messages that became visible without a commit that added any.
     pub fn wake_queues(&self, queues: &[QueueId]) {
         let watched = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
         for queue in queues {
@@ -134,13 +135,13 @@ impl Feed {
         )
     }
 
-    /// Changes whenever the topic has a new event.
+    /// A value that changes whenever the topic has a new event: the position of its last one, 0 before the first.
     pub fn watch_topic(&self, topic: TopicId) -> watch::Receiver<Position> {
         let mut topics = self.shared.topics.lock().unwrap_or_else(PoisonError::into_inner);
         topics.entry(topic).or_insert_with(|| watch::channel(Position::default()).0).subscribe()
     }
 
-    /// Changes whenever the queue has a new or newly visible message.
+    /// A value that changes whenever the queue has a new or newly visible message. The number itself means nothing.
     pub fn watch_queue(&self, queue: QueueId) -> watch::Receiver<u64> {
         let mut queues = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
         queues.entry(queue).or_insert_with(|| watch::channel(0).0).subscribe()
@@ -151,7 +152,7 @@ impl Feed {
         self.shared.given_up.send_modify(|count| *count += 1);
     }
 
-    /// Changes whenever housekeeping has made waiting deliveries dead letters, of whatever subscription.
+    /// A value that changes whenever housekeeping has made waiting deliveries of any subscription dead letters. The number itself means nothing.
     pub fn watch_given_up(&self) -> watch::Receiver<u64> {
         self.shared.given_up.subscribe()
     }
@@ -162,7 +163,7 @@ impl Feed {
 }
 
 impl Ring {
-    /// The ring holds every event of the topic after this position.
+    /// The position after which the ring holds every event of the topic.
     fn complete_after(&self, topic: TopicId) -> Option<Position> {
         let dropped = self.dropped.get(&topic).copied();
         self.complete_after.map(|all| dropped.map_or(all, |dropped| dropped.max(all)))
@@ -170,7 +171,7 @@ impl Ring {
 
     fn note_dropped(&mut self, event: &Event) {
         if self.dropped.len() >= MAX_TOPICS_DROPPED && !self.dropped.contains_key(&event.body.topic) {
-            // What was dropped before is behind this one.
+            // All events that were dropped before have lower positions than this one.
             self.dropped.clear();
             self.complete_after = Some(event.position);
         } else {

@@ -1,7 +1,8 @@
 //! Which stored subscription a wanted one is, and how its state changes.
 //!
-//! These are the rules of [`RegistryTx::sync_entities`](crate::ports::RegistryTx::sync_entities) for subscriptions, as pure functions of the
-//! known and the wanted ones, so that every store decides in the same way. A store applies the result in one transaction.
+//! A *known* subscription is one that the store has; a *wanted* one is one that the configuration declares. These are the rules of
+//! [`RegistryTx::sync_entities`](crate::ports::RegistryTx::sync_entities), as pure functions of both, so that every store decides in the same way.
+//! A store applies the result in one transaction.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -14,10 +15,10 @@ use crate::entities::{
     DesiredSubscription, Protocol, Subscription, SubscriptionId, SubscriptionState, Topic,
 };
 
-/// A wanted subscription, with its topic's number.
+/// A wanted subscription, with the number of its topic.
 pub type Wanted<'w> = (TopicId, &'w DesiredSubscription);
 
-/// The wanted subscriptions with their topics' numbers. `topics` has the topic of each.
+/// The wanted subscriptions, each with the number of its topic. One whose topic is not in `topics` is left out.
 pub fn of_topics<'w>(topics: &[Topic], wanted: &'w [DesiredSubscription]) -> Vec<Wanted<'w>> {
     let ids: HashMap<&str, TopicId> = topics.iter().map(|topic| (topic.name.as_str(), topic.id)).collect();
     wanted.iter().filter_map(|one| Some((*ids.get(one.topic.as_str())?, one))).collect()
@@ -26,11 +27,11 @@ pub fn of_topics<'w>(topics: &[Topic], wanted: &'w [DesiredSubscription]) -> Vec
 /// The stored subscription that a wanted one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match<'k> {
-    /// This one.
+    /// It is this one.
     Known(&'k Subscription),
-    /// None: it is new.
+    /// It is none of them: it is new.
     New,
-    /// It was wanted before, by its name or by its endpoint: the first one counts.
+    /// A wanted one before it has the same name or the same endpoint, and only that one counts.
     Repeated,
 }
 
@@ -46,10 +47,10 @@ impl Match<'_> {
 /// What [`assign`] found.
 #[derive(Clone, Debug, Default)]
 pub struct Assignment<'k> {
-    /// For each wanted subscription, in their order, which one it is. No known one comes twice.
+    /// For each wanted subscription, in their order, which known one it is. No known one appears twice.
     pub matches: Vec<Match<'k>>,
-    /// Known subscriptions whose name changes or goes to another one. A store removes these names before it gives new ones, so that no two
-    /// subscriptions ever have the same name.
+    /// Known subscriptions that lose their name, because they get another one or none, or because another subscription gets it. A store removes
+    /// these names before it sets new ones, so that no two subscriptions ever have the same name.
     pub unnamed: Vec<SubscriptionId>,
 }
 
@@ -82,7 +83,7 @@ pub fn assign<'k>(known: &'k [Subscription], wanted: &[Wanted<'_>]) -> Assignmen
     Assignment { matches, unnamed }
 }
 
-/// What `find` finds for those that have not been found yet.
+/// Asks `find` about each wanted subscription that has no match yet.
 fn settle<'k>(
     matches: &mut [Match<'k>],
     wanted: &[Wanted<'_>],
@@ -113,12 +114,12 @@ fn by_endpoint<'k>(
     by_endpoint
 }
 
-/// The order of preference among several with one endpoint: the one that is still wanted, then one without a name, then the newest.
+/// Among known subscriptions with the same endpoint the greatest is preferred: one that is not removed, then one without a name, then the newest.
 fn preference(row: &Subscription) -> (bool, bool, SubscriptionId) {
     (row.removed_at.is_none(), row.name.is_none(), row.id)
 }
 
-/// Those that get another name or none, and those whose name another one gets.
+/// See [`Assignment::unnamed`].
 fn unnamed(known: &[Subscription], wanted: &[Wanted<'_>], matches: &[Match<'_>]) -> Vec<SubscriptionId> {
     let taken: HashSet<(TopicId, &str)> =
         wanted.iter().filter_map(|(topic, one)| Some((*topic, one.name.as_deref()?))).collect();
@@ -136,7 +137,7 @@ fn unnamed(known: &[Subscription], wanted: &[Wanted<'_>], matches: &[Match<'_>])
     known.iter().filter(loses).map(|row| row.id).collect()
 }
 
-/// `New` for each, but `Repeated` for one whose name or endpoint came before.
+/// `Repeated` for each whose name or endpoint one before it has, otherwise `New`.
 fn first_of_each<'k>(wanted: &[Wanted<'_>]) -> Vec<Match<'k>> {
     let (mut names, mut endpoints) = (HashSet::new(), HashSet::new());
     let mut is_first = |(topic, one): &Wanted<'_>| {
@@ -156,20 +157,22 @@ fn is_push(protocol: Protocol) -> bool {
     protocol.is_push()
 }
 
-/// Which subscription of the store one more wanted one is.
+/// Which known subscription a single wanted one is, beside all that are wanted already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OneMore<'k> {
-    /// One that is wanted already, with the change of its state; its name and endpoint stay.
+    /// It is one that is wanted already, whose state changes like this. Its name and endpoint stay.
     Wanted(&'k Subscription, Change),
-    /// A removed one. Others with its name lose the name first.
+    /// It is a removed one, which is wanted again. These lose their names first.
     Back(&'k Subscription, Vec<SubscriptionId>),
-    /// None: it is new. Others with its name lose the name first.
+    /// It is new. These lose their names first.
     New(Vec<SubscriptionId>),
 }
 
-/// Finds which one of the store one more wanted subscription is, beside all those that are wanted already. `known` has at least those of
-/// its topic that have its name, or its protocol and endpoint, and all removed ones of its topic that have its protocol: of these, another
-/// spelling of an endpoint is no other endpoint. Of those that are wanted it is: whoever asks knows them.
+/// Finds which known subscription a single wanted one is, beside all that are wanted already. `known` must have the subscriptions of its topic
+/// with the same name, those with the same protocol and endpoint, and all removed ones with the same protocol.
+///
+/// Endpoints of removed subscriptions are compared by what they mean, whatever their spelling. Endpoints of wanted ones are compared as they are
+/// written, because the caller can look them up.
 pub fn one_more<'k>(known: &'k [Subscription], wanted: Wanted<'_>) -> OneMore<'k> {
     let (topic, one) = wanted;
     let of_topic = || known.iter().filter(move |row| row.topic == topic && row.removed_at.is_none());
@@ -192,23 +195,23 @@ pub fn one_more<'k>(known: &'k [Subscription], wanted: Wanted<'_>) -> OneMore<'k
     }
 }
 
-/// The change of the state of a known subscription that is wanted.
+/// How the state of a known subscription changes because it is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It stays as it is.
     None,
-    /// It was pending and is confirmed, because the configuration says so. Its token stays.
+    /// It was pending and is confirmed now, because the configuration asks for no confirmation. Its token stays.
     Vouched,
-    /// It gets the state, the token and the uuid of a new one.
+    /// It was disabled. It gets the state, the token and the uuid of a new one.
     DeclaredAnew,
-    /// Its endpoint has another origin: it gets the state and the token of a new one.
+    /// Its endpoint has another origin now. It gets the state and the token of a new one.
     Moved {
         /// See [`Subscription::reconfirms`].
         reconfirms: bool,
     },
 }
 
-/// The change of a known subscription's state, before it gets the wanted endpoint.
+/// How the state of a known subscription changes. Call it before the known one gets the wanted endpoint.
 pub fn change(known: &Subscription, wanted: &DesiredSubscription) -> Change {
     if known.state.is_disabled() && known.removed_at.is_some() {
         return Change::DeclaredAnew;

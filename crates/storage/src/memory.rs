@@ -1,9 +1,9 @@
-//! The in-memory store, for tests and simulations: the whole contract of [`backend`](crate::backend) but for durability.
+//! The in-memory store, for tests and simulations: the whole contract of [`backend`](crate::backend) except durability.
 //!
 //! What is stored: the tables of [`state`], each a sorted map. What makes an update atomic: a transaction works on a copy of the tables
-//! (copied when first written to), and a commit puts the copy in the place of the committed ones. What a start repairs: nothing; the
-//! intents of backends that were dropped wait for [`JournalTx::recover`](crate::ports::JournalTx::recover). Deliberately not supported: a limit on free disk
-//! space, and speed (a commit costs as much as the tables it touched are long).
+//! (each is copied when it is first written to), and a commit replaces the committed tables by the copy. What a start repairs: nothing; the
+//! intents of backends that were dropped wait for [`JournalTx::recover`](crate::ports::JournalTx::recover). Deliberately not supported: a limit on
+//! free disk space, and speed (a commit costs as much as the tables that it changes are long).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -38,7 +38,7 @@ pub fn open() -> Opened<MemoryBackend> {
     Memory::default().open()
 }
 
-/// What is kept while backends come and go; clones share it. Also the place where tests make commits fail or wait.
+/// What stays while backends are opened and dropped: the part of a disk. Clones share it. Tests make commits fail or wait through it.
 #[derive(Clone, Default)]
 pub struct Memory {
     shared: Arc<Shared>,
@@ -56,14 +56,14 @@ struct Kept {
     state: State,
     /// Incarnations whose backend exists.
     live: BTreeSet<Incarnation>,
-    /// Incarnations whose backend went without a `close`.
+    /// Whether a backend was dropped without `close` since the store was last opened.
     unclean: bool,
 }
 
-/// What stands between a transaction and its commit.
+/// What makes commits fail or wait.
 #[derive(Default)]
 struct Gate {
-    /// Of the next commits, one each.
+    /// One entry for each of the next commits; `None` lets it succeed.
     faults: VecDeque<Option<CommitFault>>,
     blockers: u32,
     /// Commits that wait for the blockers to go.
@@ -73,9 +73,9 @@ struct Gate {
 /// How a commit is to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitFault {
-    /// With `Full`: nothing of the transaction is kept.
+    /// With [`StoreError::Full`]. Nothing of the transaction is kept.
     Full,
-    /// With an I/O error. Nothing of the transaction is kept, and the next commit succeeds: as after a failed fsync.
+    /// With [`StoreError::Io`]. Nothing of the transaction is kept, and the next commit succeeds, as it may after a failed fsync.
     Io,
 }
 
@@ -91,32 +91,32 @@ impl Memory {
         Opened { backend, reader: self.reader_with(Arc::default()), incarnation, unclean }
     }
 
-    /// A reader of its own whose reads can be made to fail.
+    /// A new reader, whose reads can be made to fail.
     pub fn reader_with(&self, faults: Arc<ReadFaults>) -> Arc<dyn Reader> {
         Arc::new(MemoryReader { shared: self.shared.clone(), faults })
     }
 
-    /// What is kept of the clock.
+    /// See [`Backend::kept_clock`].
     pub fn kept_clock(&self) -> Option<Record> {
         self.shared.kept().state.kept_clock()
     }
 
-    /// Makes the next commit fail; calls add up, one commit each.
+    /// Makes one of the next commits fail: the first call the next one, the second call the one after it, and so on.
     pub fn fail_next_commit(&self, fault: CommitFault) {
         self.shared.gate().faults.push_back(Some(fault));
     }
 
-    /// Lets the next commit be; for a fault behind it.
+    /// Lets one of the next commits succeed, counted together with [`Memory::fail_next_commit`], so that a later one can be made to fail.
     pub fn spare_next_commit(&self) {
         self.shared.gate().faults.push_back(None);
     }
 
-    /// Makes an event one that cannot be read.
+    /// Makes the event at this position unreadable.
     pub fn damage(&self, position: Position) {
         self.shared.kept().state.damaged.edit().insert(position, ());
     }
 
-    /// Makes every commit wait until the answer is dropped.
+    /// Makes every commit wait until the returned value is dropped.
     pub fn block_commits(&self) -> BlockedCommits {
         self.shared.gate().blockers += 1;
         BlockedCommits { shared: self.shared.clone() }
@@ -130,7 +130,7 @@ pub struct BlockedCommits {
 }
 
 impl BlockedCommits {
-    /// Blocks this thread until a commit waits, or `patience` is over. Whether one waits.
+    /// Blocks this thread until a commit waits, for at most `patience`. Returns whether one waits.
     pub fn wait_for_commit(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut gate = self.shared.gate();

@@ -1,17 +1,17 @@
-//! What a store does, cut by who owns what. Each port is a set of commands in the writer's one transaction, and a set of reads beside it:
-//! not a transaction of its own, and not a store of its own.
+//! What a store does, divided by the data that each port owns. A port is a set of commands in the writer's one transaction, and a set of reads
+//! beside it. It has neither a transaction nor a store of its own.
 //!
-//! | port | owns | where it is when the rest is on other machines |
+//! | port | owns | where the data is in a cluster |
 //! |---|---|---|
-//! | [`journal`] | what was begun and is not settled | here: the first durable place of everything |
-//! | [`log`] | events, each at its position | there |
-//! | [`queues`] | messages, and which of them is hidden | there |
-//! | [`deliveries`] | cursors, retries, dead letters, attempts | there |
-//! | [`registry`] | topics, queues, subscriptions, whose they are; small values | there, with a copy here |
-//! | [`upkeep`] | the store's own clock, room and health | each store for itself |
+//! | [`journal`] | intents that are not settled | on the node's own disk |
+//! | [`log`] | events, each at its position | in the cluster's store |
+//! | [`queues`] | messages, and which of them are hidden | in the cluster's store |
+//! | [`deliveries`] | cursors, retries, dead letters, attempts | in the cluster's store |
+//! | [`registry`] | topics, queues, subscriptions and their owners; small values | in the cluster's store, with a copy on each node |
+//! | [`upkeep`] | the store's own clock, room and health | each store has its own |
 //!
-//! A store of one process has all of them in one commit: [`Tx`](crate::Tx) and [`Reader`](crate::Reader) are all ports together.
-//! `docs/adr/0014-ports-by-ownership.md` says what becomes of each call where they are not.
+//! There is no cluster yet: a store of one process has all of them in one commit, and [`Tx`](crate::Tx) and [`Reader`](crate::Reader) are all
+//! ports together. `docs/adr/0014-ports-by-ownership.md` says what becomes of each call in a cluster.
 
 pub mod deliveries;
 pub mod journal;

@@ -1,4 +1,4 @@
-//! Messages in queues of ours: visibility and receipts.
+//! Messages of queues: what a receive hands out, and the limits of hiding one.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::redrive::Redrive;
 /// A message as a receive hands it out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
-    /// Where it stands; half of its receipt.
+    /// Identifies this receive of the message. The receipt handle is made of it.
     pub handle: MessageHandle,
     /// The SQS message id.
     pub message_id: Uuid,
-    /// What it carries.
+    /// The event that it is a message of.
     pub event: Event,
     /// The subscription that brought it, for its ARN; `None` if it was sent straight to the queue.
     pub subscription: Option<SubscriptionId>,
-    /// When it entered the queue.
+    /// When it was sent, on the wall clock.
     pub sent_at: Timestamp,
-    /// When it was first received.
+    /// When it was first received, on the wall clock.
     pub first_received_at: Timestamp,
     /// How often it has been received, this time included.
     pub receive_count: u32,
@@ -29,26 +29,26 @@ pub struct Received {
     pub given_up_by: Option<QueueId>,
 }
 
-/// What a store itself does with the messages of a queue.
+/// The settings of a queue that a store itself follows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// How long the queue keeps a message; `Retention::queue_message` if it is `None`.
     pub retention: Option<Duration>,
-    /// When it gives a message up; `None` if it never does.
+    /// When it gives a message up, and to which queue; `None` if it never does.
     pub redrive: Option<Redrive>,
 }
 
-/// Names one receive of one message: what a receipt handle stands for.
+/// Identifies one receive of one message. A receipt handle is this as a text that only this node can write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageHandle {
-    /// The message's number in its queue table; never used twice.
+    /// The number of the message in the store. No number is ever used twice.
     pub seq: i64,
-    /// Which receive of it.
+    /// The number of the receive; 1 is the first.
     pub receive_count: u32,
 }
 
-/// The SQS message id of a message: made of the event's id and the message's number, so that it needs no room in the store. The copies
-/// of one event in several queues differ.
+/// The SQS message id of a message: made of the event's id and the message's number, so that it takes no space in the store. The messages of one
+/// event in several queues have different ids. It is a UUID of version 8 (RFC 9562).
 pub fn message_id(event: EventId, seq: i64) -> Uuid {
     // An odd factor spreads the number over all 64 bits.
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -56,44 +56,44 @@ pub fn message_id(event: EventId, seq: i64) -> Uuid {
     uuid::Builder::from_custom_bytes(mixed.to_be_bytes()).into_uuid()
 }
 
-/// What came of a visibility change.
+/// The result of a visibility change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VisibilityChange {
-    /// It is hidden until the given time from now on.
+    /// The message is hidden for the given time from now on, or is visible if that is zero.
     Changed,
-    /// No such message any more.
+    /// The queue does not have the message any more.
     Gone,
-    /// More than [`MAX_VISIBILITY`] after the message's last receive.
+    /// Nothing was changed: the message would be hidden for longer than [`MAX_VISIBILITY`] after its last receive.
     BeyondLimit,
 }
 
-/// The longest time that one receive may hide a message (SQS's limit).
+/// The longest time for which one receive may hide a message: 12 hours, SQS's limit.
 pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
-/// The longest time that a send may keep a message back (SQS's limit).
+/// The longest delay of a message that is sent: 15 minutes, SQS's limit.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// The most that the events of one receive have in all, unless the first has more alone: ten times the 256 KiB that SNS's largest
-/// message has, so that no receive of such messages is cut short.
+/// The most bytes that the events of one receive have in all, unless the first alone has more. A receive hands out ten messages at most, and the
+/// largest message of SNS has 256 KiB, so no receive of such messages ends early.
 pub const MAX_RECEIVED_BYTES: usize = 10 * (256 << 10);
 
-/// How full a queue is.
+/// How many messages a queue has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueDepth {
-    /// Could be received now.
+    /// Messages that can be received now.
     pub visible: u64,
-    /// Received, not deleted, still hidden. Damaged ones that were set aside count here, too.
+    /// Messages that were received, were not deleted, and are still hidden. Damaged ones that were set aside count here, too.
     pub in_flight: u64,
-    /// Sent with a delay that is not over.
+    /// Messages that were sent with a delay that is not over.
     pub delayed: u64,
-    /// When the oldest message entered.
+    /// When the oldest message was sent, on the store's clock; `None` if the queue is empty.
     pub oldest: Option<Stamp>,
 }
 
-/// A message in a queue, as somebody sees it who only looks.
+/// A message in a queue, as a read shows it without receiving it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueuedMessage {
-    /// Where it is.
+    /// The queue that has it.
     pub queue: QueueId,
     /// The subscription that brought it; `None` if it was sent straight to the queue.
     pub subscription: Option<SubscriptionId>,

@@ -1,8 +1,8 @@
-//! The rows of entities: who owns each, and what it says.
+//! The rows of the registry: for each entity its owner and its settings.
 //!
-//! The tables of [`entities`](crate::entities) have the numbers and the state of topics, queues and subscriptions, but no owner. These rows have
-//! the rest, for entities of every kind: the [`Origin`], and a text that the store does not interpret. Both are changed in one transaction, so
-//! that they always agree.
+//! The tables of [`entities`](crate::entities) have the numbers and the state of topics, queues and subscriptions, but no owner and no settings.
+//! These rows have both, for entities of every kind: the [`Origin`], and the settings as a text that the store does not interpret. A change writes
+//! the tables and the rows in one transaction, so that they always agree.
 
 use ::entities::Origin;
 use uuid::Uuid;
@@ -12,16 +12,16 @@ use crate::{Result, StoreError};
 /// The most bytes of a row's text (1 MiB).
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// An entity of the registry. Its kind and its id are its identity.
+/// A row of the registry, identified by kind and id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// `service`, `route`, `topic`, …
+    /// The kind of the entity: `service`, `route`, `topic`, …
     pub kind: String,
-    /// Unique in its kind.
+    /// The id of the entity, unique among those of its kind.
     pub id: Uuid,
     /// Who owns it.
     pub origin: Origin,
-    /// The entity as JSON, up to [`MAX_BODY_BYTES`]. The store does not change it.
+    /// The entity as JSON, at most [`MAX_BODY_BYTES`] long. The store does not interpret it.
     pub body: String,
 }
 
@@ -29,7 +29,7 @@ impl Row {
     /// Refuses a text that is too large. Every store calls this before it writes.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`].
+    /// [`StoreError::TooLarge`] for more than [`MAX_BODY_BYTES`].
     pub fn admit(&self) -> Result<()> {
         match self.body.len() {
             bytes if bytes > MAX_BODY_BYTES => {

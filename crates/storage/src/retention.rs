@@ -1,34 +1,36 @@
-//! How long things are kept, and when the store is full. What is owed is never deleted.
+//! How long events, deliveries and messages are kept, and when the store is full. What is owed is not deleted, with the counted exceptions below.
 //!
 //! An event is *owed* while
-//! * a push subscription of its topic, removed ones too, has not yet read it (`done_to` is before it); if the subscription is pending
-//!   or disabled, only for [`Retention::pending_pin`] after the event was recorded;
-//! * a delivery has a row for it, dead ones too;
+//! * a push subscription of its topic, also a removed one, has not read it yet (`done_to` is before it). For a pending or disabled one this lasts
+//!   only for [`Retention::pending_pin`] after the event was recorded, unless it [`reconfirms`](crate::entities::Subscription::reconfirms);
+//! * a queue has not been sent it yet, because its subscription was removed when the event was recorded;
+//! * a delivery has a row for it, also a dead one;
 //! * a queue has a message of it.
 //!
-//! [`UpkeepTx::housekeep`](crate::ports::UpkeepTx::housekeep) does this, in this order:
-//! 0. what was [dropped](crate::dropped) by the word of its owner goes; until then it pins its events, and nothing of what follows sees it;
-//! 1. a subscription removed longer ago than `removed_grace` goes, its deliveries' rows first (messages in queues stay);
-//! 2. messages older than their queue's retention go (`queue_message` where it has none), unless they are hidden: a worker has those in
-//!    hand, and they go when it gives them back. They go to the queue's [dead-letter queue](crate::redrive) if that one keeps messages for longer;
-//! 3. rows that have been dead for `dead_letter` go;
-//! 4. rows of pending and disabled subscriptions go when their event is older than `pending_pin`, unless they are dead;
-//! 5. rows that wait since longer ago than `max_age` become dead, with [`TOO_OLD`] as their reason;
-//! 6. events older than `history` that nobody is owed go, oldest first, and their attempts with them;
-//! 7. of the attempts the oldest go, beyond `max_attempts`;
-//! 8. deleted topics that no open intent and no event has are forgotten.
+//! [`UpkeepTx::housekeep`](crate::ports::UpkeepTx::housekeep) has these rules, in this order:
+//! 0. Delete what an owner [dropped](crate::dropped). Until then it pins its events, but none of the other rules looks at it.
+//! 1. Delete subscriptions that were removed longer ago than `removed_grace`, the rows of their deliveries first. Messages in queues stay.
+//! 2. Delete messages that are older than their queue's retention (`queue_message` if it has none), or move them to the queue's
+//!    [dead-letter queue](crate::redrive) if that one keeps messages for longer. A hidden message waits, because a worker may be busy with it.
+//! 3. Delete rows that have been dead for `dead_letter`.
+//! 4. Delete rows of pending and disabled subscriptions whose event is older than `pending_pin`, unless they are dead or the subscription
+//!    reconfirms.
+//! 5. Make rows that have waited for longer than `max_age` dead letters, with [`TOO_OLD`] as their reason.
+//! 6. Delete events older than `history` that nobody is owed, the oldest first, with their attempts.
+//! 7. Delete the oldest attempts beyond `max_attempts`.
+//! 8. Forget deleted topics that no open intent and no event has.
 //!
-//! [`UpkeepTx::make_room`](crate::ports::UpkeepTx::make_room) is for a store that is nearly full ([`Retention::is_tight`]): it deletes what was dropped, then events that nobody is owed
-//! whatever their age, the oldest first, with their attempts; then attempts at deliveries that are done.
+//! [`UpkeepTx::make_room`](crate::ports::UpkeepTx::make_room) is for a store that is nearly full ([`Retention::is_tight`]). It deletes what was
+//! dropped; then events that nobody is owed, whatever their age, the oldest first, with their attempts; then attempts at deliveries that are done.
 //!
-//! Ages are those of the [store's clock](crate::clock), without the time that starts [assumed](Retention::assumed): a row that is stamped
-//! ahead of it counts as new.
+//! Ages are measured with the [store's clock](crate::clock), without the time that starts [assumed](Retention::assumed). A row with a stamp in the
+//! future counts as new.
 //!
-//! Rule 2 takes what a queue was owed; each message is counted ([`Committed::expired`](crate::backend::Committed::expired),
-//! [`Committed::dead_lettered`](crate::backend::Committed::dead_lettered)). Rules 4 and 6
-//! may take from pending and disabled subscriptions what they were owed; each delivery is counted
-//! ([`Committed::lapsed`](crate::backend::Committed::lapsed)). Nothing else that is owed goes without a dead letter, and the writer says
-//! what went.
+//! Some of what is owed may be lost by age. Rule 2 takes messages from queues; each is counted
+//! ([`Committed::expired`](crate::backend::Committed::expired), [`Committed::dead_lettered`](crate::backend::Committed::dead_lettered)). Rules 1, 4
+//! and 6 take deliveries from subscriptions that are removed, pending or disabled; rules 4 and 6 count each one
+//! ([`Committed::lapsed`](crate::backend::Committed::lapsed)). The writer says in log lines what was counted. Everything else that is given up
+//! becomes a dead letter.
 
 use std::time::Duration;
 
@@ -41,31 +43,31 @@ use crate::{Result, StoreError};
 const DAY: Duration = Duration::from_secs(86_400);
 const MIB: u64 = 1 << 20;
 
-/// Why housekeeping gave a delivery up.
+/// The reason of a delivery that housekeeping gave up.
 pub const TOO_OLD: &str = "not delivered within the age limit";
 
-/// The limits of the store; [`Retention::default`] has the documented ones.
+/// The limits of the store. [`Retention::default`] has the documented defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// A delivery older than this becomes a dead letter.
+    /// How long a delivery may wait, counted from [`Delivery::since`](crate::delivery::Delivery::since), before it becomes a dead letter.
     pub max_age: Duration,
-    /// A dead letter pins its event for this long after it died.
+    /// How long a dead letter is kept, with its event.
     pub dead_letter: Duration,
-    /// Events that nobody is owed are kept this long to be looked at.
+    /// How long an event that nobody is owed is kept, so that people can look at it.
     pub history: Duration,
-    /// At most this many attempts are kept for the record.
+    /// How many attempts are kept at most, over all deliveries.
     pub max_attempts: u64,
-    /// The backlog of a subscription that was removed is kept this long.
+    /// How long the backlog of a removed subscription is kept.
     pub removed_grace: Duration,
-    /// A pending or disabled subscription pins events no longer than this.
+    /// How long an event is kept for a pending or disabled subscription.
     pub pending_pin: Duration,
-    /// Messages are kept this long in queues that do not say otherwise (the longest that SQS allows: they are owed).
+    /// How long a message is kept in a queue without a retention of its own. The default is the longest that SQS allows, because messages are owed.
     pub queue_message: Duration,
-    /// What the store may hold, in bytes: then intents are refused.
+    /// How many bytes the store may hold. From there on, intents are refused.
     pub max_bytes: u64,
-    /// The free space on the disk, in bytes, below which intents are refused.
+    /// Intents are refused if the disk has less free space than this, in bytes.
     pub min_free_bytes: u64,
-    /// Time that counts towards none of these limits. The writer sets it.
+    /// Time that counts towards none of these limits, because no process was running. The writer sets it.
     pub assumed: Assumed,
 }
 
@@ -86,34 +88,34 @@ impl Default for Retention {
     }
 }
 
-/// What a store holds, and what is left for it, in bytes.
+/// How much a store holds, and how much is left for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
-    /// What it holds. What of its file is free to be used again does not count.
+    /// What the store holds, in bytes, without the unused part of its file.
     pub used: u64,
-    /// What of its file is free to be used again.
+    /// The unused part of its file, in bytes. It is used before the file grows.
     pub unused: u64,
-    /// What the disk has left for it; as large as can be for a store without a disk.
+    /// What the disk has left for it, in bytes; `u64::MAX` for a store without a disk.
     pub disk_free: u64,
 }
 
 impl Room {
-    /// What it can write before the disk is full.
+    /// How many bytes it can write before the disk is full.
     fn free(self) -> u64 {
         self.disk_free.saturating_add(self.unused)
     }
 }
 
 impl Retention {
-    /// The last stamp that is past a limit at `now`.
+    /// The latest stamp of a row that has reached the age `limit` at `now`.
     pub fn past(&self, limit: Duration, now: Stamp) -> Stamp {
         self.assumed.before(now, limit)
     }
 
-    /// Whether new promises may be made.
+    /// Says whether the store may accept an intent, or anything else that adds to what it must keep.
     ///
     /// # Errors
-    /// `Full`, which names the limit that is reached.
+    /// [`Full`](StoreError::Full) if not. Its text names the limit that is reached.
     pub fn admit(&self, room: Room) -> Result<()> {
         let (used, limit) = (room.used, self.max_bytes);
         if used >= limit {
@@ -134,7 +136,7 @@ impl Retention {
         Ok(())
     }
 
-    /// Whether room is short: from nine tenths of the size limit on, and below twice what is kept free on the disk.
+    /// Whether room is short: the store has reached nine tenths of `max_bytes`, or less than twice `min_free_bytes` is free.
     pub fn is_tight(&self, room: Room) -> bool {
         room.used >= self.max_bytes - self.max_bytes / 10
             || room.free() < self.min_free_bytes.saturating_mul(2)

@@ -1,12 +1,12 @@
 //! From what a store has of topics, queues and subscriptions to what a configuration wants, step by step.
 //!
-//! [`RegistryTx::sync_entities`](crate::ports::RegistryTx::sync_entities) does all of it in one change, and reads all that there is in it. Where there are
-//! thousands, and requests wait for the same writer, the steps are found beside it, from what was read, and only what is different is written: a
-//! few steps a commit.
+//! [`RegistryTx::sync_entities`](crate::ports::RegistryTx::sync_entities) makes all changes in one transaction, in which it also reads all entities.
+//! With thousands of entities that would make requests wait, because they need the same writer. So the caller reads the entities beside the writer,
+//! finds the steps, and has only the differences written, a few steps a commit.
 //!
-//! Whoever stops between two commits and begins again, with what the store has then, comes to the same end: which subscription of the store a
-//! wanted one is does not depend on how far the steps got. What it does depend on, names that go from one to another, is in
-//! [`Steps::together`], and that is for one commit.
+//! If this stops between two commits and begins anew with what the store has then, it comes to the same result: which known subscription a wanted
+//! one is does not depend on how many steps were taken. The exception are names that pass from one subscription to another. The steps for these are
+//! in [`Steps::together`], and must be taken in one commit.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,45 +18,45 @@ use crate::entities::{Desired, DesiredSubscription, Entities, Queue, Subscriptio
 use crate::identity::{self, Assignment, Change, Match};
 use crate::queue::Limits;
 
-/// One change of a topic, a queue or a subscription. One that is done already changes nothing.
+/// One change of a topic, a queue or a subscription. A step that was taken already changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// There is a topic of this name.
+    /// Make a topic of this name, unless there is one.
     Topic(String),
-    /// There is a queue of this name, and this is done with its messages.
+    /// Make a queue of this name, unless there is one, and set its limits.
     Queue(String, Limits),
-    /// A subscription has no name any more, because another one gets it, or none.
+    /// Take a subscription's name away, because it gets another one or none, or because another subscription gets it.
     Unname(SubscriptionId),
-    /// A subscription is wanted, with this name and endpoint. One that is not there any more is made anew.
+    /// Give a subscription this name, endpoint and state. If it no longer exists, add it.
     Keep(SubscriptionId, DesiredSubscription),
-    /// There is one subscription more. Its topic is there.
+    /// Add a subscription, and its topic unless there is one.
     Add(DesiredSubscription),
-    /// A subscription is wanted no longer.
+    /// Mark a subscription as removed.
     Remove(SubscriptionId),
 }
 
-/// All that is different.
+/// All differences between what a store has and what a configuration wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Steps {
-    /// In one commit, and before the others.
+    /// Steps to take in one commit, before the others.
     pub together: Vec<Step>,
-    /// In this order, in as many commits as one likes.
+    /// The other steps, to take in this order, in any number of commits.
     pub rest: Vec<Step>,
 }
 
-/// What a store has.
+/// The topics, queues and subscriptions that a store has.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// All topics.
     pub topics: Vec<Topic>,
-    /// All queues, with what is done with their messages.
+    /// All queues with their limits.
     pub queues: Vec<(Queue, Limits)>,
     /// All subscriptions, removed ones too.
     pub subscriptions: Vec<Subscription>,
 }
 
 impl Known {
-    /// Reads it. Nobody else may change names and endpoints meanwhile.
+    /// Reads them. Nobody may change names and endpoints until the steps that are found from them are taken.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -68,8 +68,8 @@ impl Known {
         })
     }
 
-    /// What a configuration wants of it; what is not there is left out. Of a store to which all [`Steps`] have led, that is what
-    /// [`RegistryTx::sync_entities`](crate::ports::RegistryTx::sync_entities) returns.
+    /// Those that a configuration wants, without those that do not exist yet. After all [`Steps`] were taken, this is what
+    /// [`RegistryTx::sync_entities`](crate::ports::RegistryTx::sync_entities) would return.
     pub fn entities(&self, desired: &Desired) -> Entities {
         let topics = by_name(&self.topics, |topic| &topic.name);
         let queues = by_name(&self.queues, |(queue, _)| &queue.name);
@@ -91,7 +91,7 @@ impl Known {
 }
 
 impl Steps {
-    /// What leads from the one to the other.
+    /// The steps from what a store has to what a configuration wants.
     pub fn between(known: &Known, desired: &Desired) -> Self {
         let mut steps = Self::default();
         steps.of_topics_and_queues(known, desired);
@@ -123,7 +123,7 @@ impl Steps {
     }
 
     fn of_subscriptions(&mut self, known: &Known, desired: &Desired) {
-        // A topic that is not there yet has no subscriptions: any number that no other has will do.
+        // A topic that does not exist yet has no subscriptions, so any number that no other topic has will do.
         let topics = with_new_ones(&known.topics, desired);
         let wanted = identity::of_topics(&topics, &desired.subscriptions);
         let Assignment { matches, unnamed } = identity::assign(&known.subscriptions, &wanted);
@@ -167,7 +167,7 @@ impl Steps {
     }
 }
 
-/// Whether a subscription is not what is wanted of it.
+/// Whether a known subscription differs from the wanted one that it is.
 fn differs(known: &Subscription, wanted: &DesiredSubscription) -> bool {
     known.removed_at.is_some()
         || (&known.name, known.protocol, &known.endpoint) != (&wanted.name, wanted.protocol, &wanted.endpoint)

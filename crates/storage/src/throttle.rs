@@ -1,4 +1,4 @@
-//! Limits log lines about things that can happen for each request or event while something is broken: at most one a second, with their number.
+//! Limits log lines about something that may happen for every request or event while something is broken: at most one line a second, with the count.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,8 @@ const EVERY: u64 = 1_000_000;
 
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Counts what happened, and says when a line about it is due. There is one for each line, in a `static`; it decides nothing else.
+/// Counts how often something happened, and says when a log line about it is due. Each log line has one of its own, in a `static`. Nothing but the
+/// log line depends on it.
 ///
 /// ```
 /// static REFUSED: storage::throttle::Throttle = storage::throttle::Throttle::new();
@@ -19,13 +20,13 @@ static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// ```
 #[derive(Debug, Default)]
 pub struct Throttle {
-    /// When the last line was due, in microseconds of this process; 0 before the first.
+    /// When the last line was due, in microseconds since the first use of any throttle; 0 before the first line.
     said_at: AtomicU64,
     unsaid: AtomicU64,
 }
 
 impl Throttle {
-    /// For a line that was never written.
+    /// A throttle whose first line is due at once.
     pub const fn new() -> Self {
         Self { said_at: AtomicU64::new(0), unsaid: AtomicU64::new(0) }
     }
@@ -41,7 +42,7 @@ impl Throttle {
         if said_at != 0 && now < said_at.saturating_add(EVERY) {
             return None;
         }
-        // The first caller writes the line for all.
+        // Of several callers at the same time, one writes the line for all.
         let swapped =
             self.said_at.compare_exchange(said_at, now.max(1), Ordering::Relaxed, Ordering::Relaxed);
         swapped.ok().map(|_| self.unsaid.swap(0, Ordering::Relaxed))

@@ -1,4 +1,4 @@
-//! The threads without which a process is useless: the end of each is noticed at once, also by a panic.
+//! The threads without which the process is useless. The end of such a thread is noticed at once, whether it panics or returns.
 //!
 //! Such a thread holds a [`Vital`] as long as it works. If the vital is dropped, by a panic or an unexpected return, it reports a [`Death`]. A
 //! thread that was asked to end calls [`Vital::ends_in_order`] first.
@@ -7,26 +7,26 @@ use std::fmt;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Makes vitals; clones report to the same receiver. There is at most one death for each part, so the channel needs no limit.
+/// Makes vitals. All clones report to the same receiver. Each vital reports at most one death, so the channel needs no limit.
 #[derive(Clone, Debug)]
 pub struct Vitals(UnboundedSender<Death>);
 
-/// The receiver of their deaths.
+/// The receiver of deaths.
 pub type Deaths = UnboundedReceiver<Death>;
 
-/// The end of a part that should live.
+/// The unexpected end of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Death {
-    /// Its name, that of its thread: `core-0`.
+    /// The name of the thread: `core-0`.
     pub part: String,
-    /// How it ended.
+    /// How the thread ended.
     pub manner: Manner,
 }
 
-/// How a part ended.
+/// How a thread ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// It panicked: a bug.
+    /// It panicked, which is a bug.
     Panicked,
     /// It returned, although nobody had asked it to.
     Returned,
@@ -42,29 +42,29 @@ impl fmt::Display for Death {
     }
 }
 
-/// Held by a part that must live.
+/// Held by a thread that must not end. Dropping it reports a death.
 #[derive(Debug)]
 pub struct Vital {
     part: String,
-    /// `None` once it may end.
+    /// `None` once the thread may end.
     vitals: Option<Vitals>,
 }
 
-/// A maker of vitals, and the receiver of their deaths.
+/// The maker of vitals, and the receiver of the deaths that they report.
 pub fn vitals() -> (Vitals, Deaths) {
     let (sender, deaths) = unbounded_channel();
     (Vitals(sender), deaths)
 }
 
 impl Vitals {
-    /// For a part of this name.
+    /// The vital of the thread with this name.
     pub fn of(&self, part: impl Into<String>) -> Vital {
         Vital { part: part.into(), vitals: Some(self.clone()) }
     }
 }
 
 impl Vital {
-    /// The part ends because it was asked to: that is not a death.
+    /// The thread ends because it was asked to: nothing is reported.
     pub fn ends_in_order(mut self) {
         self.vitals = None;
     }
@@ -74,7 +74,7 @@ impl Drop for Vital {
     fn drop(&mut self) {
         let Some(Vitals(deaths)) = self.vitals.take() else { return };
         let manner = if std::thread::panicking() { Manner::Panicked } else { Manner::Returned };
-        // Nobody may be listening: the process ends.
+        // While the process ends, nobody receives any more.
         let _ = deaths.send(Death { part: std::mem::take(&mut self.part), manner });
     }
 }

@@ -1,16 +1,17 @@
 //! The one thread that writes: group commits over any [`Backend`].
 //!
-//! Everybody hands changes to one ordered queue; the writer takes all that are there, applies them in one transaction and commits it
-//! with one fsync. Intents go first in a batch (a client waits for each), then outcomes in their order, then the rest. Outcomes that nobody
-//! waits for begin no commit of their own for a millisecond.
+//! All threads put their changes into one ordered queue. The writer takes all that are in it, applies them in one transaction, and commits that
+//! with one fsync. A batch applies intents first (a client waits for each), then outcomes in their order, then all other changes. Outcomes that
+//! nobody waits for begin no commit of their own for a millisecond.
 //!
-//! * The outcome of a request is behind its intent in the queue, so a batch never sees it the other way round.
-//! * Where room is short, history makes way ([`room`]); `Full` refuses intents only when that does not help, and whoever asks [`Writer::admits`] because it needs no intent. An outcome that `Full` refused is kept and
-//!   tried again until there is space: its event is owed. Whoever held an answer for it is told at once.
-//! * Whatever fails before the commit itself (another process holds the database's lock, say) is treated like `Full`; a change that
-//!   cannot be made fails alone.
-//! * The first commit that fails otherwise latches the writer: from then on every change is refused and nothing is acknowledged,
-//!   because nobody knows what is on disk (an fsync that failed may report success the next time).
+//! * The outcome of a request comes after its intent in the queue, so no batch applies them the other way round.
+//! * Where room is short, history is deleted early ([`room`]). Only if that does not help, intents are refused with `Full`, and so are callers of
+//!   [`Writer::admits`] and changes that nobody was promised. An outcome that could not be committed for want of space is kept, and tried again
+//!   until there is space, because its event is owed. A caller that waits for it gets the error at once.
+//! * Any failure before the commit itself (for example because another process holds the database's lock) is treated like `Full`. If one change of
+//!   a batch cannot be made, only that change fails.
+//! * The first commit that fails in another way latches the writer: from then on every change is refused and nothing is acknowledged, because
+//!   nobody knows what is on disk (after an fsync that failed, the next one may report success).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -57,27 +58,28 @@ pub use room::Space;
 pub use stall::STALLED_AFTER;
 pub use stats::{Histogram, WriterStats, count};
 
-/// The writer's thread.
+/// The name of the writer's thread.
 const THREAD: &str = "store-writer";
-/// Changes that may wait for the writer; one more is refused with `Overloaded`. Only the outcome of an intent always gets in: there are
-/// no more of those than of intents, which this limits.
+/// The most changes that may wait for the writer. A further one is refused with `Overloaded`, unless it is an outcome that is owed
+/// ([`Writer::settle`], [`Writer::publish`]): its request was forwarded on that promise. There are no more of these than open requests, because
+/// intents are refused meanwhile.
 pub const MAX_QUEUED: usize = 32_768;
-/// Changes in one commit.
+/// The most items of the queue that one commit takes. Outcomes that are tried again come on top of these.
 const MAX_BATCH: usize = 1_024;
-/// Rows of housekeeping in one commit: about a millisecond of it.
+/// The most rows that housekeeping deletes or changes in one commit. They take about a millisecond.
 const HOUSEKEEPING_ROWS: usize = 64;
-/// Between two rounds of housekeeping when the last one found nothing left to do.
+/// The time between two rounds of housekeeping, after one that left nothing to do.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
-/// Between two looks whether there is room, when nobody asks for any.
+/// The time between two measurements of the store's room while there are no changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What is written to see whether there is room again: a value that nobody reads.
+/// The name of a small value that nobody reads. It is written to find out whether there is room again.
 const PROBE: &str = "room";
-/// How long outcomes that nobody waits for wait for others to share their commit with. Deliveries wait with them.
+/// How long outcomes that nobody waits for are gathered before they are committed. Their deliveries begin later by as much.
 const LINGER: Duration = Duration::from_millis(1);
-/// Between two tries at outcomes that a full disk refused.
+/// The time between two tries at outcomes that could not be committed for want of space.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
-/// The handle to the writer; clones share it.
+/// The handle to the writer. All clones belong to the same writer.
 #[derive(Clone)]
 pub struct Writer {
     queue: Outbox<Change>,
@@ -85,7 +87,7 @@ pub struct Writer {
 }
 
 struct Shared {
-    /// Changes in the queue.
+    /// Whether a commit has failed for good.
     latched: AtomicBool,
     retention: Retention,
     gauge: Gauge,
@@ -99,21 +101,21 @@ struct Shared {
 pub struct Config<B> {
     /// The store.
     pub backend: B,
-    /// Where commits are told.
+    /// Gets the events of every commit, and wakes the tasks that wait for them.
     pub feed: Feed,
-    /// What the store's own clock is made of, and the times that are shown.
+    /// The wall clock and the machine's uptime, from which the store's own clock is made.
     pub clock: Arc<dyn Clock>,
-    /// The limits.
+    /// The limits of the store, and how long it keeps what.
     pub retention: Retention,
-    /// Where the end of the writer's thread is noticed.
+    /// Reports an unexpected end of the writer's thread.
     pub vitals: Vitals,
 }
 
 impl Writer {
-    /// Starts the writer's thread.
+    /// Starts the writer's thread. Returns the handle to the writer, and the thread to join after [`Writer::stop`].
     ///
     /// # Errors
-    /// If the operating system gives no thread.
+    /// If the operating system cannot start a thread.
     pub fn spawn<B: Backend>(mut config: Config<B>) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, changes) = inbox(MAX_QUEUED);
         let (clock, gap) = StoreClock::resume(config.backend.kept_clock(), config.clock.clone());
@@ -129,7 +131,7 @@ impl Writer {
             clock,
         });
         let mut worker = Worker::new(config, changes, shared.clone());
-        // The first one who asks is told how it is.
+        // So that the first question about room has an answer.
         let _ = worker.look_for_room();
         let vital = worker.config.vitals.of(THREAD);
         let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
@@ -139,9 +141,9 @@ impl Writer {
         Ok((Self { queue, shared }, thread))
     }
 
-    /// Notes an intent; the receipt resolves when it is durable.
+    /// Notes an intent. The receipt resolves when it is durable.
     pub fn intend(&self, intent: Intent) -> Receipt<()> {
-        // Who waits behind a disk that hangs would only wait.
+        // Queuing behind a disk that hangs is pointless, so refuse at once.
         if let Some(taken) = self.stalled_for() {
             return Receipt::refused(StoreError::Stalled(taken));
         }
@@ -149,34 +151,37 @@ impl Writer {
         self.send(Change::Intend(Noted { intent, reply, request: Request::New }), receipt)
     }
 
-    /// Settles an intent: appends its event, which has its id, if one came of it. The receipt resolves when that is durable, with the event's position. It
-    /// may be dropped: the change is in the queue when this returns.
+    /// Settles an intent: appends `event`, which has the intent's id, or ends the intent without an event. The receipt resolves when that is durable,
+    /// with the event's position, if there is one. It may be dropped: the change is in the queue when this returns.
     pub fn settle(&self, intent: EventId, event: Option<NewEvent>) -> Receipt<Option<Position>> {
         self.settlement(Claim::Intent(intent), event)
     }
 
-    /// Appends an event that had no intent and is owed like one that had: ask [`Writer::admits`] before what it tells of may happen.
+    /// Appends an event that had no intent but is owed like one that had. The caller must have asked [`Writer::admits`] before the request of this
+    /// event was forwarded. The receipt resolves when the event is durable, with its position.
     pub fn publish(&self, event: NewEvent) -> Receipt<Option<Position>> {
         self.settlement(Claim::Owed, Some(event))
     }
 
-    /// Appends an event that nobody was promised, if there is room for it.
+    /// Appends an event that nobody was promised, if there is room for it; otherwise it is counted as dropped. The receipt resolves when the event is
+    /// durable, with its position.
     pub fn offer(&self, event: NewEvent) -> Receipt<Option<Position>> {
         self.settlement(Claim::Nothing, Some(event))
     }
 
-    /// Appends an event if there is room for it, for a sender that waits for the receipt: what is refused is not kept, and no later commit
-    /// has it. `None` if its topic was deleted before: then it is not appended.
+    /// Appends an event if there is room for it, for a sender that waits for the receipt and may send it again. An event that is refused is not kept:
+    /// no later commit has it. The receipt resolves with its position, or with `None` if its topic was deleted before and it was not appended.
     pub fn append(&self, event: NewEvent) -> Receipt<Option<Position>> {
         self.settlement(Claim::Asked, Some(event))
     }
 
-    /// [`Writer::settle`] for whom nobody waits: it goes with the next commit that somebody waits for, or by itself a millisecond later.
+    /// Like [`Writer::settle`], but nobody waits for it: it becomes durable with the next commit that somebody waits for, or in a commit a
+    /// millisecond later.
     pub fn settle_unawaited(&self, intent: EventId, event: Option<NewEvent>) {
         self.settlement_unawaited(Claim::Intent(intent), event);
     }
 
-    /// [`Writer::offer`] for whom nobody waits, as [`Writer::settle_unawaited`].
+    /// Like [`Writer::offer`], but nobody waits for it; see [`Writer::settle_unawaited`].
     pub fn offer_unawaited(&self, event: NewEvent) {
         self.settlement_unawaited(Claim::Nothing, Some(event));
     }
@@ -187,12 +192,12 @@ impl Writer {
     }
 
     fn settlement_unawaited(&self, claim: Claim, event: Option<NewEvent>) {
-        // Refused, it was counted.
+        // If it was refused, `enqueue` has counted it.
         let _ = self.enqueue(Change::Settle(Settlement { claim, event, reply: None }));
     }
 
-    /// Runs `change` in the next commit; the receipt resolves with its value when that is durable. It may run in a transaction with
-    /// others and must not keep state between runs.
+    /// Runs `change` in the next commit. The receipt resolves with its value when that is durable. The transaction may have other changes, too.
+    /// `change` may run more than once, and must not keep state between runs. If it returns an error, nothing of it is kept.
     pub fn transact<T, F>(&self, change: F) -> Receipt<T>
     where
         T: Send + 'static,
@@ -201,7 +206,7 @@ impl Writer {
         self.transaction(change, Growth::None)
     }
 
-    /// As [`Writer::transact`], if there is room for it: like [`Writer::append`], it adds to what is kept, and is refused where that is.
+    /// Like [`Writer::transact`], for a change that adds to what the store keeps: it is refused with `Full` if there is no room.
     pub fn transact_if_room<T, F>(&self, change: F) -> Receipt<T>
     where
         T: Send + 'static,
@@ -226,7 +231,7 @@ impl Writer {
         }
     }
 
-    /// Never blocks: it runs on the data path's threads.
+    /// Puts a change into the queue, or refuses it at once: it never blocks, because it runs on the data path's threads.
     fn enqueue(&self, change: Change) -> Result<()> {
         let is_lost = matches!(&change, Change::Settle(settlement) if !settlement.is_asked());
         let urgency = change.urgency();
@@ -241,15 +246,16 @@ impl Writer {
         })
     }
 
-    /// Whether a commit has failed for good: this process acknowledges nothing any more.
+    /// Whether a commit has failed for good, so that this process acknowledges nothing any more.
     pub fn is_latched(&self) -> bool {
         self.shared.latched.load(Ordering::Relaxed)
     }
 
-    /// What an intent would be told, as far as known without one.
+    /// Says whether an intent would be accepted now, as far as that is known without one. A refusal for want of space is counted like that of an
+    /// intent.
     ///
     /// # Errors
-    /// If the store takes no new promises now.
+    /// `Latched`, `Stalled`, `Full`, `Overloaded` or `Closed`, as an intent would get it.
     pub fn admits(&self) -> Result<()> {
         if self.is_latched() {
             return Err(StoreError::Latched("the log lines say more".into()));
@@ -267,27 +273,27 @@ impl Writer {
         }
     }
 
-    /// How long the commit under way has taken, if that is longer than [`STALLED_AFTER`].
+    /// How long the commit under way has taken so far, if that is longer than [`STALLED_AFTER`].
     pub fn stalled_for(&self) -> Option<Duration> {
         self.shared.under_way.longer_than(STALLED_AFTER)
     }
 
-    /// Whether intents are refused for want of space, as of a second ago at most.
+    /// Whether intents are refused for want of space. The answer may be a second old.
     pub fn is_full(&self) -> bool {
         self.shared.gauge.is_full()
     }
 
-    /// How much room the store has.
+    /// How much room the store has. The numbers may be a second old.
     pub fn space(&self) -> Space {
         self.shared.gauge.space(&self.shared.retention)
     }
 
-    /// Rows of history that went before their time to make room.
+    /// How many rows of history were deleted before their time to make room, since this process started.
     pub fn cleared(&self) -> u64 {
         self.shared.gauge.cleared()
     }
 
-    /// Intents of this process that are open.
+    /// How many intents of this process are open.
     pub fn open_intents(&self) -> u64 {
         self.shared.open_intents.load(Ordering::Relaxed)
     }
@@ -302,7 +308,7 @@ impl Writer {
         &self.shared.clock
     }
 
-    /// Lets the writer finish what is queued and close the store. Join its thread afterwards.
+    /// Has the writer commit what is queued and close the store. Join its thread afterwards.
     pub fn stop(&self) {
         // A writer that is gone has stopped already.
         let _ = self.queue.send(Change::Stop, Change::Stop.urgency());
@@ -314,9 +320,9 @@ struct Worker<B> {
     changes: Inbox<Change>,
     shared: Arc<Shared>,
     batch: Batch,
-    /// Outcomes that a full disk refused, in order.
+    /// Outcomes that could not be committed for want of space, in their order.
     owed: VecDeque<Settlement>,
-    /// The last commit was put off: until one succeeds, each also writes [`PROBE`].
+    /// Whether the last commit was put off. Until one succeeds, each also writes [`PROBE`].
     short: bool,
     open: OpenKeys,
     keeper: Keeper,
@@ -340,7 +346,7 @@ impl Batch {
     }
 }
 
-/// What a commit does besides its changes.
+/// The upkeep that a commit does besides its changes.
 #[derive(Clone, Copy, Default)]
 struct Upkeep {
     housekeep: bool,
@@ -353,28 +359,28 @@ impl Upkeep {
     }
 }
 
-/// What applying a batch brought, before its commit.
+/// The result of applying a batch, before its commit.
 #[derive(Default)]
 struct Applied {
-    /// Rows of history that make way.
+    /// How many rows of history it deletes to make room.
     cleared: u64,
     /// One for each settlement.
     positions: Vec<Option<Position>>,
     events: Vec<Arc<Event>>,
-    /// The moment.
+    /// The moment of the transaction.
     now: Stamp,
     trace: Trace,
-    /// It writes the clock's record, too.
+    /// Whether the commit also writes the clock's record.
     keeps_clock: bool,
 }
 
 /// Why a batch was not committed.
 enum Failed {
-    /// The store takes nothing now, and is as it was before.
+    /// The store accepts nothing now. It is as it was before.
     NothingWritten(StoreError),
-    /// The store could not make one of its changes, and is as it was before.
+    /// One of the changes could not be made. The store is as it was before.
     OneChange(StoreError),
-    /// The commit itself failed.
+    /// The commit itself failed: nobody knows what is on disk.
     WhoKnows(StoreError),
 }
 
@@ -416,7 +422,7 @@ impl<B: Backend> Worker<B> {
                 self.config.backend.between_commits();
                 self.shared.under_way.end();
             }
-            // What was refused for want of space is told as soon as there is some, whoever made it.
+            // Notices at once that there is room again, whether a commit or something outside of this process made it.
             let _ = self.look_for_room();
         }
         self.untold.tell_all(|id| self.config.backend.whose(id));
@@ -443,7 +449,7 @@ impl<B: Backend> Worker<B> {
         self.config.backend.commit().map(drop)
     }
 
-    /// Waits for a change and takes all that are there, up to a batch's limit.
+    /// Waits for a change, and takes all that are queued, up to [`MAX_BATCH`].
     fn gather(&mut self) {
         let patience = if self.latched.is_some() {
             HOUSEKEEPING_EVERY
@@ -454,7 +460,7 @@ impl<B: Backend> Worker<B> {
         } else {
             RETRY_EVERY
         };
-        // A latched writer only refuses: at once.
+        // A latched writer refuses everything, and does so at once.
         let linger = if self.latched.is_some() { Duration::ZERO } else { LINGER };
         let changes = match self.changes.take(MAX_BATCH, patience, linger) {
             Found::Some(changes) => changes,
@@ -480,7 +486,7 @@ impl<B: Backend> Worker<B> {
             return self.refuse_all(&StoreError::Latched(cause));
         }
         for settlement in &mut self.batch.settlements {
-            // Once, before the first try: what is open by the time of a retry did not overlap with it.
+            // Only before the first try: an intent that was noted since did not overlap with this one.
             if let (Some(id), Some(event)) = (settlement.intent(), settlement.event.as_mut())
                 && let Some(exchange) = event.exchange_mut()
             {
@@ -504,8 +510,8 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    /// Commits what requests brought without what others brought, and each of that by itself: a change that the store cannot make (it
-    /// meets a damaged row, say) fails nobody but who asked for it.
+    /// Commits the intents and outcomes of the batch without its transactions, and then each transaction by itself. So if the store cannot make one
+    /// change, for example because of a damaged row, only the caller of that change gets the error.
     fn commit_apart(&mut self, error: &StoreError, upkeep: Upkeep) {
         self.config.backend.rollback();
         self.shared.stats.failed();
@@ -549,7 +555,7 @@ impl<B: Backend> Worker<B> {
         self.drop_what_has_no_room();
     }
 
-    /// What nobody was promised may wait for space like an outcome, but takes nothing of what is kept free for those.
+    /// Refuses changes that nobody was promised if there is no room: they must not use the space that is kept free for outcomes that are owed.
     fn drop_what_has_no_room(&mut self) {
         let asks = |transaction: &dyn Transaction| transaction.growth() == Growth::Kept;
         if self.batch.settlements.iter().all(Settlement::is_owed)
@@ -631,7 +637,7 @@ impl<B: Backend> Worker<B> {
         } else {
             self.keeping.passed(applied.trace, applied.now);
         }
-        // The counts before the answers: whoever has an answer finds itself counted.
+        // The counts come before the answers, so that a caller that has its answer finds itself counted.
         self.open.turn_over(&self.batch);
         self.shared.open_intents.store(self.open.len() as u64, Ordering::Relaxed);
         self.shared.stats.committed(self.batch.len(), took);
@@ -650,7 +656,7 @@ impl<B: Backend> Worker<B> {
             self.shared.stats.published(&event.body.content);
         }
         self.shared.stats.sent(committed.sends);
-        // The feed takes events in the order of positions, and knows all of them: what a transaction appended came behind it.
+        // The feed needs events in the order of their positions, and all of them. It does not get those that transactions appended after these.
         let through_feed = applied.events.last().map(|event| event.position);
         self.config.feed.push(applied.events, &committed.queues);
         if committed.topics.iter().any(|(_, position)| Some(*position) > through_feed) {
@@ -663,7 +669,7 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    /// Tells what housekeeping took from whom, once its round is over, and what receives gave up.
+    /// Counts what housekeeping took, and what receives gave up. Writes the log lines about it when the round of housekeeping is over.
     fn housekept(&mut self, committed: &Committed) {
         self.untold.note(committed);
         self.shared.stats.lapsed(&committed.lapsed);
@@ -684,8 +690,8 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    /// Nothing of the batch was kept, and the store is as it was: no space, a lock that somebody else holds, a page that cannot be
-    /// read. Outcomes are owed and tried again; everybody else is told.
+    /// Nothing of the batch was kept, and the store is as it was: there is no space, another process holds the lock, or a page cannot be read.
+    /// Outcomes are kept and tried again, because they are owed. All callers get the error.
     fn put_off(&mut self, error: &StoreError) {
         self.config.backend.rollback();
         self.shared.stats.failed();
@@ -698,19 +704,19 @@ impl<B: Backend> Worker<B> {
             if let Some(reply) = settlement.reply.take() {
                 reply.send(Err(error.clone()), &mut rings);
             }
-            // Open exchanges are limited in number, and so is what is owed; what is not has this limit.
+            // The number of owed outcomes is bounded by that of open exchanges. Outcomes that nobody was promised have this limit.
             let has_place = settlement.is_owed() || self.owed.len() + later.len() < MAX_QUEUED;
             if has_place && !settlement.is_asked() {
                 self.owed.push_back(settlement);
             }
         }
         self.owed.extend(later);
-        // What it deletes may make room, but it may find none for itself.
+        // Housekeeping may make room, but it needs some itself, so it must not be part of every try.
         self.housekeeping_due = Instant::now() + RETRY_EVERY;
         self.refuse_all(error);
     }
 
-    /// A commit failed, and nobody knows what of it is on disk.
+    /// A commit failed, and nobody knows what is on disk: from now on everything is refused.
     fn latch(&mut self, error: &StoreError) {
         self.config.backend.rollback();
         self.shared.stats.failed();
@@ -755,9 +761,9 @@ fn settle(
     if settlement.is_asked() && !tx.has_topic(body.topic)? {
         return Ok(None);
     }
-    // It settles the intent, which has its id.
+    // This settles the intent, which has the same id.
     let position = tx.append(body)?;
-    // An id that is in the log already has an old position: that event is nothing new to the feed.
+    // If the id is in the log already, the position is an old one, and the feed has had the event.
     if events.last().is_none_or(|last| last.position < position) {
         events.push(Arc::new(Event { position, stamp: now, body: body.clone() }));
     }

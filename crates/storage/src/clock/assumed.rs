@@ -17,7 +17,8 @@ const MAX_SPANS: usize = 32;
 /// A span that ended longer ago than this is dropped: nothing that is owed is kept for so long.
 const REMEMBERED: Duration = Duration::from_secs(60 * 86_400);
 
-/// The spans of the clock that were assumed, disjoint, in their order. Clones share them. As text: `FROM-TO FROM-TO`, in microseconds.
+/// The spans of the store's clock during which no process was running, disjoint, the oldest first. Clones share them. As text:
+/// `FROM-TO FROM-TO`, stamps in microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assumed(Arc<[Span]>);
 
@@ -64,7 +65,7 @@ impl Assumed {
     }
 }
 
-/// The first of the two neighbours that have the least between them; of equals the oldest.
+/// The index of the span with the least time between it and the next one; among equals the oldest. `None` if there are fewer than two.
 fn nearest(spans: &[Span]) -> Option<usize> {
     let between = |first: &usize| spans[first + 1].from.since(spans[*first].to);
     (0..spans.len().saturating_sub(1)).min_by_key(between)
@@ -83,10 +84,10 @@ impl fmt::Display for Assumed {
 /// Why a text is not a list of spans.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// A span without its two ends.
+    /// A span does not have two ends.
     #[error("`{0}` is not a span of the clock")]
     Span(String),
-    /// An end that is no number.
+    /// One of its ends is not a number.
     #[error("a span of the clock begins or ends with what is not a number")]
     Number(#[from] ParseIntError),
 }

@@ -4,7 +4,7 @@ use event::Stamp;
 
 use super::{KEEP_EVERY, KEEP_WITHIN};
 
-/// What a transaction has changed so far, as far as it concerns the clock. A later one outdoes those before it.
+/// What a transaction has changed so far, as far as it concerns the clock. The variants are in order: a transaction has the greatest that applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trace {
     /// Nothing.
@@ -12,23 +12,24 @@ pub enum Trace {
     Nothing,
     /// Only rows without a stamp.
     Unstamped,
-    /// Rows with stamps that a start does not look at: deliveries, hidden messages, subscriptions; or it took away some that it does.
+    /// Rows with stamps that a start does not look at (deliveries, hidden messages, subscriptions), or it deleted some that a start looks at.
     Stamped,
-    /// An event or a message came: a start looks at the last of each.
+    /// An event or a message was added. A start reads the stamp of the last of each, so no record is needed.
     Appended,
 }
 
 impl Trace {
-    /// This was done, too.
+    /// Notes one more change.
     pub fn note(&mut self, done: Self) {
         *self = done.max(*self);
     }
 }
 
-/// What a process knows of what it kept.
+/// When this process last stored the clock, in order to decide whether the next commit must.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Keeping {
-    /// When the record was last written and when the clock was last kept, by a record or an event; `None` before the first record.
+    /// When the record was last written, and when the clock was last stored by a record or by the stamp of an event or a message. `None` before the
+    /// first record.
     last: Option<(Stamp, Stamp)>,
 }
 
@@ -56,7 +57,7 @@ impl Keeping {
         }
     }
 
-    /// The wall clock was set: what the record says of it is wrong.
+    /// The wall clock was set, so the time in the stored record is wrong: the next commit writes the record.
     pub fn begin_anew(&mut self) {
         self.last = None;
     }

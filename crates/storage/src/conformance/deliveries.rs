@@ -272,7 +272,7 @@ fn rows_come_by_subscription_and_position_a_page_at_a_time(store: &mut Store) {
         assert_eq!(waiting(store, Some(first.id)), [of_first[1], of_first[4]]);
         assert_eq!(waiting(store, Some(second.id)), []);
     }
-    // The place where a page ended is a place, whatever became of the row.
+    // A page may begin after a row that has been deleted.
     store.write(|tx| tx.remove_delivery(id(&first, 3)));
     let rest = store.reader().deliveries_after(None, Some(id(&first, 3)), Rows::All, 2).unwrap();
     assert_eq!(rest.iter().map(|row| row.id).collect::<Vec<_>>(), [id(&first, 4), id(&second, 0)]);

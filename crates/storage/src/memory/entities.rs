@@ -1,4 +1,4 @@
-//! Topics, queues and subscriptions as the configuration wants them.
+//! Making topics, queues and subscriptions what the configuration wants.
 
 use event::{Position, Stamp, Timestamp, TopicId};
 
@@ -145,8 +145,8 @@ impl State {
         subscription
     }
 
-    /// Whether a push subscription of the topic has yet to read the position. Pending and disabled ones count only if the event was
-    /// stamped after `pinned_since`.
+    /// Whether a push subscription of the topic has not read the position yet, or a queue has not been sent it after a gap. Pending and disabled
+    /// subscriptions count only if the event was stamped after `pinned_since`.
     pub(super) fn is_unread(
         &self,
         topic: TopicId,
@@ -157,7 +157,7 @@ impl State {
         self.readers_before(topic, position).any(|subscription| subscription.pins() || stamp > pinned_since)
     }
 
-    /// Push subscriptions of the topic that have yet to read the position.
+    /// Push subscriptions of the topic that have not read the position yet, and those of queues that have not been sent it after a gap.
     pub(super) fn unread_by(&self, topic: TopicId, position: Position) -> Vec<SubscriptionId> {
         self.readers_before(topic, position).map(|subscription| subscription.id).collect()
     }
@@ -171,7 +171,7 @@ impl State {
 }
 
 impl Subscriber {
-    /// It is wanted no longer. A queue misses what comes after the head.
+    /// The configuration no longer wants it. If it is that of a queue, a gap begins after `head`.
     fn remove(&mut self, head: Position, (wall, now): (Timestamp, Stamp)) {
         let subscription = &mut self.subscription;
         if subscription.removed_at.is_none()
@@ -185,7 +185,7 @@ impl Subscriber {
         self.removed.get_or_insert(now);
     }
 
-    /// What becomes of its state.
+    /// Changes its state.
     pub(super) fn change(&mut self, change: Change, wanted: &DesiredSubscription) {
         let subscription = &mut self.subscription;
         match change {
@@ -205,7 +205,7 @@ impl Subscriber {
     }
 }
 
-/// The state in which a declaration begins.
+/// The state of a new subscription.
 fn first_state(wanted: &DesiredSubscription) -> SubscriptionState {
     match &wanted.confirm_with {
         Some(token) => SubscriptionState::Pending { token: token.clone() },

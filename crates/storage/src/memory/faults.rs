@@ -1,4 +1,4 @@
-//! Reads that are made to fail, for tests: the next ones, or all that touch an event or a row.
+//! Reads that fail on purpose, for tests: the next ones, or all reads of an event or of a row.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use event::Position;
 use crate::delivery::Delivery;
 use crate::{Result, StoreError};
 
-/// What is to fail; no read does at first.
+/// Which reads fail; none at first.
 #[derive(Debug, Default)]
 pub struct ReadFaults {
     next: Mutex<VecDeque<StoreError>>,
@@ -17,7 +17,7 @@ pub struct ReadFaults {
 }
 
 impl ReadFaults {
-    /// Makes the next read fail; calls add up, one read each.
+    /// Makes one of the next reads fail: the first call the next one, the second call the one after it, and so on.
     pub fn fail_next(&self, error: StoreError) {
         lock(&self.next).push_back(error);
     }
@@ -32,7 +32,8 @@ impl ReadFaults {
         lock(&self.damaged).insert(position);
     }
 
-    /// Makes every read of an event's rows fail, as long as they are not dead letters: nobody writes a damaged one.
+    /// Makes every read of the rows of an event fail, except for rows of dead letters: a row that becomes a dead letter is written anew, and so is
+    /// readable again.
     pub fn damage_row(&self, position: Position) {
         lock(&self.damaged_rows).insert(position);
     }

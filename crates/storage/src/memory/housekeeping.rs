@@ -1,4 +1,4 @@
-//! The rules of [`retention`](crate::retention), as plain walks over the tables.
+//! The rules of [`retention`](crate::retention), each as a plain loop over the tables.
 
 use event::{Event, Position, Stamp, Timestamp};
 
@@ -10,7 +10,7 @@ use crate::entities::{QueueId, SubscriptionId};
 use crate::redrive::Why;
 use crate::retention::{Housekept, Retention, TOO_OLD};
 
-/// How much one call may still do, and what its commit tells.
+/// One call of housekeeping: how many rows it may still delete or change, and what its commit reports.
 struct Sweep<'c> {
     wall: Timestamp,
     now: Stamp,
@@ -23,7 +23,7 @@ struct Sweep<'c> {
 struct Spent;
 
 impl Sweep<'_> {
-    /// Asks for one more row.
+    /// Takes one row from the budget.
     fn spend(&mut self) -> Result<(), Spent> {
         if self.left == 0 {
             return Err(Spent);
@@ -101,7 +101,7 @@ impl State {
         self.forget_topics(sweep)
     }
 
-    /// What the word of an owner dropped.
+    /// Rule 0: what an owner's command dropped.
     fn drop_dropped(&mut self, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         let rows = self.deliveries.values().filter(|row| !self.is_kept(row)).map(|row| row.id);
         self.drop_rows(rows.collect(), sweep)?;
@@ -113,7 +113,7 @@ impl State {
         Ok(())
     }
 
-    /// Deleted topics that nothing has any more.
+    /// Rule 8: deleted topics that no open intent and no event has any more.
     fn forget_topics(&mut self, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
         for topic in self.deleted_topics.keys().copied().collect::<Vec<_>>() {
             let intends = self.intents.values().any(|open| open.intent.topic == topic);
@@ -160,7 +160,7 @@ impl State {
             let until = past(id);
             let policy = self.policy(id);
             let keeper = policy.as_ref().and_then(|policy| Some((policy.target?, policy)));
-            // What the dead-letter queue would not keep either is gone at once.
+            // A message that is too old for the dead-letter queue as well is deleted at once.
             let keeper = keeper.map(|(to, policy)| (to, past(to), policy));
             let expired = |message: &super::state::Message| {
                 message.is_in(id) && message.is_visible(sweep.now) && message.stamp <= until
@@ -204,7 +204,7 @@ impl State {
         for row in rows.collect::<Vec<_>>() {
             sweep.spend()?;
             self.deliveries.edit().remove(&row);
-            // One that the cursor has not passed is still unread: it lapses with its event.
+            // A delivery that the cursor has not passed counts as unread: it lapses when its event is deleted.
             if self.subscriptions[&row.subscription].subscription.cursor.done_to >= row.position {
                 sweep.committed.lapsed(row.subscription);
             }

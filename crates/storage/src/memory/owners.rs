@@ -1,4 +1,4 @@
-//! Single entities that an owner makes or ends, beside those that a configuration wants.
+//! Commands of owners on single topics, queues and subscriptions.
 
 use event::{Position, Stamp, Timestamp, TopicId};
 
@@ -9,7 +9,7 @@ use crate::entities::{DesiredSubscription, QueueId, Subscription, SubscriptionId
 use crate::identity::{self, OneMore};
 
 impl State {
-    /// The subscription, and whether it is new.
+    /// Returns the subscription, and whether it is new.
     pub(super) fn subscribe(
         &mut self,
         wanted: &DesiredSubscription,
@@ -56,7 +56,7 @@ impl State {
         self.end(|known| known.topic == id)
     }
 
-    /// Ends subscriptions.
+    /// Deletes subscriptions. Their rows stay until housekeeping deletes them.
     fn end(&mut self, which: impl Fn(&Subscription) -> bool) -> Dropped {
         let known = self.subscriptions.values().map(|known| &known.subscription);
         let ended: Vec<SubscriptionId> = known.filter(|known| which(known)).map(|known| known.id).collect();
@@ -72,7 +72,7 @@ impl State {
         Dropped { subscriptions: ended.len() as u64, unread, waiting, dead, messages: 0 }.counted()
     }
 
-    /// What a subscription has yet to read, or a queue is yet to be sent.
+    /// How many events a subscription has not read yet, or its queue has not been sent yet after a gap.
     fn unread(&self, id: SubscriptionId) -> u64 {
         let Some(subscriber) = self.subscriptions.get(&id) else { return 0 };
         let known = &subscriber.subscription;
@@ -115,7 +115,7 @@ impl State {
 }
 
 impl Dropped {
-    /// As far as it is counted.
+    /// With no number above [`MAX_COUNTED`], except that of subscriptions.
     fn counted(self) -> Self {
         let Self { subscriptions, unread, waiting, dead, messages } = self;
         let [unread, waiting, dead, messages] =

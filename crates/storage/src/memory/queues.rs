@@ -67,14 +67,14 @@ impl State {
         Ok((received, met))
     }
 
-    /// When a queue gives messages up; `None` if it never does.
+    /// The redrive policy of a queue; `None` if it has none.
     pub(super) fn policy(&self, queue: QueueId) -> Option<Policy<QueueId>> {
         let redrive = self.redrive.get(&queue)?.clone();
         let (from, target) = (self.queues.get(&queue)?.clone(), self.queue_named(&redrive.to));
         Some(Policy { from, redrive, target })
     }
 
-    /// What is done with the messages of a queue.
+    /// How long a queue keeps a message, and when it gives one up.
     pub(super) fn limits(&self, queue: QueueId) -> Limits {
         let retention = self.message_retention.get(&queue).copied();
         Limits { retention, redrive: self.redrive.get(&queue).cloned() }
@@ -143,35 +143,36 @@ impl State {
 }
 
 impl Message {
-    /// Whether a queue has it: it was not dropped.
+    /// Whether it is in this queue and was not dropped.
     pub(super) fn is_in(&self, queue: QueueId) -> bool {
         self.queue == queue && !self.is_dropped
     }
 
-    /// Goes to its queue's dead-letter queue.
+    /// Moves it to a dead-letter queue, where it is visible at once.
     pub(super) fn give_up(&mut self, to: QueueId) {
         let by = std::mem::replace(&mut self.queue, to);
         self.given_up = Some(GivenUp { by, after: self.receive_count });
         self.visible_at = Stamp::default();
     }
 
-    /// How often the queue that it is in has handed it out.
+    /// How often the queue in which it is now has handed it out.
     fn receives(&self) -> u32 {
         self.receive_count - self.given_up.map_or(0, |given_up| given_up.after)
     }
 
-    /// Whether a receive may take it.
+    /// Whether a receive may take it: it is not hidden, or it is hidden for longer than any receive can hide it.
     pub(super) fn is_visible(&self, now: Stamp) -> bool {
         self.visible_at <= now || self.visible_at > now.plus(MAX_VISIBILITY)
     }
 
-    /// Whether a message that is hidden is so since it was sent: a receive counts, and one that is set aside is hidden for longer.
+    /// Whether a hidden message has been hidden since it was sent. One that was received has a count, and one that was set aside is hidden for longer
+    /// than a delay can be.
     fn is_delayed(&self) -> bool {
         self.receive_count == 0 && self.visible_at <= self.stamp.plus(MAX_DELAY)
     }
 }
 
-/// Zero is visible at once.
+/// The moment until which a message is hidden; a duration of zero makes it visible at once.
 pub(super) fn hidden_until(visibility: Duration, now: Stamp) -> Stamp {
     if visibility.is_zero() { Stamp::default() } else { now.plus(visibility) }
 }

@@ -26,13 +26,13 @@ pub(super) struct MemoryReader {
 }
 
 impl MemoryReader {
-    /// The committed tables as they are now.
+    /// The committed tables as they are now, unless this read is made to fail.
     fn state(&self) -> Result<State> {
         self.faults.pass()?;
         Ok(self.shared.state())
     }
 
-    /// The rows, if none of them is damaged.
+    /// A copy of the rows, unless one of them is made unreadable.
     fn whole<'r>(&self, rows: impl Iterator<Item = &'r Delivery>) -> Result<Vec<Delivery>> {
         rows.map(|row| self.faults.touch_row(row).map(|()| row.clone())).collect()
     }
@@ -104,7 +104,7 @@ impl LogReader for MemoryReader {
         for (position, event) in state.events.range(..before).rev() {
             let rows_here = state.deliveries.values().filter(|row| row.id.position == *position);
             let rows_here: Vec<&Delivery> = rows_here.filter(|row| state.is_kept(row)).collect();
-            // By rows, only events that have some are looked at; by topic, only those of it.
+            // A search by the state of rows looks only at events that have rows; another one with a topic only at events of the topic.
             let is_looked_at = match over.row {
                 Some(_) => !rows_here.is_empty(),
                 None => over.topic.is_none_or(|topic| event.body.topic == topic),
@@ -132,14 +132,14 @@ impl JournalReader for MemoryReader {
     fn open_intents(&self, after: i64, rows: usize, max_bytes: usize) -> Result<OpenIntents> {
         let state = self.state()?;
         let (mut open, mut bytes) = (OpenIntents::default(), 0);
-        for (place, intent) in state.intents.range(after.saturating_add(1)..).take(rows) {
+        for (seq, intent) in state.intents.range(after.saturating_add(1)..).take(rows) {
             let intent = intent.intent.clone();
             bytes += intent.request.len();
             if bytes > max_bytes && !open.intents.is_empty() {
                 return Ok(open);
             }
-            open.next = Some(*place);
-            open.intents.push(ports::OpenIntent { place: *place, intent });
+            open.next = Some(*seq);
+            open.intents.push(ports::OpenIntent { seq: *seq, intent });
         }
         open.next = open.next.filter(|last| state.intents.range(last + 1..).next().is_some());
         Ok(open)
@@ -385,7 +385,7 @@ impl State {
         self.events.range(Position(after.0.saturating_add(1))..).map(|(_, event)| &**event)
     }
 
-    /// In the order of their deaths.
+    /// Dead letters, the first that died first.
     fn dead_letters(&self, of: Option<SubscriptionId>) -> Vec<(Death, &Delivery)> {
         let rows = self
             .deliveries

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use event::message::Details;
 use event::{Content, EventId, Exchange, Intent, Message, NewEvent, Outcome, Timestamp, TopicId};
 
-/// When the samples happened; sample `n` one millisecond later than sample `n - 1`.
+/// The time of sample 0. Each further sample is one millisecond later than the one before it.
 pub const SAMPLE_TIME: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// The id of sample `n`.
@@ -18,7 +18,7 @@ pub fn sample_event(n: u8) -> NewEvent {
     sample_exchange(n, |_| ())
 }
 
-/// [`sample_event`] with another exchange.
+/// [`sample_event`] with an exchange that `change` has changed.
 pub fn sample_exchange(n: u8, change: impl FnOnce(&mut Exchange)) -> NewEvent {
     let mut exchange = Exchange {
         outcome: Outcome::Succeeded,
@@ -43,7 +43,7 @@ pub fn sample_message(n: u8, text: &str, details: &Details) -> NewEvent {
     NewEvent { id, topic: TopicId(1), key: id.to_string().into(), recorded_at: sample_time(n), content }
 }
 
-/// The intent that [`sample_event`] of the same number settles.
+/// The intent of [`sample_event`] `n`.
 pub fn sample_intent(n: u8) -> Intent {
     Intent {
         id: sample_id(n),
@@ -63,7 +63,7 @@ fn sample_key(n: u8) -> Arc<str> {
     format!("profiles/profiles/{n}").into()
 }
 
-/// Facts that `event::facts::RequestFacts` reads.
+/// Facts as JSON, as `event::facts::RequestFacts` reads them.
 fn sample_request(n: u8) -> Arc<str> {
     let path = format!("/profiles/{n}");
     let facts = serde_json::json!({
@@ -84,7 +84,7 @@ fn sample_request(n: u8) -> Arc<str> {
     facts.to_string().into()
 }
 
-/// Facts that `event::facts::AnswerFacts` reads.
+/// Facts as JSON, as `event::facts::AnswerFacts` reads them.
 const SAMPLE_ANSWER: &str = r#"{
     "status": 204, "headers": [["server", "sample"]], "request_body_size": 2, "size": 80,
     "latencies": { "kong": 0, "proxy": 1, "request": 1 }

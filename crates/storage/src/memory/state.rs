@@ -1,4 +1,4 @@
-//! The tables, and what several of their users ask of them.
+//! The tables, and operations on them that several modules need.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -16,7 +16,7 @@ use crate::entities::{Incarnation, QueueId, Subscription, SubscriptionId};
 use crate::redrive::{GivenUp, Redrive};
 use crate::registry::Row;
 
-/// A sorted map whose copies share their entries until one of them is written to.
+/// A sorted map whose clones share their entries until one of them is changed.
 #[derive(Clone)]
 pub(super) struct Table<K, V>(Arc<BTreeMap<K, V>>);
 
@@ -40,35 +40,35 @@ impl<K: Clone + Ord, V: Clone> Table<K, V> {
     }
 }
 
-/// All tables. Numbers are never given twice: `head` and the `last_…` only grow, whatever is deleted.
+/// All tables. No number is ever used twice: `head` and the `last_…` only grow, whatever is deleted.
 #[derive(Clone, Default)]
 pub(super) struct State {
     pub(super) incarnations: Table<Incarnation, ()>,
     pub(super) last_incarnation: i64,
-    /// By the order in which they were noted.
+    /// Open intents, by a number that grows in the order in which they were noted.
     pub(super) intents: Table<i64, OpenIntent>,
     pub(super) last_intent: i64,
     pub(super) events: Table<Position, Arc<Event>>,
     pub(super) positions: Table<EventId, Position>,
     pub(super) head: Position,
-    /// When the intents were noted of which events came.
+    /// When the intent of an event was noted, by the event's position. An event that had no intent has no entry.
     pub(super) noted: Table<Position, Timestamp>,
     pub(super) topics: Table<TopicId, String>,
     pub(super) last_topic: i64,
-    /// Topics that an owner deleted and that something still has.
+    /// Topics that an owner deleted and that an open intent or an event still has.
     pub(super) deleted_topics: Table<TopicId, ()>,
     pub(super) queues: Table<QueueId, String>,
     pub(super) last_queue: i64,
-    /// How long a queue keeps a message, if it says so itself.
+    /// How long a queue keeps a message, if it has a retention of its own.
     pub(super) message_retention: Table<QueueId, Duration>,
     /// When a queue gives a message up.
     pub(super) redrive: Table<QueueId, Redrive>,
     pub(super) subscriptions: Table<SubscriptionId, Subscriber>,
     pub(super) last_subscription: i64,
-    /// Those whose subscription is gone are dropped.
+    /// Rows of deliveries. Those whose subscription no longer exists are dropped.
     pub(super) deliveries: Table<DeliveryId, Delivery>,
     pub(super) attempts: Table<AttemptId, Recorded>,
-    /// By the order in which they were sent.
+    /// By a number that grows in the order in which they were sent.
     pub(super) messages: Table<i64, Message>,
     pub(super) last_message: i64,
     pub(super) values: Table<String, Vec<u8>>,
@@ -90,9 +90,10 @@ pub(super) struct Subscriber {
     pub(super) subscription: Subscription,
     /// When it was removed, on the store's clock.
     pub(super) removed: Option<Stamp>,
-    /// Kept after the confirmation too, so that a repeated one finds it.
+    /// Kept after the confirmation, so that a repeated confirmation still finds the subscription.
     pub(super) token: Option<String>,
-    /// Of a queue: what came after its cursor's `done_to` was not sent; when it is back, up to `dispatched_to`.
+    /// Only for the protocol `sqs`: the queue was not sent the events after its cursor's `done_to`. Once the subscription is wanted again, the gap
+    /// ends at `dispatched_to`.
     pub(super) has_gap: bool,
 }
 
@@ -118,7 +119,7 @@ pub(super) struct Message {
     pub(super) first_received_at: Option<Timestamp>,
     pub(super) received_at: Option<Stamp>,
     pub(super) receive_count: u32,
-    /// If it is in a dead-letter queue because another queue gave it up.
+    /// Set if it is in a dead-letter queue because another queue gave it up.
     pub(super) given_up: Option<GivenUp>,
     /// Its queue was purged or deleted.
     pub(super) is_dropped: bool,
@@ -136,7 +137,8 @@ impl State {
         self.incarnations.keys().copied()
     }
 
-    /// The position of the event, and the queues that got a message of it; `None` if its id is in the log already.
+    /// Appends an event and sends a message of it to each subscribed queue. Returns its position and these queues; `Err` has the position of the
+    /// event in the log that already has its id.
     pub(super) fn append(
         &mut self,
         body: &NewEvent,
@@ -171,7 +173,7 @@ impl State {
         live.filter_map(|known| Some((known.id, self.queue_named(&known.endpoint)?))).collect()
     }
 
-    /// The message's number.
+    /// Adds a message. Returns its number.
     pub(super) fn send(
         &mut self,
         queue: QueueId,
@@ -198,7 +200,7 @@ impl State {
         self.last_message
     }
 
-    /// The queues that got a message, one for each.
+    /// Sends queues at most `limit` messages of what they missed. Returns the queue of each message.
     pub(super) fn copy_missed(&mut self, limit: usize, now: Stamp) -> Vec<QueueId> {
         let ended = |subscriber: &&Subscriber| {
             let known = &subscriber.subscription;
@@ -245,7 +247,7 @@ impl State {
         self.topics.iter().find(|(_, known)| *known == name).map(|(id, _)| *id)
     }
 
-    /// The event at a position, if it can be read.
+    /// The event at a position. An error if a test damaged it.
     pub(super) fn event_at(&self, position: Position) -> crate::Result<Option<&Event>> {
         if self.damaged.contains_key(&position) {
             return Err(StoreError::Damaged(format!("a test damaged the event at {position}")));
@@ -253,19 +255,19 @@ impl State {
         Ok(self.events.get(&position).map(|event| &**event))
     }
 
-    /// The rows of a subscription, by position; none of one that is gone.
+    /// The rows of a subscription, by position; none if it no longer exists.
     pub(super) fn rows_of(&self, id: SubscriptionId) -> impl DoubleEndedIterator<Item = &Delivery> + '_ {
         let name = |position| DeliveryId { subscription: id, position: Position(position) };
         let rows = self.deliveries.range(name(i64::MIN)..=name(i64::MAX)).map(|(_, row)| row);
         rows.filter(|row| self.is_kept(row))
     }
 
-    /// Whether a row's subscription has not been ended by its owner.
+    /// Whether the subscription of a row exists. If not, the row was dropped.
     pub(super) fn is_kept(&self, row: &Delivery) -> bool {
         self.subscriptions.contains_key(&row.id.subscription)
     }
 
-    /// What was kept of the clock, not behind the last event and the last message.
+    /// See [`Backend::kept_clock`](crate::backend::Backend::kept_clock).
     pub(super) fn kept_clock(&self) -> Option<Record> {
         let last_event = self.events.values().next_back().map(|event| event.stamp);
         let last_message = self.messages.values().next_back().map(|message| message.stamp);
@@ -273,7 +275,7 @@ impl State {
         self.clock.clone().map(|kept| kept.not_behind(last))
     }
 
-    /// What the log holds, in bytes.
+    /// The size of all events in the log, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         let size = |event: &Arc<Event>| event.body.bytes();
         self.events.values().map(size).sum::<usize>() as u64

@@ -1,4 +1,4 @@
-//! One write transaction: a copy of the tables.
+//! One write transaction, which works on a copy of the tables.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) struct Transaction {
     now: Stamp,
     trace: Trace,
     incarnation: Incarnation,
-    /// Incarnations that have no backend any more.
+    /// Incarnations whose backend was dropped.
     dead: Vec<Incarnation>,
 }
 
@@ -37,7 +37,7 @@ impl Transaction {
         Self { state, committed: Committed::default(), now, trace: Trace::Nothing, incarnation, dead }
     }
 
-    /// It stamps dead letters, and may take the last event.
+    /// Housekeeping stamps dead letters, and may delete the last event.
     fn note_housekept(&mut self, done: Housekept) {
         self.trace.note(if done.rows > 0 { Trace::Stamped } else { Trace::Nothing });
     }
@@ -53,11 +53,11 @@ impl Transaction {
         self.append_noted(&intent.left_open(now), Some(intent)).map(drop)
     }
 
-    /// Appends the event that came of an intent, or of none.
+    /// Appends an event; `intent` is the intent that it settles, if it had one.
     fn append_noted(&mut self, event: &NewEvent, intent: Option<&Intent>) -> Result<Position> {
         match self.state.append(event, self.now) {
             Ok((position, queues)) => {
-                // An event that says otherwise what was asked does not keep its intent.
+                // SQLite keeps an intent with its event only if both have the same request.
                 let is_of = |intent: &&Intent| {
                     event.exchange().is_some_and(|exchange| exchange.request == intent.request)
                 };
@@ -410,7 +410,7 @@ impl UpkeepTx for Transaction {
     }
 }
 
-/// Whether the row waits for something.
+/// Whether the row is not that of a dead letter.
 pub(super) fn waits(row: &Delivery) -> bool {
     !matches!(row.state, DeliveryState::Dead { .. })
 }

@@ -1,4 +1,4 @@
-//! How far each push subscription got, and what of it needs a row: retries, dead letters, attempts.
+//! How far each push subscription has come, and the rows of its deliveries: retries, dead letters, attempts.
 
 use event::{Position, Stamp};
 
@@ -8,7 +8,7 @@ use crate::entities::{Cursor, SubscriptionId};
 
 /// Deliveries, in an open transaction.
 pub trait DeliveriesTx {
-    /// Moves a cursor forward. Neither part ever moves back: the greater of stored and given stays.
+    /// Moves a cursor forward: each of its two positions becomes the greater of the stored and the given one.
     fn advance_cursor(&mut self, id: SubscriptionId, to: Cursor) -> Result<()>;
 
     /// Inserts or replaces a delivery's row. Does nothing if its event or its subscription is no longer in the store.
@@ -17,17 +17,17 @@ pub trait DeliveriesTx {
     /// Removes a delivery's row, if there is one.
     fn remove_delivery(&mut self, id: DeliveryId) -> Result<()>;
 
-    /// Records an attempt, in the place of one of the same delivery and number. Does nothing if its event is no longer in the store.
+    /// Records an attempt, or replaces the recorded one of the same delivery and number. Does nothing if its event is no longer in the store.
     fn record_attempt(&mut self, attempt: &Attempt) -> Result<()>;
 }
 
 /// Reads of deliveries.
 pub trait DeliveriesReader {
-    /// Rows in state `Retry` of a subscription that are due at `now`, the earliest first, equals by position.
+    /// The `Retry` rows of a subscription that are due at `now`: the earliest first, and of one time by position.
     fn due_deliveries(&self, subscription: SubscriptionId, now: Stamp, limit: usize)
     -> Result<Vec<Delivery>>;
 
-    /// When the earliest `Retry` row of a subscription is due.
+    /// When the earliest `Retry` row of a subscription is due; `None` if it has none.
     fn next_due(&self, subscription: SubscriptionId) -> Result<Option<Stamp>>;
 
     /// Rows of a subscription after a position that are not dead, by position.
@@ -46,8 +46,8 @@ pub trait DeliveriesReader {
         limit: usize,
     ) -> Result<Vec<Delivery>>;
 
-    /// The positions of such rows, in the order in which the reads of the rows themselves have them; read without what else the rows say,
-    /// which may be damaged.
+    /// The positions of the rows that one of the three reads above finds, in the same order. The rest of the rows is not read, so this works also if
+    /// it is damaged.
     fn waiting_positions(
         &self,
         subscription: SubscriptionId,
@@ -55,8 +55,8 @@ pub trait DeliveriesReader {
         limit: usize,
     ) -> Result<Vec<Position>>;
 
-    /// Dead letters, of one subscription or of all: the last that died first, equals by delivery, both downwards. `before` is that of
-    /// the last one of the page before.
+    /// Dead letters of one subscription or of all: the last that died first, and of one time by id, the greatest first. `before` is the [`Death`] of
+    /// the last one on the previous page.
     fn dead_letters(
         &self,
         of: Option<SubscriptionId>,
@@ -64,8 +64,8 @@ pub trait DeliveriesReader {
         limit: usize,
     ) -> Result<Vec<Delivery>>;
 
-    /// Dead letters of a subscription that died up to `until`, the first that died first, equals by position. `after` is that of the
-    /// last one of the page before.
+    /// Dead letters of a subscription that died at `until` or earlier: the first that died first, and of one time by position. `after` is the
+    /// [`Death`] of the last one on the previous page.
     fn dead_letters_until(
         &self,
         of: SubscriptionId,
@@ -74,7 +74,7 @@ pub trait DeliveriesReader {
         limit: usize,
     ) -> Result<Vec<Delivery>>;
 
-    /// Rows of one subscription or of all, by subscription and position, after the one of this id.
+    /// Rows of one subscription or of all, by subscription and position, after the row with the id `after`.
     fn deliveries_after(
         &self,
         of: Option<SubscriptionId>,
@@ -83,8 +83,8 @@ pub trait DeliveriesReader {
         limit: usize,
     ) -> Result<Vec<Delivery>>;
 
-    /// The keys of a subscription of which a delivery waits, in the order of their bytes, each with the first of these deliveries. `after` is the
-    /// last key of the page before. Each key's deliveries are counted up to `at_most` and no further.
+    /// The keys of a subscription that have waiting deliveries, in the order of their bytes, each with the first of these deliveries. `after` is the
+    /// last key on the previous page. The others of a key are counted up to `at_most` and no further.
     fn blocked_keys(
         &self,
         subscription: SubscriptionId,
@@ -102,15 +102,15 @@ pub trait DeliveriesReader {
     /// The attempts at an event's deliveries, by subscription and number.
     fn attempts_at(&self, position: Position) -> Result<Vec<Attempt>>;
 
-    /// The last attempt at a delivery that is recorded.
+    /// The last recorded attempt at a delivery, if there is one.
     fn last_attempt(&self, id: DeliveryId) -> Result<Option<Attempt>>;
 
-    /// What a subscription is behind by. Each number is counted up to `at_most` and no further, so that the read is short whatever stands
-    /// in the store.
+    /// How much a push subscription has not received yet; nothing for one of a queue. Each number is counted up to `at_most` and no further, so that
+    /// the read is short whatever is in the store.
     fn lag(&self, subscription: SubscriptionId, at_most: u64) -> Result<Lag>;
 }
 
-/// Rows of a subscription that are not dead.
+/// Which waiting rows of a subscription [`DeliveriesReader::waiting_positions`] reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting<'k> {
     /// Those of [`DeliveriesReader::due_deliveries`].
@@ -130,26 +130,26 @@ pub enum Rows {
     Waiting,
 }
 
-/// A key of which a delivery waits.
+/// A key with waiting deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockedKey {
-    /// The first that waits; it has the key.
+    /// The first delivery that waits. The key is in it.
     pub head: Delivery,
-    /// How many wait after it; that many or more, if it is as large as was counted.
+    /// How many more of the key wait. If this is the `at_most` of the read, it means that many or more.
     pub behind: u64,
 }
 
-/// What a push subscription is behind by; each number stands for that many or more if it is as large as was counted.
+/// How much a push subscription has not received yet. A number that is the `at_most` of the read means that many or more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lag {
     /// Events after its cursor.
     pub unread: u64,
-    /// Rows that wait for an attempt.
+    /// Rows that are not dead.
     pub waiting: u64,
-    /// Of these, of as many as were counted, rows that wait for an earlier one of their key.
+    /// How many of the counted `waiting` rows wait for an earlier delivery of their key.
     pub behind: u64,
-    /// Rows that are dead.
+    /// Dead letters.
     pub dead: u64,
-    /// When the oldest event that is unread or waits entered the log.
+    /// When the oldest event that is unread or has a waiting row entered the log, on the store's clock.
     pub oldest: Option<Stamp>,
 }

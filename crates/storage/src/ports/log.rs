@@ -1,6 +1,6 @@
-//! The log of events: appended once, read after a position.
+//! The log of events: each is appended once, and read by its position.
 //!
-//! An event owns its position for ever; positions grow, and none is used again.
+//! Positions grow, and no position is ever used again, even after its event was deleted.
 
 use std::sync::Arc;
 
@@ -11,19 +11,21 @@ use crate::{Result, StoreError};
 
 /// The log, in an open transaction.
 pub trait LogTx {
-    /// Appends an event, and a message to every queue that is subscribed to its topic, at the next position, and settles the open
-    /// intent of the backend's own incarnation that has its id, if there is one. An id that is already in the log is not appended
-    /// again: its position is returned.
+    /// Appends an event at the next position and sends a message of it to every queue that is subscribed to its topic. Settles the open intent of the
+    /// backend's own incarnation that has its id, if there is one. Returns the position. If an event with this id is in the log already, nothing is
+    /// appended, and the position of that event is returned.
     fn append(&mut self, event: &NewEvent) -> Result<Position>;
 }
 
 /// Reads of the log.
 pub trait LogReader {
-    /// The last position of the log, whatever the topic; 0 for an empty log that never held one.
+    /// The position of the last event that was ever appended, whatever its topic; 0 if there was none.
     fn head(&self) -> Result<Position>;
 
-    /// A topic's events after a position, in order, at most `limit` and about `max_bytes` of JSON (always at least one). An event that
-    /// cannot be read ends it: those before it are returned, and it is an error only where it is the first.
+    /// A topic's events after a position, in order: at most `limit`, and at most `max_bytes` in all ([`NewEvent::bytes`]), but always the first one.
+    ///
+    /// # Errors
+    /// If the first event cannot be read. Where a later one cannot be read, those before it are returned.
     fn events_after(
         &self,
         topic: TopicId,
@@ -32,30 +34,29 @@ pub trait LogReader {
         max_bytes: usize,
     ) -> Result<Vec<Event>>;
 
-    /// The position of a topic's first event after a position; read without the event itself, which may be damaged.
+    /// The position of a topic's first event after a position. The event itself is not read, so this works also if it is damaged.
     fn next_position(&self, topic: TopicId, after: Position) -> Result<Option<Position>>;
 
-    /// The event at a position.
+    /// The event at a position, if there is one.
     fn event_at(&self, position: Position) -> Result<Option<Event>>;
 
-    /// The position of the first event, whatever its topic, that entered the log at this moment or later. It costs a few dozen reads, however
-    /// long the log is.
+    /// The position of the first event of any topic that entered the log at this moment or later. It costs a few dozen reads, however long the log
+    /// is.
     fn first_since(&self, moment: Stamp) -> Result<Option<Position>>;
 
-    /// The id of the event at a position; read without the event itself, which may be large or damaged.
+    /// The id of the event at a position, if there is one. The rest of the event is not read, because it may be large or damaged.
     fn id_at(&self, position: Position) -> Result<Option<EventId>>;
 
-    /// The event with an id.
+    /// The event with an id, if there is one.
     fn event(&self, id: EventId) -> Result<Option<Event>>;
 
-    /// Looks back over the log, the newest event first, as far as `over` says. Of an event only what its head says is read. An event whose
-    /// head is damaged is left out.
+    /// Reads the heads of events from the newest to the oldest, as far as `over` says. An event whose head is damaged is left out.
     fn look_back(&self, over: LookBack) -> Result<Looked>;
 
-    /// A page of events, newest first, before a position: at most `limit` of them, and no more than `max_bytes` in all
-    /// ([`NewEvent::bytes`]), but always one if there is one. Those that are damaged are left out. Each event is a read of its own.
+    /// A page of events before a position, the newest first: at most `limit`, and at most `max_bytes` in all ([`NewEvent::bytes`]), but always the
+    /// first one. Damaged events are left out. Each event is a read of its own.
     fn events_before(&self, before: Option<Position>, limit: usize, max_bytes: usize) -> Result<EventPage> {
-        // One more than is wanted says whether there is more.
+        // One more than is wanted shows whether there are more.
         let rows = limit.saturating_add(1);
         let looked = self.look_back(LookBack { before, ..LookBack::over(rows) })?;
         let mut page = EventPage::default();
@@ -84,19 +85,19 @@ pub trait LogReader {
 /// Which events [`LogReader::look_back`] looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookBack {
-    /// Those of this topic; all if there is none.
+    /// Only events of this topic; `None` for events of every topic.
     pub topic: Option<TopicId>,
-    /// Those of which some delivery has a row in this state; all if there is none.
+    /// Only events with a delivery's row in this state; `None` for all events.
     pub row: Option<RowState>,
-    /// Those before this position; from the newest on if there is none.
+    /// Only events before this position; `None` begins with the newest event.
     pub before: Option<Position>,
-    /// How many rows of events and deliveries to look at, so that the read is short whatever is in the store. It may be more by the rows of one
-    /// event, so that a look always gets on.
+    /// How many rows of events and deliveries to look at, so that the read is short whatever is in the store. It looks at the rows of at least one
+    /// event, even if these are more, so that every read makes progress.
     pub rows: usize,
 }
 
 impl LookBack {
-    /// Over all events, from the newest on.
+    /// All events from the newest on, as far as this number of rows goes.
     pub fn over(rows: usize) -> Self {
         Self { topic: None, row: None, before: None, rows }
     }
@@ -107,38 +108,38 @@ impl LookBack {
 pub struct Looked {
     /// The newest first.
     pub heads: Vec<EventHead>,
-    /// Before which position there may be more, if the rows were used up; `None` if all were looked at.
+    /// The position to read on before, if `rows` were used up; `None` if all events were looked at.
     pub next: Option<Position>,
 }
 
-/// What an event says of itself in short.
+/// The small fields of an event, which are read without its request, answer or text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventHead {
     /// Its position.
     pub position: Position,
-    /// Where it goes; [`TopicId::NONE`] if straight into a queue.
+    /// Its topic; [`TopicId::NONE`] if it was sent straight to a queue.
     pub topic: TopicId,
-    /// What it is about.
+    /// Its ordering key.
     pub key: Arc<str>,
-    /// The publish time.
+    /// The publish time, on the wall clock.
     pub recorded_at: Timestamp,
-    /// What happened.
+    /// The kind of its content.
     pub what: Happened,
 }
 
-/// What happened, in a word.
+/// The kind of an event's content, with the outcome of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happened {
-    /// A request, and it succeeded.
+    /// An exchange with outcome `succeeded`.
     Succeeded,
-    /// A request, and nobody knows.
+    /// An exchange with outcome `unknown`.
     Unknown,
-    /// Somebody published a message.
+    /// A message that was published to a topic or sent to a queue.
     Published,
 }
 
 impl Happened {
-    /// Of the event with this content.
+    /// The kind of this content.
     pub fn of(content: &Content) -> Self {
         match content {
             Content::Exchange(Exchange { outcome: Outcome::Succeeded, .. }) => Self::Succeeded,
@@ -161,13 +162,13 @@ impl From<&Event> for EventHead {
     }
 }
 
-/// Events that were read together, and where the rest is.
+/// A page of events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventPage {
     /// The newest first.
     pub events: Vec<Event>,
-    /// Before which position there may be more; `None` if there is none.
+    /// The position to read on before; `None` if there are no more.
     pub next: Option<Position>,
-    /// Whether the bytes ended it, before the limit did.
+    /// Whether the page ended at `max_bytes`, before it had `limit` events.
     pub is_cut: bool,
 }

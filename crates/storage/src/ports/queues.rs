@@ -1,6 +1,6 @@
-//! Queues of ours: their messages, and which of them is hidden.
+//! The messages of queues, and which of them are hidden.
 //!
-//! A message is a reference to an event in the log. The queues themselves, as something that has a name, are of [`registry`](super::registry).
+//! A message is a reference to an event in the log. The names and settings of queues belong to the [`registry`](super::registry).
 
 use std::time::Duration;
 
@@ -14,23 +14,28 @@ use crate::queue::{MessageHandle, QueueDepth, QueuedMessage, Received, Visibilit
 
 /// Messages of queues, in an open transaction.
 pub trait QueuesTx {
-    /// Appends an event that has no topic, and puts it as a message into one queue, where nobody receives it before `delay` has passed.
-    /// Returns the message's SQS id; `None` if there is no such queue. The event's id is new: one that is in the log must not be given.
+    /// Appends an event that has no topic, and sends a message of it to one queue, where it stays hidden until `delay` has passed. Returns the SQS id
+    /// of the message; `None` if there is no such queue.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::StoreError::Damaged) if an event with this id is in the log already.
     fn send(&mut self, event: &NewEvent, queue: QueueId, delay: Duration) -> Result<Option<Uuid>>;
 
-    /// Sends queues what they missed while their subscriptions were out of the configuration, the oldest first: each event that came
-    /// meanwhile, once. Sends at most `limit` messages a call: call it until it returns 0. Until then those events are kept, and what is
-    /// published is sent besides.
+    /// Sends queues what they missed while the configuration did not name their subscriptions: each event of that time once, subscription by
+    /// subscription, and for each the oldest first. Sends at most `limit` messages and returns how many: call it until it returns 0. Until then these
+    /// events are kept, and new events are sent as usual.
     fn copy_missed(&mut self, limit: usize) -> Result<usize>;
 
-    /// Hands out up to `max` visible messages in the order in which they were sent and hides them for `visibility`: one, or as many as
-    /// have no more than [`MAX_RECEIVED_BYTES`](crate::queue::MAX_RECEIVED_BYTES) in all. A message that is
-    /// hidden for longer than [`MAX_VISIBILITY`](crate::queue::MAX_VISIBILITY) from now on is visible: no receive hides one for so long. One whose
-    /// event is damaged is not handed out and is hidden for that long.
+    /// Hands out up to `max` visible messages in the order in which they were sent, and hides them for `visibility`. Their events have at most
+    /// [`MAX_RECEIVED_BYTES`](crate::queue::MAX_RECEIVED_BYTES) in all, but the first one is always handed out.
     ///
-    /// One that this queue handed out as often as its [`Redrive`](crate::redrive::Redrive) allows goes to the dead-letter queue instead, in the same
-    /// transaction, with its number, its age, what it carries and its `receive_count`: up to [`MAX_GIVEN_UP`](crate::redrive::MAX_GIVEN_UP) a call. Where
-    /// there is no dead-letter queue of that name, it is handed out once more.
+    /// A message that is hidden for longer than [`MAX_VISIBILITY`](crate::queue::MAX_VISIBILITY) from now on counts as visible, because no receive
+    /// hides one for so long. A message whose event is damaged is not handed out, and is hidden for `MAX_VISIBILITY`.
+    ///
+    /// A message that this queue has handed out as often as its [`Redrive`](crate::redrive::Redrive) allows moves to the dead-letter queue instead,
+    /// in the same transaction. It keeps its number, its age, its event and its `receive_count`. At most
+    /// [`MAX_GIVEN_UP`](crate::redrive::MAX_GIVEN_UP) messages move in one call. If there is no dead-letter queue of that name, the message is
+    /// handed out once more.
     fn receive(
         &mut self,
         queue: QueueId,
@@ -39,11 +44,11 @@ pub trait QueuesTx {
         now: Timestamp,
     ) -> Result<Vec<Received>>;
 
-    /// Deletes a message, whichever receive of it the handle names (SQS's standard queues). `false` if it was gone.
+    /// Deletes a message. The handle of any of its receives will do, as in SQS's standard queues. Returns `false` if the queue does not have it.
     fn delete_message(&mut self, queue: QueueId, handle: MessageHandle) -> Result<bool>;
 
-    /// Hides a message for `visibility` from now on, whichever receive of it the handle names; zero makes it visible at once. The
-    /// limit counts from its last receive.
+    /// Hides a message for `visibility` from now on; zero makes it visible at once. The handle of any of its receives will do. The limit
+    /// ([`MAX_VISIBILITY`](crate::queue::MAX_VISIBILITY)) counts from its last receive.
     fn change_visibility(
         &mut self,
         queue: QueueId,
@@ -51,7 +56,7 @@ pub trait QueuesTx {
         visibility: Duration,
     ) -> Result<VisibilityChange>;
 
-    /// Drops a queue's messages, hidden ones too: their handles name nothing any more.
+    /// Drops all messages of a queue, hidden ones too. Handles of them are valid no longer.
     fn purge_queue(&mut self, id: QueueId) -> Result<Dropped>;
 }
 
@@ -60,6 +65,6 @@ pub trait QueuesReader {
     /// The messages of an event that are still in queues, by subscription.
     fn messages_at(&self, position: Position) -> Result<Vec<QueuedMessage>>;
 
-    /// How full a queue is.
+    /// How many messages a queue has at `now`; none if there is no such queue.
     fn queue_depth(&self, queue: QueueId, now: Stamp) -> Result<QueueDepth>;
 }

@@ -1,4 +1,4 @@
-//! What a store does for itself: its clock, its room, its health.
+//! What a store does for itself: its clock, housekeeping, sizes and checks.
 
 use event::Timestamp;
 
@@ -8,17 +8,18 @@ use crate::retention::{Housekept, Retention};
 
 /// Upkeep, in an open transaction.
 pub trait UpkeepTx {
-    /// What the transaction has changed so far, as far as it concerns the clock. It may say more than it was, never less.
+    /// What the transaction has changed so far, as far as it concerns the clock. It may be greater than what was really changed, but never less.
     fn trace(&self) -> Trace;
 
-    /// Keeps the clock, for the next start.
+    /// Stores the clock's record, for the next start.
     fn keep_clock(&mut self, record: &Record) -> Result<()>;
 
-    /// Deletes what nobody is owed and what is past its time, at most `budget` rows a call.
+    /// Deletes what nobody is owed and what is older than its limit, by the rules of [`retention`](crate::retention). Deletes or changes at most
+    /// `budget` rows.
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept>;
 
-    /// Deletes what was dropped; then events that nobody is owed, whatever their age, the oldest first, with their attempts; then attempts at deliveries that are
-    /// done. At most `budget` rows a call: when it says that there is no more, nothing is left to delete.
+    /// Deletes history before its time: what was dropped; then events that nobody is owed, whatever their age, the oldest first, with their attempts;
+    /// then attempts at deliveries that are done. Deletes at most `budget` rows. Nothing is left to delete when [`Housekept::more`] is false.
     fn make_room(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept>;
 }
 
@@ -27,17 +28,18 @@ pub trait UpkeepReader {
     /// Sizes and counts for the metrics.
     fn stats(&self) -> Result<StoreStats>;
 
-    /// Looks for damage: all of it, or only what a start can afford. One line a finding, none if all is well.
+    /// Looks for damage, and returns one line for each finding; none if all is well. `full` looks at everything and may take minutes; otherwise it
+    /// looks only at what takes a fraction of a second.
     fn check(&self, full: bool) -> Result<Vec<String>>;
 }
 
 /// Sizes and counts for the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
-    /// Open intents, those of dead incarnations too.
+    /// How many intents are open, those of dead incarnations included.
     pub open_intents: u64,
-    /// The database, in bytes.
+    /// The size of the database in bytes, with its unused pages.
     pub bytes: u64,
-    /// The write-ahead log, in bytes.
+    /// The size of the write-ahead log's file in bytes; 0 for a store that has none.
     pub wal_bytes: u64,
 }

@@ -1,7 +1,7 @@
 //! One wake-up per commit and thread.
 //!
-//! Waking a task of a runtime from another thread costs a system call. A commit resolves the receipts of many exchanges at once. So a thread may
-//! have a [`Bell`]: a task that the writer wakes once for all of them, and that wakes the others from inside the thread.
+//! Waking a task of a runtime from another thread costs a system call, and a commit resolves the receipts of many exchanges at once. So a thread
+//! may have a [`Bell`]: a task that the writer wakes once for all tasks of the thread, and that wakes these from inside the thread.
 
 use std::future::poll_fn;
 use std::sync::PoisonError;
@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 use super::sync::{Arc, Mutex, MutexGuard, hang_up};
 use crate::failpoint;
 
-/// Wakes the tasks of one thread together. Clones are the same bell.
+/// Wakes the tasks of one thread together. All clones are the same bell.
 #[derive(Clone, Default)]
 pub struct Bell(Arc<Mutex<Waiting>>);
 
@@ -23,8 +23,8 @@ struct Waiting {
 }
 
 impl Bell {
-    /// Installs a bell in this thread, and wakes its tasks as long as the future lives. Receipts that are polled in this thread use it. Spawn it
-    /// on the thread's only runtime.
+    /// Installs a bell in this thread, and wakes the thread's tasks as long as the future lives. Receipts that are polled in this thread use the
+    /// bell. Spawn the future on the only runtime of the thread; it never resolves.
     pub async fn serve() {
         failpoint::hit(failpoint::WAKE_UPS);
         let bell = Self::default();
@@ -60,7 +60,7 @@ impl Bell {
     }
 }
 
-/// When the bell's task ends, the tasks are woken one by one.
+/// Removes the bell when its task ends, and wakes the tasks that it still had to wake.
 struct TakenDown(Bell);
 
 impl Drop for TakenDown {
@@ -77,7 +77,7 @@ impl Drop for TakenDown {
 /// The tasks that a commit wakes, when this is dropped.
 #[derive(Default)]
 pub(super) struct Rings {
-    /// A few: one for each thread.
+    /// One entry for each thread, so there are few.
     by_bell: Vec<(Bell, Vec<Waker>)>,
 }
 

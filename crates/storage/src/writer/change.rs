@@ -1,4 +1,4 @@
-//! What the writer is handed.
+//! The changes that are queued for the writer.
 
 use event::{EventId, Intent, NewEvent, Position};
 
@@ -7,10 +7,10 @@ use super::inbox::Urgency;
 use super::receipt::Reply;
 use crate::{Result, StoreError, Tx};
 
-/// A change on its way to the writer.
+/// A change in the writer's queue.
 pub(super) enum Change {
     Intend(Noted),
-    /// Those of one request, which stand in one commit.
+    /// The intents of one request, which are committed together.
     IntendTogether(Vec<Noted>),
     Settle(Settlement),
     Transact(Box<dyn Transaction>),
@@ -18,8 +18,8 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// An outcome that was promised must get in, however many wait: its request was forwarded on that promise. One that nobody waits for
-    /// may wait for company.
+    /// An outcome that is owed is accepted even if the queue is full, because its request was forwarded on that promise. A change that nobody waits
+    /// for may be gathered with others.
     pub(super) fn urgency(&self) -> Urgency {
         match self {
             Self::Settle(settlement) => {
@@ -33,39 +33,39 @@ impl Change {
     }
 }
 
-/// An intent on its way into the store.
+/// An intent that is to be noted.
 pub(super) struct Noted {
     pub(super) intent: Intent,
     pub(super) reply: Reply<()>,
     pub(super) request: Request,
 }
 
-/// Which request an intent is of.
+/// Which request an intent belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// One of its own.
+    /// A request without an intent before this one.
     New,
-    /// That of the intent before it: two recorders follow it.
+    /// The request of the intent before it, which several recorders follow.
     SameAsBefore,
 }
 
-/// The outcome of a request.
+/// An outcome that is to be stored: an event, or the end of an intent without one.
 pub(super) struct Settlement {
     pub(super) claim: Claim,
     pub(super) event: Option<NewEvent>,
     pub(super) reply: Option<Reply<Option<Position>>>,
 }
 
-/// What an outcome may ask of a store that has little room.
+/// What was promised about an outcome. It decides what happens if there is no room.
 #[derive(Clone, Copy)]
 pub(super) enum Claim {
-    /// It ends this intent: it is owed.
+    /// It settles this intent, so it is owed.
     Intent(EventId),
-    /// It had no intent, and is owed.
+    /// It had no intent, but it is owed.
     Owed,
-    /// Nobody was promised anything.
+    /// Nobody was promised it. It may be dropped.
     Nothing,
-    /// Nobody was promised anything, and who asks hears of a refusal and may ask again: so nothing is kept for later.
+    /// Nobody was promised it, and the sender gets a refusal and may send it again. So it is never kept for later.
     Asked,
 }
 
@@ -74,7 +74,7 @@ impl Settlement {
         !matches!(self.claim, Claim::Nothing | Claim::Asked)
     }
 
-    /// Whether who asked will ask again if it is refused.
+    /// Whether the sender gets a refusal and may send it again.
     pub(super) fn is_asked(&self) -> bool {
         matches!(self.claim, Claim::Asked)
     }
@@ -87,7 +87,7 @@ impl Settlement {
     }
 }
 
-/// A closure with its reply, so that the queue can hold any of them.
+/// A closure with the reply to its caller, of any type, so that the queue can hold it.
 pub(super) trait Transaction: Send {
     fn growth(&self) -> Growth;
     fn apply(&mut self, tx: &mut dyn Tx) -> Result<()>;
@@ -101,12 +101,12 @@ pub(super) struct Closure<F, T> {
     pub(super) growth: Growth,
 }
 
-/// Whether a transaction is refused where there is no room for what is new.
+/// Whether a transaction is refused if there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Growth {
-    /// It is of what is there, or makes room.
+    /// It is not refused: it concerns what the store has already, or makes room.
     None,
-    /// It adds to what is kept.
+    /// It is refused, because it adds to what the store keeps.
     Kept,
 }
 

@@ -1,6 +1,6 @@
 //! The ordered queue of the writer.
 //!
-//! It is for one reader, which takes everything that is there. Sending an item that nobody waits for does not wake a reader that is already
+//! It has one reader, which takes everything that is in the queue. Sending an item that nobody waits for does not wake a reader that is already
 //! gathering such items ([`Inbox::take`]). The lock is held only for a push or a swap.
 
 use std::collections::VecDeque;
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use super::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-/// The senders' end; it ends with its last clone.
+/// The senders' end. The queue is closed when the last clone is dropped.
 pub(super) struct Outbox<T>(Arc<Queue<T>>);
 
-/// The reader's end. Items that are in it when it is dropped are dropped, too.
+/// The reader's end. When it is dropped, the items in the queue are dropped, too.
 pub(super) struct Inbox<T>(Arc<Queue<T>>);
 
 /// How urgent an item is.
@@ -33,7 +33,7 @@ pub(super) enum Refused {
     Closed,
 }
 
-/// What a reader found.
+/// The result of [`Inbox::take`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found<T> {
     /// These items, in order; none if the time was over.
@@ -130,7 +130,7 @@ impl<T> Outbox<T> {
         Ok(())
     }
 
-    /// Why it would refuse an ordinary item; `None` if it would accept it.
+    /// Why it would refuse an item that is not owed; `None` if it would accept one.
     pub(super) fn refuses(&self) -> Option<Refused> {
         let state = self.0.state();
         if state.reader == Reader::Gone {

@@ -9,7 +9,7 @@ use super::receipt::{Receipt, receipt};
 use super::{MAX_QUEUED, Writer};
 use crate::StoreError;
 
-/// Intents that become durable in one commit, or not at all. Dropping it passes them to the writer.
+/// Intents of one request that become durable in one commit, or not at all. They are queued when this is dropped.
 pub struct IntentBatch {
     writer: Writer,
     intents: Vec<Noted>,
@@ -23,7 +23,7 @@ impl Writer {
 }
 
 impl IntentBatch {
-    /// Adds an intent; the receipt resolves when all of the batch is durable.
+    /// Adds an intent. The receipt resolves when the whole batch is durable.
     pub fn intend(&mut self, intent: Intent) -> Receipt<()> {
         if let Some(taken) = self.writer.stalled_for() {
             return Receipt::refused(StoreError::Stalled(taken));
@@ -48,7 +48,7 @@ impl Drop for IntentBatch {
             }
             return;
         }
-        // If this fails, their receipts say that the writer is gone.
+        // If this fails, the intents are dropped, and their receipts resolve with `Closed`.
         let _ = self.writer.enqueue(Change::IntendTogether(intents));
     }
 }

@@ -1,5 +1,5 @@
-//! What was taken of what was owed: from pending and disabled subscriptions, from queues whose retention was over, and from queues that gave it to
-//! their dead-letter queue. The log lines say it, so that nothing that was owed goes unseen.
+//! The log lines about what was owed and was taken away: from pending and disabled subscriptions, from queues at the end of their retention, and
+//! from queues that gave it to their dead-letter queue. So nothing of it is lost without a log line.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use crate::backend::Committed;
 use crate::entities::{SubscriptionId, Whose};
 use crate::redrive::Way;
 
-/// Between two tellings: where events come all the time, something lapses all the time.
+/// The time between two log lines of one kind. Where events come all the time, something lapses all the time.
 const TELL_EVERY: Duration = Duration::from_secs(3_600);
 
-/// All that is not told yet.
+/// Counts that no log line has reported yet.
 #[derive(Debug, Default)]
 pub(super) struct Untold {
     lapsed: Lapses<SubscriptionId>,
@@ -36,7 +36,7 @@ impl Untold {
         tell_kept(self.kept.take_due(now));
     }
 
-    /// Before the end.
+    /// Reports all of them, before the writer ends.
     pub(super) fn tell_all(&mut self, whose: impl FnMut(SubscriptionId) -> Option<Whose>) {
         tell_lapsed(self.lapsed.take_all(), whose);
         tell_expired(self.expired.take_all());
@@ -45,7 +45,7 @@ impl Untold {
     }
 }
 
-/// What was taken and is not told yet, by who it was taken from.
+/// Counts of one kind that no log line has reported yet, by what they were taken from.
 #[derive(Debug)]
 struct Lapses<K> {
     untold: BTreeMap<K, u64>,
@@ -65,7 +65,7 @@ impl<K: Clone + Ord> Lapses<K> {
         }
     }
 
-    /// What is to be told now: the first at once, then what has come together in an hour.
+    /// Takes the counts that are to be reported now: the first at once, later ones together once an hour.
     fn take_due(&mut self, now: Instant) -> BTreeMap<K, u64> {
         let waits = self.told_at.is_some_and(|told| now.duration_since(told) < TELL_EVERY);
         if self.untold.is_empty() || waits {
@@ -75,7 +75,7 @@ impl<K: Clone + Ord> Lapses<K> {
         self.take_all()
     }
 
-    /// What is to be told before the end.
+    /// Takes all counts.
     fn take_all(&mut self) -> BTreeMap<K, u64> {
         std::mem::take(&mut self.untold)
     }
@@ -110,7 +110,7 @@ fn tell_expired(expired: BTreeMap<String, u64>) {
     }
 }
 
-/// A line for each way.
+/// A line for each pair of queues and each reason.
 fn tell_dead_lettered(dead_lettered: BTreeMap<Way, u64>) {
     for (Way { from, to, why }, count) in dead_lettered {
         let why = why.as_str();

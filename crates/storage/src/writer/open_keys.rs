@@ -1,4 +1,4 @@
-//! Finds out which requests overlapped.
+//! Finds out which requests with the same key overlapped.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,7 +9,7 @@ use event::{EventId, TopicId};
 use super::Batch;
 use super::change::{Noted, Request, Settlement};
 
-/// The keys with open intents. Two requests of one key that were ever open at the same time have no true order.
+/// The keys of open intents. If two requests of one key were open at the same time, nobody knows in which order the service executed them.
 #[derive(Default)]
 pub(super) struct OpenKeys {
     keys: HashMap<(TopicId, Arc<str>), OpenKey>,
@@ -20,22 +20,22 @@ pub(super) struct OpenKeys {
 #[derive(Default)]
 struct OpenKey {
     open: u32,
-    /// Stays set while any intent of the key is open: each of them overlapped with one that set it.
+    /// Set when a second request of the key is open. Stays set while any intent of the key is open.
     overlapped: bool,
 }
 
 impl OpenKeys {
-    /// A batch was committed. What it settled was decided before anything that it noted is forwarded, so they do not overlap.
+    /// A batch was committed. Its outcomes were decided before any request of its intents is forwarded, so these do not overlap with each other.
     pub(super) fn turn_over(&mut self, batch: &Batch) {
         let settled = || batch.settlements.iter().filter_map(Settlement::intent);
         settled().for_each(|id| self.close(id));
         let requests = batch.intents.chunk_by(|_, next| next.request == Request::SameAsBefore);
         requests.for_each(|intents| self.open(intents));
-        // An intent may be given up in the batch that noted it.
+        // An intent may be settled in the same batch that noted it.
         settled().for_each(|id| self.close(id));
     }
 
-    /// The intents of one request, which does not overlap with itself.
+    /// Adds the intents of one request, which does not overlap with itself.
     fn open(&mut self, intents: &[Noted]) {
         for Noted { intent, .. } in intents {
             let name = (intent.topic, intent.key.clone());

@@ -9,7 +9,7 @@ use super::bell::{Bell, Rings};
 use super::sync::{Arc, Mutex, MutexGuard, Thread, bell_of_this_thread, current, park};
 use crate::{Result, StoreError};
 
-/// Resolves when the change is durable, or refused. Dropping it changes nothing: the change is queued already.
+/// Resolves when the change is durable, or with an error if it was refused. Dropping it changes nothing: the change is queued already.
 #[must_use = "await it for the change to be durable, or drop it on purpose"]
 pub struct Receipt<T>(State<T>);
 
@@ -18,7 +18,7 @@ enum State<T> {
     Refused(Option<StoreError>),
 }
 
-/// The writer's end of a receipt. If it is dropped without an answer, the receipt says that the writer is gone.
+/// The writer's end of a receipt. If it is dropped without an answer, the receipt resolves with [`StoreError::Closed`].
 pub(super) struct Reply<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
@@ -48,7 +48,7 @@ impl<T> Shared<T> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The waiting task, if this is the first answer.
+    /// Sets the answer, unless there was one before. Returns what waits for it.
     fn give(&self, result: Result<T>) -> Waiting {
         let mut answer = self.answer();
         match std::mem::replace(&mut *answer, Answer::Taken) {
@@ -65,7 +65,7 @@ impl<T> Shared<T> {
 }
 
 impl<T> Reply<T> {
-    /// Resolves the receipt. Whoever waits for it is woken when `rings` is dropped.
+    /// Resolves the receipt. A waiting thread is woken at once, a waiting task when `rings` is dropped.
     pub(super) fn send(self, result: Result<T>, rings: &mut Rings) {
         match self.0.give(result) {
             Waiting::Nobody => {}
@@ -90,7 +90,10 @@ impl<T> Receipt<T> {
         Self(State::Refused(Some(error)))
     }
 
-    /// Blocks this thread until the change is durable. Not for a runtime's threads.
+    /// Blocks this thread until the change is durable. Do not call it on a runtime's threads.
+    ///
+    /// # Errors
+    /// If the change was refused, or the writer has ended.
     pub fn wait(self) -> Result<T> {
         let shared = match self.0 {
             State::Waiting(shared) => shared,

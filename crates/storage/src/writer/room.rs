@@ -1,12 +1,12 @@
 //! Room in the store: when history is deleted early, when new intents are refused, and the log lines about it.
 //!
-//! From nine tenths of the size limit on, or below twice what is kept free on the disk, each commit also deletes a slice of what nobody is owed
-//! ([`UpkeepTx::make_room`](crate::ports::UpkeepTx::make_room)), the more the commit adds, the more it deletes; if nobody commits, slices are
-//! deleted in commits of their own. At the limit itself, a batch of intents waits while slices are deleted one after the other. It is refused
-//! when nothing is left to delete, or when that takes too long.
+//! If the store has reached nine tenths of its size limit, or less than twice the reserve is free on the disk, each commit also deletes a slice of
+//! what nobody is owed ([`UpkeepTx::make_room`](crate::ports::UpkeepTx::make_room)): the more the commit adds, the more it deletes. Without other
+//! commits, slices are deleted in commits of their own. At the limit itself, a batch of intents waits while slices are deleted one after the other.
+//! It is refused when nothing is left to delete, or after [`PATIENCE`].
 //!
-//! There is one log line when the store refuses changes and one when it accepts them again, not one for each request, and not one each time that
-//! a limit is crossed while deliveries make room.
+//! There is one log line when the store begins to refuse changes and one when it accepts them again, not one for each request, and not one each
+//! time that a limit is crossed while deliveries make room.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,9 +21,9 @@ use crate::{Result, StoreError, describe};
 const SLICE_ROWS: usize = 16;
 /// How many more rows are deleted for each change in the commit, so that the store shrinks however much is added.
 const ROWS_A_CHANGE: usize = 2;
-/// The time between two searches for something to delete if the last one found nothing.
+/// The shortest time between two searches for something to delete if the last one found nothing.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// How long intents wait while room is made for them.
+/// How long a batch of intents waits while room is made for it.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// If the store accepts changes for this long, it counts as having room again.
 const CALM: Duration = Duration::from_secs(1);
@@ -33,9 +33,9 @@ const SAY_EVERY: Duration = Duration::from_secs(3_600);
 /// The store's room, for all threads.
 pub(super) struct Gauge {
     full: AtomicBool,
-    /// Changes that were refused because of it.
+    /// How many changes were refused for want of space.
     refused: AtomicU64,
-    /// Rows of history that were deleted early.
+    /// How many rows of history were deleted before their time.
     cleared: AtomicU64,
     seen: Mutex<Seen>,
 }
@@ -46,16 +46,16 @@ struct Seen {
     cause: Option<Arc<str>>,
 }
 
-/// How much room a store has, and what it must keep.
+/// How much room a store has, and the limits of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// At most a second old.
+    /// What the store holds, and what is left for it; at most a second old.
     pub room: Room,
     /// The most that the store may hold, in bytes.
     pub max_bytes: u64,
-    /// What is kept free on the disk, in bytes.
+    /// How much is kept free on the disk, in bytes.
     pub min_free_bytes: u64,
-    /// Whether history is deleted early.
+    /// Whether history is deleted before its time to make room.
     pub is_tight: bool,
     /// Why changes are refused, if they are.
     pub full: Option<Arc<str>>,
@@ -120,7 +120,7 @@ impl Gauge {
 #[derive(Debug)]
 pub(super) struct Keeper {
     is_tight: bool,
-    /// When a slice may find something to delete.
+    /// The moment before which no slice is due, because the last search found nothing.
     again_at: Instant,
     /// When the current search began.
     searches_since: Option<Instant>,
@@ -152,7 +152,7 @@ impl Keeper {
         self.is_tight.then(|| self.again_at.saturating_duration_since(now))
     }
 
-    /// Rows that a commit of so many changes deletes.
+    /// How many rows a commit with this number of changes deletes at most.
     pub(super) fn rows(changes: usize) -> usize {
         SLICE_ROWS + ROWS_A_CHANGE * changes
     }
@@ -187,10 +187,10 @@ impl Keeper {
     }
 }
 
-/// A time in which the store refuses changes, including short pauses that do not count as its end.
+/// A time during which the store refuses changes. It does not end before the store has accepted changes for [`CALM`].
 #[derive(Debug, Default)]
 struct Episode {
-    /// The last line, when it was written, and how many changes had been refused before.
+    /// The line that said so; `None` while the store accepts changes.
     said: Option<Said>,
     /// Since when it has accepted changes again.
     calm_since: Option<Instant>,
@@ -240,8 +240,8 @@ impl Episode {
 }
 
 impl<B: Backend> Worker<B> {
-    /// Whether intents may be tried now. Callers of [`Writer::admits`](super::Writer::admits) are refused until a commit has shown that there is
-    /// room.
+    /// Measures the store's room, and says whether intents may be tried now. After a commit was put off, callers of
+    /// [`Writer::admits`](super::Writer::admits) are refused until a commit succeeds.
     pub(super) fn look_for_room(&mut self) -> Result<()> {
         let measured = self.config.backend.room();
         let measured = measured.inspect(|room| {

@@ -1,12 +1,12 @@
-//! How long the current commit has taken, because a disk that hangs reports no error.
+//! How long the commit under way has taken. A disk that hangs reports no error, so only the time shows it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A commit that takes longer than this may take for ever: until it is over, no new change has to wait behind it.
+/// A commit that takes longer than this may never end. Until it does, new intents are refused at once.
 pub const STALLED_AFTER: Duration = Duration::from_secs(5);
 
-/// The commit under way; only the writer's thread writes it, any thread may read it.
+/// When the commit under way began. Only the writer's thread writes this; any thread may read it.
 pub(super) struct UnderWay {
     origin: Instant,
     /// When it began, in microseconds after the origin; 0 if there is none.

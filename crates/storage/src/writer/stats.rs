@@ -1,4 +1,5 @@
-//! Counts of commits, for the metrics: written by the writer's thread alone, read by anybody.
+//! Counts for the metrics: what was committed, and what became of it. The writer's thread writes them, except for [`WriterStats::dropped`], which
+//! senders count, too. Any thread may read them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,36 +11,36 @@ use event::{Content, Outcome};
 use crate::entities::{QueueId, SubscriptionId};
 use crate::redrive::Way;
 
-/// Counts of commits.
+/// Counts since this process started.
 #[derive(Default)]
 pub struct WriterStats {
     /// Commits that are durable.
     pub commits: AtomicU64,
     /// Commits that failed.
     pub failures: AtomicU64,
-    /// Events of outcome `succeeded` that are durable.
+    /// Durable events of outcome `succeeded`.
     pub succeeded: AtomicU64,
-    /// Events of outcome `unknown` that are durable; those that recovery found are not among them.
+    /// Durable events of outcome `unknown`, without those that recovery made.
     pub unknown: AtomicU64,
-    /// Messages that were published to a topic and are durable.
+    /// Durable messages that were published to a topic.
     pub published: AtomicU64,
-    /// Messages that were sent straight to a queue and are durable.
+    /// Durable messages that were sent straight to a queue.
     pub sent: AtomicU64,
-    /// Events that nobody was promised and that found no room.
+    /// Events that nobody was promised and that were dropped, because there was no room in the store or in the writer's queue.
     pub dropped: AtomicU64,
-    /// Open intents of dead runs that recovery settled without an event, because their topic was deleted.
+    /// Open intents of dead incarnations that recovery settled without an event, because their topic was deleted.
     pub of_deleted_topics: AtomicU64,
-    /// What pending and disabled subscriptions were owed and are owed no more.
+    /// See [`WriterStats::lapsed_deliveries`].
     lapsed: Mutex<BTreeMap<SubscriptionId, u64>>,
-    /// What queues were owed and lost to their retention.
+    /// See [`WriterStats::expired_messages`].
     expired: Mutex<BTreeMap<String, u64>>,
-    /// What queues gave up to their dead-letter queues.
+    /// See [`WriterStats::dead_lettered_messages`].
     dead_lettered: Mutex<BTreeMap<Way, u64>>,
-    /// Damaged messages that receives came upon.
+    /// See [`WriterStats::set_aside_messages`].
     set_aside: Mutex<BTreeMap<QueueId, u64>>,
-    /// Changes in a commit.
+    /// How many changes a commit has.
     pub batch: Histogram,
-    /// From begin to durable, in microseconds.
+    /// How long a commit takes from its begin until it is durable, in microseconds.
     pub micros: Histogram,
 }
 
@@ -79,7 +80,7 @@ impl WriterStats {
         }
     }
 
-    /// Deliveries that pending and disabled subscriptions were owed and are owed no more, by subscription.
+    /// How many deliveries lapsed, by subscription: pending and disabled ones were owed them and are not any more.
     pub fn lapsed_deliveries(&self) -> BTreeMap<SubscriptionId, u64> {
         self.lapsed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -94,7 +95,7 @@ impl WriterStats {
         }
     }
 
-    /// Messages that were deleted because their queue's retention was over, by the queue's name.
+    /// How many messages were deleted because they were older than their queue's retention, by the queue's name.
     pub fn expired_messages(&self) -> BTreeMap<String, u64> {
         self.expired.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -109,7 +110,7 @@ impl WriterStats {
         }
     }
 
-    /// Messages that went to dead-letter queues, by their way.
+    /// How many messages went to dead-letter queues, by the two queues and the reason.
     pub fn dead_lettered_messages(&self) -> BTreeMap<Way, u64> {
         self.dead_lettered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -124,7 +125,7 @@ impl WriterStats {
         }
     }
 
-    /// Damaged messages that receives came upon and set aside, by queue; one that is still damaged 12 hours later counts again.
+    /// How many damaged messages receives set aside, by queue. A message that is still damaged 12 hours later counts again.
     pub fn set_aside_messages(&self) -> BTreeMap<QueueId, u64> {
         self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -134,16 +135,16 @@ impl WriterStats {
     }
 }
 
-/// Adds to a count that one thread alone writes: a load and a store, without a locked instruction.
+/// Adds to a count that only one thread writes: a load and a store, without a locked instruction.
 #[inline]
 pub fn count(counter: &AtomicU64, more: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 
-/// The number of buckets: bucket `i` counts values up to `2^i` (as Prometheus counts), the last all others.
+/// The number of buckets. Bucket `i` counts the values up to and including `2^i` that no lower bucket counts; the last one counts all others.
 pub const BUCKETS: usize = 24;
 
-/// A histogram with buckets at powers of two, which one thread alone writes.
+/// A histogram with buckets at powers of two, which only one thread writes.
 #[derive(Default)]
 pub struct Histogram {
     buckets: [AtomicU64; BUCKETS],

@@ -1,6 +1,7 @@
 //! The locks and wake-ups that bell, inbox and receipt are made of.
 //!
-//! They use them only from here, so that `tests/interleavings.rs` can replace them with loom's and try every order in which threads may run.
+//! These three import them only from here, so that `tests/interleavings.rs` can replace them by loom's and try every order in which threads may
+//! run.
 
 pub(super) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 pub(super) use std::thread::{Thread, current, park};

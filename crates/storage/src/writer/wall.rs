@@ -2,7 +2,7 @@
 
 use crate::clock::{Gap, JUMP, Jump, in_words};
 
-/// Of the time before this process.
+/// Reports how the start treated the time before this process.
 pub(super) fn tell_gap(gap: Gap) {
     match gap {
         Gap::Behind(by) if by >= JUMP => tracing::warn!(
@@ -19,7 +19,7 @@ pub(super) fn tell_gap(gap: Gap) {
     }
 }
 
-/// Of a jump that was just seen.
+/// Reports a jump that was just seen.
 pub(super) fn tell_jump(jump: Jump) {
     let by = in_words(jump.seconds);
     let direction = if jump.seconds < 0.0 { "back" } else { "forward" };

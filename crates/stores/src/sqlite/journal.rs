@@ -331,12 +331,12 @@ enum Asked {
     Inline,
 }
 
-/// A place and whether the intent there is open: [`LEFT_OPEN`] for each of the first that are after a place.
+/// The first intents after a number, settled ones included: the number of each, and whether the intent is open (the condition of [`LEFT_OPEN`]).
 pub(super) const OPEN_AFTER: &str = "SELECT i.seq, EXISTS (SELECT 1 FROM incarnations n WHERE n.id = i.incarnation AND i.seq >= n.open_from)
          AND NOT EXISTS (SELECT 1 FROM events e WHERE e.id = i.id)
      FROM intents i WHERE i.seq > ?1 AND i.seq >= (SELECT min(open_from) FROM incarnations) ORDER BY i.seq LIMIT ?2";
 
-/// Only of open ones it is read what was asked.
+/// Open intents after a number. Requests are read only of open ones, because they may be large.
 pub(super) fn open_after(
     database: &Connection,
     after: i64,
@@ -344,22 +344,22 @@ pub(super) fn open_after(
     max_bytes: usize,
 ) -> Result<ports::OpenIntents> {
     let range = [after, i64::try_from(rows).unwrap_or(i64::MAX)];
-    let places = database
+    let looked_at = database
         .list("look for open intents", OPEN_AFTER, range, |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
     let sql = "SELECT i.seq, i.id, i.topic, i.key, i.publish_unknown, i.started_at, i.request
                FROM intents i WHERE i.seq = ?1";
-    let (mut open, mut bytes, may_have_more) = (ports::OpenIntents::default(), 0, places.len() >= rows);
-    for (place, is_open) in places {
+    let (mut open, mut bytes, may_have_more) = (ports::OpenIntents::default(), 0, looked_at.len() >= rows);
+    for (seq, is_open) in looked_at {
         if is_open
-            && let Some((place, intent)) = database.find("read an open intent", sql, [place], open_intent)?
+            && let Some((seq, intent)) = database.find("read an open intent", sql, [seq], open_intent)?
         {
             bytes += intent.request.len();
             if bytes > max_bytes && !open.intents.is_empty() {
                 return Ok(open);
             }
-            open.intents.push(ports::OpenIntent { place, intent });
+            open.intents.push(ports::OpenIntent { seq, intent });
         }
-        open.next = Some(place);
+        open.next = Some(seq);
     }
     open.next = open.next.filter(|_| may_have_more);
     Ok(open)
