@@ -16,7 +16,7 @@ pub(super) fn newest(
     before: Option<Death>,
     limit: usize,
 ) -> Result<Vec<Delivery>> {
-    let (at, subscription, position) = place(before, i64::MAX);
+    let (at, subscription, position) = bound(before, i64::MAX);
     match of {
         Some(of) => {
             let sql = format!(
@@ -48,7 +48,7 @@ pub(super) fn oldest(
     until: Stamp,
     limit: usize,
 ) -> Result<Vec<Delivery>> {
-    let (at, _, position) = place(after, i64::MIN);
+    let (at, _, position) = bound(after, i64::MIN);
     let sql = format!(
         "SELECT {DELIVERY} FROM deliveries INDEXED BY deliveries_dead_of
          WHERE subscription = ?1 AND state = 'dead' AND (at, position) > (?2, ?3) AND at <= ?4
@@ -58,7 +58,8 @@ pub(super) fn oldest(
     database.list("read the oldest dead letters", &sql, range, rows::delivery)
 }
 
-fn place(death: Option<Death>, without: i64) -> (i64, i64, i64) {
+/// The columns `at`, `subscription` and `position` of a dead letter, to compare rows with; each is `without` if there is none.
+fn bound(death: Option<Death>, without: i64) -> (i64, i64, i64) {
     death.map_or((without, without, without), |death| {
         (ticks(death.at), death.id.subscription.0, death.id.position.0)
     })

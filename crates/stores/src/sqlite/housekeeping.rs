@@ -86,7 +86,7 @@ struct Aging {
     bin: Bin,
     /// How long it keeps a message, if it says so itself.
     kept: Option<Duration>,
-    policy: Option<Policy<queues::Place>>,
+    policy: Option<Policy<queues::DeadLetterQueue>>,
     /// How long its dead-letter queue keeps one, if that says so.
     kept_there: Option<Duration>,
 }

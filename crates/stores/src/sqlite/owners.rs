@@ -178,8 +178,8 @@ impl Transaction {
         })?;
         if let Some((queue, bin)) = queue {
             let routes = self.routes.entry(known.topic).or_default();
-            let place = routes.partition_point(|route| route.subscription < known.id);
-            routes.insert(place, Route { subscription: known.id, queue, bin });
+            let index = routes.partition_point(|route| route.subscription < known.id);
+            routes.insert(index, Route { subscription: known.id, queue, bin });
         }
         Ok(())
     }

@@ -36,24 +36,24 @@ pub(super) fn bin(database: &Connection, queue: QueueId) -> Result<Option<Bin>> 
 
 /// A dead-letter queue.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct DeadLetterQueue {
     id: QueueId,
     bin: Bin,
 }
 
-impl From<Place> for QueueId {
-    fn from(place: Place) -> Self {
-        place.id
+impl From<DeadLetterQueue> for QueueId {
+    fn from(queue: DeadLetterQueue) -> Self {
+        queue.id
     }
 }
 
 /// When a queue gives messages up, from five columns: its name, `dead_letters` and `max_receives`, and the dead-letter queue's id and bin. `None` if it
 /// never does.
-pub(super) fn policy(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Policy<Place>>> {
+pub(super) fn policy(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Policy<DeadLetterQueue>>> {
     let Some(to) = row.get(first + 1)? else { return Ok(None) };
     let redrive = Redrive { to, max_receives: row.get(first + 2)? };
     let target = match row.get::<_, Option<i64>>(first + 3)? {
-        Some(id) => Some(Place { id: QueueId(id), bin: Bin(row.get(first + 4)?) }),
+        Some(id) => Some(DeadLetterQueue { id: QueueId(id), bin: Bin(row.get(first + 4)?) }),
         None => None,
     };
     Ok(Some(Policy { from: row.get(first)?, redrive, target }))
@@ -63,7 +63,7 @@ pub(super) fn policy(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Pol
 struct Source {
     id: QueueId,
     bin: Bin,
-    policy: Option<Policy<Place>>,
+    policy: Option<Policy<DeadLetterQueue>>,
 }
 
 fn source(database: &Connection, queue: QueueId) -> Result<Option<Source>> {
@@ -199,7 +199,7 @@ impl Taking<'_> {
 }
 
 /// Has the dead-letter queue have it, at once, as old as it is.
-fn give_up(database: &Connection, candidate: &Candidate, by: QueueId, to: Place) -> Result<()> {
+fn give_up(database: &Connection, candidate: &Candidate, by: QueueId, to: DeadLetterQueue) -> Result<()> {
     let sql = "UPDATE messages SET queue = ?2, visible_at = 0, given_up_by = ?3, given_up_after = receive_count WHERE seq = ?1";
     database.run("give a message up", sql, [candidate.seq, to.bin.0, by.0]).map(drop)
 }
@@ -260,7 +260,7 @@ pub(super) struct Expiring<'p> {
     pub(super) until: Stamp,
     pub(super) limit: i64,
     /// The dead-letter queue, and from when on it keeps messages.
-    pub(super) keeper: Option<(&'p Policy<Place>, Place, Stamp)>,
+    pub(super) keeper: Option<(&'p Policy<DeadLetterQueue>, DeadLetterQueue, Stamp)>,
 }
 
 /// What became of them.
