@@ -6,14 +6,14 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::Places;
+use crate::dist::{self, PROFILE};
 use crate::process::{cargo, on_path};
 use crate::tools::peers;
 
-/// What packages are built with.
-const PROFILE: &str = "dist";
-
-/// Sets everything up and measures. Options other than where things are go to the crate `bench`.
+/// Sets everything up and measures. Options other than where things are, and `--trained`, go to the crate `bench`.
 pub fn run(places: &Places, options: &[&str]) -> Result<(), String> {
+    let trained = options.contains(&"--trained");
+    let options: Vec<&str> = options.iter().copied().filter(|option| *option != "--trained").collect();
     on_path("setpriv").ok_or("`setpriv` is missing: install util-linux")?;
     // Two builds of Retrohook need no peers beside them.
     let peers = if options.contains(&"--against") { None } else { Some(peers::set_up(places)?) };
@@ -32,13 +32,18 @@ pub fn run(places: &Places, options: &[&str]) -> Result<(), String> {
         bench
     };
     build("bench")?;
-    well(bench().arg("check").args(options), "see `cargo xtask help`")?;
-    build("retrohook")?;
+    well(bench().arg("check").args(&options), "see `cargo xtask help`")?;
+    let retrohook = if trained {
+        dist::run(places)?
+    } else {
+        build("retrohook")?;
+        built.join("retrohook")
+    };
     let mut bench = bench();
     let place = |bench: &mut Command, name: &str, path: &Path| {
         bench.arg(name).arg(path);
     };
-    place(&mut bench, "--retrohook", &built.join("retrohook"));
+    place(&mut bench, "--retrohook", &retrohook);
     if let Some(folder) = &peers {
         place(&mut bench, "--peers", folder);
     }

@@ -1,4 +1,4 @@
-//! The project's own commands. One file each: `bench`, `fuzz`, `mutants`, `test`, `storm`, `tidy`, `tools`.
+//! The project's own commands. One file each: `bench`, `dist`, `fuzz`, `mutants`, `test`, `storm`, `tidy`, `tools`.
 //!
 //! Built before anything else on every machine, so it depends on the standard library alone.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people prints")]
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 mod bench;
+mod dist;
 mod fuzz;
 mod mutants;
 mod process;
@@ -28,7 +29,9 @@ cargo xtask COMMAND
   tools                set up what the black-box tests need; prints lines to `eval` in a shell
   bench                measure beside nginx and HAProxy; prints tables (some twenty minutes on a quiet machine)
   bench --against FILE this build beside another binary of Retrohook, ten runs at the same time; fails when a row is slower
+  bench --trained      what packages have: this build, trained as `dist` does it
   bench OPTIONS        --quick, --only SECTION, --runs N, --seconds S, --connections N, --pending N, --markdown FILE
+  dist                 build what packages have: twice, the second time for the branches that requests took the first time
   help                 this text
 ";
 
@@ -80,6 +83,13 @@ fn main() -> ExitCode {
         }
         ["bench", options @ ..] => match bench::run(&places, options) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => refuse(&problem),
+        },
+        ["dist"] => match dist::run(&places) {
+            Ok(binary) => {
+                println!("{}", binary.display());
+                ExitCode::SUCCESS
+            }
             Err(problem) => refuse(&problem),
         },
         ["tidy"] => code(tidy::run(&places) & tidy::generated(&places)),

@@ -32,8 +32,9 @@ use world::World;
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     // So that a wrong option is named before the long build of what is measured.
+    let train = words.first().is_some_and(|word| word == "train");
     let only_check = words.first().is_some_and(|word| word == "check");
-    if only_check {
+    if only_check || train {
         words.remove(0);
     }
     let outcome = Options::parse(&words).and_then(|options| {
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
         let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
         runtime.block_on(async {
             tokio::select! {
-                outcome = run(options) => outcome,
+                outcome = run(options, train) => outcome,
                 name = interrupted() => Err(format!("ended by {name}")),
             }
         })
@@ -58,13 +59,16 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(options: Options) -> Result<(), String> {
+async fn run(options: Options, train: bool) -> Result<(), String> {
     if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
         return Err("two cores are needed: one for what is measured, one for the load".into());
     }
     let machine = machine::describe(&options);
     println!("{machine}");
     let world = World::new(options).await?;
+    if train {
+        return section::train::run(&world).await;
+    }
     if world.programs().other.is_some() {
         return section::against::measure(&world).await;
     }

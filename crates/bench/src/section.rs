@@ -6,7 +6,9 @@ pub mod latency;
 pub mod proxy;
 pub mod publish;
 pub mod reload;
+pub mod rows;
 pub mod start;
+pub mod train;
 
 use std::collections::BTreeMap;
 

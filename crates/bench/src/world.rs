@@ -40,6 +40,13 @@ pub struct Running {
     _folder: Folder,
 }
 
+impl Running {
+    /// SIGTERM, and wait for the end.
+    pub async fn terminate(self, patience: Duration) -> Result<(), String> {
+        self.peer.process.terminate(patience).await.map(drop)
+    }
+}
+
 /// A folder that is removed when dropped.
 pub struct Folder(PathBuf);
 

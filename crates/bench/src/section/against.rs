@@ -6,9 +6,10 @@
 
 use std::rc::Rc;
 
-use crate::load::{Template, Until};
-use crate::peer::{Form, Kind, Rule};
-use crate::section::middle;
+use crate::load::Until;
+use crate::peer::{Kind, Rule};
+use crate::section::rows::{Row, rows};
+use crate::section::{middle, threads};
 use crate::stats::{interval, median};
 use crate::stub::Receiver;
 use crate::table::{Part, Table, micros};
@@ -17,21 +18,11 @@ use crate::world::{Candidate, Cost, Running, World};
 /// A row is slower when its interval lies wholly above this share.
 const TOLERATED: f64 = 0.03;
 
-/// What both builds are asked.
-struct Row {
-    section: &'static str,
-    name: &'static str,
-    rule: Rule,
-    /// Endpoints that hear of each event.
-    subscribers: usize,
-    template: Template,
-}
-
 /// Measures, and is an error when a row is slower than before.
 pub async fn measure(world: &World) -> Result<(), String> {
     let mut table =
         Table::new(&["requests", "other µs", "this µs", "difference", "95 % interval", "verdict"]);
-    let mut slower = Vec::new();
+    let (mut slower, mut named) = (Vec::new(), Vec::new());
     for row in rows().into_iter().filter(|row| world.options.wants(row.section)) {
         let (other, this) = pairs(world, &row).await.map_err(|problem| format!("{}: {problem}", row.name))?;
         let differences: Vec<f64> =
@@ -49,6 +40,8 @@ pub async fn measure(world: &World) -> Result<(), String> {
             format!("{} to {}", percent(low), percent(high)),
             verdict.to_owned(),
         ]);
+        named.push((format!("{}, other", row.name), other));
+        named.push((format!("{}, this", row.name), this));
         crate::progress(&format!(
             "{}: {} ({} to {})",
             row.name,
@@ -67,9 +60,10 @@ pub async fn measure(world: &World) -> Result<(), String> {
             format!("Slower: the interval of the differences lies wholly above {:.0} %.", TOLERATED * 100.0),
         ],
     };
-    println!("\n{part}");
+    let text = format!("{part}\n{}", threads("By thread", "medians", &named));
+    println!("\n{text}");
     if let Some(file) = &world.options.markdown {
-        crate::insert(file, &part.to_string())?;
+        crate::insert(file, &text)?;
     }
     match slower.as_slice() {
         [] => Ok(()),
@@ -133,29 +127,6 @@ impl Build {
         let until = Until::Time(world.options.time);
         world.cost(&running.peer, &self.candidate, until, &self.receiver).await
     }
-}
-
-fn rows() -> Vec<Row> {
-    let row = |section, name, rule, subscribers, template| Row { section, name, rule, subscribers, template };
-    let rule = |durability| Rule { durability: Some(durability), ..Rule::default() };
-    let form = |form| Rule { form, ..rule("intent") };
-    let many = Rule { more_routes: 10_000, ..Rule::default() };
-    let put = || Template::put("profiles");
-    vec![
-        row("proxy", "GET", Rule::default(), 0, Template::get("profiles")),
-        row("proxy", "GET, 10,000 routes", many, 0, Template::get("profiles")),
-        row("proxy", "POST of 1 KiB", Rule::default(), 0, Template::post("profiles", 1 << 10)),
-        row("proxy", "POST of 32 KiB", Rule::default(), 0, Template::post("profiles", 32 << 10)),
-        row("publish", "PUT, no match", rule("intent"), 0, Template::put("other")),
-        row("publish", "PUT, intent", rule("intent"), 0, put()),
-        row("publish", "PUT, intent, 1 subscriber", rule("intent"), 1, put()),
-        row("publish", "PUT, strict", rule("strict"), 0, put()),
-        row("publish", "PUT, outcome", rule("outcome"), 0, put()),
-        row("publish", "PUT, memory", rule("memory"), 0, put()),
-        row("delivery", "PUT, HMAC", form(Form::Hmac), 1, put()),
-        row("delivery", "PUT, SNS", form(Form::Sns), 1, put()),
-        row("delivery", "PUT, 10 subscribers", rule("intent"), 10, put()),
-    ]
 }
 
 #[cfg(test)]
