@@ -157,7 +157,7 @@ impl Bench {
             connect_timeout: Duration::from_secs(2),
             write_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_millis(500),
-            condition: Box::default(),
+            condition: Default::default(),
         });
         let route = Route {
             name: "all".into(),
