@@ -115,7 +115,7 @@ fn service_among(destinations: &Destinations, host: &str, port: u16) -> Service 
         connect_timeout: Duration::from_secs(30),
         write_timeout: Duration::from_secs(30),
         read_timeout: Duration::from_secs(30),
-        condition: Box::default(),
+        condition: Default::default(),
     }
 }
 

@@ -120,7 +120,7 @@ impl World {
             connect_timeout: Duration::from_secs(2),
             write_timeout: Duration::from_secs(30),
             read_timeout: Duration::from_secs(30),
-            condition: Box::default(),
+            condition: Default::default(),
         });
         let route = Route {
             name: "all".into(),
