@@ -53,7 +53,8 @@ mod upstream;
 
 pub(crate) use consumer::{Acl, Consumer, ConsumerGroup, ConsumerReference, KeyAuthCredential};
 pub(crate) use gateway::{
-    CaCertificate, PathHandling, Plugin, PluginProtocol, Route, RouteProtocol, Service, ServiceProtocol,
+    CaCertificate, PathForwarding, PathHandling, Plugin, PluginProtocol, Route, RouteProtocol, Service,
+    ServiceProtocol,
 };
 pub(crate) use hub::{Confirm, Format, Queue, SecretText, Subscription, SubscriptionProtocol, Topic};
 pub(crate) use upstream::{Algorithm, Hash, Target, Upstream};

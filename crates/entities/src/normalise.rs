@@ -11,7 +11,7 @@ pub fn normalise(path: &str) -> Cow<'_, str> {
     if is_normal(path.as_bytes()) {
         return Cow::Borrowed(path);
     }
-    let decoded = decode(path);
+    let decoded = normal_escapes(path);
     let mut normal = String::with_capacity(decoded.len());
     let (absolute, rest) = match decoded.strip_prefix('/') {
         Some(rest) => (true, rest),
@@ -50,8 +50,9 @@ fn is_normal(path: &[u8]) -> bool {
     true
 }
 
-/// Decodes what needs no escape and writes every other one in upper case.
-fn decode(path: &str) -> Cow<'_, str> {
+/// The path with each escape in normal form: what needs none is decoded, every other one is in upper case, and a `%` that begins none is `%25`.
+/// Dot segments and slashes stay as they are.
+pub fn normal_escapes(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);
     }

@@ -35,6 +35,9 @@ pub struct Route {
     /// How the upstream's path is put together.
     #[serde(default)]
     pub path_handling: PathHandling,
+    /// Which spelling of the path the service gets.
+    #[serde(default)]
+    pub path_forwarding: PathForwarding,
     /// Among routes with a regular expression, the one with the higher number is tried first.
     pub regex_priority: i64,
     /// Whether the body, or the first part of a long one, is read before anything is sent to the service.
@@ -96,6 +99,27 @@ pub enum PathHandling {
     V0,
     /// As texts, the way that Kong 1 did it and Kong 3 deprecates: `/v` and `/x` are `/vx` if nothing is stripped.
     V1,
+}
+
+/// Which spelling of the path the service gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PathForwarding {
+    /// The client's own bytes, where no reading of them leads to another route.
+    #[default]
+    Raw,
+    /// The normal form, as Kong does it.
+    Normalised,
+}
+
+impl PathForwarding {
+    /// As it is written in a configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Normalised => "normalised",
+        }
+    }
 }
 
 impl Route {

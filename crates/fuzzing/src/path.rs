@@ -4,7 +4,7 @@
 //! hold: a normal path is its own normal form and has one spelling; a route that is found matches, one that matches is found, and none
 //! that matches by more or by a longer prefix is passed over; the path behind `strip_path` begins with a slash.
 
-use entities::PathHandling;
+use entities::{PathForwarding, PathHandling};
 use gateway::path::{service_path, upstream_path};
 use gateway::router::{Router, without_port};
 use gateway::table::{HostPattern, PathPattern, Route};
@@ -90,6 +90,7 @@ fn with(
         regex_priority: 0,
         strip_path,
         path_handling: PathHandling::V0,
+        path_forwarding: PathForwarding::Raw,
         preserve_host: false,
         request_buffering: true,
         https_only: None,

@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use entities::PathHandling;
+use entities::{PathForwarding, PathHandling};
 use event::timestamp::Clock;
 use event::{EventId, Timestamp, TopicId};
 use gateway::front::{self, AmbiguousPaths, Found};
@@ -58,8 +58,10 @@ impl World {
         let policy = AmbiguousPaths::Match;
         let found = front::find(&self.router, policy, &Method::PUT, None, PORT, target.path());
         let Ok(found) = found else { return };
-        let Found { route, plain, .. } = &found;
-        let sent = upstream_path(PathHandling::V0, "/", &plain.path, plain.matched, route.strip_path);
+        let Found { route, plain, spelt, .. } = &found;
+        let spelt = spelt.as_deref();
+        let (path, matched) = spelt.map_or((&*plain.path, plain.matched), |spelt| (spelt.path, spelt.cut));
+        let sent = upstream_path(PathHandling::V0, "/", path, matched, route.strip_path);
         let executing = SERVICES.iter().find(|(_, reading)| is_resource(&reading(sent.as_bytes())));
         let Some((service, _)) = executing else { return };
         assert_ne!(route.name, "/public", "{service} executes a resource of another route: {target}");
@@ -70,12 +72,12 @@ impl World {
     }
 
     fn watches(&self, target: &PathAndQuery, found: &Found<'_, '_>, sent: &str) -> bool {
-        let Found { route, plain, others, .. } = found;
+        let Found { route, plain, others, spelt, .. } = found;
         let stripped = |path: &str, matched| service_path(path, matched, route.strip_path).into_owned();
-        let service_paths: Vec<_> = others.iter().map(|other| stripped(&other.path, other.matched)).collect();
-        let others = others.iter().zip(&service_paths);
-        let others: Vec<_> =
-            others.map(|(other, service_path)| Reading { request_path: &other.path, service_path }).collect();
+        let as_spelt = spelt.as_ref().map_or(&[][..], |spelt| &spelt.readings);
+        let service_paths = [others.as_slice(), as_spelt]
+            .map(|readings| readings.iter().map(|one| stripped(&one.path, one.matched)).collect::<Vec<_>>());
+        let (others, as_spelt) = (paired(others, &service_paths[0]), paired(as_spelt, &service_paths[1]));
         let forward = Forward {
             context: &context(),
             ids: EventIds::new(ID, uuid::Uuid::nil(), Turn::First),
@@ -86,6 +88,7 @@ impl World {
             request_path: &plain.path,
             service_path: &stripped(&plain.path, plain.matched),
             others: &others,
+            as_spelt: &as_spelt,
             upstream_uri: sent,
             upstream_host: "localhost",
             headers: &HeaderMap::new(),
@@ -94,6 +97,11 @@ impl World {
         };
         self.rule.watch(&forward).is_some()
     }
+}
+
+fn paired<'a>(readings: &'a [front::Reading<'_>], service_paths: &'a [String]) -> Vec<Reading<'a>> {
+    let pairs = readings.iter().zip(service_paths);
+    pairs.map(|(one, service_path)| Reading { request_path: &one.path, service_path }).collect()
 }
 
 fn context() -> Context {
@@ -128,6 +136,7 @@ fn route(path: &str, strip_path: bool) -> Route {
         regex_priority: 0,
         strip_path,
         path_handling: PathHandling::V0,
+        path_forwarding: PathForwarding::Raw,
         preserve_host: false,
         request_buffering: true,
         https_only: None,

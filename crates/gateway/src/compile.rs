@@ -382,6 +382,7 @@ fn route<E>(
         regex_priority: route.regex_priority,
         strip_path: route.strip_path,
         path_handling: route.path_handling,
+        path_forwarding: route.path_forwarding,
         preserve_host: route.preserve_host,
         request_buffering: route.request_buffering,
         https_only: route.is_https_only().then(|| HttpsOnly {

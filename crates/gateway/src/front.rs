@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use entities::method::{self, MethodProblem};
 use entities::network::Network;
-use entities::normalise;
+use entities::{PathForwarding, normal_escapes, normalise};
 use http::Method;
 use pipeline::reading;
 
 use crate::hops::NodeId;
+use crate::path;
 use crate::router::{Match, Router};
 use crate::table::Route;
 
@@ -41,10 +42,11 @@ impl Default for Front {
     }
 }
 
-/// What to do with a path that services read in different ways if all readings lead to the same route.
+/// What to do with a path that services read in different ways: if all readings of its normal form lead to the same route, but it has several;
+/// and if only readings of the client's spelling lead to another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AmbiguousPaths {
-    /// It is forwarded, and matches a rule by any reading.
+    /// It is forwarded, and matches a rule by any reading. The client's spelling is not forwarded if a reading of it leads to another route.
     #[default]
     Match,
     /// It is refused.
@@ -58,7 +60,8 @@ pub enum Unrouted {
     Method(MethodProblem),
     /// The path is not a path, or has a zero byte (`%00`), at which it would end for services that are written in C.
     Path,
-    /// The path has different readings, and they lead to different routes, or [`AmbiguousPaths::Refuse`] is set.
+    /// The path's normal form has different readings, and they lead to different routes, or [`AmbiguousPaths::Refuse`] is set. Or it is set, and
+    /// readings of the client's spelling lead to different routes.
     Ambiguous,
     /// No route matches.
     NoRoute,
@@ -74,6 +77,20 @@ pub struct Found<'r, 'p> {
     pub plain: Reading<'p>,
     /// Other readings of it, the preferred first; empty for nearly every path.
     pub others: Vec<Reading<'p>>,
+    /// The path as the client spelt it, if the upstream may get that. `None` if it has to get the normal form, or if that is what the client sent.
+    pub spelt: Option<Box<Spelt<'p>>>,
+}
+
+/// A path that is not in normal form, as the client spelt it; all of its readings lead to the route of its normal form.
+pub struct Spelt<'p> {
+    /// The path.
+    pub path: &'p str,
+    /// How many bytes of it are cut off; what is left begins with a slash.
+    pub cut: usize,
+    /// Whether some service may see a dot segment in it. Then nothing may come before it: dots could lead out of that.
+    pub has_dots: bool,
+    /// The readings that the normal form has not.
+    pub readings: Vec<Reading<'p>>,
 }
 
 /// A path as a service may read it.
@@ -115,11 +132,41 @@ pub fn find<'r, 'p>(
     if !texts.is_empty() && policy == AmbiguousPaths::Refuse {
         return Err(Unrouted::Ambiguous);
     }
-    let found = router.find(method, host, port, &plain);
-    let mut others = Vec::new();
+    let find = |path: &str| router.find(method, host, port, path);
+    let found = find(&plain);
+    let others = if texts.is_empty() { Vec::new() } else { others(find, found, texts, &plain)? };
+    let found = found.ok_or(Unrouted::NoRoute)?;
+    let spelt = match &plain {
+        Cow::Owned(normal) if normal != path && found.route.path_forwarding == PathForwarding::Raw => {
+            match spelt(find, found, path, normal) {
+                Err(Elsewhere) if policy == AmbiguousPaths::Refuse => return Err(Unrouted::Ambiguous),
+                Err(Elsewhere) => None,
+                Ok(spelt) => spelt,
+            }
+        }
+        Cow::Owned(_) | Cow::Borrowed(_) => None,
+    };
+    let Match { route, index, matched } = found;
+    Ok(Found { route, index, plain: Reading { path: plain, matched }, others, spelt })
+}
+
+/// The readings of a path in normal form, which has several; `found` is the route of the path as it stands.
+#[inline(never)]
+fn others<'r>(
+    find: impl Fn(&str) -> Option<Match<'r>>,
+    found: Option<Match<'_>>,
+    mut texts: Vec<String>,
+    normal: &str,
+) -> Result<Vec<Reading<'static>>, Unrouted> {
+    if let Some(Match { route, matched, .. }) = found
+        && route.strip_path
+    {
+        let (prefix, stripped) = (&normal[..matched], path::service_path(normal, matched, true));
+        texts.extend(reading::without_authority(&stripped).iter().map(|rest| format!("{prefix}{rest}")));
+    }
+    let mut others = Vec::with_capacity(texts.len());
     for text in texts {
-        let other = router.find(method, host, port, &text);
-        match (&found, other) {
+        match (found, find(&text)) {
             (Some(found), Some(other)) if std::ptr::eq(found.route, other.route) => {
                 others.push(Reading { path: Cow::Owned(text), matched: other.matched });
             }
@@ -127,6 +174,45 @@ pub fn find<'r, 'p>(
             _ => return Err(Unrouted::Ambiguous),
         }
     }
-    let Match { route, index, matched } = found.ok_or(Unrouted::NoRoute)?;
-    Ok(Found { route, index, plain: Reading { path: plain, matched }, others })
+    Ok(others)
+}
+
+/// Some reading of a client's spelling leads to another route than its normal form.
+struct Elsewhere;
+
+/// The longest path that is forwarded as the client spelt it if that is not the normal form, in bytes: each reading of it takes time. The
+/// longest key of S3 has 1,024 bytes, and an escape three.
+const MAX_SPELT: usize = 8 << 10;
+
+/// Whether and how a path may be forwarded as it was spelt; `found` is the route of its normal form. Out of the way of the paths that are in
+/// normal form.
+#[inline(never)]
+fn spelt<'r, 'p>(
+    find: impl Fn(&str) -> Option<Match<'r>>,
+    found: Match<'_>,
+    path: &'p str,
+    normal: &str,
+) -> Result<Option<Box<Spelt<'p>>>, Elsewhere> {
+    if path.len() > MAX_SPELT || path::has_wide_escape(path) {
+        return Ok(None);
+    }
+    let Match { route, matched, .. } = found;
+    let cut = path::cut_of_spelt(route.path_handling, path, normal, matched, route.strip_path);
+    let mut texts = reading::as_spelt(path, &normal_escapes(path), normal);
+    if let Some(cut @ 1..) = cut {
+        let (prefix, rest) = path.split_at(cut);
+        texts.extend(reading::without_authority(rest).into_iter().map(|rest| format!("{prefix}{rest}")));
+    }
+    let mut readings = Vec::with_capacity(texts.len());
+    for text in texts {
+        match find(&text) {
+            Some(other) if std::ptr::eq(other.route, route) => {
+                readings.push(Reading { path: Cow::Owned(text), matched: other.matched });
+            }
+            Some(_) | None => return Err(Elsewhere),
+        }
+    }
+    let has_dots = path::has_dot_segment(path);
+    let cut = cut.filter(|cut| *cut == 0 || !has_dots);
+    Ok(cut.map(|cut| Box::new(Spelt { path, cut, has_dots, readings })))
 }

@@ -1,4 +1,4 @@
-//! From the request's path to the upstream's: Kong's `path_handling`, `v0` and `v1`.
+//! From the request's path to the upstream's: Kong's `path_handling`, `v0` and `v1`; and what may be done with a path that is not in normal form.
 
 use std::borrow::Cow;
 
@@ -66,6 +66,45 @@ fn as_paths<'p>(base: &str, request_path: &'p str, matched: usize, strip: bool) 
         (false, rest) if rest.starts_with('/') => Cow::Owned(format!("{base}{rest}")),
         (false, rest) => Cow::Owned(format!("{base}/{rest}")),
     }
+}
+
+/// How many bytes `strip_path` cuts off a path that is not in normal form; `None` if nothing can be cut off it as it stands.
+///
+/// `matched` is how many bytes of `normal`, its normal form, the route's path matched. What is left begins with a slash: of a prefix that ends
+/// with one, this slash is left, as [`PathHandling::V0`] puts one there.
+pub fn cut_of_spelt(
+    handling: PathHandling,
+    path: &str,
+    normal: &str,
+    matched: usize,
+    strip: bool,
+) -> Option<usize> {
+    if !strip || matched == 0 {
+        return Some(0);
+    }
+    let slashed = normal[..matched].ends_with('/');
+    let cut = match handling {
+        PathHandling::V0 => matched - usize::from(slashed),
+        PathHandling::V1 => matched,
+    };
+    let (prefix, rest) = path.split_at_checked(cut)?;
+    (prefix == &normal[..cut] && rest.starts_with('/')).then_some(cut)
+}
+
+/// Whether a service may see a dot segment in a path that is not in normal form: dots between slashes of any spelling, escaped or not, with
+/// parameters or without.
+pub fn has_dot_segment(path: &str) -> bool {
+    let path = path.to_ascii_lowercase().replace("%2f", "/").replace("%5c", "/").replace("%2e", ".");
+    let bare = |segment: &str| segment.split_once(';').map_or(segment.len(), |(bare, _)| bare.len());
+    path.split(['/', '\\']).any(|segment| matches!(&segment[..bare(segment)], "." | ".."))
+}
+
+/// Whether a path has `%u` and four digits, as JavaScript's `escape` writes a letter: some services decode it, to a slash or a dot too, and the
+/// readings do not. In the normal form its `%` is `%25`.
+pub fn has_wide_escape(path: &str) -> bool {
+    let is_wide = |rest: &[u8]| rest.len() >= 4 && rest[..4].iter().all(u8::is_ascii_hexdigit);
+    let mut at = path.as_bytes().windows(2).enumerate();
+    at.any(|(at, two)| matches!(two, b"%u" | b"%U") && is_wide(&path.as_bytes()[at + 2..]))
 }
 
 /// What follows the matched part, with a leading `.` or `..` segment made harmless: removing a prefix must not make a dot segment.

@@ -344,7 +344,7 @@ fn recorded(
 fn rooted(uri: Uri) -> Uri {
     match uri.path_and_query() {
         Some(target) if target.as_str().starts_with('?') => {
-            let rooted = PathAndQuery::from_maybe_shared(Bytes::from(format!("/{target}"))).ok();
+            let rooted = PathAndQuery::from_maybe_shared(Bytes::from(format!("/{}", target.as_str()))).ok();
             let mut parts = uri.clone().into_parts();
             parts.path_and_query = rooted;
             Uri::from_parts(parts).unwrap_or(uri)

@@ -1,6 +1,6 @@
 //! Routes, ready for the hot path.
 
-use entities::PathHandling;
+use entities::{PathForwarding, PathHandling};
 use http::StatusCode;
 use pipeline::{Chains, RouteFacts};
 use regex::Regex;
@@ -24,6 +24,8 @@ pub struct Route {
     pub strip_path: bool,
     /// How the upstream's path is put together.
     pub path_handling: PathHandling,
+    /// Which spelling of the path the upstream gets.
+    pub path_forwarding: PathForwarding,
     /// Whether the upstream gets the client's `Host` header.
     pub preserve_host: bool,
     /// Whether the body, or the first part of a long one, is read before anything is sent to the service.

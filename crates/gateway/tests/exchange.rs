@@ -167,6 +167,7 @@ impl Bench {
             regex_priority: 0,
             strip_path: true,
             path_handling: entities::PathHandling::V0,
+            path_forwarding: entities::PathForwarding::Raw,
             preserve_host: false,
             request_buffering: true,
             https_only: None,

@@ -236,6 +236,7 @@ impl Exchange {
             request_path: &self.path,
             service_path: &self.path,
             others: std::slice::from_ref(&other),
+            as_spelt: std::slice::from_ref(&other),
             upstream_uri: &self.path,
             upstream_host: "upstream",
             headers: &self.headers,

@@ -2,7 +2,8 @@
 //!
 //! A path comes in normal form: unreserved characters decoded, escapes in upper case, slashes merged, dot segments removed. Most services
 //! decode it once more than that before they route: `%2F` becomes a slash, and the dots after it become a way up. [`others`] lists the
-//! paths that they may come to. All of them are routed, because a service behind another route may be meant.
+//! paths that they may come to. All of them are routed, because a service behind another route may be meant. [`as_spelt`] lists those that they
+//! may come to if they get the path as the client spelt it.
 //!
 //! [`loosened`] goes further, for a rule whose route is known: what services are seen to do is done in every combination, the mildest first. A
 //! match more is harmless (the service's answer decides whether there is an event), a match less is a lost event.
@@ -17,42 +18,133 @@ use percent_encoding::percent_decode_str;
 struct Habits {
     /// A segment that is empty or of dots may have parameters: `..;a=b`.
     parameters: bool,
-    /// Slashes are merged before dot segments are removed; else `..` takes an empty segment away.
-    merges: bool,
+    /// What becomes of empty segments.
+    empty: Empty,
+}
+
+/// What becomes of the empty segments of a path, `//`, when its dot segments are removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    /// They are removed first: nginx.
+    MergedFirst,
+    /// They are removed at last, so that `..` may take one away.
+    MergedLast,
+    /// They stay: RFC 3986, the URLs of browsers.
+    Kept,
+}
+
+impl Empty {
+    const ALL: [Self; 3] = [Self::MergedFirst, Self::MergedLast, Self::Kept];
 }
 
 /// The paths that services come to that decode what separates segments, each but once and without the path as it stands. The first is that
 /// of `%2F`, `%5C` and `\` read as slashes. Empty, and not even allocated, for a path without any of these.
 pub fn others(normal: &str) -> Vec<String> {
-    let mut others = Vec::new();
     if !is_ambiguous(normal) {
-        return others;
+        return Vec::new();
     }
-    let mut add = |reading: String| {
-        if reading != normal && !others.contains(&reading) {
-            others.push(reading);
+    let mut readings = Readings::besides(normal);
+    readings.add_decoded(normal);
+    if normal.contains('\\') {
+        readings.add_urls(normal);
+    }
+    readings.texts
+}
+
+/// The paths that services come to that get a path as the client spelt it, each but once and without its normal form.
+///
+/// `escaped` is the path with each escape in normal form, `normal` all of it. Beside what [`others`] does, slashes are merged or not, before dot
+/// segments are removed and after; a service may take the path as it stands, or for a URL.
+pub fn as_spelt(path: &str, escaped: &str, normal: &str) -> Vec<String> {
+    let mut readings = Readings::besides(normal);
+    readings.add(path.to_owned());
+    readings.add(escaped.to_owned());
+    readings.add_decoded(escaped);
+    readings.add_urls(escaped);
+    readings.texts
+}
+
+/// The paths that a service comes to that reads a target of two slashes (or backslashes) at the beginning as a URL without a scheme: what
+/// follows the host. Empty for other paths.
+pub fn without_authority(path: &str) -> Vec<String> {
+    let mut readings = Readings::besides(path);
+    readings.add_without_authority(path);
+    readings.texts
+}
+
+struct Readings<'p> {
+    known: &'p str,
+    texts: Vec<String>,
+}
+
+impl<'p> Readings<'p> {
+    fn besides(known: &'p str) -> Self {
+        Self { known, texts: Vec::new() }
+    }
+
+    fn add(&mut self, reading: String) {
+        if reading != self.known && !self.texts.contains(&reading) {
+            self.texts.push(reading);
         }
-    };
-    let spelt = spelt(normal);
-    // A servlet cuts parameters first, with all that is escaped in them.
-    let bare = without_parameters(&spelt);
-    for spelling in [&*spelt, &*bare, normal] {
-        let decoded = spelling.replace("%2F", "/");
-        for path in [&with_slashes(&decoded), &decoded] {
-            for parameters in [false, true] {
-                for merges in [true, false] {
-                    add(remove_dots(path, Habits { parameters, merges }));
+    }
+
+    /// Of services that decode before they remove dot segments.
+    fn add_decoded(&mut self, path: &str) {
+        let spelt = spelt(path);
+        // A servlet cuts parameters first, with all that is escaped in them.
+        let bare = without_parameters(&spelt);
+        for spelling in [&*spelt, &*bare, path] {
+            let decoded = spelling.replace("%2F", "/");
+            for path in [&with_slashes(&decoded), &decoded] {
+                for parameters in [false, true] {
+                    for empty in Empty::ALL {
+                        self.add(remove_dots(path, Habits { parameters, empty }));
+                    }
                 }
             }
+            // To many the dots then mean nothing, nor do slashes at the end.
+            let cut = decoded.trim_end_matches('/');
+            if !cut.is_empty() {
+                self.add(cut.to_owned());
+            }
+            self.add(decoded);
         }
-        // To many the dots then mean nothing, nor do slashes at the end.
-        let cut = decoded.trim_end_matches('/');
-        if !cut.is_empty() {
-            add(cut.to_owned());
-        }
-        add(decoded);
     }
-    others
+
+    /// Of services that take the path for a URL: a backslash is a slash to some, and what is escaped is decoded at last.
+    fn add_urls(&mut self, path: &str) {
+        self.add_resolved(path);
+        self.add_without_authority(path);
+    }
+
+    fn add_without_authority(&mut self, path: &str) {
+        for rest in beyond_authority(path).into_iter().flatten() {
+            self.add(rest.to_owned());
+            self.add_decoded(rest);
+            self.add_resolved(rest);
+        }
+    }
+
+    fn add_resolved(&mut self, path: &str) {
+        for path in [path, &path.replace('\\', "/")] {
+            for empty in Empty::ALL {
+                let resolved = remove_dots(path, Habits { parameters: false, empty });
+                let decoded = resolved.replace("%2F", "/");
+                self.add(with_slashes(&decoded));
+                self.add(decoded);
+                self.add(resolved);
+            }
+        }
+    }
+}
+
+/// What follows the host in a path that begins with two slashes: of those who take exactly two for its beginning, and of those who take all.
+fn beyond_authority(path: &str) -> Option<[&str; 2]> {
+    const SLASHES: [char; 2] = ['/', '\\'];
+    let two = path.strip_prefix('/')?.strip_prefix(SLASHES)?;
+    let beyond = |text: &'_ str| text.find(SLASHES).unwrap_or(text.len());
+    let rests = [two, two.trim_start_matches(SLASHES)].map(|rest| &rest[beyond(rest)..]);
+    Some(rests.map(|rest| if rest.is_empty() { "/" } else { rest }))
 }
 
 /// Whether a path in normal form has anything that services read differently before they route. One look at each byte.
@@ -92,7 +184,7 @@ fn with_slashes(path: &str) -> String {
     path.replace("%5C", "/").replace('\\', "/")
 }
 
-/// Removes dot segments, and in any case ends with merged slashes.
+/// Removes dot segments.
 fn remove_dots(path: &str, habits: Habits) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut ends_open = false;
@@ -105,20 +197,24 @@ fn remove_dots(path: &str, habits: Habits) -> String {
         match bare {
             "." => {}
             ".." => drop(kept.pop()),
-            "" if habits.merges => {}
+            "" if habits.empty == Empty::MergedFirst => {}
             _ => kept.push(segment),
         }
+    }
+    if habits.empty != Empty::Kept {
+        kept.retain(|segment| !segment.is_empty());
     }
     join(kept.into_iter(), ends_open)
 }
 
+/// `ends_open` if the path ends with a slash.
 fn join<'s>(segments: impl Iterator<Item = &'s str>, ends_open: bool) -> String {
     let mut path = String::new();
-    for segment in segments.filter(|segment| !segment.is_empty()) {
+    for segment in segments {
         path.push('/');
         path.push_str(segment);
     }
-    if ends_open || path.is_empty() {
+    if path.is_empty() || ends_open && !path.ends_with('/') {
         path.push('/');
     }
     path
@@ -197,7 +293,7 @@ pub fn loosened(path: &str, how: Loosening) -> String {
             text = without_parameters(&text);
         }
     }
-    text = remove_dots(&text, Habits { parameters: false, merges: true });
+    text = remove_dots(&text, Habits { parameters: false, empty: Empty::MergedFirst });
     if how.trimmed {
         trim(&mut text);
     }
@@ -209,7 +305,8 @@ pub fn loosened(path: &str, how: Loosening) -> String {
 fn trim(path: &mut String) {
     let ignored = |c: char| c == '.' || c.is_whitespace() || c.is_control();
     if path.len() > 1 && path.ends_with('/') || path.contains(ignored) {
-        *path = join(path.split('/').map(|segment| segment.trim_end_matches(ignored)), false);
+        let segments = path.split('/').map(|segment| segment.trim_end_matches(ignored));
+        *path = join(segments.filter(|segment| !segment.is_empty()), false);
     }
 }
 

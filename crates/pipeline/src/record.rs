@@ -44,6 +44,8 @@ pub struct Forward<'a> {
     pub service_path: &'a str,
     /// The path in the readings of services that decode what separates segments, the preferred first. Empty for nearly every path.
     pub others: &'a [Reading<'a>],
+    /// Readings that only the client's spelling has, in no order. Empty if the upstream gets the path in normal form, as for nearly every path.
+    pub as_spelt: &'a [Reading<'a>],
     /// Path and query as sent to the upstream.
     pub upstream_uri: &'a str,
     /// The Host as sent to the upstream.

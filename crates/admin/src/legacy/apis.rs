@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use control::{Changes, Edit, Whole};
 use entities::service;
-use entities::{Entity, FieldError, Kind, Origin, PathHandling, Route, Service, Set, ids, route};
+use entities::{
+    Entity, FieldError, Kind, Origin, PathForwarding, PathHandling, Route, Service, Set, ids, route,
+};
 use event::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -25,7 +27,7 @@ mod body;
 mod texts;
 
 /// The fields of an api.
-const FIELDS: [&Field; 18] = [
+const FIELDS: [&Field; 19] = [
     &Field::new("id", Type::Id),
     &Field::new("created_at", Type::Time),
     &Field::new("name", Type::Text),
@@ -33,6 +35,7 @@ const FIELDS: [&Field; 18] = [
     &Field::new("uris", Type::List),
     &Field::new("methods", Type::List),
     &Field::new("strip_uri", Type::Flag),
+    &Field::new("path_forwarding", Type::Text),
     &Field::new("https_only", Type::Flag),
     &Field::new("http_if_terminated", Type::Flag),
     &Field::new("upstream_url", Type::Text),
@@ -140,6 +143,10 @@ fn shown(service: &Service, route: Option<&Route>) -> Map<String, Value> {
         put("methods", json!(route.methods));
     }
     put("strip_uri", route.strip_path.into());
+    // Kong 0.x has no such field: it is shown where it was set, so that nobody's comparison finds a new one.
+    if route.path_forwarding != PathForwarding::default() {
+        put("path_forwarding", route.path_forwarding.as_str().into());
+    }
     put("preserve_host", route.preserve_host.into());
     put("https_only", route.is_https_only().into());
     put("http_if_terminated", route.heeds_forwarded_proto.into());
@@ -188,6 +195,7 @@ fn blank_route(service: &Service) -> Route {
         preserve_host: false,
         regex_priority: 0,
         path_handling: PathHandling::default(),
+        path_forwarding: PathForwarding::default(),
         request_buffering: true,
         response_buffering: true,
         protocols: route::both_protocols(),

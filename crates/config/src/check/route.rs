@@ -1,6 +1,6 @@
 //! Routes, read from files and checked.
 
-use entities::{Origin, PathHandling, Route, RouteProtocol, Service, ids, route};
+use entities::{Origin, PathForwarding, PathHandling, Route, RouteProtocol, Service, ids, route};
 use event::Timestamp;
 use uuid::Uuid;
 
@@ -60,6 +60,10 @@ fn check_one(spot: &Spot, raw: &raw::Route, now: Timestamp, problems: &mut Probl
         path_handling: match raw.path_handling {
             raw::PathHandling::V0 => PathHandling::V0,
             raw::PathHandling::V1 => PathHandling::V1,
+        },
+        path_forwarding: match raw.path_forwarding {
+            raw::PathForwarding::Raw => PathForwarding::Raw,
+            raw::PathForwarding::Normalised => PathForwarding::Normalised,
         },
         regex_priority: raw.regex_priority,
         request_buffering: raw.request_buffering,

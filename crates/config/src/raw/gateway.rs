@@ -144,6 +144,9 @@ entity! {
         /// How the upstream's path is put together.
         #[serde(default)]
         pub(crate) path_handling: PathHandling,
+        /// Which spelling of the path the service gets.
+        #[serde(default)]
+        pub(crate) path_forwarding: PathForwarding,
         /// Whether a body of up to 64 KiB, and the first part of a longer one, is read before anything is sent to the service. With `false`, a
         /// body is forwarded as it arrives, except one of up to 64 KiB in a request that a rule matches.
         #[serde(default = "yes")]
@@ -175,6 +178,17 @@ pub(crate) enum PathHandling {
     V0,
     /// As texts, one after the other. Kong deprecates it.
     V1,
+}
+
+/// Which spelling of the path the service gets.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PathForwarding {
+    /// The client's own bytes. Where a service could read another route in them, the normal form.
+    #[default]
+    Raw,
+    /// The normal form, as Kong does it: escapes respelt, slashes merged, dot segments removed.
+    Normalised,
 }
 
 entity! {

@@ -1,5 +1,6 @@
 //! A request that has its route and has passed the plug-ins: the request to the upstream, and the recorders that are asked before it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -34,6 +35,8 @@ pub(super) struct Target {
     host: String,
     request_path: String,
     prefix: Option<usize>,
+    /// Whether the upstream gets the path as the client spelt it and not in normal form.
+    is_as_spelt: bool,
     /// Whether the upstream gets its own Host instead of the client's.
     replaces_host: bool,
     pub request_buffering: bool,
@@ -49,9 +52,10 @@ impl Target {
         local: IpAddr,
     ) -> Option<Self> {
         let Found { route, plain, .. } = found;
+        let spelt = found.spelt.as_deref().filter(|spelt| !spelt.has_dots || service.path == "/");
+        let (path, matched) = spelt.map_or((&*plain.path, plain.matched), |spelt| (spelt.path, spelt.cut));
         let handling = route.path_handling;
-        let upstream =
-            path::upstream_path(handling, &service.path, &plain.path, plain.matched, route.strip_path);
+        let upstream = path::upstream_path(handling, &service.path, path, matched, route.strip_path);
         let path_and_query = path_and_query(asked, &upstream)?;
         // HTTP/1.0 requests may have no Host, but the request to the upstream, headers and events must have one.
         let replaces_host = !route.preserve_host || host.is_empty();
@@ -65,6 +69,7 @@ impl Target {
             host,
             request_path: plain.path.clone().into_owned(),
             prefix: (route.strip_path && plain.matched > 1).then_some(plain.matched),
+            is_as_spelt: spelt.is_some(),
             replaces_host,
             request_buffering: route.request_buffering,
         })
@@ -81,16 +86,12 @@ impl Target {
         let mut watches = Watches::default();
         let recorders = account.chain().map_or(&[][..], Chain::record);
         let Some(first) = recorders.first() else { return watches };
-        let Found { route, plain, others, .. } = found;
-        let service_path = |reading: &Reading<'_>| {
-            path::service_path(&reading.path, reading.matched, route.strip_path).into_owned()
-        };
-        let service_paths: Vec<String> = others.iter().map(service_path).collect();
-        let others: Vec<_> = others
-            .iter()
-            .zip(&service_paths)
-            .map(|(other, service_path)| pipeline::Reading { request_path: &other.path, service_path })
-            .collect();
+        let Found { route, plain, others, spelt, .. } = found;
+        let spelt = spelt.as_deref().filter(|_| self.is_as_spelt);
+        let as_spelt = spelt.map_or(&[][..], |spelt| &spelt.readings);
+        let service_paths = [others.as_slice(), as_spelt].map(|readings| service_paths(readings, route.strip_path));
+        let others = readings(others, &service_paths[0]);
+        let as_spelt = readings(as_spelt, &service_paths[1]);
         let upstream_host =
             if self.replaces_host { Some(&self.service.host_header) } else { head.headers.get(HOST) };
         let client_ip = account.client_ip();
@@ -106,6 +107,7 @@ impl Target {
             request_path: &plain.path,
             service_path: &path::service_path(&plain.path, plain.matched, route.strip_path),
             others: &others,
+            as_spelt: &as_spelt,
             upstream_uri: self.path_and_query.as_str(),
             upstream_host: upstream_host.and_then(|host| host.to_str().ok()).unwrap_or_default(),
             headers: &head.headers,
@@ -157,6 +159,20 @@ impl Routed {
         *request.headers_mut() = head.headers;
         request
     }
+}
+
+/// The paths after `strip_path` of these readings.
+fn service_paths(readings: &[Reading<'_>], strip: bool) -> Vec<String> {
+    let paths = readings.iter().map(|reading| path::service_path(&reading.path, reading.matched, strip));
+    paths.map(Cow::into_owned).collect()
+}
+
+/// Readings as recorders see them.
+fn readings<'a>(readings: &'a [Reading<'_>], service_paths: &'a [String]) -> Vec<pipeline::Reading<'a>> {
+    let pairs = readings.iter().zip(service_paths);
+    pairs
+        .map(|(reading, service_path)| pipeline::Reading { request_path: &reading.path, service_path })
+        .collect()
 }
 
 /// An address as a Host header writes it.

@@ -27,6 +27,7 @@ fn route(line: &str) -> Route {
         regex_priority: priority,
         strip_path: true,
         path_handling: entities::PathHandling::V0,
+        path_forwarding: entities::PathForwarding::Raw,
         preserve_host: false,
         request_buffering: true,
         https_only: None,

@@ -155,6 +155,7 @@ fn snapshot(generation: u64, service: Service, request_buffering: bool) -> Arc<S
         regex_priority: 0,
         strip_path: false,
         path_handling: entities::PathHandling::V0,
+        path_forwarding: entities::PathForwarding::Raw,
         preserve_host: false,
         request_buffering,
         https_only: None,

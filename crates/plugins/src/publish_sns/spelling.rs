@@ -1,14 +1,14 @@
 //! The spelling of a request in which a rule matches.
 //!
 //! A rule is compared with the path in every reading that a service may have of it ([`pipeline::reading`]): first those by which the gateway
-//! routed, then looser and looser ones. A match too many costs an intent, and makes an event only if the service answers with success; a match
+//! routed (at last those of the client's own spelling, if the service gets that), then looser and looser ones. A match too many costs an intent, and makes an event only if the service answers with success; a match
 //! too few loses an event. Key and groups come from the first reading that matches, so that two spellings of one path have one key.
 
 use std::borrow::Cow;
 use std::iter::once;
 
 use http::{HeaderMap, Method};
-use pipeline::reading::{Loosening, loosened, loosenings};
+use pipeline::reading::{self, Loosening, loosenings};
 use pipeline::{Forward, Reading};
 
 use super::config::MatchOn;
@@ -62,28 +62,29 @@ fn find_at<'a>(
 ) -> Option<Spelling<'a>> {
     let plain = Reading { request_path: forward.request_path, service_path: forward.service_path };
     let matches = |text: &str| matcher.is_match(place, text);
-    let readings = || forward.others.iter().copied().chain(once(plain));
-    for reading in readings() {
+    let normal = || forward.others.iter().copied().chain(once(plain));
+    let find = |reading: Reading<'a>| {
         let text = text_of(match_on, reading.request_path.into(), reading.service_path.into(), forward.uri);
-        if matches(&text) {
-            let service_path = reading.service_path.into();
-            return Some(Spelling { place, text, service_path });
-        }
+        matches(&text).then(|| Spelling { place, text, service_path: reading.service_path.into() })
+    };
+    if let Some(spelling) = normal().find_map(find) {
+        return Some(spelling);
     }
     if match_on == MatchOn::RequestUri && path_of(forward.uri) != forward.request_path && matches(forward.uri)
     {
         return Some(Spelling { place, text: forward.uri.into(), service_path: forward.service_path.into() });
     }
-    for (reading, how) in
-        readings().flat_map(|reading| loosenings(reading.request_path).map(move |how| (reading, how)))
-    {
-        let text = loosened_text(match_on, reading, how, forward.uri);
-        if matches(&text) {
-            let service_path = loosened(reading.service_path, how).into();
-            return Some(Spelling { place, text, service_path });
-        }
+    let as_spelt = || forward.as_spelt.iter().copied();
+    if let Some(spelling) = as_spelt().find_map(find) {
+        return Some(spelling);
     }
-    None
+    let mut loosened =
+        normal().chain(as_spelt()).flat_map(|one| loosenings(one.request_path).map(move |how| (one, how)));
+    loosened.find_map(|(reading, how)| {
+        let text = loosened_text(match_on, reading, how, forward.uri);
+        let service_path = || reading::loosened(reading.service_path, how).into();
+        matches(&text).then(|| Spelling { place, text, service_path: service_path() })
+    })
 }
 
 fn loosened_text<'a>(match_on: MatchOn, reading: Reading<'_>, how: Loosening, uri: &'a str) -> Cow<'a, str> {
@@ -91,7 +92,7 @@ fn loosened_text<'a>(match_on: MatchOn, reading: Reading<'_>, how: Loosening, ur
         MatchOn::ServicePath => reading.service_path,
         MatchOn::RequestPath | MatchOn::RequestUri => reading.request_path,
     };
-    let path: Cow<'a, str> = loosened(path, how).into();
+    let path: Cow<'a, str> = reading::loosened(path, how).into();
     text_of(match_on, path.clone(), path, uri)
 }
 

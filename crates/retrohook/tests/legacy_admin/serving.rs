@@ -132,6 +132,27 @@ fn a_start_says_which_topics_are_elsewhere() {
 }
 
 #[test]
+fn an_api_may_ask_for_paths_in_normal_form() {
+    let scene = scene();
+    let made = make(&scene, "/apis", &api(&scene, "mockbin", "/mockbin"));
+    assert_eq!(made.get("path_forwarding"), None, "0.x does not know it: {made}");
+    let asked = |expected: &str| {
+        assert_eq!(proxied(&scene, "GET", "/mockbin/a//%7eb", "x"), 200);
+        assert_eq!(scene.upstream.executed().last().expect("a request").target, expected);
+    };
+    asked("/a//%7eb");
+    let (status, changed) =
+        send(&scene, "PATCH", "/apis/mockbin", &json!({ "path_forwarding": "normalised" }));
+    assert_eq!((status, &changed["path_forwarding"]), (200, &json!("normalised")), "{changed}");
+    asked("/a/~b");
+    let (status, refused) = send(&scene, "PATCH", "/apis/mockbin", &json!({ "path_forwarding": "kept" }));
+    assert_eq!((status, &refused["path_forwarding"]), (400, &json!("must be 'raw' or 'normalised'")));
+    let (status, changed) = send(&scene, "PATCH", "/apis/mockbin", &json!({ "path_forwarding": null }));
+    assert_eq!((status, changed.get("path_forwarding")), (200, None), "{changed}");
+    asked("/a//%7eb");
+}
+
+#[test]
 fn forms_and_multipart_make_the_same_as_json() {
     let scene = scene();
     make_topic(&scene, "t");

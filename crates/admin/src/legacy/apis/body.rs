@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use entities::service::Address;
-use entities::{Route, RouteProtocol, Service, route};
+use entities::{PathForwarding, Route, RouteProtocol, Service, route};
 use serde_json::{Map, Value, json};
 
 use super::texts::{address, host, is_name, is_plain, method, route_error, service_error, uri};
@@ -146,6 +146,14 @@ impl Body<'_> {
         }
         let strips = !(is_of_0_8(&self.0.fields) && self.0.extent == Extent::Whole);
         route.strip_path = self.0.value("strip_uri", || strips, Value::as_bool).unwrap_or(route.strip_path);
+        let text = |value: &Value| Some(value.as_str().unwrap_or_default().to_owned());
+        let raw = || PathForwarding::Raw.as_str().to_owned();
+        match self.0.value("path_forwarding", raw, text).as_deref() {
+            None => {}
+            Some("raw") => route.path_forwarding = PathForwarding::Raw,
+            Some("normalised") => route.path_forwarding = PathForwarding::Normalised,
+            Some(_) => wrong.add("path_forwarding", "must be 'raw' or 'normalised'"),
+        }
         let keeps = self.0.value("preserve_host", || false, Value::as_bool);
         route.preserve_host = keeps.unwrap_or(route.preserve_host);
         if let Some(https_only) = self.0.value("https_only", || false, Value::as_bool) {

@@ -112,6 +112,7 @@ impl Bench {
             request_path: "/v1/profiles/7",
             service_path: "/profiles/7",
             others: &[],
+            as_spelt: &[],
             upstream_uri: "/api/profiles/7?x=1",
             upstream_host: "users.internal:8080",
             headers,
