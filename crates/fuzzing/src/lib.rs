@@ -11,6 +11,7 @@ pub mod answer;
 pub mod capture;
 pub mod config_file;
 pub mod facts;
+pub mod forwarding;
 pub mod guard;
 mod input;
 pub mod legacy_admin;
@@ -32,11 +33,12 @@ pub struct Target {
 }
 
 /// All targets. A target's name is that of its module.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "answer", run: answer::target },
     Target { name: "capture", run: capture::target },
     Target { name: "config_file", run: config_file::target },
     Target { name: "facts", run: facts::target },
+    Target { name: "forwarding", run: forwarding::target },
     Target { name: "guard", run: guard::target },
     Target { name: "legacy_admin", run: legacy_admin::target },
     Target { name: "names", run: names::target },
