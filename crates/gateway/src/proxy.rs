@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use entities::method::MethodProblem;
-use http::header::{CONTENT_LENGTH, HOST, LOCATION};
+use http::header::{ALLOW, CONTENT_LENGTH, HOST, LOCATION};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use pipeline::Context;
 use pipeline::access::{Deciding, RequestBody, RequestHead, Verdict};
@@ -97,8 +97,8 @@ fn begin(
 /// An answer of the gateway itself, before the upstream is asked.
 enum Early {
     Refused(Refusal),
-    /// A redirect to the same URL over https.
-    Redirected(Response<Bytes>),
+    /// A redirect to the same URL over https, or what is said of the server as a whole.
+    Own(Response<Bytes>),
     Answered(Response<Bytes>),
 }
 
@@ -108,7 +108,7 @@ impl Early {
     fn told(self, mut account: Account) -> Response<ClientBody> {
         let answer = match self {
             Self::Refused(refusal) => account.refuse(refusal),
-            Self::Redirected(answer) => account.answer(answer, Source::Gateway),
+            Self::Own(answer) => account.answer(answer, Source::Gateway),
             Self::Answered(answer) => {
                 account.count_plugins_answer(answer.status());
                 account.answer(answer, Source::Plugin)
@@ -149,13 +149,16 @@ async fn find(
     let size = head_size(head);
     let (host, asked) = match asked {
         Ok(asked) => asked,
-        Err(refusal) => return Err(lost(account, snapshot, head, size, refusal)),
+        Err(refusal) => return Err(lost(account, snapshot, head, size, Early::Refused(refusal))),
     };
     let named = Some(host.as_str()).filter(|host| !host.is_empty());
     let (policy, port) = (core.front.ambiguous_paths, inbound.local.port());
     let found = match front::find(snapshot.router(), policy, &head.method, named, port, asked.path()) {
         Ok(found) => found,
-        Err(unrouted) => return Err(lost(account, snapshot.clone(), head, size, unrouted.into())),
+        Err(unrouted) => {
+            let early = unrouted_answer(unrouted, &head.method, asked.path());
+            return Err(lost(account, snapshot.clone(), head, size, early));
+        }
     };
     let client = headers::take(&mut head.headers, account.peer_is_trusted());
     account.led_to(Place::on_route(snapshot.clone(), found.index), head, size);
@@ -205,11 +208,24 @@ fn lost(
     snapshot: Rc<Served>,
     head: &mut RequestHead,
     size: u64,
-    refusal: Refusal,
+    answer: Early,
 ) -> Early {
     headers::take(&mut head.headers, account.peer_is_trusted());
     account.led_to(Place::unrouted(snapshot), head, size);
-    Early::Refused(refusal)
+    answer
+}
+
+/// The answer to a request without a route. `OPTIONS *` asks what the server as a whole can do (RFC 9110, 9.3.7), and there is no path by which
+/// it could be for one service.
+#[inline(never)]
+fn unrouted_answer(unrouted: Unrouted, method: &Method, path: &str) -> Early {
+    if unrouted != Unrouted::Path || method != Method::OPTIONS || path != "*" {
+        return Early::Refused(unrouted.into());
+    }
+    let mut answer = Response::new(Bytes::new());
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(entities::method::ALLOWED));
+    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
+    Early::Own(answer)
 }
 
 /// The answer to a request without TLS on a route that accepts only https; `None` if a trusted peer in front terminated TLS. `host` and `target`
@@ -237,7 +253,7 @@ fn https_only(
     *answer.status_mut() = only.status;
     answer.headers_mut().insert(LOCATION, location);
     answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
-    Some(Early::Redirected(answer))
+    Some(Early::Own(answer))
 }
 
 /// Asks the plug-ins one after the other. Once the consumer is known, the plug-ins for this consumer are included.

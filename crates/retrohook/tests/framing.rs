@@ -195,6 +195,27 @@ fn what_is_ambiguous_is_refused_and_ends_the_connection() {
     assert_eq!((forwarded.len(), answers.contains(" 400 ")), (0, true), "{answers}");
 }
 
+#[test]
+fn what_the_server_as_a_whole_can_do_is_answered_by_the_gateway() {
+    let upstream = Raw::start(OK);
+    let gateway = gateway(upstream.address);
+    for _ in 0..2 {
+        let mut client = Client::connect(gateway.process.proxy()).expect("the proxy accepts");
+        for _ in 0..2 {
+            client.write(format!("OPTIONS * HTTP/1.1\r\n{HOST}\r\n").as_bytes()).expect("the proxy reads");
+            let answer = client.answer().expect("an answer, on a connection that goes on");
+            assert_eq!((answer.status, answer.header("content-length")), (200, Some("0")));
+            assert!(answer.header("allow").is_some_and(|allow| allow.contains("PUT")), "{answer:?}");
+        }
+    }
+    for line in ["GET *", "OPTIONS *x", "OPTIONS **"] {
+        let request = format!("{line} HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n");
+        let Seen { answers, .. } = send(&gateway, &upstream, request.as_bytes());
+        assert!(answers.starts_with("HTTP/1.1 400 "), "{line}: {answers}");
+    }
+    assert_eq!(upstream.take(), [""; 0]);
+}
+
 /// What becomes of the connection behind an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Behind {
