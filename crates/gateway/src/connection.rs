@@ -25,6 +25,7 @@ pub(crate) async fn accept(core: Rc<Core>, places: Rc<Places>, listener: Listene
         write_timeout: Some(core.limits.answer_patience),
         drain_grace: core.limits.drain_grace,
         bad_head: None,
+        odd_queries: true,
     };
     let draining = core.clone();
     let slots = Slots::new();

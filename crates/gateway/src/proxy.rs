@@ -11,6 +11,7 @@ use http::header::{ALLOW, CONTENT_LENGTH, HOST, LOCATION};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
+use listener::connection::OddCharacters;
 use pipeline::Context;
 use pipeline::access::{Deciding, RequestBody, RequestHead, Verdict};
 use pipeline::context::{Carried, Inbound, Scheme};
@@ -51,9 +52,9 @@ pub(crate) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ClientBody>, BodyError> {
     // In a function of its own, so that its variables take no memory while the exchange waits.
-    let (mut account, mut head, mut sent) = begin(&core, connection, request);
+    let (mut account, mut head, mut sent, odd) = begin(&core, connection, request);
     let started = account.context.started;
-    let found = find(&core, &mut account, &mut head, &mut sent).await;
+    let found = find(&core, &mut account, &mut head, &mut sent, odd).await;
     let number = account.number();
     let answer = match found {
         Ok((routed, watches)) if watches.is_empty() => {
@@ -71,10 +72,14 @@ fn begin(
     core: &Core,
     connection: Rc<Connection>,
     request: Request<Incoming>,
-) -> (Account, RequestHead, Sent) {
+) -> (Account, RequestHead, Sent, Option<Box<OddCharacters>>) {
     let started = Instant::now();
     let now = core.clock.now();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let odd = parts.extensions.remove::<Box<OddCharacters>>();
+    if let Some(odd) = &odd {
+        parts.uri = with_escaped_query(parts.uri, odd);
+    }
     let Connection { scheme, peer, local, .. } = *connection;
     let context = Context {
         id: core.new_id(now),
@@ -91,7 +96,7 @@ fn begin(
     };
     let (method, uri, headers) = (parts.method, rooted(parts.uri), parts.headers);
     let head = RequestHead { method, uri, headers, body: RequestBody::Unread };
-    (Account::new(connection, context), head, Sent::new(body))
+    (Account::new(connection, context), head, Sent::new(body), odd)
 }
 
 /// An answer of the gateway itself, before the upstream is asked.
@@ -141,6 +146,7 @@ async fn find(
     account: &mut Account,
     head: &mut RequestHead,
     sent: &mut Sent,
+    odd: Option<Box<OddCharacters>>,
 ) -> Result<(Routed, Watches), Early> {
     let inbound = account.context.inbound;
     // A generation that is published in the meantime is for requests that begin after it.
@@ -183,7 +189,9 @@ async fn find(
         forward_body(head, sent, body);
     }
     let query = head.uri.path_and_query().unwrap_or(&asked);
-    let target = Target::new(service, &found, query, host, inbound.local.ip())
+    // A plug-in may have changed the query.
+    let odd = odd.filter(|_| query.query() == asked.query());
+    let target = Target::new(service, &found, query, odd, host, inbound.local.ip())
         .ok_or(Early::Refused(Refusal::BadRequest))?;
     let watches = target.watches(account, head, &found, size);
     Ok((Routed { client, hops, target }, watches))
@@ -354,6 +362,18 @@ fn recorded(
             }
         }
     }
+}
+
+/// Everybody but the service sees such a query escaped. One that is then too long for a target is refused, as a path that is none.
+#[inline(never)]
+fn with_escaped_query(uri: Uri, odd: &OddCharacters) -> Uri {
+    let mut parts = uri.into_parts();
+    let target = parts.path_and_query.as_ref().and_then(|target| {
+        let query = odd.escaped(target.query()?);
+        PathAndQuery::from_maybe_shared(Bytes::from(format!("{}?{query}", target.path()))).ok()
+    });
+    parts.path_and_query = Some(target.unwrap_or(PathAndQuery::from_static("*")));
+    Uri::from_parts(parts).unwrap_or(Uri::from_static("*"))
 }
 
 /// Adds the path `/` where the absolute form has none (`http://host?x=1`): a forwarded target must have a path.

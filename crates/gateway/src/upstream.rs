@@ -113,6 +113,7 @@ async fn ask_on(
 ) -> Result<Response<Incoming>, Refused> {
     progress.begin(lease.since, &lease.wire, request.body().is_stream(), &lease.service);
     lease.progress = Some(progress.clone());
+    lease.wire.puts_in(&request);
     let answer = lease.sender.try_send_request(request);
     failpoint::hit(failpoint::REQUEST_SENT);
     let mut error = match answer.await {

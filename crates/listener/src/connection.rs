@@ -19,9 +19,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::places::{Asked, Place, Seat};
 
 mod bad_head;
+mod odd;
 mod stream;
 
 pub use bad_head::BadHead;
+pub use odd::OddCharacters;
+use odd::Reader;
 use stream::Seated;
 
 /// The least room for a head that hyper takes, in bytes.
@@ -42,6 +45,9 @@ pub struct Limits {
     pub drain_grace: Duration,
     /// What is said about a head that cannot be read or is too large; only its status is sent if `None`.
     pub bad_head: Option<BadHead>,
+    /// Whether a query may have `"`, `<` and `>`. Then a `!` is in the place of each, and the request has a boxed [`OddCharacters`] among its
+    /// extensions. If not, such a request is answered with 400.
+    pub odd_queries: bool,
 }
 
 /// Serves a connection until its end.
@@ -58,7 +64,12 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let seat = place.seat();
-    let service = service_fn(|request| {
+    let reader = limits.odd_queries.then(Rc::<Reader>::default);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let odd = reader.as_ref().and_then(|reader| reader.head_read(request.body().size_hint().exact()));
+        if let Some(odd) = odd {
+            request.extensions_mut().insert(odd);
+        }
         let (answering, claim) = (answer(request, seat.clone()), Claim(seat.clone()));
         async move { Ok::<_, E>(answering.await?.map(|body| Claimed { body, _claim: claim })) }
     });
@@ -67,7 +78,7 @@ where
         .header_read_timeout(limits.head_timeout)
         .max_headers(limits.headers)
         .max_buf_size(limits.head_size.max(MIN_HEAD))
-        .serve_connection(TokioIo::new(Seated::new(stream, seat.clone(), limits)), service);
+        .serve_connection(TokioIo::new(Seated::new(stream, seat.clone(), reader.clone(), limits)), service);
     let mut connection = pin!(connection);
     loop {
         tokio::select! {

@@ -1,6 +1,6 @@
 //! Which spelling of a path and of a query reaches the service: a table, against an origin that keeps the raw target.
 
-use testkit::client;
+use testkit::client::{self, Client};
 use testkit::process::{Process, Setup};
 use testkit::upstream::Upstream;
 
@@ -116,6 +116,73 @@ fn the_clients_own_bytes_reach_the_service() {
     assert_eq!(scene.forwarded("store.example", "http://store.example"), "/");
     assert_eq!(scene.forwarded("store.example", "http://store.example?a//b"), "/?a//b");
     assert_eq!(scene.forwarded("store.example", "/a//b?c#d"), "/a//b?c", "a fragment is never sent");
+}
+
+/// Queries that nginx takes and the `http` crate does not.
+const ODD: &[&str] = &[
+    "/a?b=\"c\"",
+    "/a?<script>alert(\"1\")</script>",
+    "/a?b=<&c=%3C&d=!&e=>&f=`'",
+    "/x//y?<?\"",
+    "/?>",
+    "/a?b=<caf\u{e9}>",
+];
+
+#[test]
+fn odd_characters_of_a_query_reach_the_service_and_are_escaped_in_events() {
+    let scene = Scene::start(&[]);
+    for target in ODD {
+        assert_eq!(scene.forwarded("store.example", target), *target);
+        let absolute = format!("http://store.example{target}");
+        assert_eq!(scene.forwarded("store.example", &absolute), *target, "{absolute}");
+        let prefixed = format!("/api{target}");
+        assert_eq!(scene.forwarded("other.example", &prefixed), *target, "{prefixed}");
+    }
+    assert_eq!(scene.forwarded("store.example", "http://store.example?<"), "/?<");
+    assert_eq!(scene.send("GET", "store.example", "/a<?b"), 400, "in a path they are refused");
+    assert_eq!(scene.send("PUT", "store.example", "/docs/42?a=\"<b>\"&c=%22"), 200);
+    let event = scene.gateway.admin().wait_for_events(1).pop().expect("one");
+    assert_eq!(event["request"]["uri"], "/docs/42?a=%22%3Cb%3E%22&c=%22");
+}
+
+#[test]
+fn odd_characters_are_found_on_a_connection_whatever_came_before() {
+    let scene = Scene::start(&[]);
+    let mut client = Client::connect(scene.gateway.proxy()).expect("the proxy accepts");
+    let body = "GET /?<\" HTTP/1.1\r\nhost: x\r\n\r\n".repeat(4_000);
+    let head = |line: &str| format!("{line} HTTP/1.1\r\nhost: store.example\r\n");
+    for turn in 0..3 {
+        for request in [
+            format!("{}\r\n", head("GET /a?b=<")),
+            format!("{}content-length: {}\r\n\r\n{body}", head("POST /b?c=\""), body.len()),
+            format!("{}content-length: 3\r\n\r\n?<>", head("POST /b?c=>")),
+            format!(
+                "{}transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+                head("POST /d?e=<\""),
+                body.len()
+            ),
+            format!("{}\r\n", head("GET /f?g")),
+        ] {
+            client.write(request.as_bytes()).expect("the proxy reads");
+            let answer = client.answer().expect("an answer");
+            assert_eq!(answer.status, 200, "{turn}: {}", &request[..40]);
+            let executed = scene.upstream.executed().pop().expect("a request");
+            let target = request.split(' ').nth(1).expect("a target");
+            assert_eq!(executed.target, target);
+            let whole = request.contains("GET /?<\"");
+            assert_eq!(
+                executed.body.len(),
+                if whole {
+                    body.len()
+                } else if target == "/b?c=>" {
+                    3
+                } else {
+                    0
+                }
+            );
+            assert!(!whole || executed.body == body.as_bytes(), "{turn}: a body is never changed");
+        }
+    }
 }
 
 /// Targets, and what the service is asked for, where several routes lead to it.

@@ -8,6 +8,7 @@ use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Uri};
 use hyper::body::Body;
+use listener::connection::OddCharacters;
 use pipeline::access::RequestHead;
 use pipeline::record::{EventIds, Turn};
 use pipeline::{Chain, Forward};
@@ -31,6 +32,8 @@ pub(super) struct Routed {
 pub(super) struct Target {
     pub service: ServiceRef,
     path_and_query: PathAndQuery,
+    /// What of the client's query is escaped in it.
+    odd: Option<Box<OddCharacters>>,
     /// The host that the client asked for, without its port, for headers and events.
     host: String,
     request_path: String,
@@ -48,6 +51,7 @@ impl Target {
         service: ServiceRef,
         found: &Found<'_, '_>,
         asked: &PathAndQuery,
+        odd: Option<Box<OddCharacters>>,
         mut host: String,
         local: IpAddr,
     ) -> Option<Self> {
@@ -66,6 +70,7 @@ impl Target {
         Some(Self {
             service,
             path_and_query,
+            odd,
             host,
             request_path: plain.path.clone().into_owned(),
             prefix: (route.strip_path && plain.matched > 1).then_some(plain.matched),
@@ -89,7 +94,8 @@ impl Target {
         let Found { route, plain, others, spelt, .. } = found;
         let spelt = spelt.as_deref().filter(|_| self.is_as_spelt);
         let as_spelt = spelt.map_or(&[][..], |spelt| &spelt.readings);
-        let service_paths = [others.as_slice(), as_spelt].map(|readings| service_paths(readings, route.strip_path));
+        let service_paths =
+            [others.as_slice(), as_spelt].map(|readings| service_paths(readings, route.strip_path));
         let others = readings(others, &service_paths[0]);
         let as_spelt = readings(as_spelt, &service_paths[1]);
         let upstream_host =
@@ -155,7 +161,14 @@ impl Routed {
         }
         let mut request = Request::new(body);
         *request.method_mut() = head.method;
-        *request.uri_mut() = Uri::from(target.path_and_query);
+        *request.uri_mut() = match target.odd {
+            None => Uri::from(target.path_and_query),
+            Some(odd) => {
+                let uri = unescaped(target.path_and_query, &odd);
+                request.extensions_mut().insert(odd);
+                uri
+            }
+        };
         *request.headers_mut() = head.headers;
         request
     }
@@ -173,6 +186,15 @@ fn readings<'a>(readings: &'a [Reading<'_>], service_paths: &'a [String]) -> Vec
     pairs
         .map(|(reading, service_path)| pipeline::Reading { request_path: &reading.path, service_path })
         .collect()
+}
+
+/// The target whose query hyper can write and the connection can put these characters into.
+#[inline(never)]
+fn unescaped(target: PathAndQuery, odd: &OddCharacters) -> Uri {
+    let query = odd.unescaped(target.query().unwrap_or_default());
+    let unescaped = PathAndQuery::from_maybe_shared(Bytes::from(format!("{}?{query}", target.path())));
+    // It is no longer than the target, and has no character that this has not.
+    Uri::from(unescaped.unwrap_or(target))
 }
 
 /// An address as a Host header writes it.

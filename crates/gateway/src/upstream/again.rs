@@ -6,6 +6,8 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
+use listener::connection::OddCharacters;
+
 use super::wire::Wire;
 use crate::body::request::UpstreamBody;
 
@@ -16,12 +18,14 @@ const MAX_HEADERS: usize = 512;
 pub(super) struct Again {
     body: Option<Bytes>,
     is_idempotent: bool,
+    odd: Option<Box<OddCharacters>>,
 }
 
 impl Again {
     pub fn of(request: &Request<UpstreamBody>) -> Option<Self> {
         let UpstreamBody::Whole(body) = request.body() else { return None };
-        Some(Self { body: body.clone(), is_idempotent: request.method().is_idempotent() })
+        let odd = request.extensions().get::<Box<OddCharacters>>().cloned();
+        Some(Self { body: body.clone(), is_idempotent: request.method().is_idempotent(), odd })
     }
 
     /// Whether its method may be repeated.
@@ -31,7 +35,11 @@ impl Again {
 
     /// The request that was last given to a connection.
     pub fn request(self, wire: &Wire) -> Option<Request<UpstreamBody>> {
-        wire.with_head(|head| read(head, self.body))
+        let mut request = wire.with_head(|head| read(head, self.body))?;
+        if let Some(odd) = self.odd {
+            request.extensions_mut().insert(odd);
+        }
+        Some(request)
     }
 }
 

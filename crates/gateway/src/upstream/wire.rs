@@ -13,6 +13,8 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use dialing::Lifetime;
+use http::Request;
+use listener::connection::OddCharacters;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::habits::Habits;
@@ -38,6 +40,10 @@ pub(crate) struct Wire {
     begins: Cell<bool>,
     /// The head of the request that was last begun, and perhaps what hyper wrote behind it.
     head: RefCell<Vec<u8>>,
+    /// What hyper could not write of the query, and where that begins in the head.
+    odd: Cell<Option<(usize, Box<OddCharacters>)>>,
+    /// Bytes that are written in the place of hyper's first ones.
+    instead: RefCell<Option<Instead>>,
     /// The kernel took bytes of the request.
     wrote: Cell<bool>,
     /// Bytes came since the request began.
@@ -63,6 +69,8 @@ impl Wire {
             closed: Cell::new(false),
             begins: Cell::new(false),
             head: RefCell::default(),
+            odd: Cell::default(),
+            instead: RefCell::default(),
             wrote: Cell::new(false),
             read: Cell::new(false),
             blocked_since: Cell::new(None),
@@ -92,11 +100,21 @@ impl Wire {
         let idle = self.idle_since.take().map_or(Duration::ZERO, |since| now.duration_since(since));
         self.idle_before.set(idle);
         self.head.borrow_mut().clear();
+        self.odd.set(None);
+        *self.instead.borrow_mut() = None;
         self.begins.set(true);
         self.wrote.set(false);
         self.read.set(false);
         self.blocked_since.set(None);
         self.unblocked_at.set(None);
+    }
+
+    /// Characters that hyper does not write are put into the query of the request that was begun, which has others in their places.
+    pub fn puts_in<B>(&self, request: &Request<B>) {
+        if let Some(odd) = request.extensions().get::<Box<OddCharacters>>() {
+            let before = request.method().as_str().len() + request.uri().path().len() + " ?".len();
+            self.odd.set(Some((before, odd.clone())));
+        }
     }
 
     /// An answer has ended, and the connection goes to the pool.
@@ -171,6 +189,11 @@ impl Wire {
             return Ok(());
         }
         self.head.borrow_mut().extend_from_slice(bytes);
+        if let Some((before, odd)) = self.odd.take() {
+            let mut bytes = bytes.to_vec();
+            odd.restore(bytes.get_mut(before..).unwrap_or_default());
+            self.instead.replace(Some(Instead { bytes, written: 0 }));
+        }
         self.spoilt().map_or(Ok(()), Err)
     }
 
@@ -208,6 +231,20 @@ impl Wire {
         (ended, sent)
     }
 
+    /// Writes what is to be written in the place of hyper's first bytes, if anything is left of it. As many of hyper's count as written.
+    fn write_instead(&self, cx: &mut Context<'_>) -> Option<Poll<io::Result<usize>>> {
+        let mut instead = self.instead.borrow_mut();
+        let Instead { bytes, written } = instead.as_mut()?;
+        let (ended, sent) = self.write(|stream| stream.poll_write(cx, &bytes[*written..]));
+        if let Poll::Ready(Ok(more)) = &ended {
+            *written += more;
+            if *written == bytes.len() {
+                *instead = None;
+            }
+        }
+        Some(self.note_write(sent, ended, cx))
+    }
+
     fn note_read(&self, filled: usize) {
         if filled > 0 {
             self.read.set(true);
@@ -215,6 +252,12 @@ impl Wire {
             self.note_close(since.elapsed());
         }
     }
+}
+
+/// Bytes that are written in the place of others, of which there are as many.
+struct Instead {
+    bytes: Vec<u8>,
+    written: usize,
 }
 
 /// hyper's handle of a [`Wire`].
@@ -241,6 +284,9 @@ impl AsyncRead for WireIo {
 impl AsyncWrite for WireIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.0.check_first_write(bytes)?;
+        if let Some(written) = self.0.write_instead(cx) {
+            return written;
+        }
         let (written, sent) = self.0.write(|stream| stream.poll_write(cx, bytes));
         self.0.note_write(sent, written, cx)
     }
@@ -252,6 +298,9 @@ impl AsyncWrite for WireIo {
     ) -> Poll<io::Result<usize>> {
         // hyper's first slice is the head.
         self.0.check_first_write(slices.first().map_or(&[], |slice| slice))?;
+        if let Some(written) = self.0.write_instead(cx) {
+            return written;
+        }
         let (written, sent) = self.0.write(|stream| stream.poll_write_vectored(cx, slices));
         self.0.note_write(sent, written, cx)
     }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::Limits;
 use super::bad_head::{BadHead, Instead};
+use super::odd::Reader;
 use crate::places::Seat;
 
 /// A stream whose seat knows whether bytes wait to be taken, and for how long they may.
@@ -25,12 +26,14 @@ pub(super) struct Seated<T> {
     bad_head: Option<BadHead>,
     /// What is written in the place of an answer of hyper's own.
     instead: Option<Instead>,
+    /// Sees what comes before hyper does.
+    reader: Option<Rc<Reader>>,
 }
 
 impl<T> Seated<T> {
-    pub fn new(stream: T, seat: Rc<Seat>, limits: &Limits) -> Self {
+    pub fn new(stream: T, seat: Rc<Seat>, reader: Option<Rc<Reader>>, limits: &Limits) -> Self {
         let Limits { write_timeout: timeout, bad_head, .. } = *limits;
-        Self { stream, seat, is_blocked: false, timeout, patience: None, bad_head, instead: None }
+        Self { stream, seat, is_blocked: false, timeout, patience: None, bad_head, instead: None, reader }
     }
 
     /// What a write came to: whether the client takes bytes, and whether it has taken none for too long.
@@ -64,7 +67,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Seated<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        if let Some(reader) = &self.reader {
+            reader.came(&mut buffer.filled_mut()[before..]);
+        }
+        Poll::Ready(read)
     }
 }
 

@@ -26,6 +26,7 @@ const LIMITS: Limits = Limits {
     write_timeout: Some(SOON),
     drain_grace: Duration::from_millis(50),
     bad_head: None,
+    odd_queries: false,
 };
 
 /// An answer whose end is reported.

@@ -125,6 +125,7 @@ const LIMITS: Limits = Limits {
     write_timeout: Some(Duration::from_secs(60)),
     drain_grace: Duration::from_secs(1),
     bad_head: None,
+    odd_queries: false,
 };
 /// The wait before a listener that panicked is served again.
 const SERVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
