@@ -98,11 +98,17 @@ impl<'p> Readings<'p> {
             for path in [&with_slashes(&decoded), &decoded] {
                 for parameters in [false, true] {
                     for empty in Empty::ALL {
-                        self.add(remove_dots(path, Habits { parameters, empty }));
+                        let resolved = remove_dots(path, Habits { parameters, empty });
+                        let cut = resolved.trim_end_matches('/').to_owned();
+                        self.add(resolved);
+                        // To many a slash at the end means nothing.
+                        if !cut.is_empty() {
+                            self.add(cut);
+                        }
                     }
                 }
             }
-            // To many the dots then mean nothing, nor do slashes at the end.
+            // And to many the dots.
             let cut = decoded.trim_end_matches('/');
             if !cut.is_empty() {
                 self.add(cut.to_owned());

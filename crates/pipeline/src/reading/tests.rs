@@ -21,7 +21,8 @@ fn separators_in_disguise_give_the_readings_of_services() {
         ("/a/..;/b", &["/b", "/a/../b"]),
         ("/a/.;x=y/b", &["/a/b", "/a/./b"]),
         ("/a%2F", &["/a/", "/a"]),
-        ("/profiles%2F.", &["/profiles/", "/profiles/."]),
+        ("/profiles%2F.", &["/profiles/", "/profiles", "/profiles/."]),
+        ("/profiles%5C...%2F", &["/profiles/.../", "/profiles/...", "/profiles%5C.../", "/profiles%5C..."]),
         // A backslash is a slash to some services and a letter to others: each takes the way up from another place.
         ("/x%5Cy%2F..%2Fa", &["/x/a", "/a", "/x%5Cy/../a"]),
         // So with an empty segment,
