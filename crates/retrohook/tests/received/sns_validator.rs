@@ -27,7 +27,9 @@ impl Public {
         let (hub, authority) = (Arc::new(OnceLock::new()), Authority::new());
         let behind: Arc<OnceLock<SocketAddr>> = hub.clone();
         let passes = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request, stream| {
-            let passed = client::send(*behind.wait(), &request.method, &request.target, &[], &request.body)?;
+            let headers = [("host", "localhost")];
+            let passed =
+                client::send(*behind.wait(), &request.method, &request.target, &headers, &request.body)?;
             answer(stream, passed.status, &[], &passed.body)?;
             Ok(Then::KeepOpen)
         });
