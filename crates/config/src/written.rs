@@ -7,9 +7,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use entities::{
-    Format, Protocol, Queue, RedrivePolicy, RouteProtocol, Set, SignatureVersion, Subscription, Topic,
-};
+use entities::{Format, Protocol, Queue, RedrivePolicy, RouteProtocol, Set, Subscription, Topic};
 use event::Timestamp;
 use event::redaction::QueryRedaction;
 use serde::Serialize;
@@ -223,8 +221,8 @@ impl Writer<'_> {
         if let Some(content_type) = &one.content_type {
             put("content_type", json!(content_type));
         }
-        if one.signature_version != SignatureVersion::default() {
-            put("signature_version", json!(one.signature_version.number()));
+        if let Some(version) = one.signature_version {
+            put("signature_version", json!(version.number()));
         }
         if let Format::StandardWebhooks { secrets } = &one.format {
             let secrets: Vec<Value> = secrets

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use entities::{Entity, Kind, Origin, Protocol, Queue, Subscription};
+use entities::{Entity, Kind, Origin, Protocol, Queue, SignatureVersion, Subscription};
 use event::TopicId;
 use hub::QueueSettings;
 use storage::Result;
@@ -36,7 +36,7 @@ enum Command {
     /// Delete a queue and these subscriptions to it.
     EndQueue(QueueId, Vec<SubscriptionId>),
     EndSubscription(SubscriptionId),
-    Topic(String),
+    Topic(String, SignatureVersion),
     Queue(String, QueueSettings, Option<Redrive>),
     /// Change whether an existing subscription is raw.
     Raw(storage::entities::Subscription, bool),
@@ -148,7 +148,8 @@ impl Plan {
     ) -> Result<(), NotStored> {
         match entity {
             Entity::Topic(topic) => {
-                self.commands.push(Command::Topic(topic.name.clone()));
+                let version = topic.signature_version().unwrap_or_default();
+                self.commands.push(Command::Topic(topic.name.clone(), version));
                 // A plug-in that implies a topic implies it again at every start.
                 if topic.origin == Origin::File {
                     return Ok(());
@@ -198,7 +199,11 @@ impl Plan {
                 Command::EndTopic(id) => drop(hub.delete_topic(*id)?),
                 Command::EndQueue(id, subscriptions) => drop(hub.delete_queue(*id, subscriptions)?),
                 Command::EndSubscription(id) => drop(hub.unsubscribe(*id)?),
-                Command::Topic(name) => done.topics.push(hub.create_topic(name)?.0),
+                Command::Topic(name, version) => {
+                    let (topic, _) = hub.create_topic(name)?;
+                    hub.sign_as(topic.id, *version);
+                    done.topics.push(topic);
+                }
                 Command::Queue(name, settings, redrive) => {
                     let (queue, is_new) = hub.create_queue(name, *settings)?;
                     if !is_new {

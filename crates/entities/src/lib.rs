@@ -53,5 +53,5 @@ pub use service::Service;
 pub use set::Set;
 pub use subscription::{Access, AccessKey, Format, Protocol, SignatureVersion, Subscription};
 pub use target::Target;
-pub use topic::{Topic, plain_name};
+pub use topic::{SIGNATURE_VERSION, Topic, plain_name};
 pub use upstream::{Algorithm, Upstream};

@@ -99,9 +99,9 @@ pub struct Subscription {
     /// The `Content-Type` of a notification in SNS's form, raw or not; `None` for SNS's own, `text/plain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// How SNS's envelopes and requests to confirm are signed.
-    #[serde(default, skip_serializing_if = "SignatureVersion::is_default")]
-    pub signature_version: SignatureVersion,
+    /// How SNS's envelopes and requests to confirm are signed; `None` for the version of its topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_version: Option<SignatureVersion>,
     /// Whether the endpoint must answer SNS's handshake first.
     pub confirm: bool,
     /// Keep the order of events that have the same key.
@@ -167,8 +167,9 @@ impl SignatureVersion {
         [Self::One, Self::Two].into_iter().find(|version| version.number() == number)
     }
 
-    fn is_default(&self) -> bool {
-        *self == Self::default()
+    /// The version that SNS writes like this.
+    pub fn of_text(text: &str) -> Option<Self> {
+        [Self::One, Self::Two].into_iter().find(|version| version.as_str() == text)
     }
 }
 

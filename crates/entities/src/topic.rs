@@ -9,10 +9,13 @@ use uuid::Uuid;
 
 use crate::field::{FieldError, Flaw, Path};
 use crate::kept::Limit;
-use crate::{Origin, kept};
+use crate::{Origin, SignatureVersion, kept};
 
 /// As of SNS.
 const LIMITS: [Limit; 2] = [("DisplayName", 100), ("Policy", 30_720)];
+
+/// The attribute that says how its subscriptions are signed, where they do not say it themselves; as in SNS.
+pub const SIGNATURE_VERSION: &str = "SignatureVersion";
 
 /// Where events are published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +26,7 @@ pub struct Topic {
     pub origin: Origin,
     /// Its bare name: 1 to 256 letters, digits, hyphens and underscores.
     pub name: String,
-    /// Attributes that are kept for their readers and have no effect, as the API was given them: `DisplayName`, `Policy`.
+    /// Attributes as the API was given them: [`SIGNATURE_VERSION`]; `DisplayName` and `Policy`, which are kept for their readers and have no effect.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
     /// Words by which it can be found, each with a value.
@@ -40,7 +43,18 @@ impl Topic {
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors: Vec<_> = plain_name(&self.name, MAX_TOPIC_NAME).err().into_iter().collect();
         kept::check(&self.attributes, &LIMITS, &self.tags, &mut errors);
+        if let Some(value) =
+            self.attributes.get(SIGNATURE_VERSION).filter(|_| self.signature_version().is_none())
+        {
+            let message = format!("{SIGNATURE_VERSION} is `{value}`");
+            errors.push(Flaw::invalid(message, "it is 1 or 2").at(Path::key("attributes")));
+        }
         errors
+    }
+
+    /// How the envelopes of its subscriptions are signed that do not say it themselves; `None` if it does not say it either.
+    pub fn signature_version(&self) -> Option<SignatureVersion> {
+        SignatureVersion::of_text(self.attributes.get(SIGNATURE_VERSION)?)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use delivery::signing::SignatureVersion;
 use event::{Timestamp, TopicId};
 use storage::dropped::Dropped;
 use storage::entities::{
@@ -25,6 +26,7 @@ pub struct Edit<'t> {
 /// What a command changed; the hub takes it over after the commit.
 enum Done {
     Topic(Topic),
+    Signed(TopicId, SignatureVersion),
     Queue(StoredQueue, QueueSettings),
     Subscribed(Subscription, bool),
     Raw(Subscription, bool),
@@ -48,6 +50,11 @@ impl Edit<'_> {
         let (topic, is_new) = self.tx.create_topic(name)?;
         self.done.push(Done::Topic(topic.clone()));
         Ok((topic, is_new))
+    }
+
+    /// Sets how the envelopes of a topic's messages in queues are signed, from now on. The store does not keep this.
+    pub fn sign_as(&mut self, topic: TopicId, version: SignatureVersion) {
+        self.done.push(Done::Signed(topic, version));
     }
 
     /// The queue of this name, and whether it is new. The settings are only for a new one; an existing queue keeps its own.
@@ -189,6 +196,7 @@ impl Known {
     fn know(&mut self, done: Done) {
         match done {
             Done::Topic(topic) => self.put_topic(topic.id, &topic.name),
+            Done::Signed(topic, version) => self.writing.sign_as(topic, version),
             Done::Queue(stored, settings) => {
                 let before = self.queues.get(&stored.name).cloned();
                 self.put_queue(&stored, settings, before.as_ref());

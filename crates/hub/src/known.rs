@@ -64,6 +64,8 @@ impl Known {
         };
         for topic in &entities.topics {
             known.put_topic(topic.id, &topic.name);
+            let version = settings.signed.get(&topic.name).copied().unwrap_or_default();
+            known.writing.sign_as(topic.id, version);
         }
         for stored in &entities.queues {
             let settings = settings.queues.get(&stored.name).copied().unwrap_or_default();

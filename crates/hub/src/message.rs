@@ -77,6 +77,8 @@ pub(crate) struct Writing {
     topics: HashMap<TopicId, Arc<str>>,
     /// In the order in which they were deleted.
     deleted: VecDeque<TopicId>,
+    /// How the envelopes of a topic's messages are signed, where that is not the default.
+    signed: HashMap<TopicId, SignatureVersion>,
     /// The forms of subscriptions of queues.
     forms: HashMap<SubscriptionId, Form>,
     /// For each queue, how many of its subscriptions have which form.
@@ -86,6 +88,7 @@ pub(crate) struct Writing {
 #[derive(Clone)]
 struct Form {
     queue: Arc<str>,
+    topic: TopicId,
     /// The names in its envelopes; `None` without an envelope.
     names: Option<Arc<sns::Names>>,
 }
@@ -109,6 +112,7 @@ impl Writing {
             hub_url: hub_url.into(),
             topics: HashMap::new(),
             deleted: VecDeque::new(),
+            signed: HashMap::new(),
             forms: HashMap::new(),
             queues: HashMap::new(),
         }
@@ -125,6 +129,23 @@ impl Writing {
             && let Some(oldest) = self.deleted.pop_front()
         {
             self.topics.remove(&oldest);
+            self.signed.remove(&oldest);
+        }
+    }
+
+    /// Sets how the envelopes of a topic's messages are signed, of those too that queues have already.
+    pub(crate) fn sign_as(&mut self, topic: TopicId, version: SignatureVersion) {
+        let before = match version == SignatureVersion::default() {
+            true => self.signed.remove(&topic),
+            false => self.signed.insert(topic, version),
+        };
+        if before.unwrap_or_default() == version {
+            return;
+        }
+        for form in self.forms.values_mut().filter(|form| form.topic == topic) {
+            if let Some(names) = &mut form.names {
+                Arc::make_mut(names).signature_version = version;
+            }
         }
     }
 
@@ -132,7 +153,8 @@ impl Writing {
     pub(crate) fn put(&mut self, known: &Subscription, is_raw: bool) {
         if known.protocol.is_pull() {
             let names = (!is_raw).then(|| Arc::new(self.names_of(known.topic, known.uuid)));
-            self.put_form(known.id, Form { queue: known.endpoint.as_str().into(), names });
+            let queue = known.endpoint.as_str().into();
+            self.put_form(known.id, Form { queue, topic: known.topic, names });
         }
     }
 
@@ -171,14 +193,13 @@ impl Writing {
         self.topics.get(&id).map_or_else(|| format!("removed-topic-{}", id.0), |name| name.to_string())
     }
 
-    fn names_of(&self, topic: TopicId, uuid: Uuid) -> sns::Names {
-        let topic = self.topic_name(topic);
+    fn names_of(&self, id: TopicId, uuid: Uuid) -> sns::Names {
+        let topic = self.topic_name(id);
         sns::Names {
             topic_arn: self.names.topic_arn(&topic).to_string(),
             subscription_arn: self.names.subscription_arn(&topic, uuid).to_string(),
             hub_url: self.hub_url.to_string(),
-            // A worker that verifies what it takes out of a queue is young enough for the default.
-            signature_version: SignatureVersion::default(),
+            signature_version: self.signed.get(&id).copied().unwrap_or_default(),
         }
     }
 

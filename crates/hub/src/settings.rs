@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use delivery::signing::SignatureVersion;
 use storage::entities::SubscriptionId;
 use storage::retention::Retention;
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub queues: HashMap<String, QueueSettings>,
     /// Subscriptions of queues that want the message without the SNS envelope.
     pub raw: HashSet<SubscriptionId>,
+    /// By the name of the topic: how the envelopes in queues are signed, where that is not the default.
+    pub signed: HashMap<String, SignatureVersion>,
 }
 
 /// The defaults of a queue for receives.

@@ -198,6 +198,7 @@ async fn build(entities: &Entities, max_long_polls: usize, deps: Deps) -> Hub {
         hub_url: HUB_URL.into(),
         max_long_polls,
     };
-    let settings = Settings { queues: HashMap::from([(RAW_QUEUE.into(), settings)]), raw };
+    let queues = HashMap::from([(RAW_QUEUE.into(), settings)]);
+    let settings = Settings { queues, raw, ..Settings::default() };
     Hub::build(config, settings, entities, deps).await.expect("a hub can be built")
 }

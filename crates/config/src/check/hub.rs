@@ -132,10 +132,7 @@ impl Checker<'_> {
             raw_message_delivery: raw.raw_message_delivery.unwrap_or(false),
             format,
             content_type: raw.content_type.clone(),
-            signature_version: raw
-                .signature_version
-                .and_then(SignatureVersion::of_number)
-                .unwrap_or_default(),
+            signature_version: raw.signature_version.and_then(SignatureVersion::of_number),
             confirm,
             fifo: raw.fifo.unwrap_or(false),
             timeout: raw.timeout.map_or(TIMEOUT, |millis| Duration::from_millis(millis.into())),

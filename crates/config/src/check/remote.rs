@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 
 use delivery::{Endpoint, guard};
 use entities::subscription::{MAX_IN_FLIGHT, TIMEOUT};
-use entities::{
-    Access, AccessKey, Format, Origin, Protocol, Secret, SignatureVersion, Subscription, Topic, ids,
-};
+use entities::{Access, AccessKey, Format, Origin, Protocol, Secret, Subscription, Topic, ids};
 use event::Timestamp;
 use pipeline::{CheckContext, Remote};
 
@@ -43,7 +41,7 @@ pub fn stand_in(remote: &Remote, origin: Origin, now: Timestamp) -> (Topic, Subs
         raw_message_delivery: true,
         format: Format::Sns,
         content_type: None,
-        signature_version: SignatureVersion::default(),
+        signature_version: None,
         confirm: false,
         fifo: elsewhere.is_fifo(),
         timeout: TIMEOUT,

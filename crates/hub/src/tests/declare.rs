@@ -65,6 +65,7 @@ async fn settings_are_those_of_the_new_generation_and_who_waits_goes_on_waiting(
     let settings = move |_: &Entities| Settings {
         queues: HashMap::from([(EMPTY_QUEUE.to_owned(), visibility)]),
         raw: HashSet::from([id]),
+        ..Settings::default()
     };
     world.hub.declare(desired(), settings, nothing_else).await.unwrap();
     assert_eq!(world.hub.queue(EMPTY_QUEUE).unwrap().settings(), visibility);

@@ -1,18 +1,19 @@
 //! `CreateTopic`: makes a topic, or returns the existing one of this name, even a file's.
 //!
-//! `DisplayName` and `Policy` are stored and returned, but have no effect. Attributes that would have an effect are refused by name.
+//! `SignatureVersion` is that of its subscriptions which have none of their own. `DisplayName` and `Policy` are stored and returned, but have no
+//! effect. Attributes that would have another effect are refused by name.
 
 use std::collections::BTreeMap;
 
 use control::{Control, Edit};
-use entities::{Entity, Origin, Topic, ids, plain_name};
+use entities::{Entity, Origin, SIGNATURE_VERSION, SignatureVersion, Topic, ids, plain_name};
 use event::arn::MAX_TOPIC_NAME;
 
 use super::{Context, Error};
 use crate::xml;
 
 /// Attributes that are stored.
-pub(super) const KEPT: [&str; 2] = ["DisplayName", "Policy"];
+pub(super) const KEPT: [&str; 3] = ["DisplayName", "Policy", SIGNATURE_VERSION];
 
 pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<String, Error> {
     let name = context.get("Name").ok_or_else(|| Error::missing(&["name"]))?.to_owned();
@@ -60,11 +61,22 @@ fn is_as(there: &Topic, asked: &Topic) -> Result<(), &'static str> {
     if has(&there.tags, &asked.tags) { Ok(()) } else { Err("Tags") }
 }
 
+/// Refuses a value that has no meaning.
+pub(super) fn check(attribute: &str, value: &str) -> Result<(), Error> {
+    if attribute == SIGNATURE_VERSION && SignatureVersion::of_text(value).is_none() {
+        return Err(Error::invalid("Attributes Reason: SignatureVersion is 1 or 2"));
+    }
+    Ok(())
+}
+
 fn attributes(context: &Context<'_>) -> Result<BTreeMap<String, String>, Error> {
     let mut kept = BTreeMap::new();
     for (name, value) in context.parameters.pairs_of("Attributes.entry", "key", "value") {
         match (name, value) {
-            (name, value) if KEPT.contains(&name) => drop(kept.insert(name.to_owned(), value.to_owned())),
+            (name, value) if KEPT.contains(&name) => {
+                check(name, value)?;
+                kept.insert(name.to_owned(), value.to_owned());
+            }
             // Values that every topic has.
             ("FifoTopic" | "ContentBasedDeduplication", "false") => {}
             (name, _) => {

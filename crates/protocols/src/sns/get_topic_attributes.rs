@@ -1,6 +1,7 @@
 //! `GetTopicAttributes`. `EffectiveDeliveryPolicy` is left out: deliveries follow the gateway's own policy, which SNS's format cannot express.
 
 use control::Control;
+use entities::SIGNATURE_VERSION;
 use serde_json::json;
 use storage::entities::SubscriptionState;
 
@@ -21,7 +22,7 @@ pub(super) fn call(context: &Context<'_>, control: &Control) -> Result<String, E
     let arn = names.topic_arn(&name).to_string();
     let policy = topic.attributes.get("Policy").cloned();
     let display_name = topic.attributes.get("DisplayName").cloned().unwrap_or_default();
-    let attributes = [
+    let mut attributes = vec![
         ("TopicArn", arn.clone()),
         ("Owner", names.account.clone()),
         ("Policy", policy.unwrap_or_else(|| default_policy(&arn, &names.account))),
@@ -30,6 +31,9 @@ pub(super) fn call(context: &Context<'_>, control: &Control) -> Result<String, E
         ("SubscriptionsPending", count(|state| matches!(state, SubscriptionState::Pending { .. }))),
         ("SubscriptionsDeleted", count(SubscriptionState::is_disabled)),
     ];
+    // As on AWS, only where it was set.
+    attributes
+        .extend(topic.attributes.get(SIGNATURE_VERSION).map(|version| (SIGNATURE_VERSION, version.clone())));
     Ok(format!("<GetTopicAttributesResult>{}</GetTopicAttributesResult>", entries(&attributes)))
 }
 

@@ -3,7 +3,7 @@
 use control::{Control, Edit};
 use entities::{Entity, Topic};
 
-use super::create_topic::KEPT;
+use super::create_topic::{self, KEPT};
 use super::{Context, Error, arn};
 
 pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<String, Error> {
@@ -14,6 +14,9 @@ pub(super) async fn call(context: &Context<'_>, control: &Control) -> Result<Str
     }
     let attribute = attribute.to_owned();
     let value = context.get("AttributeValue").unwrap_or_default().to_owned();
+    if !value.is_empty() {
+        create_topic::check(&attribute, &value)?;
+    }
     let now = context.hub.now();
     let changed = control.change(move |changes| {
         let topics = &changes.whole().all().topics;

@@ -7,7 +7,7 @@
 
 use control::{Control, Edit};
 use entities::subscription::{self, MAX_IN_FLIGHT, TIMEOUT};
-use entities::{Entity, Format, Origin, Protocol, SignatureVersion, Subscription, ids};
+use entities::{Entity, Format, Origin, Protocol, Subscription, ids};
 use event::Arn;
 use storage::entities::SubscriptionState;
 
@@ -99,7 +99,7 @@ impl Wanted {
             raw_message_delivery: self.attributes.raw.unwrap_or(false),
             format: Format::Sns,
             content_type: self.attributes.content_type.clone().flatten(),
-            signature_version: SignatureVersion::default(),
+            signature_version: None,
             confirm: self.protocol.is_confirmed(),
             fifo: false,
             timeout: TIMEOUT,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use admin::reload::NotAsked;
 use control::{Applied, Changes, Edit, Job, NotApplied, Plan, Refusal, Stored, Whole};
 use entities::field::Path;
-use entities::{Entity, Flaw, Kind, Plugin, Route, Served, Subscription};
+use entities::{Entity, Flaw, Kind, Plugin, Route, Served, Set, SignatureVersion, Subscription, Topic};
 use event::timestamp::Clock;
 use gateway::Snapshot;
 use gateway::compile::CompileError;
@@ -73,7 +73,9 @@ impl Changes for Editing<'_> {
         let (pending, confirmed): (Vec<_>, Vec<_>) = asked
             .into_iter()
             .partition(|(_, known)| matches!(known.state, SubscriptionState::Pending { .. }));
-        let wanted = pending.iter().filter_map(|(one, known)| Delivered::of(known, one)).collect();
+        let all = self.node.whole.all();
+        let wanted = |(one, known): &Asked| Delivered::of(known, one, signed_as(all, &one.topic));
+        let wanted = pending.iter().filter_map(wanted).collect();
         self.node.declare.ask_again(wanted).map_err(|error| broken_off(self.node, &error))?;
         let asked = confirmed.into_iter().chain(pending).map(|(_, known)| known);
         Ok(Applied { subscriptions: subscriptions.into_iter().chain(asked).collect() })
@@ -147,7 +149,7 @@ impl Editing<'_> {
         node.laps.end("stored");
         failpoint::hit(failpoint::DECLARED);
         let newer = newer.with_ids(&stored.ids());
-        self.deliver(&plan, &stored, &newer)?;
+        self.deliver(edit, &plan, &stored, &newer)?;
         let node = &mut *self.node;
         node.known.declare(declared(newer.all(), &node.entities));
         node.laps.end("delivered");
@@ -185,8 +187,14 @@ impl Editing<'_> {
             .map_err(|error| NotApplied::Broken(error.to_string()))
     }
 
-    /// Starts workers for the subscriptions that were put, and stops those of the ended ones.
-    fn deliver(&mut self, plan: &Plan, stored: &Stored, newer: &Whole) -> Result<(), NotApplied> {
+    /// Starts workers for the subscriptions that were put and for those whose topic is signed in another way now, and stops those of the ended ones.
+    fn deliver(
+        &mut self,
+        edit: &Edit,
+        plan: &Plan,
+        stored: &Stored,
+        newer: &Whole,
+    ) -> Result<(), NotApplied> {
         let node = &mut *self.node;
         let ended: Vec<_> = plan.ended(&node.entities).collect();
         stored.note(plan, &mut node.entities);
@@ -196,9 +204,11 @@ impl Editing<'_> {
                 newer.all().subscriptions.iter().find(|one| one.id == known.uuid || one.id == *asked)?;
             let is_same =
                 before(wanted.id).is_some_and(|before| before.is_as(wanted)) && *asked == known.uuid;
-            (!is_same).then(|| Delivered::of(known, wanted)).flatten()
+            let signed_as = || signed_as(newer.all(), &wanted.topic);
+            (!is_same).then(|| Delivered::of(known, wanted, signed_as())).flatten()
         });
-        node.declare.deliver(&ended, now.collect()).map_err(|error| broken_off(node, &error))
+        let now = now.chain(signed_anew(edit, node, newer.all())).collect();
+        node.declare.deliver(&ended, now).map_err(|error| broken_off(node, &error))
     }
 
     /// A topic that a rule of a file or an API names cannot be deleted.
@@ -245,6 +255,28 @@ impl Editing<'_> {
             Err(_) => Err(broken("the routes cannot be published")),
         }
     }
+}
+
+/// How a topic says that its subscriptions are signed.
+fn signed_as(set: &Set, topic: &str) -> Option<SignatureVersion> {
+    set.topics.iter().find(|one| one.name == topic)?.signature_version()
+}
+
+/// The subscriptions that follow their topic in how they are signed, of topics of which the change alters that. None of them is put by the change
+/// itself: an API's call changes one entity.
+fn signed_anew(edit: &Edit, node: &Reloader, newer: &Set) -> Vec<Delivered> {
+    let before = node.whole.all();
+    let is_altered = |topic: &&Arc<Topic>| signed_as(before, &topic.name) != topic.signature_version();
+    let topics = edit.put.iter().filter_map(<Topic as entities::Item>::of).filter(is_altered);
+    let mut anew = Vec::new();
+    for topic in topics {
+        let of_topic = newer.subscriptions.iter().filter(|one| one.topic == topic.name);
+        let follow = of_topic.filter(|one| one.signature_version.is_none());
+        let delivered =
+            |one: &Arc<Subscription>| Delivered::of(node.stored(one)?, one, topic.signature_version());
+        anew.extend(follow.filter_map(delivered));
+    }
+    anew
 }
 
 /// Whether a change can affect routing.

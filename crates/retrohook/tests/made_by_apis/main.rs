@@ -13,6 +13,7 @@ use testkit::wait;
 
 mod owners;
 mod redrive;
+mod signed;
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:profile-changes";

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use control::{HubChange, Plan, Stored};
 use delivery::Deliveries;
-use delivery::signing::Secret;
+use delivery::signing::{Secret, SignatureVersion};
 use delivery::wire::WireFormat;
 use delivery::wire::sns::Names;
 use delivery::worker::{self, Confirmation, Order, Settings};
@@ -74,6 +74,8 @@ impl DeclareError {
 pub struct Delivered {
     stored: Subscription,
     wanted: entities::Subscription,
+    /// Its own, or that of its topic.
+    signature_version: SignatureVersion,
 }
 
 impl Declare {
@@ -286,13 +288,14 @@ impl Declare {
         first_error
     }
 
-    fn start_worker(&self, Delivered { stored, wanted }: Delivered) -> Result<(), StartError> {
+    fn start_worker(&self, one: Delivered) -> Result<(), StartError> {
+        let Delivered { stored, wanted, signature_version } = one;
         let Some(state) = self.hub.watch_subscription(stored.id) else { return Ok(()) };
         let names = Names {
             topic_arn: self.hub.names().topic_arn(&wanted.topic).to_string(),
             subscription_arn: self.hub.names().subscription_arn(&wanted.topic, stored.uuid).to_string(),
             hub_url: self.hub_url.clone(),
-            signature_version: wanted.signature_version,
+            signature_version,
         };
         let settings = settings(&wanted)?;
         let worker = worker::Config { subscription: stored, names, settings, state };
@@ -333,28 +336,50 @@ fn of_hub(error: HubError) -> DeclareError {
 }
 
 impl Delivered {
-    /// A push subscription, from the store and from the configuration; `None` for one of a queue.
-    pub fn of(stored: &Subscription, wanted: &entities::Subscription) -> Option<Self> {
-        stored.protocol.is_push().then(|| Self { stored: stored.clone(), wanted: wanted.clone() })
+    /// A push subscription, from the store and from the configuration, with how its topic is signed; `None` for one of a queue.
+    pub fn of(
+        stored: &Subscription,
+        wanted: &entities::Subscription,
+        topic: Option<SignatureVersion>,
+    ) -> Option<Self> {
+        let signature_version = wanted.signature_version.or(topic).unwrap_or_default();
+        let push = stored.protocol.is_push();
+        push.then(|| Self { stored: stored.clone(), wanted: wanted.clone(), signature_version })
     }
 
     /// Whether a worker for one would do the same as a worker for the other.
     fn is_served_as(&self, other: &Self) -> bool {
         let identity = |one: &Subscription| (one.uuid, one.name.clone(), one.protocol, one.endpoint.clone());
-        self.wanted.is_as(&other.wanted) && identity(&self.stored) == identity(&other.stored)
+        self.wanted.is_as(&other.wanted)
+            && self.signature_version == other.signature_version
+            && identity(&self.stored) == identity(&other.stored)
     }
 }
 
 /// The push subscriptions of a configuration.
 pub(super) fn workers(set: &Set, entities: &Entities) -> Vec<Delivered> {
-    pairs(set, entities).filter_map(|(stored, wanted)| Delivered::of(stored, wanted)).collect()
+    let signed = signed(set);
+    let delivered = |(stored, wanted): (_, &entities::Subscription)| {
+        Delivered::of(stored, wanted, signed.get(&wanted.topic).copied())
+    };
+    pairs(set, entities).filter_map(delivered).collect()
 }
 
 /// The configuration's settings of queues and their subscriptions.
 pub(super) fn hub_settings(set: &Set, entities: &Entities) -> hub::Settings {
     let queues = set.queues.iter().map(|queue| (queue.name.clone(), control::queue_settings(queue)));
     let raw = pairs(set, entities).filter(|(_, wanted)| wanted.raw_message_delivery);
-    hub::Settings { queues: queues.collect(), raw: raw.map(|(stored, _)| stored.id).collect() }
+    hub::Settings {
+        queues: queues.collect(),
+        raw: raw.map(|(stored, _)| stored.id).collect(),
+        signed: signed(set),
+    }
+}
+
+/// How topics are signed, by their names, of those that say it.
+fn signed(set: &Set) -> HashMap<String, SignatureVersion> {
+    let signed = |topic: &Arc<entities::Topic>| Some((topic.name.clone(), topic.signature_version()?));
+    set.topics.iter().filter_map(signed).collect()
 }
 
 /// What the configuration declares, for the admin port.
