@@ -153,12 +153,12 @@ fn write_at(file: &Path, offset: u64, bytes: &[u8]) {
 
 #[test]
 fn garbage_over_the_header_is_refused() {
-    damaged(&["damaged or no SQLite database"], |file| write_at(file, 0, &[0xaa; 100]));
+    damaged(&["damaged, or is not a SQLite database"], |file| write_at(file, 0, &[0xaa; 100]));
 }
 
 #[test]
 fn a_file_of_something_else_is_refused() {
-    damaged(&["damaged or no SQLite database"], |file| {
+    damaged(&["damaged, or is not a SQLite database"], |file| {
         std::fs::write(file, "Dear diary, today I was taken for a database.\n".repeat(200))
             .expect("it can be written");
     });
@@ -166,7 +166,7 @@ fn a_file_of_something_else_is_refused() {
 
 #[test]
 fn a_truncated_file_is_refused() {
-    damaged(&["damaged or no SQLite database"], |file| {
+    damaged(&["damaged, or is not a SQLite database"], |file| {
         let file = std::fs::OpenOptions::new().write(true).open(file).expect("the database");
         let length = file.metadata().expect("its length").len();
         file.set_len(length / 2 / 4_096 * 4_096).expect("it can be cut");

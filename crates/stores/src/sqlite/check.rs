@@ -7,13 +7,14 @@ use storage::entities::SubscriptionId;
 use super::entities;
 use super::statements::Statements;
 
-/// Findings of one kind that are listed.
+/// The most findings of one kind that are listed.
 const MAX_FINDINGS: i64 = 20;
 
-/// A database smaller than this can be gone through at every start (about 0.1 s).
+/// The size in bytes below which a start after an unclean end has SQLite check the whole database, which takes about 0.1 s at most.
 pub(super) const SMALL: i64 = 64 << 20;
 
-/// Something that must not be: its sentence, with `{}` for the number that each row of the query has.
+/// What must hold between the tables. The query `broken` finds the rows that break it; `sentence` says so, with `{}` for the number that the row
+/// has.
 struct Invariant {
     sentence: &'static str,
     broken: &'static str,
@@ -33,7 +34,7 @@ const BOUNDED: &[Invariant] = &[Invariant {
                  ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) LIMIT ?1",
 }];
 
-/// Each goes through a whole table.
+/// Queries that read a whole table each.
 const WHOLE_TABLES: &[Invariant] = &[
     Invariant {
         sentence: "message {} points at no event",
@@ -74,7 +75,7 @@ const WHOLE_TABLES: &[Invariant] = &[
     },
 ];
 
-/// One line each; none if all is well.
+/// One line for each finding; none if all is well.
 pub(super) fn findings(database: &Connection, full: bool) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     if full {
@@ -112,13 +113,13 @@ pub(super) fn damage(database: &Connection) -> Result<Vec<String>> {
     told(database, "PRAGMA integrity_check")
 }
 
-/// What SQLite finds.
+/// The lines of a checking pragma, without `ok`.
 fn told(database: &Connection, pragma: &str) -> Result<Vec<String>> {
     let lines = database.list("check the database", pragma, [], |row| row.get::<_, String>(0))?;
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
-/// The database, in bytes.
+/// The size of the database in bytes.
 fn size(database: &Connection) -> Result<i64> {
     let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
     Ok(database.find("read the size", sql, [], |row| row.get(0))?.unwrap_or(0))

@@ -1,12 +1,12 @@
-//! Moving the log into the database without stalling commits.
+//! Moving the write-ahead log (WAL) into the database without delaying commits.
 //!
-//! A thread with a connection of its own checkpoints PASSIVE whenever the log has grown by [`WAKE_BYTES`]: commits go on meanwhile. It
-//! never reaches the end of a log that grows, so every [`TAIL_COMMITS`] commits the writer itself moves the short rest, and the log
-//! begins anew. The two take turns by a lock, and the writer never waits for it.
+//! A thread with a connection of its own runs a passive checkpoint whenever the WAL has grown by [`WAKE_BYTES`]; commits go on meanwhile. It never
+//! reaches the end of a WAL that grows, so after every [`TAIL_COMMITS`] commits the writer itself moves the short rest, and the WAL is written from
+//! its beginning again. A lock keeps the two from checkpointing at the same time, and the writer never waits for it.
 //!
-//! A log that begins anew keeps its file. An fsync of what is written over blocks that the file has already is several times faster than
-//! one that must also make its new length durable; so the file is cut only where the space is wanted. How long the log is inside its
-//! file is told by SQLite after each commit ([`LogLength`]).
+//! The file of the WAL stays when the WAL begins anew. An fsync of blocks that the file has already is several times faster than one that must also
+//! make a new length durable, so the file is truncated only when its space is needed. SQLite reports after each commit how long the WAL is inside
+//! its file ([`LogLength`]).
 
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,29 +25,29 @@ use storage::throttle::Throttle;
 use super::statements::BUSY_TIMEOUT;
 use super::{Files, Health, OTHER_CACHE, PAGE_BYTES, configure};
 
-/// How much the log grows between two passive checkpoints.
+/// How many bytes the WAL grows between two passive checkpoints.
 const WAKE_BYTES: u64 = 4 << 20;
-/// After so many commits the writer finishes the tail …
+/// After this many commits the writer moves the rest of the WAL itself, if the WAL has at least [`TAIL_BYTES`].
 const TAIL_COMMITS: u32 = 400;
-/// … of a log that is at least this long …
+/// See [`TAIL_COMMITS`].
 const TAIL_BYTES: u64 = 8 << 20;
-/// … or sooner, when it is as long as this.
+/// A WAL of this many bytes is moved by the writer before [`TAIL_COMMITS`] commits are over.
 const LONG_BYTES: u64 = 64 << 20;
-/// A file that has grown beyond this, because readers were in the way, is cut when the log begins anew.
+/// If the file has grown beyond this many bytes, because readers were in the way, SQLite truncates it when the WAL begins anew.
 const KEPT_BYTES: u64 = 32 << 20;
-/// A page in the log: with a header before it.
+/// The size of a page in the WAL, with its header, in bytes.
 pub(super) const FRAME_BYTES: u64 = 24 + PAGE_BYTES as u64;
-/// Commits before the tail is tried again that a reader or the thread was in the way of.
+/// After how many commits the writer tries again, if a reader or the thread was in its way.
 const AGAIN_AFTER: u32 = 16;
-/// How long the writer waits for readers to leave the log.
+/// How long the writer waits for readers that still use the WAL.
 const TAIL_PATIENCE: Duration = Duration::from_millis(20);
 
-/// How long the log is inside its file, in bytes, as of the last commit.
+/// How long the WAL is inside its file, in bytes, as of the last commit.
 #[derive(Clone, Default)]
 pub(super) struct LogLength(Arc<AtomicU64>);
 
 impl LogLength {
-    /// Has SQLite tell it after every commit of the write connection.
+    /// Has SQLite report the length after every commit of the write connection.
     pub(super) fn follow(&self, database: &mut Connection) -> rusqlite::Result<()> {
         database.pragma_update(None, "journal_size_limit", KEPT_BYTES as i64)?;
         let length = self.0.clone();
@@ -63,15 +63,15 @@ impl LogLength {
 }
 
 pub(super) struct Checkpoints {
-    /// Wakes the thread; it ends when this is gone.
+    /// Wakes the thread. The thread ends when this is dropped.
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     turn: Arc<Mutex<()>>,
-    /// The log's length when the thread was last woken.
+    /// The length of the WAL in bytes when the thread was last woken.
     woken_at: u64,
     commits: u32,
     room_wanted: bool,
-    /// The file is to be cut when the log begins anew the next time.
+    /// Whether to truncate the file when the WAL begins anew the next time.
     cut: bool,
 }
 
@@ -93,7 +93,7 @@ impl Checkpoints {
         })
     }
 
-    /// Between two commits: wakes the thread, or finishes the tail.
+    /// Called between two commits: wakes the thread, or moves the rest of the WAL, if one of these is due.
     pub(super) fn after_commit(&mut self, database: &Connection, wal_bytes: u64) {
         self.commits += 1;
         self.woken_at = self.woken_at.min(wal_bytes);
@@ -114,7 +114,7 @@ impl Checkpoints {
         self.room_wanted || long_enough || too_long
     }
 
-    /// The disk is full: what the log takes is to be had back at the next chance.
+    /// The disk is full: the next call of [`Checkpoints::after_commit`] tries to move the whole WAL and to truncate its file.
     pub(super) fn make_room(&mut self) {
         (self.room_wanted, self.cut) = (true, true);
     }
@@ -124,7 +124,7 @@ impl Checkpoints {
         let mode = if self.cut { Mode::Truncate } else { Mode::Restart };
         let finished = match self.turn.try_lock() {
             Ok(_turn) => checkpoint_soon(database, mode),
-            // What it guards is the turn alone: a panic leaves nothing half done in it.
+            // The lock guards no data, so a panic of its holder leaves nothing half done.
             Err(TryLockError::Poisoned(turn)) => {
                 let _turn = turn.into_inner();
                 checkpoint_soon(database, mode)
@@ -137,7 +137,7 @@ impl Checkpoints {
             Err(error) => {
                 static FAILED: Throttle = Throttle::new();
                 if let Some(times) = FAILED.happened() {
-                    tracing::warn!(%error, times, "the log could not be moved into the database; it grows until that works");
+                    tracing::warn!(%error, times, "the write-ahead log could not be moved into the database; it grows until that works");
                 }
                 self.commits = 0;
             }
@@ -161,16 +161,16 @@ impl Drop for Checkpoints {
     }
 }
 
-/// What becomes of the log when all of it is in the database.
+/// What happens to the WAL's file when all of the WAL is in the database.
 #[derive(Clone, Copy)]
 pub(super) enum Mode {
-    /// The next commit writes it anew, over the old one.
+    /// The file stays, and the next commit writes from its beginning.
     Restart,
-    /// The file is made empty.
+    /// The file is truncated to nothing.
     Truncate,
 }
 
-/// Checkpoints unless readers stay in the log for longer than the writer may wait. Whether it did.
+/// Like [`checkpoint`], but waits only [`TAIL_PATIENCE`] for readers.
 pub(super) fn checkpoint_soon(database: &Connection, mode: Mode) -> rusqlite::Result<bool> {
     database.busy_timeout(TAIL_PATIENCE)?;
     let done = checkpoint(database, mode);
@@ -178,7 +178,7 @@ pub(super) fn checkpoint_soon(database: &Connection, mode: Mode) -> rusqlite::Re
     done
 }
 
-/// Moves the whole log into the database. `false` if somebody is in the way.
+/// Moves the whole WAL into the database. Returns `false` if another connection still uses the WAL; then only a part was moved.
 pub(super) fn checkpoint(database: &Connection, mode: Mode) -> rusqlite::Result<bool> {
     let sql = match mode {
         Mode::Restart => "PRAGMA wal_checkpoint(RESTART)",
@@ -196,7 +196,7 @@ struct Passive {
 }
 
 impl Passive {
-    /// Checkpoints until the store closes. A panic, which would be a bug, costs the checkpoint under way: the next wake-up begins anew.
+    /// Checkpoints until the store closes. A panic, which would be a bug, ends only the checkpoint under way: the next wake-up begins another one.
     fn run(self, woken: &Receiver<()>) {
         while catch_unwind(AssertUnwindSafe(|| self.checkpoint(woken))).is_err() {
             tracing::error!(
@@ -209,7 +209,7 @@ impl Passive {
         let database = match self.connect() {
             Ok(database) => database,
             Err(error) => {
-                tracing::warn!(%error, "the log is checkpointed by the writer alone");
+                tracing::warn!(%error, "a thread cannot open the database, so the writer alone moves the write-ahead log into it: commits may take longer");
                 return;
             }
         };
@@ -222,7 +222,7 @@ impl Passive {
             if let Err(error) = database.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
                 static FAILED: Throttle = Throttle::new();
                 if let Some(times) = FAILED.happened() {
-                    tracing::warn!(%error, times, "a checkpoint failed; the log keeps what it has");
+                    tracing::warn!(%error, times, "a part of the write-ahead log could not be moved into the database; it stays in the log, and nothing is lost");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Dead letters, by the time of their death. Both orders are those of an index, so that a page costs what it holds.
+//! Reads of dead letters, in the order of their deaths. Both orders are those of an index, so that a page costs as much as it has rows.
 
 use event::Stamp;
 use rusqlite::{Connection, params};
@@ -40,7 +40,7 @@ pub(super) fn newest(
     }
 }
 
-/// Of one subscription, the first that died first.
+/// The first that died first, of one subscription.
 pub(super) fn oldest(
     database: &Connection,
     of: SubscriptionId,

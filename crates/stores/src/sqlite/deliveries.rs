@@ -1,4 +1,4 @@
-//! Rows of deliveries, and attempts: both only for events that are in the log, so that nothing ever points at nothing.
+//! Rows of deliveries, and attempts. Both are written only for events that are in the log, so that none ever refers to an event that is not there.
 
 use event::{Position, Stamp, TopicId};
 use rusqlite::{Connection, params};
@@ -40,7 +40,7 @@ pub(super) fn put(database: &Connection, delivery: &Delivery) -> Result<()> {
     database.run("write a delivery", sql, row).map(drop)
 }
 
-/// A state, as its column has it.
+/// The word of a state in the column `state`.
 pub(super) fn word(state: RowState) -> &'static str {
     match state {
         RowState::Retry => "retry",
@@ -49,7 +49,7 @@ pub(super) fn word(state: RowState) -> &'static str {
     }
 }
 
-/// `false` if there was none.
+/// Removes a row. Returns `false` if there was none.
 pub(super) fn remove(database: &Connection, id: DeliveryId) -> Result<bool> {
     let sql = "DELETE FROM deliveries WHERE subscription = ?1 AND position = ?2";
     Ok(database.run("remove a delivery", sql, [id.subscription.0, id.position.0])? > 0)
@@ -126,7 +126,7 @@ pub(super) fn of_key(
     database.list("read a key's deliveries", &sql, range, rows::delivery)
 }
 
-/// Of the index alone as far as SQLite lets us: a row that is damaged is found by it all the same.
+/// Reads only indexes, as far as SQLite allows it, so that a damaged row is found, too.
 pub(super) fn positions(
     database: &Connection,
     subscription: SubscriptionId,
@@ -154,7 +154,7 @@ pub(super) fn positions(
     }
 }
 
-/// Subscriptions come first, so that rows of those that are gone are not looked at, however many there are.
+/// The query reads subscriptions first, so that it does not touch rows of deleted subscriptions, of which there may be many.
 pub(super) fn after(
     database: &Connection,
     of: Option<SubscriptionId>,
@@ -211,7 +211,7 @@ pub(super) fn attempts_at(database: &Connection, position: Position) -> Result<V
     database.list("read an event's attempts", &sql, [position.0], rows::attempt)
 }
 
-/// The first that waits of the keys from one on, of those after one, and how many wait of one.
+/// Three queries: the first waiting row of the keys from one on; the same of the keys after one; and how many rows of a key wait.
 pub(super) fn blocked_keys_sql() -> [String; 3] {
     let first = |key: &str| {
         format!(
@@ -224,7 +224,7 @@ pub(super) fn blocked_keys_sql() -> [String; 3] {
     [first("key >= ?2"), first("key > ?2"), count.into()]
 }
 
-/// From key to key: one seek for the first delivery of each, and a walk over the index to count the others.
+/// Goes from key to key: one seek finds the first delivery of a key, and a scan of the index counts its others.
 pub(super) fn blocked_keys(
     database: &Connection,
     subscription: SubscriptionId,
@@ -238,7 +238,7 @@ pub(super) fn blocked_keys(
     let mut keys: Vec<BlockedKey> = Vec::new();
     while keys.len() < limit {
         let last = keys.last().map(|known| &*known.head.key).or(after);
-        // Every key is at least the empty one.
+        // The empty key is the least one.
         let sql = if last.is_some() { &later } else { &from };
         let at = params![subscription.0, last.unwrap_or_default()];
         let Some(head) = database.find(operation, sql, at, rows::delivery)? else { break };
@@ -249,13 +249,13 @@ pub(super) fn blocked_keys(
     Ok(keys)
 }
 
-/// Nothing for a queue's subscription: the queue has its own depth.
+/// All zero for the subscription of a queue, which has a depth instead.
 pub(super) fn lag(database: &Connection, id: SubscriptionId, at_most: u64) -> Result<Lag> {
     let subscription = entities::find(database, id)?.filter(|known| known.protocol.is_push());
     let Some(subscription) = subscription else { return Ok(Lag::default()) };
     let TopicId(topic) = subscription.topic;
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
-    // The first of a range that is walked in the order of positions is the oldest: a bound on the count leaves it as it is.
+    // The ranges are read in the order of positions, so the first row is the oldest, wherever counting ends.
     let sql = "SELECT count(*), min(position), 0 FROM
                (SELECT position FROM events INDEXED BY events_topic
                 WHERE topic = ?1 AND position > ?2 ORDER BY position LIMIT ?3)";
@@ -275,7 +275,7 @@ pub(super) fn lag(database: &Connection, id: SubscriptionId, at_most: u64) -> Re
     Ok(Lag { unread: unread.all, waiting: waiting.all, behind: waiting.behind, dead: dead.all, oldest })
 }
 
-/// What a part of a lag comes to.
+/// One part of a lag.
 #[derive(Default)]
 struct Counted {
     all: u64,

@@ -1,7 +1,7 @@
-//! What the word of an owner dropped: counted, marked, and deleted a slice at a time.
+//! What owners' commands dropped: counted, marked, and deleted a slice at a time.
 //!
-//! Dropping moves nothing: the rows of a subscription that is gone, and the messages of a bin that no queue has, are found by no read. A row of
-//! `dropped` says that there are some, and stays until [`delete_some`] has found the last one.
+//! A command does not touch the dropped rows: no read finds the rows of a subscription that no longer exists, nor the messages of a bin that no
+//! queue has. A row of the table `dropped` says that there are some, and stays until [`delete_some`] has deleted the last one.
 
 use event::{Position, TopicId};
 use rusqlite::{Connection, Params};
@@ -14,7 +14,7 @@ use super::queues::Bin;
 use super::rows;
 use super::statements::Statements;
 
-/// Whose rows are dropped.
+/// A row of the table `dropped`: whose rows are dropped.
 #[derive(Clone, Copy)]
 pub(super) enum Mark {
     /// The messages of a bin.
@@ -23,12 +23,12 @@ pub(super) enum Mark {
     Subscription(i64),
 }
 
-/// Which subscriptions are meant.
+/// Which subscriptions a command concerns.
 #[derive(Clone, Copy)]
 pub(super) enum Of<'n> {
     One(SubscriptionId),
     Topic(TopicId),
-    /// Those to a queue.
+    /// The subscriptions of a queue, by its name.
     Queue(&'n str),
 }
 
@@ -50,7 +50,7 @@ impl Of<'_> {
     }
 }
 
-/// What subscriptions are owed.
+/// How much subscriptions are owed.
 pub(super) fn owed(database: &Connection, of: Of<'_>) -> Result<Dropped> {
     let which = of.condition();
     let sql = format!(
@@ -68,7 +68,7 @@ pub(super) fn owed(database: &Connection, of: Of<'_>) -> Result<Dropped> {
     Ok(Dropped { subscriptions, unread, waiting: all - dead, dead, messages: 0 })
 }
 
-/// What subscriptions have yet to read, or queues are yet to be sent.
+/// How many events subscriptions have not read yet, or their queues have not been sent yet.
 pub(super) fn unread(database: &Connection, of: Of<'_>) -> Result<u64> {
     let which = of.condition();
     let sql = format!(
@@ -79,7 +79,7 @@ pub(super) fn unread(database: &Connection, of: Of<'_>) -> Result<u64> {
     of.with(|of| count(database, &sql, (of, MAX_COUNTED)))
 }
 
-/// Messages of a bin.
+/// How many messages a bin has.
 pub(super) fn messages(database: &Connection, bin: Bin) -> Result<u64> {
     let sql = "SELECT count(*) FROM (SELECT 1 FROM messages WHERE queue = ?1 LIMIT ?2)";
     count(database, sql, (bin.0, MAX_COUNTED))
@@ -89,7 +89,7 @@ fn count(database: &Connection, sql: &str, params: impl Params) -> Result<u64> {
     Ok(database.find("count what is owed", sql, params, |row| row.get(0))?.unwrap_or(0))
 }
 
-/// Ends subscriptions; what they have of rows and of missed messages is dropped.
+/// Deletes subscriptions. Their rows, and the messages that their queues missed, are dropped.
 pub(super) fn end(database: &Connection, of: Of<'_>) -> Result<()> {
     let which = of.condition();
     close_gaps(database, of)?;
@@ -102,7 +102,7 @@ pub(super) fn end(database: &Connection, of: Of<'_>) -> Result<()> {
     of.with(|of| database.run("end subscriptions", &sql, [of])).map(drop)
 }
 
-/// What queues missed of subscriptions is not sent any more.
+/// Forgets what queues missed of these subscriptions: it will not be sent.
 pub(super) fn close_gaps(database: &Connection, of: Of<'_>) -> Result<()> {
     let which = of.condition();
     let sql = format!(
@@ -111,13 +111,13 @@ pub(super) fn close_gaps(database: &Connection, of: Of<'_>) -> Result<()> {
     of.with(|of| database.run("close gaps", &sql, [of])).map(drop)
 }
 
-/// No queue has the bin any more.
+/// Marks the messages of a bin as dropped. No queue may have the bin any more.
 pub(super) fn drop_bin(database: &Connection, bin: Bin) -> Result<()> {
     let sql = "INSERT INTO dropped (kind, id) SELECT 'bin', ?1 WHERE EXISTS (SELECT 1 FROM messages WHERE queue = ?1)";
     database.run("drop a queue's messages", sql, [bin.0]).map(drop)
 }
 
-/// The first mark.
+/// The first mark, if there is one.
 pub(super) fn first(database: &Connection) -> Result<Option<Mark>> {
     let sql = "SELECT kind, id FROM dropped LIMIT 1";
     database.find("find what was dropped", sql, [], |row| {
@@ -126,7 +126,7 @@ pub(super) fn first(database: &Connection) -> Result<Option<Mark>> {
     })
 }
 
-/// Deletes up to `limit` rows; the position of each. If there were fewer the mark is deleted, too.
+/// Deletes up to `limit` rows. Returns the position of each. If there were fewer, the mark is deleted, too.
 pub(super) fn delete_some(database: &Connection, mark: Mark, limit: i64) -> Result<Vec<Position>> {
     let (kind, id, sql) = match mark {
         Mark::Bin(id) => (

@@ -1,4 +1,4 @@
-//! Topics, queues and subscriptions: rows of their own, found by name or by identity.
+//! The tables of topics, queues and subscriptions.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -80,7 +80,7 @@ fn sync_subscriptions(
     Ok(())
 }
 
-/// It is wanted no longer. A queue misses what comes after the head.
+/// Marks a subscription as removed. If it is that of a queue, a gap begins after `head`.
 pub(super) fn remove(
     database: &Connection,
     known: &Subscription,
@@ -103,7 +103,7 @@ pub(super) fn topics(database: &Connection) -> Result<Vec<Topic>> {
     database.list("read the topics", sql, [], |row| Ok(Topic { id: TopicId(row.get(0)?), name: row.get(1)? }))
 }
 
-/// All queues, by number, with what is done with their messages.
+/// All queues, by number, with their limits.
 pub(super) fn queues(database: &Connection) -> Result<Vec<(Queue, Limits)>> {
     let sql = "SELECT id, name, retention, dead_letters, max_receives FROM queues ORDER BY id";
     database.list("read the queues", sql, [], |row| {
@@ -118,14 +118,14 @@ pub(super) fn queues(database: &Connection) -> Result<Vec<(Queue, Limits)>> {
     })
 }
 
-/// The last position that was ever given.
+/// The last position that an event was ever appended at.
 pub(super) fn head(database: &Connection) -> Result<Position> {
     let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'events'";
     let last = database.find("read the log's head", sql, [], |row| rows::position(row, 0))?;
     Ok(last.unwrap_or_default())
 }
 
-/// The topic of this name, and whether it is new.
+/// Makes a topic of this name, if there is none. Returns it, and whether it is new.
 pub(super) fn ensure_topic(database: &Connection, name: &str) -> Result<(TopicId, bool)> {
     let sql = "SELECT id FROM topics WHERE name = ?1";
     if let Some(id) = database.find("find a topic", sql, [name], |row| row.get(0))? {
@@ -135,7 +135,7 @@ pub(super) fn ensure_topic(database: &Connection, name: &str) -> Result<(TopicId
     Ok((TopicId(database.last_insert_rowid()), true))
 }
 
-/// The queue of this name, and whether it is new.
+/// Makes a queue of this name, if there is none. Returns it, and whether it is new.
 pub(super) fn ensure_queue(database: &Connection, name: &str) -> Result<(QueueId, bool)> {
     let sql = "SELECT id FROM queues WHERE name = ?1";
     if let Some(id) = database.find("find a queue", sql, [name], |row| row.get(0))? {
@@ -147,13 +147,13 @@ pub(super) fn ensure_queue(database: &Connection, name: &str) -> Result<(QueueId
     Ok((QueueId(database.last_insert_rowid()), true))
 }
 
-/// What is done with the messages of a queue that there is.
+/// Sets how long a queue keeps a message, and when it gives one up. The queue must exist.
 pub(super) fn set_limits(database: &Connection, id: QueueId, limits: &Limits) -> Result<()> {
     set_retention(database, id, limits.retention)?;
     set_redrive(database, id, limits.redrive.as_ref()).map(drop)
 }
 
-/// How long a queue keeps a message. `false` if there is no such queue.
+/// Sets how long a queue keeps a message. Returns `false` if there is no such queue.
 pub(super) fn set_retention(database: &Connection, id: QueueId, retention: Option<Duration>) -> Result<bool> {
     let retention = retention.map(|kept| i64::try_from(kept.as_micros()).unwrap_or(i64::MAX));
     let sql = "UPDATE queues SET retention = ?2 WHERE id = ?1 AND retention IS NOT ?2";
@@ -161,7 +161,7 @@ pub(super) fn set_retention(database: &Connection, id: QueueId, retention: Optio
     Ok(changed > 0 || queues::bin(database, id)?.is_some())
 }
 
-/// When a queue gives a message up. `false` if there is no such queue.
+/// Sets when a queue gives a message up. Returns `false` if there is no such queue.
 pub(super) fn set_redrive(database: &Connection, id: QueueId, redrive: Option<&Redrive>) -> Result<bool> {
     let (to, most) = redrive.map(|redrive| (&redrive.to, redrive.max_receives)).unzip();
     let sql = "UPDATE queues SET dead_letters = ?2, max_receives = ?3
@@ -201,7 +201,7 @@ pub(super) fn keep_subscription(
     Ok(id)
 }
 
-/// What becomes of a subscription's state.
+/// Changes a subscription's state.
 pub(super) fn change(
     database: &Connection,
     id: SubscriptionId,
@@ -246,7 +246,7 @@ pub(super) fn add_subscription(
     Ok(SubscriptionId(database.last_insert_rowid()))
 }
 
-/// The state in which a declaration begins.
+/// The state of a new subscription.
 fn first_state(wanted: &DesiredSubscription) -> &'static str {
     if wanted.confirm_with.is_some() { "pending" } else { "confirmed" }
 }
@@ -263,7 +263,7 @@ fn begin_again(
     database.run("declare a subscription anew", sql, row).map(drop)
 }
 
-/// The configuration vouches for the endpoint now. The token stays: a late visit of its link is no error.
+/// The configuration asks for no confirmation now. The token stays, so that a late visit of the link with it is no error.
 fn confirm_pending(database: &Connection, id: SubscriptionId) -> Result<()> {
     let sql =
         "UPDATE subscriptions SET state = 'confirmed', reconfirms = 0 WHERE id = ?1 AND state = 'pending'";
@@ -287,7 +287,7 @@ pub(super) fn find(database: &Connection, id: SubscriptionId) -> Result<Option<S
     database.find("read a subscription", &sql, [id.0], rows::subscription)
 }
 
-/// How log lines call it.
+/// What log lines say of a subscription; `None` if there is none of this number.
 pub(super) fn whose(database: &Connection, id: SubscriptionId) -> Result<Option<Whose>> {
     let Some(known) = find(database, id)? else { return Ok(None) };
     let sql = "SELECT name FROM topics WHERE id = ?1";
@@ -300,9 +300,10 @@ pub(super) fn exists(database: &Connection, id: SubscriptionId) -> Result<bool> 
     Ok(database.find("look for a subscription", sql, [id.0], |_| Ok(()))?.is_some())
 }
 
-/// One that was read or written a moment ago.
+/// A subscription that was read or written a moment ago.
 pub(super) fn there(database: &Connection, id: SubscriptionId) -> Result<Subscription> {
-    find(database, id)?.ok_or_else(|| damaged(format!("subscription {} is there and is not", id.0)))
+    find(database, id)?
+        .ok_or_else(|| damaged(format!("subscription {} was found a moment ago, and cannot be found", id.0)))
 }
 
 pub(super) fn confirm(database: &Connection, token: &str) -> Result<Option<Subscription>> {
@@ -314,7 +315,7 @@ pub(super) fn confirm(database: &Connection, token: &str) -> Result<Option<Subsc
     find(database, id)
 }
 
-/// Whether it was not disabled before.
+/// Disables a subscription. Returns whether it was not disabled before.
 pub(super) fn disable(database: &Connection, id: SubscriptionId, token: Option<&str>) -> Result<bool> {
     let sql =
         "UPDATE subscriptions SET state = 'disabled', token = ?2, reconfirms = 0, disabled_because = NULL

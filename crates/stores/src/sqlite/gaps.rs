@@ -1,10 +1,10 @@
-//! What queues missed while their subscriptions were out of the configuration.
+//! What queues missed while the configuration did not name their subscriptions.
 //!
-//! A queue's subscription has no cursor: each event is sent to it in the event's own commit. When it is removed, its cursor's columns begin to
-//! mean something, and a small value `queue-gap-ID` says so: what came after `done_to` was not sent. When it is back, `dispatched_to` says where
-//! the gap ends, because from then on all is sent again. [`Transaction::copy_missed`] sends the gap, a slice at a time, and moves `done_to` in
-//! the same commit, so that a crash neither loses a message nor sends one twice. Until it is closed, `done_to` keeps the gap's events as the
-//! cursor of a webhook does.
+//! A queue's subscription does not read by its cursor: each event is sent to the queue in the event's own commit. When the subscription is removed,
+//! a small value `queue-gap-ID` says that it has a gap: the events after `done_to` were not sent. When it is wanted again, `dispatched_to` says
+//! where the gap ends, because from then on events are sent as usual. [`Transaction::copy_missed`] sends the events of the gap, a slice at a time,
+//! and moves `done_to` in the same commit, so that a crash neither loses a message nor sends one twice. Until the gap is closed, `done_to` keeps
+//! its events as the cursor of a webhook does.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::rows;
 use super::statements::Statements;
 use super::transaction::Transaction;
 
-/// Whether the subscription of the outer row has a gap.
+/// A condition in SQL: whether the row of `subscriptions` has a gap.
 pub(super) const HAS_GAP: &str =
     "EXISTS (SELECT 1 FROM small_values v WHERE v.name = 'queue-gap-' || subscriptions.id)";
 
@@ -36,7 +36,7 @@ fn name(id: SubscriptionId) -> String {
     format!("queue-gap-{}", id.0)
 }
 
-/// A subscription is removed that was sent everything up to `head`. One that still has a gap goes on with it.
+/// Begins the gap of a subscription whose queue was sent everything up to `head`. One that still has a gap keeps it as it is.
 pub(super) fn begin(database: &Connection, id: SubscriptionId, head: Position) -> Result<()> {
     let sql = "INSERT INTO small_values (name, value) VALUES (?1, x'') ON CONFLICT DO NOTHING";
     if database.run("note a gap", sql, [name(id)])? > 0 {
@@ -46,13 +46,13 @@ pub(super) fn begin(database: &Connection, id: SubscriptionId, head: Position) -
     Ok(())
 }
 
-/// A subscription is back: from `head` on it is sent everything. One that was removed by a version that kept no gaps has none.
+/// Ends the gap of a subscription at `head`: its queue is sent everything after it. There is no gap if a version that kept none removed it.
 pub(super) fn end(database: &Connection, id: SubscriptionId, head: Position) -> Result<()> {
     let sql = format!("UPDATE subscriptions SET dispatched_to = ?2 WHERE id = ?1 AND {HAS_GAP}");
     database.run("end a gap", &sql, [id.0, head.0]).map(drop)
 }
 
-/// Nothing of it is owed any more, or all of it was sent.
+/// Closes a gap, because all of it was sent, or because the queue is not owed it any more.
 pub(super) fn close(database: &Connection, id: SubscriptionId) -> Result<()> {
     database.run("close a gap", "DELETE FROM small_values WHERE name = ?1", [name(id)]).map(drop)
 }
@@ -99,7 +99,7 @@ impl Transaction {
                 _ => close(&self.database, gap.subscription)?,
             }
         }
-        // What the gaps kept may go.
+        // Housekeeping may delete what the gaps kept.
         self.sweep.entities_changed();
         Ok(copied)
     }

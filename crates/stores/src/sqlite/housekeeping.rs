@@ -1,9 +1,10 @@
 //! The rules of `storage::retention`, a slice at a time.
 //!
-//! Most of what is old is found by an index. Events are not, because whether one is owed is no column: so each topic has a *frontier*,
-//! in memory. Behind it stand only events that a delivery's row or a message pins; whoever removes such a row hands its position in
-//! ([`Sweep::released`]) and it is looked at again. The frontier halts at the first event that is too young or that a cursor has yet to
-//! read, so where nothing can go, one look a topic tells. After a start or a rollback the frontiers begin anew.
+//! Most rows that are old are found by an index. Events are not, because no column says whether an event is owed. So each topic has a *frontier* in
+//! memory: a position up to which it has only events that a delivery's row or a message pins, or that are damaged. A transaction that removes such
+//! a row calls [`Sweep::released`] with its position, and the event is looked at again. The frontier stops at the first event that is too young or
+//! that a cursor has not passed yet. So in a topic where nothing can be deleted, one look is enough. After a start or a rollback the frontiers
+//! begin anew.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -26,31 +27,31 @@ use super::statements::{Statements, failed};
 
 mod room;
 
-/// Events that are looked at for each row that may be deleted: looking is cheaper.
+/// How many looks a slice has for each row that it may delete. A look at an event is cheaper than a deletion.
 const LOOKS_PER_ROW: usize = 4;
-/// Looks that a queue costs.
+/// How many looks a queue costs.
 const LOOKS_PER_QUEUE: usize = 4;
-/// Unused pages that are worth giving back to the file system (16 MiB); fewer are kept for what comes.
+/// Unused pages of the database are returned to the file system if there are this many (16 MiB). Fewer are kept for new rows.
 const SPARE_PAGES: i64 = 4_096;
-/// Pages that are given back for each row of the budget, when there is nothing else to do.
+/// How many pages are returned for each row of the budget, when there is nothing else to do.
 const PAGES_PER_ROW: usize = 4;
 
-/// How far housekeeping got.
+/// How far housekeeping has come in its current round, and in each topic.
 #[derive(Default)]
 pub(super) struct Sweep {
     /// Each topic's frontier.
     frontiers: HashMap<TopicId, Position>,
-    /// The furthest of them.
+    /// The greatest of the frontiers.
     furthest: Position,
-    /// Events behind a frontier that lost a row or a message.
+    /// Events at or before a frontier that lost a row or a message.
     released: Vec<Position>,
-    /// What the cursors allow, of the topics of this round.
+    /// How far the topics of this round have been read.
     floors: HashMap<TopicId, Floors>,
     /// The last topic that this round is done with.
     passed: Option<TopicId>,
-    /// How far making room got.
+    /// How far making room has come.
     round: room::Round,
-    /// Events that could not be deleted because they are damaged: they stay, and hold up no other.
+    /// Events that could not be deleted because they are damaged. They stay, and do not stop the frontier.
     damaged: HashSet<Position>,
     /// The last queue that this round is done with.
     passed_queue: Option<i64>,
@@ -60,34 +61,35 @@ pub(super) struct Sweep {
     passed_deleted: Option<TopicId>,
 }
 
-/// How far a topic's push subscriptions have read; no bound where there is none.
+/// How far the subscriptions of a topic have read it. Subscriptions of queues count only while they have a gap.
 struct Floors {
+    /// The least `done_to` of the confirmed subscriptions, and of those that reconfirm; `None` if there are none.
     confirmed: Option<Position>,
-    /// Each pending and disabled one.
+    /// The `done_to` of each pending and disabled push subscription that does not reconfirm.
     others: Vec<(SubscriptionId, Position)>,
 }
 
 impl Floors {
-    /// Whether a confirmed subscription has yet to read a position.
+    /// Whether one of the `confirmed` subscriptions has not read a position yet.
     fn holds(&self, position: Position) -> bool {
         self.confirmed.is_some_and(|floor| floor < position)
     }
 
-    /// The pending and disabled subscriptions that have yet to read a position.
+    /// Those of the `others` that have not read a position yet.
     fn unread_by(&self, position: Position) -> impl Iterator<Item = SubscriptionId> {
         self.others.iter().filter(move |(_, floor)| *floor < position).map(|(id, _)| *id)
     }
 }
 
-/// A queue, as its messages age.
+/// A queue, with what decides how long its messages are kept.
 struct Aging {
     id: QueueId,
     name: String,
     bin: Bin,
-    /// How long it keeps a message, if it says so itself.
+    /// How long it keeps a message, if it has a retention of its own.
     kept: Option<Duration>,
     policy: Option<Policy<queues::DeadLetterQueue>>,
-    /// How long its dead-letter queue keeps one, if that says so.
+    /// The same for its dead-letter queue.
     kept_there: Option<Duration>,
 }
 
@@ -109,7 +111,7 @@ fn next_queue(database: &Connection, after: Option<i64>) -> Result<Option<Aging>
     })
 }
 
-/// The times before which things go, what one call may still do, and what its commit tells.
+/// One call of housekeeping: its limits as stamps, how much it may still do, and what its commit reports.
 struct Slice<'d> {
     database: &'d Connection,
     wall: Timestamp,
@@ -122,17 +124,17 @@ struct Slice<'d> {
     committed: &'d mut Committed,
 }
 
-/// How a step ended.
+/// How a rule, or a part of one, ended.
 enum Step {
-    /// There is nothing left of its kind.
+    /// It has nothing left to do.
     Done,
-    /// The slice is used up.
+    /// The slice is used up; there may be more to do.
     Spent,
 }
 
 type Rule = fn(&mut Sweep, &mut Slice<'_>, &Retention) -> Result<Step>;
 
-/// In the order of `storage::retention`.
+/// Rules 0 to 7 of `storage::retention`, in that order. Rule 6 is two functions. Rule 8 comes afterwards ([`Sweep::forget_topics`]).
 const RULES: [Rule; 9] = [
     |sweep, slice, _| sweep.drop_dropped(slice),
     Sweep::drop_removed,
@@ -146,7 +148,7 @@ const RULES: [Rule; 9] = [
 ];
 
 impl<'d> Slice<'d> {
-    /// A slice of so many rows; what came before `history` may go.
+    /// A slice of `budget` rows. Events up to `history` may be deleted.
     fn new(
         database: &'d Connection,
         retention: &Retention,
@@ -195,7 +197,7 @@ impl Slice<'_> {
         self.rows_left as i64
     }
 
-    /// Asks for one more look.
+    /// Takes one look from the slice.
     fn look(&mut self) -> Step {
         if self.looks_left == 0 {
             return Step::Spent;
@@ -206,20 +208,20 @@ impl Slice<'_> {
 }
 
 impl Sweep {
-    /// An event lost a row or a message.
+    /// Notes that an event lost a row or a message, so that it is looked at again.
     pub(super) fn released(&mut self, position: Position) {
         if position <= self.furthest {
             self.released.push(position);
         }
     }
 
-    /// The transaction was rolled back: all is to be looked at again.
+    /// The transaction was rolled back, so everything must be looked at again.
     pub(super) fn begin_anew(&mut self) {
         let damaged = std::mem::take(&mut self.damaged);
         *self = Self { damaged, ..Self::default() };
     }
 
-    /// Subscriptions came, went or changed their state: what the cursors allow is to be asked again.
+    /// Subscriptions were added, were removed or changed their state, so their cursors must be read again.
     pub(super) fn entities_changed(&mut self) {
         self.floors.clear();
     }
@@ -257,7 +259,7 @@ impl Sweep {
         Ok(Step::Done)
     }
 
-    /// What the word of an owner dropped; and what it pinned, so that positions do not pile up in memory.
+    /// Rule 0: deletes what owners dropped. Then looks at the events that it pinned at once, so that `released` stays short.
     fn drop_dropped(&mut self, slice: &mut Slice<'_>) -> Result<Step> {
         while let Some(mark) = dropped::first(slice.database)? {
             let half = (slice.limit() + 1) / 2;
@@ -274,7 +276,7 @@ impl Sweep {
         Ok(Step::Done)
     }
 
-    /// Deleted topics that no open intent and no event has: looked at once a round, as queues are.
+    /// Rule 8: forgets deleted topics that no open intent and no event has. Each is looked at once a round.
     fn forget_topics(
         &mut self,
         slice: &mut Slice<'_>,
@@ -339,7 +341,7 @@ impl Sweep {
         }
     }
 
-    /// Once a round: a slice that has looks left after the queues must get to the events.
+    /// Rule 2. Each queue is looked at once a round, so that slices have looks left for the events.
     fn drop_messages(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
         while !self.queues_done {
             if slice.looks_left < LOOKS_PER_QUEUE {
@@ -416,7 +418,7 @@ impl Sweep {
         slice.spend(dropped.len());
         for (position, subscription, done_to) in dropped {
             self.released(position);
-            // One that the cursor has not passed is still unread: it lapses with its event.
+            // A delivery that the cursor has not passed counts as unread: it lapses when its event is deleted.
             if done_to >= position {
                 slice.committed.lapsed(subscription);
             }
@@ -448,7 +450,7 @@ impl Sweep {
             })?;
             let Some((topic, stamp)) = found else { continue };
             if self.must_wait(slice, topic, position, stamp)? {
-                // Only if a disabled subscription was enabled since: the frontier comes by again.
+                // This happens only if a disabled subscription was enabled since: the frontier must pass the event again.
                 let before = Position(position.0 - 1);
                 self.frontiers.entry(topic).and_modify(|frontier| *frontier = before.min(*frontier));
             } else if let Step::Spent = self.drop_unless_pinned(slice, topic, position)? {
@@ -470,7 +472,7 @@ impl Sweep {
             }
             self.passed = Some(topic);
         }
-        // The round is over; the next one asks the cursors again.
+        // The round is over. The next one reads the cursors again.
         self.passed = None;
         self.floors.clear();
         Ok(Step::Done)
@@ -494,14 +496,14 @@ impl Sweep {
         }
     }
 
-    /// Up to here a topic has only what a row or a message pins.
+    /// Moves the frontier of a topic: up to here it has only events that are pinned or damaged.
     fn passed_by(&mut self, topic: TopicId, position: Position) {
         let frontier = self.frontiers.entry(topic).or_default();
         *frontier = position.max(*frontier);
         self.furthest = self.furthest.max(position);
     }
 
-    /// Whether an event is too young, or a cursor has yet to read it.
+    /// Whether an event is too young to be deleted, or a cursor has not passed it yet.
     fn must_wait(
         &mut self,
         slice: &Slice<'_>,
@@ -524,8 +526,8 @@ impl Sweep {
         })
     }
 
-    /// Drops an event and its attempts if no row and no message pins it. `Spent` if the slice does not reach. One that is damaged fails
-    /// once, and its transaction with it, because what of it was deleted by then nobody knows.
+    /// Deletes an event and its attempts, unless a row or a message pins it. Returns `Spent` if the slice is not large enough. A damaged event is an
+    /// error once, for which the transaction is rolled back, because a part of it may be deleted already. Later calls leave it as it is.
     fn drop_unless_pinned(
         &mut self,
         slice: &mut Slice<'_>,
@@ -581,7 +583,7 @@ impl Sweep {
     }
 }
 
-/// Whether an event has the number of a topic, or an open intent of a run that is not this one: those are few, and their runs fewer.
+/// Whether an event, or an open intent of another incarnation than this one, has the number of a topic. There are few such intents.
 fn is_left_of(database: &Connection, topic: TopicId, me: Incarnation) -> Result<bool> {
     if event_after(database, topic, Position(i64::MIN))?.is_some() {
         return Ok(true);

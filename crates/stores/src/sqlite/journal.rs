@@ -1,8 +1,8 @@
-//! Intents and events. An intent that succeeds costs one insert, its event another, and one more for each subscribed queue.
+//! Intents and events. An intent costs one insert, its event another, and one more for each subscribed queue.
 //!
-//! What was asked is written once: an event that had an intent points at it and leaves its own `request` empty, so that the log grows
-//! by less and no row is deleted while requests wait. An intent is open as long as no event has its id. To find the open ones of a dead
-//! run without reading the whole log, each run notes now and then from where on they stand (`incarnations.open_from`).
+//! The request is written once: an event that had an intent refers to it and leaves its own `request` empty. So the database grows by less, and no
+//! row is deleted while requests wait. An intent is open as long as no event has its id. To find the open intents of a dead incarnation without
+//! reading all intents, each incarnation writes from time to time the number from which on its open ones are (`incarnations.open_from`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,19 +25,20 @@ use super::rows::{PUBLISHED, bringer, micros, position, text, ticks, time};
 use super::statements::{Statements, failed};
 use super::transaction::{Transaction, damaged};
 
-/// Commits between two notes of where the open intents begin; few in tests, so that the random ones come by.
+/// How many commits are between two updates of `open_from`; few in tests, so that random tests reach them.
 const COMMITS_A_NOTE: u32 = if cfg!(test) { 2 } else { 256 };
 
-/// The open intents that a dead run left, from where on they can stand.
+/// A condition in SQL: the intent `i` is an open one of the incarnation `n`.
 pub(super) const LEFT_OPEN: &str = "i.incarnation = n.id AND i.seq >= n.open_from
     AND NOT EXISTS (SELECT 1 FROM events e WHERE e.id = i.id)";
 
-/// Where the open intents of this incarnation stand: cheaper than an index on their ids, which would be written for each.
+/// The open intents of this incarnation, in memory. That is cheaper than an index on their ids, which every intent would have to be added to.
 pub(super) struct OpenIntents {
     open: HashMap<EventId, OpenIntent>,
-    /// What the open transaction changed, with what was there before.
+    /// What the open transaction changed, with the value before.
     changed: Vec<(EventId, Option<OpenIntent>)>,
-    /// The next intent's. Never one that was given before by this run, also when its row is gone: a note says that all below are settled.
+    /// The `seq` of the next intent. This incarnation never uses one twice, even if its row was deleted, because `open_from` says that all intents
+    /// below it are settled.
     next_seq: i64,
     commits: u32,
 }
@@ -50,7 +51,7 @@ struct OpenIntent {
 }
 
 impl OpenIntents {
-    /// Of a run that begins.
+    /// Those of an incarnation that begins.
     pub(super) fn read(database: &Connection) -> Result<Self> {
         let next_seq = database.find("find the last intent", NEXT_SEQ, [], |row| row.get(0))?;
         Ok(Self { open: HashMap::new(), changed: Vec::new(), next_seq: next_seq.unwrap_or(1), commits: 0 })
@@ -74,12 +75,12 @@ impl OpenIntents {
         self.open.is_empty()
     }
 
-    /// Whether one that is open is of a topic.
+    /// Whether one of them has this topic.
     pub(super) fn have_topic(&self, topic: TopicId) -> bool {
         self.open.values().any(|intent| intent.topic == topic)
     }
 
-    /// From which on all that are open stand.
+    /// The least `seq` of an open intent.
     fn from(&self) -> i64 {
         self.open.values().map(|intent| intent.seq).min().unwrap_or(self.next_seq)
     }
@@ -101,7 +102,7 @@ impl OpenIntents {
     }
 }
 
-/// The `seq` of the next intent in a database that nobody writes to.
+/// The `seq` of the next intent, in a database that nobody else writes to.
 pub(super) const NEXT_SEQ: &str = "SELECT ifnull(max(seq), 0) + 1 FROM intents";
 
 impl Transaction {
@@ -127,7 +128,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// An intent of which no event came.
+    /// Settles an intent without an event. Returns `false` if there is no open one with this id.
     pub(super) fn settle_intent(&mut self, id: EventId) -> Result<bool> {
         let Some(intent) = self.intents.remove(id) else { return Ok(false) };
         self.remove_intent_at(intent.seq)?;
@@ -138,7 +139,7 @@ impl Transaction {
         self.database.run("remove an intent", "DELETE FROM intents WHERE seq = ?1", [seq]).map(drop)
     }
 
-    /// Notes from where on intents are open, if it is time: before a commit.
+    /// Updates `open_from`, if it is time. Called before a commit.
     pub(super) fn note_open_intents(&mut self) -> Result<()> {
         if self.intents.commits < COMMITS_A_NOTE {
             return Ok(());
@@ -217,8 +218,8 @@ impl Transaction {
         self.database.run("send a message", sql, row).map(drop)
     }
 
-    /// `None` if its id is in the log already. Found out by the insert itself, so that the usual case is one statement; a refused
-    /// insert uses up no position.
+    /// Inserts an event and returns its position; `None` if its id is in the log already. The insert itself finds that out, so that the usual case
+    /// is one statement. A refused insert uses no position.
     fn insert_event(&self, event: &NewEvent, asked: Asked) -> Result<Option<Position>> {
         let sql =
             "INSERT INTO events (id, topic, recorded_at, outcome, reason, overlapped, key, intent, request, answer, stamp)
@@ -253,7 +254,9 @@ impl Transaction {
     fn known_position(&self, id: EventId) -> Result<Position> {
         let sql = "SELECT position FROM events WHERE id = ?1";
         let known = self.database.find("find an event", sql, [id.as_bytes()], |row| position(row, 0))?;
-        known.ok_or_else(|| damaged(format!("event {id} is in the log and is not")))
+        known.ok_or_else(|| {
+            damaged(format!("event {id} is in the log by one index, and cannot be found by another"))
+        })
     }
 
     pub(super) fn recover_dead(&mut self, now: Timestamp, limit: usize) -> Result<usize> {
@@ -306,7 +309,7 @@ impl Transaction {
     }
 }
 
-/// What the columns `outcome`, `reason`, `overlapped`, `request` and `answer` have of it: see version 8 of the schema.
+/// The columns `outcome`, `reason`, `overlapped`, `request` and `answer` of an event; see version 8 of the schema.
 fn columns(content: &Content) -> (&str, Option<&str>, bool, &str, Option<&str>) {
     match content {
         Content::Exchange(Exchange { outcome, overlapped, request, answer }) => {
@@ -317,15 +320,15 @@ fn columns(content: &Content) -> (&str, Option<&str>, bool, &str, Option<&str>) 
     }
 }
 
-/// Whether an event is an exchange that asked what its intent says.
+/// Whether an event is an exchange with the same request as its intent.
 fn is_of(event: &NewEvent, request: &str) -> bool {
     event.exchange().is_some_and(|exchange| *exchange.request == *request)
 }
 
-/// Where an event's request stands.
+/// Where the request of an event is stored.
 #[derive(Clone, Copy)]
 enum Asked {
-    /// In the intent.
+    /// In the intent with this `seq`.
     At(i64),
     /// In the event's own row.
     Inline,

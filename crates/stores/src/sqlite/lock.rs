@@ -1,10 +1,9 @@
-//! Who uses the data directory: one live process, and which of the earlier ones are dead.
+//! The locks of the data directory: one process uses it, and it can find out which earlier incarnations are dead.
 //!
-//! Two locks keep a second live process out: that of the directory itself, which holds whatever becomes of the files in it, and that of
-//! the file `lock`, which processes of earlier versions look at. Each incarnation holds a lock of its own besides, so that a hand-over at a
-//! restart, which passes the first two on while the old process drains, can still tell the living from the dead. Where somebody has
-//! deleted the file of one, the folder of these files says whether anybody else lives: each process holds a share of its lock. The kernel
-//! frees all of them when a process dies.
+//! Two locks keep a second process out: one on the directory itself, which holds whatever happens to the files in it, and one on the file `lock`,
+//! which processes of earlier versions check. Besides, each incarnation holds a lock on a file of its own. So a new process that has taken over the
+//! first two locks from one that still drains can tell which incarnations live. If somebody has deleted such a file, the folder of these files
+//! shows whether any other process lives, because each holds a shared lock on it. The kernel releases all locks when a process dies.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -16,21 +15,24 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use storage::entities::Incarnation;
 
-/// The data directory in use by this process, until it is dropped.
+/// The data directory, locked for this process until this is dropped.
 pub(super) struct DataDir {
     dir: PathBuf,
-    /// A share of the lock of `incarnations`: every process that uses the directory has one.
+    /// A shared lock on the folder `incarnations`. Every process that uses the directory has one.
     alive: OnceLock<File>,
     _directory: File,
     _lock: File,
 }
 
-/// The lock of one incarnation, until it is dropped.
+/// The lock of one incarnation, held until this is dropped.
 pub(super) struct IncarnationLock {
     _lock: File,
 }
 
 impl DataDir {
+    /// Locks the directory.
+    ///
+    /// # Errors
     /// `WouldBlock` if another process uses it.
     pub(super) fn claim(dir: &Path) -> Result<Self, TryLockError> {
         let directory = File::open(dir).map_err(TryLockError::Error)?;
@@ -46,7 +48,7 @@ impl DataDir {
         Ok(IncarnationLock { _lock: take(&self.lock_of(incarnation))? })
     }
 
-    /// Whether its process is gone. In doubt it lives.
+    /// Whether the process of an incarnation has ended. `false` if that cannot be found out.
     pub(super) fn is_dead(&self, incarnation: Incarnation) -> bool {
         match File::open(self.lock_of(incarnation)) {
             Ok(file) => try_flock(&file).is_ok(),
@@ -58,12 +60,12 @@ impl DataDir {
     fn is_alone(&self) -> bool {
         let Some(alive) = self.alive.get() else { return false };
         let alone = try_flock(alive).is_ok();
-        // A try that failed has given up our share.
+        // A failed try has released our shared lock.
         let shared = flock(alive, FlockOperation::NonBlockingLockShared).is_ok();
         alone && shared
     }
 
-    /// Removes the lock of an incarnation that nothing remembers any more. Best effort: one that stays is an empty file.
+    /// Removes the lock file of an incarnation that the store has forgotten. If that fails, an empty file stays, which does no harm.
     pub(super) fn forget(&self, incarnation: Incarnation) {
         let _ = std::fs::remove_file(self.lock_of(incarnation));
     }
@@ -77,7 +79,7 @@ fn incarnations(dir: &Path) -> PathBuf {
     dir.join("incarnations")
 }
 
-/// Whether a run has ever begun in this directory: its locks come and go, their folder stays.
+/// Whether an incarnation has ever begun in this directory. Lock files are deleted, but their folder stays.
 pub(super) fn has_had_incarnations(dir: &Path) -> bool {
     incarnations(dir).exists()
 }

@@ -1,4 +1,4 @@
-//! Looking back over the log: by the positions of events, by topic, or by the rows of deliveries, each of which an index has in order.
+//! Reading heads of events from the newest to the oldest: by position, by topic, or by the rows of deliveries. Each has an index in that order.
 
 use event::{Position, TopicId};
 use rusqlite::{Connection, params};
@@ -18,7 +18,7 @@ pub(super) fn look_back(database: &Connection, over: LookBack) -> Result<Looked>
     }
 }
 
-/// The walk over events of any topic, and over those of one.
+/// The end of the query for events of any topic, and of that for events of one topic.
 pub(super) const BY_EVENTS: [&str; 2] = [
     "FROM events e WHERE e.position < ?1 ORDER BY e.position DESC LIMIT ?2",
     "FROM events e INDEXED BY events_topic WHERE e.position < ?1 AND e.topic = ?3 ORDER BY e.position DESC LIMIT ?2",
@@ -42,11 +42,11 @@ fn by_events(database: &Connection, over: LookBack, before: Position) -> Result<
     Ok(Looked { heads: found.into_iter().filter_map(|(_, head)| head).collect(), next })
 }
 
-/// The next position before another that has rows.
+/// The last position before another one that has rows of deliveries.
 pub(super) const NEXT_WITH_ROWS: &str = "SELECT position FROM deliveries INDEXED BY deliveries_position
      WHERE position < ?1 ORDER BY position DESC LIMIT 1";
 
-/// How many rows a position has, and whether one of them is in a state and of a subscription that is not gone.
+/// How many rows of deliveries a position has, and whether one of them is in a state and of a subscription that still exists.
 pub(super) const ROWS_AT: &str = "SELECT count(*), ifnull(max(state = ?2
          AND EXISTS (SELECT 1 FROM subscriptions s WHERE s.id = deliveries.subscription)), 0)
      FROM deliveries INDEXED BY deliveries_position WHERE position = ?1";
@@ -73,7 +73,7 @@ fn by_rows(database: &Connection, over: LookBack, state: RowState, before: Posit
     Ok(looked)
 }
 
-/// `None` also for one that is damaged.
+/// The head of the event at a position; `None` if there is none, or if it is damaged.
 fn head_at(database: &Connection, position: Position) -> Result<Option<EventHead>> {
     let sql = format!("SELECT {HEAD} FROM events e WHERE e.position = ?1");
     let head = database.find("read an event's head", &sql, [position.0], |row| Ok(rows::head(row).ok()))?;

@@ -1,25 +1,27 @@
 //! The durable store that needs nothing else installed: one SQLite database in the data directory.
 //!
 //! ```text
-//! DIR                      held for life by the process that uses the directory (flock), and so is
-//! DIR/lock
-//! DIR/incarnations/N.lock  held for life by incarnation N: recovery touches only those whose lock is free
-//! DIR/retrohook.db         the database: mode 0600, it holds customer data; -wal and -shm beside it
+//! DIR                      locked (flock) by the process that uses the directory, until it ends
+//! DIR/lock                 locked in the same way, for processes of earlier versions
+//! DIR/incarnations         locked with a shared lock by every process that uses the directory
+//! DIR/incarnations/N.lock  locked by incarnation N until it ends: recovery touches only incarnations whose lock is free
+//! DIR/retrohook.db         the database, mode 0600, because it has customers' data; SQLite's -wal and -shm are beside it
+//! DIR/retrohook.db-wal.damaged-MICROS  a copy of a write-ahead log in whose middle a start found damage
 //! ```
 //!
-//! What is stored: the tables of [`schema`], readable with the `sqlite3` shell: facts are JSON text, times are microseconds since 1970, stamps are
-//! those of the store's own clock, ids are 16-byte blobs.
+//! What is stored: the tables of [`schema`], readable with the `sqlite3` shell. Facts are JSON text, times are microseconds since 1970, stamps are
+//! microseconds of the store's own clock, ids are blobs of 16 bytes.
 //!
-//! What makes an update atomic: one SQLite transaction in WAL mode with `synchronous=FULL`; a commit returns after its fsync. After an
-//! fsync that failed the next one may report success (the kernel forgets), so a commit that fails otherwise than for want of space is
-//! the last of this process: the writer latches, and this module checkpoints nothing any more and leaves the log as it is.
+//! What makes an update atomic: one SQLite transaction in WAL mode with `synchronous=FULL`; a commit returns after its fsync. After an fsync that
+//! failed, the next one may report success, because the kernel forgets the failure. So a commit that fails for another reason than want of space is
+//! the last one of this process: the writer latches, and this module runs no further checkpoint and leaves the write-ahead log as it is.
 //!
-//! What a start repairs: after an unclean end the whole log is checkpointed into the database before [`open`] returns, because pages
-//! that a failed fsync lost may still stand in the kernel's cache and nowhere else; then a bounded look for damage. Intents of dead
-//! incarnations wait for `JournalTx::recover`.
+//! What a start repairs: after an unclean end, the whole write-ahead log is moved into the database before [`open`] returns, because pages whose
+//! fsync failed may be in the kernel's cache and nowhere else. Then it looks for damage, as far as that takes a fraction of a second. Intents of
+//! dead incarnations wait for `JournalTx::recover`.
 //!
-//! Deliberately not supported: two live processes on one directory, network file systems (flock and shared memory must work), and a
-//! database of a newer version.
+//! Deliberately not supported: two processes at work in one directory, network file systems (flock and shared memory must work), and a database of
+//! a newer version.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,10 +67,10 @@ use space::Space;
 use statements::failed;
 use transaction::Transaction;
 
-/// The write side. Its fields are dropped in this order: the locks last.
+/// The write side. Its fields are dropped in this order: the lock of the directory last.
 pub struct SqliteBackend {
     transaction: Transaction,
-    /// As of the start.
+    /// The clock's record as it was when the store was opened.
     kept_clock: Option<Record>,
     checkpoints: Checkpoints,
     log: LogLength,
@@ -78,12 +80,12 @@ pub struct SqliteBackend {
     _data_dir: Arc<DataDir>,
 }
 
-/// The database in a data directory.
+/// The path of the database in a data directory.
 pub fn database(dir: &Path) -> PathBuf {
     dir.join("retrohook.db")
 }
 
-/// Whether a commit has failed for good; shared with the thread that checkpoints.
+/// Whether a commit has failed for good. Shared with the thread that checkpoints.
 #[derive(Clone, Default)]
 struct Health(Arc<AtomicBool>);
 
@@ -97,7 +99,7 @@ impl Health {
     }
 }
 
-/// Where the parts of the store are.
+/// The paths of the store's files.
 #[derive(Clone, Debug)]
 struct Files {
     dir: PathBuf,
@@ -110,7 +112,7 @@ impl Files {
         Self { database: database(&dir), wal: dir.join("retrohook.db-wal"), dir }
     }
 
-    /// The size of the write-ahead log's file; 0 if there is none.
+    /// The size of the write-ahead log's file in bytes; 0 if there is none.
     fn wal_bytes(&self) -> u64 {
         std::fs::metadata(&self.wal).map_or(0, |wal| wal.len())
     }
@@ -164,18 +166,18 @@ impl Backend for SqliteBackend {
             return;
         }
         if let Err(error) = self.end_in_order() {
-            tracing::warn!(%error, "the store was not closed in order: the next start will look it over");
+            tracing::warn!(%error, "the store was not closed in order: the next start will check it for damage");
         }
     }
 }
 
 impl SqliteBackend {
-    /// Nobody knows what is on disk: whatever is there is for the next start to read.
+    /// A commit has failed for good, and nobody knows what is on disk. Leaves the files as they are, for the next start to read.
     fn give_up(&self) {
         self.health.lose();
         let database = self.transaction.database();
         if let Err(error) = database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-            tracing::warn!(%error, "the log may be checkpointed when the store is dropped");
+            tracing::warn!(%error, "the write-ahead log may be moved into the database when the store is dropped, although a commit has failed");
         }
     }
 
@@ -187,17 +189,17 @@ impl SqliteBackend {
     }
 }
 
-/// The time, for the rows that tell people when a run began and ended; nothing is decided by it.
+/// The time for the columns that tell people when an incarnation began and ended, and for the names of copies. Nothing is decided by it.
 fn wall_clock() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Timestamp::from_micros(since_epoch.map_or(0, |duration| duration.as_micros() as u64))
 }
 
-/// The size of a page of the database.
+/// The size of a page of the database, in bytes.
 const PAGE_BYTES: u32 = 4_096;
 /// The page cache of the write connection, in KiB.
 const WRITE_CACHE: i64 = 16_384;
-/// That of each other connection: together they must stay small, an idle store has them too.
+/// The page cache of every other connection, in KiB. Together they must stay small, because an idle store has them, too.
 const OTHER_CACHE: i64 = 2_048;
 
 /// The settings of every connection.
@@ -207,7 +209,7 @@ fn configure(database: &Connection, cache: i64) -> rusqlite::Result<()> {
     database.pragma_update(None, "synchronous", "FULL")?;
     database.pragma_update(None, "wal_autocheckpoint", 0)?;
     database.pragma_update(None, "temp_store", "MEMORY")?;
-    // Negative: in KiB.
+    // SQLite takes a negative number as KiB.
     database.pragma_update(None, "cache_size", -cache)
 }
 

@@ -1,4 +1,5 @@
-//! Opening: the directory, the lock, the file, its schema, what an unclean end left, the parts.
+//! Opening a store: locks the directory, opens the database and brings its schema up to date, repairs what an unclean end left, and starts the
+//! parts.
 
 use std::error::Error;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -37,58 +38,58 @@ pub struct Options {
 /// Why the store cannot be used. Nothing that was there has been overwritten.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory cannot be used.
+    /// The directory cannot be made, read or written.
     #[error("cannot create or write the data directory {}: {}", dir.display(), remedy(dir, source))]
     Directory {
-        /// Which.
+        /// The data directory.
         dir: PathBuf,
-        /// The system's words.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Another process has it.
+    /// Another process uses the directory.
     #[error(
         "the data directory {} is in use by another process: stop that one, or choose another with --data-dir",
         dir.display()
     )]
     InUse {
-        /// Which.
+        /// The data directory.
         dir: PathBuf,
     },
-    /// The file is no database, or a broken one.
+    /// The file is not a database, or a damaged one.
     #[error(
-        "{} is damaged or no SQLite database; it was left as it is{}", file.display(), whence_more(dir.as_deref())
+        "{} is damaged, or is not a SQLite database; it was left as it is{}", file.display(), whence_more(dir.as_deref())
     )]
     Damaged {
         /// The database.
         file: PathBuf,
-        /// The directory whose check says more; `None` where this is that check.
+        /// The directory for which the message names `retrohook check`; `None` if this is that check.
         dir: Option<PathBuf>,
         /// What was found.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The file is a database, but none of ours.
+    /// The file is the database of another program.
     #[error("{} is the database of another program; it was left as it is: choose another directory with --data-dir", file.display())]
     Foreign {
         /// The database.
         file: PathBuf,
     },
-    /// There was a store, and its database is gone.
+    /// There was a store in the directory, and its database is empty or missing.
     #[error(
-        "{} is empty or missing, but beside it stands what a store left behind ({rest}); nothing was overwritten: restore the \
+        "{} is empty or missing, but its directory has what a store left behind ({rest}); nothing was overwritten: restore the \
          database, or choose another directory with --data-dir",
         file.display()
     )]
     Gone {
         /// The database.
         file: PathBuf,
-        /// What shows that there was one.
+        /// What shows that there was one, as words for the message.
         rest: &'static str,
     },
-    /// Somebody reads what must be moved.
+    /// Another program reads the database, so that the write-ahead log cannot be moved into it.
     #[error(
-        "another program reads {}, so that the log of a run that did not end in order cannot be moved into it: end that program \
+        "another program reads {}, so that the write-ahead log of a run that did not end in order cannot be moved into it: end that program \
          (a sqlite3 shell, a backup) and start again; nothing is lost",
         file.display()
     )]
@@ -126,22 +127,22 @@ pub enum OpenError {
     Full {
         /// The directory.
         dir: PathBuf,
-        /// SQLite's words.
+        /// SQLite's or the system's error.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
     /// An operation on the database failed.
     #[error("cannot {operation} {}", file.display())]
     Database {
-        /// Which.
+        /// The operation, as a verb for the message.
         operation: &'static str,
         /// The database.
         file: PathBuf,
-        /// SQLite's words.
+        /// SQLite's error.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The system gave no thread.
+    /// The system cannot start a thread.
     #[error("cannot start the thread that checkpoints")]
     Thread(#[source] io::Error),
 }
@@ -150,7 +151,7 @@ fn whence_more(dir: Option<&Path>) -> String {
     dir.map_or_else(String::new, |dir| format!(": `retrohook check --data {}` says more", dir.display()))
 }
 
-/// Opens the store of a directory as a new incarnation, for as long as the answer lives.
+/// Opens the store of a directory as a new incarnation. The directory is locked until the returned write side is dropped.
 ///
 /// # Errors
 /// See [`OpenError`].
@@ -192,7 +193,7 @@ pub fn open(options: Options) -> Result<Opened<SqliteBackend>, OpenError> {
 /// Opens the store of a directory for reading only, whether or not a process uses it: nothing is created, repaired or locked.
 ///
 /// # Errors
-/// If there is no database of ours that this version can read.
+/// If the directory has no database of Retrohook with the schema of this version, or SQLite finds damage in one of an older version.
 pub fn inspect(dir: &Path) -> Result<Arc<dyn Reader>, OpenError> {
     look_into(Files::of(dir.to_owned())).map_err(|error| match error {
         OpenError::Damaged { file, source, .. } => OpenError::Damaged { file, source, dir: None },
@@ -206,7 +207,7 @@ fn look_into(files: Files) -> Result<Arc<dyn Reader>, OpenError> {
     match identify(&database, &files)? {
         schema::VERSION => Ok(Readers::new(files)),
         0 => Err(OpenError::Foreign { file: files.database }),
-        // A start that meets damage while it brings it up to date sends people here, so here they must be told of it.
+        // If a start meets damage while it brings the schema up to date, its message names this check, so the check must look for damage.
         found => {
             let findings = check::damage(&database).map_err(|error| stored(&files, "check", error))?;
             refuse_damaged(findings, &files)?;
@@ -224,7 +225,7 @@ fn claim(dir: &Path) -> Result<DataDir, OpenError> {
     })
 }
 
-/// The directory could not be used.
+/// The error for a directory that cannot be used.
 fn unusable(dir: &Path, source: io::Error) -> OpenError {
     let dir = dir.to_owned();
     match source.kind() {
@@ -260,14 +261,14 @@ fn remedy(dir: &Path, error: &io::Error) -> String {
     }
 }
 
-/// Makes a directory and all that are missing above it, each durable before what is in it: an entry that is not synced is gone after a
-/// power cut, and the store with it.
+/// Makes a directory and all that are missing above it. Each is durable before anything is made in it: an entry that is not synced may be gone after
+/// a power cut, and the store with it.
 pub(super) fn make_directory(dir: &Path, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let named = dir.ancestors().take_while(|above| !above.as_os_str().is_empty());
     let missing: Vec<&Path> = named.take_while(|above| !above.is_dir()).collect();
     for above in missing.into_iter().rev() {
         match DirBuilder::new().mode(0o700).create(above) {
-            // `..` behind a directory that was missing, or somebody was quicker.
+            // The path has `..` after a directory that was missing, or somebody else has just made it.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && above.is_dir() => continue,
             made => made?,
         }
@@ -287,7 +288,7 @@ fn parent(dir: &Path) -> &Path {
 fn sync_directory(dir: &Path) -> io::Result<()> {
     match File::open(dir) {
         Ok(dir) => dir.sync_all(),
-        // Where one may write and not read.
+        // A directory that may be written and not read cannot be synced.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             tracing::warn!(
                 dir = %dir.display(),
@@ -299,13 +300,13 @@ fn sync_directory(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Says what of the log SQLite will pass over, and keeps a copy: the start that follows cuts the log.
+/// Reports the part of a damaged write-ahead log that SQLite will ignore, and keeps a copy of the log, because the start will truncate it.
 fn say_what_is_cut(files: &Files) {
     let cut = match wal::cut(&files.wal) {
         Ok(None) => return,
         Ok(Some(cut)) => cut,
         Err(error) => {
-            tracing::warn!(%error, file = %files.wal.display(), "the write-ahead log could not be looked over");
+            tracing::warn!(%error, file = %files.wal.display(), "the write-ahead log could not be checked for damage");
             return;
         }
     };
@@ -318,11 +319,11 @@ fn say_what_is_cut(files: &Files) {
         bytes = cut.frames * FRAME_BYTES,
         commits = cut.commits,
         copy,
-        "the write-ahead log is damaged in its middle: whole frames after the damaged one cannot be read, and what their commits          held may be lost (after a power cut the last of them may be one that nobody was told of); look at the disk"
+        "the write-ahead log is damaged in its middle: whole frames after the damaged one cannot be read, and what their commits held may be lost (after a power cut the last of them may be one that nobody was told of); look at the disk"
     );
 }
 
-/// An empty database is new only where nothing says that there was one: SQLite would delete the log of a lost one.
+/// Refuses an empty or missing database if something shows that there was one: SQLite would delete the write-ahead log of a lost database.
 fn refuse_emptied(files: &Files) -> Result<(), OpenError> {
     let is_empty = std::fs::metadata(&files.database).map_or(true, |database| database.len() == 0);
     let rest = if files.wal_bytes() > 0 {
@@ -335,12 +336,12 @@ fn refuse_emptied(files: &Files) -> Result<(), OpenError> {
     if is_empty { Err(OpenError::Gone { file: files.database.clone(), rest }) } else { Ok(()) }
 }
 
-/// The write connection, to a database of this version.
+/// Opens the write connection, and brings the database to this version.
 fn open_database(files: &Files) -> Result<Connection, OpenError> {
     create_file(files).map_err(|source| unusable(&files.dir, source))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut database = Connection::open_with_flags(&files.database, flags).map_err(failing(files, "open"))?;
-    // What is refused here is left as it is; closing would move its log into it.
+    // A database that is refused here must stay as it is, but closing would move its write-ahead log into it.
     keep_log_at_close(&database, true).map_err(failing(files, "open"))?;
     let version = identify(&database, files)?;
     keep_log_at_close(&database, false).map_err(failing(files, "open"))?;
@@ -357,7 +358,8 @@ fn open_database(files: &Files) -> Result<Connection, OpenError> {
     Ok(database)
 }
 
-/// So that its mode is ours from the start: SQLite gives the log and its index the same.
+/// Makes the database's file, unless there is one, so that it has the right mode from the beginning. SQLite gives the write-ahead log and its index
+/// the same mode.
 fn create_file(files: &Files) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&files.database) {
         Ok(file) => file.sync_all()?,
@@ -365,7 +367,7 @@ fn create_file(files: &Files) -> io::Result<()> {
         Err(error) => return Err(error),
     }
     sync_directory(&files.dir)?;
-    // A first start that broke off may have made the directory and not synced its entry.
+    // A first start that was interrupted may have made the directory without syncing its entry.
     sync_directory(parent(&files.dir))
 }
 
@@ -396,7 +398,7 @@ fn has_unended_run(database: &Connection) -> rusqlite::Result<bool> {
     database.query_row(sql, [], |row| row.get(0))
 }
 
-/// What was kept of the clock, not behind the last event and the last message.
+/// See `Backend::kept_clock`.
 fn kept_clock(database: &Connection) -> rusqlite::Result<Option<Record>> {
     let sql = "SELECT max(ifnull((SELECT stamp FROM events ORDER BY position DESC LIMIT 1), 0),
                       ifnull((SELECT stamp FROM messages ORDER BY seq DESC LIMIT 1), 0)), stamp, wall, advanced, assumed
@@ -410,7 +412,7 @@ fn kept_clock(database: &Connection) -> rusqlite::Result<Option<Record>> {
     database.query_row(sql, [], read).optional()
 }
 
-/// After an unclean end: first everything into the database, then a bounded look for damage.
+/// After an unclean end: moves the write-ahead log into the database, then looks for damage.
 fn look_over(database: &Connection, files: &Files) -> Result<(), OpenError> {
     move_log(database, files)?;
     refuse_damaged(check::findings(database, false).map_err(|error| stored(files, "check", error))?, files)
@@ -424,8 +426,8 @@ fn refuse_damaged(findings: Vec<String>, files: &Files) -> Result<(), OpenError>
     Err(OpenError::Damaged { file: files.database.clone(), dir: Some(files.dir.clone()), source })
 }
 
-/// Moves the whole log into the database. Not all of it is not enough: what a failed sync left of it may stand in the kernel's cache
-/// alone, and what is written behind that would be lost with it.
+/// Moves the whole write-ahead log into the database. A part is not enough: pages whose fsync failed may be only in the kernel's cache, and if they
+/// are lost, everything that was written to the log after them is lost, too.
 fn move_log(database: &Connection, files: &Files) -> Result<(), OpenError> {
     if checkpoint::checkpoint_soon(database, Mode::Truncate).map_err(failing(files, "checkpoint"))? {
         return Ok(());
@@ -437,7 +439,7 @@ fn move_log(database: &Connection, files: &Files) -> Result<(), OpenError> {
     }
 }
 
-/// Adds this run. Its lock is held before anybody can see its row.
+/// Adds this incarnation. Its lock is taken before its row is committed, so that nobody ever sees the row without the lock.
 fn enter(
     database: &Connection,
     data_dir: &DataDir,

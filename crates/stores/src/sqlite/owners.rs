@@ -1,4 +1,5 @@
-//! Single entities that an owner makes or ends, beside those that a configuration wants. Each costs what it touches, however many there are.
+//! Commands of owners on single topics, queues and subscriptions, and the steps to what a configuration wants. The cost of each does not depend on
+//! how many entities there are.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ impl Transaction {
         let (id, is_new) = entities::ensure_queue(&self.database, name)?;
         if is_new {
             entities::set_retention(&self.database, id, retention)?;
-            // Whatever subscribed to the name before there was a queue of it.
+            // Subscriptions may name the queue that did not exist until now.
             for known in subscriptions_to(&self.database, name)? {
                 self.reroute(&known)?;
             }
@@ -66,7 +67,7 @@ impl Transaction {
         Ok((subscription, is_new))
     }
 
-    /// One step to what a configuration wants.
+    /// Takes one step to what a configuration wants.
     pub(super) fn step(&mut self, step: &Step, now: Timestamp) -> Result<()> {
         match step {
             Step::Topic(name) => self.make_topic(name).map(drop),
@@ -79,7 +80,7 @@ impl Transaction {
                 Some(known) => {
                     let head = entities::head(&self.database)?;
                     entities::keep_subscription(&self.database, &known, wanted, head)?;
-                    // Where it was sent before, too: a queue may have become another one.
+                    // Also removes the old route, because the subscription may have moved to another queue.
                     self.unroute(&known);
                     let kept = entities::there(&self.database, *id)?;
                     self.reroute(&kept)
@@ -162,7 +163,7 @@ impl Transaction {
         Ok(Dropped { messages, ..Dropped::default() })
     }
 
-    /// A subscription came, or changed: where its topic's events are sent is what it says now.
+    /// Updates the routes after a subscription was added or changed.
     pub(super) fn reroute(&mut self, known: &Subscription) -> Result<()> {
         self.sweep.entities_changed();
         if known.protocol.is_push() {
@@ -192,7 +193,7 @@ impl Transaction {
     }
 }
 
-/// Those of a topic that have a wanted one's name, or its protocol and endpoint.
+/// The known subscriptions that `identity::one_more` needs for a wanted one.
 fn candidates(
     database: &Connection,
     topic: TopicId,

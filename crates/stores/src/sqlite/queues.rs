@@ -1,7 +1,8 @@
 //! Messages of queues.
 //!
-//! The index on (queue, visible_at, seq) has those that can be received at 0, so the next one is found at once however many there are
-//! and however many are hidden. A hidden message whose time is over is turned to 0 by the next receive and so stands in its old place.
+//! A message that can be received has `visible_at` 0. So the index on (queue, visible_at, seq) finds the next one at once, however many messages
+//! there are and however many are hidden. When the time of a hidden message is over, the next receive or housekeeping sets it to 0, and it is again
+//! where it was in the order.
 
 use std::time::Duration;
 
@@ -21,10 +22,10 @@ use super::rows::{self, EVENT, MESSAGE_STAMP, micros, ticks};
 use super::statements::Statements;
 use super::transaction::damaged;
 
-/// Hidden messages that one receive makes visible again; more wait for the next receive.
+/// The most hidden messages that one receive makes visible again. The others wait for the next receive.
 const MAX_RETURNED: i64 = 10_000;
 
-/// Where a queue's messages are: what the column `messages.queue` says. See version 7 of the schema.
+/// Identifies the messages of a queue: the value of the column `messages.queue`. A purge gives the queue another bin. See version 7 of the schema.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bin(pub(super) i64);
 
@@ -47,8 +48,8 @@ impl From<DeadLetterQueue> for QueueId {
     }
 }
 
-/// When a queue gives messages up, from five columns: its name, `dead_letters` and `max_receives`, and the dead-letter queue's id and bin. `None` if it
-/// never does.
+/// When a queue gives messages up, from five columns: its name, `dead_letters` and `max_receives`, and the dead-letter queue's id and bin. `None`
+/// if it never does.
 pub(super) fn policy(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Policy<DeadLetterQueue>>> {
     let Some(to) = row.get(first + 1)? else { return Ok(None) };
     let redrive = Redrive { to, max_receives: row.get(first + 2)? };
@@ -74,13 +75,16 @@ fn source(database: &Connection, queue: QueueId) -> Result<Option<Source>> {
     })
 }
 
-/// A bin in which there is nothing.
+/// Gives a queue an empty bin, which no queue and no mark of `dropped` has.
 pub(super) fn give_fresh_bin(database: &Connection, queue: QueueId) -> Result<Bin> {
     let sql = "UPDATE queues SET bin = -1 + min(0, (SELECT min(bin) FROM queues),
                  ifnull((SELECT min(id) FROM dropped WHERE kind = 'bin'), 0))
                WHERE id = ?1 RETURNING bin";
     let given = database.list("give a queue a bin", sql, [queue.0], |row| row.get(0).map(Bin))?;
-    given.into_iter().next().ok_or_else(|| damaged(format!("queue {} is there and is not", queue.0)))
+    given
+        .into_iter()
+        .next()
+        .ok_or_else(|| damaged(format!("queue {} was found a moment ago, and cannot be found", queue.0)))
 }
 
 /// A message that can be received.
@@ -95,13 +99,13 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// How often the queue that it is in has handed it out.
+    /// How often the queue in which it is now has handed it out.
     fn receives(&self) -> u32 {
         self.receive_count - self.given_up.map_or(0, |given_up| given_up.after)
     }
 }
 
-/// What a receive asks for, and when it does.
+/// The parameters of a receive.
 #[derive(Clone, Copy)]
 pub(super) struct Ask {
     pub(super) max: usize,
@@ -138,7 +142,7 @@ struct Taking<'d> {
     source: &'d Source,
     ask: Ask,
     received: Vec<Received>,
-    /// Of the events of what was received.
+    /// The size of the events of `received`, in bytes.
     bytes: usize,
     met: MetByReceive,
 }
@@ -150,7 +154,7 @@ enum Next {
 }
 
 impl Taking<'_> {
-    /// What is given up makes room for more.
+    /// Takes messages until there are enough. Messages that are given up do not count, so more candidates are read for them.
     fn take(&mut self) -> Result<()> {
         let mut after = i64::MIN;
         loop {
@@ -198,13 +202,13 @@ impl Taking<'_> {
     }
 }
 
-/// Has the dead-letter queue have it, at once, as old as it is.
+/// Moves a message to the dead-letter queue, where it is visible at once. Its age stays.
 fn give_up(database: &Connection, candidate: &Candidate, by: QueueId, to: DeadLetterQueue) -> Result<()> {
     let sql = "UPDATE messages SET queue = ?2, visible_at = 0, given_up_by = ?3, given_up_after = receive_count WHERE seq = ?1";
     database.run("give a message up", sql, [candidate.seq, to.bin.0, by.0]).map(drop)
 }
 
-/// The first messages after a number that can be received.
+/// The first messages after the number `after` that can be received.
 fn candidates(database: &Connection, bin: Bin, after: i64, limit: usize) -> Result<Vec<Candidate>> {
     let sql = "SELECT seq, subscription, sent_at, first_received_at, receive_count, position, given_up_by, given_up_after
                FROM messages WHERE queue = ?1 AND visible_at = 0 AND seq > ?2 ORDER BY seq LIMIT ?3";
@@ -224,7 +228,7 @@ fn candidates(database: &Connection, bin: Bin, after: i64, limit: usize) -> Resu
     })
 }
 
-/// One message that is damaged must not keep its queue from all others. It is hidden for as long as can be, and tried again then.
+/// Hides a damaged message for as long as possible, so that it does not block its queue. Then it is tried again.
 fn set_aside(database: &Connection, seq: i64, why: &str, now: Stamp) -> Result<()> {
     static DAMAGED: Throttle = Throttle::new();
     if let Some(times) = DAMAGED.happened() {
@@ -239,7 +243,8 @@ fn set_aside(database: &Connection, seq: i64, why: &str, now: Stamp) -> Result<(
     database.run("set a message aside", sql, [seq, hidden_until(MAX_VISIBILITY, now)]).map(drop)
 }
 
-/// Shows what was hidden for long enough, or for longer than anything can be: at most `limit` messages of each. How many there were.
+/// Makes messages visible whose time is over, and those that are hidden for longer than any receive can hide one; at most `limit` of each. Returns
+/// how many these were.
 fn return_hidden(database: &Connection, bin: Bin, now: Stamp, limit: i64) -> Result<usize> {
     let sql = "UPDATE messages SET visible_at = 0 WHERE seq IN
                (SELECT seq FROM messages WHERE queue = ?1 AND visible_at > 0 AND visible_at <= ?2
@@ -251,30 +256,30 @@ fn return_hidden(database: &Connection, bin: Bin, now: Stamp, limit: i64) -> Res
     Ok(over + database.run("show messages that are hidden beyond the limit", sql, beyond)?)
 }
 
-/// Messages that are past their time: which, and at most how many.
+/// The parameters of [`expire`].
 pub(super) struct Expiring<'p> {
     pub(super) queue: QueueId,
     pub(super) bin: Bin,
     pub(super) now: Stamp,
-    /// Those that are at least as old as this.
+    /// Messages with this stamp or an earlier one have expired.
     pub(super) until: Stamp,
     pub(super) limit: i64,
-    /// The dead-letter queue, and from when on it keeps messages.
+    /// The redrive policy, the dead-letter queue, and the stamp after which that queue keeps messages.
     pub(super) keeper: Option<(&'p Policy<DeadLetterQueue>, DeadLetterQueue, Stamp)>,
 }
 
-/// What became of them.
+/// The result of [`expire`].
 pub(super) struct Expired {
-    /// The positions of those that were deleted.
+    /// The positions of the events of deleted messages.
     pub(super) gone: Vec<Position>,
-    /// How many the dead-letter queue got.
+    /// How many messages the dead-letter queue got.
     pub(super) given_up: usize,
-    /// Whether there may be more of them.
+    /// Whether more messages may have expired.
     pub(super) more: bool,
 }
 
-/// Gives messages that are past their time to the dead-letter queue if it keeps them for longer, and deletes the others; none that a worker has in
-/// hand.
+/// Moves expired messages to the dead-letter queue if it keeps them for longer, and deletes the others. Leaves hidden ones, because a worker may be
+/// busy with them.
 pub(super) fn expire(database: &Connection, expiring: &Expiring<'_>) -> Result<Expired> {
     let Expiring { queue, bin, now, until, limit, keeper } = expiring;
     let returned = return_hidden(database, *bin, *now, *limit)?;
@@ -338,7 +343,7 @@ fn hand_out(
     })
 }
 
-/// As the column holds it: 0 is visible at once.
+/// The value of `visible_at` for a message that is hidden for this long; 0 if it is visible at once.
 pub(super) fn hidden_until(visibility: Duration, now: Stamp) -> i64 {
     if visibility.is_zero() { 0 } else { ticks(now.plus(visibility)) }
 }
@@ -348,7 +353,7 @@ pub(super) fn event_at(database: &Connection, position: Position) -> Result<Opti
     database.find("read an event", &sql, [position.0], rows::event)
 }
 
-/// The position of its event; `None` if it was gone.
+/// Deletes a message. Returns the position of its event; `None` if the queue does not have it.
 pub(super) fn delete(
     database: &Connection,
     queue: QueueId,
@@ -396,7 +401,7 @@ pub(super) fn messages_at(database: &Connection, position: Position) -> Result<V
 
 pub(super) fn depth(database: &Connection, queue: QueueId, now: Stamp) -> Result<QueueDepth> {
     let Some(bin) = bin(database, queue)? else { return Ok(QueueDepth::default()) };
-    // The rows are read only of messages that may be delayed; one that was set aside is hidden for longer.
+    // Only rows of messages that may be delayed are read; everything else is counted in the index. One that was set aside is hidden for longer.
     let sql = "SELECT count(*), count(*) FILTER (WHERE visible_at <= ?2 OR visible_at > ?3), min(seq),
                (SELECT count(*) FROM messages WHERE queue = ?1 AND visible_at > ?2 AND visible_at <= ?2 + ?4
                 AND receive_count = 0 AND visible_at <= stamp + ?4)

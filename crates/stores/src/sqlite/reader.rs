@@ -1,10 +1,10 @@
-//! Reads beside the writer: a few read-only connections that callers take turns with.
+//! Reads beside the writer, on a few read-only connections that all callers share.
 //!
-//! A read of several statements is one short transaction. A transaction that stayed open would keep the log from being checkpointed,
-//! so nothing here holds one across calls; only the full check may take longer than a second.
+//! A read of several statements is one short transaction. A transaction that stays open would keep the write-ahead log from being moved into the
+//! database, so no transaction lasts longer than a call. Only the full check may take longer than a second.
 //!
-//! A read that fails is tried once more on a connection of its own, that has nothing in its cache. Only what is damaged then, too, and by no
-//! I/O error, is called damaged.
+//! A read that fails is tried once more on a new connection, which has nothing in its cache. It is reported as damaged only if it is damaged then,
+//! too, and not because of an I/O error.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -28,7 +28,7 @@ use super::{
     registry,
 };
 
-/// Connections that may be open at once; one more reader waits.
+/// The most connections that are open at the same time. A further reader waits.
 const MAX_CONNECTIONS: usize = 4;
 
 pub(super) struct Readers {
@@ -40,11 +40,12 @@ pub(super) struct Readers {
 #[derive(Default)]
 struct Pool {
     idle: Vec<Connection>,
-    /// Idle or lent.
+    /// How many connections are open, idle or lent.
     open: usize,
 }
 
-/// A place in the pool, given back when it is dropped, also by a panic; with its connection, if that has done its work.
+/// One of the pool's connections, lent to a caller. Returned when this is dropped, also by a panic. `connection` is `None` while it is not open, or
+/// in use, or closed after an error.
 struct Lent<'r> {
     readers: &'r Readers,
     connection: Option<Connection>,
@@ -71,7 +72,7 @@ impl Readers {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `read` in one transaction; once more in another if it fails.
+    /// Runs `read` in a transaction, and once more on a new connection if it fails.
     fn read<T>(&self, read: impl Fn(&Connection) -> Result<T>) -> Result<T> {
         match self.read_once(self.lend(), &read) {
             Err(StoreError::Damaged(_) | StoreError::Io { .. }) => {
@@ -84,7 +85,7 @@ impl Readers {
         }
     }
 
-    /// A read of a subscription's rows. Those of one that is gone were dropped.
+    /// Reads rows of a subscription. If it no longer exists, its rows were dropped, and the result is empty.
     fn read_of<T: Default>(&self, of: SubscriptionId, read: impl Fn(&Connection) -> Result<T>) -> Result<T> {
         self.read(|database| if entities::exists(database, of)? { read(database) } else { Ok(T::default()) })
     }
@@ -95,7 +96,7 @@ impl Readers {
             None => connect(&self.files).map_err(failed("open the store for reading"))?,
         };
         let transaction = connection.unchecked_transaction().map_err(failed("begin a read"))?;
-        // A connection on which a read has failed is closed.
+        // If the read fails, the connection is dropped here, and so closed.
         let value = read(&transaction)?;
         drop(transaction);
         lent.connection = Some(connection);
@@ -335,7 +336,7 @@ impl UpkeepReader for Readers {
     }
 }
 
-/// Halves the positions: stamps grow with them.
+/// A binary search over positions, because stamps grow with them.
 fn first_since(database: &Connection, moment: Stamp) -> Result<Option<Position>> {
     let sql = format!(
         "SELECT e.position, {EVENT_STAMP} FROM events e WHERE e.position >= ?1 ORDER BY e.position LIMIT 1"
@@ -384,7 +385,7 @@ fn events_after(
         Ok(())
     };
     match read(&mut events).map_err(failed("read a topic's events")) {
-        // What is whole before it comes first; the next read begins with it.
+        // The events before the unreadable one are returned. The next read begins with it, and fails.
         Err(_) if !events.is_empty() => Ok(events),
         Err(error) => Err(error),
         Ok(()) => Ok(events),

@@ -1,4 +1,4 @@
-//! Rows of the registry, by kind and id. Their texts are nobody's affair here.
+//! Rows of the registry, by kind and id. The store does not interpret their texts.
 
 use rusqlite::{Connection, params};
 use storage::Result;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::rows;
 use super::statements::Statements;
 
-/// Writes nothing where it stands already.
+/// Inserts or replaces a row. Writes nothing if it is there already as it is.
 pub(super) fn put(database: &Connection, row: &Row) -> Result<()> {
     row.admit()?;
     let sql = "INSERT INTO registry (kind, id, origin, body) VALUES (?1, ?2, ?3, ?4)
@@ -17,7 +17,7 @@ pub(super) fn put(database: &Connection, row: &Row) -> Result<()> {
     database.run("write a row of the registry", sql, values).map(drop)
 }
 
-/// `false` if there was none.
+/// Deletes a row. Returns `false` if there was none.
 pub(super) fn delete(database: &Connection, kind: &str, id: Uuid) -> Result<bool> {
     let sql = "DELETE FROM registry WHERE kind = ?1 AND id = ?2";
     Ok(database.run("delete a row of the registry", sql, (kind, id.as_bytes()))? > 0)

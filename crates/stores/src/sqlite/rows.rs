@@ -1,4 +1,4 @@
-//! Rows as the store's own types, and back.
+//! Reading rows into the types of `storage`, and the columns of these types.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(super) const EVENT: &str =
     ifnull(e.request, (SELECT i.request FROM intents i WHERE i.seq = e.intent)), e.answer,
     ifnull(e.stamp, min(e.recorded_at, (SELECT began FROM clock)))";
 
-/// The columns that [`head`] reads, of a table named `e`: those before what was asked, which may be megabytes.
+/// The columns that [`head`] reads, of a table named `e`. They are stored before the request, which may have megabytes.
 pub(super) const HEAD: &str = "e.position, e.topic, e.recorded_at, e.outcome, e.key";
 
 /// The outcome of an event that is a message: see version 8 of the schema.
@@ -43,7 +43,7 @@ pub(super) const DELIVERY: &str = "deliveries.subscription, deliveries.position,
 pub(super) const ATTEMPT: &str =
     "subscription, position, event, number, at, took_micros, status, error, answer, next_at";
 
-/// As a column holds it; the end of the range is far enough off.
+/// A time as a column holds it. A time that is too large becomes the largest one.
 pub(super) fn micros(at: Timestamp) -> i64 {
     i64::try_from(at.as_micros()).unwrap_or(i64::MAX)
 }
@@ -90,12 +90,12 @@ fn optional_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<st
     }
 }
 
-/// The subscription that brought a message, as its column has it.
+/// The column for the subscription through which a message came; 0 if it was sent straight to its queue.
 pub(super) fn bringer(subscription: Option<SubscriptionId>) -> i64 {
     subscription.map_or(0, |subscription| subscription.0)
 }
 
-/// The subscription that brought a message; `None` if it was sent straight to its queue.
+/// The subscription through which a message came; `None` if it was sent straight to its queue.
 pub(super) fn brought_by(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SubscriptionId>> {
     let number = row.get::<_, i64>(column)?;
     Ok((number != 0).then_some(SubscriptionId(number)))

@@ -1,4 +1,4 @@
-//! How much the database holds and what is left for it, measured now and then.
+//! How much the database holds and how much is left for it, measured at most every [`FRESH`].
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use storage::{Result, StoreError};
 
 use super::statements::Statements;
 
-/// How long a measurement holds.
+/// How long a measurement is used.
 const FRESH: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Space {
         Ok(room)
     }
 
-    /// A commit made room.
+    /// A commit made room, so the next call measures anew.
     pub(super) fn forget(&mut self) {
         self.last = None;
     }

@@ -1,4 +1,4 @@
-//! Prepared statements with the store's errors.
+//! Prepared statements whose errors are those of `storage`.
 
 use std::io;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use rusqlite::{Connection, ErrorCode, Params, Row};
 use rustix::io::Errno;
 use storage::{Result, StoreError};
 
-/// How long a statement waits for another process, say a person's `sqlite3` shell.
+/// How long a statement waits while another process, for example a person's `sqlite3` shell, holds a lock.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Each takes what is being done, for the error, and a statement that is prepared once.
+/// Runs statements. `operation` says what is being done, for the error: a verb with its object. Each statement is prepared only once.
 pub(super) trait Statements {
-    /// Runs it; how many rows it changed.
+    /// Runs a statement. Returns how many rows it changed.
     fn run(&self, operation: &'static str, sql: &str, params: impl Params) -> Result<usize>;
 
-    /// Its first row, if there is one.
+    /// Runs a query. Returns its first row, if there is one.
     fn find<T>(
         &self,
         operation: &'static str,
@@ -25,7 +25,7 @@ pub(super) trait Statements {
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>>;
 
-    /// All its rows.
+    /// Runs a query. Returns all its rows.
     fn list<T>(
         &self,
         operation: &'static str,
@@ -82,9 +82,10 @@ pub(super) fn failed(operation: &'static str) -> impl Fn(rusqlite::Error) -> Sto
     }
 }
 
-/// Whether there was no space, and the transaction is rolled back: for pages, or for the index of the log, which grows only when its
-/// pages are written and synced. Those pages are written over by the next commit. Should the process die before that, the next start finds
-/// a commit that nobody was told of: an intent that was refused, or an outcome that would have been tried again.
+/// Whether an error means that there was no space, so that the transaction was rolled back. The space may have been missing for pages, or for the
+/// index of the write-ahead log, which grows only after the pages of the commit were written and synced. The next commit overwrites these pages. If
+/// the process dies before that, the next start finds a commit that nobody was told about: an intent that was refused, or an outcome that would have
+/// been tried again.
 pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     match error.sqlite_error().map(|error| error.extended_code) {
         Some(SQLITE_IOERR_SHMSIZE) => true,
@@ -93,29 +94,29 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// Whether the write that has just failed was one beyond a quota. SQLite undoes it as it does one to a full disk, but tells the two
-/// apart. It has no function for this that is safe to call and asks the thread's last error itself; whatever else that says is no
-/// full disk, and latches.
+/// Whether the write that has just failed exceeded a quota. SQLite rolls it back as it does after a full disk, but reports another error. rusqlite
+/// has no safe function for the cause, so this asks for the thread's last error, which SQLite itself uses. Any other cause is not a full disk, and
+/// latches the writer.
 fn is_over_quota() -> bool {
     io::Error::last_os_error().kind() == io::ErrorKind::QuotaExceeded
 }
 
-/// Why a page could not be read, if that is what has just failed: SQLite calls a disk that answers with an I/O error damage, as it does a page
-/// that was read and is wrong. As [`is_over_quota`] this asks the thread's last error, which may be an old one: where that matters,
-/// [`forget_last_error`] first.
+/// The I/O error because of which a page could not be read, if that has just happened. SQLite reports it as damage, as it does for a page that was
+/// read and is wrong. Like [`is_over_quota`] this asks for the thread's last error, which may be an old one. Where that matters, call
+/// [`forget_last_error`] before.
 pub(super) fn unread() -> Option<io::Error> {
     let error = io::Error::last_os_error();
     let errno = Errno::from_io_error(&error)?;
-    // Those for which SQLite does it.
+    // The errors that SQLite reports as damage.
     [Errno::IO, Errno::RANGE, Errno::NXIO].contains(&errno).then_some(error)
 }
 
-/// Makes the thread's last error one of its own, by a call that fails.
+/// Replaces the thread's last error by a harmless one, through a call that fails.
 pub(super) fn forget_last_error() {
     let _ = std::fs::symlink_metadata("");
 }
 
-/// Whether a value is not what the schema says it is.
+/// Whether a value in the database does not have the type or the form that the schema demands.
 fn is_unreadable(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
     matches!(

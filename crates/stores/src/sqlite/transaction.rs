@@ -1,8 +1,8 @@
-//! The write connection: its one open transaction and what is remembered beside the tables.
+//! The write connection: its one open transaction, and what is kept in memory beside the tables.
 //!
-//! Three things are kept in memory because the hot path asks for them: where the open intents of this incarnation stand, which queues
-//! are subscribed to a topic, and how far housekeeping got. Each is made again from the tables, or undone, when a transaction is rolled
-//! back.
+//! Three things are kept in memory, because every commit needs them: the open intents of this incarnation, which queues are subscribed to each
+//! topic, and how far housekeeping has come. When a transaction is rolled back, its changes to them are undone, or they are made again from the
+//! tables.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,36 +38,36 @@ use super::{deliveries, entities, gaps, queues, registry};
 
 pub(super) struct Transaction {
     pub(super) database: Connection,
-    /// The moment of the open transaction.
+    /// The moment of the open transaction, on the store's clock.
     pub(super) now: Stamp,
-    /// What of it leaves stamps.
+    /// Which stamps the open transaction has written. [`UpkeepTx::trace`] adds changes without stamps.
     pub(super) stamped: Trace,
-    /// Rows that this connection had changed when it began.
+    /// How many rows this connection had changed when the transaction began.
     changes_before: u64,
     pub(super) incarnation: Incarnation,
     pub(super) data_dir: Arc<DataDir>,
     _alive: IncarnationLock,
     pub(super) intents: OpenIntents,
-    /// What each topic's events are sent to.
+    /// The queues to which each topic's events are sent.
     pub(super) routes: Routes,
     pub(super) routes_changed: bool,
     pub(super) sweep: Sweep,
-    /// The open transaction deletes history before its time.
+    /// Whether the open transaction deletes history before its time.
     pub(super) makes_room: bool,
     pub(super) committed: Committed,
     /// Incarnations that the open transaction forgets.
     pub(super) forgotten: Vec<Incarnation>,
 }
 
-/// The queues of each topic that has any, with the subscriptions that brought them.
+/// The queues that are subscribed to each topic; a topic without any has no entry, or an empty one.
 pub(super) type Routes = HashMap<TopicId, Vec<Route>>;
 
-/// Where an event is sent to, by the subscription's number.
+/// A queue to which a topic's events are sent, because of a subscription.
 #[derive(Clone, Copy)]
 pub(super) struct Route {
     pub(super) subscription: SubscriptionId,
     pub(super) queue: QueueId,
-    /// Where the queue's messages are.
+    /// The bin of the queue's messages.
     pub(super) bin: Bin,
 }
 
@@ -109,7 +109,7 @@ impl Transaction {
     }
 
     pub(super) fn commit(&mut self) -> Result<Committed> {
-        // It only saves the next start some reading; but SQLite may have rolled everything back.
+        // The note only saves the next start some reading, so its failure does not matter, unless SQLite has rolled everything back.
         if let Err(error) = self.note_open_intents()
             && self.database.is_autocommit()
         {
@@ -151,7 +151,7 @@ impl Transaction {
         }
     }
 
-    /// Says that this run ended in order. Its row stays while it has open intents: they are for the next run to recover.
+    /// Notes that this incarnation has ended in order. Its row stays if it has open intents, so that the next start recovers them.
     pub(super) fn end_incarnation(&mut self, now: Timestamp) -> Result<()> {
         let me = self.incarnation.0;
         if self.intents.is_empty() {
@@ -390,7 +390,7 @@ impl UpkeepTx for Transaction {
     }
 
     fn housekeep(&mut self, retention: &Retention, now: Timestamp, budget: usize) -> Result<Housekept> {
-        // It stamps dead letters, and may take the last event.
+        // Housekeeping stamps dead letters, and may delete the last event.
         self.stamped.note(Trace::Stamped);
         let moment = (now, self.now);
         let (of, committed) = ((&self.database, self.incarnation, &self.intents), &mut self.committed);
@@ -405,7 +405,7 @@ impl UpkeepTx for Transaction {
     }
 }
 
-/// What stands in the tables contradicts the schema.
+/// The error for rows that contradict each other or the schema.
 pub(super) fn damaged(what: String) -> StoreError {
     StoreError::Damaged(what)
 }

@@ -1,12 +1,13 @@
-//! What a start cannot read of the write-ahead log: frames after one that is damaged.
+//! Finds frames of the write-ahead log that a start will not read, because they come after a damaged one.
 //!
-//! SQLite replays a log up to the first frame whose checksum is wrong and takes that for the end: so ends every log that a crash tore. But
-//! each commit is synced before the next begins, so a crash tears the last one at most. Whole frames of later commits after the wrong one
-//! mean that the disk lost something that was acknowledged; SQLite does not mention it, so this module reads the file first.
+//! SQLite reads a log up to the first frame with a wrong checksum, and takes that for the end, because a crash in the middle of a write leaves such a
+//! frame. But each commit is synced before the next one begins, so a crash can damage only the last one. Whole frames of later commits after the
+//! damaged one mean that the disk has lost something that was acknowledged. SQLite does not report that, so this module reads the file first.
 //!
-//! The file: a header of 32 bytes (magic, version, page size, checkpoint number, two salts, checksum), then frames: page number, size of the
-//! database if it ends a commit, the salts, checksum, and the page. A frame's checksum goes on from that of the frame before. A log that
-//! begins anew over old frames has new salts, so what another round left is no part of it.
+//! The file is specified in <https://www.sqlite.org/fileformat2.html#walformat>: a header of 32 bytes (magic, version, page size, checkpoint number,
+//! two salts, checksum), then frames of page number, size of the database if the frame ends a commit, salts, checksum, and the page. A frame's
+//! checksum continues that of the frame before. When the log is written from its beginning again, it gets new salts, so that old frames after its
+//! end are not part of it.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -14,25 +15,25 @@ use std::path::Path;
 
 use super::PAGE_BYTES;
 
-/// Frames that are whole and will not be read.
+/// Whole frames that SQLite will not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut {
-    /// The frame that is damaged; 1 is the first, 0 the header.
+    /// The number of the damaged frame; 1 is the first frame, 0 the header.
     pub(super) damaged: u64,
-    /// Whole frames after it.
+    /// How many whole frames come after it.
     pub(super) frames: u64,
-    /// Commits that end in them.
+    /// How many commits end in these.
     pub(super) commits: u64,
 }
 
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
-/// Followed by 0 where checksums are of little-endian words, by 1 where they are of big-endian ones, in the last bit.
+/// The magic number. Its last bit is 0 if checksums are computed over little-endian words, 1 if over big-endian ones.
 const MAGIC: u32 = 0x377f_0682;
 
 type Checksum = [u32; 2];
 
-/// What a start would pass over in a log.
+/// What a start would not read of a log; `None` if it reads all of it, or if there is no log.
 ///
 /// # Errors
 /// If the file cannot be read.
@@ -55,7 +56,7 @@ pub(super) fn cut(wal: &Path) -> io::Result<Option<Cut>> {
     Ok(walk.end())
 }
 
-/// `false` at the end, also in the middle of a part.
+/// Reads a whole part. Returns `false` at the end of the file, even in the middle of a part.
 fn fill(reader: &mut impl Read, part: &mut [u8]) -> io::Result<bool> {
     match reader.read_exact(part) {
         Ok(()) => Ok(true),
@@ -67,9 +68,9 @@ fn fill(reader: &mut impl Read, part: &mut [u8]) -> io::Result<bool> {
 struct Walk {
     word: fn([u8; 4]) -> u32,
     page: usize,
-    /// `None` where the header is damaged: then those of the first frame.
+    /// The salts of the log. `None` if the header is damaged; then those of the first frame count.
     salts: Option<[u8; 8]>,
-    /// Of the part before, as it says.
+    /// The checksum that the header or frame before has.
     checksum: Checksum,
     passed: u64,
     damaged: Option<u64>,
@@ -86,7 +87,7 @@ impl Walk {
         let whole = magic | 1 == MAGIC | 1 && add([0, 0], &header[..24], word) == checksum;
         let page = match number(&header[8..12]) {
             _ if !whole => PAGE_BYTES,
-            // As the database's header has it.
+            // The database's header has 1 for 65,536, so it is read here in the same way.
             1 => 1 << 16,
             page => page,
         };
@@ -107,7 +108,7 @@ impl Walk {
         let (before, after) = (self.checksum, stored(&frame[16..24]));
         self.checksum = after;
         let sum = add(add(before, &frame[..8], self.word), &frame[FRAME_HEADER..], self.word);
-        // Where the header is damaged, the first frame says which salts are the log's.
+        // If the header is damaged, the salts of the first frame count as the log's.
         let ours = *self.salts.get_or_insert_with(|| salts(&frame[8..16])) == frame[8..16];
         let whole = ours && sum == after;
         match self.damaged {

@@ -1,8 +1,8 @@
-//! Room for what comes: history goes whatever its age, the oldest first, over all topics.
+//! Making room: history is deleted whatever its age, the oldest first, over all topics.
 //!
-//! A round begins with the first event after each topic's frontier and always takes the oldest of them, until none is left that nobody is
-//! owed. It may take many slices. A topic whose next event a cursor has yet to read is out of the round. Last come attempts at deliveries
-//! that are done, of events that somebody else is still owed.
+//! A round begins with the first event after each topic's frontier, and always takes the oldest of these, until there is none left that nobody is
+//! owed. It may take many slices. A topic leaves the round when a cursor has not passed its next event yet. At the end of the round, attempts at
+//! deliveries that are done are deleted, which are of events that somebody else is still owed.
 
 use std::collections::BTreeSet;
 
@@ -16,16 +16,16 @@ use super::{Slice, Step, Sweep};
 use crate::sqlite::rows::{self, EVENT_STAMP};
 use crate::sqlite::statements::Statements;
 
-/// How far a round got.
+/// How far a round has come.
 #[derive(Default)]
 pub(super) struct Round {
-    /// The last topic that was looked at for its first event.
+    /// The last topic whose first event was looked for.
     passed: Option<TopicId>,
-    /// All were.
+    /// Whether the first event of every topic was looked for.
     is_filled: bool,
     /// The next event of each topic that may have something to delete.
     next: BTreeSet<(Position, TopicId)>,
-    /// Attempts up to here were looked at.
+    /// The `seq` up to which attempts were looked at.
     attempts: i64,
 }
 
@@ -118,7 +118,7 @@ impl Sweep {
                 .database
                 .find("look at attempts", sql, [after, looks], |row| row.get::<_, Option<i64>>(0))?;
             let Some(until) = until.flatten() else { return Ok(Step::Done) };
-            // A row says that more is to come, a cursor that is not past it that the attempt may be the only record of a success.
+            // If there is a row, more attempts will follow. If the cursor has not passed the event, the attempt may be the only record of a success.
             let sql = "DELETE FROM attempts WHERE seq > ?1 AND seq <= ?2
                        AND NOT EXISTS (SELECT 1 FROM deliveries d
                          WHERE d.subscription = attempts.subscription AND d.position = attempts.position)

@@ -85,7 +85,7 @@ fn what_is_no_database_is_left_as_it_is() {
     std::fs::write(store.files().database, &text).unwrap();
     assert_eq!(
         store.refusal(),
-        "TMP/data/retrohook.db is damaged or no SQLite database; it was left as it is: `retrohook check --data \
+        "TMP/data/retrohook.db is damaged, or is not a SQLite database; it was left as it is: `retrohook check --data \
          TMP/data` says more"
     );
     assert_eq!(std::fs::read_to_string(store.files().database).unwrap(), text);
@@ -257,7 +257,7 @@ fn a_look_at_a_damaged_store_of_an_older_version_says_what_is_damaged() {
     let found = inspect(&store.dir()).err().unwrap();
     assert_eq!(
         found.to_string().replace(store.0.path().to_str().unwrap(), "TMP"),
-        "TMP/data/retrohook.db is damaged or no SQLite database; it was left as it is"
+        "TMP/data/retrohook.db is damaged, or is not a SQLite database; it was left as it is"
     );
     assert!(std::error::Error::source(&found).is_some(), "what was found");
     assert!(std::fs::read(store.files().database).unwrap() == bytes);
@@ -506,7 +506,7 @@ fn a_database_that_is_gone_is_not_begun_anew() {
             lost(&store.files().database).unwrap();
             let refusal = store.refusal();
             let expected = format!(
-                "TMP/data/retrohook.db is empty or missing, but beside it stands what a store left behind ({rest}); nothing \
+                "TMP/data/retrohook.db is empty or missing, but its directory has what a store left behind ({rest}); nothing \
                  was overwritten: restore the database, or choose another directory with --data-dir"
             );
             assert_eq!(refusal, expected);
