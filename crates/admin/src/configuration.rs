@@ -1,4 +1,4 @@
-//! Which generation of the configuration is served, what it declares, and what came of the last reload. Whoever reloads reports here.
+//! Which generation of the configuration is served, what it declares, and the result of the last reload. The thread that reloads reports here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use storage::entities::{Entities, Queue, Subscription, SubscriptionId};
 
 use crate::Form;
 
-/// The configuration that is served, as far as operators ask about it.
+/// What operators can ask about the configuration that is served.
 #[derive(Debug)]
 pub struct Configuration(Mutex<State>);
 
@@ -20,7 +20,7 @@ struct State {
     loaded_at: Timestamp,
     last: Option<(Timestamp, Reloaded)>,
     declared: Arc<Declared>,
-    /// Why a change broke off after it had begun to be stored, if one has.
+    /// Why a change broke off after a part of it was stored, if that has happened.
     broke_off: Option<String>,
 }
 
@@ -29,13 +29,13 @@ struct State {
 pub struct Declared {
     topics: HashMap<TopicId, String>,
     pub(crate) queues: Vec<Queue>,
-    /// As they were when it was declared.
+    /// As they were when the generation was declared.
     subscriptions: HashMap<SubscriptionId, Subscription>,
     forms: HashMap<SubscriptionId, Form>,
 }
 
 impl Declared {
-    /// What the store has of a generation, and what else the configuration says of its subscriptions.
+    /// The entities of a generation as the store has them, and the settings of its subscriptions.
     pub fn new(entities: &Entities, forms: HashMap<SubscriptionId, Form>) -> Self {
         let topics = entities.topics.iter().map(|topic| (topic.id, topic.name.clone()));
         let subscriptions = entities.subscriptions.iter().map(|known| (known.id, known.clone()));
@@ -47,23 +47,23 @@ impl Declared {
         }
     }
 
-    /// A subscription of this generation.
+    /// A subscription of this generation, as it was when it was declared.
     pub(crate) fn subscription(&self, id: SubscriptionId) -> Option<&Subscription> {
         self.subscriptions.get(&id)
     }
 
-    /// What else the configuration says of it.
+    /// The settings of a subscription that the store does not have.
     pub(crate) fn form(&self, id: SubscriptionId) -> Option<&Form> {
         self.forms.get(&id)
     }
 
-    /// A topic's name; its number if the configuration no longer names it.
+    /// The name of a topic; `#` and its number if the configuration does not name it.
     pub(crate) fn topic_name(&self, id: TopicId) -> String {
         self.topics.get(&id).cloned().unwrap_or_else(|| format!("#{}", id.0))
     }
 }
 
-/// What came of a reload.
+/// The result of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reloaded {
     /// This generation is served from now on.
@@ -71,9 +71,9 @@ pub enum Reloaded {
         /// Its number.
         generation: u64,
     },
-    /// The files say what is served.
+    /// The files say what is served already.
     Unchanged,
-    /// Nothing changed, because the files could not be taken.
+    /// Nothing changed, because the configuration could not be used.
     Refused {
         /// Why, in one line.
         cause: String,
@@ -81,34 +81,34 @@ pub enum Reloaded {
 }
 
 impl Configuration {
-    /// That of a start, generation 1.
+    /// The configuration of a start, generation 1.
     pub fn loaded(at: Timestamp, declared: Declared) -> Self {
         let declared = Arc::new(declared);
         Self(Mutex::new(State { generation: 1, loaded_at: at, last: None, declared, broke_off: None }))
     }
 
-    /// What the generation that is served declares.
+    /// The topics, queues and subscriptions of the generation that is served.
     pub fn declared(&self) -> Arc<Declared> {
         self.state().declared.clone()
     }
 
-    /// The store has these from now on.
+    /// Notes that the store has these from now on.
     pub fn declare(&self, declared: Declared) {
         self.state().declared = Arc::new(declared);
     }
 
-    /// The generation that is served.
+    /// The number of the generation that is served.
     pub fn generation(&self) -> u64 {
         self.state().generation
     }
 
-    /// An API has changed it.
+    /// Notes that an API's change made a new generation.
     pub fn edited(&self, at: Timestamp, generation: u64) {
         let mut state = self.state();
         (state.generation, state.loaded_at) = (generation, at);
     }
 
-    /// A reload has ended.
+    /// Notes the result of a reload.
     pub fn reloaded(&self, at: Timestamp, how: Reloaded) {
         let mut state = self.state();
         if let Reloaded::Taken { generation } = how {
@@ -118,17 +118,17 @@ impl Configuration {
         state.last = Some((at, how));
     }
 
-    /// Why a change broke off after it had begun to be stored; `None` once what is served is what the store has.
+    /// Notes why a change broke off after a part of it was stored; `None` as soon as what is served is what the store has.
     pub fn broke_off(&self, cause: Option<String>) {
         self.state().broke_off = cause;
     }
 
-    /// Why what is served may not be what the store has.
+    /// Why what is served may differ from what the store has, if it may.
     pub(crate) fn unsure(&self) -> Option<String> {
         self.state().broke_off.clone()
     }
 
-    /// Why what is served is not what the files say, as far as the last reload knows.
+    /// Why the last reload was refused, if it was: what is served is not what the files say.
     pub(crate) fn trouble(&self) -> Option<String> {
         match &self.state().last {
             Some((_, Reloaded::Refused { cause })) => Some(cause.clone()),

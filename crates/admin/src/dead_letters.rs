@@ -1,4 +1,4 @@
-//! `/retrohook/dead-letters`: deliveries that were given up, and sending them on their way again.
+//! `/retrohook/dead-letters`: lists deliveries that were given up, and redrives them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,9 +21,9 @@ use crate::acts::{self, Act, Many};
 use crate::page::MAX_TIME;
 use crate::{Error, MAX_COUNTED, Node, known, page, read};
 
-/// Dead letters that are looked at for a page; where fewer of them have the reason that was asked for, the page is shorter.
+/// The most dead letters that are looked at for a page. If too few of them have the reason that was asked for, the page is shorter.
 const MAX_LOOKED_AT: usize = 5_000;
-/// Dead letters that are read at once.
+/// How many dead letters one read of the store returns.
 const CHUNK: usize = 500;
 
 #[derive(Deserialize, JsonSchema)]
@@ -131,14 +131,14 @@ impl Found {
                     found.next = before;
                     return Ok(found);
                 }
-                // Every page gets on by one at least.
+                // Every page gets past at least one dead letter.
                 if began.elapsed() > MAX_TIME && before != filter.before.map(|place| place.0) {
                     (found.next, found.is_cut) = (before, true);
                     return Ok(found);
                 }
                 before = row.death();
                 if row.died_of(filter.reason.as_deref()) {
-                    // The event itself may be damaged: it may be why the letter is dead.
+                    // The event may be damaged, which may be the reason of the dead letter.
                     let event = match reader.id_at(row.id.position) {
                         Err(StoreError::Damaged(_)) => None,
                         event => event?,
@@ -220,7 +220,7 @@ pub(crate) async fn redrive_all(
     let id = SubscriptionId(page::numbers(number)?);
     let known = known::push(&node, id).await?;
     let worker = known::delivering(&node, &known)?;
-    // One that dies again meanwhile is not sent a third time.
+    // A delivery that becomes a dead letter again meanwhile is not redriven a second time.
     let until = node.writer.clock().now();
     let reason: Option<Arc<str>> = which.reason.map(Into::into);
     if which.dry_run {

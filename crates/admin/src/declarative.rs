@@ -1,8 +1,8 @@
 //! `POST /config`, as Kong has it without a database: the text of a whole declarative configuration, which takes the place of the files.
 //!
-//! The text comes as Kong takes it: as the body (YAML or JSON), as the member `config` of a JSON object, or as the field `config` of a form,
-//! encoded as URL or as multipart. `?check_hash=1` answers 304 if it is what is served; `?flatten_errors=1` adds a list of the problems by
-//! entity. The answer has our report beside Kong's words.
+//! The text is read as Kong reads it: from the body (YAML or JSON), from the member `config` of a JSON object, or from the field `config` of a form
+//! (`application/x-www-form-urlencoded` or `multipart/form-data`). With `?check_hash=1` the answer is 304 if this configuration is served already;
+//! `?flatten_errors=1` adds a list of the problems by entity. Beside Kong's fields, the answer has the report of the reload.
 
 use std::time::Duration;
 
@@ -21,16 +21,16 @@ use tokio::sync::Semaphore;
 use crate::reload::{Fault, NotAsked, Outcome, Problem, Report, not_asked, refuse_while_draining};
 use crate::{Error, Node, page, reload};
 
-/// The largest body, in bytes: a file of 16 MiB, which is the most that is checked, as JSON or in a form.
+/// The largest body, in bytes. A configuration has at most 16 MiB, and as JSON or in a form it takes up to three times as much.
 pub(crate) const MAX_BODY: usize = 48 << 20;
-/// Bodies that are read at once; more are asked to come again.
+/// The most bodies that are read at once. A further one is answered with 429.
 const MAX_BODIES: usize = 4;
-/// For the whole body to come.
+/// How long the whole body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(60);
 
-/// One for all nodes of a process: there is one.
+/// The limit of [`MAX_BODIES`], for the process.
 static BODIES: Semaphore = Semaphore::const_new(MAX_BODIES);
-/// Kong's number of this refusal.
+/// Kong's error code for an invalid declarative configuration.
 const INVALID: u64 = 14;
 
 #[derive(Deserialize, JsonSchema)]
@@ -62,9 +62,9 @@ pub(crate) async fn post(
 ) -> Result<Response, Error> {
     let parameters = page::parameters(parameters, "`check_hash` and `flatten_errors` (1)")?;
     refuse_while_draining(&node)?;
-    let place = BODIES.try_acquire().map_err(|_| not_asked(NotAsked::Busy))?;
+    let permit = BODIES.try_acquire().map_err(|_| not_asked(NotAsked::Busy))?;
     let text = tokio::time::timeout(BODY_PATIENCE, text(request)).await.map_err(|_| too_slow())??;
-    drop(place);
+    drop(permit);
     let report = node.reloads.take(text).await.map_err(not_asked)?;
     let checks_hash = Switch::is_on(parameters.check_hash.as_ref());
     Ok(match report.fault {
@@ -93,7 +93,7 @@ async fn text(request: Request) -> Result<String, Error> {
     let body = Bytes::from_request(request, &()).await.map_err(|error| no_body(error.status(), &error))?;
     let body = String::from_utf8(body.into()).map_err(|error| unreadable(&error))?;
     match kind.as_str() {
-        // As large as it may be, it takes a moment; the admin port has one thread.
+        // Parsing a large body takes a moment, and the admin port has only one thread.
         "application/json" => {
             tokio::task::spawn_blocking(|| of_json(body)).await.map_err(|error| unreadable(&error))
         }
@@ -104,14 +104,14 @@ async fn text(request: Request) -> Result<String, Error> {
 
 /// A JSON document is a configuration itself, or has its text as `config`.
 fn of_json(body: String) -> String {
-    // What else it has is stepped over, and not kept.
+    // Other members are skipped and not kept.
     #[derive(Deserialize)]
     struct Member {
         config: String,
     }
     match serde_json::from_str::<Member>(&body) {
         Ok(Member { config }) => config,
-        // A configuration itself; or the check says what is wrong with it, and where.
+        // The body is the configuration itself; if it is not, the check reports what is wrong, and where.
         Err(_) => body,
     }
 }
@@ -121,7 +121,7 @@ fn of_form(body: &str) -> Result<String, Error> {
     let found = fields.find(|(name, _)| name == "config");
     let (_, text) =
         found.ok_or_else(|| if body.contains("_format_version") { as_form() } else { no_config() })?;
-    // What is not UTF-8 is decoded to this character, which nobody writes.
+    // Bytes that are not UTF-8 are decoded to this character, which no configuration needs.
     if text.contains(char::REPLACEMENT_CHARACTER) {
         return Err(unreadable(&"it is not UTF-8"));
     }
@@ -148,7 +148,7 @@ fn too_slow() -> Error {
     }
 }
 
-/// A body that did not come, or is too large.
+/// The error for a body that broke off, or is too large.
 fn no_body(status: StatusCode, error: &dyn std::fmt::Display) -> Error {
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
@@ -178,7 +178,7 @@ fn no_config() -> Error {
     )
 }
 
-/// What curl does with a body of which nobody says what it is.
+/// The error for a YAML body that curl has declared as a form, because no `Content-Type` was given.
 fn as_form() -> Error {
     Error::bad_request(
         "expected a declarative configuration, and got one under the name of a form (Content-Type: application/x-www-form-urlencoded)",
@@ -186,7 +186,7 @@ fn as_form() -> Error {
     )
 }
 
-/// Kong's words for a configuration that is not taken, with ours beside them.
+/// The answer for a configuration that was refused: Kong's fields, and those of the report.
 fn refused(report: Report, flat: bool) -> Value {
     let fields: Map<String, Value> = report
         .problems

@@ -1,6 +1,6 @@
-//! What does not work as it should while the node as a whole goes on: parts that have ended, wait for something, or lag behind.
+//! Parts that do not work as they should while the node as a whole goes on: they have ended, wait for something, or have fallen behind.
 //!
-//! Each part keeps its own state; this module only asks. One function for each kind of part, listed in [`of`].
+//! Each part keeps its own state, and this module only asks for it. There is one function for each kind of part; [`of`] calls them all.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,9 @@ use storage::clock::{Jumps, in_words};
 
 use crate::{Node, known};
 
-/// A wall clock that was set is worth a look for so long.
+/// How long a wall clock that was set is reported.
 const JUMP_IS_NEWS: Duration = Duration::from_secs(3_600);
-/// A wall clock that moved by less than this is as right as it was.
+/// A wall clock that was moved by less than this, in seconds, is not reported.
 const MOVED: f64 = 60.0;
 
 /// One part that is degraded.
@@ -37,19 +37,19 @@ pub(crate) fn of(node: &Node) -> Vec<Degraded> {
     found
 }
 
-/// The same, with why the store could not be read just now.
+/// The same, with the reason why the store could not be read just now, if it could not.
 pub(crate) fn with(node: &Node, reads: Option<String>) -> Vec<Degraded> {
     let mut found = of(node);
     found.extend(reads.map(|cause| Degraded { part: "reads of the store".into(), cause }));
     found
 }
 
-/// The store, where it takes nothing any more, or its disk hangs, or room is short or gone.
+/// The store, if it is latched, if its disk hangs, or if room is short or used up.
 fn store(node: &Node, found: &mut Vec<Degraded>) {
     let space = node.writer.space();
     if node.writer.is_latched() {
         let cause = "a commit failed, and nothing is taken any more: matching requests get 503, and what was answered and not acknowledged is \
-                     found by the next start; look at the disk of the data directory and at the log, and restart this process";
+                     found by the next start; look at the disk of the data directory and at the log lines, and restart this process";
         return found.push(Degraded { part: "store".into(), cause: cause.into() });
     }
     if let Some(taken) = node.writer.stalled_for() {
@@ -71,7 +71,7 @@ fn store(node: &Node, found: &mut Vec<Degraded>) {
     found.push(Degraded { part: "store".into(), cause });
 }
 
-/// Subscriptions whose worker does not do what it should while the node goes on; or all of them.
+/// Subscriptions whose worker does not work as it should; or all deliveries at once, if their thread has ended.
 fn deliveries(node: &Node, found: &mut Vec<Degraded>) {
     if node.deliveries.is_lost() {
         let cause = "the thread of the deliveries has ended: events are recorded, and nothing is delivered; restart this process";
@@ -90,7 +90,7 @@ fn deliveries(node: &Node, found: &mut Vec<Degraded>) {
     }
 }
 
-/// The key of SNS's signatures, while it cannot be had.
+/// The key that signs messages in SNS's form, while there is none.
 fn signing_key(node: &Node, found: &mut Vec<Degraded>) {
     if let Some(cause) = node.key.trouble() {
         let cause = format!("there is none, and deliveries in SNS's form wait; it is tried again: {cause}");
@@ -107,7 +107,7 @@ fn listeners(node: &Node, found: &mut Vec<Degraded>) {
     }));
 }
 
-/// The wall clock, for an hour after it was set to where it had not been: nobody here knows which of the two times is right.
+/// The wall clock, for an hour after it was last set, if all its jumps together moved it: nobody here knows which time is right.
 fn wall_clock(node: &Node, found: &mut Vec<Degraded>) {
     let clock = node.writer.clock();
     let Jumps { last: Some(jump), moved, .. } = clock.jumps() else { return };
@@ -125,7 +125,7 @@ fn wall_clock(node: &Node, found: &mut Vec<Degraded>) {
     });
 }
 
-/// Files that a reload could not take, until one can: a start would read them, too.
+/// The configuration, after a reload was refused, until one is not (a start would meet the same problem), and after a change broke off.
 fn configuration(node: &Node, found: &mut Vec<Degraded>) {
     if let Some(cause) = node.configuration.unsure() {
         let cause = format!(
@@ -138,7 +138,7 @@ fn configuration(node: &Node, found: &mut Vec<Degraded>) {
     let Some(cause) = node.configuration.trouble() else { return };
     let generation = node.configuration.generation();
     let cause = format!(
-        "the last reload changed nothing, and generation {generation} is served: {cause}; see the log"
+        "the last reload changed nothing, and generation {generation} is served: {cause}; see the log lines"
     );
     found.push(Degraded { part: "configuration".into(), cause });
 }

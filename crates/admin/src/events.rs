@@ -1,4 +1,4 @@
-//! `/retrohook/events`: what happened, to whom it went, and how each attempt ended.
+//! `/retrohook/events`: events, to whom each was delivered, and how each attempt ended.
 
 use std::collections::BTreeMap;
 
@@ -130,8 +130,8 @@ pub(crate) struct Detail {
 pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Result<Json<Detail>, Error> {
     let event = find(&node, &id).await?;
     let position = event.position;
-    // Each read is of a moment of its own. Cursors first, then attempts, then rows: what a cursor has passed without success, and what was
-    // tried, has its row by then, so that nothing that waits looks delivered.
+    // Each read sees another moment. So cursors are read first, then attempts, then rows: an event that a cursor has passed without a success, and
+    // a delivery that was attempted, have their row by then, so that nothing that waits is shown as delivered.
     let Seen { current, attempts, rows, messages, intent_at } =
         read(&node, move |reader| Seen::read(reader, position)).await?;
     // A subscription owns events from the commit that made it.
@@ -167,10 +167,10 @@ pub(crate) async fn one(State(node): State<Node>, Path(id): Path<String>) -> Res
     Ok(Json(Detail { event: EventView::new(&node, event), intent_at, outcome_at, deliveries }))
 }
 
-/// A row, with the one that it is behind.
+/// A row, with the delivery at the head of its key, if it waits for that.
 type Row = (Delivery, Option<Head>);
 
-/// What is read of an event besides itself.
+/// What is read about an event besides the event itself.
 struct Seen {
     current: Vec<Subscription>,
     attempts: Vec<Attempt>,
@@ -353,7 +353,7 @@ impl DeliveryView {
     }
 }
 
-/// What became of a push delivery.
+/// The state of a push delivery, in a word.
 fn delivery_state(
     subscription: Option<&Subscription>,
     position: Position,
@@ -370,7 +370,8 @@ fn delivery_state(
     }
 }
 
-/// What became of a queue's message. One that is gone was deleted by its worker, or is past its time.
+/// The state of a queue's message, in a word. One that is no longer there was deleted by a worker, was purged, or was older than the queue's
+/// retention.
 fn message_state(is_disabled: bool, message: Option<&QueuedMessage>) -> &'static str {
     match message {
         Some(message) if message.receive_count > 0 => "received",
@@ -380,7 +381,7 @@ fn message_state(is_disabled: bool, message: Option<&QueuedMessage>) -> &'static
     }
 }
 
-/// Where a message went that was sent straight to a queue; nothing for any other event.
+/// The delivery to a queue of a message that was sent straight to it; `None` for any other event.
 fn sent_to(event: &Event, messages: &[QueuedMessage]) -> Option<DeliveryView> {
     let Content::Message(message) = &event.body.content else { return None };
     let queue = message.details().ok()?.queue?;

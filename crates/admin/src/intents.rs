@@ -1,4 +1,4 @@
-//! `/retrohook/intents`: matching requests of which nobody knows yet what became of them, the oldest first.
+//! `/retrohook/intents`: open intents, which are matching requests whose outcome is not known yet, the oldest first.
 
 use std::time::Instant;
 
@@ -15,11 +15,11 @@ use storage::ports::OpenIntent;
 use crate::page::MAX_TIME;
 use crate::{Error, Node, page, read};
 
-/// Intents that are looked at for a page, settled ones included.
+/// The most intents that are looked at for a page, settled ones included.
 const MAX_LOOKED_AT: usize = 50_000;
-/// Intents that are looked at in one read.
+/// How many intents one read of the store looks at.
 const CHUNK: usize = 1_000;
-/// The most that the requests of a page have in all; one may have more.
+/// The most bytes that the requests of a page have in all, unless the first alone has more.
 const MAX_BYTES: usize = 8 << 20;
 
 #[derive(Deserialize, JsonSchema)]

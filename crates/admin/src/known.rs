@@ -1,4 +1,4 @@
-//! The subscription that a path names, or a clear answer why nothing can be done with it: it does not exist, was removed, or has a queue.
+//! The subscription that a path names, or an error that says why nothing can be done with it: it does not exist, was removed, or is that of a queue.
 
 use axum::http::StatusCode;
 use delivery::endpoint::shown;
@@ -7,7 +7,7 @@ use storage::entities::{Subscription, SubscriptionId};
 
 use crate::{Error, Node, read};
 
-/// A subscription that is declared; as it was then.
+/// A subscription that the served configuration declares, as it was when it was declared.
 pub(crate) async fn declared(node: &Node, id: SubscriptionId) -> Result<Subscription, Error> {
     if let Some(known) = node.declared().subscription(id) {
         return Ok(known.clone());
@@ -20,7 +20,7 @@ pub(crate) async fn declared(node: &Node, id: SubscriptionId) -> Result<Subscrip
     }
 }
 
-/// A subscription that is declared and is not that of a queue.
+/// The same, if it is a push subscription.
 pub(crate) async fn push(node: &Node, id: SubscriptionId) -> Result<Subscription, Error> {
     let known = declared(node, id).await?;
     if known.protocol.is_pull() {
@@ -35,18 +35,18 @@ pub(crate) async fn push(node: &Node, id: SubscriptionId) -> Result<Subscription
     Ok(known)
 }
 
-/// Its worker.
+/// The worker of a subscription.
 pub(crate) fn worker(node: &Node, known: &Subscription) -> Result<Handle, Error> {
     node.deliveries.handle(known.id).ok_or_else(|| not_delivering(node, known))
 }
 
-/// Its worker, which delivers.
+/// The worker of a subscription, if it delivers now.
 pub(crate) fn delivering(node: &Node, known: &Subscription) -> Result<Handle, Error> {
     let worker = worker(node, known)?;
     if worker.state().is_delivering() { Ok(worker) } else { Err(not_delivering(node, known)) }
 }
 
-/// How messages to people call it: `subscription 7 (`expire` of `profile-changes` to http http://127.0.0.1:9100/expire)`.
+/// What messages to people call a subscription: `subscription 7 (`expire` of `profile-changes` to http http://127.0.0.1:9100/expire)`.
 pub(crate) fn named(node: &Node, known: &Subscription) -> String {
     let Subscription { id, name, topic, protocol, endpoint, .. } = known;
     let name = name.as_ref().map(|name| format!("`{name}` ")).unwrap_or_default();
@@ -54,7 +54,7 @@ pub(crate) fn named(node: &Node, known: &Subscription) -> String {
     format!("subscription {} ({name}of `{topic}` to {protocol} {})", id.0, shown(endpoint))
 }
 
-/// No subscription has this number, or none has it any more.
+/// The error for a number that no subscription has.
 pub(crate) fn missing(id: SubscriptionId) -> Error {
     Error::missing(format!("there is no subscription {}", id.0), "GET /retrohook/subscriptions lists them")
 }
@@ -73,7 +73,7 @@ fn removed(node: &Node, known: &Subscription) -> Error {
     }
 }
 
-/// Why a worker refused, of this subscription.
+/// The error for a command that the worker of this subscription refused.
 pub(crate) fn refused(node: &Node, known: &Subscription, error: RedeliverError) -> Error {
     match error {
         RedeliverError::NotDelivering => not_delivering(node, known),

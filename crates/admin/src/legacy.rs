@@ -1,14 +1,15 @@
-//! Kong's Admin API as it was from 0.8 to 0.14, the generation of `/apis`, in the shapes that kongfig drives: `--legacy-admin-listen`.
+//! Kong's Admin API as it was from 0.8 to 0.14, when there was `/apis`, as far as kongfig uses it: `--legacy-admin-listen`.
 //!
 //! An *api* is a service and a route of origin `api`. Its id is the service's; the route's is derived from it ([`entities::ids::of_api_route`]).
 //! Both have the api's name, so that a file which declares a service and a route of that name adopts both. The api's plug-ins are on its
 //! service. A change is one commit, and one that changes nothing writes nothing.
 //!
-//! What is absent is left out, not null; times are in milliseconds; `next` is an absolute URL, and there only if there is more; an error is
-//! flat, `{"name": "already exists with value 'x'"}`, or a `message`. Dotted keys nest, in JSON as in forms; a text with commas is a list where
-//! one is due. The names of 0.8 (`request_path`, `request_host`, `strip_request_path`) are read as those of 0.10 and later, which are answered.
+//! A field without a value is left out, not null. Times are in milliseconds since 1970. `next` is an absolute URL, and is present only if there are
+//! more entities. An error is flat, `{"name": "already exists with value 'x'"}`, or a `message`. Dotted keys are read as nested objects, in JSON as
+//! in forms. Where a list is expected, a text with commas is read as one. The names of 0.8 (`request_path`, `request_host`, `strip_request_path`)
+//! are read as those of 0.10 and later; answers have only the latter.
 //!
-//! What files declare is left out of lists (`?origin=file` or `all` shows it) and is read-only.
+//! Entities of files are read-only, and are left out of lists (`?origin=file` or `all` shows them).
 
 use std::sync::Arc;
 
@@ -39,33 +40,33 @@ mod settings;
 use error::Error;
 use request::MAX_LARGE_BODIES;
 
-/// What the API works with.
+/// Everything that the API works with.
 pub struct Legacy {
-    /// Who changes entities, and knows what is served.
+    /// Makes changes of entities, and has all that are served.
     pub control: Control,
-    /// The time.
+    /// The wall clock, for the times of entities.
     pub clock: Arc<dyn Clock>,
-    /// The kinds of plug-in that there are.
+    /// The kinds of plug-ins that this node knows.
     pub kinds: Vec<&'static dyn PluginKind>,
-    /// `--region`.
+    /// The AWS region of this gateway's topics (`--region`).
     pub region: String,
-    /// `--account-id`.
+    /// The AWS account of this gateway's topics (`--account-id`).
     pub account: String,
-    /// Where the gateway's own SNS API is reached, `host:port`.
+    /// The addresses of this gateway's own SNS API, each as `host:port`.
     pub hubs: Vec<String>,
 }
 
-/// What all requests of a listener share.
+/// The state that all requests of a listener share.
 struct Shared {
     legacy: Arc<Legacy>,
-    /// A place for each large body that is being read.
+    /// The permits for reading large bodies.
     bodies: Semaphore,
 }
 
-/// The API.
+/// The router of this API.
 pub fn router(legacy: Legacy) -> Router {
     let shared = Shared { legacy: Arc::new(legacy), bodies: Semaphore::new(MAX_LARGE_BODIES) };
-    // A path means the same with a slash at its end and without: `dispatch` reads them all in one place.
+    // A path means the same with and without a slash at its end. axum's router would tell them apart, so `dispatch` reads all paths.
     Router::new().fallback(answer).with_state(Arc::new(shared))
 }
 
@@ -73,13 +74,13 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     dispatch::answer(&shared, request).await
 }
 
-/// An answer to a request that does not reach the API.
+/// An error in this API's form, for a request that the listener refuses before it reaches the API.
 pub fn refusal(status: StatusCode, message: &str, hint: &str) -> Response {
     Error::message(status, format!("{message}: {hint}")).into_response()
 }
 
 impl Legacy {
-    /// Does something where the configuration changes.
+    /// Runs a job on the thread that changes the configuration.
     async fn change<T, F>(self: &Arc<Self>, job: F) -> Result<T, Error>
     where
         T: Send + 'static,

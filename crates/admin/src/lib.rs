@@ -1,9 +1,8 @@
-//! What operators ask a node, over HTTP: `/status` and `/metrics` as Kong's, events, subscriptions and dead
-//! letters under `/retrohook/`.
+//! The API for operators, over HTTP: `/status` and `/config` at Kong's paths, `/metrics`, and under `/retrohook/` events, open intents, deliveries,
+//! dead letters, subscriptions and reloads. The table of all paths is in `paths`.
 //!
-//! Every read of the store runs off the runtime, in a short transaction of its own, few at once. An error is one JSON object, `message`
-//! and `hint`.
-//! Kong's entities are served as its Admin API of 0.x has them, on a listener of their own: [`legacy`].
+//! Every read of the store runs outside of the runtime, in a short transaction of its own, and only a few run at once. An error is one JSON object
+//! with `message` and `hint`. Kong's Admin API of 0.x is on a listener of its own: [`legacy`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,43 +56,43 @@ use reads::read;
 use reload::Reloads;
 pub use subscriptions::Form;
 
-/// What a subscription is behind by is counted so far and no further: each read of the store stays short (at most a tenth of a second),
-/// however much is owed.
+/// Events, deliveries and dead letters of a subscription are counted up to this number and no further, so that each read of the store takes at most
+/// about 0.1 s, however much is owed.
 const MAX_COUNTED: u64 = 100_000;
 
-/// The longest text of axum's own that becomes the message of an error, in bytes.
+/// The longest text of axum that becomes the message of an error, in bytes.
 const MAX_WORDS: usize = 4_096;
 
-/// What the admin API tells about; clones share it.
+/// Everything that the admin API reports on or acts on. Clones share it.
 #[derive(Clone)]
 pub struct Node {
     /// The store's reads.
     pub reader: Arc<dyn Reader>,
-    /// How many of them run at once.
+    /// Limits how many of these reads run at once.
     pub reads: Arc<Reads>,
     /// The store's writer.
     pub writer: Writer,
-    /// The listeners of admin and hub.
+    /// The state of the listeners of admin and hub.
     pub listeners: Arc<Vec<Arc<ListenerHealth>>>,
-    /// Every core's counts.
+    /// The counts of every core.
     pub cores: Arc<Vec<Arc<CoreStats>>>,
-    /// The numbers by which these count routes.
+    /// The names of the routes, by the numbers under which the cores count them.
     pub numbering: Numbering,
     /// How services do, and how often they failed.
     pub conditions: Conditions,
     /// What was lost of the access log, if there is one.
     pub lost_lines: Option<Lost>,
-    /// The workers.
+    /// The workers of push subscriptions.
     pub deliveries: Arc<Deliveries>,
     /// Changes the states of subscriptions.
     pub hub: Hub,
-    /// The key that signs, and why there is none.
+    /// The key that signs messages in SNS's form, or why there is none yet.
     pub key: KeyHolder,
     /// When this process was ready.
     pub ready_at: Instant,
-    /// Set when this process was told to stop.
+    /// Set when this process has begun to stop.
     pub draining: Arc<AtomicBool>,
-    /// Has the files read anew.
+    /// Asks for reloads and other changes of the configuration.
     pub reloads: Reloads,
     /// Which generation of the configuration is served, and what it declares.
     pub configuration: Arc<Configuration>,
@@ -113,7 +112,7 @@ impl Node {
     }
 }
 
-/// The API.
+/// The router of the whole API.
 pub fn router(node: Node) -> Router {
     paths::router()
         .method_not_allowed_fallback(method_not_allowed)
@@ -130,7 +129,7 @@ async fn not_found() -> Error {
     }
 }
 
-/// The router adds which methods there are.
+/// The router adds the header `Allow`.
 async fn method_not_allowed() -> Error {
     Error {
         status: StatusCode::METHOD_NOT_ALLOWED,
@@ -139,7 +138,7 @@ async fn method_not_allowed() -> Error {
     }
 }
 
-/// What a part of axum refuses by itself, as the object that every error is; its words become the message.
+/// Turns a refusal that axum made itself into the JSON object that every error is. Its text becomes the message.
 async fn as_object(answer: Response) -> Response {
     let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let status = answer.status();
@@ -151,7 +150,7 @@ async fn as_object(answer: Response) -> Response {
     let words = String::from_utf8_lossy(&words);
     let usual = status.canonical_reason().unwrap_or("the request was refused");
     let message = if words.is_empty() { usual } else { &words };
-    // What else it says, which methods there are for instance, stays.
+    // Its other headers stay, for example `Allow`.
     head.headers.remove(CONTENT_TYPE);
     head.headers.remove(CONTENT_LENGTH);
     let mut object = refusal(status, message, "GET / lists the paths with their parameters");
@@ -159,12 +158,12 @@ async fn as_object(answer: Response) -> Response {
     object
 }
 
-/// An answer to a request that does not reach the API.
+/// An error in this API's form, for a request that the listener refuses before it reaches the API.
 pub fn refusal(status: StatusCode, message: &str, hint: &str) -> Response {
     Error { status, message: message.into(), hint: hint.into() }.into_response()
 }
 
-/// The body of the answer to a request whose head is not HTTP/1.1, or too large for a connection's limits.
+/// The JSON body of the answer to a request whose head is not HTTP/1.1, or is larger than a connection's limits.
 pub fn bad_head(status: StatusCode) -> String {
     let (message, hint) = match status {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
@@ -179,7 +178,7 @@ pub fn bad_head(status: StatusCode) -> String {
     serde_json::json!({ "message": message, "hint": hint }).to_string()
 }
 
-/// What the API answers when it cannot do what was asked.
+/// Why a request was not done, as the API answers it.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Error {
     #[serde(skip)]
@@ -241,7 +240,7 @@ impl From<HubError> for Error {
             other => Self {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 message: other.to_string(),
-                hint: "look at /status and the log".into(),
+                hint: "look at /status and the log lines".into(),
             },
         }
     }
@@ -257,7 +256,7 @@ impl From<StoreError> for Error {
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
             message: error.to_string(),
-            hint: "look at /status and the log".into(),
+            hint: "look at /status and the log lines".into(),
         }
     }
 }

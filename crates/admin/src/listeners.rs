@@ -1,13 +1,14 @@
-//! How the listeners beside the data path do. Whoever keeps one served reports here: it goes on after a panic, and after a failure to begin.
+//! The state of the listeners of admin and hub. The code that serves a listener reports here: it serves it again after a panic, and after a failure
+//! to begin.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A panic of a listener is worth a look for so long: it was served again within a second, and nobody may have asked meanwhile.
+/// How long a panic of a listener is reported. The listener is served again within a second, so otherwise nobody might notice.
 const PANIC_IS_NEWS: Duration = Duration::from_secs(3_600);
 
-/// How one listener does.
+/// The state of one listener.
 #[derive(Debug)]
 pub struct ListenerHealth {
     name: &'static str,
@@ -17,13 +18,13 @@ pub struct ListenerHealth {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Why it is not served now.
+    /// Why it is not served now; `None` if it is.
     down: Option<String>,
     last_panic: Option<Instant>,
 }
 
 impl ListenerHealth {
-    /// Of the listener of this name, which is served.
+    /// For the listener of this name, which is served.
     pub fn new(name: &'static str) -> Self {
         Self { name, restarts: AtomicU64::new(0), state: Mutex::default() }
     }
@@ -63,7 +64,7 @@ impl ListenerHealth {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).down.is_some()
     }
 
-    /// What is wrong with it, or was a short time ago, in words for people.
+    /// What is wrong with it, or was within the last hour, as a text for people.
     pub(crate) fn trouble(&self, now: Instant) -> Option<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.down.is_some() {
@@ -73,7 +74,7 @@ impl ListenerHealth {
         (since <= PANIC_IS_NEWS).then(|| {
             format!(
                 "it panicked {} s ago, which cost the connections that it had, and is served again ({} times since the start); this is \
-                 a bug in Retrohook: please report it with the lines of the log",
+                 a bug in Retrohook: please report it with the log lines",
                 since.as_secs(),
                 self.restarts()
             )

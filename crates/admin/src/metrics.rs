@@ -1,6 +1,6 @@
 //! `GET /metrics`: counts of the data path, the store and the deliveries, in Prometheus's text format or as OpenMetrics.
 //!
-//! Nothing is counted twice: a scrape reads the counters that the parts keep for themselves.
+//! There are no counters here: a scrape reads those that the parts keep themselves.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,7 +42,7 @@ pub(crate) async fn metrics(State(node): State<Node>, headers: HeaderMap) -> Res
     Ok(([(CONTENT_TYPE, form.media_type()), (VARY, "accept")], form.render(text)).into_response())
 }
 
-/// What has to be read from the store for a scrape.
+/// What is read from the store for a scrape.
 #[derive(Debug)]
 struct Snapshot {
     store: StoreStats,
@@ -50,18 +50,18 @@ struct Snapshot {
     queues: Vec<(String, QueueDepth)>,
 }
 
-/// A subscription of the configuration.
+/// A subscription that the configuration declares.
 #[derive(Debug)]
 struct Subscriber {
     id: SubscriptionId,
-    /// As a label.
+    /// `id` as the text of a label.
     number: String,
     name: Option<String>,
     topic: String,
     protocol: Protocol,
     endpoint: String,
     state: SubscriptionState,
-    /// Of a push subscription.
+    /// Only of a push subscription.
     lag: Option<Lag>,
 }
 
@@ -552,7 +552,7 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64
     encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&(value as f64))
 }
 
-/// What a histogram's raw values count.
+/// The unit of a histogram's values.
 #[derive(Clone, Copy)]
 enum Values {
     Micros,

@@ -1,5 +1,5 @@
-//! `GET /retrohook/openapi.json`: this API as an OpenAPI 3.1 document, made from the table of paths and from the types of what they take and
-//! answer.
+//! `GET /retrohook/openapi.json`: this API as an OpenAPI 3.1 document. It is made from the table of paths and from the types of their parameters and
+//! answers.
 
 use axum::Json;
 use schemars::generate::SchemaSettings;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::Error;
 use crate::paths::{self, Answer, Method, Operation};
 
-/// Makes schemas that refer to each other as OpenAPI wants it, of what is written.
+/// Makes schemas of types as they are serialised, which refer to each other in OpenAPI's way.
 pub(crate) fn generator() -> SchemaGenerator {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let settings = settings.with(|settings| {
@@ -78,14 +78,14 @@ fn described(operation: &Operation, error: &Schema, generator: &mut SchemaGenera
     described
 }
 
-/// `get_retrohook_events_id`.
+/// The id of an operation: `get_retrohook_events_id`.
 fn id_of(operation: &Operation) -> String {
     let words = operation.path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let words = std::iter::once(operation.method.as_str()).chain(words).map(str::to_ascii_lowercase);
     words.collect::<Vec<_>>().join("_")
 }
 
-/// Numbers, except for the ids of events.
+/// The parameters in a path. They are numbers, except for the ids of events.
 fn of_path(path: &str) -> Vec<Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let parameter = |name: &str| {
@@ -98,7 +98,7 @@ fn of_path(path: &str) -> Vec<Value> {
     names.map(parameter).collect()
 }
 
-/// Each member of what is taken as a query is a parameter, and none has to be given.
+/// The parameters in a query, one for each member of the type that the query is read as. None of them is required.
 fn of_query(query: &Schema) -> Vec<Value> {
     let members = query.get("properties").and_then(Value::as_object);
     let parameter =
@@ -106,7 +106,7 @@ fn of_query(query: &Schema) -> Vec<Value> {
     members.map(|members| members.iter().map(parameter).collect()).unwrap_or_default()
 }
 
-/// Names the schema of a type, as a function of the table.
+/// Makes the schema of a type. The table of paths has this function, for the type of each query.
 pub(crate) fn members_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     T::json_schema(generator)
 }

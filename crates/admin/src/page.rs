@@ -1,4 +1,4 @@
-//! Pages of lists: how many, and where the next one begins.
+//! What lists have in common: the size of a page, and the reading of parameters.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -10,18 +10,21 @@ use serde::{Deserialize, Deserializer};
 
 use crate::Error;
 
-/// Entries in a page if not asked otherwise.
+/// How many entries a page has if the request does not say.
 const PAGE: usize = 50;
-/// The largest page.
+/// The most entries of a page.
 const MAX_PAGE: usize = 500;
 
 /// The longest reason that an operator may give, in bytes.
 const MAX_REASON: usize = 500;
 
-/// A list or a count that took longer so far ends with what it has.
+/// A list or a count that has taken longer than this ends with what it has found so far.
 pub(crate) const MAX_TIME: Duration = Duration::from_secs(1);
 
-/// How many entries were asked for.
+/// The number of entries that `limit` asks for.
+///
+/// # Errors
+/// If it is not 1 to [`MAX_PAGE`].
 pub(crate) fn size(limit: Option<usize>) -> Result<usize, Error> {
     let limit = limit.unwrap_or(PAGE);
     if (1..=MAX_PAGE).contains(&limit) {
@@ -33,7 +36,7 @@ pub(crate) fn size(limit: Option<usize>) -> Result<usize, Error> {
     ))
 }
 
-/// The parameters of a list; `known` are those that it takes, in words.
+/// The parameters of a request's query. `known` lists in words those that exist, for the hint of the error.
 pub(crate) fn parameters<T>(query: Result<Query<T>, QueryRejection>, known: &str) -> Result<T, Error> {
     match query {
         Ok(Query(parameters)) => Ok(parameters),
@@ -43,7 +46,7 @@ pub(crate) fn parameters<T>(query: Result<Query<T>, QueryRejection>, known: &str
     }
 }
 
-/// A value that is read from a text as its type reads itself.
+/// A parameter that is read from its text by [`FromStr`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FromText<T>(pub T);
 
@@ -56,7 +59,7 @@ where
     }
 }
 
-/// Numbers in a path: of a subscription, of an event.
+/// The parameters in a path, which are numbers of subscriptions and sequences of events.
 pub(crate) fn numbers<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Error> {
     let refused = |_| {
         let hint = "GET /retrohook/subscriptions and /retrohook/dead-letters list the numbers that there are";
@@ -65,7 +68,7 @@ pub(crate) fn numbers<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Erro
     path.map(|Path(numbers)| numbers).map_err(refused)
 }
 
-/// Words of the libraries that read numbers, and ours.
+/// Messages of the libraries that read numbers, each with ours for it.
 const WORDS: [(&str, &str); 4] = [
     (": invalid digit found in string", "is not a whole number"),
     (": cannot parse integer from empty string", "has no number"),
@@ -73,14 +76,17 @@ const WORDS: [(&str, &str); 4] = [
     (": number too small to fit in target type", "is too small"),
 ];
 
-/// What is wrong with a query, in words of ours.
+/// A library's message about a query, in plain words if it is a known one.
 fn plain(text: &str) -> String {
     let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
     let found = WORDS.into_iter().find_map(|(theirs, ours)| Some((text.strip_suffix(theirs)?, ours)));
     found.map_or_else(|| text.to_owned(), |(name, ours)| format!("`{name}` {ours}"))
 }
 
-/// The reason that an operator gives for `what`.
+/// The reason that an operator gives for the action `what`, without spaces at its ends.
+///
+/// # Errors
+/// If there is none, if it has more than [`MAX_REASON`] bytes, or if it has control characters.
 pub(crate) fn words(reason: Option<String>, what: &str) -> Result<String, Error> {
     let reason = reason.unwrap_or_default();
     let reason = reason.trim();

@@ -1,8 +1,8 @@
-//! Reads of the store for the admin API: off the runtime, few at once, each with a deadline.
+//! Reads of the store for the admin API: outside of the runtime, only a few at once, each with a deadline.
 //!
-//! The store has a small number of connections for reads, which deliveries and the hub need, too. So at most [`AT_ONCE`] reads of this API
-//! run at once; more wait, and beyond [`WAITING`] they are refused. `/status` has a place of its own: it answers whatever the others do,
-//! and also when the disk does not answer at all.
+//! The store has few connections for reads, and deliveries and the hub need them, too. So at most [`AT_ONCE`] reads of this API run at once. Others
+//! wait, and if [`WAITING`] are waiting, a further one is refused. `/status` has a permit of its own, so that it answers whatever the other reads do,
+//! and even if the disk does not answer at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use tokio::sync::Semaphore;
 
 use crate::{Error, Node};
 
-/// Reads at once.
+/// How many reads run at once.
 const AT_ONCE: usize = 2;
-/// Reads that wait for their turn; one more is refused.
+/// How many reads may wait for their turn. A further one is refused.
 const WAITING: usize = 64;
-/// How long a read may take, its wait included.
+/// How long a read may take, including its wait.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long `/status` waits for the store's sizes.
 const PATIENCE_OF_STATUS: Duration = Duration::from_secs(1);
 
-/// The reads of one node's API.
+/// The permits for reads of one node's API.
 #[derive(Debug)]
 pub struct Reads {
     running: Arc<Semaphore>,
@@ -42,6 +42,9 @@ impl Default for Reads {
 }
 
 /// Runs a read of the store.
+///
+/// # Errors
+/// 503 if too many reads are waiting, if this one takes longer than [`PATIENCE`], or if it fails.
 pub(crate) async fn read<T, F>(node: &Node, read: F) -> Result<T, Error>
 where
     T: Send + 'static,
@@ -54,7 +57,10 @@ where
     }
 }
 
-/// The store's sizes, unless it does not give them at once.
+/// The store's sizes, for `/status`.
+///
+/// # Errors
+/// If the store does not answer within [`PATIENCE_OF_STATUS`], or the read fails.
 pub(crate) async fn sizes(node: &Node) -> Result<StoreStats, Error> {
     let reading = on_its_own(node, &node.reads.of_status, |reader| reader.stats());
     match tokio::time::timeout(PATIENCE_OF_STATUS, reading).await {
@@ -63,17 +69,18 @@ pub(crate) async fn sizes(node: &Node) -> Result<StoreStats, Error> {
     }
 }
 
-/// A read that nobody waits for any more keeps its place until it ends: a hung disk takes no more threads than there are places.
-async fn on_its_own<T, F>(node: &Node, places: &Arc<Semaphore>, read: F) -> Result<T, StoreError>
+/// Runs a read on a thread for blocking work, with one of the permits. The read keeps its permit until it ends, even if nobody waits for it any
+/// more, so that a hung disk blocks no more threads than there are permits.
+async fn on_its_own<T, F>(node: &Node, permits: &Arc<Semaphore>, read: F) -> Result<T, StoreError>
 where
     T: Send + 'static,
     F: FnOnce(&dyn Reader) -> storage::Result<T> + Send + 'static,
 {
-    let place = places.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+    let permit = permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
     let reader = node.reader.clone();
     let reading = tokio::task::spawn_blocking(move || {
         let done = read(&*reader);
-        drop(place);
+        drop(permit);
         done
     });
     reading.await.map_err(|_| StoreError::Closed)?
@@ -82,7 +89,7 @@ where
 fn too_many() -> Error {
     Error {
         status: StatusCode::SERVICE_UNAVAILABLE,
-        message: format!("{} reads of the store wait already", AT_ONCE + WAITING),
+        message: format!("{} reads of the store are waiting already", AT_ONCE + WAITING),
         hint: "ask again in a moment, with fewer clients at once".into(),
     }
 }

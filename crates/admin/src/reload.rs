@@ -1,5 +1,5 @@
-//! Another configuration while the node runs: `POST /retrohook/reload` has the files read anew, as SIGHUP does, and whoever asks hears what
-//! came of it.
+//! Changing the configuration while the node runs: `POST /retrohook/reload` has the files read again, as SIGHUP does, and answers with the result.
+//! Also the queue of everything that is asked of the thread that changes the configuration.
 
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -56,12 +56,12 @@ impl Fault {
         match self {
             Self::Configuration => "mend what `problems` names, and send it again",
             Self::Node => "send it again when the node is well: see /status",
-            Self::Bug => "please report it with the lines of the log",
+            Self::Bug => "please report it with the log lines",
         }
     }
 }
 
-/// A reload that was refused, as an error of the API.
+/// The report of a refused reload, with the hint that every error of the API has.
 #[derive(Serialize)]
 struct RefusedReport {
     #[serde(flatten)]
@@ -69,7 +69,7 @@ struct RefusedReport {
     hint: &'static str,
 }
 
-/// The answer with what came of a reload, whose status is this if it was taken.
+/// The answer with the report of a reload. `taken` is its status if the reload was not refused.
 pub(crate) fn answer(report: Report, taken: StatusCode) -> Response {
     match report.fault {
         None => (taken, Json(report)).into_response(),
@@ -120,30 +120,30 @@ pub struct Problem {
     pub hint: String,
 }
 
-/// Asks for reloads; clones ask the same one who reloads.
+/// Asks the thread that changes the configuration for reloads and changes. All clones ask the same thread.
 #[derive(Clone, Debug)]
 pub struct Reloads {
     asked: SyncSender<()>,
     waiting: Waiting,
 }
 
-/// Who reloads, hears of it here.
+/// The other end of [`Reloads`], for the thread that changes the configuration.
 #[derive(Debug)]
 pub struct Asks {
     asks: Receiver<()>,
     waiting: Waiting,
 }
 
-/// What somebody asked for.
+/// What was asked for.
 pub enum Asked {
-    /// Another configuration.
+    /// A reload.
     Configuration {
-        /// What is to be served in the place of the files; without it the files are read anew.
+        /// The text to serve instead of the files; `None` to read the files again.
         text: Option<String>,
-        /// Whom the report is for; a signal waits for nothing.
+        /// Gets the report. `None` for SIGHUP, which nobody waits for.
         told: Option<oneshot::Sender<Report>>,
     },
-    /// A change by an API.
+    /// A change by an API, as a job to run.
     Change(Job),
 }
 
@@ -173,64 +173,64 @@ impl fmt::Debug for Asked {
 
 type Waiting = Arc<Mutex<Vec<Asked>>>;
 
-/// How long somebody waits for what came of a reload.
+/// How long a request waits for the report of a reload.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Texts that may wait to be taken; one more is refused.
+/// How many texts may wait. A further one is refused.
 const MAX_TEXTS: usize = 4;
-/// Changes by APIs that may wait; one more is refused.
+/// How many changes by APIs may wait. A further one is refused.
 const MAX_CHANGES: usize = 1_024;
 
-/// Why nobody reloads.
+/// Why there is no report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAsked {
-    /// Who reloads has ended.
+    /// The thread that changes the configuration has ended.
     #[error("the thread that reloads has ended; restart this process to have the files read")]
     NobodyReloads,
-    /// It was asked, and there is no end of it: the store hangs.
+    /// The reload was asked for, and has not ended within [`PATIENCE`]: the store hangs.
     #[error("no configuration was taken within {} s, and it may still be", PATIENCE.as_secs())]
     NoEnd,
-    /// Other texts wait already.
+    /// Too many texts or changes are waiting already. The text of the error is Kong's.
     #[error("Currently loading previous configuration")]
     Busy,
 }
 
-/// The two ends.
+/// Makes the two ends of the queue.
 pub fn reloads() -> (Reloads, Asks) {
-    // One more may wait: what it was asked for may have come after the one under way had read the files.
+    // One more wake-up may wait, because something may be asked for after the reload under way has read the files.
     let (asked, asks) = sync_channel(1);
     let waiting = Waiting::default();
     (Reloads { asked, waiting: waiting.clone() }, Asks { asks, waiting })
 }
 
 impl Reloads {
-    /// Has the files read anew, soon. Asked while one is under way, there is one more after it, however often it was asked.
+    /// Has the files read again, soon. If this is called several times while a reload is under way, one more reload follows.
     ///
     /// # Errors
-    /// If nobody reloads any more.
+    /// [`NotAsked::NobodyReloads`].
     pub fn ask(&self) -> Result<(), NotAsked> {
         self.push(Asked::Configuration { text: None, told: None })
     }
 
-    /// As [`Reloads::ask`]; what came of the first one that begins from now on.
+    /// Has the files read again, and waits for the report of a reload that begins after this call.
     ///
     /// # Errors
-    /// If nobody reloads any more.
+    /// [`NotAsked::NobodyReloads`] or [`NotAsked::NoEnd`].
     pub async fn reload(&self) -> Result<Report, NotAsked> {
         self.report(None).await
     }
 
-    /// Has a text served in the place of the files, for as long as nobody asks for a reload.
+    /// Has a text served instead of the files, until somebody asks for a reload. Waits for the report.
     ///
     /// # Errors
-    /// If nobody reloads any more, or too many texts wait.
+    /// Every [`NotAsked`].
     pub async fn take(&self, text: String) -> Result<Report, NotAsked> {
         self.report(Some(text)).await
     }
 
-    /// Has a change by an API made.
+    /// Has a change by an API made, soon.
     ///
     /// # Errors
-    /// If nobody makes changes any more, or too many wait.
+    /// [`NotAsked::NobodyReloads`] or [`NotAsked::Busy`].
     pub fn hand(&self, job: Job) -> Result<(), NotAsked> {
         self.push(Asked::Change(job))
     }
@@ -255,7 +255,7 @@ impl Reloads {
             if matches!(asked, Asked::Change(_)) && changes >= MAX_CHANGES {
                 return Err(NotAsked::Busy);
             }
-            // However often a signal comes, one reload answers it; but a signal before a text or a change is not one after it.
+            // Several signals in a row need only one reload. But a signal before a text or a change does not stand for one after it.
             let mut behind_others = waiting.iter().rev().take_while(|other| other.is_reading());
             if !(asked.is_signal() && behind_others.any(Asked::is_signal)) {
                 waiting.push(asked);
@@ -269,15 +269,15 @@ impl Reloads {
 }
 
 impl Asks {
-    /// Waits until somebody asks; all that was asked for, in its order. `None` when nobody can ask any more.
+    /// Waits until something is asked for. Returns everything that was asked for, in its order; `None` when all [`Reloads`] were dropped.
     pub fn next(&self) -> Option<Vec<Asked>> {
         self.asks.recv().ok().map(|()| self.waiting())
     }
 
-    /// As [`Asks::next`], for so long.
+    /// Like [`Asks::next`], but waits for `limit` at most.
     ///
     /// # Errors
-    /// [`RecvTimeoutError::Timeout`] if nobody asks meanwhile, [`RecvTimeoutError::Disconnected`] when nobody can ask any more.
+    /// [`RecvTimeoutError::Timeout`] if nothing was asked for, [`RecvTimeoutError::Disconnected`] when all [`Reloads`] were dropped.
     pub fn next_within(&self, limit: Duration) -> Result<Vec<Asked>, RecvTimeoutError> {
         self.asks.recv_timeout(limit).map(|()| self.waiting())
     }
@@ -287,7 +287,7 @@ impl Asks {
     }
 }
 
-/// `POST /retrohook/reload`: 200 if the files are served now, else 400 with all that is wrong with them.
+/// `POST /retrohook/reload`: 200 if the files are served now, 400 with all problems of the files, or another error if the node is at fault.
 pub(crate) async fn reload(State(node): State<Node>) -> Result<Response, Error> {
     refuse_while_draining(&node)?;
     let report = node.reloads.reload().await.map_err(not_asked)?;

@@ -1,5 +1,4 @@
-//! `GET /config`: the configuration that is served, as a text that could be a file. It says no secret: variables of the environment stand for
-//! them.
+//! `GET /config`: the configuration that is served, as the text of a file. It has no secrets: the names of environment variables take their place.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -33,7 +32,7 @@ enum Whose {
     Api,
 }
 
-/// `GET /config`, as JSON that has the text as its member `config`, as in Kong; or the text alone where YAML is asked for.
+/// `GET /config`: JSON with the text as its member `config`, as in Kong; or the text alone if `Accept` asks for YAML.
 pub(crate) async fn get(
     State(node): State<Node>,
     parameters: Result<Query<Parameters>, QueryRejection>,
@@ -44,12 +43,12 @@ pub(crate) async fn get(
         .get(ACCEPT)
         .and_then(|accept| accept.to_str().ok())
         .is_some_and(|accept| accept.contains("yaml"));
-    // Thousands of entities take a moment; the admin port has one thread.
+    // Writing thousands of entities takes a moment, and the admin port has only one thread.
     let writing = tokio::task::spawn_blocking(move || write(&node, origin)).await;
     let written = writing.map_err(|error| Error {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         message: format!("the configuration cannot be written: {error}; this is a bug in Retrohook"),
-        hint: "look at the log".into(),
+        hint: "look at the log lines".into(),
     })?;
     Ok(match asks_for_yaml {
         true => ([(CONTENT_TYPE, "application/yaml")], written.text).into_response(),

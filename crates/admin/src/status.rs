@@ -12,10 +12,10 @@ use crate::configuration::Served;
 use crate::degraded::Degraded;
 use crate::{Node, degraded, reads, refusal};
 
-/// 200 while this process does its work, also when a part of it is degraded; 503 when only a restart helps: it refuses matching requests,
-/// or a part has ended for good. A drain is work: whoever restarts what does not answer 200 must not cut it short.
+/// 200 while this process does its work, even if a part of it is degraded. 503 if only a restart helps: the store is latched, or the deliveries have
+/// ended. 200 also during a drain, so that nobody restarts the process and cuts the drain short.
 pub(crate) async fn status(State(node): State<Node>) -> Response {
-    // Reported even while the store cannot be read.
+    // The rest is reported even while the store cannot be read.
     let (stats, reads) = match reads::sizes(&node).await {
         Ok(stats) => (Some(stats), None),
         Err(error) => (None, Some(error.message)),
@@ -159,13 +159,13 @@ pub(crate) struct Ready {
 const DRAINING: &str =
     "this node stops: it takes no new connections, and requests and deliveries under way may end";
 
-/// As Kong's: 200 with the message `ready`, else 503 with the reason. For load balancers.
+/// `GET /status/ready`, for load balancers. As Kong's: 200 with the message `ready`, otherwise 503 with the reason.
 pub(crate) async fn ready(State(node): State<Node>) -> Response {
     let not_ready = |message: &str, hint: &str| refusal(StatusCode::SERVICE_UNAVAILABLE, message, hint);
     if node.is_draining() {
         not_ready(DRAINING, "send requests to another node")
     } else if node.writer.is_latched() {
-        not_ready(hint("latched"), "look at the log and the disk, then restart this process")
+        not_ready(hint("latched"), "look at the log lines and the disk, then restart this process")
     } else {
         axum::Json(Ready { message: "ready" }).into_response()
     }
@@ -174,7 +174,7 @@ pub(crate) async fn ready(State(node): State<Node>) -> Response {
 fn hint(state: &str) -> &'static str {
     match state {
         "latched" => {
-            "a commit failed: matching requests get 503 until this process is restarted; see the log"
+            "a commit failed: matching requests get 503 until this process is restarted; see the log lines"
         }
         "stalled" => {
             "the disk has not answered for seconds: matching requests get 503 until it does; see the disk of the data directory"

@@ -1,4 +1,4 @@
-//! `/retrohook/subscriptions`: who is owed what, how far they got, and the way back for those that ended.
+//! `/retrohook/subscriptions`: subscriptions with what they are owed and how far they have come; confirming, disabling and enabling them.
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -125,12 +125,12 @@ pub(crate) async fn one(
     });
     let seen = seen.await?.ok_or_else(|| known::missing(id))?;
     let mut view = View::new(&node, seen);
-    // Only here: a list goes to more eyes, and nobody confirms a whole list.
+    // The link is shown only here, and not in lists: it has a token, and more people see lists.
     view.subscribe_url = node.hub.subscribe_url(id);
     Ok(Json(view))
 }
 
-/// `POST /retrohook/subscriptions/{id}/confirm`: a pending subscription is confirmed in the place of its endpoint.
+/// `POST /retrohook/subscriptions/{id}/confirm`: confirms a pending subscription in place of its endpoint.
 pub(crate) async fn confirm(
     State(node): State<Node>,
     number: Result<Path<i64>, PathRejection>,
@@ -163,7 +163,7 @@ pub(crate) async fn confirm(
     Ok(Json(Done { subscription: id.0, state: "confirmed", ..Done::default() }))
 }
 
-/// `POST /retrohook/subscriptions/{id}/resend-confirmation`: the endpoint of a pending subscription is asked once more, at once.
+/// `POST /retrohook/subscriptions/{id}/resend-confirmation`: asks the endpoint of a pending subscription once more to confirm.
 pub(crate) async fn resend_confirmation(
     State(node): State<Node>,
     number: Result<Path<i64>, PathRejection>,
@@ -195,7 +195,7 @@ pub(crate) async fn resend_confirmation(
     }
 }
 
-/// As it is now; `None` for one that the hub does not know, because it is just being declared or ended.
+/// The state of a subscription now; `None` if the hub does not know it, because it is just being declared or deleted.
 fn state_of(node: &Node, id: SubscriptionId) -> Option<SubscriptionState> {
     node.hub.watch_subscription(id).map(|state| state.borrow().clone())
 }
@@ -207,7 +207,7 @@ pub(crate) struct Why {
     reason: Option<String>,
 }
 
-/// `POST /retrohook/subscriptions/{id}/disable`: nothing is delivered until somebody enables it again.
+/// `POST /retrohook/subscriptions/{id}/disable`: nothing is delivered to it until somebody enables it again.
 pub(crate) async fn disable(
     State(node): State<Node>,
     number: Result<Path<i64>, PathRejection>,
@@ -238,7 +238,7 @@ pub(crate) async fn disable(
     Ok(Json(Done { subscription: id.0, state: subscription.state.as_str(), ..Done::default() }))
 }
 
-/// `POST /retrohook/subscriptions/{id}/enable`: a pending or disabled subscription gets what it is still owed.
+/// `POST /retrohook/subscriptions/{id}/enable`: confirms a pending or disabled subscription, which then gets what it is still owed.
 pub(crate) async fn enable(
     State(node): State<Node>,
     number: Result<Path<i64>, PathRejection>,
@@ -254,7 +254,7 @@ pub(crate) async fn enable(
     Ok(Json(Done { subscription: id.0, state: subscription.state.as_str(), ..Done::default() }))
 }
 
-/// A subscription with what is read of it from the store.
+/// A subscription with the numbers that are read from the store.
 struct Seen {
     subscription: Subscription,
     lag: Lag,

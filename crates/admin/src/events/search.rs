@@ -1,7 +1,8 @@
-//! Finding events: by topic, key, outcome, time and what became of their deliveries, the newest first.
+//! Finding events by topic, key, outcome, time and the state of their deliveries, the newest first.
 //!
-//! Topics and rows of deliveries have indexes. Keys, outcomes and times have none, so that an append costs no more: the events are looked at
-//! one after the other, and a page ends after [`MAX_LOOKED_AT`] of them or after [`MAX_TIME`], with what it has.
+//! Topics and rows of deliveries have indexes. Keys, outcomes and times have none, because indexes would make appending an event cost more. For
+//! these the events are looked at one after the other, and a page ends after [`MAX_LOOKED_AT`] of them or after [`MAX_TIME`], with what it has
+//! found.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +16,11 @@ use storage::{Reader, StoreError};
 
 use crate::page::MAX_TIME;
 
-/// Events that are looked at for a page.
+/// The most events that are looked at for a page.
 pub(super) const MAX_LOOKED_AT: usize = 20_000;
-/// Events that are looked at in one read.
+/// How many rows of events and deliveries one read of the store looks at.
 const CHUNK: usize = 500;
-/// The most that the events of a page have in all; one event may have more. Captured bodies make an event as large as some megabytes.
+/// The most bytes that the events of a page have in all, unless the first alone has more. Captured bodies can make an event some megabytes large.
 pub(super) const MAX_BYTES: usize = 8 << 20;
 
 /// What may be asked of an outcome.
@@ -41,7 +42,7 @@ pub(super) enum DeliveryName {
     Pending,
 }
 
-/// Which events are wanted.
+/// The events that a request asks for.
 pub(super) struct Search {
     pub topic: Option<TopicId>,
     pub key: Option<String>,
@@ -49,11 +50,12 @@ pub(super) struct Search {
     /// By their publish times, as they are shown: from this one on. A retry's `since` is another rule (`first_since` of the log): it goes by the
     /// store's own clock, which nobody sets.
     pub since: Option<Timestamp>,
-    /// Before this one.
+    /// Only events with an earlier publish time.
     pub until: Option<Timestamp>,
     pub delivery: Option<DeliveryName>,
+    /// Only events before this position.
     pub before: Option<Position>,
-    /// Only those after this one.
+    /// Only events after this position.
     pub after: Option<Position>,
     pub limit: usize,
 }
@@ -62,9 +64,9 @@ pub(super) struct Search {
 #[derive(Default)]
 pub(super) struct Found {
     pub events: Vec<Event>,
-    /// Before which there may be more.
+    /// The position to read on before; `None` if there are no more.
     pub next: Option<Position>,
-    /// Why the page ended before its limit, where it did.
+    /// Why the page ended before its limit, if it did.
     pub cut: Option<Cut>,
 }
 
@@ -85,7 +87,7 @@ impl Found {
 }
 
 impl Search {
-    /// Reads a page of them.
+    /// Reads a page of these events.
     pub(super) fn run(&self, reader: &dyn Reader) -> storage::Result<Found> {
         self.run_for(MAX_TIME, reader)
     }
@@ -135,13 +137,13 @@ impl Search {
             DeliveryName::Waiting => Some(RowState::Retry),
             DeliveryName::Behind => Some(RowState::Behind),
             DeliveryName::Dead => Some(RowState::Dead),
-            // It has no row yet.
+            // Such a delivery has no row yet.
             DeliveryName::Pending => None,
         });
         LookBack { topic: self.topic, row, before, rows: CHUNK }
     }
 
-    /// As far as an event's head says it.
+    /// Whether an event is asked for, as far as its head shows it.
     fn has(&self, head: &EventHead) -> bool {
         let is_outcome = |outcome| match outcome {
             OutcomeName::Succeeded => head.what == Happened::Succeeded,
@@ -154,7 +156,7 @@ impl Search {
     }
 }
 
-/// `None` also for one that is damaged, or gone since its head was read.
+/// The event at a position; `None` if it is damaged, or was deleted since its head was read.
 fn whole(reader: &dyn Reader, position: Position) -> storage::Result<Option<Event>> {
     match reader.event_at(position) {
         Err(StoreError::Damaged(_)) => Ok(None),
@@ -162,7 +164,7 @@ fn whole(reader: &dyn Reader, position: Position) -> storage::Result<Option<Even
     }
 }
 
-/// How far the push subscriptions have got that may still get something.
+/// The `done_to` of each push subscription that is not disabled.
 struct Unread(Vec<(TopicId, SubscriptionId, Position)>);
 
 impl Unread {
@@ -176,12 +178,12 @@ impl Unread {
         Ok(Self(known.into_iter().map(|known| (known.topic, known.id, known.cursor.done_to)).collect()))
     }
 
-    /// Whether nobody has anything to get at a position or before it.
+    /// Whether all of them have passed this position, so that no event at it or before it is unread.
     fn all_before(&self, position: Position) -> bool {
         self.0.iter().all(|(_, _, done_to)| *done_to >= position)
     }
 
-    /// Whether somebody is still to get the event for the first time: it is after a cursor, and has no row.
+    /// Whether a delivery of the event is pending: the event is after a subscription's cursor, and has no row for it.
     fn has(&self, reader: &dyn Reader, head: &EventHead) -> storage::Result<bool> {
         let position = head.position;
         for (topic, subscription, done_to) in &self.0 {

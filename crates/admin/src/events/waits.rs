@@ -1,4 +1,4 @@
-//! What a delivery waits for that is not done: in a word for programs, and in a sentence for people.
+//! What an unfinished delivery waits for: as a word for programs, and as a sentence for people.
 
 use delivery::worker::WorkerState;
 use event::{EventId, Position};
@@ -59,7 +59,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// The one that a row in state `Behind` is behind.
+    /// The delivery that a row in state `Behind` waits for; `None` for a row in another state.
     pub(super) fn of(reader: &dyn Reader, row: &Delivery) -> storage::Result<Option<Self>> {
         if row.state != DeliveryState::Behind {
             return Ok(None);
@@ -77,7 +77,7 @@ impl WaitsFor {
         Self { what, text: text.into(), event: None, sequence: None }
     }
 
-    /// What a push delivery of a subscription that is not delivered and not dead waits for.
+    /// What a push delivery waits for that was not delivered; `None` for a dead letter.
     pub(super) fn of(
         node: &Node,
         subscription: &Subscription,
@@ -114,7 +114,7 @@ impl WaitsFor {
     }
 }
 
-/// What keeps all deliveries of a subscription.
+/// What all deliveries of a subscription wait for, if there is such a thing.
 fn obstacle(node: &Node, subscription: &Subscription) -> Option<WaitsFor> {
     let id = subscription.id.0;
     if let Some(removed_at) = subscription.removed_at {

@@ -1,7 +1,7 @@
-//! `/apis`: each a service and a route of its own.
+//! `/apis`: an api is a service and a route of its own.
 //!
-//! What is left of an api when files have taken its route, or what files have dropped and something of an API needs, is a service without a
-//! route. It is shown as an api without `hosts`, `uris` and `methods`: it can be given some, and it can be ended.
+//! A service may be left without its route: when a file has adopted the route, or when files no longer declare a service that an entity of an API
+//! still needs. It is shown as an api without `hosts`, `uris` and `methods`. It can be given some, and it can be deleted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,25 +52,25 @@ const FIELDS: [&Field; 19] = [
 const MINUTE: Duration = Duration::from_secs(60);
 const RETRIES: u16 = 5;
 
-/// An api as the set has it.
+/// An api, as entities.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Api {
     pub service: Service,
-    /// `None` if it has lost it.
+    /// `None` if it has lost its route.
     pub route: Option<Route>,
 }
 
 /// What a path names.
 pub(super) enum Found {
     Api(Box<Api>),
-    /// A service that a file declares, with what it is called.
+    /// A service that a file declares; `label` is its name for messages.
     OfFile {
         id: Uuid,
         label: String,
     },
 }
 
-/// All that can be shown as an api: those of the APIs, services of files that have one route, and routes of the APIs on services of files.
+/// Everything that can be shown as an api: the apis, services of files that have exactly one route, and routes of APIs on services of files.
 pub(super) fn rows(whole: &Whole) -> Vec<Row> {
     let all = whole.all();
     let mut routes: HashMap<Uuid, Vec<&Route>> = HashMap::new();
@@ -91,7 +91,7 @@ pub(super) fn rows(whole: &Whole) -> Vec<Row> {
                     routes.iter().copied().partition(|route| route.origin == Origin::Api);
                 let only = declared.first().filter(|_| declared.len() == 1);
                 let only = only.map(|route| Row::of(&**service, shown(service, Some(route))));
-                // As rows of their own, so that a page can end after each.
+                // Each is a row of its own, so that a page can end after it.
                 let left = left.into_iter().map(|route| Row::of(route, shown(service, Some(route))));
                 only.into_iter().chain(left).collect()
             }
@@ -119,7 +119,7 @@ pub(super) fn find(set: &Set, id_or_name: &str) -> Option<Found> {
     Some(Found::Api(Box::new(Api { service, route })))
 }
 
-/// As 0.x shows it; what is absent is left out.
+/// An api as 0.x shows it. A field without a value is left out.
 fn shown(service: &Service, route: Option<&Route>) -> Map<String, Value> {
     let mut shown = Map::new();
     let without = blank_route(service);
@@ -220,7 +220,8 @@ pub(super) fn get(whole: &Whole, id_or_name: &str) -> Result<Reply, Error> {
     }
 }
 
-/// `DELETE /apis/{id or name}`: with its routes and all plug-ins. Of one whose service a file has adopted, what is left of it.
+/// `DELETE /apis/{id or name}`: deletes an api with its routes and all its plug-ins. If a file has adopted its service, deletes the routes and
+/// plug-ins of it that are still owned by an API.
 pub(super) fn delete(changes: &mut dyn Changes, id_or_name: &str) -> Result<Reply, Error> {
     let whole = changes.whole();
     let (service, label) = match find(whole.all(), id_or_name) {

@@ -53,7 +53,7 @@ pub(super) fn get(whole: &Whole, id_or_name: &str) -> Result<Reply, Error> {
     Ok(Reply::ok(shown(&find(whole.all(), id_or_name)?).into()))
 }
 
-/// `DELETE`: with its credentials, its groups and the plug-ins that are for it.
+/// `DELETE`: deletes a consumer with its credentials, its memberships in groups and the plug-ins that are for it.
 pub(super) fn delete(changes: &mut dyn Changes, id_or_name: &str) -> Result<Reply, Error> {
     let whole = changes.whole();
     let id = Consumer::editable(whole.all(), (), id_or_name)?.id;
@@ -88,7 +88,7 @@ impl Form for Consumer {
     }
 
     fn fill(mut self, (): (), around: &Around<'_>, given: &Given) -> Result<Self, Error> {
-        // Of a form, an empty text takes it back.
+        // In a form, an empty text removes the value.
         let text = |value: &Value| Some(value.as_str().filter(|text| !text.is_empty()).map(str::to_owned));
         for (name, field) in [("username", &mut self.username), ("custom_id", &mut self.custom_id)] {
             if let Some(value) = given.value(name, || None, text) {
@@ -111,7 +111,7 @@ impl Form for Consumer {
     }
 }
 
-/// Its own rules, and those beside others.
+/// Checks the rules of a consumer, and that no other one has the same values.
 fn check(consumer: &Consumer, set: &Set) -> Result<(), Error> {
     let mut wrong = Wrong::default();
     if consumer.username.is_none() && consumer.custom_id.is_none() {
@@ -119,7 +119,7 @@ fn check(consumer: &Consumer, set: &Set) -> Result<(), Error> {
             wrong.add(name, "At least a 'custom_id' or a 'username' must be specified");
         }
     }
-    // That it has neither is said already.
+    // The problem without a path is that it has neither, which is reported above.
     for error in consumer.check().into_iter().filter(|error| error.path != Path::default()) {
         let field = error.path.to_string();
         wrong.add(&field, format!("{field} {} ({})", error.message, error.hint));

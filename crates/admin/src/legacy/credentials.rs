@@ -1,4 +1,4 @@
-//! `/consumers/{id or username}/key-auth` and `/consumers/{id or username}/acls`: what a consumer is known by, and which groups it is in.
+//! `/consumers/{id or username}/key-auth` and `/consumers/{id or username}/acls`: the keys of a consumer, and the groups that it is in.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ use super::{Legacy, consumers};
 pub(super) trait Credential: Item {
     /// Its fields.
     const ITS_FIELDS: [&'static Field; 4];
-    /// The field of its own.
+    /// The name of the field of its own.
     const OWN: &'static str;
-    /// Whether that is a secret.
+    /// Whether the value of that field is a secret.
     const IS_SECRET: bool;
 
     /// A new one.
@@ -31,12 +31,12 @@ pub(super) trait Credential: Item {
     fn own(&self) -> &str;
     fn set_own(&mut self, own: String);
     fn set_updated_at(&mut self, now: Timestamp);
-    /// What its own field is where nobody says it.
+    /// The default of its own field.
     ///
     /// # Errors
-    /// If somebody has to.
+    /// If there is no default, or the system gives no randomness for it.
     fn default_own() -> Result<String, Error>;
-    /// Why it may not be beside another one.
+    /// The error if it cannot exist together with another one.
     fn clash(&self, other: &Self) -> Option<Error>;
     /// Its fields in 0.x's order, after `consumer_id` and `created_at`.
     fn shown_own(&self) -> [(&'static str, Value); 2];
@@ -133,7 +133,7 @@ impl Credential for Acl {
     }
 }
 
-/// 32 letters and digits, as nobody guesses them.
+/// A random key of 32 letters and digits (160 bits).
 fn random_key() -> Result<String, Error> {
     const DIGITS: &[u8; 32] = b"abcdefghijkmnopqrstuvwxyz2345678";
     let mut bytes = [0; 32];
@@ -144,7 +144,7 @@ fn random_key() -> Result<String, Error> {
     Ok(bytes.iter().map(|byte| char::from(DIGITS[usize::from(byte % 32)])).collect())
 }
 
-/// Those of one consumer.
+/// The rows of one consumer's credentials.
 pub(super) fn rows<T: Credential>(whole: &Whole, consumer: &str) -> Result<Vec<Row>, Error> {
     let consumer = consumers::find(whole.all(), consumer)?.id;
     let here = T::list(whole.all()).iter().filter(|one| one.consumer() == consumer);
@@ -158,13 +158,14 @@ fn shown<T: Credential>(one: &T) -> Map<String, Value> {
     shown.insert("created_at".into(), one.created_at().as_millis().into());
     shown.extend(one.shown_own().map(|(name, value)| (name.to_owned(), value)));
     if one.origin() == Origin::File && T::IS_SECRET {
-        // A file keeps its secrets to itself: whoever may read it has them.
+        // A secret of a file is not shown: whoever may know it can read the file.
         shown.remove(T::OWN);
     }
     shown
 }
 
-/// Finds one of a consumer by id, or by its own field.
+/// Finds a credential of a consumer by its id or by its own field. A secret of a file is not found by its own field, so that nobody can guess it
+/// here.
 fn find<T: Credential>(set: &Set, consumer: Uuid, id_or_own: &str) -> Result<T, Error> {
     let id = Uuid::try_parse(id_or_own).ok();
     let mut here = T::list(set).iter().filter(|one| one.consumer() == consumer);
@@ -216,7 +217,7 @@ impl<T: Credential> Form for T {
 
     fn fill(mut self, _: Uuid, around: &Around<'_>, given: &Given) -> Result<Self, Error> {
         if let Some(said) = given.value(T::OWN, || None, |own| Some(own.as_str().map(str::to_owned))) {
-            // What is to be made and has none gets one; what is there keeps its own.
+            // A new one without a value gets the default. An existing one keeps its value.
             match said.filter(|own| !own.is_empty() || !self.own().is_empty()) {
                 Some(own) => self.set_own(own),
                 None if self.own().is_empty() => self.set_own(T::default_own()?),
@@ -239,7 +240,7 @@ impl<T: Credential> Form for T {
     }
 }
 
-/// Its own rules, and those beside others. No message has a key that somebody else sent.
+/// Checks the rules of a credential, and that it can exist together with the others. No message has a key that somebody else sent.
 fn check<T: Credential>(set: &Set, one: &T) -> Result<(), Error> {
     let mut wrong = Wrong::default();
     for FieldError { path, message, hint, .. } in one.check() {

@@ -1,4 +1,4 @@
-//! From a path and a method to what is done.
+//! Which path and method does what.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ use super::credentials::{self, Credential};
 use super::error::{Error, JSON};
 use super::{Legacy, Shared, consumers, form, list, node, plugins, request};
 
-/// The methods of what is only read.
+/// The methods of resources that can only be read.
 pub(super) const READ: &str = "GET, HEAD";
 const COLLECTION: &str = "GET, HEAD, POST, PUT";
 const ENTITY: &str = "GET, HEAD, PATCH, DELETE";
 
-/// An answer that is no error.
+/// An answer that is not an error.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reply {
     status: StatusCode,
@@ -55,7 +55,7 @@ impl Reply {
 enum Of {
     Key,
     Group,
-    /// One that is not served here, and that no consumer has.
+    /// A kind of Kong's that is not supported here, and that no consumer has.
     Other(&'static str),
 }
 
@@ -102,7 +102,7 @@ enum Resource {
         of: Of,
         id: String,
     },
-    /// A collection of Kong's that is not served here, and empty.
+    /// A collection of Kong's that is not supported here, and is empty.
     Nothing {
         name: &'static str,
     },
@@ -156,9 +156,9 @@ impl Resource {
     }
 }
 
-/// What kongfig lists before it does anything, and is not served here yet.
+/// Collections that kongfig lists before it does anything, and that are not supported here yet.
 const EMPTY: [&str; 3] = ["upstreams", "certificates", "snis"];
-/// Credentials that kongfig lists, and that are not served here yet.
+/// Kinds of credentials that kongfig lists, and that are not supported here yet.
 const OTHERS: [&str; 4] = ["oauth2", "jwt", "basic-auth", "hmac-auth"];
 
 pub(super) async fn answer(shared: &Shared, request: Request) -> Response {

@@ -1,4 +1,4 @@
-//! Errors in 0.x's words: flat, by field, or a `message`.
+//! Errors in the form of 0.x: a flat object with a text for each field, or a `message`.
 
 use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
@@ -7,21 +7,21 @@ use control::{NotApplied, Refusal};
 use entities::{Kind, Origin};
 use serde_json::{Map, Value, json};
 
-/// Of every answer that has a body.
+/// The `Content-Type` of every answer that has a body.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// What is wrong, by field.
+/// Problems by the name of their field, one for each field.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Wrong(Map<String, Value>);
 
 impl Wrong {
-    /// One thing more; the first that is said of a field stays.
+    /// Adds a problem, unless the field has one already.
     pub(super) fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         let message = message.into();
         self.0.entry(field.into()).or_insert_with(|| message.into());
     }
 
-    /// An error, if there is anything wrong.
+    /// Returns an error if there are problems.
     pub(super) fn check(self) -> Result<(), Error> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::fields(StatusCode::BAD_REQUEST, self)) }
     }
@@ -48,14 +48,14 @@ impl Error {
         Self::message(StatusCode::BAD_REQUEST, message)
     }
 
-    /// One field of a request.
+    /// A problem with one field.
     pub(super) fn field(status: StatusCode, field: &str, message: impl Into<String>) -> Self {
         let mut wrong = Wrong::default();
         wrong.add(field, message);
         Self::fields(status, wrong)
     }
 
-    /// What it refers to is not there.
+    /// A field refers to an entity that does not exist.
     pub(super) fn no_foreign(field: &str, value: &str) -> Self {
         Self::field(StatusCode::NOT_FOUND, field, format!("does not exist with value '{value}'"))
     }
@@ -68,7 +68,7 @@ impl Error {
         Self { allow: Some(allow), ..Self::message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed") }
     }
 
-    /// What a file declares is changed in that file.
+    /// An entity of a file cannot be changed here.
     pub(super) fn of_file(kind: Kind, label: &str) -> Self {
         let message = format!(
             "Method not allowed: {kind} '{label}' is declared in a configuration file of this gateway: change it there"
@@ -76,7 +76,7 @@ impl Error {
         Self { allow: Some(super::dispatch::READ), ..Self::message(StatusCode::METHOD_NOT_ALLOWED, message) }
     }
 
-    /// Another one has the value of a field that is unique.
+    /// Another entity has the same value in a field that must be unique.
     pub(super) fn taken(field: &str, value: &str, by: Origin) -> Self {
         let whose = match by {
             Origin::Api => "",
@@ -116,7 +116,7 @@ impl From<NotApplied> for Error {
     }
 }
 
-/// All fields at once, if it is their fault; else the first reason.
+/// All problems with fields at once, if there are any; otherwise the first reason.
 fn refused(refusals: Vec<Refusal>) -> Error {
     let mut wrong = Wrong::default();
     for refusal in &refusals {

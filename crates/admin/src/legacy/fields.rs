@@ -1,4 +1,4 @@
-//! The fields of a body held against those that an entity has: types, as 0.x is lenient about them, and in its words.
+//! Checks the fields of a body by the names and types that an entity has. Types are read as leniently as 0.x reads them, with its messages.
 
 use event::Timestamp;
 use serde_json::{Map, Number, Value};
@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::error::{Error, Wrong};
 
-/// The end of the year 9999: no later time can be written.
+/// The end of the year 9999 in milliseconds since 1970: no later time can be written.
 const MAX_MILLIS: u64 = 253_402_300_799_999;
 
-/// What a field is, by 0.x's name for it.
+/// The type of a field; 0.x's names for types are in [`Type::name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Type {
     Text,
@@ -46,7 +46,7 @@ impl Type {
         }
     }
 
-    /// The value as one of this type: a text of a form may be a boolean, a number or a list.
+    /// Reads a value as this type. A text, as forms have it, may be a boolean, a number or a list.
     pub(super) fn read(self, value: Value) -> Result<Value, String> {
         let read = match (self, value) {
             (Self::Text, Value::String(text)) => Some(text.into()),
@@ -59,7 +59,7 @@ impl Type {
             (Self::List, Value::Array(items)) => Some(items.into()),
             (Self::List, Value::String(text)) => Some(list(&text)),
             (Self::Table, Value::Object(object)) => Some(object.into()),
-            // An empty table of Lua is both.
+            // Lua does not distinguish an empty list from an empty table.
             (Self::List, Value::Object(object)) if object.is_empty() => Some(Value::Array(Vec::new())),
             (Self::Table, Value::Array(items)) if items.is_empty() => Some(Value::Object(Map::new())),
             (Self::Id, Value::String(text)) => Uuid::try_parse(&text).ok().map(|id| id.to_string().into()),
@@ -69,7 +69,10 @@ impl Type {
     }
 }
 
-/// Reads the fields of a body: all that is wrong with their names and types at once. A null stays, and takes a value back.
+/// Reads the fields of a body. A null stays a null, which removes a value.
+///
+/// # Errors
+/// Everything that is wrong with their names and types, at once.
 pub(super) fn read(fields: &[&Field], body: Map<String, Value>) -> Result<Map<String, Value>, Error> {
     let mut wrong = Wrong::default();
     let mut read = Map::new();
@@ -90,7 +93,7 @@ pub(super) fn read(fields: &[&Field], body: Map<String, Value>) -> Result<Map<St
     wrong.check().map(|()| read)
 }
 
-/// A time in milliseconds; `None` if it is none that can be written.
+/// Reads a time in milliseconds since 1970; `None` if the value is not a time that can be written.
 pub(super) fn time(value: &Value) -> Option<Timestamp> {
     let millis = value.as_u64().filter(|millis| *millis <= MAX_MILLIS)?;
     Some(Timestamp::from_millis(millis))
@@ -109,7 +112,7 @@ fn number(text: &str) -> Option<Value> {
     Some(whole(number))
 }
 
-/// `5.0` is 5.
+/// Turns a number without a fraction into an integer: `5.0` into 5.
 fn whole(number: Number) -> Value {
     let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0);
     let is_exact = |float: &f64| float.abs() < 9_007_199_254_740_992.0;
@@ -119,7 +122,7 @@ fn whole(number: Number) -> Value {
     }
 }
 
-/// `a, b` is two, `a\,b` is one.
+/// Splits a text at commas: `a, b` has two items, `a\,b` has one.
 fn list(text: &str) -> Value {
     let mut items = vec![String::new()];
     let mut characters = text.chars().peekable();

@@ -1,7 +1,7 @@
-//! How 0.x makes and changes an entity: the same way for each kind, an api, a consumer, a plug-in or a credential.
+//! How 0.x makes and changes entities: in the same way for apis, consumers, plug-ins and credentials.
 //!
-//! `POST` makes one, `PATCH` changes what the body names, `PUT` makes one or, with an id, replaces all of the one that has it. Nothing is
-//! written for what stays as it was.
+//! `POST` makes an entity. `PATCH` changes the fields that the body has. `PUT` makes an entity, or with an id in the body replaces all fields of the
+//! entity with that id. If nothing changes, nothing is written.
 
 use axum::http::StatusCode;
 use control::{Changes, Edit, NotApplied, Refusal};
@@ -19,18 +19,18 @@ use super::{Legacy, new_id};
 pub(super) trait Form: Clone {
     /// Its fields.
     const FIELDS: &'static [&'static Field];
-    /// What the path says besides: the api of a plug-in, the consumer of a credential.
+    /// What the path says about the entity: the api of a plug-in, or the consumer of a credential.
     type Within: Copy;
 
     /// Reads the fields of a body.
     ///
     /// # Errors
-    /// All that is wrong with their names and types.
+    /// Everything that is wrong with their names and types, at once.
     fn read(body: Map<String, Value>, _: Extent) -> Result<Map<String, Value>, Error> {
         fields::read(Self::FIELDS, body)
     }
 
-    /// What a query asks for, in the form in which fields are shown.
+    /// The values that a query asks for, in the form in which fields are shown.
     ///
     /// # Errors
     /// As [`Form::read`].
@@ -38,42 +38,42 @@ pub(super) trait Form: Clone {
         Self::read(query, Extent::Part)
     }
 
-    /// One without values.
+    /// An entity without values.
     fn blank(within: Self::Within, id: Uuid, created_at: Timestamp) -> Self;
 
-    /// The one that a path names, if an API may change it.
+    /// The entity that a path names, if an API may change it.
     ///
     /// # Errors
-    /// There is none, or a file has it.
+    /// If there is no such entity, or a file owns it.
     fn editable(set: &Set, within: Self::Within, id_or_name: &str) -> Result<Self, Error>;
 
     fn is_taken(set: &Set, id: Uuid) -> bool;
 
-    /// What nobody changes: its id, and when it was made.
+    /// The fields that cannot be changed: its id, and when it was made.
     fn immutable(&self) -> (Uuid, Timestamp);
 
-    /// The entity with what a body says.
+    /// The entity with the values of a body.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// Everything that is wrong with it, at once.
     fn fill(self, within: Self::Within, around: &Around<'_>, given: &Given) -> Result<Self, Error>;
 
-    /// What is to be written so that it is this one from `now` on; nothing if it was before.
+    /// The entities that must be written so that the store has this one; none if nothing differs from `before`. They get `now` as their `updated_at`.
     fn changes(&mut self, before: Option<&Self>, now: Timestamp) -> Vec<Entity>;
 
-    /// As it is answered.
+    /// The entity as it is answered.
     fn shown(&self, legacy: &Legacy) -> Value;
 
-    /// Notes, in 0.x's words, what the gateway's own rules find wrong with it.
+    /// Notes, in 0.x's words, a problem that the gateway's own rules have found.
     fn note(&self, _: Kind, error: &FieldError, wrong: &mut Wrong) {
         wrong.add(error.path.to_string(), format!("{} ({})", error.message, error.hint));
     }
 
-    /// Says what its maker may not expect.
+    /// Writes log lines about what the user may not expect of a new entity.
     fn made(&self, _: &Given) {}
 }
 
-/// What an entity is read beside.
+/// What is needed to check an entity: the API, and all other entities.
 pub(super) struct Around<'a> {
     pub legacy: &'a Legacy,
     pub set: &'a Set,
@@ -82,13 +82,13 @@ pub(super) struct Around<'a> {
 /// How much of an entity a body gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// All of it: what is not named has its default.
+    /// All of it: a field that the body does not have gets its default.
     Whole,
-    /// What is named; the rest stays.
+    /// Some fields: the others stay as they are.
     Part,
 }
 
-/// What a body says.
+/// The fields of a body.
 pub(super) struct Given {
     pub fields: Map<String, Value>,
     pub extent: Extent,
@@ -107,7 +107,7 @@ impl Given {
         Uuid::try_parse(self.text(name)?).ok()
     }
 
-    /// What a field is to be; `None` if it stays.
+    /// The new value of a field; `None` if it stays as it is.
     pub(super) fn value<T>(
         &self,
         name: &str,
@@ -125,13 +125,13 @@ impl Given {
         self.fields.get("created_at").and_then(fields::time)
     }
 
-    /// Refuses another id or another time for what is there.
+    /// Refuses another id or another `created_at` for an existing entity.
     fn refuse_immutable(&self, (id, created_at): (Uuid, Timestamp)) -> Result<(), Error> {
         let mut wrong = Wrong::default();
         if self.fields.contains_key("id") && self.id("id") != Some(id) {
             wrong.add("id", "id cannot be updated");
         }
-        // It is shown in whole milliseconds.
+        // The time was shown in whole milliseconds.
         let millis = self.created_at().map(Timestamp::as_millis);
         if self.fields.contains_key("created_at") && millis != Some(created_at.as_millis()) {
             wrong.add("created_at", "created_at cannot be updated");
@@ -178,7 +178,7 @@ pub(super) fn update<T: Form>(
     replace(legacy, changes, within, &before, &given)
 }
 
-/// `PUT`: without an id as `POST`.
+/// `PUT`. Without an id in the body it is the same as `POST`.
 pub(super) fn put<T: Form>(
     legacy: &Legacy,
     changes: &mut dyn Changes,

@@ -13,12 +13,12 @@ use super::error::{Error, Wrong};
 use super::form::Form;
 use super::request;
 
-/// Rows of a page, where the request does not say.
+/// How many rows a page has if the request does not say.
 const SIZE: usize = 100;
 /// The most rows of a page.
 const MAX_SIZE: usize = 1_000;
 
-/// An entity as it is shown.
+/// An entity in a list.
 pub(super) struct Row {
     pub created_at: Timestamp,
     pub id: Uuid,
@@ -26,7 +26,8 @@ pub(super) struct Row {
     pub shown: Map<String, Value>,
 }
 
-/// The place of a row in a list: the older first, and of one age by id. A page goes on after the last row of the one before, even if that row is gone.
+/// The sort key of a list: older rows first, and rows of the same time by id. A page begins after the last row of the previous page, even if that row
+/// was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Offset(Timestamp, Uuid);
 
@@ -48,19 +49,19 @@ pub(super) fn page<T: Form>(head: &Parts, rows: Vec<Row>) -> Result<Value, Error
     Ok(asked.page(head, rows))
 }
 
-/// The list of what there is nothing of.
+/// An empty list.
 pub(super) fn nothing(head: &Parts) -> Result<Value, Error> {
     let (asked, _) = Asked::read(head, |_| false)?;
     Ok(asked.page(head, Vec::new()))
 }
 
 impl Row {
-    /// A row at the entity's place in the list.
+    /// The row of an entity.
     pub(super) fn of<T: Item>(one: &T, shown: Map<String, Value>) -> Self {
         Self { created_at: one.created_at(), id: one.id(), origin: one.origin(), shown }
     }
 
-    fn place(&self) -> Offset {
+    fn offset(&self) -> Offset {
         Offset(self.created_at, self.id)
     }
 }
@@ -69,16 +70,16 @@ impl Row {
 struct Asked {
     size: usize,
     offset: Option<Offset>,
-    /// `None`: whosever it is.
+    /// Only entities of this origin; `None` for all.
     origin: Option<Origin>,
-    /// All of it but the offset, to be asked again.
+    /// The whole query except the offset, for the address of the next page.
     query: Vec<(String, String)>,
-    /// Fields with the values that are asked for, as they are shown.
+    /// The values that fields must have, in the form in which they are shown.
     filters: Map<String, Value>,
 }
 
 impl Asked {
-    /// Beside it, what the query asks of fields.
+    /// Reads a query. Also returns the arguments that are filters.
     fn read(head: &Parts, is_field: impl Fn(&str) -> bool) -> Result<(Self, Map<String, Value>), Error> {
         let mut asked = Self {
             size: SIZE,
@@ -118,13 +119,13 @@ impl Asked {
 
     fn page(&self, head: &Parts, rows: Vec<Row>) -> Value {
         let mut rows: Vec<Row> = rows.into_iter().filter(|row| self.wants(row)).collect();
-        rows.sort_by_key(Row::place);
+        rows.sort_by_key(Row::offset);
         let total = rows.len();
-        let begin = self.offset.map_or(0, |offset| rows.partition_point(|row| row.place() <= offset));
+        let begin = self.offset.map_or(0, |offset| rows.partition_point(|row| row.offset() <= offset));
         let mut data = rows.split_off(begin);
         let is_more = data.len() > self.size;
         data.truncate(self.size);
-        let next = data.last().filter(|_| is_more).map(|last| self.next(head, last.place()));
+        let next = data.last().filter(|_| is_more).map(|last| self.next(head, last.offset()));
         let data: Vec<Value> = data.into_iter().map(|row| row.shown.into()).collect();
         let mut page = json!({ "data": data, "total": total });
         if let Some(next) = next {
@@ -152,7 +153,7 @@ impl Asked {
     }
 }
 
-/// Whether two values are the same; of two lists, in whatever order.
+/// Whether two values are the same. The order of two lists does not matter.
 fn is_same(value: &Value, wanted: &Value) -> bool {
     match (value, wanted) {
         (Value::Array(items), Value::Array(wanted)) => {

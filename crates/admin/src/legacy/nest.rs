@@ -1,13 +1,17 @@
-//! Dotted keys: `config.topic_arn` is `topic_arn` in `config`, at every level of a body, in JSON as in forms.
+//! Dotted keys: `config.topic_arn` means `topic_arn` in `config`, at every level of a body, in JSON as in forms.
 
 use serde_json::{Map, Value};
 
 use super::error::Error;
 
-/// How deep a body may nest, each part of a dotted key counted.
+/// How many levels a body may have; each part of a dotted key is a level.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// Nests all dotted keys. Of two values for one place the later one stays; two objects become one. A key with an empty part stays as it is.
+/// Turns dotted keys into nested objects. Of two values with the same path the later one stays, but two objects are merged. A key with an empty part
+/// stays as it is.
+///
+/// # Errors
+/// If the body has more than [`MAX_DEPTH`] levels.
 pub(super) fn nest(object: Map<String, Value>) -> Result<Map<String, Value>, Error> {
     nest_below(object, 0)
 }
@@ -36,7 +40,7 @@ fn value_below(value: Value, depth: usize) -> Result<Value, Error> {
     })
 }
 
-/// The parts of a key; itself, if one of them is empty.
+/// The parts of a key; only the key itself if one of them is empty.
 fn parts(key: &str) -> Vec<&str> {
     let parts: Vec<&str> = key.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) { vec![key] } else { parts }

@@ -1,4 +1,4 @@
-//! What is asked of the node itself: `/`, `/status`, and which plug-ins there are.
+//! The paths about the node itself: `/`, `/status`, and its kinds of plug-ins.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use super::dispatch::Reply;
 use super::error::Error;
 use super::{Legacy, settings};
 
-/// The version of Kong that this API passes for: kongfig decides by it what it asks for, and in which shape.
+/// The version of Kong that this API claims to be. kongfig decides by it what it asks for, and in which form.
 const VERSION: &str = "3.9.1";
 
 /// `GET /`.
@@ -22,7 +22,7 @@ pub(super) fn index(legacy: &Legacy) -> Reply {
     }))
 }
 
-/// `GET /status`: that the node answers. The admin port's `/status` knows more.
+/// `GET /status`: shows only that the node answers. The admin port's `/status` says more.
 pub(super) fn status() -> Reply {
     Reply::ok(
         json!({ "database": { "reachable": true }, "retrohook": { "hint": "see /status on the admin port" } }),

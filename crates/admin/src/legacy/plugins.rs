@@ -29,7 +29,7 @@ const FIELDS: [&Field; 7] = [
     &Field::new("enabled", Type::Flag),
 ];
 
-/// Those for all requests and those of apis; of one api alone, if it is named.
+/// The rows of all plug-ins, except those of routes; if an api is given, only those of that api.
 pub(super) fn rows(legacy: &Legacy, whole: &Whole, api: Option<Uuid>) -> Vec<Row> {
     // 0.x has no plug-ins of routes.
     let is_meant = |one: &&Arc<Plugin>| one.route.is_none() && (api.is_none() || one.service == api);
@@ -37,7 +37,7 @@ pub(super) fn rows(legacy: &Legacy, whole: &Whole, api: Option<Uuid>) -> Vec<Row
     whole.all().plugins.iter().filter(is_meant).map(row).collect()
 }
 
-/// As 0.x shows it. A plug-in for all requests has no `api_id`: a null would be one for kongfig.
+/// A plug-in as 0.x shows it. One for all requests has no `api_id`, because kongfig would take a null for an id.
 fn shown(legacy: &Legacy, plugin: &Plugin) -> Map<String, Value> {
     let mut shown = Map::new();
     let mut put = |name: &str, value: Value| drop(shown.insert(name.to_owned(), value));
@@ -65,7 +65,7 @@ pub(super) fn api_of_path(set: &Set, api: Option<&str>) -> Result<Option<Uuid>, 
     .transpose()
 }
 
-/// Finds a plug-in by id, or by its kind's name where that names one: on the api of the path, if there is one.
+/// Finds a plug-in by its id, or on an api by the name of its kind, if the api has only one of that kind.
 fn find(set: &Set, api: Option<Uuid>, id_or_name: &str) -> Result<Plugin, Error> {
     let here = set.plugins.iter().filter(|one| api.is_none() || one.service == api);
     let found: Vec<_> = match Uuid::try_parse(id_or_name) {
@@ -144,7 +144,7 @@ impl Form for Plugin {
         let kind = kind(&self, around.legacy, given)?;
         kind.name().clone_into(&mut self.name);
         let (service, consumer) = scope(around.set, given)?;
-        // The api of the path is the one that it is on, whatever the body says.
+        // The api of the path counts, whatever the body says.
         self.service = api.or(service.unwrap_or(self.service));
         self.consumer = consumer.unwrap_or(self.consumer);
         let enabled = given.value("enabled", || true, Value::as_bool);
@@ -160,7 +160,7 @@ impl Form for Plugin {
         let topics: Vec<String> = around.set.topics.iter().map(|topic| topic.name.clone()).collect();
         let Legacy { region, account, hubs, .. } = around.legacy;
         let config = settings::read(kind, config, &CheckContext { topics: &topics, region, account, hubs })?;
-        // A default that is said is the same as one that is not.
+        // Settings that differ only in defaults that are written or left out are the same.
         if settings::shown(Some(kind), &config) != settings::shown(Some(kind), &self.config) {
             self.config = config;
         }
@@ -180,7 +180,7 @@ impl Form for Plugin {
     }
 }
 
-/// The kind that a plug-in is of, which does not change.
+/// The kind of a plug-in, which cannot be changed.
 fn kind(plugin: &Plugin, legacy: &Legacy, given: &Given) -> Result<&'static dyn PluginKind, Error> {
     let is_new = plugin.name.is_empty();
     let name = given.text("name").filter(|name| !name.is_empty());
@@ -195,7 +195,7 @@ fn kind(plugin: &Plugin, legacy: &Legacy, given: &Given) -> Result<&'static dyn 
     Ok(kind)
 }
 
-/// What a plug-in is to be for, an api and a consumer, each as [`foreign`].
+/// A reference in a body: `None` if the field is not in it, `Some(None)` if it is removed.
 type Said = Option<Option<Uuid>>;
 
 fn scope(set: &Set, given: &Given) -> Result<(Said, Said), Error> {
@@ -204,7 +204,10 @@ fn scope(set: &Set, given: &Given) -> Result<(Said, Said), Error> {
     Ok((service, consumer))
 }
 
-/// An entity that is there, by a field of a body; `None` if the field stays.
+/// Reads a field that refers to an entity by its id.
+///
+/// # Errors
+/// If there is no such entity.
 fn foreign(field: &'static str, given: &Given, is_there: impl Fn(Uuid) -> bool) -> Result<Said, Error> {
     let said = given.value(field, || None, |id| Some(Some(id.as_str().unwrap_or_default().to_owned())));
     let read = |text: Option<String>| {
@@ -221,7 +224,7 @@ fn no_kind(name: &str) -> Error {
     Error::field(StatusCode::BAD_REQUEST, "config", message)
 }
 
-/// Puts settings over others: objects become one, a null takes a setting back, anything else takes its place.
+/// Merges settings into others: objects are merged, a null removes a setting, and any other value replaces it.
 fn merge(there: &mut Map<String, Value>, more: Map<String, Value>) {
     for (name, value) in more {
         match (there.get_mut(&name), value) {

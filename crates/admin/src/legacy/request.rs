@@ -1,4 +1,4 @@
-//! What a request says: the body, within limits, as JSON, as a form or as multipart; and the query.
+//! Reading a request: its body, within limits, as JSON, as a form or as multipart; and its query.
 
 use std::time::Duration;
 
@@ -15,16 +15,16 @@ use tokio::sync::Semaphore;
 use super::error::Error;
 use super::nest::nest;
 
-/// The largest body, in bytes: the largest settings of a plug-in are half of it.
+/// The largest body, in bytes. It is twice as large as the largest settings of a plug-in.
 pub(super) const MAX_BODY: usize = 2 << 20;
-/// Bodies up to this size need no place among the large ones.
+/// A body of up to this many bytes needs no permit.
 const SMALL_BODY: usize = 16 << 10;
-/// Large bodies that are read at once; one more is asked to come again.
+/// How many larger bodies are read at once. A further one is answered with 503.
 pub(super) const MAX_LARGE_BODIES: usize = 16;
-/// For the whole body to come.
+/// How long the whole body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The fields that a body gives, dotted keys nested.
+/// The fields of a body, with dotted keys as nested objects.
 pub(super) async fn parameters(
     head: &Parts,
     body: Body,
@@ -45,7 +45,7 @@ pub(super) async fn parameters(
 }
 
 async fn read(mut body: Body, bodies: &Semaphore) -> Result<Bytes, Error> {
-    let (mut bytes, mut place) = (BytesMut::new(), None);
+    let (mut bytes, mut permit) = (BytesMut::new(), None);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Error::bad_request("the body broke off"))?;
         let Ok(data) = frame.into_data() else { continue };
@@ -54,8 +54,8 @@ async fn read(mut body: Body, bodies: &Semaphore) -> Result<Bytes, Error> {
             let message = format!("the body is larger than {} MiB", MAX_BODY >> 20);
             return Err(Error::message(StatusCode::PAYLOAD_TOO_LARGE, message));
         }
-        if length > SMALL_BODY && place.is_none() {
-            place = Some(bodies.try_acquire().map_err(|_| {
+        if length > SMALL_BODY && permit.is_none() {
+            permit = Some(bodies.try_acquire().map_err(|_| {
                 let message = "other large bodies are being read: try again later";
                 Error::message(StatusCode::SERVICE_UNAVAILABLE, message)
             })?);
@@ -65,7 +65,7 @@ async fn read(mut body: Body, bodies: &Semaphore) -> Result<Bytes, Error> {
     Ok(bytes.freeze())
 }
 
-/// What the body is, without parameters; `None` if nobody says.
+/// The media type of a body in lower case, without parameters; `None` if there is no `Content-Type`.
 fn media_type(headers: &HeaderMap) -> Option<String> {
     let said = headers.get(CONTENT_TYPE)?.to_str().unwrap_or("?");
     Some(said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
@@ -78,7 +78,7 @@ fn of_json(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
 fn of_form(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
     let mut fields = Map::new();
     for (name, value) in form_urlencoded::parse(bytes) {
-        // What is not UTF-8 is decoded to this character, which nobody writes.
+        // Bytes that are not UTF-8 are decoded to this character, which no field needs.
         if name.contains(char::REPLACEMENT_CHARACTER) || value.contains(char::REPLACEMENT_CHARACTER) {
             return Err(Error::bad_request("Cannot parse form body: it is not UTF-8"));
         }
@@ -103,7 +103,7 @@ async fn of_multipart(head: &Parts, bytes: Bytes) -> Result<Map<String, Value>, 
     Ok(fields)
 }
 
-/// Adds a field of a form; one that comes several times is a list.
+/// Adds a field of a form. A field that appears several times becomes a list.
 pub(super) fn add(fields: &mut Map<String, Value>, name: String, value: String) {
     match fields.get_mut(&name) {
         None => drop(fields.insert(name, value.into())),

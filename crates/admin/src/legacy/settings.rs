@@ -1,4 +1,4 @@
-//! The settings of plug-ins: read by the schema of their kind, as leniently as 0.x reads, refused in its words, and shown with defaults.
+//! The settings of plug-ins: read by the schema of their kind as leniently as 0.x reads them, refused with its messages, and shown with defaults.
 
 use config::check_settings;
 use pipeline::{CheckContext, PluginKind};
@@ -7,10 +7,13 @@ use serde_json::{Map, Value, json};
 use super::error::{Error, Wrong};
 use super::fields::Type;
 
-/// What schemas of plug-ins nest at most; ours are made from types.
+/// How many levels of a plug-in's schema are followed. Schemas are made from types, and none has so many.
 const MAX_DEPTH: usize = 32;
 
-/// Settings as the kind takes them, or all that is wrong with them.
+/// The settings in the types of the kind's schema.
+///
+/// # Errors
+/// Everything that is wrong with them, at once.
 pub(super) fn read(
     kind: &dyn PluginKind,
     settings: Map<String, Value>,
@@ -27,7 +30,7 @@ pub(super) fn read(
     wrong.check().map(|()| settings)
 }
 
-/// `/routes/0/matcher` as `config.routes[0].matcher`.
+/// The name of a field from its JSON Pointer: `config.routes[0].matcher` from `/routes/0/matcher`.
 fn field(pointer: &str) -> String {
     let mut field = "config".to_owned();
     for part in pointer.split('/').skip(1) {
@@ -46,7 +49,7 @@ struct Reading<'s> {
 }
 
 impl<'s> Reading<'s> {
-    /// A value as its schema has it. What does not fit stays as it is, and is noted.
+    /// A value in the type of its schema. If it does not fit, it stays as it is, and the problem is noted.
     fn value(&mut self, schema: &'s Value, value: Value, path: &str, depth: usize) -> Value {
         let schema = resolved(self.root, schema);
         if let Some(allowed) = allowed(schema) {
@@ -75,7 +78,7 @@ impl<'s> Reading<'s> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let additional = schema.get("additionalProperties");
         let mut read = Map::new();
-        // A null takes back what was there.
+        // A null removes a value.
         for (name, value) in object.into_iter().filter(|(_, value)| !value.is_null()) {
             let inner = format!("{path}.{name}");
             let value = match (properties.and_then(|known| known.get(&name)), additional) {
@@ -109,7 +112,7 @@ impl<'s> Reading<'s> {
     }
 }
 
-/// Settings with the defaults of their kind, as 0.x answers them. What has no default is left out.
+/// Settings with the defaults of their kind, as 0.x answers them. A setting without a value and without a default is left out.
 pub(super) fn shown(kind: Option<&dyn PluginKind>, settings: &Value) -> Value {
     let mut shown = settings.as_object().cloned().unwrap_or_default();
     let schema = kind.map(|kind| kind.schema().to_value()).unwrap_or_default();
@@ -121,7 +124,7 @@ pub(super) fn shown(kind: Option<&dyn PluginKind>, settings: &Value) -> Value {
     shown.into()
 }
 
-/// A default; of what it has, nothing that is absent.
+/// A default, without its members that are null.
 fn without_nulls(default: &Value) -> Value {
     match default {
         Value::Object(object) => {
@@ -132,7 +135,7 @@ fn without_nulls(default: &Value) -> Value {
     }
 }
 
-/// A kind's settings in the form of 0.x's schemas: by name, what each is.
+/// The schema of a kind's settings in 0.x's form.
 pub(super) fn schema(kind: &dyn PluginKind) -> Value {
     let root = kind.schema().to_value();
     json!({ "fields": fields(&root, &root, 0) })
@@ -165,7 +168,7 @@ fn fields(root: &Value, schema: &Value, depth: usize) -> Value {
     fields.into()
 }
 
-/// The schema that a reference leads to; of two variants, the one that is not `null`.
+/// A schema with its references followed. If it has only one variant besides `null`, that variant.
 fn resolved<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
     let mut schema = schema;
     for _ in 0..MAX_DEPTH {
@@ -198,7 +201,7 @@ fn allowed(schema: &Value) -> Option<Vec<&Value>> {
     values.map(|values| values.concat())
 }
 
-/// `None` for what 0.x has no word for: it is checked by the kind.
+/// The type of a schema; `None` if 0.x has no word for it. Then only the kind checks the value.
 fn type_of(schema: &Value) -> Option<Type> {
     let of = schema.get("type")?;
     let mut names =

@@ -1,8 +1,8 @@
-//! The two forms of the metrics: OpenMetrics, and Prometheus's text format, which differ in a few lines; and which of them a client asks for.
+//! The two formats of the metrics, OpenMetrics and Prometheus's text format, which differ in a few lines; and which of them a client asks for.
 
 use std::fmt::Write;
 
-/// A form of the metrics.
+/// A format of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
@@ -12,7 +12,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// The one that an `Accept` header prefers; Prometheus's where it does not care.
+    /// The format that an `Accept` header prefers (RFC 9110, 12.5.1); Prometheus's if it prefers neither.
     pub fn of(accept: Option<&str>) -> Self {
         let quality = |kind: &str| {
             let ranges = accept.unwrap_or_default().split(',').map(str::trim);
@@ -33,7 +33,7 @@ impl Form {
         }
     }
 
-    /// A text of OpenMetrics in this form.
+    /// Turns a text of OpenMetrics into this format.
     pub fn render(self, open_metrics: String) -> String {
         match self {
             Self::OpenMetrics => open_metrics,
@@ -42,7 +42,7 @@ impl Form {
     }
 }
 
-/// The quality of a range of media types, in thousandths.
+/// The quality value of a media range, in thousandths; 0 if it cannot be read.
 fn quality_of(range: &str) -> u32 {
     let value = range.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("q="));
     value.map_or(1_000, |value| {
@@ -50,7 +50,8 @@ fn quality_of(range: &str) -> u32 {
     })
 }
 
-/// In Prometheus's format a family of counters is called as its series are, with `_total`; there are no families of infos, no units and no end.
+/// Turns a text of OpenMetrics into Prometheus's format. There, a family of counters has the name of its series, with `_total`, and there are no
+/// infos, no units and no end mark.
 fn prometheus(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     let mut help = None;
@@ -66,7 +67,7 @@ fn prometheus(open_metrics: &str) -> String {
                 other => ("", other),
             };
             if let Some((_, help)) = help.take() {
-                // Quotes are not escaped here.
+                // Prometheus's format does not escape quotes here.
                 let help = help.replace("\\\"", "\"");
                 line_of(&mut text, format_args!("# HELP {name}{suffix} {help}"));
             }

@@ -7,11 +7,11 @@ use prometheus_client::registry::Unit;
 
 use super::{Family, NoLabels, Scrape, counter};
 
-/// The first digits of statuses as labels.
+/// The classes of statuses, as labels.
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 impl Scrape {
-    /// What was answered, by route and by cause.
+    /// The counts of answers, by route and by cause.
     pub(super) fn routes(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let (counted, names) = (stats::by_route(&self.node.cores), self.node.numbering.names());
         let mut family = Family::counters(

@@ -1,4 +1,4 @@
-//! What a body says of an api: read in the names of 0.8 and those of 0.10, held against the rules of 0.x and of what it becomes.
+//! The body of a request for an api: read with the names of 0.8 or of 0.10, and checked by the rules of 0.x and by those of services and routes.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::legacy::form::{Extent, Given};
 const MAX_RETRIES: u64 = 32_767;
 const MAX_TIMEOUT: u64 = 2_147_483_646;
 
-/// The names that 0.8 has and 0.10 has not.
+/// The names of fields that 0.8 has and 0.10 does not have.
 const NAMES_OF_0_8: [&str; 3] = ["request_host", "request_path", "strip_request_path"];
 
-/// The fields of a body, those of 0.8 by the names of 0.10 too.
+/// The fields of a body. Those with names of 0.8 are there under the names of 0.10, too.
 pub(super) fn read(body: Map<String, Value>, extent: Extent) -> Result<Map<String, Value>, Error> {
     let mut fields = fields::read(&FIELDS, body)?;
     if is_of_0_8(&fields) {
@@ -32,7 +32,7 @@ fn is_of_0_8(fields: &Map<String, Value>) -> bool {
     NAMES_OF_0_8.iter().any(|name| fields.contains_key(*name))
 }
 
-/// What a query asks for, as an api is shown. What no api can have stays as it is, and is found nowhere.
+/// The values that a query asks for, in the form in which apis are shown. A value that no api can have stays as it is, and matches nothing.
 pub(super) fn filters(query: Map<String, Value>) -> Result<Map<String, Value>, Error> {
     let mut wanted = read(query, Extent::Part)?;
     wanted.retain(|name, _| !NAMES_OF_0_8.contains(&name.as_str()));
@@ -51,14 +51,17 @@ pub(super) fn filters(query: Map<String, Value>) -> Result<Map<String, Value>, E
     Ok(wanted)
 }
 
-/// Gives a text the one spelling in which it is shown.
+/// Gives a text the spelling in which it is shown.
 fn respell(text: &mut Value, read: fn(&str) -> Result<String, &'static str>) {
     if let Some(Ok(read)) = text.as_str().map(read) {
         *text = read.strip_prefix('~').unwrap_or(&read).into();
     }
 }
 
-/// The api with what is said of it; all that is wrong at once.
+/// The api with the values of a body.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
 pub(super) fn fill(Api { mut service, route }: Api, given: &Given) -> Result<Api, Error> {
     let mut route = route.unwrap_or_else(|| super::blank_route(&service));
     let (said, mut wrong) = (Body(given), Wrong::default());
@@ -76,7 +79,7 @@ pub(super) fn fill(Api { mut service, route }: Api, given: &Given) -> Result<Api
     wrong.check().map(|()| Api { service, route: Some(route) })
 }
 
-/// A body of an api.
+/// The body of a request for an api.
 struct Body<'g>(&'g Given);
 
 impl Body<'_> {
@@ -164,7 +167,7 @@ impl Body<'_> {
     }
 
     fn number(&self, name: &str, default: u64, least: u64, most: u64, wrong: &mut Wrong) -> Option<u64> {
-        // A number that is none of these is out of every range.
+        // A number that is not a u64 is out of every range.
         let given = self.0.value(name, || default, |value| Some(value.as_u64().unwrap_or(u64::MAX)))?;
         if (least..=most).contains(&given) {
             return Some(given);
@@ -173,7 +176,7 @@ impl Body<'_> {
         None
     }
 
-    /// An api that no request would take, in the words of the version whose names the body has.
+    /// The error for an api that no request would match, in the words of the version whose names the body has.
     fn aimless(&self) -> Error {
         if !is_of_0_8(&self.0.fields) {
             return Error::bad_request("at least one of 'hosts', 'uris' or 'methods' must be specified");
@@ -186,7 +189,7 @@ impl Body<'_> {
     }
 }
 
-/// What a file of 0.8 meant otherwise, said once, when its api is made.
+/// Log lines about what a file for Kong 0.8 means differently here, once, when its api is made.
 pub(super) fn warn_of_what_changed_since_0_8(api: &Api, given: &Given) {
     let name = api.service.label();
     let Some(route) = &api.route else { return };
@@ -204,7 +207,7 @@ pub(super) fn warn_of_what_changed_since_0_8(api: &Api, given: &Given) {
     }
 }
 
-/// Gives what is written in the names of 0.8 those of 0.10. A name that is there already goes first.
+/// Adds the fields with names of 0.8 under the names of 0.10, unless those are there already.
 fn translate(fields: &mut Map<String, Value>, extent: Extent) -> Result<(), Error> {
     let [host, path, strips] = NAMES_OF_0_8.map(|old| fields.get(old).cloned());
     if path.as_ref().and_then(Value::as_str).is_some_and(|path| !path.bytes().all(is_plain)) {
@@ -240,7 +243,7 @@ fn translate(fields: &mut Map<String, Value>, extent: Extent) -> Result<(), Erro
     Ok(())
 }
 
-/// 0.8's name of an api that is given none.
+/// The name that 0.8 gives to an api without one.
 fn default_name(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-~".contains(c) { c } else { '-' };
     text.chars().map(plain).collect()

@@ -1,4 +1,4 @@
-//! The texts of an api as 0.x takes them: names, addresses, hosts, uris and methods, each refused in its words.
+//! The texts of an api, checked as 0.x checks them: names, addresses, hosts, uris and methods, with 0.x's messages.
 
 use entities::field::Path;
 use entities::service::{self, Address};
@@ -37,12 +37,12 @@ pub(super) fn host(host: &str) -> Result<String, &'static str> {
     }
 }
 
-/// What a prefix is made of.
+/// Whether a prefix of a path may have this byte.
 pub(super) fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_.~/%-".contains(&byte)
 }
 
-/// A prefix, or a regular expression if it has a character that no prefix has.
+/// A path of a route: a prefix, or `~` and a regular expression if the text has a character that no prefix may have.
 pub(super) fn uri(uri: &str) -> Result<String, &'static str> {
     if uri.trim().is_empty() {
         return Err("uri is empty");
@@ -74,13 +74,13 @@ pub(super) fn method(method: &str) -> Result<String, &'static str> {
     }
 }
 
-/// What the rules of services find beyond those of 0.x.
+/// Notes what the rules of services find, which 0.x does not have.
 pub(super) fn service_error(error: &FieldError, wrong: &mut Wrong) {
     let field = if error.path == Path::key("name") { "name" } else { "upstream_url" };
     wrong.add(field, format!("{field} {}", error.message));
 }
 
-/// What the rules of routes find beyond those of 0.x.
+/// Notes what the rules of routes find, which 0.x does not have.
 pub(super) fn route_error(route: &Route, error: &FieldError, wrong: &mut Wrong) {
     let path = error.path.to_string();
     let (list, index) = path.split_once('[').unwrap_or((&path, ""));
