@@ -9,8 +9,8 @@
 //! (`configuration-0-3` is the fourth slice of the first area; `configuration-0` says how many slices there will be). `configuration-staged`
 //! says which area has the current one; only this is written by the last commit. The other area is deleted afterwards, or by the next start.
 //!
-//! If no more than 64 KiB of its slices differ from those of the current one, nothing is staged: the last commit writes these slices in the place
-//! of the current ones. That takes one commit instead of dozens, with requests between them that wait for each.
+//! If no more than 64 KiB of its slices differ from those of the current one, nothing is staged: the last commit writes these slices over the
+//! current ones, in their area. That takes one commit instead of dozens, with requests between them that wait for each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ const SLICE: usize = slices::MOST;
 /// Slices that are deleted in one commit.
 const DELETED_AT_ONCE: u32 = 4;
 /// The areas for a large one: the current one is in one of them, and the next one is written to the other.
-const PLACES: [u8; 2] = [0, 1];
+const AREAS: [u8; 2] = [0, 1];
 
 /// A configuration with where it came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,8 +125,8 @@ impl Remembered {
         }
         let kept = writer.transact(Large::kept).wait()?;
         let slices = slices::cut(&bytes);
-        let place = kept.as_ref().map_or(PLACES[0], Large::other_place);
-        let large = Large::of(&bytes, slices.len(), place);
+        let area = kept.as_ref().map_or(AREAS[0], Large::other_area);
+        let large = Large::of(&bytes, slices.len(), area);
         if kept.as_ref().is_some_and(|kept| kept.has_same_text(&large)) {
             return Ok(Staged(Last::Nothing));
         }
@@ -197,9 +197,9 @@ impl Staged {
 /// If the store fails: the next call deletes what is left.
 pub fn drop_unfinished(writer: &Writer) -> Result<(), StoreError> {
     let kept = writer.transact(Large::kept).wait()?;
-    for place in PLACES {
-        if kept.as_ref().is_none_or(|kept| kept.place != place) {
-            empty(writer, place)?;
+    for area in AREAS {
+        if kept.as_ref().is_none_or(|kept| kept.area != area) {
+            empty(writer, area)?;
         }
     }
     Ok(())
@@ -209,7 +209,9 @@ pub fn drop_unfinished(writer: &Writer) -> Result<(), StoreError> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Large {
-    place: u8,
+    /// The area that has it, 0 or 1.
+    #[serde(rename = "place")]
+    area: u8,
     slices: u32,
     bytes: usize,
     /// In hexadecimal digits.
@@ -241,40 +243,39 @@ impl Patch {
                 changed.push((index, slice.to_vec()));
             }
         }
-        let large = Large { place: before.place, ..large.clone() };
+        let large = Large { area: before.area, ..large.clone() };
         let is_little = before.slices.saturating_sub(large.slices) <= DELETED_AT_ONCE;
         is_little.then_some(Self { large, changed, slices_before: before.slices })
     }
 
     fn write(&self, tx: &mut dyn Tx) -> storage::Result<()> {
-        let Large { place, slices, .. } = self.large;
-        self.changed.iter().try_for_each(|(index, slice)| tx.put_value(&of_slice(place, *index), slice))?;
-        (slices..self.slices_before)
-            .try_for_each(|gone| tx.delete_value(&of_slice(place, gone)).map(drop))?;
-        tx.put_value(&of_place(place), slices.to_string().as_bytes())?;
+        let Large { area, slices, .. } = self.large;
+        self.changed.iter().try_for_each(|(index, slice)| tx.put_value(&of_slice(area, *index), slice))?;
+        (slices..self.slices_before).try_for_each(|gone| tx.delete_value(&of_slice(area, gone)).map(drop))?;
+        tx.put_value(&of_area(area), slices.to_string().as_bytes())?;
         self.large.put(tx)
     }
 }
 
 impl Large {
-    fn of(text: &[u8], slices: usize, place: u8) -> Self {
+    fn of(text: &[u8], slices: usize, area: u8) -> Self {
         let slices = u32::try_from(slices).unwrap_or(u32::MAX);
-        Self { place, slices, bytes: text.len(), sha256: sha256(text) }
+        Self { area, slices, bytes: text.len(), sha256: sha256(text) }
     }
 
     /// Makes it the current one.
     fn put(&self, tx: &mut dyn Tx) -> storage::Result<()> {
-        let place = serde_json::to_vec(self).map_err(unreadable)?;
-        tx.put_value(STAGED, &place)
+        let current = serde_json::to_vec(self).map_err(unreadable)?;
+        tx.put_value(STAGED, &current)
     }
 
     fn kept(tx: &mut dyn Tx) -> storage::Result<Option<Self>> {
-        let Some(place) = tx.get_value(STAGED)? else { return Ok(None) };
-        serde_json::from_slice(&place).map(Some).map_err(unreadable)
+        let Some(current) = tx.get_value(STAGED)? else { return Ok(None) };
+        serde_json::from_slice(&current).map(Some).map_err(unreadable)
     }
 
-    fn other_place(&self) -> u8 {
-        if self.place == PLACES[0] { PLACES[1] } else { PLACES[0] }
+    fn other_area(&self) -> u8 {
+        if self.area == AREAS[0] { AREAS[1] } else { AREAS[0] }
     }
 
     fn has_same_text(&self, other: &Self) -> bool {
@@ -282,8 +283,8 @@ impl Large {
     }
 
     fn stage(&self, writer: &Writer, slices: &[&[u8]]) -> Result<(), StoreError> {
-        empty(writer, self.place)?;
-        let (place, count) = (self.place, self.slices);
+        empty(writer, self.area)?;
+        let (area, count) = (self.area, self.slices);
         let mut next = 0;
         while next < slices.len() {
             let mut free = SLICE;
@@ -297,11 +298,11 @@ impl Large {
             next += some.len();
             let write = move |tx: &mut dyn Tx| {
                 if first == 0 {
-                    tx.put_value(&of_place(place), count.to_string().as_bytes())?;
+                    tx.put_value(&of_area(area), count.to_string().as_bytes())?;
                 }
                 (first..)
                     .zip(&some)
-                    .try_for_each(|(slice, bytes)| tx.put_value(&of_slice(place, slice), bytes))
+                    .try_for_each(|(slice, bytes)| tx.put_value(&of_slice(area, slice), bytes))
             };
             writer.transact(write).wait()?;
             failpoint::hit(failpoint::STAGED);
@@ -312,9 +313,9 @@ impl Large {
     fn read(&self, tx: &mut dyn Tx) -> storage::Result<Vec<u8>> {
         let mut text = Vec::with_capacity(self.bytes);
         for slice in 0..self.slices {
-            text.extend(tx.get_value(&of_slice(self.place, slice))?.unwrap_or_default());
+            text.extend(tx.get_value(&of_slice(self.area, slice))?.unwrap_or_default());
         }
-        if !self.has_same_text(&Self::of(&text, 0, self.place)) {
+        if !self.has_same_text(&Self::of(&text, 0, self.area)) {
             return Err(unreadable("a part of it is missing or was changed"));
         }
         Ok(text)
@@ -322,27 +323,27 @@ impl Large {
 }
 
 /// Deletes an area, a few slices in each commit.
-fn empty(writer: &Writer, place: u8) -> Result<(), StoreError> {
-    let Some(slices) = writer.transact(move |tx| tx.get_value(&of_place(place))).wait()? else {
+fn empty(writer: &Writer, area: u8) -> Result<(), StoreError> {
+    let Some(slices) = writer.transact(move |tx| tx.get_value(&of_area(area))).wait()? else {
         return Ok(());
     };
     let slices: u32 = String::from_utf8_lossy(&slices).parse().map_err(unreadable)?;
     for first in (0..slices).step_by(DELETED_AT_ONCE as usize) {
         let some = first..slices.min(first + DELETED_AT_ONCE);
         let delete = move |tx: &mut dyn Tx| {
-            some.clone().try_for_each(|slice| tx.delete_value(&of_slice(place, slice)).map(drop))
+            some.clone().try_for_each(|slice| tx.delete_value(&of_slice(area, slice)).map(drop))
         };
         writer.transact(delete).wait()?;
     }
-    writer.transact(move |tx| tx.delete_value(&of_place(place)).map(drop)).wait()
+    writer.transact(move |tx| tx.delete_value(&of_area(area)).map(drop)).wait()
 }
 
-fn of_place(place: u8) -> String {
-    format!("{WHOLE}-{place}")
+fn of_area(area: u8) -> String {
+    format!("{WHOLE}-{area}")
 }
 
-fn of_slice(place: u8, slice: u32) -> String {
-    format!("{WHOLE}-{place}-{slice}")
+fn of_slice(area: u8, slice: u32) -> String {
+    format!("{WHOLE}-{area}-{slice}")
 }
 
 fn sha256(text: &[u8]) -> String {

@@ -71,11 +71,11 @@ fn between_two_slices_of_a_large_text_the_old_one_is_what_the_next_start_has() {
     let output = scene.gateway().output();
     assert!(output.contains("as served last ("), "{output}");
     assert!(finds_the_route(&scene));
-    assert_eq!(places_of_texts(&scene), 1, "what was not finished is gone");
+    assert_eq!(areas_of_texts(&scene), 1, "what was not finished is gone");
 }
 
-/// In how many places the store has a large text.
-fn places_of_texts(scene: &Scene) -> i64 {
+/// In how many areas the store has a large text.
+fn areas_of_texts(scene: &Scene) -> i64 {
     let database = testkit::process::database(&scene.setup.data_dir());
     let kept = rusqlite::Connection::open(database).expect("the database opens");
     let sql =

@@ -87,7 +87,7 @@ impl Drop for App {
 }
 
 /// All of them, with the gateway and a service, at ports of their own.
-struct Stage {
+struct Apps {
     flask: App,
     fastapi: App,
     express: App,
@@ -99,7 +99,7 @@ struct Stage {
     _data: tempfile::TempDir,
 }
 
-impl Stage {
+impl Apps {
     fn start() -> Self {
         let (data, hub) = (tempfile::tempdir().expect("a folder"), free_port());
         let ports = [free_port(), free_port(), free_port()];
@@ -175,39 +175,39 @@ impl Stage {
 
 #[test]
 fn each_receiver_verifies_and_applies_an_event_once() {
-    let mut stage = Stage::start();
-    stage.put();
-    let first = stage.admin().wait_for_events(1)[0]["id"].as_str().expect("an id").to_owned();
-    stage.wait_until_applied(&first);
-    stage.put();
-    let events = stage.admin().wait_for_events(2);
+    let mut apps = Apps::start();
+    apps.put();
+    let first = apps.admin().wait_for_events(1)[0]["id"].as_str().expect("an id").to_owned();
+    apps.wait_until_applied(&first);
+    apps.put();
+    let events = apps.admin().wait_for_events(2);
     let ids: Vec<&str> = events.iter().map(|event| event["id"].as_str().expect("an id")).collect();
     let second = (*ids.iter().find(|id| **id != first).expect("another")).to_owned();
-    stage.wait_until_applied(&second);
+    apps.wait_until_applied(&second);
 
     // All of it once more.
-    let listed = stage.admin().get("/retrohook/subscriptions");
+    let listed = apps.admin().get("/retrohook/subscriptions");
     let listed: Value = serde_json::from_slice(&listed.body).expect("JSON");
     for one in listed["subscriptions"].as_array().expect("a list") {
         if one["protocol"] == "http" {
             let target = format!("/retrohook/events/{first}/deliveries/{}/redeliver", one["subscription"]);
-            let answer = stage.admin().post(&target);
+            let answer = apps.admin().post(&target);
             assert!((200..300).contains(&answer.status), "{}", answer.text());
         }
     }
     let known = format!("{first} known");
-    stage.flask.wait_until_said(&known, 1);
-    stage.fastapi.wait_until_said(&known, 1);
-    stage.express.wait_until_said(&known, 3);
-    for app in [&stage.flask, &stage.fastapi, &stage.express] {
+    apps.flask.wait_until_said(&known, 1);
+    apps.fastapi.wait_until_said(&known, 1);
+    apps.express.wait_until_said(&known, 3);
+    for app in [&apps.flask, &apps.fastapi, &apps.express] {
         assert_eq!(app.said(&format!("{first} applied")), 1, "{}", app.output());
     }
-    forged_messages_are_refused(&mut stage);
+    forged_messages_are_refused(&mut apps);
 }
 
 /// Messages that nobody has signed, and one whose certificate is elsewhere.
 #[track_caller]
-fn forged_messages_are_refused(stage: &mut Stage) {
+fn forged_messages_are_refused(apps: &mut Apps) {
     let elsewhere = testkit::receiver::Receiver::start();
     let certificate = elsewhere.url(&format!("/SimpleNotificationService-{}.pem", "0".repeat(32)));
     let message = |certificate: &str| {
@@ -218,7 +218,7 @@ fn forged_messages_are_refused(stage: &mut Stage) {
         })
         .to_string()
     };
-    let [flask, fastapi, express] = stage.ports;
+    let [flask, fastapi, express] = apps.ports;
     let confirmation = message(&certificate).replace("Notification", "SubscriptionConfirmation");
     for (address, target) in [(flask, "/sns"), (express, "/sns")] {
         for body in [message(&certificate), message("http://127.0.0.1:1/x.pem"), confirmation.clone()] {
@@ -239,7 +239,7 @@ fn forged_messages_are_refused(stage: &mut Stage) {
         let answer = client::send(address, "POST", "/webhook", &headers, b"{}").expect("an answer");
         assert_eq!(answer.status, 403);
     }
-    for app in [&stage.flask, &stage.fastapi, &stage.express] {
+    for app in [&apps.flask, &apps.fastapi, &apps.express] {
         assert_eq!(app.said("forged applied"), 0, "{}", app.output());
         assert!(app.said("not verified") >= 1, "{}", app.output());
     }

@@ -49,14 +49,14 @@ impl World {
         self.writer.transact(move |tx| tx.get_value(&name)).wait().unwrap()
     }
 
-    /// How many slices each place has.
+    /// How many slices each area has.
     fn slices(&self) -> [usize; 2] {
         let count = |tx: &mut dyn Tx| {
             let mut slices = [0; 2];
-            for place in PLACES {
+            for area in AREAS {
                 for slice in 0..20 {
-                    let is_there = tx.get_value(&of_slice(place, slice))?.is_some();
-                    slices[usize::from(place)] += usize::from(is_there);
+                    let is_there = tx.get_value(&of_slice(area, slice))?.is_some();
+                    slices[usize::from(area)] += usize::from(is_there);
                 }
             }
             Ok(slices)
@@ -165,11 +165,11 @@ fn lines(count: usize, changes: &[(usize, &str)]) -> Remembered {
 }
 
 #[test]
-fn a_change_of_a_few_lines_of_a_large_one_is_one_commit_in_its_place() {
+fn a_change_of_a_few_lines_of_a_large_one_is_one_commit_in_its_area() {
     let world = World::new();
     let much = 20_000;
     world.keep(&lines(much, &[]));
-    let place = world.slices();
+    let first = world.slices();
     for changed in [
         lines(much, &[(10_000, "another line")]),
         lines(much, &[(10_000, "two\nlines")]),
@@ -187,7 +187,7 @@ fn a_change_of_a_few_lines_of_a_large_one_is_one_commit_in_its_place() {
         drop_unfinished(&world.writer).unwrap();
         assert_eq!(world.kept(), Some(changed));
         let now = world.slices();
-        assert_eq!(now.map(|slices| slices > 0), place.map(|slices| slices > 0), "in the same place");
+        assert_eq!(now.map(|slices| slices > 0), first.map(|slices| slices > 0), "in the same area");
     }
     let slices = world.slices();
     world.keep(&lines(much - 10_000, &[]));
