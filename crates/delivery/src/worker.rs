@@ -5,7 +5,7 @@
 //!   recorded attempts of the events that it passes. After a crash every position in between that has neither a row nor a recorded success is
 //!   attempt 2 ([`recovery`]).
 //! * A delivery has a row if it takes over a second, waits for a retry, waits behind another of its key, or is dead. While its attempt is under
-//!   way, the row says that a retry is due at the end of that attempt's deadline; so after a crash it is repeated.
+//!   way, the row says that a retry is due when the attempt's lease ends: at its deadline plus `LEASE_MARGIN`. So after a crash it is repeated.
 //! * All rows go through one path ([`due`]), whether they are new or from before a restart. A timer and a signal wake it, and it takes no input:
 //!   a lost wake-up costs at most [`LOOK_EVERY`].
 //! * If the store is full or cannot be read, the worker tries again until it works, and starts no attempt meanwhile. What stays unreadable while

@@ -1,6 +1,6 @@
-//! Message attributes, as SNS and SQS type them, and what they take for one.
+//! Message attributes with the types of SNS and SQS, and the checks by which the two services accept one.
 //!
-//! The two services refuse the same things in different words, so a refusal here is a value and no text for a client.
+//! The two services refuse the same things in different words, so a refusal here is a value, not a text for a client.
 
 use std::collections::BTreeMap;
 

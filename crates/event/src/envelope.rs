@@ -1,6 +1,6 @@
 //! Envelopes: the SNS `Message` that a rule's `format` renders from the log's neutral facts, and the attributes beside it.
 //!
-//! An event is rendered once, on the delivery side, whatever the number of its subscribers. The format stands in the facts, so a rule
+//! An event is rendered once, on the delivery side, whatever the number of its subscribers. The facts name the format, so a rule
 //! that changes it changes the events that come after, never those in the log. A message that somebody published has no rule: it is
 //! rendered as it was given, text and attributes. The attributes of an exchange are the same for every format:
 //!

@@ -1,8 +1,8 @@
-//! The neutral facts of an exchange, as the log stores them: JSON that no envelope has shaped yet.
+//! The neutral facts of an exchange, as the log stores them: JSON that does not depend on the rule's format.
 //!
 //! On the hot path the facts are written straight from the HTTP types ([`RequestView`], [`AnswerView`]: borrowed, one buffer); an
-//! envelope reads them back ([`RequestFacts`], [`AnswerFacts`]), borrowed from the record where JSON escaped nothing. A test holds the
-//! two forms together. Header values that are not UTF-8 are read as Latin-1.
+//! envelope reads them back ([`RequestFacts`], [`AnswerFacts`]), borrowed from the record where JSON escaped nothing. A test makes
+//! sure that the two forms agree. Header values that are not UTF-8 are read as Latin-1.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The id of an event: a UUIDv7 (RFC 9562), fixed at the intent, the same in every delivery.
 //!
-//! It is the SNS `MessageId`, the `webhook-id`, the CloudEvents `id` and, written without hyphens, the request id that the
-//! client and the upstream see in `X-Kong-Request-Id`.
+//! It is the SNS `MessageId`, the `webhook-id` and the CloudEvents `id`. That of a request's first event is also, written without hyphens, the
+//! request id that the client and the upstream see in `X-Kong-Request-Id`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! What happened, as data: events, intents and outcomes, the names they travel under and the envelopes they are rendered in.
+//! What happened, as data: events, intents and outcomes, the names of topics and queues, and the envelopes that events are rendered in.
 //!
 //! Knows no sockets, files, databases or wall clock: a time is always a parameter.
 

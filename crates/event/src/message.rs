@@ -1,4 +1,4 @@
-//! A message that somebody sends: its text, and what may stand beside it.
+//! A message that a client publishes or sends: its text, and what it may have besides: subject, attributes, group.
 //!
 //! The store keeps two texts of it: the message itself, as its receivers get it, and [`Details`] as JSON, where there are any. So the
 //! commonest message costs no parsing, and nothing of it is escaped.
@@ -39,7 +39,7 @@ pub struct Message {
     pub details: Option<Arc<str>>,
 }
 
-/// What may stand beside a message's text.
+/// What a message may have besides its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {

@@ -1,7 +1,8 @@
 //! What became of a forwarded request, and what that makes of its event.
 //!
-//! A gateway cannot join the upstream's transaction. It holds a durable note from before (the intent) and what it saw after (the
-//! fate); this module turns the second into a decision. It is the whole of the outcome table, as pure functions.
+//! A gateway cannot take part in the upstream's transaction. It has a durable note from before the request (the intent), and what it saw
+//! afterwards (the fate). This module decides, from the fate, whether there is an event and with which outcome: the whole outcome table, as
+//! pure functions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -47,13 +48,13 @@ pub enum UnknownReason {
     UpstreamTimeout,
     /// The client's large or streaming body broke off after the head had been forwarded.
     RequestBodyBroken,
-    /// The exchange reached its bound in time.
+    /// The exchange took longer than it may.
     BoundReached,
     /// The gateway was told to stop and the exchange did not end in time.
     DrainDeadline,
     /// The gateway died; found at the next start.
     GatewayRestarted,
-    /// The exchange ended without a verdict: a panic in the gateway.
+    /// The exchange ended without being settled: a panic in the gateway.
     Abandoned,
 }
 
@@ -149,7 +150,7 @@ impl SuccessStatuses {
     }
 }
 
-/// The outcome table: `publish_unknown` is the rule's choice to hear of unknown outcomes.
+/// The outcome table. `publish_unknown` is the rule's setting: whether an unknown outcome makes an event.
 pub fn decide(fate: Fate, success: &SuccessStatuses, publish_unknown: bool) -> Decision {
     match fate {
         Fate::NotSent => Decision::None,

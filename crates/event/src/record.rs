@@ -14,11 +14,11 @@ use crate::{EventId, Message, Outcome, Stamp, Timestamp, UnknownReason};
 pub struct TopicId(pub i64);
 
 impl TopicId {
-    /// Of an event that went straight into a queue: it has no topic, and no subscription is owed it. No topic has this number.
+    /// Of an event that was sent straight to a queue: it has no topic, and no subscription is owed it. No topic has this number.
     pub const NONE: Self = Self(0);
 }
 
-/// A place in the event log: grows with every commit, has gaps, is never used twice. Travels as the event's `sequence`.
+/// A position in the event log: grows with every event, has gaps, is never used twice. Receivers see it as the event's `sequence`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Position(pub i64);
@@ -38,17 +38,17 @@ pub struct Intent {
     pub topic: TopicId,
     /// What the event is about; orders deliveries. At most [`MAX_KEY`] bytes of UTF-8.
     pub key: Arc<str>,
-    /// Whether a dead gateway's open intent becomes an event of outcome `unknown`.
+    /// Whether an event of outcome `unknown` is made if the gateway dies while this intent is open.
     pub publish_unknown: bool,
-    /// When it was handed to the store, by the wall clock: it is durable with the commit after that.
+    /// When it was submitted to the store, by the wall clock; it is durable somewhat later, with its commit.
     pub noted_at: Timestamp,
     /// [`RequestFacts`] as JSON.
     pub request: Arc<str>,
 }
 
 impl Intent {
-    /// The event of an intent that a dead gateway left open: its outcome is `unknown`, nobody saw an answer, and whom it overlapped with
-    /// nobody knows any more.
+    /// The event of an intent that a dead gateway left open, made at `now`: its outcome is `unknown`, it has no answer, and `overlapped` is false,
+    /// because what it overlapped with is no longer known.
     pub fn left_open(&self, now: Timestamp) -> NewEvent {
         NewEvent {
             id: self.id,
@@ -101,12 +101,12 @@ pub struct Exchange {
     pub overlapped: bool,
     /// [`RequestFacts`] as JSON.
     pub request: Arc<str>,
-    /// [`AnswerFacts`] as JSON; `None` after a restart.
+    /// [`AnswerFacts`] as JSON; `None` if nobody saw how the exchange ended: the gateway died meanwhile, or dropped the exchange in a panic.
     pub answer: Option<Arc<str>>,
 }
 
 impl NewEvent {
-    /// How many bytes its facts have: what an event takes in memory and in the store, nearly.
+    /// The size of its facts or of its message with details, in bytes of UTF-8: nearly what the event takes in memory and in the store.
     pub fn bytes(&self) -> usize {
         let (first, second) = match &self.content {
             Content::Exchange(exchange) => (&exchange.request, &exchange.answer),
@@ -115,7 +115,7 @@ impl NewEvent {
         first.len() + second.as_ref().map_or(0, |second| second.len())
     }
 
-    /// What its receivers are told of its outcome. A message is what its sender says: it succeeded.
+    /// The outcome that its receivers are told. That of a message is always `succeeded`.
     pub fn outcome(&self) -> Outcome {
         match &self.content {
             Content::Exchange(exchange) => exchange.outcome,
@@ -141,12 +141,18 @@ impl NewEvent {
 }
 
 impl Exchange {
-    /// What was asked. Fails only on a damaged or foreign record.
+    /// What was asked.
+    ///
+    /// # Errors
+    /// If the record is damaged, or was written by something else.
     pub fn request(&self) -> Result<RequestFacts<'_>, serde_json::Error> {
         serde_json::from_str(&self.request)
     }
 
-    /// What was answered; `None` after a restart. Fails only on a damaged or foreign record.
+    /// What was answered; `None` if nobody saw how the exchange ended.
+    ///
+    /// # Errors
+    /// If the record is damaged, or was written by something else.
     pub fn answer(&self) -> Result<Option<AnswerFacts<'_>>, serde_json::Error> {
         self.answer.as_deref().map(serde_json::from_str).transpose()
     }
@@ -155,7 +161,7 @@ impl Exchange {
 /// An event in the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Its place; the `sequence` of its deliveries.
+    /// Its position; the `sequence` of its deliveries.
     pub position: Position,
     /// When it entered the log, by the store's clock: its age is measured from here.
     pub stamp: Stamp,

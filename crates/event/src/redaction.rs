@@ -1,8 +1,8 @@
-//! What an event does not say: the values of headers and of query parameters that let whoever has them in.
+//! What is kept out of events: the values of headers and of query parameters that carry credentials.
 //!
-//! An event travels to every subscriber and stays in the log for weeks. A request that can be sent again from one is an open door, so
-//! the values of what usually carries a secret read [`REDACTED`](crate::facts::REDACTED) from the first durable byte on, in every
-//! place where a header or a URI stands. Bodies have a redaction of their own: [`JsonRedaction`](crate::capture::JsonRedaction).
+//! An event is sent to every subscriber and stays in the log for weeks. With its credentials, anyone who reads it could send the request again.
+//! So the values of what usually carries a secret are replaced by [`REDACTED`](crate::facts::REDACTED) before anything is stored, wherever an
+//! event has a header or a URI. Bodies have a redaction of their own: [`JsonRedaction`](crate::capture::JsonRedaction).
 
 use std::borrow::Cow;
 use std::sync::Arc;

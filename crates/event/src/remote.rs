@@ -1,4 +1,4 @@
-//! Topics that are not ours: which, where they are asked for, and the topic of ours that stands for one in the log.
+//! Topics of Amazon SNS or of another service with its API: how one is named, at which address, and which topic of ours stands for it in the log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -139,7 +139,7 @@ mod tests {
         assert!(matches!(error("arn:aws:sqs:eu-west-1:123456789012:orders"), RemoteError::Name(_)));
     }
 
-    /// It stands in databases: another name would be another topic, with nothing that is owed.
+    /// The name is stored in databases: under another name it would be another topic, without the events that are owed.
     #[test]
     fn what_stands_for_it_keeps_its_name() {
         let name = |text: &str| text.parse::<RemoteTopic>().unwrap().stand_in().to_string();

@@ -1,8 +1,8 @@
 //! Commands on queues.
 //!
 //! A receive takes messages in the commit that hides them, so what it takes it must hand over: the transaction is only submitted when
-//! there may be something, and does nothing if its caller has gone by the time it runs. Who leaves later, during the commit itself or
-//! the signing behind it, leaves messages that come again after their visibility timeout, as in SQS.
+//! there may be something, and does nothing if its caller has gone by the time it runs. If the caller goes later, during the commit or the
+//! signing after it, the messages are received again after their visibility timeout, as in SQS.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! Accepting connections until the drain begins.
 //!
-//! A failure to accept (no descriptors, no memory) is said at most once a second with the number of failures; those who wait for a request
-//! make room meanwhile.
+//! Failures to accept (no descriptors, no memory) are logged at most once a second, with their number. If descriptors or memory are
+//! lacking, connections without a whole request are closed to make room.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,23 +16,23 @@ use tokio::task::JoinSet;
 
 use crate::places::{Place, Places};
 
-/// After an accept that failed for want of descriptors or memory.
+/// The wait after an accept that failed, for whatever reason: an immediate retry would most likely fail, too, and would keep the core busy.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// For all listeners, because what they lack is the process's.
+/// One for all listeners, because descriptors and memory are the process's.
 static FAILED: Throttle = Throttle::new();
 
 /// What connections come from.
 pub trait Listener {
     /// One connection.
     type Stream: 'static;
-    /// Whose it is.
+    /// What is known of the client at its other end.
     type Peer: 'static;
 
     /// Waits for a connection.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// If the operating system reports an error: the listener may work again later.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>>;
 }
 
@@ -42,7 +42,7 @@ impl Listener for TcpListener {
 
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = Self::accept(self).await?;
-        // Without it a head and a body that leave apart wait for each other's acknowledgement.
+        // With Nagle's algorithm, a body that is written after its head would wait until the client acknowledges the head.
         let _ = stream.set_nodelay(true);
         Ok((stream, peer))
     }
@@ -60,7 +60,7 @@ impl Listener for UnixListener {
 
 /// Accepts until `drain` resolves, and gives each connection with its place to `serve`. Returns when the last connection has ended.
 ///
-/// `name` is the listener's in log lines.
+/// `name` is the listener's name in log lines.
 pub async fn accept<L, F>(
     listener: L,
     name: &'static str,
@@ -74,7 +74,7 @@ pub async fn accept<L, F>(
     let mut serving = JoinSet::new();
     let mut drain = pin!(drain);
     loop {
-        // Reaps what has ended, so that the set does not grow with every connection there ever was.
+        // Removes the tasks that have ended: otherwise the set would grow with every connection.
         while serving.try_join_next().is_some() {}
         let accepted = tokio::select! {
             biased;
@@ -99,7 +99,7 @@ pub async fn accept<L, F>(
     while serving.join_next().await.is_some() {}
 }
 
-/// The connection is taken first: only then is it known that there is one to make room for.
+/// Accepts before there is a place: only then is it known that there is a connection to make room for.
 async fn accept_one<L: Listener>(
     listener: &L,
     places: &Rc<Places>,

@@ -1,4 +1,4 @@
-//! Listening on TCP: one socket a core on the same address, and never beside another process.
+//! Listening on TCP: one socket for each core on the same address, and never on an address on which another process listens.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -10,10 +10,10 @@ const BACKLOG: i32 = 1_024;
 
 /// Binds `count` sockets to one address; port 0 takes a free one for all of them.
 ///
-/// `SO_REUSEPORT` would let a second process bind the same port without a word: so the port is first probed without it.
+/// `SO_REUSEPORT` would let a second process bind the same port without an error: so the port is first probed without it.
 ///
 /// # Errors
-/// If the address cannot be bound; `AddrInUse` if anybody listens there.
+/// If the address cannot be bound; `AddrInUse` if another socket listens there.
 pub fn tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     if address.port() != 0 {
         let probe = socket(address)?;
@@ -36,7 +36,7 @@ pub fn tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of the last run that linger must not stop this one; a living listener still does.
+    // Connections of the last run in TIME_WAIT must not prevent the bind; a socket that listens still does.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     Ok(socket)

@@ -1,8 +1,9 @@
-//! Who may ask: keeps pages of other sites, open in a browser on this machine or network, from the admin API and the hub.
+//! Refuses requests of other sites' pages, open in a browser on this machine or network, to the admin API and the hub.
 //!
-//! Neither asks for a password, so a page must not be able to reach them. Two ways are open to a page: a name of its own that leads to our
-//! address (DNS rebinding), which the Host gives away, and plain cross-site requests, which `Origin` and `Sec-Fetch-Site` give away.
-//! Clients that are not browsers send none of the two, and a Host that we know: an address, or a name that no public site can have.
+//! Neither asks for a password, so a page must not be able to reach them. A page has two ways: a host name of its own that resolves to our
+//! address (DNS rebinding), which shows in the Host, and plain cross-site requests, which show in `Origin` and `Sec-Fetch-Site`. Clients that
+//! are not browsers send neither of these two, and a Host that is accepted: an address, a name that no public site can have, or one that the
+//! node's settings allow.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -12,15 +13,15 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// So much of what a client sent is shown to it again.
+/// How much of a Host or an Origin a refusal repeats, in characters.
 const SHOWN: usize = 100;
 
-/// Decides for one listener.
+/// Decides for one listener which requests are refused.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
-    /// Hosts beside those that are always accepted; any Host is accepted if `None`.
+    /// Hosts that are accepted besides those that always are; any Host is accepted if `None`.
     pub hosts: Option<Vec<HostPattern>>,
-    /// Origins beside that of the Host.
+    /// Origins that are accepted besides that of the Host.
     pub origins: Vec<Origin>,
 }
 
@@ -32,7 +33,7 @@ pub struct HostPattern {
     with_subdomains: bool,
 }
 
-/// Where a page comes from: host and port. The scheme does not count, because a proxy in front may have ended TLS.
+/// Where a page comes from: host and port. The scheme is not compared, because a proxy before the node may terminate TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// In lower case; of an IPv6 address without brackets.
@@ -99,7 +100,7 @@ impl Origin {
         known.then_some(Self { host, port: given.unwrap_or(port) })
     }
 
-    /// Whether a Host of this name and port is the same place; a Host without a port has that of the origin's scheme.
+    /// Whether a Host of this name and port is this origin's; a Host without a port has the `default` one, that of the origin's scheme.
     fn is_at(&self, host: &str, port: Option<u16>, default: u16) -> bool {
         self.host == host && self.port == port.unwrap_or(default)
     }
@@ -109,7 +110,7 @@ impl Guard {
     /// Decides on a request. `is_link` says whether it is a link that people follow from elsewhere, from a mail for example.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// If it may come from a page of another site: with the status and the text of the answer.
     pub fn judge(&self, head: &Parts, is_link: bool) -> Result<(), Refusal> {
         let named = hosts(head);
         if let Some(allowed) = &self.hosts
@@ -165,7 +166,7 @@ fn is_same(origin: &HeaderValue, host: &str) -> bool {
     }
 }
 
-/// A host in lower case (an IPv6 address without brackets, a name without the root's dot) and its port. `None` if it is none.
+/// A host in lower case (an IPv6 address without brackets, a name without the root's dot) and its port. `None` if the text is not a host.
 fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, rest) = match text.strip_prefix('[') {
         Some(bracketed) => {

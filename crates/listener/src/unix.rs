@@ -1,7 +1,7 @@
 //! Listening on a Unix socket that only its owner can use.
 //!
-//! The file of a process that died is replaced, that of one that lives is not. Its mode is 0600 before anybody can connect. It is removed
-//! when the listener ends, unless somebody has put another in its place.
+//! A socket file on which no process listens any more is replaced, one on which a process listens is not. The file's mode is 0600 before
+//! anybody can connect. It is removed when [`Bound`] is dropped, unless there is another file at its path by then.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,7 +20,7 @@ const BACKLOG: i32 = 1_024;
 /// Why a Unix socket cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum UnixError {
-    /// The kernel takes no such long path.
+    /// The kernel accepts no path of this length.
     #[error(
         "the path has {length} bytes and the system takes at most {MAX_PATH}: use a shorter one, like /run/retrohook/admin.sock"
     )]
@@ -31,7 +31,7 @@ pub enum UnixError {
     /// There is a file that is not a socket.
     #[error("a file is there already and it is not a socket: remove it or choose another path")]
     NotASocket,
-    /// Somebody listens there.
+    /// Another process listens there, or may do so: connecting was not refused.
     #[error("another process listens there")]
     Alive,
     /// The operating system refuses.
@@ -49,12 +49,12 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// The path.
+    /// The path of the socket's file.
     pub fn path(&self) -> &Path {
         &self.file.path
     }
 
-    /// One more descriptor of the listener, not blocking. The file is removed when this, from which it comes, is dropped.
+    /// One more descriptor of the listener, in non-blocking mode. The file is removed when `self` is dropped, even if the descriptor lives on.
     ///
     /// # Errors
     /// If the operating system gives no descriptor.
@@ -67,13 +67,13 @@ impl Bound {
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    /// Device and inode, by which it is known.
+    /// Device and inode, by which [`Drop`] recognises it.
     identity: (u64, u64),
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody may have put another file there.
+        // By now there may be another file at the path.
         let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity);
         if is_ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket's file: the next start will");
@@ -84,13 +84,14 @@ impl Drop for SocketFile {
 /// Binds a socket to a path and listens.
 ///
 /// # Errors
-/// If the path is too long, taken by a process that lives or by another kind of file, or if the operating system refuses.
+/// If the path is too long, if another process listens there, if a file is there that is not a socket, or if the operating system refuses.
 pub fn bind(path: &Path) -> Result<Bound, UnixError> {
     let length = path.as_os_str().len();
     if length > MAX_PATH {
         return Err(UnixError::TooLong { length });
     }
-    // Of two processes that start at once and find the file of a dead one, the second must not remove what the first has just made.
+    // Two processes may start at the same time and find the file of a dead one: without the lock, the second could remove the file that the first has
+    // just made.
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = File::open(parent)?;
     flock(&directory, FlockOperation::LockExclusive).map_err(io::Error::from)?;
@@ -118,7 +119,7 @@ fn remove_stale(path: &Path) -> Result<(), UnixError> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(fs::remove_file(path)?),
         // It may have gone between the two calls.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // Whether its queue is full or we may not connect: somebody may live there.
+        // If its backlog is full or we may not connect, a process may still listen there.
         Ok(_) | Err(_) => Err(UnixError::Alive),
     }
 }

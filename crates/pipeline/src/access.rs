@@ -38,11 +38,11 @@ pub enum RequestBody {
     Unread,
     /// All of it; what `access` changes is forwarded.
     Whole(Bytes),
-    /// It is longer than 64 KiB. It is forwarded as it comes, and no plug-in can look at it.
+    /// It is longer than 64 KiB. It is forwarded as it arrives, and no plug-in sees it.
     TooLong,
 }
 
-/// What a plug-in says of a request.
+/// What a plug-in decides about a request.
 #[derive(Debug)]
 pub enum Verdict {
     /// Go on with the next plug-in.

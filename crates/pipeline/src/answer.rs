@@ -91,7 +91,7 @@ impl Form {
     }
 }
 
-/// For markup: a message may come from a configuration.
+/// Escapes a text for markup: a message may come from a configuration.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

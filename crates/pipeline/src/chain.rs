@@ -25,7 +25,7 @@ type List<R> = Box<[Link<R>]>;
 
 /// One plug-in in one of its roles.
 pub struct Link<R: ?Sized> {
-    /// Its place in the chain.
+    /// Where in a chain it comes.
     pub rank: Rank,
     /// The instance's id.
     pub instance: Uuid,
@@ -33,7 +33,7 @@ pub struct Link<R: ?Sized> {
     pub role: Arc<R>,
 }
 
-/// A place in a chain: the lowest comes first. The same in every chain that an instance is in.
+/// Where in a chain a plug-in comes: the lowest is first. The same in every chain that an instance is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank(Reverse<(Priority, &'static str)>);
 
@@ -60,7 +60,7 @@ impl Chain {
         &self.access
     }
 
-    /// Where in [`Chain::access`] what comes after this place begins.
+    /// The index in [`Chain::access`] of the first plug-in that comes after this rank.
     pub fn access_after(&self, rank: Rank) -> usize {
         self.access.partition_point(|link| link.rank <= rank)
     }
@@ -70,7 +70,7 @@ impl Chain {
         &self.respond
     }
 
-    /// Those that hear what became of exchanges.
+    /// Those that are told how exchanges ended.
     pub fn observe(&self) -> &[Link<dyn Observe>] {
         &self.observe
     }

@@ -1,4 +1,4 @@
-//! What is known of one exchange besides its messages, for every plug-in and every part of the gateway that has a hand in it.
+//! What is known of one exchange besides its messages, for plug-ins and for every part of the gateway that handles it.
 
 use std::any::Any;
 use std::fmt;
@@ -13,7 +13,7 @@ use http::{HeaderValue, Version};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-/// One exchange. Lives on its core.
+/// One exchange. Stays on the core that serves its connection.
 #[derive(Debug)]
 pub struct Context {
     /// The request's id. The first event that comes of it has the same.
@@ -32,7 +32,7 @@ pub struct Context {
     pub route: Option<RouteRef>,
     /// Who was authenticated. From the moment at which this is set, the plug-ins that are for this consumer run.
     pub consumer: Option<Arc<Consumer>>,
-    /// With what.
+    /// By which credential.
     pub credential: Option<Arc<Credential>>,
     /// Where the request may have carried credentials, as far as plug-ins look for them.
     pub carried: Carried,
@@ -53,7 +53,7 @@ pub struct Inbound {
     pub local: SocketAddr,
 }
 
-/// What is spoken on a listener.
+/// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// HTTP without TLS.

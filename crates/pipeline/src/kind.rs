@@ -21,7 +21,7 @@ pub trait PluginKind: Send + Sync + 'static {
     /// Its name in configurations, `publish-sns`.
     fn name(&self) -> &'static str;
 
-    /// Its place in the chain.
+    /// Its priority in chains.
     fn priority(&self) -> Priority;
 
     /// The roles that it can play. An instance plays some of them.

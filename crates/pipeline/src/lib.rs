@@ -2,14 +2,15 @@
 //!
 //! | role | when | what it may do |
 //! |---|---|---|
-//! | [`Access`] | the request's head is here | change it, answer it, say who the consumer is |
+//! | [`Access`] | the request's head has arrived | change it, answer it, say who the consumer is |
 //! | [`Record`] | the request is about to be forwarded | keep durably that it is, and what becomes of it |
 //! | [`Respond`] | an answer's head is about to be sent | change the head; change the body as it passes |
-//! | [`Observe`] | the exchange is over | hear what became of it |
+//! | [`Observe`] | the exchange is over | log or count it |
 //!
-//! A [kind](PluginKind) builds one [`Plugin`] from a configuration: a part for each role that it plays. A [`Chain`] has a list for each role,
-//! and everybody in a list has their turn; [`Chains`] has the chains of a route, for nobody and by consumer. What all of them share about an
-//! exchange is its [`Context`]. `conformance` (feature of that name) is the suite that every kind passes. Works on `http` types alone: knows no sockets, files, stores or wall clock.
+//! A [kind](PluginKind) builds one [`Plugin`] from a configuration: a part for each role that it plays. A [`Chain`] has a list for each role;
+//! [`Chains`] has the chains of a route, one for requests without a consumer, and one for each consumer with instances of its own. What all of them
+//! share about an exchange is its [`Context`]. `conformance` (feature of that name) is the suite that every kind passes. Works on `http` types
+//! alone: knows no sockets, files, stores or wall clock.
 //!
 //! The rules of the outcome protocol, kept by the gateway for every watch that a recorder returned:
 //! 1. [`Watch::intend`] is asked of all of them, one after the other, and all that they wait for is awaited at once, before the first byte of

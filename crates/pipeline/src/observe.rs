@@ -1,4 +1,4 @@
-//! The role *observe*: hear what became of every exchange.
+//! The role *observe*: is told how every exchange ended.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::Context;
 
-/// Hears of each exchange of its routes when it is over, whoever answered it: what log and metrics plug-ins do. An instance that is for all
-/// requests hears of those that find no route, too.
+/// Is called with each exchange of its routes when it is over, whoever answered it: what log and metrics plug-ins do. An instance that is for
+/// all requests is also called with those that find no route.
 pub trait Observe: Send + Sync + 'static {
     /// Whether [`Observed::request_headers`] and [`Observed::response_headers`] are looked at: they are copied for that.
     fn wants_headers(&self) -> bool {
@@ -18,7 +18,7 @@ pub trait Observe: Send + Sync + 'static {
     fn observed(&self, exchange: &Observed<'_>);
 }
 
-/// What became of an exchange; borrowed.
+/// An exchange that is over; borrowed.
 #[derive(Debug)]
 pub struct Observed<'a> {
     /// Route, service, consumer, the client's address and the rest of its context, with what plug-ins kept of it.

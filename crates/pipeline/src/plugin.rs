@@ -19,7 +19,7 @@ pub struct Plugin {
     pub access: Option<Arc<dyn Access>>,
     /// Changes answers.
     pub respond: Option<Arc<dyn Respond>>,
-    /// Hears what became of exchanges.
+    /// Is told how exchanges ended.
     pub observe: Option<Arc<dyn Observe>>,
     /// Keeps intents and outcomes.
     pub record: Option<Arc<dyn Record>>,
@@ -56,7 +56,7 @@ impl fmt::Debug for Plugin {
     }
 }
 
-/// A plug-in with what its place in a chain depends on.
+/// A plug-in with what its rank in a chain depends on.
 #[derive(Clone, Debug)]
 pub struct Instance {
     /// The instance's id: further events' ids are made of it.

@@ -1,4 +1,4 @@
-//! Answers to heads that hyper refuses by itself: it sends a status alone, and some listeners owe their clients a word.
+//! Answers to heads that hyper refuses by itself: it sends a status without a body, but clients of some listeners expect an error in JSON.
 //!
 //! hyper has no hook for it. So what is written is looked at, and an answer of hyper's own is replaced by one with a body. Such an answer is
 //! the last of its connection.

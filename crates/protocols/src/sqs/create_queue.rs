@@ -1,5 +1,5 @@
-//! `CreateQueue`: makes a queue, or gives the one that has the name, a file's too. One whose maker names no `MessageRetentionPeriod` keeps
-//! messages for 14 days: they are owed. SQS keeps them for 4.
+//! `CreateQueue`: makes a queue, or returns the one that has the name, also one that a file declares. Without a `MessageRetentionPeriod`, a
+//! queue keeps messages for 14 days (SQS: 4), because they are owed.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! `DeleteQueue`: ends a queue that an API made; its messages are dropped. The name is free at once, without SQS's wait of a minute.
+//! `DeleteQueue`: deletes a queue that was made through an API, with its messages. The name is free at once, without SQS's wait of a minute.
 //!
-//! Subscriptions to it end with it. On AWS they stay, and send to a queue that gets the name later what nobody meant for it. Queues whose dead-letter
+//! Its subscriptions are deleted with it. On AWS they stay, and would send to a later queue of the same name. Queues whose dead-letter
 //! queue it is stay, as on AWS, with their policy: until there is a queue of that name again, they give nothing up.
 
 use std::sync::Arc;

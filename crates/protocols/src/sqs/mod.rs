@@ -3,7 +3,7 @@
 //! In JSON an action's operation name stands in `X-Amz-Target`, its input is one JSON object and so is its output; what is absent from an output
 //! is left out, never `null` or empty. Requests may come to `/` or to the path of a queue URL. A queue that a file declares is changed in that file.
 //!
-//! [`query`] makes JSON of the older protocol's forms, and XML of what comes of them: no action knows which one is spoken.
+//! [`query`] turns the older protocol's forms into JSON, and the output into XML: no action knows which protocol its client uses.
 
 use control::Control;
 use http::{HeaderName, StatusCode};

@@ -1,4 +1,4 @@
-//! Numbers in their bounds.
+//! Numbers in an input that must lie in a range.
 
 use std::time::Duration;
 
