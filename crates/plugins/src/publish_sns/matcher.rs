@@ -129,18 +129,18 @@ impl Matcher {
     }
 
     /// The index of the method in [`methods`](Self::methods), if it has entries.
-    pub fn place(&self, method: &Method) -> Option<usize> {
+    pub fn index_of(&self, method: &Method) -> Option<usize> {
         self.methods.iter().position(|entry| entry.method == method)
     }
 
     /// Whether an entry of the method with this index matches. Allocates nothing.
-    pub fn is_match(&self, place: usize, text: &str) -> bool {
-        self.methods[place].set.is_match(text)
+    pub fn is_match(&self, method: usize, text: &str) -> bool {
+        self.methods[method].set.is_match(text)
     }
 
     /// The groups of the first entry of the method with this index that matches.
-    pub fn captures<'t>(&self, place: usize, text: &'t str) -> Option<Captures<'t>> {
-        let entry = &self.methods[place];
+    pub fn captures<'t>(&self, method: usize, text: &'t str) -> Option<Captures<'t>> {
+        let entry = &self.methods[method];
         let first = entry.set.matches(text).iter().next()?;
         entry.regexes.get(first)?.captures(text)
     }

@@ -89,7 +89,7 @@ impl Rule {
     fn key(&self, forward: &Forward<'_>, spelling: &Spelling<'_>, redactor: Redactor<'_>) -> Arc<str> {
         // What a group captures goes into the key, which is public, so secrets of the query are redacted first.
         let text = if self.key.needs_groups() { Some(redactor.uri(&spelling.text)) } else { None };
-        let groups = text.as_ref().and_then(|text| self.matcher.captures(spelling.place, text));
+        let groups = text.as_ref().and_then(|text| self.matcher.captures(spelling.method, text));
         let source = KeySource {
             service: &forward.route.service,
             path: &spelling.service_path,
@@ -111,7 +111,7 @@ impl Rule {
         let (uri, uri_cut) = bounded(redactor.uri(forward.uri));
         let (upstream_uri, upstream_cut) = bounded(redactor.uri(forward.upstream_uri));
         json(&RequestView {
-            rule: &self.facts[spelling.place],
+            rule: &self.facts[spelling.method],
             method: forward.method.as_str(),
             scheme: forward.context.inbound.scheme.as_str(),
             host: forward.host,

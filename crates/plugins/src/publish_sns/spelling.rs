@@ -17,7 +17,7 @@ use super::matcher::Matcher;
 /// A spelling of a request in which a rule matches.
 pub(super) struct Spelling<'a> {
     /// The method's index in the matcher.
-    pub place: usize,
+    pub method: usize,
     /// The text that the matcher was compared with.
     pub text: Cow<'a, str>,
     /// The service path in this spelling.
@@ -31,14 +31,14 @@ const OVERRIDE_ARGUMENT: &str = "_method";
 
 /// The first spelling in which one of the entries matches.
 pub(super) fn find<'a>(matcher: &Matcher, match_on: MatchOn, forward: &Forward<'a>) -> Option<Spelling<'a>> {
-    let asked = matcher.place(forward.method).and_then(|place| find_at(place, matcher, match_on, forward));
+    let asked = matcher.index_of(forward.method).and_then(|index| find_at(index, matcher, match_on, forward));
     if asked.is_some() || forward.method != Method::POST {
         return asked;
     }
     let methods = overrides(forward.headers, forward.uri);
     methods
-        .filter_map(|method| matcher.place(&method))
-        .find_map(|place| find_at(place, matcher, match_on, forward))
+        .filter_map(|method| matcher.index_of(&method))
+        .find_map(|index| find_at(index, matcher, match_on, forward))
 }
 
 /// The other methods as which a service may execute this `POST`.
@@ -55,24 +55,28 @@ fn overrides<'a>(headers: &'a HeaderMap, uri: &'a str) -> impl Iterator<Item = M
 }
 
 fn find_at<'a>(
-    place: usize,
+    method: usize,
     matcher: &Matcher,
     match_on: MatchOn,
     forward: &Forward<'a>,
 ) -> Option<Spelling<'a>> {
     let plain = Reading { request_path: forward.request_path, service_path: forward.service_path };
-    let matches = |text: &str| matcher.is_match(place, text);
+    let matches = |text: &str| matcher.is_match(method, text);
     let normal = || forward.others.iter().copied().chain(once(plain));
     let find = |reading: Reading<'a>| {
         let text = text_of(match_on, reading.request_path.into(), reading.service_path.into(), forward.uri);
-        matches(&text).then(|| Spelling { place, text, service_path: reading.service_path.into() })
+        matches(&text).then(|| Spelling { method, text, service_path: reading.service_path.into() })
     };
     if let Some(spelling) = normal().find_map(find) {
         return Some(spelling);
     }
     if match_on == MatchOn::RequestUri && path_of(forward.uri) != forward.request_path && matches(forward.uri)
     {
-        return Some(Spelling { place, text: forward.uri.into(), service_path: forward.service_path.into() });
+        return Some(Spelling {
+            method,
+            text: forward.uri.into(),
+            service_path: forward.service_path.into(),
+        });
     }
     let as_spelt = || forward.as_spelt.iter().copied();
     if let Some(spelling) = as_spelt().find_map(find) {
@@ -83,7 +87,7 @@ fn find_at<'a>(
     loosened.find_map(|(reading, how)| {
         let text = loosened_text(match_on, reading, how, forward.uri);
         let service_path = || reading::loosened(reading.service_path, how).into();
-        matches(&text).then(|| Spelling { place, text, service_path: service_path() })
+        matches(&text).then(|| Spelling { method, text, service_path: service_path() })
     })
 }
 

@@ -14,9 +14,9 @@ fn matcher(routes: &[(&str, &str)]) -> Matcher {
     compile(&routes.iter().map(pattern).collect::<Vec<_>>(), Groups::Kept).ok().unwrap()
 }
 
-/// The place of the method, if one of its entries matches.
+/// The index of the method, if one of its entries matches.
 fn find(matcher: &Matcher, method: &Method, text: &str) -> Option<usize> {
-    matcher.place(method).filter(|place| matcher.is_match(*place, text))
+    matcher.index_of(method).filter(|index| matcher.is_match(*index, text))
 }
 
 #[test]
