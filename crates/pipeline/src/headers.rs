@@ -1,8 +1,8 @@
-//! The headers that are not the client's to say: the one list of them, by which the gateway takes them out of every request, and by which
-//! a plug-in refuses to be configured to go by one of them.
+//! The headers that a client may not set, in one list: the gateway removes them from every request, and plug-ins that are configured with the
+//! name of a header refuse these names.
 //!
-//! A plug-in sees a request's headers after that. `Host` and `Content-Length` it does see, but they say where the message goes and where it
-//! ends, and the service gets the gateway's: they can carry nothing else.
+//! A plug-in sees a request's headers after that. It does see `Host` and `Content-Length`, but these say where the message goes and where it
+//! ends, and the service gets the gateway's own: they can carry nothing else.
 
 use http::header::HeaderName;
 
@@ -19,11 +19,11 @@ const WRITTEN: [&str; 9] = [
     "x-retrohook-hops",
 ];
 
-/// What begins the names of headers that say who the client is: only plug-ins may say that.
+/// How the names of headers begin that say who the client is: only plug-ins may set them.
 const IDENTITY: [&str; 4] = ["x-consumer-", "x-credential-", "x-authenticated-", "x-anonymous-"];
 
-/// What begins the names, in hyphens, that a client may not send with underscores: a CGI server reads both spellings as one name. The last
-/// two begin those that say which method a `POST` stands for, which rules read with hyphens alone.
+/// How the names begin, written with hyphens, that a client may not send with underscores: a CGI server takes both spellings for one name. The
+/// last two are of headers that say which method a `POST` stands for, and rules read these only with hyphens.
 const NEVER_WITH_UNDERSCORES: [&str; 8] = [
     "x-forwarded-",
     "x-real-ip",
@@ -35,7 +35,7 @@ const NEVER_WITH_UNDERSCORES: [&str; 8] = [
     "x-method-override",
 ];
 
-/// Whether a client may say this of itself. What it may not is taken out of its request before any plug-in sees it.
+/// Whether a client may send this header. The others are removed from its request before any plug-in sees it.
 pub fn is_the_clients(name: &HeaderName) -> bool {
     let text = name.as_str();
     if text.contains('_') {
@@ -44,7 +44,7 @@ pub fn is_the_clients(name: &HeaderName) -> bool {
         return !taken.into_iter().any(|begin| hyphens.starts_with(begin));
     }
     if !text.starts_with("x-") {
-        // hyper has answered an expectation before it read the body.
+        // hyper itself has answered `Expect` when the body is read.
         return !matches!(text, "via" | "proxy" | "expect");
     }
     !WRITTEN.contains(&text) && !IDENTITY.iter().any(|begin| text.starts_with(begin))
@@ -58,7 +58,7 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// Whether a plug-in can be configured to go by this header: a client can send it, and it says nothing about the message itself.
+/// Whether a plug-in can be configured to read this header: a client can send it, and it does not frame or address the message itself.
 pub fn can_be_configured(name: &HeaderName) -> bool {
     is_the_clients(name) && !is_hop_by_hop(name) && !matches!(name.as_str(), "host" | "content-length")
 }

@@ -193,7 +193,7 @@ impl Joint {
     }
 }
 
-/// A recorder's eye on one exchange; lives on the exchange's core.
+/// What a recorder follows one exchange with; lives on the exchange's core.
 pub trait Watch {
     /// Which bodies it wants to see.
     fn wants(&self) -> Wants {
