@@ -55,7 +55,7 @@ use laps::Laps;
 use ledger::{CloseError, Ledger};
 use named::Named;
 use reload::Reloader;
-use remembered::{Remembered, Source, Written};
+use remembered::{Remembered, Source};
 use serving::{Counts, Listeners, Serving};
 use signals::{Ending, Signals};
 use sockets::{Socket, Sockets};
@@ -232,8 +232,7 @@ impl Node {
         let (vitals, deaths) = vital::vitals();
         let mut ledger = Ledger::open(settings::ledger(&node), clock.clone(), vitals.clone())?;
         let compiler = Compiler::new(&names, hubs.clone(), &ledger, clock.clone(), roots.clone());
-        let mut written = Written::default();
-        let (config, whole, other_ids) = declared(&mut files, given, &mut ledger, &compiler, &mut written)?;
+        let (config, whole, other_ids) = declared(&mut files, given, &mut ledger, &compiler)?;
         ledger.say(&node.data_dir)?;
         let reach = sockets.reach(node.hub_url.clone(), allow.clone());
         warn(reach::warnings(&config, &reach).into_iter().chain(reach::closed_of_apis(whole.api(), &allow)));
@@ -273,8 +272,6 @@ impl Node {
             unsure: None,
             is_unfinished: false,
             laps: Laps::begin(),
-            written,
-            has_replaced: false,
             other_ids,
             retired: Vec::new(),
         }
@@ -404,7 +401,6 @@ fn declared(
     given: Option<Checked>,
     ledger: &mut Ledger,
     compiler: &Compiler,
-    written: &mut Written,
 ) -> Result<(config::Config, Whole, Vec<OtherId>), StartError> {
     let before = Remembered::read(&ledger.writer).map_err(|error| StartError::Store(error.into()))?;
     let Checked { config, remembered } = configuration(files, given, before.clone(), ledger)?;
@@ -455,7 +451,7 @@ fn declared(
     compiler.can_compile(&whole).map_err(StartError::part("compile the configuration"))?;
     let kept = kept.iter().chain(&rewritten).map(control::rows::row).collect();
     let unstored = |error: storage::StoreError| StartError::Store(error.into());
-    let staged = remembered.stage(&ledger.writer, written).map_err(unstored)?;
+    let staged = remembered.stage(&ledger.writer, &mut files.written).map_err(unstored)?;
     ledger.declare(whole.all(), remembered::with_rows(staged, gone, kept))?;
     remembered::drop_unfinished(&ledger.writer).map_err(unstored)?;
     Ok((config, whole, other_ids))

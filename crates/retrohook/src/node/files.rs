@@ -6,7 +6,7 @@ use config::{Config, Options, Reader, Report, STANDARD_INPUT, Text};
 use event::Timestamp;
 use hub::Names;
 
-use super::remembered::{Remembered, Source};
+use super::remembered::{Remembered, Source, Written};
 use super::settings;
 use crate::cli::{NodeArgs, SkipArgs};
 
@@ -21,6 +21,8 @@ pub struct Files {
     started_at: Timestamp,
     /// Knows what it read last, so that a reload parses only what has changed.
     reader: Reader,
+    /// What the store has of their texts.
+    pub written: Written,
 }
 
 /// A configuration with the texts that it comes from.
@@ -35,7 +37,7 @@ impl Files {
     /// The files at these paths, for a node with this account and region, which may go on without some plug-ins.
     pub fn of(paths: Vec<PathBuf>, node: &NodeArgs, skip: SkipArgs, started_at: Timestamp) -> Self {
         let (names, hubs) = (settings::names(node), settings::hubs(node, None));
-        Self { paths, names, hubs, skip, started_at, reader: Reader::default() }
+        Self { paths, names, hubs, skip, started_at, reader: Reader::default(), written: Written::default() }
     }
 
     /// When the node started.

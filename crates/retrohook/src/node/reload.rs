@@ -33,7 +33,7 @@ use super::files::{Checked, Files};
 use super::laps::Laps;
 use super::named::Named;
 use super::reach::{self, Reach};
-use super::remembered::{self, Remembered, Source, Written};
+use super::remembered::{self, Remembered, Source};
 use super::{StartError, changes, remote};
 use crate::clock::WallClock;
 use crate::{check, report};
@@ -82,10 +82,6 @@ pub struct Reloader {
     pub retired: Vec<Retired>,
     /// The steps of the change under way.
     pub laps: Laps,
-    /// What the store has of the texts.
-    pub written: Written,
-    /// Whether the store still has the texts that the last change replaced.
-    pub has_replaced: bool,
 }
 
 /// The result of a reload.
@@ -136,7 +132,7 @@ impl Reloader {
     fn run(mut self, asks: &Asks, runtime: &Runtime) {
         loop {
             // Nobody waits for it.
-            if std::mem::take(&mut self.has_replaced) {
+            if std::mem::take(&mut self.files.written.has_replaced) {
                 self.declare.drop_unfinished();
             }
             let asked = match (self.is_unfinished, self.retired.is_empty()) {
@@ -355,9 +351,9 @@ impl Reloader {
 
     /// Stores texts that do not change topics, queues or subscriptions.
     fn keep(&mut self, remembered: &Remembered) -> Result<(), Refused> {
-        let staged = self.declare.stage(remembered, &mut self.written).map_err(Refused::Declare)?;
+        let staged = self.declare.stage(remembered, &mut self.files.written).map_err(Refused::Declare)?;
         self.declare.keep(move |tx| staged.keep(tx)).map_err(Refused::Declare)?;
-        self.has_replaced = true;
+        self.files.written.has_replaced = true;
         Ok(())
     }
 
@@ -369,7 +365,8 @@ impl Reloader {
         (gone, rewritten): (Vec<(Kind, Uuid)>, Vec<Entity>),
     ) -> Result<(), Refused> {
         let older = self.unsure.is_none().then_some((&**self.whole.all(), &self.entities));
-        let staged = self.declare.stage(&checked.remembered, &mut self.written).map_err(Refused::Declare)?;
+        let staged =
+            self.declare.stage(&checked.remembered, &mut self.files.written).map_err(Refused::Declare)?;
         let was_unsure = self.unsure.replace(BROKE_OFF.into());
         let rewritten = rewritten.iter().map(control::rows::row).collect();
         let also = remembered::with_rows(staged, gone, rewritten);
@@ -379,7 +376,7 @@ impl Reloader {
             Refused::Declare(error)
         })?;
         self.is_unfinished = false;
-        self.has_replaced = true;
+        self.files.written.has_replaced = true;
         self.known.declare(declared(whole.all(), &self.entities));
         Ok(())
     }

@@ -132,15 +132,15 @@ impl Remembered {
         }
         let hashes = slices::hashes(&slices);
         // Until it is written, what is written may be anything.
-        let before = written.0.take().filter(|(large, _)| Some(large) == kept.as_ref());
+        let before = written.last.take().filter(|(large, _)| Some(large) == kept.as_ref());
         let last = match before.and_then(|before| Patch::new(before, &large, &slices, &hashes)) {
             Some(patch) => {
-                written.0 = Some((patch.large.clone(), hashes));
+                written.last = Some((patch.large.clone(), hashes));
                 Last::Patch(patch)
             }
             None => {
                 large.stage(writer, &slices)?;
-                written.0 = Some((large.clone(), hashes));
+                written.last = Some((large.clone(), hashes));
                 Last::Large(large)
             }
         };
@@ -166,9 +166,14 @@ enum Last {
     Patch(Patch),
 }
 
-/// The large configuration that was written last, with the hashes of its slices.
+/// What the store has of the texts of configurations, as far as this process wrote it.
 #[derive(Default)]
-pub struct Written(Option<(Large, Vec<Hash>)>);
+pub struct Written {
+    /// The large one that was written last, with the hashes of its slices.
+    last: Option<(Large, Vec<Hash>)>,
+    /// Whether there may be something that [`drop_unfinished`] deletes.
+    pub has_replaced: bool,
+}
 
 impl Staged {
     /// Makes it the current one, as a part of a commit. Costs nothing if it is the current one already.
