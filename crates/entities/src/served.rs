@@ -1,8 +1,8 @@
 //! The part of a [`Set`] that the data path uses: the routes, each with its service and the plug-ins that run on it.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::{
@@ -111,7 +111,7 @@ impl Served {
 }
 
 fn upstreams(set: &Set) -> Vec<ServedUpstream> {
-    let mut targets: HashMap<Uuid, Vec<Arc<Target>>> = HashMap::new();
+    let mut targets: HashMap<Uuid, Vec<Arc<Target>>> = HashMap::default();
     for target in set.targets.iter().filter(|target| target.weight > 0) {
         targets.entry(target.upstream).or_default().push(target.clone());
     }
@@ -140,9 +140,9 @@ fn by_scope(set: &Set, services: &HashMap<Uuid, &Arc<Service>>) -> HashMap<Scope
     let enabled = set.plugins.iter().filter(|plugin| plugin.enabled);
     let routes: HashMap<Uuid, &Arc<Route>> = match enabled.clone().any(|plugin| plugin.route.is_some()) {
         true => set.routes.iter().map(|route| (route.id, route)).collect(),
-        false => HashMap::new(),
+        false => HashMap::default(),
     };
-    let mut by_scope: HashMap<Scope, Vec<_>> = HashMap::new();
+    let mut by_scope: HashMap<Scope, Vec<_>> = HashMap::default();
     for plugin in enabled {
         let of_route = plugin.route.map(|id| routes.get(&id).map(|route| route.label()));
         let of_service = plugin.service.map(|id| services.get(&id).map(|service| service.label()));

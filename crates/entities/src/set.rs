@@ -1,8 +1,8 @@
 //! All entities that a node serves.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use uuid::Uuid;
 
 use crate::{

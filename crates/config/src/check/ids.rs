@@ -1,8 +1,8 @@
 //! Ids that are used twice: the id that a file gives to one entity may be the id that is derived from the name of another.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use foldhash::HashMap;
 use uuid::Uuid;
 
 use super::Checked;
@@ -44,7 +44,7 @@ pub(super) fn claim<'d>(
 ) {
     let of_plugins = declared.plugins.iter().zip(plugins);
     ids.extend(of_plugins.filter_map(|(plugin, id)| Some(("plugins", (*id)?, &plugin.entity.spot))));
-    let mut taken = HashMap::new();
+    let mut taken = HashMap::default();
     for (list, id, spot) in ids {
         match taken.entry((list, id)) {
             Entry::Vacant(free) => drop(free.insert(spot)),

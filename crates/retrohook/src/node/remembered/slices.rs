@@ -7,8 +7,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 pub const MOST: usize = 64 * 1024;
 /// The fewest bytes of a slice, except for the last one.
 const LEAST: usize = 16 * 1024;
-/// A slice ends where this many bits are zero: after 16 KiB more, on average.
-const ZERO_BITS: u32 = 14;
+/// A slice ends where this many bits are zero: after 8 KiB more, on average.
+const ZERO_BITS: u32 = 13;
 /// How many bytes decide whether a slice ends after them.
 const DECISIVE: usize = 64;
 
