@@ -2,6 +2,10 @@
 //!
 //! A connection ends by itself, when it is asked to leave because others want its place, or when the drain begins. In a drain the request
 //! under way is answered; a connection on which no request has been read whole is closed after a short grace.
+//!
+//! An answer may be complete before its request is, or a head may be refused. Closing the connection while the client is still sending would
+//! reset it, and the client would lose the answer. So the connection is then closed in one direction only, and what the client still sends is
+//! read and thrown away, within limits (`stream::read_on`).
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -66,6 +70,7 @@ where
     let seat = place.seat();
     let reader = limits.odd_queries.then(Rc::<Reader>::default);
     let service = service_fn(|mut request: Request<Incoming>| {
+        seat.begin_request();
         let odd = reader.as_ref().and_then(|reader| reader.head_read(request.body().size_hint().exact()));
         if let Some(odd) = odd {
             request.extensions_mut().insert(odd);

@@ -65,6 +65,8 @@ pub struct Seat {
     phase: Cell<Phase>,
     /// Set by the reader of a request's body when it has read all of it.
     is_whole: RefCell<Option<Arc<AtomicBool>>>,
+    /// Whether a part of the last request's body was never read.
+    left_unread: Cell<bool>,
     /// Since when bytes of an answer have waited for the client to take any.
     blocked_since: Cell<Option<Instant>>,
     asked: Cell<Option<Asked>>,
@@ -117,6 +119,7 @@ impl Places {
             places: self.clone(),
             phase: Cell::new(Phase::Waiting(self.tick())),
             is_whole: RefCell::new(None),
+            left_unread: Cell::new(false),
             blocked_since: Cell::new(None),
             asked: Cell::new(None),
             is_leaving: Cell::new(false),
@@ -188,9 +191,27 @@ impl Seat {
         self.is_whole.replace(Some(is_whole));
     }
 
+    /// A request begins: of its body, nothing has been left unread.
+    pub(crate) fn begin_request(&self) {
+        self.left_unread.set(false);
+    }
+
+    /// The rest of the request's body is not read. The connection ends after the answer, and then reads on for a while so that the answer
+    /// reaches a client that is still sending.
+    pub fn leave_unread(&self) {
+        self.left_unread.set(true);
+    }
+
+    /// Whether a part of the last request's body was never read.
+    pub(crate) fn has_left_unread(&self) -> bool {
+        self.left_unread.get()
+    }
+
     /// The answer has been handed over whole, or was given up.
     pub fn end_answer(&self) {
-        self.is_whole.take();
+        if self.is_whole.take().is_some_and(|is_whole| !is_whole.load(Ordering::Relaxed)) {
+            self.leave_unread();
+        }
         self.phase.set(Phase::Waiting(self.places.tick()));
         if self.places.wanted.get() {
             self.places.changed.notify_one();

@@ -72,10 +72,12 @@ pub async fn serve<L, R, B>(
         async move {
             let limits = surface.limits;
             connection::serve(stream, place, &limits, |request, seat| {
-                let body_is_read = body_is_read(&surface, &request);
-                match &body_is_read {
-                    Some(flag) => seat.begin_answer_when(flag.clone()),
-                    None => seat.begin_answer(),
+                let body_is_read = body_is_read(&request);
+                if let Some(flag) = &body_is_read {
+                    seat.begin_answer_when(flag.clone());
+                }
+                if body_is_read.is_none() || !surface.reads_bodies {
+                    seat.begin_answer();
                 }
                 let request = request.map(|body| RequestBody { body, is_whole: body_is_read });
                 answer(surface.clone(), router.clone(), request)
@@ -86,9 +88,9 @@ pub async fn serve<L, R, B>(
     .await;
 }
 
-/// Set when the body of a request has been read; `None` if there is nothing to wait for.
-fn body_is_read<B>(surface: &Surface<B>, request: &Request<Incoming>) -> Option<Arc<AtomicBool>> {
-    (surface.reads_bodies && !request.body().is_end_stream()).then(Arc::default)
+/// Set when the body of a request has been read; `None` if it has none.
+fn body_is_read(request: &Request<Incoming>) -> Option<Arc<AtomicBool>> {
+    (!request.body().is_end_stream()).then(Arc::default)
 }
 
 async fn answer<R, B>(

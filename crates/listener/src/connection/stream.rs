@@ -1,4 +1,4 @@
-//! A connection's stream, which notes whether its client takes what is written.
+//! A connection's stream, which notes whether its client takes what is written, and lets the client have the last answer before it is closed.
 
 use std::future::Future;
 use std::io;
@@ -15,6 +15,10 @@ use super::bad_head::{BadHead, Instead};
 use super::odd::Reader;
 use crate::places::Seat;
 
+mod read_on;
+
+use read_on::ReadOn;
+
 /// A stream whose seat knows whether bytes wait to be taken, and for how long they may.
 pub(super) struct Seated<T> {
     stream: T,
@@ -28,12 +32,33 @@ pub(super) struct Seated<T> {
     instead: Option<Instead>,
     /// Sees what comes before hyper does.
     reader: Option<Rc<Reader>>,
+    end: End,
+}
+
+/// How far the end of a connection has come.
+enum End {
+    /// Neither side has ended it.
+    Open,
+    /// The client sends no more.
+    OfClient,
+    /// Nothing more is written, and what the client still sends is thrown away.
+    ReadingOn(ReadOn),
 }
 
 impl<T> Seated<T> {
     pub fn new(stream: T, seat: Rc<Seat>, reader: Option<Rc<Reader>>, limits: &Limits) -> Self {
         let Limits { write_timeout: timeout, bad_head, .. } = *limits;
-        Self { stream, seat, is_blocked: false, timeout, patience: None, bad_head, instead: None, reader }
+        Self {
+            stream,
+            seat,
+            is_blocked: false,
+            timeout,
+            patience: None,
+            bad_head,
+            instead: None,
+            reader,
+            end: End::Open,
+        }
     }
 
     /// What a write came to: whether the client takes bytes, and whether it has taken none for too long.
@@ -67,8 +92,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Seated<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
+        let (before, room) = (buffer.filled().len(), buffer.remaining());
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        if read.is_ok() && buffer.filled().len() == before && room > 0 {
+            self.end = End::OfClient;
+        }
         if let Some(reader) = &self.reader {
             reader.came(&mut buffer.filled_mut()[before..]);
         }
@@ -76,7 +104,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Seated<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Seated<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Seated<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if let Some(bad_head) = this.bad_head
@@ -109,7 +137,25 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Seated<T> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// Closes this direction. If the client may still be sending, the other one stays open for a while.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let Self { stream, seat, end, .. } = &mut *self;
+        match end {
+            End::OfClient => Pin::new(stream).poll_shutdown(cx),
+            End::ReadingOn(read_on) => read_on.poll(cx, stream).map(Ok),
+            End::Open => {
+                ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+                let is_sending = seat.has_left_unread()
+                    || matches!(read_on::read(cx, stream, &mut [0; 1 << 10]), Poll::Ready(Ok(1..)));
+                if !is_sending {
+                    *end = End::OfClient;
+                    return Poll::Ready(Ok(()));
+                }
+                let mut read_on = ReadOn::new();
+                let read = read_on.poll(cx, stream);
+                *end = End::ReadingOn(read_on);
+                read.map(Ok)
+            }
+        }
     }
 }
