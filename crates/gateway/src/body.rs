@@ -6,6 +6,7 @@ use crate::hold::Unkept;
 
 pub(crate) mod answer;
 pub(crate) mod request;
+pub(crate) mod upload;
 
 /// Why a body broke off.
 #[derive(Debug, thiserror::Error)]

@@ -46,7 +46,7 @@ pub(crate) async fn accept(core: Rc<Core>, places: Rc<Places>, listener: Listene
             connection::serve(stream, place, &limits, |request, seat| {
                 seat.begin_answer();
                 // Otherwise hyper would keep the memory for one in every idle connection.
-                slots.place(|| serve(core.clone(), came_on.clone(), request))
+                slots.place(|| serve(core.clone(), came_on.clone(), seat, request))
             })
             .await;
         }

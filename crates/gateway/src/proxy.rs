@@ -12,6 +12,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use listener::connection::OddCharacters;
+use listener::places::Seat;
 use pipeline::Context;
 use pipeline::access::{Deciding, RequestBody, RequestHead, Verdict};
 use pipeline::context::{Carried, Inbound, Scheme};
@@ -22,6 +23,7 @@ use crate::answer::{Refusal, accept_of};
 use crate::body::BodyError;
 use crate::body::answer::ClientBody;
 use crate::body::request::{Follow, UpstreamBody};
+use crate::body::upload::Upload;
 use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::exchange::detach::Detach;
@@ -49,10 +51,11 @@ use routed::{Routed, Target, address_as_host};
 pub(crate) async fn serve(
     core: Rc<Core>,
     connection: Rc<Connection>,
+    seat: Rc<Seat>,
     request: Request<Incoming>,
 ) -> Result<Response<ClientBody>, BodyError> {
     // In a function of its own, so that its variables take no memory while the exchange waits.
-    let (mut account, mut head, mut sent, odd) = begin(&core, connection, request);
+    let (mut account, mut head, mut sent, odd) = begin(&core, connection, seat, request);
     let started = account.context.started;
     let found = find(&core, &mut account, &mut head, &mut sent, odd).await;
     let number = account.number();
@@ -71,6 +74,7 @@ pub(crate) async fn serve(
 fn begin(
     core: &Core,
     connection: Rc<Connection>,
+    seat: Rc<Seat>,
     request: Request<Incoming>,
 ) -> (Account, RequestHead, Sent, Option<Box<OddCharacters>>) {
     let started = Instant::now();
@@ -96,7 +100,7 @@ fn begin(
     };
     let (method, uri, headers) = (parts.method, rooted(parts.uri), parts.headers);
     let head = RequestHead { method, uri, headers, body: RequestBody::Unread };
-    (Account::new(connection, context), head, Sent::new(body), odd)
+    (Account::new(connection, context), head, Sent::new(Upload::new(body, seat)), odd)
 }
 
 /// An answer of the gateway itself, before the upstream is asked.

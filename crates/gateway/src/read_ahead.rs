@@ -13,11 +13,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use pipeline::RequestBody;
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
+use crate::body::upload::Upload;
 use crate::budget::Held;
 use crate::core::Core;
 use crate::limits::Limits;
@@ -68,12 +69,12 @@ impl Extent {
 
 /// A body on its way from the client, with what was read of it for plug-ins.
 pub(crate) struct Sent {
-    pub incoming: Incoming,
+    pub incoming: Upload,
     ahead: Option<Ahead>,
 }
 
 impl Sent {
-    pub fn new(incoming: Incoming) -> Self {
+    pub fn new(incoming: Upload) -> Self {
         Self { incoming, ahead: None }
     }
 
@@ -116,7 +117,7 @@ impl Sent {
     }
 }
 
-async fn read(core: &Core, body: &mut Incoming, extent: Extent) -> Result<Ahead, Refusal> {
+async fn read(core: &Core, body: &mut Upload, extent: Extent) -> Result<Ahead, Refusal> {
     if body.is_end_stream() {
         return Ok(Ahead::Whole(Bytes::new()));
     }
@@ -182,7 +183,7 @@ enum Next {
 ///
 /// # Errors
 /// If the body breaks off, makes no progress for too long, or takes too long as a whole.
-async fn next(core: &Core, body: &mut Incoming, deadline: &mut Deadline) -> Result<Option<Next>, Refusal> {
+async fn next(core: &Core, body: &mut Upload, deadline: &mut Deadline) -> Result<Option<Next>, Refusal> {
     let frame = match soon(body).await {
         Some(frame) => frame,
         None => {
@@ -211,7 +212,7 @@ async fn next(core: &Core, body: &mut Incoming, deadline: &mut Deadline) -> Resu
 
 /// The next frame if it has come already. The server's side of the connection runs in this task, too, and reads only after this side has asked
 /// for data. So it gets one turn before a timer is set.
-async fn soon(body: &mut Incoming) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
+async fn soon(body: &mut Upload) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
     let mut asked = false;
     poll_fn(|cx: &mut Context<'_>| match Pin::new(&mut *body).poll_frame(cx) {
         Poll::Ready(frame) => Poll::Ready(Some(frame)),

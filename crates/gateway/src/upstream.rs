@@ -125,6 +125,10 @@ async fn ask_on(
             if announces_the_end(&answer) {
                 lease.wire.will_be_closed();
             }
+            // A service that refuses a request does not want the rest of it. One that succeeds may go on reading.
+            if progress.is_sending() && !answer.status().is_success() {
+                progress.stop();
+            }
             return Ok(answer);
         }
         Err(error) => error,

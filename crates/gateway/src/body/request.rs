@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::BodyError;
+use super::upload::Upload;
 use crate::stall::Stall;
 use crate::upstream::failure::Lost;
 use crate::upstream::progress::Progress;
@@ -27,7 +27,8 @@ pub(crate) enum UpstreamBody {
 /// A body that is passed on as it comes from the client, after the part that was read ahead.
 pub(crate) struct StreamedBody {
     ahead: VecDeque<Bytes>,
-    rest: Incoming,
+    /// The length of the whole body, if its head says one.
+    length: Option<u64>,
     /// The timer for the client's next piece.
     stall: Stall,
     progress: Rc<Progress>,
@@ -58,12 +59,21 @@ impl UpstreamBody {
     /// What was read ahead, then the rest as it comes, each piece of it within `patience`.
     pub fn stream(
         ahead: VecDeque<Bytes>,
-        rest: Incoming,
+        rest: Upload,
         patience: Duration,
         progress: Rc<Progress>,
         follower: Follower,
     ) -> Self {
-        Self::Stream(Box::new(StreamedBody { ahead, rest, stall: Stall::new(patience), progress, follower }))
+        let read: u64 = ahead.iter().map(|bytes| bytes.len() as u64).sum();
+        let length = rest.size_hint().exact().map(|rest| read + rest);
+        progress.rest.replace(Some(rest));
+        Self::Stream(Box::new(StreamedBody {
+            ahead,
+            length,
+            stall: Stall::new(patience),
+            progress,
+            follower,
+        }))
     }
 
     pub fn is_stream(&self) -> bool {
@@ -73,7 +83,7 @@ impl UpstreamBody {
 
 impl StreamedBody {
     fn is_over(&self) -> bool {
-        self.ahead.is_empty() && self.rest.is_end_stream()
+        self.ahead.is_empty() && self.progress.rest.borrow().as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -84,7 +94,10 @@ impl StreamedBody {
             }
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
-        let Poll::Ready(frame) = Pin::new(&mut self.rest).poll_frame(cx) else {
+        let mut rest = self.progress.rest.borrow_mut();
+        // The service has answered and gets no more. An error here would be the end of its answer, too.
+        let Some(rest) = &mut *rest else { return Poll::Pending };
+        let Poll::Ready(frame) = Pin::new(&mut *rest).poll_frame(cx) else {
             ready!(self.stall.poll(cx));
             self.progress.body_broke(Lost::BodyStalled);
             return Poll::Ready(Some(Err(BodyError::Stalled(self.stall.limit()))));
@@ -96,7 +109,7 @@ impl StreamedBody {
                     follower.passes(data);
                 }
                 // After trailers the body is not polled again.
-                if frame.is_trailers() || self.rest.is_end_stream() {
+                if frame.is_trailers() || rest.is_end_stream() {
                     self.progress.body_ended();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -110,6 +123,13 @@ impl StreamedBody {
                 Poll::Ready(None)
             }
         }
+    }
+}
+
+impl Drop for StreamedBody {
+    fn drop(&mut self) {
+        // The connection to the service has ended: nothing waits for the rest.
+        self.progress.rest.take();
     }
 }
 
@@ -137,13 +157,7 @@ impl Body for UpstreamBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Stream(body) => {
-                let ahead: u64 = body.ahead.iter().map(|bytes| bytes.len() as u64).sum();
-                match body.rest.size_hint().exact() {
-                    Some(rest) => SizeHint::with_exact(ahead + rest),
-                    None => SizeHint::default(),
-                }
-            }
+            Self::Stream(body) => body.length.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

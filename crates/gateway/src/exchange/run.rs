@@ -80,6 +80,7 @@ async fn relay(
     let (status, version) = (parts.status, exchange.account().context.inbound.version);
     let asked = exchange.seen.borrow().asked;
     let transforms = exchange.account().upstream_answered(&mut parts, asked, exchange.audience());
+    lease.announce_end(&mut parts.headers);
     let body = PlainBody::new(incoming, lease, service.read_timeout);
     if exchange.is_settled() {
         return Ok(Response::from_parts(parts, transforms.of(ClientBody::Plain(body))));

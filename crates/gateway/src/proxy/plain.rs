@@ -62,6 +62,7 @@ impl Routed {
                 Some(Ok((response, lease))) => {
                     let (mut parts, incoming) = response.into_parts();
                     let transforms = account.upstream_answered(&mut parts, asked, Audience::Client);
+                    lease.announce_end(&mut parts.headers);
                     let body = PlainBody::new(incoming, lease, service.read_timeout);
                     return Response::from_parts(parts, transforms.of(ClientBody::Plain(body)));
                 }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use dialing::Names;
 use foldhash::HashMap;
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderValue};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -36,6 +38,10 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 const MAX_IDLE: usize = 256;
 /// How long a connection from the pool may take to become ready.
 const READY_WITHIN: Duration = Duration::from_millis(10);
+/// How long a service that has answered may take nothing of a body that is still being sent; then its connection is closed.
+const TAKES_NOTHING: Duration = Duration::from_secs(5);
+/// How often that is checked.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// How often idle connections are checked.
 const REAP_EVERY: Duration = Duration::from_secs(1);
 
@@ -87,15 +93,28 @@ impl Lease {
         self.progress.as_ref().is_some_and(|progress| progress.broken().is_some())
     }
 
+    /// If the service answered before it had all of the request, and gets no more of it, the client's connection ends after the answer, which
+    /// says so.
+    pub fn announce_end(&self, answer: &mut HeaderMap) {
+        if self.progress.as_ref().is_some_and(|progress| progress.is_stopped()) {
+            answer.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
     /// Gives the connection back. If its request is still being sent when its answer has ended, that goes on, as long as the upstream reads and
-    /// the client sends.
+    /// the client sends; unless the answer refused the request, or announced the end of the connection.
     pub fn finish(self) {
-        if self.progress.as_ref().is_some_and(|progress| progress.is_sending()) {
+        if let Some(progress) = self.progress.filter(|progress| progress.is_sending()) {
+            if progress.is_stopped() || self.wire.is_closing() {
+                self.wire.hang_up();
+            } else {
+                tokio::task::spawn_local(send_on(progress, self.wire));
+            }
             return;
         }
         let since = Instant::now();
         self.wire.rest(since);
-        if self.sender.is_closed() {
+        if self.sender.is_closed() || self.wire.is_deaf() {
             self.wire.closed_at_rest();
             return;
         }
@@ -111,6 +130,17 @@ impl Lease {
         }
         if idle.len() < MAX_IDLE {
             idle.push(Idle { sender: self.sender, wire: self.wire, since });
+        }
+    }
+}
+
+/// Watches over the rest of a body that goes on after its answer. The client may wait to send it before it looks at the answer: so a service
+/// that takes nothing for a while is left.
+async fn send_on(progress: Rc<Progress>, wire: Rc<Wire>) {
+    while progress.is_sending() && wire.is_running() {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        if wire.blocked_since().is_some_and(|since| since.elapsed() >= TAKES_NOTHING) {
+            wire.hang_up();
         }
     }
 }
@@ -210,10 +240,11 @@ impl Pool {
                 service.failed(Reason::Closed, &describe(&error));
                 Unsent::Connect
             })?;
-        tokio::task::spawn_local(async move {
+        let running = tokio::task::spawn_local(async move {
             // The request that waits for an answer on it gets its error.
             let _ = connection.await;
         });
+        wire.runs_in(running.abort_handle());
         Ok(self.lease(Instant::now(), service, sender, wire))
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::Lost;
 use super::wire::Wire;
+use crate::body::upload::Upload;
 use crate::service::Service;
 
 /// How much of a request has been sent; shared by the caller, the request's body and its timers.
@@ -15,6 +16,9 @@ pub(crate) struct Progress {
     broken: Cell<Option<Lost>>,
     last: Cell<Instant>,
     pub(super) wire: RefCell<Option<Rc<Wire>>>,
+    /// The rest of a body that is passed on as it comes from the client.
+    pub(crate) rest: RefCell<Option<Upload>>,
+    stopped: Cell<bool>,
 }
 
 impl Progress {
@@ -26,6 +30,8 @@ impl Progress {
             broken: Cell::new(None),
             last: Cell::new(started),
             wire: RefCell::new(None),
+            rest: RefCell::new(None),
+            stopped: Cell::new(false),
         })
     }
 
@@ -42,6 +48,17 @@ impl Progress {
     /// Whether there is more of the body to come.
     pub(super) fn is_sending(&self) -> bool {
         self.sending.get()
+    }
+
+    /// Stops sending: the service has answered and takes no more of the body. So the client is not held up by it.
+    pub(super) fn stop(&self) {
+        self.stopped.set(true);
+        self.rest.take();
+    }
+
+    /// Whether the body was not sent to its end because the service answered before.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.get()
     }
 
     /// Whether any byte may have reached the upstream.

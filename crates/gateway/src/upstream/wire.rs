@@ -16,6 +16,7 @@ use dialing::Lifetime;
 use http::Request;
 use listener::connection::OddCharacters;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::AbortHandle;
 
 use super::habits::Habits;
 use super::name::Name;
@@ -52,6 +53,10 @@ pub(crate) struct Wire {
     blocked_since: Cell<Option<Instant>>,
     /// When it last took some after it had not.
     unblocked_at: Cell<Option<Instant>>,
+    /// A write has failed after an earlier one had not: nothing more can be sent. What the upstream sent before can still be read.
+    is_deaf: Cell<bool>,
+    /// The task in which hyper runs the connection.
+    task: RefCell<Option<AbortHandle>>,
     /// For a body that goes on after its answer: the request's task does not wait any more, so that nothing else would end it.
     behind_answer: RefCell<Stall>,
 }
@@ -75,6 +80,8 @@ impl Wire {
             read: Cell::new(false),
             blocked_since: Cell::new(None),
             unblocked_at: Cell::new(None),
+            is_deaf: Cell::new(false),
+            task: RefCell::new(None),
             behind_answer: RefCell::new(Stall::new(write_timeout)),
         })
     }
@@ -123,6 +130,28 @@ impl Wire {
         self.idle_since.set(Some(now));
     }
 
+    /// Notes the task in which hyper runs the connection.
+    pub fn runs_in(&self, task: AbortHandle) {
+        self.task.replace(Some(task));
+    }
+
+    /// Whether hyper still runs the connection.
+    pub fn is_running(&self) -> bool {
+        self.task.borrow().as_ref().is_some_and(|task| !task.is_finished())
+    }
+
+    /// Closes the connection, whatever is still to be sent.
+    pub fn hang_up(&self) {
+        if let Some(task) = &*self.task.borrow() {
+            task.abort();
+        }
+    }
+
+    /// Whether a write has failed.
+    pub fn is_deaf(&self) -> bool {
+        self.is_deaf.get()
+    }
+
     /// How many answers it has given.
     pub fn answers(&self) -> u32 {
         self.answers.get()
@@ -163,6 +192,11 @@ impl Wire {
         self.closed.set(true);
     }
 
+    /// Whether the upstream said so, or closed it.
+    pub fn is_closing(&self) -> bool {
+        self.closed.get()
+    }
+
     /// The connection ended together with its last answer.
     pub fn closed_at_rest(&self) {
         self.note_close(Duration::ZERO);
@@ -189,6 +223,9 @@ impl Wire {
             return Ok(());
         }
         self.head.borrow_mut().extend_from_slice(bytes);
+        if self.is_deaf.get() {
+            return Err(ErrorKind::ConnectionAborted.into());
+        }
         if let Some((before, odd)) = self.odd.take() {
             let mut bytes = bytes.to_vec();
             odd.restore(bytes.get_mut(before..).unwrap_or_default());
@@ -213,6 +250,13 @@ impl Wire {
         }
         if sent.waits && self.blocked_since.get().is_none() {
             self.blocked_since.set(Some(Instant::now()));
+        }
+        if matches!(ended, Poll::Ready(Err(_))) && self.wrote.get() {
+            // The upstream may have answered before it closed. So hyper hears of the end by a read, after all that came before it.
+            if !self.is_deaf.replace(true) {
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
         }
         if ended.is_pending() && self.read.get() && self.behind_answer.borrow_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(ErrorKind::TimedOut.into()));
