@@ -18,6 +18,7 @@ pub mod legacy_admin;
 pub mod names;
 pub mod path;
 pub mod protocol;
+pub mod queries;
 pub mod render;
 pub mod rereading;
 pub mod spelling;
@@ -33,7 +34,7 @@ pub struct Target {
 }
 
 /// All targets. A target's name is that of its module.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "answer", run: answer::target },
     Target { name: "capture", run: capture::target },
     Target { name: "config_file", run: config_file::target },
@@ -44,6 +45,7 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "names", run: names::target },
     Target { name: "path", run: path::target },
     Target { name: "protocol", run: protocol::target },
+    Target { name: "queries", run: queries::target },
     Target { name: "render", run: render::target },
     Target { name: "rereading", run: rereading::target },
     Target { name: "spelling", run: spelling::target },

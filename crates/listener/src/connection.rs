@@ -27,8 +27,7 @@ mod odd;
 mod stream;
 
 pub use bad_head::BadHead;
-pub use odd::OddCharacters;
-use odd::Reader;
+pub use odd::{OddCharacters, Reader};
 use stream::Seated;
 
 /// The least room for a head that hyper takes, in bytes.

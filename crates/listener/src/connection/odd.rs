@@ -66,9 +66,9 @@ fn escape(byte: u8) -> &'static str {
     }
 }
 
-/// Follows what comes on one connection.
+/// Follows what comes on one connection. Public for its fuzz target.
 #[derive(Debug, Default)]
-pub(super) struct Reader(RefCell<State>);
+pub struct Reader(RefCell<State>);
 
 #[derive(Debug, Default)]
 struct State {
