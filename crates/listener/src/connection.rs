@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection: its head in time, its answer taken in time, and its end.
+//! One HTTP/1.1 connection: the time limits for a request's head and for a client that does not read its answer, and how it ends.
 //!
 //! A connection ends by itself, when it is asked to leave because others want its place, or when the drain begins. In a drain the request
 //! under way is answered; a connection on which no request has been read whole is closed after a short grace.
@@ -30,7 +30,7 @@ pub use bad_head::BadHead;
 pub use odd::{OddCharacters, Reader};
 use stream::Seated;
 
-/// The least room for a head that hyper takes, in bytes.
+/// The smallest buffer for a head that hyper allows, in bytes.
 const MIN_HEAD: usize = 8 << 10;
 
 /// What a client may make a connection hold, and for how long.
@@ -38,15 +38,15 @@ const MIN_HEAD: usize = 8 << 10;
 pub struct Limits {
     /// The largest head of a request, in bytes, at least 8 KiB; a larger one is answered with 431.
     pub head_size: usize,
-    /// Headers in a request; more are answered with 431.
+    /// The most headers of a request; more are answered with 431.
     pub headers: usize,
-    /// For the whole head of a request to arrive; and how long a connection may be idle between two. Then it is closed.
+    /// How long the whole head of a request may take to arrive, and how long a connection may be idle between two requests. Then it is closed.
     pub head_timeout: Duration,
-    /// How long bytes of an answer may wait for the client to take any of them; then the connection is closed. Without end if `None`.
+    /// How long bytes of an answer may wait until the client takes any of them; then the connection is closed. No limit if `None`.
     pub write_timeout: Option<Duration>,
-    /// At a drain: how long a connection may take to have a request read whole; then it is closed.
+    /// In a drain: how long a connection without a whole request may wait for the rest of one; then it is closed.
     pub drain_grace: Duration,
-    /// What is said about a head that cannot be read or is too large; only its status is sent if `None`.
+    /// Makes the body of the answer to a head that cannot be read or is too large; if `None`, the answer has none.
     pub bad_head: Option<BadHead>,
     /// Whether a query may have `"`, `<` and `>`. Then a `!` is in the place of each, and the request has a boxed [`OddCharacters`] among its
     /// extensions. If not, such a request is answered with 400.
@@ -87,7 +87,7 @@ where
     loop {
         tokio::select! {
             biased;
-            // A client that broke off is no news.
+            // That a client broke off is not worth a log line.
             _ = connection.as_mut() => return,
             asked = seat.asked() => match asked {
                 Asked::ToEnd => break,
@@ -110,7 +110,7 @@ where
     }
 }
 
-/// The client's claim to its answer, which ends when the answer has been handed over or was given up.
+/// Marks that an answer is under way; dropped when the answer has been written or was given up.
 struct Claim(Rc<Seat>);
 
 impl Drop for Claim {
@@ -119,7 +119,7 @@ impl Drop for Claim {
     }
 }
 
-/// An answer's body with the claim to it.
+/// An answer's body with its [`Claim`].
 struct Claimed<B> {
     body: B,
     _claim: Claim,

@@ -1,8 +1,8 @@
-//! Places for connections: a listener serves a limited number at once, and whoever asks nothing makes room for whoever might.
+//! Places for connections: a listener serves a limited number at once, and closes connections without a request for new ones.
 //!
 //! Each connection holds a [`Place`] for as long as it is served. Its [`Seat`] knows how far it is. When all places are taken and one more
-//! client comes, those that have waited longest for a whole request are asked to leave, as nginx does with its reusable connections.
-//! A client that opens thousands of connections and says nothing so takes places only from itself.
+//! client connects, the connections that have waited longest for a whole request are closed, as nginx does with its reusable connections.
+//! So a client that opens thousands of connections and sends nothing takes places only from itself.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -15,11 +15,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// So many connections at most are asked to leave at once.
+/// The most connections that are asked to leave at once.
 const MAX_BATCH: usize = 32;
-/// A client that has taken nothing of its answer for so long may lose its place, if all the others are being answered.
+/// If all other connections are being answered, one whose client has taken nothing of its answer for this long may be closed.
 const BLOCKED_TOO_LONG: Duration = Duration::from_secs(10);
-/// Whoever waits for a place looks again after this time: meanwhile a client may have been blocked for too long.
+/// The wait for a place looks again after this time: meanwhile a client may have been blocked for too long.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The places of one listener on one thread.
@@ -34,7 +34,7 @@ pub struct Places {
     ticks: Cell<u64>,
     /// Connections that were asked to leave and have not left.
     leaving: Cell<usize>,
-    /// Somebody waits for a place.
+    /// A new connection waits for a place.
     wanted: Cell<bool>,
     /// A place is free, or can be made free.
     changed: Notify,
@@ -43,7 +43,7 @@ pub struct Places {
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// For a whole request, since this tick.
+    /// It waits for a whole request, since this tick.
     Waiting(u64),
     /// A request is being answered.
     Answering,
@@ -101,7 +101,7 @@ impl Places {
         self.taken.get()
     }
 
-    /// A place, once there is one. Whoever asks nothing is asked to leave for it.
+    /// Waits for a place. If there is none, connections without a whole request are asked to leave.
     pub async fn take(self: &Rc<Self>) -> Place {
         while self.taken.get() >= self.limit {
             self.wanted.set(true);
@@ -146,8 +146,8 @@ impl Places {
         tick
     }
 
-    /// Asks those to leave that have waited longest for a whole request, an eighth of them; where nobody waits, one whose client has not
-    /// taken anything of its answer for ten seconds. Returns how many were asked.
+    /// Asks an eighth of the connections that wait for a whole request to leave, those that have waited longest: at least one, at most
+    /// 32. If none waits, asks one whose client has taken nothing of its answer for ten seconds. Returns how many were asked.
     pub fn make_room(&self) -> usize {
         let seats = self.seats.borrow();
         let mut waiting: Vec<(u64, &Rc<Seat>)> = seats
@@ -167,7 +167,7 @@ impl Places {
         waiting.iter().take(batch).map(|(_, seat)| seat.ask_to_leave()).sum()
     }
 
-    /// How many connections have a request that is under way: ended now, their clients would lose something.
+    /// How many connections have a request that is being answered, or bytes that wait to be written: if they ended now, clients would lose them.
     pub fn under_way(&self) -> usize {
         self.seats.borrow().iter().flatten().filter(|seat| !seat.is_silent()).count()
     }
@@ -181,7 +181,8 @@ impl Places {
 }
 
 impl Seat {
-    /// A whole request has been read: from now on the client has a claim to its answer.
+    /// A whole request has been read: from now on the connection is not closed to make room, unless its client takes nothing of the answer for
+    /// ten seconds.
     pub fn begin_answer(&self) {
         self.phase.set(Phase::Answering);
     }
@@ -207,7 +208,7 @@ impl Seat {
         self.left_unread.get()
     }
 
-    /// The answer has been handed over whole, or was given up.
+    /// The answer has been written whole, or was given up.
     pub fn end_answer(&self) {
         if self.is_whole.take().is_some_and(|is_whole| !is_whole.load(Ordering::Relaxed)) {
             self.leave_unread();

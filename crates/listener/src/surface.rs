@@ -1,4 +1,4 @@
-//! A router behind a listener: the guard before it, the headers that every answer has, and the places of its connections.
+//! A router behind a listener: the guard before it, the headers of every answer, and the limits of its connections.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -23,32 +23,32 @@ use crate::connection::{self, Limits};
 use crate::guard::{Guard, Refusal};
 use crate::places::Places;
 
-/// What a listener serves, beside its router.
+/// How a listener serves its router.
 pub struct Surface<B> {
     /// Its name in log lines: `admin`.
     pub name: &'static str,
-    /// Who may ask.
+    /// Which requests are refused before the router.
     pub guard: Guard,
     /// Whether a request is a link that people follow from elsewhere.
     pub is_link: fn(&Parts) -> bool,
-    /// A refusal in the form of what is spoken here.
+    /// Writes a refusal in the form of this listener's protocol.
     pub refuse: fn(&Parts, &Refusal) -> Response<B>,
-    /// Whether requests are answered only once their body is there.
+    /// Whether a request is answered only when its body has been read.
     pub reads_bodies: bool,
-    /// Connections at once; one more takes the place of one that asks nothing.
+    /// The most connections at once; for one more, a connection without a whole request is closed.
     pub connections: usize,
-    /// Of each connection.
+    /// The limits of each connection.
     pub limits: Limits,
 }
 
-/// Headers of every answer, unless it has its own: it is no page, is shown in no frame, and is kept by nobody.
+/// Headers that an answer gets unless it has its own: browsers do not guess its type, show it in no frame, and nobody caches it.
 const HARDENING: [(HeaderName, HeaderValue); 3] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// Serves in these places until the drain begins. Returns when the last connection has ended.
+/// Serves connections, in these places, until the drain begins. Returns when the last connection has ended.
 pub async fn serve<L, R, B>(
     listener: L,
     (surface, places): (Rc<Surface<B>>, Rc<Places>),
