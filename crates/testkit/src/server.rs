@@ -207,7 +207,10 @@ pub(crate) fn take(stream: &mut TcpStream, buffer: &mut Vec<u8>, length: usize) 
 }
 
 /// Reads what is there; `false` at the end.
-pub(crate) fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<bool> {
+///
+/// # Errors
+/// If the connection is reset.
+pub fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<bool> {
     let mut chunk = [0; 16 << 10];
     let read = stream.read(&mut chunk)?;
     buffer.extend_from_slice(&chunk[..read]);
