@@ -7,7 +7,8 @@ use bytes::Bytes;
 use event::EventId;
 use http::Version;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, SERVER, TE, TRANSFER_ENCODING, VIA,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, SERVER, TE, TRAILER,
+    TRANSFER_ENCODING, VIA,
 };
 use http::response::Parts;
 use pipeline::headers::{is_hop_by_hop, is_the_clients};
@@ -123,8 +124,9 @@ pub fn take(headers: &mut HeaderMap, peer_is_trusted: bool) -> FromClient {
             () if name == HOPS => taken.hops = joined(headers, &name),
             () if name == CONNECTION => nominated = nominated_by(headers),
             () if name == TE => {
-                let te = headers.get(&name);
-                taken.trailers = te.is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+                let all = headers.get_all(&name).iter();
+                let mut codings = all.flat_map(|te| te.as_bytes().split(|&byte| byte == b','));
+                taken.trailers = codings.any(|one| one.trim_ascii().eq_ignore_ascii_case(b"trailers"));
             }
             () => {}
         }
@@ -136,15 +138,37 @@ pub fn take(headers: &mut HeaderMap, peer_is_trusted: bool) -> FromClient {
     taken
 }
 
+/// A client's trailers without what it may not say in headers either. What must not be in trailers at all hyper removes.
+pub fn trailers_of_client(mut trailers: HeaderMap) -> HeaderMap {
+    let refused = trailers.keys().filter(|name| is_hop_by_hop(name) || !is_the_clients(name));
+    for name in refused.cloned().collect::<Names>() {
+        trailers.remove(&name);
+    }
+    trailers
+}
+
+/// Announces trailers, as HTTP/1.1 wants it, unless the client has.
+pub fn announce_trailers(headers: &mut HeaderMap, trailers: &HeaderMap) {
+    if headers.contains_key(TRAILER) {
+        return;
+    }
+    let names: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
+    if let Ok(names) = HeaderValue::try_from(names.join(", ")) {
+        headers.insert(TRAILER, names);
+    }
+}
+
 /// Usually none or one.
 type Names = SmallVec<[HeaderName; 2]>;
 
 /// Turns headers that went through [`take`] and the plug-ins into the upstream's.
 pub fn to_upstream(headers: &mut HeaderMap, client: FromClient, by: ForwardedBy<'_>) {
     // Room for all headers that follow, and for `Transfer-Encoding`: a map that grows in steps is copied in each step.
-    headers.reserve(13);
+    headers.reserve(14);
     if client.trailers {
+        // RFC 9110, 10.1.4: whoever sends it names it as concerning this connection only.
         headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
     if let Some(host) = by.upstream_host {
         headers.insert(HOST, host.clone());
@@ -309,7 +333,7 @@ mod tests {
             ("connection", "close, x-hop, content-length, x-real-ip"),
             ("content-length", "2"),
             ("keep-alive", "timeout=5"),
-            ("te", "trailers"),
+            ("te", "deflate, Trailers"),
             ("upgrade", "h2c"),
             ("x-hop", "1"),
             ("x-kept", "1"),
@@ -349,6 +373,7 @@ mod tests {
         assert_eq!(
             lines(&map),
             [
+                "connection: te",
                 "content-length: 2",
                 "host: 127.0.0.1:9000",
                 "te: trailers",

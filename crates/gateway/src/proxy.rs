@@ -307,7 +307,7 @@ async fn access(
 
 /// Forwards a body that plug-ins have changed.
 fn forward_body(head: &mut RequestHead, sent: &mut Sent, body: Bytes) {
-    if head.headers.contains_key(CONTENT_LENGTH) {
+    if !sent.is_chunked() && (head.headers.contains_key(CONTENT_LENGTH) || !body.is_empty()) {
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
     sent.replace(body);
@@ -341,11 +341,12 @@ fn recorded(
                 return Ok(account.attach(answer));
             }
         };
+        let is_chunked = sent.is_chunked();
         let exchange = Exchange::new(core.clone(), watches, account, permit);
         let body = match ahead {
             Ahead::Whole(bytes) => {
                 exchange.passes(&bytes);
-                UpstreamBody::whole(bytes)
+                sent.all(bytes)
             }
             Ahead::Begun(ahead, _) => {
                 ahead.iter().for_each(|bytes| exchange.passes(bytes));
@@ -356,7 +357,7 @@ fn recorded(
             }
         };
         let service = routed.target.service.clone();
-        let request = routed.into_request(&exchange.account(), head, body);
+        let request = routed.into_request(&exchange.account(), head, body, is_chunked);
         let running = run(core.clone(), exchange.clone(), service, request);
         match Detach::new(core.clone(), exchange.clone(), running).await {
             Ok(answer) => Ok(exchange.attach(answer)),

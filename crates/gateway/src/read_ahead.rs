@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Body;
@@ -18,9 +19,11 @@ use pipeline::RequestBody;
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
+use crate::body::request::UpstreamBody;
 use crate::body::upload::Upload;
 use crate::budget::Held;
 use crate::core::Core;
+use crate::headers::trailers_of_client;
 use crate::limits::Limits;
 
 /// A body whose declared length is at most this is read whole; of any other, at most this much is read ahead. In bytes.
@@ -71,11 +74,30 @@ impl Extent {
 pub(crate) struct Sent {
     pub incoming: Upload,
     ahead: Option<Ahead>,
+    /// The client sends it in chunks, and so does the gateway.
+    is_chunked: bool,
+    /// What came after it, if it was read to its end.
+    trailers: Option<HeaderMap>,
 }
 
 impl Sent {
     pub fn new(incoming: Upload) -> Self {
-        Self { incoming, ahead: None }
+        let is_chunked = !incoming.is_end_stream() && incoming.size_hint().exact().is_none();
+        Self { incoming, ahead: None, is_chunked, trailers: None }
+    }
+
+    /// Whether its length is not known in advance.
+    pub fn is_chunked(&self) -> bool {
+        self.is_chunked
+    }
+
+    /// The body for the service, all of which has been read.
+    pub fn all(&mut self, bytes: Bytes) -> UpstreamBody {
+        match self.trailers.take() {
+            Some(trailers) => UpstreamBody::trailed(bytes, trailers),
+            None if self.is_chunked => UpstreamBody::Whole(Some(bytes)),
+            None => UpstreamBody::whole(bytes),
+        }
     }
 
     /// Reads all of it for a plug-in.
@@ -86,7 +108,7 @@ impl Sent {
         let length = self.incoming.size_hint().exact();
         let ahead = match length.is_some_and(|length| length > WHOLE_BODY as u64) {
             true => Ahead::Begun(VecDeque::new(), Stopped::TooLong),
-            false => read(core, &mut self.incoming, Extent::Whole).await?,
+            false => read(core, &mut self.incoming, &mut self.trailers, Extent::Whole).await?,
         };
         let body = match &ahead {
             Ahead::Whole(bytes) => RequestBody::Whole(bytes.clone()),
@@ -113,11 +135,16 @@ impl Sent {
             return Ok(ahead);
         }
         let extent = Extent::of(self.incoming.size_hint().exact(), watched, buffering);
-        read(core, &mut self.incoming, extent).await
+        read(core, &mut self.incoming, &mut self.trailers, extent).await
     }
 }
 
-async fn read(core: &Core, body: &mut Upload, extent: Extent) -> Result<Ahead, Refusal> {
+async fn read(
+    core: &Core,
+    body: &mut Upload,
+    trailers: &mut Option<HeaderMap>,
+    extent: Extent,
+) -> Result<Ahead, Refusal> {
     if body.is_end_stream() {
         return Ok(Ahead::Whole(Bytes::new()));
     }
@@ -132,7 +159,10 @@ async fn read(core: &Core, body: &mut Upload, extent: Extent) -> Result<Ahead, R
     while held.len() < WHOLE_BODY {
         let data = match next(core, body, &mut deadline).await? {
             Some(Next::Data(data)) => data,
-            Some(Next::End) => return Ok(Ahead::Whole(held.into_bytes())),
+            Some(Next::End(last)) => {
+                *trailers = last;
+                return Ok(Ahead::Whole(held.into_bytes()));
+            }
             None => {
                 stopped = Stopped::AsAsked;
                 break;
@@ -176,7 +206,8 @@ impl Deadline {
 
 enum Next {
     Data(Bytes),
-    End,
+    /// With trailers, if there are any.
+    End(Option<HeaderMap>),
 }
 
 /// The next piece; `None` if it does not come before a deadline after which what was read is enough.
@@ -203,10 +234,12 @@ async fn next(core: &Core, body: &mut Upload, deadline: &mut Deadline) -> Result
         }
     };
     match frame {
-        None => Ok(Some(Next::End)),
+        None => Ok(Some(Next::End(None))),
         Some(Err(_)) => Err(Refusal::BadRequest),
-        // Trailers are the end of a body; one that is read ahead loses them, as with every proxy that buffers.
-        Some(Ok(frame)) => Ok(Some(frame.into_data().map_or(Next::End, Next::Data))),
+        Some(Ok(frame)) => Ok(Some(match frame.into_data() {
+            Ok(data) => Next::Data(data),
+            Err(last) => Next::End(last.into_trailers().ok().map(trailers_of_client)),
+        })),
     }
 }
 

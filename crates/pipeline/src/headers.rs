@@ -54,13 +54,15 @@ pub fn is_the_clients(name: &HeaderName) -> bool {
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
-        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade"
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade"
     )
 }
 
 /// Whether a plug-in can be configured to read this header: a client can send it, and it does not frame or address the message itself.
 pub fn can_be_configured(name: &HeaderName) -> bool {
-    is_the_clients(name) && !is_hop_by_hop(name) && !matches!(name.as_str(), "host" | "content-length")
+    is_the_clients(name)
+        && !is_hop_by_hop(name)
+        && !matches!(name.as_str(), "host" | "content-length" | "trailer")
 }
 
 #[cfg(test)]

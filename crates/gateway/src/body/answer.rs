@@ -125,7 +125,8 @@ impl PlainBody {
         match Pin::new(&mut self.upstream).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.stall.moved();
-                if self.upstream.is_end_stream() {
+                // After trailers, nobody asks for more.
+                if frame.is_trailers() || self.upstream.is_end_stream() {
                     self.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))

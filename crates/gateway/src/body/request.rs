@@ -8,10 +8,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use super::BodyError;
 use super::upload::Upload;
+use crate::headers::trailers_of_client;
 use crate::stall::Stall;
 use crate::upstream::failure::Lost;
 use crate::upstream::progress::Progress;
@@ -20,8 +22,16 @@ use crate::upstream::progress::Progress;
 pub(crate) enum UpstreamBody {
     /// All of the body, or none: it is sent in one write with the head.
     Whole(Option<Bytes>),
+    /// All of a body and its trailers.
+    Trailed(Box<Trailed>),
     /// As it comes from the client.
     Stream(Box<StreamedBody>),
+}
+
+/// What is left of a body and its trailers.
+pub(crate) struct Trailed {
+    data: Option<Bytes>,
+    trailers: Option<HeaderMap>,
 }
 
 /// A body that is passed on as it comes from the client, after the part that was read ahead.
@@ -54,6 +64,20 @@ pub(crate) type Follower = Option<Rc<dyn Follow>>;
 impl UpstreamBody {
     pub fn whole(bytes: Bytes) -> Self {
         Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
+    }
+
+    /// All of a body, and what comes after it.
+    pub fn trailed(data: Bytes, trailers: HeaderMap) -> Self {
+        let data = Some(data).filter(|data| !data.is_empty());
+        Self::Trailed(Box::new(Trailed { data, trailers: Some(trailers) }))
+    }
+
+    /// The trailers that are known already.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        match self {
+            Self::Trailed(body) => body.trailers.as_ref(),
+            Self::Whole(_) | Self::Stream(_) => None,
+        }
     }
 
     /// What was read ahead, then the rest as it comes, each piece of it within `patience`.
@@ -112,7 +136,10 @@ impl StreamedBody {
                 if frame.is_trailers() || rest.is_end_stream() {
                     self.progress.body_ended();
                 }
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(match frame.into_trailers() {
+                    Ok(trailers) => Frame::trailers(trailers_of_client(trailers)),
+                    Err(frame) => frame,
+                })))
             }
             Some(Err(error)) => {
                 self.progress.body_broke(Lost::BodyBroken);
@@ -143,6 +170,11 @@ impl Body for UpstreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Trailed(body) => {
+                let data = body.data.take().map(Frame::data);
+                let frame = data.or_else(|| body.trailers.take().map(Frame::trailers));
+                Poll::Ready(frame.map(Ok))
+            }
             Self::Stream(body) => body.poll(cx),
         }
     }
@@ -150,6 +182,7 @@ impl Body for UpstreamBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
+            Self::Trailed(body) => body.data.is_none() && body.trailers.is_none(),
             Self::Stream(body) => body.is_over(),
         }
     }
@@ -157,6 +190,7 @@ impl Body for UpstreamBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Trailed(_) => SizeHint::default(),
             Self::Stream(body) => body.length.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }

@@ -36,10 +36,11 @@ impl Routed {
         async move {
             let progress = Progress::new(account.context.started);
             let counter = account.request_counter();
+            let is_chunked = sent.is_chunked();
             let body = match sent.read_ahead(core, false, self.target.request_buffering).await {
                 Ok(Ahead::Whole(bytes)) => {
                     counter.into_iter().for_each(|count| count.set(bytes.len() as u64));
-                    UpstreamBody::whole(bytes)
+                    sent.all(bytes)
                 }
                 Ok(Ahead::Begun(ahead, _)) => {
                     let follower: Follower = counter.map(|count| count as Rc<dyn Follow>);
@@ -52,7 +53,7 @@ impl Routed {
                 Err(refusal) => return account.refuse(refusal),
             };
             let service = self.target.service.clone();
-            let request = self.into_request(account, head, body);
+            let request = self.into_request(account, head, body, is_chunked);
             let asked = Instant::now();
             account.asks(asked, &service);
             let (pool, asked_of) = (core.pool.clone(), service.clone());

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Uri};
-use hyper::body::Body;
 use listener::connection::OddCharacters;
 use pipeline::access::RequestHead;
 use pipeline::record::{EventIds, Turn};
@@ -131,12 +130,13 @@ impl Target {
 }
 
 impl Routed {
-    /// The upstream's request. Its headers are the client's, changed in place.
+    /// The upstream's request. Its headers are the client's, changed in place; it is sent in chunks if the client's is.
     pub fn into_request(
         self,
         account: &Account,
         mut head: RequestHead,
         body: UpstreamBody,
+        is_chunked: bool,
     ) -> Request<UpstreamBody> {
         let Self { client, hops, target } = self;
         let context = &account.context;
@@ -155,8 +155,11 @@ impl Routed {
                 hops,
             },
         );
-        if body.size_hint().exact().is_none() {
-            // Otherwise hyper would send a GET without its body.
+        if let Some(trailers) = body.trailers() {
+            headers::announce_trailers(&mut head.headers, trailers);
+        }
+        if is_chunked {
+            // Otherwise hyper would give it a length, or send a GET without its body.
             head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let mut request = Request::new(body);
