@@ -27,6 +27,8 @@ pub struct Front {
     /// Proxies in front of this one, whose headers are believed about how a request came to them (`X-Forwarded-Proto`, `-Host`, `-Port`, `-Path`
     /// and `-Prefix`).
     pub trusted: Arc<[Network]>,
+    /// Whether services see this gateway in `Via`.
+    pub via: bool,
 }
 
 impl Front {
@@ -38,7 +40,12 @@ impl Front {
 
 impl Default for Front {
     fn default() -> Self {
-        Self { ambiguous_paths: AmbiguousPaths::default(), node: NodeId::random(), trusted: Arc::default() }
+        Self {
+            ambiguous_paths: AmbiguousPaths::default(),
+            node: NodeId::random(),
+            trusted: Arc::default(),
+            via: true,
+        }
     }
 }
 

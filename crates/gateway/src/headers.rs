@@ -104,6 +104,8 @@ pub struct ForwardedBy<'a> {
     pub upstream_host: Option<&'a HeaderValue>,
     /// Which nodes it has passed through, this one included.
     pub hops: HeaderValue,
+    /// Whether the gateway names itself in `Via`.
+    pub via: bool,
 }
 
 /// Removes from a client's headers those that concern only its connection, those that a client cannot know, and those that the gateway writes
@@ -195,7 +197,10 @@ pub fn to_upstream(headers: &mut HeaderMap, client: FromClient, by: ForwardedBy<
             headers.insert(name, value);
         }
     }
-    headers.insert(VIA, appended(client.via, &VIA_VALUE));
+    let via = if by.via { Some(appended(client.via, &VIA_VALUE)) } else { client.via };
+    if let Some(via) = via {
+        headers.insert(VIA, via);
+    }
     headers.insert(REQUEST_ID, request_id(by.id));
     headers.insert(HOPS, by.hops);
 }
@@ -368,6 +373,7 @@ mod tests {
                 prefix: None,
                 upstream_host: Some(&host),
                 hops: HeaderValue::from_static("0123456789abcdef;1"),
+                via: true,
             },
         );
         assert_eq!(
@@ -419,6 +425,7 @@ mod tests {
                 prefix: None,
                 upstream_host: None,
                 hops: HeaderValue::from_static("0123456789abcdef;1"),
+                via: true,
             };
             to_upstream(&mut map, client, by);
             lines(&map)

@@ -198,7 +198,7 @@ async fn find(
     let target = Target::new(service, &found, query, odd, host, inbound.local.ip())
         .ok_or(Early::Refused(Refusal::BadRequest))?;
     let watches = target.watches(account, head, &found, size);
-    Ok((Routed { client, hops, target }, watches))
+    Ok((Routed { client, hops, via: core.front.via, target }, watches))
 }
 
 /// The Host and the target that a request asks for, kept because plug-ins may change the head.

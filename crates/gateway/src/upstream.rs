@@ -122,6 +122,7 @@ async fn ask_on(
             return Err(Refused::Lost(Lost::Switched, None));
         }
         Ok(answer) => {
+            lease.wire.heed(answer.headers());
             if announces_the_end(&answer) {
                 lease.wire.will_be_closed();
             }

@@ -245,6 +245,10 @@ pub struct NodeArgs {
     /// and compares rules with every reading, `refuse` answers 400. If the readings lead to different routes, the answer is always 400.
     #[arg(long, value_name = "WHAT", env = "RETROHOOK_AMBIGUOUS_PATHS", default_value = "match")]
     pub ambiguous_paths: AmbiguousPaths,
+    /// Whether services see this gateway in the `Via` of a request: `send` or `omit`. Some compress nothing for a request that has one: nginx,
+    /// unless its `gzip_proxied` says otherwise. With `omit`, only what a client sends in `Via` reaches them.
+    #[arg(long, value_name = "WHAT", env = "RETROHOOK_VIA", default_value = "send")]
+    pub via: Via,
     /// A proxy in front of this one, as address or CIDR, whose headers are believed about how a request came to it: `X-Forwarded-Proto`,
     /// `-Host`, `-Port`, `-Path` and `-Prefix`; may be repeated.
     #[arg(long, value_name = "CIDR", env = "RETROHOOK_TRUSTED_IPS", value_delimiter = ',')]
@@ -354,6 +358,15 @@ pub enum AmbiguousPaths {
     Match,
     /// It is answered with 400.
     Refuse,
+}
+
+/// What services see of this gateway in `Via`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// Its name.
+    Send,
+    /// Nothing.
+    Omit,
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl Account {
 
 /// The body, followed for observers until it is dropped.
 pub(crate) fn observed(body: ClientBody, mut keeper: impl Keeper) -> ClientBody {
-    let is_over = body.is_end_stream();
+    let is_over = body.is_end_stream() || matches!(body, ClientBody::Absent(_));
     keeper.note(|account| {
         if is_over || account.asked_for_a_head() {
             account.ended(End::Whole);
@@ -58,10 +58,10 @@ impl<K: Keeper> Passing for ObservedBody<K> {
             Some(Ok(frame)) => frame.data_ref().map_or(0, |data| data.len() as u64),
             Some(Err(_)) | None => 0,
         };
-        // A body with a length is not polled again once all its bytes have come.
+        // A body with a length is not polled again once all its bytes have come, nor is one after its trailers.
         let end = match &frame {
             Some(Err(_)) => Some(End::Cut),
-            Some(Ok(_)) if !self.body.is_end_stream() => None,
+            Some(Ok(frame)) if !frame.is_trailers() && !self.body.is_end_stream() => None,
             Some(Ok(_)) | None => Some(End::Whole),
         };
         self.keeper.note(|account| {

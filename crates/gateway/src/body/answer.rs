@@ -5,6 +5,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
+use http::header::CONTENT_LENGTH;
+use http::response::Parts;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use storage::describe;
@@ -20,6 +23,8 @@ pub(crate) enum ClientBody {
     Own(Option<Bytes>),
     /// The upstream's, of an exchange that nobody watches.
     Plain(PlainBody),
+    /// None, for a head that says the length of a body that it does not have (304).
+    Absent(u64),
     /// The upstream's, with some of it read already; its outcome is settled.
     Begun(Box<BegunBody>),
     /// A body that is followed or changed as it passes.
@@ -38,6 +43,20 @@ pub(crate) trait Passing {
     fn size_hint(&self) -> SizeHint;
 }
 
+impl ClientBody {
+    /// The upstream's, behind this head.
+    pub fn plain(head: &Parts, body: PlainBody) -> Self {
+        let length = match head.status {
+            StatusCode::NOT_MODIFIED => head.headers.get(CONTENT_LENGTH),
+            _ => None,
+        };
+        match length.and_then(|length| length.to_str().ok()?.parse().ok()) {
+            Some(length) => Self::Absent(length),
+            None => Self::Plain(body),
+        }
+    }
+}
+
 impl Body for ClientBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -49,6 +68,7 @@ impl Body for ClientBody {
         match self.get_mut() {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Plain(body) => body.poll(cx),
+            Self::Absent(_) => Poll::Ready(None),
             Self::Begun(body) => body.poll(cx),
             Self::Passing(body) => body.poll(cx),
         }
@@ -58,6 +78,8 @@ impl Body for ClientBody {
         match self {
             Self::Own(bytes) => bytes.is_none(),
             Self::Plain(body) => body.upstream.is_end_stream(),
+            // Otherwise hyper would leave the length out of the head.
+            Self::Absent(_) => false,
             Self::Begun(body) => body.ahead.is_empty() && body.rest.has_ended(),
             Self::Passing(body) => body.is_end_stream(),
         }
@@ -67,6 +89,7 @@ impl Body for ClientBody {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Plain(body) => body.upstream.size_hint(),
+            Self::Absent(length) => SizeHint::with_exact(*length),
             // Unknown, for a client that gets no length.
             Self::Begun(_) => SizeHint::default(),
             Self::Passing(body) => body.size_hint(),

@@ -83,7 +83,8 @@ async fn relay(
     lease.announce_end(&mut parts.headers);
     let body = PlainBody::new(incoming, lease, service.read_timeout);
     if exchange.is_settled() {
-        return Ok(Response::from_parts(parts, transforms.of(ClientBody::Plain(body))));
+        let body = ClientBody::plain(&parts, body);
+        return Ok(Response::from_parts(parts, transforms.of(body)));
     }
     if exchange.answered(status, &parts) && !body.has_ended() {
         let has_length = transforms.is_empty() && body.size_hint().exact().is_some();
@@ -100,7 +101,8 @@ async fn relay(
     if let Some(held) = exchange.take_hold() {
         held.await.map_err(body::cut)?;
     }
-    Ok(Response::from_parts(parts, transforms.of(ClientBody::Plain(body))))
+    let body = ClientBody::plain(&parts, body);
+    Ok(Response::from_parts(parts, transforms.of(body)))
 }
 
 fn fail(exchange: &Rc<Exchange>, failure: Failure) -> Response<ClientBody> {

@@ -65,7 +65,8 @@ impl Routed {
                     let transforms = account.upstream_answered(&mut parts, asked, Audience::Client);
                     lease.announce_end(&mut parts.headers);
                     let body = PlainBody::new(incoming, lease, service.read_timeout);
-                    return Response::from_parts(parts, transforms.of(ClientBody::Plain(body)));
+                    let body = ClientBody::plain(&parts, body);
+                    return Response::from_parts(parts, transforms.of(body));
                 }
                 Some(Err(Failure::Unsent(unsent))) => unsent.into(),
                 Some(Err(Failure::Lost(lost))) => lost.into(),

@@ -24,6 +24,8 @@ use crate::snapshot::ServiceRef;
 pub(super) struct Routed {
     pub client: FromClient,
     pub hops: HeaderValue,
+    /// Whether the service sees the gateway in `Via`.
+    pub via: bool,
     pub target: Target,
 }
 
@@ -138,7 +140,7 @@ impl Routed {
         body: UpstreamBody,
         is_chunked: bool,
     ) -> Request<UpstreamBody> {
-        let Self { client, hops, target } = self;
+        let Self { client, hops, via, target } = self;
         let context = &account.context;
         headers::to_upstream(
             &mut head.headers,
@@ -153,6 +155,7 @@ impl Routed {
                 prefix: target.prefix,
                 upstream_host: target.replaces_host.then_some(&target.service.host_header),
                 hops,
+                via,
             },
         );
         if let Some(trailers) = body.trailers() {

@@ -31,9 +31,6 @@ use crate::service::Service;
 use crate::snapshot::ServiceRef;
 use crate::stats::CoreStats;
 
-/// An idle connection older than this is not used again: many servers close theirs after five seconds, and a request that is sent just then has
-/// an unknown outcome.
-const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 /// The most idle connections that a core keeps to one destination; one more is closed.
 const MAX_IDLE: usize = 256;
 /// How long a connection from the pool may take to become ready.
@@ -163,7 +160,7 @@ impl Pool {
                     if open {
                         habits.stayed(age, idle.wire.answers());
                     }
-                    open && age < MAX_IDLE_AGE && !idle.wire.is_old(now)
+                    open && age < idle.wire.may_be_idle() && !idle.wire.is_old(now)
                 });
                 destination.strong_count() > 0
             });
@@ -212,7 +209,7 @@ impl Pool {
         let habits = habits.borrow();
         let usable = |idle: &Idle| {
             let age = now.duration_since(idle.since);
-            age < MAX_IDLE_AGE
+            age < idle.wire.may_be_idle()
                 && idle.wire.is_for(name)
                 && !idle.wire.is_old(now)
                 && habits.allow(now, age, idle.wire.answers())

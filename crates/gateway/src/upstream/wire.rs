@@ -13,15 +13,17 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use dialing::Lifetime;
-use http::Request;
+use http::{HeaderMap, HeaderName, Request};
 use listener::connection::OddCharacters;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
 
-use super::habits::Habits;
+use super::habits::{self, Habits};
 use super::name::Name;
 use super::stream::{Sent, Stream};
 use crate::stall::Stall;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// What is known of one connection.
 pub(crate) struct Wire {
@@ -35,6 +37,8 @@ pub(crate) struct Wire {
     /// How long it had been idle before the request that is under way.
     idle_before: Cell<Duration>,
     answers: Cell<u32>,
+    /// How long it may be idle.
+    may_be_idle: Cell<Duration>,
     /// Its close by the upstream has been noted, or was announced.
     closed: Cell<bool>,
     /// The next write is the first of a request.
@@ -71,6 +75,7 @@ impl Wire {
             idle_since: Cell::new(None),
             idle_before: Cell::new(Duration::ZERO),
             answers: Cell::new(0),
+            may_be_idle: Cell::new(habits::UNSAID),
             closed: Cell::new(false),
             begins: Cell::new(false),
             head: RefCell::default(),
@@ -155,6 +160,21 @@ impl Wire {
     /// How many answers it has given.
     pub fn answers(&self) -> u32 {
         self.answers.get()
+    }
+
+    /// How long it may be idle and still be used again.
+    pub fn may_be_idle(&self) -> Duration {
+        self.may_be_idle.get()
+    }
+
+    /// Heeds what the upstream says about that. It says the same on every answer, so its first one on this connection is enough.
+    pub fn heed(&self, answer: &HeaderMap) {
+        if self.answers.get() > 0 {
+            return;
+        }
+        if let Some(said) = answer.get(KEEP_ALIVE).and_then(|value| habits::said(value.as_bytes())) {
+            self.may_be_idle.set(said);
+        }
     }
 
     /// Whether the kernel took any byte of the request.

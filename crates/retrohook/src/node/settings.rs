@@ -13,7 +13,7 @@ use super::descriptors::Descriptors;
 use super::reach::Reach;
 use super::serving::Asked;
 use super::{StartError, ledger, sockets};
-use crate::cli::{AccessLogFormat, AllowArgs, AmbiguousPaths, Listen, LogFormat, NodeArgs};
+use crate::cli::{AccessLogFormat, AllowArgs, AmbiguousPaths, Listen, LogFormat, NodeArgs, Via};
 
 /// Account and region.
 pub fn names(node: &NodeArgs) -> hub::Names {
@@ -47,7 +47,12 @@ pub fn sockets(node: &NodeArgs) -> sockets::Config {
         hub: node.hub_listen.clone(),
         hub_public: node.hub_public_listen.clone(),
         workers: workers(node),
-        front: Front { ambiguous_paths, trusted: node.trusted_ips.as_slice().into(), ..Front::default() },
+        front: Front {
+            ambiguous_paths,
+            trusted: node.trusted_ips.as_slice().into(),
+            via: node.via == Via::Send,
+            ..Front::default()
+        },
     }
 }
 
