@@ -14,6 +14,7 @@ pub mod facts;
 pub mod forwarding;
 pub mod guard;
 mod input;
+pub mod interim;
 pub mod legacy_admin;
 pub mod names;
 pub mod path;
@@ -34,13 +35,14 @@ pub struct Target {
 }
 
 /// All targets. A target's name is that of its module.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     Target { name: "answer", run: answer::target },
     Target { name: "capture", run: capture::target },
     Target { name: "config_file", run: config_file::target },
     Target { name: "facts", run: facts::target },
     Target { name: "forwarding", run: forwarding::target },
     Target { name: "guard", run: guard::target },
+    Target { name: "interim", run: interim::target },
     Target { name: "legacy_admin", run: legacy_admin::target },
     Target { name: "names", run: names::target },
     Target { name: "path", run: path::target },

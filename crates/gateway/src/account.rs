@@ -12,7 +12,8 @@ use bytes::Bytes;
 use event::Outcome;
 use http::header::CONTENT_LENGTH;
 use http::response::Parts;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode, Version};
+use listener::places::Seat;
 use pipeline::context::RouteRef;
 use pipeline::observe::{End, Source};
 use pipeline::{AnswerHead, Chain, Context, RequestHead};
@@ -23,6 +24,7 @@ use crate::headers;
 use crate::inbound::Connection;
 use crate::snapshot::{Place, ServiceRef};
 use crate::stats::RouteNumber;
+use crate::upstream::interim;
 
 mod log;
 pub(crate) mod observed;
@@ -36,13 +38,21 @@ pub(crate) struct Account {
     connection: Rc<Connection>,
     pub context: Context,
     place: Option<Place>,
+    /// The client's seat, for what is sent before the answer.
+    seat: Rc<Seat>,
     /// What the observers will get; only if there is an observer.
     log: Option<Box<Log>>,
 }
 
 impl Account {
-    pub fn new(connection: Rc<Connection>, context: Context) -> Self {
-        Self { connection, context, place: None, log: None }
+    pub fn new(connection: Rc<Connection>, seat: Rc<Seat>, context: Context) -> Self {
+        Self { connection, context, place: None, seat, log: None }
+    }
+
+    /// Who gets interim answers. HTTP/1.0 does not know them.
+    pub fn interim(&self) -> Option<interim::Audience> {
+        let knows = self.context.inbound.version >= Version::HTTP_11;
+        knows.then(|| interim::Audience::of(self.seat.clone()))
     }
 
     /// The client's address, as headers have it.

@@ -81,7 +81,7 @@ struct Seen {
 
 impl Exchange {
     pub fn new(core: Rc<Core>, watches: Watches, account: Account, permit: ExchangePermit) -> Rc<Self> {
-        let started = account.context.started;
+        let (started, interim) = (account.context.started, account.interim());
         Rc::new(Self {
             core,
             seen: RefCell::new(Seen {
@@ -96,7 +96,7 @@ impl Exchange {
             account: RefCell::new(account),
             wants: watches.wants(),
             watches: RefCell::new(watches),
-            progress: Progress::new(started),
+            progress: Progress::new(started, interim),
             stage: Cell::new(Stage::Idle),
             hold: RefCell::new(None),
             resolver: RefCell::new(None),

@@ -30,6 +30,7 @@ mod headers;
 mod hold;
 mod hops;
 mod inbound;
+pub mod interim;
 pub mod limits;
 pub mod listeners;
 pub mod path;

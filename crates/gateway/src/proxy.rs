@@ -100,7 +100,7 @@ fn begin(
     };
     let (method, uri, headers) = (parts.method, rooted(parts.uri), parts.headers);
     let head = RequestHead { method, uri, headers, body: RequestBody::Unread };
-    (Account::new(connection, context), head, Sent::new(Upload::new(body, seat)), odd)
+    (Account::new(connection, seat.clone(), context), head, Sent::new(Upload::new(body, seat)), odd)
 }
 
 /// An answer of the gateway itself, before the upstream is asked.

@@ -23,6 +23,7 @@ use crate::snapshot::ServiceRef;
 mod again;
 pub(crate) mod failure;
 mod habits;
+pub(crate) mod interim;
 mod name;
 pub(crate) mod pool;
 pub(crate) mod progress;

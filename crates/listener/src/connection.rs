@@ -75,7 +75,11 @@ where
             request.extensions_mut().insert(odd);
         }
         let (answering, claim) = (answer(request, seat.clone()), Claim(seat.clone()));
-        async move { Ok::<_, E>(answering.await?.map(|body| Claimed { body, _claim: claim })) }
+        async move {
+            let answer = answering.await?;
+            claim.0.next_turn();
+            Ok::<_, E>(answer.map(|body| Claimed { body, _claim: claim }))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -15,6 +15,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// The most of interim answers that waits to be written, in bytes.
+const MAX_INTERIM: usize = 16 << 10;
 /// The most connections that are asked to leave at once.
 const MAX_BATCH: usize = 32;
 /// If all other connections are being answered, one whose client has taken nothing of its answer for this long may be closed.
@@ -67,6 +69,12 @@ pub struct Seat {
     is_whole: RefCell<Option<Arc<AtomicBool>>>,
     /// Whether a part of the last request's body was never read.
     left_unread: Cell<bool>,
+    /// Changes when a request begins, and when its answer does.
+    turn: Cell<u64>,
+    /// Interim answers (1xx) that wait to be written.
+    interim: RefCell<Vec<u8>>,
+    /// Whether all that was to be written has been written.
+    is_flushed: Cell<bool>,
     /// Since when bytes of an answer have waited for the client to take any.
     blocked_since: Cell<Option<Instant>>,
     asked: Cell<Option<Asked>>,
@@ -120,6 +128,9 @@ impl Places {
             phase: Cell::new(Phase::Waiting(self.tick())),
             is_whole: RefCell::new(None),
             left_unread: Cell::new(false),
+            turn: Cell::new(0),
+            interim: RefCell::default(),
+            is_flushed: Cell::new(true),
             blocked_since: Cell::new(None),
             asked: Cell::new(None),
             is_leaving: Cell::new(false),
@@ -193,8 +204,47 @@ impl Seat {
     }
 
     /// A request begins: of its body, nothing has been left unread.
-    pub(crate) fn begin_request(&self) {
+    pub fn begin_request(&self) {
         self.left_unread.set(false);
+        self.next_turn();
+    }
+
+    /// The answer begins: from now on, nothing else may be sent before it.
+    pub(crate) fn next_turn(&self) {
+        self.turn.set(self.turn.get() + 1);
+    }
+
+    /// The turn of the request that is being answered, for [`send_interim`](Self::send_interim).
+    pub fn turn(&self) -> u64 {
+        self.turn.get()
+    }
+
+    /// Sends the head of an interim answer (1xx, RFC 9110, 15.2) before the answer to the request of this turn. It is not sent if that answer has
+    /// begun, if bytes of the one before it are still to be written, or if the client takes none.
+    pub fn send_interim(&self, turn: u64, head: &[u8]) {
+        let mut interim = self.interim.borrow_mut();
+        if self.turn.get() != turn || !self.is_flushed.get() || interim.len() + head.len() > MAX_INTERIM {
+            return;
+        }
+        interim.extend_from_slice(head);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// What is to be sent before all else.
+    pub fn take_interim(&self) -> Vec<u8> {
+        self.interim.take()
+    }
+
+    /// Whether anything is to be sent before all else.
+    pub(crate) fn has_interim(&self) -> bool {
+        !self.interim.borrow().is_empty()
+    }
+
+    /// Notes whether all that was to be written has been written.
+    pub(crate) fn set_flushed(&self, is_flushed: bool) {
+        self.is_flushed.set(is_flushed);
     }
 
     /// The rest of the request's body is not read. The connection ends after the answer, and then reads on for a while so that the answer

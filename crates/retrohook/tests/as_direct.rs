@@ -239,7 +239,7 @@ fn an_idle_connection_is_closed_before_the_service_closes_it() {
             .write_all(b"HTTP/1.1 200 OK\r\nkeep-alive: timeout=3, max=9\r\ncontent-length: 2\r\n\r\nok")?;
         let answered = Instant::now();
         let end = stream.read(&mut [0])?;
-        drop(times.send((end, answered.elapsed())));
+        let _ = times.send((end, answered.elapsed()));
         Ok(())
     });
     let scene = scene(address, true);
@@ -271,4 +271,78 @@ fn via_can_be_left_out_for_services() {
             None => assert!(!got.contains("\r\nvia: "), "{flag}: {got}"),
         }
     }
+}
+
+/// Sends two interim answers, waits until the client has said that it has them, and answers.
+fn hints(seen: std::sync::mpsc::Receiver<()>) -> SocketAddr {
+    let seen = std::sync::Mutex::new(seen);
+    let (address, _) = service(move |mut stream| {
+        let mut buffer = Vec::new();
+        while fill_until(&mut stream, &mut buffer, b"\r\n\r\n")? {
+            buffer.clear();
+            stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hi")?;
+            stream.write_all(b"nts\r\nLink: </style.css>; rel=preload\r\nKeep-Alive: timeout=5\r\n\r\n")?;
+            let _ = seen.lock().expect("no panic").recv_timeout(wait::SOON);
+            // Another one comes together with the answer.
+            stream.write_all(format!("HTTP/1.1 103 Early Hints\r\nlink: </b>\r\n\r\n{OK}").as_bytes())?;
+        }
+        Ok(())
+    });
+    address
+}
+
+#[test]
+fn interim_answers_come_before_the_answer_and_not_to_old_clients() {
+    let (see, seen) = std::sync::mpsc::channel();
+    let scene = scene(hints(seen), true);
+    let mut client = TcpStream::connect(scene.gateway().proxy()).expect("the proxy accepts");
+    client.set_read_timeout(Some(wait::SOON)).expect("a socket");
+    for line in LINES.iter().cycle().take(6) {
+        write!(client, "{line} HTTP/1.1\r\nhost: a\r\n\r\n").expect("the proxy reads");
+        let mut got = Vec::new();
+        assert!(fill_until(&mut client, &mut got, b"preload\r\n\r\n").expect("they come at once"), "{line}");
+        let hints = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(&got), hints, "{line}");
+        see.send(()).expect("the service waits");
+        got.clear();
+        assert!(fill_until(&mut client, &mut got, b"\r\n\r\nok").expect("the answer"), "{line}");
+        let got = String::from_utf8_lossy(&got).into_owned();
+        let (hints, answer) = got.split_once("\r\n\r\n").expect("two heads");
+        assert_eq!(hints, "HTTP/1.1 103 Early Hints\r\nlink: </b>", "{line}");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{line}: {answer}");
+    }
+    assert!(scene.told(3).iter().all(|told| told.outcome() == "succeeded"));
+
+    write!(client, "GET /mockbin/other HTTP/1.0\r\nhost: a\r\n\r\n").expect("the proxy reads");
+    see.send(()).expect("the service waits");
+    let mut got = String::new();
+    client.read_to_string(&mut got).expect("an answer, and the end");
+    assert!(got.starts_with("HTTP/1.0 200 OK\r\n") && got.matches("HTTP/1").count() == 1, "{got}");
+}
+
+#[test]
+fn an_interim_answer_after_a_timeout_is_not_sent_into_what_follows() {
+    let (release, wait_for) = std::sync::mpsc::channel::<()>();
+    let wait_for = std::sync::Mutex::new(wait_for);
+    let (address, _) = service(move |mut stream| {
+        let mut buffer = Vec::new();
+        fill_until(&mut stream, &mut buffer, b"\r\n\r\n")?;
+        if buffer.starts_with(b"GET") {
+            let _ = wait_for.lock().expect("no panic").recv_timeout(wait::SOON);
+        } else {
+            let _ = release.send(());
+            wait::pause(Duration::from_millis(600));
+            stream.write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </late>\r\n\r\n")?;
+        }
+        stream.write_all(OK.as_bytes())
+    });
+    let config = Profiles { service: "read_timeout: 300", ..Profiles::default() };
+    let scene = Scene::start(RETROHOOK, &config.yaml().replace("{upstream}", &address.to_string()));
+    let mut client = scene.client();
+    let answer = client.send("PUT", "/mockbin/profile", &[], b"{}").expect("an answer");
+    assert_eq!(answer.status, 504);
+    // The service answers late, and the event says so; by then the client's connection has served another request.
+    assert_eq!(client.send("GET", "/mockbin/other", &[], b"").expect("an answer").text(), "ok");
+    assert_eq!(scene.told(1)[0].outcome(), "succeeded");
+    assert!(!client.has_more(), "nothing was sent into the connection");
 }

@@ -34,7 +34,7 @@ impl Routed {
         mut sent: Sent,
     ) -> impl Future<Output = Response<ClientBody>> {
         async move {
-            let progress = Progress::new(account.context.started);
+            let progress = Progress::new(account.context.started, account.interim());
             let counter = account.request_counter();
             let is_chunked = sent.is_chunked();
             let body = match sent.read_ahead(core, false, self.target.request_buffering).await {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::failure::Lost;
+use super::interim;
 use super::wire::Wire;
 use crate::body::upload::Upload;
 use crate::service::Service;
@@ -19,11 +20,13 @@ pub(crate) struct Progress {
     /// The rest of a body that is passed on as it comes from the client.
     pub(crate) rest: RefCell<Option<Upload>>,
     stopped: Cell<bool>,
+    /// The client that gets interim answers.
+    interim: Option<interim::Audience>,
 }
 
 impl Progress {
-    /// For a request that arrived at this time.
-    pub fn new(started: Instant) -> Rc<Self> {
+    /// For a request that arrived at this time, whose client gets interim answers or does not.
+    pub fn new(started: Instant, interim: Option<interim::Audience>) -> Rc<Self> {
         Rc::new(Self {
             sent: Cell::new(false),
             sending: Cell::new(true),
@@ -32,6 +35,7 @@ impl Progress {
             wire: RefCell::new(None),
             rest: RefCell::new(None),
             stopped: Cell::new(false),
+            interim,
         })
     }
 
@@ -90,7 +94,7 @@ impl Progress {
     }
 
     pub(super) fn begin(&self, now: Instant, wire: &Rc<Wire>, streams: bool, service: &Service) {
-        wire.begin(now, service.write_timeout);
+        wire.begin(now, service.write_timeout, self.interim.clone());
         self.wire.replace(Some(wire.clone()));
         self.sending.set(streams);
         self.last.set(now);

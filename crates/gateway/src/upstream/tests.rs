@@ -54,7 +54,7 @@ impl Scene {
         let mut request = Request::new(body);
         *request.method_mut() = method.parse().unwrap();
         request.headers_mut().insert("host", HeaderValue::from_static("service.test"));
-        let progress = Progress::new(Instant::now());
+        let progress = Progress::new(Instant::now(), None);
         let asking =
             ask(self.pool.clone(), self.service.clone(), request, progress, audience, Instant::now());
         let (response, lease) = asking.await?;

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
 
 use super::habits::{self, Habits};
+use super::interim::{self, Interim};
 use super::name::Name;
 use super::stream::{Sent, Stream};
 use crate::stall::Stall;
@@ -59,6 +60,8 @@ pub(crate) struct Wire {
     unblocked_at: Cell<Option<Instant>>,
     /// A write has failed after an earlier one had not: nothing more can be sent. What the upstream sent before can still be read.
     is_deaf: Cell<bool>,
+    /// Looks for interim answers in what comes.
+    interim: RefCell<Interim>,
     /// The task in which hyper runs the connection.
     task: RefCell<Option<AbortHandle>>,
     /// For a body that goes on after its answer: the request's task does not wait any more, so that nothing else would end it.
@@ -86,6 +89,7 @@ impl Wire {
             blocked_since: Cell::new(None),
             unblocked_at: Cell::new(None),
             is_deaf: Cell::new(false),
+            interim: RefCell::default(),
             task: RefCell::new(None),
             behind_answer: RefCell::new(Stall::new(write_timeout)),
         })
@@ -107,7 +111,8 @@ impl Wire {
     }
 
     /// A request is about to be given to hyper. The connection may have been opened for a service with another timeout.
-    pub fn begin(&self, now: Instant, write_timeout: Duration) {
+    pub fn begin(&self, now: Instant, write_timeout: Duration, audience: Option<interim::Audience>) {
+        self.interim.borrow_mut().begin(audience);
         self.behind_answer.borrow_mut().set_limit(write_timeout);
         let idle = self.idle_since.take().map_or(Duration::ZERO, |since| now.duration_since(since));
         self.idle_before.set(idle);
@@ -336,7 +341,10 @@ impl AsyncRead for WireIo {
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buffer));
         match &read {
-            Ok(()) => self.0.note_read(buffer.filled().len() - before),
+            Ok(()) => {
+                self.0.note_read(buffer.filled().len() - before);
+                self.0.interim.borrow_mut().came(&buffer.filled()[before..]);
+            }
             // Over TLS: closed, and not said so within it.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => self.0.note_read(0),
             Err(_) => {}

@@ -32,6 +32,8 @@ pub(super) struct Seated<T> {
     instead: Option<Instead>,
     /// Sees what comes before hyper does.
     reader: Option<Rc<Reader>>,
+    /// An interim answer that is being written, and how much of it has been.
+    interim: (Vec<u8>, usize),
     end: End,
 }
 
@@ -57,6 +59,7 @@ impl<T> Seated<T> {
             bad_head,
             instead: None,
             reader,
+            interim: (Vec::new(), 0),
             end: End::Open,
         }
     }
@@ -104,8 +107,35 @@ impl<T: AsyncRead + Unpin> AsyncRead for Seated<T> {
     }
 }
 
+impl<T: AsyncWrite + Unpin> Seated<T> {
+    /// Writes the interim answers that there are, before all else.
+    #[inline]
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.seat.set_flushed(false);
+        if self.interim.0.is_empty() && !self.seat.has_interim() {
+            return Poll::Ready(Ok(()));
+        }
+        self.write_interim(cx)
+    }
+
+    #[cold]
+    fn write_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.interim.0.extend_from_slice(&self.seat.take_interim());
+        while self.interim.1 < self.interim.0.len() {
+            let result = Pin::new(&mut self.stream).poll_write(cx, &self.interim.0[self.interim.1..]);
+            match ready!(self.written(cx, result))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.interim.1 += written,
+            }
+        }
+        self.interim = (Vec::new(), 0);
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Seated<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx))?;
         let this = &mut *self;
         if let Some(bad_head) = this.bad_head
             && this.instead.is_none()
@@ -124,6 +154,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Seated<T> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx))?;
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
         self.written(cx, result)
     }
@@ -134,6 +165,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Seated<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes when it has written all that it has.
+        ready!(self.poll_interim(cx))?;
+        self.seat.set_flushed(true);
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

@@ -213,7 +213,7 @@ fn large(scene: &Scene, progress: &Rc<Progress>) -> impl Future<Output = Result<
 fn bytes_that_the_kernel_does_not_take_are_known_to_wait() {
     block_on(async {
         let (scene, config) = scene();
-        let progress = Progress::new(Instant::now());
+        let progress = Progress::new(Instant::now(), None);
         let serving = async {
             let mut peer = Peer::accept(&scene, &config).await;
             let wire = blocked(&scene, &progress).await;
@@ -232,7 +232,7 @@ fn bytes_that_the_kernel_does_not_take_are_known_to_wait() {
 fn an_answer_that_comes_early_is_taken_and_the_request_goes_on() {
     block_on(async {
         let (scene, config) = scene();
-        let progress = Progress::new(Instant::now());
+        let progress = Progress::new(Instant::now(), None);
         let (early, answered) = tokio::sync::oneshot::channel();
         let serving = async {
             let mut peer = Peer::accept(&scene, &config).await;
