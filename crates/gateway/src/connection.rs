@@ -26,6 +26,7 @@ pub(crate) async fn accept(core: Rc<Core>, places: Rc<Places>, listener: Listene
         drain_grace: core.limits.drain_grace,
         bad_head: None,
         odd_queries: true,
+        name_case: core.front.name_case,
     };
     let draining = core.clone();
     let slots = Slots::new();

@@ -75,7 +75,7 @@ impl Core {
         Rc::new(Self {
             snapshot: RefCell::new(snapshot),
             clock,
-            pool: Pool::new(stats.clone(), names),
+            pool: Pool::new(stats.clone(), names, front.name_case),
             turns: Counts::default(),
             access_log: shared.access_log.map(Lines::new),
             stats,

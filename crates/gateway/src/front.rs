@@ -10,6 +10,7 @@ use entities::method::{self, MethodProblem};
 use entities::network::Network;
 use entities::{PathForwarding, normal_escapes, normalise};
 use http::Method;
+use listener::connection::NameCase;
 use pipeline::reading;
 
 use crate::hops::NodeId;
@@ -29,6 +30,8 @@ pub struct Front {
     pub trusted: Arc<[Network]>,
     /// Whether services see this gateway in `Via`.
     pub via: bool,
+    /// How the names of headers are written, to clients and to services.
+    pub name_case: NameCase,
 }
 
 impl Front {
@@ -45,6 +48,7 @@ impl Default for Front {
             node: NodeId::random(),
             trusted: Arc::default(),
             via: true,
+            name_case: NameCase::Lower,
         }
     }
 }

@@ -100,7 +100,8 @@ fn begin(
     };
     let (method, uri, headers) = (parts.method, rooted(parts.uri), parts.headers);
     let head = RequestHead { method, uri, headers, body: RequestBody::Unread };
-    (Account::new(connection, seat.clone(), context), head, Sent::new(Upload::new(body, seat)), odd)
+    let sent = Sent::new(Upload::new(body, seat.clone()), parts.extensions);
+    (Account::new(connection, seat, context), head, sent, odd)
 }
 
 /// An answer of the gateway itself, before the upstream is asked.
@@ -341,7 +342,7 @@ fn recorded(
                 return Ok(account.attach(answer));
             }
         };
-        let is_chunked = sent.is_chunked();
+        let (is_chunked, names) = (sent.is_chunked(), std::mem::take(&mut sent.names));
         let exchange = Exchange::new(core.clone(), watches, account, permit);
         let body = match ahead {
             Ahead::Whole(bytes) => {
@@ -357,7 +358,8 @@ fn recorded(
             }
         };
         let service = routed.target.service.clone();
-        let request = routed.into_request(&exchange.account(), head, body, is_chunked);
+        let mut request = routed.into_request(&exchange.account(), head, body, is_chunked);
+        request.extensions_mut().extend(names);
         let running = run(core.clone(), exchange.clone(), service, request);
         match Detach::new(core.clone(), exchange.clone(), running).await {
             Ok(answer) => Ok(exchange.attach(answer)),

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{Extensions, HeaderMap};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Body;
@@ -78,12 +78,14 @@ pub(crate) struct Sent {
     is_chunked: bool,
     /// What came after it, if it was read to its end.
     trailers: Option<HeaderMap>,
+    /// How the names of the head's headers were written, if that is kept.
+    pub names: Extensions,
 }
 
 impl Sent {
-    pub fn new(incoming: Upload) -> Self {
+    pub fn new(incoming: Upload, names: Extensions) -> Self {
         let is_chunked = !incoming.is_end_stream() && incoming.size_hint().exact().is_none();
-        Self { incoming, ahead: None, is_chunked, trailers: None }
+        Self { incoming, ahead: None, is_chunked, trailers: None, names }
     }
 
     /// Whether its length is not known in advance.

@@ -51,6 +51,18 @@ pub struct Limits {
     /// Whether a query may have `"`, `<` and `>`. Then a `!` is in the place of each, and the request has a boxed [`OddCharacters`] among its
     /// extensions. If not, such a request is answered with 400.
     pub odd_queries: bool,
+    /// How the names of headers are written.
+    pub name_case: NameCase,
+}
+
+/// How the names of headers are written over HTTP/1. They mean the same in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NameCase {
+    /// In lower case.
+    #[default]
+    Lower,
+    /// As they came, if they came from the other side. This costs each message the memory and the time to note it.
+    Kept,
 }
 
 /// Serves a connection until its end.
@@ -84,6 +96,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
+        .preserve_header_case(limits.name_case == NameCase::Kept)
         .max_headers(limits.headers)
         .max_buf_size(limits.head_size.max(MIN_HEAD))
         .serve_connection(TokioIo::new(Seated::new(stream, seat.clone(), reader.clone(), limits)), service);

@@ -249,6 +249,10 @@ pub struct NodeArgs {
     /// unless its `gzip_proxied` says otherwise. With `omit`, only what a client sends in `Via` reaches them.
     #[arg(long, value_name = "WHAT", env = "RETROHOOK_VIA", default_value = "send")]
     pub via: Via,
+    /// How the names of headers are written, to clients and to services: `lower`, or `keep` for the case in which they came. They mean the same
+    /// in any case (RFC 9110, 5.1); `keep` is for programs that do not know that, and makes every request dearer.
+    #[arg(long, value_name = "HOW", env = "RETROHOOK_HEADER_NAMES", default_value = "lower")]
+    pub header_names: HeaderNames,
     /// A proxy in front of this one, as address or CIDR, whose headers are believed about how a request came to it: `X-Forwarded-Proto`,
     /// `-Host`, `-Port`, `-Path` and `-Prefix`; may be repeated.
     #[arg(long, value_name = "CIDR", env = "RETROHOOK_TRUSTED_IPS", value_delimiter = ',')]
@@ -367,6 +371,15 @@ pub enum Via {
     Send,
     /// Nothing.
     Omit,
+}
+
+/// How the names of headers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HeaderNames {
+    /// In lower case.
+    Lower,
+    /// As they came.
+    Keep,
 }
 
 #[cfg(test)]

@@ -346,3 +346,38 @@ fn an_interim_answer_after_a_timeout_is_not_sent_into_what_follows() {
     assert_eq!(scene.told(1)[0].outcome(), "succeeded");
     assert!(!client.has_more(), "nothing was sent into the connection");
 }
+
+#[test]
+fn names_of_headers_keep_their_case_if_that_is_asked_for() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-FromService: Yes\r\nETag: \"a\"\r\n\r\nok";
+    for (flag, asked, answered) in [
+        (
+            "--header-names=lower",
+            ["x-fromclient: Yes", "soapaction: a"],
+            ["x-fromservice: Yes", "etag: \"a\""],
+        ),
+        (
+            "--header-names=keep",
+            ["X-FromClient: Yes", "SOAPAction: a"],
+            ["X-FromService: Yes", "ETag: \"a\""],
+        ),
+    ] {
+        let (address, told) = tells(answer);
+        let scene = scene_with(address, true, &[flag]);
+        for line in LINES {
+            let mut client = TcpStream::connect(scene.gateway().proxy()).expect("the proxy accepts");
+            let head =
+                "Host: a\r\nConnection: close\r\nX-FromClient: Yes\r\nSOAPAction: a\r\nContent-Length: 0\r\n";
+            write!(client, "{line} HTTP/1.1\r\n{head}\r\n").expect("the proxy reads");
+            let mut got = String::new();
+            client.read_to_string(&mut got).expect("an answer");
+            assert!(got.ends_with("\r\n\r\nok"), "{flag} {line}: {got}");
+            let sent = told.lock().expect("no panic").pop().expect("a request");
+            let pairs =
+                asked.iter().map(|asked| (&sent, asked)).chain(answered.iter().map(|one| (&got, one)));
+            for (text, expected) in pairs {
+                assert!(text.contains(&format!("\r\n{expected}\r\n")), "{flag} {line}, {expected}: {text}");
+            }
+        }
+    }
+}

@@ -36,7 +36,7 @@ impl Routed {
         async move {
             let progress = Progress::new(account.context.started, account.interim());
             let counter = account.request_counter();
-            let is_chunked = sent.is_chunked();
+            let (is_chunked, names) = (sent.is_chunked(), std::mem::take(&mut sent.names));
             let body = match sent.read_ahead(core, false, self.target.request_buffering).await {
                 Ok(Ahead::Whole(bytes)) => {
                     counter.into_iter().for_each(|count| count.set(bytes.len() as u64));
@@ -53,7 +53,8 @@ impl Routed {
                 Err(refusal) => return account.refuse(refusal),
             };
             let service = self.target.service.clone();
-            let request = self.into_request(account, head, body, is_chunked);
+            let mut request = self.into_request(account, head, body, is_chunked);
+            request.extensions_mut().extend(names);
             let asked = Instant::now();
             account.asks(asked, &service);
             let (pool, asked_of) = (core.pool.clone(), service.clone());

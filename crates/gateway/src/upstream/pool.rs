@@ -13,6 +13,7 @@ use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use listener::connection::NameCase;
 use rustls::ClientConfig;
 use storage::describe;
 use tokio::net::TcpStream;
@@ -48,6 +49,7 @@ pub(crate) struct Pool {
     stats: Arc<CoreStats>,
     /// The addresses that the whole process knows.
     names: Names,
+    name_case: NameCase,
 }
 
 /// What is kept of one destination.
@@ -143,8 +145,8 @@ async fn send_on(progress: Rc<Progress>, wire: Rc<Wire>) {
 }
 
 impl Pool {
-    pub fn new(stats: Arc<CoreStats>, names: Names) -> Rc<Self> {
-        Rc::new(Self { kept: RefCell::default(), stats, names })
+    pub fn new(stats: Arc<CoreStats>, names: Names, name_case: NameCase) -> Rc<Self> {
+        Rc::new(Self { kept: RefCell::default(), stats, names, name_case })
     }
 
     /// Closes idle connections that are too old or whose destination is no longer used, as long as the core lives.
@@ -229,6 +231,7 @@ impl Pool {
         };
         let wire = Wire::new(stream, name, habits, service.write_timeout);
         let (sender, connection) = http1::Builder::new()
+            .preserve_header_case(self.name_case == NameCase::Kept)
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .handshake(TokioIo::new(WireIo(wire.clone())))

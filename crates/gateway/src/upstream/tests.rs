@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use listener::connection::NameCase;
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::*;
@@ -46,7 +47,7 @@ impl Scene {
         Self {
             listener,
             service: service_at(Destinations::default().get("127.0.0.1", port)),
-            pool: Pool::new(Arc::new(CoreStats::default()), dialing::Names::system()),
+            pool: Pool::new(Arc::new(CoreStats::default()), dialing::Names::system(), NameCase::Lower),
         }
     }
 

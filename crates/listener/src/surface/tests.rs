@@ -27,6 +27,7 @@ const LIMITS: Limits = Limits {
     drain_grace: Duration::from_millis(50),
     bad_head: None,
     odd_queries: false,
+    name_case: connection::NameCase::Lower,
 };
 
 /// An answer whose end is reported.

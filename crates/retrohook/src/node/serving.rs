@@ -13,7 +13,7 @@ use control::Control;
 use gateway::access_log::Lost;
 use gateway::conditions::Conditions;
 use gateway::stats::{CoreStats, Numbering};
-use listener::connection::Limits;
+use listener::connection::{Limits, NameCase};
 use listener::guard::{Guard, HostPattern, Origin};
 use listener::places::Places;
 use listener::surface::{self, Surface};
@@ -126,6 +126,7 @@ const LIMITS: Limits = Limits {
     drain_grace: Duration::from_secs(1),
     bad_head: None,
     odd_queries: false,
+    name_case: NameCase::Lower,
 };
 /// The wait before a listener that panicked is served again.
 const SERVE_AGAIN_AFTER: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use delivery::guard::Allow;
 use gateway::access_log::Form;
 use gateway::front::{self, Front};
+use listener::connection::NameCase;
 use listener::guard::{self, HostPattern};
 use storage::retention::Retention;
 
@@ -13,7 +14,7 @@ use super::descriptors::Descriptors;
 use super::reach::Reach;
 use super::serving::Asked;
 use super::{StartError, ledger, sockets};
-use crate::cli::{AccessLogFormat, AllowArgs, AmbiguousPaths, Listen, LogFormat, NodeArgs, Via};
+use crate::cli::{AccessLogFormat, AllowArgs, AmbiguousPaths, HeaderNames, Listen, LogFormat, NodeArgs, Via};
 
 /// Account and region.
 pub fn names(node: &NodeArgs) -> hub::Names {
@@ -51,6 +52,10 @@ pub fn sockets(node: &NodeArgs) -> sockets::Config {
             ambiguous_paths,
             trusted: node.trusted_ips.as_slice().into(),
             via: node.via == Via::Send,
+            name_case: match node.header_names {
+                HeaderNames::Lower => NameCase::Lower,
+                HeaderNames::Keep => NameCase::Kept,
+            },
             ..Front::default()
         },
     }
