@@ -32,6 +32,29 @@ pub struct Front {
     pub via: bool,
     /// How the names of headers are written, to clients and to services.
     pub name_case: NameCase,
+    /// What services are told about the client's request.
+    pub telling: Telling,
+}
+
+/// What services are told about the client's request beyond what Kong tells them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Telling {
+    /// The port in `X-Forwarded-Host`.
+    pub host_port: HostPort,
+    /// `X-Script-Name`: the part of the path that `strip_path` removed, as WSGI servers want it.
+    pub script_name: bool,
+    /// `Forwarded` (RFC 7239).
+    pub forwarded: bool,
+}
+
+/// What becomes of the port that a client's `Host` names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostPort {
+    /// It stays, unless it is the scheme's own: with it a service makes URLs that lead back here.
+    #[default]
+    Keep,
+    /// It is removed, as Kong does.
+    Strip,
 }
 
 impl Front {
@@ -49,6 +72,7 @@ impl Default for Front {
             trusted: Arc::default(),
             via: true,
             name_case: NameCase::Lower,
+            telling: Telling::default(),
         }
     }
 }

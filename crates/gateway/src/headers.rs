@@ -14,6 +14,7 @@ use http::response::Parts;
 use pipeline::headers::{is_hop_by_hop, is_the_clients};
 use smallvec::SmallVec;
 
+use crate::front::Telling;
 use crate::hops::HOPS;
 
 /// The request's id, 32 hexadecimal digits; to the upstream and to the client.
@@ -31,6 +32,9 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_PATH: HeaderName = HeaderName::from_static("x-forwarded-path");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+/// RFC 7239.
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+const SCRIPT_NAME: HeaderName = HeaderName::from_static("x-script-name");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// What the gateway calls itself in `Via` and `Server`.
@@ -94,7 +98,7 @@ pub struct ForwardedBy<'a> {
     pub scheme: &'static str,
     /// The listener's port.
     pub port: HeaderValue,
-    /// The client's Host without port; the address that it connected to if there was none.
+    /// The client's Host as the upstream is to know it; the address that it connected to if there was none.
     pub host: String,
     /// The normalised request path, without the query.
     pub path: String,
@@ -106,6 +110,8 @@ pub struct ForwardedBy<'a> {
     pub hops: HeaderValue,
     /// Whether the gateway names itself in `Via`.
     pub via: bool,
+    /// What it gets to know beyond what Kong tells.
+    pub telling: Telling,
 }
 
 /// Removes from a client's headers those that concern only its connection, those that a client cannot know, and those that the gateway writes
@@ -175,6 +181,9 @@ pub fn to_upstream(headers: &mut HeaderMap, client: FromClient, by: ForwardedBy<
     if let Some(host) = by.upstream_host {
         headers.insert(HOST, host.clone());
     }
+    if by.telling.script_name || by.telling.forwarded {
+        tell_more(headers, &by);
+    }
     headers.insert(FORWARDED_FOR, appended(client.forwarded_for, &by.client_ip));
     headers.insert(REAL_IP, by.client_ip);
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(by.scheme));
@@ -203,6 +212,29 @@ pub fn to_upstream(headers: &mut HeaderMap, client: FromClient, by: ForwardedBy<
     }
     headers.insert(REQUEST_ID, request_id(by.id));
     headers.insert(HOPS, by.hops);
+}
+
+/// What services are told only if they are to be.
+#[inline(never)]
+fn tell_more(headers: &mut HeaderMap, by: &ForwardedBy<'_>) {
+    if by.telling.script_name {
+        // Also where nothing was removed: a client must not say it.
+        insert_text(headers, SCRIPT_NAME, by.path[..by.prefix.unwrap_or(0)].to_owned());
+        if by.prefix.is_none() {
+            headers.remove(SCRIPT_NAME);
+        }
+    }
+    if by.telling.forwarded {
+        let address = by.client_ip.to_str().unwrap_or("unknown");
+        let address = if address.contains(':') { format!("\"[{address}]\"") } else { address.to_owned() };
+        // A host has no quotes and no backslashes; a port's colon must stand in quotes.
+        let element = format!("for={address};host=\"{}\";proto={}", by.host, by.scheme);
+        let said = joined(headers, &FORWARDED);
+        match HeaderValue::try_from(element) {
+            Ok(element) => drop(headers.insert(FORWARDED, appended(said, &element))),
+            Err(_) => drop(headers.remove(FORWARDED)),
+        }
+    }
 }
 
 /// Turns the head of an upstream's answer into the client's.
@@ -374,6 +406,7 @@ mod tests {
                 upstream_host: Some(&host),
                 hops: HeaderValue::from_static("0123456789abcdef;1"),
                 via: true,
+                telling: Telling::default(),
             },
         );
         assert_eq!(
@@ -426,6 +459,7 @@ mod tests {
                 upstream_host: None,
                 hops: HeaderValue::from_static("0123456789abcdef;1"),
                 via: true,
+                telling: Telling::default(),
             };
             to_upstream(&mut map, client, by);
             lines(&map)

@@ -70,6 +70,14 @@ impl Scheme {
             Self::Https => "https",
         }
     }
+
+    /// Its usual port, in decimal digits.
+    pub fn port(self) -> &'static str {
+        match self {
+            Self::Http => "80",
+            Self::Https => "443",
+        }
+    }
 }
 
 /// Whom a credential belongs to.

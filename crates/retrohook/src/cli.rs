@@ -253,6 +253,13 @@ pub struct NodeArgs {
     /// in any case (RFC 9110, 5.1); `keep` is for programs that do not know that, and makes every request dearer.
     #[arg(long, value_name = "HOW", env = "RETROHOOK_HEADER_NAMES", default_value = "lower")]
     pub header_names: HeaderNames,
+    /// The port of the client's Host in `X-Forwarded-Host`: `keep` tells it to the service unless it is the scheme's own, so that the URLs that
+    /// the service makes lead back here; `strip` removes it, as Kong does.
+    #[arg(long, value_name = "WHAT", env = "RETROHOOK_FORWARDED_HOST_PORT", default_value = "keep")]
+    pub forwarded_host_port: ForwardedHostPort,
+    /// What services are told besides: `forwarded` (RFC 7239), `x-script-name` (the part of the path that `strip_path` removed); may be repeated.
+    #[arg(long, value_name = "HEADER", env = "RETROHOOK_TELL", value_delimiter = ',')]
+    pub tell: Vec<Tell>,
     /// A proxy in front of this one, as address or CIDR, whose headers are believed about how a request came to it: `X-Forwarded-Proto`,
     /// `-Host`, `-Port`, `-Path` and `-Prefix`; may be repeated.
     #[arg(long, value_name = "CIDR", env = "RETROHOOK_TRUSTED_IPS", value_delimiter = ',')]
@@ -380,6 +387,25 @@ pub enum HeaderNames {
     Lower,
     /// As they came.
     Keep,
+}
+
+/// What becomes of the port of the client's Host on the way to the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ForwardedHostPort {
+    /// It is told, unless it is the scheme's own.
+    Keep,
+    /// It is not told.
+    Strip,
+}
+
+/// A header for services that is not sent unless it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Tell {
+    /// `Forwarded`, RFC 7239.
+    Forwarded,
+    /// `X-Script-Name`.
+    #[value(name = "x-script-name")]
+    ScriptName,
 }
 
 #[cfg(test)]

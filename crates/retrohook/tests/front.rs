@@ -297,6 +297,40 @@ fn an_ipv4_client_of_an_ipv6_listener_has_its_ipv4_address() {
 }
 
 #[test]
+fn a_service_is_told_the_port_by_which_its_client_came() {
+    let told = |flags: &[&str], host: &str| {
+        let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+        scene.setup.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        scene.start_gateway();
+        let mut client = Client::connect(scene.gateway().proxy()).expect("the proxy accepts");
+        let head = format!(
+            "PUT /mockbin/profile HTTP/1.1\r\nHost: {host}\r\nForwarded: for=192.0.2.43\r\nX-Script-Name: /claimed\r\n\
+             Content-Length: 2\r\n\r\n{{}}"
+        );
+        client.write(head.as_bytes()).expect("the proxy reads");
+        assert_eq!(client.answer().expect("an answer").status, 200);
+        let event = scene.told(1).remove(0).event;
+        assert_eq!(event["request"]["host"], "api.example.com", "events have no port");
+        scene.upstream.executed().pop().expect("it was asked")
+    };
+    for (flags, host, expected) in [
+        (&[][..], "api.example.com:8000", "api.example.com:8000"),
+        (&[], "api.example.com:443", "api.example.com:443"),
+        (&[], "api.example.com:80", "api.example.com"),
+        (&[], "api.example.com", "api.example.com"),
+        (&["--forwarded-host-port=strip"], "api.example.com:8000", "api.example.com"),
+    ] {
+        let got = told(flags, host);
+        assert_eq!(got.header("x-forwarded-host"), Some(expected), "{flags:?} {host}");
+        assert_eq!(got.header("forwarded"), Some("for=192.0.2.43"), "it is the client's");
+    }
+    let got = told(&["--tell=forwarded,x-script-name"], "api.example.com:8000");
+    let forwarded = "for=192.0.2.43, for=127.0.0.1;host=\"api.example.com:8000\";proto=http";
+    assert_eq!(got.header("forwarded"), Some(forwarded));
+    assert_eq!(got.header("x-script-name"), Some("/mockbin"));
+}
+
+#[test]
 fn a_client_without_host_makes_urls_with_the_address_that_it_asked() {
     for (listen, host) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "[::1]"), ("[::]:0", "127.0.0.1")] {
         for (format, preserve) in [("kong-0.8", false), ("cloudevents", true)] {

@@ -15,7 +15,7 @@ use pipeline::{Chain, Forward};
 use crate::account::Account;
 use crate::body::request::UpstreamBody;
 use crate::exchange::watches::Watches;
-use crate::front::{Found, Reading};
+use crate::front::{Found, HostPort, Reading, Telling};
 use crate::headers::{self, ForwardedBy, FromClient};
 use crate::path;
 use crate::router::without_port;
@@ -26,6 +26,7 @@ pub(super) struct Routed {
     pub hops: HeaderValue,
     /// Whether the service sees the gateway in `Via`.
     pub via: bool,
+    pub telling: Telling,
     pub target: Target,
 }
 
@@ -35,8 +36,10 @@ pub(super) struct Target {
     path_and_query: PathAndQuery,
     /// What of the client's query is escaped in it.
     odd: Option<Box<OddCharacters>>,
-    /// The host that the client asked for, without its port, for headers and events.
+    /// The host that the client asked for, as it wrote it.
     host: String,
+    /// How many bytes of it come before its port; events have no more of it.
+    bare_host: usize,
     request_path: String,
     prefix: Option<usize>,
     /// Whether the upstream gets the path as the client spelt it and not in normal form.
@@ -67,12 +70,13 @@ impl Target {
         if host.is_empty() {
             host = address_as_host(local);
         }
-        host.truncate(without_port(&host).len());
+        let bare_host = without_port(&host).len();
         Some(Self {
             service,
             path_and_query,
             odd,
             host,
+            bare_host,
             request_path: plain.path.clone().into_owned(),
             prefix: (route.strip_path && plain.matched > 1).then_some(plain.matched),
             is_as_spelt: spelt.is_some(),
@@ -109,7 +113,7 @@ impl Target {
             ids: EventIds::new(id, first.instance, Turn::First),
             client_ip: client_ip.to_str().unwrap_or_default(),
             method: &head.method,
-            host: &self.host,
+            host: &self.host[..self.bare_host],
             uri: head.uri.path_and_query().map_or("/", PathAndQuery::as_str),
             request_path: &plain.path,
             service_path: &path::service_path(&plain.path, plain.matched, route.strip_path),
@@ -140,15 +144,20 @@ impl Routed {
         body: UpstreamBody,
         is_chunked: bool,
     ) -> Request<UpstreamBody> {
-        let Self { client, hops, via, target } = self;
+        let Self { client, hops, via, telling, mut target } = self;
         let context = &account.context;
+        let scheme = context.inbound.scheme;
+        let port = target.host.get(target.bare_host + 1..).unwrap_or_default();
+        if telling.host_port == HostPort::Strip || port == scheme.port() {
+            target.host.truncate(target.bare_host);
+        }
         headers::to_upstream(
             &mut head.headers,
             client,
             ForwardedBy {
                 id: context.id,
                 client_ip: account.client_ip(),
-                scheme: context.inbound.scheme.as_str(),
+                scheme: scheme.as_str(),
                 port: account.port(),
                 host: target.host,
                 path: target.request_path,
@@ -156,6 +165,7 @@ impl Routed {
                 upstream_host: target.replaces_host.then_some(&target.service.host_header),
                 hops,
                 via,
+                telling,
             },
         );
         if let Some(trailers) = body.trailers() {

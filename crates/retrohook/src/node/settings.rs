@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use delivery::guard::Allow;
 use gateway::access_log::Form;
-use gateway::front::{self, Front};
+use gateway::front::{self, Front, HostPort, Telling};
 use listener::connection::NameCase;
 use listener::guard::{self, HostPattern};
 use storage::retention::Retention;
@@ -14,7 +14,10 @@ use super::descriptors::Descriptors;
 use super::reach::Reach;
 use super::serving::Asked;
 use super::{StartError, ledger, sockets};
-use crate::cli::{AccessLogFormat, AllowArgs, AmbiguousPaths, HeaderNames, Listen, LogFormat, NodeArgs, Via};
+use crate::cli::{
+    AccessLogFormat, AllowArgs, AmbiguousPaths, ForwardedHostPort, HeaderNames, Listen, LogFormat, NodeArgs,
+    Tell, Via,
+};
 
 /// Account and region.
 pub fn names(node: &NodeArgs) -> hub::Names {
@@ -41,6 +44,14 @@ pub fn sockets(node: &NodeArgs) -> sockets::Config {
         AmbiguousPaths::Match => front::AmbiguousPaths::Match,
         AmbiguousPaths::Refuse => front::AmbiguousPaths::Refuse,
     };
+    let telling = Telling {
+        host_port: match node.forwarded_host_port {
+            ForwardedHostPort::Keep => HostPort::Keep,
+            ForwardedHostPort::Strip => HostPort::Strip,
+        },
+        script_name: node.tell.contains(&Tell::ScriptName),
+        forwarded: node.tell.contains(&Tell::Forwarded),
+    };
     sockets::Config {
         proxy: node.proxy_listen.clone(),
         admin: node.admin_listen.clone(),
@@ -56,6 +67,7 @@ pub fn sockets(node: &NodeArgs) -> sockets::Config {
                 HeaderNames::Lower => NameCase::Lower,
                 HeaderNames::Keep => NameCase::Kept,
             },
+            telling,
             ..Front::default()
         },
     }
