@@ -148,7 +148,10 @@ pub fn take(headers: &mut HeaderMap, peer_is_trusted: bool) -> FromClient {
 
 /// A client's trailers without what it may not say in headers either. What must not be in trailers at all hyper removes.
 pub fn trailers_of_client(mut trailers: HeaderMap) -> HeaderMap {
-    let refused = trailers.keys().filter(|name| is_hop_by_hop(name) || !is_the_clients(name));
+    let is_refused = |name: &&HeaderName| {
+        is_hop_by_hop(name) || !is_the_clients(name) || **name == CONTENT_LENGTH || **name == HOST
+    };
+    let refused = trailers.keys().filter(is_refused);
     for name in refused.cloned().collect::<Names>() {
         trailers.remove(&name);
     }

@@ -240,7 +240,10 @@ async fn next(core: &Core, body: &mut Upload, deadline: &mut Deadline) -> Result
         Some(Err(_)) => Err(Refusal::BadRequest),
         Some(Ok(frame)) => Ok(Some(match frame.into_data() {
             Ok(data) => Next::Data(data),
-            Err(last) => Next::End(last.into_trailers().ok().map(trailers_of_client)),
+            Err(last) => {
+                let trailers = last.into_trailers().ok().map(trailers_of_client);
+                Next::End(trailers.filter(|trailers| !trailers.is_empty()))
+            }
         })),
     }
 }

@@ -89,6 +89,8 @@ fn a_body_in_chunks_stays_one_and_its_trailers_come_after_it() {
             for (announced, body, expected) in [
                 ("", "2\r\nab\r\n0\r\n\r\n", "2\r\nab\r\n0\r\n\r\n"),
                 ("", "0\r\n\r\n", "0\r\n\r\n"),
+                // These may not be said in trailers, so there are none.
+                ("", "2\r\nab\r\n0\r\ncontent-length: 3\r\nx-consumer-id: 1\r\n\r\n", "2\r\nab\r\n0\r\n\r\n"),
                 (
                     "trailer: X-Sum, X-Consumer-Username\r\n",
                     "2\r\nab\r\n0\r\nX-Sum: 7\r\nX-Consumer-Username: root\r\n\r\n",
