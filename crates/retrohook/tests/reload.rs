@@ -119,6 +119,38 @@ fn a_file_with_problems_changes_nothing_and_each_problem_is_named() {
 }
 
 #[test]
+fn of_a_long_list_a_changed_line_is_served_and_kept_and_problems_keep_their_places() {
+    let mut scene = Scene::prepare(RETROHOOK, &Profiles::default().yaml());
+    let route = |number: usize| format!("  - {{ name: more-{number}, paths: [/more/{number:05}] }}\n");
+    let routes: String = (0..3_000).map(route).collect();
+    let service = format!("- name: more\n  url: http://{}\n  routes:\n{routes}", scene.upstream.address());
+    let first = scene.setup.config.replace("topics:\n", &format!("{service}topics:\n"));
+    scene.setup.config = first.clone();
+    scene.start_gateway();
+    let moved = first.replace("services:\n", "# a comment\n\nservices:\n");
+    let changed = moved.replace("/more/01500]", "/more/changed]");
+    let serves_it = |scene: &Scene| {
+        let paths = ["/more/changed", "/more/01500", "/more/01499", "/more/02999"];
+        paths.map(|path| scene.send("GET", path).expect("an answer").status) == [200, 404, 200, 200]
+    };
+    taken(&scene, &changed, 2);
+    assert!(serves_it(&scene));
+    let bad = changed.replace("/more/02000]", "/more/02000], stripped: 1");
+    let printed = scene.reload(&bad);
+    let line = 1 + bad.lines().position(|line| line.contains("stripped")).expect("a line");
+    let place =
+        format!("retrohook.yaml:{line}:46: services[1].routes[2000].stripped: unknown field `stripped`");
+    assert!(printed.contains(&place), "{printed}");
+    serves(&scene, 2, "refused");
+    taken(&scene, &first, 3);
+    assert!(!serves_it(&scene));
+    taken(&scene, &changed, 4);
+    scene.setup.without_files = true;
+    scene.kill_and_restart();
+    assert!(serves_it(&scene), "it was in the store when its line came");
+}
+
+#[test]
 fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
     let scene = scene();
     let file = scene.setup.config_file();
