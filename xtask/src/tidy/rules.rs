@@ -67,6 +67,7 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "protocols",
             "config",
             "control",
+            "listener",
             "gateway",
             "admin",
         ],
