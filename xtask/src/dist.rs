@@ -20,25 +20,18 @@ pub fn run(places: &Places) -> Result<PathBuf, String> {
     let host = Host::find()?;
     let folder = places.target.join("trained");
     let raw = folder.join("raw");
-    // Counts of another source would be taken for counts of this one.
-    if raw.exists() {
-        std::fs::remove_dir_all(&raw).map_err(|error| format!("cannot remove {}: {error}", raw.display()))?;
-    }
-
-    let counting = folder.join("counting");
     let flags = format!("-Cprofile-generate={}", raw.display());
-    let counting = host.build(places, &counting, &flags, "release")?;
-    let mut build = cargo();
-    build.current_dir(&places.root).args(["build", "--release", "-p", "bench"]);
-    well(&mut build)?;
-    let mut train = Command::new(places.target.join("release/bench"));
-    train.current_dir(&places.root).arg("train").args(["--seconds", SECONDS]);
-    train.arg("--retrohook").arg(&counting);
-    train.arg("--work").arg(places.target.join("bench"));
-    well(&mut train)?;
-
+    let counting = host.build(places, &folder.join("counting"), &flags, "release")?;
     let counts = folder.join("counts.profdata");
-    quiet(Command::new(&host.profdata).args(["merge", "-o"]).arg(&counts).arg(&raw))?;
+    if !is_newer(&counts, &counting) {
+        // What another build counted would be taken for counts of this one.
+        if raw.exists() {
+            let problem = |error| format!("cannot remove {}: {error}", raw.display());
+            std::fs::remove_dir_all(&raw).map_err(problem)?;
+        }
+        train(places, &counting)?;
+        quiet(Command::new(&host.profdata).args(["merge", "-o"]).arg(&counts).arg(&raw))?;
+    }
     let flags = format!("-Cprofile-use={}", counts.display());
     // The folder's name is what the benchmark calls it.
     let built = host.build(places, &folder.join("using"), &flags, PROFILE)?;
@@ -48,6 +41,24 @@ pub fn run(places: &Places) -> Result<PathBuf, String> {
     let place = trained.join("retrohook");
     std::fs::copy(&built, &place).map_err(|error| format!("cannot write {}: {error}", place.display()))?;
     Ok(place)
+}
+
+/// Asks a build that counts for every kind of request.
+fn train(places: &Places, counting: &Path) -> Result<(), String> {
+    let mut build = cargo();
+    build.current_dir(&places.root).args(["build", "--release", "-p", "bench"]);
+    well(&mut build)?;
+    let mut train = Command::new(places.target.join("release/bench"));
+    train.current_dir(&places.root).arg("train").args(["--seconds", SECONDS]);
+    train.arg("--retrohook").arg(counting);
+    train.arg("--work").arg(places.target.join("bench"));
+    well(&mut train)
+}
+
+/// Whether a file was made after another one.
+fn is_newer(file: &Path, than: &Path) -> bool {
+    let made = |file: &Path| file.metadata().and_then(|facts| facts.modified());
+    matches!((made(file), made(than)), (Ok(file), Ok(than)) if file > than)
 }
 
 /// The toolchain's own machine. With `--target`, flags are for what runs on it and not for build scripts and macros.
@@ -72,7 +83,8 @@ impl Host {
 
     fn build(&self, places: &Places, folder: &Path, flags: &str, profile: &str) -> Result<PathBuf, String> {
         let mut build = cargo();
-        build.current_dir(&places.root).env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", folder);
+        // Encoded, so that a path may have blanks in it.
+        build.current_dir(&places.root).env("CARGO_ENCODED_RUSTFLAGS", flags).env("CARGO_TARGET_DIR", folder);
         build.args(["build", "-p", "retrohook", "--features=aws", "--profile", profile]);
         build.args(["--target", &self.triple]);
         well(&mut build)?;
