@@ -316,7 +316,7 @@ fn reads_that_hang_keep_nobody_from_the_status() {
         let answer = client.answer().expect("an answer, whatever the disk does");
         let text = answer.text();
         assert!(answer.status == 503 && answer.json()["hint"].is_string(), "{text}");
-        too_many += usize::from(text.contains("wait already"));
+        too_many += usize::from(text.contains("waiting already"));
         too_slow += usize::from(text.contains("has not answered"));
     }
     assert_eq!((too_many + too_slow, too_slow), (CROWD, 66), "those that ran and those that waited");
