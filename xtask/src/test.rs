@@ -3,16 +3,19 @@
 //! All steps run even when one fails, so that everything that is wrong is seen at once. Only what cannot run is left out, and that
 //! counts as failed: no tools, no black-box tests; no build, no tests.
 
+use std::ffi::OsStr;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use crate::process::{cargo, show};
+use crate::process::{cargo, quiet, show};
 use crate::tools::{self, Tools};
 use crate::{Places, tidy};
 
+mod binaries;
 mod steps;
 mod summary;
 
+use binaries::Binary;
 pub use steps::Only;
 use steps::Step;
 use summary::{Counts, Row, Verdict};
@@ -113,7 +116,7 @@ impl Run<'_> {
         if self.built == Some(false) {
             return Verdict::Failed("not run: the build failed".into());
         }
-        self.tests(&[&["--lib", "--bins"], &["--doc"]], 1)
+        self.tests(&[&["--lib", "--bins"], &["--doc"]])
     }
 
     fn blackbox(&self) -> Verdict {
@@ -123,44 +126,54 @@ impl Run<'_> {
         if self.tools.is_none() {
             return Verdict::Failed("not run: the tools are missing".into());
         }
-        match steps::has_black_box_tests(&self.places.root) {
-            true => self.tests(&[&["--test", "*"]], THREADS_A_CORE),
-            false => Verdict::Nothing("no file in any crates/*/tests".into()),
+        if !steps::has_black_box_tests(&self.places.root) {
+            return Verdict::Nothing("no file in any crates/*/tests".into());
         }
+        let words = ["test", "--workspace", FEATURES, "--test", "*", "--no-run", "--message-format=json"];
+        let binaries = match quiet(self.cargo().args(words)) {
+            Ok(messages) => Binary::read(&messages),
+            Err(problem) => return Verdict::Failed(problem),
+        };
+        println!("{} programs with tests, each is printed when it has ended", binaries.len());
+        Self::counted(binaries::run(binaries, |program| {
+            self.test_runner(program.as_os_str(), THREADS_A_CORE)
+        }))
     }
 
     /// Runs `cargo test --workspace` once for each choice of targets and adds up what the runners say.
-    fn tests(&self, choices: &[&[&str]], threads_a_core: usize) -> Verdict {
+    fn tests(&self, choices: &[&[&str]]) -> Verdict {
         let mut counts = Counts::default();
         for targets in choices {
-            let mut command = self.test_runner();
+            let mut command = self.test_runner(cargo().get_program(), 1);
             command.args(["test", "--workspace", FEATURES, "--no-fail-fast"]).args(*targets);
-            if std::env::var_os("RUST_TEST_THREADS").is_none() {
-                let cores = std::thread::available_parallelism().map_or(1, usize::from);
-                command.env("RUST_TEST_THREADS", (cores * threads_a_core).to_string());
-            }
             match show(&mut command) {
                 Ok(finished) => counts.add(&Counts::read(&finished.stdout), finished.ok),
                 Err(problem) => return Verdict::Failed(problem),
             }
         }
+        Self::counted(counts)
+    }
+
+    fn counted(counts: Counts) -> Verdict {
         match counts == Counts::default() {
             true => Verdict::Failed("no test ran".into()),
             false => Verdict::Counted(counts),
         }
     }
 
-    /// Cargo with what tests find in their environment. On CI with a limit in time: a hung test must not hang the run. Not for people,
+    /// A program with what tests find in their environment. On CI with a limit in time: a hung test must not hang the run. Not for people,
     /// because `timeout` keeps Ctrl-C from the tests.
-    fn test_runner(&self) -> Command {
-        let mut command = self.cargo();
+    fn test_runner(&self, program: &OsStr, threads_a_core: usize) -> Command {
+        let mut command = Command::new(program);
         if std::env::var_os("CI").is_some() {
-            let program = command.get_program().to_owned();
             command = Command::new("timeout");
             command.arg("--kill-after=10").arg(LIMIT.as_secs().to_string()).arg(program);
-            command.current_dir(&self.places.root);
         }
-        command.env("RUST_BACKTRACE", "1");
+        command.current_dir(&self.places.root).env("RUST_BACKTRACE", "1");
+        if std::env::var_os("RUST_TEST_THREADS").is_none() {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            command.env("RUST_TEST_THREADS", (cores * threads_a_core).to_string());
+        }
         if let Some(tools) = &self.tools {
             command.envs(tools.variables());
         }
