@@ -1,5 +1,7 @@
 //! Where a body in chunks ends. hyper reads the same bytes, and more strictly: what is not in order here ends the connection there.
 
+use memchr::memchr;
+
 /// What comes next of a body in chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunks {
@@ -46,7 +48,10 @@ impl Chunks {
                     let digit = u64::from(char::from(byte).to_digit(16).unwrap_or_default());
                     size.checked_mul(16).map_or(Self::Broken, |size| Self::Size(size + digit))
                 }
-                (Self::Size(size) | Self::Extension(size), _) => Self::Extension(size),
+                (Self::Size(size) | Self::Extension(size), _) => {
+                    at = line_end(bytes, at);
+                    Self::Extension(size)
+                }
                 (Self::Data(left), _) => {
                     let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() + 1 - at);
                     at += taken - 1;
@@ -55,10 +60,19 @@ impl Chunks {
                 (Self::Trailers { empty: true }, b'\n') => Self::Over,
                 (Self::Trailers { .. }, b'\n') => Self::Trailers { empty: true },
                 (trailers @ Self::Trailers { .. }, b'\r') => trailers,
-                (Self::Trailers { .. }, _) => Self::Trailers { empty: false },
+                (Self::Trailers { .. }, _) => {
+                    at = line_end(bytes, at);
+                    Self::Trailers { empty: false }
+                }
                 (over @ (Self::Over | Self::Broken), _) => over,
             };
         }
         at
     }
+}
+
+/// Where the next line feed is, from this place on. Every body that comes with its head is looked at as if it were in chunks, until hyper says
+/// what it is: byte by byte that would cost more than the request.
+fn line_end(bytes: &[u8], at: usize) -> usize {
+    memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |feed| at + feed)
 }
