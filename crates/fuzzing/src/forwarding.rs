@@ -5,17 +5,17 @@
 
 use std::cell::OnceCell;
 
-use entities::{PathForwarding, PathHandling, normal_escapes};
+use entities::{PathHandling, normal_escapes};
 use gateway::front::{self, AmbiguousPaths, Found};
 use gateway::path::upstream_path;
 use gateway::router::Router;
-use gateway::table::{PathPattern, Route};
+use gateway::table::PathPattern;
 use http::Method;
 use http::uri::PathAndQuery;
-use pipeline::{Chains, RouteFacts};
 use regex::Regex;
-use serde_json::value::RawValue;
 use url::Url;
+
+use crate::route::route;
 
 const PORT: u16 = 8000;
 
@@ -38,38 +38,16 @@ fn worlds_of() -> [Router; 2] {
     [true, false].map(|has_root| {
         let regex = Regex::new("^(?:/items/[0-9]+)").expect("a regular expression");
         let mut routes = vec![
-            route(PathPattern::Prefix("/public".into()), false),
-            route(PathPattern::Prefix("/api".into()), true),
-            route(PathPattern::Prefix("/api/admin".into()), true),
-            route(PathPattern::Regex(regex), false),
+            route("public".into(), vec![PathPattern::Prefix("/public".into())], false),
+            route("api".into(), vec![PathPattern::Prefix("/api".into())], true),
+            route("admin".into(), vec![PathPattern::Prefix("/api/admin".into())], true),
+            route("items".into(), vec![PathPattern::Regex(regex)], false),
         ];
         if has_root {
-            routes.push(route(PathPattern::Prefix("/".into()), false));
+            routes.push(route("all".into(), vec![PathPattern::Prefix("/".into())], false));
         }
         Router::new(routes).expect("few routes")
     })
-}
-
-fn route(path: PathPattern, strip_path: bool) -> Route {
-    let name = format!("{path:?}");
-    let facts = RouteFacts { service: "service".into(), route: name.clone(), api: RawValue::NULL.to_owned() };
-    Route {
-        name,
-        hosts: Vec::new(),
-        paths: vec![path],
-        methods: Vec::new(),
-        regex_priority: 0,
-        strip_path,
-        path_handling: PathHandling::V0,
-        path_forwarding: PathForwarding::Raw,
-        preserve_host: false,
-        request_buffering: true,
-        https_only: None,
-        service: None,
-        chains: Chains::default(),
-        facts,
-        number: Default::default(),
-    }
 }
 
 fn forwards(router: &Router, path: &str) {

@@ -22,6 +22,7 @@ pub mod protocol;
 pub mod queries;
 pub mod render;
 pub mod rereading;
+mod route;
 pub mod spelling;
 mod tree;
 pub mod variables;

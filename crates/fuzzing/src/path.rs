@@ -4,16 +4,15 @@
 //! hold: a normal path is its own normal form and has one spelling; a route that is found matches, one that matches is found, and none
 //! that matches by more or by a longer prefix is passed over; the path behind `strip_path` begins with a slash.
 
-use entities::{PathForwarding, PathHandling};
+use entities::PathHandling;
 use gateway::path::{service_path, upstream_path};
 use gateway::router::{Router, without_port};
 use gateway::table::{HostPattern, PathPattern, Route};
 use http::Method;
-use pipeline::{Chains, RouteFacts};
 use regex::Regex;
-use serde_json::value::RawValue;
 
 use crate::input::Input;
+use crate::route::route as bare;
 
 const PORT: u16 = 8000;
 const MAX_ROUTES: usize = 16;
@@ -61,7 +60,7 @@ fn route(line: &str, index: usize) -> Option<Route> {
     let hosts = list().map(HostPattern::parse).collect();
     let paths = list().filter_map(path).collect();
     let strip_path = list().next() == Some("strip");
-    Some(with(index, methods, hosts, paths, strip_path))
+    Some(Route { hosts, methods, ..bare(index.to_string(), paths, strip_path) })
 }
 
 fn path(text: &str) -> Option<PathPattern> {
@@ -71,39 +70,9 @@ fn path(text: &str) -> Option<PathPattern> {
     }
 }
 
-fn with(
-    index: usize,
-    methods: Vec<Method>,
-    hosts: Vec<HostPattern>,
-    paths: Vec<PathPattern>,
-    strip_path: bool,
-) -> Route {
-    let facts =
-        RouteFacts { service: "service".into(), route: index.to_string(), api: RawValue::NULL.to_owned() };
-    let name = index.to_string();
-    let chains = Chains::default();
-    Route {
-        name,
-        hosts,
-        paths,
-        methods,
-        regex_priority: 0,
-        strip_path,
-        path_handling: PathHandling::V0,
-        path_forwarding: PathForwarding::Raw,
-        preserve_host: false,
-        request_buffering: true,
-        https_only: None,
-        service: None,
-        chains,
-        facts,
-        number: Default::default(),
-    }
-}
-
 fn copy(route: &Route) -> Route {
-    let index = route.name.parse().expect("its index");
-    with(index, route.methods.clone(), route.hosts.clone(), route.paths.clone(), route.strip_path)
+    let (hosts, methods) = (route.hosts.clone(), route.methods.clone());
+    Route { hosts, methods, ..bare(route.name.clone(), route.paths.clone(), route.strip_path) }
 }
 
 fn finds(router: &Router, routes: &[Route], method: &Method, host: Option<&str>, path: &str) {

@@ -8,23 +8,24 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use entities::{PathForwarding, PathHandling};
+use entities::PathHandling;
 use event::timestamp::Clock;
 use event::{EventId, Timestamp, TopicId};
 use gateway::front::{self, AmbiguousPaths, Found};
 use gateway::path::{service_path, upstream_path};
 use gateway::router::Router;
-use gateway::table::{PathPattern, Route};
+use gateway::table::PathPattern;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use pipeline::context::{Carried, Inbound, PluginData, Scheme};
 use pipeline::record::{EventIds, Turn};
-use pipeline::{BuildContext, Chains, Context, Forward, Reading, Record, RouteFacts, Services};
+use pipeline::{BuildContext, Context, Forward, Reading, Record, Services};
 use serde_json::json;
-use serde_json::value::RawValue;
 use storage::memory::Memory;
 use storage::retention::Retention;
 use storage::{Feed, Writer};
+
+use crate::route::route;
 
 const PORT: u16 = 8000;
 const ID: EventId = EventId::from_bytes([7; 16]);
@@ -50,7 +51,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let routes = vec![route("/", false), route("/api", true), route("/public", false)];
+        let routes = [("/", false), ("/api", true), ("/public", false)];
+        let routes = routes
+            .into_iter()
+            .map(|(path, strip)| route(path.into(), vec![PathPattern::Prefix(path.into())], strip))
+            .collect();
         Self { router: Router::new(routes).expect("three prefixes"), rule: rule() }
     }
 
@@ -123,27 +128,6 @@ fn context() -> Context {
         credential: None,
         carried: Carried::default(),
         data: PluginData::default(),
-    }
-}
-
-fn route(path: &str, strip_path: bool) -> Route {
-    let facts = RouteFacts { service: "service".into(), route: path.into(), api: RawValue::NULL.to_owned() };
-    Route {
-        name: path.into(),
-        hosts: Vec::new(),
-        paths: vec![PathPattern::Prefix(path.into())],
-        methods: Vec::new(),
-        regex_priority: 0,
-        strip_path,
-        path_handling: PathHandling::V0,
-        path_forwarding: PathForwarding::Raw,
-        preserve_host: false,
-        request_buffering: true,
-        https_only: None,
-        service: None,
-        chains: Chains::default(),
-        facts,
-        number: Default::default(),
     }
 }
 
