@@ -28,23 +28,29 @@ pub struct Front {
     /// Proxies in front of this one, whose headers are believed about how a request came to them (`X-Forwarded-Proto`, `-Host`, `-Port`, `-Path`
     /// and `-Prefix`).
     pub trusted: Arc<[Network]>,
-    /// Whether services see this gateway in `Via`.
-    pub via: bool,
     /// How the names of headers are written, to clients and to services.
     pub name_case: NameCase,
-    /// What services are told about the client's request.
+    /// What services are told about the request, as far as a setting decides it.
     pub telling: Telling,
 }
 
-/// What services are told about the client's request beyond what Kong tells them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What services are told about a request, as far as a setting decides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Telling {
+    /// Whether they see this gateway in `Via`.
+    pub via: bool,
     /// The port in `X-Forwarded-Host`.
     pub host_port: HostPort,
     /// `X-Script-Name`: the part of the path that `strip_path` removed, as WSGI servers want it.
     pub script_name: bool,
     /// `Forwarded` (RFC 7239).
     pub forwarded: bool,
+}
+
+impl Default for Telling {
+    fn default() -> Self {
+        Self { via: true, host_port: HostPort::default(), script_name: false, forwarded: false }
+    }
 }
 
 /// What becomes of the port that a client's `Host` names.
@@ -70,7 +76,6 @@ impl Default for Front {
             ambiguous_paths: AmbiguousPaths::default(),
             node: NodeId::random(),
             trusted: Arc::default(),
-            via: true,
             name_case: NameCase::Lower,
             telling: Telling::default(),
         }

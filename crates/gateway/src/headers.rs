@@ -108,9 +108,7 @@ pub struct ForwardedBy<'a> {
     pub upstream_host: Option<&'a HeaderValue>,
     /// Which nodes it has passed through, this one included.
     pub hops: HeaderValue,
-    /// Whether the gateway names itself in `Via`.
-    pub via: bool,
-    /// What it gets to know beyond what Kong tells.
+    /// What it is told, as far as a setting decides it.
     pub telling: Telling,
 }
 
@@ -209,7 +207,7 @@ pub fn to_upstream(headers: &mut HeaderMap, client: FromClient, by: ForwardedBy<
             headers.insert(name, value);
         }
     }
-    let via = if by.via { Some(appended(client.via, &VIA_VALUE)) } else { client.via };
+    let via = if by.telling.via { Some(appended(client.via, &VIA_VALUE)) } else { client.via };
     if let Some(via) = via {
         headers.insert(VIA, via);
     }
@@ -408,7 +406,6 @@ mod tests {
                 prefix: None,
                 upstream_host: Some(&host),
                 hops: HeaderValue::from_static("0123456789abcdef;1"),
-                via: true,
                 telling: Telling::default(),
             },
         );
@@ -461,7 +458,6 @@ mod tests {
                 prefix: None,
                 upstream_host: None,
                 hops: HeaderValue::from_static("0123456789abcdef;1"),
-                via: true,
                 telling: Telling::default(),
             };
             to_upstream(&mut map, client, by);

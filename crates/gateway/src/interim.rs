@@ -23,6 +23,11 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// Whether the head of the final answer has begun.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// Looks at bytes that came. `each` gets each interim answer that concerns the client, as it is written to it.
     pub fn came(&mut self, bytes: &[u8], each: impl FnMut(&[u8])) {
         if self.is_over {

@@ -30,7 +30,7 @@ use crate::exchange::detach::Detach;
 use crate::exchange::run::run;
 use crate::exchange::watches::Watches;
 use crate::framing::host_of;
-use crate::front::{self, Front, Unrouted};
+use crate::front::{self, Unrouted};
 use crate::headers::{self, FromClient};
 use crate::hops::{self, Looping};
 use crate::inbound::Connection;
@@ -199,8 +199,7 @@ async fn find(
     let target = Target::new(service, &found, query, odd, host, inbound.local.ip())
         .ok_or(Early::Refused(Refusal::BadRequest))?;
     let watches = target.watches(account, head, &found, size);
-    let Front { via, telling, .. } = core.front;
-    Ok((Routed { client, hops, via, telling, target }, watches))
+    Ok((Routed { client, hops, telling: core.front.telling, target }, watches))
 }
 
 /// The Host and the target that a request asks for, kept because plug-ins may change the head.

@@ -24,8 +24,6 @@ use crate::snapshot::ServiceRef;
 pub(super) struct Routed {
     pub client: FromClient,
     pub hops: HeaderValue,
-    /// Whether the service sees the gateway in `Via`.
-    pub via: bool,
     pub telling: Telling,
     pub target: Target,
 }
@@ -144,7 +142,7 @@ impl Routed {
         body: UpstreamBody,
         is_chunked: bool,
     ) -> Request<UpstreamBody> {
-        let Self { client, hops, via, telling, mut target } = self;
+        let Self { client, hops, telling, mut target } = self;
         let context = &account.context;
         let scheme = context.inbound.scheme;
         let port = target.host.get(target.bare_host + 1..).unwrap_or_default();
@@ -164,7 +162,6 @@ impl Routed {
                 prefix: target.prefix,
                 upstream_host: target.replaces_host.then_some(&target.service.host_header),
                 hops,
-                via,
                 telling,
             },
         );

@@ -39,6 +39,10 @@ impl Interim {
     pub fn came(&mut self, bytes: &[u8]) {
         if let Some(Audience { seat, turn }) = &self.audience {
             self.scan.came(bytes, |head| seat.send_interim(*turn, head));
+            if self.scan.is_over() {
+                // A kept connection would hold on to a client that has left.
+                self.audience = None;
+            }
         }
     }
 }

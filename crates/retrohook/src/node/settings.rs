@@ -45,6 +45,7 @@ pub fn sockets(node: &NodeArgs) -> sockets::Config {
         AmbiguousPaths::Refuse => front::AmbiguousPaths::Refuse,
     };
     let telling = Telling {
+        via: node.via == Via::Send,
         host_port: match node.forwarded_host_port {
             ForwardedHostPort::Keep => HostPort::Keep,
             ForwardedHostPort::Strip => HostPort::Strip,
@@ -62,7 +63,6 @@ pub fn sockets(node: &NodeArgs) -> sockets::Config {
         front: Front {
             ambiguous_paths,
             trusted: node.trusted_ips.as_slice().into(),
-            via: node.via == Via::Send,
             name_case: match node.header_names {
                 HeaderNames::Lower => NameCase::Lower,
                 HeaderNames::Keep => NameCase::Kept,
