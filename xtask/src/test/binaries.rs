@@ -116,6 +116,6 @@ mod tests {
             command.args(["-c", script]);
             command
         });
-        assert_eq!(counts, Counts { passed: 2, failed: 2, skipped: 0 });
+        assert_eq!(counts, Counts { passed: 2, failed: 2, skipped: 0, named: Vec::new() });
     }
 }

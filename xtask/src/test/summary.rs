@@ -12,6 +12,8 @@ pub struct Counts {
     pub failed: u64,
     /// Tests that were not run.
     pub skipped: u64,
+    /// The names of those that failed, as far as their runner named them.
+    pub named: Vec<String>,
 }
 
 impl Counts {
@@ -23,6 +25,9 @@ impl Counts {
         for line in output.lines() {
             if line.starts_with("running ") && (line.ends_with(" tests") || line.ends_with(" test")) {
                 open += 1;
+            }
+            if let Some(name) = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED")) {
+                counts.named.push(name.to_owned());
             }
             let Some((_, line)) = line.split_once("test result: ") else { continue };
             open = open.saturating_sub(1);
@@ -44,6 +49,7 @@ impl Counts {
         self.passed += more.passed;
         self.failed += if ok { more.failed } else { more.failed.max(1) };
         self.skipped += more.skipped;
+        self.named.extend_from_slice(&more.named);
     }
 }
 
@@ -109,7 +115,7 @@ impl fmt::Display for Row {
     }
 }
 
-/// One row a step, and the closing line: what the runners counted, and one failure for every other step that failed.
+/// One row a step, the tests that failed, and the closing line: what the runners counted, and one failure for every other step that failed.
 pub fn table(rows: &[Row], total: Duration) -> String {
     let mut table = String::new();
     let mut sum = Counts::default();
@@ -121,7 +127,11 @@ pub fn table(rows: &[Row], total: Duration) -> String {
             Verdict::Well | Verdict::Nothing(_) => {}
         }
     }
-    let _ = write!(table, "{:<9}{:>8.1} s\n\n{sum}", "total", total.as_secs_f64());
+    let _ = writeln!(table, "{:<9}{:>8.1} s\n", "total", total.as_secs_f64());
+    for name in &sum.named {
+        let _ = writeln!(table, "failed: {name}");
+    }
+    let _ = write!(table, "{sum}");
     table
 }
 
@@ -134,23 +144,25 @@ running 2 tests
 test a ... ok
 test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 running 8 tests
+test b::c ... FAILED
 test result: FAILED. 3 passed; 1 failed; 4 ignored; 0 measured; 0 filtered out; finished in 1.25s
 ";
 
     fn counts(passed: u64, failed: u64, skipped: u64) -> Counts {
-        Counts { passed, failed, skipped }
+        Counts { passed, failed, skipped, named: Vec::new() }
     }
 
     #[test]
     fn adds_up_the_closing_lines() {
-        assert_eq!(Counts::read(OUTPUT), counts(5, 1, 4));
+        assert_eq!(Counts::read(OUTPUT), Counts { named: vec!["b::c".into()], ..counts(5, 1, 4) });
         assert_eq!(Counts::read("nothing was run"), counts(0, 0, 0));
     }
 
     #[test]
     fn a_crash_counts_beside_a_failed_test() {
         let crashed = format!("running 1 test\n{OUTPUT}");
-        assert_eq!(Counts::read(&crashed), counts(5, 2, 4));
+        let read = Counts::read(&crashed);
+        assert_eq!((read.passed, read.failed, read.skipped), (5, 2, 4));
     }
 
     #[test]
@@ -168,17 +180,18 @@ test result: FAILED. 3 passed; 1 failed; 4 ignored; 0 measured; 0 filtered out; 
         let rows = [
             row("fmt", Verdict::Well),
             row("tidy", Verdict::Failed("see the findings above".into())),
-            row("unit", Verdict::Counted(counts(7, 0, 0))),
+            row("unit", Verdict::Counted(Counts { named: vec!["a::b".into()], ..counts(7, 1, 0) })),
             row("blackbox", Verdict::Nothing("no file".into())),
         ];
         let expected = "\
 fmt           1.2 s  ok
 tidy          1.2 s  FAILED: see the findings above
-unit          1.2 s  7 passed, 0 failed
+unit          1.2 s  FAILED: 7 passed, 1 failed
 blackbox      1.2 s  NOTHING TO RUN: no file
 total         5.0 s
 
-7 passed, 1 failed";
+failed: a::b
+7 passed, 2 failed";
         assert_eq!(table(&rows, Duration::from_secs(5)), expected);
     }
 
