@@ -11,7 +11,7 @@ use dialing::Names;
 use event::timestamp::Clock;
 use listener::places::Places;
 use storage::vital::Vitals;
-use tokio::runtime::{Builder, LocalOptions};
+use tokio::runtime::LocalRuntime;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -118,11 +118,15 @@ impl Gateway {
             };
             let name = format!("core-{index}");
             let vital = vitals.of(name.clone());
-            let thread = std::thread::Builder::new().name(name).spawn(move || {
-                run(parts)?;
-                vital.ends_in_order();
-                Ok(())
-            })?;
+            let thread = listener::thread::with_runtime(
+                name,
+                |_| {},
+                move |runtime| {
+                    run(runtime, parts)?;
+                    vital.ends_in_order();
+                    Ok(())
+                },
+            )?;
             running.threads.push(thread);
         }
         Ok(running)
@@ -141,8 +145,7 @@ struct Parts {
     front: Front,
 }
 
-fn run(mut parts: Parts) -> io::Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+fn run(runtime: LocalRuntime, mut parts: Parts) -> io::Result<()> {
     let core = Core::new(
         parts.follower.begin(),
         parts.clock,

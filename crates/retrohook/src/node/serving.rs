@@ -1,5 +1,6 @@
 //! The listeners beside the data path: admin on one thread, Kong's 0.x Admin API on another, hub and the hub's public part on a third.
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,7 @@ use listener::guard::{Guard, HostPattern, Origin};
 use listener::places::Places;
 use listener::surface::{self, Surface};
 use storage::vital::{Vital, Vitals};
-use tokio::runtime::LocalOptions;
+use tokio::runtime::{Builder, LocalRuntime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -114,7 +115,7 @@ impl Asked {
 struct Serve {
     /// Starts the drain: how long requests may take to end.
     drain: watch::Sender<Option<Duration>>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<io::Result<()>>,
 }
 
 /// The limits of each connection, as on the data path.
@@ -312,22 +313,21 @@ fn thread(
     health: &Arc<Vec<Arc<ListenerHealth>>>,
     vital: Vital,
     drained: watch::Receiver<Option<Duration>>,
-) -> Result<JoinHandle<()>, StartError> {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().max_blocking_threads(BLOCKING_THREADS).thread_name(format!("{name}-blocking"));
-    let health = health.clone();
-    let run = move || match builder.build_local(LocalOptions::default()) {
-        Ok(runtime) => {
-            runtime.block_on(serve(served, &health, drained.clone()));
-            if drained.borrow().is_some() {
-                vital.ends_in_order();
-            }
-            // Do not wait for reads that a hung disk holds: nobody needs them any more.
-            runtime.shutdown_background();
-        }
-        Err(error) => tracing::error!(listener = name, %error, "there is no runtime to serve it"),
+) -> Result<JoinHandle<io::Result<()>>, StartError> {
+    let set_up = |builder: &mut Builder| {
+        builder.max_blocking_threads(BLOCKING_THREADS).thread_name(format!("{name}-blocking"));
     };
-    std::thread::Builder::new().name(name.into()).spawn(run).map_err(StartError::part("start a thread"))
+    let health = health.clone();
+    let run = move |runtime: LocalRuntime| {
+        runtime.block_on(serve(served, &health, drained.clone()));
+        if drained.borrow().is_some() {
+            vital.ends_in_order();
+        }
+        // Do not wait for reads that a hung disk holds: nobody needs them any more.
+        runtime.shutdown_background();
+        Ok(())
+    };
+    listener::thread::with_runtime(name.into(), set_up, run).map_err(StartError::part("start a thread"))
 }
 
 async fn serve(
@@ -425,7 +425,7 @@ fn serving_task(
     served: (Rc<Surface<axum::body::Body>>, Rc<Places>),
     router: axum::Router,
     drain: watch::Receiver<bool>,
-) -> std::io::Result<tokio::task::JoinHandle<()>> {
+) -> io::Result<tokio::task::JoinHandle<()>> {
     Ok(match socket {
         Socket::Tcp(socket) => {
             let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
