@@ -428,6 +428,11 @@ impl Reloader {
     fn refused(&self, refused: &Refused, from: Source, took: Duration) -> reload::Report {
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let (cause, generation) = (refused.cause(), self.known.generation());
+        // Before the lines, so that whoever reads them finds it in the status. A configuration from `POST /config` that was refused is not a
+        // problem of this node.
+        if self.unsure.is_some() || (from == Source::Files && !matches!(refused, Refused::NoFiles)) {
+            self.known.reloaded(WallClock.now(), Reloaded::Refused { cause: cause.clone() });
+        }
         if let Refused::Problems(problems) = refused {
             report::problem(&problems.to_string());
         } else {
@@ -448,10 +453,6 @@ impl Reloader {
             ),
         };
         report::problem(&format!("retrohook: not reloaded: {message}"));
-        // A configuration from `POST /config` that was refused is not a problem of this node.
-        if self.unsure.is_some() || (from == Source::Files && !matches!(refused, Refused::NoFiles)) {
-            self.known.reloaded(WallClock.now(), Reloaded::Refused { cause });
-        }
         let warnings = match refused {
             Refused::Problems(report) => report.warnings.iter().map(ToString::to_string).collect(),
             _ => Vec::new(),
