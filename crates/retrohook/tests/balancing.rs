@@ -79,5 +79,5 @@ fn targets_see_the_host_of_their_upstream_if_it_has_one() {
         &file(&format!("{{ target: \"{}\" }}", one.address()), "host_header: spread.example.com,"),
     );
     assert_eq!(bodies(&scene, 2), BTreeMap::from([("one spread.example.com".to_owned(), 2)]));
-    assert!(scene.gateway().output().contains("1 upstream"), "{}", scene.gateway().output());
+    scene.gateway().wait_until_it_says("1 upstream");
 }

@@ -204,7 +204,7 @@ fn it_starts_empty_and_takes_its_settings_from_the_environment() {
     let listeners = process.listeners();
     assert_eq!(listeners["hub"], "off");
     assert_ne!(process.proxy().port(), 0, "the port that was picked is printed");
-    assert!(process.output().contains(data.to_str().expect("UTF-8")), "{}", process.output());
+    process.wait_until_it_says(data.to_str().expect("UTF-8"));
     assert!(data.join("retrohook.db").is_file());
     let answer = client::send(process.proxy(), "GET", "/", &[], b"").expect("an answer");
     assert_eq!(
@@ -214,7 +214,7 @@ fn it_starts_empty_and_takes_its_settings_from_the_environment() {
     assert_eq!(process.admin().status().0, 200);
     process.signal(Signal::HUP);
     let nothing = "not reloaded: there is no file to read";
-    wait::until("a word about the files", || process.output().contains(nothing).then_some(()));
+    process.wait_until_it_says(nothing);
     assert_eq!(process.admin().metric("retrohook_config_generation"), Some(1.0));
     assert!(process.terminate().success());
 }
@@ -499,7 +499,7 @@ fn a_second_signal_ends_at_once() {
     let _open = scene.put_and_wait_for_upstream("?script=wait");
     let mut gateway = scene.take_gateway();
     gateway.signal(Signal::TERM);
-    wait::until("the drain to begin", || gateway.output().contains("stopping").then_some(()));
+    gateway.wait_until_it_says("stopping");
     let asked = Instant::now();
     gateway.signal(Signal::INT);
     let status = gateway.wait();
@@ -508,5 +508,5 @@ fn a_second_signal_ends_at_once() {
     scene.start_gateway();
     let event = scene.admin().wait_for_events(1).remove(0);
     assert_eq!(event["reason"], "gateway_restarted", "what was cut off is found by the next start");
-    assert!(scene.gateway().output().contains("did not end in order"), "{}", scene.gateway().output());
+    scene.gateway().wait_until_it_says("did not end in order");
 }

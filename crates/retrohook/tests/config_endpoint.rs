@@ -50,9 +50,7 @@ fn a_posted_configuration_is_served_and_stands_through_a_kill() {
     assert_eq!(post(&scene, "/config", YAML, &config).status, 201);
     // There are no files that SIGHUP could read.
     scene.gateway().signal(Signal::HUP);
-    wait::until("a word about the files", || {
-        scene.gateway().output().contains("there is no file to read").then_some(())
-    });
+    scene.gateway().wait_until_it_says("there is no file to read");
     serves(&scene);
 
     scene.kill_and_restart();
@@ -230,7 +228,7 @@ fn a_store_of_an_older_version_is_not_emptied_by_a_start_without_files() {
     scene.setup.without_files = true;
     let mut refused = scene.setup.start_without_waiting();
     assert_eq!(refused.wait().code(), Some(1));
-    assert!(refused.output().contains("Start once with the files (-c FILE)"), "{}", refused.output());
+    refused.wait_until_it_says("Start once with the files (-c FILE)");
     scene.setup.without_files = false;
     scene.start_gateway();
     serves(&scene);

@@ -282,9 +282,7 @@ fn killed_between_the_store_and_the_routes_the_next_start_has_all_of_it() {
     std::fs::write(scene.setup.config_file(), &changed).expect("the file can be written");
     // The first action says that the point is reached, the second keeps the reload there.
     scene.gateway().signal(Signal::HUP);
-    wait::until("the store to be changed", || {
-        scene.gateway().output().contains("failpoint reached").then_some(())
-    });
+    scene.gateway().wait_until_it_says("failpoint reached");
     put(&scene, 1);
     scene.setup.config = changed;
     scene.setup.env.clear();

@@ -348,10 +348,7 @@ fn webhooks_that_never_answer_leave_descriptors_for_all_others() {
     assert_eq!(scene.admin().status().0, 200);
     assert!(scene.admin().metric("retrohook_attempts_waiting").expect("it is there") > 0.0);
     assert_eq!(scene.admin().metric("retrohook_workers_waiting"), Some(0.0), "the bytes last");
-    assert!(
-        scene.gateway().output().contains("deliveries wait for a free connection"),
-        "and the log says so"
-    );
+    scene.gateway().wait_until_it_says("deliveries wait for a free connection");
 }
 
 #[test]

@@ -507,7 +507,7 @@ fn a_disk_that_fails_reads_for_a_while_costs_nothing() {
     wait::until("nothing to be degraded", || {
         (scene.admin().status().1["retrohook"]["degraded"] == serde_json::json!([])).then_some(())
     });
-    assert!(scene.gateway().output().contains("I/O error"), "{}", scene.gateway().output());
+    scene.gateway().wait_until_it_says("I/O error");
     assert_eq!(put(scene, "/strict/profile?after").status, 200, "{}", scene.gateway().output());
 }
 

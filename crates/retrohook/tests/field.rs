@@ -100,7 +100,7 @@ fn one_is_opened_by_its_name_and_all_others_are_refused() {
         assert_eq!(answer.status, 200, "{path}");
     }
     let warned = "the plug-in `our-own-auth` is not served; it is left out because --skip-plugin names it";
-    assert!(gateway.output().contains(warned), "{}", gateway.output());
+    gateway.wait_until_it_says(warned);
 }
 
 #[test]

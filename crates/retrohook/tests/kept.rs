@@ -73,7 +73,7 @@ fn whoever_is_taken_out_is_said_with_what_it_is_owed_and_so_is_its_return() {
     // A start says it again, as long as it is so.
     scene.take_gateway().terminate();
     scene.start_gateway();
-    wait::until("the start to say it", || scene.gateway().output().contains(warning).then_some(()));
+    scene.gateway().wait_until_it_says(warning);
 
     let printed = edit(&mut scene, without, &with);
     let back = "subscription of `profile-changes` to http HOOK is back: 2 events wait for it\n";

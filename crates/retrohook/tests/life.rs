@@ -107,7 +107,7 @@ fn signals_that_mean_nothing_here_are_noted_and_kill_nothing() {
     let mut scene = scene();
     for (signal, name) in [(Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")] {
         scene.gateway().signal(signal);
-        wait::until(name, || scene.gateway().output().contains(name).then_some(()));
+        scene.gateway().wait_until_it_says(name);
         put(&scene);
     }
     assert_eq!(scene.take_gateway().terminate().code(), Some(0));
@@ -120,11 +120,11 @@ fn a_hangup_while_starting_kills_nothing_and_reloads_after_the_start() {
     // The first change is what the start itself writes.
     scene.setup.env.push(("FAILPOINTS".into(), "before-commit=1*return->1*sleep(1500)".into()));
     let process = scene.setup.start_without_waiting();
-    wait::until("the start to write", || process.output().contains("before-commit").then_some(()));
+    process.wait_until_it_says("before-commit");
     process.signal(Signal::HUP);
     wait::until("the start to end", || process.listeners().contains_key("ready").then_some(()));
     let nothing = "reloaded: nothing changed (generation 1)";
-    wait::until("the reload", || process.output().contains(nothing).then_some(()));
+    process.wait_until_it_says(nothing);
     assert_eq!(process.terminate().code(), Some(0));
 }
 
@@ -134,9 +134,9 @@ fn a_hangup_while_stopping_changes_nothing_and_does_not_end_the_stop() {
     let mut slow = scene.put_and_wait_for_upstream("?script=wait");
     let mut gateway = scene.take_gateway();
     gateway.signal(Signal::TERM);
-    wait::until("the drain", || gateway.output().contains("stopping").then_some(()));
+    gateway.wait_until_it_says("stopping");
     gateway.signal(Signal::HUP);
-    wait::until("a note of it", || gateway.output().contains("SIGHUP: this process stops").then_some(()));
+    gateway.wait_until_it_says("SIGHUP: this process stops");
     scene.upstream.release();
     assert_eq!(slow.answer().expect("an answer").status, 200);
     assert_eq!(gateway.wait().code(), Some(0));
@@ -149,11 +149,11 @@ fn quit_drains_as_term_does() {
     let mut slow = scene.put_and_wait_for_upstream("?script=wait");
     let mut gateway = scene.take_gateway();
     gateway.signal(Signal::QUIT);
-    wait::until("the drain", || gateway.output().contains("stopping").then_some(()));
+    gateway.wait_until_it_says("stopping");
     scene.upstream.release();
     assert_eq!(slow.answer().expect("an answer").status, 200);
     assert_eq!(gateway.wait().code(), Some(0));
-    assert!(gateway.output().contains("stopped"), "{}", gateway.output());
+    gateway.wait_until_it_says("stopped");
 }
 
 /// Starts with a panic in a loop, does something, and waits for the end of the process.

@@ -357,7 +357,7 @@ fn idle_connections_take_descriptors_from_nobody() {
     scene.setup.wrapper = ["sh", "-c", "ulimit -n 256; exec \"$@\"", "sh"].map(str::to_owned).to_vec();
     scene.start_gateway();
     let gateway = scene.gateway();
-    assert!(gateway.output().contains("only 256 open files"), "{}", gateway.output());
+    gateway.wait_until_it_says("only 256 open files");
     let mut open = Vec::new();
     for listener in ["proxy", "admin", "hub"] {
         open.extend(idle(gateway.address(listener), 1_000));

@@ -396,7 +396,7 @@ fn a_queue_that_was_out_of_the_file_gets_what_it_missed_and_nothing_twice() {
     scene.setup.config = both;
     scene.take_gateway().terminate();
     scene.start_gateway();
-    assert!(scene.gateway().output().contains("3 messages that queues had missed were sent"));
+    scene.gateway().wait_until_it_says("3 messages that queues had missed were sent");
     put(&scene, "lou");
     sqs.reconnect(scene.gateway());
     let messages = sqs.receive("raw", 10, 0);

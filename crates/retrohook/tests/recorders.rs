@@ -97,7 +97,7 @@ fn killed_at(point: &str, topics: [&str; 2], events_before: usize) -> Vec<Told> 
     scene.start_gateway();
     let mut client = scene.client();
     client.write(&client::request("PUT", "/mockbin/profile", &[], b"{}")).expect("the proxy reads");
-    wait::until("the point", || scene.gateway().output().contains("failpoint reached").then_some(()));
+    scene.gateway().wait_until_it_says("failpoint reached");
     scene.admin().wait_for_events(events_before);
     scene.setup.env.clear();
     scene.kill_and_restart();

@@ -382,7 +382,7 @@ fn a_log_that_cannot_be_moved_is_not_started_upon() {
 fn a_start_waits_for_a_reader_that_ends() {
     let (scene, reader) = killed_under_a_reader();
     let process = scene.setup.start_without_waiting();
-    wait::until("the start to wait", || process.output().contains("waiting for its end").then_some(()));
+    process.wait_until_it_says("waiting for its end");
     assert!(!process.listeners().contains_key("ready"));
     drop(reader);
     wait::until("the gateway to be ready", || process.listeners().contains_key("ready").then_some(()));

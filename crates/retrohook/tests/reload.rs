@@ -108,7 +108,7 @@ fn a_file_with_problems_changes_nothing_and_each_problem_is_named() {
     std::fs::remove_file(&file).expect("it is there");
     scene.gateway().signal(Signal::HUP);
     wait::until("the reload", || (scene.gateway().reloads().len() == 2).then_some(()));
-    assert!(scene.gateway().output().contains("cannot be read"), "{}", scene.gateway().output());
+    scene.gateway().wait_until_it_says("cannot be read");
     serves(&scene, 1, "refused");
     assert_eq!(scene.put("").expect("an answer").status, 200);
     assert_eq!(scene.told(1).len(), 1, "all goes on as before");
@@ -174,7 +174,7 @@ fn asked_for_while_one_is_under_way_there_is_one_more_after_it() {
     let process = scene.gateway();
     process.signal(Signal::HUP);
     // It has read the file as it was, and does not go on yet.
-    wait::until("the reload to read", || process.output().contains("failpoint reached").then_some(()));
+    process.wait_until_it_says("failpoint reached");
     let changed = scene.setup.config.replace("name: mockbin,\n", "name: renamed,\n");
     std::fs::write(scene.setup.config_file(), changed).expect("the file can be written");
     for _ in 0..5 {

@@ -129,7 +129,7 @@ fn the_end_of_the_deliveries_thread_is_said_and_loses_nothing() {
     }
     scene.admin().wait_for_events(3);
     assert_eq!(worker(&scene)["state"], "failed");
-    assert!(scene.gateway().output().contains("the thread of the deliveries has ended"));
+    scene.gateway().wait_until_it_says("the thread of the deliveries has ended");
     assert!(scene.take_gateway().terminate().success());
     scene.setup.env.clear();
     scene.start_gateway();
@@ -147,7 +147,7 @@ fn a_signing_key_that_cannot_be_made_is_said_and_tried_again() {
     assert_eq!(scene.receiver.received().len(), 0);
     scene.told(1);
     well(&scene);
-    assert!(scene.gateway().output().contains("there is a signing key now"));
+    scene.gateway().wait_until_it_says("there is a signing key now");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_request_to_confirm_that_breaks_off_is_made_again() {
     scene.told(1);
     let known = scene.admin().get("/retrohook/subscriptions/1").json();
     assert_eq!(known["worker"]["restarts"], 0, "{known}");
-    assert!(scene.gateway().output().contains("the task of an attempt ended unexpectedly"));
+    scene.gateway().wait_until_it_says("the task of an attempt ended unexpectedly");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -187,6 +188,19 @@ impl Process {
     /// All that it printed so far, on standard output and standard error, in the order in which it did.
     pub fn output(&self) -> String {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// Waits until it has printed this. What it prints comes here by a thread, and so later than an answer of its.
+    ///
+    /// # Panics
+    /// If it does not print it soon.
+    #[track_caller]
+    pub fn wait_until_it_says(&self, words: &str) {
+        let until = Instant::now() + wait::SOON;
+        while !self.output().contains(words) {
+            assert!(Instant::now() < until, "it did not say `{words}`:\n{}", self.output());
+            wait::pause(Duration::from_millis(5));
+        }
     }
 
     /// Reads its output no longer. The process is made to print a line for that: SIGUSR2 does.

@@ -176,7 +176,7 @@ fn a_damaged_message_is_counted_and_the_others_are_received() {
     let answer = client::send(hub, "POST", "/", &headers, ask.to_string().as_bytes()).expect("an answer");
     assert_eq!(answer.json()["Messages"].as_array().map(Vec::len), Some(2), "{}", answer.text());
     assert_eq!(scene.admin().metric(series), Some(1.0));
-    assert!(scene.gateway().output().contains("a message is damaged"));
+    scene.gateway().wait_until_it_says("a message is damaged");
 }
 
 #[test]

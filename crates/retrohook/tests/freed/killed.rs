@@ -13,7 +13,7 @@ fn stopped_at(point: &str, hook: &Hook) -> Scene {
     let give_up = format!("{}?reason=poison", link(&head, "give_up"));
     let admin = scene.admin();
     let asking = std::thread::spawn(move || std::panic::catch_unwind(|| admin.post(&give_up)).is_err());
-    wait::until("the point", || scene.gateway().output().contains("failpoint reached").then_some(()));
+    scene.gateway().wait_until_it_says("failpoint reached");
     scene.setup.env.clear();
     scene.kill_and_restart();
     assert!(asking.join().expect("it does not panic"), "its answer never came");

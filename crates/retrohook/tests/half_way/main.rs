@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use testkit::aws;
 use testkit::client::{self, Answer};
 use testkit::scene::{Profiles, Scene};
-use testkit::wait;
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 
@@ -138,7 +137,7 @@ fn prepared() -> Scene {
 /// Waits until a point is reached at which the process stops.
 #[track_caller]
 fn wait_for_the_point(scene: &Scene) {
-    wait::until("the point", || scene.gateway().output().contains("failpoint reached").then_some(()));
+    scene.gateway().wait_until_it_says("failpoint reached");
 }
 
 /// What `/status` names as not being as it should be.

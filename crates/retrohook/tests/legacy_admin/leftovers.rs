@@ -62,9 +62,7 @@ fn an_api_whose_route_is_a_files_now_is_seen_and_ends() {
     let mut scene = scene();
     let made = make(&scene, "/apis", &api(&scene, "a", "/a"));
     restart(&mut scene, format!("{NOTHING}routes: [{{ name: a, paths: [/file] }}]\n"));
-    assert!(
-        scene.gateway().output().contains("route `a`, which an API made, belongs to the file from now on")
-    );
+    scene.gateway().wait_until_it_says("route `a`, which an API made, belongs to the file from now on");
     let left = get(&scene, "/apis/a");
     assert_eq!((&left["id"], left.get("uris")), (&made["id"], None), "{left}");
     assert_eq!(get(&scene, "/apis")["data"], json!([left]));

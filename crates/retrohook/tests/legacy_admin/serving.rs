@@ -35,7 +35,7 @@ fn an_api_with_a_rule_makes_events_at_once_and_after_a_kill_without_files() {
     assert_eq!(events[0]["request"]["rule"]["name"], "mockbin/publish-sns", "{}", events[0]);
     for _ in 0..2 {
         scene.kill_and_restart();
-        assert!(scene.gateway().output().contains("by APIs      1 service, 1 route, 1 plug-in, 1 topic"));
+        scene.gateway().wait_until_it_says("by APIs      1 service, 1 route, 1 plug-in, 1 topic");
         assert_eq!(get(&scene, "/apis/mockbin"), made);
     }
     assert_eq!(proxied(&scene, "PUT", "/mockbin/profile?now", "x"), 200);
@@ -387,9 +387,7 @@ fn a_file_that_declares_an_api_adopts_it_whole() {
     scene.setup.config.clone_from(&file);
     scene.setup.without_files = false;
     scene.kill_and_restart();
-    assert!(
-        scene.gateway().output().contains("service `a`, which an API made, belongs to the file from now on")
-    );
+    scene.gateway().wait_until_it_says("service `a`, which an API made, belongs to the file from now on");
     let shown = get(&scene, "/apis/a");
     assert_eq!((&shown["id"], &shown["uris"]), (&made["id"], &json!(["/a", "/b"])));
     assert_eq!(send(&scene, "PATCH", "/apis/a", &json!({ "retries": 1 })).0, 405);

@@ -171,7 +171,7 @@ fn what_an_api_ends_is_gone_at_once_with_what_it_was_owed() {
     }
     assert_eq!(listed(&scene, "Endpoint"), [scene.receiver.url("/hook")]);
     for words in ["was ended; nobody was owed anything", "was ended; dropped: "] {
-        wait::until(words, || scene.gateway().output().contains(words).then_some(()));
+        scene.gateway().wait_until_it_says(words);
     }
     put(&scene);
     scene.told(3);

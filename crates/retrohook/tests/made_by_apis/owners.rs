@@ -44,7 +44,7 @@ fn row_of(arn: &str) -> String {
 /// A line of the log is written behind the answer that it is about.
 #[track_caller]
 fn said(scene: &Scene, words: &str) {
-    wait::until(words, || scene.gateway().output().contains(words).then_some(()));
+    scene.gateway().wait_until_it_says(words);
 }
 
 #[test]

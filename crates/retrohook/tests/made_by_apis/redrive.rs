@@ -281,7 +281,7 @@ fn without_its_dead_letter_queue_a_queue_keeps_its_messages_and_says_so() {
     send(&scene, "kept");
     assert_eq!(sqs(&scene, "DeleteQueue", &json!({ "QueueUrl": "dead" })).0, 200);
     let said = |scene: &Scene, words: &str| {
-        wait::until(words, || scene.gateway().output().contains(words).then_some(()));
+        scene.gateway().wait_until_it_says(words);
     };
     said(&scene, "a dead-letter queue was deleted");
     (0..3).for_each(|_| assert_eq!(look(&scene, "jobs").expect("the message")["Body"], "kept"));
@@ -290,11 +290,7 @@ fn without_its_dead_letter_queue_a_queue_keeps_its_messages_and_says_so() {
     assert_eq!(set(&scene, "jobs", "VisibilityTimeout", "7").0, 200);
     assert_eq!(attribute(&scene, "jobs", "RedrivePolicy"), Some(policy("dead", 1)));
     scene.kill_and_restart();
-    assert!(
-        scene.gateway().output().contains("has it as its dead-letter queue"),
-        "{}",
-        scene.gateway().output()
-    );
+    scene.gateway().wait_until_it_says("has it as its dead-letter queue");
     assert_eq!(look(&scene, "jobs").expect("the message")["Body"], "kept");
     let config = scene.setup.config.clone();
     assert!(scene.reload(&config).contains("nothing changed"), "it is no reason not to reload");
