@@ -48,6 +48,11 @@ impl EventId {
         Self(Uuid::from_bytes(bytes))
     }
 
+    /// 32 lower-case hexadecimal digits with hyphens between them, as receivers see it, written into `buffer`.
+    pub fn write<'b>(&self, buffer: &'b mut [u8; 36]) -> &'b str {
+        self.0.hyphenated().encode_lower(buffer)
+    }
+
     /// 32 lower-case hexadecimal digits, without hyphens, written into `buffer`.
     pub fn write_simple<'b>(&self, buffer: &'b mut [u8; 32]) -> &'b str {
         self.0.simple().encode_lower(buffer)

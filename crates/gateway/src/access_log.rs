@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 pub(crate) mod line;
 
 pub use line::Form;
-use line::Line;
+use line::{Line, Second};
 
 /// At this size a piece is handed over, in bytes.
 const PIECE: usize = 32 << 10;
@@ -87,12 +87,13 @@ impl AccessLog {
 pub(crate) struct Lines {
     log: AccessLog,
     piece: RefCell<Piece>,
+    second: RefCell<Second>,
     begun: Notify,
 }
 
 impl Lines {
     pub fn new(log: AccessLog) -> Rc<Self> {
-        Rc::new(Self { log, piece: RefCell::default(), begun: Notify::new() })
+        Rc::new(Self { log, piece: RefCell::default(), second: RefCell::default(), begun: Notify::new() })
     }
 
     /// Adds a line.
@@ -103,7 +104,7 @@ impl Lines {
             piece.text.reserve(PIECE + ROOM);
             self.begun.notify_one();
         }
-        line.write(self.log.form, &mut piece.text);
+        line.write(self.log.form, &mut self.second.borrow_mut(), &mut piece.text);
         piece.lines += 1;
         if piece.text.len() >= PIECE {
             self.hand_over(&mut piece);

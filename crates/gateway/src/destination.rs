@@ -26,6 +26,8 @@ pub struct Destination {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// Both, as a URL has them.
+    authority: Box<str>,
     /// How TLS is used there; `None` without TLS.
     pub(crate) tls: Option<Tls>,
 }
@@ -70,8 +72,7 @@ impl Trust {
 
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, .. } = self;
-        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+        f.write_str(&self.authority)
     }
 }
 
@@ -79,6 +80,11 @@ impl Destination {
     /// Its number, by which the hot path finds it.
     pub(crate) fn id(&self) -> DestinationId {
         self.id
+    }
+
+    /// Host and port, as a URL has them.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
     }
 }
 
@@ -167,7 +173,10 @@ impl Known {
     fn add(&mut self, key: (String, u16, Option<Trust>), tls: Option<Tls>) -> Arc<Destination> {
         self.sweep();
         let id = DestinationId(NEXT.fetch_add(1, Ordering::Relaxed));
-        let destination = Arc::new(Destination { id, host: key.0.clone(), port: key.1, tls });
+        let (host, port) = (key.0.clone(), key.1);
+        let authority =
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let destination = Arc::new(Destination { id, host, port, authority: authority.into(), tls });
         self.destinations.insert(key, Arc::downgrade(&destination));
         destination
     }

@@ -5,8 +5,6 @@
 use event::{EventId, Timestamp};
 use pipeline::observe::{End, Source, Took};
 
-use crate::destination::Destination;
-
 /// The longest path, in bytes; of a longer one the beginning is written.
 const MAX_PATH: usize = 2_048;
 /// The longest name and method, in bytes.
@@ -36,7 +34,7 @@ pub(crate) struct Line<'a> {
     pub service: Option<&'a str>,
     pub route: Option<&'a str>,
     /// Where it was sent.
-    pub upstream: Option<&'a Destination>,
+    pub upstream: Option<&'a str>,
     pub took: Took,
     pub bytes_in: u64,
     pub bytes_out: u64,
@@ -52,6 +50,8 @@ enum Value<'a> {
     Number(u64),
     /// In milliseconds, with three decimals.
     Micros(u64),
+    /// What the text of a time has before its milliseconds, and these.
+    Time(&'a str, u16),
     Nothing,
 }
 
@@ -67,11 +67,41 @@ impl From<Option<u16>> for Value<'_> {
     }
 }
 
+/// A name as it stands before its value.
+struct Name {
+    text: &'static str,
+    json: &'static str,
+}
+
+macro_rules! name {
+    ($name:literal) => {
+        Name { text: concat!(" ", $name, "="), json: concat!(",\"", $name, "\":") }
+    };
+}
+
+/// The text of a time but for its milliseconds: most lines are of the same second as the one before.
+#[derive(Default)]
+pub(crate) struct Second {
+    of: Option<u64>,
+    text: String,
+}
+
+impl Second {
+    fn of(&mut self, at: Timestamp) -> &str {
+        if self.of != Some(at.as_secs()) {
+            self.of = Some(at.as_secs());
+            self.text = at.to_string();
+            self.text.truncate(self.text.len().saturating_sub("719Z".len()));
+        }
+        &self.text
+    }
+}
+
 impl Line<'_> {
     /// Writes the line with its end.
-    pub fn write(&self, form: Form, out: &mut Vec<u8>) {
-        let (at, id) = (self.at.to_string(), self.id.to_string());
-        let upstream = self.upstream.map(ToString::to_string);
+    pub fn write(&self, form: Form, second: &mut Second, out: &mut Vec<u8>) {
+        let mut id = [0; 36];
+        let id = &*self.id.write(&mut id);
         let micros = |took: std::time::Duration| Value::Micros(took.as_micros() as u64);
         let source = self.source.map(|source| match source {
             Source::Upstream => "upstream",
@@ -85,25 +115,25 @@ impl Line<'_> {
         };
         // In the text the first five have no names.
         let values = [
-            ("time", Value::Text(&at)),
-            ("client", Value::Text(self.client)),
-            ("method", Value::Text(cut(self.method, MAX_NAME))),
-            ("path", Value::Text(cut(self.path, MAX_PATH))),
-            ("status", self.status.into()),
-            ("route", self.route.map(|name| cut(name, MAX_NAME)).into()),
-            ("service", self.service.map(|name| cut(name, MAX_NAME)).into()),
-            ("upstream", upstream.as_deref().into()),
-            ("upstream_status", self.upstream_status.into()),
-            ("total_ms", micros(self.took.total)),
-            ("upstream_ms", self.took.upstream.map_or(Value::Nothing, micros)),
-            ("gateway_ms", micros(self.took.gateway)),
-            ("bytes_in", Value::Number(self.bytes_in)),
-            ("bytes_out", Value::Number(self.bytes_out)),
-            ("id", Value::Text(&id)),
-            ("event", self.outcome.map(|_| id.as_str()).into()),
-            ("outcome", self.outcome.into()),
-            ("by", source.into()),
-            ("end", Value::Text(end)),
+            (name!("time"), Value::Time(second.of(self.at), (self.at.as_millis() % 1_000) as u16)),
+            (name!("client"), Value::Text(self.client)),
+            (name!("method"), Value::Text(cut(self.method, MAX_NAME))),
+            (name!("path"), Value::Text(cut(self.path, MAX_PATH))),
+            (name!("status"), self.status.into()),
+            (name!("route"), self.route.map(|name| cut(name, MAX_NAME)).into()),
+            (name!("service"), self.service.map(|name| cut(name, MAX_NAME)).into()),
+            (name!("upstream"), self.upstream.into()),
+            (name!("upstream_status"), self.upstream_status.into()),
+            (name!("total_ms"), micros(self.took.total)),
+            (name!("upstream_ms"), self.took.upstream.map_or(Value::Nothing, micros)),
+            (name!("gateway_ms"), micros(self.took.gateway)),
+            (name!("bytes_in"), Value::Number(self.bytes_in)),
+            (name!("bytes_out"), Value::Number(self.bytes_out)),
+            (name!("id"), Value::Text(id)),
+            (name!("event"), self.outcome.map(|_| id).into()),
+            (name!("outcome"), self.outcome.into()),
+            (name!("by"), source.into()),
+            (name!("end"), Value::Text(end)),
         ];
         match form {
             Form::Text => text(&values, out),
@@ -116,40 +146,51 @@ impl Line<'_> {
 /// How many values of a line of text have no name.
 const NAMELESS: usize = 5;
 
-fn text(values: &[(&str, Value<'_>)], out: &mut Vec<u8>) {
+fn text(values: &[(Name, Value<'_>)], out: &mut Vec<u8>) {
     for (place, (name, value)) in values.iter().enumerate() {
-        if place > 0 {
+        if place >= NAMELESS {
+            out.extend_from_slice(name.text.as_bytes());
+        } else if place > 0 {
             out.push(b' ');
         }
-        if place >= NAMELESS {
-            out.extend_from_slice(name.as_bytes());
-            out.push(b'=');
-        }
         match value {
-            Value::Text(text) if text.bytes().all(is_plain) => out.extend_from_slice(text.as_bytes()),
+            Value::Text(text) if all(text, is_plain) => out.extend_from_slice(text.as_bytes()),
             Value::Text(text) => quoted(text, out),
             Value::Nothing => out.push(b'-'),
             Value::Number(number) => decimal(*number, out),
             Value::Micros(micros) => millis(*micros, out),
+            Value::Time(second, millis) => time(second, *millis, out),
         }
     }
 }
 
-fn json(values: &[(&str, Value<'_>)], out: &mut Vec<u8>) {
-    let mut before = b'{';
-    for (name, value) in values.iter().filter(|(_, value)| !matches!(value, Value::Nothing)) {
-        out.extend_from_slice(&[before, b'"']);
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
+fn json(values: &[(Name, Value<'_>)], out: &mut Vec<u8>) {
+    let begin = out.len();
+    for (name, value) in values {
+        if matches!(value, Value::Nothing) {
+            continue;
+        }
+        out.extend_from_slice(name.json.as_bytes());
         match value {
             Value::Text(text) => quoted(text, out),
             Value::Number(number) => decimal(*number, out),
             Value::Micros(micros) => millis(*micros, out),
+            Value::Time(second, millis) => {
+                out.push(b'"');
+                time(second, *millis, out);
+                out.push(b'"');
+            }
             Value::Nothing => {}
         }
-        before = b',';
     }
+    // In the place of the comma before the first name.
+    out[begin] = b'{';
     out.push(b'}');
+}
+
+/// Whether a condition holds for all bytes. Looks at all of them, many at a time.
+fn all(text: &str, condition: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & condition(byte))
 }
 
 /// Whether a byte can be in a value of the text without quotes.
@@ -159,8 +200,22 @@ fn is_plain(byte: u8) -> bool {
 
 /// A JSON string.
 fn quoted(text: &str, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
+    match all(text, |byte| !is_special(byte)) {
+        true => out.extend_from_slice(text.as_bytes()),
+        false => escaped(text, out),
+    }
+    out.push(b'"');
+}
+
+/// Whether a byte has to be escaped in a JSON string; of those beyond ASCII none has.
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f)
+}
+
+#[cold]
+fn escaped(text: &str, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
     for byte in text.bytes() {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
@@ -171,14 +226,22 @@ fn quoted(text: &str, out: &mut Vec<u8>) {
             _ => out.push(byte),
         }
     }
-    out.push(b'"');
 }
 
 fn millis(micros: u64, out: &mut Vec<u8>) {
     decimal(micros / 1_000, out);
-    let rest = (micros % 1_000) as u16;
-    let digit = |value: u16| b'0' + (value % 10) as u8;
-    out.extend_from_slice(&[b'.', digit(rest / 100), digit(rest / 10), digit(rest)]);
+    let [first, second, third] = three_digits((micros % 1_000) as u16);
+    out.extend_from_slice(&[b'.', first, second, third]);
+}
+
+fn time(second: &str, millis: u16, out: &mut Vec<u8>) {
+    out.extend_from_slice(second.as_bytes());
+    let [first, second, third] = three_digits(millis);
+    out.extend_from_slice(&[first, second, third, b'Z']);
+}
+
+fn three_digits(number: u16) -> [u8; 3] {
+    [number / 100, number / 10, number].map(|number| b'0' + (number % 10) as u8)
 }
 
 fn decimal(mut number: u64, out: &mut Vec<u8>) {
@@ -239,7 +302,7 @@ pub(super) mod tests {
 
     fn written(line: &Line<'_>, form: Form) -> String {
         let mut out = Vec::new();
-        line.write(form, &mut out);
+        line.write(form, &mut Second::default(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -272,6 +335,16 @@ pub(super) mod tests {
                 (None, None),
                 "what is not known is not there"
             );
+        }
+    }
+
+    #[test]
+    fn times_of_one_second_and_of_another_are_written_alike() {
+        let mut second = Second::default();
+        for millis in [0, 7, 999, 1_000, 60_010, 59_999, 1_335_390_565_719] {
+            let (at, mut out) = (Timestamp::from_millis(millis), Vec::new());
+            time(second.of(at), (millis % 1_000) as u16, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), at.to_string());
         }
     }
 

@@ -105,7 +105,7 @@ impl Log {
             upstream_status: self.upstream_status.map(|status| status.as_u16()),
             service: facts.map(|facts| facts.service.as_str()),
             route: facts.map(|facts| facts.route.as_str()),
-            upstream: self.service.as_ref().map(|service| &*service.destination),
+            upstream: self.service.as_ref().map(|service| service.destination.authority()),
             took,
             bytes_in: self.request_head_size + self.request_body_size.get(),
             bytes_out: self.answer_head_size + self.answer_body_size,
