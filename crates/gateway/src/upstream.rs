@@ -13,6 +13,7 @@ use std::time::Instant;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use storage::{describe, failpoint};
 
 use crate::body::request::UpstreamBody;
@@ -47,55 +48,63 @@ pub(crate) enum Audience {
 
 /// Asks the service and waits for the head. It has no timeout except the connection's: the caller watches `progress`. `now` is when this is
 /// called.
-pub(crate) async fn ask(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "it would hold its arguments twice, and each exchange would pay for that"
+)]
+pub(crate) fn ask(
     pool: Rc<Pool>,
     service: ServiceRef,
     mut request: Request<UpstreamBody>,
     progress: Rc<Progress>,
     audience: Audience,
     mut now: Instant,
-) -> Result<(Response<Incoming>, Lease), Failure> {
-    let name = name::name_of(&service, request.headers()).map_err(|trouble| {
-        service.is_not_trusted(&trouble);
-        Failure::Unsent(Unsent::Connect)
-    })?;
-    while let Some(mut lease) = pool.take(now, &service, &name).await {
-        let again = Again::of(&request);
-        if again.is_none() && lease.wire.spoilt().is_some() {
-            continue;
-        }
-        match (ask_on(&mut lease, request, &progress).await, again) {
-            (Ok(response), _) => {
-                service.answered();
-                return Ok((response, lease));
+) -> impl Future<Output = Result<(Response<Incoming>, Lease), Failure>> {
+    async move {
+        let name = name::name_of(&service, request.headers()).map_err(|trouble| {
+            service.is_not_trusted(&trouble);
+            Failure::Unsent(Unsent::Connect)
+        })?;
+        while let Some(mut lease) = pool.take(now, &service, &name).await {
+            let again = Again::of(&request);
+            if again.is_none() && lease.wire.spoilt().is_some() {
+                continue;
             }
-            (Err(Refused::Unsent(back)), _) => request = *back,
-            (Err(Refused::NotTaken(Unsent::Closed)), Some(again)) => {
-                request = again.request(&lease.wire).ok_or(Failure::Unsent(Unsent::Closed))?;
-            }
-            (Err(Refused::NotTaken(unsent)), _) => return Err(Failure::Unsent(unsent)),
-            (Err(Refused::Lost(Lost::Reset, error)), again) if !lease.wire.has_read() => {
-                lease.wire.closed_on_reuse();
-                let again = again.filter(|again| audience == Audience::Client && again.may_be_repeated());
-                match again.and_then(|again| again.request(&lease.wire)) {
-                    Some(again) => request = again,
-                    None => return Err(failed(&service, Lost::Reset, error.as_ref())),
+            match (begin(&mut lease, request, &progress).await, again) {
+                (Ok(response), _) => {
+                    service.answered();
+                    return Ok((response, lease));
                 }
-                break;
+                (Err(Refused::Unsent(back)), _) => request = *back,
+                (Err(Refused::NotTaken(Unsent::Closed)), Some(again)) => {
+                    request = again.request(&lease.wire).ok_or(Failure::Unsent(Unsent::Closed))?;
+                }
+                (Err(Refused::NotTaken(unsent)), _) => return Err(Failure::Unsent(unsent)),
+                (Err(Refused::Lost(Lost::Reset, error)), again) if !lease.wire.has_read() => {
+                    lease.wire.closed_on_reuse();
+                    let again = again.filter(|again| audience == Audience::Client && again.may_be_repeated());
+                    match again.and_then(|again| again.request(&lease.wire)) {
+                        Some(again) => request = again,
+                        None => return Err(failed(&service, Lost::Reset, error.as_ref())),
+                    }
+                    break;
+                }
+                (Err(Refused::Lost(lost, error)), _) => return Err(failed(&service, lost, error.as_ref())),
             }
-            (Err(Refused::Lost(lost, error)), _) => return Err(failed(&service, lost, error.as_ref())),
+            now = Instant::now();
         }
-        now = Instant::now();
-    }
-    let mut lease = pool.connect(&service, name).await.map_err(Failure::Unsent)?;
-    match ask_on(&mut lease, request, &progress).await {
-        Ok(response) => {
-            service.answered();
-            Ok((response, lease))
+        // Its memory is large, and most exchanges need none.
+        let connecting = Box::pin(pool.connect(&service, name));
+        let mut lease = connecting.await.map_err(Failure::Unsent)?;
+        match begin(&mut lease, request, &progress).await {
+            Ok(response) => {
+                service.answered();
+                Ok((response, lease))
+            }
+            Err(Refused::Unsent(_)) => Err(closed(&service, Unsent::Closed)),
+            Err(Refused::NotTaken(unsent)) => Err(closed(&service, unsent)),
+            Err(Refused::Lost(lost, error)) => Err(failed(&service, lost, error.as_ref())),
         }
-        Err(Refused::Unsent(_)) => Err(closed(&service, Unsent::Closed)),
-        Err(Refused::NotTaken(unsent)) => Err(closed(&service, unsent)),
-        Err(Refused::Lost(lost, error)) => Err(failed(&service, lost, error.as_ref())),
     }
 }
 
@@ -107,42 +116,56 @@ enum Refused {
     Lost(Lost, Option<hyper::Error>),
 }
 
-async fn ask_on(
-    lease: &mut Lease,
+/// Gives the request to hyper; the future waits for the head.
+fn begin<'l>(
+    lease: &'l mut Lease,
     request: Request<UpstreamBody>,
-    progress: &Rc<Progress>,
-) -> Result<Response<Incoming>, Refused> {
+    progress: &'l Rc<Progress>,
+) -> impl Future<Output = Result<Response<Incoming>, Refused>> + use<'l> {
     progress.begin(lease.since, &lease.wire, request.body().is_stream(), &lease.service);
     lease.progress = Some(progress.clone());
     lease.wire.puts_in(&request);
     let answer = lease.sender.try_send_request(request);
     failpoint::hit(failpoint::REQUEST_SENT);
-    let mut error = match answer.await {
-        // No request is forwarded with an `Upgrade`.
-        Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            return Err(Refused::Lost(Lost::Switched, None));
+    async move {
+        match answer.await {
+            Ok(answer) => answered(lease, answer, progress),
+            Err(error) => Err(refused(lease, error, progress)),
         }
-        Ok(answer) => {
-            lease.wire.heed(answer.headers());
-            if announces_the_end(&answer) {
-                lease.wire.will_be_closed();
-            }
-            // A service that refuses a request does not want the rest of it. One that succeeds may go on reading.
-            if progress.is_sending() && !answer.status().is_success() {
-                progress.stop();
-            }
-            return Ok(answer);
-        }
-        Err(error) => error,
-    };
+    }
+}
+
+fn answered(
+    lease: &Lease,
+    answer: Response<Incoming>,
+    progress: &Progress,
+) -> Result<Response<Incoming>, Refused> {
+    // No request is forwarded with an `Upgrade`.
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Refused::Lost(Lost::Switched, None));
+    }
+    lease.wire.heed(answer.headers());
+    if announces_the_end(&answer) {
+        lease.wire.will_be_closed();
+    }
+    // A service that refuses a request does not want the rest of it. One that succeeds may go on reading.
+    if progress.is_sending() && !answer.status().is_success() {
+        progress.stop();
+    }
+    Ok(answer)
+}
+
+#[cold]
+#[inline(never)]
+fn refused(lease: &Lease, mut error: TrySendError<Request<UpstreamBody>>, progress: &Progress) -> Refused {
     if let Some(request) = error.take_message() {
         progress.is_unsent();
-        return Err(Refused::Unsent(Box::new(request)));
+        return Refused::Unsent(Box::new(request));
     }
     let broken = progress.broken();
     if !lease.wire.has_written() {
         progress.is_unsent();
-        return Err(Refused::NotTaken(broken.map_or(Unsent::Closed, Unsent::Body)));
+        return Refused::NotTaken(broken.map_or(Unsent::Closed, Unsent::Body));
     }
     let error = error.into_error();
     let lost = match broken {
@@ -151,7 +174,7 @@ async fn ask_on(
         None if error.is_parse() => Lost::Invalid,
         None => Lost::Reset,
     };
-    Err(Refused::Lost(lost, Some(error)))
+    Refused::Lost(lost, Some(error))
 }
 
 /// The failure of a new connection on which nothing was written, with a log line unless the client caused it.

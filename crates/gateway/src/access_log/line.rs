@@ -101,7 +101,7 @@ impl Line<'_> {
     /// Writes the line with its end.
     pub fn write(&self, form: Form, second: &mut Second, out: &mut Vec<u8>) {
         let mut id = [0; 36];
-        let id = &*self.id.write(&mut id);
+        let id: &str = self.id.write(&mut id);
         let micros = |took: std::time::Duration| Value::Micros(took.as_micros() as u64);
         let source = self.source.map(|source| match source {
             Source::Upstream => "upstream",

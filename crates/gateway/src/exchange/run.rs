@@ -28,81 +28,97 @@ use crate::upstream::pool::Lease;
 ///
 /// # Errors
 /// If the answer must not reach the client because the outcome was not stored: the connection must be cut.
-pub(crate) async fn run(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "it would hold its arguments twice, and each exchange would pay for that"
+)]
+pub(crate) fn run(
     core: Rc<Core>,
     exchange: Rc<Exchange>,
     service: ServiceRef,
     request: Request<UpstreamBody>,
-) -> Result<Response<ClientBody>, BodyError> {
-    if let Err(error) = exchange.intend().await {
-        static REFUSED: Throttle = Throttle::new();
-        if let Some(times) = REFUSED.happened() {
-            let id = exchange.account().context.id;
-            tracing::warn!(%id, %error, times, "a matching request was refused because its intent could not be stored");
+) -> impl Future<Output = Result<Response<ClientBody>, BodyError>> {
+    async move {
+        if let Err(error) = exchange.intend().await {
+            static REFUSED: Throttle = Throttle::new();
+            if let Some(times) = REFUSED.happened() {
+                let id = exchange.account().context.id;
+                tracing::warn!(%id, %error, times, "a matching request was refused because its intent could not be stored");
+            }
+            core.stats.refused.fetch_add(1, Ordering::Relaxed);
+            return Ok(exchange.account().refuse(Refusal::StoreUnavailable));
         }
-        core.stats.refused.fetch_add(1, Ordering::Relaxed);
-        return Ok(exchange.account().refuse(Refusal::StoreUnavailable));
-    }
-    failpoint::hit(failpoint::INTENT_DURABLE);
-    let now = Instant::now();
-    exchange.asks(now, &service);
-    let (pool, asked_of, progress) = (core.pool.clone(), service.clone(), exchange.progress.clone());
-    let asking = upstream::ask(pool, asked_of, request, progress, upstream::Audience::Watch, now);
-    let mut asking: Asking = Box::pin(asking);
-    let mut patience = Patience::new(&exchange, &service, now);
-    match patience.wait(&mut asking).await {
-        Waited::Head(response, lease) => relay(&exchange, &service, response, lease).await,
-        Waited::Failed(failure) => Ok(fail(&exchange, failure)),
-        Waited::BoundReached => {
-            let sent = exchange.progress.is_sent();
-            exchange.settle(if sent { Fate::Unanswered(UnknownReason::BoundReached) } else { Fate::NotSent });
-            Ok(exchange.account().refuse(Refusal::GatewayTimeout))
-        }
-        Waited::TimedOut => {
-            service.timed_out(exchange.progress.waits_for());
-            let answer = exchange.account().refuse(Refusal::GatewayTimeout);
-            exchange.told(&answer);
-            tokio::task::spawn_local(outlast(exchange, asking, patience));
-            Ok(answer)
+        failpoint::hit(failpoint::INTENT_DURABLE);
+        let now = Instant::now();
+        exchange.asks(now, &service);
+        let (pool, asked_of, progress) = (core.pool.clone(), service.clone(), exchange.progress.clone());
+        let asking = upstream::ask(pool, asked_of, request, progress, upstream::Audience::Watch, now);
+        let mut asking: Asking = Box::pin(asking);
+        let mut patience = Patience::new(&exchange, &service, now);
+        match patience.wait(&mut asking).await {
+            Waited::Head(response, lease) => relay(&exchange, &service, response, lease).await,
+            Waited::Failed(failure) => Ok(fail(&exchange, failure)),
+            Waited::BoundReached => {
+                let sent = exchange.progress.is_sent();
+                exchange.settle(if sent {
+                    Fate::Unanswered(UnknownReason::BoundReached)
+                } else {
+                    Fate::NotSent
+                });
+                Ok(exchange.account().refuse(Refusal::GatewayTimeout))
+            }
+            Waited::TimedOut => {
+                service.timed_out(exchange.progress.waits_for());
+                let answer = exchange.account().refuse(Refusal::GatewayTimeout);
+                exchange.told(&answer);
+                tokio::task::spawn_local(outlast(exchange, asking, patience));
+                Ok(answer)
+            }
         }
     }
 }
 
 /// The upstream answered: passes the head to the client, and settles at the last byte.
-async fn relay(
-    exchange: &Rc<Exchange>,
-    service: &Service,
+#[expect(
+    clippy::manual_async_fn,
+    reason = "it would hold its arguments twice, and each exchange would pay for that"
+)]
+fn relay<'e>(
+    exchange: &'e Rc<Exchange>,
+    service: &'e Service,
     response: Response<Incoming>,
     lease: Lease,
-) -> Result<Response<ClientBody>, BodyError> {
-    failpoint::hit(failpoint::HEAD_RECEIVED);
-    let (mut parts, incoming) = response.into_parts();
-    let (status, version) = (parts.status, exchange.account().context.inbound.version);
-    let asked = exchange.seen.borrow().asked;
-    let transforms = exchange.account().upstream_answered(&mut parts, asked, exchange.audience());
-    lease.announce_end(&mut parts.headers);
-    let body = PlainBody::new(incoming, lease, service.read_timeout);
-    if exchange.is_settled() {
-        let body = ClientBody::plain(&parts, body);
-        return Ok(Response::from_parts(parts, transforms.of(body)));
-    }
-    if exchange.answered(status, &parts) && !body.has_ended() {
-        let has_length = transforms.is_empty() && body.size_hint().exact().is_some();
-        let hides_a_cut = version < Version::HTTP_11 && !has_length;
-        if hides_a_cut && exchange.watches.borrow().may_hold() {
-            let body = body::durable_first(exchange, body).await?;
+) -> impl Future<Output = Result<Response<ClientBody>, BodyError>> + use<'e> {
+    async move {
+        failpoint::hit(failpoint::HEAD_RECEIVED);
+        let (mut parts, incoming) = response.into_parts();
+        let (status, version) = (parts.status, exchange.account().context.inbound.version);
+        let asked = exchange.seen.borrow().asked;
+        let transforms = exchange.account().upstream_answered(&mut parts, asked, exchange.audience());
+        lease.announce_end(&mut parts.headers);
+        let body = PlainBody::new(incoming, lease, service.read_timeout);
+        if exchange.is_settled() {
+            let body = ClientBody::plain(&parts, body);
             return Ok(Response::from_parts(parts, transforms.of(body)));
         }
-        let body = ClientBody::Passing(Box::new(WatchedBody::new(exchange.clone(), body)));
-        return Ok(Response::from_parts(parts, transforms.of(body)));
+        if exchange.answered(status, &parts) && !body.has_ended() {
+            let has_length = transforms.is_empty() && body.size_hint().exact().is_some();
+            let hides_a_cut = version < Version::HTTP_11 && !has_length;
+            if hides_a_cut && exchange.watches.borrow().may_hold() {
+                let body = Box::pin(body::durable_first(exchange, body)).await?;
+                return Ok(Response::from_parts(parts, transforms.of(body)));
+            }
+            let body = ClientBody::Passing(Box::new(WatchedBody::new(exchange.clone(), body)));
+            return Ok(Response::from_parts(parts, transforms.of(body)));
+        }
+        // There is no event to wait for, or no body to hold back: the head counts as the last byte.
+        exchange.settle_answered();
+        if let Some(held) = exchange.take_hold() {
+            held.await.map_err(body::cut)?;
+        }
+        let body = ClientBody::plain(&parts, body);
+        Ok(Response::from_parts(parts, transforms.of(body)))
     }
-    // There is no event to wait for, or no body to hold back: the head counts as the last byte.
-    exchange.settle_answered();
-    if let Some(held) = exchange.take_hold() {
-        held.await.map_err(body::cut)?;
-    }
-    let body = ClientBody::plain(&parts, body);
-    Ok(Response::from_parts(parts, transforms.of(body)))
 }
 
 fn fail(exchange: &Rc<Exchange>, failure: Failure) -> Response<ClientBody> {
