@@ -285,4 +285,24 @@ mod tests {
             ["", " with its subscription", " with its 7 subscriptions"].map(str::to_owned)
         );
     }
+
+    /// What is written into the log while `act` runs on this thread.
+    #[expect(clippy::disallowed_methods, reason = "it writes into a pipe and not to standard error")]
+    fn lines(act: impl FnOnce()) -> String {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let writer = std::sync::Mutex::new(writer);
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+        tracing::subscriber::with_default(log, act);
+        std::io::read_to_string(reader).expect("text")
+    }
+
+    #[test]
+    fn whatever_ends_is_told_once_and_louder_if_something_was_owed() {
+        let quiet = lines(|| tell(&Dropped::default(), format_args!("the queue jobs was purged")));
+        assert!(quiet.contains("INFO") && quiet.contains("the queue jobs was purged; nobody"), "{quiet}");
+        let owed = Dropped { waiting: 3, ..Dropped::default() };
+        let loud = lines(|| tell(&owed, format_args!("the queue jobs was purged")));
+        assert!(loud.contains("WARN") && loud.contains("waiting=3"), "{loud}");
+        assert_eq!((quiet.lines().count(), loud.lines().count()), (1, 1));
+    }
 }

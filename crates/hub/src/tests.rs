@@ -18,7 +18,7 @@ use crate::queue::{ChangeVisibility, Queue, Receive, VisibilityError};
 use crate::receipt::HandleError;
 use crate::subscription::Confirmation;
 use crate::testing::{EMPTY_QUEUE, HUB_URL, QUEUE, RAW_QUEUE, TOKEN, TOPIC, WEBHOOK, World};
-use crate::{Hub, HubError};
+use crate::{Hub, HubError, QueueSettings};
 
 /// Nothing in these tests takes as long.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -427,6 +427,32 @@ async fn a_pending_or_disabled_subscription_is_enabled_in_the_store_and_told() {
     let stored = world.deps.reader.subscriptions().unwrap();
     assert!(stored.iter().any(|stored| stored.id == id && stored.state == SubscriptionState::Confirmed));
     assert_eq!(world.hub.enable(storage::entities::SubscriptionId(99)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_operator_disables_a_subscription_and_is_told_how_it_is_then() {
+    let world = World::new().await;
+    let id = world.subscription(WEBHOOK);
+    let mut state = world.hub.watch_subscription(id).unwrap();
+    let told = world.hub.disable(id, "it floods us".into()).await.unwrap().unwrap();
+    let disabled = SubscriptionState::Disabled { token: None };
+    assert_eq!((told.id, &told.state), (id, &disabled), "without a token: nobody undoes it by a link");
+    assert_eq!(*state.borrow_and_update(), disabled);
+    let stored = world.deps.reader.subscriptions().unwrap();
+    assert_eq!(stored.iter().find(|stored| stored.id == id).unwrap().state, disabled);
+    let nobody = storage::entities::SubscriptionId(99);
+    assert_eq!(world.hub.disable(nobody, String::new()).await.unwrap(), None);
+}
+
+#[test]
+fn a_queue_stays_what_it_is_only_with_its_number_and_its_settings() {
+    let stored = |id| storage::entities::Queue { id: storage::entities::QueueId(id), name: "q".into() };
+    let settings = QueueSettings::default();
+    let queue = Queue::new(stored(1), settings, None);
+    assert!(queue.is(&stored(1), settings));
+    assert!(!queue.is(&stored(2), settings), "another queue has its name now");
+    let other = QueueSettings { visibility: Duration::from_secs(5), ..settings };
+    assert!(!queue.is(&stored(1), other));
 }
 
 /// Who asked goes away in the middle: what is in the store is told to the worker all the same.
