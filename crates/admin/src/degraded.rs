@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use delivery::worker::WorkerState;
+use gateway::conditions::NamesItself;
 use schemars::JsonSchema;
 use serde::Serialize;
 use storage::clock::{Jumps, in_words};
@@ -13,6 +14,8 @@ use crate::{Node, known};
 
 /// How long a wall clock that was set is reported.
 const JUMP_IS_NEWS: Duration = Duration::from_secs(3_600);
+/// How long it is reported that a service named its own address.
+const NAMING_IS_NEWS: Duration = Duration::from_secs(3_600);
 /// A wall clock that was moved by less than this, in seconds, is not reported.
 const MOVED: f64 = 60.0;
 
@@ -34,6 +37,7 @@ pub(crate) fn of(node: &Node) -> Vec<Degraded> {
     store(node, &mut found);
     wall_clock(node, &mut found);
     configuration(node, &mut found);
+    services(node, &mut found);
     found
 }
 
@@ -141,4 +145,15 @@ fn configuration(node: &Node, found: &mut Vec<Degraded>) {
         "the last reload changed nothing, and generation {generation} is served: {cause}; see the log lines"
     );
     found.push(Degraded { part: "configuration".into(), cause });
+}
+
+/// Services whose answers named their own address within the last hour: clients go past the gateway.
+fn services(node: &Node, found: &mut Vec<Degraded>) {
+    let naming = node.conditions.naming_themselves(Instant::now(), NAMING_IS_NEWS);
+    found.extend(naming.into_iter().map(|NamesItself { service, address, header, remedy }| Degraded {
+        part: format!("service {service}"),
+        cause: format!(
+            "its answers name its own address, {address}, last in `{header}`: clients that follow it go past the gateway, and no events come of that; {remedy}"
+        ),
+    }));
 }

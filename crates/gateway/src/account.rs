@@ -22,6 +22,9 @@ use crate::answer::Refusal;
 use crate::body::answer::ClientBody;
 use crate::headers;
 use crate::inbound::Connection;
+use crate::own_address::AskedFor;
+use crate::references;
+use crate::service::Service;
 use crate::snapshot::{Place, ServiceRef};
 use crate::stats::RouteNumber;
 use crate::upstream::interim;
@@ -40,13 +43,15 @@ pub(crate) struct Account {
     place: Option<Place>,
     /// The client's seat, for what is sent before the answer.
     seat: Rc<Seat>,
+    /// What the client asked for.
+    asked_for: AskedFor,
     /// What the observers will get; only if there is an observer.
     log: Option<Box<Log>>,
 }
 
 impl Account {
     pub fn new(connection: Rc<Connection>, seat: Rc<Seat>, context: Context) -> Self {
-        Self { connection, context, place: None, seat, log: None }
+        Self { connection, context, place: None, seat, asked_for: AskedFor::default(), log: None }
     }
 
     /// Who gets interim answers. HTTP/1.0 does not know them.
@@ -84,6 +89,11 @@ impl Account {
         }
         self.context.route = place.route();
         self.place = Some(place);
+    }
+
+    /// Notes what the client asked for, once it is known who answers.
+    pub fn asks_for(&mut self, asked_for: AskedFor) {
+        self.asked_for = asked_for;
     }
 
     /// Where the request is counted.
@@ -130,14 +140,23 @@ impl Account {
         Response::from_parts(head, ClientBody::Own(Some(body)))
     }
 
-    /// Turns the head of the upstream's answer into the client's; the upstream was asked at `asked`. Returns what changes the body, for
+    /// Turns the head of the answer of `service` into the client's; it was asked at `asked`. Returns what changes the body, for
     /// [`Transforms::of`].
-    pub fn upstream_answered(&mut self, head: &mut Parts, asked: Instant, audience: Audience) -> Transforms {
+    pub fn upstream_answered(
+        &mut self,
+        head: &mut Parts,
+        service: &Service,
+        asked: Instant,
+        audience: Audience,
+    ) -> Transforms {
         if let Some(log) = &mut self.log {
             log.upstream_answered(head.status, asked);
         }
         headers::to_client(head, self.context.id, asked.elapsed(), asked - self.context.started);
         let transforms = self.respond(head, Source::Upstream);
+        if references::are_in(&head.headers) {
+            service.referred(&head.headers, self.asked_for);
+        }
         if let (Some(log), Audience::Client) = (&mut self.log, audience) {
             log.told(head, Source::Upstream);
         }

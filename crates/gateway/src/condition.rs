@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use storage::throttle::Throttle;
 
+use crate::own_address::{Naming, Namings, Remedy};
+use crate::references::Referring;
+
 /// A service that fails now and then answers again once it has not failed for so long.
 const WELL_AFTER: Duration = Duration::from_secs(1);
 
@@ -100,6 +103,15 @@ impl Failures {
     }
 }
 
+/// What is counted of a service, at all its addresses.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// How often it failed.
+    pub failures: Failures,
+    /// How often it named its own address.
+    pub(crate) namings: Namings,
+}
+
 /// How a service does at one address.
 #[derive(Debug)]
 pub struct Condition {
@@ -113,8 +125,10 @@ pub struct Condition {
     failed_at: AtomicU64,
     /// Requests that failed since it began to fail.
     failures: AtomicU64,
-    /// All failures of the service, at every address.
-    counts: Arc<Failures>,
+    /// Whether its answers name this address.
+    naming: Naming,
+    /// All that is counted of the service, at every address.
+    counts: Arc<Counts>,
 }
 
 impl Default for Condition {
@@ -125,7 +139,7 @@ impl Default for Condition {
 
 impl Condition {
     /// Of a service that is well, with the place where its failures are counted.
-    pub(crate) fn new(counts: Arc<Failures>) -> Self {
+    pub(crate) fn new(counts: Arc<Counts>) -> Self {
         Self {
             is_failing: AtomicBool::new(false),
             lines: Throttle::new(),
@@ -133,6 +147,7 @@ impl Condition {
             failing_since: AtomicU64::new(0),
             failed_at: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            naming: Naming::default(),
             counts,
         }
     }
@@ -155,7 +170,7 @@ impl Condition {
 
     /// Counts a failure. If a line is due now, returns how often it has failed since the last line.
     pub(crate) fn failed(&self, reason: Reason, now: Instant) -> Option<u64> {
-        self.counts.count(reason);
+        self.counts.failures.count(reason);
         let now = self.micros(now);
         self.failed_at.fetch_max(now, Ordering::Relaxed);
         self.failures.fetch_add(1, Ordering::Relaxed);
@@ -175,6 +190,17 @@ impl Condition {
         let since = self.failing_since.load(Ordering::Relaxed);
         let lasted = Duration::from_micros(failed_at.saturating_sub(since));
         Some(Spell { lasted, failures: self.failures.swap(0, Ordering::Relaxed) })
+    }
+
+    /// Counts an answer that names this address. If a line is due now, returns how many there were since the last line.
+    pub(crate) fn named_itself(&self, header: Referring, remedy: Remedy, now: Instant) -> Option<u64> {
+        self.counts.namings.count(header);
+        self.naming.happened(header, remedy, self.micros(now))
+    }
+
+    /// In which header an answer last named this address, and what to do about it, if that is no longer ago than `within`.
+    pub(crate) fn names_itself(&self, now: Instant, within: Duration) -> Option<(Referring, Remedy)> {
+        self.naming.lately(self.micros(now), within)
     }
 
     fn micros(&self, now: Instant) -> u64 {
@@ -206,13 +232,13 @@ mod tests {
     fn each_reason_has_a_word_and_a_count_of_its_own() {
         let condition = Condition::default();
         let now = Instant::now();
-        assert_eq!(condition.counts.by_reason().count(), 0, "what never happened is not there");
+        assert_eq!(condition.counts.failures.by_reason().count(), 0, "what never happened is not there");
         for (times, reason) in Reason::ALL.into_iter().enumerate() {
             for _ in 0..=times {
                 condition.failed(reason, now);
             }
         }
-        let counted: Vec<_> = condition.counts.by_reason().collect();
+        let counted: Vec<_> = condition.counts.failures.by_reason().collect();
         assert_eq!(counted.iter().map(|(_, count)| *count).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
         assert_eq!(counted[1], ("connect", 2));
         let words: std::collections::BTreeSet<_> = counted.iter().map(|(word, _)| word).collect();

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
-use crate::condition::{Condition, Failures};
+use crate::condition::{Condition, Counts};
+use crate::own_address::Remedy;
+use crate::references::Referring;
 
 /// Services whose failures are counted each for itself, since the process began; those of all further ones are counted together.
 pub const MAX_SERVICES: usize = 1_000;
@@ -20,7 +23,20 @@ struct Known {
     /// By the service's name and its address, as long as some generation has the service.
     conditions: HashMap<(String, String), Weak<Condition>>,
     /// By the service's name.
-    failures: BTreeMap<String, Arc<Failures>>,
+    counts: BTreeMap<String, Arc<Counts>>,
+}
+
+/// A service whose answers named its own address lately, while its clients had asked for another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamesItself {
+    /// Its name, or its id if it has none.
+    pub service: String,
+    /// Host and port, as the gateway dials them.
+    pub address: String,
+    /// The header that last had it, in lower case.
+    pub header: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
 }
 
 impl Conditions {
@@ -31,7 +47,7 @@ impl Conditions {
         if let Some(condition) = known.conditions.get(&key).and_then(Weak::upgrade) {
             return condition;
         }
-        let condition = Arc::new(Condition::new(known.failures_of(service)));
+        let condition = Arc::new(Condition::new(known.counts_of(service)));
         known.conditions.insert(key, Arc::downgrade(&condition));
         condition
     }
@@ -45,10 +61,35 @@ impl Conditions {
     /// [`MAX_SERVICES`] are together, as `other`.
     pub fn failures(&self) -> Vec<(String, &'static str, u64)> {
         let known = self.known();
-        let of = |(name, failures): (&String, &Arc<Failures>)| {
-            failures.by_reason().map(|(reason, count)| (name.clone(), reason, count)).collect::<Vec<_>>()
+        let of = |(name, counts): (&String, &Arc<Counts>)| {
+            let failures = counts.failures.by_reason();
+            failures.map(|(reason, count)| (name.clone(), reason, count)).collect::<Vec<_>>()
         };
-        known.failures.iter().flat_map(of).collect()
+        known.counts.iter().flat_map(of).collect()
+    }
+
+    /// How many answers of each service named its own address since the process began, by its name and the header; as [`Conditions::failures`]
+    /// otherwise.
+    pub fn namings(&self) -> Vec<(String, &'static str, u64)> {
+        let known = self.known();
+        let of = |(name, counts): (&String, &Arc<Counts>)| {
+            let namings = counts.namings.by_header();
+            namings.map(|(header, count)| (name.clone(), header.as_str(), count)).collect::<Vec<_>>()
+        };
+        known.counts.iter().flat_map(of).collect()
+    }
+
+    /// The services that some generation has and whose answers named their own address no longer ago than `within`, in order.
+    pub fn naming_themselves(&self, now: Instant, within: Duration) -> Vec<NamesItself> {
+        let known = self.known();
+        let of = |((service, address), condition): (&(String, String), &Weak<Condition>)| {
+            let (header, remedy): (Referring, Remedy) = condition.upgrade()?.names_itself(now, within)?;
+            let (service, address) = (service.clone(), address.clone());
+            Some(NamesItself { service, address, header: header.as_str(), remedy: remedy.as_str() })
+        };
+        let mut found: Vec<_> = known.conditions.iter().filter_map(of).collect();
+        found.sort_unstable();
+        found
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -57,17 +98,15 @@ impl Conditions {
 }
 
 impl Known {
-    fn failures_of(&mut self, service: &str) -> Arc<Failures> {
-        let is_one_too_many = self.failures.len() >= MAX_SERVICES && !self.failures.contains_key(service);
+    fn counts_of(&mut self, service: &str) -> Arc<Counts> {
+        let is_one_too_many = self.counts.len() >= MAX_SERVICES && !self.counts.contains_key(service);
         let name = if is_one_too_many { OTHER } else { service };
-        self.failures.entry(name.to_owned()).or_default().clone()
+        self.counts.entry(name.to_owned()).or_default().clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::condition::Reason;
 

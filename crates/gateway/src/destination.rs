@@ -86,6 +86,15 @@ impl Destination {
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
+
+    /// Whether an authority, as a Host or a URL writes it, is this host and port. A port that is the scheme's own need not be written; the
+    /// scheme of the URL does not matter: a service without TLS that redirects to https on its own host is meant as well.
+    pub(crate) fn is_called(&self, authority: &[u8]) -> bool {
+        let own = self.authority.as_bytes();
+        let usual = if self.tls.is_some() { ":443" } else { ":80" };
+        let bare = self.authority.strip_suffix(usual).map(str::as_bytes);
+        authority.eq_ignore_ascii_case(own) || bare.is_some_and(|bare| authority.eq_ignore_ascii_case(bare))
+    }
 }
 
 /// The number of a [`Destination`]; never used again for another one.
@@ -207,6 +216,20 @@ mod tests {
         assert_ne!(destinations.get("a.test", 80).id(), known, "its number is not used again");
         let elsewhere = Destinations::default().get("a.test", 81);
         assert!(others.iter().all(|other| other.id() != elsewhere.id()), "nor by anybody else");
+    }
+
+    #[test]
+    fn a_destination_is_called_by_its_host_and_port() {
+        let destinations = Destinations::default();
+        let is_called =
+            |host, port, authority: &str| destinations.get(host, port).is_called(authority.as_bytes());
+        assert!(is_called("a.test", 80, "A.test") && is_called("a.test", 80, "a.test:80"));
+        assert!(is_called("a.test", 81, "a.test:81") && is_called("::1", 80, "[::1]"));
+        assert!(!is_called("a.test", 81, "a.test") && !is_called("a.test", 80, "a.test:81"));
+        assert!(!is_called("a.test", 80, "b.a.test") && !is_called("a.test", 80, "a.test:443"));
+        let over_tls = destinations.get_over_tls("a.test", 443, Trust::Anyone).unwrap();
+        assert!(over_tls.is_called(b"a.test") && over_tls.is_called(b"a.test:443"));
+        assert!(!over_tls.is_called(b"a.test:80"));
     }
 
     #[test]

@@ -198,6 +198,7 @@ async fn find(
     let odd = odd.filter(|_| query.query() == asked.query());
     let target = Target::new(service, &found, query, odd, host, inbound.local.ip())
         .ok_or(Early::Refused(Refusal::BadRequest))?;
+    account.asks_for(target.asked_for);
     let watches = target.watches(account, head, &found, size);
     Ok((Routed { client, hops, telling: core.front.telling, target }, watches))
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dialing::tls::Trouble;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use crate::condition::{Condition, Reason, Spell};
 use crate::destination::Destination;
+use crate::own_address::{self, AskedFor, Remedy};
 
 /// A service behind the gateway.
 #[derive(Debug)]
@@ -56,6 +57,34 @@ impl Service {
         if let Some(times) = self.condition.failed(reason, Instant::now()) {
             let (sentence, reason) = (reason.sentence(), reason.as_str());
             tracing::warn!(service = %self.name, address = %self.destination, reason, %cause, times, "{sentence}");
+        }
+    }
+
+    /// Notes it if an answer with these headers, which has one of those with references, names the service's own address, and writes a log line
+    /// unless there was one within the last hour.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn referred(&self, headers: &HeaderMap, asked_for: AskedFor) {
+        let remedy = match asked_for {
+            AskedFor::TheAddress => return,
+            AskedFor::Another => Remedy::PreserveHost,
+            AskedFor::AnotherKept => Remedy::TheServicesSettings,
+        };
+        let Some(header) = own_address::named_in(headers, &self.destination) else { return };
+        if let Some(times) = self.condition.named_itself(header, remedy, Instant::now()) {
+            tracing::warn!(
+                service = %self.name, address = %self.destination, header = header.as_str(), hint = remedy.as_str(), times,
+                "a service names its own address in its answers: clients that follow it go past the gateway, and no events come of that"
+            );
+        }
+    }
+
+    /// What a client asked for with this Host; `keeps_it` if the service gets it.
+    pub(crate) fn asked_for(&self, host: &str, keeps_it: bool) -> AskedFor {
+        match (self.destination.is_called(host.as_bytes()), keeps_it) {
+            (true, _) => AskedFor::TheAddress,
+            (false, false) => AskedFor::Another,
+            (false, true) => AskedFor::AnotherKept,
         }
     }
 

@@ -35,6 +35,12 @@ impl Scrape {
         for (service, reason, count) in self.node.conditions.failures() {
             family.counter(&[("service", service.as_str()), ("reason", reason)], count)?;
         }
+        let name = "retrohook_own_address_answers";
+        let help = "Answers in which a service named its own address, for which the client had not asked, by service and header";
+        let mut family = Family::counters(encoder, name, help)?;
+        for (service, header, count) in self.node.conditions.namings() {
+            family.counter(&[("service", service.as_str()), ("header", header)], count)?;
+        }
         if let Some(lost) = &self.node.lost_lines {
             let name = "retrohook_access_log_lost_lines";
             let help = "Lines of the access log that found no room or could not be written";

@@ -94,7 +94,8 @@ fn relay<'e>(
         let (mut parts, incoming) = response.into_parts();
         let (status, version) = (parts.status, exchange.account().context.inbound.version);
         let asked = exchange.seen.borrow().asked;
-        let transforms = exchange.account().upstream_answered(&mut parts, asked, exchange.audience());
+        let audience = exchange.audience();
+        let transforms = exchange.account().upstream_answered(&mut parts, service, asked, audience);
         lease.announce_end(&mut parts.headers);
         let body = PlainBody::new(incoming, lease, service.read_timeout);
         if exchange.is_settled() {

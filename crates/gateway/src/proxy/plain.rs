@@ -63,7 +63,7 @@ impl Routed {
             let refusal = match within_timeouts(asking.as_mut(), asked, &progress, &service).await {
                 Some(Ok((response, lease))) => {
                     let (mut parts, incoming) = response.into_parts();
-                    let transforms = account.upstream_answered(&mut parts, asked, Audience::Client);
+                    let transforms = account.upstream_answered(&mut parts, &service, asked, Audience::Client);
                     lease.announce_end(&mut parts.headers);
                     let body = PlainBody::new(incoming, lease, service.read_timeout);
                     let body = ClientBody::plain(&parts, body);

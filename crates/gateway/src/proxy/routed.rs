@@ -17,6 +17,7 @@ use crate::body::request::UpstreamBody;
 use crate::exchange::watches::Watches;
 use crate::front::{Found, HostPort, Reading, Telling};
 use crate::headers::{self, ForwardedBy, FromClient};
+use crate::own_address::AskedFor;
 use crate::path;
 use crate::router::without_port;
 use crate::snapshot::ServiceRef;
@@ -44,6 +45,8 @@ pub(super) struct Target {
     is_as_spelt: bool,
     /// Whether the upstream gets its own Host instead of the client's.
     replaces_host: bool,
+    /// What the client asked for.
+    pub asked_for: AskedFor,
     pub request_buffering: bool,
 }
 
@@ -69,6 +72,7 @@ impl Target {
             host = address_as_host(local);
         }
         let bare_host = without_port(&host).len();
+        let asked_for = service.asked_for(&host, !replaces_host);
         Some(Self {
             service,
             path_and_query,
@@ -79,6 +83,7 @@ impl Target {
             prefix: (route.strip_path && plain.matched > 1).then_some(plain.matched),
             is_as_spelt: spelt.is_some(),
             replaces_host,
+            asked_for,
             request_buffering: route.request_buffering,
         })
     }
