@@ -371,6 +371,7 @@ services:
   - name: profiles
     paths: [/profiles]
     strip_path: false
+    preserve_host: true
   plugins:
   - name: publish-sns
     config:
