@@ -1,0 +1,149 @@
+"""The services' own clients, and what came of what they did.
+
+Arguments: which service, the folder of that service, and the address by which the client reaches it. Prints a JSON document: what the client got,
+where every address that a service named as the client's is replaced by `{service}`. A service that names another address is seen by that.
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+NAME, FOLDER, ADDRESS = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
+BASE = "http://" + ADDRESS
+
+
+def git():
+    """Pushes what fits into one request and what git sends in chunks after a probe, moves and deletes branches, clones and fetches."""
+    with tempfile.TemporaryDirectory() as home:
+        fixed = {"GIT_CONFIG_NOSYSTEM": "1", "HOME": home, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        for who in ["AUTHOR", "COMMITTER"]:
+            fixed |= {f"GIT_{who}_NAME": "Ada", f"GIT_{who}_EMAIL": "ada@example.com"}
+            fixed |= {f"GIT_{who}_DATE": "2026-01-01T00:00:00Z"}
+        said = []
+
+        def run(*words, at="work"):
+            command = ["git", "-C", f"{home}/{at}", *words] if at else ["git", *words]
+            done = subprocess.run(command, env=os.environ | fixed, capture_output=True, text=True)
+            # The progress of a transfer has rates and sizes.
+            kept = [line for line in done.stderr.splitlines() if re.match("fatal|error| [ *!+-] |remote: error", line)]
+            said.append([words[0], done.returncode, done.stdout, kept])
+
+        def commit(name, content):
+            pathlib.Path(home, "work", name).write_bytes(content)
+            run("add", name)
+            run("commit", "--quiet", "-m", name)
+
+        run("init", "--quiet", "-b", "main", f"{home}/work", at=None)
+        run("remote", "add", "origin", BASE + "/work.git")
+        commit("small", b"small\n")
+        run("push", "origin", "main")
+        # Random, so that it stays large; the same each time, so that its name does.
+        import random
+
+        commit("large", random.Random(7).randbytes(3_000_000))
+        run("push", "origin", "main", "main:refs/heads/feature/a-b")
+        run("tag", "v1")
+        run("push", "origin", "v1")
+        run("push", "origin", ":feature/a-b")
+        run("push", "origin", "main~1:main")
+        run("push", "--force", "origin", "main~1:main")
+        run("push", "origin", "main")
+        run("clone", "--quiet", BASE + "/work.git", f"{home}/other", at=None)
+        run("rev-parse", "HEAD", at="other")
+        run("ls-remote", "origin")
+        run("clone", "--quiet", BASE + "/none.git", f"{home}/none", at=None)
+    return said
+
+
+def s3():
+    """Keys of all spellings, bodies of all kinds, copies and deletions, each request signed; and one with the wrong key."""
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import ClientError
+
+    key, secret = json.loads((FOLDER / "key").read_text())
+
+    def client(secret):
+        return boto3.client(
+            "s3",
+            endpoint_url=BASE,
+            region_name="us-east-1",
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
+        )
+
+    said, ours = [], client(secret)
+
+    def call(name, client=ours, **words):
+        try:
+            answer = getattr(client, name)(**words)
+        except ClientError as error:
+            said.append([name, error.response["Error"]["Code"]])
+            return None
+        answer["Status"] = answer.pop("ResponseMetadata")["HTTPStatusCode"]
+        if "Body" in answer:
+            answer["Body"] = answer["Body"].read().decode()
+        kept = ["Status", "Body", "ETag", "ContentLength", "Location", "Deleted", "KeyCount"]
+        said.append([name, {name: answer[name] for name in kept if name in answer}])
+        return answer
+
+    call("create_bucket", Bucket="things")
+    keys = ["plain", "x//y", "./dot/../z", "a b+c%2F", "ü/é", "q?a=b&c#d", "a%zz", "//front", "end/"]
+    for name in keys:
+        call("put_object", Bucket="things", Key=name, Body=f"this is {name}".encode())
+    for name in keys:
+        call("get_object", Bucket="things", Key=name)
+    call("put_object", client(secret[::-1]), Bucket="things", Key="forged", Body=b"no")
+    call("copy_object", Bucket="things", Key="copy", CopySource={"Bucket": "things", "Key": "x//y"})
+    upload = call("create_multipart_upload", Bucket="things", Key="large")
+    parts = []
+    for number, body in enumerate([b"a" * (5 << 20), b"the end"], 1):
+        words = {"Bucket": "things", "Key": "large", "UploadId": upload["UploadId"], "PartNumber": number}
+        parts.append({"PartNumber": number, "ETag": call("upload_part", Body=body, **words)["ETag"]})
+    words = {"UploadId": upload["UploadId"], "MultipartUpload": {"Parts": parts}}
+    call("complete_multipart_upload", Bucket="things", Key="large", **words)
+    call("head_object", Bucket="things", Key="large")
+    call("delete_object", Bucket="things", Key="./dot/../z")
+    call("delete_objects", Bucket="things", Delete={"Objects": [{"Key": "x//y"}, {"Key": "plain"}]})
+    call("get_object", Bucket="things", Key="x//y")
+    said.append([one["Key"] for one in ours.list_objects_v2(Bucket="things")["Contents"]])
+    return said
+
+
+def django_admin():
+    """A browser: it says from which origin a form comes, and follows redirects."""
+    import requests
+
+    said, browser = [], requests.Session()
+
+    def note(answer):
+        where = [step.headers["Location"] for step in answer.history] + [answer.url]
+        title = re.search("<title>(.*?)</title>", answer.text, re.DOTALL)
+        words = re.findall('<li class="(?:success|warning|error)">(.*?)</li>', answer.text, re.DOTALL)
+        said.append([[step.status_code for step in [*answer.history, answer]], where, title and title[1].split(), words])
+
+    def fill(path, **fields):
+        page = browser.get(BASE + path)
+        note(page)
+        token = re.search('name="csrfmiddlewaretoken" value="(.*?)"', page.text)
+        fields["csrfmiddlewaretoken"] = token[1] if token else ""
+        note(browser.post(page.url, data=fields, headers={"Origin": BASE, "Referer": page.url}))
+
+    fill("/admin/auth/group/", username="ada", password="wrong")
+    fill("/admin/auth/group/", username="ada", password="lovelace")
+    fill("/admin/auth/group/add/", name="readers")
+    fill("/admin/auth/group/add/", name="readers")
+    fill("/admin/auth/group/add/", name="writers", _continue="1")
+    fill("/admin/auth/group/2/change/", name="authors", _addanother="1")
+    fill("/admin/auth/group/1/delete/", post="yes")
+    note(browser.post(BASE + "/admin/auth/group/add/", data={"name": "forged"}, headers={"Origin": "http://evil.example"}))
+    note(browser.get(BASE + "/admin/auth/group"))
+    note(browser.get(BASE + "/admin/auth/group/9/change/"))
+    return said
+
+
+print(json.dumps(globals()[NAME](), indent=1, ensure_ascii=False).replace(ADDRESS, "{service}"))
