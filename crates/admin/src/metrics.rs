@@ -413,6 +413,7 @@ impl Scrape {
                 family.gauge(&labels, f64::from(u8::from(known.state.as_str() == state)))?;
             }
         }
+        self.dropped_deliveries(encoder)?;
         let lapsed = self.node.writer.stats().lapsed_deliveries();
         let mut family = Family::counters(
             encoder,
@@ -423,6 +424,18 @@ impl Scrape {
             family.counter(&known.labels(), lapsed.get(&known.id).copied().unwrap_or_default())?;
         }
         self.lags(snapshot, encoder)
+    }
+
+    fn dropped_deliveries(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let name = "retrohook_dropped_deliveries";
+        let help = "Deliveries and messages that were owed and were dropped: of subscriptions a day after they left the configuration, and by commands of owners";
+        let stats = self.node.writer.stats();
+        let mut family = Family::counters(encoder, name, help)?;
+        family.counter(
+            &[("reason", "left_configuration")],
+            stats.dropped_after_grace.load(Ordering::Relaxed),
+        )?;
+        family.counter(&[("reason", "owner")], stats.dropped_by_owners.load(Ordering::Relaxed))
     }
 
     fn lags(&self, snapshot: &Snapshot, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {

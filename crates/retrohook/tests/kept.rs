@@ -81,6 +81,36 @@ fn whoever_is_taken_out_is_said_with_what_it_is_owed_and_so_is_its_return() {
 }
 
 #[test]
+fn what_is_owed_a_day_after_somebody_was_taken_out_is_dropped_counted_and_said_once() {
+    let mut scene = owed(&format!("name: expire, {RAW}"), 2);
+    let line = scene.setup.config.lines().last().expect("a subscription").to_owned();
+    edit(&mut scene, &format!("  subscriptions:\n{line}"), "  subscriptions: []");
+    assert_eq!(scene.put("").expect("an answer").status, 200);
+    wait::until("the third event", || (scene.admin().events().len() == 3).then_some(()));
+    scene.take_gateway().terminate();
+    let database = testkit::process::database(&scene.setup.data_dir());
+    let database = rusqlite::Connection::open(database).expect("the database opens");
+    // As if the day had passed.
+    assert_eq!(database.execute("UPDATE subscriptions SET removed = 0 WHERE id = 1", []).expect("a row"), 1);
+    drop(database);
+    scene.start_gateway();
+    let dropped = |reason: &str| {
+        scene.admin().metric(&format!("retrohook_dropped_deliveries_total{{reason=\"{reason}\"}}"))
+    };
+    wait::until("the count", || (dropped("left_configuration") == Some(3.0)).then_some(()));
+    assert_eq!(dropped("owner"), Some(0.0));
+    assert_eq!(scene.admin().get("/retrohook/subscriptions/1").status, 404);
+    let said = "what it was still owed is dropped: 1 unread event, 2 waiting deliveries";
+    scene.gateway().wait_until_it_says(said);
+    let output = scene.gateway().output();
+    let lines: Vec<&str> = output.lines().filter(|line| line.contains("is dropped: ")).collect();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    for part in [said, "subscription=1", "name=\"expire\"", "topic=\"profile-changes\"", "WARN"] {
+        assert!(lines[0].contains(part), "{part} in {}", lines[0]);
+    }
+}
+
+#[test]
 fn another_endpoint_is_said_with_what_goes_there() {
     let mut scene = owed(&format!("name: expire, {RAW}"), 2);
     let other = Receiver::start();

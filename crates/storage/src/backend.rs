@@ -7,6 +7,7 @@ use event::{Position, Stamp, TopicId};
 
 use crate::Result;
 use crate::clock::Record;
+use crate::dropped::{Dropped, Ended};
 use crate::entities::{Incarnation, QueueId, SubscriptionId, Whose};
 use crate::ports::{
     DeliveriesReader, DeliveriesTx, JournalReader, JournalTx, LogReader, LogTx, QueuesReader, QueuesTx,
@@ -78,6 +79,10 @@ pub struct Committed {
     pub sends: u64,
     /// How many deliveries lapsed, by subscription: pending and disabled ones were owed them and are not any more.
     pub lapsed: BTreeMap<SubscriptionId, u64>,
+    /// The removed subscriptions whose grace is over, with what they were owed.
+    pub ended: Vec<Ended>,
+    /// How many deliveries and messages commands of owners dropped, counted up to [`MAX_COUNTED`](crate::dropped::MAX_COUNTED) a command and kind.
+    pub dropped_by_owners: u64,
     /// How many waiting deliveries housekeeping made dead letters.
     pub given_up: u64,
     /// How many messages housekeeping deleted because they were older than their queue's retention, by the queue's name.
@@ -146,6 +151,12 @@ impl Committed {
     pub fn dead_lettered(&mut self, way: Way, to: QueueId, messages: u64) {
         *self.dead_lettered.entry(way).or_default() += messages;
         self.sent(to);
+    }
+
+    /// Notes what a command of an owner dropped, and returns it.
+    pub fn dropped(&mut self, dropped: Dropped) -> Dropped {
+        self.dropped_by_owners += dropped.deliveries();
+        dropped
     }
 
     /// Notes that a pending or disabled subscription is owed one delivery less.

@@ -1,10 +1,12 @@
-//! What an owner's command (unsubscribe, delete, purge) drops: events, deliveries and messages that were owed until its commit, and that nobody
-//! gets afterwards.
+//! What an owner's command (unsubscribe, delete, purge), or the end of a removed subscription's grace, drops: events, deliveries and messages that
+//! were owed until its commit, and that nobody gets afterwards.
 //!
-//! There may be millions of rows, so the command only marks them. [`UpkeepTx::housekeep`](crate::ports::UpkeepTx::housekeep) deletes them later, a
+//! There may be millions of rows, so the commit only marks them. [`UpkeepTx::housekeep`](crate::ports::UpkeepTx::housekeep) deletes them later, a
 //! slice at a time. Until then no read finds them.
 
 use std::fmt;
+
+use crate::entities::{SubscriptionId, Whose};
 
 /// Counting for [`Dropped`] ends at this number, so that the commit is short, however much the store has.
 pub const MAX_COUNTED: u64 = 10_000;
@@ -27,8 +29,25 @@ pub struct Dropped {
 impl Dropped {
     /// Whether nothing that was owed was dropped.
     pub fn is_nothing(&self) -> bool {
-        *self == Self { subscriptions: self.subscriptions, ..Self::default() }
+        self.deliveries() == 0
     }
+
+    /// How many deliveries and messages were owed, of every kind together. An event that waits for an attempt while the cursor has not passed it yet
+    /// counts twice.
+    pub fn deliveries(&self) -> u64 {
+        self.unread + self.waiting + self.dead + self.messages
+    }
+}
+
+/// A removed subscription whose grace is over, and what it was owed until then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its number.
+    pub id: SubscriptionId,
+    /// Its name, topic and endpoint.
+    pub whose: Whose,
+    /// What nobody gets any more.
+    pub owed: Dropped,
 }
 
 /// As a log line says it: "2 unread events, 1 dead letter".

@@ -9,7 +9,7 @@
 //!
 //! [`UpkeepTx::housekeep`](crate::ports::UpkeepTx::housekeep) has these rules, in this order:
 //! 0. Delete what an owner [dropped](crate::dropped). Until then it pins its events, but none of the other rules looks at it.
-//! 1. Delete subscriptions that were removed longer ago than `removed_grace`, the rows of their deliveries first. Messages in queues stay.
+//! 1. Delete subscriptions that were removed longer ago than `removed_grace`. What they were owed is dropped as by an owner. Messages in queues stay.
 //! 2. Delete messages that are older than their queue's retention (`queue_message` if it has none), or move them to the queue's
 //!    [dead-letter queue](crate::redrive) if that one keeps messages for longer. A hidden message waits, because a worker may be busy with it.
 //! 3. Delete rows that have been dead for `dead_letter`.
@@ -28,8 +28,9 @@
 //!
 //! Some of what is owed may be lost by age. Rule 2 takes messages from queues; each is counted
 //! ([`Committed::expired`](crate::backend::Committed::expired), [`Committed::dead_lettered`](crate::backend::Committed::dead_lettered)). Rules 1, 4
-//! and 6 take deliveries from subscriptions that are removed, pending or disabled; rules 4 and 6 count each one
-//! ([`Committed::lapsed`](crate::backend::Committed::lapsed)). The writer says in log lines what was counted. Everything else that is given up
+//! and 6 take deliveries from subscriptions that are removed, pending or disabled, and count them
+//! ([`Committed::ended`](crate::backend::Committed::ended), [`Committed::lapsed`](crate::backend::Committed::lapsed)). The writer says in log lines
+//! what was counted. Everything else that is given up
 //! becomes a dead letter.
 
 use std::time::Duration;

@@ -672,6 +672,8 @@ impl<B: Backend> Worker<B> {
     /// Counts what housekeeping took, and what receives gave up. Writes the log lines about it when the round of housekeeping is over.
     fn housekept(&mut self, committed: &Committed) {
         self.untold.note(committed);
+        committed.ended.iter().for_each(lapses::tell_ended);
+        self.shared.stats.owed_dropped(committed);
         self.shared.stats.lapsed(&committed.lapsed);
         self.shared.stats.expired(&committed.expired);
         self.shared.stats.dead_lettered(&committed.dead_lettered);

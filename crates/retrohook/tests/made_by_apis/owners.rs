@@ -325,6 +325,8 @@ fn what_ends_is_dropped_while_its_endpoint_hangs() {
     wait::until("a delivery under way", || (hook.messages().len() == 1).then_some(()));
     assert_eq!(sns(&scene, "Unsubscribe", &[("SubscriptionArn", &arn)]).status, 200);
     said(&scene, "was ended; dropped: ");
+    let dropped = scene.admin().metric(r#"retrohook_dropped_deliveries_total{reason="owner"}"#);
+    assert!(dropped.is_some_and(|count| count > 0.0), "{dropped:?}");
 }
 
 /// A service with a route of an API's, put into the store of a gateway that does not run: nothing here makes them yet.

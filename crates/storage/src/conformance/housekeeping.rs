@@ -6,10 +6,11 @@ use std::time::Duration;
 use event::{NewEvent, Position, Timestamp, TopicId};
 
 use super::{
-    Case, Store, after, cases, dead, event_of, pending, push, recorded_at, retry, row, stamp, to_queue,
+    Case, Store, TOPIC, after, cases, dead, event_of, pending, push, recorded_at, retry, row, stamp, to_queue,
 };
 use crate::clock::{Assumed, Record};
 use crate::delivery::{Attempt, Delivery, DeliveryId, DeliveryState};
+use crate::dropped::Dropped;
 use crate::entities::{Cursor, Desired, Subscription};
 use crate::memory::{sample_event, sample_id};
 use crate::retention::{Retention, TOO_OLD};
@@ -18,6 +19,7 @@ pub(super) const CASES: &[Case] = cases![
     events_that_nobody_is_owed_go_after_their_history,
     what_a_push_subscription_has_not_read_stays,
     a_removed_subscription_still_owns_until_its_grace_is_over,
+    what_removed_subscriptions_are_owed_is_counted_when_it_goes,
     a_pending_subscription_pins_for_a_while,
     a_disabled_subscription_pins_for_a_while,
     a_waiting_delivery_pins_its_event,
@@ -128,6 +130,40 @@ fn a_removed_subscription_still_owns_until_its_grace_is_over(store: &mut Store) 
     let new = store.push_subscription();
     assert_ne!(new.id, subscription.id, "numbers are never used twice");
     assert_eq!(new.cursor.done_to, second);
+}
+
+/// In slices so small that one of them ends no more than one subscription.
+fn what_removed_subscriptions_are_owed_is_counted_when_it_goes(store: &mut Store) {
+    let all = store.sync(&[push("/a"), push("/b"), to_queue("worker")]).subscriptions;
+    let positions: Vec<Position> = (1..=3).map(|n| store.append(&recorded_at(n, 0))).collect();
+    read_to(store, &all[0], positions[1]);
+    put(store, &row(&all[0], positions[0], retry(1)));
+    put(store, &row(&all[0], positions[1], dead(1)));
+    read_to(store, &all[1], positions[2]);
+    store.sync_at(&[], after(50));
+    let missed = store.append(&recorded_at(4, 60));
+    read_to(store, &all[1], missed);
+    let mut ended = Vec::new();
+    for secs in [1_049, 1_050, 1_050] {
+        loop {
+            let (done, committed) =
+                store.at(secs).write_and_tell(|tx| tx.housekeep(&limits(), after(secs), 1));
+            assert!(secs > 1_049 || committed.ended.is_empty(), "{:?}", committed.ended);
+            ended.extend(committed.ended);
+            if !done.more {
+                break;
+            }
+        }
+    }
+    let owed = |unread, waiting, dead| Dropped { subscriptions: 1, unread, waiting, dead, messages: 0 };
+    let counted: Vec<_> = ended.iter().map(|ended| (ended.id, ended.owed)).collect();
+    assert_eq!(
+        counted,
+        [(all[0].id, owed(2, 1, 1)), (all[1].id, owed(0, 0, 0)), (all[2].id, owed(1, 0, 0))],
+        "each once"
+    );
+    assert_eq!((ended[0].whose.topic.as_str(), &ended[0].whose.endpoint), (TOPIC, &all[0].endpoint));
+    assert_eq!(store.reader().deliveries_at(positions[0]).unwrap(), []);
 }
 
 fn a_pending_subscription_pins_for_a_while(store: &mut Store) {

@@ -6,6 +6,7 @@ use super::state::State;
 use super::transaction::waits;
 use crate::backend::Committed;
 use crate::delivery::{DeliveryId, DeliveryState};
+use crate::dropped::Ended;
 use crate::entities::{QueueId, SubscriptionId};
 use crate::redrive::Why;
 use crate::retention::{Housekept, Retention, TOO_OLD};
@@ -133,10 +134,12 @@ impl State {
             .map(|known| known.subscription.id)
             .collect();
         for id in gone {
-            let rows: Vec<DeliveryId> = self.rows_of(id).map(|row| row.id).collect();
-            self.drop_rows(rows, sweep)?;
             sweep.spend()?;
-            self.subscriptions.edit().remove(&id);
+            let known = &self.subscriptions[&id].subscription;
+            let whose = known.whose(self.topics.get(&known.topic).map(String::as_str));
+            let owed = self.unsubscribe(id);
+            sweep.committed.ended.push(Ended { id, whose, owed });
+            self.drop_dropped(sweep)?;
         }
         Ok(())
     }

@@ -185,7 +185,7 @@ impl QueuesTx for Transaction {
 
     fn purge_queue(&mut self, id: QueueId) -> Result<Dropped> {
         self.trace.note(Trace::Unstamped);
-        Ok(self.state.purge_queue(id))
+        Ok(self.committed.dropped(self.state.purge_queue(id)))
     }
 }
 
@@ -283,7 +283,7 @@ impl RegistryTx for Transaction {
 
     fn unsubscribe(&mut self, id: SubscriptionId) -> Result<Dropped> {
         self.trace.note(Trace::Unstamped);
-        Ok(self.state.unsubscribe(id))
+        Ok(self.committed.dropped(self.state.unsubscribe(id)))
     }
 
     fn has_topic(&mut self, id: TopicId) -> Result<bool> {
@@ -292,12 +292,12 @@ impl RegistryTx for Transaction {
 
     fn delete_topic(&mut self, id: TopicId) -> Result<Dropped> {
         self.trace.note(Trace::Unstamped);
-        Ok(self.state.delete_topic(id))
+        Ok(self.committed.dropped(self.state.delete_topic(id)))
     }
 
     fn delete_queue(&mut self, id: QueueId) -> Result<Dropped> {
         self.trace.note(Trace::Unstamped);
-        Ok(self.state.delete_queue(id))
+        Ok(self.committed.dropped(self.state.delete_queue(id)))
     }
 
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>> {

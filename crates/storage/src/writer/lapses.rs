@@ -1,10 +1,11 @@
-//! The log lines about what was owed and was taken away: from pending and disabled subscriptions, from queues at the end of their retention, and
+//! The log lines about what was owed and was taken away: from removed, pending and disabled subscriptions, from queues at the end of their retention, and
 //! from queues that gave it to their dead-letter queue. So nothing of it is lost without a log line.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::backend::Committed;
+use crate::dropped::{Dropped, Ended};
 use crate::entities::{SubscriptionId, Whose};
 use crate::redrive::Way;
 
@@ -79,6 +80,33 @@ impl<K: Clone + Ord> Lapses<K> {
     fn take_all(&mut self) -> BTreeMap<K, u64> {
         std::mem::take(&mut self.untold)
     }
+}
+
+/// The line about a removed subscription whose grace is over. It comes once, at once; a warning if it was still owed anything.
+pub(super) fn tell_ended(Ended { id, whose, owed }: &Ended) {
+    let (subscription, name) = (id.0, whose.name.as_ref());
+    let Whose { topic, endpoint, .. } = whose;
+    if owed.is_nothing() {
+        tracing::info!(
+            subscription,
+            name,
+            topic,
+            endpoint,
+            "a subscription is forgotten a day after it left the configuration; it was owed nothing"
+        );
+        return;
+    }
+    let Dropped { unread, waiting, dead, .. } = *owed;
+    tracing::warn!(
+        subscription,
+        name,
+        topic,
+        endpoint,
+        unread,
+        waiting,
+        dead,
+        "a subscription is forgotten a day after it left the configuration, and what it was still owed is dropped: {owed}"
+    );
 }
 
 /// A line for each subscription.

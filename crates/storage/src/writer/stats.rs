@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use event::{Content, Outcome};
 
+use crate::backend::Committed;
 use crate::entities::{QueueId, SubscriptionId};
 use crate::redrive::Way;
 
@@ -30,6 +31,11 @@ pub struct WriterStats {
     pub dropped: AtomicU64,
     /// Open intents of dead incarnations that recovery settled without an event, because their topic was deleted.
     pub of_deleted_topics: AtomicU64,
+    /// Deliveries that removed subscriptions were still owed when their grace was over, and that were dropped; counted up to
+    /// [`MAX_COUNTED`](crate::dropped::MAX_COUNTED) a subscription and kind.
+    pub dropped_after_grace: AtomicU64,
+    /// Deliveries and messages that commands of owners dropped; counted up to the same number a command and kind.
+    pub dropped_by_owners: AtomicU64,
     /// See [`WriterStats::lapsed_deliveries`].
     lapsed: Mutex<BTreeMap<SubscriptionId, u64>>,
     /// See [`WriterStats::expired_messages`].
@@ -68,6 +74,12 @@ impl WriterStats {
 
     pub(super) fn dropped(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn owed_dropped(&self, committed: &Committed) {
+        let of_removed = committed.ended.iter().map(|ended| ended.owed.deliveries()).sum();
+        count(&self.dropped_after_grace, of_removed);
+        count(&self.dropped_by_owners, committed.dropped_by_owners);
     }
 
     pub(super) fn lapsed(&self, more: &BTreeMap<SubscriptionId, u64>) {

@@ -13,13 +13,15 @@ use std::time::Duration;
 use event::{Position, Stamp, Timestamp, TopicId};
 use rusqlite::{Connection, Params, params};
 use storage::backend::Committed;
+use storage::dropped::Ended;
 use storage::entities::{Incarnation, QueueId, SubscriptionId};
 use storage::redrive::{Policy, Why};
 use storage::retention::{Housekept, Retention, TOO_OLD};
 use storage::{Result, StoreError};
 
-use super::dropped;
-use super::gaps::{self, HAS_GAP};
+use super::dropped::{self, Of};
+use super::entities;
+use super::gaps::HAS_GAP;
 use super::journal::{LEFT_OPEN, OpenIntents};
 use super::queues::{self, Bin, Expired, Expiring};
 use super::rows::{self, EVENT_STAMP, micros, ticks};
@@ -315,27 +317,27 @@ impl Sweep {
         }
     }
 
+    /// Rule 1: ends subscriptions as an owner's command would, so that what they were owed is counted, and goes, in one commit. Their rows are deleted
+    /// by rule 0.
     fn drop_removed(&mut self, slice: &mut Slice<'_>, retention: &Retention) -> Result<Step> {
         let until = ticks(retention.past(retention.removed_grace, slice.now));
         loop {
             let sql = "SELECT id FROM subscriptions WHERE removed_at IS NOT NULL AND removed <= ?1 ORDER BY removed, id LIMIT 1";
             let gone = slice
                 .database
-                .find("find removed subscriptions", sql, [until], |row| row.get::<_, i64>(0))?;
+                .find("find removed subscriptions", sql, [until], |row| row.get(0).map(SubscriptionId))?;
             let Some(id) = gone else { return Ok(Step::Done) };
-            let sql = "DELETE FROM deliveries WHERE subscription = ?1 AND position IN
-                       (SELECT position FROM deliveries WHERE subscription = ?1 ORDER BY position LIMIT ?2)
-                       RETURNING position";
-            let (step, positions) = slice.take("drop deliveries", sql, [id, slice.limit()])?;
-            self.release(positions);
-            if let Step::Spent = step {
-                return Ok(Step::Spent);
+            if let Some(whose) = entities::whose(slice.database, id)? {
+                let owed = dropped::owed(slice.database, Of::One(id))?;
+                slice.committed.ended.push(Ended { id, whose, owed });
             }
-            slice.database.run("drop a subscription", "DELETE FROM subscriptions WHERE id = ?1", [id])?;
-            gaps::close(slice.database, SubscriptionId(id))?;
+            dropped::end(slice.database, Of::One(id))?;
             slice.spend(1);
             self.entities_changed();
             if let Step::Spent = slice.step() {
+                return Ok(Step::Spent);
+            }
+            if let Step::Spent = self.drop_dropped(slice)? {
                 return Ok(Step::Spent);
             }
         }

@@ -243,7 +243,8 @@ impl QueuesTx for Transaction {
     }
 
     fn purge_queue(&mut self, id: QueueId) -> Result<Dropped> {
-        self.empty_queue(id)
+        let dropped = self.empty_queue(id)?;
+        Ok(self.committed.dropped(dropped))
     }
 }
 
@@ -303,7 +304,8 @@ impl RegistryTx for Transaction {
     }
 
     fn unsubscribe(&mut self, id: SubscriptionId) -> Result<Dropped> {
-        self.end_subscription(id)
+        let dropped = self.end_subscription(id)?;
+        Ok(self.committed.dropped(dropped))
     }
 
     fn has_topic(&mut self, id: TopicId) -> Result<bool> {
@@ -311,11 +313,13 @@ impl RegistryTx for Transaction {
     }
 
     fn delete_topic(&mut self, id: TopicId) -> Result<Dropped> {
-        self.end_topic(id)
+        let dropped = self.end_topic(id)?;
+        Ok(self.committed.dropped(dropped))
     }
 
     fn delete_queue(&mut self, id: QueueId) -> Result<Dropped> {
-        self.end_queue(id)
+        let dropped = self.end_queue(id)?;
+        Ok(self.committed.dropped(dropped))
     }
 
     fn confirm_subscription(&mut self, token: &str) -> Result<Option<Subscription>> {
