@@ -18,7 +18,7 @@ use storage::entities::{Protocol, SubscriptionId, SubscriptionState};
 use storage::ports::{Lag, StoreStats};
 use storage::queue::QueueDepth;
 use storage::redrive::Way;
-use storage::writer::Histogram;
+use storage::writer::{DropReason, Histogram};
 
 use crate::{Error, MAX_COUNTED, Node, degraded, read};
 
@@ -228,12 +228,12 @@ impl Scrape {
         family.counter(&[("outcome", "unknown")], load(&stats.unknown))?;
         family.counter(&[("outcome", "published")], load(&stats.published))?;
         family.counter(&[("outcome", "sent")], load(&stats.sent))?;
-        counter(
-            encoder,
-            "retrohook_dropped_events",
-            "Events of durability memory that found no room in the store",
-            load(&stats.dropped),
-        )?;
+        let name = "retrohook_dropped_events";
+        let help = "Events that were never in the log: of durability memory, and of durability outcome where a commit failed for good";
+        let mut family = Family::counters(encoder, name, help)?;
+        for reason in DropReason::ALL {
+            family.counter(&[("reason", reason.as_str())], stats.dropped.of(reason))?;
+        }
         gauge(
             encoder,
             "retrohook_open_intents",

@@ -159,6 +159,13 @@ fn a_full_disk_refuses_what_matches_and_loses_nothing() {
     assert_eq!(told, executed, "every execution has its event");
 }
 
+/// How many events were dropped for this reason.
+#[track_caller]
+fn dropped(scene: &Scene, reason: &str) -> f64 {
+    let series = format!("retrohook_dropped_events_total{{reason=\"{reason}\"}}");
+    scene.admin().metric(&series).expect("a count")
+}
+
 #[test]
 fn the_reserve_is_kept_for_what_is_owed() {
     let (scene, ballast) = on_a_small_disk("8m", "4MiB");
@@ -174,9 +181,9 @@ fn the_reserve_is_kept_for_what_is_owed() {
     refused(&scene, "/outcome/profile?full=3");
     others_pass(&scene);
     assert_eq!(put(&scene, "/memory/profile?memory").status, 200, "it is let through, without an event");
-    wait::until("its event to be dropped", || {
-        (scene.admin().metric("retrohook_dropped_events_total") == Some(1.0)).then_some(())
-    });
+    wait::until("its event to be dropped", || (dropped(&scene, "no_room") == 1.0).then_some(()));
+    scene.gateway().wait_until_it_says("an event was dropped");
+    assert_eq!(["queue_full", "latched", "stopped"].map(|reason| dropped(&scene, reason)), [0.0; 3]);
     scene.upstream.release();
     assert_eq!(open.answer().expect("an answer").status, 200);
     wait::until("the outcome to be kept although space is short", || {
@@ -395,6 +402,12 @@ fn a_failed_sync_latches_until_the_restart() {
         refused(scene, &format!("/outcome/profile?failing={number}"));
     }
     others_pass(scene);
+    // What needs no intent is let through, and its event is gone: that is counted and said.
+    for number in 0..3 {
+        assert_eq!(put(scene, &format!("/memory/profile?gone={number}")).status, 200);
+    }
+    wait::until("the dropped events to be counted", || (dropped(scene, "latched") == 3.0).then_some(()));
+    scene.gateway().wait_until_it_says("an event was dropped");
     let (code, status) = scene.admin().status();
     assert_eq!((code, status["retrohook"]["store"].as_str()), (503, Some("latched")), "{status}");
     assert_eq!(status["database"]["reachable"], false);

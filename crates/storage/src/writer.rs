@@ -31,6 +31,7 @@ use crate::{Feed, Result, StoreError, Tx, describe, failpoint};
 
 mod bell;
 mod change;
+mod dropped;
 mod inbox;
 mod joint;
 mod lapses;
@@ -52,6 +53,7 @@ use room::{Gauge, Keeper};
 use stall::UnderWay;
 
 pub use bell::Bell;
+pub use dropped::{DropReason, DroppedEvents};
 pub use joint::IntentBatch;
 pub use receipt::Receipt;
 pub use room::Space;
@@ -233,16 +235,17 @@ impl Writer {
 
     /// Puts a change into the queue, or refuses it at once: it never blocks, because it runs on the data path's threads.
     fn enqueue(&self, change: Change) -> Result<()> {
-        let is_lost = matches!(&change, Change::Settle(settlement) if !settlement.is_asked());
+        let loses_event = matches!(&change, Change::Settle(settlement) if settlement.loses_its_event());
         let urgency = change.urgency();
-        self.queue.send(change, urgency).map_err(|refused| match refused {
-            Refused::Full => {
-                if is_lost {
-                    self.shared.stats.dropped();
-                }
-                StoreError::Overloaded { limit: MAX_QUEUED }
+        self.queue.send(change, urgency).map_err(|refused| {
+            let (reason, error) = match refused {
+                Refused::Full => (DropReason::QueueFull, StoreError::Overloaded { limit: MAX_QUEUED }),
+                Refused::Closed => (DropReason::Stopped, StoreError::Closed),
+            };
+            if loses_event {
+                self.shared.stats.dropped.note(reason, &error);
             }
-            Refused::Closed => StoreError::Closed,
+            error
         })
     }
 
@@ -425,6 +428,10 @@ impl<B: Backend> Worker<B> {
             // Notices at once that there is room again, whether a commit or something outside of this process made it.
             let _ = self.look_for_room();
         }
+        while self.latched.is_none() && !self.short && !self.owed.is_empty() {
+            self.commit_batch(Upkeep::default());
+        }
+        self.drop_owed(DropReason::Stopped, &StoreError::Closed);
         self.untold.tell_all(|id| self.config.backend.whose(id));
         if self.latched.is_none()
             && let Err(error) = self.keep_clock_at_the_end()
@@ -567,9 +574,7 @@ impl<B: Backend> Worker<B> {
         let Err(error) = room.and_then(|room| self.config.retention.admit(room)) else { return };
         let mut rings = Rings::default();
         for settlement in self.batch.settlements.extract_if(.., |settlement| !settlement.is_owed()) {
-            if !settlement.is_asked() {
-                self.shared.stats.dropped();
-            }
+            self.shared.stats.dropped.note_refused(&settlement, DropReason::NoRoom, &error);
             if let Some(reply) = settlement.reply {
                 reply.send(Err(error.clone()), &mut rings);
             }
@@ -710,6 +715,8 @@ impl<B: Backend> Worker<B> {
             let has_place = settlement.is_owed() || self.owed.len() + later.len() < MAX_QUEUED;
             if has_place && !settlement.is_asked() {
                 self.owed.push_back(settlement);
+            } else {
+                self.shared.stats.dropped.note_refused(&settlement, DropReason::QueueFull, error);
             }
         }
         self.owed.extend(later);
@@ -729,21 +736,32 @@ impl<B: Backend> Worker<B> {
         );
         self.shared.latched.store(true, Ordering::Relaxed);
         self.latched = Some(cause.clone());
-        self.refuse_all(&StoreError::Latched(cause));
+        let refused = StoreError::Latched(cause);
+        self.drop_owed(DropReason::Latched, &refused);
+        self.refuse_all(&refused);
     }
 
+    /// Gives all callers of the batch the error. It has settlements only if the writer is latched.
     fn refuse_all(&mut self, error: &StoreError) {
         let mut rings = Rings::default();
         for Noted { reply, .. } in self.batch.intents.drain(..) {
             reply.send(Err(error.clone()), &mut rings);
         }
         for settlement in self.batch.settlements.drain(..) {
+            self.shared.stats.dropped.note_refused(&settlement, DropReason::Latched, error);
             if let Some(reply) = settlement.reply {
                 reply.send(Err(error.clone()), &mut rings);
             }
         }
         for transaction in self.batch.transactions.drain(..) {
             transaction.finish(Err(error.clone()), &mut rings);
+        }
+    }
+
+    /// No commit will take the outcomes that were put off any more.
+    fn drop_owed(&mut self, reason: DropReason, error: &StoreError) {
+        for settlement in self.owed.drain(..) {
+            self.shared.stats.dropped.note_refused(&settlement, reason, error);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use event::{Content, Outcome};
 
+use super::dropped::DroppedEvents;
 use crate::backend::Committed;
 use crate::entities::{QueueId, SubscriptionId};
 use crate::redrive::Way;
@@ -27,8 +28,8 @@ pub struct WriterStats {
     pub published: AtomicU64,
     /// Durable messages that were sent straight to a queue.
     pub sent: AtomicU64,
-    /// Events that nobody was promised and that were dropped, because there was no room in the store or in the writer's queue.
-    pub dropped: AtomicU64,
+    /// Events that are never in the log, by reason.
+    pub dropped: DroppedEvents,
     /// Open intents of dead incarnations that recovery settled without an event, because their topic was deleted.
     pub of_deleted_topics: AtomicU64,
     /// Deliveries that removed subscriptions were still owed when their grace was over, and that were dropped; counted up to
@@ -70,10 +71,6 @@ impl WriterStats {
 
     pub(super) fn sent(&self, messages: u64) {
         self.sent.fetch_add(messages, Ordering::Relaxed);
-    }
-
-    pub(super) fn dropped(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn owed_dropped(&self, committed: &Committed) {
@@ -199,14 +196,13 @@ mod tests {
         stats.committed(3, Duration::from_micros(70));
         stats.committed(5, Duration::from_micros(30));
         stats.failed();
-        stats.dropped();
         stats.published(&sample_event(1).content);
         let unknown = Outcome::Unknown(event::UnknownReason::GatewayRestarted);
         stats.published(&sample_exchange(1, |exchange| exchange.outcome = unknown).content);
         stats.published(&sample_message(1, "text", &Details::default()).content);
         stats.sent(3);
-        let counts = [&stats.commits, &stats.failures, &stats.dropped, &stats.succeeded, &stats.unknown];
-        assert_eq!(counts.map(|count| count.load(Ordering::Relaxed)), [2, 1, 1, 1, 1]);
+        let counts = [&stats.commits, &stats.failures, &stats.succeeded, &stats.unknown];
+        assert_eq!(counts.map(|count| count.load(Ordering::Relaxed)), [2, 1, 1, 1]);
         assert_eq!([&stats.published, &stats.sent].map(|count| count.load(Ordering::Relaxed)), [1, 3]);
         assert_eq!((stats.batch.sum(), stats.micros.sum()), (8, 100));
         assert_eq!(stats.lapsed_deliveries(), BTreeMap::new());

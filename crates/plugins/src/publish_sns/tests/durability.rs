@@ -11,6 +11,7 @@ use serde_json::json;
 use storage::StoreError;
 use storage::memory::CommitFault;
 use storage::retention::Retention;
+use storage::writer::DropReason;
 
 use super::bench::{Bench, ID, INSTANCE, NOW, TOPIC, answer, block_on, reason, waits};
 
@@ -222,7 +223,7 @@ fn a_full_store_refuses_no_request_in_memory_but_its_event() {
     let bench = full("memory");
     assert!(!settle(&mut *bench.forwarded(), OK));
     assert_eq!(outcomes(&bench), []);
-    assert_eq!(bench.writer.stats().dropped.load(Ordering::Relaxed), 1);
+    assert_eq!(bench.writer.stats().dropped.of(DropReason::NoRoom), 1);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn at_its_limit_the_store_keeps_what_is_owed_and_nothing_else() {
     assert!(owed.into_iter().all(|receipt| receipt.wait().is_ok()));
     assert!(matches!(offered.wait(), Err(StoreError::Full(_))));
     assert_eq!(world.in_log(), [2, 3].map(sample_id));
-    assert_eq!(world.writer.stats().dropped.load(Ordering::Relaxed), 1);
+    assert_eq!(dropped(&world), [1, 0, 0, 0]);
     let space = world.writer.space();
     assert!(space.is_tight && space.max_bytes == 0);
     assert!(space.full.is_some_and(|cause| cause.contains("--max-store")));
