@@ -55,7 +55,7 @@ use laps::Laps;
 use ledger::{CloseError, Ledger};
 use named::Named;
 use reload::Reloader;
-use remembered::{Remembered, Source};
+use remembered::{Remembered, Source, Unsaid};
 use serving::{Counts, Listeners, Serving};
 use signals::{Ending, Signals};
 use sockets::{Socket, Sockets};
@@ -406,9 +406,8 @@ fn declared(
     let Checked { config, remembered } = configuration(files, given, before.clone(), ledger)?;
     let known = before.as_ref().map(Remembered::other_ids).unwrap_or_default();
     let (mut set, api) = (config.set.clone(), ledger.made_by_apis()?);
-    let queues = before.iter().flat_map(Remembered::queues);
-    remembered::keep_times(&mut set, api.queues.iter().chain(queues), files.started_at());
-    let remembered = remembered.with_queues(&set);
+    unsaid(&api, before.as_ref()).keep(&mut set, files.started_at());
+    let remembered = remembered.with_unsaid(&set);
     let merged = Whole::merge_knowing(set, api, &known);
     let gone = merged.gone();
     let Merged { whole, adopted, other_ids, rewritten, .. } = merged;
@@ -420,7 +419,8 @@ fn declared(
         match before.filter(|_| !whole.dangling().is_empty() || Named::may_be_gone(compiler, &whole)) {
             // This version may refuse its files; then there is nothing to keep.
             Some(before) => {
-                let old = files.check(before).map(|old| old.config.set).unwrap_or_default();
+                let mut old = files.check(before.clone()).map(|old| old.config.set).unwrap_or_default();
+                unsaid(&Set::default(), Some(&before)).keep(&mut old, files.started_at());
                 keep(whole, Whole::merge_knowing(old, Set::default(), &known).whole.file(), compiler)
             }
             None => (whole, Vec::new()),
@@ -455,6 +455,13 @@ fn declared(
     ledger.declare(whole.all(), remembered::with_rows(staged, gone, kept))?;
     remembered::drop_unfinished(&ledger.writer).map_err(unstored)?;
     Ok((config, whole, other_ids))
+}
+
+/// What is known of topics and queues besides what the files say: what APIs made, and what the store remembers of the last files.
+fn unsaid<'k>(api: &'k Set, before: Option<&'k Remembered>) -> Unsaid<'k> {
+    let topics = before.map(Remembered::topics).unwrap_or_default();
+    let queues = before.map(Remembered::queues).unwrap_or_default();
+    Unsaid::of(api.topics.iter().chain(topics), api.queues.iter().chain(queues))
 }
 
 /// Keeps entities that the files declared before and have dropped now, if something that APIs made needs them: from now on they count as made by

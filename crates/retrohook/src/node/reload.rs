@@ -33,7 +33,7 @@ use super::files::{Checked, Files};
 use super::laps::Laps;
 use super::named::Named;
 use super::reach::{self, Reach};
-use super::remembered::{self, Remembered, Source};
+use super::remembered::{self, Remembered, Source, Unsaid};
 use super::{StartError, changes, remote};
 use crate::clock::WallClock;
 use crate::{check, report};
@@ -246,8 +246,10 @@ impl Reloader {
             }
         };
         let (mut files, now) = (checked.config.set.clone(), WallClock.now());
-        remembered::keep_times(&mut files, api.queues.iter().chain(&self.whole.file().queues), now);
-        let kept = checked.remembered.with_queues(&files);
+        let before = self.whole.file();
+        Unsaid::of(api.topics.iter().chain(&before.topics), api.queues.iter().chain(&before.queues))
+            .keep(&mut files, now);
+        let kept = checked.remembered.with_unsaid(&files);
         let merged = Whole::merge_knowing(files, api, &known);
         let gone = merged.gone();
         let Merged { whole, adopted, other_ids, rewritten, .. } = merged;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use config::Text;
 use control::OtherId;
-use entities::{Kind, Queue, Set};
+use entities::{Kind, Queue, Set, Topic};
 use event::Timestamp;
 use serde::{Deserialize, Serialize};
 use storage::registry::Row;
@@ -50,9 +50,12 @@ pub struct Remembered {
     /// Entities whose id differs from the one in the files: kind, the id in the files, and the real one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ids: Vec<(String, Uuid, Uuid)>,
-    /// The queues of the files, with their times, which are not in the files.
+    /// The queues of the files, with their times, and attributes and tags, which are not in the files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     queues: Vec<Arc<Queue>>,
+    /// Those topics of the files that have attributes or tags, which are not in the files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    topics: Vec<Arc<Topic>>,
 }
 
 /// Where a configuration came from.
@@ -68,7 +71,7 @@ pub enum Source {
 impl Remembered {
     /// Texts from somewhere.
     pub fn new(from: Source, files: Vec<Text>) -> Self {
-        Self { from, files, ids: Vec::new(), queues: Vec::new() }
+        Self { from, files, ids: Vec::new(), queues: Vec::new(), topics: Vec::new() }
     }
 
     /// The entities of the files whose id differs from the one in the files.
@@ -92,10 +95,17 @@ impl Remembered {
         &self.queues
     }
 
-    /// The same, with the queues of these files.
+    /// Those of its files' topics of which more is known than the files say.
+    pub fn topics(&self) -> &[Arc<Topic>] {
+        &self.topics
+    }
+
+    /// The same, with the queues of these files, and what is known of their topics.
     #[must_use]
-    pub fn with_queues(mut self, files: &Set) -> Self {
+    pub fn with_unsaid(mut self, files: &Set) -> Self {
         self.queues.clone_from(&files.queues);
+        let has_more = |topic: &&Arc<Topic>| !topic.attributes.is_empty() || !topic.tags.is_empty();
+        self.topics = files.topics.iter().filter(has_more).cloned().collect();
         self
     }
 
@@ -375,15 +385,42 @@ pub fn with_rows(
     }
 }
 
-/// Gives the queues of files the times of the known queues with the same names: when a queue was made, and when its settings last changed. Files
-/// do not have these times. `known` are all queues so far, of files and of APIs; `now` is the time for new ones.
-pub fn keep_times<'q>(files: &mut Set, known: impl IntoIterator<Item = &'q Arc<Queue>>, now: Timestamp) {
-    let known: HashMap<&str, &Queue> = known.into_iter().map(|one| (one.name.as_str(), &**one)).collect();
-    for queue in &mut files.queues {
-        let before = known.get(queue.name.as_str());
-        let created_at = before.map_or(now, |before| before.created_at);
-        let updated_at = before.filter(|before| before.is_as(queue)).map_or(now, |before| before.updated_at);
-        *queue = Arc::new(Queue { created_at, updated_at, ..Queue::clone(queue) });
+/// What is known of topics and queues that no file can say: attributes and tags that an API gave them before a file adopted them, and their times.
+#[derive(Default)]
+pub struct Unsaid<'k> {
+    topics: HashMap<&'k str, &'k Topic>,
+    queues: HashMap<&'k str, &'k Queue>,
+}
+
+impl<'k> Unsaid<'k> {
+    /// Of all topics and queues so far, of files and of APIs.
+    pub fn of(
+        topics: impl IntoIterator<Item = &'k Arc<Topic>>,
+        queues: impl IntoIterator<Item = &'k Arc<Queue>>,
+    ) -> Self {
+        Self {
+            topics: topics.into_iter().map(|one| (one.name.as_str(), &**one)).collect(),
+            queues: queues.into_iter().map(|one| (one.name.as_str(), &**one)).collect(),
+        }
+    }
+
+    /// Gives it to the topics and queues of files with the same names. What a file can say is as the file says it, also where it says nothing.
+    /// `now` is the time for new ones.
+    pub fn keep(&self, files: &mut Set, now: Timestamp) {
+        for topic in &mut files.topics {
+            let Some(before) = self.topics.get(topic.name.as_str()) else { continue };
+            let Topic { attributes, tags, created_at, updated_at, .. } = Topic::clone(before);
+            *topic = Arc::new(Topic { attributes, tags, created_at, updated_at, ..Topic::clone(topic) });
+        }
+        for queue in &mut files.queues {
+            let before = self.queues.get(queue.name.as_str());
+            let created_at = before.map_or(now, |before| before.created_at);
+            let updated_at =
+                before.filter(|before| before.is_as(queue)).map_or(now, |before| before.updated_at);
+            let (attributes, tags) =
+                before.map(|before| (before.attributes.clone(), before.tags.clone())).unwrap_or_default();
+            *queue = Arc::new(Queue { attributes, tags, created_at, updated_at, ..Queue::clone(queue) });
+        }
     }
 }
 

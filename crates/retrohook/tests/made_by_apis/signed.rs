@@ -79,3 +79,56 @@ fn subscriptions_follow_the_version_of_their_topic() {
     assert_eq!(shown(&scene), None);
     assert_eq!(versions(&scene, &receiver, "seventh"), ["2", "2"], "the default");
 }
+
+/// A file cannot say how a topic is signed, nor any other attribute: what an API said of it holds for as long as the file declares it.
+#[test]
+fn a_file_that_adopts_a_topic_and_a_queue_keeps_what_no_file_can_say() {
+    let mut scene = scene();
+    let receiver = Receiver::start();
+    let attributes = [("Attributes.entry.1.key", "SignatureVersion"), ("Attributes.entry.1.value", "1")];
+    let create = [&[("Name", "orders")], &attributes[..]].concat();
+    assert_eq!(element(&sns(&scene, "CreateTopic", &create), "TopicArn"), ORDERS);
+    let queue = json!({ "QueueName": "worker", "Attributes": { "Policy": "{}", "VisibilityTimeout": "9" } });
+    assert_eq!(sqs(&scene, "CreateQueue", &queue).0, 200);
+    let url = format!("http://{}/000000000000/worker", scene.gateway().address("hub"));
+    let asked = json!({ "QueueUrl": url, "AttributeNames": ["All"] });
+    let of_queue = |scene: &Scene| {
+        let of = sqs(scene, "GetQueueAttributes", &asked).1["Attributes"].clone();
+        ["Policy", "VisibilityTimeout"].map(|name| of[name].as_str().map(str::to_owned))
+    };
+    assert_eq!(of_queue(&scene), ["{}", "9"].map(|value| Some(value.to_owned())));
+    for (protocol, endpoint) in
+        [("http", receiver.url("/hook").as_str()), ("sqs", "arn:aws:sqs:us-east-1:000000000000:worker")]
+    {
+        let subscribe = [("TopicArn", ORDERS), ("Protocol", protocol), ("Endpoint", endpoint)];
+        element(&sns(&scene, "Subscribe", &subscribe), "SubscriptionArn");
+    }
+    assert_eq!(versions(&scene, &receiver, "first"), ["1", "1"]);
+
+    let before = scene.setup.config.clone();
+    let declared = format!("{before}- name: orders\nqueues:\n- name: worker\n");
+    let told = scene.reload(&declared);
+    assert!(told.contains("topic `orders`, which an API made, belongs to the file"), "{told}");
+    refused(&set(&scene, "2"), 403, "AuthorizationError", "configuration file");
+    assert_eq!(
+        of_queue(&scene),
+        ["{}", "30"].map(|value| Some(value.to_owned())),
+        "what a file can say is the file's"
+    );
+    for (text, is_restarted) in [("second", false), ("third", true), ("fourth", true)] {
+        if is_restarted {
+            scene.setup.config = declared.clone();
+            scene.take_gateway().terminate();
+            scene.start_gateway();
+        }
+        assert_eq!(shown(&scene).as_deref(), Some("1"), "{text}");
+        assert_eq!(versions(&scene, &receiver, text), ["1", "1"], "{text}");
+    }
+    assert!(scene.reload(&declared).contains("nothing changed"));
+    // A start keeps what subscriptions of an API need, as if an API had made it.
+    scene.setup.config = before;
+    scene.take_gateway().terminate();
+    scene.start_gateway();
+    assert_eq!(shown(&scene).as_deref(), Some("1"));
+    assert_eq!(versions(&scene, &receiver, "fifth"), ["1", "1"]);
+}
