@@ -333,4 +333,22 @@ mod tests {
             ("t".into(), "stays".into())
         );
     }
+
+    #[test]
+    fn a_queue_needs_no_key_only_while_all_of_its_subscriptions_are_raw() {
+        let names = Names { region: "us-east-1".into(), account: "000000000000".into() };
+        let mut writing = Writing::new(names, "http://hub");
+        let form = |names| Form { queue: "q".into(), topic: TopicId(1), names };
+        let (raw, other) = (SubscriptionId(1), SubscriptionId(2));
+        assert!(!writing.is_unsigned("q"), "nothing is known of it");
+        writing.put_form(raw, form(None));
+        assert!(writing.is_unsigned("q"));
+        let in_envelopes = Arc::new(writing.names_of(TopicId(1), Uuid::nil()));
+        writing.put_form(other, form(Some(in_envelopes)));
+        assert!(!writing.is_unsigned("q"));
+        writing.forget(other);
+        assert!(writing.is_unsigned("q"));
+        writing.forget(raw);
+        assert!(!writing.is_unsigned("q"), "it may have messages of subscriptions that are forgotten");
+    }
 }

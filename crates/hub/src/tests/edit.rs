@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use entities::Origin;
+use entities::{Origin, SignatureVersion};
 use storage::dropped::Dropped;
 use storage::entities::{DesiredSubscription, Entities, Protocol, Queue, Subscription, SubscriptionState};
 use storage::memory::{CommitFault, sample_event};
+use storage::redrive::Redrive;
 use storage::registry::Row;
 use uuid::Uuid;
 
@@ -256,4 +257,47 @@ async fn the_form_of_a_subscription_is_what_was_said_last() {
     subscribe(&world.hub, wanted(TOPIC, Protocol::Sqs, EMPTY_QUEUE), false).await;
     let refused = world.hub.receive(&world.hub.queue(EMPTY_QUEUE).unwrap(), NOW).await;
     assert!(matches!(refused, Err(HubError::NoKey)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_deleted_queue_ends_its_subscriptions_and_counts_them_with_its_messages() {
+    let world = World::new().await;
+    world.publish(1).await;
+    let (queue, with) = (stored(&world, QUEUE).id, [world.subscription(QUEUE)]);
+    let dropped = world.hub.edit(move |edit| edit.delete_queue(queue, &with)).await.unwrap();
+    assert_eq!(dropped, Dropped { subscriptions: 1, messages: 1, ..Dropped::default() });
+}
+
+#[tokio::test]
+async fn a_version_of_the_signature_is_for_messages_of_its_topic_alone() {
+    let world = World::new().await;
+    let topic = world.entities.topics[0].id;
+    let other = subscribe(&world.hub, wanted("other", Protocol::Sqs, EMPTY_QUEUE), false).await.topic;
+    world.publish(1).await;
+    let event = event::NewEvent { topic: other, ..sample_event(2) };
+    world.deps.writer.publish(event).await.unwrap();
+    let signed = world.hub.edit(move |edit| {
+        edit.sign_as(topic, SignatureVersion::One);
+        Ok(())
+    });
+    signed.await.unwrap();
+    let version = async |queue| received(&world.hub, queue).await[0]["SignatureVersion"].clone();
+    assert_eq!((version(QUEUE).await, version(EMPTY_QUEUE).await), ("1".into(), "2".into()));
+}
+
+#[tokio::test]
+async fn a_message_that_was_given_up_names_the_queue_that_did() {
+    let world = World::new().await;
+    let queue = stored(&world, QUEUE).id;
+    let policy = world.hub.edit(move |edit| {
+        let to = Redrive { to: EMPTY_QUEUE.into(), max_receives: 1 };
+        edit.tx().set_queue_redrive(queue, Some(&to))
+    });
+    assert!(policy.await.unwrap());
+    world.publish(1).await;
+    let shown = Receive { visibility: Some(Duration::ZERO), ..NOW };
+    let receive = async |name: &str| world.hub.receive(&world.hub.queue(name).unwrap(), shown).await.unwrap();
+    assert_eq!(receive(QUEUE).await[0].given_up_by, None);
+    assert_eq!(receive(QUEUE).await, []);
+    assert_eq!(receive(EMPTY_QUEUE).await[0].given_up_by.as_deref(), Some(QUEUE));
 }
