@@ -11,6 +11,7 @@ use storage::registry::Row;
 use uuid::Uuid;
 
 use crate::queue::{ChangeVisibility, Receive};
+use crate::subscription::Subscribed;
 use crate::testing::{EMPTY_QUEUE, QUEUE, RAW_QUEUE, TOPIC, WEBHOOK, World, desired};
 use crate::{Hub, HubError, QueueSettings, Settings};
 
@@ -269,6 +270,22 @@ async fn a_deleted_queue_ends_its_subscriptions_and_counts_them_with_its_message
 }
 
 #[tokio::test]
+async fn lines_name_a_subscription_or_say_its_endpoint_without_secrets() {
+    let world = World::new().await;
+    let of = |name: Option<&str>, endpoint: &str| DesiredSubscription {
+        name: name.map(str::to_owned),
+        ..wanted(TOPIC, Protocol::Http, endpoint)
+    };
+    for (one, label) in [
+        (of(Some("cache"), "http://a/1"), "cache"),
+        (of(None, "http://user:secret@a/2?token=secret"), "http://REDACTED@a/2?token=REDACTED"),
+    ] {
+        let stored = subscribe(&world.hub, one, false).await;
+        assert_eq!(Subscribed::new(&stored, None).label(), label);
+    }
+}
+
+#[tokio::test]
 async fn a_version_of_the_signature_is_for_messages_of_its_topic_alone() {
     let world = World::new().await;
     let topic = world.entities.topics[0].id;
@@ -283,6 +300,13 @@ async fn a_version_of_the_signature_is_for_messages_of_its_topic_alone() {
     signed.await.unwrap();
     let version = async |queue| received(&world.hub, queue).await[0]["SignatureVersion"].clone();
     assert_eq!((version(QUEUE).await, version(EMPTY_QUEUE).await), ("1".into(), "2".into()));
+    let late = world.hub.edit(|edit| {
+        edit.create_queue("late", QueueSettings::default())?;
+        edit.subscribe(&wanted(TOPIC, Protocol::Sqs, "late"), false)
+    });
+    late.await.unwrap();
+    world.publish(3).await;
+    assert_eq!(version("late").await, "1", "whoever subscribes later gets it, too");
 }
 
 #[tokio::test]
