@@ -221,7 +221,7 @@ pub(crate) async fn disable(
         let message = format!("{} is disabled already{by}", known::named(&node, &known));
         return Err(Error::conflict(
             message,
-            "it stays so; POST /retrohook/subscriptions/{id}/enable enables it",
+            format!("it stays so; POST /retrohook/subscriptions/{}/enable enables it", id.0),
         ));
     }
     let subscription = node.hub.disable(id, reason.clone()).await?.ok_or_else(|| known::missing(id))?;

@@ -177,6 +177,9 @@ fn a_damaged_message_is_counted_and_the_others_are_received() {
     assert_eq!(answer.json()["Messages"].as_array().map(Vec::len), Some(2), "{}", answer.text());
     assert_eq!(scene.admin().metric(series), Some(1.0));
     scene.gateway().wait_until_it_says("a message is damaged");
+    let output = scene.gateway().output();
+    let line = output.lines().find(|line| line.contains("a message is damaged")).expect("it was said");
+    assert!(line.contains("queue=\"worker\""), "{line}");
 }
 
 #[test]

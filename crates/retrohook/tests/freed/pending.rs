@@ -119,8 +119,9 @@ fn an_operator_disables_a_subscription_and_its_endpoint_hears_nothing_of_it() {
     let (message, _) = refused(&admin.post(&disable), 400);
     assert!(message.contains("`reason`"), "{message}");
     assert_eq!(ok(&admin.post(&format!("{disable}?reason=its%20owner%20is%20away")))["state"], "disabled");
-    let (message, _) = refused(&admin.post(&format!("{disable}?reason=again")), 409);
+    let (message, hint) = refused(&admin.post(&format!("{disable}?reason=again")), 409);
     assert!(message.contains("is disabled already"), "{message}");
+    assert!(hint.contains("POST /retrohook/subscriptions/1/enable"), "{hint}");
     wait::until("its worker to rest", || {
         (self::subscription(&scene)["worker"]["state"] == "disabled").then_some(())
     });

@@ -232,7 +232,10 @@ fn candidates(database: &Connection, bin: Bin, after: i64, limit: usize) -> Resu
 fn set_aside(database: &Connection, seq: i64, why: &str, now: Stamp) -> Result<()> {
     static DAMAGED: Throttle = Throttle::new();
     if let Some(times) = DAMAGED.happened() {
+        let sql = "SELECT name FROM queues WHERE bin = (SELECT queue FROM messages WHERE seq = ?1)";
+        let queue: Option<String> = database.find("name a message's queue", sql, [seq], |row| row.get(0))?;
         tracing::error!(
+            queue = queue.unwrap_or_default(),
             message = seq,
             why,
             times,
