@@ -31,6 +31,7 @@ mod hold;
 mod hops;
 mod inbound;
 pub mod interim;
+pub mod keep_alive;
 pub mod limits;
 pub mod listeners;
 mod own_address;

@@ -22,6 +22,7 @@ use super::habits::{self, Habits};
 use super::interim::{self, Interim};
 use super::name::Name;
 use super::stream::{Sent, Stream};
+use crate::keep_alive;
 use crate::stall::Stall;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -177,7 +178,7 @@ impl Wire {
         if self.answers.get() > 0 {
             return;
         }
-        if let Some(said) = answer.get(KEEP_ALIVE).and_then(|value| habits::said(value.as_bytes())) {
+        if let Some(said) = answer.get(KEEP_ALIVE).and_then(|value| keep_alive::said(value.as_bytes())) {
             self.may_be_idle.set(said);
         }
     }
