@@ -15,6 +15,7 @@ pub mod forwarding;
 pub mod guard;
 mod input;
 pub mod interim;
+pub mod keep_alive;
 pub mod legacy_admin;
 pub mod names;
 pub mod path;
@@ -36,7 +37,7 @@ pub struct Target {
 }
 
 /// All targets. A target's name is that of its module.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "answer", run: answer::target },
     Target { name: "capture", run: capture::target },
     Target { name: "config_file", run: config_file::target },
@@ -44,6 +45,7 @@ pub const TARGETS: [Target; 16] = [
     Target { name: "forwarding", run: forwarding::target },
     Target { name: "guard", run: guard::target },
     Target { name: "interim", run: interim::target },
+    Target { name: "keep_alive", run: keep_alive::target },
     Target { name: "legacy_admin", run: legacy_admin::target },
     Target { name: "names", run: names::target },
     Target { name: "path", run: path::target },
