@@ -1,4 +1,4 @@
-//! The project's own commands. One file each: `bench`, `dist`, `fuzz`, `mutants`, `test`, `storm`, `tidy`, `tools`.
+//! The project's own commands. One file each: `bench`, `dist`, `fuzz`, `mutants`, `services`, `test`, `storm`, `tidy`, `tools`.
 //!
 //! Built before anything else on every machine, so it depends on the standard library alone.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people prints")]
@@ -11,6 +11,7 @@ mod dist;
 mod fuzz;
 mod mutants;
 mod process;
+mod services;
 mod storm;
 mod test;
 mod tidy;
@@ -25,6 +26,7 @@ cargo xtask COMMAND
   fuzz                 libFuzzer over all targets, a minute each; --seconds N, and names of targets
   mutants              do the crates' own tests notice changes of their code? minutes to an hour for each crate
   mutants CRATE        of one (event, storage, delivery, hub, plugins); --shard K/N tries a part of its mutants
+  services             real services with their own clients, direct and through the gateway; more than `test` has
   tidy                 the house rules
   tools                set up what the black-box tests need; prints lines to `eval` in a shell
   bench                measure beside nginx and HAProxy; prints tables (some twenty minutes on a quiet machine)
@@ -83,6 +85,10 @@ fn main() -> ExitCode {
         }
         ["bench", options @ ..] => match bench::run(&places, options) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => refuse(&problem),
+        },
+        ["services"] => match services::run(&places) {
+            Ok(well) => code(well),
             Err(problem) => refuse(&problem),
         },
         ["dist"] => match dist::run(&places) {

@@ -77,6 +77,11 @@ pub fn set_up(places: &Places) -> Result<Tools, String> {
     }
 }
 
+/// The interpreter with what `cargo xtask services` needs besides.
+pub fn services(places: &Places) -> Result<PathBuf, String> {
+    python::set_up(&python::SERVICES, &places.root, &places.target.join("tools"))
+}
+
 /// The note of what a part was made from.
 struct Stamp {
     file: PathBuf,

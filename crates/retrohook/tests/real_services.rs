@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 use testkit::scene::Scene;
-use testkit::{python, wait};
+use testkit::{tools, wait};
 
 const RETROHOOK: &str = env!("CARGO_BIN_EXE_retrohook");
 
@@ -22,12 +22,19 @@ struct Case {
     path: (&'static str, &'static str),
     /// What the service answers when it has done what was asked.
     statuses: &'static [&'static str],
+    /// The variable that names the interpreter with service and client.
+    python: &'static str,
     /// At least so many events, so that a client that does nothing is not a success.
     at_least: usize,
 }
 
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name)
+impl Case {
+    /// A command that runs one of the scripts.
+    fn python(&self, script: &str) -> Command {
+        let mut command = Command::new(tools::find(self.python, "python3"));
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script));
+        command
+    }
 }
 
 /// A service of its own process, with an empty folder; ended with the test.
@@ -38,10 +45,10 @@ struct Service {
 }
 
 impl Service {
-    fn start(name: &str) -> Self {
+    fn start(case: &Case) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        let mut command = python::command(&script("real_services.py"));
-        let command = command.arg(name).arg(folder.path()).stdout(Stdio::piped());
+        let mut command = case.python("real_services.py");
+        let command = command.arg(case.name).arg(folder.path()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("python starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
@@ -50,8 +57,8 @@ impl Service {
     }
 
     /// What its client gets at this address.
-    fn client(&self, name: &str, address: &str) -> String {
-        let mut command: Command = python::command(&script("real_clients.py"));
+    fn client(&self, case: &Case, address: &str) -> String {
+        let (name, mut command) = (case.name, case.python("real_clients.py"));
         let output = command.arg(name).arg(self.folder.path()).arg(address).output().expect("python starts");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{name}: {said}{}", String::from_utf8_lossy(&output.stderr));
@@ -105,12 +112,12 @@ topics:
 }
 
 fn is_as_direct(case: &Case) {
-    let service = Service::start(case.name);
-    let direct = service.client(case.name, &service.address);
+    let service = Service::start(case);
+    let direct = service.client(case, &service.address);
 
-    let service = Service::start(case.name);
+    let service = Service::start(case);
     let scene = Scene::start(RETROHOOK, &config(&service, case));
-    let through = service.client(case.name, &scene.gateway().proxy().to_string());
+    let through = service.client(case, &scene.gateway().proxy().to_string());
     for (direct, through) in direct.lines().zip(through.lines()) {
         assert_eq!(through, direct, "the client's outcome:\n{through}");
     }
@@ -139,6 +146,7 @@ fn git() {
         methods: &["POST"],
         path: ("/", "/git-receive-pack"),
         statuses: &["200"],
+        python: "PYTHON",
         at_least: 7,
     });
 }
@@ -150,6 +158,7 @@ fn s3_with_signatures() {
         methods: &["PUT", "POST", "DELETE"],
         path: ("/", ""),
         statuses: &["200", "204"],
+        python: "PYTHON",
         at_least: 17,
     });
 }
@@ -161,6 +170,33 @@ fn django_admin() {
         methods: &["POST"],
         path: ("/admin/auth/", "/"),
         statuses: &["302"],
+        python: "PYTHON",
         at_least: 4,
+    });
+}
+
+#[cfg(feature = "services")]
+#[test]
+fn pypiserver_with_twine_and_pip() {
+    is_as_direct(&Case {
+        name: "pypiserver",
+        methods: &["POST"],
+        path: ("/", ""),
+        statuses: &["200"],
+        python: "SERVICES_PYTHON",
+        at_least: 2,
+    });
+}
+
+#[cfg(feature = "services")]
+#[test]
+fn radicale_with_caldav() {
+    is_as_direct(&Case {
+        name: "radicale",
+        methods: &["MKCALENDAR", "PUT", "DELETE", "PROPPATCH"],
+        path: ("/ada/", ""),
+        statuses: &["200", "201", "204", "207"],
+        python: "SERVICES_PYTHON",
+        at_least: 8,
     });
 }

@@ -27,6 +27,13 @@ pub const OLD: Environment = Environment {
     self_check: "import boto3",
 };
 
+/// More services and their clients.
+pub const SERVICES: Environment = Environment {
+    folder: "venv-services",
+    requirements: "xtask/requirements-services.txt",
+    self_check: "import caldav, pypiserver, radicale, twine, werkzeug",
+};
+
 /// Makes the environment unless it is there; the path of its interpreter.
 pub fn set_up(environment: &Environment, root: &Path, tools: &Path) -> Result<PathBuf, String> {
     let (folder, requirements) = (tools.join(environment.folder), &root.join(environment.requirements));

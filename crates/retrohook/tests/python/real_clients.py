@@ -146,4 +146,72 @@ def django_admin():
     return said
 
 
+def pypiserver():
+    """twine uploads packages, one of them twice; pip installs one, and does not find another."""
+    import zipfile
+
+    said = []
+    with tempfile.TemporaryDirectory() as home:
+
+        def run(*words):
+            fixed = {"HOME": home, "PIP_CONFIG_FILE": os.devnull, "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+            command = [sys.executable, "-m", *words]
+            done = subprocess.run(command, env=os.environ | fixed, capture_output=True, text=True)
+            kept = [line for line in (done.stdout + done.stderr).splitlines() if re.match("ERROR|Successfully|.*Conflict", line)]
+            said.append([words[0], done.returncode, kept])
+
+        def wheel(version):
+            path = f"{home}/thing-{version}-py3-none-any.whl"
+            info = f"thing-{version}.dist-info"
+            # The same bytes each time, and more than a server reads at once.
+            fixed = {
+                "thing.py": f"VERSION = '{version}'\n#" + "x" * 300_000,
+                f"{info}/METADATA": f"Metadata-Version: 2.1\nName: thing\nVersion: {version}\n",
+                f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+                f"{info}/RECORD": f"thing.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n",
+            }
+            with zipfile.ZipFile(path, "w") as file:
+                for name, text in fixed.items():
+                    file.writestr(zipfile.ZipInfo(name), text)
+            return path
+
+        for version in ["1.0", "1.1", "1.0"]:
+            words = ["--repository-url", BASE + "/", "-u", "ada", "-p", "any", "--disable-progress-bar", "--non-interactive"]
+            run("twine", "upload", *words, wheel(version))
+        pip = ["pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--no-deps", "--index-url", BASE + "/simple/"]
+        for wanted in ["thing==1.0", "thing", "other"]:
+            run(*pip, "--target", f"{home}/{wanted}", wanted)
+        said.append(sorted(str(path.relative_to(home)) for path in pathlib.Path(home).glob("*/thing*")))
+    return said
+
+
+def radicale():
+    """A CalDAV client makes a calendar, and appointments in it; moves, finds and deletes them."""
+    import caldav
+
+    said = []
+    client = caldav.DAVClient(url=BASE + "/ada/", username="ada", password="lovelace")
+    home = client.principal()
+    said.append(str(home.url))
+    calendar = home.make_calendar(name="Work", cal_id="work")
+    said.append(str(calendar.url))
+
+    def event(uid, day):
+        lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//us//us//EN", "BEGIN:VEVENT", f"UID:{uid}"]
+        lines += ["DTSTAMP:20260101T000000Z", f"DTSTART:202601{day}T100000Z", f"DTEND:202601{day}T110000Z"]
+        return "\r\n".join([*lines, f"SUMMARY:On the {day}", "END:VEVENT", "END:VCALENDAR", ""])
+
+    for uid, day in [("one", "10"), ("two words", "11"), ("three", "12")]:
+        said.append(str(calendar.save_event(event(uid, day)).url))
+    calendar.save_event(event("one", "20"))
+    found = calendar.event_by_uid("three")
+    said.append(str(found.url))
+    found.delete()
+    said.append(sorted([str(one.url), one.data.replace("\r", "").split("\n")] for one in calendar.events()))
+    said.append([str(one.url) for one in home.calendars()])
+    calendar.delete()
+    said.append([str(one.url) for one in home.calendars()])
+    return said
+
+
 print(json.dumps(globals()[NAME](), indent=1, ensure_ascii=False).replace(ADDRESS, "{service}"))

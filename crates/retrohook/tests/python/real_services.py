@@ -101,6 +101,26 @@ def django_admin():
     return get_wsgi_application()
 
 
+def pypiserver():
+    """A server of Python packages that takes uploads from everybody."""
+    import pypiserver
+
+    (FOLDER / "packages").mkdir()
+    return pypiserver.app(roots=[FOLDER / "packages"], authenticate=[], password_file=".", disable_fallback=True)
+
+
+def radicale():
+    """A server of calendars, by WebDAV and CalDAV."""
+    from radicale import app, config
+
+    settings = config.load()
+    (FOLDER / "users").write_text("ada:lovelace\n")
+    users = {"type": "htpasswd", "htpasswd_filename": str(FOLDER / "users"), "htpasswd_encryption": "plain"}
+    folder = {"filesystem_folder": str(FOLDER / "collections")}
+    settings.update({"auth": users, "storage": folder, "logging": {"level": "critical"}}, "test")
+    return app.Application(settings)
+
+
 def recorded(app):
     """The same, with its record."""
     lock = threading.Lock()
