@@ -376,6 +376,9 @@ async fn a_token_confirms_and_may_be_used_again() {
     let world = World::new().await;
     let mut state = world.hub.watch_subscription(world.subscription(WEBHOOK)).unwrap();
     assert_eq!(*state.borrow_and_update(), SubscriptionState::Pending { token: TOKEN.into() });
+    let link = world.hub.subscribe_url(world.subscription(WEBHOOK)).unwrap();
+    assert!(link.starts_with(HUB_URL) && link.contains(TOKEN), "{link}");
+    assert_eq!(world.hub.subscribe_url(world.subscription(QUEUE)), None, "that one is confirmed");
     let other = TOKEN.replace('0', "1");
     assert_eq!(world.hub.confirm(&other).await.unwrap(), Confirmation::UnknownToken);
     assert_eq!(world.hub.confirm("x").await.unwrap(), Confirmation::MalformedToken);

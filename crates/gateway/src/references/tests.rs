@@ -1,3 +1,5 @@
+//! Tests of what an answer's headers refer to: which authorities count as the service's own.
+
 use super::*;
 
 fn texts(header: Referring, value: &str) -> Vec<&str> {
