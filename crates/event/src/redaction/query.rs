@@ -175,7 +175,10 @@ impl Search<'_> {
         if depth == MAX_NESTED || !value.contains('%') {
             return false;
         }
-        self.spans(&decode(value), 0, depth + 1).into_iter().any(|(begin, end)| begin < end)
+        let value = decode(value);
+        let mut spans = self.spans(&value, 0, depth + 1).into_iter();
+        // What was replaced before is none.
+        spans.any(|(begin, end)| begin < end && &value[begin..end] != REDACTED)
     }
 }
 

@@ -327,6 +327,14 @@ fn a_secret_is_seen_wherever_it_stands() {
     }
 }
 
+#[test]
+fn what_was_replaced_is_not_replaced_again() {
+    let redaction = QueryRedaction::of_secrets();
+    let once = redaction.uri("/p?%://&@&token=secret&").into_owned();
+    assert_eq!(once, "/p?%://REDACTED@&token=REDACTED&");
+    assert_eq!(redaction.uri(&once), once);
+}
+
 proptest! {
     /// Whatever is around it, a secret is not in what is kept, and nothing is lost before it.
     #[test]

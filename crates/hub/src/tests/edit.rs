@@ -278,7 +278,7 @@ async fn lines_name_a_subscription_or_say_its_endpoint_without_secrets() {
     };
     for (one, label) in [
         (of(Some("cache"), "http://a/1"), "cache"),
-        (of(None, "http://user:secret@a/2?token=secret"), "http://REDACTED@a/2?token=REDACTED"),
+        (of(None, "http://user:secret@a/2?token=secret"), "http://a/2?..."),
     ] {
         let stored = subscribe(&world.hub, one, false).await;
         assert_eq!(Subscribed::new(&stored, None).label(), label);

@@ -127,13 +127,11 @@ impl State {
     }
 
     fn drop_removed(&mut self, until: Stamp, sweep: &mut Sweep<'_>) -> Result<(), Spent> {
-        let gone: Vec<SubscriptionId> = self
-            .subscriptions
-            .values()
-            .filter(|known| known.removed.is_some_and(|at| at <= until))
-            .map(|known| known.subscription.id)
-            .collect();
-        for id in gone {
+        let removed =
+            self.subscriptions.values().filter_map(|known| Some((known.removed?, known.subscription.id)));
+        let mut gone: Vec<(Stamp, SubscriptionId)> = removed.filter(|(at, _)| *at <= until).collect();
+        gone.sort_unstable();
+        for (_, id) in gone {
             sweep.spend()?;
             let known = &self.subscriptions[&id].subscription;
             let whose = known.whose(self.topics.get(&known.topic).map(String::as_str));
