@@ -32,6 +32,12 @@ pub struct Route {
     pub strip_path: bool,
     /// Whether the service gets the client's `Host` header.
     pub preserve_host: bool,
+    /// Whether `Location`, `Content-Location`, `Link` and `Refresh` of answers are said in the client's terms.
+    #[serde(default)]
+    pub rewrite_location: bool,
+    /// Whether path and domain of cookies are.
+    #[serde(default)]
+    pub rewrite_cookies: bool,
     /// How the upstream's path is put together.
     #[serde(default)]
     pub path_handling: PathHandling,

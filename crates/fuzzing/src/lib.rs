@@ -23,6 +23,7 @@ pub mod protocol;
 pub mod queries;
 pub mod render;
 pub mod rereading;
+pub mod rewriting;
 mod route;
 pub mod spelling;
 mod tree;
@@ -37,7 +38,7 @@ pub struct Target {
 }
 
 /// All targets. A target's name is that of its module.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     Target { name: "answer", run: answer::target },
     Target { name: "capture", run: capture::target },
     Target { name: "config_file", run: config_file::target },
@@ -53,6 +54,7 @@ pub const TARGETS: [Target; 17] = [
     Target { name: "queries", run: queries::target },
     Target { name: "render", run: render::target },
     Target { name: "rereading", run: rereading::target },
+    Target { name: "rewriting", run: rewriting::target },
     Target { name: "spelling", run: spelling::target },
     Target { name: "variables", run: variables::target },
 ];

@@ -18,6 +18,7 @@ pub fn route(name: String, paths: Vec<PathPattern>, strip_path: bool) -> Route {
         path_handling: PathHandling::V0,
         path_forwarding: PathForwarding::Raw,
         preserve_host: false,
+        rewrites: Default::default(),
         request_buffering: true,
         https_only: None,
         service: None,

@@ -63,7 +63,7 @@ macro_rules! each {
     };
 }
 
-each!(answer capture config_file facts forwarding guard interim keep_alive legacy_admin names path protocol queries render rereading spelling variables);
+each!(answer capture config_file facts forwarding guard interim keep_alive legacy_admin names path protocol queries render rereading rewriting spelling variables);
 
 fn manifest() -> String {
     let mut text = String::from(

@@ -24,6 +24,7 @@ use crate::headers;
 use crate::inbound::Connection;
 use crate::own_address::AskedFor;
 use crate::references;
+use crate::rewriting::Rewriting;
 use crate::service::Service;
 use crate::snapshot::{Place, ServiceRef};
 use crate::stats::RouteNumber;
@@ -45,13 +46,23 @@ pub(crate) struct Account {
     seat: Rc<Seat>,
     /// What the client asked for.
     asked_for: AskedFor,
+    /// How the answer is said in the client's terms, if its route asks for that.
+    rewriting: Option<Box<Rewriting>>,
     /// What the observers will get; only if there is an observer.
     log: Option<Box<Log>>,
 }
 
 impl Account {
     pub fn new(connection: Rc<Connection>, seat: Rc<Seat>, context: Context) -> Self {
-        Self { connection, context, place: None, seat, asked_for: AskedFor::default(), log: None }
+        Self {
+            connection,
+            context,
+            place: None,
+            seat,
+            asked_for: AskedFor::default(),
+            rewriting: None,
+            log: None,
+        }
     }
 
     /// Who gets interim answers. HTTP/1.0 does not know them.
@@ -91,9 +102,9 @@ impl Account {
         self.place = Some(place);
     }
 
-    /// Notes what the client asked for, once it is known who answers.
-    pub fn asks_for(&mut self, asked_for: AskedFor) {
-        self.asked_for = asked_for;
+    /// Notes what the client asked for and how, once it is known who answers.
+    pub fn asks_for(&mut self, asked_for: AskedFor, rewriting: Option<Box<Rewriting>>) {
+        (self.asked_for, self.rewriting) = (asked_for, rewriting);
     }
 
     /// Where the request is counted.
@@ -153,6 +164,9 @@ impl Account {
             log.upstream_answered(head.status, asked);
         }
         headers::to_client(head, self.context.id, asked.elapsed(), asked - self.context.started);
+        if let Some(rewriting) = &self.rewriting {
+            rewriting.answer(&mut head.headers, service.own(rewriting));
+        }
         let transforms = self.respond(head, Source::Upstream);
         if references::are_in(&head.headers) {
             service.referred(&head.headers, self.asked_for);

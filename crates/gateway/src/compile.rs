@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::balance::{Backend, Turns};
 use crate::conditions::Conditions;
 use crate::destination::{Destinations, Trust};
+use crate::rewriting::Rewrites;
 use crate::router::{Router, TooManyRegexes};
 use crate::service::Service;
 use crate::stats::{Numbering, RouteNumber};
@@ -384,6 +385,7 @@ fn route<E>(
         path_handling: route.path_handling,
         path_forwarding: route.path_forwarding,
         preserve_host: route.preserve_host,
+        rewrites: Rewrites { location: route.rewrite_location, cookies: route.rewrite_cookies },
         request_buffering: route.request_buffering,
         https_only: route.is_https_only().then(|| HttpsOnly {
             status: StatusCode::from_u16(route.https_redirect_status_code)

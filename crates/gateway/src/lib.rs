@@ -40,6 +40,7 @@ mod permit;
 mod proxy;
 mod read_ahead;
 pub mod references;
+pub mod rewriting;
 pub mod router;
 pub mod service;
 mod slots;

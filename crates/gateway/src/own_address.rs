@@ -38,10 +38,12 @@ impl Remedy {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PreserveHost => {
-                "set `preserve_host: true` on the routes of this service: it then gets the Host that its clients asked for, and names that"
+                "set `preserve_host: true` on the routes of this service: it then gets the Host that its clients asked for, and names that; \
+                 or `rewrite_location: true`"
             }
             Self::TheServicesSettings => {
-                "the service gets its clients' Host and names another one: give it the gateway's public address in its own settings"
+                "the service gets its clients' Host and names another one: give it the gateway's public address in its own settings, or set \
+                 `rewrite_location: true` on its routes"
             }
         }
     }

@@ -198,7 +198,8 @@ async fn find(
     let odd = odd.filter(|_| query.query() == asked.query());
     let target = Target::new(service, &found, query, odd, host, inbound.local.ip())
         .ok_or(Early::Refused(Refusal::BadRequest))?;
-    account.asks_for(target.asked_for);
+    let rewriting = target.rewriting(route.rewrites, &client, inbound.scheme);
+    account.asks_for(target.asked_for, rewriting);
     let watches = target.watches(account, head, &found, size);
     Ok((Routed { client, hops, telling: core.front.telling, target }, watches))
 }

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::condition::{Condition, Reason, Spell};
 use crate::destination::Destination;
 use crate::own_address::{self, AskedFor, Remedy};
+use crate::rewriting::{Own, Rewriting};
 
 /// A service behind the gateway.
 #[derive(Debug)]
@@ -76,6 +77,19 @@ impl Service {
                 service = %self.name, address = %self.destination, header = header.as_str(), hint = remedy.as_str(), times,
                 "a service names its own address in its answers: clients that follow it go past the gateway, and no events come of that"
             );
+        }
+    }
+
+    /// How it knows itself, for an answer to such a request.
+    pub(crate) fn own<'s>(&'s self, rewriting: &'s Rewriting) -> Own<'s> {
+        Own {
+            scheme: if self.destination.tls.is_some() { "https" } else { "http" },
+            address: self.destination.authority(),
+            host: match &rewriting.kept_host {
+                Some(host) => host,
+                None => self.host_header.to_str().unwrap_or_default(),
+            },
+            path: &self.path,
         }
     }
 

@@ -6,6 +6,7 @@ use pipeline::{Chains, RouteFacts};
 use regex::Regex;
 
 use crate::balance::Backend;
+use crate::rewriting::Rewrites;
 use crate::stats::RouteNumber;
 
 /// A route to a service.
@@ -28,6 +29,8 @@ pub struct Route {
     pub path_forwarding: PathForwarding,
     /// Whether the upstream gets the client's `Host` header.
     pub preserve_host: bool,
+    /// What of its answers is said in the client's terms.
+    pub rewrites: Rewrites,
     /// Whether the body, or the first part of a long one, is read before anything is sent to the service.
     pub request_buffering: bool,
     /// What requests over plain http get; `None` means that they are forwarded, too.

@@ -1,5 +1,5 @@
 //! A service that names its own address sends its clients past the gateway: that is said, once, in the log, in the status and in a metric, and
-//! `preserve_host` is the remedy. The services are Flask and Django.
+//! `preserve_host` is the remedy; or the gateway says it in the client's terms (`rewrite_location`, `rewrite_cookies`). The services are Flask and Django.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -166,4 +166,84 @@ fn nothing_is_said_of_paths_of_other_hosts_or_to_clients_that_ask_for_the_servic
     assert_eq!(answer.header("location"), Some("/profiles/next"));
     assert!(HEADERS.iter().all(|header| counted(&scene, header).is_none()));
     assert_eq!((cause(&scene), lines(&scene).len()), (None, 0));
+}
+
+/// The service below `/shop`, which it does not know of.
+fn shop(service: &Service, base: &str, route: &str) -> Scene {
+    let config = config(service, route)
+        .replace("paths: [/profiles, /login, /cookie], strip_path: false", "paths: [/shop]");
+    let url = format!("url: http://{}", service.address);
+    let matcher = if base.is_empty() { "^/profiles/" } else { "^/" };
+    let config = config.replace(&url, &format!("{url}{base}")).replace("^/profiles/", matcher);
+    let mut scene = Scene::prepare(RETROHOOK, &config);
+    scene.setup.flags.push("--log-format=json".into());
+    scene.start_gateway();
+    scene
+}
+
+#[test]
+fn a_service_below_a_prefix_sends_its_clients_there_and_events_come_of_what_they_do() {
+    for name in ["flask", "django"] {
+        let service = Service::start(name);
+        for (base, asked, next) in
+            [("", "/shop/profiles", "/shop/profiles/next"), ("/profiles", "/shop", "/shop/next")]
+        {
+            for keeps in ["", "preserve_host: true, "] {
+                let scene = shop(&service, base, &format!("{keeps}rewrite_location: true"));
+                let public = scene.gateway().proxy().to_string();
+                for header in HEADERS {
+                    let answer = ask(&scene, &format!("{asked}/1?in={header}"), &public);
+                    let named = answer.header(header).expect("it is there");
+                    let expected = format!("http://{public}{next}");
+                    assert!(named.contains(&expected), "{name}{base} {keeps}{header}: {named}");
+                    assert!(!named.contains(&format!("{}/", service.address)), "{named}");
+                    let followed = client::get(&expected).expect("it leads to the gateway");
+                    assert_eq!((followed.status, followed.text().as_str()), (200, "next"), "{name}{base}");
+                }
+                assert_eq!(ask(&scene, next, &public).status, 200);
+                assert_eq!((cause(&scene), lines(&scene).len()), (None, 0), "{name}{base} {keeps}");
+                assert_eq!(scene.told(5).len(), 5, "one of each request");
+            }
+        }
+        // By its path alone.
+        let scene = shop(&service, "", "rewrite_location: true");
+        let login = |scene: &Scene| client::send(scene.gateway().proxy(), "GET", "/shop/login", &[], b"");
+        assert_eq!(
+            login(&scene).expect("an answer").header("location"),
+            Some("/shop/profiles/next"),
+            "{name}"
+        );
+        let scene = shop(&service, "", "");
+        assert_eq!(
+            login(&scene).expect("an answer").header("location"),
+            Some("/profiles/next"),
+            "only if asked"
+        );
+    }
+}
+
+#[test]
+fn a_cookie_of_a_service_below_a_prefix_comes_back_to_it_and_to_no_other() {
+    for name in ["flask", "django"] {
+        let service = Service::start(name);
+        for (route, session, plain) in [
+            ("", "Domain=127.0.0.1; HttpOnly; Path=/", "Path=/profiles"),
+            ("rewrite_cookies: true", "HttpOnly; Path=/shop", "Path=/shop/profiles"),
+        ] {
+            let scene = shop(&service, "", route);
+            let answer = ask(&scene, "/shop/cookie", "api.example.com:8000");
+            let cookies = answer.headers.iter().filter(|(name, _)| name == "set-cookie");
+            let cookies: Vec<_> = cookies.map(|(_, value)| value.as_str()).collect();
+            let attributes = |cookie: &str| {
+                let mut parts: Vec<_> = cookie.split("; ").skip(1).map(str::to_owned).collect();
+                parts.sort();
+                parts.join("; ")
+            };
+            let of = |name: &str| {
+                cookies.iter().find(|cookie| cookie.starts_with(name)).map(|one| attributes(one))
+            };
+            assert_eq!(of("session=1").as_deref(), Some(session), "{name} {route}: {cookies:?}");
+            assert_eq!(of("plain=2").as_deref(), Some(plain), "{name} {route}: {cookies:?}");
+        }
+    }
 }

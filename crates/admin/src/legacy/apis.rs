@@ -27,7 +27,7 @@ mod body;
 mod texts;
 
 /// The fields of an api.
-const FIELDS: [&Field; 19] = [
+const FIELDS: [&Field; 21] = [
     &Field::new("id", Type::Id),
     &Field::new("created_at", Type::Time),
     &Field::new("name", Type::Text),
@@ -40,6 +40,8 @@ const FIELDS: [&Field; 19] = [
     &Field::new("http_if_terminated", Type::Flag),
     &Field::new("upstream_url", Type::Text),
     &Field::new("preserve_host", Type::Flag),
+    &Field::new("rewrite_location", Type::Flag),
+    &Field::new("rewrite_cookies", Type::Flag),
     &Field::new("retries", Type::Number),
     &Field::new("upstream_connect_timeout", Type::Number),
     &Field::new("upstream_send_timeout", Type::Number),
@@ -148,6 +150,13 @@ fn shown(service: &Service, route: Option<&Route>) -> Map<String, Value> {
         put("path_forwarding", route.path_forwarding.as_str().into());
     }
     put("preserve_host", route.preserve_host.into());
+    for (name, is_set) in
+        [("rewrite_location", route.rewrite_location), ("rewrite_cookies", route.rewrite_cookies)]
+    {
+        if is_set {
+            put(name, true.into());
+        }
+    }
     put("https_only", route.is_https_only().into());
     put("http_if_terminated", route.heeds_forwarded_proto.into());
     put("retries", service.retries.into());
@@ -193,6 +202,8 @@ fn blank_route(service: &Service) -> Route {
         methods: Vec::new(),
         strip_path: true,
         preserve_host: false,
+        rewrite_location: false,
+        rewrite_cookies: false,
         regex_priority: 0,
         path_handling: PathHandling::default(),
         path_forwarding: PathForwarding::default(),

@@ -57,6 +57,8 @@ fn check_one(spot: &Spot, raw: &raw::Route, now: Timestamp, problems: &mut Probl
         methods: raw.methods.clone().unwrap_or_default(),
         strip_path: raw.strip_path,
         preserve_host: raw.preserve_host,
+        rewrite_location: raw.rewrite_location,
+        rewrite_cookies: raw.rewrite_cookies,
         path_handling: match raw.path_handling {
             raw::PathHandling::V0 => PathHandling::V0,
             raw::PathHandling::V1 => PathHandling::V1,

@@ -131,6 +131,14 @@ entity! {
         /// Whether the service gets the client's `Host` header.
         #[serde(default)]
         pub(crate) preserve_host: bool,
+        /// Whether the service's own scheme, host and path in `Location`, `Content-Location`, `Link` and `Refresh` of its answers become those that
+        /// the client asked for, with what `strip_path` removed. As nginx's `proxy_redirect`; Kong does not know it.
+        #[serde(default)]
+        pub(crate) rewrite_location: bool,
+        /// Whether the path of its cookies becomes the client's, and a domain that is the service's own host is left out. As nginx's
+        /// `proxy_cookie_path` and `proxy_cookie_domain`; Kong does not know it.
+        #[serde(default)]
+        pub(crate) rewrite_cookies: bool,
         /// The protocols over which requests are accepted. With `https` alone, a request over plain http gets `https_redirect_status_code`.
         #[serde(default)]
         pub(crate) protocols: Option<Vec<RouteProtocol>>,

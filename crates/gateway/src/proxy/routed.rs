@@ -9,6 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Uri};
 use listener::connection::OddCharacters;
 use pipeline::access::RequestHead;
+use pipeline::context::Scheme;
 use pipeline::record::{EventIds, Turn};
 use pipeline::{Chain, Forward};
 
@@ -19,6 +20,7 @@ use crate::front::{Found, HostPort, Reading, Telling};
 use crate::headers::{self, ForwardedBy, FromClient};
 use crate::own_address::AskedFor;
 use crate::path;
+use crate::rewriting::{Rewrites, Rewriting};
 use crate::router::without_port;
 use crate::snapshot::ServiceRef;
 
@@ -39,6 +41,8 @@ pub(super) struct Target {
     host: String,
     /// How many bytes of it come before its port; events have no more of it.
     bare_host: usize,
+    /// Whether the client named a host.
+    has_host: bool,
     request_path: String,
     prefix: Option<usize>,
     /// Whether the upstream gets the path as the client spelt it and not in normal form.
@@ -67,8 +71,9 @@ impl Target {
         let upstream = path::upstream_path(handling, &service.path, path, matched, route.strip_path);
         let path_and_query = path_and_query(asked, &upstream)?;
         // HTTP/1.0 requests may have no Host, but the request to the upstream, headers and events must have one.
-        let replaces_host = !route.preserve_host || host.is_empty();
-        if host.is_empty() {
+        let has_host = !host.is_empty();
+        let replaces_host = !route.preserve_host || !has_host;
+        if !has_host {
             host = address_as_host(local);
         }
         let bare_host = without_port(&host).len();
@@ -79,6 +84,7 @@ impl Target {
             odd,
             host,
             bare_host,
+            has_host,
             request_path: plain.path.clone().into_owned(),
             prefix: (route.strip_path && plain.matched > 1).then_some(plain.matched),
             is_as_spelt: spelt.is_some(),
@@ -86,6 +92,36 @@ impl Target {
             asked_for,
             request_buffering: route.request_buffering,
         })
+    }
+
+    /// How the answer is said in the client's terms; `None` if the route does not ask for it, or if the client did not say what it asked for.
+    #[inline]
+    pub fn rewriting(
+        &self,
+        rewrites: Rewrites,
+        client: &FromClient,
+        scheme: Scheme,
+    ) -> Option<Box<Rewriting>> {
+        if rewrites == Rewrites::default() || !self.has_host {
+            None
+        } else {
+            self.rewrites(rewrites, client, scheme)
+        }
+    }
+
+    #[inline(never)]
+    fn rewrites(&self, rewrites: Rewrites, client: &FromClient, scheme: Scheme) -> Option<Box<Rewriting>> {
+        // What a trusted peer says was asked is what its client knows.
+        let forwarded = client.forwarded_host().and_then(|host| host.to_str().ok());
+        let forwarded =
+            forwarded.filter(|host| !host.is_empty() && !host.contains(['/', '\\', '?', '#', '@', ',', ' ']));
+        Some(Box::new(Rewriting {
+            rewrites,
+            scheme: if client.came_over_https() { Scheme::Https.as_str() } else { scheme.as_str() },
+            authority: forwarded.unwrap_or(&self.host).to_owned(),
+            prefix: self.request_path[..self.prefix.unwrap_or(0)].to_owned(),
+            kept_host: (!self.replaces_host).then(|| self.host.clone()),
+        }))
     }
 
     /// Asks every recorder of the route, in order.

@@ -29,6 +29,7 @@ fn route(line: &str) -> Route {
         path_handling: entities::PathHandling::V0,
         path_forwarding: entities::PathForwarding::Raw,
         preserve_host: false,
+        rewrites: Default::default(),
         request_buffering: true,
         https_only: None,
         service: None,

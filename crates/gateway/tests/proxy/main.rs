@@ -157,6 +157,7 @@ fn snapshot(generation: u64, service: Service, request_buffering: bool) -> Arc<S
         path_handling: entities::PathHandling::V0,
         path_forwarding: entities::PathForwarding::Raw,
         preserve_host: false,
+        rewrites: Default::default(),
         request_buffering,
         https_only: None,
         service: Some(Arc::new(service).into()),

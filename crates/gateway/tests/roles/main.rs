@@ -132,6 +132,7 @@ impl World {
             path_handling: entities::PathHandling::V0,
             path_forwarding: entities::PathForwarding::Raw,
             preserve_host: false,
+            rewrites: Default::default(),
             request_buffering: true,
             https_only: None,
             service: Some(service.into()),

@@ -159,6 +159,9 @@ impl Body<'_> {
         }
         let keeps = self.0.value("preserve_host", || false, Value::as_bool);
         route.preserve_host = keeps.unwrap_or(route.preserve_host);
+        let rewrites = |name: &str| self.0.value(name, || false, Value::as_bool);
+        route.rewrite_location = rewrites("rewrite_location").unwrap_or(route.rewrite_location);
+        route.rewrite_cookies = rewrites("rewrite_cookies").unwrap_or(route.rewrite_cookies);
         if let Some(https_only) = self.0.value("https_only", || false, Value::as_bool) {
             route.protocols = if https_only { vec![RouteProtocol::Https] } else { route::both_protocols() };
         }
