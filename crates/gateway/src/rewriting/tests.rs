@@ -1,3 +1,5 @@
+//! What becomes of references and cookies, in tables.
+
 use super::*;
 
 fn rewriting(prefix: &str) -> Rewriting {
