@@ -54,8 +54,7 @@ fn a_posted_configuration_is_served_and_stands_through_a_kill() {
     serves(&scene);
 
     scene.kill_and_restart();
-    let output = scene.gateway().output();
-    assert!(output.contains("as served last (POST /config): 1 service, 1 route, 1 plug-in"), "{output}");
+    scene.gateway().wait_until_it_says("as served last (POST /config): 1 service, 1 route, 1 plug-in");
     serves(&scene);
     scene.told(3);
 }
@@ -177,8 +176,8 @@ fn files_and_the_endpoint_take_each_others_place() {
     assert_eq!(post(&scene, "/config", YAML, &moved).status, 201);
     // So does a start with them, and says that it replaced something.
     scene.kill_and_restart();
+    scene.gateway().wait_until_it_says("the configuration that POST /config gave is replaced by the files");
     let output = scene.gateway().output();
-    assert!(output.contains("the configuration that POST /config gave is replaced by the files"), "{output}");
     assert!(!output.contains("as served last"), "{output}");
     // A start without files goes on with those of the last one.
     scene.take_gateway().terminate();

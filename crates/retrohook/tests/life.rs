@@ -254,7 +254,6 @@ fn a_panic_while_checkpointing_costs_one_checkpoint() {
         assert_eq!(answer.expect("an answer").status, 200);
         scene.gateway().output().contains("checkpoint-turn").then_some(())
     });
-    let output = scene.gateway().output();
-    assert!(output.contains("checkpoints the write-ahead log panicked, and goes on"), "{output}");
+    scene.gateway().wait_until_it_says("checkpoints the write-ahead log panicked, and goes on");
     assert_eq!(scene.take_gateway().terminate().code(), Some(0));
 }

@@ -99,8 +99,7 @@ fn a_worker_that_panics_is_named_and_started_again_and_loses_nothing() {
         assert_eq!(scene.admin().metric(series), Some(restarts as f64));
         let messages = scene.receiver.messages().len();
         assert!(messages <= 6 + repeated * 6, "{messages} messages of 6 events");
-        let output = scene.gateway().output();
-        assert!(output.contains("the worker ended: it is started again after a wait"), "{output}");
+        scene.gateway().wait_until_it_says("the worker ended: it is started again after a wait");
         assert!(scene_stops(scene), "and it drains as ever");
     }
 }

@@ -56,8 +56,7 @@ fn a_damaged_event_is_set_aside_and_the_rest_is_delivered() {
         assert!(sequences.contains(&position), "{sequences:?}");
     }
     check_what_is_said(&scene, 3);
-    let output = scene.gateway().output();
-    assert!(output.contains("its delivery is set aside"), "{output}");
+    scene.gateway().wait_until_it_says("its delivery is set aside");
     put(&scene);
     scene.receiver.wait_for(5);
 }
@@ -114,8 +113,7 @@ fn check_a_broken_row(subscription: &str, sql: &str, text: &str) -> Scene {
     let series = r#"retrohook_set_aside_events_total{subscription="1"}"#;
     let admin = scene.admin();
     wait::until("it to be counted", || (admin.metric(series) == Some(1.0)).then_some(()));
-    let output = scene.gateway().output();
-    assert!(output.contains(text), "{output}");
+    scene.gateway().wait_until_it_says(text);
     put(&scene);
     scene.receiver.wait_for(failed + 3);
     scene

@@ -63,8 +63,7 @@ fn who_is_in_the_file_again_gets_what_it_was_owed_and_is_not_asked_again() {
     let line = both.lines().find(|line| line.contains("/hook")).expect("its line").to_owned();
     scene.setup.config = both.replace(&format!("{line}\n"), "");
     scene.start_gateway();
-    let output = scene.gateway().output();
-    assert!(output.contains("no longer in the configuration"), "there is a warning:\n{output}");
+    scene.gateway().wait_until_it_says("no longer in the configuration");
     scene.receiver.come_back();
     put(&scene);
     other.wait_for(3);

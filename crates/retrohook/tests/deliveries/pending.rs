@@ -60,8 +60,7 @@ fn the_file_confirms_it_by_leaving_out_the_handshake() {
     ] {
         let mut scene = pending();
         restart_with(&mut scene, &settings);
-        let output = scene.gateway().output();
-        assert!(output.contains("a pending subscription is confirmed"), "{output}");
+        scene.gateway().wait_until_it_says("a pending subscription is confirmed");
         let asked = confirmations(&scene).len();
         put(&scene);
         scene.told(3);

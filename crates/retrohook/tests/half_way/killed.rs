@@ -68,8 +68,7 @@ fn between_two_slices_of_a_large_text_the_old_one_is_what_the_next_start_has() {
     scene.setup.env.clear();
     scene.kill_and_restart();
     assert!(!posting.join().expect("the client does not panic"), "its answer never came");
-    let output = scene.gateway().output();
-    assert!(output.contains("as served last ("), "{output}");
+    scene.gateway().wait_until_it_says("as served last (");
     assert!(finds_the_route(&scene));
     assert_eq!(areas_of_texts(&scene), 1, "what was not finished is gone");
 }

@@ -319,8 +319,7 @@ fn a_file_cannot_drop_what_an_api_has_built_on() {
     // A start does not stop for it: the topic stays as if an API had made it.
     scene.setup.config = empty.to_owned();
     scene.kill_and_restart();
-    let output = scene.gateway().output();
-    assert!(output.contains("topic `profile-changes` is not declared any more, and stays"), "{output}");
+    scene.gateway().wait_until_it_says("topic `profile-changes` is not declared any more, and stays");
     assert_eq!(listed(&scene, "SubscriptionArn"), [arn.as_str()]);
     scene.kill_and_restart();
     assert_eq!(listed(&scene, "SubscriptionArn"), [arn.as_str()]);

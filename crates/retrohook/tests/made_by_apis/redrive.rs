@@ -389,8 +389,7 @@ fn a_file_cannot_drop_a_dead_letter_queue_that_an_api_relies_on() {
     // A start keeps it, as if an API had made it.
     scene.setup.config = without;
     scene.kill_and_restart();
-    let output = scene.gateway().output();
-    assert!(output.contains("queue `dead` is not declared any more, and stays"), "{output}");
+    scene.gateway().wait_until_it_says("queue `dead` is not declared any more, and stays");
     send(&scene, "text");
     assert_eq!(look(&scene, "jobs").expect("the message")["Body"], "text");
     assert_eq!(

@@ -139,8 +139,7 @@ fn a_log_that_cannot_be_written_costs_lines_and_no_request() {
         let lost = scene.admin().metric("retrohook_access_log_lost_lines_total");
         (lost == Some(10.0)).then_some(())
     });
-    let output = scene.gateway().output();
-    assert!(output.contains("lines of the access log were lost"), "{output}");
+    scene.gateway().wait_until_it_says("lines of the access log were lost");
 }
 
 #[test]
