@@ -45,10 +45,9 @@ const FINISH_EVERY: Duration = Duration::from_secs(2);
 /// The time between two checks whether an old generation is still in use.
 const LOOK_AT_RETIRED_EVERY: Duration = Duration::from_secs(1);
 
-/// The niceness of the thread that makes changes, from 0 to 19: at 19 it gets a seventieth of another thread's share of a busy core. At 10, which
-/// is a tenth, requests beside a reload of 10,000 subscriptions took half as long again.
+/// The niceness of the thread that makes changes, from 0 to 19: at 10 it gets a tenth of another thread's share of a busy core.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 19;
+const NICENESS: i32 = 10;
 
 /// The reason why it is not known whether a change is stored; it holds until the change is completed.
 pub const BROKE_OFF: &str = "it ended unexpectedly, which is a bug in Retrohook; see the log lines";
