@@ -23,8 +23,8 @@ use summary::{Counts, Row, Verdict};
 /// The binary that tests start has the points at which the crash storm kills it, and AWS's SDKs. Everywhere, so that nothing is built twice.
 pub const FEATURES: &str = "--features=retrohook/failpoints,retrohook/aws";
 
-/// Tests that start the binary wait more than they compute.
-const THREADS_A_CORE: usize = 3;
+/// Tests that start the binary wait more than they compute; and two programs run side by side.
+const THREADS_A_CORE: usize = 2;
 
 /// How long the tests of one step may take on CI before they count as hung.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
